@@ -135,12 +135,15 @@ def retry_limits(limits: Sequence[Limit]) -> list[Limit]:
     return [Limit(limit.count // 5, limit.period) for limit in limits if limit.period >= PERIODS["day"]]
 
 
-def workers(limits: Sequence[Limit]) -> int:
-    """Return how many requests the limits let be out at once, and so how many workers can be of use."""
-    return min((limit.count for limit in limits), default=UNLIMITED_WORKERS) if limits else UNLIMITED_WORKERS
-
-
+MOST_WORKERS = 128
+"""More than this many requests at once cost memory and sockets, and no plan gains by them."""
 UNLIMITED_WORKERS = 64
+"""Enough to keep one core busy where no limit says how many may be out."""
+
+
+def workers(limits: Sequence[Limit]) -> int:
+    """Return how many requests the limits let be out at once: as many workers can be of use."""
+    return min(MOST_WORKERS, *(limit.count for limit in limits)) if limits else UNLIMITED_WORKERS
 
 
 def _nanoseconds(period: timedelta) -> Nanoseconds:
