@@ -22,8 +22,8 @@ from pipeline.outcome import (
     QuotaEnded,
     Throttled,
     Unavailable,
-    Unrecognised,
     UnknownSymbol,
+    Unrecognised,
 )
 from pipeline.overview import Overview, Symbol, same_company
 

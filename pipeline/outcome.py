@@ -1,21 +1,24 @@
 """Outcomes: how a symbol ended in a run, how a run ended, and the errors of the API that lead there.
 
-    ApiError                    outcome of the symbol      what to do next
-    ├── TransientError                                     ask again
-    │   ├── Throttled           (none: asked again)        all workers pause
-    │   └── Unavailable         failed                     this symbol is asked again, a few times
-    │       └── Unreachable     failed                     the same; the request never left, so it took no slot
-    ├── RunEnding               deferred                   no further request leaves
-    │   ├── QuotaEnded
-    │   ├── KeyRefused
-    │   └── NotInPlan
-    ├── UnknownSymbol           unknown                    asked again after 1, 2, 4, ... 30 days
-    └── Rejected                rejected                   the answer is no overview of the symbol asked
-        └── OtherSymbol, NotJson, TooLarge, BadRequest, Unrecognised
+ApiError                    outcome of the symbol      what to do next
+├── TransientError                                     ask again
+│   ├── Throttled           (none: asked again)        all workers pause
+│   └── Unavailable         failed                     this symbol is asked again, a few times
+│       └── Unreachable     failed                     the same; the request never left, so it took no slot
+├── RunEnding               deferred                   no further request leaves
+│   ├── QuotaEnded
+│   ├── KeyRefused
+│   └── NotInPlan
+├── UnknownSymbol           unknown                    asked again after 1, 2, 4, ... 30 days
+└── Rejected                rejected                   the answer is no overview of the symbol asked
+    └── OtherSymbol, NotJson, TooLarge, BadRequest, Unrecognised
 """
 
 from datetime import timedelta
 from enum import StrEnum
+from typing import NewType
+
+RunId = NewType("RunId", int)
 
 
 class Outcome(StrEnum):
@@ -27,10 +30,6 @@ class Outcome(StrEnum):
     FAILED = "failed"
     REJECTED = "rejected"
     DEFERRED = "deferred"
-
-
-LOOKED_AT = frozenset({Outcome.STORED, Outcome.UNCHANGED, Outcome.UNKNOWN})
-"""The outcomes after which we know what the API says of the symbol."""
 
 
 class RunStatus(StrEnum):

@@ -127,7 +127,7 @@ CATALOGUE: tuple[Field, ...] = (
     _reported("DividendDate", "dividend_date", Kind.DATE, "date"),
     _reported("ExDividendDate", "ex_dividend_date", Kind.DATE, "date"),
 )
-"""The 55 fields the API has sent since mid 2025, in its order. The 13 it dropped in 2021, and new ones, go to `extra`."""
+"""The 55 fields the API has sent since mid 2025, in its order. Those it dropped before, and new ones, go to `extra`."""
 
 SYMBOL_FIELD = CATALOGUE[0]
 PROFILE_FIELDS = tuple(f for f in CATALOGUE if f.part is Part.PROFILE and f is not SYMBOL_FIELD)
@@ -194,7 +194,10 @@ _DIGITS = 19
 
 
 def read(field: Field, received: object) -> Value:
-    """Return the column's value of what was received: None for "no value", and for what the column's type cannot hold."""
+    """Return the column's value of what was received.
+
+    None for "no value", and for what the column's type cannot hold.
+    """
     if isinstance(received, str):
         if received in _MISSING or _OTHERWISE_MISSING.get(field.name) == received:
             return None
@@ -353,7 +356,7 @@ def _columns(readers: tuple[_Reader, ...], received: Mapping[str, Any], extra: D
 def document(symbol: Symbol, parts: Parts) -> Document:
     """Return the document that was shredded: same keys, same order, every value to the letter."""
     extra: Document = json.loads(parts.extra) if parts.extra else {}
-    usual = {"Symbol": symbol}
+    usual: dict[str, str] = {"Symbol": symbol}
     for fields, values in (
         (PROFILE_FIELDS, parts.profile),
         (REPORTED_FIELDS, parts.reported),
@@ -363,11 +366,27 @@ def document(symbol: Symbol, parts: Parts) -> Document:
     return {name: extra[name] if name in extra else usual[name] for name in parts.layout}
 
 
-def equal(one: Parts, other: Parts) -> bool:
+@dataclass(frozen=True, slots=True)
+class Version:
+    """What tells one version of a symbol's document from another: its slow parts by digest, the rest itself."""
+
+    profile: bytes
+    statement: bytes
+    daily: tuple[Value, ...]
+    layout: tuple[str, ...]
+    extra: str | None
+
+
+def version(parts: Parts) -> Version:
+    """Return the version that the parts make up."""
+    return Version(digest(parts.profile), digest(parts.reported), parts.daily, parts.layout, parts.extra)
+
+
+def equal(one: Version, other: Version) -> bool:
     """Whether two documents have the same keys and the same values, order aside."""
     return (
         one.daily == other.daily
-        and one.reported == other.reported
+        and one.statement == other.statement
         and one.profile == other.profile
         and (one.layout == other.layout or set(one.layout) == set(other.layout))
         and (one.extra == other.extra or _unordered(one.extra) == _unordered(other.extra))

@@ -9,7 +9,7 @@ import re
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 PERIODS = {
     "second": timedelta(seconds=1),
@@ -59,6 +59,22 @@ PLANS: dict[str, tuple[Limit, ...]] = {
     "premium-1200": _premium(1200, 30),
 }
 """What each plan allows. The caps per second are the API's "burst" limits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """A slot of the ledger, by the instant from which its windows run: its answer, or else its deadline."""
+
+    at: datetime
+    retry: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """The API's word that the quota has ended: no request before `until`."""
+
+    since: datetime
+    until: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,365 @@
+"""Fetching: take a slot, ask, and know when to ask again, when to pause, and when to stop.
+
+What is this symbol's own trouble (a reset, a timeout, a server error) is tried again a few times. What is everybody's
+(a throttle) pauses all workers, after which one asks alone to see. What no other symbol would fare better by (the
+quota's end, a refused key) ends the run.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    retry_if_exception_type,
+    wait_exponential_jitter,
+)
+
+from pipeline.ledger import Ledger, Slot
+from pipeline.outcome import (
+    ApiError,
+    QuotaEnded,
+    RunEnding,
+    RunId,
+    Throttled,
+    Unavailable,
+    Unreachable,
+)
+from pipeline.overview import Overview, Symbol
+from pipeline.windows import Nanoseconds
+
+Sleep = Callable[[float], Awaitable[None]]
+
+
+class Ask(Protocol):
+    """One request, one answer: `OverviewApi.overview`."""
+
+    async def __call__(self, symbol: Symbol, *, within: timedelta) -> Overview: ...
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How often one symbol is asked that the server fails to answer, and how long the waits between are."""
+
+    attempts: int = 3
+    first_wait: timedelta = timedelta(seconds=1)
+    longest_wait: timedelta = timedelta(seconds=30)
+    longest_retry_after: timedelta = timedelta(minutes=2)
+    """A server that asks for longer is not waited for longer."""
+
+
+# Halting
+
+
+class Halted(Exception):
+    """The run has ended: nothing more is to be sent."""
+
+
+class Halt:
+    """Ends every wait of a run at once, and remembers why."""
+
+    def __init__(self) -> None:
+        self.reason: Exception | None = None
+        self._waits: set[asyncio.Timeout] = set()
+
+    def __call__(self, reason: Exception) -> None:
+        """End the run. The first reason given is the one that is kept."""
+        if self.reason is None:
+            self.reason = reason
+            for wait in self._waits:
+                wait.reschedule(asyncio.get_running_loop().time())
+
+    def check(self) -> None:
+        """Raise Halted if the run has ended."""
+        if self.reason is not None:
+            raise Halted
+
+    @asynccontextmanager
+    async def interrupts(self) -> AsyncIterator[None]:
+        """Let the end of the run break off what is awaited inside: raises Halted then."""
+        self.check()
+        wait = asyncio.timeout(None)
+        try:
+            async with wait:
+                self._waits.add(wait)
+                try:
+                    yield
+                finally:
+                    self._waits.discard(wait)
+        except TimeoutError:
+            if wait.expired():
+                raise Halted from None
+            raise
+
+
+# Throttles
+
+
+FIRST_PAUSE = timedelta(seconds=2)
+LONGEST_PAUSE = timedelta(minutes=2)
+PATIENCE = timedelta(seconds=60)
+"""A throttle that lasts so long, whatever was asked, is taken for the quota's end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """Leave to ask: given before or after which pause, and whether to one worker alone."""
+
+    pauses: int
+    alone: bool
+
+
+class Brake:
+    """Where all workers wait while the API throttles. Refusals of one burst count as one."""
+
+    def __init__(
+        self,
+        *,
+        has_day_window: bool,
+        is_probing: bool,
+        clock: Callable[[], Nanoseconds] = time.monotonic_ns,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        self._has_day_window = has_day_window
+        self._clock = clock
+        self._sleep = sleep
+        self._is_closed = is_probing
+        self._has_probe = False
+        self._pauses = 0
+        self._in_a_row = 0
+        self._since = self._resume_at = clock()
+        self._changed = asyncio.Event()
+
+    async def passed(self) -> Pass:
+        """Return when one may ask: at once, or after the pause, and then alone until an answer is back."""
+        while self._is_closed:
+            left = self._resume_at - self._clock()
+            if left > 0:
+                await self._sleep(left / 1e9)
+            elif self._has_probe:
+                self._changed.clear()
+                await self._changed.wait()
+            else:
+                self._has_probe = True
+                return Pass(self._pauses, alone=True)
+        return Pass(self._pauses, alone=False)
+
+    def still_admits(self, given: Pass) -> bool:
+        """Whether no throttle came in since the pass was given."""
+        return given.pauses == self._pauses and (given.alone or not self._is_closed)
+
+    def throttled(self, error: Throttled, given: Pass) -> None:
+        """Pause everyone for 2 s, then 4, 8, ... Raise QuotaEnded where the throttle is no burst's."""
+        if given.pauses < self._pauses:
+            return  # asked before the pause: refused together with the one that began it
+        now = self._clock()
+        self._release()
+        if self._in_a_row and error.ambiguous and self._has_day_window:
+            raise QuotaEnded(f"refused again after a pause: {error}")
+        if self._in_a_row == 0:
+            self._since = now
+        elif now - self._since >= _span(PATIENCE):
+            raise QuotaEnded(f"nothing but refusals for {PATIENCE.total_seconds():g} s: {error}")
+        pause = max(FIRST_PAUSE * 2**self._in_a_row, error.retry_after or timedelta())
+        self._in_a_row += 1
+        self._pauses += 1
+        self._is_closed = True
+        self._resume_at = now + _span(min(pause, LONGEST_PAUSE))
+
+    def answered(self, given: Pass) -> None:
+        """Let everyone go on: the API answered a request sent since the pause with anything but a throttle."""
+        if self._is_closed and given.pauses == self._pauses:
+            self._is_closed = False
+            self._in_a_row = 0
+            self._release()
+
+    def unanswered(self, given: Pass) -> None:
+        """Let the next worker ask alone: this request came to nothing, which tells nothing."""
+        if given.alone and given.pauses == self._pauses:
+            self._release()
+
+    def _release(self) -> None:
+        self._has_probe = False
+        self._changed.set()
+
+
+def _span(period: timedelta) -> Nanoseconds:
+    return period // timedelta(microseconds=1) * 1000
+
+
+# Fetching
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """An overview, when its answer was back, and after how many requests."""
+
+    overview: Overview
+    at: datetime
+    attempts: int
+
+
+@dataclass(slots=True)
+class Attempts:
+    """How many requests were sent for one symbol. The caller's, so that it knows however fetching ends."""
+
+    sent: int = 0
+
+
+class Fetch:
+    """Asks for overviews on behalf of one run's workers."""
+
+    def __init__(
+        self,
+        ask: Ask,
+        ledger: Ledger,
+        *,
+        run: RunId,
+        policy: RetryPolicy,
+        timeout: timedelta,
+        halt: Halt,
+        now: Callable[[], datetime],
+        clock: Callable[[], Nanoseconds] = time.monotonic_ns,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        self._ask = ask
+        self._ledger = ledger
+        self._run = run
+        self._policy = policy
+        self._timeout = timeout
+        self._halt = halt
+        self._now = now
+        self._clock = clock
+        self._sleep = sleep
+        self._brake = Brake(
+            has_day_window=ledger.has_day_window, is_probing=ledger.is_probing, clock=clock, sleep=sleep
+        )
+        self._backoff = wait_exponential_jitter(
+            initial=policy.first_wait.total_seconds(), max=policy.longest_wait.total_seconds()
+        )
+        self.busy: Nanoseconds = 0
+        """How long the requests took, added up: what one after another would have taken."""
+
+    async def __call__(self, symbol: Symbol, attempts: Attempts) -> Fetched:
+        """Return the overview of a symbol.
+
+        Raise the ApiError of the last attempt, Halted if the run has ended, StorageError if no slot can be written. A
+        RunEnding has ended the run by the time it is raised.
+        """
+        try:
+            # The first attempt, nearly always the last, goes without tenacity, which would cost it 40 µs.
+            return await self._attempt(symbol, attempts)
+        except Unavailable as error:
+            first = error
+        async for attempt in self._retrying():
+            with attempt:
+                if attempt.retry_state.attempt_number == 1:
+                    raise first
+                return await self._attempt(symbol, attempts)
+        raise AssertionError("unreachable: tenacity raises the last error")
+
+    def _retrying(self) -> AsyncRetrying:
+        return AsyncRetrying(
+            retry=retry_if_exception_type(Unavailable),
+            stop=self._gives_up,
+            wait=self._wait,
+            sleep=self._interruptible_sleep,
+            reraise=True,
+        )
+
+    def _gives_up(self, state: RetryCallState) -> bool:
+        return state.attempt_number >= self._policy.attempts or not self._ledger.may_retry()
+
+    def _wait(self, state: RetryCallState) -> float:
+        error = state.outcome.exception() if state.outcome else None
+        if isinstance(error, Unavailable) and error.retry_after is not None:
+            return min(error.retry_after, self._policy.longest_retry_after).total_seconds()
+        return self._backoff(state)
+
+    async def _interruptible_sleep(self, seconds: float) -> None:
+        async with self._halt.interrupts():
+            await self._sleep(seconds)
+
+    async def _attempt(self, symbol: Symbol, attempts: Attempts) -> Fetched:
+        """Ask once; again, after the pause, for as long as the answer is a throttle."""
+        while True:
+            slot, given = await self._slot(symbol, retry=attempts.sent > 0)
+            try:
+                overview = await self._send(symbol, slot, given, attempts)
+            except Throttled as error:
+                await self._throttled(error, slot, given)
+                if not self._ledger.may_retry():
+                    raise
+            except RunEnding as error:
+                await self._end(error, slot)
+                raise
+            else:
+                return Fetched(overview, self._now(), attempts.sent)
+
+    async def _slot(self, symbol: Symbol, *, retry: bool) -> tuple[Slot, Pass]:
+        """Return a slot that may be used now: no throttle came in, and no deadline passed, while it was waited for."""
+        while True:
+            async with self._halt.interrupts():
+                given = await self._brake.passed()
+                try:
+                    slot = await self._ledger.take(self._run, symbol, retry=retry)
+                except QuotaEnded as error:
+                    self._halt(error)
+                    raise
+            if self._halt.reason is None and self._brake.still_admits(given) and slot.deadline > self._clock():
+                return slot, given
+            self._ledger.give_back(slot)
+            self._brake.unanswered(given)
+            self._halt.check()
+
+    async def _send(self, symbol: Symbol, slot: Slot, given: Pass, attempts: Attempts) -> Overview:
+        """Send the slot's request, and close it with what came back."""
+        asked_at = self._clock()
+        within = min(self._timeout, timedelta(microseconds=(slot.deadline - asked_at) // 1000))
+        outcome = ABANDONED
+        try:
+            overview = await self._ask(symbol, within=within)
+            outcome = ANSWERED
+        except ApiError as error:
+            outcome = error.kind
+            raise
+        finally:
+            self.busy += self._clock() - asked_at
+            self._settle(slot, outcome, given, attempts)
+        if self._ledger.is_probing:
+            await self._ledger.quota_is_open()
+        return overview
+
+    def _settle(self, slot: Slot, outcome: str, given: Pass, attempts: Attempts) -> None:
+        if outcome == Unreachable.kind:
+            self._ledger.give_back(slot)
+        else:
+            self._ledger.close(slot, outcome)
+            attempts.sent += 1
+        if outcome in _TELL_NOTHING:
+            self._brake.unanswered(given)
+        elif outcome != Throttled.kind:
+            self._brake.answered(given)
+
+    async def _throttled(self, error: Throttled, slot: Slot, given: Pass) -> None:
+        try:
+            self._brake.throttled(error, given)
+        except QuotaEnded as ended:
+            await self._end(ended, slot)
+            raise
+
+    async def _end(self, error: RunEnding, slot: Slot) -> None:
+        """End the run before anything is awaited, so that no other worker sends a request more."""
+        self._halt(error)
+        if isinstance(error, QuotaEnded):
+            await self._ledger.quota_ended(slot)
+
+
+ANSWERED, ABANDONED = "answered", "abandoned"
+"""What the ledger calls a request that brought an overview, and one that was broken off by us."""
+_TELL_NOTHING = frozenset({ABANDONED, Unavailable.kind, Unreachable.kind})

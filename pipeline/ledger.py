@@ -1,0 +1,262 @@
+"""The ledger: permission to send, committed before the request leaves, whatever happens to us afterwards.
+
+While the process lives it reckons with its own clock, which no step of the wall clock moves. What an earlier process
+wrote is trusted: its instants are the wall clock's, and one in the future counts as now.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from aiosqlite import Connection
+
+from pipeline import instants
+from pipeline.outcome import QuotaEnded, RunId
+from pipeline.overview import Symbol
+from pipeline.windows import PERIODS, Block, Limit, Nanoseconds, Spent, Windows, retry_limits
+from pipeline.writer import Writer
+
+FIRST_BLOCK = timedelta(hours=1)
+"""How long nothing is asked after the API said that the quota has ended; doubled each time it says so again ..."""
+LONGEST_BLOCK = timedelta(days=1)
+GRACE = timedelta(seconds=5)
+"""How long after its reservation a request may leave: the deadline in the ledger allows for it."""
+UNSENT = "unsent"
+"""The outcome of a slot whose request never left: it counts in no window."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """Permission to send one request, until `deadline` on the process's own clock."""
+
+    id: int
+    run: RunId
+    symbol: Symbol
+    retry: bool
+    reserved_at: datetime
+    taken: Nanoseconds
+    deadline: Nanoseconds
+
+
+@dataclass(frozen=True, slots=True)
+class _Closed:
+    slot: Slot
+    finished_at: str
+    outcome: str
+
+
+class Ledger:
+    """Hands out the slots of a plan's windows, and writes down what became of them."""
+
+    def __init__(
+        self,
+        writer: Writer,
+        limits: Sequence[Limit],
+        *,
+        spent: Sequence[Spent],
+        block: Block | None,
+        last_id: int,
+        timeout: timedelta,
+        patience: timedelta,
+        now: Callable[[], datetime],
+        clock: Callable[[], Nanoseconds] = time.monotonic_ns,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        wall, own = now(), clock()
+        self._writer = writer
+        self._limits = limits
+        self._windows = Windows(limits, [_own(one.at, wall, own) for one in spent])
+        self._retries = Windows(retry_limits(limits), [_own(one.at, wall, own) for one in spent if one.retry])
+        self._block = block
+        self._blocked_until = own + min(_span(block.until - wall), _span(LONGEST_BLOCK)) if block else own
+        self._last_id = self._block_covers = last_id
+        self._lifetime = _span(timeout + GRACE)
+        self._patience = _span(patience)
+        self._now = now
+        self._clock = clock
+        self._sleep = sleep
+        self._turn = asyncio.Lock()
+        self._answered = asyncio.Event()
+        self.sent = 0
+        """How many requests have left."""
+
+    @property
+    def is_probing(self) -> bool:
+        """Whether the API last said that the quota has ended, so that one request goes ahead alone to see."""
+        return self._block is not None
+
+    @property
+    def has_day_window(self) -> bool:
+        return any(limit.period >= PERIODS["day"] for limit in self._limits)
+
+    def left(self) -> int | None:
+        """Return how many requests the longest window still admits, or None where there is no window."""
+        if not self._limits:
+            return None
+        longest = max(self._limits, key=lambda limit: limit.period)
+        return max(longest.count - self._windows.used(longest, self._clock()), 0)
+
+    def may_retry(self) -> bool:
+        """Whether the fifth of the day's allowance that is for retries has a slot left."""
+        return self._retries.opening(self._clock()).at <= self._clock()
+
+    async def take(self, run: RunId, symbol: Symbol, *, retry: bool) -> Slot:
+        """Return a slot, once it is free and durably written down.
+
+        Raise QuotaEnded at once if none will be free for longer than we are ready to wait, StorageError if it cannot
+        be written. In both cases, and when cancelled, no slot is used up.
+        """
+        async with self._turn:  # first come, first served
+            await self._wait()
+            slot = self._slot(run, symbol, retry=retry)
+        if self._limits:
+            try:
+                await self._writer.write(_reserve, slot)
+            except BaseException:
+                self.give_back(slot)
+                raise
+        return slot
+
+    def close(self, slot: Slot, outcome: str) -> None:
+        """Note that the slot's answer is back, or that its request was given up."""
+        self._end(slot, outcome, self._windows.end, self._retries.end)
+        self.sent += 1
+
+    def give_back(self, slot: Slot) -> None:
+        """Note that the slot's request never left."""
+        self._end(slot, UNSENT, lambda _at: self._windows.give_back(), lambda _at: self._retries.give_back())
+
+    async def quota_ended(self, slot: Slot) -> None:
+        """Ask nothing for an hour, or for twice as long as the last time: the API says that the quota has ended.
+
+        It said so to the request of this slot. Those that were out together count as one.
+        """
+        if slot.id <= self._block_covers:
+            return
+        now = self._now()
+        last = self._block.until - self._block.since if self._block else timedelta()
+        pause = min(2 * last, LONGEST_BLOCK) if last else FIRST_BLOCK
+        self._block = Block(now, now + pause)
+        self._block_covers = self._last_id
+        self._blocked_until = self._clock() + _span(pause)
+        await self._writer.write(_set_block, self._block)
+
+    async def quota_is_open(self) -> None:
+        """Forget the block: the API answers again."""
+        if self._block is not None:
+            self._block = None
+            await self._writer.write(_clear_block, None)
+
+    async def _wait(self) -> None:
+        while True:
+            own = self._clock()
+            opening = self._windows.opening(own)
+            at = max(opening.at, self._blocked_until)
+            if at <= own:
+                return
+            if at - own > self._patience:
+                raise QuotaEnded(self._why_ended(at - own, blocked=self._blocked_until > opening.at))
+            if opening.certain:
+                await self._sleep((at - own) / 1e9)
+            else:
+                self._answered.clear()
+                await self._answered.wait()
+
+    def _why_ended(self, wait: Nanoseconds, *, blocked: bool) -> str:
+        again = instants.for_people(self._now() + timedelta(microseconds=wait // 1000))
+        if blocked:
+            return f"the API said that the quota has ended: nothing is asked before {again} UTC"
+        return f"the plan's {', '.join(map(str, self._limits))} is used up: the next slot is free at {again} UTC"
+
+    def _slot(self, run: RunId, symbol: Symbol, *, retry: bool) -> Slot:
+        self._windows.take()
+        if retry:
+            self._retries.take()
+        self._last_id += 1
+        own = self._clock()
+        return Slot(self._last_id, run, symbol, retry, self._now(), own, own + self._lifetime)
+
+    def _end(
+        self, slot: Slot, outcome: str, end: Callable[[Nanoseconds], None], end_retry: Callable[[Nanoseconds], None]
+    ) -> None:
+        own = self._clock()
+        end(own)
+        if slot.retry:
+            end_retry(own)
+        self._answered.set()
+        # To the next millisecond: never sooner than it was.
+        finished_at = instants.to_text(self._now() + instants.MILLISECOND)
+        self._writer.post(_close if self._limits else _write_down, _Closed(slot, finished_at, outcome))
+
+
+def _own(at: datetime, wall: datetime, own: Nanoseconds) -> Nanoseconds:
+    """Return an instant of the wall clock as one of the process's own; one in the future as now."""
+    return own - _span(wall - at)
+
+
+def _span(period: timedelta) -> Nanoseconds:
+    return max(period // timedelta(microseconds=1) * 1000, 0)
+
+
+# SQL
+
+
+def _row(slot: Slot) -> tuple[Any, ...]:
+    deadline = slot.reserved_at + timedelta(microseconds=(slot.deadline - slot.taken) // 1000)
+    return (
+        slot.id, slot.run, slot.symbol, int(slot.retry), instants.to_text(slot.reserved_at), instants.to_text(deadline)
+    )  # fmt: skip
+
+
+async def _reserve(db: Connection, slots: Sequence[Slot]) -> Sequence[None]:
+    await db.executemany(
+        "INSERT INTO requests (id, run_id, symbol, retry, reserved_at, deadline_at) VALUES (?, ?, ?, ?, ?, ?)",
+        [_row(slot) for slot in slots],
+    )
+    return [None] * len(slots)
+
+
+async def _close(db: Connection, closed: Sequence[_Closed]) -> Sequence[None]:
+    await db.executemany(
+        "UPDATE requests SET finished_at = ?, outcome = ? WHERE id = ?",
+        [(one.finished_at, one.outcome, one.slot.id) for one in closed],
+    )
+    return [None] * len(closed)
+
+
+async def _write_down(db: Connection, closed: Sequence[_Closed]) -> Sequence[None]:
+    """Write slots of a plan without limits, which were not reserved."""
+    await db.executemany(
+        "INSERT INTO requests (id, run_id, symbol, retry, reserved_at, deadline_at, finished_at, outcome)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        [(*_row(one.slot), one.finished_at, one.outcome) for one in closed],
+    )
+    return [None] * len(closed)
+
+
+async def _set_block(db: Connection, blocks: Sequence[Block]) -> Sequence[None]:
+    rows = [(instants.to_text(block.since), instants.to_text(block.until)) for block in blocks]
+    await db.executemany("INSERT OR REPLACE INTO blocked (id, since, until) VALUES (1, ?, ?)", rows)
+    return [None] * len(blocks)
+
+
+async def _clear_block(db: Connection, asked: Sequence[None]) -> Sequence[None]:
+    await db.execute("DELETE FROM blocked")
+    return asked
+
+
+async def prune(writer: Writer, limits: Sequence[Limit], *, now: datetime) -> None:
+    """Delete the slots that no window can hold any more: older than a day and the longest window."""
+    longest = max((limit.period for limit in limits), default=timedelta())
+    before = now - longest - timedelta(days=1)
+    await writer.write(_prune, instants.to_text(before))
+
+
+async def _prune(db: Connection, instants_before: Sequence[str]) -> Sequence[None]:
+    await db.executemany(
+        "DELETE FROM requests WHERE coalesce(finished_at, deadline_at) < ?", [(one,) for one in instants_before]
+    )
+    return [None] * len(instants_before)

@@ -1,0 +1,188 @@
+"""The record, read: what the file says of runs, symbols and slots. Opened read-only, so readers never wait or write."""
+
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from pipeline import instants
+from pipeline.database import DatabaseError, opened
+from pipeline.freshness import Known
+from pipeline.migrate import check, shipped
+from pipeline.overview import CATALOGUE, FIELDS, Symbol, legible
+from pipeline.windows import Block, Spent
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One pass over the symbols, as it ended or stands."""
+
+    id: int
+    trigger: str
+    status: str
+    scheduled_for: str | None
+    started_at: str | None
+    finished_at: str | None
+    symbols: int
+    due: int
+    stored: int
+    unchanged: int
+    unknown: int
+    failed: int
+    rejected: int
+    deferred: int
+    requests: int
+    seconds: float | None
+    detail: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SymbolOutcome:
+    """How one symbol ended in one run."""
+
+    symbol: str
+    outcome: str
+    attempts: int
+    at: str
+    detail: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SymbolState:
+    """What is known of one symbol."""
+
+    symbol: str
+    state: str | None
+    since: str | None
+    last_look: str | None
+    next_try: str | None
+    last_try: str | None
+    last_outcome: str | None
+    snapshots: int
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """Where the API's documents, as last received, and the field catalogue part ways."""
+
+    unknown_fields: list[str]
+    """Sent, and not in the catalogue: kept in `extra`."""
+    absent_fields: list[str]
+    """In the catalogue, and no longer sent for any symbol."""
+    unreadable_fields: list[str]
+    """Sent in a spelling that the column's type cannot hold: NULL in the column, kept in `extra`."""
+
+
+_RUN = "SELECT {} FROM runs".format(", ".join(Run.__slots__))
+_STATE = "SELECT {} FROM symbols".format(", ".join(SymbolState.__slots__))
+_NEWEST = """
+    SELECT snapshots.symbol, layouts.keys, snapshots.extra
+      FROM symbols
+      JOIN snapshots ON snapshots.symbol = symbols.symbol AND snapshots.observed_at = (
+               SELECT newest.observed_at FROM snapshots AS newest
+                WHERE newest.symbol = symbols.symbol ORDER BY newest.observed_at DESC LIMIT 1)
+      JOIN layouts ON layouts.id = snapshots.layout_id
+     WHERE symbols.state = 'covered'
+"""
+
+
+class Record:
+    """Answers what the file knows. Each answer is read whole, so that no reader holds the file for long."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    @classmethod
+    @contextmanager
+    def open(cls, path: Path) -> Iterator["Record"]:
+        """Open the file for reading. Raise DatabaseError where it is absent, not ours, or of another version."""
+        if not path.exists():
+            raise NoRecord(f"there is no record yet at {path}: pipeline collect begins one")
+        with opened(path, "ro") as db:
+            migrations = shipped()
+            version = check(db, path, migrations)
+            if version == 0:
+                raise NoRecord(f"{path} is empty: pipeline collect begins the record")
+            if version < len(migrations):
+                raise DatabaseError(f"{path} is of an older version: the next pipeline collect brings it up to date")
+            yield cls(db)
+
+    def spent(self, since: datetime) -> list[Spent]:
+        """Return the slots whose windows run from an instant later than `since`."""
+        rows = self._db.execute(
+            "SELECT coalesce(finished_at, deadline_at), retry FROM requests"
+            " WHERE coalesce(finished_at, deadline_at) > ? AND outcome IS NOT 'unsent'",
+            (instants.to_text(since),),
+        )
+        return [Spent(instants.from_text(at), bool(retry)) for at, retry in rows]
+
+    def last_request_id(self) -> int:
+        """Return the greatest id in the ledger, 0 where it is empty."""
+        return int(self._db.execute("SELECT coalesce(max(id), 0) FROM requests").fetchone()[0])
+
+    def block(self) -> Block | None:
+        """Return the block that the API's last "quota ended" set, be it past, or None after a good answer."""
+        row = self._db.execute("SELECT since, until FROM blocked").fetchone()
+        return None if row is None else Block(instants.from_text(row[0]), instants.from_text(row[1]))
+
+    def known(self) -> Iterator[Known]:
+        """Yield the freshness of every symbol ever asked."""
+        for symbol, *texts in self._db.execute("SELECT symbol, last_look, last_try, next_try FROM symbols"):
+            last_look, last_try, next_try = (text and instants.from_text(text) for text in texts)
+            yield Known(symbol, last_look, last_try, next_try)
+
+    def runs(self, limit: int) -> list[Run]:
+        """Return the last runs, the newest first."""
+        return [Run(*row) for row in self._db.execute(f"{_RUN} ORDER BY id DESC LIMIT ?", (limit,))]
+
+    def run(self, run: int) -> Run | None:
+        """Return one run, or None where there is none of that number."""
+        row = self._db.execute(f"{_RUN} WHERE id = ?", (run,)).fetchone()
+        return None if row is None else Run(*row)
+
+    def outcomes(self, run: int) -> list[SymbolOutcome]:
+        """Return how each symbol ended in a run. A run under way has those that ended so far."""
+        rows = self._db.execute(
+            "SELECT symbol, outcome, attempts, at, detail FROM outcomes WHERE run_id = ? ORDER BY at, symbol", (run,)
+        )
+        return [SymbolOutcome(*row) for row in rows]
+
+    def states(self) -> dict[str, SymbolState]:
+        """Return what is known of every symbol ever asked."""
+        return {row[0]: SymbolState(*row) for row in self._db.execute(_STATE)}
+
+    def drift(self) -> Drift:
+        """Return where the newest documents and the catalogue part ways; all empty where nothing is kept."""
+        layouts: set[str] = set()
+        odd: dict[str, Any] = {}
+        for _, keys, extra in self._db.execute(_NEWEST):
+            layouts.add(keys)
+            if extra is not None:
+                odd.update((name, value) for name, value in json.loads(extra).items() if _is_unreadable(name, value))
+        sent = {name for keys in layouts for name in json.loads(keys)}
+        absent = [field.name for field in CATALOGUE if field.name not in sent] if layouts else []
+        return Drift(sorted(sent - FIELDS.keys()), absent, sorted(odd))
+
+
+class NoRecord(DatabaseError):
+    """There is nothing to read yet."""
+
+
+def _is_unreadable(name: str, value: object) -> bool:
+    return name in FIELDS and not legible(FIELDS[name], value)
+
+
+def stale(symbols: Sequence[Symbol], states: dict[str, SymbolState], *, looked_since: datetime) -> list[Symbol]:
+    """Return the symbols last looked at before an instant, or never; not those that the API does not cover."""
+    since = instants.to_text(looked_since)
+    return [symbol for symbol in symbols if _is_stale(states.get(symbol), since)]
+
+
+def _is_stale(state: SymbolState | None, since: str) -> bool:
+    if state is None:
+        return True
+    return state.state != "unknown" and (state.last_look or "") < since

@@ -1,0 +1,398 @@
+"""The store: what every look at a symbol found, kept so that any past day can be asked for.
+
+A snapshot is a version of a document with the interval in which we know it to have held; a look that finds the version
+unchanged moves the end of that interval. All of it is written through the writer, many looks a transaction.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from aiosqlite import Connection
+
+from pipeline import instants
+from pipeline.outcome import Outcome, RunId, RunStatus, Trigger
+from pipeline.overview import (
+    DAILY_FIELDS,
+    PROFILE_FIELDS,
+    REPORTED_FIELDS,
+    Overview,
+    Parts,
+    Symbol,
+    Version,
+    digest,
+    equal,
+    shred,
+    version,
+)
+from pipeline.writer import Writer
+
+UNKNOWN_AGAIN_AFTER = timedelta(days=1)
+"""A symbol that the API does not cover is asked again after so long, then after twice as long each time ..."""
+UNKNOWN_AGAIN_AT_MOST = timedelta(days=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How asking for one symbol ended in a run, when, and after how many requests."""
+
+    run: RunId
+    symbol: Symbol
+    outcome: Outcome
+    attempts: int
+    at: datetime
+    detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """One overview, ready to be written."""
+
+    run: RunId
+    symbol: Symbol
+    attempts: int
+    at: str
+    parts: Parts
+    version: Version
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A snapshot in the file."""
+
+    observed_at: str
+    confirmed_at: str
+    version: Version
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How a run ended, in numbers."""
+
+    status: RunStatus
+    counts: Mapping[Outcome, int]
+    requests: int
+    seconds: float
+    detail: str | None
+
+
+# SQL. The columns are the field catalogue's, which is a constant: no name in these texts comes from outside.
+
+
+def _insert(table: str, columns: Sequence[str], conflict: str = "") -> str:
+    marks = ", ".join("?" * len(columns))
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks}) {conflict}"
+
+
+_ONCE = "ON CONFLICT (digest) DO NOTHING"
+_DAILY = [field.column for field in DAILY_FIELDS]
+_ADD_PROFILE = _insert("profiles", ["digest", *(field.column for field in PROFILE_FIELDS)], _ONCE)
+_ADD_STATEMENT = _insert("statements", ["digest", *(field.column for field in REPORTED_FIELDS)], _ONCE)
+_ADD_LAYOUT = _insert("layouts", ["digest", "keys"], _ONCE)
+_ADD_SNAPSHOT = f"""
+    INSERT INTO snapshots
+        (symbol, observed_at, confirmed_at, profile_id, statement_id, layout_id, {", ".join(_DAILY)}, extra)
+    VALUES (?, ?, ?, (SELECT id FROM profiles WHERE digest = ?), (SELECT id FROM statements WHERE digest = ?),
+            (SELECT id FROM layouts WHERE digest = ?), {", ".join("?" * len(_DAILY))}, ?)
+"""
+_KEPT_COLUMNS = f"""
+    snapshots.symbol, observed_at, confirmed_at, profiles.digest, statements.digest, layouts.keys, extra,
+    {", ".join(_DAILY)}
+"""
+_KEPT_PARTS = """
+      JOIN profiles ON profiles.id = profile_id
+      JOIN statements ON statements.id = statement_id
+      JOIN layouts ON layouts.id = layout_id
+"""
+_NEWEST = f"""
+    SELECT {_KEPT_COLUMNS}
+      FROM json_each(?) AS wanted
+      JOIN snapshots ON snapshots.symbol = wanted.value AND snapshots.observed_at = (
+               SELECT newest.observed_at FROM snapshots AS newest
+                WHERE newest.symbol = wanted.value ORDER BY newest.observed_at DESC LIMIT 1)
+      {_KEPT_PARTS}
+"""
+_BEFORE = f"""
+    SELECT {_KEPT_COLUMNS} FROM snapshots {_KEPT_PARTS}
+     WHERE snapshots.symbol = ? AND observed_at <= ? ORDER BY observed_at DESC LIMIT 1
+"""
+_AFTER = f"""
+    SELECT {_KEPT_COLUMNS} FROM snapshots {_KEPT_PARTS}
+     WHERE snapshots.symbol = ? AND observed_at > ? ORDER BY observed_at LIMIT 1
+"""
+_ADD_LOOK = "INSERT INTO looks (symbol, at) VALUES (?, ?)"
+_CONFIRM = "UPDATE snapshots SET confirmed_at = ? WHERE symbol = ? AND observed_at = ?"
+_ADD_OUTCOME = """
+    INSERT INTO outcomes (run_id, symbol, outcome, attempts, at, detail) VALUES (?, ?, ?, ?, ?, ?)
+"""
+_COVERED = """
+    INSERT INTO symbols (symbol, state, since, last_look, last_try, last_outcome, snapshots)
+    VALUES (:symbol, 'covered', :at, :at, :at, :outcome, :new)
+    ON CONFLICT (symbol) DO UPDATE SET
+        since = iif(state IS 'covered', since, excluded.since),
+        state = 'covered', next_try = NULL, last_look = excluded.last_look, last_try = excluded.last_try,
+        last_outcome = excluded.last_outcome, snapshots = snapshots + excluded.snapshots
+     WHERE excluded.last_look >= coalesce(last_look, '')
+"""
+_RECOUNT = """
+    UPDATE symbols SET snapshots = (SELECT count(*) FROM snapshots WHERE snapshots.symbol = symbols.symbol)
+     WHERE symbol = ?
+"""
+_UNKNOWN = """
+    INSERT INTO symbols (symbol, state, since, last_look, next_try, last_try, last_outcome)
+    VALUES (:symbol, 'unknown', :at, :at, :next_try, :at, 'unknown')
+    ON CONFLICT (symbol) DO UPDATE SET
+        since = iif(state IS 'unknown', since, excluded.since),
+        state = 'unknown', next_try = excluded.next_try, last_look = excluded.last_look,
+        last_try = excluded.last_try, last_outcome = 'unknown'
+"""
+_TRIED = """
+    INSERT INTO symbols (symbol, last_try, last_outcome) VALUES (:symbol, :at, :outcome)
+    ON CONFLICT (symbol) DO UPDATE SET last_try = excluded.last_try, last_outcome = excluded.last_outcome
+"""
+
+
+class Store:
+    """Keeps what runs find."""
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+
+    async def begin(self, trigger: Trigger, *, at: datetime, symbols: int, due: int) -> RunId:
+        """Return the id of a new run, once it is written. Runs that never ended are marked as interrupted."""
+        run: RunId = await self._writer.write(_begin, (trigger, instants.to_text(at), symbols, due))
+        return run
+
+    async def keep(self, run: RunId, overview: Overview, *, at: datetime, attempts: int) -> Outcome:
+        """Return whether the overview was new, once it is durable: stored, or unchanged."""
+        parts = shred(overview)
+        look = _Look(run, overview.symbol, attempts, instants.to_text(at), parts, version(parts))
+        outcome: Outcome = await self._writer.write(_keep, look)
+        return outcome
+
+    async def note(self, ended: Ended) -> None:
+        """Write how asking for a symbol ended without an overview."""
+        await self._writer.write(_note, ended)
+
+    async def defer(self, run: RunId, symbols: Iterable[Symbol], *, at: datetime, detail: str) -> int:
+        """Write that these symbols were not asked, and return how many they were."""
+        count: int = await self._writer.write(_defer, (run, tuple(symbols), instants.to_text(at), detail))
+        return count
+
+    async def finish(self, run: RunId, tally: Tally, *, at: datetime) -> None:
+        """Write how the run ended."""
+        await self._writer.write(_finish, (run, tally, instants.to_text(at)))
+
+
+async def _begin(db: Connection, runs: Sequence[tuple[Trigger, str, int, int]]) -> Sequence[RunId]:
+    ids = []
+    for trigger, at, symbols, due in runs:
+        # We hold the lock, so whoever began these has died.
+        await db.execute(
+            "UPDATE runs SET status = ?, finished_at = ?, detail = 'the process ended without finishing it'"
+            " WHERE status = ?",
+            (RunStatus.INTERRUPTED, at, RunStatus.RUNNING),
+        )
+        cursor = await db.execute(
+            "INSERT INTO runs (trigger, started_at, status, symbols, due) VALUES (?, ?, ?, ?, ?)",
+            (trigger, at, RunStatus.RUNNING, symbols, due),
+        )
+        ids.append(RunId(cursor.lastrowid or 0))
+    return ids
+
+
+async def _finish(db: Connection, ends: Sequence[tuple[RunId, Tally, str]]) -> Sequence[None]:
+    for run, tally, at in ends:
+        counts = {outcome.value: tally.counts.get(outcome, 0) for outcome in Outcome}
+        await db.execute(
+            """
+            UPDATE runs SET finished_at = :at, status = :status, stored = :stored, unchanged = :unchanged,
+                   unknown = :unknown, failed = :failed, rejected = :rejected, deferred = :deferred,
+                   requests = :requests, seconds = :seconds, detail = :detail
+             WHERE id = :run
+            """,
+            {
+                "run": run,
+                "at": at,
+                "status": tally.status,
+                "requests": tally.requests,
+                "seconds": round(tally.seconds, 3),
+                "detail": tally.detail,
+                **counts,
+            },
+        )
+    return [None] * len(ends)
+
+
+async def _note(db: Connection, ends: Sequence[Ended]) -> Sequence[None]:
+    for ended in ends:
+        row = {"symbol": ended.symbol, "at": instants.to_text(ended.at), "outcome": ended.outcome}
+        if ended.outcome is Outcome.UNKNOWN:
+            await db.execute(_UNKNOWN, {**row, "next_try": await _next_try(db, ended)})
+        elif ended.attempts:
+            await db.execute(_TRIED, row)
+    await db.executemany(
+        _ADD_OUTCOME, [(e.run, e.symbol, e.outcome, e.attempts, instants.to_text(e.at), e.detail) for e in ends]
+    )
+    return [None] * len(ends)
+
+
+async def _next_try(db: Connection, ended: Ended) -> str:
+    """Return when to ask again: after twice as long as the last time, while it is one stretch of not being covered."""
+    row = await _one(db, "SELECT state, last_look, next_try FROM symbols WHERE symbol = ?", (ended.symbol,))
+    pause = UNKNOWN_AGAIN_AFTER
+    if row is not None and row[0] == "unknown":
+        pause = min(2 * (instants.from_text(row[2]) - instants.from_text(row[1])), UNKNOWN_AGAIN_AT_MOST)
+    return instants.to_text(ended.at + pause)
+
+
+async def _defer(db: Connection, deferred: Sequence[tuple[RunId, tuple[Symbol, ...], str, str]]) -> Sequence[int]:
+    for run, symbols, at, detail in deferred:
+        rows = ((run, symbol, Outcome.DEFERRED, 0, at, detail) for symbol in symbols)
+        await db.executemany(_ADD_OUTCOME, rows)
+    return [len(symbols) for _, symbols, _, _ in deferred]
+
+
+# Looks
+
+
+async def _keep(db: Connection, looks: Sequence[_Look]) -> Sequence[Outcome]:
+    """Write a turn's looks: those that come after all that is kept of their symbol at once, the odd late one alone."""
+    newest = await _newest(db, [look.symbol for look in looks])
+    outcomes: dict[int, Outcome] = {}
+    timely: dict[Symbol, int] = {}
+    for number, look in enumerate(looks):
+        kept = newest.get(look.symbol)
+        if look.symbol not in timely and (kept is None or look.at > kept.confirmed_at):
+            timely[look.symbol] = number
+            same = kept is not None and equal(kept.version, look.version)
+            outcomes[number] = Outcome.UNCHANGED if same else Outcome.STORED
+    await _add(db, [looks[number] for number, outcome in outcomes.items() if outcome is Outcome.STORED])
+    same_looks = [looks[number] for number, outcome in outcomes.items() if outcome is Outcome.UNCHANGED]
+    await _confirm(db, [(look, newest[look.symbol]) for look in same_looks])
+    await _many(db, _COVERED, [_covered(looks[number], outcome) for number, outcome in outcomes.items()])
+    for number, look in enumerate(looks):
+        if number not in outcomes:
+            outcomes[number] = await _keep_late(db, look)
+    in_order = [outcomes[number] for number in range(len(looks))]
+    rows = [
+        (look.run, look.symbol, end, look.attempts, look.at, None) for look, end in zip(looks, in_order, strict=True)
+    ]
+    await _many(db, _ADD_OUTCOME, rows)
+    return in_order
+
+
+def _covered(look: _Look, outcome: Outcome) -> dict[str, Any]:
+    new = int(outcome is Outcome.STORED)
+    return {"symbol": look.symbol, "at": look.at, "outcome": outcome, "new": new}
+
+
+async def _many(db: Connection, statement: str, rows: Sequence[Any]) -> None:
+    if rows:
+        await db.executemany(statement, rows)
+
+
+async def _newest(db: Connection, symbols: Sequence[Symbol]) -> dict[str, _Kept]:
+    rows = await db.execute_fetchall(_NEWEST, (json.dumps(symbols),))
+    return {row[0]: _kept(row) for row in rows}
+
+
+def _kept(row: Any) -> _Kept:
+    _, observed_at, confirmed_at, profile, statement, keys, extra, *daily = row
+    return _Kept(observed_at, confirmed_at, Version(profile, statement, tuple(daily), tuple(json.loads(keys)), extra))
+
+
+async def _add(db: Connection, looks: Sequence[_Look]) -> None:
+    await _add_parts(db, looks)
+    await _many(db, _ADD_SNAPSHOT, [_row(look, look.at, look.at) for look in looks])
+
+
+async def _add_parts(db: Connection, looks: Sequence[_Look]) -> None:
+    await _many(db, _ADD_PROFILE, [(look.version.profile, *look.parts.profile) for look in looks])
+    await _many(db, _ADD_STATEMENT, [(look.version.statement, *look.parts.reported) for look in looks])
+    layouts = {look.parts.layout for look in looks}
+    await _many(db, _ADD_LAYOUT, [(digest(layout), json.dumps(layout, ensure_ascii=False)) for layout in layouts])
+
+
+def _row(look: _Look, observed_at: str, confirmed_at: str) -> tuple[Any, ...]:
+    made = look.version
+    layout = digest(made.layout)
+    return (
+        look.symbol, observed_at, confirmed_at, made.profile, made.statement, layout, *made.daily, made.extra
+    )  # fmt: skip
+
+
+async def _confirm(db: Connection, found: Sequence[tuple[_Look, _Kept]]) -> None:
+    await _many(db, _ADD_LOOK, [(look.symbol, look.at) for look, _ in found])
+    await _many(db, _CONFIRM, [(look.at, look.symbol, kept.observed_at) for look, kept in found])
+
+
+async def _keep_late(db: Connection, look: _Look) -> Outcome:
+    """Put a look among those already kept, so that the record is the one it would be had they come in order.
+
+    It happens when the wall clock was set back, and when recordings are imported.
+    """
+    before = await _snapshot(db, _BEFORE, look)
+    if before is not None:
+        if await _is_taken(db, look, before):
+            return Outcome.UNCHANGED if equal(before.version, look.version) else Outcome.REJECTED
+        if equal(before.version, look.version):
+            await db.execute(_ADD_LOOK, (look.symbol, look.at))
+            await db.execute(_CONFIRM, (max(before.confirmed_at, look.at), look.symbol, before.observed_at))
+            await db.execute(_COVERED, _covered(look, Outcome.UNCHANGED))
+            return Outcome.UNCHANGED
+    await _add_parts(db, [look])
+    if before is not None and before.confirmed_at > look.at:
+        await _split(db, look, before)
+        outcome = Outcome.STORED
+    else:
+        outcome = await _join(db, look, await _snapshot(db, _AFTER, look))
+    await db.execute(_COVERED, _covered(look, outcome))
+    await db.execute(_RECOUNT, (look.symbol,))
+    return outcome
+
+
+async def _is_taken(db: Connection, look: _Look, before: _Kept) -> bool:
+    """Whether a document was kept for this very instant."""
+    if before.observed_at == look.at:
+        return True
+    return await _one(db, "SELECT 1 FROM looks WHERE symbol = ? AND at = ?", (look.symbol, look.at)) is not None
+
+
+async def _split(db: Connection, look: _Look, before: _Kept) -> None:
+    """Put a version in the middle of another's interval: the next look at the other becomes a snapshot of its own."""
+    row = await _one(db, "SELECT min(at) FROM looks WHERE symbol = ? AND at > ?", (look.symbol, look.at))
+    again = str(row[0])
+    resumed = replace(look, version=before.version)
+    await db.execute("DELETE FROM looks WHERE symbol = ? AND at = ?", (look.symbol, again))
+    row = await _one(
+        db,
+        "SELECT max(at) FROM looks WHERE symbol = ? AND at BETWEEN ? AND ?",
+        (look.symbol, before.observed_at, look.at),
+    )
+    held_until = (row and row[0]) or before.observed_at
+    await db.execute(_CONFIRM, (held_until, look.symbol, before.observed_at))
+    await db.executemany(_ADD_SNAPSHOT, [_row(look, look.at, look.at), _row(resumed, again, before.confirmed_at)])
+
+
+async def _join(db: Connection, look: _Look, after: _Kept | None) -> Outcome:
+    """Add a version before the next one; if it is the next one, that began earlier than was known."""
+    if after is None or not equal(after.version, look.version):
+        await db.execute(_ADD_SNAPSHOT, _row(look, look.at, look.at))
+        return Outcome.STORED
+    await db.execute("DELETE FROM snapshots WHERE symbol = ? AND observed_at = ?", (look.symbol, after.observed_at))
+    await db.execute(_ADD_SNAPSHOT, _row(look, look.at, after.confirmed_at))
+    await db.execute(_ADD_LOOK, (look.symbol, after.observed_at))
+    return Outcome.UNCHANGED
+
+
+async def _snapshot(db: Connection, query: str, look: _Look) -> _Kept | None:
+    row = await _one(db, query, (look.symbol, look.at))
+    return None if row is None else _kept(row)
+
+
+async def _one(db: Connection, query: str, parameters: tuple[Any, ...]) -> Any:
+    async with db.execute(query, parameters) as cursor:
+        return await cursor.fetchone()

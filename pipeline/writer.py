@@ -1,0 +1,185 @@
+"""The writer: the one connection that writes, one task that owns it, one transaction a turn.
+
+Whatever has arrived since the last commit shares the next one: at 25 a day every answer is durable at once, at full
+speed hundreds share a commit. Callers may be cancelled or go away; the task never is. (On a connection that callers
+share, a cancelled COMMIT commits, and a cancelled BEGIN takes the lock for nobody.)
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import aiosqlite
+
+from pipeline.database import DatabaseError, is_storage_trouble, reason, translated, uri
+
+Apply = Callable[[aiosqlite.Connection, Sequence[Any]], Awaitable[Sequence[Any]]]
+"""Writes all the items of one kind that a turn holds, and returns a result for each. May run again after a rollback."""
+
+PAUSES = tuple(timedelta(seconds=seconds) for seconds in (0.5, 1, 2, 4, 8, 15))
+"""How long a turn that cannot be stored is put off, before each new try; after the last it is given up."""
+_BUSY_SECONDS = 1.0
+
+
+class StorageError(DatabaseError):
+    """What was to be written could not be, for as long as we were ready to wait."""
+
+
+@dataclass(slots=True)
+class _Write:
+    apply: Apply
+    item: Any
+    done: asyncio.Future[Any]
+
+
+class Writer:
+    """Takes writes, and answers each once it is durable."""
+
+    def __init__(
+        self,
+        db: aiosqlite.Connection,
+        path: Path,
+        *,
+        sleep: Callable[[float], Awaitable[None]],
+        troubled: Callable[[str], None],
+    ) -> None:
+        self._db = db
+        self._path = path
+        self._sleep = sleep
+        self._troubled = troubled
+        self._arrived: asyncio.Queue[_Write | None] = asyncio.Queue()
+        self._given_up: StorageError | None = None
+
+    def post(self, apply: Apply, item: Any) -> asyncio.Future[Any]:
+        """Hand over a write; the future returned holds its result once it is durable.
+
+        It holds StorageError if the disk would not take it for as long as the writer waits.
+        """
+        done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        done.add_done_callback(_noticed)
+        if self._given_up:
+            done.set_exception(self._given_up)
+        else:
+            self._arrived.put_nowait(_Write(apply, item, done))
+        return done
+
+    async def write(self, apply: Apply, item: Any) -> Any:
+        """Return the result of a write that is durable. Raise StorageError if it cannot be made so."""
+        return await self.post(apply, item)
+
+    async def run(self) -> None:
+        """Write until closed, then return: everything handed over before is written."""
+        closed = False
+        while not closed:
+            turn = [await self._arrived.get()]
+            while not self._arrived.empty():
+                turn.append(self._arrived.get_nowait())
+            closed = None in turn
+            writes = [write for write in turn if write is not None]
+            if writes:
+                await self._turn(writes)
+
+    def close(self) -> None:
+        """Let `run` end when it has written what it was handed."""
+        self._arrived.put_nowait(None)
+
+    async def _turn(self, writes: list[_Write]) -> None:
+        by_kind: dict[Apply, list[_Write]] = {}
+        for write in writes:
+            by_kind.setdefault(write.apply, []).append(write)
+        try:
+            results = await self._stored(by_kind)
+        except (sqlite3.Error, DatabaseError) as error:
+            _answer_all(writes, error)
+            return
+        for kind, of_kind in zip(by_kind.values(), results, strict=True):
+            for write, result in zip(kind, of_kind, strict=True):
+                if not write.done.done():
+                    write.done.set_result(result)
+
+    async def _stored(self, by_kind: dict[Apply, list[_Write]]) -> list[Sequence[Any]]:
+        """Return the results of a turn once it is committed, trying again while the trouble may pass."""
+        if self._given_up:
+            raise self._given_up
+        for pause in (*PAUSES, None):
+            try:
+                return await self._transaction(by_kind)
+            except sqlite3.Error as error:
+                if not is_storage_trouble(error):
+                    raise
+                if pause is None:
+                    self._given_up = StorageError(f"{self._path}: {reason(error)}")
+                    raise self._given_up from error
+                self._troubled(f"{self._path}: {reason(error)}; trying again in {pause.total_seconds():g} s")
+            await self._sleep(pause.total_seconds())
+        raise AssertionError("unreachable")
+
+    async def _transaction(self, by_kind: dict[Apply, list[_Write]]) -> list[Sequence[Any]]:
+        await self._db.execute("BEGIN IMMEDIATE")
+        try:
+            results = [await apply(self._db, [write.item for write in writes]) for apply, writes in by_kind.items()]
+            await self._db.execute("COMMIT")
+        except BaseException:
+            # On a full disk SQLite may have rolled back already.
+            if self._db.in_transaction:
+                await self._db.execute("ROLLBACK")
+            raise
+        return results
+
+
+def _answer_all(writes: list[_Write], error: Exception) -> None:
+    for write in writes:
+        if not write.done.done():
+            write.done.set_exception(error)
+
+
+def _noticed(done: asyncio.Future[Any]) -> None:
+    """Look at a write's error, so that one whose caller went away is not reported as never retrieved."""
+    if not done.cancelled():
+        done.exception()
+
+
+@asynccontextmanager
+async def open_writer(
+    path: Path,
+    *,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    troubled: Callable[[str], None] = lambda _text: None,
+) -> AsyncIterator[Writer]:
+    """Open the one connection that writes to a migrated file. On leaving, what was handed over is written.
+
+    `troubled` hears of each time that a turn cannot be stored and is put off.
+    """
+    async with AsyncExitStack() as stack:
+        with translated(path):
+            db = await stack.enter_async_context(
+                aiosqlite.connect(uri(path, "rw"), uri=True, timeout=_BUSY_SECONDS, isolation_level=None)
+            )
+            await _check_durable(db, path)
+        writer = Writer(db, path, sleep=sleep, troubled=troubled)
+        running = asyncio.create_task(writer.run(), name="writer")
+        try:
+            yield writer
+        finally:
+            writer.close()
+            await asyncio.shield(running)
+
+
+async def _check_durable(db: aiosqlite.Connection, path: Path) -> None:
+    """Set WAL and FULL, and read them back: in replayed power cuts NORMAL lost acknowledged rows, FULL none."""
+    mode = await _pragma(db, "PRAGMA journal_mode = WAL")
+    await db.execute("PRAGMA synchronous = FULL")
+    synchronous = await _pragma(db, "PRAGMA synchronous")
+    if (mode, synchronous) != ("wal", 2):
+        raise DatabaseError(f"{path}: SQLite will not write durably here (journal {mode}, synchronous {synchronous})")
+
+
+async def _pragma(db: aiosqlite.Connection, statement: str) -> Any:
+    async with db.execute(statement) as cursor:
+        row = await cursor.fetchone()
+    return row and row[0]
