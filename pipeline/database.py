@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pipeline.outcome import Trouble
+
 APPLICATION_ID = 0x4F565057
 """Marks our files in their header: "OVPW"."""
 OLDEST_SQLITE = (3, 37, 0)
@@ -18,8 +20,8 @@ PRIVATE_FOLDER = 0o700
 _BUSY_SECONDS = 1.0
 
 
-class DatabaseError(Exception):
-    """A database that cannot be used: one line that names the file, what is wrong, and the remedy."""
+class DatabaseError(Trouble):
+    """A database that cannot be used: the line names the file, what is wrong, and the remedy."""
 
 
 def create(path: Path) -> None:

@@ -64,19 +64,18 @@ class Halt:
     """Ends every wait of a run at once, and remembers why."""
 
     def __init__(self) -> None:
-        self.reason: Exception | None = None
+        self.reasons: list[Exception] = []
         self._waits: set[asyncio.Timeout] = set()
 
     def __call__(self, reason: Exception) -> None:
-        """End the run. The first reason given is the one that is kept."""
-        if self.reason is None:
-            self.reason = reason
-            for wait in self._waits:
-                wait.reschedule(asyncio.get_running_loop().time())
+        """End the run, for one reason more."""
+        self.reasons.append(reason)
+        for wait in self._waits:
+            wait.reschedule(asyncio.get_running_loop().time())
 
     def check(self) -> None:
         """Raise Halted if the run has ended."""
-        if self.reason is not None:
+        if self.reasons:
             raise Halted
 
     @asynccontextmanager
@@ -293,8 +292,6 @@ class Fetch:
                 overview = await self._send(symbol, slot, given, attempts)
             except Throttled as error:
                 await self._throttled(error, slot, given)
-                if not self._ledger.may_retry():
-                    raise
             except RunEnding as error:
                 await self._end(error, slot)
                 raise
@@ -311,7 +308,7 @@ class Fetch:
                 except QuotaEnded as error:
                     self._halt(error)
                     raise
-            if self._halt.reason is None and self._brake.still_admits(given) and slot.deadline > self._clock():
+            if not self._halt.reasons and self._brake.still_admits(given) and slot.deadline > self._clock():
                 return slot, given
             self._ledger.give_back(slot)
             self._brake.unanswered(given)
@@ -347,11 +344,16 @@ class Fetch:
             self._brake.answered(given)
 
     async def _throttled(self, error: Throttled, slot: Slot, given: Pass) -> None:
+        """Pause everyone, or end the run: there is no asking again without an end, nor beyond the retries' share."""
         try:
             self._brake.throttled(error, given)
         except QuotaEnded as ended:
             await self._end(ended, slot)
             raise
+        if not self._ledger.may_retry():
+            spent = QuotaEnded(f"a fifth of the day's allowance went on asking again: {error}")
+            self._halt(spent)
+            raise spent
 
     async def _end(self, error: RunEnding, slot: Slot) -> None:
         """End the run before anything is awaited, so that no other worker sends a request more."""

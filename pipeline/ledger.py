@@ -16,7 +16,7 @@ from aiosqlite import Connection
 from pipeline import instants
 from pipeline.outcome import QuotaEnded, RunId
 from pipeline.overview import Symbol
-from pipeline.windows import PERIODS, Block, Limit, Nanoseconds, Spent, Windows, retry_limits
+from pipeline.windows import PERIODS, Block, Limit, Nanoseconds, Spent, Windows, pace, retry_limits
 from pipeline.writer import Writer
 
 FIRST_BLOCK = timedelta(hours=1)
@@ -61,6 +61,7 @@ class Ledger:
         last_id: int,
         timeout: timedelta,
         patience: timedelta,
+        most: int | None = None,
         now: Callable[[], datetime],
         clock: Callable[[], Nanoseconds] = time.monotonic_ns,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -75,6 +76,8 @@ class Ledger:
         self._last_id = self._block_covers = last_id
         self._lifetime = _span(timeout + GRACE)
         self._patience = _span(patience)
+        self._most = most
+        self._taken = 0
         self._now = now
         self._clock = clock
         self._sleep = sleep
@@ -99,6 +102,11 @@ class Ledger:
         longest = max(self._limits, key=lambda limit: limit.period)
         return max(longest.count - self._windows.used(longest, self._clock()), 0)
 
+    def time_to_go(self, requests: int) -> timedelta:
+        """Return how long so many requests take at the plan's pace, if each answer comes at once."""
+        own = self._clock()
+        return timedelta(microseconds=(pace(self._windows.copy(), requests, now=own) - own) // 1000)
+
     def may_retry(self) -> bool:
         """Whether the fifth of the day's allowance that is for retries has a slot left."""
         return self._retries.opening(self._clock()).at <= self._clock()
@@ -106,10 +114,12 @@ class Ledger:
     async def take(self, run: RunId, symbol: Symbol, *, retry: bool) -> Slot:
         """Return a slot, once it is free and durably written down.
 
-        Raise QuotaEnded at once if none will be free for longer than we are ready to wait, StorageError if it cannot
-        be written. In both cases, and when cancelled, no slot is used up.
+        Raise QuotaEnded at once if none will be free for longer than we are ready to wait, or after `most` of them,
+        StorageError if it cannot be written. In both cases, and when cancelled, no slot is used up.
         """
         async with self._turn:  # first come, first served
+            if self._most is not None and self._taken >= self._most:
+                raise QuotaEnded(f"--max-requests {self._most} reached")
             await self._wait()
             slot = self._slot(run, symbol, retry=retry)
         if self._limits:
@@ -127,6 +137,7 @@ class Ledger:
 
     def give_back(self, slot: Slot) -> None:
         """Note that the slot's request never left."""
+        self._taken -= 1
         self._end(slot, UNSENT, lambda _at: self._windows.give_back(), lambda _at: self._retries.give_back())
 
     async def quota_ended(self, slot: Slot) -> None:
@@ -176,6 +187,7 @@ class Ledger:
         if retry:
             self._retries.take()
         self._last_id += 1
+        self._taken += 1
         own = self._clock()
         return Slot(self._last_id, run, symbol, retry, self._now(), own, own + self._lifetime)
 

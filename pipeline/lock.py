@@ -10,13 +10,16 @@ from pathlib import Path
 
 from pipeline import instants
 from pipeline.database import PRIVATE_FILE, DatabaseError
+from pipeline.outcome import ExitCode, Trouble
 
 _AGAIN = timedelta(seconds=0.1)
 """flock has no wait that ends: it is asked again this often."""
 
 
-class Busy(Exception):
+class Busy(Trouble):
     """Another process is collecting into the same database, and did not end in time."""
+
+    exit_code = ExitCode.BUSY
 
 
 def lock_path(database: Path) -> Path:

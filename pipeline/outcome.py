@@ -68,6 +68,12 @@ class ExitCode:
     INTERRUPTED = 130
 
 
+class Trouble(Exception):
+    """What a person can mend. One line: what, where, and what to do; the exit code it ends a command with."""
+
+    exit_code = ExitCode.FAILED
+
+
 class ApiError(Exception):
     """An answer that is no overview. Its text never holds the key."""
 

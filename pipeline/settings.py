@@ -22,6 +22,7 @@ from dotenv.parser import parse_stream
 from msgspec import Meta
 from platformdirs import user_data_path
 
+from pipeline.outcome import ExitCode, Trouble
 from pipeline.overview import Symbol, parse_symbol
 from pipeline.schedule import check_cron, check_zone
 from pipeline.windows import PLANS, Limit, workers
@@ -32,8 +33,10 @@ KEY, KEY_FILE = "ALPHAVANTAGE_API_KEY", "ALPHAVANTAGE_API_KEY_FILE"
 _PREFIX = "PIPELINE_"
 
 
-class SettingsError(Exception):
-    """A configuration that cannot be used: one line that names the place, what is wrong there, and the remedy."""
+class SettingsError(Trouble):
+    """A configuration that cannot be used: the line names the place, what is wrong there, and the remedy."""
+
+    exit_code = ExitCode.REFUSED
 
 
 # The environment
@@ -125,6 +128,11 @@ _KEYS: dict[str, tuple[Any, Any]] = {
     "keep.outcomes_days": (Annotated[int, Meta(ge=1, le=36_500)], 400),
 }
 _DEFAULT = "default"
+
+
+def is_setting(variable: str) -> bool:
+    """Whether a variable of the environment overrides a setting."""
+    return variable.removeprefix(_PREFIX).lower().replace("__", ".") in _KEYS
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,38 @@
+"""Backups: the whole database in one file, by SQLite's own means, so that a run may go on meanwhile."""
+
+import sqlite3
+from pathlib import Path
+
+from pipeline.database import DatabaseError, create, opened, translated, uri
+from pipeline.record import Record
+
+
+def backup(database: Path, file: Path) -> int:
+    """Copy the database, check the copy, and return its size in bytes.
+
+    Written beside and renamed at the end, so that FILE is whole or absent. Raise DatabaseError if it exists already, or
+    if either file fails.
+    """
+    if file.exists():
+        raise DatabaseError(f"{file} exists: choose another name, or move it away")
+    with Record.open(database):
+        pass  # it is ours, and there
+    partial = file.with_name(f"{file.name}.partial")
+    partial.unlink(missing_ok=True)
+    create(partial)
+    try:
+        with opened(database, "ro") as source, translated(partial):
+            copy = sqlite3.connect(uri(partial, "rw"), uri=True, isolation_level=None)
+            try:
+                source.backup(copy)  # in one step: a writer in between would make it begin again
+                # One file, without a WAL beside it, is what people carry about.
+                copy.execute("PRAGMA journal_mode = DELETE")
+                (verdict,) = copy.execute("PRAGMA quick_check").fetchone()
+            finally:
+                copy.close()
+        if verdict != "ok":
+            raise DatabaseError(f"{database}: the copy is not sound: {verdict}")
+        partial.rename(file)
+    finally:
+        partial.unlink(missing_ok=True)
+    return file.stat().st_size

@@ -1,0 +1,110 @@
+"""The command line: `pipeline VERB`. A verb's module is imported when the verb is called: each answers at once."""
+
+import difflib
+import importlib
+import os
+import sys
+
+import click
+
+from pipeline import __version__
+from pipeline.cli.options import Options, global_options
+from pipeline.outcome import ExitCode, Trouble
+
+VERBS = {
+    "init": "Write a commented configuration and a .env to fill in.",
+    "collect": "Ask for every overview that is due, and keep the answers.",
+    "plan": "Show what is due, what it costs and how long it takes; sends nothing.",
+    "status": "Show the last run, the quota left, what is stale, and drift.",
+    "runs": "List past runs, or one run's outcomes.",
+    "symbols": "List the configured symbols with what is known of each.",
+    "config": "Show every setting and where it came from.",
+    "doctor": "Check machine, file and configuration, with a remedy for each finding.",
+    "backup": "Copy the database to a file, while it is in use.",
+    "sandbox": "Serve the stand-in API, to try everything without a key.",
+}
+
+
+class _Verbs(click.Group):
+    """Knows every verb's one line; imports a verb's module when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in VERBS:
+            return None
+        command: click.Command = importlib.import_module(f"pipeline.cli.{name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Verbs"):
+            formatter.write_dl(list(VERBS.items()))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in VERBS and not args[0].startswith("-"):
+            ctx.fail(f"no such verb: {args[0]}{_nearest(args[0])}")
+        return super().resolve_command(ctx, args)
+
+
+def _nearest(name: str) -> str:
+    near = difflib.get_close_matches(name, VERBS, n=1)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+@click.command(
+    cls=_Verbs,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Begin with: pipeline collect --sandbox. Exit codes: 0 done, 1 failed, 2 usage, 3 configuration or key,"
+    " 4 partial, 5 quota ended, 6 busy, 7 stale, 130 interrupted.",
+)
+@global_options
+@click.version_option(__version__, prog_name="pipeline")
+@click.pass_context
+def pipeline(ctx: click.Context, /, options: Options) -> None:
+    """Keep the history that Alpha Vantage's company OVERVIEW does not.
+
+    Collects overviews within your plan's limits and keeps every answer as a snapshot in SQLite.
+    """
+    ctx.obj = options
+
+
+def main() -> None:
+    """Run the command line, and end the process with the verb's exit code."""
+    try:
+        code = _run()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader of our output is gone (`| head`): end quietly, and let nothing be flushed into the void.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = ExitCode.DONE
+    except KeyboardInterrupt:
+        code = ExitCode.INTERRUPTED
+    sys.exit(code)
+
+
+def _run() -> int:
+    try:
+        code = pipeline.main(prog_name="pipeline", standalone_mode=False)
+    except Trouble as trouble:
+        click.echo(f"pipeline: {trouble}", err=True)
+        return trouble.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return ExitCode.USAGE
+    except click.ClickException as error:
+        _tell(error)
+        return error.exit_code
+    except click.Abort:
+        return ExitCode.INTERRUPTED
+    return int(code or ExitCode.DONE)
+
+
+def _tell(error: click.ClickException) -> None:
+    """Say what is wrong in one line, and where help is if it was the words that were wrong."""
+    hint = ""
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        hint = f" ({error.ctx.command_path} --help)"
+    click.echo(f"pipeline: {error.format_message()}{hint}", err=True)

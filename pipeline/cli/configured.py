@@ -1,0 +1,36 @@
+"""The settings of a verb: read from the file and the environment, with what is to be told of them told."""
+
+import os
+from pathlib import Path
+
+import click
+
+from pipeline.cli.options import Options
+from pipeline.overview import Symbol, parse_symbol
+from pipeline.settings import Environment, Settings, environment, load, once
+
+
+def read_environment() -> Environment:
+    """Return the process's variables, with those of `.env` in the working directory."""
+    return environment(os.environ, Path(".env"))
+
+
+def configured(options: Options, variables: Environment | None = None) -> Settings:
+    """Return the settings, and tell what was taken otherwise than written. Raise SettingsError for unusable ones."""
+    variables = variables or read_environment()
+    settings = load(options.config, variables, database=options.database)
+    for notice in (*variables.problems, *settings.notices):
+        options.say(notice)
+    return settings
+
+
+def named_symbols(texts: tuple[str, ...], options: Options) -> tuple[Symbol, ...]:
+    """Return the symbols named on the command line, each once. Raise a usage error for what cannot be one."""
+    notices: list[str] = []
+    try:
+        symbols = tuple(once(map(parse_symbol, texts), notices))
+    except ValueError as error:
+        raise click.UsageError(str(error), click.get_current_context()) from None
+    for notice in notices:
+        options.say(notice)
+    return symbols

@@ -1,0 +1,56 @@
+"""What every verb takes, before or after its name."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+
+_FILE = click.Path(path_type=Path)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The global options."""
+
+    config: Path | None = None
+    database: Path | None = None
+    verbose: int = 0
+    quiet: bool = False
+
+    def say(self, text: str) -> None:
+        """Tell the person something that is not the verb's output."""
+        if not self.quiet:
+            click.echo(f"pipeline: {text}", err=True)
+
+
+def global_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a verb the global options as one `options` argument."""
+
+    @click.option("--config", type=_FILE, help="Configuration file [$PIPELINE_CONFIG, or config/pipeline.toml].")
+    @click.option("--database", type=_FILE, help="Database file, instead of the configured one.")
+    @click.option("-v", "--verbose", count=True, help="Log more: -v each run, -vv each symbol.")
+    @click.option("-q", "--quiet", is_flag=True, help="Print the verb's output and errors only.")
+    @wraps(function)
+    def with_options(
+        *args: Any, config: Path | None, database: Path | None, verbose: int, quiet: bool, **rest: Any
+    ) -> Any:
+        outer = click.get_current_context().find_object(Options) or Options()
+        options = replace(
+            outer,
+            config=config or outer.config,
+            database=database or outer.database,
+            verbose=verbose or outer.verbose,
+            quiet=quiet or outer.quiet,
+        )
+        return function(*args, options=options, **rest)
+
+    return with_options
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON value.")
+format_option = click.option(
+    "--format", "form", type=click.Choice(["table", "csv", "jsonl"]), default="table", help="[table]"
+)

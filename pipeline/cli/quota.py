@@ -1,0 +1,28 @@
+"""How verbs show the windows of a plan."""
+
+from typing import Any
+
+import click
+
+from pipeline import instants
+from pipeline.cli.output import print_table
+from pipeline.windows import Standing
+
+
+def window_json(window: Standing) -> dict[str, Any]:
+    """Return a window for JSON: limit, used, left, and next_free_at, null if a slot is free now."""
+    free_at = window.next_free_at and instants.to_text(window.next_free_at)
+    return {"limit": window.limit, "used": window.used, "left": window.left, "next_free_at": free_at}
+
+
+def print_windows(windows: list[Standing]) -> None:
+    """Print a line for each window."""
+    click.echo()
+    if not windows:
+        click.echo("no limits: requests go as fast as the server answers")
+        return
+    rows = [
+        (w.limit, w.used, w.left, f"{instants.for_people(w.next_free_at)} UTC" if w.next_free_at else "now")
+        for w in windows
+    ]
+    print_table(["limit", "used", "left", "next free"], rows)

@@ -1,0 +1,86 @@
+"""Running a coroutine as a command: its loop, its signals, and an end that nothing can hold up."""
+
+import asyncio
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from pipeline.cli.options import Options
+from pipeline.cli.progress import RunProgress
+from pipeline.collect import DRAIN, Interrupted
+from pipeline.fetch import Halt
+from pipeline.outcome import ExitCode
+
+try:
+    import uvloop
+
+    new_event_loop: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+except ImportError:
+    new_event_loop = asyncio.new_event_loop
+
+T = TypeVar("T")
+
+_SHOW_CURSOR = "\x1b[?25h"
+_LAST_RESORT = DRAIN.total_seconds() + 3
+"""Seconds after which an interrupted command ends, whatever hangs: a DNS query in a thread, a disk."""
+
+
+class _Unwaited(ThreadPoolExecutor):
+    """Threads that nobody waits for: a DNS query cannot be cancelled, and has kept a command from ending for 12 s."""
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002
+        super().shutdown(wait=False, cancel_futures=True)
+
+
+def run(main: Coroutine[Any, Any, T]) -> T:
+    """Return what the coroutine returns, run on a loop of its own (uvloop's, where it is installed)."""
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        runner.get_loop().set_default_executor(_Unwaited(max_workers=4, thread_name_prefix="resolver"))
+        return runner.run(main)
+
+
+def end(code: int) -> None:
+    """End the process with the code; at once, if a thread is left that would hold it up."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if any(thread.name.startswith("resolver") for thread in threading.enumerate()):
+        os._exit(code)
+
+
+@contextmanager
+def interruptible(halt: Halt, progress: RunProgress, options: Options) -> Iterator[None]:
+    """Let SIGINT and SIGTERM end the run: those in flight finish, 5 s at most. A second signal ends the process."""
+    loop = asyncio.get_running_loop()
+    signals = (signal.SIGINT, signal.SIGTERM)
+
+    def first() -> None:
+        for number in signals:
+            loop.add_signal_handler(number, _die)
+        options.say(f"stopping: those in flight may finish, {DRAIN.total_seconds():g} s at most; again to end at once")
+        halt(Interrupted("stopped by a signal"))
+        if progress.collection is not None:
+            loop.call_later(DRAIN.total_seconds(), progress.collection.drain)
+        last_resort = threading.Timer(_LAST_RESORT, _die)
+        last_resort.daemon = True
+        last_resort.start()
+
+    for number in signals:
+        loop.add_signal_handler(number, first)
+    try:
+        yield
+    finally:
+        for number in signals:
+            loop.remove_signal_handler(number)
+
+
+def _die() -> None:
+    """End the process now. Whatever was acknowledged is in the file; what was not, the next run asks again."""
+    if sys.stderr.isatty():
+        sys.stderr.write(_SHOW_CURSOR)
+    sys.stderr.flush()
+    os._exit(ExitCode.INTERRUPTED)

@@ -1,0 +1,52 @@
+"""`pipeline runs [RUN]`: past runs, or how each symbol ended in one."""
+
+from dataclasses import asdict
+
+import click
+
+from pipeline.cli.configured import configured
+from pipeline.cli.options import Options, format_option, global_options, json_option
+from pipeline.cli.output import moment, print_json, print_rows
+from pipeline.database import DatabaseError
+from pipeline.record import Record, Run, SymbolOutcome
+
+_COLUMNS = (
+    "id", "trigger", "started_at", "status", "due", "stored", "unchanged", "unknown", "failed", "rejected", "deferred",
+    "requests", "seconds",
+)  # fmt: skip
+
+
+@click.command(epilog="Examples: pipeline runs --limit 5; pipeline runs 12 --format csv")
+@click.argument("run", type=click.IntRange(min=1), required=False)
+@click.option("--limit", type=click.IntRange(min=1), default=20, help="The last so many runs [20].")
+@format_option
+@json_option
+@global_options
+def command(options: Options, *, run: int | None, limit: int, form: str, as_json: bool) -> None:
+    """List the last runs, the newest first; or, given a RUN's number, how each symbol ended in it."""
+    with Record.open(configured(options).database) as record:
+        if run is None:
+            _print_runs(record.runs(limit), form=form, as_json=as_json)
+        elif record.run(run) is None:
+            raise DatabaseError(f"there is no run {run}; pipeline runs lists those there are")
+        else:
+            _print_outcomes(record.outcomes(run), form=form, as_json=as_json)
+
+
+def _print_runs(runs: list[Run], *, form: str, as_json: bool) -> None:
+    if as_json:
+        print_json([asdict(run) for run in runs])
+    elif form != "table":
+        print_rows(list(Run.__slots__), [tuple(asdict(run).values()) for run in runs], form)
+    else:
+        shown = [{**asdict(run), "started_at": moment(run.started_at)} for run in runs]
+        print_rows([name.removesuffix("_at") for name in _COLUMNS], [[run[c] for c in _COLUMNS] for run in shown], form)
+
+
+def _print_outcomes(outcomes: list[SymbolOutcome], *, form: str, as_json: bool) -> None:
+    if as_json:
+        print_json([asdict(outcome) for outcome in outcomes])
+        return
+    at = moment if form == "table" else str
+    rows = [(o.symbol, o.outcome, o.attempts, at(o.at), o.detail) for o in outcomes]
+    print_rows(["symbol", "outcome", "attempts", "at", "detail"], rows, form)

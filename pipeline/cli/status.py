@@ -1,0 +1,121 @@
+"""`pipeline status`: the last run, the quota, what is stale, and drift."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import click
+
+from pipeline import instants
+from pipeline.cli.configured import configured
+from pipeline.cli.options import Options, global_options, json_option
+from pipeline.cli.output import few, moment, print_facts, print_json
+from pipeline.cli.quota import print_windows, window_json
+from pipeline.outcome import ExitCode
+from pipeline.overview import Symbol
+from pipeline.record import Drift, NoRecord, Record, Run, SymbolState, stale
+from pipeline.settings import Settings
+from pipeline.windows import Standing, standings
+
+
+@dataclass(frozen=True, slots=True)
+class _Status:
+    last_run: Run | None
+    windows: list[Standing]
+    states: dict[str, SymbolState]
+    stale: list[Symbol]
+    drift: Drift
+
+    @property
+    def snapshots(self) -> int:
+        return sum(state.snapshots for state in self.states.values())
+
+    @property
+    def companies(self) -> int:
+        return sum(1 for state in self.states.values() if state.snapshots)
+
+    def unknown(self, symbols: Sequence[Symbol]) -> list[Symbol]:
+        """Return the configured symbols that the API does not cover."""
+        return [symbol for symbol in symbols if symbol in self.states and self.states[symbol].state == "unknown"]
+
+
+@click.command(epilog="Examples: pipeline status; pipeline status --json | jq .stale")
+@json_option
+@global_options
+@click.pass_context
+def command(ctx: click.Context, options: Options, *, as_json: bool) -> None:
+    """Show how things stand. Ends with 7 if a configured symbol is stale: not looked at for `stale_after_hours`."""
+    settings = configured(options)
+    status = _read(settings, options)
+    unknown = status.unknown(settings.symbols)
+    if as_json:
+        print_json(
+            {
+                "database": str(settings.database),
+                "snapshots": status.snapshots,
+                "companies": status.companies,
+                "last_run": status.last_run and asdict(status.last_run),
+                "windows": [window_json(window) for window in status.windows],
+                "stale": status.stale,
+                "unknown": unknown,
+                "drift": asdict(status.drift),
+            }
+        )
+    else:
+        _print(settings, status, unknown)
+    ctx.exit(ExitCode.STALE if status.stale else ExitCode.DONE)
+
+
+def _read(settings: Settings, options: Options) -> _Status:
+    now = instants.utc_now()
+    longest = max((limit.period for limit in settings.limits), default=settings.fresh_for)
+    since = now - settings.stale_after
+    try:
+        with Record.open(settings.database) as record:
+            states = record.states()
+            return _Status(
+                last_run=next(iter(record.runs(1)), None),
+                windows=standings(settings.limits, record.spent(now - longest), record.block(), now=now),
+                states=states,
+                stale=stale(settings.symbols, states, looked_since=since),
+                drift=record.drift(),
+            )
+    except NoRecord as nothing:
+        options.say(str(nothing))
+        windows = standings(settings.limits, [], None, now=now)
+        return _Status(None, windows, {}, list(settings.symbols), Drift([], [], []))
+
+
+def _print(settings: Settings, status: _Status, unknown: list[Symbol]) -> None:
+    print_facts(
+        {
+            "database": settings.database,
+            "kept": f"{status.snapshots:,} snapshots of {status.companies:,} companies",
+            "last run": _in_words(status.last_run),
+            "stale": f"{len(status.stale):,}" + _named(status.stale),
+            "not covered": f"{len(unknown):,}" + _named(unknown),
+            **_drift_in_words(status.drift),
+        }
+    )
+    print_windows(status.windows)
+
+
+def _in_words(run: Run | None) -> str:
+    if run is None:
+        return "none yet"
+    asked = f"{run.stored:,} stored, {run.unchanged:,} unchanged, {run.failed + run.rejected:,} failed or rejected"
+    why = f"; {run.detail}" if run.detail else ""
+    return f"{run.id}, {moment(run.started_at)} UTC: {run.status}; {asked}, {run.deferred:,} deferred{why}"
+
+
+def _named(symbols: Sequence[str]) -> str:
+    return f" ({few(symbols)})" if symbols else ""
+
+
+def _drift_in_words(drift: Drift) -> dict[str, str]:
+    """Return a line for each way in which the API's fields have moved, none where they have not."""
+    lines = {
+        "new fields": (drift.unknown_fields, "sent, and kept in extra"),
+        "absent fields": (drift.absent_fields, "no longer sent for any symbol"),
+        "unreadable": (drift.unreadable_fields, "in a spelling that no column takes; kept in extra"),
+    }
+    return {name: f"{few(fields)}: {meaning}" for name, (fields, meaning) in lines.items() if fields}

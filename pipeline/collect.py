@@ -1,0 +1,332 @@
+"""Collecting: one run over the symbols that are due, from the agenda to a status. Free of argv and environment."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import structlog
+
+from pipeline import ledger as ledger_module
+from pipeline.api import open_api
+from pipeline.fetch import Ask, Attempts, Fetch, Fetched, Halt, Halted, RetryPolicy, Sleep
+from pipeline.freshness import Agenda, agenda, everything
+from pipeline.ledger import Ledger
+from pipeline.outcome import (
+    ApiError,
+    ExitCode,
+    KeyRefused,
+    NotInPlan,
+    Outcome,
+    QuotaEnded,
+    RunId,
+    RunStatus,
+    Trigger,
+)
+from pipeline.overview import Symbol
+from pipeline.record import Record
+from pipeline.store import Ended, Store, Tally
+from pipeline.windows import Limit
+from pipeline.writer import StorageError, Writer, open_writer
+
+FAILURES_IN_A_ROW = 10
+"""So many failures and rejections, with nothing between them, and the run ends: the trouble is not the symbols'."""
+DRAIN = timedelta(seconds=5)
+"""How long those in flight may finish once the run is interrupted."""
+
+
+class Interrupted(Exception):
+    """The run was stopped from outside."""
+
+
+class TooManyFailures(Exception):
+    """Nothing but failures and rejections."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where overviews come from, and within which limits they may be asked for."""
+
+    base_url: str
+    key: str
+    limits: tuple[Limit, ...]
+    concurrency: int
+    timeout: timedelta
+    wait: timedelta
+    """How long a run waits for a free slot, before it takes the quota to have ended."""
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What one run is to do."""
+
+    symbols: tuple[Symbol, ...]
+    looked_since: datetime | None
+    """Ask the symbols not looked at since; None: ask them all, whatever their age."""
+    trigger: Trigger = Trigger.MANUAL
+    max_requests: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """How a run ended."""
+
+    run: RunId
+    trigger: Trigger
+    status: RunStatus
+    symbols: int
+    agenda: Agenda
+    counts: Counter[Outcome]
+    requests: int
+    seconds: float
+    busy_seconds: float
+    """How long the requests took, added up: what one after another would have taken."""
+    detail: str | None
+    exit_code: int
+
+
+class Collection:
+    """A run under way: what came of how many symbols so far."""
+
+    def __init__(
+        self, run: RunId, due: list[Symbol], *, fetch: Fetch, ledger: Ledger, store: Store, halt: Halt
+    ) -> None:
+        self.run = run
+        self.due = len(due)
+        self.counts: Counter[Outcome] = Counter()
+        self.ledger = ledger
+        self._left: Iterator[Symbol] = iter(due)
+        self._fetch = fetch
+        self._store = store
+        self._halt = halt
+        self._failures_in_a_row = 0
+        self._asking: set[asyncio.Task[None]] = set()
+        self._is_draining = False
+        self._log = structlog.get_logger().bind(run=run)
+
+    @property
+    def busy_seconds(self) -> float:
+        return self._fetch.busy / 1e9
+
+    async def work(self, workers: int, now: Callable[[], datetime]) -> None:
+        """Ask symbol after symbol, with a fixed number of workers, until all are asked or the run is halted."""
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(workers, self.due)):
+                group.create_task(self._work(now))
+
+    def rest(self) -> Iterator[Symbol]:
+        """Yield the symbols that no worker came to."""
+        return self._left
+
+    def drain(self) -> None:
+        """Break off the requests still in flight."""
+        self._is_draining = True
+        for task in self._asking:
+            task.cancel()
+
+    async def _work(self, now: Callable[[], datetime]) -> None:
+        for symbol in self._left:
+            outcome, detail = await self._observe(symbol, now)
+            self._count(symbol, outcome, detail)
+            if self._halt.reasons:
+                return
+
+    async def _observe(self, symbol: Symbol, now: Callable[[], datetime]) -> tuple[Outcome, str | None]:
+        """Observe one symbol and keep what is new."""
+        attempts = Attempts()
+        try:
+            fetched = await self._asked(symbol, attempts)
+            return await self._store.keep(self.run, fetched.overview, at=fetched.at, attempts=fetched.attempts), None
+        except StorageError as error:
+            self._halt(error)
+            return (Outcome.FAILED if attempts.sent else Outcome.DEFERRED), str(error)
+        except Halted:
+            outcome, detail = Outcome.DEFERRED, f"the run ended first: {self._halt.reasons[0]}"
+        except ApiError as error:
+            outcome, detail = error.outcome, str(error)
+        return await self._noted(Ended(self.run, symbol, outcome, attempts.sent, now(), detail))
+
+    async def _asked(self, symbol: Symbol, attempts: Attempts) -> Fetched:
+        task = asyncio.current_task()
+        assert task is not None
+        self._asking.add(task)
+        try:
+            return await self._fetch(symbol, attempts)
+        except asyncio.CancelledError:
+            if not self._is_draining:
+                raise
+            task.uncancel()
+            raise Halted from None
+        finally:
+            self._asking.discard(task)
+
+    async def _noted(self, ended: Ended) -> tuple[Outcome, str | None]:
+        try:
+            await self._store.note(ended)
+        except StorageError as error:
+            self._halt(error)
+        return ended.outcome, ended.detail
+
+    def _count(self, symbol: Symbol, outcome: Outcome, detail: str | None) -> None:
+        self.counts[outcome] += 1
+        if outcome in (Outcome.FAILED, Outcome.REJECTED):
+            self._log.warning(f"no overview: {outcome}", symbol=symbol, detail=detail)
+            self._failures_in_a_row += 1
+            if self._failures_in_a_row == FAILURES_IN_A_ROW:
+                self._halt(TooManyFailures(f"{FAILURES_IN_A_ROW} failures in a row; the last: {symbol}: {detail}"))
+        elif outcome is not Outcome.DEFERRED:
+            self._log.debug(outcome.value, symbol=symbol)
+            self._failures_in_a_row = 0
+
+
+async def collect(
+    database: Path,
+    source: Source,
+    order: Order,
+    *,
+    halt: Halt,
+    started: Callable[[Collection], None] = lambda _collection: None,
+    now: Callable[[], datetime],
+    sleep: Sleep = asyncio.sleep,
+) -> Summary:
+    """Do one run, and return how it ended. The file is migrated, and the caller holds its lock.
+
+    `started` is given the run once it is under way, to watch it. Raise DatabaseError if the file cannot be opened; all
+    else that can go wrong is in the summary.
+    """
+    began = time.monotonic()
+    with Record.open(database) as record:
+        known = record.known()
+        if order.looked_since is None:
+            todo = everything(order.symbols, known)
+        else:
+            todo = agenda(order.symbols, known, looked_since=order.looked_since, now=now())
+    async with _equipped(database, source, order, now=now, sleep=sleep) as (writer, ledger, ask):
+        store = Store(writer)
+        run = await store.begin(order.trigger, at=now(), symbols=len(order.symbols), due=len(todo.due))
+        fetch = Fetch(
+            ask,
+            ledger,
+            run=run,
+            policy=RetryPolicy(source.attempts),
+            timeout=source.timeout,
+            halt=halt,
+            now=now,
+            sleep=sleep,
+        )
+        collection = Collection(run, todo.due, fetch=fetch, ledger=ledger, store=store, halt=halt)
+        started(collection)
+        log = structlog.get_logger().bind(run=run)
+        log.info("run began", symbols=len(order.symbols), due=len(todo.due))
+        await collection.work(source.concurrency, now)
+        summary = await _finished(collection, order, todo, store, halt, began=began, now=now)
+    log.info("run ended", status=summary.status, requests=summary.requests, seconds=round(summary.seconds, 3))
+    return summary
+
+
+@asynccontextmanager
+async def _equipped(
+    database: Path, source: Source, order: Order, *, now: Callable[[], datetime], sleep: Sleep
+) -> AsyncIterator[tuple[Writer, Ledger, Ask]]:
+    """Open what a run needs: the writer, the ledger as the file has it, and the API."""
+    limits = source.limits
+    with Record.open(database) as record:
+        longest = max((limit.period for limit in limits), default=timedelta())
+        spent, block, last_id = record.spent(now() - longest), record.block(), record.last_request_id()
+    log = structlog.get_logger()
+    async with (
+        open_api(source.base_url, source.key, concurrency=source.concurrency, reuse=not limits) as api,
+        open_writer(database, sleep=sleep, troubled=log.warning) as writer,
+    ):
+        await ledger_module.prune(writer, limits, now=now())
+        yield (
+            writer,
+            Ledger(
+                writer,
+                limits,
+                spent=spent,
+                block=block,
+                last_id=last_id,
+                timeout=source.timeout,
+                patience=source.wait,
+                most=order.max_requests,
+                now=now,
+                sleep=sleep,
+            ),
+            api.overview,
+        )
+
+
+async def _finished(
+    collection: Collection,
+    order: Order,
+    todo: Agenda,
+    store: Store,
+    halt: Halt,
+    *,
+    began: float,
+    now: Callable[[], datetime],
+) -> Summary:
+    """Write what was not asked, and how the run ended; and return it, written or not."""
+    seconds = time.monotonic() - began
+    rest = tuple(collection.rest())
+    reason = decisive(halt.reasons)
+    counts = collection.counts
+    counts[Outcome.DEFERRED] += len(rest)
+    status, exit_code = ending(counts, reason)
+    detail = None if reason is None else str(reason)
+    tally = Tally(status, counts, collection.ledger.sent, seconds, detail)
+    try:
+        if rest:
+            await store.defer(collection.run, rest, at=now(), detail=detail or "")
+        await store.finish(collection.run, tally, at=now())
+    except StorageError as error:
+        status, exit_code, detail = RunStatus.FAILED, ExitCode.FAILED, str(error)
+    return Summary(
+        run=collection.run,
+        trigger=order.trigger,
+        status=status,
+        symbols=len(order.symbols),
+        agenda=todo,
+        counts=counts,
+        requests=collection.ledger.sent,
+        seconds=seconds,
+        busy_seconds=collection.busy_seconds,
+        detail=detail,
+        exit_code=exit_code,
+    )
+
+
+_ENDINGS: tuple[tuple[type[Exception], RunStatus, int], ...] = (
+    (TooManyFailures, RunStatus.FAILED, ExitCode.FAILED),
+    (QuotaEnded, RunStatus.QUOTA_EXHAUSTED, ExitCode.QUOTA),
+    (KeyRefused, RunStatus.FAILED, ExitCode.REFUSED),
+    (NotInPlan, RunStatus.FAILED, ExitCode.REFUSED),
+    (StorageError, RunStatus.FAILED, ExitCode.FAILED),
+    (Interrupted, RunStatus.INTERRUPTED, ExitCode.INTERRUPTED),
+)
+"""What can end a run before its symbols are all asked. Where several apply, the lowest decides."""
+
+
+def decisive(reasons: list[Exception]) -> Exception | None:
+    """Return the reason that decides how the run ended, None if it was not cut short."""
+    kinds = [kind for kind, _, _ in _ENDINGS]
+    return max(reasons, key=lambda reason: kinds.index(type(reason)), default=None)
+
+
+def ending(counts: Counter[Outcome], reason: Exception | None) -> tuple[RunStatus, int]:
+    """Return the status and the exit code of a run with these outcomes, cut short for this reason if any."""
+    for kind, status, exit_code in _ENDINGS:
+        if type(reason) is kind:
+            return status, exit_code
+    troubled = counts[Outcome.FAILED] + counts[Outcome.REJECTED]
+    if not troubled:
+        return RunStatus.COMPLETE, ExitCode.DONE
+    if counts[Outcome.STORED] + counts[Outcome.UNCHANGED] + counts[Outcome.UNKNOWN]:
+        return RunStatus.PARTIAL, ExitCode.PARTIAL
+    return RunStatus.FAILED, ExitCode.FAILED

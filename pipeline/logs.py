@@ -1,0 +1,79 @@
+"""Logs: for people on a terminal, JSON lines elsewhere; in UTC, and never with the key."""
+
+import logging
+import sys
+from collections.abc import Iterable
+from typing import Any, TextIO
+from urllib.parse import quote
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+
+class _Stderr:
+    """Whatever sys.stderr is when a line is written: a progress bar puts itself in between."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+
+def configure(level: int, *, readable: bool, secrets: Iterable[str] = ()) -> None:
+    """Send the program's log lines to stderr from this level on.
+
+    Nothing in the program puts a secret into a line; the last step takes them out of it all the same.
+    """
+    renderer: Processor = (
+        structlog.dev.ConsoleRenderer(colors=False, pad_event_to=0) if readable else structlog.processors.JSONRenderer()
+    )
+    stream: Any = _Stderr()
+    file: TextIO = stream
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            _printable,
+            renderer,
+            scrubber(secrets),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.WriteLoggerFactory(file=file),
+        cache_logger_on_first_use=False,
+    )
+    # Libraries log through the standard library; what they warn of is ours to tell too.
+    logging.basicConfig(level=logging.WARNING, handlers=[_Forward()], force=True)
+
+
+class _Forward(logging.Handler):
+    """Hands the standard library's records to structlog: the class of what went wrong, without its text."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[0] if record.exc_info else None
+        # A library's message can hold a URL, and so the key: only where it comes from, and what it is.
+        structlog.get_logger().log(
+            record.levelno, "a library warns", library=record.name, error=error.__name__ if error else record.msg
+        )
+
+
+def _printable(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Escape control characters: what a server sent must not move a terminal's cursor."""
+    return {name: _escaped(value) if isinstance(value, str) else value for name, value in event.items()}
+
+
+def _escaped(text: str) -> str:
+    return text if text.isprintable() else "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
+
+
+def scrubber(secrets: Iterable[str]) -> Processor:
+    """Return the last step: it replaces each secret, as it is and percent-encoded, in the finished line."""
+    hidden = sorted({form for secret in secrets if secret for form in (secret, quote(secret, safe=""))}, reverse=True)
+
+    def scrub(_logger: WrappedLogger, _method: str, line: Any) -> str:
+        for secret in hidden:
+            line = str(line).replace(secret, "***")
+        return str(line)
+
+    return scrub
