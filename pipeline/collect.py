@@ -1,7 +1,6 @@
 """Collecting: one run over the symbols that are due, from the agenda to a status. Free of argv and environment."""
 
 import asyncio
-import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -13,8 +12,9 @@ import structlog
 
 from pipeline import ledger as ledger_module
 from pipeline.api import open_api
-from pipeline.fetch import Ask, Attempts, Fetch, Fetched, Halt, Halted, RetryPolicy, Sleep
+from pipeline.fetch import Ask, Attempts, Fetch, Fetched, Halt, Halted, RetryPolicy
 from pipeline.freshness import Agenda, agenda, everything
+from pipeline.instants import Clock, Nanoseconds
 from pipeline.ledger import Ledger
 from pipeline.outcome import (
     ApiError,
@@ -37,6 +37,9 @@ FAILURES_IN_A_ROW = 10
 """So many failures and rejections, with nothing between them, and the run ends: the trouble is not the symbols'."""
 DRAIN = timedelta(seconds=5)
 """How long those in flight may finish once the run is interrupted."""
+
+
+REAL = Clock()
 
 
 class Interrupted(Exception):
@@ -94,7 +97,7 @@ class Collection:
     """A run under way: what came of how many symbols so far."""
 
     def __init__(
-        self, run: RunId, due: list[Symbol], *, fetch: Fetch, ledger: Ledger, store: Store, halt: Halt
+        self, run: RunId, due: list[Symbol], *, fetch: Fetch, ledger: Ledger, store: Store, halt: Halt, clock: Clock
     ) -> None:
         self.run = run
         self.due = len(due)
@@ -104,6 +107,7 @@ class Collection:
         self._fetch = fetch
         self._store = store
         self._halt = halt
+        self._clock = clock
         self._failures_in_a_row = 0
         self._asking: set[asyncio.Task[None]] = set()
         self._is_draining = False
@@ -113,11 +117,11 @@ class Collection:
     def busy_seconds(self) -> float:
         return self._fetch.busy / 1e9
 
-    async def work(self, workers: int, now: Callable[[], datetime]) -> None:
+    async def work(self, workers: int) -> None:
         """Ask symbol after symbol, with a fixed number of workers, until all are asked or the run is halted."""
         async with asyncio.TaskGroup() as group:
             for _ in range(min(workers, self.due)):
-                group.create_task(self._work(now))
+                group.create_task(self._work())
 
     def rest(self) -> Iterator[Symbol]:
         """Yield the symbols that no worker came to."""
@@ -129,14 +133,14 @@ class Collection:
         for task in self._asking:
             task.cancel()
 
-    async def _work(self, now: Callable[[], datetime]) -> None:
+    async def _work(self) -> None:
         for symbol in self._left:
-            outcome, detail = await self._observe(symbol, now)
+            outcome, detail = await self._observe(symbol)
             self._count(symbol, outcome, detail)
             if self._halt.reasons:
                 return
 
-    async def _observe(self, symbol: Symbol, now: Callable[[], datetime]) -> tuple[Outcome, str | None]:
+    async def _observe(self, symbol: Symbol) -> tuple[Outcome, str | None]:
         """Observe one symbol and keep what is new."""
         attempts = Attempts()
         try:
@@ -149,7 +153,7 @@ class Collection:
             outcome, detail = Outcome.DEFERRED, f"the run ended first: {self._halt.reasons[0]}"
         except ApiError as error:
             outcome, detail = error.outcome, str(error)
-        return await self._noted(Ended(self.run, symbol, outcome, attempts.sent, now(), detail))
+        return await self._noted(Ended(self.run, symbol, outcome, attempts.sent, self._clock.now(), detail))
 
     async def _asked(self, symbol: Symbol, attempts: Attempts) -> Fetched:
         task = asyncio.current_task()
@@ -191,24 +195,23 @@ async def collect(
     *,
     halt: Halt,
     started: Callable[[Collection], None] = lambda _collection: None,
-    now: Callable[[], datetime],
-    sleep: Sleep = asyncio.sleep,
+    clock: Clock = REAL,
 ) -> Summary:
     """Do one run, and return how it ended. The file is migrated, and the caller holds its lock.
 
     `started` is given the run once it is under way, to watch it. Raise DatabaseError if the file cannot be opened; all
     else that can go wrong is in the summary.
     """
-    began = time.monotonic()
+    began = clock.own()
     with Record.open(database) as record:
         known = record.known()
         if order.looked_since is None:
             todo = everything(order.symbols, known)
         else:
-            todo = agenda(order.symbols, known, looked_since=order.looked_since, now=now())
-    async with _equipped(database, source, order, now=now, sleep=sleep) as (writer, ledger, ask):
+            todo = agenda(order.symbols, known, looked_since=order.looked_since, now=clock.now())
+    async with _equipped(database, source, order, clock) as (writer, ledger, ask):
         store = Store(writer)
-        run = await store.begin(order.trigger, at=now(), symbols=len(order.symbols), due=len(todo.due))
+        run = await store.begin(order.trigger, at=clock.now(), symbols=len(order.symbols), due=len(todo.due))
         fetch = Fetch(
             ask,
             ledger,
@@ -216,34 +219,33 @@ async def collect(
             policy=RetryPolicy(source.attempts),
             timeout=source.timeout,
             halt=halt,
-            now=now,
-            sleep=sleep,
+            clock=clock,
         )
-        collection = Collection(run, todo.due, fetch=fetch, ledger=ledger, store=store, halt=halt)
+        collection = Collection(run, todo.due, fetch=fetch, ledger=ledger, store=store, halt=halt, clock=clock)
         started(collection)
         log = structlog.get_logger().bind(run=run)
         log.info("run began", symbols=len(order.symbols), due=len(todo.due))
-        await collection.work(source.concurrency, now)
-        summary = await _finished(collection, order, todo, store, halt, began=began, now=now)
+        await collection.work(source.concurrency)
+        summary = await _finished(collection, order, todo, store, halt, began=began, clock=clock)
     log.info("run ended", status=summary.status, requests=summary.requests, seconds=round(summary.seconds, 3))
     return summary
 
 
 @asynccontextmanager
 async def _equipped(
-    database: Path, source: Source, order: Order, *, now: Callable[[], datetime], sleep: Sleep
+    database: Path, source: Source, order: Order, clock: Clock
 ) -> AsyncIterator[tuple[Writer, Ledger, Ask]]:
     """Open what a run needs: the writer, the ledger as the file has it, and the API."""
     limits = source.limits
     with Record.open(database) as record:
         longest = max((limit.period for limit in limits), default=timedelta())
-        spent, block, last_id = record.spent(now() - longest), record.block(), record.last_request_id()
+        spent, block, last_id = record.spent(clock.now() - longest), record.block(), record.last_request_id()
     log = structlog.get_logger()
     async with (
         open_api(source.base_url, source.key, concurrency=source.concurrency, reuse=not limits) as api,
-        open_writer(database, sleep=sleep, troubled=log.warning) as writer,
+        open_writer(database, sleep=clock.sleep, troubled=log.warning) as writer,
     ):
-        await ledger_module.prune(writer, limits, now=now())
+        await ledger_module.prune(writer, limits, now=clock.now())
         yield (
             writer,
             Ledger(
@@ -255,8 +257,7 @@ async def _equipped(
                 timeout=source.timeout,
                 patience=source.wait,
                 most=order.max_requests,
-                now=now,
-                sleep=sleep,
+                clock=clock,
             ),
             api.overview,
         )
@@ -269,11 +270,11 @@ async def _finished(
     store: Store,
     halt: Halt,
     *,
-    began: float,
-    now: Callable[[], datetime],
+    began: Nanoseconds,
+    clock: Clock,
 ) -> Summary:
     """Write what was not asked, and how the run ended; and return it, written or not."""
-    seconds = time.monotonic() - began
+    seconds = (clock.own() - began) / 1e9
     rest = tuple(collection.rest())
     reason = decisive(halt.reasons)
     counts = collection.counts
@@ -283,8 +284,8 @@ async def _finished(
     tally = Tally(status, counts, collection.ledger.sent, seconds, detail)
     try:
         if rest:
-            await store.defer(collection.run, rest, at=now(), detail=detail or "")
-        await store.finish(collection.run, tally, at=now())
+            await store.defer(collection.run, rest, at=clock.now(), detail=detail or "")
+        await store.finish(collection.run, tally, at=clock.now())
     except StorageError as error:
         status, exit_code, detail = RunStatus.FAILED, ExitCode.FAILED, str(error)
     return Summary(

@@ -6,8 +6,7 @@ quota's end, a refused key) ends the run.
 """
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -20,6 +19,7 @@ from tenacity import (
     wait_exponential_jitter,
 )
 
+from pipeline.instants import Clock, Nanoseconds, nanoseconds
 from pipeline.ledger import Ledger, Slot
 from pipeline.outcome import (
     ApiError,
@@ -31,9 +31,6 @@ from pipeline.outcome import (
     Unreachable,
 )
 from pipeline.overview import Overview, Symbol
-from pipeline.windows import Nanoseconds
-
-Sleep = Callable[[float], Awaitable[None]]
 
 
 class Ask(Protocol):
@@ -121,25 +118,23 @@ class Brake:
         *,
         has_day_window: bool,
         is_probing: bool,
-        clock: Callable[[], Nanoseconds] = time.monotonic_ns,
-        sleep: Sleep = asyncio.sleep,
+        clock: Clock,
     ) -> None:
         self._has_day_window = has_day_window
         self._clock = clock
-        self._sleep = sleep
         self._is_closed = is_probing
         self._has_probe = False
         self._pauses = 0
         self._in_a_row = 0
-        self._since = self._resume_at = clock()
+        self._since = self._resume_at = clock.own()
         self._changed = asyncio.Event()
 
     async def passed(self) -> Pass:
         """Return when one may ask: at once, or after the pause, and then alone until an answer is back."""
         while self._is_closed:
-            left = self._resume_at - self._clock()
+            left = self._resume_at - self._clock.own()
             if left > 0:
-                await self._sleep(left / 1e9)
+                await self._clock.sleep(left / 1e9)
             elif self._has_probe:
                 self._changed.clear()
                 await self._changed.wait()
@@ -156,19 +151,19 @@ class Brake:
         """Pause everyone for 2 s, then 4, 8, ... Raise QuotaEnded where the throttle is no burst's."""
         if given.pauses < self._pauses:
             return  # asked before the pause: refused together with the one that began it
-        now = self._clock()
+        now = self._clock.own()
         self._release()
         if self._in_a_row and error.ambiguous and self._has_day_window:
             raise QuotaEnded(f"refused again after a pause: {error}")
         if self._in_a_row == 0:
             self._since = now
-        elif now - self._since >= _span(PATIENCE):
+        elif now - self._since >= nanoseconds(PATIENCE):
             raise QuotaEnded(f"nothing but refusals for {PATIENCE.total_seconds():g} s: {error}")
         pause = max(FIRST_PAUSE * 2**self._in_a_row, error.retry_after or timedelta())
         self._in_a_row += 1
         self._pauses += 1
         self._is_closed = True
-        self._resume_at = now + _span(min(pause, LONGEST_PAUSE))
+        self._resume_at = now + nanoseconds(min(pause, LONGEST_PAUSE))
 
     def answered(self, given: Pass) -> None:
         """Let everyone go on: the API answered a request sent since the pause with anything but a throttle."""
@@ -185,10 +180,6 @@ class Brake:
     def _release(self) -> None:
         self._has_probe = False
         self._changed.set()
-
-
-def _span(period: timedelta) -> Nanoseconds:
-    return period // timedelta(microseconds=1) * 1000
 
 
 # Fetching
@@ -222,9 +213,7 @@ class Fetch:
         policy: RetryPolicy,
         timeout: timedelta,
         halt: Halt,
-        now: Callable[[], datetime],
-        clock: Callable[[], Nanoseconds] = time.monotonic_ns,
-        sleep: Sleep = asyncio.sleep,
+        clock: Clock,
     ) -> None:
         self._ask = ask
         self._ledger = ledger
@@ -232,12 +221,8 @@ class Fetch:
         self._policy = policy
         self._timeout = timeout
         self._halt = halt
-        self._now = now
         self._clock = clock
-        self._sleep = sleep
-        self._brake = Brake(
-            has_day_window=ledger.has_day_window, is_probing=ledger.is_probing, clock=clock, sleep=sleep
-        )
+        self._brake = Brake(has_day_window=ledger.has_day_window, is_probing=ledger.is_probing, clock=clock)
         self._backoff = wait_exponential_jitter(
             initial=policy.first_wait.total_seconds(), max=policy.longest_wait.total_seconds()
         )
@@ -282,7 +267,7 @@ class Fetch:
 
     async def _interruptible_sleep(self, seconds: float) -> None:
         async with self._halt.interrupts():
-            await self._sleep(seconds)
+            await self._clock.sleep(seconds)
 
     async def _attempt(self, symbol: Symbol, attempts: Attempts) -> Fetched:
         """Ask once; again, after the pause, for as long as the answer is a throttle."""
@@ -296,7 +281,7 @@ class Fetch:
                 await self._end(error, slot)
                 raise
             else:
-                return Fetched(overview, self._now(), attempts.sent)
+                return Fetched(overview, self._clock.now(), attempts.sent)
 
     async def _slot(self, symbol: Symbol, *, retry: bool) -> tuple[Slot, Pass]:
         """Return a slot that may be used now: no throttle came in, and no deadline passed, while it was waited for."""
@@ -308,7 +293,7 @@ class Fetch:
                 except QuotaEnded as error:
                     self._halt(error)
                     raise
-            if not self._halt.reasons and self._brake.still_admits(given) and slot.deadline > self._clock():
+            if not self._halt.reasons and self._brake.still_admits(given) and slot.deadline > self._clock.own():
                 return slot, given
             self._ledger.give_back(slot)
             self._brake.unanswered(given)
@@ -316,7 +301,7 @@ class Fetch:
 
     async def _send(self, symbol: Symbol, slot: Slot, given: Pass, attempts: Attempts) -> Overview:
         """Send the slot's request, and close it with what came back."""
-        asked_at = self._clock()
+        asked_at = self._clock.own()
         within = min(self._timeout, timedelta(microseconds=(slot.deadline - asked_at) // 1000))
         outcome = ABANDONED
         try:
@@ -326,7 +311,7 @@ class Fetch:
             outcome = error.kind
             raise
         finally:
-            self.busy += self._clock() - asked_at
+            self.busy += self._clock.own() - asked_at
             self._settle(slot, outcome, given, attempts)
         if self._ledger.is_probing:
             await self._ledger.quota_is_open()

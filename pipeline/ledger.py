@@ -5,8 +5,7 @@ wrote is trusted: its instants are the wall clock's, and one in the future count
 """
 
 import asyncio
-import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,9 +13,10 @@ from typing import Any
 from aiosqlite import Connection
 
 from pipeline import instants
+from pipeline.instants import Clock, Nanoseconds, nanoseconds
 from pipeline.outcome import QuotaEnded, RunId
 from pipeline.overview import Symbol
-from pipeline.windows import PERIODS, Block, Limit, Nanoseconds, Spent, Windows, pace, retry_limits
+from pipeline.windows import PERIODS, Block, Limit, Spent, Windows, pace, retry_limits
 from pipeline.writer import Writer
 
 FIRST_BLOCK = timedelta(hours=1)
@@ -62,11 +62,9 @@ class Ledger:
         timeout: timedelta,
         patience: timedelta,
         most: int | None = None,
-        now: Callable[[], datetime],
-        clock: Callable[[], Nanoseconds] = time.monotonic_ns,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        clock: Clock,
     ) -> None:
-        wall, own = now(), clock()
+        wall, own = clock.now(), clock.own()
         self._writer = writer
         self._limits = limits
         self._windows = Windows(limits, [_own(one.at, wall, own) for one in spent])
@@ -78,9 +76,7 @@ class Ledger:
         self._patience = _span(patience)
         self._most = most
         self._taken = 0
-        self._now = now
         self._clock = clock
-        self._sleep = sleep
         self._turn = asyncio.Lock()
         self._answered = asyncio.Event()
         self.sent = 0
@@ -100,16 +96,16 @@ class Ledger:
         if not self._limits:
             return None
         longest = max(self._limits, key=lambda limit: limit.period)
-        return max(longest.count - self._windows.used(longest, self._clock()), 0)
+        return max(longest.count - self._windows.used(longest, self._clock.own()), 0)
 
     def time_to_go(self, requests: int) -> timedelta:
         """Return how long so many requests take at the plan's pace, if each answer comes at once."""
-        own = self._clock()
+        own = self._clock.own()
         return timedelta(microseconds=(pace(self._windows.copy(), requests, now=own) - own) // 1000)
 
     def may_retry(self) -> bool:
         """Whether the fifth of the day's allowance that is for retries has a slot left."""
-        return self._retries.opening(self._clock()).at <= self._clock()
+        return self._retries.opening(self._clock.own()).at <= self._clock.own()
 
     async def take(self, run: RunId, symbol: Symbol, *, retry: bool) -> Slot:
         """Return a slot, once it is free and durably written down.
@@ -147,12 +143,12 @@ class Ledger:
         """
         if slot.id <= self._block_covers:
             return
-        now = self._now()
+        now = self._clock.now()
         last = self._block.until - self._block.since if self._block else timedelta()
         pause = min(2 * last, LONGEST_BLOCK) if last else FIRST_BLOCK
         self._block = Block(now, now + pause)
         self._block_covers = self._last_id
-        self._blocked_until = self._clock() + _span(pause)
+        self._blocked_until = self._clock.own() + _span(pause)
         await self._writer.write(_set_block, self._block)
 
     async def quota_is_open(self) -> None:
@@ -163,7 +159,7 @@ class Ledger:
 
     async def _wait(self) -> None:
         while True:
-            own = self._clock()
+            own = self._clock.own()
             opening = self._windows.opening(own)
             at = max(opening.at, self._blocked_until)
             if at <= own:
@@ -171,13 +167,13 @@ class Ledger:
             if at - own > self._patience:
                 raise QuotaEnded(self._why_ended(at - own, blocked=self._blocked_until > opening.at))
             if opening.certain:
-                await self._sleep((at - own) / 1e9)
+                await self._clock.sleep((at - own) / 1e9)
             else:
                 self._answered.clear()
                 await self._answered.wait()
 
     def _why_ended(self, wait: Nanoseconds, *, blocked: bool) -> str:
-        again = instants.for_people(self._now() + timedelta(microseconds=wait // 1000))
+        again = instants.for_people(self._clock.now() + timedelta(microseconds=wait // 1000))
         if blocked:
             return f"the API said that the quota has ended: nothing is asked before {again} UTC"
         return f"the plan's {', '.join(map(str, self._limits))} is used up: the next slot is free at {again} UTC"
@@ -188,19 +184,19 @@ class Ledger:
             self._retries.take()
         self._last_id += 1
         self._taken += 1
-        own = self._clock()
-        return Slot(self._last_id, run, symbol, retry, self._now(), own, own + self._lifetime)
+        own = self._clock.own()
+        return Slot(self._last_id, run, symbol, retry, self._clock.now(), own, own + self._lifetime)
 
     def _end(
         self, slot: Slot, outcome: str, end: Callable[[Nanoseconds], None], end_retry: Callable[[Nanoseconds], None]
     ) -> None:
-        own = self._clock()
+        own = self._clock.own()
         end(own)
         if slot.retry:
             end_retry(own)
         self._answered.set()
         # To the next millisecond: never sooner than it was.
-        finished_at = instants.to_text(self._now() + instants.MILLISECOND)
+        finished_at = instants.to_text(self._clock.now() + instants.MILLISECOND)
         self._writer.post(_close if self._limits else _write_down, _Closed(slot, finished_at, outcome))
 
 
@@ -210,7 +206,7 @@ def _own(at: datetime, wall: datetime, own: Nanoseconds) -> Nanoseconds:
 
 
 def _span(period: timedelta) -> Nanoseconds:
-    return max(period // timedelta(microseconds=1) * 1000, 0)
+    return max(nanoseconds(period), 0)
 
 
 # SQL

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from pipeline.instants import Nanoseconds, nanoseconds
+
 PERIODS = {
     "second": timedelta(seconds=1),
     "minute": timedelta(minutes=1),
@@ -18,9 +20,6 @@ PERIODS = {
     "day": timedelta(days=1),
 }
 _LIMIT = re.compile(r"\s*([1-9][0-9]{0,6})\s*/\s*([a-z]+)\s*")
-
-Nanoseconds = int
-"""An instant or a span of the process's own clock, which no step of the wall clock moves."""
 
 _TICK: Nanoseconds = 1_000_000
 """The resolution in which the ledger is kept: a window ends one tick late, so that it may include both its ends."""
@@ -89,7 +88,7 @@ class Windows:
     """The slots taken so far, seen by every limit at once. A value with no clock: instants are arguments."""
 
     def __init__(self, limits: Sequence[Limit], ended: Iterable[Nanoseconds] = ()) -> None:
-        self._limits = [(limit.count, _nanoseconds(limit.period)) for limit in limits]
+        self._limits = [(limit.count, nanoseconds(limit.period)) for limit in limits]
         # Of the slots whose answer is back, a limit of n looks no further than the n that ended last.
         self._ended = deque(sorted(ended), maxlen=max((limit.count for limit in limits), default=0))
         self._out = 0
@@ -135,7 +134,7 @@ class Windows:
 
     def used(self, limit: Limit, now: Nanoseconds) -> int:
         """Return how many slots count in this limit's window."""
-        since = now - _nanoseconds(limit.period) - _TICK
+        since = now - nanoseconds(limit.period) - _TICK
         return self._out + sum(1 for ended in self._ended if ended > since)
 
 
@@ -180,7 +179,7 @@ def finish_at(
     if not requests:
         return None
     start = max(now, block.until) if block is not None else now
-    windows = Windows(limits, [-_nanoseconds(start - min(one.at, start)) for one in spent])
+    windows = Windows(limits, [-nanoseconds(start - min(one.at, start)) for one in spent])
     return start + timedelta(microseconds=pace(windows, requests, now=0) // 1000)
 
 
@@ -201,7 +200,3 @@ UNLIMITED_WORKERS = 64
 def workers(limits: Sequence[Limit]) -> int:
     """Return how many requests the limits let be out at once: as many workers can be of use."""
     return min(MOST_WORKERS, *(limit.count for limit in limits)) if limits else UNLIMITED_WORKERS
-
-
-def _nanoseconds(period: timedelta) -> Nanoseconds:
-    return period // timedelta(microseconds=1) * 1000

@@ -17,6 +17,7 @@ from pipeline.cli.progress import watched
 from pipeline.cli.running import interruptible, run
 from pipeline.collect import Order, Source, Summary, collect
 from pipeline.fetch import Halt
+from pipeline.instants import Clock
 from pipeline.migrate import migrate
 from pipeline.outcome import Outcome, RunStatus
 from pipeline.sandbox.companies import Companies
@@ -111,7 +112,7 @@ def command(
                     order,
                     halt=halt,
                     started=progress.started,
-                    now=now,
+                    clock=Clock(now),
                 )
 
     summary = run(once())

@@ -15,9 +15,10 @@ from functools import lru_cache
 
 from aiohttp import web
 
+from pipeline.instants import Nanoseconds
 from pipeline.overview import parse_symbol
 from pipeline.sandbox.companies import Companies
-from pipeline.windows import PERIODS, Limit, Nanoseconds
+from pipeline.windows import PERIODS, Limit
 
 _PATH = "/query"
 _JSON = "application/json"
