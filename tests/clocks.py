@@ -1,0 +1,33 @@
+"""A clock that passes only when told to, or when somebody waits."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+from pipeline.instants import Clock, nanoseconds
+
+START = datetime(2026, 3, 14, 18, 30, tzinfo=UTC)
+
+
+class Hands:
+    """The hands of a clock: the wall's and the process's own, which can be set apart. Waiting moves both at once."""
+
+    def __init__(self, wall: datetime = START) -> None:
+        self.wall = wall
+        self.own = 1_000_000_000_000
+        self.waits: list[float] = []
+
+    def clock(self) -> Clock:
+        return Clock(now=lambda: self.wall, own=lambda: self.own, sleep=self.sleep)
+
+    def passes(self, span: timedelta) -> None:
+        self.wall += span
+        self.own += nanoseconds(span)
+
+    def is_set_by(self, step: timedelta) -> None:
+        """The wall clock is stepped; the process's own goes on as before."""
+        self.wall += step
+
+    async def sleep(self, seconds: float) -> None:
+        self.waits.append(seconds)
+        self.passes(timedelta(seconds=seconds))
+        await asyncio.sleep(0)

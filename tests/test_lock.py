@@ -1,0 +1,68 @@
+"""The lock: one at a time, the next one waits and is told for whom."""
+
+import asyncio
+import os
+from contextlib import AbstractAsyncContextManager
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from pipeline.lock import Busy, held, lock_path
+from tests.clocks import Hands
+
+
+def locked(database: Path, hands: Hands, told: list[str], seconds: float = 60) -> AbstractAsyncContextManager[None]:
+    return held(
+        database,
+        "collect",
+        patience=timedelta(seconds=seconds),
+        now=lambda: hands.wall,
+        sleep=hands.sleep,
+        waiting=told.append,
+    )
+
+
+async def test_the_second_is_told_who_holds_it_and_leaves_when_its_patience_ends(tmp_path: Path, hands: Hands) -> None:
+    database, told = tmp_path / "overviews.db", list[str]()
+    async with locked(database, hands, told):
+        with pytest.raises(Busy, match=rf"collect, process {os.getpid()}, since 2026-03-14"):
+            async with locked(database, hands, told, seconds=3):
+                pass
+    assert sum(hands.waits) == pytest.approx(3)
+    assert len(told) == 1
+    assert "waiting up to 3 s for collect" in told[0]
+
+
+async def test_the_second_goes_on_when_the_first_has_ended(tmp_path: Path, hands: Hands) -> None:
+    database, told, order = tmp_path / "overviews.db", list[str](), list[str]()
+
+    async def second() -> None:
+        async with locked(database, hands, told):
+            order.append("second")
+
+    async with locked(database, hands, told):
+        waiting = asyncio.create_task(second())
+        while not told:
+            await asyncio.sleep(0)
+        order.append("first")
+    await waiting
+    assert order == ["first", "second"]
+
+
+async def test_without_patience_it_is_asked_once(tmp_path: Path, hands: Hands) -> None:
+    database, told = tmp_path / "overviews.db", list[str]()
+    async with locked(database, hands, told):
+        with pytest.raises(Busy):
+            async with locked(database, hands, told, seconds=0):
+                pass
+    assert hands.waits == []
+    assert told == []
+
+
+async def test_the_lock_file_stays_and_is_its_owners_alone(tmp_path: Path, hands: Hands) -> None:
+    database = tmp_path / "new" / "overviews.db"
+    async with locked(database, hands, []):
+        pass
+    assert lock_path(database).read_bytes() == b""
+    assert lock_path(database).stat().st_mode & 0o777 == 0o600
