@@ -58,21 +58,27 @@ class Halted(Exception):
 
 
 class Halt:
-    """Ends every wait of a run at once, and remembers why."""
+    """Ends a run, and remembers why."""
 
     def __init__(self) -> None:
         self.reasons: list[Exception] = []
+        self.is_closed = False
         self._waits: set[asyncio.Timeout] = set()
 
     def __call__(self, reason: Exception) -> None:
-        """End the run, for one reason more."""
+        """End the run, and every wait in it, at once: nothing more is to be sent."""
         self.reasons.append(reason)
+        self.is_closed = True
         for wait in self._waits:
             wait.reschedule(asyncio.get_running_loop().time())
 
+    def begin_no_more(self, reason: Exception) -> None:
+        """End the run, but let those that have a slot use it."""
+        self.reasons.append(reason)
+
     def check(self) -> None:
-        """Raise Halted if the run has ended."""
-        if self.reasons:
+        """Raise Halted if nothing more is to be sent."""
+        if self.is_closed:
             raise Halted
 
     @asynccontextmanager
@@ -291,13 +297,16 @@ class Fetch:
                 try:
                     slot = await self._ledger.take(self._run, symbol, retry=retry)
                 except QuotaEnded as error:
-                    self._halt(error)
+                    self._halt.begin_no_more(error)
                     raise
-            if not self._halt.reasons and self._brake.still_admits(given) and slot.deadline > self._clock.own():
+            if self._may_send(slot, given):
                 return slot, given
             self._ledger.give_back(slot)
             self._brake.unanswered(given)
             self._halt.check()
+
+    def _may_send(self, slot: Slot, given: Pass) -> bool:
+        return not self._halt.is_closed and self._brake.still_admits(given) and slot.deadline > self._clock.own()
 
     async def _send(self, symbol: Symbol, slot: Slot, given: Pass, attempts: Attempts) -> Overview:
         """Send the slot's request, and close it with what came back."""

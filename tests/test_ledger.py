@@ -2,12 +2,13 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from aiosqlite import Connection
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -304,5 +305,5 @@ async def test_across_kills_and_clocks_set_back_the_server_never_counts_one_too_
             assert sum(1 for other in counted if at <= other <= at + period * 1_000_000_000) <= count
 
 
-async def _nothing(_db: object, items: list[None]) -> list[None]:
+async def _nothing(_db: Connection, items: Sequence[None]) -> Sequence[None]:
     return items

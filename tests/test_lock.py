@@ -36,15 +36,26 @@ async def test_the_second_is_told_who_holds_it_and_leaves_when_its_patience_ends
 
 async def test_the_second_goes_on_when_the_first_has_ended(tmp_path: Path, hands: Hands) -> None:
     database, told, order = tmp_path / "overviews.db", list[str](), list[str]()
+    is_waiting = asyncio.Event()
+
+    async def tick(seconds: float) -> None:
+        is_waiting.set()
+        await hands.sleep(seconds)
 
     async def second() -> None:
-        async with locked(database, hands, told):
+        async with held(
+            database,
+            "collect",
+            patience=timedelta(seconds=60),
+            now=lambda: hands.wall,
+            sleep=tick,
+            waiting=told.append,
+        ):
             order.append("second")
 
     async with locked(database, hands, told):
         waiting = asyncio.create_task(second())
-        while not told:
-            await asyncio.sleep(0)
+        await is_waiting.wait()
         order.append("first")
     await waiting
     assert order == ["first", "second"]

@@ -73,9 +73,7 @@ async def test_another_spelling_is_a_new_snapshot(database: Path) -> None:
 async def test_slow_parts_are_kept_once_and_shared(database: Path) -> None:
     await keep(database, *((overview(EPS=str(n)), n) for n in range(20)), (overview(PEP, EPS="7"), 20))
     with sqlite3.connect(database) as db:
-        counts = [
-            db.execute(f"SELECT count(*) FROM {t}").fetchone()[0] for t in ("profiles", "statements", "layouts")
-        ]
+        counts = [db.execute(f"SELECT count(*) FROM {t}").fetchone()[0] for t in ("profiles", "statements", "layouts")]
     db.close()
     assert counts == [1, 1, 1]
 

@@ -128,7 +128,7 @@ async def test_a_full_disk_is_waited_out_and_what_was_handed_over_is_kept(databa
 async def test_a_disk_that_stays_full_ends_it_in_bounded_time_with_one_line(database: Path, hands: Hands) -> None:
     async with open_writer(database, sleep=hands.sleep) as writer:
         await writer.write(limited_to(1), None)
-        with pytest.raises(StorageError, match="overviews.db: the disk is full: free some space"):
+        with pytest.raises(StorageError, match=r"overviews\.db: the disk is full: free some space"):
             await asyncio.gather(*(writer.write(look, f"S{number:05}" * 40) for number in range(400)))
         with pytest.raises(StorageError):
             await writer.write(look, "later")
@@ -151,7 +151,7 @@ async def test_durability_is_set_and_read_back(database: Path) -> None:
 
 
 async def test_a_file_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DatabaseError, match="absent.db: cannot be opened"):
+    with pytest.raises(DatabaseError, match=r"absent\.db: cannot be opened"):
         async with open_writer(tmp_path / "absent.db"):
             pass
 
