@@ -1,5 +1,6 @@
 """What every verb takes, before or after its name."""
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import wraps
@@ -23,7 +24,8 @@ class Options:
     def say(self, text: str) -> None:
         """Tell the person something that is not the verb's output."""
         if not self.quiet:
-            click.echo(f"pipeline: {text}", err=True)
+            # Not click.echo: it would write past the progress bar, which puts itself in sys.stderr's place.
+            print(f"pipeline: {text}", file=sys.stderr)
 
 
 def global_options(function: Callable[..., Any]) -> Callable[..., Any]:

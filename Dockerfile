@@ -1,0 +1,53 @@
+# Build it, then look around without a key:
+#   docker build -t overview-pipeline .
+#   docker run --rm overview-pipeline collect --sandbox QUVEX
+# For a record of your own, read-only but for the volume:
+#   docker run --rm --read-only --env-file .env -v overviews:/data \
+#     -v ./config/pipeline.toml:/config/pipeline.toml:ro overview-pipeline collect
+
+# Whoever releases an image pins it: --build-arg PYTHON_IMAGE=python:3.13-slim@sha256:...
+ARG PYTHON_IMAGE=python:3.13-slim
+
+FROM ${PYTHON_IMAGE} AS build
+WORKDIR /src
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
+
+# The locks first: this layer holds until one of them changes. What is shipped has no pip.
+COPY requirements.txt requirements-build.txt ./
+RUN python -m venv --without-pip /opt/pipeline \
+ && pip --python /opt/pipeline/bin/python install --require-hashes -r requirements.txt \
+ && pip install --require-hashes -r requirements-build.txt
+
+COPY pyproject.toml README.md LICENSE .env.example ./
+COPY config config
+COPY migrations migrations
+COPY pipeline pipeline
+RUN python -m hatchling build -t wheel -d /dist \
+ && pip --python /opt/pipeline/bin/python install --no-deps /dist/*.whl
+
+FROM ${PYTHON_IMAGE}
+ARG VERSION=0.1.0
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="overview-pipeline" \
+      org.opencontainers.image.description="Keeps the history of Alpha Vantage's company overviews, in SQLite." \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
+
+# By number, so that an orchestrator can see that it is not root.
+RUN install -d -o 10001 -g 10001 -m 0700 /data
+COPY --from=build /opt/pipeline /opt/pipeline
+# The defaults; mount a file of your own over it.
+COPY config/pipeline.toml /config/pipeline.toml
+
+ENV PATH="/opt/pipeline/bin:$PATH" \
+    PYTHONUNBUFFERED=1 \
+    PIPELINE_CONFIG=/config/pipeline.toml \
+    PIPELINE_DATABASE=/data/overviews.db
+USER 10001:10001
+WORKDIR /data
+VOLUME ["/data"]
+
+# The program itself is process 1, and so gets the signals: collect ends in order within docker stop's 10 s.
+ENTRYPOINT ["pipeline"]
+CMD ["--help"]
