@@ -12,6 +12,8 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any
 
+import msgspec
+
 from pipeline.outcome import (
     ApiError,
     BadRequest,
@@ -141,6 +143,8 @@ def strict_json(body: bytes) -> Any:
     Refused besides bad syntax: another encoding than UTF-8, NaN and infinities, numbers too large for a float or of
     more than 100 digits, a key given twice, lone surrogates, NUL, nesting deeper than 50.
     """
+    if (usual := _usual_json(body)) is not None:
+        return usual
     try:
         text = body.decode()
         value = json.loads(
@@ -155,6 +159,24 @@ def strict_json(body: bytes) -> Any:
     except ValueError as error:
         raise NotJson(f"no strict JSON ({_reason(error)}): {excerpt(body)}") from None
     return value
+
+
+_usual_document = msgspec.json.Decoder(dict[str, str])
+
+
+def _usual_json(body: bytes) -> dict[str, str] | None:
+    """Return what nearly every answer is, an object of texts, read at a third of the cost; None for any other.
+
+    Nothing is escaped in it but what has to be. The separator can stand in no text, where its first quote would be
+    escaped, but at a text's end: then, as for a key given twice, there are more of them than members.
+    """
+    if b"\\u" in body:
+        return None
+    try:
+        members = _usual_document.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    return members if members and body.count(b'": "') == len(members) else None
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import lru_cache
 from urllib.parse import quote
 
 from aiohttp import (
@@ -59,7 +60,7 @@ class OverviewApi:
         The answer must be here whole `within` that time.
         """
         url = URL(f"{self._before_symbol}{quote(symbol, safe='')}{self._after_symbol}", encoded=True)
-        timeout = ClientTimeout(total=within.total_seconds())
+        timeout = _timeout(within)
         try:
             async with self._session.get(url, timeout=timeout, allow_redirects=False) as response:
                 body = await _body(response)
@@ -96,6 +97,12 @@ def _overview(symbol: Symbol, response: ClientResponse, body: bytes) -> Overview
         return read(symbol, response.status, response.headers, body)
     except ApiError:
         return None
+
+
+@lru_cache(maxsize=16)
+def _timeout(within: timedelta) -> ClientTimeout:
+    """Return the timeout as aiohttp takes it. Of its kinds only `total` stops a server that drips."""
+    return ClientTimeout(total=within.total_seconds())
 
 
 async def _body(response: ClientResponse) -> bytes:

@@ -3,7 +3,7 @@
 import sqlite3
 from pathlib import Path
 
-from pipeline.database import DatabaseError, create, opened, translated, uri
+from pipeline.database import PRIVATE_FOLDER, DatabaseError, create, opened, translated, uri
 from pipeline.record import Record
 
 
@@ -13,12 +13,9 @@ def backup(database: Path, file: Path) -> int:
     Written beside and renamed at the end, so that FILE is whole or absent. Raise DatabaseError if it exists already, or
     if either file fails.
     """
-    if file.exists():
-        raise DatabaseError(f"{file} exists: choose another name, or move it away")
+    partial = _room_for(file)
     with Record.open(database):
         pass  # it is ours, and there
-    partial = file.with_name(f"{file.name}.partial")
-    partial.unlink(missing_ok=True)
     create(partial)
     try:
         with opened(database, "ro") as source, translated(partial):
@@ -36,3 +33,16 @@ def backup(database: Path, file: Path) -> int:
     finally:
         partial.unlink(missing_ok=True)
     return file.stat().st_size
+
+
+def _room_for(file: Path) -> Path:
+    """Return where the copy is written first; what a backup that was killed has left there is removed."""
+    partial = file.with_name(f"{file.name}.partial")
+    try:
+        file.parent.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
+        if file.exists():
+            raise DatabaseError(f"{file} exists: choose another name, or move it away")
+        partial.unlink(missing_ok=True)
+    except OSError as error:
+        raise DatabaseError(f"{file} cannot be made: {(error.strerror or str(error)).lower()}") from None
+    return partial

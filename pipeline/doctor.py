@@ -112,7 +112,11 @@ def _key(variables: Environment) -> Finding:
     try:
         key = api_key(variables)
     except SettingsError as error:
-        return _refused("key", str(error), "a free one is at alphavantage.co/support/#api-key; --sandbox needs none")
+        return _refused(
+            "key",
+            str(error).partition("; ")[0],
+            "a free one is at alphavantage.co/support/#api-key; --sandbox needs none",
+        )
     return Finding("key", Level.OK, f"set, {len(key)} characters")
 
 
@@ -122,7 +126,9 @@ def _disk(database: Path) -> Finding:
     found = f"{free / 1e9:,.1f} GB free for {folder}"
     if free < NO_DISK:
         return Finding("disk", Level.PROBLEM, found, "free some space: nothing could be stored")
-    return Finding("disk", Level.NOTE if free < LITTLE_DISK else Level.OK, found)
+    if free < LITTLE_DISK:
+        return Finding("disk", Level.NOTE, found, "free some space soon")
+    return Finding("disk", Level.OK, found)
 
 
 def _clock(now: datetime) -> Finding:
@@ -140,6 +146,9 @@ def _modes(files: Iterable[Path]) -> Iterator[Finding]:
 
 
 def _database(path: Path, *, now: datetime, thorough: bool) -> Iterator[Finding]:
+    if path.is_dir():
+        yield Finding("database", Level.PROBLEM, f"{path} is a folder", "name a file in it")
+        return
     if not path.exists():
         yield Finding("database", Level.NOTE, f"{path} is not there yet", "pipeline collect makes it")
         return
@@ -151,8 +160,8 @@ def _database(path: Path, *, now: datetime, thorough: bool) -> Iterator[Finding]
                 yield _soundness(db, thorough=thorough)
                 yield _future(db, now)
     except DatabaseError as error:
-        found = str(error)
-        yield Finding("database", Level.PROBLEM, found, "see there" if ":" in found else "name another file")
+        found, _, remedy = str(error).rpartition(": ")
+        yield Finding("database", Level.PROBLEM, found or remedy, remedy if found else "name another file")
 
 
 def _migrations(path: Path, version: int) -> Finding:

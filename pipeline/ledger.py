@@ -17,7 +17,7 @@ from pipeline.instants import Clock, Nanoseconds, nanoseconds
 from pipeline.outcome import QuotaEnded, RunId
 from pipeline.overview import Symbol
 from pipeline.windows import PERIODS, Block, Limit, Spent, Windows, pace, retry_limits
-from pipeline.writer import Writer
+from pipeline.writer import Writer, inserting
 
 FIRST_BLOCK = timedelta(hours=1)
 """How long nothing is asked after the API said that the quota has ended; doubled each time it says so again ..."""
@@ -72,6 +72,7 @@ class Ledger:
         self._block = block
         self._blocked_until = own + min(_span(block.until - wall), _span(LONGEST_BLOCK)) if block else own
         self._last_id = self._block_covers = last_id
+        self._is_open = not limits and block is None and most is None
         self._lifetime = _span(timeout + GRACE)
         self._patience = _span(patience)
         self._most = most
@@ -113,6 +114,8 @@ class Ledger:
         Raise QuotaEnded at once if none will be free for longer than we are ready to wait, or after `most` of them,
         StorageError if it cannot be written. In both cases, and when cancelled, no slot is used up.
         """
+        if self._is_open:
+            return self._slot(run, symbol, retry=retry)
         async with self._turn:  # first come, first served
             if self._most is not None and self._taken >= self._most:
                 raise QuotaEnded(f"--max-requests {self._most} reached")
@@ -147,6 +150,7 @@ class Ledger:
         last = self._block.until - self._block.since if self._block else timedelta()
         pause = min(2 * last, LONGEST_BLOCK) if last else FIRST_BLOCK
         self._block = Block(now, now + pause)
+        self._is_open = False
         self._block_covers = self._last_id
         self._blocked_until = self._clock.own() + _span(pause)
         await self._writer.write(_set_block, self._block)
@@ -211,6 +215,10 @@ def _span(period: timedelta) -> Nanoseconds:
 
 # SQL
 
+_RESERVED = ["id", "run_id", "symbol", "retry", "reserved_at", "deadline_at"]
+_RESERVE = inserting("requests", _RESERVED)
+_WRITE_DOWN = inserting("requests", [*_RESERVED, "finished_at", "outcome"])
+
 
 def _row(slot: Slot) -> tuple[Any, ...]:
     deadline = slot.reserved_at + timedelta(microseconds=(slot.deadline - slot.taken) // 1000)
@@ -220,10 +228,7 @@ def _row(slot: Slot) -> tuple[Any, ...]:
 
 
 async def _reserve(db: Connection, slots: Sequence[Slot]) -> Sequence[None]:
-    await db.executemany(
-        "INSERT INTO requests (id, run_id, symbol, retry, reserved_at, deadline_at) VALUES (?, ?, ?, ?, ?, ?)",
-        [_row(slot) for slot in slots],
-    )
+    await _RESERVE.write(db, [_row(slot) for slot in slots])
     return [None] * len(slots)
 
 
@@ -237,11 +242,7 @@ async def _close(db: Connection, closed: Sequence[_Closed]) -> Sequence[None]:
 
 async def _write_down(db: Connection, closed: Sequence[_Closed]) -> Sequence[None]:
     """Write slots of a plan without limits, which were not reserved."""
-    await db.executemany(
-        "INSERT INTO requests (id, run_id, symbol, retry, reserved_at, deadline_at, finished_at, outcome)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        [(*_row(one.slot), one.finished_at, one.outcome) for one in closed],
-    )
+    await _WRITE_DOWN.write(db, [(*_row(one.slot), one.finished_at, one.outcome) for one in closed])
     return [None] * len(closed)
 
 

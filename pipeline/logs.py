@@ -1,10 +1,10 @@
 """Logs: for people on a terminal, JSON lines elsewhere; in UTC, and never with the key."""
 
 import logging
+import re
 import sys
 from collections.abc import Iterable
 from typing import Any, TextIO
-from urllib.parse import quote
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
@@ -59,21 +59,30 @@ class _Forward(logging.Handler):
 
 
 def _printable(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Escape control characters: what a server sent must not move a terminal's cursor."""
-    return {name: _escaped(value) if isinstance(value, str) else value for name, value in event.items()}
+    """Escape control characters: what a server sent must not move a terminal's cursor, nor look like a line of ours."""
+    return {
+        name: _escaped(value, kept="\n" if name == "exception" else "") if isinstance(value, str) else value
+        for name, value in event.items()
+    }
 
 
-def _escaped(text: str) -> str:
-    return text if text.isprintable() else "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
+def _escaped(text: str, *, kept: str) -> str:
+    return text if text.isprintable() else "".join(c if c.isprintable() or c in kept else repr(c)[1:-1] for c in text)
 
 
 def scrubber(secrets: Iterable[str]) -> Processor:
-    """Return the last step: it replaces each secret, as it is and percent-encoded, in the finished line."""
-    hidden = sorted({form for secret in secrets if secret for form in (secret, quote(secret, safe=""))}, reverse=True)
+    """Return the last step: it replaces each secret, however it is encoded, in the finished line."""
+    hidden = sorted((secret for secret in secrets if secret), key=len, reverse=True)
+    pattern = re.compile("|".join("".join(map(_spellings, secret)) for secret in hidden))
 
     def scrub(_logger: WrappedLogger, _method: str, line: Any) -> str:
-        for secret in hidden:
-            line = str(line).replace(secret, "***")
-        return str(line)
+        return pattern.sub("***", str(line)) if hidden else str(line)
 
     return scrub
+
+
+def _spellings(character: str) -> str:
+    """Return the pattern of a character as it is, percent-encoded, or escaped by JSON or repr."""
+    encoded = "".join(f"%{byte:02x}" for byte in character.encode())
+    escape = r"\\*" if character in "\"'\\" else ""
+    return f"(?:{escape}{re.escape(character)}|(?i:{encoded}))"

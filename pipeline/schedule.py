@@ -26,9 +26,22 @@ def check_cron(line: str) -> None:
     try:
         next(CronSim(fields, _ANY_INSTANT))
     except CronSimError as error:
+        if _is_good_in_some_month(fields):
+            raise ValueError(f"{line!r} never fires: its months have no such day") from None
         raise ValueError(f"{line!r} is no cron line: {str(error).lower()}") from None
     except StopIteration:
-        raise ValueError(f"{line!r} never fires: there is no such day") from None
+        raise ValueError(f"{line!r} never fires: not once in 50 years") from None
+
+
+def _is_good_in_some_month(fields: str) -> bool:
+    """Whether the line would do if it were not for its months. CronSim calls 30 February a bad day of the month."""
+    minute, hour, day, month, weekday = fields.split()
+    try:
+        CronSim(f"* * * {month} *", _ANY_INSTANT)
+        CronSim(f"{minute} {hour} {day} * {weekday}", _ANY_INSTANT)
+    except CronSimError:
+        return False
+    return True
 
 
 def check_zone(name: str) -> None:

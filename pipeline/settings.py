@@ -9,9 +9,10 @@ import difflib
 import ipaddress
 import stat
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from enum import IntEnum
 from io import StringIO
 from pathlib import Path
 from typing import Annotated, Any
@@ -65,33 +66,47 @@ def environment(variables: Mapping[str, str], dotenv: Path) -> Environment:
         mode = dotenv.stat().st_mode
     except FileNotFoundError:
         return Environment(variables)
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         return Environment(variables, problems=(f"{dotenv}: cannot be read ({_why(error)}): nothing of it is used",))
     problems = []
     found: dict[str, str] = {}
     for binding in parse_stream(StringIO(text)):
-        if binding.error:
+        if binding.error or (binding.key is not None and binding.value is None):
             problems.append(f"{dotenv}: line {binding.original.line} is not NAME=value: it is skipped")
         elif binding.key is not None and binding.value is not None:
             found[binding.key] = binding.value
-    if mode & (stat.S_IRGRP | stat.S_IROTH) and KEY in found:
+    if mode & (stat.S_IRGRP | stat.S_IROTH) and found.get(KEY):
         problems.append(f"{dotenv}: others on this machine can read the key in it: chmod 600 {dotenv}")
     own = found.keys() - variables.keys()
     return Environment({**found, **variables}, frozenset(own), tuple(problems))
 
 
+def key_variable(environment: Environment) -> str | None:
+    """Return the variable that the API key is taken from, None if none is set.
+
+    One that is empty gives way to one that is not: the `.env` of `pipeline init` begins with an empty key. Of two that
+    are not, the environment's comes before that of `.env`.
+    """
+    names = [name for name in (KEY, KEY_FILE) if name in environment.variables]
+    return min(
+        names, key=lambda name: (not environment.variables[name].strip(), name in environment.from_file), default=None
+    )
+
+
 def api_key(environment: Environment) -> str:
     """Return the API key. Raise SettingsError where there is none, or none that could be one."""
-    if KEY in environment.variables:
-        return _checked_key(environment.variables[KEY], environment.origin(KEY))
-    if KEY_FILE in environment.variables:
-        path = Path(environment.variables[KEY_FILE])
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise SettingsError(f"{environment.origin(KEY_FILE)}: {path} cannot be read ({_why(error)})") from None
-        return _checked_key(text, str(path))
-    raise SettingsError(f"no API key: set {KEY}, write it into .env, or try without one: pipeline collect --sandbox")
+    name = key_variable(environment)
+    if name is None:
+        raise SettingsError(f"no API key: set {KEY}, write it into .env, or try without: pipeline collect --sandbox")
+    value = environment.variables[name]
+    if name == KEY or not value.strip():
+        return _checked_key(value, environment.origin(name))
+    path = Path(value)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"{environment.origin(name)}: {path} cannot be read ({_why(error)})") from None
+    return _checked_key(text, str(path))
 
 
 def _checked_key(text: str, origin: str) -> str:
@@ -127,7 +142,22 @@ _KEYS: dict[str, tuple[Any, Any]] = {
     "status.listen": (str | None, None),
     "keep.outcomes_days": (Annotated[int, Meta(ge=1, le=36_500)], 400),
 }
+_NOT_IN_PLAIN_URLS = "@?# \\"
+"""A user, a query or a fragment; and what programs have read differently."""
+_TABLES = {name.partition(".")[0] for name in _KEYS if "." in name}
 _DEFAULT = "default"
+_SHOWN = 60
+"""Characters of a wrong value that an error repeats."""
+
+
+class Layer(IntEnum):
+    """Where values come from; a later one overrides those before it."""
+
+    DEFAULT = 0
+    FILE = 1
+    DOTENV = 2
+    ENVIRONMENT = 3
+    COMMAND_LINE = 4
 
 
 def is_setting(variable: str) -> bool:
@@ -142,6 +172,7 @@ class Setting:
     path: str
     value: Any
     origin: str
+    layer: Layer
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,42 +202,42 @@ def load(config: Path | None, environment: Environment, *, database: Path | None
     `config` is the file named on the command line; else PIPELINE_CONFIG names it, else `config/pipeline.toml`, which
     alone may be absent. Then everything has its default, and the database is in the user's data folder.
     """
-    path = _config_path(config, environment)
+    path = named_config(config, environment) or (DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None)
     read = _Reading(path, _file_values(path) if path else {}, environment)
     values = {name: read.setting(name) for name in _KEYS}
     if database is not None:
-        values["database"] = Setting("database", str(database), "--database")
-    elif path is None and values["database"].origin == _DEFAULT:
+        values["database"] = Setting("database", str(database), "--database", Layer.COMMAND_LINE)
+    elif path is None and values["database"].layer is Layer.DEFAULT:
         kept = user_data_path("overview-pipeline", appauthor=False) / "overviews.db"
-        values["database"] = Setting("database", str(kept), f"{_DEFAULT}: no configuration file")
+        values["database"] = Setting("database", str(kept), f"{_DEFAULT}: no configuration file", Layer.DEFAULT)
     return _checked(path, values)
 
 
-def _config_path(named: Path | None, environment: Environment) -> Path | None:
-    variable = f"{_PREFIX}CONFIG"
-    if named is not None:
-        return named
-    if environment.variables.get(variable):
-        return Path(environment.variables[variable])
-    return DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None
+def named_config(named: Path | None, environment: Environment) -> Path | None:
+    """Return the configuration file that is named, on the command line or else by PIPELINE_CONFIG."""
+    variable = environment.variables.get(f"{_PREFIX}CONFIG")
+    return named or (Path(variable) if variable else None)
 
 
 def _file_values(path: Path) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise SettingsError(f"{path}: cannot be read ({_why(error)}); pipeline init writes one") from None
     try:
         document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except RecursionError:
+        raise SettingsError(f"{path}: no TOML: nested too deeply") from None
+    except ValueError as error:  # a number of 5,000 digits is one, and no TOMLDecodeError
         raise SettingsError(f"{path}: no TOML: {error}") from None
     return dict(_flat(path, document))
 
 
 def _flat(path: Path, document: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    tables = {name.partition(".")[0] for name in _KEYS if "." in name}
     for name, value in document.items():
-        if name not in tables:
+        if name not in _TABLES:
+            for inner in value if isinstance(value, dict) else ():
+                _no_secret(path, f"{name}.{inner}")
             _known(path, name)
             yield name, value
         elif isinstance(value, dict):
@@ -220,10 +251,14 @@ def _flat(path: Path, document: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 def _known(path: Path, name: str) -> None:
     if name in _KEYS:
         return
+    _no_secret(path, name)
+    near = difflib.get_close_matches(name, [*_KEYS, *_TABLES], n=1)
+    raise SettingsError(f"{path}: {name}: no such key{f'; did you mean {near[0]}?' if near else ''}")
+
+
+def _no_secret(path: Path, name: str) -> None:
     if "key" in name.lower() and "api" in name.lower():
         raise SettingsError(f"{path}: {name}: secrets do not belong here: set {KEY}, or write it into .env")
-    near = difflib.get_close_matches(name, _KEYS, n=1)
-    raise SettingsError(f"{path}: {name}: no such key{f'; did you mean {near[0]}?' if near else ''}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,29 +274,37 @@ class _Reading:
         variable = _PREFIX + name.upper().replace(".", "__")
         if variable in self.environment.variables:
             origin = self.environment.origin(variable)
-            return Setting(name, _from_text(self.environment.variables[variable], kind, origin), origin)
+            layer = Layer.DOTENV if variable in self.environment.from_file else Layer.ENVIRONMENT
+            return Setting(name, _from_text(self.environment.variables[variable], kind, origin), origin, layer)
         if name in self.in_file:
             origin = str(self.path)
-            return Setting(name, _converted(self.in_file[name], kind, f"{origin}: {name}"), origin)
-        return Setting(name, default, _DEFAULT)
+            return Setting(name, _converted(self.in_file[name], kind, f"{origin}: {name}"), origin, Layer.FILE)
+        return Setting(name, default, _DEFAULT, Layer.DEFAULT)
 
 
 def _from_text(text: str, kind: Any, origin: str) -> Any:
-    if text.lstrip().startswith("[") and "list" in str(kind):
-        try:
-            return _converted(msgspec.json.decode(text), kind, origin)
-        except msgspec.DecodeError:
-            raise SettingsError(f'{origin}: no JSON list, such as ["AAPL", "MSFT"]') from None
-    if "list" in str(kind):
-        raise SettingsError(f'{origin}: a list is given as JSON, such as ["AAPL", "MSFT"]')
-    return _converted(text, kind, origin, strict=False)
+    if "list" not in str(kind):
+        return _converted(text, kind, origin, strict=False)
+    try:
+        found = msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
+        found = None
+    if not isinstance(found, list):
+        raise SettingsError(f'{origin}: a list is given as JSON, such as ["AAPL", "MSFT"] or ["25/day"]')
+    return _converted(found, kind, origin)
 
 
 def _converted(value: Any, kind: Any, where: str, *, strict: bool = True) -> Any:
     try:
         return msgspec.convert(value, kind, strict=strict)
     except msgspec.ValidationError as error:
-        raise SettingsError(f"{where}: {str(error).replace('`', '').lower()} (it is {value!r})") from None
+        wanted = str(error).replace("`", "").lower().replace("expected bool", "expected true or false")
+        raise SettingsError(f"{where}: {wanted} (it is {_short(value)})") from None
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
 # What the values mean
@@ -276,7 +319,7 @@ def _checked(path: Path | None, values: Mapping[str, Setting]) -> Settings:
     _valid(values["schedule.cron"], check_cron)
     _valid(values["schedule.timezone"], check_zone)
     return Settings(
-        database=Path(values["database"].value).expanduser(),
+        database=_path(values["database"]),
         symbols=symbols,
         base_url=_base_url(values["source.base_url"]),
         limits=limits,
@@ -293,8 +336,8 @@ def _checked(path: Path | None, values: Mapping[str, Setting]) -> Settings:
 
 
 def _at(setting: Setting) -> str:
-    """Return the place of a setting, as an error names it."""
-    return setting.origin if setting.origin.isupper() else f"{setting.origin}: {setting.path}"
+    """Return the place of a setting, as an error names it: a variable's name says which setting it is."""
+    return f"{setting.origin}: {setting.path}" if setting.layer <= Layer.FILE else setting.origin
 
 
 def _valid(setting: Setting, check: Any) -> Any:
@@ -305,17 +348,32 @@ def _valid(setting: Setting, check: Any) -> Any:
 
 
 def _limits(plan: Setting, limits: Setting) -> tuple[Limit, ...]:
-    """Return the limits of the one that was set. Set in one place both contradict; else the environment overrides."""
+    """Return the limits of the one that was set. Set in one place both contradict; else the later layer overrides."""
     if limits.value is not None:
-        if plan.origin == limits.origin != _DEFAULT:
+        if plan.layer is limits.layer:
             raise SettingsError(f"{limits.origin}: source.plan and source.limits are both set: keep one")
-        if plan.origin == _DEFAULT or limits.origin.removeprefix(".env: ").startswith(_PREFIX):
-            return tuple(_valid(Setting(limits.path, text, limits.origin), Limit.parse) for text in limits.value)
+        if limits.layer > plan.layer:
+            return tuple(_valid(replace(limits, value=text), Limit.parse) for text in limits.value)
     if plan.value not in PLANS:
         near = difflib.get_close_matches(str(plan.value), PLANS, n=1)
-        meant = f'; did you mean "{near[0]}"?' if near else ""
-        raise SettingsError(f"{_at(plan)}: {plan.value!r} is no plan{meant} There are: {', '.join(PLANS)}")
+        meant = f' (did you mean "{near[0]}"?)' if near else ""
+        raise SettingsError(f"{_at(plan)}: {_short(plan.value)} is no plan{meant}; there are: {', '.join(PLANS)}")
     return PLANS[plan.value]
+
+
+def _path(setting: Setting) -> Path:
+    """Return the path, with `~` resolved, if it can be one."""
+    text = str(setting.value)
+    try:
+        path = Path(text).expanduser()
+        path.exists()  # a name too long, a folder that is not ours to look into
+        text.encode()
+    except (OSError, RuntimeError, UnicodeEncodeError) as error:
+        why = (error.strerror or "").lower() if isinstance(error, OSError) else "no such user, or not UTF-8"
+        raise SettingsError(f"{_at(setting)}: {_short(text)} cannot be used ({why})") from None
+    if "\0" in text or not path.name:
+        raise SettingsError(f"{_at(setting)}: {_short(text)} names no file")
+    return path
 
 
 def _base_url(setting: Setting) -> str:
@@ -325,9 +383,10 @@ def _base_url(setting: Setting) -> str:
         parts = urlsplit(url)
         _ = parts.port
     except ValueError:
-        raise SettingsError(f"{_at(setting)}: {url!r} is no URL") from None
-    if parts.scheme not in ("https", "http") or not parts.hostname or parts.username or parts.query or parts.fragment:
-        raise SettingsError(f"{_at(setting)}: {url!r} is no plain URL, such as https://www.alphavantage.co/query")
+        raise SettingsError(f"{_at(setting)}: {_short(url)} is no URL") from None
+    is_plain = url.isascii() and url.isprintable() and not set(url) & set(_NOT_IN_PLAIN_URLS)
+    if parts.scheme not in ("https", "http") or not parts.hostname or not is_plain:
+        raise SettingsError(f"{_at(setting)}: {_short(url)} is no plain URL, such as https://www.alphavantage.co/query")
     if parts.scheme == "http" and not _is_loopback(parts.hostname):
         raise SettingsError(f"{_at(setting)}: over http the key could be read on its way: use https (or loopback)")
     return url
@@ -345,10 +404,10 @@ def _is_loopback(host: str) -> bool:
 
 def _symbols(config: Path | None, listed: Setting, file: Setting) -> tuple[tuple[Symbol, ...], list[str]]:
     notices: list[str] = []
-    found = [_valid(Setting(listed.path, text, listed.origin), parse_symbol) for text in listed.value]
+    found = [_valid(replace(listed, value=text), parse_symbol) for text in listed.value]
     if file.value is not None:
         base = config.parent if config is not None else Path()
-        found += _symbol_file(base / Path(file.value).expanduser(), _at(file), notices)
+        found += _symbol_file(base / _path(file), _at(file), notices)
     return tuple(once(found, notices)), notices
 
 
@@ -363,14 +422,18 @@ def once(symbols: Iterable[Symbol], notices: list[str]) -> Iterator[Symbol]:
             seen.add(symbol)
             yield symbol
     if again:
-        few = ", ".join(list(again)[:5]) + (", ..." if len(again) > 5 else "")
-        notices.append(f"taken once, though given more often: {few}")
+        notices.append(f"taken once, though given more often: {_few(list(again))}")
+
+
+def _few(names: Sequence[str], most: int = 5) -> str:
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def _symbol_file(path: Path, where: str, notices: list[str]) -> list[Symbol]:
     try:
         text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise SettingsError(f"{where}: {path} cannot be read ({_why(error)})") from None
     listing = text.lower().startswith("symbol,")
     symbols = _listing(path, text, notices) if listing else list(_lines(path, text))
@@ -380,7 +443,7 @@ def _symbol_file(path: Path, where: str, notices: list[str]) -> list[Symbol]:
 
 
 def _lines(path: Path, text: str) -> Iterator[Symbol]:
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):  # splitlines would also part at control characters
         name = line.partition("#")[0].strip()
         if name:
             try:
@@ -404,9 +467,11 @@ def _listing(path: Path, text: str, notices: list[str]) -> list[Symbol]:
         raise SettingsError(f"{path}: no csv: {error}") from None
     notices.append(f"{path}: {len(symbols):,} active stocks taken from the listing")
     if refused:
-        notices.append(f"{path}: left out, being no symbols: {', '.join(map(repr, refused[:5]))}")
+        notices.append(f"{path}: left out, being no symbols: {_few([repr(name) for name in refused])}")
     return symbols
 
 
-def _why(error: OSError | UnicodeDecodeError) -> str:
-    return (error.strerror or type(error).__name__).lower() if isinstance(error, OSError) else "not UTF-8"
+def _why(error: OSError | ValueError) -> str:
+    if isinstance(error, OSError):
+        return (error.strerror or type(error).__name__).lower()
+    return "not UTF-8" if isinstance(error, UnicodeError) else str(error)

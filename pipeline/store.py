@@ -27,10 +27,12 @@ from pipeline.overview import (
     shred,
     version,
 )
-from pipeline.writer import Writer
+from pipeline.writer import Rows, Writer, inserting
 
 UNKNOWN_AGAIN_AFTER = timedelta(days=1)
 """A symbol that the API does not cover is asked again after so long, then after twice as long each time ..."""
+DEFERRED_AT_ONCE = 10_000
+"""Rows made at a time, so that a list of a hundred thousand does not lie in memory twice."""
 UNKNOWN_AGAIN_AT_MOST = timedelta(days=30)
 
 
@@ -81,22 +83,34 @@ class Tally:
 # SQL. The columns are the field catalogue's, which is a constant: no name in these texts comes from outside.
 
 
-def _insert(table: str, columns: Sequence[str], conflict: str = "") -> str:
-    marks = ", ".join("?" * len(columns))
-    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks}) {conflict}"
-
-
 _ONCE = "ON CONFLICT (digest) DO NOTHING"
 _DAILY = [field.column for field in DAILY_FIELDS]
-_ADD_PROFILE = _insert("profiles", ["digest", *(field.column for field in PROFILE_FIELDS)], _ONCE)
-_ADD_STATEMENT = _insert("statements", ["digest", *(field.column for field in REPORTED_FIELDS)], _ONCE)
-_ADD_LAYOUT = _insert("layouts", ["digest", "keys"], _ONCE)
-_ADD_SNAPSHOT = f"""
-    INSERT INTO snapshots
-        (symbol, observed_at, confirmed_at, profile_id, statement_id, layout_id, {", ".join(_DAILY)}, extra)
-    VALUES (?, ?, ?, (SELECT id FROM profiles WHERE digest = ?), (SELECT id FROM statements WHERE digest = ?),
-            (SELECT id FROM layouts WHERE digest = ?), {", ".join("?" * len(_DAILY))}, ?)
-"""
+_ADD_PROFILES = inserting("profiles", ["digest", *(field.column for field in PROFILE_FIELDS)], _ONCE)
+_ADD_STATEMENTS = inserting("statements", ["digest", *(field.column for field in REPORTED_FIELDS)], _ONCE)
+_ADD_LAYOUTS = inserting("layouts", ["digest", "keys"], _ONCE)
+_ADD_SNAPSHOTS = inserting(
+    "snapshots",
+    ["symbol", "observed_at", "confirmed_at", "profile_id", "statement_id", "layout_id", *_DAILY, "extra"],
+    profile_id="(SELECT id FROM profiles WHERE digest = {})",
+    statement_id="(SELECT id FROM statements WHERE digest = {})",
+    layout_id="(SELECT id FROM layouts WHERE digest = {})",
+)
+_ADD_LOOKS = inserting("looks", ["symbol", "at"])
+_CONFIRM = Rows(
+    3,
+    "UPDATE snapshots SET confirmed_at = column3 FROM",
+    "WHERE snapshots.symbol = column1 AND snapshots.observed_at = column2",
+)
+_ADD_OUTCOMES = inserting("outcomes", ["symbol", "run_id", "outcome", "attempts", "at", "detail"])
+_COVERED = inserting(
+    "symbols",
+    ["symbol", "since", "last_look", "last_try", "last_outcome", "snapshots", "state"],
+    """ON CONFLICT (symbol) DO UPDATE SET
+        since = iif(state IS 'covered', since, excluded.since),
+        state = 'covered', next_try = NULL, last_look = excluded.last_look, last_try = excluded.last_try,
+        last_outcome = excluded.last_outcome, snapshots = snapshots + excluded.snapshots
+     WHERE excluded.last_look >= coalesce(last_look, '')""",
+)
 _KEPT_COLUMNS = f"""
     snapshots.symbol, observed_at, confirmed_at, profiles.digest, statements.digest, layouts.keys, extra,
     {", ".join(_DAILY)}
@@ -121,20 +135,6 @@ _BEFORE = f"""
 _AFTER = f"""
     SELECT {_KEPT_COLUMNS} FROM snapshots {_KEPT_PARTS}
      WHERE snapshots.symbol = ? AND observed_at > ? ORDER BY observed_at LIMIT 1
-"""
-_ADD_LOOK = "INSERT INTO looks (symbol, at) VALUES (?, ?)"
-_CONFIRM = "UPDATE snapshots SET confirmed_at = ? WHERE symbol = ? AND observed_at = ?"
-_ADD_OUTCOME = """
-    INSERT INTO outcomes (run_id, symbol, outcome, attempts, at, detail) VALUES (?, ?, ?, ?, ?, ?)
-"""
-_COVERED = """
-    INSERT INTO symbols (symbol, state, since, last_look, last_try, last_outcome, snapshots)
-    VALUES (:symbol, 'covered', :at, :at, :at, :outcome, :new)
-    ON CONFLICT (symbol) DO UPDATE SET
-        since = iif(state IS 'covered', since, excluded.since),
-        state = 'covered', next_try = NULL, last_look = excluded.last_look, last_try = excluded.last_try,
-        last_outcome = excluded.last_outcome, snapshots = snapshots + excluded.snapshots
-     WHERE excluded.last_look >= coalesce(last_look, '')
 """
 _RECOUNT = """
     UPDATE symbols SET snapshots = (SELECT count(*) FROM snapshots WHERE snapshots.symbol = symbols.symbol)
@@ -233,8 +233,8 @@ async def _note(db: Connection, ends: Sequence[Ended]) -> Sequence[None]:
             await db.execute(_UNKNOWN, {**row, "next_try": await _next_try(db, ended)})
         elif ended.attempts:
             await db.execute(_TRIED, row)
-    await db.executemany(
-        _ADD_OUTCOME, [(e.run, e.symbol, e.outcome, e.attempts, instants.to_text(e.at), e.detail) for e in ends]
+    await _ADD_OUTCOMES.write(
+        db, [(e.symbol, e.run, e.outcome.value, e.attempts, instants.to_text(e.at), e.detail) for e in ends]
     )
     return [None] * len(ends)
 
@@ -250,8 +250,10 @@ async def _next_try(db: Connection, ended: Ended) -> str:
 
 async def _defer(db: Connection, deferred: Sequence[tuple[RunId, tuple[Symbol, ...], str, str]]) -> Sequence[int]:
     for run, symbols, at, detail in deferred:
-        rows = ((run, symbol, Outcome.DEFERRED, 0, at, detail) for symbol in symbols)
-        await db.executemany(_ADD_OUTCOME, rows)
+        for start in range(0, len(symbols), DEFERRED_AT_ONCE):
+            some = symbols[start : start + DEFERRED_AT_ONCE]
+            rows = [(symbol, run, Outcome.DEFERRED.value, 0, at, detail) for symbol in some]
+            await _ADD_OUTCOMES.write(db, rows)
     return [len(symbols) for _, symbols, _, _ in deferred]
 
 
@@ -272,26 +274,18 @@ async def _keep(db: Connection, looks: Sequence[_Look]) -> Sequence[Outcome]:
     await _add(db, [looks[number] for number, outcome in outcomes.items() if outcome is Outcome.STORED])
     same_looks = [looks[number] for number, outcome in outcomes.items() if outcome is Outcome.UNCHANGED]
     await _confirm(db, [(look, newest[look.symbol]) for look in same_looks])
-    await _many(db, _COVERED, [_covered(looks[number], outcome) for number, outcome in outcomes.items()])
+    await _COVERED.write(db, [_covered(looks[number], outcome) for number, outcome in outcomes.items()])
     for number, look in enumerate(looks):
         if number not in outcomes:
             outcomes[number] = await _keep_late(db, look)
     in_order = [outcomes[number] for number in range(len(looks))]
-    rows = [
-        (look.run, look.symbol, end, look.attempts, look.at, None) for look, end in zip(looks, in_order, strict=True)
-    ]
-    await _many(db, _ADD_OUTCOME, rows)
+    ends = zip(looks, in_order, strict=True)
+    await _ADD_OUTCOMES.write(db, [(one.symbol, one.run, end.value, one.attempts, one.at, None) for one, end in ends])
     return in_order
 
 
-def _covered(look: _Look, outcome: Outcome) -> dict[str, Any]:
-    new = int(outcome is Outcome.STORED)
-    return {"symbol": look.symbol, "at": look.at, "outcome": outcome, "new": new}
-
-
-async def _many(db: Connection, statement: str, rows: Sequence[Any]) -> None:
-    if rows:
-        await db.executemany(statement, rows)
+def _covered(look: _Look, outcome: Outcome) -> tuple[Any, ...]:
+    return look.symbol, look.at, look.at, look.at, outcome.value, int(outcome is Outcome.STORED), "covered"
 
 
 async def _newest(db: Connection, symbols: Sequence[Symbol]) -> dict[str, _Kept]:
@@ -306,14 +300,14 @@ def _kept(row: Any) -> _Kept:
 
 async def _add(db: Connection, looks: Sequence[_Look]) -> None:
     await _add_parts(db, looks)
-    await _many(db, _ADD_SNAPSHOT, [_row(look, look.at, look.at) for look in looks])
+    await _ADD_SNAPSHOTS.write(db, [_row(look, look.at, look.at) for look in looks])
 
 
 async def _add_parts(db: Connection, looks: Sequence[_Look]) -> None:
-    await _many(db, _ADD_PROFILE, [(look.version.profile, *look.parts.profile) for look in looks])
-    await _many(db, _ADD_STATEMENT, [(look.version.statement, *look.parts.reported) for look in looks])
+    await _ADD_PROFILES.write(db, [(look.version.profile, *look.parts.profile) for look in looks])
+    await _ADD_STATEMENTS.write(db, [(look.version.statement, *look.parts.reported) for look in looks])
     layouts = {look.parts.layout for look in looks}
-    await _many(db, _ADD_LAYOUT, [(digest(layout), json.dumps(layout, ensure_ascii=False)) for layout in layouts])
+    await _ADD_LAYOUTS.write(db, [(digest(layout), json.dumps(layout, ensure_ascii=False)) for layout in layouts])
 
 
 def _row(look: _Look, observed_at: str, confirmed_at: str) -> tuple[Any, ...]:
@@ -325,8 +319,8 @@ def _row(look: _Look, observed_at: str, confirmed_at: str) -> tuple[Any, ...]:
 
 
 async def _confirm(db: Connection, found: Sequence[tuple[_Look, _Kept]]) -> None:
-    await _many(db, _ADD_LOOK, [(look.symbol, look.at) for look, _ in found])
-    await _many(db, _CONFIRM, [(look.at, look.symbol, kept.observed_at) for look, kept in found])
+    await _ADD_LOOKS.write(db, [(look.symbol, look.at) for look, _ in found])
+    await _CONFIRM.write(db, [(look.symbol, kept.observed_at, look.at) for look, kept in found])
 
 
 async def _keep_late(db: Connection, look: _Look) -> Outcome:
@@ -339,9 +333,9 @@ async def _keep_late(db: Connection, look: _Look) -> Outcome:
         if await _is_taken(db, look, before):
             return Outcome.UNCHANGED if equal(before.version, look.version) else Outcome.REJECTED
         if equal(before.version, look.version):
-            await db.execute(_ADD_LOOK, (look.symbol, look.at))
-            await db.execute(_CONFIRM, (max(before.confirmed_at, look.at), look.symbol, before.observed_at))
-            await db.execute(_COVERED, _covered(look, Outcome.UNCHANGED))
+            await _ADD_LOOKS.write(db, [(look.symbol, look.at)])
+            await _CONFIRM.write(db, [(look.symbol, before.observed_at, max(before.confirmed_at, look.at))])
+            await _COVERED.write(db, [_covered(look, Outcome.UNCHANGED)])
             return Outcome.UNCHANGED
     await _add_parts(db, [look])
     if before is not None and before.confirmed_at > look.at:
@@ -349,7 +343,7 @@ async def _keep_late(db: Connection, look: _Look) -> Outcome:
         outcome = Outcome.STORED
     else:
         outcome = await _join(db, look, await _snapshot(db, _AFTER, look))
-    await db.execute(_COVERED, _covered(look, outcome))
+    await _COVERED.write(db, [_covered(look, outcome)])
     await db.execute(_RECOUNT, (look.symbol,))
     return outcome
 
@@ -373,18 +367,18 @@ async def _split(db: Connection, look: _Look, before: _Kept) -> None:
         (look.symbol, before.observed_at, look.at),
     )
     held_until = (row and row[0]) or before.observed_at
-    await db.execute(_CONFIRM, (held_until, look.symbol, before.observed_at))
-    await db.executemany(_ADD_SNAPSHOT, [_row(look, look.at, look.at), _row(resumed, again, before.confirmed_at)])
+    await _CONFIRM.write(db, [(look.symbol, before.observed_at, held_until)])
+    await _ADD_SNAPSHOTS.write(db, [_row(look, look.at, look.at), _row(resumed, again, before.confirmed_at)])
 
 
 async def _join(db: Connection, look: _Look, after: _Kept | None) -> Outcome:
     """Add a version before the next one; if it is the next one, that began earlier than was known."""
     if after is None or not equal(after.version, look.version):
-        await db.execute(_ADD_SNAPSHOT, _row(look, look.at, look.at))
+        await _ADD_SNAPSHOTS.write(db, [_row(look, look.at, look.at)])
         return Outcome.STORED
     await db.execute("DELETE FROM snapshots WHERE symbol = ? AND observed_at = ?", (look.symbol, after.observed_at))
-    await db.execute(_ADD_SNAPSHOT, _row(look, look.at, after.confirmed_at))
-    await db.execute(_ADD_LOOK, (look.symbol, after.observed_at))
+    await _ADD_SNAPSHOTS.write(db, [_row(look, look.at, after.confirmed_at)])
+    await _ADD_LOOKS.write(db, [(look.symbol, after.observed_at)])
     return Outcome.UNCHANGED
 
 

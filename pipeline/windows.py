@@ -193,7 +193,7 @@ def retry_limits(limits: Sequence[Limit]) -> list[Limit]:
 
 MOST_WORKERS = 128
 """More than this many requests at once cost memory and sockets, and no plan gains by them."""
-UNLIMITED_WORKERS = 64
+UNLIMITED_WORKERS = 128
 """Enough to keep one core busy where no limit says how many may be out."""
 
 

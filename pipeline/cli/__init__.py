@@ -4,6 +4,7 @@ import difflib
 import importlib
 import os
 import sys
+import threading
 
 import click
 
@@ -23,6 +24,9 @@ VERBS = {
     "backup": "Copy the database to a file, while it is in use.",
     "sandbox": "Serve the stand-in API, to try everything without a key.",
 }
+
+UNWAITED = "unwaited"
+"""How the threads are called that the end of the process does not wait for."""
 
 
 class _Verbs(click.Group):
@@ -82,6 +86,10 @@ def main() -> None:
         code = ExitCode.DONE
     except KeyboardInterrupt:
         code = ExitCode.INTERRUPTED
+    if any(thread.name.startswith(UNWAITED) for thread in threading.enumerate()):
+        # Python would wait for them: a DNS query cannot be broken off, and takes its time.
+        sys.stderr.flush()
+        os._exit(code)
     sys.exit(code)
 
 
@@ -99,6 +107,9 @@ def _run() -> int:
         return error.exit_code
     except click.Abort:
         return ExitCode.INTERRUPTED
+    except SystemExit:
+        # Thus click and rich answer a closed pipe, each in its own way: one of them ends with 1.
+        raise BrokenPipeError from None
     return int(code or ExitCode.DONE)
 
 

@@ -11,8 +11,8 @@ import click
 from pipeline import instants, lock
 from pipeline.cli.configured import configured, named_symbols, read_environment
 from pipeline.cli.logging import configure_logs
-from pipeline.cli.options import Options, global_options, json_option
-from pipeline.cli.output import print_json, print_table
+from pipeline.cli.options import Options, day_option, global_options, json_option
+from pipeline.cli.output import print_json, print_table, shown
 from pipeline.cli.progress import watched
 from pipeline.cli.running import interruptible, run
 from pipeline.collect import Order, Source, Summary, collect
@@ -26,7 +26,8 @@ from pipeline.settings import Settings, SettingsError, api_key
 
 SANDBOX_KEY = "sandbox"
 """The stand-in API takes any key; the real one is never sent there."""
-_DAY = click.DateTime(["%Y-%m-%d"])
+_LATENCY = 200
+"""Milliseconds to each answer of the stand-in API: about what the real one takes."""
 
 
 @click.command(
@@ -41,8 +42,8 @@ _DAY = click.DateTime(["%Y-%m-%d"])
 @click.option(
     "--sandbox", is_flag=True, help="Ask the stand-in API, into sandbox.db beside the database: no key needed."
 )
-@click.option("--day", type=_DAY, help="With --sandbox: collect as of that day, to make some history.")
-@click.option("--latency", type=click.IntRange(0, 60_000), default=200, help="With --sandbox: ms to each answer [200].")
+@day_option("With --sandbox: collect as of that day, to make some history.")
+@click.option("--latency", type=click.IntRange(0, 60_000), help="With --sandbox: ms to each answer [200].")
 @json_option
 @global_options
 @click.pass_context
@@ -56,7 +57,7 @@ def command(
     wait: float,
     sandbox: bool,
     day: datetime | None,
-    latency: int,
+    latency: int | None,
     as_json: bool,
 ) -> None:
     """Ask for the overview of every configured symbol that is due, stalest first, and keep every answer.
@@ -65,6 +66,8 @@ def command(
     """
     if day is not None and not sandbox:
         raise click.UsageError("--day needs --sandbox: the real API knows only today", ctx)
+    if latency is not None and not sandbox:
+        raise click.UsageError("--latency needs --sandbox: it is how long the stand-in API takes", ctx)
     variables = read_environment()
     settings = configured(options, variables)
     if settings.config is None and not sandbox:
@@ -88,7 +91,9 @@ def command(
         settings.wait,
         settings.attempts,
     )
-    served = _sandbox(settings, now, latency) if sandbox else nullcontext(settings.base_url)
+    served = (
+        _sandbox(settings, now, _LATENCY if latency is None else latency) if sandbox else nullcontext(settings.base_url)
+    )
 
     async def once() -> Summary:
         halt = Halt()
@@ -168,7 +173,7 @@ def _print(summary: Summary, settings: Settings) -> None:
     ]
     print_table(["outcome", "symbols", ""], rows)
     click.echo()
-    why = f": {summary.detail}" if summary.detail else ""
+    why = f": {shown(summary.detail)}" if summary.detail else ""
     click.echo(f"run {summary.run} {_ENDED[summary.status].format(run=summary.run)}{why}")
     if summary.requests:
         calls = "1 call" if summary.requests == 1 else f"{summary.requests:,} calls"

@@ -5,7 +5,7 @@ import click
 from pipeline.cli.configured import configured, read_environment
 from pipeline.cli.options import Options, global_options, json_option
 from pipeline.cli.output import print_json, print_table
-from pipeline.settings import KEY, KEY_FILE, Environment, SettingsError, api_key
+from pipeline.settings import Environment, SettingsError, api_key, key_variable
 
 
 @click.command(epilog="Example: PIPELINE_SOURCE__PLAN=premium-75 pipeline config")
@@ -24,7 +24,8 @@ def command(options: Options, *, as_json: bool) -> None:
 
 
 def _key(variables: Environment) -> tuple[str | None, str]:
-    origin = next((variables.origin(name) for name in (KEY, KEY_FILE) if name in variables.variables), "not set")
+    name = key_variable(variables)
+    origin = variables.origin(name) if name else "not set"
     try:
         return masked(api_key(variables)), origin
     except SettingsError:

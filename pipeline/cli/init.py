@@ -5,10 +5,12 @@ from pathlib import Path
 
 import click
 
+from pipeline.cli.configured import read_environment
 from pipeline.cli.options import Options, global_options, json_option
 from pipeline.cli.output import print_json
-from pipeline.database import PRIVATE_FILE, DatabaseError
-from pipeline.settings import DEFAULT_CONFIG
+from pipeline.database import PRIVATE_FILE
+from pipeline.outcome import Trouble
+from pipeline.settings import DEFAULT_CONFIG, named_config
 
 _PACKAGE = Path(__file__).parents[1]
 _CHECKOUT = _PACKAGE.parent
@@ -24,8 +26,8 @@ def _template(in_wheel: str, in_checkout: str) -> str:
 @json_option
 @global_options
 def command(options: Options, *, as_json: bool) -> None:
-    """Write config/pipeline.toml and .env into the working directory. What is there stays as it is."""
-    config = options.config or DEFAULT_CONFIG
+    """Write the configuration (config/pipeline.toml) and .env. What is there stays as it is."""
+    config = named_config(options.config, read_environment()) or DEFAULT_CONFIG
     written = {
         str(config): _write(config, _template("pipeline.toml", "config/pipeline.toml"), 0o644),
         ".env": _write(Path(".env"), _template("env.example", ".env.example"), PRIVATE_FILE),
@@ -43,10 +45,10 @@ def _write(path: Path, text: str, mode: int) -> bool:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode)
-    except FileExistsError:
-        return False
     except OSError as error:
-        raise DatabaseError(f"{path} cannot be written: {(error.strerror or str(error)).lower()}") from None
+        if isinstance(error, FileExistsError) and path.is_file():
+            return False
+        raise Trouble(f"{path} cannot be written: {(error.strerror or str(error)).lower()}") from None
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)
     return True

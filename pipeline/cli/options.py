@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import click
 
 _FILE = click.Path(path_type=Path)
+_FIRST_YEAR, _LAST_YEAR = 1900, 2199
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,18 @@ def global_options(function: Callable[..., Any]) -> Callable[..., Any]:
         return function(*args, options=options, **rest)
 
     return with_options
+
+
+def _liveable(_ctx: click.Context, _option: click.Parameter, day: datetime | None) -> datetime | None:
+    """Return the day, if instants some years to either side of it are ones we can reckon with."""
+    if day is not None and not _FIRST_YEAR <= day.year <= _LAST_YEAR:
+        raise click.BadParameter(f"a day from {_FIRST_YEAR} to {_LAST_YEAR}")
+    return day
+
+
+def day_option(text: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return the option for the day that the sandbox's companies live in."""
+    return click.option("--day", type=click.DateTime(["%Y-%m-%d"]), callback=_liveable, help=text)
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON value.")

@@ -1,64 +1,87 @@
 """What verbs print: one JSON value, rows for programs, a table for people; nothing in it acts on a terminal."""
 
 import csv
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 
 import click
 import msgspec
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-WIDE = 10_000
-"""Columns of a table that goes to a file or a pipe: nothing is folded there."""
+_MANY = 500
+"""Rows that rich lays out in half a second; it would take 20 s over the symbols of a large list."""
 
 
 def print_json(value: object) -> None:
     """Print one JSON value."""
-    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2))
+    click.echo(_inert(msgspec.json.format(msgspec.json.encode(value), indent=2)))
 
 
 def print_rows(names: Sequence[str], rows: Iterable[Sequence[object]], form: str) -> None:
     """Print rows as `csv` or `jsonl`, or as a `table`."""
     match form:
         case "csv":
-            writer = csv.writer(sys.stdout, lineterminator="\n")
-            writer.writerow(names)
-            writer.writerows([_harmless(cell) for cell in row] for row in rows)
+            usual = csv.writer(sys.stdout, lineterminator="\n")
+            quoting = csv.writer(sys.stdout, lineterminator="\n", quoting=csv.QUOTE_ALL)
+            usual.writerow(names)
+            for row in rows:
+                # Before Python 3.13 a lone \r is not quoted, and readers take it for the end of the row.
+                writer = quoting if any(isinstance(cell, str) and "\r" in cell for cell in row) else usual
+                writer.writerow([_harmless(cell) for cell in row])
         case "jsonl":
             for row in rows:
-                click.echo(msgspec.json.encode(dict(zip(names, row, strict=True))))
+                click.echo(_inert(msgspec.json.encode(dict(zip(names, row, strict=True)))))
         case _:
             print_table(names, rows)
 
 
-def print_table(names: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None) -> None:
-    """Print a table that fits the terminal: numbers to the right, long texts folded."""
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+def print_table(names: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print a table: numbers to the right. On a terminal it is coloured, and long texts are folded to fit."""
     cells = [list(row) for row in rows]
-    for number, name in enumerate(names):
-        is_number = any(isinstance(row[number], (int, float)) for row in cells)
+    texts = [[shown(cell) for cell in row] for row in cells]
+    right = [any(isinstance(row[number], (int, float)) for row in cells) for number in range(len(names))]
+    if not _is_for_rich(texts):
+        _print_aligned([list(names), *texts], right)
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name, is_number in zip(names, right, strict=True):
         table.add_column(name, justify="right" if is_number else "left", overflow="fold")
-    for row in cells:
-        table.add_row(*(Text(shown(cell)) for cell in row))
-    console().print(table)
+    for row in texts:
+        table.add_row(*map(Text, row))
+    Console(highlight=False).print(table)
 
 
 def print_facts(facts: Mapping[str, object]) -> None:
     """Print names and values, a line each."""
+    texts = [[name, shown(value)] for name, value in facts.items()]
+    if not _is_for_rich(texts):
+        _print_aligned(texts, [False, False])
+        return
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
-    for name, value in facts.items():
-        table.add_row(name, Text(shown(value)))
-    console().print(table)
+    for name, text in texts:
+        table.add_row(Text(name), Text(text))
+    Console(highlight=False).print(table)
 
 
-def console() -> Console:
-    """Return the console of stdout. What goes elsewhere is neither coloured nor folded."""
-    width = None if sys.stdout.isatty() else WIDE
-    return Console(file=sys.stdout, width=width, highlight=False, soft_wrap=False)
+def _is_for_rich(rows: Sequence[object]) -> bool:
+    return sys.stdout.isatty() and len(rows) <= _MANY
+
+
+def _print_aligned(rows: list[list[str]], right: Sequence[bool]) -> None:
+    """Print rows in columns, neither coloured nor folded."""
+    widths = [max(cell_len(row[number]) for row in rows) for number in range(len(right))]
+    for row in rows:
+        line = ""
+        for text, width, is_number in zip(row, widths, right, strict=True):
+            gap = " " * (width - cell_len(text))
+            line += f"{gap}{text}  " if is_number else f"{text}{gap}  "
+        sys.stdout.write(f"{line.rstrip()}\n")
 
 
 def shown(value: object) -> str:
@@ -72,7 +95,7 @@ def shown(value: object) -> str:
     if isinstance(value, (list, tuple)):
         return few([shown(one) for one in value]) if value else "-"
     text = str(value)
-    return text if text.isprintable() else "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
+    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def few(names: Sequence[str], most: int = 8) -> str:
@@ -86,7 +109,16 @@ def moment(text: str | None) -> str | None:
     return text and text[:19].replace("T", " ")
 
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_ACTIVE = re.compile("[\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+"""What JSON lets pass unescaped, though terminals act on it: the other control characters, and changes of direction."""
+
+
+def _inert(text: bytes) -> str:
+    """Return JSON that says the same, and that no terminal acts on."""
+    return _ACTIVE.sub(lambda match: f"\\u{ord(match[0]):04x}", text.decode())
+
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def _harmless(cell: object) -> object:

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+from pipeline.cli import UNWAITED
 from pipeline.cli.options import Options
 from pipeline.cli.progress import RunProgress
 from pipeline.collect import DRAIN, Interrupted
@@ -40,16 +41,8 @@ class _Unwaited(ThreadPoolExecutor):
 def run(main: Coroutine[Any, Any, T]) -> T:
     """Return what the coroutine returns, run on a loop of its own (uvloop's, where it is installed)."""
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        runner.get_loop().set_default_executor(_Unwaited(max_workers=4, thread_name_prefix="resolver"))
+        runner.get_loop().set_default_executor(_Unwaited(max_workers=4, thread_name_prefix=UNWAITED))
         return runner.run(main)
-
-
-def end(code: int) -> None:
-    """End the process with the code; at once, if a thread is left that would hold it up."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    if any(thread.name.startswith("resolver") for thread in threading.enumerate()):
-        os._exit(code)
 
 
 @contextmanager

@@ -15,10 +15,13 @@ _COLUMNS = (
     "requests", "seconds",
 )  # fmt: skip
 
+_MOST = 2**63 - 1
+"""What an INTEGER of SQLite holds."""
+
 
 @click.command(epilog="Examples: pipeline runs --limit 5; pipeline runs 12 --format csv")
-@click.argument("run", type=click.IntRange(min=1), required=False)
-@click.option("--limit", type=click.IntRange(min=1), default=20, help="The last so many runs [20].")
+@click.argument("run", type=click.IntRange(1, _MOST), required=False)
+@click.option("--limit", type=click.IntRange(1, _MOST), default=20, help="The last so many runs [20].")
 @format_option
 @json_option
 @global_options

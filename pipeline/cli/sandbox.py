@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 import click
 
 from pipeline import instants
-from pipeline.cli.options import Options, global_options, json_option
+from pipeline.cli.options import Options, day_option, global_options, json_option
 from pipeline.cli.output import print_json
 from pipeline.cli.running import run
 from pipeline.outcome import Trouble
@@ -16,7 +16,6 @@ from pipeline.sandbox.companies import Companies
 from pipeline.sandbox.server import SandboxApi
 from pipeline.windows import PLANS
 
-_DAY = click.DateTime(["%Y-%m-%d"])
 UNLIMITED = "none"
 
 
@@ -26,7 +25,7 @@ UNLIMITED = "none"
 @click.option("--port", type=click.IntRange(0, 65_535), default=0, help="Loopback port [a free one].")
 @click.option("--latency", type=click.IntRange(0, 60_000), default=0, help="Milliseconds to each answer [0].")
 @click.option("--plan", type=click.Choice([*PLANS, UNLIMITED]), default="free", help="Whose limits it enforces [free].")
-@click.option("--day", type=_DAY, help="The day that its companies live in [today].")
+@day_option("The day that its companies live in [today].")
 @click.option("--seed", type=int, default=0, help="Another seed, other companies [0].")
 @click.option("--listing", is_flag=True, help="Print its LISTING_STATUS csv, which symbols.file takes, and end.")
 @json_option

@@ -12,7 +12,7 @@ from pipeline.record import NoRecord, Record, SymbolState
 from pipeline.settings import Settings
 
 
-@click.command(epilog="Examples: pipeline symbols; pipeline symbols --format csv > symbols.csv")
+@click.command(epilog="Examples: pipeline symbols; pipeline symbols --format csv > known.csv")
 @click.option("--all", "kept_too", is_flag=True, help="Also those that are kept and no longer configured.")
 @format_option
 @json_option

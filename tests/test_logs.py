@@ -1,0 +1,167 @@
+"""Logs: JSON lines or readable ones, in UTC, and never with the key."""
+
+import json
+import logging
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import quote, quote_plus
+
+import pytest
+import structlog
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline import logs
+
+KEY = "S3CR3T/K+Y=%\"\\'&~"
+WORDS = st.text(st.characters(codec="ascii", min_codepoint=0x21, max_codepoint=0x7E), min_size=4, max_size=30)
+
+
+@pytest.fixture(autouse=True)
+def _as_before() -> Iterator[None]:
+    """Leave the logging of the process as it was."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    structlog.reset_defaults()
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+def told(capsys: pytest.CaptureFixture[str]) -> str:
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    return captured.err
+
+
+def test_a_line_is_json_with_level_event_and_what_it_is_about(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure(logging.INFO, readable=False)
+
+    structlog.get_logger().bind(run=7).warning("no overview", symbol="AAPL", detail=None)
+
+    line = json.loads(told(capsys))
+    assert line.pop("timestamp")
+    assert line == {"event": "no overview", "level": "warning", "run": 7, "symbol": "AAPL", "detail": None}
+
+
+def test_instants_are_utc(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure(logging.INFO, readable=False)
+
+    structlog.get_logger().info("run began")
+
+    stamp = json.loads(told(capsys))["timestamp"]
+    assert stamp.endswith("Z")
+    assert datetime.fromisoformat(stamp).utcoffset() == timedelta()
+
+
+def test_what_is_below_the_level_is_not_told(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure(logging.WARNING, readable=False)
+
+    structlog.get_logger().info("run began")
+
+    assert told(capsys) == ""
+
+
+def test_a_readable_line_has_no_colours(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure(logging.INFO, readable=True)
+
+    structlog.get_logger().info("run began", symbols=5)
+
+    line = told(capsys)
+    assert "run began" in line
+    assert "symbols=5" in line
+    assert line.removesuffix("\n").isprintable()
+
+
+@pytest.mark.parametrize("readable", [True, False])
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        KEY,
+        quote(KEY, safe=""),
+        quote(KEY),
+        quote_plus(KEY),
+        quote(KEY, safe="").lower().replace("s3cr3t", "S3CR3T").replace("k%2by", "K%2bY"),
+        quote(KEY, safe="/+=&'~"),
+    ],
+)
+def test_the_key_is_taken_out_however_it_is_encoded(
+    capsys: pytest.CaptureFixture[str], spelling: str, *, readable: bool
+) -> None:
+    logs.configure(logging.INFO, readable=readable, secrets=[KEY])
+
+    structlog.get_logger().info(f"GET /query?apikey={spelling}&x=1", url=f"https://x/?apikey={spelling}")
+
+    line = told(capsys)
+    assert "***" in line
+    assert "S3CR3T" not in line
+
+
+def test_the_key_is_taken_out_of_a_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure(logging.INFO, readable=False, secrets=[KEY])
+
+    try:
+        int(f"url={KEY}")
+    except ValueError:
+        structlog.get_logger().exception("run failed")
+
+    line = told(capsys)
+    assert "Traceback" in json.loads(line)["exception"]
+    assert "S3CR3T" not in line
+
+
+def test_an_empty_secret_takes_nothing_out(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure(logging.INFO, readable=False, secrets=["", "KEY"])
+
+    structlog.get_logger().info("run began")
+
+    assert json.loads(told(capsys))["event"] == "run began"
+
+
+@given(key=WORDS, before=st.text(max_size=10), after=st.text(max_size=10))
+def test_no_line_holds_the_key(key: str, before: str, after: str) -> None:
+    def scrub(line: str) -> str:
+        step: Any = logs.scrubber([key])
+        return str(step(None, "info", line))
+
+    for spelling in (key, quote(key, safe=""), quote_plus(key), json.dumps(key)[1:-1]):
+        line = scrub(f"{before}{spelling}{after}")
+        assert spelling not in line.replace("***", "\0")
+
+
+@pytest.mark.parametrize("readable", [True, False])
+def test_control_characters_are_escaped(capsys: pytest.CaptureFixture[str], *, readable: bool) -> None:
+    logs.configure(logging.INFO, readable=readable)
+
+    structlog.get_logger().warning(
+        "no overview\x1b[2J\nforged", detail="a\x1b[31m\x9b\u202e\r\nlevel=error event=forged"
+    )
+
+    out = told(capsys)
+    assert out.count("\n") == 1
+    assert out.removesuffix("\n").isprintable()
+
+
+@pytest.mark.parametrize("readable", [True, False])
+def test_a_library_is_named_and_not_quoted(capsys: pytest.CaptureFixture[str], *, readable: bool) -> None:
+    logs.configure(logging.INFO, readable=readable, secrets=[KEY])
+
+    try:
+        int(f"https://x/?apikey={KEY}")
+    except ValueError:
+        logging.getLogger("some.library").exception("could not fetch")
+
+    out = told(capsys)
+    assert "some.library" in out
+    assert "ValueError" in out
+    assert "S3CR3T" not in out
+    assert "https" not in out
+
+
+def test_what_a_library_merely_mentions_is_not_told(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure(logging.DEBUG, readable=False)
+
+    logging.getLogger("some.library").info("by the way")
+
+    assert told(capsys) == ""
