@@ -49,12 +49,20 @@ def uri(path: Path, mode: str) -> str:
 @contextmanager
 def opened(path: Path, mode: str) -> Iterator[sqlite3.Connection]:
     """Open the file, and translate whatever SQLite says of it into a DatabaseError."""
+    if path.is_dir():
+        raise DatabaseError(f"{path} is a folder: name a file in it")
     with translated(path):
-        db = sqlite3.connect(uri(path, mode), uri=True, timeout=_BUSY_SECONDS, isolation_level=None)
+        name = uri(path, mode) + ("&immutable=1" if mode == "ro" and _is_frozen(path) else "")
+        db = sqlite3.connect(name, uri=True, timeout=_BUSY_SECONDS, isolation_level=None)
         try:
             yield db
         finally:
             db.close()
+
+
+def _is_frozen(path: Path) -> bool:
+    """Whether nobody can write beside the file, as on a read-only mount: SQLite could not make the -shm it reads by."""
+    return not os.access(path.parent, os.W_OK) and not path.with_name(f"{path.name}-wal").exists()
 
 
 @contextmanager
@@ -99,6 +107,6 @@ def identify(db: sqlite3.Connection, path: Path) -> int:
     (application,) = db.execute("PRAGMA application_id").fetchone()
     (version,) = db.execute("PRAGMA user_version").fetchone()
     (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    if application != APPLICATION_ID and (tables or application):
+    if application != APPLICATION_ID and (tables or application or version):
         raise DatabaseError(f"{path} belongs to another program: name another file")
     return int(version)

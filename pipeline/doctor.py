@@ -115,7 +115,7 @@ def _key(variables: Environment) -> Finding:
         return _refused(
             "key",
             str(error).partition("; ")[0],
-            "a free one is at alphavantage.co/support/#api-key; --sandbox needs none",
+            "a free one is at alphavantage.co/support/#api-key; pipeline collect --sandbox needs none",
         )
     return Finding("key", Level.OK, f"set, {len(key)} characters")
 

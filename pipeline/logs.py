@@ -9,6 +9,8 @@ from typing import Any, TextIO
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from pipeline.text import harmless
+
 
 class _Stderr:
     """Whatever sys.stderr is when a line is written: a progress bar puts itself in between."""
@@ -61,13 +63,9 @@ class _Forward(logging.Handler):
 def _printable(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Escape control characters: what a server sent must not move a terminal's cursor, nor look like a line of ours."""
     return {
-        name: _escaped(value, kept="\n" if name == "exception" else "") if isinstance(value, str) else value
+        name: harmless(value, kept="\n" if name == "exception" else "") if isinstance(value, str) else value
         for name, value in event.items()
     }
-
-
-def _escaped(text: str, *, kept: str) -> str:
-    return text if text.isprintable() else "".join(c if c.isprintable() or c in kept else repr(c)[1:-1] for c in text)
 
 
 def scrubber(secrets: Iterable[str]) -> Processor:

@@ -457,7 +457,8 @@ def _listing(path: Path, text: str, notices: list[str]) -> list[Symbol]:
     symbols, refused = [], []
     try:
         for row in csv.DictReader(StringIO(text)):
-            if (row.get("status"), row.get("assetType")) == ("Active", "Stock"):
+            # A csv of another making, pipeline symbols' for one, has no such columns: all of it is meant.
+            if (row.get("status", "Active"), row.get("assetType", "Stock")) == ("Active", "Stock"):
                 name = row.get("symbol") or row.get("Symbol") or ""
                 try:
                     symbols.append(parse_symbol(name))
@@ -465,7 +466,7 @@ def _listing(path: Path, text: str, notices: list[str]) -> list[Symbol]:
                     refused.append(name)
     except csv.Error as error:
         raise SettingsError(f"{path}: no csv: {error}") from None
-    notices.append(f"{path}: {len(symbols):,} active stocks taken from the listing")
+    notices.append(f"{path}: {len(symbols):,} active stocks taken from the csv")
     if refused:
         notices.append(f"{path}: left out, being no symbols: {_few([repr(name) for name in refused])}")
     return symbols

@@ -561,7 +561,7 @@ class Collected:
         self.names = [row["symbol"] for row in listing if row["assetType"] == "Stock"][:12]
         self.fund = next(row["symbol"] for row in listing if row["assetType"] == "ETF")  # which the API does not cover
         configure(folder, f"database = 'data/real.db'\n[symbols]\nlist = {json.dumps([*self.names, self.fund])}")
-        self.first = self("collect", "--sandbox", "--latency", "0", "--day", "2026-03-13", "--json")
+        self.first = self("-v", "collect", "--sandbox", "--latency", "0", "--day", "2026-03-13", "--json")
         self.second = self("collect", "--sandbox", "--latency", "0")
 
     def __call__(self, *arguments: str, **variables: str) -> Ended:
@@ -589,7 +589,7 @@ def test_a_run_in_json_is_one_object(collected: Collected) -> None:
     assert run["stored"] + run["unknown"] == 13
 
 
-def test_a_run_logs_json_lines_to_stderr_where_nobody_watches(collected: Collected) -> None:
+def test_a_run_logs_json_lines_to_stderr_where_nobody_watches_if_asked(collected: Collected) -> None:
     lines = [json.loads(line) for line in collected.first.err.splitlines() if not line.startswith("pipeline: ")]
 
     assert [line["event"] for line in lines] == ["run began", "run ended"]
@@ -794,7 +794,7 @@ def test_the_sandbox_lists_its_companies_in_a_form_that_symbols_file_takes(colle
     ended = collected("plan", "--json", PIPELINE_SYMBOLS__FILE="../listing.csv", PIPELINE_SYMBOLS__LIST="[]")
 
     assert ended.json["symbols"] >= 500
-    assert "active stocks taken from the listing" in ended.err
+    assert "active stocks taken from the csv" in ended.err
 
 
 @needs_recordings
@@ -802,7 +802,7 @@ def test_how_many_symbols_a_listing_has_is_told(folder: Path) -> None:
     ended = call(folder, "plan", "--json", PIPELINE_SYMBOLS__FILE=str(RECORDINGS / "listing_status_active.csv"))
 
     assert ended.json["symbols"] > 8_000
-    assert re.search(r"[89],\d{3} active stocks taken from the listing", ended.err)
+    assert re.search(r"[89],\d{3} active stocks taken from the csv", ended.err)
 
 
 # The process
@@ -884,7 +884,7 @@ async def test_the_sandbox_serves_until_it_is_stopped(tmp_path: Path) -> None:
 
     assert answer["Symbol"] == "IBM"
     assert ended.code == 0
-    assert "pipeline: 1 requests seen, 0 of them over a limit\n" in ended.err
+    assert "pipeline: requests seen: 1; over a limit: 0\n" in ended.err
 
 
 def test_a_port_in_use_ends_with_1(tmp_path: Path, silent: socket.socket) -> None:

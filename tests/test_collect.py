@@ -91,7 +91,21 @@ async def test_the_summary_says_what_the_contract_says(tmp_path: Path) -> None:
         ended = await pipeline(tmp_path, "collect", "--json")
     summary = json.loads(ended.out)
     assert list(summary) == (
-        ["run", "trigger", "status", "symbols", "due", "stored", "unchanged", "unknown", "failed", "rejected", "deferred", "requests", "seconds"]
+        [
+            "run",
+            "trigger",
+            "status",
+            "symbols",
+            "due",
+            "stored",
+            "unchanged",
+            "unknown",
+            "failed",
+            "rejected",
+            "deferred",
+            "requests",
+            "seconds",
+        ]
     )
     assert (summary["run"], summary["trigger"], summary["symbols"], summary["due"]) == (1, "manual", 2, 2)
 

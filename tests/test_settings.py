@@ -605,7 +605,7 @@ def test_of_a_listing_the_active_stocks_are_taken_and_told(filed: Callable[[byte
     settings = filed(LISTING)
 
     assert settings.symbols == ("A", "BRK-B")
-    assert settings.notices[0].endswith("names.txt: 2 active stocks taken from the listing")
+    assert settings.notices[0].endswith("names.txt: 2 active stocks taken from the csv")
 
 
 def test_what_a_listing_lists_that_is_no_symbol_is_left_out_and_told(filed: Callable[[bytes], Settings]) -> None:

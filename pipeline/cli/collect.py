@@ -125,6 +125,8 @@ def command(
         print_json(summary_json(summary))
     elif not options.quiet:
         _print(summary, settings)
+        if sandbox:
+            click.echo(f"look at it: pipeline status --database {settings.database}")
     ctx.exit(summary.exit_code)
 
 
@@ -176,12 +178,19 @@ def _print(summary: Summary, settings: Settings) -> None:
     why = f": {shown(summary.detail)}" if summary.detail else ""
     click.echo(f"run {summary.run} {_ENDED[summary.status].format(run=summary.run)}{why}")
     if summary.requests:
-        calls = "1 call" if summary.requests == 1 else f"{summary.requests:,} calls"
-        click.echo(
-            f"{calls} took {summary.seconds:.2f} s;"
-            f" one after another they would have taken {summary.busy_seconds:.2f} s"
-        )
+        click.echo(_time_taken(summary, settings))
     click.echo(f"kept in {settings.database}")
+
+
+def _time_taken(summary: Summary, settings: Settings) -> str:
+    """Say how long the calls took: against one after another, or, where the plan set the pace, that it did."""
+    calls = "1 call" if summary.requests == 1 else f"{summary.requests:,} calls"
+    took = f"{calls} took {summary.seconds:.2f} s"
+    if summary.requests == 1:
+        return took
+    if summary.seconds > summary.busy_seconds:
+        return f"{took}, at the pace of the plan ({', '.join(map(str, settings.limits)) or 'no limits'})"
+    return f"{took}; one after another they would have taken {summary.busy_seconds:.2f} s"
 
 
 def _print_nothing_due(summary: Summary, settings: Settings) -> None:

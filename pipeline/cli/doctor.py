@@ -7,8 +7,8 @@ import click
 from pipeline import instants
 from pipeline.cli.configured import read_environment
 from pipeline.cli.options import Options, global_options, json_option
-from pipeline.cli.output import print_json, print_table
-from pipeline.doctor import exit_code, findings
+from pipeline.cli.output import print_json, shown
+from pipeline.doctor import Finding, Level, exit_code, findings
 from pipeline.settings import Settings, SettingsError, load
 
 
@@ -34,5 +34,17 @@ def command(ctx: click.Context, options: Options, *, quick: bool, as_json: bool)
     if as_json:
         print_json([{name: value for name, value in asdict(one).items() if name != "exit_code"} for one in found])
     else:
-        print_table(["check", "", "found", "remedy"], [(f.check, f.level, f.found, f.remedy or "") for f in found])
+        for one in found:
+            _print(one)
     ctx.exit(exit_code(found))
+
+
+_COLOURS = {Level.OK: "green", Level.NOTE: "yellow", Level.PROBLEM: "red"}
+
+
+def _print(finding: Finding) -> None:
+    """Print a finding, and below it what to do about it."""
+    level = click.style(f"{finding.level:8}", fg=_COLOURS[finding.level])
+    click.echo(f"{level} {finding.check:14} {shown(finding.found)}")
+    if finding.remedy:
+        click.echo(f"{'':23} -> {shown(finding.remedy)}")

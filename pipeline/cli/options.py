@@ -36,7 +36,9 @@ def global_options(function: Callable[..., Any]) -> Callable[..., Any]:
     @click.option("--config", type=_FILE, help="Configuration file [$PIPELINE_CONFIG, or config/pipeline.toml].")
     @click.option("--database", type=_FILE, help="Database file, instead of the configured one.")
     @click.option("-v", "--verbose", count=True, help="Log more: -v each run, -vv each symbol.")
-    @click.option("-q", "--quiet", is_flag=True, help="Print the verb's output and errors only.")
+    @click.option(
+        "-q", "--quiet", is_flag=True, help="No progress, no notes, no summary: errors, and the data asked for."
+    )
     @wraps(function)
     def with_options(
         *args: Any, config: Path | None, database: Path | None, verbose: int, quiet: bool, **rest: Any

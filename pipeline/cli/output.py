@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.text import harmless
+
 _MANY = 500
 """Rows that rich lays out in half a second; it would take 20 s over the symbols of a large list."""
 
@@ -94,8 +96,7 @@ def shown(value: object) -> str:
         return f"{value:,}"
     if isinstance(value, (list, tuple)):
         return few([shown(one) for one in value]) if value else "-"
-    text = str(value)
-    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+    return harmless(str(value))
 
 
 def few(names: Sequence[str], most: int = 8) -> str:

@@ -78,4 +78,4 @@ async def _serve(api: SandboxApi, port: int, options: Options, *, as_json: bool)
             await stopped.wait()
     except OSError as error:
         raise Trouble(f"port {port} cannot be used: {(error.strerror or str(error)).lower()}; try another") from None
-    options.say(f"{api.requests:,} requests seen, {api.refused:,} of them over a limit")
+    options.say(f"requests seen: {api.requests:,}; over a limit: {api.refused:,}")

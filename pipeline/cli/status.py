@@ -10,7 +10,7 @@ from pipeline.cli.configured import configured
 from pipeline.cli.options import Options, global_options, json_option
 from pipeline.cli.output import few, moment, print_facts, print_json
 from pipeline.cli.quota import print_windows, window_json
-from pipeline.outcome import ExitCode
+from pipeline.outcome import ExitCode, Outcome
 from pipeline.overview import Symbol
 from pipeline.record import Drift, NoRecord, Record, Run, SymbolState, stale
 from pipeline.settings import Settings
@@ -89,8 +89,8 @@ def _print(settings: Settings, status: _Status, unknown: list[Symbol]) -> None:
     print_facts(
         {
             "database": settings.database,
-            "kept": f"{status.snapshots:,} snapshots of {status.companies:,} companies",
-            "last run": _in_words(status.last_run),
+            "kept": f"snapshots {status.snapshots:,}, companies {status.companies:,}",
+            **_run_in_words(status.last_run),
             "stale": f"{len(status.stale):,}" + _named(status.stale),
             "not covered": f"{len(unknown):,}" + _named(unknown),
             **_drift_in_words(status.drift),
@@ -99,12 +99,13 @@ def _print(settings: Settings, status: _Status, unknown: list[Symbol]) -> None:
     print_windows(status.windows)
 
 
-def _in_words(run: Run | None) -> str:
+def _run_in_words(run: Run | None) -> dict[str, str]:
     if run is None:
-        return "none yet"
-    asked = f"{run.stored:,} stored, {run.unchanged:,} unchanged, {run.failed + run.rejected:,} failed or rejected"
-    why = f"; {run.detail}" if run.detail else ""
-    return f"{run.id}, {moment(run.started_at)} UTC: {run.status}; {asked}, {run.deferred:,} deferred{why}"
+        return {"last run": "none yet"}
+    counts = {name: getattr(run, name) for name in Outcome}
+    asked = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count) or "nothing was due"
+    lines = {"last run": f"{run.id}, {moment(run.started_at)} UTC: {run.status}", "": asked}
+    return {**lines, "because": run.detail} if run.detail else lines
 
 
 def _named(symbols: Sequence[str]) -> str:
