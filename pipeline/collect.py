@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -35,6 +36,8 @@ from pipeline.writer import StorageError, Writer, open_writer
 
 FAILURES_IN_A_ROW = 10
 """So many failures and rejections, with nothing between them, and the run ends: the trouble is not the symbols'."""
+UNSTORED = 4
+"""Answers of each worker that may wait to become durable: enough for one turn of the writer to fill while one is on."""
 DRAIN = timedelta(seconds=5)
 """How long those in flight may finish once the run is interrupted."""
 
@@ -108,6 +111,8 @@ class Collection:
         self._store = store
         self._halt = halt
         self._clock = clock
+        self._room = asyncio.Semaphore(0)
+        self._bug: Exception | None = None
         self._failures_in_a_row = 0
         self._asking: set[asyncio.Task[None]] = set()
         self._is_draining = False
@@ -118,10 +123,18 @@ class Collection:
         return self._fetch.busy / 1e9
 
     async def work(self, workers: int) -> None:
-        """Ask symbol after symbol, with a fixed number of workers, until all are asked or the run is halted."""
+        """Ask symbol after symbol, with a fixed number of workers, until all are asked or the run is halted.
+
+        A worker does not wait until its answer is durable, but no more than a few answers of each may be waiting.
+        """
+        self._room = asyncio.Semaphore(workers * UNSTORED)
         async with asyncio.TaskGroup() as group:
             for _ in range(min(workers, self.due)):
                 group.create_task(self._work())
+        for _ in range(workers * UNSTORED):
+            await self._room.acquire()
+        if self._bug is not None:
+            raise self._bug
 
     def rest(self) -> Iterator[Symbol]:
         """Yield the symbols that no worker came to."""
@@ -135,25 +148,51 @@ class Collection:
 
     async def _work(self) -> None:
         for symbol in self._left:
-            outcome, detail = await self._observe(symbol)
-            self._count(symbol, outcome, detail)
+            await self._observe(symbol)
             if self._halt.reasons:
                 return
 
-    async def _observe(self, symbol: Symbol) -> tuple[Outcome, str | None]:
-        """Observe one symbol and keep what is new."""
+    async def _observe(self, symbol: Symbol) -> None:
+        """Observe one symbol, and hand over what is to be kept."""
         attempts = Attempts()
         try:
             fetched = await self._asked(symbol, attempts)
-            return await self._store.keep(self.run, fetched.overview, at=fetched.at, attempts=fetched.attempts), None
+        except StorageError as error:
+            self._unstored(attempts, error)
+        except Halted:
+            await self._note(symbol, Outcome.DEFERRED, attempts, f"the run ended first: {self._halt.reasons[0]}")
+        except ApiError as error:
+            await self._note(symbol, error.outcome, attempts, str(error))
+        else:
+            self._failures_in_a_row = 0
+            await self._room.acquire()
+            self._store.hand_over(
+                self.run,
+                fetched.overview,
+                at=fetched.at,
+                attempts=attempts.sent,
+                answered=partial(self._kept, symbol, attempts),
+            )
+
+    def _kept(self, symbol: Symbol, attempts: Attempts, outcome: Outcome, error: Exception | None) -> None:
+        self._room.release()
+        if error is None:
+            self._count(symbol, outcome, None)
+        else:
+            self._unstored(attempts, error)
+
+    def _unstored(self, attempts: Attempts, error: Exception) -> None:
+        self._halt(error)
+        if not isinstance(error, StorageError):
+            self._bug = self._bug or error
+        self.counts[Outcome.FAILED if attempts.sent else Outcome.DEFERRED] += 1
+
+    async def _note(self, symbol: Symbol, outcome: Outcome, attempts: Attempts, detail: str) -> None:
+        self._count(symbol, outcome, detail)
+        try:
+            await self._store.note(Ended(self.run, symbol, outcome, attempts.sent, self._clock.now(), detail))
         except StorageError as error:
             self._halt(error)
-            return (Outcome.FAILED if attempts.sent else Outcome.DEFERRED), str(error)
-        except Halted:
-            outcome, detail = Outcome.DEFERRED, f"the run ended first: {self._halt.reasons[0]}"
-        except ApiError as error:
-            outcome, detail = error.outcome, str(error)
-        return await self._noted(Ended(self.run, symbol, outcome, attempts.sent, self._clock.now(), detail))
 
     async def _asked(self, symbol: Symbol, attempts: Attempts) -> Fetched:
         task = asyncio.current_task()
@@ -169,13 +208,6 @@ class Collection:
         finally:
             self._asking.discard(task)
 
-    async def _noted(self, ended: Ended) -> tuple[Outcome, str | None]:
-        try:
-            await self._store.note(ended)
-        except StorageError as error:
-            self._halt(error)
-        return ended.outcome, ended.detail
-
     def _count(self, symbol: Symbol, outcome: Outcome, detail: str | None) -> None:
         self.counts[outcome] += 1
         if outcome in (Outcome.FAILED, Outcome.REJECTED):
@@ -183,9 +215,11 @@ class Collection:
             self._failures_in_a_row += 1
             if self._failures_in_a_row == FAILURES_IN_A_ROW:
                 self._halt(TooManyFailures(f"{FAILURES_IN_A_ROW} failures in a row; the last: {symbol}: {detail}"))
-        elif outcome is not Outcome.DEFERRED:
+        elif outcome is Outcome.UNKNOWN:
             self._log.debug(outcome.value, symbol=symbol)
             self._failures_in_a_row = 0
+        elif outcome is not Outcome.DEFERRED:
+            self._log.debug(outcome.value, symbol=symbol)
 
 
 async def collect(

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from tenacity import (
     AsyncRetrying,
@@ -108,8 +108,7 @@ PATIENCE = timedelta(seconds=60)
 """A throttle that lasts so long, whatever was asked, is taken for the quota's end."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pass:
+class Pass(NamedTuple):
     """Leave to ask: given before or after which pause, and whether to one worker alone."""
 
     pauses: int
@@ -128,7 +127,7 @@ class Brake:
     ) -> None:
         self._has_day_window = has_day_window
         self._clock = clock
-        self._is_closed = is_probing
+        self.is_closed = is_probing
         self._has_probe = False
         self._pauses = 0
         self._in_a_row = 0
@@ -137,7 +136,7 @@ class Brake:
 
     async def passed(self) -> Pass:
         """Return when one may ask: at once, or after the pause, and then alone until an answer is back."""
-        while self._is_closed:
+        while self.is_closed:
             left = self._resume_at - self._clock.own()
             if left > 0:
                 await self._clock.sleep(left / 1e9)
@@ -147,11 +146,15 @@ class Brake:
             else:
                 self._has_probe = True
                 return Pass(self._pauses, alone=True)
+        return self.free_pass()
+
+    def free_pass(self) -> Pass:
+        """Return leave to ask at once, which is there while the brake is not closed."""
         return Pass(self._pauses, alone=False)
 
     def still_admits(self, given: Pass) -> bool:
         """Whether no throttle came in since the pass was given."""
-        return given.pauses == self._pauses and (given.alone or not self._is_closed)
+        return given.pauses == self._pauses and (given.alone or not self.is_closed)
 
     def throttled(self, error: Throttled, given: Pass) -> None:
         """Pause everyone for 2 s, then 4, 8, ... Raise QuotaEnded where the throttle is no burst's."""
@@ -168,13 +171,13 @@ class Brake:
         pause = max(FIRST_PAUSE * 2**self._in_a_row, error.retry_after or timedelta())
         self._in_a_row += 1
         self._pauses += 1
-        self._is_closed = True
+        self.is_closed = True
         self._resume_at = now + nanoseconds(min(pause, LONGEST_PAUSE))
 
     def answered(self, given: Pass) -> None:
         """Let everyone go on: the API answered a request sent since the pause with anything but a throttle."""
-        if self._is_closed and given.pauses == self._pauses:
-            self._is_closed = False
+        if self.is_closed and given.pauses == self._pauses:
+            self.is_closed = False
             self._in_a_row = 0
             self._release()
 
@@ -291,6 +294,8 @@ class Fetch:
 
     async def _slot(self, symbol: Symbol, *, retry: bool) -> tuple[Slot, Pass]:
         """Return a slot that may be used now: no throttle came in, and no deadline passed, while it was waited for."""
+        if self._ledger.is_open and not self._brake.is_closed and not self._halt.is_closed:
+            return self._ledger.take_at_once(self._run, symbol, retry=retry), self._brake.free_pass()
         while True:
             async with self._halt.interrupts():
                 given = await self._brake.passed()

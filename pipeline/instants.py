@@ -35,7 +35,9 @@ def nanoseconds(span: timedelta) -> Nanoseconds:
 
 def to_text(instant: datetime) -> str:
     """Return an aware instant as `2026-11-22T09:41:07.123Z`: of one length, so that text sorts as time does."""
-    return instant.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+    if instant.tzinfo is not UTC:
+        instant = instant.astimezone(UTC)
+    return instant.isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 def from_text(text: str) -> datetime:

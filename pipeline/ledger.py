@@ -89,6 +89,11 @@ class Ledger:
         return self._block is not None
 
     @property
+    def is_open(self) -> bool:
+        """Whether there is nothing to wait for: no limit, no block, no most."""
+        return self._is_open
+
+    @property
     def has_day_window(self) -> bool:
         return any(limit.period >= PERIODS["day"] for limit in self._limits)
 
@@ -115,12 +120,12 @@ class Ledger:
         StorageError if it cannot be written. In both cases, and when cancelled, no slot is used up.
         """
         if self._is_open:
-            return self._slot(run, symbol, retry=retry)
+            return self.take_at_once(run, symbol, retry=retry)
         async with self._turn:  # first come, first served
             if self._most is not None and self._taken >= self._most:
                 raise QuotaEnded(f"--max-requests {self._most} reached")
             await self._wait()
-            slot = self._slot(run, symbol, retry=retry)
+            slot = self.take_at_once(run, symbol, retry=retry)
         if self._limits:
             try:
                 await self._writer.write(_reserve, slot)
@@ -182,7 +187,8 @@ class Ledger:
             return f"the API said that the quota has ended: nothing is asked before {again} UTC"
         return f"the plan's {', '.join(map(str, self._limits))} is used up: the next slot is free at {again} UTC"
 
-    def _slot(self, run: RunId, symbol: Symbol, *, retry: bool) -> Slot:
+    def take_at_once(self, run: RunId, symbol: Symbol, *, retry: bool) -> Slot:
+        """Return a slot, without waiting and unwritten: for where `is_open` says that there is nothing to wait for."""
         self._windows.take()
         if retry:
             self._retries.take()

@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from aiosqlite import Connection
@@ -27,7 +28,7 @@ from pipeline.overview import (
     shred,
     version,
 )
-from pipeline.writer import Rows, Writer, inserting
+from pipeline.writer import Answered, Rows, Writer, inserting
 
 UNKNOWN_AGAIN_AFTER = timedelta(days=1)
 """A symbol that the API does not cover is asked again after so long, then after twice as long each time ..."""
@@ -167,10 +168,12 @@ class Store:
 
     async def keep(self, run: RunId, overview: Overview, *, at: datetime, attempts: int) -> Outcome:
         """Return whether the overview was new, once it is durable: stored, or unchanged."""
-        parts = shred(overview)
-        look = _Look(run, overview.symbol, attempts, instants.to_text(at), parts, version(parts))
-        outcome: Outcome = await self._writer.write(_keep, look)
+        outcome: Outcome = await self._writer.write(_keep, _look(run, overview, at, attempts))
         return outcome
+
+    def hand_over(self, run: RunId, overview: Overview, *, at: datetime, attempts: int, answered: Answered) -> None:
+        """Keep the overview, without waiting: `answered` hears the outcome once it is durable, or the error."""
+        self._writer.post(_keep, _look(run, overview, at, attempts), answered)
 
     async def note(self, ended: Ended) -> None:
         """Write how asking for a symbol ended without an overview."""
@@ -184,6 +187,11 @@ class Store:
     async def finish(self, run: RunId, tally: Tally, *, at: datetime) -> None:
         """Write how the run ended."""
         await self._writer.write(_finish, (run, tally, instants.to_text(at)))
+
+
+def _look(run: RunId, overview: Overview, at: datetime, attempts: int) -> _Look:
+    parts = shred(overview)
+    return _Look(run, overview.symbol, attempts, instants.to_text(at), parts, version(parts))
 
 
 async def _begin(db: Connection, runs: Sequence[tuple[Trigger, str, int, int]]) -> Sequence[RunId]:
@@ -307,14 +315,20 @@ async def _add_parts(db: Connection, looks: Sequence[_Look]) -> None:
     await _ADD_PROFILES.write(db, [(look.version.profile, *look.parts.profile) for look in looks])
     await _ADD_STATEMENTS.write(db, [(look.version.statement, *look.parts.reported) for look in looks])
     layouts = {look.parts.layout for look in looks}
-    await _ADD_LAYOUTS.write(db, [(digest(layout), json.dumps(layout, ensure_ascii=False)) for layout in layouts])
+    await _ADD_LAYOUTS.write(db, [(_layout(keys), json.dumps(keys, ensure_ascii=False)) for keys in layouts])
+
+
+@lru_cache(maxsize=64)
+def _layout(keys: tuple[str, ...]) -> bytes:
+    """Return the digest of a layout, of which there are a dozen in all."""
+    return digest(keys)
 
 
 def _row(look: _Look, observed_at: str, confirmed_at: str) -> tuple[Any, ...]:
     made = look.version
-    layout = digest(made.layout)
     return (
-        look.symbol, observed_at, confirmed_at, made.profile, made.statement, layout, *made.daily, made.extra
+        look.symbol, observed_at, confirmed_at,
+        made.profile, made.statement, _layout(made.layout), *made.daily, made.extra,
     )  # fmt: skip
 
 

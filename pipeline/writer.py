@@ -9,14 +9,13 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import aiosqlite
 
-from pipeline.database import DatabaseError, is_storage_trouble, reason, translated, uri
+from pipeline.database import DatabaseError, is_storage_trouble, opened, reason, translated, uri
 
 Apply = Callable[[aiosqlite.Connection, Sequence[Any]], Awaitable[Sequence[Any]]]
 """Writes all the items of one kind that a turn holds, and returns a result for each. May run again after a rollback."""
@@ -82,11 +81,18 @@ class StorageError(DatabaseError):
     """What was to be written could not be, for as long as we were ready to wait."""
 
 
-@dataclass(slots=True)
-class _Write:
+Answered = Callable[[Any, Exception | None], None]
+"""Hears what became of a write: its result, once it is durable, or why it could not be made so."""
+
+
+class _Write(NamedTuple):
     apply: Apply
     item: Any
-    done: asyncio.Future[Any]
+    answered: Answered
+
+
+def _unheard(_result: Any, _error: Exception | None) -> None:
+    """Nobody waits for this write."""
 
 
 class Writer:
@@ -104,59 +110,65 @@ class Writer:
         self._path = path
         self._sleep = sleep
         self._troubled = troubled
-        self._arrived: asyncio.Queue[_Write | None] = asyncio.Queue()
+        self._arrived: list[_Write] = []
+        self._has_arrived = asyncio.Event()
+        self._is_closed = False
         self._given_up: StorageError | None = None
 
-    def post(self, apply: Apply, item: Any) -> asyncio.Future[Any]:
-        """Hand over a write; the future returned holds its result once it is durable.
+    def post(self, apply: Apply, item: Any, answered: Answered = _unheard) -> None:
+        """Hand over a write.
 
-        It holds StorageError if the disk would not take it for as long as the writer waits.
+        `answered` hears of StorageError if the disk would not take it for as long as the writer waits.
         """
-        done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        done.add_done_callback(_noticed)
-        if self._given_up:
-            done.set_exception(self._given_up)
-        else:
-            self._arrived.put_nowait(_Write(apply, item, done))
-        return done
+        self._arrived.append(_Write(apply, item, answered))
+        self._has_arrived.set()
 
     async def write(self, apply: Apply, item: Any) -> Any:
         """Return the result of a write that is durable. Raise StorageError if it cannot be made so."""
-        return await self.post(apply, item)
+        done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+        def answered(result: Any, error: Exception | None) -> None:
+            if done.done():  # the caller went away
+                return
+            if error is None:
+                done.set_result(result)
+            else:
+                done.set_exception(error)
+
+        self.post(apply, item, answered)
+        return await done
 
     async def run(self) -> None:
         """Write until closed, then return: everything handed over before is written."""
-        closed = False
-        turn: list[_Write | None] = []
-        while not closed:
-            crowded = len(turn) >= CROWD
-            turn = [await self._arrived.get()]
+        crowded = False
+        while self._arrived or not self._is_closed:
+            await self._has_arrived.wait()
             if crowded:
                 await asyncio.sleep(LINGER.total_seconds())
-            while not self._arrived.empty():
-                turn.append(self._arrived.get_nowait())
-            closed = None in turn
-            writes = [write for write in turn if write is not None]
-            if writes:
-                await self._turn(writes)
+            self._has_arrived.clear()
+            turn, self._arrived = self._arrived, []
+            crowded = len(turn) >= CROWD
+            if turn:
+                await self._turn(turn)
 
     def close(self) -> None:
         """Let `run` end when it has written what it was handed."""
-        self._arrived.put_nowait(None)
+        self._is_closed = True
+        self._has_arrived.set()
 
-    async def _turn(self, writes: list[_Write]) -> None:
+    async def _turn(self, turn: list[_Write]) -> None:
         by_kind: dict[Apply, list[_Write]] = {}
-        for write in writes:
+        for write in turn:
             by_kind.setdefault(write.apply, []).append(write)
         try:
             results = await self._stored(by_kind)
         except (sqlite3.Error, DatabaseError) as error:
-            _answer_all(writes, error)
+            for write in turn:
+                write.answered(None, error)
             return
-        for kind, of_kind in zip(by_kind.values(), results, strict=True):
-            for write, result in zip(kind, of_kind, strict=True):
-                if not write.done.done():
-                    write.done.set_result(result)
+        for writes, of_kind in zip(by_kind.values(), results, strict=True):
+            for write, result in zip(writes, of_kind, strict=True):
+                write.answered(result, None)
 
     async def _stored(self, by_kind: dict[Apply, list[_Write]]) -> list[Sequence[Any]]:
         """Return the results of a turn once it is committed, trying again while the trouble may pass."""
@@ -188,18 +200,6 @@ class Writer:
         return results
 
 
-def _answer_all(writes: list[_Write], error: Exception) -> None:
-    for write in writes:
-        if not write.done.done():
-            write.done.set_exception(error)
-
-
-def _noticed(done: asyncio.Future[Any]) -> None:
-    """Look at a write's error, so that one whose caller went away is not reported as never retrieved."""
-    if not done.cancelled():
-        done.exception()
-
-
 @asynccontextmanager
 async def open_writer(
     path: Path,
@@ -211,6 +211,9 @@ async def open_writer(
 
     `troubled` hears of each time that a turn cannot be stored and is put off.
     """
+    with opened(path, "rw") as db_to_be:
+        # Failing here is cheap; a failed connection of aiosqlite leaves a thread that talks to a closed loop.
+        db_to_be.execute("PRAGMA user_version")
     async with AsyncExitStack() as stack:
         with translated(path):
             db = await stack.enter_async_context(

@@ -32,7 +32,8 @@ class Exchange:
         self.counted: list[int] = []
 
     def run(self, requests: int) -> None:
-        now, out = 0, []
+        now = 0
+        out: list[int] = []
         while len(self.taken) < requests:
             opening = self.windows.opening(now)
             if opening.at <= now and len(out) < self.workers:
@@ -82,7 +83,7 @@ LIMITS = st.lists(
     phase=st.integers(0, 90_000 * SECOND),
     requests=st.integers(1, 60),
 )
-def test_no_window_of_the_server_holds_one_too_many(
+def test_no_window_of_the_server_holds_one_too_many(  # noqa: PLR0917 - hypothesis names them
     limits: list[Limit], workers: int, seed: int, slowest: int, phase: int, requests: int
 ) -> None:
     exchange = Exchange(limits, workers=workers, latencies=random.Random(seed), slowest=slowest)

@@ -82,7 +82,8 @@ async def test_a_turn_is_written_whole_or_not_at_all(database: Path) -> None:
         return items
 
     async with open_writer(database) as writer:
-        good, bad = writer.post(look, "IBM"), writer.post(broken, None)
+        good = asyncio.create_task(writer.write(look, "IBM"))
+        bad = asyncio.create_task(writer.write(broken, None))
         with pytest.raises(sqlite3.OperationalError):
             await bad
         with pytest.raises(sqlite3.OperationalError):
