@@ -229,6 +229,7 @@ class Fetch:
         self._run = run
         self._policy = policy
         self._timeout = timeout
+        self._longest = nanoseconds(timeout)
         self._halt = halt
         self._clock = clock
         self._brake = Brake(has_day_window=ledger.has_day_window, is_probing=ledger.is_probing, clock=clock)
@@ -316,7 +317,8 @@ class Fetch:
     async def _send(self, symbol: Symbol, slot: Slot, given: Pass, attempts: Attempts) -> Overview:
         """Send the slot's request, and close it with what came back."""
         asked_at = self._clock.own()
-        within = min(self._timeout, timedelta(microseconds=(slot.deadline - asked_at) // 1000))
+        left = slot.deadline - asked_at
+        within = self._timeout if left >= self._longest else timedelta(microseconds=left // 1000)
         outcome = ABANDONED
         try:
             overview = await self._ask(symbol, within=within)

@@ -132,6 +132,7 @@ def test_retry_after_is_read_in_seconds_and_as_a_date() -> None:
         b'{"Symbol": "IBM", "EPS": -Infinity}',
         b'{"Symbol": "IBM", "EPS": 1e999}',
         b'{"Symbol": "IBM", "Symbol": "IBM"}',
+        b'{"Symbol":"IBM", "Symbol": "IBM","Name": "x"}',
         b'{"Symbol": "IBM", "a": {"b": 1, "b": 2}}',
         b'{"Symbol": "IBM", "Name": "\\ud800"}',
         b'{"Symbol": "IBM", "Name": "a\\u0000b"}',

@@ -1,6 +1,7 @@
 """Running a coroutine as a command: its loop, its signals, and an end that nothing can hold up."""
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -40,6 +41,8 @@ class _Unwaited(ThreadPoolExecutor):
 
 def run(main: Coroutine[Any, Any, T]) -> T:
     """Return what the coroutine returns, run on a loop of its own (uvloop's, where it is installed)."""
+    # What was imported stays: the collector of garbage need not look through it again and again.
+    gc.freeze()
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         runner.get_loop().set_default_executor(_Unwaited(max_workers=4, thread_name_prefix=UNWAITED))
         return runner.run(main)
