@@ -1,0 +1,58 @@
+"""Measure what the README promises: `python -m benchmarks`, or `python -m benchmarks windows memory`.
+
+It takes about six minutes, two of which the window of a minute takes by its nature. It fails when a count is wrong,
+never for a time.
+"""
+
+import argparse
+import os
+import platform
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from benchmarks import lesson, memory, startup, storage, throughput, windows
+from benchmarks.processes import tell
+from benchmarks.report import Line, tables
+
+Answer = tuple[str, Sequence[Line]]
+
+
+def _questions(*, uvloop: bool) -> dict[str, tuple[str, Callable[[], Sequence[Line]]]]:
+    return {
+        "windows": (windows.QUESTION, windows.measure),
+        "lesson": (lesson.QUESTION, lesson.measure),
+        "throughput": (throughput.QUESTION, partial(throughput.measure, uvloop=uvloop)),
+        "memory": (memory.QUESTION, memory.measure),
+        "startup": (startup.QUESTION, startup.measure),
+        "storage": (storage.QUESTION, storage.measure),
+    }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    names = list(_questions(uvloop=False))
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(names)}; all if none is given")
+    parser.add_argument("--uvloop", action="store_true", help="throughput with uvloop, on both sides")
+    arguments = parser.parse_args()
+    if unheard_of := set(arguments.names) - set(names):
+        parser.error(f"no such name: {', '.join(sorted(unheard_of))}; there are {', '.join(names)}")
+    questions = _questions(uvloop=arguments.uvloop)
+    try:
+        answers: list[Answer] = [(questions[name][0], questions[name][1]()) for name in arguments.names or names]
+    except subprocess.CalledProcessError as error:
+        tell(f"could not be measured: {error}")
+        return 1
+    print(f"{_machine()}\n\n{tables(answers)}")
+    return int(any(line.is_broken for _, lines in answers for line in lines))
+
+
+def _machine() -> str:
+    cores = os.cpu_count()
+    return f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, {platform.machine()}, {cores} cores"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

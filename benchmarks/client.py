@@ -1,0 +1,142 @@
+"""The clients that are compared. Run as a process: does one of them once, and prints what it took as JSON.
+
+`pipeline` is the product, whole but for its start: it parses strictly, types, deduplicates and commits durably. The
+others are what is usually written instead, with aiohttp alone: they parse, and store nothing.
+"""
+
+import argparse
+import asyncio
+import json
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import structlog
+from aiohttp import ClientSession
+
+from benchmarks.documents import symbols
+from benchmarks.processes import Took, cpu_seconds
+from pipeline import instants
+from pipeline.api import open_api
+from pipeline.collect import Order, Source, collect
+from pipeline.fetch import Halt
+from pipeline.migrate import migrate
+from pipeline.outcome import Outcome
+from pipeline.windows import Limit, workers
+
+_CHUNK = 500
+_KEY = "benchmark"
+
+
+Client = Callable[[str, int], Awaitable[int]]
+"""Asks a URL for so many symbols, and returns how many overviews it got."""
+
+
+async def one_by_one(url: str, count: int) -> int:
+    """Ask for one symbol after another."""
+    async with ClientSession() as session:
+        return len([await _fetched(session, url, symbol) for symbol in symbols(count)])
+
+
+async def gathered(url: str, count: int) -> int:
+    """Ask for all symbols at once, in chunks of 500."""
+    asked, got = symbols(count), 0
+    async with ClientSession() as session:
+        for start in range(0, count, _CHUNK):
+            chunk = asked[start : start + _CHUNK]
+            got += len(await asyncio.gather(*(_fetched(session, url, symbol) for symbol in chunk)))
+    return got
+
+
+async def _fetched(session: ClientSession, url: str, symbol: str) -> Any:
+    async with session.get(f"{url}?function=OVERVIEW&symbol={symbol}&apikey={_KEY}") as response:
+        return await response.json()
+
+
+async def asked(url: str, count: int) -> int:
+    """Ask as the product does, with as many workers, and read each answer strictly; then forget it."""
+    left, within, concurrency = iter(symbols(count)), timedelta(seconds=30), workers(())
+
+    async def work() -> int:
+        got = 0
+        for symbol in left:
+            await api.overview(symbol, within=within)
+            got += 1
+        return got
+
+    async with open_api(url, _KEY, concurrency=concurrency, reuse=True) as api, asyncio.TaskGroup() as group:
+        tasks = [group.create_task(work()) for _ in range(concurrency)]
+    return sum(task.result() for task in tasks)
+
+
+def pipeline(database: Path, limits: tuple[Limit, ...]) -> Client:
+    """Return the product: one run into a new file, migrated beforehand."""
+    migrate(database, now=instants.utc_now())
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(30))
+
+    async def run(url: str, count: int) -> int:
+        source = Source(
+            base_url=url,
+            key=_KEY,
+            limits=limits,
+            concurrency=workers(limits),
+            timeout=timedelta(seconds=30),
+            wait=timedelta(seconds=120),
+            attempts=3,
+        )
+        order = Order(symbols(count), looked_since=None)
+        summary = await collect(database, source, order, halt=Halt())
+        return summary.counts[Outcome.STORED]
+
+    return run
+
+
+def _timed(client: Client, url: str, count: int, *, loop: Callable[[], asyncio.AbstractEventLoop] | None) -> Took:
+    async def timed() -> Took:
+        began, worked = time.perf_counter(), cpu_seconds(resource.RUSAGE_SELF)
+        got = await client(url, count)
+        seconds = time.perf_counter() - began
+        return Took(got, seconds, cpu_seconds(resource.RUSAGE_SELF) - worked, _peak_megabytes())
+
+    with asyncio.Runner(loop_factory=loop) as runner:
+        return runner.run(timed())
+
+
+def _peak_megabytes() -> float:
+    """Return the most memory this process has had. (Linux counts kilobytes, macOS bytes.)"""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1 << 20 if sys.platform == "darwin" else 1 << 10)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("client", choices=("one-by-one", "gathered", "asked", "pipeline"))
+    parser.add_argument("url")
+    parser.add_argument("count", type=int)
+    parser.add_argument("--limit", action="append", type=Limit.parse, default=[])
+    parser.add_argument("--uvloop", action="store_true")
+    parser.add_argument("--database", type=Path)
+    arguments = parser.parse_args()
+    loop = None
+    if arguments.uvloop:
+        import uvloop  # noqa: PLC0415 - an extra: only where it is asked for
+
+        loop = uvloop.new_event_loop
+    with tempfile.TemporaryDirectory() as folder:
+        database = arguments.database or Path(folder, "overviews.db")
+        plain = {"one-by-one": one_by_one, "gathered": gathered, "asked": asked}
+        client = plain.get(arguments.client) or pipeline(database, tuple(arguments.limit))
+        took = _timed(client, arguments.url, arguments.count, loop=loop)
+    if took.overviews != arguments.count:
+        sys.exit(f"{arguments.client} got {took.overviews} overviews of {arguments.count}")
+    print(json.dumps(asdict(took)))
+
+
+if __name__ == "__main__":
+    main()

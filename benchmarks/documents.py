@@ -1,0 +1,54 @@
+"""The documents that the measuring server sends: 55 fields, 2.5 kB, and no two of them the same in any part."""
+
+import json
+from collections.abc import Iterator
+from datetime import date
+from itertools import islice
+
+from pipeline.overview import Symbol, parse_symbol
+from pipeline.sandbox.companies import Companies
+
+_MODELS = 256
+"""Companies from which all documents are made: inventing one takes a millisecond, altering one a microsecond."""
+_DAY = date(2026, 3, 13)
+_DESCRIPTION = 740
+"""Characters. The sandbox's own descriptions are shorter than real ones."""
+_OF_ITS_OWN = ("Symbol", "CIK", "MarketCapitalization", "SharesOutstanding")
+"""One field of each part and the symbol: so nothing is shared, and every row of every table has to be written."""
+_FIRST = 1_000_000
+
+
+def symbols(count: int) -> tuple[Symbol, ...]:
+    """Return so many symbols, the first ones always the same."""
+    return tuple(parse_symbol(f"S{number:06d}") for number in range(count))
+
+
+class Documents:
+    """Makes the document of a symbol in a few microseconds, so that the server never is what is measured."""
+
+    def __init__(self) -> None:
+        self._models = [_model(document) for document in islice(_invented(), _MODELS)]
+
+    def body(self, symbol: bytes) -> bytes:
+        """Return the document of one of `symbols`, as JSON."""
+        number = int(symbol[1:])
+        own = _FIRST + number
+        return self._models[number % _MODELS] % (symbol, own, own * 1_000, own * 100)
+
+
+def _invented() -> Iterator[dict[str, str]]:
+    companies = Companies()
+    for symbol in companies.symbols:
+        document = companies.document(symbol, _DAY)
+        if document is not None and "None" not in document.values():
+            yield document
+
+
+def _model(document: dict[str, str]) -> bytes:
+    """Return the document as bytes with places for what is each symbol's own."""
+    text = f"{document['Description']} "
+    longer = (text * (_DESCRIPTION // len(text) + 1))[:_DESCRIPTION]
+    fields = document | {"Description": longer.replace("%", "")} | dict.fromkeys(_OF_ITS_OWN, "%")
+    places = iter((b"%b", b"%d", b"%d", b"%d"))
+    before, *after = json.dumps(fields, ensure_ascii=False, indent=4).encode().split(b"%")
+    return before + b"".join(next(places) + part for part in after)

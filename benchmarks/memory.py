@@ -1,0 +1,21 @@
+"""Does memory grow with the answers? It should with the names only."""
+
+from benchmarks.processes import Took, measured, tell
+from benchmarks.report import Line, ratio
+from benchmarks.server import Plan, served
+
+QUESTION = "Memory: the peak of a process that collects 100,000 symbols, against one that collects 1,000"
+_MANY, _FEW = 100_000, 1_000
+
+
+def measure() -> list[Line]:
+    """Return how much more many symbols take than few."""
+    few, many = _peak(_FEW), _peak(_MANY)
+    made_of = f"{many:.1f} MB against {few:.1f} MB, the interpreter and its modules included"
+    return [ratio(f"{_MANY:,} symbols / {_FEW:,}", many, few, target="≤ 1.5", made_of=made_of)]
+
+
+def _peak(symbols: int) -> float:
+    tell(f"memory: {symbols:,} symbols")
+    with served(Plan()) as server:
+        return Took(**measured("benchmarks.client", "pipeline", server.url, str(symbols))).peak_megabytes

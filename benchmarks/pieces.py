@@ -1,0 +1,73 @@
+"""What the steps between bytes and commit cost, each alone. Run as a process: prints microseconds a symbol as JSON."""
+
+import asyncio
+import json
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+from benchmarks.documents import Documents, symbols
+from benchmarks.throughput import Pieces
+from pipeline import instants
+from pipeline.answer import read, strict_json
+from pipeline.migrate import migrate
+from pipeline.outcome import Trigger
+from pipeline.overview import Overview, shred, version
+from pipeline.store import Store
+from pipeline.writer import open_writer
+
+_SYMBOLS = 3_000
+_TURN = 64
+_TIMES = 5
+
+
+def _alone(piece: Callable[[], object]) -> float:
+    """Return the best of a few times: what is measured is the work, not what else the machine did."""
+    return min(_once(piece) for _ in range(_TIMES))
+
+
+def _once(piece: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    piece()
+    return _per_symbol(time.perf_counter() - began)
+
+
+def _per_symbol(seconds: float) -> float:
+    return seconds / _SYMBOLS * 1e6
+
+
+async def _kept(overviews: list[Overview]) -> tuple[float, float]:
+    """Return the wall time and the main thread's time of keeping the overviews in a new file."""
+    with tempfile.TemporaryDirectory() as folder:
+        database, at = Path(folder, "overviews.db"), instants.utc_now()
+        migrate(database, now=at)
+        async with open_writer(database) as writer:
+            store = Store(writer)
+            run = await store.begin(Trigger.MANUAL, at=at, symbols=_SYMBOLS, due=_SYMBOLS)
+            began, worked = time.perf_counter(), time.thread_time()
+            for start in range(0, _SYMBOLS, _TURN):
+                turn = overviews[start : start + _TURN]
+                await asyncio.gather(*(store.keep(run, overview, at=at, attempts=1) for overview in turn))
+            return _per_symbol(time.perf_counter() - began), _per_symbol(time.thread_time() - worked)
+
+
+def main() -> None:
+    documents, asked = Documents(), symbols(_SYMBOLS)
+    bodies = [documents.body(symbol.encode()) for symbol in asked]
+    overviews = [read(symbol, 200, {}, body) for symbol, body in zip(asked, bodies, strict=True)]
+    parts = _alone(lambda: [version(shred(overview)) for overview in overviews])
+    store, store_main = min(asyncio.run(_kept(overviews)) for _ in range(_TIMES))
+    pieces = Pieces(
+        loads=_alone(lambda: [json.loads(body) for body in bodies]),
+        strict=_alone(lambda: [strict_json(body) for body in bodies]),
+        parts=parts,
+        store=store - parts,
+        store_main=store_main - parts,
+    )
+    print(json.dumps(asdict(pieces)))
+
+
+if __name__ == "__main__":
+    main()
