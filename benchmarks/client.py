@@ -6,6 +6,7 @@ others are what is usually written instead, with aiohttp alone: they parse, and 
 
 import argparse
 import asyncio
+import gc
 import json
 import resource
 import sys
@@ -78,6 +79,7 @@ async def asked(url: str, count: int) -> int:
 def pipeline(database: Path, limits: tuple[Limit, ...]) -> Client:
     """Return the product: one run into a new file, migrated beforehand."""
     migrate(database, now=instants.utc_now())
+    gc.freeze()  # as the command does
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(30))
 
     async def run(url: str, count: int) -> int:

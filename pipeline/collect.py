@@ -13,9 +13,10 @@ import structlog
 
 from pipeline import ledger as ledger_module
 from pipeline.api import open_api
+from pipeline.clock import Clock
 from pipeline.fetch import Ask, Attempts, Fetch, Fetched, Halt, Halted, RetryPolicy
 from pipeline.freshness import Agenda, agenda, everything
-from pipeline.instants import Clock, Nanoseconds
+from pipeline.instants import Nanoseconds
 from pipeline.ledger import Ledger
 from pipeline.outcome import (
     ApiError,
@@ -36,7 +37,7 @@ from pipeline.writer import StorageError, Writer, open_writer
 
 FAILURES_IN_A_ROW = 10
 """So many failures and rejections, with nothing between them, and the run ends: the trouble is not the symbols'."""
-UNSTORED = 4
+UNSTORED = 8
 """Answers of each worker that may wait to become durable: enough for one turn of the writer to fill while one is on."""
 DRAIN = timedelta(seconds=5)
 """How long those in flight may finish once the run is interrupted."""

@@ -19,7 +19,8 @@ from tenacity import (
     wait_exponential_jitter,
 )
 
-from pipeline.instants import Clock, Nanoseconds, nanoseconds
+from pipeline.clock import Clock
+from pipeline.instants import Nanoseconds, nanoseconds
 from pipeline.ledger import Ledger, Slot
 from pipeline.outcome import (
     ApiError,

@@ -1,31 +1,16 @@
 """Instants: aware and UTC inside, ISO-8601 text to the millisecond in the file, in JSON and in logs."""
 
-import asyncio
-import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 MILLISECOND = timedelta(milliseconds=1)
 
 Nanoseconds = int
 """An instant or a span of the process's own clock, which no step of the wall clock moves."""
-Sleep = Callable[[float], Awaitable[None]]
-"""Waits so many seconds."""
 
 
 def utc_now() -> datetime:
     """Return the wall clock's instant."""
     return datetime.now(UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class Clock:
-    """The time, as a run is told it: the wall clock, the process's own, and a way to wait."""
-
-    now: Callable[[], datetime] = utc_now
-    own: Callable[[], Nanoseconds] = time.monotonic_ns
-    sleep: Sleep = asyncio.sleep
 
 
 def nanoseconds(span: timedelta) -> Nanoseconds:

@@ -13,7 +13,8 @@ from typing import Any
 from aiosqlite import Connection
 
 from pipeline import instants
-from pipeline.instants import Clock, Nanoseconds, nanoseconds
+from pipeline.clock import Clock
+from pipeline.instants import Nanoseconds, nanoseconds
 from pipeline.outcome import QuotaEnded, RunId
 from pipeline.overview import Symbol
 from pipeline.windows import PERIODS, Block, Limit, Spent, Windows, pace, retry_limits

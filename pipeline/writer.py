@@ -25,9 +25,8 @@ PAUSES = tuple(timedelta(seconds=seconds) for seconds in (0.5, 1, 2, 4, 8, 15))
 _BUSY_SECONDS = 1.0
 
 
-CROWD = 16
-LINGER = timedelta(milliseconds=5)
-"""After a turn of so many writes the next one waits a moment for more: a turn costs a millisecond, however small."""
+LINGER = timedelta(milliseconds=10)
+"""While writes keep coming, a turn waits so long for more: it costs a millisecond or two, however small it is."""
 
 MOST_ROWS = 128
 """Rows in one statement: so many parameters as any SQLite takes."""
@@ -140,14 +139,13 @@ class Writer:
 
     async def run(self) -> None:
         """Write until closed, then return: everything handed over before is written."""
-        crowded = False
         while self._arrived or not self._is_closed:
+            is_busy = self._has_arrived.is_set()  # more came while the last turn was written
             await self._has_arrived.wait()
-            if crowded:
+            if is_busy and not self._is_closed:
                 await asyncio.sleep(LINGER.total_seconds())
             self._has_arrived.clear()
             turn, self._arrived = self._arrived, []
-            crowded = len(turn) >= CROWD
             if turn:
                 await self._turn(turn)
 

@@ -3,7 +3,8 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 
-from pipeline.instants import Clock, nanoseconds
+from pipeline.clock import Clock
+from pipeline.instants import nanoseconds
 
 START = datetime(2026, 3, 14, 18, 30, tzinfo=UTC)
 

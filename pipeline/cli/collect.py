@@ -15,9 +15,9 @@ from pipeline.cli.options import Options, day_option, global_options, json_optio
 from pipeline.cli.output import print_json, print_table, shown
 from pipeline.cli.progress import watched
 from pipeline.cli.running import interruptible, run
+from pipeline.clock import Clock
 from pipeline.collect import Order, Source, Summary, collect
 from pipeline.fetch import Halt
-from pipeline.instants import Clock
 from pipeline.migrate import migrate
 from pipeline.outcome import Outcome, RunStatus
 from pipeline.sandbox.companies import Companies
