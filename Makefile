@@ -109,7 +109,7 @@ demo: .venv/runtime ## collect 25 invented companies, twice, and show what was k
 # To work on it
 
 test: .venv/dev ## run the tests, with branch coverage
-	@$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+	@$(BIN)/python -m pytest -n 2 --cov --cov-report=term:skip-covered
 
 lint: .venv/dev ## check format, rules and types
 	@$(BIN)/ruff format --check
