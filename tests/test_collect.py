@@ -27,7 +27,7 @@ from pipeline.writer import StorageError
 from tests.clocks import Hands
 from tests.commands import KEY, finished, pipeline, start
 from tests.conftest import Served
-from tests.hostile import drips, hostile
+from tests.hostile import Say, bomb, drips, drops, hostile, never_ends, says, sends
 from tests.kept import all_symbols, documents
 from tests.recordings import ERRORS, needs_recordings, recorded
 
@@ -187,6 +187,34 @@ async def test_the_key_is_in_no_output_and_no_log(tmp_path: Path) -> None:
     assert "Something new about" in ended.err
     assert KEY not in ended.out + ended.err
     assert not any(KEY.encode() in file.read_bytes() for file in database.parent.iterdir())
+
+
+HOSTILE: dict[str, tuple[Say, Outcome]] = {
+    "drops": (drops, Outcome.FAILED),
+    "drips": (drips, Outcome.FAILED),
+    "breaks off": (sends(b'HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{"Symbol"', then_drop=True), Outcome.FAILED),
+    "never ends": (never_ends, Outcome.REJECTED),
+    "bomb": (bomb(), Outcome.REJECTED),
+    "redirects": (says(b"", "302 Found", "Location: http://127.0.0.1:9/"), Outcome.REJECTED),
+    "long number": (says(b'{"Symbol": "IBM", "EPS": ' + b"9" * 5000 + b"}"), Outcome.REJECTED),
+    "deep": (says(b'{"Symbol": "IBM", "EPS": ' + b"[" * 9000 + b"]" * 9000 + b"}"), Outcome.REJECTED),
+    "latin-1": (says('{"Symbol": "IBM", "Name": "\xe9"}'.encode("latin-1")), Outcome.REJECTED),
+    "another's": (says(b'{"Symbol": "PEP", "Name": "x"}'), Outcome.REJECTED),
+}
+
+
+@pytest.mark.parametrize("what", HOSTILE)
+async def test_a_hostile_server_stores_nothing_and_costs_bounded_time(database: Path, hands: Hands, what: str) -> None:
+    say, outcome = HOSTILE[what]
+    async with hostile(say) as (server, base_url), asyncio.timeout(20):
+        source = Source(base_url, KEY, (), 1, timedelta(seconds=0.5), timedelta(), attempts=2)
+        summary = await collect(database, source, Order((Symbol("IBM"),), None), halt=Halt(), clock=hands.clock())
+    assert (summary.status, summary.counts[outcome]) == (RunStatus.FAILED, 1)
+    assert summary.requests == len(server.requests) == (2 if outcome is Outcome.FAILED else 1)
+    assert all_symbols(database) == []
+    with Record.open(database) as record:
+        (ended,) = record.outcomes(summary.run)
+    assert ended.detail
 
 
 # Two at once, kills, and signals

@@ -35,7 +35,7 @@ _LAST_RESORT = DRAIN.total_seconds() + 3
 class _Unwaited(ThreadPoolExecutor):
     """Threads that nobody waits for: a DNS query cannot be cancelled, and has kept a command from ending for 12 s."""
 
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002 - the signature of its base
         super().shutdown(wait=False, cancel_futures=True)
 
 
