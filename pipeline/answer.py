@@ -126,7 +126,7 @@ def _retry_after(headers: Mapping[str, str]) -> timedelta | None:
         return timedelta(seconds=int(text))
     try:
         return max(parsedate_to_datetime(text) - parsedate_to_datetime(headers.get("Date", "")), timedelta())
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
 
 

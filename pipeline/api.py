@@ -28,7 +28,7 @@ from aiohttp import (
 from yarl import URL
 
 from pipeline import __version__
-from pipeline.answer import read
+from pipeline.answer import excerpt, read
 from pipeline.outcome import ApiError, Rejected, TooLarge, Unavailable, Unreachable
 from pipeline.overview import Overview, Symbol
 
@@ -83,20 +83,22 @@ class OverviewApi:
             scrubbed = scrubbed.replace(key, b"***")
         if scrubbed == body:
             return read(symbol, response.status, response.headers, body)
-        overview = _overview(symbol, response, body)
-        if overview is None:
-            # Outside the handling of the error that holds the key, which would be this one's context.
-            return read(symbol, response.status, response.headers, scrubbed)
-        if self._is_telling:
+        overview, error = _sorted(symbol, response, body)
+        if error is not None:
+            # Sorted by its own words, told without the key.
+            error.args = (excerpt(scrubbed),)
+            raise error
+        if overview is None or self._is_telling:
             raise Rejected("an overview that holds the API key: not kept")
         return overview
 
 
-def _overview(symbol: Symbol, response: ClientResponse, body: bytes) -> Overview | None:
+def _sorted(symbol: Symbol, response: ClientResponse, body: bytes) -> tuple[Overview | None, ApiError | None]:
+    """Return what the answer is, as a value: an error raised while another is handled would carry that one along."""
     try:
-        return read(symbol, response.status, response.headers, body)
-    except ApiError:
-        return None
+        return read(symbol, response.status, response.headers, body), None
+    except ApiError as error:
+        return None, error
 
 
 @lru_cache(maxsize=16)

@@ -113,7 +113,7 @@ class Collection:
         self._halt = halt
         self._clock = clock
         self._room = asyncio.Semaphore(0)
-        self._bug: Exception | None = None
+        self._bug: BaseException | None = None
         self._failures_in_a_row = 0
         self._asking: set[asyncio.Task[None]] = set()
         self._is_draining = False
@@ -175,17 +175,19 @@ class Collection:
                 answered=partial(self._kept, symbol, attempts),
             )
 
-    def _kept(self, symbol: Symbol, attempts: Attempts, outcome: Outcome, error: Exception | None) -> None:
+    def _kept(self, symbol: Symbol, attempts: Attempts, outcome: Outcome, error: BaseException | None) -> None:
         self._room.release()
         if error is None:
             self._count(symbol, outcome, None)
         else:
             self._unstored(attempts, error)
 
-    def _unstored(self, attempts: Attempts, error: Exception) -> None:
-        self._halt(error)
-        if not isinstance(error, StorageError):
+    def _unstored(self, attempts: Attempts, error: BaseException) -> None:
+        if isinstance(error, StorageError):
+            self._halt(error)
+        else:
             self._bug = self._bug or error
+            self._halt(StorageError(f"what was fetched could not be written: {type(error).__name__}"))
         self.counts[Outcome.FAILED if attempts.sent else Outcome.DEFERRED] += 1
 
     async def _note(self, symbol: Symbol, outcome: Outcome, attempts: Attempts, detail: str) -> None:
@@ -322,7 +324,9 @@ async def _finished(
             await store.defer(collection.run, rest, at=clock.now(), detail=detail or "")
         await store.finish(collection.run, tally, at=clock.now())
     except StorageError as error:
-        status, exit_code, detail = RunStatus.FAILED, ExitCode.FAILED, str(error)
+        if not isinstance(reason, Interrupted):
+            status, exit_code = RunStatus.FAILED, ExitCode.FAILED
+        detail = str(error)
     return Summary(
         run=collection.run,
         trigger=order.trigger,

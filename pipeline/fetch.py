@@ -21,7 +21,7 @@ from tenacity import (
 
 from pipeline.clock import Clock
 from pipeline.instants import Nanoseconds, nanoseconds
-from pipeline.ledger import Ledger, Slot
+from pipeline.ledger import Ledger, RetriesSpent, Slot
 from pipeline.outcome import (
     ApiError,
     QuotaEnded,
@@ -70,8 +70,9 @@ class Halt:
         """End the run, and every wait in it, at once: nothing more is to be sent."""
         self.reasons.append(reason)
         self.is_closed = True
-        for wait in self._waits:
-            wait.reschedule(asyncio.get_running_loop().time())
+        # Each once: a timeout that is about to go off will not be told again.
+        while self._waits:
+            self._waits.pop().reschedule(asyncio.get_running_loop().time())
 
     def begin_no_more(self, reason: Exception) -> None:
         """End the run, but let those that have a slot use it."""
@@ -250,12 +251,18 @@ class Fetch:
             # The first attempt, nearly always the last, goes without tenacity, which would cost it 40 µs.
             return await self._attempt(symbol, attempts)
         except Unavailable as error:
-            first = error
+            last = error
         async for attempt in self._retrying():
             with attempt:
                 if attempt.retry_state.attempt_number == 1:
-                    raise first
-                return await self._attempt(symbol, attempts)
+                    raise last
+                try:
+                    return await self._attempt(symbol, attempts)
+                except Unavailable as error:
+                    last = error
+                    raise
+                except RetriesSpent:
+                    raise last from None
         raise AssertionError("unreachable: tenacity raises the last error")
 
     def _retrying(self) -> AsyncRetrying:
@@ -282,11 +289,18 @@ class Fetch:
 
     async def _attempt(self, symbol: Symbol, attempts: Attempts) -> Fetched:
         """Ask once; again, after the pause, for as long as the answer is a throttle."""
+        throttle: Throttled | None = None
         while True:
-            slot, given = await self._slot(symbol, retry=attempts.sent > 0)
+            try:
+                slot, given = await self._slot(symbol, retry=attempts.sent > 0)
+            except RetriesSpent:
+                if throttle is None:
+                    raise
+                raise self._no_retries(throttle) from None
             try:
                 overview = await self._send(symbol, slot, given, attempts)
             except Throttled as error:
+                throttle = error
                 await self._throttled(error, slot, given)
             except RunEnding as error:
                 await self._end(error, slot)
@@ -301,16 +315,24 @@ class Fetch:
         while True:
             async with self._halt.interrupts():
                 given = await self._brake.passed()
-                try:
-                    slot = await self._ledger.take(self._run, symbol, retry=retry)
-                except QuotaEnded as error:
-                    self._halt.begin_no_more(error)
-                    raise
+                slot = await self._taken(symbol, given, retry=retry)
             if self._may_send(slot, given):
                 return slot, given
             self._ledger.give_back(slot)
             self._brake.unanswered(given)
             self._halt.check()
+
+    async def _taken(self, symbol: Symbol, given: Pass, *, retry: bool) -> Slot:
+        """Take a slot. One who was to ask alone, and gets none, leaves that to the next."""
+        try:
+            return await self._ledger.take(self._run, symbol, retry=retry)
+        except QuotaEnded as error:
+            self._halt.begin_no_more(error)
+            self._brake.unanswered(given)
+            raise
+        except BaseException:
+            self._brake.unanswered(given)
+            raise
 
     def _may_send(self, slot: Slot, given: Pass) -> bool:
         return not self._halt.is_closed and self._brake.still_admits(given) and slot.deadline > self._clock.own()
@@ -319,7 +341,7 @@ class Fetch:
         """Send the slot's request, and close it with what came back."""
         asked_at = self._clock.own()
         left = slot.deadline - asked_at
-        within = self._timeout if left >= self._longest else timedelta(microseconds=left // 1000)
+        within = self._timeout if left >= self._longest else max(timedelta(microseconds=left // 1000), _SHORTEST)
         outcome = ABANDONED
         try:
             overview = await self._ask(symbol, within=within)
@@ -353,9 +375,13 @@ class Fetch:
             await self._end(ended, slot)
             raise
         if not self._ledger.may_retry():
-            spent = QuotaEnded(f"a fifth of the day's allowance went on asking again: {error}")
-            self._halt(spent)
-            raise spent
+            raise self._no_retries(error)
+
+    def _no_retries(self, error: Throttled) -> QuotaEnded:
+        """End the run: it is throttled, and may not ask again. Those that have a slot for it use it."""
+        spent = QuotaEnded(f"a fifth of the day's allowance went on asking again: {error}")
+        self._halt.begin_no_more(spent)
+        return spent
 
     async def _end(self, error: RunEnding, slot: Slot) -> None:
         """End the run before anything is awaited, so that no other worker sends a request more."""
@@ -366,4 +392,6 @@ class Fetch:
 
 ANSWERED, ABANDONED = "answered", "abandoned"
 """What the ledger calls a request that brought an overview, and one that was broken off by us."""
+_SHORTEST = timedelta(milliseconds=1)
+"""No time left is no timeout at all, to aiohttp."""
 _TELL_NOTHING = frozenset({ABANDONED, Unavailable.kind, Unreachable.kind})

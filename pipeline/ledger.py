@@ -25,6 +25,7 @@ FIRST_BLOCK = timedelta(hours=1)
 LONGEST_BLOCK = timedelta(days=1)
 GRACE = timedelta(seconds=5)
 """How long after its reservation a request may leave: the deadline in the ledger allows for it."""
+_RECKONED = 1000
 UNSENT = "unsent"
 """The outcome of a slot whose request never left: it counts in no window."""
 
@@ -47,6 +48,10 @@ class _Closed:
     slot: Slot
     finished_at: str
     outcome: str
+
+
+class RetriesSpent(Exception):
+    """The fifth of the day's allowance that is for asking again is used up."""
 
 
 class Ledger:
@@ -106,9 +111,15 @@ class Ledger:
         return max(longest.count - self._windows.used(longest, self._clock.own()), 0)
 
     def time_to_go(self, requests: int) -> timedelta:
-        """Return how long so many requests take at the plan's pace, if each answer comes at once."""
+        """Return how long so many requests take at the plan's pace, if each answer comes at once.
+
+        Reckoned for the first thousand, and by the slowest limit's rate beyond: it is asked for several times a second.
+        """
         own = self._clock.own()
-        return timedelta(microseconds=(pace(self._windows.copy(), requests, now=own) - own) // 1000)
+        reckoned = min(requests, _RECKONED)
+        first = pace(self._windows.copy(), reckoned, now=own) - own
+        each = max((limit.period / limit.count for limit in self._limits), default=timedelta())
+        return timedelta(microseconds=first // 1000) + each * (requests - reckoned)
 
     def may_retry(self) -> bool:
         """Whether the fifth of the day's allowance that is for retries has a slot left."""
@@ -117,8 +128,9 @@ class Ledger:
     async def take(self, run: RunId, symbol: Symbol, *, retry: bool) -> Slot:
         """Return a slot, once it is free and durably written down.
 
-        Raise QuotaEnded at once if none will be free for longer than we are ready to wait, or after `most` of them,
-        StorageError if it cannot be written. In both cases, and when cancelled, no slot is used up.
+        Raise QuotaEnded at once if none will be free for longer than we are ready to wait, or after `most` of them;
+        RetriesSpent where the fifth for retries is used up; StorageError if it cannot be written. In all cases, and
+        when cancelled, no slot is used up.
         """
         if self._is_open:
             return self.take_at_once(run, symbol, retry=retry)
@@ -126,6 +138,8 @@ class Ledger:
             if self._most is not None and self._taken >= self._most:
                 raise QuotaEnded(f"--max-requests {self._most} reached")
             await self._wait()
+            if retry and not self.may_retry():
+                raise RetriesSpent
             slot = self.take_at_once(run, symbol, retry=retry)
         if self._limits:
             try:
@@ -268,11 +282,18 @@ async def prune(writer: Writer, limits: Sequence[Limit], *, now: datetime) -> No
     """Delete the slots that no window can hold any more: older than a day and the longest window."""
     longest = max((limit.period for limit in limits), default=timedelta())
     before = now - longest - timedelta(days=1)
-    await writer.write(_prune, instants.to_text(before))
+    await writer.write(_prune, (instants.to_text(before), instants.to_text(now)))
 
 
-async def _prune(db: Connection, instants_before: Sequence[str]) -> Sequence[None]:
-    await db.executemany(
-        "DELETE FROM requests WHERE coalesce(finished_at, deadline_at) < ?", [(one,) for one in instants_before]
-    )
-    return [None] * len(instants_before)
+async def _prune(db: Connection, asked: Sequence[tuple[str, str]]) -> Sequence[None]:
+    for before, now in asked:
+        await db.execute("DELETE FROM requests WHERE coalesce(finished_at, deadline_at) < ?", (before,))
+        # Written while the clock was ahead. They count from now, once: not from now again at every start until then.
+        await db.execute("UPDATE requests SET finished_at = ? WHERE coalesce(finished_at, deadline_at) > ?", (now, now))
+        await db.execute("UPDATE blocked SET since = ? WHERE since > ?", (now, now))
+        await db.execute("UPDATE blocked SET until = min(until, ?)", (_a_day_later(now),))
+    return [None] * len(asked)
+
+
+def _a_day_later(text: str) -> str:
+    return instants.to_text(instants.from_text(text) + LONGEST_BLOCK)

@@ -4,7 +4,7 @@ import fcntl
 import json
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -24,7 +24,8 @@ class Busy(Trouble):
 
 def lock_path(database: Path) -> Path:
     """Return the file that is locked. It stays when the lock goes: removing it would let two hold "the" lock."""
-    return database.with_name(f"{database.name}.lock")
+    real = database.resolve()  # by whatever link it is reached, as SQLite does
+    return real.with_name(f"{real.name}.lock")
 
 
 @asynccontextmanager
@@ -49,8 +50,9 @@ async def held(
     except OSError as error:
         raise DatabaseError(f"{path} cannot be made: {(error.strerror or str(error)).lower()}") from None
     try:
-        await _acquire(descriptor, patience=patience, sleep=sleep, waiting=waiting)
-        _sign(descriptor, purpose, now())
+        await _acquire(path, descriptor, patience=patience, sleep=sleep, waiting=waiting)
+        with suppress(OSError):  # a courtesy, for which a full disk has no room
+            _sign(descriptor, purpose, now())
         yield
         os.ftruncate(descriptor, 0)
     finally:
@@ -58,6 +60,7 @@ async def held(
 
 
 async def _acquire(
+    path: Path,
     descriptor: int,
     *,
     patience: timedelta,
@@ -65,7 +68,7 @@ async def _acquire(
     waiting: Callable[[str], None],
 ) -> None:
     left = patience
-    while not _locked(descriptor):
+    while not _locked(path, descriptor):
         if left <= timedelta():
             raise Busy(f"another process is collecting into this database: {_holder(descriptor)}")
         if left == patience:
@@ -74,11 +77,13 @@ async def _acquire(
         left -= _AGAIN
 
 
-def _locked(descriptor: int) -> bool:
+def _locked(path: Path, descriptor: int) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    except OSError as error:
+        raise DatabaseError(f"{path} cannot be locked: {(error.strerror or str(error)).lower()}") from None
     return True
 
 

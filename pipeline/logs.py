@@ -4,6 +4,7 @@ import logging
 import re
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any, TextIO
 
 import structlog
@@ -16,10 +17,13 @@ class _Stderr:
     """Whatever sys.stderr is when a line is written: a progress bar puts itself in between."""
 
     def write(self, text: str) -> int:
-        return sys.stderr.write(text)
+        with suppress(OSError):  # its reader is gone, or its disk is full: no reason to stop collecting
+            return sys.stderr.write(text)
+        return 0
 
     def flush(self) -> None:
-        sys.stderr.flush()
+        with suppress(OSError):
+            sys.stderr.flush()
 
 
 def configure(level: int, *, readable: bool, secrets: Iterable[str] = ()) -> None:

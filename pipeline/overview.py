@@ -177,7 +177,11 @@ def same_company(asked: str, answered: object) -> bool:
 
     Class shares are listed with a dot and answered with a hyphen (BRK.B, BRK-B): the same company.
     """
-    return isinstance(answered, str) and answered.upper().replace(".", "-") == asked.replace(".", "-")
+    return (
+        isinstance(answered, str)
+        and answered.isascii()
+        and answered.upper().replace(".", "-") == asked.replace(".", "-")
+    )
 
 
 # Values

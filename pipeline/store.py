@@ -203,6 +203,11 @@ async def _begin(db: Connection, runs: Sequence[tuple[Trigger, str, int, int]]) 
             " WHERE status = ?",
             (RunStatus.INTERRUPTED, at, RunStatus.RUNNING),
         )
+        # Written while the clock was ahead: such a look would seem fresh, and hide what is seen now, until then.
+        await db.execute(
+            "UPDATE symbols SET last_look = NULL, last_try = NULL, next_try = NULL WHERE last_look > ? OR last_try > ?",
+            (at, at),
+        )
         cursor = await db.execute(
             "INSERT INTO runs (trigger, started_at, status, symbols, due) VALUES (?, ?, ?, ?, ?)",
             (trigger, at, RunStatus.RUNNING, symbols, due),

@@ -80,7 +80,7 @@ class StorageError(DatabaseError):
     """What was to be written could not be, for as long as we were ready to wait."""
 
 
-Answered = Callable[[Any, Exception | None], None]
+Answered = Callable[[Any, BaseException | None], None]
 """Hears what became of a write: its result, once it is durable, or why it could not be made so."""
 
 
@@ -90,7 +90,7 @@ class _Write(NamedTuple):
     answered: Answered
 
 
-def _unheard(_result: Any, _error: Exception | None) -> None:
+def _unheard(_result: Any, _error: BaseException | None) -> None:
     """Nobody waits for this write."""
 
 
@@ -112,13 +112,17 @@ class Writer:
         self._arrived: list[_Write] = []
         self._has_arrived = asyncio.Event()
         self._is_closed = False
-        self._given_up: StorageError | None = None
+        self._unanswered: list[_Write] = []
+        self._given_up: BaseException | None = None
 
     def post(self, apply: Apply, item: Any, answered: Answered = _unheard) -> None:
         """Hand over a write.
 
         `answered` hears of StorageError if the disk would not take it for as long as the writer waits.
         """
+        if self._given_up is not None:
+            asyncio.get_running_loop().call_soon(answered, None, self._given_up)
+            return
         self._arrived.append(_Write(apply, item, answered))
         self._has_arrived.set()
 
@@ -126,7 +130,7 @@ class Writer:
         """Return the result of a write that is durable. Raise StorageError if it cannot be made so."""
         done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
-        def answered(result: Any, error: Exception | None) -> None:
+        def answered(result: Any, error: BaseException | None) -> None:
             if done.done():  # the caller went away
                 return
             if error is None:
@@ -138,7 +142,27 @@ class Writer:
         return await done
 
     async def run(self) -> None:
-        """Write until closed, then return: everything handed over before is written."""
+        """Write until closed, then return: everything handed over before is written.
+
+        If it fails for a reason of our own, whoever waits hears of it, and it is raised here.
+        """
+        try:
+            await self._run()
+        except BaseException as error:
+            self._give_up(error)
+            raise
+
+    def _give_up(self, error: BaseException) -> None:
+        self._given_up = error
+        self._unanswered += self._arrived
+        self._arrived = []
+        self._answer_rest(error)
+
+    def _answer_rest(self, error: BaseException) -> None:
+        while self._unanswered:
+            self._unanswered.pop().answered(None, error)
+
+    async def _run(self) -> None:
         while self._arrived or not self._is_closed:
             is_busy = self._has_arrived.is_set()  # more came while the last turn was written
             await self._has_arrived.wait()
@@ -158,20 +182,18 @@ class Writer:
         by_kind: dict[Apply, list[_Write]] = {}
         for write in turn:
             by_kind.setdefault(write.apply, []).append(write)
+        in_order = [write for writes in by_kind.values() for write in writes]
+        self._unanswered = in_order[::-1]
         try:
             results = await self._stored(by_kind)
         except (sqlite3.Error, DatabaseError) as error:
-            for write in turn:
-                write.answered(None, error)
+            self._answer_rest(error)
             return
-        for writes, of_kind in zip(by_kind.values(), results, strict=True):
-            for write, result in zip(writes, of_kind, strict=True):
-                write.answered(result, None)
+        for result in (result for of_kind in results for result in of_kind):
+            self._unanswered.pop().answered(result, None)
 
     async def _stored(self, by_kind: dict[Apply, list[_Write]]) -> list[Sequence[Any]]:
         """Return the results of a turn once it is committed, trying again while the trouble may pass."""
-        if self._given_up:
-            raise self._given_up
         for pause in (*PAUSES, None):
             try:
                 return await self._transaction(by_kind)
@@ -179,8 +201,9 @@ class Writer:
                 if not is_storage_trouble(error):
                     raise
                 if pause is None:
-                    self._given_up = StorageError(f"{self._path}: {reason(error)}")
-                    raise self._given_up from error
+                    lost = StorageError(f"{self._path}: {reason(error)}")
+                    self._given_up = lost
+                    raise lost from error
                 self._troubled(f"{self._path}: {reason(error)}; trying again in {pause.total_seconds():g} s")
             await self._sleep(pause.total_seconds())
         raise AssertionError("unreachable")

@@ -95,7 +95,7 @@ def test_a_class_share_answered_with_a_hyphen_is_the_same_company() -> None:
     assert read(Symbol("BRK.B"), 200, {}, b'{"Symbol": "BRK-B"}').symbol == "BRK.B"
 
 
-@pytest.mark.parametrize("answered", ["IBMX", "", "IB", None, 7, ["IBM"]])
+@pytest.mark.parametrize("answered", ["IBMX", "", "IB", "\u0131bm", None, 7, ["IBM"]])
 def test_another_companys_overview_is_rejected(answered: object) -> None:
     assert type(refusal(200, json.dumps({"Symbol": answered, "Name": "x"}).encode())) is OtherSymbol
 
@@ -115,6 +115,9 @@ def test_retry_after_is_read_in_seconds_and_as_a_date() -> None:
     seconds = refusal(429, b"", Retry_After="17")
     date = refusal(503, b"", Retry_After="Wed, 21 Oct 2026 07:28:30 GMT", Date="Wed, 21 Oct 2026 07:28:00 GMT")
     nonsense = refusal(503, b"", Retry_After="soon")
+    absurd = refusal(503, b"", Retry_After="Wed, 21 Oct 99999999999 07:28:30 GMT", Date="x")
+    assert isinstance(absurd, Unavailable)
+    assert absurd.retry_after is None
     assert isinstance(seconds, Throttled)
     assert seconds.retry_after == timedelta(seconds=17)
     assert isinstance(date, Unavailable)

@@ -14,6 +14,7 @@ from pipeline.api import LARGEST_BODY, OverviewApi, open_api
 from pipeline.outcome import (
     ApiError,
     BadRequest,
+    KeyRefused,
     NotJson,
     OtherSymbol,
     QuotaEnded,
@@ -160,6 +161,14 @@ async def test_the_key_that_an_answer_echoes_is_in_no_error() -> None:
     odd = await refused(says(f'{{"odd": "{"x" * 150}{KEY} S3CR3T%2FKEY%2B4U%3D%3D"}}'.encode()))
     assert type(odd) is Unrecognised
     assert "S3C" not in str(odd)
+
+
+async def test_a_key_that_is_a_word_of_the_refusal_does_not_change_what_it_means() -> None:
+    say = says(b'{"Information": "The **demo** API key is for demo purposes only."}')
+    async with hostile(say) as (_, base_url), api(base_url, key="demo") as opened:
+        with pytest.raises(KeyRefused) as caught:
+            await opened.overview(IBM, within=SOON)
+    assert "demo" not in str(caught.value)
 
 
 async def test_an_overview_that_holds_the_key_is_not_kept() -> None:

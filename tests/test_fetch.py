@@ -318,6 +318,44 @@ async def test_retries_never_take_more_than_a_fifth_of_the_day(runs: Runs) -> No
     assert summary.counts[Outcome.FAILED] == 8
 
 
+@pytest.mark.parametrize("body", ["busy", BURST])
+async def test_however_many_fail_at_once_retries_keep_to_their_fifth(runs: Runs, body: str) -> None:
+    for symbol in SYMBOLS[:40]:
+        runs.served.api.says(symbol, body, status=503 if body == "busy" else 200)
+    summary = await runs.collect(40, limits=limits("100/day"), concurrency=40)
+    assert 40 <= summary.requests <= 40 + 20
+    assert runs.asked.total() == summary.requests
+
+
+@pytest.mark.parametrize("most", [3, None])
+async def test_one_who_asks_alone_and_gets_no_slot_leaves_it_to_the_next(runs: Runs, most: int | None) -> None:
+    """Throttled, with no slot left for asking again: every worker must learn that the quota has ended."""
+    for symbol in SYMBOLS[:3]:
+        runs.served.api.says(symbol, BURST)
+    plan = limits("100/day") if most else limits("3/day")
+    async with asyncio.timeout(10):
+        summary = await runs.collect(9, limits=plan, concurrency=3, max_requests=most)
+    assert ended(summary) == (RunStatus.QUOTA_EXHAUSTED, ExitCode.QUOTA)
+    assert summary.counts[Outcome.DEFERRED] == 9
+
+
+async def test_a_block_ends_a_run_of_many_workers_too(runs: Runs) -> None:
+    for symbol in SYMBOLS:
+        runs.served.api.says(symbol, QUOTA, times=None)
+    async with asyncio.timeout(10):
+        await runs.collect(9, limits=limits("100/day"), concurrency=3)
+        again = await runs.collect(9, limits=limits("100/day"), concurrency=3)
+    assert (again.status, again.requests, again.counts[Outcome.DEFERRED]) == (RunStatus.QUOTA_EXHAUSTED, 0, 9)
+
+
+async def test_many_refused_keys_while_others_wait_for_a_slot_are_one_end(runs: Runs) -> None:
+    for symbol in SYMBOLS:
+        runs.served.api.says(symbol, BAD_KEY, times=None)
+    summary = await runs.collect(40, limits=limits("12/minute"), concurrency=30)
+    assert ended(summary) == (RunStatus.FAILED, ExitCode.REFUSED)
+    assert summary.requests == 12
+
+
 async def test_five_symbols_on_a_plan_that_admits_five_are_out_at_once(runs: Runs) -> None:
     most = 0
     out = 0
@@ -362,6 +400,23 @@ async def test_halting_ends_every_wait_at_once() -> None:
     assert {type(result) for result in results} == {Halted}
     with pytest.raises(Halted):
         await wait()
+
+
+async def test_a_run_can_be_ended_for_two_reasons_at_once() -> None:
+    halt = Halt()
+
+    async def wait() -> None:
+        async with halt.interrupts():
+            await asyncio.Event().wait()
+
+    waiting = asyncio.create_task(wait())
+    await asyncio.sleep(0)
+    halt(RuntimeError("one"))
+    await asyncio.sleep(0)
+    halt(RuntimeError("two"))
+    with pytest.raises(Halted):
+        await waiting
+    assert len(halt.reasons) == 2
 
 
 async def test_a_timeout_of_what_is_awaited_is_not_taken_for_the_runs_end() -> None:

@@ -255,6 +255,21 @@ async def test_slots_no_window_can_hold_any_more_are_pruned(database: Path, hand
         assert rows(database) == []
 
 
+async def test_what_was_written_while_the_clock_was_ahead_counts_from_now_once(database: Path, hands: Hands) -> None:
+    hands.is_set_by(timedelta(days=365))
+    async with process(database, hands, "1/day") as ledger:
+        slot = await take(ledger)
+        ledger.close(slot, "answered")
+        await ledger.quota_ended(slot)
+    hands.is_set_by(-timedelta(days=365))
+    for _ in range(2):
+        async with open_writer(database) as writer:
+            await prune(writer, [Limit.parse("1/day")], now=hands.wall)
+        hands.passes(DAY / 2 + timedelta(seconds=1))
+    async with process(database, hands, "1/day") as ledger:
+        await take(ledger)
+
+
 STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("ask"), st.integers(0, 40)),

@@ -61,6 +61,15 @@ async def test_the_second_goes_on_when_the_first_has_ended(tmp_path: Path, hands
     assert order == ["first", "second"]
 
 
+async def test_a_database_has_one_lock_by_whatever_link_it_is_reached(tmp_path: Path, hands: Hands) -> None:
+    (tmp_path / "overviews.db").touch()
+    (tmp_path / "link.db").symlink_to("overviews.db")
+    async with locked(tmp_path / "overviews.db", hands, []):
+        with pytest.raises(Busy):
+            async with locked(tmp_path / "link.db", hands, [], seconds=0):
+                pass
+
+
 async def test_without_patience_it_is_asked_once(tmp_path: Path, hands: Hands) -> None:
     database, told = tmp_path / "overviews.db", list[str]()
     async with locked(database, hands, told):

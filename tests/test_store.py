@@ -26,6 +26,7 @@ from tests.recordings import needs_recordings, recorded
 
 IBM, PEP = Symbol("IBM"), Symbol("PEP")
 HOUR = timedelta(hours=1)
+LATER = START + 1000 * HOUR
 
 
 def overview(symbol: Symbol = IBM, **fields: Any) -> Overview:
@@ -38,7 +39,7 @@ async def keep(database: Path, *looks: tuple[Overview, int]) -> list[Outcome]:
         store = Store(writer)
         outcomes = []
         for seen, hour in looks:
-            run = await store.begin(Trigger.MANUAL, at=START, symbols=1, due=1)
+            run = await store.begin(Trigger.MANUAL, at=LATER, symbols=1, due=1)
             outcomes.append(await store.keep(run, seen, at=START + hour * HOUR, attempts=1))
         return outcomes
 
@@ -204,6 +205,14 @@ async def test_a_symbol_covered_again_begins_anew(database: Path) -> None:
         state = record.states()["IBM"]
     assert (state.since, state.next_try) == (at(3), instants.to_text(START + 3 * HOUR + timedelta(days=1)))
     assert len(snapshots(database, "IBM")) == 1
+
+
+async def test_a_look_in_the_future_hides_nothing_that_is_seen_now(database: Path) -> None:
+    await note(database, Outcome.UNKNOWN, LATER + 1000 * HOUR)
+    await keep(database, (overview(), 0))
+    with Record.open(database) as record:
+        state = record.states()["IBM"]
+    assert (state.state, state.last_look, state.next_try, state.snapshots) == ("covered", at(0), None, 1)
 
 
 async def test_a_failure_is_a_try_and_no_look(database: Path) -> None:

@@ -137,6 +137,23 @@ async def test_a_disk_that_stays_full_ends_it_in_bounded_time_with_one_line(data
     assert sum(hands.waits) < 60
 
 
+async def test_a_fault_of_our_own_reaches_whoever_waits_and_nobody_waits_for_ever(database: Path, hands: Hands) -> None:
+    async def faulty(_db: Connection, _items: Sequence[str]) -> Sequence[str]:
+        raise KeyError
+
+    async def everything() -> None:
+        async with open_writer(database, sleep=hands.sleep) as writer, asyncio.timeout(10):
+            writes = [asyncio.create_task(writer.write(apply, "x")) for apply in (look, faulty)]
+            results = await asyncio.gather(*writes, return_exceptions=True)
+            assert {type(result) for result in results} == {KeyError}
+            with pytest.raises(KeyError):
+                await writer.write(look, "later")
+
+    with pytest.raises(KeyError):
+        await everything()
+    assert looks(database) == []
+
+
 async def test_durability_is_set_and_read_back(database: Path) -> None:
     found: list[object] = []
 

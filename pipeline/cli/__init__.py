@@ -77,13 +77,13 @@ def pipeline(ctx: click.Context, /, options: Options) -> None:
 
 def main() -> None:
     """Run the command line, and end the process with the verb's exit code."""
+    code: int = ExitCode.DONE
     try:
         code = _run()
         sys.stdout.flush()
     except BrokenPipeError:
         # The reader of our output is gone (`| head`): end quietly, and let nothing be flushed into the void.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = ExitCode.DONE
     except KeyboardInterrupt:
         code = ExitCode.INTERRUPTED
     if any(thread.name.startswith(UNWAITED) for thread in threading.enumerate()):

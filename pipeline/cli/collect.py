@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 
@@ -19,7 +19,7 @@ from pipeline.clock import Clock
 from pipeline.collect import Order, Source, Summary, collect
 from pipeline.fetch import Halt
 from pipeline.migrate import migrate
-from pipeline.outcome import Outcome, RunStatus
+from pipeline.outcome import ExitCode, Outcome, RunStatus
 from pipeline.sandbox.companies import Companies
 from pipeline.sandbox.server import SandboxApi
 from pipeline.settings import Settings, SettingsError, api_key
@@ -97,37 +97,46 @@ def command(
 
     async def once() -> Summary:
         halt = Halt()
-        async with (
-            lock.held(
-                settings.database,
-                "collect",
-                patience=timedelta(seconds=wait),
-                now=instants.utc_now,
-                sleep=asyncio.sleep,
-                waiting=options.say,
-            ),
-            served as base_url,
-            watched(options) as progress,
-        ):
-            migrate(settings.database, now=instants.utc_now())
+        async with watched(options) as progress:
             with interruptible(halt, progress, options):
-                return await collect(
-                    settings.database,
-                    replace(source, base_url=base_url),
-                    order,
-                    halt=halt,
-                    started=progress.started,
-                    clock=Clock(now),
-                )
+                async with (
+                    lock.held(
+                        settings.database,
+                        "collect",
+                        patience=timedelta(seconds=wait),
+                        now=instants.utc_now,
+                        sleep=asyncio.sleep,
+                        waiting=options.say,
+                    ),
+                    served as base_url,
+                ):
+                    migrate(settings.database, now=instants.utc_now())
+                    return await collect(
+                        settings.database,
+                        replace(source, base_url=base_url),
+                        order,
+                        halt=halt,
+                        started=progress.started,
+                        clock=Clock(now),
+                    )
 
-    summary = run(once())
-    if as_json:
-        print_json(summary_json(summary))
-    elif not options.quiet:
-        _print(summary, settings)
-        if sandbox:
-            click.echo(f"look at it: pipeline status --database {settings.database}")
+    try:
+        summary = run(once())
+    except asyncio.CancelledError:
+        ctx.exit(ExitCode.INTERRUPTED)
+    _tell(summary, settings, options, as_json=as_json, sandbox=sandbox)
     ctx.exit(summary.exit_code)
+
+
+def _tell(summary: Summary, settings: Settings, options: Options, *, as_json: bool, sandbox: bool) -> None:
+    """Print how the run ended. If nobody reads on, the exit code tells it all the same."""
+    with suppress(BrokenPipeError, SystemExit):
+        if as_json:
+            print_json(summary_json(summary))
+        elif not options.quiet:
+            _print(summary, settings)
+            if sandbox:
+                click.echo(f"look at it: pipeline status --database {settings.database}")
 
 
 def _clock(day: date | None) -> Callable[[], datetime]:

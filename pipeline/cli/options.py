@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import wraps
@@ -27,7 +28,8 @@ class Options:
         """Tell the person something that is not the verb's output."""
         if not self.quiet:
             # Not click.echo: it would write past the progress bar, which puts itself in sys.stderr's place.
-            print(f"pipeline: {text}", file=sys.stderr)
+            with suppress(OSError):  # nobody listens any more: no reason to stop
+                print(f"pipeline: {text}", file=sys.stderr, flush=True)
 
 
 def global_options(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -51,19 +51,22 @@ def run(main: Coroutine[Any, Any, T]) -> T:
 @contextmanager
 def interruptible(halt: Halt, progress: RunProgress, options: Options) -> Iterator[None]:
     """Let SIGINT and SIGTERM end the run: those in flight finish, 5 s at most. A second signal ends the process."""
-    loop = asyncio.get_running_loop()
+    loop, main = asyncio.get_running_loop(), asyncio.current_task()
+    assert main is not None
     signals = (signal.SIGINT, signal.SIGTERM)
 
     def first() -> None:
         for number in signals:
             loop.add_signal_handler(number, _die)
-        options.say(f"stopping: those in flight may finish, {DRAIN.total_seconds():g} s at most; again to end at once")
-        halt(Interrupted("stopped by a signal"))
-        if progress.collection is not None:
-            loop.call_later(DRAIN.total_seconds(), progress.collection.drain)
         last_resort = threading.Timer(_LAST_RESORT, _die)
         last_resort.daemon = True
         last_resort.start()
+        halt(Interrupted("stopped by a signal"))
+        if progress.collection is None:
+            main.cancel()  # there is no run yet: it waits for the lock
+            return
+        loop.call_later(DRAIN.total_seconds(), progress.collection.drain)
+        options.say(f"stopping: those in flight may finish, {DRAIN.total_seconds():g} s at most; again to end at once")
 
     for number in signals:
         loop.add_signal_handler(number, first)
