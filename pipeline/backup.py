@@ -37,8 +37,10 @@ def backup(database: Path, file: Path) -> int:
 
 def _room_for(file: Path) -> Path:
     """Return where the copy is written first; what a backup that was killed has left there is removed."""
-    partial = file.with_name(f"{file.name}.partial")
     try:
+        if file.is_dir():
+            raise DatabaseError(f"{file} is a folder: name a file in it")
+        partial = file.with_name(f"{file.name}.partial")
         file.parent.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
         if file.exists():
             raise DatabaseError(f"{file} exists: choose another name, or move it away")

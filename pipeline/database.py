@@ -37,6 +37,8 @@ def create(path: Path) -> None:
             raise DatabaseError(f"{path} is a folder: name a file in it") from None
         if not path.parent.is_dir():
             raise DatabaseError(f"{path.parent} is no folder") from None
+        if path.is_file() and path.stat().st_size == 0:
+            path.chmod(PRIVATE_FILE)  # made beforehand, to be ours
     except OSError as error:
         raise DatabaseError(f"{path} cannot be made: {(error.strerror or str(error)).lower()}") from None
 
@@ -94,6 +96,13 @@ def reason(error: sqlite3.Error) -> str:
         if name.startswith(known):
             return text
     return f"{error} ({name or type(error).__name__})"
+
+
+def refuse_foreign(path: Path) -> None:
+    """Raise DatabaseError for a file that is no database of ours, before anything is made beside it."""
+    if path.exists():
+        with opened(path, "ro") as db:
+            identify(db, path)
 
 
 def is_storage_trouble(error: sqlite3.Error) -> bool:

@@ -4,7 +4,7 @@ import json
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from pipeline import instants
 from pipeline.database import DatabaseError, opened
 from pipeline.freshness import Known
 from pipeline.migrate import check, shipped
+from pipeline.outcome import RunStatus
 from pipeline.overview import CATALOGUE, FIELDS, Symbol, legible
 from pipeline.windows import Block, Spent
 
@@ -137,12 +138,23 @@ class Record:
 
     def runs(self, limit: int) -> list[Run]:
         """Return the last runs, the newest first."""
-        return [Run(*row) for row in self._db.execute(f"{_RUN} ORDER BY id DESC LIMIT ?", (limit,))]
+        rows = self._db.execute(f"{_RUN} ORDER BY id DESC LIMIT ?", (limit,)).fetchall()
+        return [self._so_far(Run(*row)) for row in rows]
 
     def run(self, run: int) -> Run | None:
         """Return one run, or None where there is none of that number."""
         row = self._db.execute(f"{_RUN} WHERE id = ?", (run,)).fetchone()
-        return None if row is None else Run(*row)
+        return None if row is None else self._so_far(Run(*row))
+
+    def _so_far(self, run: Run) -> Run:
+        """Return a run that is under way with its counts up to now: its row has them when it has ended."""
+        if run.status != RunStatus.RUNNING:
+            return run
+        counts = dict(self._db.execute("SELECT outcome, count(*) FROM outcomes WHERE run_id = ? GROUP BY 1", (run.id,)))
+        (sent,) = self._db.execute(
+            "SELECT count(*) FROM requests WHERE run_id = ? AND outcome IS NOT 'unsent'", (run.id,)
+        ).fetchone()
+        return replace(run, **counts, requests=sent)
 
     def outcomes(self, run: int) -> list[SymbolOutcome]:
         """Return how each symbol ended in a run. A run under way has those that ended so far."""

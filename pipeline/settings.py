@@ -160,6 +160,16 @@ class Layer(IntEnum):
     COMMAND_LINE = 4
 
 
+def misspelt(variables: Iterable[str]) -> Iterator[str]:
+    """Yield what is to be told of variables that look like overrides and are none: those set nothing."""
+    known = {_PREFIX + name.upper().replace(".", "__"): name for name in _KEYS}
+    for variable in sorted(variables):
+        if variable.startswith(_PREFIX) and variable not in known:
+            near = difflib.get_close_matches(variable, known, n=1, cutoff=0.9)
+            if near or "__" in variable:
+                yield f"{variable} sets nothing{f'; did you mean {near[0]}?' if near else ': there is no such key'}"
+
+
 def is_setting(variable: str) -> bool:
     """Whether a variable of the environment overrides a setting."""
     return variable.removeprefix(_PREFIX).lower().replace("__", ".") in _KEYS

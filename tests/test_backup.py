@@ -128,3 +128,9 @@ def damage(path: Path) -> None:
     for page in pages:
         content[(page - 1) * size : page * size] = b"\xa5" * size
     path.write_bytes(content)
+
+
+@pytest.mark.parametrize("name", [".", "/", ".."])
+def test_a_folder_is_no_place_for_a_backup(database: Path, name: str) -> None:
+    with pytest.raises(DatabaseError, match="is a folder"):
+        backup(database, Path(name))

@@ -259,3 +259,14 @@ async def test_a_run_whose_process_died_is_marked_by_the_next(database: Path) ->
     assert died is not None
     assert alive is not None
     assert (died.status, alive.status) == ("interrupted", "running")
+
+
+async def test_a_run_under_way_is_counted_as_far_as_it_is(database: Path) -> None:
+    async with open_writer(database) as writer:
+        store = Store(writer)
+        run = await store.begin(Trigger.MANUAL, at=START, symbols=9, due=9)
+        await store.keep(run, overview(), at=START, attempts=1)
+        await store.note(Ended(run, PEP, Outcome.UNKNOWN, 1, START, None))
+        with Record.open(database) as record:
+            (running,) = record.runs(1)
+    assert (running.status, running.due, running.stored, running.unknown, running.failed) == ("running", 9, 1, 1, 0)

@@ -17,13 +17,17 @@ from pipeline.cli.progress import watched
 from pipeline.cli.running import interruptible, run
 from pipeline.clock import Clock
 from pipeline.collect import Order, Source, Summary, collect
+from pipeline.database import refuse_foreign
 from pipeline.fetch import Halt
 from pipeline.migrate import migrate
 from pipeline.outcome import ExitCode, Outcome, RunStatus
+from pipeline.overview import Symbol
 from pipeline.sandbox.companies import Companies
 from pipeline.sandbox.server import SandboxApi
 from pipeline.settings import Settings, SettingsError, api_key
 
+LESSON = tuple(map(Symbol, ("AAPL", "GOOG", "TSLA", "MSFT", "PEP")))
+"""What the stand-in API is asked for where no symbols are configured: the five of the lesson this began as."""
 SANDBOX_KEY = "sandbox"
 """The stand-in API takes any key; the real one is never sent there."""
 _LATENCY = 200
@@ -72,13 +76,14 @@ def command(
     settings = configured(options, variables)
     if settings.config is None and not sandbox:
         options.say(f"no configuration file: defaults are used, and the database is {settings.database}")
-    wanted = named_symbols(symbols, options) or settings.symbols
+    wanted = named_symbols(symbols, options) or settings.symbols or (LESSON if sandbox else ())
     if not wanted:
         raise SettingsError("no symbols: name some (pipeline collect AAPL), or list them in the file of pipeline init")
     key = SANDBOX_KEY if sandbox else api_key(variables)
     configure_logs(options, secrets=[key])
     if sandbox:
         settings = replace(settings, database=settings.database.with_name("sandbox.db"))
+    refuse_foreign(settings.database)
     now = _clock(day)
     looked_since = None if symbols or force else now() - settings.fresh_for
     order = Order(wanted, looked_since, max_requests=max_requests)
@@ -222,7 +227,7 @@ _MEANING = {
 _ENDED = {
     RunStatus.COMPLETE: "is complete",
     RunStatus.PARTIAL: "is partial: pipeline runs {run} says what failed",
-    RunStatus.QUOTA_EXHAUSTED: "ended with the quota",
+    RunStatus.QUOTA_EXHAUSTED: "ended before all were asked",
     RunStatus.FAILED: "failed",
     RunStatus.INTERRUPTED: "was interrupted",
 }

@@ -7,7 +7,7 @@ import click
 
 from pipeline.cli.options import Options
 from pipeline.overview import Symbol, parse_symbol
-from pipeline.settings import Environment, Settings, environment, load, once
+from pipeline.settings import Environment, Settings, environment, load, misspelt, once
 
 
 def read_environment() -> Environment:
@@ -19,7 +19,7 @@ def configured(options: Options, variables: Environment | None = None) -> Settin
     """Return the settings, and tell what was taken otherwise than written. Raise SettingsError for unusable ones."""
     variables = variables or read_environment()
     settings = load(options.config, variables, database=options.database)
-    for notice in (*variables.problems, *settings.notices):
+    for notice in (*variables.problems, *misspelt(variables.variables), *settings.notices):
         options.say(notice)
     return settings
 

@@ -42,8 +42,8 @@ def command(options: Options, *, as_json: bool) -> None:
             "due": f"{len(todo.due):,}" + (f" ({few(todo.due, 5)})" if todo.due else ""),
             "fresh": f"{todo.fresh:,}, looked at within {settings.fresh_for.total_seconds() / 3600:g} h",
             "not covered": f"{todo.waiting:,}, to be asked again later",
-            "requests": f"{len(todo.due):,}, if all are answered at once",
-            "done by": f"{instants.for_people(done_at)} UTC" if done_at else "nothing to do",
+            "requests": f"{len(todo.due):,}, and more where one has to be asked again",
+            "done by": f"{instants.for_people(done_at)} UTC" if done_at else "now: nothing is due",
         }
     )
     print_windows(windows)

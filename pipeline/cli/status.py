@@ -10,7 +10,7 @@ from pipeline.cli.configured import configured
 from pipeline.cli.options import Options, global_options, json_option
 from pipeline.cli.output import few, moment, print_facts, print_json
 from pipeline.cli.quota import print_windows, window_json
-from pipeline.outcome import ExitCode, Outcome
+from pipeline.outcome import ExitCode, Outcome, RunStatus
 from pipeline.overview import Symbol
 from pipeline.record import Drift, NoRecord, Record, Run, SymbolState, stale
 from pipeline.settings import Settings
@@ -104,6 +104,8 @@ def _run_in_words(run: Run | None) -> dict[str, str]:
         return {"last run": "none yet"}
     counts = {name: getattr(run, name) for name in Outcome}
     asked = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count) or "nothing was due"
+    if run.status == RunStatus.RUNNING:
+        asked = f"{sum(counts.values()):,} of {run.due:,} so far"
     lines = {"last run": f"{run.id}, {moment(run.started_at)} UTC: {run.status}", "": asked}
     return {**lines, "because": run.detail} if run.detail else lines
 
