@@ -194,6 +194,8 @@ class Writer:
 
     async def _stored(self, by_kind: dict[Apply, list[_Write]]) -> list[Sequence[Any]]:
         """Return the results of a turn once it is committed, trying again while the trouble may pass."""
+        if self._given_up is not None:
+            raise self._given_up  # what came while the last turn was being given up
         for pause in (*PAUSES, None):
             try:
                 return await self._transaction(by_kind)
