@@ -99,11 +99,6 @@ class Windows:
         other._limits, other._ended, other._out = self._limits, self._ended.copy(), self._out
         return other
 
-    @property
-    def out(self) -> int:
-        """How many slots were taken whose answer is not back."""
-        return self._out
-
     def opening(self, now: Nanoseconds) -> Opening:
         """Return when the next slot is free: `now` if one is."""
         at, certain = now, True

@@ -4,6 +4,7 @@ import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from pipeline.overview import DAILY_FIELDS, PROFILE_FIELDS, REPORTED_FIELDS, Document, Parts, Symbol, document
 
@@ -35,13 +36,13 @@ def all_symbols(database: Path) -> list[str]:
         return [row[0] for row in db.execute("SELECT DISTINCT symbol FROM snapshots ORDER BY symbol")]
 
 
-def _document(symbol: str, row: tuple[object, ...]) -> Document:
+def _document(symbol: str, row: tuple[Any, ...]) -> Document:
     keys, extra, *values = row
     profile, reported = len(PROFILE_FIELDS), len(REPORTED_FIELDS)
     parts = Parts(
-        profile=tuple(values[:profile]),  # type: ignore[arg-type]  # SQLite's own types
-        reported=tuple(values[profile : profile + reported]),  # type: ignore[arg-type]
-        daily=tuple(values[profile + reported :]),  # type: ignore[arg-type]
+        profile=tuple(values[:profile]),
+        reported=tuple(values[profile : profile + reported]),
+        daily=tuple(values[profile + reported :]),
         layout=tuple(json.loads(str(keys))),
         extra=None if extra is None else str(extra),
     )

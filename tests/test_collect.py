@@ -14,7 +14,17 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.collect import UNSTORED, Interrupted, Order, Source, TooManyFailures, collect, decisive, ending
+from pipeline.collect import (
+    UNSTORED,
+    Collection,
+    Interrupted,
+    Order,
+    Source,
+    TooManyFailures,
+    collect,
+    decisive,
+    ending,
+)
 from pipeline.fetch import Halt
 from pipeline.migrate import migrate
 from pipeline.outcome import ExitCode, KeyRefused, Outcome, QuotaEnded, RunStatus
@@ -334,14 +344,14 @@ async def test_a_request_that_hangs_is_broken_off_when_the_run_was_interrupted(d
     async with hostile(drips) as (server, base_url):
         source = Source(base_url, KEY, (), 2, timedelta(seconds=30), timedelta(), 3)
         halt, order = Halt(), Order((Symbol("IBM"), Symbol("PEP"), Symbol("KO")), None)
-        runs: list[object] = []
+        runs: list[Collection] = []
 
         async def stop() -> None:
             while len(server.requests) < 2:
                 await asyncio.sleep(0)
             halt(Interrupted("stopped by a signal"))
             (run,) = runs
-            run.drain()  # type: ignore[attr-defined]  # a Collection
+            run.drain()
 
         stopping = asyncio.create_task(stop())
         async with asyncio.timeout(10):
