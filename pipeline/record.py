@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import instants
-from pipeline.database import DatabaseError, opened
 from pipeline.freshness import Known
-from pipeline.migrate import check, shipped
 from pipeline.outcome import RunStatus
 from pipeline.overview import CATALOGUE, FIELDS, Symbol, legible
+from pipeline.reading import reading
 from pipeline.windows import Block, Spent
 
 
@@ -101,15 +100,7 @@ class Record:
     @contextmanager
     def open(cls, path: Path) -> Iterator["Record"]:
         """Open the file for reading. Raise DatabaseError where it is absent, not ours, or of another version."""
-        if not path.exists():
-            raise NoRecord(f"there is no record yet at {path}: pipeline collect begins one")
-        with opened(path, "ro") as db:
-            migrations = shipped()
-            version = check(db, path, migrations)
-            if version == 0:
-                raise NoRecord(f"{path} is empty: pipeline collect begins the record")
-            if version < len(migrations):
-                raise DatabaseError(f"{path} is of an older version: the next pipeline collect brings it up to date")
+        with reading(path) as db:
             yield cls(db)
 
     def spent(self, since: datetime) -> list[Spent]:
@@ -178,10 +169,6 @@ class Record:
         sent = {name for keys in layouts for name in json.loads(keys)}
         absent = [field.name for field in CATALOGUE if field.name not in sent] if layouts else []
         return Drift(sorted(sent - FIELDS.keys()), absent, sorted(odd))
-
-
-class NoRecord(DatabaseError):
-    """There is nothing to read yet."""
 
 
 def _is_unreadable(name: str, value: object) -> bool:

@@ -10,7 +10,8 @@ import pytest
 
 from pipeline.backup import backup
 from pipeline.database import DatabaseError
-from pipeline.record import NoRecord, Record
+from pipeline.reading import NoRecord
+from pipeline.record import Record
 
 
 def looks(path: Path) -> int:

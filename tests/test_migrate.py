@@ -16,7 +16,8 @@ from pipeline import instants
 from pipeline.database import APPLICATION_ID, DatabaseError
 from pipeline.migrate import migrate, shipped, statements
 from pipeline.overview import CATALOGUE, DAILY_FIELDS, PROFILE_FIELDS, REPORTED_FIELDS, Field, Kind
-from pipeline.record import NoRecord, Record
+from pipeline.reading import NoRecord
+from pipeline.record import Record
 from tests.clocks import START
 
 SQL_TYPES = {Kind.TEXT: "TEXT", Kind.INTEGER: "INTEGER", Kind.REAL: "REAL", Kind.DATE: "TEXT"}

@@ -8,7 +8,8 @@ from pipeline.cli.options import Options, global_options, json_option
 from pipeline.cli.output import few, print_facts, print_json
 from pipeline.cli.quota import print_windows, window_json
 from pipeline.freshness import Agenda, agenda
-from pipeline.record import NoRecord, Record
+from pipeline.reading import NoRecord
+from pipeline.record import Record
 from pipeline.settings import Settings
 from pipeline.windows import Block, Spent, finish_at, standings
 

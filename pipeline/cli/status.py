@@ -12,7 +12,8 @@ from pipeline.cli.output import few, moment, print_facts, print_json
 from pipeline.cli.quota import print_windows, window_json
 from pipeline.outcome import ExitCode, Outcome, RunStatus
 from pipeline.overview import Symbol
-from pipeline.record import Drift, NoRecord, Record, Run, SymbolState, stale
+from pipeline.reading import NoRecord
+from pipeline.record import Drift, Record, Run, SymbolState, stale
 from pipeline.settings import Settings
 from pipeline.windows import Standing, standings
 

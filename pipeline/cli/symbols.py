@@ -8,7 +8,8 @@ from pipeline.cli.configured import configured
 from pipeline.cli.options import Options, format_option, global_options, json_option
 from pipeline.cli.output import moment, print_json, print_rows
 from pipeline.overview import Symbol
-from pipeline.record import NoRecord, Record, SymbolState
+from pipeline.reading import NoRecord
+from pipeline.record import Record, SymbolState
 from pipeline.settings import Settings
 
 
