@@ -11,6 +11,8 @@ from typing import Any
 
 import click
 
+from pipeline import instants
+
 _FILE = click.Path(path_type=Path)
 _FIRST_YEAR, _LAST_YEAR = 1900, 2199
 
@@ -70,6 +72,23 @@ def day_option(text: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     return click.option("--day", type=click.DateTime(["%Y-%m-%d"]), callback=_liveable, help=text)
 
 
+class Instant(click.ParamType):
+    """An instant as people write it. A day alone means its end (UTC) where `day_ends`, its start elsewhere."""
+
+    name = "instant"
+
+    def __init__(self, *, day_ends: bool) -> None:
+        self._day_ends = day_ends
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        try:
+            return instants.parse(value, now=instants.utc_now(), day_ends=self._day_ends)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+since_option = click.option("--since", type=Instant(day_ends=False), help="From then on; a date means its start, UTC.")
+until_option = click.option("--until", type=Instant(day_ends=True), help="Up to then; a date means its end, UTC.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON value.")
 format_option = click.option(
     "--format", "form", type=click.Choice(["table", "csv", "jsonl"]), default="table", help="[table]"

@@ -1,0 +1,73 @@
+"""Instants: one length in the file, and one parser for those that people write."""
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline import instants
+
+NOW = datetime(2026, 11, 22, 9, 41, 7, 123_000, UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "begins", "ends"),
+    [
+        ("2026-03-14", "2026-03-14T00:00:00.000Z", "2026-03-14T23:59:59.999Z"),
+        ("today", "2026-11-22T00:00:00.000Z", "2026-11-22T23:59:59.999Z"),
+        ("Yesterday", "2026-11-21T00:00:00.000Z", "2026-11-21T23:59:59.999Z"),
+    ],
+)
+def test_a_day_alone_is_its_start_or_its_end_in_utc(text: str, begins: str, ends: str) -> None:
+    assert instants.to_text(instants.parse(text, now=NOW, day_ends=False)) == begins
+    assert instants.to_text(instants.parse(text, now=NOW, day_ends=True)) == ends
+
+
+@pytest.mark.parametrize("day_ends", [False, True])
+@pytest.mark.parametrize(
+    ("text", "instant"),
+    [
+        ("2026-03-14T18:30", "2026-03-14T18:30:00.000Z"),
+        ("2026-03-14 18:30:05", "2026-03-14T18:30:05.000Z"),
+        ("2026-03-14T18:30:05.25Z", "2026-03-14T18:30:05.250Z"),
+        ("2026-03-14T18:30+02:00", "2026-03-14T16:30:00.000Z"),
+        ("2026-03-14t00:30-0500", "2026-03-14T05:30:00.000Z"),
+        ("now", "2026-11-22T09:41:07.123Z"),
+        ("7d", "2026-11-15T09:41:07.123Z"),
+        ("3h", "2026-11-22T06:41:07.123Z"),
+        ("90M", "2026-11-22T08:11:07.123Z"),
+        (" 2w ", "2026-11-08T09:41:07.123Z"),
+    ],
+)
+def test_an_instant_is_the_same_wherever_it_is_written(text: str, instant: str, *, day_ends: bool) -> None:
+    assert instants.to_text(instants.parse(text, now=NOW, day_ends=day_ends)) == instant
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "tomorrow", "14.03.2026", "2026-3-14", "2026-02-30", "2026-03-14T25:00", "2026-03-14T18:30+99:00", "7",
+     "-7d", "7 d", "999999w", "0001-01-01", "２０２６-03-14", "2026-03-14T18:30 Z", "1e3d"],
+)  # fmt: skip
+def test_what_is_no_instant_is_told_with_the_forms_there_are(text: str) -> None:
+    with pytest.raises(ValueError, match="is no instant: write 2026-03-14, .*yesterday, 7d or 3h"):
+        instants.parse(text, now=NOW, day_ends=True)
+
+
+@given(st.text(max_size=40))
+def test_no_text_makes_the_parser_fail_otherwise(text: str) -> None:
+    try:
+        instant = instants.parse(text, now=NOW, day_ends=True)
+    except ValueError:
+        return
+    assert instant.tzinfo is not None
+
+
+@given(st.datetimes(min_value=datetime(1900, 1, 2), max_value=datetime(2199, 1, 1)), st.integers(-12, 14))
+def test_every_instant_is_read_as_it_was_written(naive: datetime, hours: int) -> None:
+    instant = naive.replace(tzinfo=timezone(timedelta(hours=hours)))
+
+    assert instants.parse(instant.isoformat(), now=NOW, day_ends=True) == instant
+    assert instants.parse(instants.to_text(instant), now=NOW, day_ends=False) == instant.replace(
+        microsecond=instant.microsecond // 1000 * 1000
+    )
