@@ -47,10 +47,10 @@ def test_an_instant_is_the_same_wherever_it_is_written(text: str, instant: str, 
 @pytest.mark.parametrize(
     "text",
     ["", "tomorrow", "14.03.2026", "2026-3-14", "2026-02-30", "2026-03-14T25:00", "2026-03-14T18:30+99:00", "7",
-     "-7d", "7 d", "999999w", "0001-01-01", "２０２６-03-14", "2026-03-14T18:30 Z", "1e3d"],
+     "-7d", "7 d", "999999w", "0001-01-01", "\uff12026-03-14", "2026-03-14T18:30 Z", "1e3d"],
 )  # fmt: skip
 def test_what_is_no_instant_is_told_with_the_forms_there_are(text: str) -> None:
-    with pytest.raises(ValueError, match="is no instant: write 2026-03-14, .*yesterday, 7d or 3h"):
+    with pytest.raises(ValueError, match=r"is no instant: write 2026-03-14, .*yesterday, 7d or 3h"):
         instants.parse(text, now=NOW, day_ends=True)
 
 

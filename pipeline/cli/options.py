@@ -72,7 +72,7 @@ def day_option(text: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     return click.option("--day", type=click.DateTime(["%Y-%m-%d"]), callback=_liveable, help=text)
 
 
-class Instant(click.ParamType):
+class Instant(click.ParamType[datetime]):
     """An instant as people write it. A day alone means its end (UTC) where `day_ends`, its start elsewhere."""
 
     name = "instant"
