@@ -5,15 +5,17 @@ unchanged moves the end of that interval. All of it is written through the write
 """
 
 import json
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from aiosqlite import Connection
 
 from pipeline import instants
+from pipeline.intervals import Interval, Merged, merge
 from pipeline.outcome import Outcome, RunId, RunStatus, Trigger
 from pipeline.overview import (
     DAILY_FIELDS,
@@ -30,11 +32,8 @@ from pipeline.overview import (
 )
 from pipeline.writer import Answered, Rows, Writer, inserting
 
-UNKNOWN_AGAIN_AFTER = timedelta(days=1)
-"""A symbol that the API does not cover is asked again after so long, then after twice as long each time ..."""
 DEFERRED_AT_ONCE = 10_000
 """Rows made at a time, so that a list of a hundred thousand does not lie in memory twice."""
-UNKNOWN_AGAIN_AT_MOST = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,24 +49,51 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True)
-class _Look:
+class Observation:
+    """What one look at a symbol found: its overview, or that the API does not cover it (None)."""
+
+    symbol: Symbol
+    at: datetime
+    overview: Overview | None
+
+
+class _Look(NamedTuple):
     """One overview, ready to be written."""
 
-    run: RunId
     symbol: Symbol
-    attempts: int
     at: str
     parts: Parts
     version: Version
 
 
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    """A snapshot in the file."""
+class _Answer(NamedTuple):
+    """A look that a run took."""
 
-    observed_at: str
-    confirmed_at: str
-    version: Version
+    run: RunId
+    attempts: int
+    look: _Look
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What the file has of a symbol before a look is written."""
+
+    newest: Interval[Version] | None
+    was_uncovered: bool
+
+
+@dataclass(slots=True)
+class _Plan:
+    """The rows that make the record what it would be, had all looks come in order."""
+
+    remove_snapshots: list[tuple[Symbol, str]] = field(default_factory=list)
+    remove_looks: list[tuple[Symbol, str]] = field(default_factory=list)
+    new_parts: list[_Look] = field(default_factory=list)
+    snapshots: list[tuple[Any, ...]] = field(default_factory=list)
+    looks: list[tuple[Symbol, str]] = field(default_factory=list)
+    confirm: list[tuple[Symbol, str, str]] = field(default_factory=list)
+    covered: list[tuple[Any, ...]] = field(default_factory=list)
+    restate: list[Symbol] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +111,9 @@ class Tally:
 
 
 _ONCE = "ON CONFLICT (digest) DO NOTHING"
-_DAILY = [field.column for field in DAILY_FIELDS]
-_ADD_PROFILES = inserting("profiles", ["digest", *(field.column for field in PROFILE_FIELDS)], _ONCE)
-_ADD_STATEMENTS = inserting("statements", ["digest", *(field.column for field in REPORTED_FIELDS)], _ONCE)
+_DAILY = [f.column for f in DAILY_FIELDS]
+_ADD_PROFILES = inserting("profiles", ["digest", *(f.column for f in PROFILE_FIELDS)], _ONCE)
+_ADD_STATEMENTS = inserting("statements", ["digest", *(f.column for f in REPORTED_FIELDS)], _ONCE)
 _ADD_LAYOUTS = inserting("layouts", ["digest", "keys"], _ONCE)
 _ADD_SNAPSHOTS = inserting(
     "snapshots",
@@ -97,6 +123,7 @@ _ADD_SNAPSHOTS = inserting(
     layout_id="(SELECT id FROM layouts WHERE digest = {})",
 )
 _ADD_LOOKS = inserting("looks", ["symbol", "at"])
+_ADD_UNCOVERED = inserting("uncovered", ["symbol", "at"], "ON CONFLICT DO NOTHING")
 _CONFIRM = Rows(
     3,
     "UPDATE snapshots SET confirmed_at = column3 FROM",
@@ -113,8 +140,7 @@ _COVERED = inserting(
      WHERE excluded.last_look >= coalesce(last_look, '')""",
 )
 _KEPT_COLUMNS = f"""
-    snapshots.symbol, observed_at, confirmed_at, profiles.digest, statements.digest, layouts.keys, extra,
-    {", ".join(_DAILY)}
+    observed_at, confirmed_at, profiles.digest, statements.digest, layouts.keys, extra, {", ".join(_DAILY)}
 """
 _KEPT_PARTS = """
       JOIN profiles ON profiles.id = profile_id
@@ -122,32 +148,59 @@ _KEPT_PARTS = """
       JOIN layouts ON layouts.id = layout_id
 """
 _NEWEST = f"""
-    SELECT {_KEPT_COLUMNS}
+    SELECT wanted.value, EXISTS (SELECT 1 FROM uncovered WHERE uncovered.symbol = wanted.value), {_KEPT_COLUMNS}
       FROM json_each(?) AS wanted
-      JOIN snapshots ON snapshots.symbol = wanted.value AND snapshots.observed_at = (
+      LEFT JOIN (snapshots {_KEPT_PARTS}) ON snapshots.symbol = wanted.value AND snapshots.observed_at = (
                SELECT newest.observed_at FROM snapshots AS newest
                 WHERE newest.symbol = wanted.value ORDER BY newest.observed_at DESC LIMIT 1)
-      {_KEPT_PARTS}
 """
-_BEFORE = f"""
+_STRETCH = f"""
     SELECT {_KEPT_COLUMNS} FROM snapshots {_KEPT_PARTS}
-     WHERE snapshots.symbol = ? AND observed_at <= ? ORDER BY observed_at DESC LIMIT 1
+     WHERE snapshots.symbol = :symbol
+       AND observed_at >= coalesce((SELECT observed_at FROM snapshots WHERE symbol = :symbol AND observed_at <= :first
+                                     ORDER BY observed_at DESC LIMIT 1), :first)
+       AND observed_at <= coalesce((SELECT observed_at FROM snapshots WHERE symbol = :symbol AND observed_at > :last
+                                     ORDER BY observed_at LIMIT 1), :last)
+     ORDER BY observed_at
 """
-_AFTER = f"""
-    SELECT {_KEPT_COLUMNS} FROM snapshots {_KEPT_PARTS}
-     WHERE snapshots.symbol = ? AND observed_at > ? ORDER BY observed_at LIMIT 1
-"""
-_RECOUNT = """
-    UPDATE symbols SET snapshots = (SELECT count(*) FROM snapshots WHERE snapshots.symbol = symbols.symbol)
-     WHERE symbol = ?
-"""
-_UNKNOWN = """
-    INSERT INTO symbols (symbol, state, since, last_look, next_try, last_try, last_outcome)
-    VALUES (:symbol, 'unknown', :at, :at, :next_try, :at, 'unknown')
+"""The snapshots that looks from `first` to `last` can touch: those they fall into or between, and the next."""
+_RESTATE = """
+    WITH looked AS (
+        SELECT value AS symbol,
+               (SELECT confirmed_at FROM snapshots WHERE symbol = value ORDER BY observed_at DESC LIMIT 1) AS seen,
+               (SELECT max(at) FROM uncovered WHERE symbol = value) AS gone
+          FROM json_each(?)
+    ), stated AS (
+        SELECT symbol, seen, gone, iif(gone IS NULL OR seen >= gone, 'covered', 'unknown') AS state,
+               (SELECT count(*) FROM uncovered AS u WHERE u.symbol = looked.symbol AND at > coalesce(seen, '')) AS times
+          FROM looked
+    )
+    INSERT INTO symbols (symbol, state, since, last_look, next_try, last_try, last_outcome, snapshots)
+    SELECT symbol, state,
+           iif(state = 'unknown',
+               (SELECT min(at) FROM uncovered AS u WHERE u.symbol = stated.symbol AND at > coalesce(seen, '')),
+               min(coalesce((SELECT min(at) FROM looks WHERE looks.symbol = stated.symbol AND at > coalesce(gone, '')),
+                            seen),
+                   coalesce((SELECT min(observed_at) FROM snapshots AS s
+                              WHERE s.symbol = stated.symbol AND observed_at > coalesce(gone, '')), seen))),
+           iif(state = 'unknown', gone, seen),
+           iif(state = 'unknown',
+               strftime('%Y-%m-%dT%H:%M:%fZ', gone, min(1 << min(times - 1, 5), 30) || ' days'), NULL),
+           iif(state = 'unknown', gone, seen),
+           CASE WHEN state = 'unknown' THEN 'unknown'
+                WHEN EXISTS (SELECT 1 FROM snapshots AS s WHERE s.symbol = stated.symbol AND observed_at = seen)
+                THEN 'stored' ELSE 'unchanged' END,
+           (SELECT count(*) FROM snapshots AS s WHERE s.symbol = stated.symbol)
+      FROM stated
+     WHERE true
     ON CONFLICT (symbol) DO UPDATE SET
-        since = iif(state IS 'unknown', since, excluded.since),
-        state = 'unknown', next_try = excluded.next_try, last_look = excluded.last_look,
-        last_try = excluded.last_try, last_outcome = 'unknown'
+        state = excluded.state, since = excluded.since, last_look = excluded.last_look, next_try = excluded.next_try,
+        last_outcome = iif(last_try > excluded.last_try, last_outcome, excluded.last_outcome),
+        last_try = max(coalesce(last_try, ''), excluded.last_try), snapshots = excluded.snapshots
+"""
+"""What is known of a symbol, from its looks alone.
+
+One that was found uncovered is asked again after 1 day, then 2, 4, ... 30, while it stays so.
 """
 _TRIED = """
     INSERT INTO symbols (symbol, last_try, last_outcome) VALUES (:symbol, :at, :outcome)
@@ -168,12 +221,23 @@ class Store:
 
     async def keep(self, run: RunId, overview: Overview, *, at: datetime, attempts: int) -> Outcome:
         """Return whether the overview was new, once it is durable: stored, or unchanged."""
-        outcome: Outcome = await self._writer.write(_keep, _look(run, overview, at, attempts))
+        outcome: Outcome = await self._writer.write(_keep, _Answer(run, attempts, _look(overview, at)))
         return outcome
 
     def hand_over(self, run: RunId, overview: Overview, *, at: datetime, attempts: int, answered: Answered) -> None:
         """Keep the overview, without waiting: `answered` hears the outcome once it is durable, or the error."""
-        self._writer.post(_keep, _look(run, overview, at, attempts), answered)
+        self._writer.post(_keep, _Answer(run, attempts, _look(overview, at)), answered)
+
+    async def add(self, observations: Sequence[Observation]) -> list[Outcome]:
+        """Return what became of each observation, made whenever, once all are durable, in one transaction.
+
+        The record is the one it would be had they come in order. Of two documents for one instant the first stays, and
+        the other is rejected.
+        """
+        looks = [one.overview and _look(one.overview, one.at) for one in observations]
+        instant = [(one.symbol, instants.to_text(one.at)) for one in observations]
+        outcomes: list[Outcome] = await self._writer.write(_add_all, (looks, instant))
+        return outcomes
 
     async def note(self, ended: Ended) -> None:
         """Write how asking for a symbol ended without an overview."""
@@ -189,9 +253,9 @@ class Store:
         await self._writer.write(_finish, (run, tally, instants.to_text(at)))
 
 
-def _look(run: RunId, overview: Overview, at: datetime, attempts: int) -> _Look:
+def _look(overview: Overview, at: datetime) -> _Look:
     parts = shred(overview)
-    return _Look(run, overview.symbol, attempts, instants.to_text(at), parts, version(parts))
+    return _Look(overview.symbol, instants.to_text(at), parts, version(parts))
 
 
 async def _begin(db: Connection, runs: Sequence[tuple[Trigger, str, int, int]]) -> Sequence[RunId]:
@@ -208,6 +272,7 @@ async def _begin(db: Connection, runs: Sequence[tuple[Trigger, str, int, int]]) 
             "UPDATE symbols SET last_look = NULL, last_try = NULL, next_try = NULL WHERE last_look > ? OR last_try > ?",
             (at, at),
         )
+        await db.execute("DELETE FROM uncovered WHERE at > ?", (at,))
         cursor = await db.execute(
             "INSERT INTO runs (trigger, started_at, status, symbols, due) VALUES (?, ?, ?, ?, ?)",
             (trigger, at, RunStatus.RUNNING, symbols, due),
@@ -240,11 +305,10 @@ async def _finish(db: Connection, ends: Sequence[tuple[RunId, Tally, str]]) -> S
 
 
 async def _note(db: Connection, ends: Sequence[Ended]) -> Sequence[None]:
+    await _uncover(db, [(e.symbol, instants.to_text(e.at)) for e in ends if e.outcome is Outcome.UNKNOWN])
     for ended in ends:
-        row = {"symbol": ended.symbol, "at": instants.to_text(ended.at), "outcome": ended.outcome}
-        if ended.outcome is Outcome.UNKNOWN:
-            await db.execute(_UNKNOWN, {**row, "next_try": await _next_try(db, ended)})
-        elif ended.attempts:
+        if ended.attempts and ended.outcome is not Outcome.UNKNOWN:
+            row = {"symbol": ended.symbol, "at": instants.to_text(ended.at), "outcome": ended.outcome}
             await db.execute(_TRIED, row)
     await _ADD_OUTCOMES.write(
         db, [(e.symbol, e.run, e.outcome.value, e.attempts, instants.to_text(e.at), e.detail) for e in ends]
@@ -252,13 +316,11 @@ async def _note(db: Connection, ends: Sequence[Ended]) -> Sequence[None]:
     return [None] * len(ends)
 
 
-async def _next_try(db: Connection, ended: Ended) -> str:
-    """Return when to ask again: after twice as long as the last time, while it is one stretch of not being covered."""
-    row = await _one(db, "SELECT state, last_look, next_try FROM symbols WHERE symbol = ?", (ended.symbol,))
-    pause = UNKNOWN_AGAIN_AFTER
-    if row is not None and row[0] == "unknown":
-        pause = min(2 * (instants.from_text(row[2]) - instants.from_text(row[1])), UNKNOWN_AGAIN_AT_MOST)
-    return instants.to_text(ended.at + pause)
+async def _uncover(db: Connection, found: Sequence[tuple[Symbol, str]]) -> None:
+    """Note the looks that found a symbol not covered."""
+    if found:
+        await _ADD_UNCOVERED.write(db, found)
+        await db.execute(_RESTATE, (json.dumps(sorted({symbol for symbol, _ in found})),))
 
 
 async def _defer(db: Connection, deferred: Sequence[tuple[RunId, tuple[Symbol, ...], str, str]]) -> Sequence[int]:
@@ -273,47 +335,130 @@ async def _defer(db: Connection, deferred: Sequence[tuple[RunId, tuple[Symbol, .
 # Looks
 
 
-async def _keep(db: Connection, looks: Sequence[_Look]) -> Sequence[Outcome]:
-    """Write a turn's looks: those that come after all that is kept of their symbol at once, the odd late one alone."""
-    newest = await _newest(db, [look.symbol for look in looks])
-    outcomes: dict[int, Outcome] = {}
-    timely: dict[Symbol, int] = {}
+async def _keep(db: Connection, answers: Sequence[_Answer]) -> Sequence[Outcome]:
+    """Write a turn's answers, and how each symbol ended in its run."""
+    outcomes = await _settle(db, [answer.look for answer in answers])
+    ends = zip(answers, outcomes, strict=True)
+    await _ADD_OUTCOMES.write(
+        db, [(one.look.symbol, one.run, end.value, one.attempts, one.look.at, None) for one, end in ends]
+    )
+    return outcomes
+
+
+async def _add_all(
+    db: Connection, chunks: Sequence[tuple[Sequence[_Look | None], Sequence[tuple[Symbol, str]]]]
+) -> Sequence[list[Outcome]]:
+    results = []
+    for looks, instant in chunks:
+        kept = iter(await _settle(db, [look for look in looks if look is not None]))
+        await _uncover(db, [instant[number] for number, look in enumerate(looks) if look is None])
+        results.append([Outcome.UNKNOWN if look is None else next(kept) for look in looks])
+    return results
+
+
+async def _settle(db: Connection, looks: Sequence[_Look]) -> list[Outcome]:
+    """Put looks among those already kept, so that the record is the one it would be had they all come in order.
+
+    Nearly always they come after all that is kept of their symbol. The wall clock may have been set back, though, and
+    recordings are imported in whatever order.
+    """
+    known = await _known(db, {look.symbol for look in looks})
+    outcomes: list[Outcome] = [Outcome.REJECTED] * len(looks)
+    by_symbol: dict[Symbol, list[int]] = {}
     for number, look in enumerate(looks):
-        kept = newest.get(look.symbol)
-        if look.symbol not in timely and (kept is None or look.at > kept.confirmed_at):
-            timely[look.symbol] = number
-            same = kept is not None and equal(kept.version, look.version)
-            outcomes[number] = Outcome.UNCHANGED if same else Outcome.STORED
-    await _add(db, [looks[number] for number, outcome in outcomes.items() if outcome is Outcome.STORED])
-    same_looks = [looks[number] for number, outcome in outcomes.items() if outcome is Outcome.UNCHANGED]
-    await _confirm(db, [(look, newest[look.symbol]) for look in same_looks])
-    await _COVERED.write(db, [_covered(looks[number], outcome) for number, outcome in outcomes.items()])
-    for number, look in enumerate(looks):
-        if number not in outcomes:
-            outcomes[number] = await _keep_late(db, look)
-    in_order = [outcomes[number] for number in range(len(looks))]
-    ends = zip(looks, in_order, strict=True)
-    await _ADD_OUTCOMES.write(db, [(one.symbol, one.run, end.value, one.attempts, one.at, None) for one, end in ends])
-    return in_order
+        by_symbol.setdefault(look.symbol, []).append(number)
+    plan = _Plan()
+    for symbol, numbers in by_symbol.items():
+        newest = known[symbol].newest
+        is_timely = newest is None or min(looks[number].at for number in numbers) > newest.confirmed_at
+        new = [(looks[number].at, looks[number].version) for number in numbers]
+        kept = [newest] if newest is not None else []
+        if not is_timely:
+            kept = await _stretch(db, symbol, min(at for at, _ in new), max(at for at, _ in new))
+        merged = merge(kept, new, equal)
+        for number, outcome in zip(numbers, merged.outcomes, strict=True):
+            outcomes[number] = outcome
+        _write_down(plan, symbol, merged, [looks[number] for number in numbers])
+        if known[symbol].was_uncovered or not is_timely:
+            plan.restate.append(symbol)
+        else:
+            plan.covered.append(_covered(symbol, new, merged))
+    await _write(db, plan)
+    return outcomes
 
 
-def _covered(look: _Look, outcome: Outcome) -> tuple[Any, ...]:
-    return look.symbol, look.at, look.at, look.at, outcome.value, int(outcome is Outcome.STORED), "covered"
+async def _known(db: Connection, symbols: Iterable[Symbol]) -> dict[str, _Known]:
+    rows = await db.execute_fetchall(_NEWEST, (json.dumps(list(symbols)),))
+    return {symbol: _Known(_newest(row), bool(uncovered)) for symbol, uncovered, *row in rows}
 
 
-async def _newest(db: Connection, symbols: Sequence[Symbol]) -> dict[str, _Kept]:
-    rows = await db.execute_fetchall(_NEWEST, (json.dumps(symbols),))
-    return {row[0]: _kept(row) for row in rows}
+def _newest(row: Sequence[Any]) -> Interval[Version] | None:
+    """Return the newest interval. Of its looks only the last: those that come after it need no more."""
+    observed_at, confirmed_at, *_ = row
+    if observed_at is None:
+        return None
+    return Interval(_version(row), observed_at, (confirmed_at,) if confirmed_at > observed_at else ())
 
 
-def _kept(row: Any) -> _Kept:
-    _, observed_at, confirmed_at, profile, statement, keys, extra, *daily = row
-    return _Kept(observed_at, confirmed_at, Version(profile, statement, tuple(daily), tuple(json.loads(keys)), extra))
+def _version(row: Sequence[Any]) -> Version:
+    _, _, profile, statement, keys, extra, *daily = row
+    return Version(profile, statement, tuple(daily), tuple(json.loads(keys)), extra)
 
 
-async def _add(db: Connection, looks: Sequence[_Look]) -> None:
-    await _add_parts(db, looks)
-    await _ADD_SNAPSHOTS.write(db, [_row(look, look.at, look.at) for look in looks])
+async def _stretch(db: Connection, symbol: Symbol, first: str, last: str) -> list[Interval[Version]]:
+    """Return the intervals that looks from `first` to `last` can touch, with all their looks."""
+    rows = list(await db.execute_fetchall(_STRETCH, {"symbol": symbol, "first": first, "last": last}))
+    if not rows:
+        return []
+    query = "SELECT at FROM looks WHERE symbol = ? AND at BETWEEN ? AND ? ORDER BY at"
+    looks = [at for (at,) in await db.execute_fetchall(query, (symbol, rows[0][0], rows[-1][1]))]
+    return [
+        Interval(_version(row), row[0], tuple(looks[bisect_left(looks, row[0]) : bisect_right(looks, row[1])]))
+        for row in rows
+    ]
+
+
+def _write_down(plan: _Plan, symbol: Symbol, merged: Merged[Version], looks: Sequence[_Look]) -> None:
+    plan.remove_snapshots += [(symbol, at) for at in merged.removed]
+    plan.remove_looks += [(symbol, at) for at in merged.removed_looks]
+    plan.looks += [(symbol, at) for at in merged.added_looks]
+    plan.confirm += [(symbol, one.observed_at, one.confirmed_at) for one in merged.confirmed]
+    plan.snapshots += [_row(symbol, interval) for interval in merged.added]
+    if merged.added:
+        begin = {interval.observed_at for interval in merged.added}
+        plan.new_parts += [look for look in looks if look.at in begin]
+
+
+def _row(symbol: Symbol, interval: Interval[Version]) -> tuple[Any, ...]:
+    made = interval.version
+    return (
+        symbol, interval.observed_at, interval.confirmed_at,
+        made.profile, made.statement, _layout(made.layout), *made.daily, made.extra,
+    )  # fmt: skip
+
+
+def _covered(symbol: Symbol, new: Sequence[tuple[str, Version]], merged: Merged[Version]) -> tuple[Any, ...]:
+    """Return what looks that come after all others tell of their symbol."""
+    instant = [at for at, _ in new]
+    last = max(instant)
+    outcome = merged.outcomes[instant.index(last)].value
+    return symbol, min(instant), last, last, outcome, len(merged.added), "covered"
+
+
+async def _write(db: Connection, plan: _Plan) -> None:
+    for table, column, rows in (
+        ("snapshots", "observed_at", plan.remove_snapshots),
+        ("looks", "at", plan.remove_looks),
+    ):
+        if rows:
+            await db.executemany(f"DELETE FROM {table} WHERE symbol = ? AND {column} = ?", rows)
+    await _add_parts(db, plan.new_parts)
+    await _ADD_SNAPSHOTS.write(db, plan.snapshots)
+    await _ADD_LOOKS.write(db, plan.looks)
+    await _CONFIRM.write(db, plan.confirm)
+    await _COVERED.write(db, plan.covered)
+    if plan.restate:
+        await db.execute(_RESTATE, (json.dumps(plan.restate),))
 
 
 async def _add_parts(db: Connection, looks: Sequence[_Look]) -> None:
@@ -327,85 +472,3 @@ async def _add_parts(db: Connection, looks: Sequence[_Look]) -> None:
 def _layout(keys: tuple[str, ...]) -> bytes:
     """Return the digest of a layout, of which there are a dozen in all."""
     return digest(keys)
-
-
-def _row(look: _Look, observed_at: str, confirmed_at: str) -> tuple[Any, ...]:
-    made = look.version
-    return (
-        look.symbol, observed_at, confirmed_at,
-        made.profile, made.statement, _layout(made.layout), *made.daily, made.extra,
-    )  # fmt: skip
-
-
-async def _confirm(db: Connection, found: Sequence[tuple[_Look, _Kept]]) -> None:
-    await _ADD_LOOKS.write(db, [(look.symbol, look.at) for look, _ in found])
-    await _CONFIRM.write(db, [(look.symbol, kept.observed_at, look.at) for look, kept in found])
-
-
-async def _keep_late(db: Connection, look: _Look) -> Outcome:
-    """Put a look among those already kept, so that the record is the one it would be had they come in order.
-
-    It happens when the wall clock was set back, and when recordings are imported.
-    """
-    before = await _snapshot(db, _BEFORE, look)
-    if before is not None:
-        if await _is_taken(db, look, before):
-            return Outcome.UNCHANGED if equal(before.version, look.version) else Outcome.REJECTED
-        if equal(before.version, look.version):
-            await _ADD_LOOKS.write(db, [(look.symbol, look.at)])
-            await _CONFIRM.write(db, [(look.symbol, before.observed_at, max(before.confirmed_at, look.at))])
-            await _COVERED.write(db, [_covered(look, Outcome.UNCHANGED)])
-            return Outcome.UNCHANGED
-    await _add_parts(db, [look])
-    if before is not None and before.confirmed_at > look.at:
-        await _split(db, look, before)
-        outcome = Outcome.STORED
-    else:
-        outcome = await _join(db, look, await _snapshot(db, _AFTER, look))
-    await _COVERED.write(db, [_covered(look, outcome)])
-    await db.execute(_RECOUNT, (look.symbol,))
-    return outcome
-
-
-async def _is_taken(db: Connection, look: _Look, before: _Kept) -> bool:
-    """Whether a document was kept for this very instant."""
-    if before.observed_at == look.at:
-        return True
-    return await _one(db, "SELECT 1 FROM looks WHERE symbol = ? AND at = ?", (look.symbol, look.at)) is not None
-
-
-async def _split(db: Connection, look: _Look, before: _Kept) -> None:
-    """Put a version in the middle of another's interval: the next look at the other becomes a snapshot of its own."""
-    row = await _one(db, "SELECT min(at) FROM looks WHERE symbol = ? AND at > ?", (look.symbol, look.at))
-    again = str(row[0])
-    resumed = replace(look, version=before.version)
-    await db.execute("DELETE FROM looks WHERE symbol = ? AND at = ?", (look.symbol, again))
-    row = await _one(
-        db,
-        "SELECT max(at) FROM looks WHERE symbol = ? AND at BETWEEN ? AND ?",
-        (look.symbol, before.observed_at, look.at),
-    )
-    held_until = (row and row[0]) or before.observed_at
-    await _CONFIRM.write(db, [(look.symbol, before.observed_at, held_until)])
-    await _ADD_SNAPSHOTS.write(db, [_row(look, look.at, look.at), _row(resumed, again, before.confirmed_at)])
-
-
-async def _join(db: Connection, look: _Look, after: _Kept | None) -> Outcome:
-    """Add a version before the next one; if it is the next one, that began earlier than was known."""
-    if after is None or not equal(after.version, look.version):
-        await _ADD_SNAPSHOTS.write(db, [_row(look, look.at, look.at)])
-        return Outcome.STORED
-    await db.execute("DELETE FROM snapshots WHERE symbol = ? AND observed_at = ?", (look.symbol, after.observed_at))
-    await _ADD_SNAPSHOTS.write(db, [_row(look, look.at, after.confirmed_at)])
-    await _ADD_LOOKS.write(db, [(look.symbol, after.observed_at)])
-    return Outcome.UNCHANGED
-
-
-async def _snapshot(db: Connection, query: str, look: _Look) -> _Kept | None:
-    row = await _one(db, query, (look.symbol, look.at))
-    return None if row is None else _kept(row)
-
-
-async def _one(db: Connection, query: str, parameters: tuple[Any, ...]) -> Any:
-    async with db.execute(query, parameters) as cursor:
-        return await cursor.fetchone()

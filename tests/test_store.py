@@ -18,7 +18,7 @@ from pipeline.migrate import migrate
 from pipeline.outcome import Outcome, RunId, RunStatus, Trigger
 from pipeline.overview import Document, Overview, Symbol
 from pipeline.record import Record
-from pipeline.store import Ended, Store, Tally
+from pipeline.store import Ended, Observation, Store, Tally
 from pipeline.writer import open_writer
 from tests.clocks import START
 from tests.kept import documents, snapshots
@@ -138,7 +138,7 @@ async def test_the_record_is_the_same_in_whatever_order_it_was_filled(database: 
     assert kept_versions(database) == in_order(looks)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), versions=st.lists(st.sampled_from("ABC"), min_size=1, max_size=9))
 async def test_any_looks_in_any_order_again_and_again(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, versions: list[str]
@@ -154,6 +154,65 @@ async def test_any_looks_in_any_order_again_and_again(
         state = record.states()["IBM"]
     assert state.snapshots == len(in_order(looks))
     assert state.last_look == at(len(looks) - 1)
+
+
+# Recordings: what others kept, in whatever order, in chunks, and among runs
+
+
+def observed(found: str, hour: int) -> Observation:
+    return Observation(IBM, START + hour * HOUR, None if found == "{}" else version(found))
+
+
+async def add(database: Path, *looks: tuple[str, int]) -> list[Outcome]:
+    async with open_writer(database) as writer:
+        return await Store(writer).add([observed(found, hour) for found, hour in looks])
+
+
+def whole(database: Path) -> list[Any]:
+    """Everything that looks leave behind, but for the numbers under which parts are kept."""
+    queries = (
+        "SELECT symbol, observed_at, confirmed_at, extra FROM snapshots ORDER BY 1, 2",
+        "SELECT symbol, at FROM looks ORDER BY 1, 2",
+        "SELECT symbol, at FROM uncovered ORDER BY 1, 2",
+        "SELECT symbol, state, since, last_look, next_try, last_try, last_outcome, snapshots FROM symbols ORDER BY 1",
+    )
+    with sqlite3.connect(database) as db:
+        rows = [db.execute(query).fetchall() for query in queries]
+    db.close()
+    return rows
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data(), found=st.lists(st.sampled_from(["A", "B", "{}"]), min_size=1, max_size=9))
+async def test_recordings_in_any_order_and_chunks_among_runs_make_the_same_record(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, found: list[str]
+) -> None:
+    looks = [(one, hour) for hour, one in enumerate(found)]
+    straight, mixed = (tmp_path_factory.mktemp("store") / name for name in ("straight.db", "mixed.db"))
+    for path in (straight, mixed):
+        migrate(path, now=START)
+    await add(straight, *looks)
+    left = data.draw(st.permutations(looks)) + data.draw(st.lists(st.sampled_from(looks), max_size=3))
+    while left:
+        count = data.draw(st.integers(1, len(left)))
+        chunk, left = left[:count], left[count:]
+        if data.draw(st.booleans()):
+            await add(mixed, *chunk)
+        else:
+            for one, hour in chunk:
+                if one == "{}":
+                    await note(mixed, Outcome.UNKNOWN, START + hour * HOUR, began=LATER)
+                else:
+                    await keep(mixed, (version(one), hour))
+    assert whole(mixed) == whole(straight)
+
+
+async def test_what_became_of_each_observation_is_told_in_their_order(database: Path) -> None:
+    outcomes = await add(database, ("A", 5), ("{}", 4), ("A", 3), ("B", 5), ("B", 4), ("A", 3))
+    assert outcomes == [
+        Outcome.STORED, Outcome.UNKNOWN, Outcome.STORED, Outcome.REJECTED, Outcome.STORED, Outcome.UNCHANGED,
+    ]  # fmt: skip
+    assert kept_versions(database) == [("A", at(3), at(3)), ("B", at(4), at(4)), ("A", at(5), at(5))]
 
 
 async def test_of_two_documents_for_one_instant_the_first_stays(database: Path) -> None:
@@ -175,10 +234,12 @@ async def test_every_recorded_overview_is_kept_exactly(database: Path) -> None:
 # What is no overview
 
 
-async def note(database: Path, outcome: Outcome, when: datetime, *, attempts: int = 1) -> None:
+async def note(
+    database: Path, outcome: Outcome, when: datetime, *, attempts: int = 1, began: datetime | None = None
+) -> None:
     async with open_writer(database) as writer:
         store = Store(writer)
-        run = await store.begin(Trigger.MANUAL, at=when, symbols=1, due=1)
+        run = await store.begin(Trigger.MANUAL, at=began or when, symbols=1, due=1)
         await store.note(Ended(run, IBM, outcome, attempts, when, "why"))
 
 
