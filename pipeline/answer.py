@@ -29,6 +29,9 @@ from pipeline.outcome import (
 )
 from pipeline.overview import Overview, Symbol, same_company
 
+LARGEST_BODY = 1_000_000
+"""Bytes, decoded: an overview has 2 to 4 kB, and a bomb a million times what was sent."""
+
 Refusal = Callable[[str, timedelta | None], ApiError]
 
 
@@ -168,16 +171,18 @@ _QUOTES = 4
 def _usual_json(body: bytes) -> dict[str, str] | None:
     """Return what nearly every answer is, an object of texts, read at a third of the cost; None for any other.
 
-    Without a backslash nothing in it is escaped, so every quote begins or ends a key or a text: four a member, or else
-    a key was given twice.
+    Where no backslash is escaped, one before a quote escapes that, and every other quote begins or ends a key or a
+    text: four a member, or else a key was given twice. Of what escapes can spell, msgspec refuses all that we do but
+    NUL.
     """
-    if b"\\" in body:
+    if b"\\\\" in body or b"\\u0000" in body:
         return None
     try:
         members = _usual_document.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
-    return members if members and body.count(b'"') == _QUOTES * len(members) else None
+    quotes = body.count(b'"') - body.count(b'\\"')
+    return members if members and quotes == _QUOTES * len(members) else None
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

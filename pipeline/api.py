@@ -28,12 +28,10 @@ from aiohttp import (
 from yarl import URL
 
 from pipeline import __version__
-from pipeline.answer import excerpt, read
+from pipeline.answer import LARGEST_BODY, excerpt, read
 from pipeline.outcome import ApiError, Rejected, TooLarge, Unavailable, Unreachable
 from pipeline.overview import Overview, Symbol
 
-LARGEST_BODY = 1_000_000
-"""Bytes, decoded: an overview has 2 to 4 kB, and a bomb a million times what was sent."""
 _CHUNK = 65_536
 _KEY_WORTH_LOOKING_FOR = 8
 """A key shorter than this stands in many a text by chance."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, lru_cache
 from hashlib import blake2b
 from typing import Any, NewType
 
@@ -56,8 +56,8 @@ class Field:
     """How the API usually spells "no value" in this field."""
 
 
-def _profile(name: str, column: str) -> Field:
-    return Field(name, column, Kind.TEXT, Part.PROFILE, "")
+def _profile(name: str, column: str, missing: str = "None") -> Field:
+    return Field(name, column, Kind.TEXT, Part.PROFILE, "", missing)
 
 
 def _reported(name: str, column: str, kind: Kind, unit: str, missing: str = "None") -> Field:
@@ -82,7 +82,7 @@ CATALOGUE: tuple[Field, ...] = (
     _profile("Country", "country"),
     _profile("Sector", "sector"),
     _profile("Industry", "industry"),
-    _profile("Address", "address"),
+    _profile("Address", "address", missing="NONE"),
     _profile("OfficialSite", "official_site"),
     _profile("FiscalYearEnd", "fiscal_year_end"),
     _reported("LatestQuarter", "latest_quarter", Kind.DATE, "date"),
@@ -190,8 +190,8 @@ def same_company(asked: str, answered: object) -> bool:
 _NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]{1,4})?", re.ASCII)
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _MISSING = frozenset({"None", "-"})
-_OTHERWISE_MISSING = {"Address": "NONE", "ReturnOnEquityTTM": "-99999.99"}
-"""An address the API lacks comes in its capitals, and this return on equity is its sentinel: neither is a value."""
+_SENTINEL = {"ReturnOnEquityTTM": "-99999.99"}
+"""What the API writes for a return on equity that it lacks, besides its words for missing."""
 _SMALLEST, _LARGEST = -(2**63), 2**63 - 1
 _DIGITS = 19
 """What an INTEGER of SQLite holds."""
@@ -203,7 +203,7 @@ def read(field: Field, received: object) -> Value:
     None for "no value", and for what the column's type cannot hold.
     """
     if isinstance(received, str):
-        if received in _MISSING or _OTHERWISE_MISSING.get(field.name) == received:
+        if _is_missing(field, received):
             return None
         return _READ[field.kind](received)
     if isinstance(received, (int, float)) and not isinstance(received, bool):
@@ -213,9 +213,13 @@ def read(field: Field, received: object) -> Value:
 
 def legible(field: Field, received: object) -> bool:
     """Whether a received value is one the catalogue expects: a value of the field's type, or "no value"."""
-    if isinstance(received, str) and (received in _MISSING or received == _OTHERWISE_MISSING.get(field.name)):
+    if isinstance(received, str) and _is_missing(field, received):
         return True
     return read(field, received) is not None
+
+
+def _is_missing(field: Field, received: str) -> bool:
+    return received in _MISSING or received in (field.missing, _SENTINEL.get(field.name))
 
 
 def write(field: Field, value: Value) -> str:
@@ -296,16 +300,20 @@ _CONVERT: dict[Kind, Callable[[str], Value]] = {Kind.TEXT: str, Kind.INTEGER: in
 
 def _usual(field: Field) -> str:
     """Return the pattern of the field's usual spellings: its own word for missing, or a value and no other's word."""
-    others = (_MISSING | {_OTHERWISE_MISSING.get(field.name, "-")}) - {field.missing}
-    no_word = "|".join(re.escape(word) for word in sorted(others))
-    return rf"(?:{field.missing}|(?!(?:{no_word}|{field.missing})(?:{_BETWEEN}|\Z)){_USUAL[field.kind]})"
+    words = sorted({*_MISSING, field.missing, _SENTINEL.get(field.name, "-")})
+    value = _USUAL[field.kind]
+    alike = "|".join(re.escape(word) for word in words if re.fullmatch(value, word))
+    unlike = rf"(?!(?:{alike})(?:{_BETWEEN}|\Z))" if alike else ""
+    return rf"(?:{field.missing}|{unlike}{value})"
 
 
 class _Columns:
     """The fields of one part, read together."""
 
-    def __init__(self, fields: tuple[Field, ...]) -> None:
+    def __init__(self, fields: tuple[Field, ...], *, remembered: int = 0) -> None:
+        """`remembered`: of so many lines the values are kept at hand, where the same come again and again."""
         self.fields = fields
+        self._usual_values = lru_cache(remembered)(self._converted) if remembered else self._converted
         self._asked = tuple((field.name, field.missing) for field in fields)
         self._columns = tuple((field.missing, _CONVERT[field.kind]) for field in fields)
 
@@ -321,14 +329,21 @@ class _Columns:
             line = _BETWEEN.join(spellings)
         except TypeError:  # not all are texts
             line = None
-        if line is not None and self._are_usual(line):
-            return tuple(
-                [
-                    None if spelling == missing else convert(spelling)
-                    for spelling, (missing, convert) in zip(spellings, self._columns, strict=True)
-                ]
-            )
+        usual = None if line is None else self._usual_values(line)
+        if usual is not None:
+            return usual
         return tuple([_value(field, spelling, extra) for field, spelling in zip(self.fields, spellings, strict=True)])
+
+    def _converted(self, line: str) -> tuple[Value, ...] | None:
+        """Return the values of usual spellings, None for others."""
+        if not self._are_usual(line):
+            return None
+        return tuple(
+            [
+                None if spelling == missing else convert(spelling)
+                for spelling, (missing, convert) in zip(line.split(_BETWEEN), self._columns, strict=True)
+            ]
+        )
 
 
 def _value(field: Field, spelling: object, extra: Document) -> Value:
@@ -338,8 +353,8 @@ def _value(field: Field, spelling: object, extra: Document) -> Value:
     return value
 
 
-_PROFILE = _Columns(PROFILE_FIELDS)
-_REPORTED = _Columns(REPORTED_FIELDS)
+_PROFILE = _Columns(PROFILE_FIELDS, remembered=1024)
+_REPORTED = _Columns(REPORTED_FIELDS, remembered=1024)
 _DAILY = _Columns(DAILY_FIELDS)
 
 

@@ -48,15 +48,6 @@ class Ended:
     detail: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Observation:
-    """What one look at a symbol found: its overview, or that the API does not cover it (None)."""
-
-    symbol: Symbol
-    at: datetime
-    overview: Overview | None
-
-
 class _Look(NamedTuple):
     """One overview, ready to be written."""
 
@@ -64,6 +55,19 @@ class _Look(NamedTuple):
     at: str
     parts: Parts
     version: Version
+
+
+class Observation(NamedTuple):
+    """What one look at a symbol found, ready to be written: a document, or that the API does not cover it (None)."""
+
+    symbol: Symbol
+    at: str
+    look: _Look | None
+
+
+def observation(symbol: Symbol, at: datetime, overview: Overview | None) -> Observation:
+    """Return a look, taken apart. None: the API does not cover the symbol."""
+    return Observation(symbol, instants.to_text(at), None if overview is None else _look(overview, at))
 
 
 class _Answer(NamedTuple):
@@ -88,10 +92,12 @@ class _Plan:
 
     remove_snapshots: list[tuple[Symbol, str]] = field(default_factory=list)
     remove_looks: list[tuple[Symbol, str]] = field(default_factory=list)
-    new_parts: list[_Look] = field(default_factory=list)
+    profiles: dict[bytes, tuple[Any, ...]] = field(default_factory=dict)
+    statements: dict[bytes, tuple[Any, ...]] = field(default_factory=dict)
+    layouts: dict[bytes, str] = field(default_factory=dict)
     snapshots: list[tuple[Any, ...]] = field(default_factory=list)
     looks: list[tuple[Symbol, str]] = field(default_factory=list)
-    confirm: list[tuple[Symbol, str, str]] = field(default_factory=list)
+    confirm: list[tuple[Symbol, str, str | None]] = field(default_factory=list)
     covered: list[tuple[Any, ...]] = field(default_factory=list)
     restate: list[Symbol] = field(default_factory=list)
 
@@ -105,6 +111,8 @@ class Tally:
     requests: int
     seconds: float
     detail: str | None
+    symbols: int | None = None
+    """How many symbols it was about, where that was not known when it began."""
 
 
 # SQL. The columns are the field catalogue's, which is a constant: no name in these texts comes from outside.
@@ -117,7 +125,7 @@ _ADD_STATEMENTS = inserting("statements", ["digest", *(f.column for f in REPORTE
 _ADD_LAYOUTS = inserting("layouts", ["digest", "keys"], _ONCE)
 _ADD_SNAPSHOTS = inserting(
     "snapshots",
-    ["symbol", "observed_at", "confirmed_at", "profile_id", "statement_id", "layout_id", *_DAILY, "extra"],
+    ["symbol", "observed_at", "reconfirmed_at", "profile_id", "statement_id", "layout_id", *_DAILY, "extra"],
     profile_id="(SELECT id FROM profiles WHERE digest = {})",
     statement_id="(SELECT id FROM statements WHERE digest = {})",
     layout_id="(SELECT id FROM layouts WHERE digest = {})",
@@ -126,7 +134,7 @@ _ADD_LOOKS = inserting("looks", ["symbol", "at"])
 _ADD_UNCOVERED = inserting("uncovered", ["symbol", "at"], "ON CONFLICT DO NOTHING")
 _CONFIRM = Rows(
     3,
-    "UPDATE snapshots SET confirmed_at = column3 FROM",
+    "UPDATE snapshots SET reconfirmed_at = column3 FROM",
     "WHERE snapshots.symbol = column1 AND snapshots.observed_at = column2",
 )
 _ADD_OUTCOMES = inserting("outcomes", ["symbol", "run_id", "outcome", "attempts", "at", "detail"])
@@ -150,9 +158,12 @@ _KEPT_PARTS = """
 _NEWEST = f"""
     SELECT wanted.value, EXISTS (SELECT 1 FROM uncovered WHERE uncovered.symbol = wanted.value), {_KEPT_COLUMNS}
       FROM json_each(?) AS wanted
-      LEFT JOIN (snapshots {_KEPT_PARTS}) ON snapshots.symbol = wanted.value AND snapshots.observed_at = (
+      LEFT JOIN snapshots ON snapshots.symbol = wanted.value AND snapshots.observed_at = (
                SELECT newest.observed_at FROM snapshots AS newest
                 WHERE newest.symbol = wanted.value ORDER BY newest.observed_at DESC LIMIT 1)
+      LEFT JOIN profiles ON profiles.id = profile_id
+      LEFT JOIN statements ON statements.id = statement_id
+      LEFT JOIN layouts ON layouts.id = layout_id
 """
 _STRETCH = f"""
     SELECT {_KEPT_COLUMNS} FROM snapshots {_KEPT_PARTS}
@@ -234,9 +245,7 @@ class Store:
         The record is the one it would be had they come in order. Of two documents for one instant the first stays, and
         the other is rejected.
         """
-        looks = [one.overview and _look(one.overview, one.at) for one in observations]
-        instant = [(one.symbol, instants.to_text(one.at)) for one in observations]
-        outcomes: list[Outcome] = await self._writer.write(_add_all, (looks, instant))
+        outcomes: list[Outcome] = await self._writer.write(_add_all, observations)
         return outcomes
 
     async def note(self, ended: Ended) -> None:
@@ -288,7 +297,7 @@ async def _finish(db: Connection, ends: Sequence[tuple[RunId, Tally, str]]) -> S
             """
             UPDATE runs SET finished_at = :at, status = :status, stored = :stored, unchanged = :unchanged,
                    unknown = :unknown, failed = :failed, rejected = :rejected, deferred = :deferred,
-                   requests = :requests, seconds = :seconds, detail = :detail
+                   requests = :requests, seconds = :seconds, detail = :detail, symbols = coalesce(:symbols, symbols)
              WHERE id = :run
             """,
             {
@@ -298,6 +307,7 @@ async def _finish(db: Connection, ends: Sequence[tuple[RunId, Tally, str]]) -> S
                 "requests": tally.requests,
                 "seconds": round(tally.seconds, 3),
                 "detail": tally.detail,
+                "symbols": tally.symbols,
                 **counts,
             },
         )
@@ -345,14 +355,12 @@ async def _keep(db: Connection, answers: Sequence[_Answer]) -> Sequence[Outcome]
     return outcomes
 
 
-async def _add_all(
-    db: Connection, chunks: Sequence[tuple[Sequence[_Look | None], Sequence[tuple[Symbol, str]]]]
-) -> Sequence[list[Outcome]]:
+async def _add_all(db: Connection, chunks: Sequence[Sequence[Observation]]) -> Sequence[list[Outcome]]:
     results = []
-    for looks, instant in chunks:
-        kept = iter(await _settle(db, [look for look in looks if look is not None]))
-        await _uncover(db, [instant[number] for number, look in enumerate(looks) if look is None])
-        results.append([Outcome.UNKNOWN if look is None else next(kept) for look in looks])
+    for chunk in chunks:
+        kept = iter(await _settle(db, [one.look for one in chunk if one.look is not None]))
+        await _uncover(db, [(one.symbol, one.at) for one in chunk if one.look is None])
+        results.append([Outcome.UNKNOWN if one.look is None else next(kept) for one in chunk])
     return results
 
 
@@ -378,7 +386,8 @@ async def _settle(db: Connection, looks: Sequence[_Look]) -> list[Outcome]:
         merged = merge(kept, new, equal)
         for number, outcome in zip(numbers, merged.outcomes, strict=True):
             outcomes[number] = outcome
-        _write_down(plan, symbol, merged, [looks[number] for number in numbers])
+        _write_down(plan, symbol, merged)
+        _write_parts(plan, kept, merged, [looks[number] for number in numbers])
         if known[symbol].was_uncovered or not is_timely:
             plan.restate.append(symbol)
         else:
@@ -418,23 +427,42 @@ async def _stretch(db: Connection, symbol: Symbol, first: str, last: str) -> lis
     ]
 
 
-def _write_down(plan: _Plan, symbol: Symbol, merged: Merged[Version], looks: Sequence[_Look]) -> None:
+def _write_down(plan: _Plan, symbol: Symbol, merged: Merged[Version]) -> None:
     plan.remove_snapshots += [(symbol, at) for at in merged.removed]
     plan.remove_looks += [(symbol, at) for at in merged.removed_looks]
     plan.looks += [(symbol, at) for at in merged.added_looks]
-    plan.confirm += [(symbol, one.observed_at, one.confirmed_at) for one in merged.confirmed]
+    plan.confirm += [(symbol, one.observed_at, _reconfirmed(one)) for one in merged.confirmed]
     plan.snapshots += [_row(symbol, interval) for interval in merged.added]
-    if merged.added:
-        begin = {interval.observed_at for interval in merged.added}
-        plan.new_parts += [look for look in looks if look.at in begin]
+
+
+def _write_parts(
+    plan: _Plan, kept: Sequence[Interval[Version]], merged: Merged[Version], looks: Sequence[_Look]
+) -> None:
+    """Add the parts that new snapshots begin to use. Most share theirs with the one before."""
+    begun = {interval.observed_at for interval in merged.added}
+    profiles = {interval.version.profile for interval in kept}
+    statements = {interval.version.statement for interval in kept}
+    for look in looks:
+        if look.at in begun:
+            seen, parts = look.version, look.parts
+            if seen.profile not in profiles:
+                plan.profiles[seen.profile] = parts.profile
+            if seen.statement not in statements:
+                plan.statements[seen.statement] = parts.reported
+            plan.layouts[_layout(parts.layout)] = _keys(parts.layout)
 
 
 def _row(symbol: Symbol, interval: Interval[Version]) -> tuple[Any, ...]:
     made = interval.version
     return (
-        symbol, interval.observed_at, interval.confirmed_at,
+        symbol, interval.observed_at, _reconfirmed(interval),
         made.profile, made.statement, _layout(made.layout), *made.daily, made.extra,
     )  # fmt: skip
+
+
+def _reconfirmed(interval: Interval[Version]) -> str | None:
+    """Return when the version was last confirmed, None if nothing did since it was first seen."""
+    return interval.confirmed_at if interval.looks else None
 
 
 def _covered(symbol: Symbol, new: Sequence[tuple[str, Version]], merged: Merged[Version]) -> tuple[Any, ...]:
@@ -452,8 +480,10 @@ async def _write(db: Connection, plan: _Plan) -> None:
     ):
         if rows:
             await db.executemany(f"DELETE FROM {table} WHERE symbol = ? AND {column} = ?", rows)
-    await _add_parts(db, plan.new_parts)
-    await _ADD_SNAPSHOTS.write(db, plan.snapshots)
+    await _ADD_PROFILES.write(db, [(key, *values) for key, values in plan.profiles.items()])
+    await _ADD_STATEMENTS.write(db, [(key, *values) for key, values in plan.statements.items()])
+    await _ADD_LAYOUTS.write(db, list(plan.layouts.items()))
+    await _ADD_SNAPSHOTS.write(db, sorted(plan.snapshots, key=_place))
     await _ADD_LOOKS.write(db, plan.looks)
     await _CONFIRM.write(db, plan.confirm)
     await _COVERED.write(db, plan.covered)
@@ -461,14 +491,17 @@ async def _write(db: Connection, plan: _Plan) -> None:
         await db.execute(_RESTATE, (json.dumps(plan.restate),))
 
 
-async def _add_parts(db: Connection, looks: Sequence[_Look]) -> None:
-    await _ADD_PROFILES.write(db, [(look.version.profile, *look.parts.profile) for look in looks])
-    await _ADD_STATEMENTS.write(db, [(look.version.statement, *look.parts.reported) for look in looks])
-    layouts = {look.parts.layout for look in looks}
-    await _ADD_LAYOUTS.write(db, [(_layout(keys), json.dumps(keys, ensure_ascii=False)) for keys in layouts])
-
-
 @lru_cache(maxsize=64)
 def _layout(keys: tuple[str, ...]) -> bytes:
     """Return the digest of a layout, of which there are a dozen in all."""
     return digest(keys)
+
+
+@lru_cache(maxsize=64)
+def _keys(keys: tuple[str, ...]) -> str:
+    return json.dumps(keys, ensure_ascii=False)
+
+
+def _place(row: tuple[Any, ...]) -> tuple[str, str]:
+    """Return where a snapshot lies in its table: pages that are filled in order are filled better."""
+    return row[0], row[1]

@@ -1,6 +1,16 @@
-"""Text from outside, made harmless to whatever shows it."""
+"""Text from outside, made harmless to whatever shows it: a terminal, a spreadsheet."""
 
+import csv
+import re
 import unicodedata
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+
+class Writable(Protocol):
+    """Takes text."""
+
+    def write(self, text: str, /) -> object: ...
 
 
 def harmless(text: str, *, kept: str = "") -> str:
@@ -16,3 +26,36 @@ def harmless(text: str, *, kept: str = "") -> str:
 
 def _shows(character: str) -> bool:
     return character.isprintable() or unicodedata.category(character) == "Zs"
+
+
+_ACTIVE = re.compile("[\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+"""What JSON lets pass unescaped, though terminals act on it: the other control characters, and changes of direction."""
+
+
+def inert(json_text: str) -> str:
+    """Return JSON that says the same, and that no terminal acts on."""
+    if json_text.isascii() and "\x7f" not in json_text:
+        return json_text
+    return _ACTIVE.sub(lambda match: f"\\u{ord(match[0]):04x}", json_text)
+
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+
+def not_a_formula(cell: object) -> object:
+    """Return a cell that a spreadsheet will not run: a text that begins like a formula is quoted, a number is not."""
+    if isinstance(cell, str) and cell.startswith(_FORMULA):
+        return f"'{cell}"
+    return cell
+
+
+def write_csv(file: Writable, names: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Write names and rows as CSV that a spreadsheet will not run. The file has to leave line ends as they are."""
+    usual = csv.writer(file, lineterminator="\n")
+    quoting = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    usual.writerow(names)
+    for row in rows:
+        cells = [not_a_formula(cell) if cell.__class__ is str else cell for cell in row]
+        # Before Python 3.13 a lone \r is not quoted, and readers take it for the end of the row.
+        writer = quoting if [cell for cell in cells if cell.__class__ is str and "\r" in cell] else usual
+        writer.writerow(cells)

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -49,3 +50,17 @@ async def finished(process: asyncio.subprocess.Process) -> Finished:
 async def pipeline(folder: Path, *arguments: str, **variables: str) -> Finished:
     """Run `pipeline` in a folder to its end."""
     return await finished(await start(folder, *arguments, **variables))
+
+
+def run(folder: Path, *arguments: str | Path, stdin: bytes = b"") -> Finished:
+    """Run `pipeline` in a folder to its end, where nothing else is to happen meanwhile."""
+    done = subprocess.run(
+        [PIPELINE, *arguments],
+        cwd=folder,
+        env=environment(folder),
+        input=stdin,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    return Finished(done.returncode, done.stdout.decode(), done.stderr.decode())

@@ -13,7 +13,7 @@ def snapshots(database: Path, symbol: str) -> list[tuple[str, str]]:
     """Return the intervals in which versions of a symbol's document are known to have held."""
     with closing(sqlite3.connect(database)) as db:
         return db.execute(
-            "SELECT observed_at, confirmed_at FROM snapshots WHERE symbol = ? ORDER BY observed_at", (symbol,)
+            "SELECT observed_at, confirmed_at FROM overviews WHERE symbol = ? ORDER BY observed_at", (symbol,)
         ).fetchall()
 
 

@@ -137,6 +137,7 @@ def test_retry_after_is_read_in_seconds_and_as_a_date() -> None:
         b'{"Symbol": "IBM", "Symbol": "IBM"}',
         b'{"Symbol":"IBM", "Symbol": "IBM","Name": "x"}',
         b'{"Symbol": "IBM", "a": {"b": 1, "b": 2}}',
+        rb'{"Symbol": "\\", "Symbol": "\\", "a": "\\", "b": "\\"}',
         b'{"Symbol": "IBM", "Name": "\\ud800"}',
         b'{"Symbol": "IBM", "Name": "a\\u0000b"}',
         b'{"Symbol": "IBM", "\\ud800": "x"}',
@@ -167,6 +168,26 @@ VALUES = st.recursive(
 @given(VALUES, st.booleans())
 def test_strict_json_is_json(value: object, escaped: bool) -> None:
     assert strict_json(json.dumps(value, ensure_ascii=escaped).encode()) == value
+
+
+SPELLINGS = ["a", "\\u0061", '\\"', "\\u0022", "\\\\", "\\n", "\\/", "\\ud83d\\ude00", "\u2019", " ", ":", ","]
+REFUSED = ["\\u0000", "\\ud800", "\\x", '"', "\0", "\n"]
+
+
+@given(st.lists(st.tuples(*[st.lists(st.sampled_from(SPELLINGS + REFUSED), max_size=4).map("".join)] * 2), max_size=4))
+def test_an_object_of_texts_is_read_like_any_other_however_it_is_escaped(members: list[tuple[str, str]]) -> None:
+    written = ", ".join(f'"{name}": "{text}"' for name, text in members)
+
+    assert outcome(f"{{{written}}}") == outcome(f'{{"inner": {{{written}}}}}')
+
+
+def outcome(text: str) -> object:
+    """Return the members, in their order, or that there are none to be had."""
+    try:
+        value = strict_json(text.encode())
+    except NotJson:
+        return NotJson
+    return list(value.get("inner", value).items())
 
 
 @pytest.mark.parametrize("rest", ["and our rate limit is 25 requests per day", "and something never said before"])

@@ -10,7 +10,8 @@ from datetime import timedelta
 
 import pytest
 
-from pipeline.api import LARGEST_BODY, OverviewApi, open_api
+from pipeline.answer import LARGEST_BODY
+from pipeline.api import OverviewApi, open_api
 from pipeline.outcome import (
     ApiError,
     BadRequest,

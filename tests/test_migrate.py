@@ -235,7 +235,7 @@ def test_the_columns_of_the_parts_follow_the_catalogue(database: Path) -> None:
     daily = [column for column in columns(database, "snapshots") if column in typed(DAILY_FIELDS)]
     assert daily == typed(DAILY_FIELDS)
     assert [name for name, _ in columns(database, "snapshots") if (name, _) not in daily] == [
-        "symbol", "observed_at", "confirmed_at", "profile_id", "statement_id", "layout_id", "extra",
+        "symbol", "observed_at", "reconfirmed_at", "profile_id", "statement_id", "layout_id", "extra",
     ]  # fmt: skip
 
 

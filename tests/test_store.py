@@ -18,7 +18,7 @@ from pipeline.migrate import migrate
 from pipeline.outcome import Outcome, RunId, RunStatus, Trigger
 from pipeline.overview import Document, Overview, Symbol
 from pipeline.record import Record
-from pipeline.store import Ended, Observation, Store, Tally
+from pipeline.store import Ended, Observation, Store, Tally, observation
 from pipeline.writer import open_writer
 from tests.clocks import START
 from tests.kept import documents, snapshots
@@ -115,7 +115,7 @@ def in_order(looks: Sequence[tuple[str, int]]) -> list[tuple[str, str, str]]:
 
 def kept_versions(database: Path) -> list[tuple[str, str, str]]:
     with sqlite3.connect(database) as db:
-        rows = db.execute("SELECT extra, observed_at, confirmed_at FROM snapshots ORDER BY observed_at").fetchall()
+        rows = db.execute("SELECT extra, observed_at, confirmed_at FROM overviews ORDER BY observed_at").fetchall()
     db.close()
     return [(json.loads(extra)["v"], observed, confirmed) for extra, observed, confirmed in rows]
 
@@ -160,7 +160,7 @@ async def test_any_looks_in_any_order_again_and_again(
 
 
 def observed(found: str, hour: int) -> Observation:
-    return Observation(IBM, START + hour * HOUR, None if found == "{}" else version(found))
+    return observation(IBM, START + hour * HOUR, None if found == "{}" else version(found))
 
 
 async def add(database: Path, *looks: tuple[str, int]) -> list[Outcome]:
@@ -171,7 +171,7 @@ async def add(database: Path, *looks: tuple[str, int]) -> list[Outcome]:
 def whole(database: Path) -> list[Any]:
     """Everything that looks leave behind, but for the numbers under which parts are kept."""
     queries = (
-        "SELECT symbol, observed_at, confirmed_at, extra FROM snapshots ORDER BY 1, 2",
+        "SELECT symbol, observed_at, confirmed_at, extra FROM overviews ORDER BY 1, 2",
         "SELECT symbol, at FROM looks ORDER BY 1, 2",
         "SELECT symbol, at FROM uncovered ORDER BY 1, 2",
         "SELECT symbol, state, since, last_look, next_try, last_try, last_outcome, snapshots FROM symbols ORDER BY 1",

@@ -5,6 +5,7 @@ import importlib
 import os
 import sys
 import threading
+from keyword import iskeyword
 
 import click
 
@@ -17,6 +18,12 @@ VERBS = {
     "collect": "Ask for every overview that is due, and keep the answers.",
     "plan": "Show what is due, what it costs and how long it takes; sends nothing.",
     "status": "Show the last run, the quota left, what is stale, and drift.",
+    "history": "Show one company through time; --plot draws it.",
+    "as-of": "Show what was known at an instant, and how stale that was.",
+    "changes": "List what changed, from what to what, and between which looks.",
+    "vintages": "List each reported value by fiscal quarter, and when we knew it.",
+    "export": "Write the record for other tools: Parquet, CSV, JSON Lines.",
+    "import": "Take in recordings made elsewhere.",
     "runs": "List past runs, or one run's outcomes.",
     "symbols": "List the configured symbols with what is known of each.",
     "config": "Show every setting and where it came from.",
@@ -38,7 +45,7 @@ class _Verbs(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in VERBS:
             return None
-        command: click.Command = importlib.import_module(f"pipeline.cli.{name}").command
+        command: click.Command = importlib.import_module(f"pipeline.cli.{_module(name)}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -51,6 +58,11 @@ class _Verbs(click.Group):
         if args and args[0] not in VERBS and not args[0].startswith("-"):
             ctx.fail(f"no such verb: {args[0]}{_nearest(args[0])}")
         return super().resolve_command(ctx, args)
+
+
+def _module(verb: str) -> str:
+    """Return the name of a verb's module: the verb, as Python lets it be written."""
+    return f"{verb}_" if iskeyword(verb) else verb.replace("-", "_")
 
 
 def _nearest(name: str) -> str:

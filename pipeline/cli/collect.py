@@ -103,7 +103,7 @@ def command(
     async def once() -> Summary:
         halt = Halt()
         async with watched(options) as progress:
-            with interruptible(halt, progress, options):
+            with interruptible(halt, progress.drain, options):
                 async with (
                     lock.held(
                         settings.database,

@@ -1,7 +1,5 @@
 """What verbs print: one JSON value, rows for programs, a table for people; nothing in it acts on a terminal."""
 
-import csv
-import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -12,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.text import harmless
+from pipeline.text import harmless, inert, write_csv
 
 _MANY = 500
 """Rows that rich lays out in half a second; it would take 20 s over the symbols of a large list."""
@@ -20,23 +18,17 @@ _MANY = 500
 
 def print_json(value: object) -> None:
     """Print one JSON value."""
-    click.echo(_inert(msgspec.json.format(msgspec.json.encode(value), indent=2)))
+    click.echo(inert(msgspec.json.format(msgspec.json.encode(value), indent=2).decode()))
 
 
 def print_rows(names: Sequence[str], rows: Iterable[Sequence[object]], form: str) -> None:
     """Print rows as `csv` or `jsonl`, or as a `table`."""
     match form:
         case "csv":
-            usual = csv.writer(sys.stdout, lineterminator="\n")
-            quoting = csv.writer(sys.stdout, lineterminator="\n", quoting=csv.QUOTE_ALL)
-            usual.writerow(names)
-            for row in rows:
-                # Before Python 3.13 a lone \r is not quoted, and readers take it for the end of the row.
-                writer = quoting if any(isinstance(cell, str) and "\r" in cell for cell in row) else usual
-                writer.writerow([_harmless(cell) for cell in row])
+            write_csv(sys.stdout, names, rows)
         case "jsonl":
             for row in rows:
-                click.echo(_inert(msgspec.json.encode(dict(zip(names, row, strict=True)))))
+                click.echo(inert(msgspec.json.encode(dict(zip(names, row, strict=True))).decode()))
         case _:
             print_table(names, rows)
 
@@ -108,22 +100,3 @@ def few(names: Sequence[str], most: int = 8) -> str:
 def moment(text: str | None) -> str | None:
     """Return an instant of the file as a table shows it: to the second, UTC."""
     return text and text[:19].replace("T", " ")
-
-
-_ACTIVE = re.compile("[\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-"""What JSON lets pass unescaped, though terminals act on it: the other control characters, and changes of direction."""
-
-
-def _inert(text: bytes) -> str:
-    """Return JSON that says the same, and that no terminal acts on."""
-    return _ACTIVE.sub(lambda match: f"\\u{ord(match[0]):04x}", text.decode())
-
-
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
-
-
-def _harmless(cell: object) -> object:
-    """Return a cell that a spreadsheet will not run: a text that begins like a formula is quoted, a number is not."""
-    if isinstance(cell, str) and cell.startswith(_FORMULA):
-        return f"'{cell}"
-    return cell

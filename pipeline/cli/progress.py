@@ -2,12 +2,20 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import timedelta
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 from pipeline.cli.options import Options
 from pipeline.collect import Collection
@@ -29,6 +37,10 @@ class RunProgress:
         self.collection = collection
         if self._bar is not None and collection.due:
             self._task = self._bar.add_task("collecting", total=collection.due, facts="")
+
+    def drain(self) -> Callable[[], None] | None:
+        """Return what breaks off the requests in flight, None while there is no run yet."""
+        return None if self.collection is None else self.collection.drain
 
     async def draw(self) -> None:
         """Draw until cancelled."""
@@ -78,3 +90,15 @@ async def watched(options: Options) -> AsyncIterator[RunProgress]:
             drawing.cancel()
             with suppress(asyncio.CancelledError):
                 await drawing
+
+
+@contextmanager
+def measured(options: Options, what: str, total: float | None) -> Iterator[Callable[[float], None]]:
+    """Yield what is told of each step towards `total` (None: nobody knows), and draws it if there is a terminal."""
+    if options.quiet or not sys.stderr.isatty():
+        yield lambda _step: None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(file=sys.stderr), transient=True) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda step: bar.advance(task, step)

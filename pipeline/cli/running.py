@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 
 from pipeline.cli import UNWAITED
 from pipeline.cli.options import Options
-from pipeline.cli.progress import RunProgress
 from pipeline.collect import DRAIN, Interrupted
 from pipeline.fetch import Halt
 from pipeline.outcome import ExitCode
@@ -26,6 +25,7 @@ except ImportError:
     new_event_loop = asyncio.new_event_loop
 
 T = TypeVar("T")
+Drain = Callable[[], None]
 
 _SHOW_CURSOR = "\x1b[?25h"
 _LAST_RESORT = DRAIN.total_seconds() + 3
@@ -49,8 +49,11 @@ def run(main: Coroutine[Any, Any, T]) -> T:
 
 
 @contextmanager
-def interruptible(halt: Halt, progress: RunProgress, options: Options) -> Iterator[None]:
-    """Let SIGINT and SIGTERM end the run: those in flight finish, 5 s at most. A second signal ends the process."""
+def interruptible(halt: Halt, under_way: Callable[[], Drain | None], options: Options) -> Iterator[None]:
+    """Let SIGINT and SIGTERM end the run: what is in flight finishes, 5 s at most. A second signal ends the process.
+
+    `under_way` returns what breaks off the rest at the deadline, or None while there is no run yet.
+    """
     loop, main = asyncio.get_running_loop(), asyncio.current_task()
     assert main is not None
     signals = (signal.SIGINT, signal.SIGTERM)
@@ -62,11 +65,14 @@ def interruptible(halt: Halt, progress: RunProgress, options: Options) -> Iterat
         last_resort.daemon = True
         last_resort.start()
         halt(Interrupted("stopped by a signal"))
-        if progress.collection is None:
-            main.cancel()  # there is no run yet: it waits for the lock
+        drain = under_way()
+        if drain is None:
+            main.cancel()  # it waits for the lock
             return
-        loop.call_later(DRAIN.total_seconds(), progress.collection.drain)
-        options.say(f"stopping: those in flight may finish, {DRAIN.total_seconds():g} s at most; again to end at once")
+        loop.call_later(DRAIN.total_seconds(), drain)
+        options.say(
+            f"stopping: what is in flight may finish, {DRAIN.total_seconds():g} s at most; again to end at once"
+        )
 
     for number in signals:
         loop.add_signal_handler(number, first)

@@ -1,0 +1,171 @@
+"""Importing: recordings made elsewhere, put among what runs have seen. Chunk by chunk, each one transaction."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from pipeline.clock import Clock
+from pipeline.collect import Interrupted
+from pipeline.fetch import Halt
+from pipeline.outcome import ApiError, ExitCode, Outcome, RunId, RunStatus, Trigger, UnknownSymbol
+from pipeline.overview import Overview, Symbol
+from pipeline.recordings import Bad, Place, Recorded, Skipped
+from pipeline.store import Observation, Store, Tally, observation
+from pipeline.writer import StorageError, open_writer
+
+CHUNK = 3_000
+"""Lines in one transaction: a commit's share of each is small, and so is what lies in memory."""
+
+
+_SLICE = 20
+"""Lines read between two turns of the loop, on which the chunk before is being written."""
+
+
+@dataclass(slots=True)
+class Import:
+    """What an import did. Refusals and the like are counted by kind, and are nothing bad: that is how they came."""
+
+    run: RunId
+    status: RunStatus = RunStatus.RUNNING
+    exit_code: int = ExitCode.DONE
+    lines: int = 0
+    bad: int = 0
+    conflicts: int = 0
+    """Documents other than the one that is kept for their symbol and instant."""
+    counts: Counter[Outcome] = field(default_factory=Counter)
+    refused: Counter[str] = field(default_factory=Counter)
+    symbols: set[Symbol] = field(default_factory=set)
+    seconds: float = 0.0
+    detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    place: Place
+    observation: Observation
+
+
+async def import_recordings(
+    database: Path,
+    lines: Iterable[Recorded | Bad],
+    *,
+    strict: bool,
+    halt: Halt,
+    named: Callable[[Bad], None],
+    clock: Clock,
+    troubled: Callable[[str], None],
+) -> Import:
+    """Put every look of the lines into a migrated file whose lock the caller holds; return what was done.
+
+    `named` hears of each line that is bad, or in conflict with what is kept. Bad lines do not stop the rest, unless
+    `strict`. An interrupt ends it between two transactions. Raise DatabaseError if the file cannot be opened.
+    """
+    began = clock.own()
+    async with open_writer(database, sleep=clock.sleep, troubled=troubled) as writer:
+        store = Store(writer)
+        done = Import(await store.begin(Trigger.IMPORT, at=clock.now(), symbols=0, due=0))
+        try:
+            await _keep_all(store, iter(lines), done, strict=strict, halt=halt, named=named)
+        except* StorageError as errors:
+            done.status, done.exit_code, done.detail = RunStatus.FAILED, ExitCode.FAILED, str(errors.exceptions[0])
+        if done.status is RunStatus.RUNNING:
+            _end(done, halt)
+        done.seconds = (clock.own() - began) / 1e9
+        await _finish(store, done, at=clock.now())
+    return done
+
+
+def _end(done: Import, halt: Halt) -> None:
+    if any(isinstance(reason, Interrupted) for reason in halt.reasons):
+        done.status, done.exit_code = RunStatus.INTERRUPTED, ExitCode.INTERRUPTED
+    elif done.detail is not None:
+        done.status, done.exit_code = RunStatus.FAILED, ExitCode.FAILED
+    elif done.bad:
+        done.status, done.exit_code = RunStatus.PARTIAL, ExitCode.PARTIAL
+    else:
+        done.status = RunStatus.COMPLETE
+
+
+async def _finish(store: Store, done: Import, *, at: datetime) -> None:
+    bad = f"{done.bad:,} bad lines" if done.bad else None
+    tally = Tally(done.status, done.counts, 0, done.seconds, done.detail or bad, symbols=len(done.symbols))
+    try:
+        await store.finish(done.run, tally, at=at)
+    except StorageError as error:
+        done.status, done.exit_code, done.detail = RunStatus.FAILED, ExitCode.FAILED, str(error)
+
+
+async def _keep_all(
+    store: Store,
+    lines: Iterator[Recorded | Bad],
+    done: Import,
+    *,
+    strict: bool,
+    halt: Halt,
+    named: Callable[[Bad], None],
+) -> None:
+    """Keep chunk after chunk: one is written while the next is read."""
+    async with asyncio.TaskGroup() as group:
+        writing: asyncio.Task[None] | None = None
+        while not halt.reasons and done.detail is None:
+            seen = await _read(lines, done, strict=strict, named=named)
+            if writing is not None:
+                await writing
+            if not seen:
+                return
+            writing = group.create_task(_keep(store, seen, done, named))
+
+
+async def _read(
+    lines: Iterator[Recorded | Bad], done: Import, *, strict: bool, named: Callable[[Bad], None]
+) -> list[_Seen]:
+    """Return the looks of the next lines; none at the end, or behind a bad line where that is the end."""
+    seen: list[_Seen] = []
+    for line in lines:
+        if isinstance(line, Skipped):
+            named(line)
+            continue
+        done.lines += 1
+        if isinstance(line, Bad):
+            done.bad += 1
+            named(line)
+            if strict:
+                done.detail = f"{line.place}: {line.why}"
+                break
+        else:
+            seen += _looks(line, done)
+        if done.lines % _SLICE == 0:
+            await asyncio.sleep(0)
+        if len(seen) >= CHUNK:
+            break
+    return seen
+
+
+async def _keep(store: Store, seen: list[_Seen], done: Import, named: Callable[[Bad], None]) -> None:
+    outcomes = await store.add([one.observation for one in seen])
+    for one, outcome in zip(seen, outcomes, strict=True):
+        done.symbols.add(one.observation.symbol)
+        done.counts[outcome] += 1
+        if outcome is Outcome.REJECTED:
+            done.conflicts += 1
+            named(_conflict(one))
+
+
+def _looks(line: Recorded, done: Import) -> Iterator[_Seen]:
+    """Yield the looks that a line tells of; count the answer that was none."""
+    answer = line.answer
+    if isinstance(answer, ApiError) and not isinstance(answer, UnknownSymbol):
+        done.refused[answer.kind] += 1
+        done.counts[answer.outcome] += 1
+        return
+    overview = answer if isinstance(answer, Overview) else None
+    for at in (line.observed_at, *line.looks):
+        yield _Seen(line.place, observation(line.symbol, at, overview))
+
+
+def _conflict(one: _Seen) -> Bad:
+    symbol, at, _ = one.observation
+    return Bad(one.place, f"another document of {symbol} is kept for {at}: that one stays")
