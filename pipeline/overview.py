@@ -14,7 +14,7 @@ from decimal import Decimal
 from enum import StrEnum
 from functools import cached_property, lru_cache
 from hashlib import blake2b
-from typing import Any, NewType
+from typing import Any, Literal, NewType
 
 import msgspec
 
@@ -33,6 +33,10 @@ class Kind(StrEnum):
     INTEGER = "integer"
     REAL = "real"
     DATE = "date"
+
+
+ColumnKind = Kind | Literal["instant", "json", "boolean"]
+"""What a column of an answer holds: besides the fields' kinds, ISO-8601 instants, and values that vary in kind."""
 
 
 class Part(StrEnum):
@@ -135,6 +139,15 @@ PROFILE_FIELDS = tuple(f for f in CATALOGUE if f.part is Part.PROFILE and f is n
 REPORTED_FIELDS = tuple(f for f in CATALOGUE if f.part is Part.REPORTED)
 DAILY_FIELDS = tuple(f for f in CATALOGUE if f.part is Part.DAILY)
 FIELDS = {field.name: field for field in CATALOGUE}
+COLUMNS = {field.column: field for field in CATALOGUE}
+FISCAL_FIELDS = tuple(
+    COLUMNS[column]
+    for column in (
+        "revenue_ttm", "gross_profit_ttm", "ebitda", "profit_margin", "operating_margin_ttm", "return_on_assets_ttm",
+        "book_value", "revenue_per_share_ttm", "quarterly_earnings_growth_yoy", "quarterly_revenue_growth_yoy",
+    )
+)  # fmt: skip
+"""Read off the statements of a quarter, which a company may restate; the other reported ones are not its to restate."""
 
 
 @dataclass(frozen=True, slots=True)

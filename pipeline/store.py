@@ -176,14 +176,18 @@ _STRETCH = f"""
 """
 """The snapshots that looks from `first` to `last` can touch: those they fall into or between, and the next."""
 _RESTATE = """
-    WITH looked AS (
+    WITH credible AS (
+        SELECT coalesce((SELECT strftime('%Y-%m-%dT%H:%M:%fZ', started_at, '+7 days')
+                           FROM runs ORDER BY id DESC LIMIT 1), '9999') AS until
+    ), looked AS (
         SELECT value AS symbol,
                (SELECT confirmed_at FROM snapshots WHERE symbol = value ORDER BY observed_at DESC LIMIT 1) AS seen,
-               (SELECT max(at) FROM uncovered WHERE symbol = value) AS gone
+               (SELECT max(at) FROM uncovered, credible WHERE symbol = value AND at <= credible.until) AS gone
           FROM json_each(?)
     ), stated AS (
         SELECT symbol, seen, gone, iif(gone IS NULL OR seen >= gone, 'covered', 'unknown') AS state,
-               (SELECT count(*) FROM uncovered AS u WHERE u.symbol = looked.symbol AND at > coalesce(seen, '')) AS times
+               (SELECT count(*) FROM uncovered AS u
+                 WHERE u.symbol = looked.symbol AND at > coalesce(seen, '') AND at <= gone) AS times
           FROM looked
     )
     INSERT INTO symbols (symbol, state, since, last_look, next_try, last_try, last_outcome, snapshots)
@@ -211,7 +215,8 @@ _RESTATE = """
 """
 """What is known of a symbol, from its looks alone.
 
-One that was found uncovered is asked again after 1 day, then 2, 4, ... 30, while it stays so.
+One that was found uncovered is asked again after 1 day, then 2, 4, ... 30, while it stays so. What was noted by a clock
+that was far ahead of the last run's hides nothing.
 """
 _TRIED = """
     INSERT INTO symbols (symbol, last_try, last_outcome) VALUES (:symbol, :at, :outcome)
@@ -281,7 +286,6 @@ async def _begin(db: Connection, runs: Sequence[tuple[Trigger, str, int, int]]) 
             "UPDATE symbols SET last_look = NULL, last_try = NULL, next_try = NULL WHERE last_look > ? OR last_try > ?",
             (at, at),
         )
-        await db.execute("DELETE FROM uncovered WHERE at > ?", (at,))
         cursor = await db.execute(
             "INSERT INTO runs (trigger, started_at, status, symbols, due) VALUES (?, ?, ?, ?, ?)",
             (trigger, at, RunStatus.RUNNING, symbols, due),
@@ -502,6 +506,6 @@ def _keys(keys: tuple[str, ...]) -> str:
     return json.dumps(keys, ensure_ascii=False)
 
 
-def _place(row: tuple[Any, ...]) -> tuple[str, str]:
+def _place(row: Sequence[Any]) -> tuple[str, str]:
     """Return where a snapshot lies in its table: pages that are filled in order are filled better."""
     return row[0], row[1]

@@ -21,6 +21,15 @@ def print_json(value: object) -> None:
     click.echo(inert(msgspec.json.format(msgspec.json.encode(value), indent=2).decode()))
 
 
+def print_json_rows(names: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print rows as one JSON array of objects, a line each, as they come."""
+    before = "[\n"
+    for row in rows:
+        click.echo(f"{before}  {inert(msgspec.json.encode(dict(zip(names, row, strict=True))).decode())}", nl=False)
+        before = ",\n"
+    click.echo("[]" if before == "[\n" else "\n]")
+
+
 def print_rows(names: Sequence[str], rows: Iterable[Sequence[object]], form: str) -> None:
     """Print rows as `csv` or `jsonl`, or as a `table`."""
     match form:

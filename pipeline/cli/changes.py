@@ -1,0 +1,108 @@
+"""`pipeline changes [SYMBOL...]`: what is new."""
+
+import re
+from datetime import datetime
+
+import click
+
+from pipeline.cli.asked import asked, percent, print_answer
+from pipeline.cli.configured import named_symbols
+from pipeline.cli.options import (
+    Options,
+    format_option,
+    global_options,
+    json_option,
+    since_option,
+    symbols_argument,
+    until_option,
+)
+from pipeline.instants import for_people
+from pipeline.overview import Part
+from pipeline.suspicion import RULES
+
+_ODD = "; ".join(f"{suspicion}: {rule}" for suspicion, rule in RULES.items())
+
+
+class _Threshold(click.ParamType[float]):
+    """A relative change: 5%, or 0.05."""
+
+    name = "fraction"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        text = str(value)
+        if re.fullmatch(r"[0-9]+(\.[0-9]+)?%?", text) is None:
+            self.fail(f"{text[:20]!r} is no fraction: write 5% or 0.05", param, ctx)
+        return float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+
+
+@click.command(
+    epilog="Examples: pipeline changes; pipeline changes AAPL --since 30d --part reported;"
+    f" pipeline changes --since 2026-03-14 --min-change 5%; pipeline changes --suspicious --since 2026-01-01\n\n"
+    f"What is suspicious: {_ODD}."
+)
+@symbols_argument
+@since_option
+@until_option
+@click.option("--part", type=click.Choice([part.value for part in Part]), help="Only fields that move at this speed.")
+@click.option("--field", "fields", multiple=True, help="Only this column, or field as the API spells it; repeatable.")
+@click.option(
+    "--min-change", type=_Threshold(), default="0", help="Leave out numbers that changed by less: 5%, or 0.05."
+)
+@click.option("--suspicious", is_flag=True, help="Only what the market cannot explain; below is what that means.")
+@format_option
+@json_option
+@global_options
+def command(
+    options: Options,
+    *,
+    symbols: tuple[str, ...],
+    since: datetime | None,
+    until: datetime | None,
+    part: str | None,
+    fields: tuple[str, ...],
+    min_change: float,
+    suspicious: bool,
+    form: str,
+    as_json: bool,
+) -> None:
+    """List what changed: each field's value before and after, when the old was last seen, and when the new first was.
+
+    Without --since: what is new since the last run began. Fields that the API begins or ceases to send count, and so do
+    symbols that it begins or ceases to cover. Text of another spelling for the same number does not.
+    """
+    wanted = named_symbols(symbols, options) or None
+    with asked(options) as record:
+        if since is None and until is None:
+            since = record.last_run()
+            if since is not None:
+                options.say(f"since the last run, {for_people(since)} UTC")
+        answer = record.changes(
+            wanted,
+            since=since,
+            until=until,
+            part=part,
+            fields=fields or None,
+            min_change=min_change,
+            suspicious=suspicious,
+        )
+        hidden = () if suspicious else ("part", "kind", "suspicion")
+        found = print_answer(
+            answer,
+            form=form,
+            as_json=as_json,
+            hidden=("part", "kind") if suspicious else hidden,
+            shown={"change": percent, "before": _short, "after": _short},
+            headers={"last_confirmed_at": "last seen"},
+        )
+        if not found:
+            options.say("nothing changed" if not suspicious else "nothing is suspicious")
+
+
+_LONGEST = 40
+
+
+def _short(value: object) -> object:
+    """Return a value as a table has room for it: descriptions reach 2,000 characters."""
+    if isinstance(value, str) and len(value) > _LONGEST:
+        return f"{value[: _LONGEST - 1]}…"
+    return value

@@ -1,0 +1,50 @@
+"""`pipeline history --plot`: an answer drawn, on the terminal or into a file."""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import click
+
+from pipeline.cli.asked import suspicious
+from pipeline.cli.options import Options
+from pipeline.drawing import terminal
+from pipeline.history import Answer, History, NoSuchField, NotKept, Snapshot
+from pipeline.instants import from_text
+from pipeline.overview import COLUMNS, Kind, Value
+from pipeline.picture import save
+from pipeline.plot import Point, Series
+
+
+def draw(record: History, answer: Answer[Snapshot], target: Path | None, options: Options) -> None:
+    """Draw the numbers among the fields of the answer: into a file, or, for None, on the terminal."""
+    snapshots = list(answer)
+    if not snapshots:
+        raise NotKept("nothing was observed in those days: there is nothing to draw")
+    symbol = snapshots[0].symbol
+    fields = [COLUMNS[column.name] for column in answer.columns if column.kind in (Kind.INTEGER, Kind.REAL)]
+    if not fields:
+        raise NoSuchField("only numbers can be drawn: name a field such as pe_ratio")
+    odd = suspicious(record, symbol)
+    series = [
+        Series(
+            field,
+            tuple(Point(one.observed_at, one.confirmed_at, _number(one.values[field.column])) for one in snapshots),
+            frozenset(from_text(at) for at, found in odd.items() if any(f.startswith(field.column) for f in found)),
+        )
+        for field in fields
+    ]
+    names = [one["name"] for one in record.as_of("now", [symbol], ["name"])]
+    title = next((name for name in names if isinstance(name, str)), None)
+    if target is None:
+        width, height = shutil.get_terminal_size()
+        is_terminal = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+        click.echo(terminal(symbol, title, series, width=width, height=height - 2, color=is_terminal))
+    else:
+        save(target, symbol, title, series, until=snapshots[-1].confirmed_at)
+        options.say(f"drawn into {target}")
+
+
+def _number(value: Value) -> float | None:
+    return None if isinstance(value, str) else value
