@@ -65,21 +65,6 @@ print_table(["symbol", "name", "sector", "$$ bn", "P/E", "observed"], rows)
 endef
 export DEMO_LATEST
 
-define DEMO_HISTORY
-import sqlite3
-from pipeline.cli.output import print_table
-
-db = sqlite3.connect("file:sandbox.db?mode=ro", uri=True)
-rows = db.execute("""
-    SELECT substr(observed_at, 1, 16), market_capitalization, pe_ratio, eps, day_50_moving_average, latest_quarter
-      FROM overviews
-     WHERE symbol = 'QUVEX-B'
-     ORDER BY observed_at
-""").fetchall()
-print_table(["observed", "market value, $$", "P/E", "EPS", "50-day average", "quarter"], rows)
-endef
-export DEMO_HISTORY
-
 demo: .venv/runtime ## collect 25 invented companies, twice, and show what was kept; needs no key
 	@rm -rf .demo && mkdir -p .demo/config
 	@printf '%s\n' "$$DEMO_CONFIG" > .demo/config/pipeline.toml
@@ -102,8 +87,12 @@ demo: .venv/runtime ## collect 25 invented companies, twice, and show what was k
 	run collect --sandbox; \
 	say 'What was kept: the view latest_overviews of sandbox.db, which any tool can query'; \
 	python -c "$$DEMO_LATEST"; \
-	say 'And its point, what was known when: QUVEX-B in the view overviews'; \
-	python -c "$$DEMO_HISTORY"; \
+	say 'And its point, what was known when: five days ago'; \
+	run as-of 5d QUVEX-B ABOLK ADONK --field market_capitalization --field pe_ratio --field latest_quarter; \
+	say 'What is new since the last run, by 5 % or more'; \
+	run changes --min-change 5%; \
+	say 'One company through time'; \
+	run history QUVEX-B market_capitalization pe_ratio eps latest_quarter; \
 	printf '\nLook around: cd .demo; ../$(BIN)/pipeline runs, symbols, plan, doctor, --help. Logs: .demo/log.txt\n'
 
 # To work on it

@@ -123,12 +123,6 @@ def expected(db: sqlite3.Connection, selection: Selection) -> int | None:
     return int(db.execute(query, selection.parameters()).fetchone()[0])
 
 
-def strangers(db: sqlite3.Connection, symbols: Iterable[Symbol]) -> list[Symbol]:
-    """Return the symbols of which the record has no snapshot at all."""
-    query = "SELECT 1 FROM snapshots WHERE symbol = ? LIMIT 1"
-    return [symbol for symbol in symbols if db.execute(query, (symbol,)).fetchone() is None]
-
-
 def rows(db: sqlite3.Connection, selection: Selection) -> Iterator[tuple[Any, ...]]:
     """Yield the rows of the view `overviews`, by symbol and instant."""
     for row in db.execute(_ROWS, selection.parameters()):  # noqa: UP028 - would close it after its database

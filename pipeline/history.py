@@ -44,7 +44,7 @@ from pipeline.overview import (
     Value,
     document,
 )
-from pipeline.reading import reading
+from pipeline.reading import check_kept, kept_symbols, reading
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -65,10 +65,6 @@ DEFAULT_FIELDS = tuple(
     for column in ("latest_quarter", "market_capitalization", "pe_ratio", "eps", "revenue_ttm", "analyst_target_price")
 )
 """What is shown of a company where no field is named."""
-
-
-class NotKept(Trouble):
-    """There is no snapshot of a symbol."""
 
 
 class NoSuchField(Trouble):
@@ -190,27 +186,11 @@ class History:
 
     def symbols(self) -> list[str]:
         """Return the symbols of which a snapshot is kept, in order."""
-        return [symbol for (symbol,) in self._db.execute("SELECT symbol FROM symbols WHERE snapshots > 0")]
+        return kept_symbols(self._db)
 
     def kept(self, symbols: Iterable[str]) -> list[str]:
         """Return the symbols, in order. Raise NotKept, naming the nearest that are kept, for one that is not."""
-        wanted = sorted({symbol.upper() for symbol in symbols})
-        query = "SELECT symbol FROM symbols WHERE snapshots > 0 AND symbol IN (SELECT value FROM json_each(?))"
-        found = {symbol for (symbol,) in self._db.execute(query, (json.dumps(wanted),))}
-        for symbol in wanted:
-            if symbol not in found:
-                raise NotKept(self._why_not_kept(symbol))
-        return wanted
-
-    def _why_not_kept(self, symbol: str) -> str:
-        known = self.symbols()
-        if not known:
-            return f"{self._path} holds no snapshot yet: pipeline collect makes some"
-        near = difflib.get_close_matches(symbol, known, n=3, cutoff=0.5)
-        if not near:
-            near = [one for one in known if one.startswith(symbol[:1])][:3]
-        hint = f"; did you mean {' or '.join(near)}?" if near else ""
-        return f"there is no snapshot of {symbol[:40]}{hint} ({len(known):,} symbols are kept: pipeline symbols)"
+        return check_kept(self._db, self._path, symbols)
 
     def begins(self, symbols: Sequence[str] | None = None) -> datetime | None:
         """Return when the first snapshot was observed, of all or of some symbols; None where there is none."""
@@ -278,7 +258,7 @@ class History:
         wanted = None if symbols is None else json.dumps(self.kept(symbols))
         query = f"""
             SELECT snapshots.symbol, observed_at, {_LAST_SEEN} AS seen,
-                   round((julianday(:at) - julianday({_LAST_SEEN})) * 24, 6){_selected(columns)}
+                   round((julianday(:at) - julianday({_LAST_SEEN})) * 24, 7){_selected(columns)}
               FROM {"symbols" if wanted is None else "json_each(:symbols) AS wanted"}
              CROSS JOIN snapshots
                 ON snapshots.symbol = {"symbols.symbol" if wanted is None else "wanted.value"}

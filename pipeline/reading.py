@@ -1,7 +1,9 @@
 """Reading: the file opened for questions, once it is known to be a record of ours, and of this version."""
 
+import difflib
+import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,6 +13,10 @@ from pipeline.migrate import check, shipped
 
 class NoRecord(DatabaseError):
     """There is nothing to read yet."""
+
+
+class NotKept(DatabaseError):
+    """There is no snapshot of a symbol."""
 
 
 @contextmanager
@@ -26,3 +32,31 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
         if version < len(migrations):
             raise DatabaseError(f"{path} is of an older version: the next pipeline collect brings it up to date")
         yield db
+
+
+def kept_symbols(db: sqlite3.Connection) -> list[str]:
+    """Return the symbols of which a snapshot is kept, in order."""
+    return [symbol for (symbol,) in db.execute("SELECT symbol FROM symbols WHERE snapshots > 0")]
+
+
+def check_kept(db: sqlite3.Connection, path: Path, symbols: Iterable[str] = ()) -> list[str]:
+    """Return the symbols, in order and upper case.
+
+    Raise NoRecord if no snapshot is kept at all; NotKept, naming the nearest that are, for a symbol of which none is.
+    """
+    wanted = sorted({symbol.upper() for symbol in symbols})
+    if not db.execute("SELECT EXISTS (SELECT 1 FROM symbols WHERE snapshots > 0)").fetchone()[0]:
+        raise NoRecord(f"{path} holds no snapshot yet: pipeline collect makes the first, pipeline import takes some in")
+    query = "SELECT symbol FROM symbols WHERE snapshots > 0 AND symbol IN (SELECT value FROM json_each(?))"
+    found = {symbol for (symbol,) in db.execute(query, (json.dumps(wanted),))}
+    for symbol in wanted:
+        if symbol not in found:
+            raise NotKept(_why_not_kept(symbol, kept_symbols(db)))
+    return wanted
+
+
+def _why_not_kept(symbol: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(symbol, known, n=3, cutoff=0.5)
+    near = near or [one for one in known if one.startswith(symbol[:1])][:3]
+    hint = f"; did you mean {' or '.join(near)}?" if near else ""
+    return f"there is no snapshot of {symbol[:40]}{hint} ({len(known):,} symbols are kept: pipeline symbols)"

@@ -213,11 +213,23 @@ def test_a_bad_configuration_ends_with_3_and_nothing_is_sent_or_made(
     assert not (folder / "data").exists()
 
 
+NEEDED = {
+    "backup": ["copy.db"],
+    "history": ["IBM"],
+    "as-of": ["2026-03-14"],
+    "vintages": ["IBM"],
+    "export": ["--output", "x.csv"],
+    "import": ["x.jsonl"],
+}
+"""What a verb cannot do without."""
+
+
 @pytest.mark.parametrize("verb", [verb for verb in VERBS if verb not in ("init", "sandbox", "doctor")])
 def test_every_verb_that_reads_the_configuration_refuses_a_bad_one(folder: Path, verb: str) -> None:
     configure(folder, '[source]\nplan = "fre"')
+    (folder / "x.jsonl").write_text("{}")
 
-    assert_refused(call(folder, verb, *(["x.db"] if verb == "backup" else [])), ExitCode.REFUSED, "is no plan")
+    assert_refused(call(folder, verb, *NEEDED.get(verb, [])), ExitCode.REFUSED, "is no plan")
 
 
 def test_a_configuration_that_is_named_and_absent_ends_with_3(folder: Path) -> None:
@@ -300,7 +312,10 @@ def test_an_argument_that_cannot_be_taken_ends_with_2(folder: Path, arguments: l
 # What a bad database gets
 
 
-READERS = [["status"], ["plan"], ["runs"], ["symbols"], ["backup", "copy.db"]]
+READERS = [
+    [verb, *NEEDED.get(verb, [])]
+    for verb in ("status", "plan", "runs", "symbols", "backup", "history", "as-of", "changes", "vintages", "export")
+]
 COLLECT = ["collect", "--sandbox", "--latency", "0"]
 
 
@@ -622,6 +637,7 @@ def test_status_in_json(collected: Collected) -> None:
     assert ended.code == 0
     assert list(status) == [
         "database", "snapshots", "companies", "last_run", "windows", "stale", "unknown", "drift",
+        "suspicions",
     ]  # fmt: skip
     assert status["database"] == "data/sandbox.db"
     assert status["snapshots"] >= status["companies"] >= 10

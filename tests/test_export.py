@@ -28,7 +28,6 @@ from pipeline.export import (
     originals,
     replacing,
     rows,
-    strangers,
     write_jsonl,
     write_rows_csv,
     write_rows_jsonl,
@@ -185,7 +184,6 @@ async def test_what_is_expected_is_what_comes(kept: Path) -> None:
         assert expected(db, Selection()) == 3
         assert expected(db, Selection((IBM,))) == 2
         assert expected(db, Selection(until=START)) is None
-        assert strangers(db, [IBM, Symbol("NONE")]) == ["NONE"]
 
 
 async def test_it_is_one_state_while_a_run_writes(kept: Path) -> None:
@@ -364,11 +362,17 @@ async def test_the_name_of_the_file_says_the_format(kept: Path, tmp_path: Path) 
 
 async def test_standard_output_takes_the_data_alone(kept: Path, tmp_path: Path) -> None:
     done = await pipeline(
-        tmp_path, "--database", str(kept), "export", "--output", "-", "--format", "csv", "PEP", "XYZ",
+        tmp_path, "--database", str(kept), "export", "--output", "-", "--format", "csv", "PEP",
     )  # fmt: skip
-    assert done.code == 0
+    assert (done.code, done.err) == (0, "")
     assert [line[:4] for line in done.out.splitlines()] == ["symb", "PEP,"]
-    assert done.err == "pipeline: no snapshot of XYZ\n"
+
+
+async def test_a_symbol_of_which_nothing_is_kept_ends_with_1_and_names_the_nearest(kept: Path, tmp_path: Path) -> None:
+    done = await pipeline(tmp_path, "--database", str(kept), "export", "--output", "x.csv", "PEPP")
+    assert (done.code, done.out) == (1, "")
+    assert "there is no snapshot of PEPP; did you mean PEP?" in done.err
+    assert not (tmp_path / "x.csv").exists()
 
 
 async def test_json_says_what_was_written(kept: Path, tmp_path: Path) -> None:

@@ -11,7 +11,6 @@ from pipeline.cli.configured import configured
 from pipeline.cli.options import Options
 from pipeline.cli.output import moment, print_json_rows, print_rows
 from pipeline.history import Answer, History
-from pipeline.reading import NoRecord
 
 Show = Callable[[Any], object]
 
@@ -19,12 +18,8 @@ Show = Callable[[Any], object]
 @contextmanager
 def asked(options: Options) -> Iterator[History]:
     """Open the configured record for questions. Raise NoRecord where nothing is kept in it yet."""
-    path = configured(options).database
-    with History.open(path) as record:
-        if record.begins() is None:
-            raise NoRecord(
-                f"{path} holds no snapshot yet: pipeline collect makes the first, pipeline import takes some in"
-            )
+    with History.open(configured(options).database) as record:
+        record.kept([])
         yield record
 
 

@@ -16,8 +16,15 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from pipeline.cli.configured import configured, named_symbols
-from pipeline.cli.options import Options, global_options, json_option, since_option, until_option
-from pipeline.cli.output import few, print_json
+from pipeline.cli.options import (
+    Options,
+    global_options,
+    json_option,
+    since_option,
+    symbols_argument,
+    until_option,
+)
+from pipeline.cli.output import print_json
 from pipeline.export import (
     Selection,
     expected,
@@ -26,13 +33,12 @@ from pipeline.export import (
     originals,
     replacing,
     rows,
-    strangers,
     write_jsonl,
     write_rows_csv,
     write_rows_jsonl,
 )
 from pipeline.outcome import Trouble
-from pipeline.reading import reading
+from pipeline.reading import check_kept, reading
 
 _FORMATS = ("parquet", "csv", "jsonl")
 _STDOUT = Path("-")
@@ -76,7 +82,7 @@ class _Count:
     " pipeline export --original --output - | gzip > all.jsonl.gz;"
     " pipeline export --partition --output overviews (DuckDB reads 'overviews/*/*/*.parquet')"
 )
-@click.argument("symbols", nargs=-1)
+@symbols_argument
 @click.option(
     "--output", type=click.Path(path_type=Path), required=True, metavar="FILE", help="Where to; - is standard output."
 )
@@ -113,8 +119,7 @@ def command(
     database = configured(options).database
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # like Ctrl-C: what was half written is removed
     with reading(database) as db, one_state(db):
-        if unseen := strangers(db, selection.symbols):
-            options.say(f"no snapshot of {few(unseen)}")
+        check_kept(db, database, selection.symbols)
         with _counting(options, expected(db, selection)) as count:
             if wanted is _Form.PARTITIONS:
                 with filling(output) as folder:

@@ -10,11 +10,12 @@ import click
 from pipeline.cli.asked import suspicious
 from pipeline.cli.options import Options
 from pipeline.drawing import terminal
-from pipeline.history import Answer, History, NoSuchField, NotKept, Snapshot
+from pipeline.history import Answer, History, NoSuchField, Snapshot
 from pipeline.instants import from_text
 from pipeline.overview import COLUMNS, Kind, Value
 from pipeline.picture import save
 from pipeline.plot import Point, Series
+from pipeline.reading import NotKept
 
 
 def draw(record: History, answer: Answer[Snapshot], target: Path | None, options: Options) -> None:

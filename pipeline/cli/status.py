@@ -2,14 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import click
 
 from pipeline import instants
+from pipeline.changes import Change
 from pipeline.cli.configured import configured
 from pipeline.cli.options import Options, global_options, json_option
 from pipeline.cli.output import few, moment, print_facts, print_json
 from pipeline.cli.quota import print_windows, window_json
+from pipeline.history import History
 from pipeline.outcome import ExitCode, Outcome, RunStatus
 from pipeline.overview import Symbol
 from pipeline.reading import NoRecord
@@ -25,6 +28,8 @@ class _Status:
     states: dict[str, SymbolState]
     stale: list[Symbol]
     drift: Drift
+    odd: list[Change]
+    """What the last run saw that the market cannot explain."""
 
     @property
     def snapshots(self) -> int:
@@ -59,6 +64,9 @@ def command(ctx: click.Context, options: Options, *, as_json: bool) -> None:
                 "stale": status.stale,
                 "unknown": unknown,
                 "drift": asdict(status.drift),
+                "suspicions": [
+                    {"symbol": one.symbol, "field": one.field, "suspicion": one.suspicion} for one in status.odd
+                ],
             }
         )
     else:
@@ -79,11 +87,18 @@ def _read(settings: Settings, options: Options) -> _Status:
                 states=states,
                 stale=stale(settings.symbols, states, looked_since=since),
                 drift=record.drift(),
+                odd=_odd(settings.database),
             )
     except NoRecord as nothing:
         options.say(str(nothing))
         windows = standings(settings.limits, [], None, now=now)
-        return _Status(None, windows, {}, list(settings.symbols), Drift([], [], []))
+        return _Status(None, windows, {}, list(settings.symbols), Drift([], [], []), [])
+
+
+def _odd(database: Path) -> list[Change]:
+    with History.open(database) as record:
+        since = record.last_run()
+        return [] if since is None else list(record.changes(since=since, suspicious=True))
 
 
 def _print(settings: Settings, status: _Status, unknown: list[Symbol]) -> None:
@@ -95,6 +110,7 @@ def _print(settings: Settings, status: _Status, unknown: list[Symbol]) -> None:
             "stale": f"{len(status.stale):,}" + _named(status.stale),
             "not covered": f"{len(unknown):,}" + _named(unknown),
             **_drift_in_words(status.drift),
+            **_odd_in_words(status.odd),
         }
     )
     print_windows(status.windows)
@@ -123,3 +139,10 @@ def _drift_in_words(drift: Drift) -> dict[str, str]:
         "unreadable": (drift.unreadable_fields, "in a spelling that no column takes; kept in extra"),
     }
     return {name: f"{few(fields)}: {meaning}" for name, (fields, meaning) in lines.items() if fields}
+
+
+def _odd_in_words(odd: list[Change]) -> dict[str, str]:
+    """Return a line for what is suspicious, none where nothing is."""
+    if not odd:
+        return {}
+    return {"suspicious": f"{few([f'{one.symbol} {one.field}' for one in odd])}: pipeline changes --suspicious"}
