@@ -89,8 +89,8 @@ demo: .venv/runtime ## collect 25 invented companies, twice, and show what was k
 	python -c "$$DEMO_LATEST"; \
 	say 'And its point, what was known when: five days ago'; \
 	run as-of 5d QUVEX-B ABOLK ADONK --field market_capitalization --field pe_ratio --field latest_quarter; \
-	say 'What is new since the last run, by 5 % or more'; \
-	run changes --min-change 5%; \
+	say 'What is new since the last run, by a fifth or more'; \
+	run changes --min-change 20%; \
 	say 'One company through time'; \
 	run history QUVEX-B market_capitalization pe_ratio eps latest_quarter; \
 	printf '\nLook around: cd .demo; ../$(BIN)/pipeline runs, symbols, plan, doctor, --help. Logs: .demo/log.txt\n'

@@ -104,36 +104,6 @@ FROM snapshots;
 DROP TABLE snapshots;
 ALTER TABLE snapshots_anew RENAME TO snapshots;
 
--- Every snapshot, all columns, in the order of the API's document. By way of the symbols, so that an interval of
--- `observed_at` is a seek for each, not a read of the whole table: a cross-section of a day among years is near.
-CREATE VIEW overviews AS
-SELECT
-    symbols.symbol, snapshots.observed_at, confirmed_at,
-    asset_type, name, description, cik, exchange, currency, country, sector, industry, address, official_site,
-    fiscal_year_end, latest_quarter, market_capitalization, ebitda, pe_ratio, peg_ratio, book_value,
-    dividend_per_share, dividend_yield, eps, revenue_per_share_ttm, profit_margin, operating_margin_ttm,
-    return_on_assets_ttm, return_on_equity_ttm, revenue_ttm, gross_profit_ttm, diluted_eps_ttm,
-    quarterly_earnings_growth_yoy, quarterly_revenue_growth_yoy, analyst_target_price,
-    analyst_rating_strong_buy, analyst_rating_buy, analyst_rating_hold, analyst_rating_sell,
-    analyst_rating_strong_sell, trailing_pe, forward_pe, price_to_sales_ratio_ttm, price_to_book_ratio,
-    ev_to_revenue, ev_to_ebitda, beta, week_52_high, week_52_low, day_50_moving_average, day_200_moving_average,
-    shares_outstanding, shares_float, percent_insiders, percent_institutions, dividend_date, ex_dividend_date,
-    extra
-FROM symbols
-CROSS JOIN snapshots ON snapshots.symbol = symbols.symbol
-JOIN profiles ON profiles.id = snapshots.profile_id
-JOIN statements ON statements.id = snapshots.statement_id;
-
--- The newest snapshot of each symbol: found by a seek, where max() in a join would read each symbol's whole past.
-CREATE VIEW latest_overviews AS
-SELECT *
-FROM overviews
-WHERE observed_at = (
-    SELECT newest.observed_at FROM snapshots AS newest
-     WHERE newest.symbol = overviews.symbol
-     ORDER BY newest.observed_at DESC LIMIT 1
-);
-
 -- The field catalogue, for those who ask in SQL. `fiscal`: read off a quarter's statements, which may be restated.
 CREATE TABLE fields (
     field TEXT PRIMARY KEY,
@@ -201,21 +171,48 @@ INSERT INTO fields (field, name, kind, part, unit, fiscal) VALUES
     ('dividend_date', 'DividendDate', 'date', 'reported', 'date', 0),
     ('ex_dividend_date', 'ExDividendDate', 'date', 'reported', 'date', 0);
 
+-- The views are written so that DuckDB, which takes them over and runs them itself, understands them too: conditions
+-- under WHERE, no generated columns, one type of value a CASE.
+
+-- Every snapshot, all columns, in the order of the API's document. By way of the symbols, so that an interval of
+-- `observed_at` is a seek for each, not a read of the whole table: a cross-section of a day among years is near.
+CREATE VIEW overviews AS
+SELECT
+    symbols.symbol, snapshots.observed_at, coalesce(reconfirmed_at, observed_at) AS confirmed_at,
+    asset_type, name, description, cik, exchange, currency, country, sector, industry, address, official_site,
+    fiscal_year_end, latest_quarter, market_capitalization, ebitda, pe_ratio, peg_ratio, book_value,
+    dividend_per_share, dividend_yield, eps, revenue_per_share_ttm, profit_margin, operating_margin_ttm,
+    return_on_assets_ttm, return_on_equity_ttm, revenue_ttm, gross_profit_ttm, diluted_eps_ttm,
+    quarterly_earnings_growth_yoy, quarterly_revenue_growth_yoy, analyst_target_price,
+    analyst_rating_strong_buy, analyst_rating_buy, analyst_rating_hold, analyst_rating_sell,
+    analyst_rating_strong_sell, trailing_pe, forward_pe, price_to_sales_ratio_ttm, price_to_book_ratio,
+    ev_to_revenue, ev_to_ebitda, beta, week_52_high, week_52_low, day_50_moving_average, day_200_moving_average,
+    shares_outstanding, shares_float, percent_insiders, percent_institutions, dividend_date, ex_dividend_date,
+    extra
+FROM symbols
+CROSS JOIN snapshots
+CROSS JOIN profiles
+CROSS JOIN statements
+WHERE snapshots.symbol = symbols.symbol
+    AND profiles.id = snapshots.profile_id
+    AND statements.id = snapshots.statement_id;
+
+-- The newest snapshot of each symbol: found by a seek, where max() in a join would read each symbol's whole past.
+CREATE VIEW latest_overviews AS
+SELECT *
+FROM overviews
+WHERE observed_at = (
+    SELECT newest.observed_at FROM snapshots AS newest
+     WHERE newest.symbol = overviews.symbol
+     ORDER BY newest.observed_at DESC LIMIT 1
+);
+
 -- Each value that differs from the one in the snapshot before: `last_confirmed_at` is when the old one was last seen,
 -- `observed_at` when the new one first was; `change` is relative, where both are numbers.
 CREATE VIEW overview_changes AS
-SELECT
-    symbol,
-    field,
-    part,
-    before,
-    after,
-    iif(typeof(before) IN ('integer', 'real') AND typeof(after) IN ('integer', 'real') AND before <> 0,
-        (after - before) * 1.0 / abs(before), NULL) AS change,
-    last_confirmed_at,
-    observed_at
+SELECT symbol, field, part, before, after, CASE WHEN before <> 0 THEN (after - before) * 1.0 / abs(before) END AS change, last_confirmed_at, observed_at
 FROM (
-SELECT symbols.symbol, fields.field, fields.part, was.confirmed_at AS last_confirmed_at, now.observed_at,
+SELECT symbols.symbol, fields.field, fields.part,
     CASE fields.field
       WHEN 'market_capitalization' THEN was.market_capitalization WHEN 'pe_ratio' THEN was.pe_ratio
       WHEN 'peg_ratio' THEN was.peg_ratio WHEN 'dividend_yield' THEN was.dividend_yield
@@ -243,22 +240,28 @@ SELECT symbols.symbol, fields.field, fields.part, was.confirmed_at AS last_confi
       WHEN 'week_52_high' THEN now.week_52_high WHEN 'week_52_low' THEN now.week_52_low
       WHEN 'day_50_moving_average' THEN now.day_50_moving_average
       WHEN 'day_200_moving_average' THEN now.day_200_moving_average
-    END AS after
+    END AS after,
+    coalesce(was.reconfirmed_at, was.observed_at) AS last_confirmed_at, now.observed_at
 FROM symbols
-CROSS JOIN snapshots AS now ON now.symbol = symbols.symbol
-CROSS JOIN snapshots AS was ON was.symbol = now.symbol
+CROSS JOIN snapshots AS now
+CROSS JOIN snapshots AS was
+CROSS JOIN fields
+WHERE now.symbol = symbols.symbol AND was.symbol = now.symbol
     AND was.observed_at = (
         SELECT earlier.observed_at FROM snapshots AS earlier
          WHERE earlier.symbol = now.symbol AND earlier.observed_at < now.observed_at
          ORDER BY earlier.observed_at DESC LIMIT 1
     )
-CROSS JOIN fields ON fields.part = 'daily'
-WHERE true
+    AND fields.part = 'daily'
+)
+WHERE before <> after OR (before IS NULL) <> (after IS NULL)
 UNION ALL
-SELECT symbols.symbol, fields.field, fields.part, was.confirmed_at AS last_confirmed_at, now.observed_at,
+SELECT symbol, field, part, before, after, CASE WHEN before <> 0 THEN (after - before) * 1.0 / abs(before) END AS change, last_confirmed_at, observed_at
+FROM (
+SELECT symbols.symbol, fields.field, fields.part,
     CASE fields.field
-      WHEN 'latest_quarter' THEN old.latest_quarter WHEN 'ebitda' THEN old.ebitda
-      WHEN 'book_value' THEN old.book_value WHEN 'dividend_per_share' THEN old.dividend_per_share
+      WHEN 'ebitda' THEN old.ebitda WHEN 'book_value' THEN old.book_value
+      WHEN 'dividend_per_share' THEN old.dividend_per_share
       WHEN 'revenue_per_share_ttm' THEN old.revenue_per_share_ttm
       WHEN 'profit_margin' THEN old.profit_margin WHEN 'operating_margin_ttm' THEN old.operating_margin_ttm
       WHEN 'return_on_assets_ttm' THEN old.return_on_assets_ttm WHEN 'revenue_ttm' THEN old.revenue_ttm
@@ -272,12 +275,11 @@ SELECT symbols.symbol, fields.field, fields.part, was.confirmed_at AS last_confi
       WHEN 'analyst_rating_strong_sell' THEN old.analyst_rating_strong_sell
       WHEN 'shares_outstanding' THEN old.shares_outstanding WHEN 'shares_float' THEN old.shares_float
       WHEN 'percent_insiders' THEN old.percent_insiders
-      WHEN 'percent_institutions' THEN old.percent_institutions WHEN 'dividend_date' THEN old.dividend_date
-      WHEN 'ex_dividend_date' THEN old.ex_dividend_date
+      WHEN 'percent_institutions' THEN old.percent_institutions
     END AS before,
     CASE fields.field
-      WHEN 'latest_quarter' THEN new.latest_quarter WHEN 'ebitda' THEN new.ebitda
-      WHEN 'book_value' THEN new.book_value WHEN 'dividend_per_share' THEN new.dividend_per_share
+      WHEN 'ebitda' THEN new.ebitda WHEN 'book_value' THEN new.book_value
+      WHEN 'dividend_per_share' THEN new.dividend_per_share
       WHEN 'revenue_per_share_ttm' THEN new.revenue_per_share_ttm
       WHEN 'profit_margin' THEN new.profit_margin WHEN 'operating_margin_ttm' THEN new.operating_margin_ttm
       WHEN 'return_on_assets_ttm' THEN new.return_on_assets_ttm WHEN 'revenue_ttm' THEN new.revenue_ttm
@@ -291,23 +293,58 @@ SELECT symbols.symbol, fields.field, fields.part, was.confirmed_at AS last_confi
       WHEN 'analyst_rating_strong_sell' THEN new.analyst_rating_strong_sell
       WHEN 'shares_outstanding' THEN new.shares_outstanding WHEN 'shares_float' THEN new.shares_float
       WHEN 'percent_insiders' THEN new.percent_insiders
-      WHEN 'percent_institutions' THEN new.percent_institutions WHEN 'dividend_date' THEN new.dividend_date
-      WHEN 'ex_dividend_date' THEN new.ex_dividend_date
-    END AS after
+      WHEN 'percent_institutions' THEN new.percent_institutions
+    END AS after,
+    coalesce(was.reconfirmed_at, was.observed_at) AS last_confirmed_at, now.observed_at
 FROM symbols
-CROSS JOIN snapshots AS now ON now.symbol = symbols.symbol
-CROSS JOIN snapshots AS was ON was.symbol = now.symbol
+CROSS JOIN snapshots AS now
+CROSS JOIN snapshots AS was
+CROSS JOIN statements AS old
+CROSS JOIN statements AS new
+CROSS JOIN fields
+WHERE now.symbol = symbols.symbol AND was.symbol = now.symbol
     AND was.observed_at = (
         SELECT earlier.observed_at FROM snapshots AS earlier
          WHERE earlier.symbol = now.symbol AND earlier.observed_at < now.observed_at
          ORDER BY earlier.observed_at DESC LIMIT 1
     )
-JOIN statements AS old ON old.id = was.statement_id
-JOIN statements AS new ON new.id = now.statement_id
-CROSS JOIN fields ON fields.part = 'reported'
-WHERE now.statement_id <> was.statement_id
+    AND old.id = was.statement_id AND new.id = now.statement_id AND now.statement_id <> was.statement_id
+    AND fields.part = 'reported' AND fields.kind IN ('integer', 'real')
+)
+WHERE before <> after OR (before IS NULL) <> (after IS NULL)
 UNION ALL
-SELECT symbols.symbol, fields.field, fields.part, was.confirmed_at AS last_confirmed_at, now.observed_at,
+SELECT symbol, field, part, before, after, NULL AS change, last_confirmed_at, observed_at
+FROM (
+SELECT symbols.symbol, fields.field, fields.part,
+    CASE fields.field
+      WHEN 'latest_quarter' THEN old.latest_quarter WHEN 'dividend_date' THEN old.dividend_date
+      WHEN 'ex_dividend_date' THEN old.ex_dividend_date
+    END AS before,
+    CASE fields.field
+      WHEN 'latest_quarter' THEN new.latest_quarter WHEN 'dividend_date' THEN new.dividend_date
+      WHEN 'ex_dividend_date' THEN new.ex_dividend_date
+    END AS after,
+    coalesce(was.reconfirmed_at, was.observed_at) AS last_confirmed_at, now.observed_at
+FROM symbols
+CROSS JOIN snapshots AS now
+CROSS JOIN snapshots AS was
+CROSS JOIN statements AS old
+CROSS JOIN statements AS new
+CROSS JOIN fields
+WHERE now.symbol = symbols.symbol AND was.symbol = now.symbol
+    AND was.observed_at = (
+        SELECT earlier.observed_at FROM snapshots AS earlier
+         WHERE earlier.symbol = now.symbol AND earlier.observed_at < now.observed_at
+         ORDER BY earlier.observed_at DESC LIMIT 1
+    )
+    AND old.id = was.statement_id AND new.id = now.statement_id AND now.statement_id <> was.statement_id
+    AND fields.part = 'reported' AND fields.kind = 'date'
+)
+WHERE before <> after OR (before IS NULL) <> (after IS NULL)
+UNION ALL
+SELECT symbol, field, part, before, after, NULL AS change, last_confirmed_at, observed_at
+FROM (
+SELECT symbols.symbol, fields.field, fields.part,
     CASE fields.field
       WHEN 'asset_type' THEN old.asset_type WHEN 'name' THEN old.name
       WHEN 'description' THEN old.description WHEN 'cik' THEN old.cik WHEN 'exchange' THEN old.exchange
@@ -321,65 +358,65 @@ SELECT symbols.symbol, fields.field, fields.part, was.confirmed_at AS last_confi
       WHEN 'currency' THEN new.currency WHEN 'country' THEN new.country WHEN 'sector' THEN new.sector
       WHEN 'industry' THEN new.industry WHEN 'address' THEN new.address
       WHEN 'official_site' THEN new.official_site WHEN 'fiscal_year_end' THEN new.fiscal_year_end
-    END AS after
+    END AS after,
+    coalesce(was.reconfirmed_at, was.observed_at) AS last_confirmed_at, now.observed_at
 FROM symbols
-CROSS JOIN snapshots AS now ON now.symbol = symbols.symbol
-CROSS JOIN snapshots AS was ON was.symbol = now.symbol
+CROSS JOIN snapshots AS now
+CROSS JOIN snapshots AS was
+CROSS JOIN profiles AS old
+CROSS JOIN profiles AS new
+CROSS JOIN fields
+WHERE now.symbol = symbols.symbol AND was.symbol = now.symbol
     AND was.observed_at = (
         SELECT earlier.observed_at FROM snapshots AS earlier
          WHERE earlier.symbol = now.symbol AND earlier.observed_at < now.observed_at
          ORDER BY earlier.observed_at DESC LIMIT 1
     )
-JOIN profiles AS old ON old.id = was.profile_id
-JOIN profiles AS new ON new.id = now.profile_id
-CROSS JOIN fields ON fields.part = 'profile'
-WHERE now.profile_id <> was.profile_id
+    AND old.id = was.profile_id AND new.id = now.profile_id AND now.profile_id <> was.profile_id
+    AND fields.part = 'profile' AND fields.field <> 'symbol'
 )
-WHERE before IS NOT after;
+WHERE before <> after OR (before IS NULL) <> (after IS NULL);
 
--- A second value for a quarter that had one: what a company's statements say, not what analysts or the market do.
+-- A second value for a quarter that had one in the snapshot before: what a company's statements say, not what analysts or
+-- the market do.
 CREATE VIEW restatements AS
-SELECT
-    symbol,
-    field,
-    latest_quarter,
-    before,
-    after,
-    iif(before <> 0, (after - before) * 1.0 / abs(before), NULL) AS change,
-    last_confirmed_at,
-    observed_at
+SELECT symbol, field, latest_quarter, before, after,
+    CASE WHEN before <> 0 THEN (after - before) * 1.0 / abs(before) END AS change,
+    last_confirmed_at, observed_at
 FROM (
-SELECT symbols.symbol, fields.field, new.latest_quarter, was.confirmed_at AS last_confirmed_at,
-    now.observed_at,
+SELECT symbols.symbol, fields.field, new.latest_quarter,
     CASE fields.field
-      WHEN 'ebitda' THEN old.ebitda WHEN 'book_value' THEN old.book_value
+      WHEN 'revenue_ttm' THEN old.revenue_ttm WHEN 'gross_profit_ttm' THEN old.gross_profit_ttm
+      WHEN 'ebitda' THEN old.ebitda WHEN 'profit_margin' THEN old.profit_margin
+      WHEN 'operating_margin_ttm' THEN old.operating_margin_ttm
+      WHEN 'return_on_assets_ttm' THEN old.return_on_assets_ttm WHEN 'book_value' THEN old.book_value
       WHEN 'revenue_per_share_ttm' THEN old.revenue_per_share_ttm
-      WHEN 'profit_margin' THEN old.profit_margin WHEN 'operating_margin_ttm' THEN old.operating_margin_ttm
-      WHEN 'return_on_assets_ttm' THEN old.return_on_assets_ttm WHEN 'revenue_ttm' THEN old.revenue_ttm
-      WHEN 'gross_profit_ttm' THEN old.gross_profit_ttm
       WHEN 'quarterly_earnings_growth_yoy' THEN old.quarterly_earnings_growth_yoy
       WHEN 'quarterly_revenue_growth_yoy' THEN old.quarterly_revenue_growth_yoy
     END AS before,
     CASE fields.field
-      WHEN 'ebitda' THEN new.ebitda WHEN 'book_value' THEN new.book_value
+      WHEN 'revenue_ttm' THEN new.revenue_ttm WHEN 'gross_profit_ttm' THEN new.gross_profit_ttm
+      WHEN 'ebitda' THEN new.ebitda WHEN 'profit_margin' THEN new.profit_margin
+      WHEN 'operating_margin_ttm' THEN new.operating_margin_ttm
+      WHEN 'return_on_assets_ttm' THEN new.return_on_assets_ttm WHEN 'book_value' THEN new.book_value
       WHEN 'revenue_per_share_ttm' THEN new.revenue_per_share_ttm
-      WHEN 'profit_margin' THEN new.profit_margin WHEN 'operating_margin_ttm' THEN new.operating_margin_ttm
-      WHEN 'return_on_assets_ttm' THEN new.return_on_assets_ttm WHEN 'revenue_ttm' THEN new.revenue_ttm
-      WHEN 'gross_profit_ttm' THEN new.gross_profit_ttm
       WHEN 'quarterly_earnings_growth_yoy' THEN new.quarterly_earnings_growth_yoy
       WHEN 'quarterly_revenue_growth_yoy' THEN new.quarterly_revenue_growth_yoy
-    END AS after
+    END AS after,
+    coalesce(was.reconfirmed_at, was.observed_at) AS last_confirmed_at, now.observed_at
 FROM symbols
-CROSS JOIN snapshots AS now ON now.symbol = symbols.symbol
-CROSS JOIN snapshots AS was ON was.symbol = now.symbol
+CROSS JOIN snapshots AS now
+CROSS JOIN snapshots AS was
+CROSS JOIN statements AS old
+CROSS JOIN statements AS new
+CROSS JOIN fields
+WHERE now.symbol = symbols.symbol AND was.symbol = now.symbol
     AND was.observed_at = (
         SELECT earlier.observed_at FROM snapshots AS earlier
          WHERE earlier.symbol = now.symbol AND earlier.observed_at < now.observed_at
          ORDER BY earlier.observed_at DESC LIMIT 1
     )
-JOIN statements AS old ON old.id = was.statement_id
-JOIN statements AS new ON new.id = now.statement_id
-CROSS JOIN fields ON fields.fiscal
-WHERE now.statement_id <> was.statement_id AND new.latest_quarter = old.latest_quarter
+    AND old.id = was.statement_id AND new.id = now.statement_id AND now.statement_id <> was.statement_id
+    AND fields.fiscal = 1 AND new.latest_quarter = old.latest_quarter
 )
 WHERE before <> after;

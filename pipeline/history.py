@@ -202,10 +202,15 @@ class History:
         return None if first is None else instants.from_text(first)
 
     def last_run(self) -> datetime | None:
-        """Return when the last run began that asked the API; None where none did."""
-        query = "SELECT max(started_at) FROM runs WHERE trigger <> 'import' AND status <> 'missed'"
-        (at,) = self._db.execute(query).fetchone()
-        return None if at is None else instants.from_text(at)
+        """Return when the last run began in which the API was asked for anything; None where none was."""
+        query = """
+            SELECT started_at FROM runs
+             WHERE trigger <> 'import' AND (requests > 0 OR EXISTS (
+                       SELECT 1 FROM outcomes WHERE run_id = runs.id AND outcome <> 'deferred'))
+             ORDER BY id DESC LIMIT 1
+        """
+        row = self._db.execute(query).fetchone()
+        return None if row is None else instants.from_text(row[0])
 
     # One company through time
 

@@ -1,6 +1,7 @@
 """Migrations: whole or not at all, never altered, and never applied to what is not ours."""
 
 import hashlib
+import shutil
 import sqlite3
 import stat
 from collections.abc import Iterator
@@ -14,8 +15,8 @@ from hypothesis import strategies as st
 
 from pipeline import instants
 from pipeline.database import APPLICATION_ID, DatabaseError
-from pipeline.migrate import migrate, shipped, statements
-from pipeline.overview import CATALOGUE, DAILY_FIELDS, PROFILE_FIELDS, REPORTED_FIELDS, Field, Kind
+from pipeline.migrate import FOLDER, migrate, shipped, statements
+from pipeline.overview import CATALOGUE, DAILY_FIELDS, FISCAL_FIELDS, PROFILE_FIELDS, REPORTED_FIELDS, Field, Kind
 from pipeline.reading import NoRecord
 from pipeline.record import Record
 from tests.clocks import START
@@ -246,7 +247,7 @@ def test_the_views_show_every_field_in_the_apis_order(database: Path, view: str)
     assert columns(database, view) == [
         symbol,
         ("observed_at", "TEXT"),
-        ("confirmed_at", "TEXT"),
+        ("confirmed_at", ""),  # an expression, to which SQLite gives no type
         *others,
         ("extra", "TEXT"),
     ]
@@ -272,3 +273,40 @@ def test_instants_sort_as_text_as_they_do_in_time(one: datetime, other: datetime
 
     assert (texts[0] < texts[1]) == (to_the_millisecond[0] < to_the_millisecond[1])
     assert [instants.from_text(text) for text in texts] == to_the_millisecond
+
+
+def test_the_fields_in_the_file_are_the_catalogue(database: Path) -> None:
+    with reading(database) as db:
+        rows = set(db.execute("SELECT field, name, kind, part, unit, fiscal FROM fields"))
+
+    assert rows == {(f.column, f.name, f.kind, f.part, f.unit, int(f in FISCAL_FIELDS)) for f in CATALOGUE}
+
+
+def test_a_file_of_the_first_version_keeps_what_it_holds(tmp_path: Path) -> None:
+    path, first = tmp_path / "old.db", tmp_path / "first"
+    first.mkdir()
+    shutil.copy(FOLDER / "0001_record.sql", first)
+    migrate(path, now=START, folder=first)
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("INSERT INTO profiles (digest, name) VALUES (x'01', 'International Business Machines')")
+        db.execute("INSERT INTO statements (digest, latest_quarter) VALUES (x'01', '2025-12-31')")
+        db.execute("INSERT INTO layouts (digest, keys) VALUES (x'01', '[]')")
+        db.execute("INSERT INTO symbols (symbol, state, snapshots) VALUES ('IBM', 'covered', 2)")
+        for observed, confirmed in (("2026-01-01", "2026-01-01"), ("2026-01-02", "2026-01-05")):
+            db.execute(
+                "INSERT INTO snapshots (symbol, observed_at, confirmed_at, profile_id, statement_id, layout_id, eps)"
+                " VALUES ('IBM', ?, ?, 1, 1, 1, 6.5)",
+                (observed, confirmed),
+            )
+        db.execute("INSERT INTO runs (id, trigger, status) VALUES (1, 'manual', 'complete')")
+        db.execute("INSERT INTO outcomes VALUES (1, 'ZZZ', 'unknown', 1, '2026-01-03', NULL)")
+    migrate(path, now=START)
+
+    with reading(path) as db:
+        kept = db.execute(
+            "SELECT symbol, name, latest_quarter, eps, observed_at, confirmed_at FROM overviews"
+        ).fetchall()
+        gone = db.execute("SELECT symbol, at FROM uncovered").fetchall()
+    who = ("IBM", "International Business Machines", "2025-12-31", 6.5)
+    assert kept == [(*who, "2026-01-01", "2026-01-01"), (*who, "2026-01-02", "2026-01-05")]
+    assert gone == [("ZZZ", "2026-01-03")]
