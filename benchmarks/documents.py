@@ -44,11 +44,17 @@ def _invented() -> Iterator[dict[str, str]]:
             yield document
 
 
-def _model(document: dict[str, str]) -> bytes:
-    """Return the document as bytes with places for what is each symbol's own."""
+def described(document: dict[str, str]) -> dict[str, str]:
+    """Return the document with a description as long as real ones."""
     text = f"{document['Description']} "
     longer = (text * (_DESCRIPTION // len(text) + 1))[:_DESCRIPTION]
-    fields = document | {"Description": longer.replace("%", "")} | dict.fromkeys(_OF_ITS_OWN, "%")
+    return document | {"Description": longer}
+
+
+def _model(document: dict[str, str]) -> bytes:
+    """Return the document as bytes with places for what is each symbol's own."""
+    longer = described(document)
+    fields = longer | {"Description": longer["Description"].replace("%", "")} | dict.fromkeys(_OF_ITS_OWN, "%")
     places = iter((b"%b", b"%d", b"%d", b"%d"))
     before, *after = json.dumps(fields, ensure_ascii=False, indent=4).encode().split(b"%")
     return before + b"".join(next(places) + part for part in after)
