@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pipeline.clock import Clock
 from pipeline.collect import Interrupted
-from pipeline.fetch import Halt
+from pipeline.fetch import Halt, Halted
 from pipeline.outcome import ApiError, ExitCode, Outcome, RunId, RunStatus, Trigger, UnknownSymbol
 from pipeline.overview import Overview, Symbol
 from pipeline.recordings import Bad, Place, Recorded, Skipped
@@ -18,10 +18,6 @@ from pipeline.writer import StorageError, open_writer
 
 CHUNK = 3_000
 """Lines in one transaction: a commit's share of each is small, and so is what lies in memory."""
-
-
-_SLICE = 20
-"""Lines read between two turns of the loop, on which the chunk before is being written."""
 
 
 @dataclass(slots=True)
@@ -107,41 +103,72 @@ async def _keep_all(
     halt: Halt,
     named: Callable[[Bad], None],
 ) -> None:
-    """Keep chunk after chunk: one is written while the next is read."""
+    """Keep chunk after chunk: one is written while the next is read, in a thread, which may wait for standard input."""
     async with asyncio.TaskGroup() as group:
         writing: asyncio.Task[None] | None = None
         while not halt.reasons and done.detail is None:
-            seen = await _read(lines, done, strict=strict, named=named)
+            try:
+                async with halt.interrupts():
+                    chunk = await asyncio.to_thread(_read, lines, strict=strict)
+            except Halted:
+                return
             if writing is not None:
                 await writing
-            if not seen:
+            if not chunk.lines and not chunk.bad:
                 return
-            writing = group.create_task(_keep(store, seen, done, named))
+            chunk.count(done, named)
+            writing = group.create_task(_keep(store, chunk.seen, done, named))
 
 
-async def _read(
-    lines: Iterator[Recorded | Bad], done: Import, *, strict: bool, named: Callable[[Bad], None]
-) -> list[_Seen]:
-    """Return the looks of the next lines; none at the end, or behind a bad line where that is the end."""
-    seen: list[_Seen] = []
+@dataclass(slots=True)
+class _Chunk:
+    """The next lines, read and taken apart."""
+
+    lines: int = 0
+    seen: list[_Seen] = field(default_factory=list)
+    refused: list[ApiError] = field(default_factory=list)
+    bad: list[Bad] = field(default_factory=list)
+    is_last: bool = False
+    """Whether the last of the bad lines is where reading is to stop."""
+
+    def count(self, done: Import, named: Callable[[Bad], None]) -> None:
+        """Add what was read to what was done, and name what is bad."""
+        done.lines += self.lines
+        for answer in self.refused:
+            done.refused[answer.kind] += 1
+            done.counts[answer.outcome] += 1
+        for bad in self.bad:
+            named(bad)
+            done.bad += not isinstance(bad, Skipped)
+        if self.is_last:
+            done.detail = f"{self.bad[-1].place}: {self.bad[-1].why}"
+
+
+def _read(lines: Iterator[Recorded | Bad], *, strict: bool) -> _Chunk:
+    """Return the next lines: as many as make a transaction, or up to the first bad one where that is the end."""
+    chunk = _Chunk()
     for line in lines:
-        if isinstance(line, Skipped):
-            named(line)
-            continue
-        done.lines += 1
         if isinstance(line, Bad):
-            done.bad += 1
-            named(line)
-            if strict:
-                done.detail = f"{line.place}: {line.why}"
-                break
+            chunk.bad.append(line)
+            chunk.lines += not isinstance(line, Skipped)
+            chunk.is_last = strict and not isinstance(line, Skipped)
         else:
-            seen += _looks(line, done)
-        if done.lines % _SLICE == 0:
-            await asyncio.sleep(0)
-        if len(seen) >= CHUNK:
+            chunk.lines += 1
+            _take(line, chunk)
+        if chunk.is_last or chunk.lines >= CHUNK or len(chunk.seen) >= CHUNK:
             break
-    return seen
+    return chunk
+
+
+def _take(line: Recorded, chunk: _Chunk) -> None:
+    """Add the looks that a line tells of; or the answer that was none."""
+    answer = line.answer
+    if isinstance(answer, ApiError) and not isinstance(answer, UnknownSymbol):
+        chunk.refused.append(answer)
+        return
+    overview = answer if isinstance(answer, Overview) else None
+    for at in (line.observed_at, *line.looks):
+        chunk.seen.append(_Seen(line.place, observation(line.symbol, at, overview)))
 
 
 async def _keep(store: Store, seen: list[_Seen], done: Import, named: Callable[[Bad], None]) -> None:
@@ -152,18 +179,6 @@ async def _keep(store: Store, seen: list[_Seen], done: Import, named: Callable[[
         if outcome is Outcome.REJECTED:
             done.conflicts += 1
             named(_conflict(one))
-
-
-def _looks(line: Recorded, done: Import) -> Iterator[_Seen]:
-    """Yield the looks that a line tells of; count the answer that was none."""
-    answer = line.answer
-    if isinstance(answer, ApiError) and not isinstance(answer, UnknownSymbol):
-        done.refused[answer.kind] += 1
-        done.counts[answer.outcome] += 1
-        return
-    overview = answer if isinstance(answer, Overview) else None
-    for at in (line.observed_at, *line.looks):
-        yield _Seen(line.place, observation(line.symbol, at, overview))
 
 
 def _conflict(one: _Seen) -> Bad:

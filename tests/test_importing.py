@@ -1,8 +1,10 @@
 """Importing: the whole command on real files, and what it leaves in the record."""
 
+import asyncio
 import gzip
 import json
 import random
+import signal
 import sqlite3
 from collections import Counter
 from contextlib import closing
@@ -11,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.commands import Finished, run
+from tests.commands import PIPELINE, Finished, environment, run
 from tests.kept import all_symbols, documents, snapshots
 from tests.recordings import RECORDINGS, needs_recordings, recorded
 
@@ -185,3 +187,36 @@ def test_many_bad_lines_do_not_flood_the_terminal(tmp_path: Path) -> None:
     assert counts(done)["bad"] == 300
     assert "and 200 more like these: -v names them all" in done.err
     assert done.err.count("\n") == 101
+
+
+async def test_ctrl_c_ends_it_while_it_waits_for_standard_input(tmp_path: Path) -> None:
+    process = await asyncio.create_subprocess_exec(
+        PIPELINE,
+        *("import", "-", "--database", "a.db", "--json"),
+        cwd=tmp_path,
+        env=environment(tmp_path),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    assert process.stdin is not None
+    process.stdin.write(json.dumps(line("2024-01-01T00:00:00Z")).encode())
+    await process.stdin.drain()
+    async with asyncio.timeout(30):
+        while not began(tmp_path / "a.db"):
+            await asyncio.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        out = await process.stdout.read() if process.stdout else b""
+        assert await process.wait() == 130
+    assert json.loads(out)["status"] == "interrupted"
+
+
+def began(database: Path) -> bool:
+    """Whether a run has begun, so that it may be interrupted."""
+    if not database.exists():
+        return False
+    with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as db:
+        try:
+            return bool(db.execute("SELECT 1 FROM runs").fetchall())
+        except sqlite3.OperationalError:
+            return False

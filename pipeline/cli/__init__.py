@@ -5,6 +5,7 @@ import importlib
 import os
 import sys
 import threading
+from io import TextIOWrapper
 from keyword import iskeyword
 
 import click
@@ -90,6 +91,9 @@ def pipeline(ctx: click.Context, /, options: Options) -> None:
 def main() -> None:
     """Run the command line, and end the process with the verb's exit code."""
     code: int = ExitCode.DONE
+    if isinstance(sys.stdout, TextIOWrapper):
+        # A terminal of another encoding gets what it cannot show as an escape, not a traceback.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         code = _run()
         sys.stdout.flush()

@@ -74,8 +74,8 @@ def command(
     with asked(options) as record:
         if since is None and until is None:
             since = record.last_run()
-            if since is not None:
-                options.say(f"since the last run, {for_people(since)} UTC")
+            last = "no run yet: all changes" if since is None else f"since the last run, {for_people(since)} UTC"
+            options.say(last)
         answer = record.changes(
             wanted,
             since=since,
