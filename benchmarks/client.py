@@ -22,7 +22,7 @@ import structlog
 from aiohttp import ClientSession
 
 from benchmarks.documents import symbols
-from benchmarks.processes import Took, cpu_seconds
+from benchmarks.processes import Took, cpu_seconds, peak_megabytes
 from pipeline import instants
 from pipeline.api import open_api
 from pipeline.collect import Order, Source, collect
@@ -104,16 +104,10 @@ def _timed(client: Client, url: str, count: int, *, loop: Callable[[], asyncio.A
         began, worked = time.perf_counter(), cpu_seconds(resource.RUSAGE_SELF)
         got = await client(url, count)
         seconds = time.perf_counter() - began
-        return Took(got, seconds, cpu_seconds(resource.RUSAGE_SELF) - worked, _peak_megabytes())
+        return Took(got, seconds, cpu_seconds(resource.RUSAGE_SELF) - worked, peak_megabytes())
 
     with asyncio.Runner(loop_factory=loop) as runner:
         return runner.run(timed())
-
-
-def _peak_megabytes() -> float:
-    """Return the most memory this process has had. (Linux counts kilobytes, macOS bytes.)"""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (1 << 20 if sys.platform == "darwin" else 1 << 10)
 
 
 def main() -> None:

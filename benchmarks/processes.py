@@ -43,6 +43,12 @@ def cpu_seconds(whose: int) -> float:
     return usage.ru_utime + usage.ru_stime
 
 
+def peak_megabytes() -> float:
+    """Return the most memory this process has had. (Linux counts kilobytes, macOS bytes.)"""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1 << 20 if sys.platform == "darwin" else 1 << 10)
+
+
 def tell(text: str) -> None:
     """Say on stderr how far we are."""
     print(text, file=sys.stderr, flush=True)

@@ -5,11 +5,12 @@ API begins or ceases to send is one, whatever its value; so is a symbol that it 
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from pipeline.overview import (
@@ -22,7 +23,7 @@ from pipeline.overview import (
     Value,
     legible,
 )
-from pipeline.suspicion import COLUMNS_LOOKED_AT, JUMP, SENTINEL, Suspicion, suspicions
+from pipeline.suspicion import COLUMNS_LOOKED_AT, JUMP, NEVER_ZERO, SENTINEL, Suspicion, suspicions
 
 
 class ChangeKind(StrEnum):
@@ -206,27 +207,34 @@ def column(state: State, name: str) -> Value:
 
 _VALUE = _PLACES["market_capitalization"][1]
 _SENTINEL_FIELD = "ReturnOnEquityTTM"
-_NEVER_ZERO_DAILY = tuple(
-    number for column, (part, number) in _PLACES.items() if part == "daily" and column in COLUMNS_LOOKED_AT
+_never_zero = itemgetter(
+    *(number for column, (part, number) in _PLACES.items() if part == "daily" and column in NEVER_ZERO)
 )
 
 
 def _suspicions(before: State, after: State) -> Iterator[tuple[str, Suspicion]]:
     if not _may_be_odd(before, after):
         return
-    is_sentinel = _has_sentinel(after) and not _has_sentinel(before)
     was, now = ({name: column(state, name) for name in COLUMNS_LOOKED_AT} for state in (before, after))
-    yield from suspicions(was, now, is_sentinel=is_sentinel)
+    yield from suspicions(was, now, is_sentinel=_has_sentinel(after))
 
 
 def _may_be_odd(before: State, after: State) -> bool:
     """Whether it is worth looking closer: nearly never, and there may be millions of pairs."""
-    if before.statement_id != after.statement_id or before.profile_id != after.profile_id:
-        return True
-    was, now = before.daily[_VALUE], after.daily[_VALUE]
+    return (
+        before.statement_id != after.statement_id
+        or before.profile_id != after.profile_id
+        or before.extra != after.extra
+        or daily_may_be_odd(before.daily, after.daily)
+    )
+
+
+def daily_may_be_odd(before: Sequence[Value], after: Sequence[Value]) -> bool:
+    """Whether it is worth looking closer at two snapshots of the same profile, statement and `extra`."""
+    was, now = before[_VALUE], after[_VALUE]
     if isinstance(was, int) and isinstance(now, int) and not was < now * JUMP < was * JUMP * JUMP:
         return True
-    return before.extra != after.extra or any(not after.daily[number] for number in _NEVER_ZERO_DAILY)
+    return 0 in _never_zero(after)
 
 
 def _has_sentinel(state: State) -> bool:

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from pipeline import instants
-from pipeline.changes import Change, ChangeKind, Difference, State, differences, relative
+from pipeline.changes import Change, ChangeKind, Difference, State, daily_may_be_odd, differences, relative
 from pipeline.outcome import ExitCode, Trouble
 from pipeline.overview import (
     CATALOGUE,
@@ -56,6 +56,8 @@ T = TypeVar("T")
 _EVER = "9999-12-31T23:59:59.999Z"
 _ROWS_AT_ONCE = 20_000
 """Rows of a long question read at a time: between two such, the file is not held."""
+_ROUNDING = 1e-12
+"""From 3 to 3.15 is a change of 0.05, though in binary fractions a little less."""
 _CACHE_KIB = 64 * 1024
 _MAPPED_BYTES = 1 << 40
 """All of the file, whatever its size: it is read as memory is, without a copy for each page."""
@@ -262,24 +264,21 @@ class History:
         columns = _fields(fields, DEFAULT_FIELDS)
         wanted = None if symbols is None else json.dumps(self.kept(symbols))
         query = f"""
-            SELECT snapshots.symbol, observed_at, {_LAST_SEEN} AS seen,
-                   round((julianday(:at) - julianday({_LAST_SEEN})) * 24, 7){_selected(columns)}
-              FROM {"symbols" if wanted is None else "json_each(:symbols) AS wanted"}
-             CROSS JOIN snapshots
-                ON snapshots.symbol = {"symbols.symbol" if wanted is None else "wanted.value"}
-               AND {_NOT_AFTER}
+            SELECT snapshots.symbol, observed_at, {_LAST_SEEN}{_selected(columns)}
+              FROM {"symbols" if wanted is None else _NAMED} AS wanted
+             CROSS JOIN snapshots ON snapshots.symbol = wanted.symbol AND {_NOT_AFTER}
               {_joined(columns)}
-             WHERE seen >= :seen_since
         """
-        given = {
-            "at": instants.to_text(at),
-            "symbols": wanted,
-            "seen_since": "" if max_staleness is None else instants.to_text(at - max_staleness),
-        }
+        given = {"at": instants.to_text(at), "symbols": wanted}
+        seen_since = _seen_since(at, max_staleness)
+
+        def tuples() -> Iterator[tuple[Any, ...]]:
+            for symbol, observed, seen, *values in self._db.execute(query, given).fetchall():
+                if seen >= seen_since:
+                    yield symbol, observed, seen, _hours(at - instants.from_text(seen)), *values
+
         return Answer(
-            (*_WHEN, Column("staleness_hours", Kind.REAL), *_columns(columns)),
-            lambda: iter(self._db.execute(query, given).fetchall()),
-            _typed_as_of(columns),
+            (*_WHEN, Column("staleness_hours", Kind.REAL), *_columns(columns)), tuples, _typed_as_of(columns, at)
         )
 
     def documents_as_of(
@@ -290,8 +289,8 @@ class History:
         wanted = self.symbols() if symbols is None else self.kept(symbols)
         query = f"""
             SELECT snapshots.symbol, observed_at, layouts.keys, extra, {_ALL_COLUMNS}
-              FROM json_each(:symbols) AS wanted
-             CROSS JOIN snapshots ON snapshots.symbol = wanted.value AND {_NOT_AFTER}
+              FROM {_NAMED} AS wanted
+             CROSS JOIN snapshots ON snapshots.symbol = wanted.symbol AND {_NOT_AFTER}
               {_ALL_PARTS}
               JOIN layouts ON layouts.id = layout_id
              WHERE {_LAST_SEEN} >= :seen_since
@@ -299,9 +298,9 @@ class History:
         given = {
             "at": instants.to_text(at),
             "symbols": json.dumps(wanted),
-            "seen_since": "" if max_staleness is None else instants.to_text(at - max_staleness),
+            "seen_since": _seen_since(at, max_staleness),
         }
-        for symbol, observed_at, keys, extra, *values in self._db.execute(query, given):
+        for symbol, observed_at, keys, extra, *values in self._db.execute(query, given).fetchall():
             yield _document(_Held(symbol, observed_at, keys, extra, tuple(values)))
 
     # What changed
@@ -328,12 +327,16 @@ class History:
         bounds = _since(since), _until(until)
 
         def tuples() -> Iterator[tuple[Any, ...]]:
-            for row in self._changes(wanted, *bounds):
+            rows = self._changes(wanted, *bounds)
+            if only is None and of_part is None and not min_change and not suspicious:
+                yield from rows
+                return
+            for row in rows:
                 _, field, in_part, kind, _, _, change, _, _, suspicion = row
                 if (
                     (only is None or field in only)
                     and (of_part is None or in_part == of_part)
-                    and (change is None or abs(change) >= min_change or kind is not ChangeKind.CHANGED)
+                    and (change is None or abs(change) + _ROUNDING >= min_change or kind is not ChangeKind.CHANGED)
                     and (suspicion is not None or not suspicious)
                 ):
                     yield row
@@ -347,25 +350,20 @@ class History:
     def _changes(self, symbols: Sequence[str], since: str, until: str) -> Iterator[tuple[Any, ...]]:
         for some in self._in_portions(symbols, since, until):
             coverage = self._coverage_changes(some, since, until)
-            found: list[tuple[Any, ...]] = []
-            last_symbol, last = None, None
-            for symbol, state in self._states(some, since, until):
-                if symbol == last_symbol and last is not None:
-                    found += [_change(symbol, last, state, one) for one in differences(last, state)]
-                last_symbol, last = symbol, state
+            found = self._value_changes(some, since, until)
             if coverage:
                 found = sorted(found + coverage, key=lambda row: (row[0], row[8]))
             yield from found
 
     def _in_portions(self, symbols: Sequence[str], since: str, until: str) -> Iterator[list[str]]:
         """Yield the symbols so many at a time as a portion of rows is kept of in those days."""
-        query = "SELECT snapshots FROM symbols WHERE symbol = ?"
+        query = "SELECT symbol, snapshots FROM json_each(?) AS wanted CROSS JOIN symbols ON symbol = wanted.value"
+        kept = dict(self._db.execute(query, (json.dumps(symbols),)).fetchall())
         days = (_day(until) - _day(since)).days + 2
         some: list[str] = []
         rows = 0
         for symbol in symbols:
-            row = self._db.execute(query, (symbol,)).fetchone()
-            rows += min(row[0] if row else 0, days) + 1
+            rows += min(kept.get(symbol, 0), days) + 1
             some.append(symbol)
             if rows >= _ROWS_AT_ONCE:
                 yield some
@@ -373,8 +371,8 @@ class History:
         if some:
             yield some
 
-    def _states(self, symbols: Sequence[str], since: str, until: str) -> Iterator[tuple[str, State]]:
-        """Yield the snapshots observed in an interval, and of each symbol the one before, by symbol and instant."""
+    def _value_changes(self, symbols: Sequence[str], since: str, until: str) -> list[tuple[Any, ...]]:
+        """Return what changed in the snapshots observed in an interval, by symbol and instant."""
         query = f"""
             SELECT symbol, observed_at, confirmed_at, profile_id, statement_id, layout_id, extra, {_DAILY_COLUMNS}
               FROM json_each(:symbols) AS wanted
@@ -384,24 +382,35 @@ class History:
                AND observed_at <= :until
         """
         given = {"symbols": json.dumps(symbols), "since": since, "until": until}
-        for symbol, observed, confirmed, profile, statement, layout, extra, *daily in self._db.execute(
-            query, given
-        ).fetchall():
-            yield (
-                symbol,
-                State(
-                    observed,
-                    confirmed,
-                    profile,
-                    statement,
-                    layout,
-                    self._part("profiles", profile),
-                    self._part("statements", statement),
-                    tuple(daily),
-                    self._part("layouts", layout),
-                    extra,
-                ),
-            )
+        found: list[tuple[Any, ...]] = []
+        before: tuple[Any, ...] = (None,)
+        for after in self._db.execute(query, given):
+            if before[0] == after[0]:
+                found += self._between(before, after)
+            before = after
+        return found
+
+    def _between(self, before: tuple[Any, ...], after: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+        """Return what changed from one row to the next: mostly daily numbers, and nothing else need be looked at."""
+        if before[_SLOW] == after[_SLOW] and not daily_may_be_odd(before[_DAILY], after[_DAILY]):
+            return _daily_changes(before, after)
+        old, new = self._state(before), self._state(after)
+        return [_change(before[0], old, new, one) for one in differences(old, new)]
+
+    def _state(self, row: tuple[Any, ...]) -> State:
+        _, observed, confirmed, profile, statement, layout, extra, *daily = row
+        return State(
+            observed,
+            confirmed,
+            profile,
+            statement,
+            layout,
+            self._part("profiles", profile),
+            self._part("statements", statement),
+            tuple(daily),
+            self._part("layouts", layout),
+            extra,
+        )
 
     def _read_part(self, table: str, part_id: int) -> tuple[Any, ...]:
         row = self._db.execute(f"SELECT {_COLUMNS_OF[table]} FROM {table} WHERE id = ?", (part_id,)).fetchone()
@@ -420,7 +429,7 @@ class History:
     def _turns(self, symbol: str, gone: list[str], since: str, until: str) -> Iterator[tuple[Any, ...]]:
         """Yield where a symbol that was at times not covered began or ceased to be."""
         for after, before in zip(["", *gone], [*gone, _EVER], strict=True):
-            first, last = self._covered_between(symbol, after, min(before, until))
+            first, last = self._covered_between(symbol, after, before, until)
             if first is None or last is None:
                 continue
             if after and since <= first <= until:
@@ -428,22 +437,26 @@ class History:
             if before is not _EVER and since <= before <= until:
                 yield _coverage_row(symbol, ChangeKind.UNCOVERED, last, before)
 
-    def _covered_between(self, symbol: str, after: str, before: str) -> tuple[str | None, str | None]:
-        """Return the first and the last look between two instants that found the symbol covered."""
+    def _covered_between(self, symbol: str, after: str, before: str, until: str) -> tuple[str | None, str | None]:
+        """Return the first and the last look between two others, and not after `until`, that found the symbol covered.
+
+        Of two looks at one instant, the one that found it covered counts as the later, as it does for its state.
+        """
         query = """
             SELECT min(at), max(at) FROM (
-                SELECT min(observed_at) AS at FROM snapshots WHERE symbol = :symbol AND observed_at > :after
-                   AND observed_at <= :before
+                SELECT min(observed_at) AS at FROM snapshots WHERE symbol = :symbol AND observed_at >= :after
+                   AND observed_at < :before AND observed_at <= :until
                 UNION ALL
-                SELECT max(observed_at) FROM snapshots WHERE symbol = :symbol AND observed_at > :after
-                   AND observed_at <= :before
+                SELECT max(observed_at) FROM snapshots WHERE symbol = :symbol AND observed_at >= :after
+                   AND observed_at < :before AND observed_at <= :until
                 UNION ALL
-                SELECT min(at) FROM looks WHERE symbol = :symbol AND at > :after AND at <= :before
+                SELECT min(at) FROM looks WHERE symbol = :symbol AND at >= :after AND at < :before AND at <= :until
                 UNION ALL
-                SELECT max(at) FROM looks WHERE symbol = :symbol AND at > :after AND at <= :before
+                SELECT max(at) FROM looks WHERE symbol = :symbol AND at >= :after AND at < :before AND at <= :until
             )
         """
-        first, last = self._db.execute(query, {"symbol": symbol, "after": after, "before": before}).fetchone()
+        given = {"symbol": symbol, "after": after, "before": before, "until": until}
+        first, last = self._db.execute(query, given).fetchone()
         return first, last
 
     # Reported values, by quarter
@@ -458,7 +471,8 @@ class History:
     ) -> Answer[Vintage]:
         """Return each reported value of a company by field and fiscal quarter, with when it was known.
 
-        Raise NotKept, and NoSuchField for a field that is not reported by the quarter.
+        `since` and `until`: those first known then. Raise NotKept, and NoSuchField for a field that is not reported by
+        the quarter.
         """
         return self._vintages(self.kept([symbol]), fields, since, until)
 
@@ -470,7 +484,10 @@ class History:
         since: Moment | None = None,
         until: Moment | None = None,
     ) -> Answer[Vintage]:
-        """Return the values that took another's place in its own quarter, of all symbols or of some."""
+        """Return the values that took another's place in its own quarter, of all symbols or of some.
+
+        `since` and `until`: those first known then, however long before the other was.
+        """
         answer = self._vintages(self.symbols() if symbols is None else self.kept(symbols), fields, since, until)
         return Answer(answer.columns, lambda: (row for row in answer.tuples() if row[6]), _typed_vintage)
 
@@ -486,23 +503,24 @@ class History:
             if field.part is not Part.REPORTED or field.column == "latest_quarter":
                 why = "is what tells the quarters apart" if field.part is Part.REPORTED else "is not reported"
                 raise NoSuchField(f"{field.column} {why}: pipeline history shows it through time")
-        bounds = _since(since), _until(until)
+        first, last = _since(since), _until(until)
 
         def tuples() -> Iterator[tuple[Any, ...]]:
-            for some in self._in_portions(symbols, *bounds):
-                yield from self._vintage_rows(some, columns, *bounds)
+            for some in self._in_portions(symbols, "", last):
+                for row in self._vintage_rows(some, columns, last):
+                    if row[4] >= first:
+                        yield row
 
         return Answer(_vintage_columns(columns), tuples, _typed_vintage)
 
-    def _vintage_rows(
-        self, symbols: Sequence[str], fields: Sequence[Field], since: str, until: str
-    ) -> Iterator[tuple[Any, ...]]:
+    def _vintage_rows(self, symbols: Sequence[str], fields: Sequence[Field], until: str) -> Iterator[tuple[Any, ...]]:
+        """Yield the vintages of all that was observed until then: a value may take the place of a much older one."""
         query = """
             SELECT symbol, statement_id, observed_at, confirmed_at
               FROM json_each(?) AS wanted
-             CROSS JOIN snapshots ON snapshots.symbol = wanted.value AND observed_at BETWEEN ? AND ?
+             CROSS JOIN snapshots ON snapshots.symbol = wanted.value AND observed_at <= ?
         """
-        rows = self._db.execute(query, (json.dumps(symbols), since, until)).fetchall()
+        rows = self._db.execute(query, (json.dumps(symbols), until)).fetchall()
         spans: dict[str, list[tuple[tuple[Any, ...], str, str]]] = {}
         last: tuple[str, int] | None = None
         for symbol, statement, observed, confirmed in rows:
@@ -536,7 +554,9 @@ _CHANGE = (
 
 
 def _vintage_columns(fields: Sequence[Field]) -> tuple[Column, ...]:
-    value: ColumnKind = Kind.REAL if all(field.kind in (Kind.INTEGER, Kind.REAL) for field in fields) else "json"
+    kinds = {field.kind for field in fields}
+    numbers: ColumnKind = Kind.REAL if kinds <= {Kind.INTEGER, Kind.REAL} else "json"
+    value: ColumnKind = Kind.INTEGER if kinds == {Kind.INTEGER} else numbers
     return (
         Column("symbol", Kind.TEXT),
         Column("field", Kind.TEXT),
@@ -558,9 +578,11 @@ _COLUMNS_OF = {
 _DAILY_COLUMNS = ", ".join(field.column for field in DAILY_FIELDS)
 _ALL_COLUMNS = ", ".join(field.column for field in (*PROFILE_FIELDS, *REPORTED_FIELDS, *DAILY_FIELDS))
 _ALL_PARTS = "JOIN profiles ON profiles.id = profile_id JOIN statements ON statements.id = statement_id"
+_NAMED = "(SELECT value AS symbol FROM json_each(:symbols))"
+# By the symbol wanted, not the snapshot's own: that would be looked up for each row of a symbol's whole past.
 _NOT_AFTER = """
     observed_at = (SELECT earlier.observed_at FROM snapshots AS earlier
-                    WHERE earlier.symbol = snapshots.symbol AND earlier.observed_at <= :at
+                    WHERE earlier.symbol = wanted.symbol AND earlier.observed_at <= :at
                     ORDER BY earlier.observed_at DESC LIMIT 1)
 """
 _LAST_SEEN = """
@@ -613,6 +635,26 @@ def _change(symbol: str, before: State, after: State, found: Difference) -> tupl
     )  # fmt: skip
 
 
+_SLOW = slice(3, 7)
+"""Where a row to be compared has its parts and `extra`."""
+_DAILY = slice(7, None)
+_DAILY_NAMES = tuple(field.column for field in DAILY_FIELDS)
+_OF_DAILY, _CHANGED = Part.DAILY, ChangeKind.CHANGED
+
+
+def _daily_changes(before: tuple[Any, ...], after: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+    """Return the daily numbers that changed, where nothing else did and none is odd: as `_change` would, and sooner."""
+    symbol, last, first = before[0], before[2], after[1]
+    return [
+        (
+            symbol, column, _OF_DAILY, _CHANGED, was, now,
+            (now - was) / abs(was) if was and now is not None else None, last, first, None,
+        )
+        for column, was, now in zip(_DAILY_NAMES, before[_DAILY], after[_DAILY], strict=True)
+        if was != now
+    ]  # fmt: skip
+
+
 def _coverage_row(symbol: str, kind: ChangeKind, last: str, first: str) -> tuple[Any, ...]:
     states = ("covered", "unknown")
     before, after = states if kind is ChangeKind.UNCOVERED else states[::-1]
@@ -648,27 +690,20 @@ def _typed_snapshot(fields: Sequence[Field]) -> Callable[..., Snapshot]:
     names = [field.column for field in fields]
 
     def typed(symbol: str, observed_at: str, confirmed_at: str, *values: Value) -> Snapshot:
-        return Snapshot(
-            symbol,
-            instants.from_text(observed_at),
-            instants.from_text(confirmed_at),
-            dict(zip(names, values, strict=True)),
-        )
+        observed = instants.from_text(observed_at)
+        confirmed = observed if confirmed_at == observed_at else instants.from_text(confirmed_at)
+        return Snapshot(symbol, observed, confirmed, dict(zip(names, values, strict=True)))
 
     return typed
 
 
-def _typed_as_of(fields: Sequence[Field]) -> Callable[..., Snapshot]:
+def _typed_as_of(fields: Sequence[Field], at: datetime) -> Callable[..., Snapshot]:
     names = [field.column for field in fields]
 
-    def typed(symbol: str, observed_at: str, confirmed_at: str, hours: float, *values: Value) -> Snapshot:
-        return Snapshot(
-            symbol,
-            instants.from_text(observed_at),
-            instants.from_text(confirmed_at),
-            dict(zip(names, values, strict=True)),
-            timedelta(milliseconds=round(hours * 3_600_000)),
-        )
+    def typed(symbol: str, observed_at: str, confirmed_at: str, _hours: float, *values: Value) -> Snapshot:
+        observed = instants.from_text(observed_at)
+        confirmed = observed if confirmed_at == observed_at else instants.from_text(confirmed_at)
+        return Snapshot(symbol, observed, confirmed, dict(zip(names, values, strict=True)), at - confirmed)
 
     return typed
 
@@ -712,6 +747,15 @@ def _moment(given: Moment, *, day_ends: bool) -> datetime:
 
 def _since(given: Moment | None) -> str:
     return "" if given is None else instants.to_text(_moment(given, day_ends=False))
+
+
+def _hours(span: timedelta) -> float:
+    return round(span.total_seconds() / 3600, 7)
+
+
+def _seen_since(at: datetime, max_staleness: timedelta | None) -> str:
+    ever = at - datetime.min.replace(tzinfo=UTC)
+    return "" if max_staleness is None or max_staleness > ever else instants.to_text(at - max_staleness)
 
 
 def _until(given: Moment | None) -> str:

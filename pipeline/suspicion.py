@@ -47,7 +47,8 @@ RULES: dict[Suspicion, str] = {
     ),
     Suspicion.QUARTER_WENT_BACK: "the latest quarter is earlier than the last one",
     Suspicion.ANOTHER_COMPANY: (
-        f"the CIK is another, or the name is less than {ALIKE:.0%} alike, as when a ticker is given anew"
+        f"the CIK is another, as when a symbol is given anew; where one is missing, the name is less than {ALIKE:.0%}"
+        " alike (with the same CIK, another name is the same company's)"
     ),
 }
 """Each rule in words, for people."""
@@ -66,7 +67,7 @@ class Found(NamedTuple):
 def suspicions(before: Mapping[str, Value], after: Mapping[str, Value], *, is_sentinel: bool) -> Iterator[Found]:
     """Yield what is odd in going from one snapshot to the next, each given by column.
 
-    `is_sentinel`: the return on equity is the sentinel now, and was not before.
+    `is_sentinel`: the return on equity is the sentinel now.
     """
     if _jumps(before, after):
         yield Found("market_capitalization", Suspicion.UNEXPLAINED_JUMP)
@@ -77,8 +78,9 @@ def suspicions(before: Mapping[str, Value], after: Mapping[str, Value], *, is_se
         yield Found("return_on_equity_ttm", Suspicion.COLLAPSED)
     if _text(after["latest_quarter"]) < _text(before["latest_quarter"]) and after["latest_quarter"] is not None:
         yield Found("latest_quarter", Suspicion.QUARTER_WENT_BACK)
-    if before["cik"] and after["cik"] and _cik(before["cik"]) != _cik(after["cik"]):
-        yield Found("cik", Suspicion.ANOTHER_COMPANY)
+    if before["cik"] and after["cik"]:
+        if _cik(before["cik"]) != _cik(after["cik"]):
+            yield Found("cik", Suspicion.ANOTHER_COMPANY)
     elif _is_another_name(before["name"], after["name"]):
         yield Found("name", Suspicion.ANOTHER_COMPANY)
 

@@ -15,6 +15,22 @@ from pipeline.overview import Symbol
 from pipeline.text import inert
 
 
+class _Hours(click.ParamType[timedelta]):
+    """A span, in hours."""
+
+    name = "hours"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        text = str(value)
+        try:
+            span = timedelta(hours=float(text))
+        except (ValueError, OverflowError):
+            span = -timedelta.resolution
+        if span < timedelta(0):
+            self.fail(f"{text[:20]!r} is no number of hours", param, ctx)
+        return span
+
+
 @click.command(
     name="as-of",
     epilog="Examples: pipeline as-of 2026-03-14; pipeline as-of 2026-03-14T18:30+01:00 AAPL --field pe_ratio;"
@@ -24,7 +40,7 @@ from pipeline.text import inert
 @symbols_argument
 @click.option("--field", "fields", multiple=True, help="Show this column, or field as the API spells it; repeatable.")
 @click.option(
-    "--max-staleness", type=click.FloatRange(min=0), help="Leave out what was last seen so many HOURS before."
+    "--max-staleness", type=_Hours(), metavar="HOURS", help="Leave out what was last seen so many HOURS before."
 )
 @click.option("--original", is_flag=True, help="Print the documents exactly as received, one a line.")
 @format_option
@@ -38,7 +54,7 @@ def command(
     instant: datetime,
     symbols: tuple[str, ...],
     fields: tuple[str, ...],
-    max_staleness: float | None,
+    max_staleness: timedelta | None,
     original: bool,
     form: str,
     as_json: bool,
@@ -50,15 +66,14 @@ def command(
     if original and (fields or as_json or form != "table"):
         raise click.UsageError("--original prints whole documents: it goes with no --field, --format or --json", ctx)
     wanted = named_symbols(symbols, options) or None
-    longest = None if max_staleness is None else timedelta(hours=max_staleness)
     with asked(options) as record:
         if original:
-            documents = list(record.documents_as_of(instant, wanted, max_staleness=longest))
+            documents = list(record.documents_as_of(instant, wanted, max_staleness=max_staleness))
             found = len(documents)
             for document in documents:
                 click.echo(inert(json.dumps(document, ensure_ascii=False)))
         else:
-            answer = record.as_of(instant, wanted, fields, max_staleness=longest)
+            answer = record.as_of(instant, wanted, fields, max_staleness=max_staleness)
             found = print_answer(
                 answer,
                 form=form,
@@ -68,7 +83,7 @@ def command(
                 headers={"staleness_hours": "last seen before"},
             )
         tell = _Tell(record, options, instant, wanted)
-        if not tell(found, longest):
+        if not tell(found, max_staleness):
             ctx.exit(ExitCode.FAILED)
 
 

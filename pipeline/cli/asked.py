@@ -1,5 +1,6 @@
 """What the verbs that ask have in common: the record they ask, and how they print an answer."""
 
+import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -39,10 +40,12 @@ def print_answer(
     rows = _Counted(answer.tuples())
     if as_json:
         print_json_rows(answer.names, rows)
-    elif form != "table":
+    elif form == "jsonl":
         print_rows(answer.names, rows, form)
+    elif form == "csv":
+        print_rows(answer.names, _spelled(answer, rows), form)
     else:
-        _print_table(answer, rows, frozenset(hidden), shown or {}, headers or {})
+        _print_table(answer, _spelled(answer, rows), frozenset(hidden), shown or {}, headers or {})
     return rows.count
 
 
@@ -57,6 +60,23 @@ class _Counted:
         for row in self._rows:
             self.count += 1
             yield row
+
+
+def _spelled(answer: Answer[Any], rows: Iterable[tuple[Any, ...]]) -> Iterable[Sequence[Any]]:
+    """Return rows for cells: a value that was received as no text and no number is the JSON it was."""
+    varied = [column.kind == "json" for column in answer.columns]
+    if not any(varied):
+        return rows
+    return (
+        [
+            json.dumps(value, ensure_ascii=False) if varies and type(value) in _NESTED else value
+            for value, varies in zip(row, varied, strict=True)
+        ]
+        for row in rows
+    )
+
+
+_NESTED = frozenset({bool, dict, list})
 
 
 def _print_table(

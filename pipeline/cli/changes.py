@@ -72,10 +72,8 @@ def command(
     """
     wanted = named_symbols(symbols, options) or None
     with asked(options) as record:
-        if since is None and until is None:
+        if is_since_last_run := since is None and until is None:
             since = record.last_run()
-            last = "no run yet: all changes" if since is None else f"since the last run, {for_people(since)} UTC"
-            options.say(last)
         answer = record.changes(
             wanted,
             since=since,
@@ -85,6 +83,9 @@ def command(
             min_change=min_change,
             suspicious=suspicious,
         )
+        if is_since_last_run:
+            last = "no run yet: all changes" if since is None else f"since the last run, {for_people(since)} UTC"
+            options.say(last)
         hidden = () if suspicious else ("part", "kind", "suspicion")
         found = print_answer(
             answer,

@@ -1,0 +1,176 @@
+"""Questions to a record, and to the table of JSON rows that is usually kept instead. Run as a process: prints JSON."""
+
+import argparse
+import json
+import sqlite3
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from pipeline.export import Selection, originals
+from pipeline.history import History
+from pipeline.overview import Symbol
+from pipeline.reading import reading
+
+FIELDS = ("pe_ratio", "eps", "revenue_ttm")
+FIELD = "pe_ratio"
+SECTOR = "TECHNOLOGY"
+_TIMES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """How long the questions took, in milliseconds, each asked before; and how many rows the long answers had."""
+
+    history: float
+    as_of: float
+    as_of_objects: float
+    as_of_weekend: float
+    changes: float
+    latest: float
+    history_rows: int
+    as_of_rows: int
+    changes_rows: int
+    latest_rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """The same snapshots in our tables and as rows of JSON: bytes of the rows, and milliseconds of questions."""
+
+    snapshots: int
+    bytes_raw: int
+    history_ours: float
+    history_raw: float
+    as_of_ours: float
+    as_of_raw: float
+    as_of_raw_seeking: float
+
+
+def asked(database: Path) -> Asked:
+    """Ask a record what was known on a day, and what changed on it."""
+    with History.open(database) as record:
+        day = _middle(record)
+        saturday = day + timedelta(days=3)
+        kept = record.symbols()
+        symbol = kept[len(kept) // 2]
+        as_of = record.as_of(day, fields=FIELDS)
+        weekend = record.as_of(saturday, fields=FIELDS)
+        of_one = record.history(symbol, [FIELD])
+        changes = record.changes(since=day, until=day)
+        return Asked(
+            history=_milliseconds(lambda: list(of_one)),
+            as_of=_milliseconds(lambda: list(as_of.tuples())),
+            as_of_objects=_milliseconds(lambda: list(as_of)),
+            as_of_weekend=_milliseconds(lambda: list(weekend.tuples())),
+            changes=_milliseconds(lambda: list(changes.tuples())),
+            latest=_milliseconds(lambda: _latest(database)),
+            history_rows=len(list(of_one)),
+            as_of_rows=len(list(as_of)),
+            changes_rows=len(list(changes)),
+            latest_rows=len(_latest(database)),
+        )
+
+
+def _middle(record: History) -> date:
+    """Return a Wednesday in the middle of what was recorded."""
+    snapshots = list(record.history(record.symbols()[0], [FIELD]))
+    day = snapshots[len(snapshots) // 2].observed_at.date()
+    return day + timedelta(days=2 - day.weekday())
+
+
+def _latest(database: Path) -> list[Any]:
+    """Return what an analyst would ask who only opens the file."""
+    query = "SELECT symbol, name, market_capitalization, pe_ratio FROM latest_overviews WHERE sector = ?"
+    with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as db:
+        return db.execute(query, (SECTOR,)).fetchall()
+
+
+# The alternative
+
+
+_AS_OF = """
+    SELECT symbol, max(observed_at), json_extract(body, '$.PERatio'), json_extract(body, '$.EPS'),
+           json_extract(body, '$.RevenueTTM')
+      FROM answers WHERE observed_at <= ? GROUP BY symbol
+"""
+_AS_OF_SEEKING = """
+    SELECT symbol, observed_at, json_extract(body, '$.PERatio'), json_extract(body, '$.EPS'),
+           json_extract(body, '$.RevenueTTM')
+      FROM json_each(?) AS wanted
+     CROSS JOIN answers ON symbol = wanted.value AND observed_at = (
+           SELECT max(observed_at) FROM answers AS earlier WHERE earlier.symbol = wanted.value AND observed_at <= ?)
+"""
+_HISTORY = "SELECT observed_at, json_extract(body, '$.PERatio') FROM answers WHERE symbol = ? ORDER BY observed_at"
+
+
+def compared(database: Path, companies: int) -> Compared:
+    """Put the first companies' documents into rows, as they were received, and ask both what was known."""
+    with tempfile.TemporaryDirectory(dir=database.parent) as folder, History.open(database) as record:
+        raw, day = Path(folder, "raw.db"), _middle(record)
+        at, symbols = f"{day}T23:59:59.999Z", record.symbols()[:companies]
+        snapshots = _kept_raw(database, raw, symbols)
+        of_one, as_of = record.history(symbols[0], [FIELD]), record.as_of(day, symbols, FIELDS)
+        with closing(sqlite3.connect(raw)) as db:
+            db.execute("PRAGMA cache_size = -65536")
+            db.execute("PRAGMA mmap_size = 1099511627776")
+            return Compared(
+                snapshots,
+                raw.stat().st_size,
+                history_ours=_milliseconds(lambda: list(of_one.tuples())),
+                history_raw=_milliseconds(lambda: db.execute(_HISTORY, symbols[:1]).fetchall()),
+                as_of_ours=_milliseconds(lambda: list(as_of.tuples())),
+                as_of_raw=_milliseconds(lambda: db.execute(_AS_OF, (at,)).fetchall()),
+                as_of_raw_seeking=_milliseconds(
+                    lambda: db.execute(_AS_OF_SEEKING, (json.dumps(symbols), at)).fetchall()
+                ),
+            )
+
+
+def _kept_raw(database: Path, raw: Path, symbols: list[str]) -> int:
+    with reading(database) as ours, closing(sqlite3.connect(raw)) as db, db:
+        db.execute("PRAGMA synchronous = OFF")
+        db.execute("CREATE TABLE answers (symbol TEXT, observed_at TEXT, body TEXT)")
+        documents = originals(ours, Selection(tuple(map(Symbol, symbols))))
+        db.executemany(
+            "INSERT INTO answers VALUES (?, ?, ?)",
+            ((one["symbol"], one["observed_at"], json.dumps(one["document"], indent=4)) for one in documents),
+        )
+        db.execute("CREATE INDEX by_symbol ON answers (symbol, observed_at)")
+        return int(db.execute("SELECT count(*) FROM answers").fetchone()[0])
+
+
+# Measuring
+
+
+def _milliseconds(ask: Callable[[], object]) -> float:
+    """Return how long a question takes that was asked before: the median of a few times."""
+    ask()
+    return median(_once(ask) for _ in range(_TIMES)) * 1_000
+
+
+def _once(ask: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    ask()
+    return time.perf_counter() - began
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("database", type=Path)
+    parser.add_argument("--compare", type=int, metavar="COMPANIES", help="ask the rows of JSON too, of so many")
+    arguments = parser.parse_args()
+    if arguments.compare:
+        print(json.dumps(asdict(compared(arguments.database, arguments.compare))))
+    else:
+        print(json.dumps(asdict(asked(arguments.database))))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,51 @@
+"""A record as one Parquet file, written as the command writes it. Run as a process: prints what it took, as JSON."""
+
+import argparse
+import json
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from time import perf_counter
+
+from benchmarks.processes import peak_megabytes
+from pipeline import parquet
+from pipeline.export import Selection, one_state, replacing
+from pipeline.reading import reading
+
+
+@dataclass(slots=True)
+class Exported:
+    """What it took."""
+
+    rows: int = 0
+    bytes: int = 0
+    seconds: float = 0.0
+    peak_megabytes: float = 0.0
+
+
+def export(database: Path) -> Exported:
+    """Export a record into a file beside it that is not kept."""
+    done = Exported()
+    with tempfile.TemporaryDirectory(dir=database.parent) as folder, reading(database) as db, one_state(db):
+        target, began = Path(folder, "overviews.parquet"), perf_counter()
+        with replacing(target, database) as file:
+            parquet.write(file, (group.table for group in _counted(parquet.groups(db, Selection()), done)))
+        done.seconds, done.bytes, done.peak_megabytes = perf_counter() - began, target.stat().st_size, peak_megabytes()
+    return done
+
+
+def _counted(groups: Iterable[parquet.Group], done: Exported) -> Iterator[parquet.Group]:
+    for group in groups:
+        done.rows += group.table.num_rows
+        yield group
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("database", type=Path)
+    print(json.dumps(asdict(export(parser.parse_args().database))))
+
+
+if __name__ == "__main__":
+    main()
