@@ -54,12 +54,12 @@ def _overview(companies: Companies, symbol: Symbol, day: date) -> Overview:
     return Overview(symbol, dict(document))
 
 
-def _bytes(database: Path, tables: tuple[str, ...]) -> int:
+def bytes_of(database: Path, tables: tuple[str, ...]) -> int:
     with closing(sqlite3.connect(database)) as db:
         return sum(db.execute(_SIZE, (table,)).fetchone()[0] for table in tables)
 
 
-def _has_dbstat() -> bool:
+def has_dbstat() -> bool:
     with closing(sqlite3.connect(":memory:")) as db:
         try:
             db.execute("SELECT 1 FROM dbstat")
@@ -70,11 +70,11 @@ def _has_dbstat() -> bool:
 
 def main() -> None:
     stored = None
-    if _has_dbstat():
+    if has_dbstat():
         with tempfile.TemporaryDirectory() as folder:
             ours, raw = Path(folder, "overviews.db"), Path(folder, "raw.db")
             snapshots = asyncio.run(_kept(ours, raw))
-            stored = asdict(Stored(snapshots, _bytes(ours, PARTS), _bytes(raw, ("answers",))))
+            stored = asdict(Stored(snapshots, bytes_of(ours, PARTS), bytes_of(raw, ("answers",))))
     print(json.dumps(stored))
 
 

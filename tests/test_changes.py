@@ -233,7 +233,7 @@ _COVERAGE = st.builds(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     looks=st.lists(_COVERAGE, max_size=9, unique_by=lambda look: (look.at, look.document is None)),
     cut=st.integers(0, 9),
@@ -275,7 +275,7 @@ def as_seen(received: Document) -> dict[str, str]:
     return {name: json.dumps(value, sort_keys=True) for name, value in said.items()}
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(documents=_DOCUMENTS)
 def test_replaying_all_changes_from_the_first_snapshot_gives_each_of_the_others(documents: list[Document]) -> None:
     rows = changes(*(seen(hours, **received) for hours, received in enumerate(documents)))
@@ -362,7 +362,7 @@ _REPORTED_NAMES = (
 )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     st.lists(
         st.fixed_dictionaries(

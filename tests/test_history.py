@@ -53,7 +53,7 @@ def known(looks: Sequence[Look], at: datetime) -> list[tuple[str, datetime, date
     return answer
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(looks=_LOOKS, data=st.data())
 def test_as_of_is_the_newest_snapshot_not_after_the_instant_and_the_last_look_not_after_it(
     looks: list[Look], data: st.DataObject
@@ -74,7 +74,7 @@ def test_as_of_is_the_newest_snapshot_not_after_the_instant_and_the_last_look_no
             assert [one["Symbol"] for one in asked.documents_as_of(at, max_staleness=longest)] == fresh
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(looks=_LOOKS, at=_INSTANTS, data=st.data())
 def test_as_of_does_not_look_ahead(looks: list[Look], at: datetime, data: st.DataObject) -> None:
     """Whatever the future brings, in whatever order it is kept: nothing in the answer is another."""
@@ -122,7 +122,7 @@ _DOCUMENTS = st.permutations(["PERatio", "Name", "LatestQuarter", "New", "Market
 )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(received=_DOCUMENTS)
 def test_the_original_is_to_the_letter_keys_in_order(received: Document) -> None:
     before, after_it = dict(list(received.items())[:2]), {"Symbol": "IBM", **received}
@@ -335,7 +335,7 @@ def naive_vintages(looks: Sequence[tuple[str, str]]) -> list[tuple[Any, ...]]:
     return [(quarter, *one) for quarter, known in quarters.items() for one in known]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from([Q1, Q2, "None"]), st.sampled_from(["0", "1", "2", "None"])), max_size=9))
 def test_vintages_are_those_that_looking_at_every_look_would_tell(looks: list[tuple[str, str]]) -> None:
     told = vintages(*(reported(hours, *look) for hours, look in enumerate(looks)), reported(100, "None", "None"))
@@ -452,7 +452,7 @@ def test_what_is_absent_empty_or_another_programs_is_refused(tmp_path: Path, dat
 @needs_recordings
 def test_as_of_any_day_of_the_recorded_year_is_what_that_days_looks_alone_would_tell() -> None:
     looks = list(recorded_year())
-    days = [date(2023, 4, 1), date(2023, 7, 22), date(2023, 12, 31), date(2024, 6, 1)]
+    days = [date(2023, 7, 22), date(2023, 12, 31)]
     with History.open(record(looks)) as whole:
         for day in days:
             end = instants.of_day(day, ends=True)

@@ -14,7 +14,7 @@ from pipeline.cli.options import Options, format_option, global_options, json_op
 )
 @click.argument("symbol", required=False)
 @click.argument("fields", nargs=-1)
-@click.option("--all", "of_all", is_flag=True, help="List the restatements of every symbol.")
+@click.option("--all", "of_all", is_flag=True, help="List the restatements of every symbol, of the FIELDs named.")
 @since_option
 @until_option
 @format_option

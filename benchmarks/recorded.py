@@ -1,0 +1,74 @@
+"""A series of answers that were really received, imported by the command. Run as a process: prints what was kept."""
+
+import argparse
+import gzip
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from benchmarks.storage import PARTS, RecordedSeries
+from benchmarks.stored import bytes_of, has_dbstat
+from pipeline.export import Selection, originals
+from pipeline.instants import from_text, to_text
+from pipeline.reading import reading
+
+_LEDGER = ("requests", "blocked", "outcomes")
+"""What a record has of how it came about; an import has nearly nothing of it, and a ledger is pruned."""
+
+
+def imported(recording: Path) -> RecordedSeries:
+    """Import a recording into a new file; return what it takes there, and whether it comes back."""
+    with tempfile.TemporaryDirectory() as folder:
+        database = Path(folder, "overviews.db")
+        command = [str(Path(sys.executable).with_name("pipeline")), "--database", str(database), "-q", "import"]
+        subprocess.run([*command, str(recording)], cwd=folder, stdout=sys.stderr, check=True)
+        with reading(database) as db:
+            db.execute("PRAGMA wal_checkpoint")
+            tables = [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+            kept = _kept(originals(db, Selection()))
+            (snapshots,) = db.execute("SELECT count(*) FROM snapshots").fetchone()
+        received = list(_overviews(recording))
+        exact = sum(_spelled(kept.get((symbol, at))) == _spelled(one) for symbol, at, one in received)
+        return RecordedSeries(
+            snapshots,
+            bytes_of(database, PARTS),
+            bytes_of(database, tuple({"sqlite_schema", *tables} - {*_LEDGER})),
+            len(received),
+            exact,
+        )
+
+
+def _kept(lines: Iterator[dict[str, Any]]) -> dict[tuple[str, str], Any]:
+    """Return the document of each symbol at each look."""
+    return {
+        (line["symbol"], at): line["document"] for line in lines for at in (line["observed_at"], *line.get("looks", ()))
+    }
+
+
+def _overviews(recording: Path) -> Iterator[tuple[str, str, Any]]:
+    with gzip.open(recording, "rt", encoding="utf-8") as lines:
+        for line in map(json.loads, lines):
+            received = json.loads(line["body"])
+            if "Symbol" in received:
+                yield line["symbol"], to_text(from_text(line["observed_at"])), received
+
+
+def _spelled(document: object) -> str:
+    """Return a document as it is compared: same keys in the same order, same values to the letter."""
+    return json.dumps(document)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("recording", type=Path)
+    recording = parser.parse_args().recording
+    print(json.dumps(asdict(imported(recording)) if has_dbstat() else None))
+
+
+if __name__ == "__main__":
+    main()
