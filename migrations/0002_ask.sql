@@ -98,8 +98,16 @@ SELECT
     week_52_low,
     day_50_moving_average,
     day_200_moving_average,
-    extra
-FROM snapshots;
+    -- "NONE" is how the API spells that it has no address. It was noted; now any other spelling is.
+    CASE
+        WHEN json_extract(extra, '$.Address') = 'NONE' THEN nullif(json_remove(extra, '$.Address'), '{}')
+        WHEN json_type(extra, '$.Address') IS NULL AND keys LIKE '%"Address"%' AND address IS NULL
+            THEN json_set(coalesce(extra, '{}'), '$.Address', 'None')
+        ELSE extra
+    END
+FROM snapshots
+JOIN profiles ON profiles.id = profile_id
+JOIN layouts ON layouts.id = layout_id;
 
 DROP TABLE snapshots;
 ALTER TABLE snapshots_anew RENAME TO snapshots;

@@ -19,6 +19,9 @@ from pipeline.writer import StorageError, open_writer
 CHUNK = 3_000
 """Lines in one transaction: a commit's share of each is small, and so is what lies in memory."""
 
+_HEAVIEST = 32_000_000
+"""Characters in one transaction: CHUNK lines of the usual size have a third of it."""
+
 
 @dataclass(slots=True)
 class Import:
@@ -128,6 +131,7 @@ class _Chunk:
     seen: list[_Seen] = field(default_factory=list)
     refused: list[ApiError] = field(default_factory=list)
     bad: list[Bad] = field(default_factory=list)
+    weight: int = 0
     is_last: bool = False
     """Whether the last of the bad lines is where reading is to stop."""
 
@@ -155,7 +159,7 @@ def _read(lines: Iterator[Recorded | Bad], *, strict: bool) -> _Chunk:
         else:
             chunk.lines += 1
             _take(line, chunk)
-        if chunk.is_last or chunk.lines >= CHUNK or len(chunk.seen) >= CHUNK:
+        if chunk.is_last or chunk.lines >= CHUNK or len(chunk.seen) >= CHUNK or chunk.weight >= _HEAVIEST:
             break
     return chunk
 
@@ -167,8 +171,10 @@ def _take(line: Recorded, chunk: _Chunk) -> None:
         chunk.refused.append(answer)
         return
     overview = answer if isinstance(answer, Overview) else None
-    for at in (line.observed_at, *line.looks):
-        chunk.seen.append(_Seen(line.place, observation(line.symbol, at, overview)))
+    first = observation(line.symbol, line.observed_at, overview)
+    chunk.seen.append(_Seen(line.place, first))
+    chunk.seen += [_Seen(line.place, first.again(at)) for at in line.looks]
+    chunk.weight += first.weight()
 
 
 async def _keep(store: Store, seen: list[_Seen], done: Import, named: Callable[[Bad], None]) -> None:

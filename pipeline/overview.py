@@ -320,6 +320,10 @@ def _usual(field: Field) -> str:
     return rf"(?:{field.missing}|{unlike}{value})"
 
 
+_LONGEST_REMEMBERED = 4_000
+"""Characters of a part: descriptions reach 2,030."""
+
+
 class _Columns:
     """The fields of one part, read together."""
 
@@ -342,7 +346,10 @@ class _Columns:
             line = _BETWEEN.join(spellings)
         except TypeError:  # not all are texts
             line = None
-        usual = None if line is None else self._usual_values(line)
+        if line is None:
+            usual = None
+        else:
+            usual = (self._usual_values if len(line) <= _LONGEST_REMEMBERED else self._converted)(line)
         if usual is not None:
             return usual
         return tuple([_value(field, spelling, extra) for field, spelling in zip(self.fields, spellings, strict=True)])

@@ -64,6 +64,18 @@ class Observation(NamedTuple):
     at: str
     look: _Look | None
 
+    def again(self, at: datetime) -> "Observation":
+        """Return the same seen at another instant."""
+        text = instants.to_text(at)
+        return Observation(self.symbol, text, self.look and self.look._replace(at=text))
+
+    def weight(self) -> int:
+        """Return about how many characters it holds: a few thousand, unless somebody means ill."""
+        if self.look is None:
+            return 0
+        texts = sum(len(value) for value in self.look.parts.profile if isinstance(value, str))
+        return texts + len(self.look.parts.extra or "")
+
 
 def observation(symbol: Symbol, at: datetime, overview: Overview | None) -> Observation:
     """Return a look, taken apart. None: the API does not cover the symbol."""
@@ -143,8 +155,9 @@ _COVERED = inserting(
     ["symbol", "since", "last_look", "last_try", "last_outcome", "snapshots", "state"],
     """ON CONFLICT (symbol) DO UPDATE SET
         since = iif(state IS 'covered', since, excluded.since),
-        state = 'covered', next_try = NULL, last_look = excluded.last_look, last_try = excluded.last_try,
-        last_outcome = excluded.last_outcome, snapshots = snapshots + excluded.snapshots
+        state = 'covered', next_try = NULL, last_look = excluded.last_look,
+        last_outcome = iif(last_try > excluded.last_try, last_outcome, excluded.last_outcome),
+        last_try = max(coalesce(last_try, ''), excluded.last_try), snapshots = snapshots + excluded.snapshots
      WHERE excluded.last_look >= coalesce(last_look, '')""",
 )
 _KEPT_COLUMNS = f"""
@@ -177,13 +190,18 @@ _STRETCH = f"""
 """The snapshots that looks from `first` to `last` can touch: those they fall into or between, and the next."""
 _RESTATE = """
     WITH credible AS (
-        SELECT coalesce((SELECT strftime('%Y-%m-%dT%H:%M:%fZ', started_at, '+7 days')
+        SELECT coalesce((SELECT strftime('%Y-%m-%dT%H:%M:%fZ', started_at, '+1 day')
                            FROM runs ORDER BY id DESC LIMIT 1), '9999') AS until
     ), looked AS (
         SELECT value AS symbol,
-               (SELECT confirmed_at FROM snapshots WHERE symbol = value ORDER BY observed_at DESC LIMIT 1) AS seen,
-               (SELECT max(at) FROM uncovered, credible WHERE symbol = value AND at <= credible.until) AS gone
-          FROM json_each(?)
+               coalesce(
+                   nullif(max(
+                       coalesce((SELECT max(observed_at) FROM snapshots
+                                  WHERE symbol = value AND observed_at <= credible.until), ''),
+                       coalesce((SELECT max(at) FROM looks WHERE symbol = value AND at <= credible.until), '')), ''),
+                   (SELECT confirmed_at FROM snapshots WHERE symbol = value ORDER BY observed_at DESC LIMIT 1)) AS seen,
+               (SELECT max(at) FROM uncovered WHERE symbol = value AND at <= credible.until) AS gone
+          FROM json_each(?), credible
     ), stated AS (
         SELECT symbol, seen, gone, iif(gone IS NULL OR seen >= gone, 'covered', 'unknown') AS state,
                (SELECT count(*) FROM uncovered AS u
@@ -216,7 +234,7 @@ _RESTATE = """
 """What is known of a symbol, from its looks alone.
 
 One that was found uncovered is asked again after 1 day, then 2, 4, ... 30, while it stays so. What was noted by a clock
-that was far ahead of the last run's hides nothing.
+a day and more ahead of the last run's hides nothing.
 """
 _TRIED = """
     INSERT INTO symbols (symbol, last_try, last_outcome) VALUES (:symbol, :at, :outcome)

@@ -189,6 +189,27 @@ def test_many_bad_lines_do_not_flood_the_terminal(tmp_path: Path) -> None:
     assert done.err.count("\n") == 101
 
 
+def test_what_was_exported_comes_back_as_it_was_whatever_it_holds(tmp_path: Path) -> None:
+    nested: Any = 1
+    for _ in range(40):
+        nested = [nested]
+    odd = {"symbol": "theirs", "New": {"b": [1, 1.0, True, None], "a": "é"}, "deep": nested, "Name": "\x7f" * 200_000}
+    write(
+        tmp_path / "x.jsonl",
+        line("2024-01-01", **odd),
+        line("2024-01-02", **odd),
+        {"symbol": "IBM", "observed_at": "2024-01-03", "body": "{}"},
+        line("2024-01-04", EPS="1.50"),
+    )
+    imported(tmp_path, "x.jsonl")
+    out = run(tmp_path, "export", "--original", "--output", "-", "--database", "a.db").out
+    (tmp_path / "y.jsonl").write_text(out)
+
+    assert imported(tmp_path, "y.jsonl", database="b.db").code == 0
+    assert whole(tmp_path / "a.db") == whole(tmp_path / "b.db")
+    assert documents(tmp_path / "a.db", "IBM") == documents(tmp_path / "b.db", "IBM")
+
+
 async def test_ctrl_c_ends_it_while_it_waits_for_standard_input(tmp_path: Path) -> None:
     process = await asyncio.create_subprocess_exec(
         PIPELINE,

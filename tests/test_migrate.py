@@ -20,6 +20,7 @@ from pipeline.overview import CATALOGUE, DAILY_FIELDS, FISCAL_FIELDS, PROFILE_FI
 from pipeline.reading import NoRecord
 from pipeline.record import Record
 from tests.clocks import START
+from tests.kept import documents
 
 SQL_TYPES = {Kind.TEXT: "TEXT", Kind.INTEGER: "INTEGER", Kind.REAL: "REAL", Kind.DATE: "TEXT"}
 
@@ -290,13 +291,17 @@ def test_a_file_of_the_first_version_keeps_what_it_holds(tmp_path: Path) -> None
     with closing(sqlite3.connect(path)) as db, db:
         db.execute("INSERT INTO profiles (digest, name) VALUES (x'01', 'International Business Machines')")
         db.execute("INSERT INTO statements (digest, latest_quarter) VALUES (x'01', '2025-12-31')")
-        db.execute("INSERT INTO layouts (digest, keys) VALUES (x'01', '[]')")
+        db.execute("INSERT INTO layouts (digest, keys) VALUES (x'01', ?)", ('["Symbol", "Address"]',))
         db.execute("INSERT INTO symbols (symbol, state, snapshots) VALUES ('IBM', 'covered', 2)")
-        for observed, confirmed in (("2026-01-01", "2026-01-01"), ("2026-01-02", "2026-01-05")):
+        for observed, confirmed, extra in (
+            ("2026-01-01", "2026-01-01", None),
+            ("2026-01-02", "2026-01-05", '{"Address": "NONE"}'),
+        ):
             db.execute(
-                "INSERT INTO snapshots (symbol, observed_at, confirmed_at, profile_id, statement_id, layout_id, eps)"
-                " VALUES ('IBM', ?, ?, 1, 1, 1, 6.5)",
-                (observed, confirmed),
+                "INSERT INTO snapshots"
+                " (symbol, observed_at, confirmed_at, profile_id, statement_id, layout_id, eps, extra)"
+                " VALUES ('IBM', ?, ?, 1, 1, 1, 6.5, ?)",
+                (observed, confirmed, extra),
             )
         db.execute("INSERT INTO runs (id, trigger, status) VALUES (1, 'manual', 'complete')")
         db.execute("INSERT INTO outcomes VALUES (1, 'ZZZ', 'unknown', 1, '2026-01-03', NULL)")
@@ -310,3 +315,4 @@ def test_a_file_of_the_first_version_keeps_what_it_holds(tmp_path: Path) -> None
     who = ("IBM", "International Business Machines", "2025-12-31", 6.5)
     assert kept == [(*who, "2026-01-01", "2026-01-01"), (*who, "2026-01-02", "2026-01-05")]
     assert gone == [("ZZZ", "2026-01-03")]
+    assert documents(path, "IBM") == [{"Symbol": "IBM", "Address": "None"}, {"Symbol": "IBM", "Address": "NONE"}]

@@ -103,6 +103,8 @@ def test_looks_are_read_in_order(file: Path) -> None:
         ({"body": "x" * 1_000_001}, TooLarge),
         ({"body": "busy", "status": 503}, Unavailable),
         ({"document": DOCUMENT, "status": 503}, Unavailable),
+        ({"document": DOCUMENT, "status": "503"}, Unavailable),
+        ({"document": DOCUMENT, "status": 503.0}, Unavailable),
     ],
 )
 def test_an_answer_that_is_no_overview_is_sorted_like_a_live_one(
@@ -111,7 +113,7 @@ def test_an_answer_that_is_no_overview_is_sorted_like_a_live_one(
     assert type(recorded(file, line(**({"document": ...} | answer))).answer) is expected
 
 
-@pytest.mark.parametrize("status", [None, "503", 99, 10**400, True, 200])
+@pytest.mark.parametrize("status", [None, "ok", 99, 10**400, True, 200])
 def test_what_is_no_status_is_passed_over(file: Path, status: object) -> None:
     assert isinstance(recorded(file, line(status=status)).answer, Overview)
 
@@ -355,7 +357,7 @@ def test_a_file_that_is_only_the_beginning_of_gzip_is_cut_off(file: Path) -> Non
         json.dumps([DOCUMENT] * 100, indent=4).encode(),
         json.dumps([DOCUMENT] * 100).encode(),
         (GOOD * 3).decode().encode("utf-16"),
-        gzip.compress(gzip.compress(GOOD)),
+        gzip.compress(gzip.compress(GOOD, mtime=0), mtime=0),
     ],
     ids=["sqlite", "png", "parquet", "csv", "short csv", "pretty", "pretty array", "array", "utf-16", "packed twice"],
 )
@@ -443,7 +445,7 @@ def test_what_else_is_in_a_folder_is_named_once(tmp_path: Path) -> None:
         ("IBM.json", json.dumps([DOCUMENT]).encode(), "is no JSON Lines"),
         ("IBM.json", b'{"x": ' + b"[" * 100_000, "is no JSON Lines"),
         ("IBM.json", json.dumps(DOCUMENT | {"Name": "x" * 10**6}, indent=4).encode(), "is no JSON Lines"),
-        ("IBM.json", gzip.compress(json.dumps(DOCUMENT).encode())[:-3], "is cut off"),
+        ("IBM.json", gzip.compress(json.dumps(DOCUMENT).encode(), mtime=0)[:-3], "is cut off"),
     ],
 )
 def test_a_file_that_is_no_document_is_bad(tmp_path: Path, name: str, content: bytes, why: str) -> None:

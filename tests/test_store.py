@@ -276,6 +276,23 @@ async def test_a_look_in_the_future_hides_nothing_that_is_seen_now(database: Pat
     assert (state.state, state.last_look, state.next_try, state.snapshots) == ("covered", at(0), None, 1)
 
 
+async def test_a_clock_that_was_ahead_does_not_make_a_symbol_due_for_ever(database: Path) -> None:
+    ahead = 24 * 365
+    await keep(database, (overview(), ahead))
+    await keep(database, (overview(), 0))
+    with Record.open(database) as record:
+        assert record.states()["IBM"].last_look == at(0)
+
+
+async def test_a_recording_does_not_undo_a_later_try(database: Path) -> None:
+    await add(database, ("A", 0))
+    await note(database, Outcome.REJECTED, START + 5 * HOUR)
+    await add(database, ("A", 2))
+    with Record.open(database) as record:
+        state = record.states()["IBM"]
+    assert (state.last_look, state.last_try, state.last_outcome) == (at(2), at(5), "rejected")
+
+
 async def test_a_failure_is_a_try_and_no_look(database: Path) -> None:
     await keep(database, (overview(), 0))
     await note(database, Outcome.FAILED, START + HOUR)

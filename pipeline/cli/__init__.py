@@ -5,7 +5,7 @@ import importlib
 import os
 import sys
 import threading
-from io import TextIOWrapper
+from io import FileIO, TextIOWrapper
 from keyword import iskeyword
 
 import click
@@ -91,6 +91,8 @@ def pipeline(ctx: click.Context, /, options: Options) -> None:
 def main() -> None:
     """Run the command line, and end the process with the verb's exit code."""
     code: int = ExitCode.DONE
+    if sys.stdout is None:  # closed by the caller: >&-
+        sys.stdout = TextIOWrapper(FileIO(os.devnull, "w"), encoding="utf-8")
     if isinstance(sys.stdout, TextIOWrapper):
         # A terminal of another encoding gets what it cannot show as an escape, not a traceback.
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -98,8 +100,13 @@ def main() -> None:
         code = _run()
         sys.stdout.flush()
     except BrokenPipeError:
-        # The reader of our output is gone (`| head`): end quietly, and let nothing be flushed into the void.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()  # its reader is gone (`| head`): end quietly
+    except OSError as error:
+        _discard_output()
+        click.echo(
+            f"pipeline: {error.filename or 'standard output'}: {(error.strerror or str(error)).lower()}", err=True
+        )
+        code = ExitCode.FAILED
     except KeyboardInterrupt:
         code = ExitCode.INTERRUPTED
     if any(thread.name.startswith(UNWAITED) for thread in threading.enumerate()):
@@ -107,6 +114,11 @@ def main() -> None:
         sys.stderr.flush()
         os._exit(code)
     sys.exit(code)
+
+
+def _discard_output() -> None:
+    """Let nothing more be flushed to where nothing can be written."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run() -> int:

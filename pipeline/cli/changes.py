@@ -9,6 +9,7 @@ from pipeline.cli.asked import asked, percent, print_answer
 from pipeline.cli.configured import named_symbols
 from pipeline.cli.options import (
     Options,
+    check_interval,
     format_option,
     global_options,
     json_option,
@@ -70,6 +71,7 @@ def command(
     Without --since: what is new since the last run began. Fields that the API begins or ceases to send count, and so do
     symbols that it begins or ceases to cover. Text of another spelling for the same number does not.
     """
+    check_interval(since, until)
     wanted = named_symbols(symbols, options) or None
     with asked(options) as record:
         if is_since_last_run := since is None and until is None:

@@ -18,6 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from pipeline.cli.configured import configured, named_symbols
 from pipeline.cli.options import (
     Options,
+    check_interval,
     global_options,
     json_option,
     since_option,
@@ -110,6 +111,7 @@ def command(
     An existing FILE is replaced, once the new one is whole. It is one state of the record, while a run may go on. In
     CSV a text that begins like a formula is quoted with an apostrophe; --original and Parquet have every text as it is.
     """
+    check_interval(since, until)
     wanted = _form(output, form, original=original, partition=partition)
     if as_json and output == _STDOUT:
         raise click.UsageError("--json tells of the file, and there is none with --output -", _context())

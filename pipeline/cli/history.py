@@ -6,7 +6,15 @@ from pathlib import Path
 import click
 
 from pipeline.cli.asked import asked, print_answer, say_nothing_found, suspicious
-from pipeline.cli.options import Options, format_option, global_options, json_option, since_option, until_option
+from pipeline.cli.options import (
+    Options,
+    check_interval,
+    format_option,
+    global_options,
+    json_option,
+    since_option,
+    until_option,
+)
 from pipeline.history import Answer, Column, History, Snapshot
 from pipeline.instants import for_people
 from pipeline.outcome import ExitCode
@@ -55,6 +63,7 @@ def command(
     if plot is not None and plot != _TERMINAL and not plot.lower().endswith(_PICTURES):
         # `--plot pe_ratio`: click takes the word behind an option for its value.
         fields, plot = (*fields, plot), _TERMINAL
+    check_interval(since, until)
     with asked(options) as record:
         answer = record.history(symbol, fields or (_PLOTTED if plot else None), since=since, until=until)
         if plot is not None:

@@ -146,6 +146,7 @@ def _json(done: Import) -> dict[str, object]:
         "conflicts": done.conflicts,
         "bad": done.bad,
         "seconds": round(done.seconds, 3),
+        "detail": done.detail,
     }
 
 

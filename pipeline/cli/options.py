@@ -89,6 +89,15 @@ class Instant(click.ParamType[datetime]):
 
 since_option = click.option("--since", type=Instant(day_ends=False), help="From then on; a date means its start, UTC.")
 until_option = click.option("--until", type=Instant(day_ends=True), help="Up to then; a date means its end, UTC.")
+
+
+def check_interval(since: datetime | None, until: datetime | None) -> None:
+    """Raise a usage error if nothing can lie in the interval."""
+    if since is not None and until is not None and since > until:
+        text = f"--since {instants.for_people(since)} is later than --until {instants.for_people(until)} (UTC)"
+        raise click.UsageError(text, click.get_current_context())
+
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON value.")
 format_option = click.option(
     "--format", "form", type=click.Choice(["table", "csv", "jsonl"]), default="table", help="[table]"

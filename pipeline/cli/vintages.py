@@ -5,7 +5,15 @@ from datetime import datetime
 import click
 
 from pipeline.cli.asked import asked, percent, print_answer
-from pipeline.cli.options import Options, format_option, global_options, json_option, since_option, until_option
+from pipeline.cli.options import (
+    Options,
+    check_interval,
+    format_option,
+    global_options,
+    json_option,
+    since_option,
+    until_option,
+)
 
 
 @click.command(
@@ -40,6 +48,7 @@ def command(
     """
     if symbol is None and not of_all:
         raise click.UsageError("name a SYMBOL, or --all for the restatements of every one", ctx)
+    check_interval(since, until)
     with asked(options) as record:
         if of_all:
             named = [symbol, *fields] if symbol is not None else []
