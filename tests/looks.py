@@ -69,7 +69,7 @@ def _observation(symbol: str, at: datetime, document: Document | None) -> Observ
 def record(*portions: Sequence[Look]) -> Path:
     """Return a new record in which the looks are kept, portion by portion."""
     path = Path(tempfile.mkdtemp(dir=_folder())) / "overviews.db"
-    shutil.copyfile(_empty(), path)
+    shutil.copyfile(empty(), path)
     asyncio.run(keep(path, *portions))
     return path
 
@@ -82,7 +82,7 @@ def _folder() -> Path:
 
 
 @cache
-def _empty() -> Path:
+def empty() -> Path:
     """Return a migrated file without a look. Made once: a property asks for hundreds."""
     path = _folder() / "empty.db"
     migrate(path, now=START)
