@@ -1,6 +1,6 @@
 """Measure what the README promises: `python -m benchmarks`, or `python -m benchmarks windows memory`.
 
-It takes about six minutes, two of which the window of a minute takes by its nature. It fails when a count is wrong,
+It takes about eight minutes, two of which the window of a minute takes by its nature. It fails when a count is wrong,
 never for a time.
 """
 
@@ -12,15 +12,18 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 
-from benchmarks import lesson, memory, startup, storage, throughput, windows
+from benchmarks import history, lesson, memory, startup, storage, throughput, windows
 from benchmarks.processes import tell
 from benchmarks.report import Line, tables
 
 Answer = tuple[str, Sequence[Line]]
 
 
-def _questions(*, uvloop: bool) -> dict[str, tuple[str, Callable[[], Sequence[Line]]]]:
+def _questions(
+    *, uvloop: bool, large: bool, folder: Path | None
+) -> dict[str, tuple[str, Callable[[], Sequence[Line]]]]:
     return {
         "windows": (windows.QUESTION, windows.measure),
         "lesson": (lesson.QUESTION, lesson.measure),
@@ -28,18 +31,21 @@ def _questions(*, uvloop: bool) -> dict[str, tuple[str, Callable[[], Sequence[Li
         "memory": (memory.QUESTION, memory.measure),
         "startup": (startup.QUESTION, startup.measure),
         "storage": (storage.QUESTION, storage.measure),
+        "history": (history.QUESTION, partial(history.measure, large=large, folder=folder)),
     }
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    names = list(_questions(uvloop=False))
+    names = list(_questions(uvloop=False, large=False, folder=None))
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(names)}; all if none is given")
     parser.add_argument("--uvloop", action="store_true", help="throughput with uvloop, on both sides")
+    parser.add_argument("--large", action="store_true", help="history with a record of 10 million snapshots too")
+    parser.add_argument("--folder", type=Path, help="where history keeps its records, and finds them again")
     arguments = parser.parse_args()
     if unheard_of := set(arguments.names) - set(names):
         parser.error(f"no such name: {', '.join(sorted(unheard_of))}; there are {', '.join(names)}")
-    questions = _questions(uvloop=arguments.uvloop)
+    questions = _questions(uvloop=arguments.uvloop, large=arguments.large, folder=arguments.folder)
     try:
         answers: list[Answer] = [(questions[name][0], questions[name][1]()) for name in arguments.names or names]
     except subprocess.CalledProcessError as error:

@@ -21,7 +21,7 @@ from pipeline.reading import reading
 FIELDS = ("pe_ratio", "eps", "revenue_ttm")
 FIELD = "pe_ratio"
 SECTOR = "TECHNOLOGY"
-_TIMES = 5
+_TIMES = 9
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,10 +19,10 @@ def python(module: str, *arguments: str) -> list[str]:
     return [sys.executable, "-m", module, *arguments]
 
 
-def measured(module: str, *arguments: str) -> Any:
+def measured(module: str, *arguments: str, patience: timedelta = _PATIENCE) -> Any:
     """Run a module in a fresh process, and return the JSON value that it prints."""
     done = subprocess.run(
-        python(module, *arguments), stdout=subprocess.PIPE, check=True, timeout=_PATIENCE.total_seconds()
+        python(module, *arguments), stdout=subprocess.PIPE, check=True, timeout=patience.total_seconds()
     )
     return json.loads(done.stdout)
 

@@ -28,16 +28,15 @@ def imported(recording: Path) -> RecordedSeries:
         command = [str(Path(sys.executable).with_name("pipeline")), "--database", str(database), "-q", "import"]
         subprocess.run([*command, str(recording)], cwd=folder, stdout=sys.stderr, check=True)
         with reading(database) as db:
-            db.execute("PRAGMA wal_checkpoint")
-            tables = [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
             kept = _kept(originals(db, Selection()))
             (snapshots,) = db.execute("SELECT count(*) FROM snapshots").fetchone()
+            (whole,) = db.execute("SELECT sum(pgsize) FROM dbstat").fetchone()
         received = list(_overviews(recording))
         exact = sum(_spelled(kept.get((symbol, at))) == _spelled(one) for symbol, at, one in received)
         return RecordedSeries(
             snapshots,
             bytes_of(database, PARTS),
-            bytes_of(database, tuple({"sqlite_schema", *tables} - {*_LEDGER})),
+            whole - bytes_of(database, _LEDGER),
             len(received),
             exact,
         )
@@ -53,7 +52,10 @@ def _kept(lines: Iterator[dict[str, Any]]) -> dict[tuple[str, str], Any]:
 def _overviews(recording: Path) -> Iterator[tuple[str, str, Any]]:
     with gzip.open(recording, "rt", encoding="utf-8") as lines:
         for line in map(json.loads, lines):
-            received = json.loads(line["body"])
+            try:
+                received = json.loads(line["body"])
+            except json.JSONDecodeError:
+                continue  # no overview: a page of HTML, an empty answer
             if "Symbol" in received:
                 yield line["symbol"], to_text(from_text(line["observed_at"])), received
 

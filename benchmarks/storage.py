@@ -31,7 +31,7 @@ class RecordedSeries:
     snapshots: int
     bytes_parts: int
     bytes_all: int
-    """Of all tables but the ledger and the runs' outcomes."""
+    """Of all the file but the ledger and the runs' outcomes."""
     overviews: int
     exact: int
 
@@ -66,7 +66,12 @@ def _recorded() -> list[Line]:
     parts, whole = series.bytes_parts / series.snapshots, series.bytes_all / series.snapshots
     return [
         Line(what, f"{parts:.1f}", "≤ 300", f"{series.snapshots:,} snapshots: {', '.join(PARTS)}, with their indexes"),
-        Line("  all of the file but ledger and outcomes", f"{whole:.1f}", "≤ 300", "looks, symbols and runs besides"),
+        Line(
+            "  all of the file but ledger and outcomes",
+            f"{whole:.1f}",
+            "≤ 300",
+            "looks, symbols, runs and the schema besides",
+        ),
         Line(
             "  overviews that come back to the letter",
             f"{series.exact:,}",
