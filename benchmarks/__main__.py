@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from benchmarks import history, lesson, memory, startup, storage, throughput, windows
+from benchmarks import history, importing, lesson, memory, startup, storage, throughput, windows
 from benchmarks.processes import tell
 from benchmarks.report import Line, tables
 
@@ -31,6 +31,7 @@ def _questions(
         "memory": (memory.QUESTION, memory.measure),
         "startup": (startup.QUESTION, startup.measure),
         "storage": (storage.QUESTION, storage.measure),
+        "import": (importing.QUESTION, importing.measure),
         "history": (history.QUESTION, partial(history.measure, large=large, folder=folder)),
     }
 

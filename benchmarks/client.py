@@ -6,7 +6,6 @@ others are what is usually written instead, with aiohttp alone: they parse, and 
 
 import argparse
 import asyncio
-import gc
 import json
 import resource
 import sys
@@ -25,6 +24,7 @@ from benchmarks.documents import symbols
 from benchmarks.processes import Took, cpu_seconds, peak_megabytes
 from pipeline import instants
 from pipeline.api import open_api
+from pipeline.cli.running import spare_the_collector
 from pipeline.collect import Order, Source, collect
 from pipeline.fetch import Halt
 from pipeline.migrate import migrate
@@ -79,7 +79,7 @@ async def asked(url: str, count: int) -> int:
 def pipeline(database: Path, limits: tuple[Limit, ...]) -> Client:
     """Return the product: one run into a new file, migrated beforehand."""
     migrate(database, now=instants.utc_now())
-    gc.freeze()  # as the command does
+    spare_the_collector()  # as the command does
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(30))
 
     async def run(url: str, count: int) -> int:

@@ -433,7 +433,7 @@ def _newest(row: Sequence[Any]) -> Interval[Version] | None:
 
 def _version(row: Sequence[Any]) -> Version:
     _, _, profile, statement, keys, extra, *daily = row
-    return Version(profile, statement, tuple(daily), tuple(json.loads(keys)), extra)
+    return Version(profile, statement, tuple(daily), _keys_of(keys), extra)
 
 
 async def _stretch(db: Connection, symbol: Symbol, first: str, last: str) -> list[Interval[Version]]:
@@ -517,6 +517,11 @@ async def _write(db: Connection, plan: _Plan) -> None:
 def _layout(keys: tuple[str, ...]) -> bytes:
     """Return the digest of a layout, of which there are a dozen in all."""
     return digest(keys)
+
+
+@lru_cache(maxsize=64)
+def _keys_of(text: str) -> tuple[str, ...]:
+    return tuple(json.loads(text))
 
 
 @lru_cache(maxsize=64)

@@ -39,10 +39,15 @@ class _Unwaited(ThreadPoolExecutor):
         super().shutdown(wait=False, cancel_futures=True)
 
 
+def spare_the_collector() -> None:
+    """Let garbage that refers to itself, of which there is little, be looked for seldom, and not in what was imported."""
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
+
+
 def run(main: Coroutine[Any, Any, T]) -> T:
     """Return what the coroutine returns, run on a loop of its own (uvloop's, where it is installed)."""
-    # What was imported stays: the collector of garbage need not look through it again and again.
-    gc.freeze()
+    spare_the_collector()
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         runner.get_loop().set_default_executor(_Unwaited(max_workers=4, thread_name_prefix=UNWAITED))
         return runner.run(main)

@@ -1,0 +1,63 @@
+"""How fast are recordings taken in?"""
+
+import json
+import random
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from datetime import date, timedelta
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from benchmarks.documents import described
+from benchmarks.processes import tell
+from benchmarks.report import Line
+from pipeline.overview import Symbol
+from pipeline.sandbox.companies import Companies
+
+QUESTION = "Import: 25,000 lines of 250 companies over 100 days; lines a second, the command's own start aside"
+_COMPANIES, _DAYS = 250, 100
+_FIRST = date(2026, 1, 1)
+
+
+def measure() -> list[Line]:
+    """Return the rate of a file in order, of the same again, and of one out of order."""
+    tell("import: 25,000 lines, three times")
+    command = str(Path(sys.executable).with_name("pipeline"))
+    with tempfile.TemporaryDirectory() as folder:
+        lines = list(_lines())
+        Path(folder, "days.jsonl").write_text("".join(lines), encoding="utf-8")
+        random.Random(7).shuffle(lines)
+        Path(folder, "mixed.jsonl").write_text("".join(lines), encoding="utf-8")
+
+        def imported(file: str, database: str) -> dict[str, Any]:
+            run = [command, "import", file, "--database", database, "--json"]
+            done: dict[str, Any] = json.loads(subprocess.check_output(run, cwd=folder, stderr=subprocess.DEVNULL))
+            return done
+
+        told = [
+            ("in order", "≥ 5,000", imported("days.jsonl", "a.db")),
+            ("again: nothing is new", "", imported("days.jsonl", "a.db")),
+            ("out of order", "", imported("mixed.jsonl", "b.db")),
+        ]
+    return [
+        Line(
+            what, f"{done['lines'] / done['seconds']:,.0f}", target, f"{done['stored']:,} stored in {done['seconds']} s"
+        )
+        for what, target, done in told
+    ]
+
+
+def _lines() -> Iterator[str]:
+    companies = Companies()
+    covered = (symbol for symbol in companies.symbols if companies.document(symbol, _FIRST) is not None)
+    symbols: Sequence[Symbol] = list(islice(covered, _COMPANIES))
+    for number in range(_DAYS):
+        day = _FIRST + timedelta(days=number)
+        for symbol in symbols:
+            document = companies.document(symbol, day)
+            if document is not None:
+                body = json.dumps(described(document), ensure_ascii=False, indent=4)
+                yield json.dumps({"symbol": symbol, "observed_at": f"{day}T18:00:00Z", "body": body}) + "\n"
