@@ -62,10 +62,7 @@ _CACHE_KIB = 64 * 1024
 _MAPPED_BYTES = 1 << 40
 """All of the file, whatever its size: it is read as memory is, without a copy for each page."""
 
-DEFAULT_FIELDS = tuple(
-    COLUMNS[column]
-    for column in ("latest_quarter", "market_capitalization", "pe_ratio", "eps", "revenue_ttm", "analyst_target_price")
-)
+DEFAULT_FIELDS = tuple(COLUMNS[column] for column in ("market_capitalization", "pe_ratio", "eps", "latest_quarter"))
 """What is shown of a company where no field is named."""
 
 
@@ -192,7 +189,7 @@ class History:
 
     def kept(self, symbols: Iterable[str]) -> list[str]:
         """Return the symbols, in order. Raise NotKept, naming the nearest that are kept, for one that is not."""
-        return check_kept(self._db, self._path, symbols)
+        return check_kept(self._db, self._path, [symbols] if isinstance(symbols, str) else symbols)
 
     def begins(self, symbols: Sequence[str] | None = None) -> datetime | None:
         """Return when the first snapshot was observed, of all or of some symbols; None where there is none."""
@@ -600,7 +597,8 @@ def _columns(fields: Sequence[Field]) -> Iterator[Column]:
 
 def _fields(given: Iterable[str | Field] | None, usual: Sequence[Field]) -> tuple[Field, ...]:
     """Return the fields given, each once; the usual ones where none are."""
-    fields = [field if isinstance(field, Field) else field_named(field) for field in given or ()] or usual
+    asked = [given] if isinstance(given, str) else given or ()
+    fields = [field if isinstance(field, Field) else field_named(field) for field in asked] or usual
     return tuple(dict.fromkeys(field for field in fields if field is not SYMBOL_FIELD))
 
 

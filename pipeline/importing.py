@@ -41,6 +41,10 @@ class Import:
     detail: str | None = None
 
 
+class Refused(Bad):
+    """An answer that was recorded, and is no overview: nothing is wrong with its line."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Seen:
     place: Place
@@ -59,8 +63,8 @@ async def import_recordings(
 ) -> Import:
     """Put every look of the lines into a migrated file whose lock the caller holds; return what was done.
 
-    `named` hears of each line that is bad, or in conflict with what is kept. Bad lines do not stop the rest, unless
-    `strict`. An interrupt ends it between two transactions. Raise DatabaseError if the file cannot be opened.
+    `named` hears of each line that is bad, refused, or in conflict with what is kept. Bad lines do not stop the rest,
+    unless `strict`. An interrupt ends it between two transactions. Raise DatabaseError if the file cannot be opened.
     """
     began = clock.own()
     async with open_writer(database, sleep=clock.sleep, troubled=troubled) as writer:
@@ -129,7 +133,7 @@ class _Chunk:
 
     lines: int = 0
     seen: list[_Seen] = field(default_factory=list)
-    refused: list[ApiError] = field(default_factory=list)
+    refused: list[tuple[Place, ApiError]] = field(default_factory=list)
     bad: list[Bad] = field(default_factory=list)
     weight: int = 0
     is_last: bool = False
@@ -138,9 +142,10 @@ class _Chunk:
     def count(self, done: Import, named: Callable[[Bad], None]) -> None:
         """Add what was read to what was done, and name what is bad."""
         done.lines += self.lines
-        for answer in self.refused:
+        for place, answer in self.refused:
             done.refused[answer.kind] += 1
             done.counts[answer.outcome] += 1
+            named(Refused(place, f"no overview: {answer.kind}: {answer}"))
         for bad in self.bad:
             named(bad)
             done.bad += not isinstance(bad, Skipped)
@@ -168,7 +173,7 @@ def _take(line: Recorded, chunk: _Chunk) -> None:
     """Add the looks that a line tells of; or the answer that was none."""
     answer = line.answer
     if isinstance(answer, ApiError) and not isinstance(answer, UnknownSymbol):
-        chunk.refused.append(answer)
+        chunk.refused.append((line.place, answer))
         return
     overview = answer if isinstance(answer, Overview) else None
     first = observation(line.symbol, line.observed_at, overview)

@@ -23,7 +23,9 @@ class NotKept(DatabaseError):
 def reading(path: Path) -> Iterator[sqlite3.Connection]:
     """Open the file read-only. Raise DatabaseError where it is absent, empty, not ours, or of another version."""
     if not path.exists():
-        raise NoRecord(f"there is no record yet at {path}: pipeline collect begins one")
+        sandbox = path.with_name("sandbox.db")
+        beside = f" (the sandbox's lies beside it: --database {sandbox})" if sandbox.exists() else ""
+        raise NoRecord(f"there is no record yet at {path}: pipeline collect begins one{beside}")
     with opened(path, "ro") as db:
         migrations = shipped()
         version = check(db, path, migrations)

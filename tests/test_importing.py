@@ -128,6 +128,8 @@ def test_a_refusal_never_touches_a_good_snapshot(tmp_path: Path) -> None:
     done = imported(tmp_path, "x.jsonl")
 
     assert (done.code, counts(done)["refused"]) == (0, {"quota_ended": 1, "rejected": 2})
+    assert done.err == ""
+    assert "x.jsonl, line 2: no overview: quota_ended: " in imported(tmp_path, "x.jsonl", "-v").err
     assert snapshots(tmp_path / "a.db", "IBM") == [("2024-01-01T00:00:00.000Z", "2024-01-01T00:00:00.000Z")]
 
 

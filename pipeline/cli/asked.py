@@ -10,7 +10,7 @@ import click
 
 from pipeline.cli.configured import configured
 from pipeline.cli.options import Options
-from pipeline.cli.output import moment, print_json_rows, print_rows
+from pipeline.cli.output import print_json_rows, print_rows
 from pipeline.history import Answer, History
 
 Show = Callable[[Any], object]
@@ -35,7 +35,7 @@ def print_answer(
 ) -> int:
     """Print an answer as programs or people read it, and return how many rows it has.
 
-    A table leaves out the `hidden` columns, shows others as `shown` says, and instants to the second.
+    A table leaves out the `hidden` columns, shows others as `shown` says, and instants to the minute.
     """
     rows = _Counted(answer.tuples())
     if as_json:
@@ -87,7 +87,7 @@ def _print_table(
     headers: Mapping[str, str],
 ) -> None:
     kept: list[tuple[int, Show]] = [
-        (number, shown.get(column.name, moment if column.kind == "instant" else _same))
+        (number, shown.get(column.name, _minute if column.kind == "instant" else _same))
         for number, column in enumerate(answer.columns)
         if column.name not in hidden
     ]
@@ -95,6 +95,11 @@ def _print_table(
     cells = [[show(row[number]) for number, show in kept] for row in rows]
     if cells:
         print_rows(names, cells, "table")
+
+
+def _minute(text: str | None) -> str | None:
+    """Return an instant as a table has room for it: to the minute, UTC."""
+    return text and text[:16].replace("T", " ")
 
 
 def _same(value: object) -> object:

@@ -31,7 +31,7 @@ class _Threshold(click.ParamType[float]):
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
         text = str(value)
-        if re.fullmatch(r"[0-9]+(\.[0-9]+)?%?", text) is None:
+        if re.fullmatch(r"[0-9]+(\.[0-9]+)?%|0(\.[0-9]+)?", text) is None:
             self.fail(f"{text[:20]!r} is no fraction: write 5% or 0.05", param, ctx)
         return float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
 
@@ -47,7 +47,10 @@ class _Threshold(click.ParamType[float]):
 @click.option("--part", type=click.Choice([part.value for part in Part]), help="Only fields that move at this speed.")
 @click.option("--field", "fields", multiple=True, help="Only this column, or field as the API spells it; repeatable.")
 @click.option(
-    "--min-change", type=_Threshold(), default="0", help="Leave out numbers that changed by less: 5%, or 0.05."
+    "--min-change",
+    type=_Threshold(),
+    default="0",
+    help="Leave out numbers that changed by less: 5%, or 0.05 (not what is no number, or was 0).",
 )
 @click.option("--suspicious", is_flag=True, help="Only what the market cannot explain; below is what that means.")
 @format_option

@@ -60,9 +60,13 @@ def command(
 
     A FIELD is a column (pe_ratio) or the API's name (PERatio); without, a sensible few are shown.
     """
+    if plot is not None and (as_json or form != "table"):
+        raise click.UsageError("--plot draws: it goes with no --json or --format", ctx)
     if plot is not None and plot != _TERMINAL and not plot.lower().endswith(_PICTURES):
+        if Path(plot).suffix:
+            raise click.UsageError(f"--plot {plot}: name a FILE.svg, .png or .html", ctx)
         # `--plot pe_ratio`: click takes the word behind an option for its value.
-        fields, plot = (*fields, plot), _TERMINAL
+        fields, plot = (plot, *fields), _TERMINAL
     check_interval(since, until)
     with asked(options) as record:
         answer = record.history(symbol, fields or (_PLOTTED if plot else None), since=since, until=until)

@@ -17,7 +17,7 @@ from pipeline.cli.running import interruptible, run
 from pipeline.clock import Clock
 from pipeline.database import refuse_foreign
 from pipeline.fetch import Halt
-from pipeline.importing import Import, import_recordings
+from pipeline.importing import Import, Refused, import_recordings
 from pipeline.migrate import migrate
 from pipeline.outcome import ExitCode, Outcome, Trigger
 from pipeline.recordings import Bad, check, recordings, size
@@ -124,6 +124,10 @@ class _Named:
         self._count = 0
 
     def __call__(self, bad: Bad) -> None:
+        if isinstance(bad, Refused):
+            if self._options.verbose:
+                self._options.say(f"{bad.place}: {bad.why}")
+            return
         self._count += 1
         if self._count <= _NAMED or self._options.verbose:
             self._options.say(f"{bad.place}: {bad.why}")
@@ -151,11 +155,12 @@ def _json(done: Import) -> dict[str, object]:
 
 
 def _print(done: Import, database: Path) -> None:
+    kinds = ", ".join(f"{count:,} {kind}" for kind, count in done.refused.items())
     rows: list[tuple[str, int, str]] = [
         ("stored", done.counts[Outcome.STORED], "new: a snapshot more"),
         ("unchanged", done.counts[Outcome.UNCHANGED], "as seen before or known already: a look, or nothing more"),
         ("unknown", done.counts[Outcome.UNKNOWN], "the API did not cover the symbol"),
-        ("refused", done.refused.total(), f"no overview: {', '.join(f'{n:,} {k}' for k, n in done.refused.items())}"),
+        ("refused", done.refused.total(), f"no overview (-v names them): {kinds}"),
         ("in conflict", done.conflicts, "another document is kept for that symbol and instant, and stays"),
         ("bad", done.bad, "could not be read: named above"),
     ]

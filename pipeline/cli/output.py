@@ -1,5 +1,6 @@
 """What verbs print: one JSON value, rows for programs, a table for people; nothing in it acts on a terminal."""
 
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -52,10 +53,18 @@ def print_table(names: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name, is_number in zip(names, right, strict=True):
-        table.add_column(name, justify="right" if is_number else "left", overflow="fold")
+        table.add_column(name.replace("_", " "), justify="right" if is_number else "left", overflow="fold")
     for row in texts:
-        table.add_row(*map(Text, row))
+        table.add_row(*(Text(_whole(cell)) for cell in row))
     Console(highlight=False).print(table)
+
+
+_MOMENT = re.compile(r"[0-9-]{10} [0-9:]{5,8}")
+
+
+def _whole(cell: str) -> str:
+    """Return a cell in which an instant is one word, so that it is not folded while other cells can be."""
+    return cell.replace(" ", "\u00a0") if _MOMENT.fullmatch(cell) else cell
 
 
 def print_facts(facts: Mapping[str, object]) -> None:

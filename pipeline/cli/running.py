@@ -40,7 +40,7 @@ class _Unwaited(ThreadPoolExecutor):
 
 
 def spare_the_collector() -> None:
-    """Let garbage that refers to itself, of which there is little, be looked for seldom, and not in what was imported."""
+    """Look for garbage that refers to itself, of which there is little, seldom, and not in what was imported."""
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
 
