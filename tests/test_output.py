@@ -159,3 +159,17 @@ def test_of_many_names_a_few_are_shown_and_how_many_more() -> None:
 def test_an_instant_is_shown_to_the_second() -> None:
     assert moment("2026-03-14T18:30:00.123Z") == "2026-03-14 18:30:00"
     assert moment(None) is None
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80, 200])
+def test_a_number_or_an_instant_is_never_broken(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stdout", terminal)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    rows = [("IBM", "2026-03-14 18:30", 3_000_000_000_000, "a text that may well be folded, for it is long", 17.25)]
+
+    print_table(["symbol", "observed", "market_capitalization", "detail", "pe_ratio"], rows)
+
+    lines = terminal.getvalue().splitlines()
+    assert any("2026-03-14 18:30" in line and "3,000,000,000,000" in line and "17.25" in line for line in lines)
+    assert "may well" in " ".join(terminal.getvalue().split())

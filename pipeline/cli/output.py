@@ -48,23 +48,43 @@ def print_table(names: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     cells = [list(row) for row in rows]
     texts = [[shown(cell) for cell in row] for row in cells]
     right = [any(isinstance(row[number], (int, float)) for row in cells) for number in range(len(names))]
-    if not _is_for_rich(texts):
+    console = Console(highlight=False)
+    headers = [name.replace("_", " ") for name in names]
+    widths = (
+        [_whole_width(*column) for column in zip(headers, right, zip(*texts, strict=True), strict=True)]
+        if texts
+        else []
+    )
+    if not _is_for_rich(texts) or _least(widths) > console.width:
         _print_aligned([list(names), *texts], right)
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name, is_number in zip(names, right, strict=True):
-        table.add_column(name.replace("_", " "), justify="right" if is_number else "left", overflow="fold")
+    for header, is_number, width in zip(headers, right, widths, strict=True):
+        table.add_column(header, justify="right" if is_number else "left", overflow="fold", width=width)
     for row in texts:
-        table.add_row(*(Text(_whole(cell)) for cell in row))
-    Console(highlight=False).print(table)
+        table.add_row(*map(Text, row))
+    console.print(table)
 
 
-_MOMENT = re.compile(r"[0-9-]{10} [0-9:]{5,8}")
+_FOLDED = 12
+"""Columns that a text which may be folded needs at least."""
+_GAP = 2
 
 
-def _whole(cell: str) -> str:
-    """Return a cell in which an instant is one word, so that it is not folded while other cells can be."""
-    return cell.replace(" ", "\u00a0") if _MOMENT.fullmatch(cell) else cell
+def _least(widths: Sequence[int | None]) -> int:
+    """Return how wide a table is at least, of columns some of which may be folded (None)."""
+    return sum((_FOLDED if width is None else width) + _GAP for width in widths) - _GAP
+
+
+_WHOLE = re.compile(r"[0-9-]{10} [0-9:]{5,8}|\S{0,12}|.{0,8}")
+"""Instants, and short words: they are not folded while there are longer texts to fold."""
+
+
+def _whole_width(header: str, is_number: bool, cells: Sequence[str]) -> int | None:  # noqa: FBT001 - of a zip
+    """Return how wide a column of whole cells is, whose header may be folded; None where cells may be folded too."""
+    if is_number or all(map(_WHOLE.fullmatch, cells)):
+        return max(cell_len(text) for text in (*header.split(" "), *cells))
+    return None
 
 
 def print_facts(facts: Mapping[str, object]) -> None:
