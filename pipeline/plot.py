@@ -241,7 +241,8 @@ def _alike(values: Sequence[float], step: float) -> list[str]:
     """Return labels of one unit, with as many decimals as tell neighbours apart."""
     size = max(map(abs, values), default=0.0)
     if size >= _SCIENTIFIC[0] or step < _SCIENTIFIC[1]:
-        return [f"{value:.4g}" for value in values]
+        digits = max(4, floor(log10(size / step)) + 2)
+        return [f"{value:.{digits}g}" for value in values]
     divisor, letter = _scale(size)
     places = max(0, -floor(log10(step / divisor) + 1e-9))
     return ["0" if value == 0 else f"{value / divisor:,.{places}f}{letter}" for value in values]

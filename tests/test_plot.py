@@ -9,7 +9,7 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
@@ -133,6 +133,7 @@ def test_too_little_to_draw_is_said_in_words() -> None:
     assert spoken(pe(12.3, 12.3)) is None
 
 
+@example(9.9992e29, 9.9998e29, 3)
 @given(
     st.floats(-1e30, 1e30).map(lambda value: value if abs(value) >= 1e-30 else 0.0),
     st.floats(-1e30, 1e30).map(lambda value: value if abs(value) >= 1e-30 else 0.0),

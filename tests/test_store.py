@@ -139,7 +139,7 @@ async def test_the_record_is_the_same_in_whatever_order_it_was_filled(database: 
     assert kept_versions(database) == in_order(looks)
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), versions=st.lists(st.sampled_from("ABC"), min_size=1, max_size=9))
 async def test_any_looks_in_any_order_again_and_again(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, versions: list[str]
@@ -183,7 +183,7 @@ def whole(database: Path) -> list[Any]:
     return rows
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), found=st.lists(st.sampled_from(["A", "B", "{}"]), min_size=1, max_size=9))
 async def test_recordings_in_any_order_and_chunks_among_runs_make_the_same_record(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, found: list[str]
