@@ -258,9 +258,12 @@ def new_file(path: Path) -> Iterator[BinaryIO]:
 def _resolved(target: Path) -> Path:
     """Return the file that a name leads to, so that a link to it stays one."""
     try:
-        return target.resolve()
+        resolved = target.resolve()
     except (OSError, RuntimeError):
-        raise Trouble(f"{target} leads nowhere: it is a link to itself") from None
+        resolved = target
+    if resolved.is_symlink():  # from 3.13 on, such a link is resolved to itself
+        raise Trouble(f"{target} leads nowhere: it is a link to itself")
+    return resolved
 
 
 @contextmanager
