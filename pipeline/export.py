@@ -261,8 +261,9 @@ def _resolved(target: Path) -> Path:
         resolved = target.resolve()
     except (OSError, RuntimeError):
         resolved = target
-    if resolved.is_symlink():  # from 3.13 on, such a link is resolved to itself
-        raise Trouble(f"{target} leads nowhere: it is a link to itself")
+    with suppress(OSError):  # of a name that is too long, which opening it will tell
+        if resolved.is_symlink():  # from 3.13 on, such a link is resolved to itself
+            raise Trouble(f"{target} leads nowhere: it is a link to itself")
     return resolved
 
 
