@@ -22,7 +22,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
-from pipeline import instants
+from pipeline import extras, instants
 from pipeline.changes import Change, ChangeKind, Difference, State, daily_may_be_odd, differences, relative
 from pipeline.outcome import ExitCode, Trouble
 from pipeline.overview import (
@@ -98,10 +98,7 @@ class Answer(Generic[T]):
 
     def to_arrow(self) -> "pa.Table":
         """Return a typed Arrow table. Raise Trouble where pyarrow is not installed."""
-        # An extra, which whoever never asks for Arrow can do without.
-        from pipeline import parquet  # noqa: PLC0415
-
-        return parquet.table(self.columns, list(self.tuples()))
+        return extras.parquet().table(self.columns, list(self.tuples()))
 
 
 @dataclass(frozen=True, slots=True)

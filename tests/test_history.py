@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+import sys
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from pipeline import instants
 from pipeline.database import DatabaseError
 from pipeline.history import DEFAULT_FIELDS, Answer, History, NoSuchField, Snapshot, Vintage
+from pipeline.outcome import Trouble
 from pipeline.overview import FISCAL_FIELDS, Document
 from pipeline.reading import NoRecord, NotKept
 from tests.clocks import START
@@ -468,3 +470,11 @@ def test_snapshots_are_values() -> None:
     assert one == Snapshot("IBM", START, START, {"pe_ratio": 1.0})
     with pytest.raises(AttributeError):
         one.symbol = "PEP"  # type: ignore[misc]
+
+
+def test_without_pyarrow_to_arrow_names_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr("pipeline.parquet", raising=False)
+    monkeypatch.delitem(sys.modules, "pipeline.parquet", raising=False)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with History.open(record([seen(0)])) as history, pytest.raises(Trouble, match="pip install"):
+        history.history("IBM").to_arrow()

@@ -38,7 +38,7 @@ from pipeline.export import (
     write_rows_csv,
     write_rows_jsonl,
 )
-from pipeline.outcome import Trouble
+from pipeline.extras import parquet
 from pipeline.reading import check_kept, reading
 
 _FORMATS = ("parquet", "csv", "jsonl")
@@ -116,7 +116,7 @@ def command(
     if as_json and output == _STDOUT:
         raise click.UsageError("--json tells of the file, and there is none with --output -", _context())
     if wanted in (_Form.PARQUET, _Form.PARTITIONS):
-        _parquet()  # before anything else is looked at
+        parquet()  # before anything else is looked at
     selection = Selection(named_symbols(symbols, options), since, until)
     database = configured(options).database
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # like Ctrl-C: what was half written is removed
@@ -125,7 +125,7 @@ def command(
         with _counting(options, expected(db, selection)) as count:
             if wanted is _Form.PARTITIONS:
                 with filling(output) as folder:
-                    _parquet().write_partitioned(folder, _groups(db, selection, count))
+                    parquet().write_partitioned(folder, _groups(db, selection, count))
             else:
                 with _stdout() if output == _STDOUT else replacing(output, database) as file:
                     _write(file, db, selection, wanted, count)
@@ -153,15 +153,6 @@ def _form(output: Path, form: str | None, *, original: bool, partition: bool) ->
     return _Form.ORIGINALS if original else _Form.PARTITIONS if partition else _Form(chosen)
 
 
-def _parquet() -> Any:
-    """Return the module that writes Parquet. Raise Trouble where the extra that it needs is not installed."""
-    try:
-        from pipeline import parquet  # noqa: PLC0415 - an optional extra, and 0.2 s to import
-    except ImportError:
-        raise Trouble("Parquet needs pyarrow: pip install 'overview-pipeline[parquet]'") from None
-    return parquet
-
-
 def _stdout() -> BinaryIO:
     """Return standard output for bytes: a file of its own, so that it may be closed after its reader has gone."""
     return open(sys.stdout.fileno(), "wb", closefd=False)
@@ -176,11 +167,11 @@ def _write(file: BinaryIO, db: sqlite3.Connection, selection: Selection, form: _
         case _Form.ORIGINALS:
             write_jsonl(file, count.rows_of(originals(db, selection)))
         case _:
-            _parquet().write(file, (group.table for group in _groups(db, selection, count)))
+            parquet().write(file, (group.table for group in _groups(db, selection, count)))
 
 
 def _groups(db: sqlite3.Connection, selection: Selection, count: _Count) -> Iterator[Any]:
-    return count.rows_of(_parquet().groups(db, selection), lambda group: int(group.table.num_rows))
+    return count.rows_of(parquet().groups(db, selection), lambda group: int(group.table.num_rows))
 
 
 @contextmanager

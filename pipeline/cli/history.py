@@ -72,7 +72,7 @@ def command(
         answer = record.history(symbol, fields or (_PLOTTED if plot else None), since=since, until=until)
         if plot is not None:
             # Drawing takes 40 ms to load: whoever reads the numbers need not wait for it.
-            from pipeline.cli.plotting import draw  # noqa: PLC0415
+            from pipeline.cli.plotting import draw  # noqa: PLC0415 - as said
 
             draw(record, answer, None if plot == _TERMINAL else Path(plot), options)
             return

@@ -1,0 +1,14 @@
+"""Extras: what is installed only where it is wanted, and takes its time to load."""
+
+from types import ModuleType
+
+from pipeline.outcome import Trouble
+
+
+def parquet() -> ModuleType:
+    """Return the module that speaks Arrow and Parquet. Raise Trouble where the extra that it needs is not installed."""
+    try:
+        from pipeline import parquet as module  # noqa: PLC0415 - an optional extra, and 0.2 s to import
+    except ImportError:
+        raise Trouble("Parquet needs pyarrow: pip install 'overview-pipeline[parquet]'") from None
+    return module
