@@ -6,16 +6,11 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
 
 from pipeline.migrate import migrate
 from pipeline.sandbox.companies import Companies
 from pipeline.sandbox.server import SandboxApi
 from tests.clocks import START, Hands
-
-# The suite is to take less than a minute; `--hypothesis-profile default` looks twice as far.
-settings.register_profile("quick", max_examples=50)
-settings.load_profile("quick")
 
 
 @pytest.fixture
