@@ -218,14 +218,12 @@ class Tick:
 
 def value_ticks(low: float, high: float, most: int) -> list[Tick]:
     """Return round values within the range, at most so many, labelled alike."""
-    if low == high:
+    if high - low <= max(abs(low), abs(high)) * 1e-13:  # so small beside its values that floats cannot divide it
         return [Tick(low, human(low))]
     step = _round_step((high - low) / (most + 1))
     first, last = ceil(low / step - 1e-9), floor(high / step + 1e-9)
     while last - first + 1 > most:
         step = _round_step(step * 1.01)
-        if step <= abs(low) * 1e-14:  # a range so small beside its values that floats cannot divide it
-            return [Tick(low, human(low))]
         first, last = ceil(low / step - 1e-9), floor(high / step + 1e-9)
     values = [number * step for number in range(first, last + 1)]
     return [Tick(value, label) for value, label in zip(values, _alike(values, step), strict=True)]

@@ -134,6 +134,8 @@ def test_too_little_to_draw_is_said_in_words() -> None:
 
 
 @example(9.9992e29, 9.9998e29, 3)
+@example(9.999999999999996e29, 9.999999999999999e29, 3)
+@example(1.0, 1.0 + 2e-13, 12)
 @given(
     st.floats(-1e30, 1e30).map(lambda value: value if abs(value) >= 1e-30 else 0.0),
     st.floats(-1e30, 1e30).map(lambda value: value if abs(value) >= 1e-30 else 0.0),
