@@ -330,7 +330,7 @@ class History:
                 if (
                     (only is None or field in only)
                     and (of_part is None or in_part == of_part)
-                    and (change is None or abs(change) + _ROUNDING >= min_change or kind is not ChangeKind.CHANGED)
+                    and (change is None or abs(change) + _ROUNDING >= min_change or kind != ChangeKind.CHANGED)
                     and (suspicion is not None or not suspicious)
                 ):
                     yield row
@@ -386,8 +386,10 @@ class History:
 
     def _between(self, before: tuple[Any, ...], after: tuple[Any, ...]) -> list[tuple[Any, ...]]:
         """Return what changed from one row to the next: mostly daily numbers, and nothing else need be looked at."""
-        if before[_SLOW] == after[_SLOW] and not daily_may_be_odd(before[_DAILY], after[_DAILY]):
-            return _daily_changes(before, after)
+        was, now = before[_DAILY], after[_DAILY]
+        if before[_SLOW] == after[_SLOW] and not daily_may_be_odd(was, now):
+            symbol, _, last = before[:3]
+            return _daily_changes(symbol, last, after[1], was, now)
         old, new = self._state(before), self._state(after)
         return [_change(before[0], old, new, one) for one in differences(old, new)]
 
@@ -625,8 +627,8 @@ def _document(held: _Held) -> Document:
 
 def _change(symbol: str, before: State, after: State, found: Difference) -> tuple[Any, ...]:
     return (
-        symbol, found.column, found.part, found.kind, found.before, found.after, relative(found.before, found.after),
-        before.confirmed_at, after.observed_at, found.suspicion,
+        symbol, found.column, found.part and found.part.value, found.kind.value, found.before, found.after,
+        relative(found.before, found.after), before.confirmed_at, after.observed_at, found.suspicion,
     )  # fmt: skip
 
 
@@ -634,18 +636,21 @@ _SLOW = slice(3, 7)
 """Where a row to be compared has its parts and `extra`."""
 _DAILY = slice(7, None)
 _DAILY_NAMES = tuple(field.column for field in DAILY_FIELDS)
-_OF_DAILY, _CHANGED = Part.DAILY, ChangeKind.CHANGED
+# Plain texts, not members of an enumeration: rows of nothing but texts and numbers are dropped by the garbage collector
+# at first sight, and tens of thousands of others gone through again and again.
+_OF_DAILY, _CHANGED = Part.DAILY.value, ChangeKind.CHANGED.value
 
 
-def _daily_changes(before: tuple[Any, ...], after: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+def _daily_changes(
+    symbol: str, last: str, first: str, before: tuple[Any, ...], after: tuple[Any, ...]
+) -> list[tuple[Any, ...]]:
     """Return the daily numbers that changed, where nothing else did and none is odd: as `_change` would, and sooner."""
-    symbol, last, first = before[0], before[2], after[1]
     return [
         (
             symbol, column, _OF_DAILY, _CHANGED, was, now,
             (now - was) / abs(was) if was and now is not None else None, last, first, None,
         )
-        for column, was, now in zip(_DAILY_NAMES, before[_DAILY], after[_DAILY], strict=True)
+        for column, was, now in zip(_DAILY_NAMES, before, after, strict=True)
         if was != now
     ]  # fmt: skip
 
@@ -653,7 +658,7 @@ def _daily_changes(before: tuple[Any, ...], after: tuple[Any, ...]) -> list[tupl
 def _coverage_row(symbol: str, kind: ChangeKind, last: str, first: str) -> tuple[Any, ...]:
     states = ("covered", "unknown")
     before, after = states if kind is ChangeKind.UNCOVERED else states[::-1]
-    return symbol, "state", None, kind, before, after, None, last, first, None
+    return symbol, "state", None, kind.value, before, after, None, last, first, None
 
 
 def _of_field(
@@ -710,7 +715,7 @@ def _typed_change(*row: Any) -> Change:
         symbol,
         field,
         part,
-        kind,
+        ChangeKind(kind),
         before,
         after,
         change,

@@ -384,16 +384,23 @@ _DAILY = _Columns(DAILY_FIELDS)
 def shred(overview: Overview) -> Parts:
     """Return the document in columns; `document` gives it back exactly."""
     received = overview.document
-    extra = {name: received[name] for name in received.keys() - FIELDS.keys()}
+    layout, foreign = _layout(tuple(received))
+    extra = {name: received[name] for name in foreign}
     if received.get("Symbol") != overview.symbol:
         extra["Symbol"] = received.get("Symbol")
     return Parts(
         profile=_PROFILE.read(received, extra),
         reported=_REPORTED.read(received, extra),
         daily=_DAILY.read(received, extra),
-        layout=tuple(received),
+        layout=layout,
         extra=json.dumps(dict(sorted(extra.items())), ensure_ascii=False) if extra else None,
     )
+
+
+@lru_cache(maxsize=16)
+def _layout(keys: tuple[str, ...]) -> tuple[tuple[str, ...], frozenset[str]]:
+    """Return a layout, one object for all documents that have it, and which of its keys the catalogue lacks."""
+    return keys, frozenset(keys) - FIELDS.keys()
 
 
 def document(symbol: Symbol, parts: Parts) -> Document:
@@ -422,7 +429,18 @@ class Version:
 
 def version(parts: Parts) -> Version:
     """Return the version that the parts make up."""
-    return Version(digest(parts.profile), digest(parts.reported), parts.daily, parts.layout, parts.extra)
+    return Version(_slow_digest(parts.profile), _slow_digest(parts.reported), parts.daily, parts.layout, parts.extra)
+
+
+def _slow_digest(values: tuple[Value, ...]) -> bytes:
+    """Return the digest of a part that comes again and again. One of long texts is not kept at hand: it may be huge."""
+    characters = sum([len(value) for value in values if isinstance(value, str)])
+    return (_digest_at_hand if characters <= _LONGEST_REMEMBERED else digest)(values)
+
+
+@lru_cache(maxsize=2048)
+def _digest_at_hand(values: tuple[Value, ...]) -> bytes:
+    return digest(values)  # Python has 1 == 1.0, but the values of a column are of one type
 
 
 def equal(one: Version, other: Version) -> bool:

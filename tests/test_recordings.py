@@ -204,6 +204,16 @@ def test_a_line_in_which_the_document_has_our_keys_is_no_key_given_twice(file: P
     assert recorded(file, line(document=document)).answer == Overview(IBM, document)
 
 
+@pytest.mark.parametrize("key", ["symbol", "observed_at", "body", "document", "looks", "status", "bod\\u0079"])
+@pytest.mark.parametrize("spaced", [True, False])
+def test_a_key_given_twice_is_found_however_little_room_it_takes(file: Path, key: str, *, spaced: bool) -> None:
+    said = json.dumps(json.loads(line()), separators=(", ", ": ") if spaced else (",", ":")).encode()
+    twice = f'{{"{key}":0,"{key}":0,'.encode() + said[1:]
+    (one,) = found_in(file, twice)
+    assert isinstance(one, Bad)
+    assert "a key given twice" in one.why
+
+
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
 DOCUMENTS = st.dictionaries(TEXTS, TEXTS | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.none())
 INSTANTS = st.datetimes(datetime(1970, 1, 1), datetime(2026, 3, 1), timezones=st.just(UTC)).map(
