@@ -123,6 +123,7 @@ lock: .venv/dev ## compile requirements*.txt from pyproject.toml
 	$(compile) --output-file requirements.txt pyproject.toml
 	$(compile) --output-file requirements-build.txt --all-build-deps --only-build-deps pyproject.toml
 	$(compile) --output-file requirements-dev.txt --extra dev -c requirements.txt -c requirements-build.txt pyproject.toml
+	$(compile) --output-file requirements-notify.txt --extra notify -c requirements.txt -c requirements-dev.txt pyproject.toml
 
 clean: ## remove all that was made here
 	rm -rf .venv .demo build dist .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
