@@ -7,6 +7,7 @@ set it. Secrets come from the environment alone, and are never among the values.
 import csv
 import difflib
 import ipaddress
+import re
 import stat
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import IntEnum
 from io import StringIO
+from itertools import chain, combinations, groupby
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -25,12 +27,14 @@ from platformdirs import user_data_path
 
 from pipeline.outcome import ExitCode, Trouble
 from pipeline.overview import Symbol, parse_symbol
-from pipeline.schedule import check_cron, check_zone
+from pipeline.schedule import Schedule, check_cron, check_zone
 from pipeline.windows import PLANS, Limit, workers
 
 DEFAULT_CONFIG = Path("config/pipeline.toml")
 DEFAULT_DATABASE = "data/overviews.db"
 KEY, KEY_FILE = "ALPHAVANTAGE_API_KEY", "ALPHAVANTAGE_API_KEY_FILE"
+NOTIFY_URLS, PING_URL = "PIPELINE_NOTIFY_URLS", "PIPELINE_PING_URL"
+_SECRETS = {KEY: "the key", NOTIFY_URLS: "the secrets", PING_URL: "the secrets"}
 _PREFIX = "PIPELINE_"
 
 
@@ -75,8 +79,9 @@ def environment(variables: Mapping[str, str], dotenv: Path) -> Environment:
             problems.append(f"{dotenv}: line {binding.original.line} is not NAME=value: it is skipped")
         elif binding.key is not None and binding.value is not None:
             found[binding.key] = binding.value
-    if mode & (stat.S_IRGRP | stat.S_IROTH) and found.get(KEY):
-        problems.append(f"{dotenv}: others on this machine can read the key in it: chmod 600 {dotenv}")
+    secrets = [what for name, what in _SECRETS.items() if found.get(name)]
+    if mode & (stat.S_IRGRP | stat.S_IROTH) and secrets:
+        problems.append(f"{dotenv}: others on this machine can read {secrets[0]} in it: chmod 600 {dotenv}")
     own = found.keys() - variables.keys()
     return Environment({**found, **variables}, frozenset(own), tuple(problems))
 
@@ -118,6 +123,50 @@ def _checked_key(text: str, origin: str) -> str:
     return key
 
 
+_NEXT_URL = re.compile(r"\s*,\s*(?=[a-z][a-z0-9+.-]*://)|\s+", re.ASCII | re.IGNORECASE)
+"""What parts one URL from the next. Other commas belong to a URL: those of mail have them between addresses."""
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://.", re.ASCII | re.IGNORECASE)
+
+
+def notify_urls(environment: Environment) -> tuple[str, ...]:
+    """Return the URLs that notifications go to, none if none are set. Raise SettingsError for what is no URL.
+
+    They are secrets: an error does not repeat them, nor is one to be logged.
+    """
+    urls = [url.rstrip(",") for url in _NEXT_URL.split(environment.variables.get(NOTIFY_URLS, "").strip(" \t\r\n,"))]
+    urls = [url for url in urls if url]
+    for number, url in enumerate(urls, start=1):
+        if not _SCHEME.match(url) or not url.isprintable():
+            which = f"number {number} of {len(urls)} " if len(urls) > 1 else "it "
+            raise SettingsError(
+                f"{environment.origin(NOTIFY_URLS)}: {which}is no URL: write mailto://..., ntfy://... and so on,"
+                " a space or a comma between two, a space within one as %20"
+            )
+    return tuple(urls)
+
+
+def ping_url(environment: Environment) -> str | None:
+    """Return the URL that is told of every run, None if none is set. Raise SettingsError for one that is not safe.
+
+    It is a secret: an error does not repeat it, nor is it to be logged.
+    """
+    url = environment.variables.get(PING_URL, "").strip()
+    if not url:
+        return None
+    where = environment.origin(PING_URL)
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        raise SettingsError(f"{where}: it is no URL, such as https://hc-ping.com/...") from None
+    is_plain = url.isascii() and url.isprintable() and " " not in url and "\\" not in url
+    if parts.scheme not in ("https", "http") or not parts.hostname or not is_plain:
+        raise SettingsError(f"{where}: it is no URL, such as https://hc-ping.com/...")
+    if parts.scheme == "http" and not _is_loopback(parts.hostname):
+        raise SettingsError(f"{where}: over http it could be read on its way: use https (or loopback)")
+    return url
+
+
 # The values
 
 
@@ -138,6 +187,8 @@ _KEYS: dict[str, tuple[Any, Any]] = {
     "schedule.cron": (str, "30 18 * * mon-fri"),
     "schedule.timezone": (str, "America/New_York"),
     "schedule.catch_up_hours": (_Hours, 36.0),
+    "schedule.symbols": (list[str] | None, None),
+    "schedule.symbols_file": (Annotated[str, Meta(min_length=1)] | None, None),
     "status.stale_after_hours": (_Hours, 72.0),
     "status.listen": (str | None, None),
     "keep.outcomes_days": (Annotated[int, Meta(ge=1, le=36_500)], 400),
@@ -145,7 +196,11 @@ _KEYS: dict[str, tuple[Any, Any]] = {
 _NOT_IN_PLAIN_URLS = "@?# \\"
 """A user, a query or a fragment; and what programs have read differently."""
 _TABLES = {name.partition(".")[0] for name in _KEYS if "." in name}
+_REPEATED = "schedule"
+"""The table that there may be several of: [[schedule]]. Their paths count from 1: schedule[1].cron."""
+_NUMBER = re.compile(r"\[[0-9]+\]")
 _DEFAULT = "default"
+_LAST_PORT = 65_535
 _SHOWN = 60
 """Characters of a wrong value that an error repeats."""
 
@@ -162,12 +217,16 @@ class Layer(IntEnum):
 
 def misspelt(variables: Iterable[str]) -> Iterator[str]:
     """Yield what is to be told of variables that look like overrides and are none: those set nothing."""
-    known = {_PREFIX + name.upper().replace(".", "__"): name for name in _KEYS}
+    known = {*map(_variable, _KEYS), NOTIFY_URLS, PING_URL}
     for variable in sorted(variables):
         if variable.startswith(_PREFIX) and variable not in known:
             near = difflib.get_close_matches(variable, known, n=1, cutoff=0.9)
             if near or "__" in variable:
                 yield f"{variable} sets nothing{f'; did you mean {near[0]}?' if near else ': there is no such key'}"
+
+
+def _variable(name: str) -> str:
+    return _PREFIX + name.upper().replace(".", "__")
 
 
 def is_setting(variable: str) -> bool:
@@ -186,6 +245,17 @@ class Setting:
 
 
 @dataclass(frozen=True, slots=True)
+class Listen:
+    """Where the daemon answers: a literal address or `localhost`, and a port. Port 0 is any that is free."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """What was configured, checked and in the units the program reckons in."""
 
@@ -198,12 +268,23 @@ class Settings:
     fresh_for: timedelta
     attempts: int
     wait: timedelta
+    goes_on: bool
+    """Whether the daemon goes on with a run when the window frees."""
+    schedules: tuple[Schedule, ...]
     stale_after: timedelta
+    listen: Listen | None
+    outcomes_kept: timedelta
     config: Path | None
     """The configuration file, or None where there is none."""
     values: tuple[Setting, ...] = field(repr=False)
     notices: tuple[str, ...] = field(repr=False)
     """What was taken otherwise than written: symbols given twice, lines of a listing left out."""
+
+    @property
+    def all_symbols(self) -> tuple[Symbol, ...]:
+        """Return those of [symbols], then those that only a schedule names."""
+        of_schedules = (schedule.symbols or () for schedule in self.schedules)
+        return tuple(dict.fromkeys(chain(self.symbols, *of_schedules)))
 
 
 def load(config: Path | None, environment: Environment, *, database: Path | None = None) -> Settings:
@@ -213,8 +294,9 @@ def load(config: Path | None, environment: Environment, *, database: Path | None
     alone may be absent. Then everything has its default, and the database is in the user's data folder.
     """
     path = named_config(config, environment) or (DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None)
-    read = _Reading(path, _file_values(path) if path else {}, environment)
-    values = {name: read.setting(name) for name in _KEYS}
+    document = _document(path) if path else {}
+    read = _Reading(path, dict(_flat(path, document)) if path else {}, environment)
+    values = {name: read.setting(name) for name in _paths(read, document.get(_REPEATED))}
     if database is not None:
         values["database"] = Setting("database", str(database), "--database", Layer.COMMAND_LINE)
     elif path is None and values["database"].layer is Layer.DEFAULT:
@@ -229,46 +311,70 @@ def named_config(named: Path | None, environment: Environment) -> Path | None:
     return named or (Path(variable) if variable else None)
 
 
-def _file_values(path: Path) -> dict[str, Any]:
+def _document(path: Path) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         raise SettingsError(f"{path}: cannot be read ({_why(error)}); pipeline init writes one") from None
     try:
-        document = tomllib.loads(text)
+        return tomllib.loads(text)
     except RecursionError:
         raise SettingsError(f"{path}: no TOML: nested too deeply") from None
     except ValueError as error:  # a number of 5,000 digits is one, and no TOMLDecodeError
         raise SettingsError(f"{path}: no TOML: {error}") from None
-    return dict(_flat(path, document))
 
 
 def _flat(path: Path, document: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for name, value in document.items():
-        if name not in _TABLES:
+        if name in _TABLES:
+            for place, table in _tables(path, name, value):
+                for key, member in table.items():
+                    _known(path, f"{name}.{key}", f"{place}.{key}")
+                    yield f"{place}.{key}", member
+        else:
             for inner in value if isinstance(value, dict) else ():
                 _no_secret(path, f"{name}.{inner}")
-            _known(path, name)
+            _known(path, name, name)
             yield name, value
-        elif isinstance(value, dict):
-            for key, member in value.items():
-                _known(path, f"{name}.{key}")
-                yield f"{name}.{key}", member
-        else:
-            raise SettingsError(f"{path}: {name} is a table: write [{name}] and its keys below")
 
 
-def _known(path: Path, name: str) -> None:
+def _tables(path: Path, name: str, value: object) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the table of that name and its place, or each of several. Raise SettingsError for what is no table."""
+    places = {name: value}
+    if name == _REPEATED and isinstance(value, list) and value:
+        places = {f"{name}[{number}]": table for number, table in enumerate(value, start=1)}
+    for place, table in places.items():
+        if not isinstance(table, dict):
+            several = f", or [[{name}]] for each of several" if name == _REPEATED else ""
+            raise SettingsError(f"{path}: {name} is a table: write [{name}] and its keys below{several}")
+        yield place, table
+
+
+def _known(path: Path, name: str, place: str) -> None:
     if name in _KEYS:
         return
-    _no_secret(path, name)
+    _no_secret(path, place)
     near = difflib.get_close_matches(name, [*_KEYS, *_TABLES], n=1)
-    raise SettingsError(f"{path}: {name}: no such key{f'; did you mean {near[0]}?' if near else ''}")
+    raise SettingsError(f"{path}: {place}: no such key{f'; did you mean {near[0]}?' if near else ''}")
 
 
 def _no_secret(path: Path, name: str) -> None:
-    if "key" in name.lower() and "api" in name.lower():
-        raise SettingsError(f"{path}: {name}: secrets do not belong here: set {KEY}, or write it into .env")
+    plain = re.sub("[^a-z]", "", name.lower())
+    for words, variable in ((("api", "key"), KEY), (("notify", "url"), NOTIFY_URLS), (("ping", "url"), PING_URL)):
+        if all(word in plain for word in words):
+            raise SettingsError(f"{path}: {name}: secrets do not belong here: set {variable}, or write it into .env")
+
+
+def _paths(read: "_Reading", repeated: object) -> Iterator[str]:
+    """Yield the path of every value, table by table. `repeated` is what the file has under `schedule`."""
+    for table, names in groupby(_KEYS, lambda name: name.partition(".")[0]):
+        if table == _REPEATED and isinstance(repeated, list):
+            keys = list(names)
+            read.refuse_to_override(keys)
+            for number in range(1, len(repeated) + 1):
+                yield from (name.replace(table, f"{table}[{number}]", 1) for name in keys)
+        else:
+            yield from names
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,9 +385,18 @@ class _Reading:
     in_file: Mapping[str, Any]
     environment: Environment
 
+    def refuse_to_override(self, names: Iterable[str]) -> None:
+        """Raise SettingsError if a variable sets one of the keys that several tables of the file have."""
+        for variable in map(_variable, names):
+            if variable in self.environment.variables:
+                raise SettingsError(
+                    f"{self.environment.origin(variable)}: {self.path} has [[{_REPEATED}]] tables, and a variable does"
+                    " not say which of them it is for: set it in that file"
+                )
+
     def setting(self, name: str) -> Setting:
-        kind, default = _KEYS[name]
-        variable = _PREFIX + name.upper().replace(".", "__")
+        kind, default = _KEYS[_NUMBER.sub("", name)]
+        variable = _variable(name)
         if variable in self.environment.variables:
             origin = self.environment.origin(variable)
             layer = Layer.DOTENV if variable in self.environment.from_file else Layer.ENVIRONMENT
@@ -326,8 +441,7 @@ def _checked(path: Path | None, values: Mapping[str, Setting]) -> Settings:
 
     limits = _limits(values["source.plan"], values["source.limits"])
     symbols, notices = _symbols(path, values["symbols.list"], values["symbols.file"])
-    _valid(values["schedule.cron"], check_cron)
-    _valid(values["schedule.timezone"], check_zone)
+    schedules = _schedules(path, values, notices)
     return Settings(
         database=_path(values["database"]),
         symbols=symbols,
@@ -338,7 +452,11 @@ def _checked(path: Path | None, values: Mapping[str, Setting]) -> Settings:
         fresh_for=hours("collect.fresh_for_hours"),
         attempts=values["collect.attempts"].value,
         wait=timedelta(seconds=values["collect.wait_seconds"].value),
+        goes_on=values["collect.continue"].value,
+        schedules=schedules,
         stale_after=hours("status.stale_after_hours"),
+        listen=_listen(values["status.listen"]),
+        outcomes_kept=timedelta(days=values["keep.outcomes_days"].value),
         config=path,
         values=tuple(values.values()),
         notices=tuple(notices),
@@ -402,6 +520,31 @@ def _base_url(setting: Setting) -> str:
     return url
 
 
+_ADDRESS = re.compile(r"(?:\[([0-9a-f:.]+)\]|([0-9.]+|localhost)):([0-9]{1,5})", re.ASCII | re.IGNORECASE)
+
+
+def _listen(setting: Setting) -> Listen | None:
+    """Return the address and port, if they are ones to listen on."""
+    if setting.value is None:
+        return None
+    if found := _ADDRESS.fullmatch(setting.value):
+        bracketed, plain, port = found.groups()
+        host = (bracketed or plain).lower()
+        if int(port) <= _LAST_PORT and (host == "localhost" or _version(host) == (6 if bracketed else 4)):
+            return Listen(host, int(port))
+    raise SettingsError(
+        f"{_at(setting)}: {_short(setting.value)} is no address to listen on: write an address or localhost, and a"
+        ' port, such as "127.0.0.1:8080" or "[::1]:8080"'
+    )
+
+
+def _version(host: str) -> int | None:
+    try:
+        return ipaddress.ip_address(host).version
+    except ValueError:
+        return None
+
+
 def _is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
@@ -409,12 +552,40 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+# Schedules
+
+
+def _schedules(config: Path | None, values: Mapping[str, Setting], notices: list[str]) -> tuple[Schedule, ...]:
+    """Return the schedules, no two of which fire by the same line in the same zone."""
+    places = [path.removesuffix(".cron") for path in values if path.endswith(".cron")]
+    schedules = [_schedule(config, place, values, notices) for place in places]
+    for (place, one), (other, two) in combinations(zip(places, schedules, strict=True), 2):
+        if str(one).lower() == str(two).lower():
+            raise SettingsError(f"{config}: {place} and {other} are both {one}: make one of them, with all symbols")
+    return tuple(schedules)
+
+
+def _schedule(config: Path | None, place: str, values: Mapping[str, Setting], notices: list[str]) -> Schedule:
+    cron, zone = values[f"{place}.cron"], values[f"{place}.timezone"]
+    _valid(cron, check_cron)
+    _valid(zone, check_zone)
+    listed, file = values[f"{place}.symbols"], values[f"{place}.symbols_file"]
+    symbols, told = _symbols(config, listed, file)
+    if listed.value is not None and not symbols:
+        raise SettingsError(
+            f"{_at(listed)}: it holds no symbol: name some, or leave it out to ask for all of [symbols]"
+        )
+    notices += [f"{place}: {notice}" for notice in told]
+    catch_up = timedelta(hours=values[f"{place}.catch_up_hours"].value)
+    return Schedule(cron.value, zone.value, catch_up, symbols or None)
+
+
 # Symbols
 
 
 def _symbols(config: Path | None, listed: Setting, file: Setting) -> tuple[tuple[Symbol, ...], list[str]]:
     notices: list[str] = []
-    found = [_valid(replace(listed, value=text), parse_symbol) for text in listed.value]
+    found = [_valid(replace(listed, value=text), parse_symbol) for text in listed.value or ()]
     if file.value is not None:
         base = config.parent if config is not None else Path()
         found += _symbol_file(base / _path(file), _at(file), notices)

@@ -13,7 +13,23 @@ from hypothesis import strategies as st
 
 from pipeline.outcome import ExitCode
 from pipeline.overview import Symbol, parse_symbol
-from pipeline.settings import KEY, KEY_FILE, Environment, Settings, SettingsError, api_key, environment, load
+from pipeline.schedule import Schedule
+from pipeline.settings import (
+    KEY,
+    KEY_FILE,
+    NOTIFY_URLS,
+    PING_URL,
+    Environment,
+    Listen,
+    Settings,
+    SettingsError,
+    api_key,
+    environment,
+    load,
+    misspelt,
+    notify_urls,
+    ping_url,
+)
 from pipeline.windows import PLANS, Limit
 from tests.recordings import RECORDINGS, needs_recordings
 
@@ -21,8 +37,8 @@ NOTHING = Environment({})
 TOML_KEYS = [
     "database", "symbols.list", "symbols.file", "source.base_url", "source.plan", "source.limits", "source.concurrency",
     "source.timeout_seconds", "collect.fresh_for_hours", "collect.attempts", "collect.wait_seconds", "collect.continue",
-    "schedule.cron", "schedule.timezone", "schedule.catch_up_hours", "status.stale_after_hours", "status.listen",
-    "keep.outcomes_days",
+    "schedule.cron", "schedule.timezone", "schedule.catch_up_hours", "schedule.symbols", "schedule.symbols_file",
+    "status.stale_after_hours", "status.listen", "keep.outcomes_days",
 ]  # fmt: skip
 
 Configured = Callable[..., Settings]
@@ -72,6 +88,10 @@ def test_what_is_not_configured_has_its_default(configured: Configured) -> None:
     assert settings.fresh_for == timedelta(hours=20)
     assert settings.wait == timedelta(seconds=120)
     assert settings.attempts == 3
+    assert settings.goes_on
+    assert settings.listen is None
+    assert settings.outcomes_kept == timedelta(days=400)
+    assert settings.schedules == (Schedule("30 18 * * mon-fri", "America/New_York", timedelta(hours=36), None),)
     assert set(origins(settings).values()) == {"default"}
 
 
@@ -81,7 +101,10 @@ def test_the_file_that_is_shipped_says_what_the_defaults_are() -> None:
 
     settings = {setting.path: setting.value for setting in shipped.values}
 
-    assert bare.keys() == {"symbols.file", "source.limits", "source.concurrency", "status.listen"}
+    assert bare.keys() == {
+        "symbols.file", "source.limits", "source.concurrency", "schedule.symbols", "schedule.symbols_file",
+        "status.listen",
+    }  # fmt: skip
     assert settings["source.timeout_seconds"] == 30
     assert shipped.symbols == ("AAPL", "GOOG", "TSLA", "MSFT", "PEP")
 
@@ -259,7 +282,250 @@ def test_any_value_of_any_variable_is_taken_or_refused(
 
     taken = loaded_or_refused(path, Environment({variable: value}))
 
-    assert isinstance(taken, Settings) or variable in taken or key == "symbols.file"
+    assert isinstance(taken, Settings) or variable in taken or key in ("symbols.file", "schedule.symbols_file")
+
+
+# Schedules
+
+
+def test_a_single_schedule_is_a_table(configured: Configured) -> None:
+    text = '[schedule]\ncron = "@daily"\ntimezone = "UTC"\ncatch_up_hours = 0.5\nsymbols = ["ko", "PEP"]'
+
+    (schedule,) = configured(text).schedules
+
+    assert schedule == Schedule("@daily", "UTC", timedelta(minutes=30), (Symbol("KO"), Symbol("PEP")))
+
+
+def test_several_schedules_are_tables_each_with_its_defaults(configured: Configured) -> None:
+    settings = configured('[[schedule]]\ntimezone = "UTC"\n[[schedule]]\ncron = "0 9 * * *"\nsymbols = ["KO"]')
+
+    assert settings.schedules == (
+        Schedule("30 18 * * mon-fri", "UTC", timedelta(hours=36), None),
+        Schedule("0 9 * * *", "America/New_York", timedelta(hours=36), (Symbol("KO"),)),
+    )
+
+
+def test_the_values_of_several_schedules_count_from_1_table_by_table(configured: Configured, tmp_path: Path) -> None:
+    settings = configured('[[schedule]]\ntimezone = "UTC"\n[[schedule]]\ncron = "0 9 * * *"')
+
+    paths = [setting.path for setting in settings.values if setting.path.startswith("schedule")]
+    keys = ["cron", "timezone", "catch_up_hours", "symbols", "symbols_file"]
+    assert paths == [f"schedule[{number}].{key}" for number in (1, 2) for key in keys]
+    assert origins(settings)["schedule[1].cron"] == "default"
+    assert origins(settings)["schedule[2].cron"] == str(tmp_path / "pipeline.toml")
+
+
+def test_the_symbols_of_a_schedule_may_be_in_a_file_beside_the_configuration(
+    configured: Configured, tmp_path: Path
+) -> None:
+    (tmp_path / "few.txt").write_text("KO\nPEP\n")
+
+    settings = configured('[schedule]\nsymbols = ["PEP"]\nsymbols_file = "few.txt"')
+
+    assert settings.schedules[0].symbols == ("PEP", "KO")
+    assert settings.notices == ("schedule: taken once, though given more often: PEP",)
+
+
+def test_all_symbols_are_those_listed_and_those_that_only_a_schedule_names(configured: Configured) -> None:
+    settings = configured(
+        '[symbols]\nlist = ["AAPL", "MSFT"]\n[[schedule]]\nsymbols = ["KO", "MSFT"]\n'
+        '[[schedule]]\ncron = "@daily"\n[[schedule]]\ncron = "@weekly"\nsymbols = ["PEP", "KO"]'
+    )
+
+    assert settings.symbols == ("AAPL", "MSFT")
+    assert settings.all_symbols == ("AAPL", "MSFT", "KO", "PEP")
+
+
+@pytest.mark.parametrize(
+    ("table", "why"),
+    [
+        ("crn = 'x'", "schedule[2].crn: no such key; did you mean schedule.cron?"),
+        ("api_key = 'S3CR3T'", "schedule[2].api_key: secrets do not belong here: set ALPHAVANTAGE_API_KEY"),
+        ("cron = 1", "schedule[2].cron: expected str"),
+        ("cron = '0 0 30 2 *'", "schedule[2].cron: '0 0 30 2 *' never fires"),
+        ("timezone = 'Nowhere'", "schedule[2].timezone: 'Nowhere' is no time zone"),
+        ("catch_up_hours = -1", "schedule[2].catch_up_hours: expected float >= 0"),
+        ("symbols = 'KO'", "schedule[2].symbols: expected array"),
+        ("symbols = ['K O']", "schedule[2].symbols: 'K O' is no symbol"),
+        ("symbols = []", "schedule[2].symbols: it holds no symbol: name some, or leave it out"),
+        ("symbols_file = 'absent.txt'", "schedule[2].symbols_file: "),
+        ("", "schedule[1] and schedule[2] are both 30 18 * * mon-fri America/New_York"),
+        ("cron = ' 30  18 * * MON-FRI'\nsymbols = ['KO']", "make one of them, with all symbols"),
+    ],
+)
+def test_what_is_wrong_with_one_of_several_schedules_names_which(configured: Configured, table: str, why: str) -> None:
+    line = refusal(lambda: configured(f"[[schedule]]\n[[schedule]]\n{table}"))
+
+    assert "pipeline.toml: " in line
+    assert why in line
+    assert "S3CR3T" not in line
+
+
+@pytest.mark.parametrize("text", ["schedule = []", "schedule = [1]", "schedule = 1", "schedule = [{}, 1]"])
+def test_schedules_that_are_no_tables_are_refused_with_both_forms(configured: Configured, text: str) -> None:
+    assert "schedule is a table: write [schedule] and its keys below, or [[schedule]]" in refusal(
+        lambda: configured(text)
+    )
+
+
+@pytest.mark.parametrize("text", ["[[collect]]\nattempts = 3", '"schedule[1]" = 1', "[[schedule]]\n'cron[1]' = 'x'"])
+def test_nothing_else_is_repeated_or_numbered(configured: Configured, text: str) -> None:
+    assert any(why in refusal(lambda: configured(text)) for why in ("collect is a table", "no such key"))
+
+
+def test_a_variable_overrides_the_single_schedule(configured: Configured) -> None:
+    settings = configured('[schedule]\ncron = "@daily"', PIPELINE_SCHEDULE__SYMBOLS='["KO"]')
+
+    assert str(settings.schedules[0]) == "0 0 * * * America/New_York"
+    assert settings.schedules[0].symbols == ("KO",)
+
+
+@pytest.mark.parametrize("variable", ["PIPELINE_SCHEDULE__CRON", "PIPELINE_SCHEDULE__SYMBOLS_FILE"])
+def test_a_variable_cannot_tell_which_of_several_schedules_it_is_for(configured: Configured, variable: str) -> None:
+    line = refusal(lambda: configured("[[schedule]]", **{variable: "@daily"}))
+
+    assert line.startswith(f"{variable}: ")
+    assert "pipeline.toml has [[schedule]] tables, and a variable does not say which" in line
+    assert "set it in that file" in line
+
+
+# Where the daemon answers
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "port"),
+    [
+        ("127.0.0.1:8080", "127.0.0.1", 8080),
+        ("[::1]:8080", "::1", 8080),
+        ("localhost:8080", "localhost", 8080),
+        ("0.0.0.0:65535", "0.0.0.0", 65535),
+        ("[::]:0", "::", 0),
+    ],
+)
+def test_an_address_and_a_port_are_listened_on(configured: Configured, text: str, host: str, port: int) -> None:
+    listen = configured(f'[status]\nlisten = "{text}"').listen
+
+    assert listen == Listen(host, port)
+    assert str(listen) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "8080", ":8080", "127.0.0.1", "127.0.0.1:", "127.0.0.1:x", "127.0.0.1:65536", "127.0.0.1:-1", "a.be:80",
+        "::1:8080", "[::1]", "[127.0.0.1]:80", "256.0.0.1:80", "1.2.3:80", "http://127.0.0.1:80", "127.0.0.1:80/",
+        "127.0.0.1:8\u0660", "[localhost]:80", " 127.0.0.1:80", "[fe80::1%eth0]:80", "127.0.0.1:80\n",
+    ],
+)  # fmt: skip
+def test_what_is_no_address_to_listen_on_is_refused_with_two_that_are(configured: Configured, text: str) -> None:
+    line = refusal(lambda: configured(f"[status]\nlisten = {json.dumps(text)}"))
+
+    assert "status.listen: " in line
+    assert 'such as "127.0.0.1:8080" or "[::1]:8080"' in line
+
+
+# Secrets of the daemon
+
+
+@pytest.mark.parametrize(
+    ("text", "urls"),
+    [
+        (None, ()),
+        ("", ()),
+        (" \n , ", ()),
+        ("ntfy://topic", ("ntfy://topic",)),
+        ("a://x b://y\n\tc://z", ("a://x", "b://y", "c://z")),
+        ("a://x,b://y , c://z,", ("a://x", "b://y", "c://z")),
+        ("a://x,\nb://y", ("a://x", "b://y")),
+        (
+            "mailtos://u:p@h?to=a@x.com,b@y.com,JSON://h/p,q",
+            ("mailtos://u:p@h?to=a@x.com,b@y.com", "JSON://h/p,q"),
+        ),
+    ],
+)
+def test_urls_to_notify_are_parted_by_spaces_and_by_the_commas_between_them(
+    text: str | None, urls: tuple[str, ...]
+) -> None:
+    assert notify_urls(Environment({} if text is None else {NOTIFY_URLS: text})) == urls
+
+
+@pytest.mark.parametrize("text", ["S3CR3T", "a://x S3CR3T", "://S3CR3T", "a:/S3CR3T", "a://\x1bS3CR3T", "S3CR3T://"])
+def test_what_is_no_url_to_notify_is_refused_and_not_repeated(text: str) -> None:
+    line = refusal(lambda: notify_urls(Environment({NOTIFY_URLS: text})))
+
+    assert line.startswith(f"{NOTIFY_URLS}: ")
+    assert "is no URL: write mailto://" in line
+    assert "S3CR3T" not in line
+
+
+@given(st.text(max_size=40) | st.text(st.sampled_from("ab:/, \n"), max_size=40))
+def test_any_urls_to_notify_are_taken_or_refused(text: str) -> None:
+    try:
+        urls = notify_urls(Environment({NOTIFY_URLS: text}))
+    except SettingsError:
+        return
+    assert all("://" in url and not set(url) & set(" \n") for url in urls)
+
+
+@pytest.mark.parametrize(
+    "url", ["https://hc-ping.com/abc", "http://127.0.0.1:8000/ping", "http://[::1]/x", "https://k.example/push/x?msg=a"]
+)
+def test_the_url_to_ping_is_https_or_loopback(url: str) -> None:
+    assert ping_url(Environment({PING_URL: f" {url}\n"})) == url
+
+
+@pytest.mark.parametrize("variables", [{}, {PING_URL: ""}, {PING_URL: "  "}])
+def test_without_a_url_to_ping_there_is_none(variables: dict[str, str]) -> None:
+    assert ping_url(Environment(variables)) is None
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("http://hc-ping.com/S3CR3T", "over http it could be read on its way: use https"),
+        ("ftp://hc-ping.com/S3CR3T", "it is no URL, such as https://hc-ping.com/..."),
+        ("S3CR3T", "it is no URL"),
+        ("https:///S3CR3T", "it is no URL"),
+        ("https://h/S3CR3T x", "it is no URL"),
+        ("https://h:99999/S3CR3T", "it is no URL"),
+        ("https://[::1/S3CR3T", "it is no URL"),
+        ("http://127.0.0.1\\@h/S3CR3T", "it is no URL"),
+    ],
+)
+def test_a_url_to_ping_that_is_not_safe_is_refused_and_not_repeated(url: str, why: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        ping_url(Environment({PING_URL: url}, from_file=frozenset({PING_URL})))
+
+    assert str(refused.value).startswith(f".env: {PING_URL}: {why}")
+    assert "S3CR3T" not in str(refused.value)
+    assert refused.value.__context__ is None or refused.value.__suppress_context__
+
+
+@pytest.mark.parametrize(
+    ("text", "variable"),
+    [
+        ('PIPELINE_NOTIFY_URLS = "S3CR3T"', NOTIFY_URLS),
+        ('[notify]\nurls = ["S3CR3T"]', NOTIFY_URLS),
+        ('[status]\nnotify-url = "S3CR3T"', NOTIFY_URLS),
+        ('PIPELINE_PING_URL = "S3CR3T"', PING_URL),
+        ('[[schedule]]\nping_url = "S3CR3T"', PING_URL),
+        ('[ping]\nurl = "S3CR3T"', PING_URL),
+    ],
+)
+def test_a_secret_of_the_daemon_in_the_file_is_refused_with_where_it_belongs(
+    configured: Configured, text: str, variable: str
+) -> None:
+    line = refusal(lambda: configured(text))
+
+    assert f"secrets do not belong here: set {variable}, or write it into .env" in line
+    assert "S3CR3T" not in line
+
+
+def test_the_secrets_of_the_daemon_are_not_taken_for_misspelt_settings() -> None:
+    assert list(misspelt([NOTIFY_URLS, PING_URL, "PIPELINE_CONFIG"])) == []
+    assert list(misspelt(["PIPELINE_NOTIFY_URL"])) == [
+        "PIPELINE_NOTIFY_URL sets nothing; did you mean PIPELINE_NOTIFY_URLS?"
+    ]
 
 
 # Where values come from
@@ -700,6 +966,13 @@ def test_a_key_that_others_can_read_is_told(dotenv: Callable[..., Environment]) 
 
     assert "others on this machine can read the key in it: chmod 600" in problem
     assert "abc" not in problem
+
+
+@pytest.mark.parametrize("name", [NOTIFY_URLS, PING_URL])
+def test_other_secrets_that_others_can_read_are_told(dotenv: Callable[..., Environment], name: str) -> None:
+    (problem,) = dotenv(f"{name}=abc\n", mode=0o644).problems
+
+    assert "others on this machine can read the secrets in it: chmod 600" in problem
 
 
 def test_what_is_no_secret_may_be_read_by_others(dotenv: Callable[..., Environment]) -> None:
