@@ -12,3 +12,12 @@ def parquet() -> ModuleType:
     except ImportError:
         raise Trouble("Parquet needs pyarrow: pip install 'overview-pipeline[parquet]'") from None
     return module
+
+
+def apprise() -> ModuleType:
+    """Return the module that sends notifications. Raise Trouble where it is not installed."""
+    try:
+        import apprise as module  # noqa: PLC0415 - an optional extra, and 0.2 s to import
+    except ImportError:
+        raise Trouble("PIPELINE_NOTIFY_URLS needs apprise: pip install 'overview-pipeline[notify]'") from None
+    return module
