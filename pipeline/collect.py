@@ -14,7 +14,7 @@ import structlog
 from pipeline import ledger as ledger_module
 from pipeline.api import open_api
 from pipeline.clock import Clock
-from pipeline.fetch import Ask, Attempts, Fetch, Fetched, Halt, Halted, RetryPolicy
+from pipeline.fetch import Ask, Asked, Attempts, Fetch, Fetched, Halt, Halted, RetryPolicy, unheard
 from pipeline.freshness import Agenda, agenda, everything
 from pipeline.instants import Nanoseconds
 from pipeline.ledger import Ledger
@@ -77,6 +77,9 @@ class Order:
     """Ask the symbols not looked at since; None: ask them all, whatever their age."""
     trigger: Trigger = Trigger.MANUAL
     max_requests: int | None = None
+    schedule: str | None = None
+    """The schedule that it is run for, if any, and its fire time."""
+    scheduled_for: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +143,10 @@ class Collection:
     def rest(self) -> Iterator[Symbol]:
         """Yield the symbols that no worker came to."""
         return self._left
+
+    async def answers(self) -> None:
+        """Return once the store has answered: it may be waiting for a disk, or be dead."""
+        await self._store.answers()
 
     def drain(self) -> None:
         """Break off the requests still in flight."""
@@ -232,12 +239,13 @@ async def collect(
     *,
     halt: Halt,
     started: Callable[[Collection], None] = lambda _collection: None,
+    asked: Asked = unheard,
     clock: Clock = REAL,
 ) -> Summary:
     """Do one run, and return how it ended. The file is migrated, and the caller holds its lock.
 
-    `started` is given the run once it is under way, to watch it. Raise DatabaseError if the file cannot be opened; all
-    else that can go wrong is in the summary.
+    `started` is given the run once it is under way, to watch it; `asked` hears of each request. Raise DatabaseError if
+    the file cannot be opened or written at all; what else can go wrong is in the summary.
     """
     began = clock.own()
     with Record.open(database) as record:
@@ -248,7 +256,14 @@ async def collect(
             todo = agenda(order.symbols, known, looked_since=order.looked_since, now=clock.now())
     async with _equipped(database, source, order, clock) as (writer, ledger, ask):
         store = Store(writer)
-        run = await store.begin(order.trigger, at=clock.now(), symbols=len(order.symbols), due=len(todo.due))
+        run = await store.begin(
+            order.trigger,
+            at=clock.now(),
+            symbols=len(order.symbols),
+            due=len(todo.due),
+            schedule=order.schedule,
+            scheduled_for=order.scheduled_for,
+        )
         fetch = Fetch(
             ask,
             ledger,
@@ -257,6 +272,7 @@ async def collect(
             timeout=source.timeout,
             halt=halt,
             clock=clock,
+            asked=asked,
         )
         collection = Collection(run, todo.due, fetch=fetch, ledger=ledger, store=store, halt=halt, clock=clock)
         started(collection)

@@ -6,7 +6,7 @@ quota's end, a refused key) ends the run.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -49,6 +49,14 @@ class RetryPolicy:
     longest_wait: timedelta = timedelta(seconds=30)
     longest_retry_after: timedelta = timedelta(minutes=2)
     """A server that asks for longer is not waited for longer."""
+
+
+Asked = Callable[[str, float], None]
+"""Hears of each request that is over: what the ledger calls its outcome, and how many seconds it took."""
+
+
+def unheard(_outcome: str, _seconds: float) -> None:
+    """Nobody wants to hear of requests."""
 
 
 # Halting
@@ -225,8 +233,10 @@ class Fetch:
         timeout: timedelta,
         halt: Halt,
         clock: Clock,
+        asked: Asked = unheard,
     ) -> None:
         self._ask = ask
+        self._asked = asked
         self._ledger = ledger
         self._run = run
         self._policy = policy
@@ -350,7 +360,9 @@ class Fetch:
             outcome = error.kind
             raise
         finally:
-            self.busy += self._clock.own() - asked_at
+            took = self._clock.own() - asked_at
+            self.busy += took
+            self._asked(outcome, took / 1e9)
             self._settle(slot, outcome, given, attempts)
         if self._ledger.is_probing:
             await self._ledger.quota_is_open()

@@ -38,6 +38,8 @@ class Run:
     requests: int
     seconds: float | None
     detail: str | None
+    schedule: str | None
+    """The cron line and zone whose fire time `scheduled_for` is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +133,24 @@ class Record:
         """Return the last runs, the newest first."""
         rows = self._db.execute(f"{_RUN} ORDER BY id DESC LIMIT ?", (limit,)).fetchall()
         return [self._so_far(Run(*row)) for row in rows]
+
+    def last_ended(self, status: RunStatus | None = None) -> Run | None:
+        """Return the last run that ended, or that ended so; None where none did. A missed fire time is no run."""
+        ended = "finished_at IS NOT NULL AND status NOT IN ('running', 'missed')"
+        query = (
+            f"{_RUN} WHERE {ended} AND status = coalesce(?, status) AND trigger <> 'import' ORDER BY id DESC LIMIT 1"
+        )
+        row = self._db.execute(query, (status,)).fetchone()
+        return None if row is None else Run(*row)
+
+    def statuses(self) -> dict[str, int]:
+        """Return how many runs there are of each status, missed ones and imports too."""
+        return dict(self._db.execute("SELECT status, count(*) FROM runs GROUP BY status"))
+
+    def in_force_since(self) -> datetime | None:
+        """Return since when there is a schedule, None where there is none: nothing runs by itself."""
+        (since,) = self._db.execute("SELECT min(since) FROM schedules").fetchone()
+        return since and instants.from_text(since)
 
     def run(self, run: int) -> Run | None:
         """Return one run, or None where there is none of that number."""

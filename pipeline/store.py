@@ -248,10 +248,25 @@ class Store:
     def __init__(self, writer: Writer) -> None:
         self._writer = writer
 
-    async def begin(self, trigger: Trigger, *, at: datetime, symbols: int, due: int) -> RunId:
+    async def begin(
+        self,
+        trigger: Trigger,
+        *,
+        at: datetime,
+        symbols: int,
+        due: int,
+        schedule: str | None = None,
+        scheduled_for: datetime | None = None,
+    ) -> RunId:
         """Return the id of a new run, once it is written. Runs that never ended are marked as interrupted."""
-        run: RunId = await self._writer.write(_begin, (trigger, instants.to_text(at), symbols, due))
+        fire_time = None if scheduled_for is None else instants.to_text(scheduled_for)
+        begun = (trigger, instants.to_text(at), symbols, due, schedule, fire_time)
+        run: RunId = await self._writer.write(_begin, begun)
         return run
+
+    async def answers(self) -> None:
+        """Return once the file has taken a transaction, in which nothing was written."""
+        await self._writer.write(_nothing, None)
 
     async def keep(self, run: RunId, overview: Overview, *, at: datetime, attempts: int) -> Outcome:
         """Return whether the overview was new, once it is durable: stored, or unchanged."""
@@ -290,9 +305,15 @@ def _look(overview: Overview, at: datetime) -> _Look:
     return _Look(overview.symbol, instants.to_text(at), parts, version(parts))
 
 
-async def _begin(db: Connection, runs: Sequence[tuple[Trigger, str, int, int]]) -> Sequence[RunId]:
+async def _nothing(_db: Connection, asked: Sequence[None]) -> Sequence[None]:
+    return asked
+
+
+async def _begin(
+    db: Connection, runs: Sequence[tuple[Trigger, str, int, int, str | None, str | None]]
+) -> Sequence[RunId]:
     ids = []
-    for trigger, at, symbols, due in runs:
+    for trigger, at, symbols, due, schedule, scheduled_for in runs:
         # We hold the lock, so whoever began these has died.
         await db.execute(
             "UPDATE runs SET status = ?, finished_at = ?, detail = 'the process ended without finishing it'"
@@ -305,8 +326,9 @@ async def _begin(db: Connection, runs: Sequence[tuple[Trigger, str, int, int]]) 
             (at, at),
         )
         cursor = await db.execute(
-            "INSERT INTO runs (trigger, started_at, status, symbols, due) VALUES (?, ?, ?, ?, ?)",
-            (trigger, at, RunStatus.RUNNING, symbols, due),
+            "INSERT INTO runs (trigger, started_at, status, symbols, due, schedule, scheduled_for)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (trigger, at, RunStatus.RUNNING, symbols, due, schedule, scheduled_for),
         )
         ids.append(RunId(cursor.lastrowid or 0))
     return ids
