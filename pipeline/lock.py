@@ -1,10 +1,10 @@
-"""The lock: one collecting process at a time to a database, and a word on who holds it."""
+"""Locks: one collecting process at a time to a database, and one daemon; and a word on who holds each."""
 
 import fcntl
 import json
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -24,8 +24,17 @@ class Busy(Trouble):
 
 def lock_path(database: Path) -> Path:
     """Return the file that is locked. It stays when the lock goes: removing it would let two hold "the" lock."""
+    return _beside(database, "lock")
+
+
+def daemon_lock_path(database: Path) -> Path:
+    """Return the file that the database's daemon keeps locked while it lives."""
+    return _beside(database, "daemon.lock")
+
+
+def _beside(database: Path, suffix: str) -> Path:
     real = database.resolve()  # by whatever link it is reached, as SQLite does
-    return real.with_name(f"{real.name}.lock")
+    return real.with_name(f"{real.name}.{suffix}")
 
 
 @asynccontextmanager
@@ -33,46 +42,73 @@ async def held(
     database: Path,
     purpose: str,
     *,
-    patience: timedelta,
+    patience: timedelta | None,
     now: Callable[[], datetime],
     sleep: Callable[[float], Awaitable[None]],
     waiting: Callable[[str], None],
 ) -> AsyncIterator[None]:
     """Hold the database's lock. `waiting` hears once, in words, whom we wait for.
 
-    Raise Busy, naming the holder, when it is not free within `patience`. The system frees the lock of a process that
-    dies, however it dies.
+    Raise Busy, naming the holder, when it is not free within `patience` (None: wait as long as it takes). The system
+    frees the lock of a process that dies, however it dies.
     """
     path = lock_path(database)
+    with _file(path) as descriptor:
+        await _acquire(path, descriptor, patience=patience, sleep=sleep, waiting=waiting)
+        with _signed(descriptor, purpose, now()):
+            yield
+
+
+@contextmanager
+def held_by_daemon(database: Path, *, now: datetime) -> Iterator[None]:
+    """Be the database's daemon. Raise Busy at once, naming the other, if there is one."""
+    path = daemon_lock_path(database)
+    with _file(path) as descriptor:
+        if not _locked(path, descriptor):
+            raise Busy(f"another daemon runs on this database: {_holder(descriptor)}")
+        with _signed(descriptor, "run", now):
+            yield
+
+
+@contextmanager
+def _file(path: Path) -> Iterator[int]:
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE)
     except OSError as error:
         raise DatabaseError(f"{path} cannot be made: {(error.strerror or str(error)).lower()}") from None
     try:
-        await _acquire(path, descriptor, patience=patience, sleep=sleep, waiting=waiting)
-        with suppress(OSError):  # a courtesy, for which a full disk has no room
-            _sign(descriptor, purpose, now())
-        yield
-        os.ftruncate(descriptor, 0)
+        yield descriptor
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def _signed(descriptor: int, purpose: str, now: datetime) -> Iterator[None]:
+    """Say in the file who holds it, while the block runs."""
+    with suppress(OSError):  # a courtesy, for which a full disk has no room
+        _sign(descriptor, purpose, now)
+    yield
+    os.ftruncate(descriptor, 0)
 
 
 async def _acquire(
     path: Path,
     descriptor: int,
     *,
-    patience: timedelta,
+    patience: timedelta | None,
     sleep: Callable[[float], Awaitable[None]],
     waiting: Callable[[str], None],
 ) -> None:
-    left = patience
+    left = timedelta.max if patience is None else patience
+    is_told = False
     while not _locked(path, descriptor):
         if left <= timedelta():
             raise Busy(f"another process is collecting into this database: {_holder(descriptor)}")
-        if left == patience:
-            waiting(f"waiting up to {patience.total_seconds():g} s for {_holder(descriptor)}")
+        if not is_told:
+            up_to = "" if patience is None else f"up to {patience.total_seconds():g} s "
+            waiting(f"waiting {up_to}for {_holder(descriptor)}")
+            is_told = True
         await sleep(min(_AGAIN, left).total_seconds())
         left -= _AGAIN
 
