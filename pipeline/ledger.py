@@ -26,6 +26,7 @@ LONGEST_BLOCK = timedelta(days=1)
 GRACE = timedelta(seconds=5)
 """How long after its reservation a request may leave: the deadline in the ledger allows for it."""
 _RECKONED = 1000
+_PRUNED_AT_ONCE = 1000
 UNSENT = "unsent"
 """The outcome of a slot whose request never left: it counts in no window."""
 
@@ -279,16 +280,29 @@ async def _clear_block(db: Connection, asked: Sequence[None]) -> Sequence[None]:
 
 
 async def prune(writer: Writer, limits: Sequence[Limit], *, now: datetime) -> None:
-    """Delete the slots that no window can hold any more: older than a day and the longest window."""
+    """Delete the slots that no window can hold any more, older than a day and the longest window, in small steps."""
     longest = max((limit.period for limit in limits), default=timedelta())
-    before = now - longest - timedelta(days=1)
-    await writer.write(_prune, (instants.to_text(before), instants.to_text(now)))
+    before = instants.to_text(now - longest - timedelta(days=1))
+    await writer.write(_bring_back, instants.to_text(now))
+    while await writer.write(_prune, before) == _PRUNED_AT_ONCE:
+        pass
 
 
-async def _prune(db: Connection, asked: Sequence[tuple[str, str]]) -> Sequence[None]:
-    for before, now in asked:
-        await db.execute("DELETE FROM requests WHERE coalesce(finished_at, deadline_at) < ?", (before,))
-        # Written while the clock was ahead. They count from now, once: not from now again at every start until then.
+async def _prune(db: Connection, asked: Sequence[str]) -> Sequence[int]:
+    counts = []
+    for before in asked:
+        cursor = await db.execute(
+            "DELETE FROM requests WHERE id IN"
+            " (SELECT id FROM requests WHERE coalesce(finished_at, deadline_at) < ? LIMIT ?)",
+            (before, _PRUNED_AT_ONCE),
+        )
+        counts.append(cursor.rowcount)
+    return counts
+
+
+async def _bring_back(db: Connection, asked: Sequence[str]) -> Sequence[None]:
+    """Let what was written while the clock was ahead count from now, once: not from now again at every start."""
+    for now in asked:
         await db.execute("UPDATE requests SET finished_at = ? WHERE coalesce(finished_at, deadline_at) > ?", (now, now))
         await db.execute("UPDATE blocked SET since = ? WHERE since > ?", (now, now))
         await db.execute("UPDATE blocked SET until = min(until, ?)", (_a_day_later(now),))
