@@ -59,3 +59,9 @@ def write_csv(file: Writable, names: Sequence[str], rows: Iterable[Sequence[obje
         # Before Python 3.13 a lone \r is not quoted, and readers take it for the end of the row.
         writer = quoting if [cell for cell in cells if cell.__class__ is str and "\r" in cell] else usual
         writer.writerow(cells)
+
+
+def few(names: Sequence[str], most: int = 8) -> str:
+    """Return the first names, and how many more there are."""
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.cli.output import few, moment, print_facts, print_json, print_rows, print_table, shown
+from pipeline.cli.output import moment, print_facts, print_json, print_rows, print_table, shown
+from pipeline.text import few
 
 HOSTILE = "a\x1b[31mb\x07\x9b2J\u202e\x7fc\r"
 NAMES = ["symbol", "count", "ratio", "detail"]

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.text import harmless, inert, write_csv
+from pipeline.text import few, harmless, inert, write_csv
 
 _MANY = 500
 """Rows that rich lays out in half a second; it would take 20 s over the symbols of a large list."""
@@ -127,12 +127,6 @@ def shown(value: object) -> str:
     if isinstance(value, (list, tuple)):
         return few([shown(one) for one in value]) if value else "-"
     return harmless(str(value))
-
-
-def few(names: Sequence[str], most: int = 8) -> str:
-    """Return the first names, and how many more there are."""
-    more = f" and {len(names) - most:,} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
 
 
 def moment(text: str | None) -> str | None:
