@@ -111,6 +111,18 @@ def is_storage_trouble(error: sqlite3.Error) -> bool:
     return name.startswith(tuple(_REASONS))
 
 
+def may_pass(error: DatabaseError) -> bool:
+    """Whether the error is a disk's or another program's doing, and may pass without anyone touching the file."""
+    cause = error.__cause__
+    name = getattr(cause, "sqlite_errorname", "") or ""
+    return isinstance(cause, sqlite3.Error) and name.startswith(_PASSING)
+
+
+_PASSING = (
+    "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM"
+)  # fmt: skip
+
+
 def identify(db: sqlite3.Connection, path: Path) -> int:
     """Return the version of the file's schema, 0 where it holds nothing. Raise DatabaseError if it is not ours."""
     (application,) = db.execute("PRAGMA application_id").fetchone()

@@ -20,8 +20,6 @@ from pipeline.settings import Environment, Settings, SettingsError, api_key, is_
 
 OLDEST_PYTHON = (3, 11)
 LITTLE_DISK, NO_DISK = 1_000_000_000, 100_000_000
-_BEGINNING = datetime.fromisoformat("2026-01-01T00:00:00Z")
-"""No clock that is right says less."""
 
 
 class Level(StrEnum):
@@ -103,9 +101,9 @@ def _environment(variables: Environment) -> Iterator[Finding]:
 
 
 def _symbols(settings: Settings) -> Finding:
-    if not settings.symbols:
+    if not settings.all_symbols:
         return Finding("symbols", Level.NOTE, "none are configured", "list some, or name them: pipeline collect AAPL")
-    return Finding("symbols", Level.OK, f"{len(settings.symbols):,}")
+    return Finding("symbols", Level.OK, f"{len(settings.all_symbols):,}")
 
 
 def _key(variables: Environment) -> Finding:
@@ -133,7 +131,7 @@ def _disk(database: Path) -> Finding:
 
 def _clock(now: datetime) -> Finding:
     found = f"{instants.for_people(now)} UTC"
-    if now < _BEGINNING:
+    if now < instants.BEGINNING:
         return Finding("clock", Level.PROBLEM, found, "set it: snapshots are kept under the instant it tells")
     return Finding("clock", Level.OK, found)
 

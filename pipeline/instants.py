@@ -5,6 +5,9 @@ from datetime import UTC, date, datetime, time, timedelta
 
 MILLISECOND = timedelta(milliseconds=1)
 
+BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
+"""No clock that is right says less."""
+
 Nanoseconds = int
 """An instant or a span of the process's own clock, which no step of the wall clock moves."""
 

@@ -3,12 +3,11 @@
 import asyncio
 import json
 import random
-import resource
 import signal
 import sqlite3
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, closing, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -37,6 +36,7 @@ from pipeline.writer import StorageError
 from tests.clocks import Hands
 from tests.commands import KEY, finished, pipeline, start
 from tests.conftest import Served
+from tests.disk import no_file_larger_than
 from tests.hostile import Say, bomb, drips, drops, hostile, never_ends, says, sends
 from tests.kept import all_symbols, documents
 from tests.recordings import ERRORS, needs_recordings, recorded
@@ -365,17 +365,6 @@ async def test_a_request_that_hangs_is_broken_off_when_the_run_was_interrupted(d
 
 
 # When nothing can be stored
-
-
-@contextmanager
-def no_file_larger_than(size: int) -> Iterator[None]:
-    """A disk that is full once a file has grown so large."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.mark.parametrize("limits", [(), ("10000/day",)])

@@ -1,0 +1,454 @@
+import asyncio
+import os
+import re
+import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from pipeline import heartbeat, lock
+from pipeline.collect import Order, collect
+from pipeline.daemon import Duty
+from pipeline.database import DatabaseError
+from pipeline.fetch import Halt
+from pipeline.firings import AHEAD
+from pipeline.lock import held_by_daemon
+from pipeline.overview import Symbol
+from pipeline.schedule import Schedule
+from pipeline.settings import SettingsError
+from tests.clocks import START
+from tests.conftest import Served
+from tests.daemons import DAILY, SYMBOLS, Life, Pendulum, rows, runs
+from tests.disk import no_file_larger_than
+
+HOUR, DAY, MINUTE = timedelta(hours=1), timedelta(days=1), timedelta(minutes=1)
+FIRST = START  # 18:30 on 14 March 2026, a fire time of the daily schedule
+
+
+async def test_the_newest_fire_time_before_the_very_first_start_is_run_at_once(database: Path, served: Served) -> None:
+    life = Life(database, served.base_url, Pendulum(FIRST + 5 * HOUR))
+
+    async with life.running():
+        assert runs(database, "trigger", "status", "scheduled_for", "stored") == [
+            ("catch_up", "complete", "2026-03-14T18:30:00.000Z", 3)
+        ]
+
+
+async def test_a_first_start_too_late_to_catch_up_waits_for_the_next_fire_time(database: Path, served: Served) -> None:
+    weekly = Schedule("30 18 * * 6", "UTC", timedelta(hours=36), None)  # 14 March is a Saturday
+    life = Life(database, served.base_url, Pendulum(FIRST + 3 * DAY), schedules=(weekly,))
+
+    async with life.running():
+        assert runs(database, "id") == []
+        await life.until(FIRST + 7 * DAY)
+        assert runs(database, "trigger", "status", "scheduled_for") == [
+            ("schedule", "complete", "2026-03-21T18:30:00.000Z")
+        ]
+
+
+async def test_each_fire_time_is_run_once(database: Path, served: Served) -> None:
+    life = Life(database, served.base_url, Pendulum(FIRST + HOUR))
+
+    async with life.running():
+        for day in (1, 2, 3):
+            await life.until(FIRST + day * DAY)
+            await life.beat(3)
+
+    assert runs(database, "trigger", "scheduled_for") == [
+        ("catch_up", "2026-03-14T18:30:00.000Z"),
+        ("schedule", "2026-03-15T18:30:00.000Z"),
+        ("schedule", "2026-03-16T18:30:00.000Z"),
+        ("schedule", "2026-03-17T18:30:00.000Z"),
+    ]
+    assert served.api.requests == 12
+
+
+async def test_only_the_newest_of_the_missed_is_run_and_the_others_say_why(database: Path, served: Served) -> None:
+    hands = Pendulum(FIRST)
+    life = Life(database, served.base_url, hands)
+    async with life.running():
+        pass
+    hands.passes(3 * DAY + HOUR)
+
+    async with life.running():
+        pass
+
+    assert runs(database, "trigger", "status", "scheduled_for", "detail") == [
+        ("schedule", "complete", "2026-03-14T18:30:00.000Z", None),
+        ("schedule", "missed", "2026-03-15T18:30:00.000Z", "the daemon was not running"),
+        ("schedule", "missed", "2026-03-16T18:30:00.000Z", "the daemon was not running"),
+        ("catch_up", "complete", "2026-03-17T18:30:00.000Z", None),
+    ]
+    assert served.api.requests == 6
+
+
+async def test_what_the_machine_slept_through_is_caught_up_with_at_the_next_heartbeat(
+    database: Path, served: Served
+) -> None:
+    hands = Pendulum(FIRST)
+    life = Life(database, served.base_url, hands)
+    async with life.running():
+        hands.is_set_by(2 * DAY + HOUR)  # asleep: the process's own clock stands still meanwhile
+        await life.beat()
+
+    assert runs(database, "trigger", "status", "scheduled_for", "detail")[1:] == [
+        ("schedule", "missed", "2026-03-15T18:30:00.000Z", "the machine slept, or its clock was set forward"),
+        ("catch_up", "complete", "2026-03-16T18:30:00.000Z", None),
+    ]
+
+
+async def test_an_hour_that_the_clock_is_set_back_over_fires_nothing_twice(database: Path, served: Served) -> None:
+    hands = Pendulum(FIRST)
+    life = Life(database, served.base_url, hands)
+    async with life.running():
+        hands.is_set_by(-HOUR)
+        await life.beat(2)
+        await life.until(FIRST)
+        await life.until(FIRST + DAY)
+
+    assert runs(database, "trigger", "scheduled_for") == [
+        ("schedule", "2026-03-14T18:30:00.000Z"),
+        ("schedule", "2026-03-15T18:30:00.000Z"),
+    ]
+
+
+async def test_fire_times_noted_by_a_clock_a_day_ahead_come_again_when_it_is_right(
+    database: Path, served: Served
+) -> None:
+    hands = Pendulum(FIRST)
+    life = Life(database, served.base_url, hands)
+    async with life.running():
+        hands.is_set_by(DAY)
+        await life.beat()
+        hands.is_set_by(-DAY)
+        await life.beat()
+        await life.until(FIRST + DAY)
+
+    assert runs(database, "schedule", "trigger", "scheduled_for") == [
+        (str(DAILY), "schedule", "2026-03-14T18:30:00.000Z"),
+        (None, "schedule", "2026-03-15T18:30:00.000Z"),
+        (str(DAILY), "schedule", "2026-03-15T18:30:00.000Z"),
+    ]
+    assert DAY > AHEAD
+
+
+async def test_a_clock_that_is_not_set_yet_is_waited_for(database: Path, served: Served) -> None:
+    hands = Pendulum(datetime(1970, 1, 1, tzinfo=UTC))
+    life = Life(database, served.base_url, hands)
+    async with life.running() as daemon:
+        assert daemon.unready() == "the clock says 1970-01-01 00:00:00: it is not set"
+        hands.is_set_by(FIRST + HOUR - hands.wall)
+        await life.beat()
+        assert daemon.unready() is None
+
+    assert runs(database, "trigger", "status", "scheduled_for") == [
+        ("catch_up", "complete", "2026-03-14T18:30:00.000Z")
+    ]
+
+
+async def test_a_run_cut_short_by_the_quota_goes_on_when_the_window_frees(database: Path, served: Served) -> None:
+    life = Life(database, served.base_url, Pendulum(FIRST), limits=("2/hour",))
+    async with life.running() as daemon:
+        assert daemon.beat().continues_at is not None
+        await life.beat(4)
+        assert len(runs(database, "id")) == 1
+        await life.until(FIRST + HOUR + 2 * MINUTE)
+
+    assert runs(database, "trigger", "status", "scheduled_for", "stored", "deferred") == [
+        ("schedule", "quota_exhausted", "2026-03-14T18:30:00.000Z", 2, 1),
+        ("continue", "complete", "2026-03-14T18:30:00.000Z", 1, 0),
+    ]
+    assert sorted(served.api.seen) == sorted(SYMBOLS)
+
+
+async def test_it_does_not_go_on_where_it_is_told_not_to(database: Path, served: Served) -> None:
+    life = Life(database, served.base_url, Pendulum(FIRST), limits=("2/hour",), goes_on=False)
+    async with life.running():
+        await life.until(FIRST + 3 * HOUR)
+
+    assert runs(database, "status") == [("quota_exhausted",)]
+
+
+async def test_a_run_that_failed_is_gone_on_with_after_ever_longer_pauses(database: Path, served: Served) -> None:
+    for symbol in SYMBOLS:
+        served.api.says(symbol, "down", status=503, times=2)
+    life = Life(database, served.base_url, Pendulum(FIRST))
+    async with life.running():
+        await life.until(FIRST + 14 * MINUTE)
+        assert runs(database, "status") == [("failed",)]
+        await life.until(FIRST + 16 * MINUTE)
+        assert runs(database, "status") == [("failed",), ("failed",)]
+        await life.until(FIRST + 45 * MINUTE)
+        assert len(runs(database, "id")) == 2
+        await life.until(FIRST + 50 * MINUTE)
+        await life.until(FIRST + 5 * HOUR)
+
+    assert runs(database, "trigger", "status") == [
+        ("schedule", "failed"),
+        ("continue", "failed"),
+        ("continue", "complete"),
+    ]
+
+
+async def test_a_run_that_a_kill_cut_short_is_gone_on_with_at_the_next_start(database: Path, served: Served) -> None:
+    hands = Pendulum(FIRST)
+    life = Life(database, served.base_url, hands)
+    async with life.running():
+        pass
+    with closing(sqlite3.connect(database)) as db, db:  # as a kill leaves it: under way, one symbol not looked at
+        db.execute("UPDATE runs SET status = 'running', finished_at = NULL")
+        db.execute("DELETE FROM symbols WHERE symbol = 'PEP'")
+    hands.passes(10 * MINUTE)
+
+    async with life.running():
+        pass
+
+    assert runs(database, "trigger", "status", "due") == [("schedule", "interrupted", 3), ("continue", "complete", 1)]
+    assert served.api.seen.count("PEP") == 2
+
+
+async def test_what_was_looked_at_since_the_fire_time_is_not_asked_again(database: Path, served: Served) -> None:
+    hands = Pendulum(FIRST)
+    one = Life(database, served.base_url, hands, schedules=(Schedule("0 18 * * *", "UTC", 36 * HOUR, SYMBOLS[:2]),))
+    async with one.running():
+        pass
+    both = Life(
+        database,
+        served.base_url,
+        hands,
+        schedules=(Schedule("15 18 * * *", "UTC", 36 * HOUR, None), *one.duty.schedules),
+    )
+    with closing(sqlite3.connect(database)) as db, db:
+        db.execute("DELETE FROM schedules")
+
+    async with both.running():
+        pass
+
+    assert runs(database, "scheduled_for", "symbols", "due") == [
+        ("2026-03-14T18:00:00.000Z", 2, 2),
+        ("2026-03-14T18:15:00.000Z", 3, 1),
+    ]
+
+
+async def test_a_schedule_of_its_own_symbols_asks_for_these(database: Path, served: Served) -> None:
+    own = Schedule("0 18 * * *", "UTC", 36 * HOUR, (Symbol("TSLA"),))
+    life = Life(database, served.base_url, Pendulum(FIRST), schedules=(own, DAILY))
+    async with life.running():
+        pass
+
+    assert runs(database, "schedule", "symbols") == [(str(own), 1), (str(DAILY), 3)]
+    assert served.api.seen[0] == "TSLA"
+
+
+async def test_a_schedule_that_is_changed_has_missed_nothing_before(database: Path, served: Served) -> None:
+    hands = Pendulum(FIRST + HOUR)
+    life = Life(database, served.base_url, hands)
+    async with life.running() as daemon:
+        life.duty = Life(
+            database, served.base_url, hands, schedules=(Schedule("0 19 * * *", "UTC", 36 * HOUR, None),)
+        ).duty
+        daemon.reload()
+        await life.settled()
+        await life.beat()
+        assert len(runs(database, "id")) == 1
+        await life.until(FIRST + DAY + HOUR)
+
+    assert [at for (at,) in runs(database, "scheduled_for")] == ["2026-03-14T18:30:00.000Z", "2026-03-15T19:00:00.000Z"]
+    assert rows(database, "SELECT schedule FROM schedules") == [("0 19 * * * UTC",)]
+
+
+async def test_a_year_of_missed_minutes_is_recorded_in_bounded_steps(database: Path, served: Served) -> None:
+    hands = Pendulum(FIRST)
+    life = Life(database, served.base_url, hands, schedules=(Schedule("* * * * *", "UTC", HOUR, None),))
+    async with life.running():
+        pass
+    hands.passes(2 * DAY)
+
+    async with life.running():
+        pass
+
+    assert rows(database, "SELECT status, count(*) FROM runs GROUP BY 1") == [("complete", 2), ("missed", 2879)]
+
+
+async def test_the_heartbeat_tells_how_things_stand_and_goes_with_the_daemon(database: Path, served: Served) -> None:
+    life = Life(database, served.base_url, Pendulum(FIRST))
+    async with life.running() as daemon:
+        await life.beat()
+        beat = heartbeat.read(database)
+        assert beat is not None
+        assert (beat.state, beat.last_run, beat.last_status) == ("idle", 1, "complete")
+        assert beat.next_fire == FIRST + DAY
+        assert beat.is_fresh(life.hands.wall)
+        assert daemon.unwell() is None
+
+    assert heartbeat.read(database) is None
+
+
+async def test_a_fault_of_ours_fails_the_run_and_not_the_daemon(database: Path, served: Served) -> None:
+    served.api.says("AAPL", "{", times=1)  # no JSON: rejected, and so counted
+    life = Life(database, served.base_url, Pendulum(FIRST))
+    faults = iter([True])
+
+    def asked(_outcome: str, _seconds: float) -> None:
+        if next(faults, False):
+            raise RuntimeError("a fault")
+
+    life.watch.asked = asked  # type: ignore[assignment, method-assign] # stands for any fault of ours, deep inside a run
+    async with life.running() as daemon:
+        assert runs(database, "status", "detail") == [
+            ("failed", "crashed: ExceptionGroup: unhandled errors in a TaskGroup (1 sub-exception)")
+        ]
+        assert daemon.unwell() is None
+        await life.until(FIRST + 20 * MINUTE)
+
+    assert runs(database, "trigger", "status") == [("schedule", "failed"), ("continue", "complete")]
+
+
+async def test_a_full_disk_is_waited_for_and_what_was_missed_meanwhile_says_so(database: Path, served: Served) -> None:
+    hands = Pendulum(FIRST)
+    life = Life(database, served.base_url, hands)
+    async with life.running() as daemon:
+        with no_file_larger_than(4096):
+            await life.until(FIRST + DAY)
+            assert re.search(r"overviews\.db: the disk .*full", daemon.unready() or "")
+            assert daemon.beat().state == "waiting"
+            await life.until(FIRST + 2 * DAY)
+        await life.beat()
+        assert daemon.unready() is None
+
+    (_, missed, ran) = runs(database, "status", "detail")
+    assert missed[0] == "missed"
+    assert re.search(r"overviews\.db: the disk .*full", missed[1])
+    assert ran == ("complete", None)
+
+
+async def test_a_file_that_is_none_of_ours_ends_the_daemon(database: Path, served: Served) -> None:
+    life = Life(database, served.base_url, Pendulum(FIRST))
+    database.write_bytes(b"no database" * 1000)
+
+    with pytest.raises(DatabaseError, match="not a database"):
+        async with life.running():
+            pass
+
+
+async def test_a_run_waits_for_a_collect_by_hand_and_asks_only_what_that_did_not(
+    database: Path, served: Served
+) -> None:
+    hands = Pendulum(FIRST)
+    life = Life(database, served.base_url, hands)
+    async with life.running() as daemon:
+        async with lock.held(
+            database, "collect", patience=None, now=lambda: hands.wall, sleep=hands.sleep, waiting=lambda _text: None
+        ):
+            hands.passes(DAY)
+            await hands.swing()
+            while daemon.unready() is None:
+                await asyncio.sleep(0)
+            assert re.match(r"waiting for collect, process \d+, since ", daemon.unready() or "")
+            order = Order(SYMBOLS[:2], looked_since=None)
+            await collect(database, life.duty.source, order, halt=Halt(), clock=hands.clock())
+        await life.settled()
+
+    assert runs(database, "trigger", "due") == [("schedule", 3), ("manual", 2), ("schedule", 1)]
+
+
+async def test_a_second_daemon_is_refused_and_the_first_one_named(database: Path) -> None:
+    with (
+        held_by_daemon(database, now=START),
+        pytest.raises(lock.Busy, match=rf"another daemon runs .*: run, process {os.getpid()}, since 2026-03-14"),
+        held_by_daemon(database, now=START),
+    ):
+        pass
+
+
+async def test_stopping_defers_the_rest_and_the_next_daemon_goes_on_with_it(database: Path, served: Served) -> None:
+    symbols = tuple(map(Symbol, (f"S{number}" for number in range(200))))
+    hands = Pendulum(FIRST)
+    life = Life(database, served.base_url, hands, symbols=symbols, limits=("4/minute",))
+    asked: list[str] = []
+
+    def stop_after_some(outcome: str, _seconds: float) -> None:
+        asked.append(outcome)
+        if len(asked) == 6:
+            life.daemon.stop()
+
+    life.watch.asked = stop_after_some  # type: ignore[assignment, method-assign] # where a signal may come in
+    async with life.running():
+        pass
+    ((status, stored, deferred),) = runs(database, "status", "stored + unchanged + unknown", "deferred")
+    assert status == "interrupted"
+    assert stored + deferred == 200
+    assert 6 <= stored <= 8
+
+    life.watch.asked = lambda _outcome, _seconds: None  # type: ignore[assignment, method-assign]
+    async with life.running():
+        await life.settled()
+    assert runs(database, "trigger", "status")[1] == ("continue", "complete")
+    assert len(served.api.seen) == len(set(served.api.seen)) == 200
+
+
+async def test_a_configuration_that_is_wrong_is_told_and_not_taken_over(database: Path, served: Served) -> None:
+    life = Life(database, served.base_url, Pendulum(FIRST))
+
+    def wrong() -> Duty:
+        raise SettingsError("config/pipeline.toml: source.plan: 'fre' is no plan")
+
+    async with life.running() as daemon:
+        before = life.duty
+        daemon._reread = wrong
+        daemon.reload()
+        assert daemon.beat().refused == "config/pipeline.toml: source.plan: 'fre' is no plan"
+        await life.until(FIRST + DAY)
+        daemon._reread = lambda: before
+        daemon.reload()
+        assert daemon.beat().refused is None
+
+    assert runs(database, "status") == [("complete",), ("complete",)]
+
+
+async def test_a_refused_key_is_tried_again_when_the_configuration_is_read_again(
+    database: Path, served: Served
+) -> None:
+    refusal = '{"Error Message": "the parameter apikey is invalid or missing."}'
+    served.api.says("AAPL", refusal)
+    life = Life(database, served.base_url, Pendulum(FIRST), symbols=(SYMBOLS[0],))
+    async with life.running() as daemon:
+        assert runs(database, "status") == [("failed",)]
+        await life.beat(3)
+        assert len(runs(database, "id")) == 1
+        life.hands.passes(MINUTE)
+        daemon.reload()
+        await life.settled()
+
+    assert runs(database, "trigger", "status") == [("schedule", "failed"), ("continue", "complete")]
+
+
+async def test_what_is_too_old_is_deleted_once_a_day_and_snapshots_never(database: Path, served: Served) -> None:
+    life = Life(database, served.base_url, Pendulum(FIRST), limits=("25/day",), outcomes_kept=10 * DAY)
+    async with life.running():
+        for day in range(1, 31):
+            await life.until(FIRST + day * DAY)
+            await life.beat(2)
+
+    runs_kept = {run for (run,) in rows(database, "SELECT DISTINCT run_id FROM outcomes")}
+    assert runs_kept == set(range(21, 32))
+    assert rows(database, "SELECT count(*) FROM requests") == [(9,)]
+    assert (
+        rows(database, "SELECT count(*) FROM looks")[0][0] + rows(database, "SELECT count(*) FROM snapshots")[0][0]
+        == 93
+    )
+    assert (
+        not database.with_name("overviews.db-wal").exists() or not database.with_name("overviews.db-wal").stat().st_size
+    )
+
+
+async def test_a_store_that_does_not_answer_makes_it_unwell(database: Path, served: Served) -> None:
+    life = Life(database, served.base_url, Pendulum(FIRST))
+    async with life.running() as daemon:
+        life.hands.passes(timedelta(seconds=100))  # in which no heartbeat came to ask the store
+        assert daemon.unwell() == "the store has not answered for 100 s"
+        await life.beat()
+        while daemon.unwell() is not None:
+            await asyncio.sleep(0)
