@@ -404,7 +404,7 @@ def test_plan_without_a_record_takes_every_symbol_as_due(folder: Path) -> None:
 
     assert ended.code == 0
     plan = ended.json
-    assert list(plan) == ["symbols", "due", "fresh", "waiting_unknown", "requests", "finish_at", "windows"]
+    assert list(plan) == ["symbols", "due", "fresh", "waiting_unknown", "requests", "finish_at", "days", "windows"]
     assert plan["symbols"] == plan["due"] == plan["requests"] == 1
     assert plan["finish_at"].endswith("Z")
     assert plan["windows"] == [
@@ -421,7 +421,7 @@ def test_a_plan_tells_people_when_it_is_done(folder: Path) -> None:
 
     assert ended.code == 0
     assert "30 (A0, A1, A2, A3, A4 and 25 more)" in ended.out
-    assert re.search(r"done by +\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", ended.out)
+    assert re.search(r"done by +\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC, over 2 days, the stalest first", ended.out)
 
 
 def test_a_plan_without_limits_says_so(folder: Path) -> None:
@@ -636,7 +636,7 @@ def test_status_in_json(collected: Collected) -> None:
     status = ended.json
     assert ended.code == 0
     assert list(status) == [
-        "database", "snapshots", "companies", "last_run", "windows", "stale", "unknown", "drift",
+        "database", "snapshots", "companies", "daemon", "next_run", "last_run", "windows", "stale", "unknown", "drift",
         "suspicions",
     ]  # fmt: skip
     assert status["database"] == "data/sandbox.db"

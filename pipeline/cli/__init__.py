@@ -3,6 +3,7 @@
 import difflib
 import importlib
 import os
+import signal
 import sys
 import threading
 from io import FileIO, TextIOWrapper
@@ -17,7 +18,10 @@ from pipeline.outcome import ExitCode, Trouble
 VERBS = {
     "init": "Write a commented configuration and a .env to fill in.",
     "collect": "Ask for every overview that is due, and keep the answers.",
+    "run": "Be the daemon: collect on schedule, until stopped.",
     "plan": "Show what is due, what it costs and how long it takes; sends nothing.",
+    "schedule": "Show the next fire times of each schedule, in its zone and in UTC.",
+    "health": "Tell in one line whether the daemon and its record are well; ends with 7 if not.",
     "status": "Show the last run, the quota left, what is stale, and drift.",
     "history": "Show one company through time; --plot draws it.",
     "as-of": "Show what was known at an instant, and how stale that was.",
@@ -46,6 +50,10 @@ class _Verbs(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in VERBS:
             return None
+        if name == "run":
+            # A daemon that is told to end while it loads has ended in order. (As process 1 it would not end at all.)
+            signal.signal(signal.SIGTERM, _leave)
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
         command: click.Command = importlib.import_module(f"pipeline.cli.{_module(name)}").command
         return command
 
@@ -59,6 +67,10 @@ class _Verbs(click.Group):
         if args and args[0] not in VERBS and not args[0].startswith("-"):
             ctx.fail(f"no such verb: {args[0]}{_nearest(args[0])}")
         return super().resolve_command(ctx, args)
+
+
+def _leave(_number: int, _frame: object) -> None:
+    os._exit(ExitCode.DONE)
 
 
 def _module(verb: str) -> str:

@@ -1,8 +1,8 @@
 """`pipeline collect`: one run, now."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, nullcontext, suppress
+from collections.abc import Callable
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 
@@ -15,23 +15,14 @@ from pipeline.cli.options import Options, day_option, global_options, json_optio
 from pipeline.cli.output import print_json, print_table, shown
 from pipeline.cli.progress import watched
 from pipeline.cli.running import interruptible, run
+from pipeline.cli.sandboxed import LATENCY, LESSON, SANDBOX_KEY, sandbox_database, sandboxed
 from pipeline.clock import Clock
 from pipeline.collect import Order, Source, Summary, collect
 from pipeline.database import refuse_foreign
 from pipeline.fetch import Halt
 from pipeline.migrate import migrate
 from pipeline.outcome import ExitCode, Outcome, RunStatus
-from pipeline.overview import Symbol
-from pipeline.sandbox.companies import Companies
-from pipeline.sandbox.server import SandboxApi
 from pipeline.settings import Settings, SettingsError, api_key
-
-LESSON = tuple(map(Symbol, ("AAPL", "GOOG", "TSLA", "MSFT", "PEP")))
-"""What the stand-in API is asked for where no symbols are configured: the five of the lesson this began as."""
-SANDBOX_KEY = "sandbox"
-"""The stand-in API takes any key; the real one is never sent there."""
-_LATENCY = 200
-"""Milliseconds to each answer of the stand-in API: about what the real one takes."""
 
 
 @click.command(
@@ -76,13 +67,13 @@ def command(
     settings = configured(options, variables)
     if settings.config is None and not sandbox:
         options.say(f"no configuration file: defaults are used, and the database is {settings.database}")
-    wanted = named_symbols(symbols, options) or settings.symbols or (LESSON if sandbox else ())
+    wanted = named_symbols(symbols, options) or settings.all_symbols or (LESSON if sandbox else ())
     if not wanted:
         raise SettingsError("no symbols: name some (pipeline collect AAPL), or list them in the file of pipeline init")
     key = SANDBOX_KEY if sandbox else api_key(variables)
-    configure_logs(options, secrets=[key])
+    configure_logs(options, secrets=[] if sandbox else [key])
     if sandbox:
-        settings = replace(settings, database=settings.database.with_name("sandbox.db"))
+        settings = replace(settings, database=sandbox_database(settings.database))
     refuse_foreign(settings.database)
     now = _clock(day)
     looked_since = None if symbols or force else now() - settings.fresh_for
@@ -96,9 +87,8 @@ def command(
         settings.wait,
         settings.attempts,
     )
-    served = (
-        _sandbox(settings, now, _LATENCY if latency is None else latency) if sandbox else nullcontext(settings.base_url)
-    )
+    takes = LATENCY if latency is None else timedelta(milliseconds=latency)
+    served = sandboxed(settings, now=now, latency=takes) if sandbox else nullcontext(settings.base_url)
 
     async def once() -> Summary:
         halt = Halt()
@@ -150,19 +140,6 @@ def _clock(day: date | None) -> Callable[[], datetime]:
         return instants.utc_now
     shift = timedelta(days=(day.toordinal() - instants.utc_now().toordinal()))
     return lambda: instants.utc_now() + shift
-
-
-@asynccontextmanager
-async def _sandbox(settings: Settings, now: Callable[[], datetime], latency: int) -> AsyncIterator[str]:
-    """Serve the stand-in API inside the process, and yield its URL."""
-    api = SandboxApi(
-        companies=Companies(),
-        limits=settings.limits,
-        day=lambda: now().date(),
-        latency=timedelta(milliseconds=latency),
-    )
-    async with api.serve() as base_url:
-        yield base_url
 
 
 def summary_json(summary: Summary) -> dict[str, object]:

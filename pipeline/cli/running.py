@@ -28,8 +28,6 @@ T = TypeVar("T")
 Drain = Callable[[], None]
 
 _SHOW_CURSOR = "\x1b[?25h"
-_LAST_RESORT = DRAIN.total_seconds() + 3
-"""Seconds after which an interrupted command ends, whatever hangs: a DNS query in a thread, a disk."""
 
 
 class _Unwaited(ThreadPoolExecutor):
@@ -61,14 +59,8 @@ def interruptible(halt: Halt, under_way: Callable[[], Drain | None], options: Op
     """
     loop, main = asyncio.get_running_loop(), asyncio.current_task()
     assert main is not None
-    signals = (signal.SIGINT, signal.SIGTERM)
 
-    def first() -> None:
-        for number in signals:
-            loop.add_signal_handler(number, _die)
-        last_resort = threading.Timer(_LAST_RESORT, _die)
-        last_resort.daemon = True
-        last_resort.start()
+    def stop() -> None:
         halt(Interrupted("stopped by a signal"))
         drain = under_way()
         if drain is None:
@@ -79,6 +71,28 @@ def interruptible(halt: Halt, under_way: Callable[[], Drain | None], options: Op
             f"stopping: what is in flight may finish, {DRAIN.total_seconds():g} s at most; again to end at once"
         )
 
+    with stoppable(stop, last_resort=DRAIN.total_seconds() + 3, exit_code=ExitCode.INTERRUPTED):
+        yield
+
+
+@contextmanager
+def stoppable(stop: Callable[[], None], *, last_resort: float, exit_code: int) -> Iterator[None]:
+    """Let the first SIGINT or SIGTERM call `stop`, and a second one end the process at once.
+
+    After so many seconds as the last resort has, the process ends with the exit code, whatever hangs: a DNS query in a
+    thread, a disk.
+    """
+    loop = asyncio.get_running_loop()
+    signals = (signal.SIGINT, signal.SIGTERM)
+
+    def first() -> None:
+        for number in signals:
+            loop.add_signal_handler(number, _die, ExitCode.INTERRUPTED)
+        timer = threading.Timer(last_resort, _die, [exit_code])
+        timer.daemon = True
+        timer.start()
+        stop()
+
     for number in signals:
         loop.add_signal_handler(number, first)
     try:
@@ -88,9 +102,9 @@ def interruptible(halt: Halt, under_way: Callable[[], Drain | None], options: Op
             loop.remove_signal_handler(number)
 
 
-def _die() -> None:
+def _die(exit_code: int) -> None:
     """End the process now. Whatever was acknowledged is in the file; what was not, the next run asks again."""
     if sys.stderr.isatty():
         sys.stderr.write(_SHOW_CURSOR)
     sys.stderr.flush()
-    os._exit(ExitCode.INTERRUPTED)
+    os._exit(exit_code)

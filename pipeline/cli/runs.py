@@ -6,13 +6,13 @@ import click
 
 from pipeline.cli.configured import configured
 from pipeline.cli.options import Options, format_option, global_options, json_option
-from pipeline.cli.output import moment, print_json, print_rows
+from pipeline.cli.output import moment, print_json, print_rows, shown
 from pipeline.database import DatabaseError
 from pipeline.record import Record, Run, SymbolOutcome
 
 _COLUMNS = (
-    "id", "trigger", "started_at", "status", "due", "stored", "unchanged", "unknown", "failed", "rejected", "deferred",
-    "requests", "seconds",
+    "id", "trigger", "scheduled_for", "started_at", "status", "due", "stored", "unchanged", "unknown", "failed",
+    "rejected", "deferred", "requests", "seconds",
 )  # fmt: skip
 
 _MOST = 2**63 - 1
@@ -30,10 +30,13 @@ def command(options: Options, *, run: int | None, limit: int, form: str, as_json
     with Record.open(configured(options).database) as record:
         if run is None:
             _print_runs(record.runs(limit), form=form, as_json=as_json)
-        elif record.run(run) is None:
+            return
+        found = record.run(run)
+        if found is None:
             raise DatabaseError(f"there is no run {run}; pipeline runs lists those there are")
-        else:
-            _print_outcomes(record.outcomes(run), form=form, as_json=as_json)
+        if form == "table" and not as_json and found.detail:
+            click.echo(f"run {run} {found.status}: {shown(found.detail)}")
+        _print_outcomes(record.outcomes(run), form=form, as_json=as_json)
 
 
 def _print_runs(runs: list[Run], *, form: str, as_json: bool) -> None:
@@ -42,8 +45,11 @@ def _print_runs(runs: list[Run], *, form: str, as_json: bool) -> None:
     elif form != "table":
         print_rows(list(Run.__slots__), [tuple(asdict(run).values()) for run in runs], form)
     else:
-        shown = [{**asdict(run), "started_at": moment(run.started_at)} for run in runs]
-        print_rows([name.removesuffix("_at") for name in _COLUMNS], [[run[c] for c in _COLUMNS] for run in shown], form)
+        cells = [
+            {**asdict(run), "started_at": moment(run.started_at), "scheduled_for": moment(run.scheduled_for)}
+            for run in runs
+        ]
+        print_rows([name.removesuffix("_at") for name in _COLUMNS], [[run[c] for c in _COLUMNS] for run in cells], form)
 
 
 def _print_outcomes(outcomes: list[SymbolOutcome], *, form: str, as_json: bool) -> None:

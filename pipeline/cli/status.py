@@ -2,22 +2,25 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 
 import click
 
-from pipeline import instants
+from pipeline import heartbeat, instants
 from pipeline.changes import Change
 from pipeline.cli.configured import configured
 from pipeline.cli.options import Options, global_options, json_option
-from pipeline.cli.output import few, moment, print_facts, print_json
+from pipeline.cli.output import moment, print_facts, print_json
 from pipeline.cli.quota import print_windows, window_json
+from pipeline.heartbeat import Beat
 from pipeline.history import History
 from pipeline.outcome import ExitCode, Outcome, RunStatus
 from pipeline.overview import Symbol
 from pipeline.reading import NoRecord
 from pipeline.record import Drift, Record, Run, SymbolState, stale
 from pipeline.settings import Settings
+from pipeline.text import few
 from pipeline.windows import Standing, standings
 
 
@@ -30,6 +33,9 @@ class _Status:
     drift: Drift
     odd: list[Change]
     """What the last run saw that the market cannot explain."""
+    beat: Beat | None
+    """The daemon's last word, None if none runs."""
+    next_run: datetime | None
 
     @property
     def snapshots(self) -> int:
@@ -52,13 +58,15 @@ def command(ctx: click.Context, options: Options, *, as_json: bool) -> None:
     """Show how things stand. Ends with 7 if a configured symbol is stale: not looked at for `stale_after_hours`."""
     settings = configured(options)
     status = _read(settings, options)
-    unknown = status.unknown(settings.symbols)
+    unknown = status.unknown(settings.all_symbols)
     if as_json:
         print_json(
             {
                 "database": str(settings.database),
                 "snapshots": status.snapshots,
                 "companies": status.companies,
+                "daemon": status.beat and status.beat.texts(),
+                "next_run": status.next_run and instants.to_text(status.next_run),
                 "last_run": status.last_run and asdict(status.last_run),
                 "windows": [window_json(window) for window in status.windows],
                 "stale": status.stale,
@@ -78,6 +86,9 @@ def _read(settings: Settings, options: Options) -> _Status:
     now = instants.utc_now()
     longest = max((limit.period for limit in settings.limits), default=settings.fresh_for)
     since = now - settings.stale_after
+    beat = heartbeat.read(settings.database)
+    beat = beat if beat is not None and beat.is_fresh(now) else None
+    next_run = min(filter(None, (schedule.next(now) for schedule in settings.schedules)), default=None)
     try:
         with Record.open(settings.database) as record:
             states = record.states()
@@ -85,14 +96,16 @@ def _read(settings: Settings, options: Options) -> _Status:
                 last_run=next(iter(record.runs(1)), None),
                 windows=standings(settings.limits, record.spent(now - longest), record.block(), now=now),
                 states=states,
-                stale=stale(settings.symbols, states, looked_since=since),
+                stale=stale(settings.all_symbols, states, looked_since=since),
                 drift=record.drift(),
                 odd=_odd(settings.database),
+                beat=beat,
+                next_run=next_run,
             )
     except NoRecord as nothing:
         options.say(str(nothing))
         windows = standings(settings.limits, [], None, now=now)
-        return _Status(None, windows, {}, list(settings.symbols), Drift([], [], []), [])
+        return _Status(None, windows, {}, list(settings.all_symbols), Drift([], [], []), [], beat, next_run)
 
 
 def _odd(database: Path) -> list[Change]:
@@ -107,6 +120,7 @@ def _print(settings: Settings, status: _Status, unknown: list[Symbol]) -> None:
             "database": settings.database,
             "kept": f"snapshots {status.snapshots:,}, companies {status.companies:,}",
             **_run_in_words(status.last_run),
+            **_daemon_in_words(status.beat, status.next_run),
             "stale": f"{len(status.stale):,}" + _named(status.stale),
             "not covered": f"{len(unknown):,}" + _named(unknown),
             **_drift_in_words(status.drift),
@@ -125,6 +139,19 @@ def _run_in_words(run: Run | None) -> dict[str, str]:
         asked = f"{sum(counts.values()):,} of {run.due:,} so far"
     lines = {"last run": f"{run.id}, {moment(run.started_at)} UTC: {run.status}", "": asked}
     return {**lines, "because": run.detail} if run.detail else lines
+
+
+def _daemon_in_words(beat: Beat | None, next_run: datetime | None) -> dict[str, str]:
+    """Return what the daemon is at, and when it runs next."""
+    at = "-" if next_run is None else f"{instants.for_people(next_run)} UTC"
+    if beat is None:
+        return {"daemon": "not running", "next run": f"{at}, if pipeline run is started"}
+    lines = {"daemon": f"{beat.state}, process {beat.pid}" + (f": {beat.hindrance}" if beat.hindrance else "")}
+    if beat.continues_at is not None:
+        lines["goes on"] = f"{instants.for_people(beat.continues_at)} UTC, with what the last run did not ask"
+    if beat.refused is not None:
+        lines["refused"] = f"the new configuration: {beat.refused}"
+    return {**lines, "next run": at}
 
 
 def _named(symbols: Sequence[str]) -> str:

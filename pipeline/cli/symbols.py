@@ -22,7 +22,7 @@ def command(options: Options, *, kept_too: bool, form: str, as_json: bool) -> No
     """List the configured symbols: whether the API covers them, when they were last looked at, what is kept."""
     settings = configured(options)
     states = _states(settings)
-    names = [*settings.symbols, *(sorted(states.keys() - set(settings.symbols)) if kept_too else [])]
+    names = [*settings.all_symbols, *(sorted(states.keys() - set(settings.all_symbols)) if kept_too else [])]
     rows = [states.get(name) or _never_asked(Symbol(name)) for name in names]
     if as_json:
         print_json([asdict(row) for row in rows])

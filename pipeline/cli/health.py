@@ -1,0 +1,58 @@
+"""`pipeline health`: whether the daemon and its record are well, in one line, for scripts and Docker's HEALTHCHECK."""
+
+import click
+
+from pipeline import heartbeat, instants
+from pipeline.cli.configured import configured
+from pipeline.cli.options import Options, global_options, json_option
+from pipeline.cli.output import print_json, shown
+from pipeline.condition import Condition, condition
+from pipeline.health import ailments
+from pipeline.heartbeat import Beat
+from pipeline.outcome import ExitCode
+from pipeline.reading import NoRecord
+from pipeline.settings import Settings
+
+
+@click.command(epilog="Examples: pipeline health; pipeline health -q || echo 'look at it' | mail root")
+@json_option
+@global_options
+@click.pass_context
+def command(ctx: click.Context, options: Options, *, as_json: bool) -> None:
+    """Tell whether the daemon lives, its last run did not fail, and no symbol is stale. Ends with 7 if not."""
+    settings = configured(options)
+    now = instants.utc_now()
+    beat = heartbeat.read(settings.database)
+    found = _read(settings)
+    wrong = ailments(beat, found, stale_after=settings.stale_after, now=now)
+    if as_json:
+        print_json({"healthy": not wrong, "ailments": wrong, "daemon": beat and beat.texts()})
+    elif wrong:
+        click.echo(shown(f"unhealthy: {'; '.join(wrong)}"))
+    elif not options.quiet:
+        click.echo(shown(f"healthy: {_in_words(beat, found)}"))
+    ctx.exit(ExitCode.STALE if wrong else ExitCode.DONE)
+
+
+def _read(settings: Settings) -> Condition | None:
+    try:
+        return condition(
+            settings.database,
+            settings.all_symbols,
+            settings.limits,
+            stale_after=settings.stale_after,
+            now=instants.utc_now(),
+        )
+    except NoRecord:
+        return None
+
+
+def _in_words(beat: Beat | None, found: Condition | None) -> str:
+    words = []
+    if beat is not None:
+        words.append(str(beat.state) + (f", {beat.hindrance}" if beat.hindrance else ""))
+        if beat.next_fire is not None:
+            words.append(f"next run {instants.for_people(beat.next_fire)} UTC")
+    if found is not None and found.last_run is not None:
+        words.append(f"last run {found.last_run.id} {found.last_run.status}")
+    return ", ".join(words)
