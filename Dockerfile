@@ -1,9 +1,13 @@
 # Build it, then look around without a key:
 #   docker build -t overview-pipeline .
 #   docker run --rm overview-pipeline collect --sandbox QUVEX
-# For a record of your own, read-only but for the volume:
-#   docker run --rm --read-only --env-file .env -v overviews:/data \
-#     -v ./config/pipeline.toml:/config/pipeline.toml:ro overview-pipeline collect
+#   docker run --rm overview-pipeline --help
+# The daemon, with a record of your own, read-only but for the volume (compose.yaml does the same, and more):
+#   docker run -d --name overviews --read-only --env-file .env -v overviews:/data \
+#     -v ./config/pipeline.toml:/config/pipeline.toml:ro overview-pipeline
+#   docker exec overviews pipeline status
+# Its /metrics, /-/healthy and /-/ready: -e PIPELINE_STATUS__LISTEN=0.0.0.0:8080 -p 127.0.0.1:8080:8080
+# One run, for a scheduler of your own: the same with --rm --no-healthcheck, and collect at the end.
 
 # Whoever releases an image pins it: --build-arg PYTHON_IMAGE=python:3.13-slim@sha256:...
 ARG PYTHON_IMAGE=python:3.13-slim
@@ -13,9 +17,9 @@ WORKDIR /src
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 
 # The locks first: this layer holds until one of them changes. What is shipped has no pip.
-COPY requirements.txt requirements-build.txt ./
+COPY requirements.txt requirements-build.txt requirements-notify.txt ./
 RUN python -m venv --without-pip /opt/pipeline \
- && pip --python /opt/pipeline/bin/python install --require-hashes -r requirements.txt \
+ && pip --python /opt/pipeline/bin/python install --require-hashes -r requirements-notify.txt \
  && pip install --require-hashes -r requirements-build.txt
 
 COPY pyproject.toml README.md LICENSE .env.example ./
@@ -48,6 +52,12 @@ USER 10001:10001
 WORKDIR /data
 VOLUME ["/data"]
 
-# The program itself is process 1, and so gets the signals: collect ends in order within docker stop's 10 s.
+# Whether the daemon lives, its last run did not fail and no symbol is stale: from files, so it needs no port. Where
+# what is unhealthy is replaced, which mends no stale symbol, ask /-/healthy instead. The first start after an upgrade
+# may have to bring a large file up to date.
+HEALTHCHECK --interval=1m --timeout=10s --start-period=5m --retries=3 CMD ["pipeline", "health"]
+
+# The program itself is process 1, and so gets the signals: it ends in order within docker stop's 10 s.
+STOPSIGNAL SIGTERM
 ENTRYPOINT ["pipeline"]
-CMD ["--help"]
+CMD ["run"]
