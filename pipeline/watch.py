@@ -25,7 +25,7 @@ from pipeline.instants import nanoseconds
 from pipeline.metrics import Metrics
 from pipeline.news import Concern, Kind, Message, News
 from pipeline.notify import Notifier, Ping
-from pipeline.outcome import ExitCode, RunStatus
+from pipeline.outcome import ExitCode, Outcome, RunStatus
 from pipeline.overview import Symbol
 from pipeline.record import Drift, Record
 from pipeline.windows import Limit
@@ -198,7 +198,7 @@ class Watch:
 
 
 def _in_words(summary: Summary, fire_time: datetime) -> str:
-    counts = ", ".join(f"{count:,} {outcome}" for outcome, count in summary.counts.items() if count)
+    counts = ", ".join(f"{summary.counts[outcome]:,} {outcome}" for outcome in Outcome if summary.counts[outcome])
     because = f": {summary.detail}" if summary.detail else ""
     when = instants.for_people(fire_time)
     return f"run {summary.run} for {when} UTC, {summary.status}: {counts or 'nothing was due'}{because}"
