@@ -249,11 +249,7 @@ async def collect(
     """
     began = clock.own()
     with Record.open(database) as record:
-        known = record.known()
-        if order.looked_since is None:
-            todo = everything(order.symbols, known)
-        else:
-            todo = agenda(order.symbols, known, looked_since=order.looked_since, now=clock.now())
+        todo = _todo(record, order, clock.now())
     async with _equipped(database, source, order, clock) as (writer, ledger, ask):
         store = Store(writer)
         run = await store.begin(
@@ -282,6 +278,18 @@ async def collect(
         summary = await _finished(collection, order, todo, store, halt, began=began, clock=clock)
     log.info("run ended", status=summary.status, requests=summary.requests, seconds=round(summary.seconds, 3))
     return summary
+
+
+def _todo(record: Record, order: Order, now: datetime) -> Agenda:
+    """Return what there is to do. What a run for the same fire time looked at is done, be the clock set back since."""
+    if order.looked_since is None:
+        return everything(order.symbols, record.known())
+    todo = agenda(order.symbols, record.known(), looked_since=order.looked_since, now=now)
+    if order.schedule is None or order.scheduled_for is None:
+        return todo
+    done = record.looked_at_for(order.schedule, order.scheduled_for)
+    due = [symbol for symbol in todo.due if symbol not in done]
+    return Agenda(due, todo.fresh + len(todo.due) - len(due), todo.waiting)
 
 
 @asynccontextmanager

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from pipeline import instants
+from pipeline.housekeeping import wal_bytes
 from pipeline.outcome import RunStatus
 from pipeline.overview import Symbol
 from pipeline.record import Record, Run, stale
@@ -40,14 +41,7 @@ def condition(
     with Record.open(database) as record:
         states = record.states()
         success = record.last_ended(RunStatus.COMPLETE)
-        began = record.in_force_since()
-        # Whoever has only just begun has missed nothing: what was never asked for is not stale yet.
-        is_new = began is not None and now - began < stale_after
-        old = [
-            one
-            for one in stale(symbols, states, looked_since=now - stale_after)
-            if not is_new or (one in states and states[one].last_look)
-        ]
+        old = stale(symbols, states, looked_since=now - stale_after, in_force_since=record.in_force_since())
         unknown = [one for one in symbols if one in states and states[one].state == "unknown"]
         return Condition(
             last_run=record.last_ended(),
@@ -58,12 +52,5 @@ def condition(
             unknown=unknown,
             stale=old,
             fresh=len(symbols) - len(unknown) - len(old),
-            database_bytes=sum(_size(database.with_name(database.name + suffix)) for suffix in ("", "-wal")),
+            database_bytes=database.stat().st_size + wal_bytes(database),
         )
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0

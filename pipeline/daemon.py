@@ -6,8 +6,7 @@ nothing ran for, or one to go on with? So no timer has to be trusted, and after 
 
 import asyncio
 import os
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,38 +14,32 @@ from pathlib import Path
 
 import structlog
 
-from pipeline import firings, heartbeat, instants, lock, systemd
+from pipeline import errands, firings, heartbeat, instants, lock, systemd
 from pipeline.bell import Bell
 from pipeline.clock import Clock
 from pipeline.collect import DRAIN, REAL, Collection, Interrupted, Order, Source, Summary, collect
 from pipeline.database import DatabaseError, may_pass
+from pipeline.errands import FIRST_PAUSE, Due, Errand, Firing, FreeAt, due
 from pipeline.fetch import Halt, Halted
-from pipeline.firings import Firing, last_firings
+from pipeline.firings import last_firings
 from pipeline.heartbeat import Beat, State
-from pipeline.housekeeping import checkpoint, tidy
-from pipeline.instants import Nanoseconds, nanoseconds
+from pipeline.hindrance import Hindrances
+from pipeline.housekeeping import checkpoint, tidy, wal_bytes
+from pipeline.instants import nanoseconds
 from pipeline.migrate import migrate
-from pipeline.outcome import RunStatus, Trigger, Trouble
+from pipeline.outcome import Trouble
 from pipeline.overview import Symbol
+from pipeline.pulse import Pulse
+from pipeline.reading import NoRecord
 from pipeline.record import Record
 from pipeline.schedule import Reckoning, Schedule, reckon
 from pipeline.watch import Watch
 from pipeline.windows import Limit, finish_at
 from pipeline.writer import Writer, open_writer
 
-ON_TIME = timedelta(minutes=1)
-"""A fire time that is run later than this is caught up with."""
-STEP = timedelta(seconds=2)
-"""The wall clock may stray so far from the process's own between two heartbeats: more is sleep, or it was set."""
-TIMER_LATE = timedelta(seconds=5)
-FIRST_PAUSE, LONGEST_PAUSE = timedelta(minutes=15), timedelta(hours=4)
-"""How long after a run that failed the next one goes on with its fire time; doubled each time it fails again."""
-REST = timedelta(minutes=1)
-"""Between two runs for one fire time, and between two tries at a file that cannot be written."""
 TIDY_EVERY = timedelta(days=1)
-NOT_RUNNING = "the daemon was not running"
-ANSWERS_WITHIN = timedelta(seconds=90)
-"""A store that does not answer for longer is dead, or as good as."""
+CHECKPOINT_EVERY = timedelta(minutes=10)
+"""How often it is tried to empty a write-ahead log that somebody who reads holds on to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,23 +52,6 @@ class Duty:
     goes_on: bool
     """Whether a fire time is gone on with when its run was cut short."""
     outcomes_kept: timedelta
-
-
-@dataclass(frozen=True, slots=True)
-class Errand:
-    """What is to be done next: a run for a fire time."""
-
-    schedule: Schedule
-    fire_time: datetime
-    trigger: Trigger
-
-
-@dataclass(frozen=True, slots=True)
-class _Hindrance:
-    """Why nothing could run, and until when."""
-
-    until: datetime
-    why: str
 
 
 class Daemon:
@@ -95,31 +71,29 @@ class Daemon:
         self._reread = reread
         self._watch = watch
         self._clock = clock
+        self._log = structlog.get_logger()
         self.resting = asyncio.Event()
         """Set while there is nothing to be done."""
         self._rung = asyncio.Event()
         self._bell = Bell(self._wake)
+        self._pulse = Pulse(clock)
+        self._hindrances = Hindrances(clock.now())
         self._halt = Halt()
-        self._collection: Collection | None = None
         self._is_stopping = False
-        self._is_in_force = False
-        self._started_at = self._anew_at = self._seen_wall = self._answered_at = clock.now()
-        self._seen_own = self._answered_own = clock.own()
-        self._hindrances: deque[_Hindrance] = deque(maxlen=100)
-        self._hindrance: str | None = None
-        self._rest_until: dict[str, Nanoseconds] = {}
-        self._pause_until = clock.own()
-        self._tidied: Nanoseconds | None = None
-        self._checking: asyncio.Task[None] | None = None
+        self._wanted, self._in_force = 1, 0
+        """Which duty, by a clock that was not stepped since, is wanted, and which the record has been told of."""
+        self._started_at = self._anew_at = clock.now()
+        self._pause_until = self._tidied_at = self._checkpointed_at = clock.own()
+        self._collection: Collection | None = None
+        self._last: Summary | None = None
         self._next_fire: datetime | None = None
         self._continues_at: datetime | None = None
-        self._last: Summary | None = None
+        self._told: dict[str, datetime | None] = {}
         self._refused: str | None = None
         self._timer_restarts = 0
-        self._log = structlog.get_logger()
-        self.last_beat = self.beat()
+        self.last_beat = self._this_beat()
 
-    # What is told, and what can be asked of it
+    # What it is told, and what it tells
 
     def stop(self) -> None:
         """Stop in order: nothing more is begun, and what is in flight may finish within `DRAIN`."""
@@ -140,31 +114,28 @@ class Daemon:
             self._log.error("the configuration is wrong: the one before stays in force", why=self._refused)
         else:
             self._refused = None
-            self._is_in_force = False
             self._anew_at = self._clock.now()
-            self._rest_until.clear()
+            self._pause_until = self._clock.own()
+            self._wanted += 1
             self._bell.set(self._duty.schedules)
         self._watch.reloaded(self._refused)
         self._wake()
         self._beat()
-        systemd.ready(self._state())
+        systemd.ready(self._in_words())
 
     def unwell(self) -> str | None:
         """Return why the daemon is not healthy, None if it is."""
-        silent = timedelta(microseconds=(self._clock.own() - self._answered_own) // 1000)
-        if silent > ANSWERS_WITHIN:
-            return f"the store has not answered for {silent.total_seconds():.0f} s"
-        return None
+        return self._pulse.why_silent()
 
     def unready(self) -> str | None:
-        """Return why the daemon cannot run what is due, None if it can."""
+        """Return why the daemon cannot run what is due, None if it can, or does."""
         if self._is_stopping:
             return "stopping"
-        if self._hindrance is not None:
-            return self._hindrance
-        return None if self._is_in_force else "starting"
+        if self._hindrances.current is not None:
+            return self._hindrances.current
+        return None if self._in_force or self._collection is not None else "starting"
 
-    def beat(self) -> Beat:
+    def _this_beat(self) -> Beat:
         """Return how things stand with the daemon."""
         return Beat(
             pid=os.getpid(),
@@ -172,12 +143,12 @@ class Daemon:
             at=self._clock.now(),
             state=self._state(),
             run=None if self._collection is None else self._collection.run,
-            hindrance=self._hindrance,
+            hindrance=self._hindrances.current,
             next_fire=self._next_fire,
             continues_at=self._continues_at,
             last_run=None if self._last is None else self._last.run,
             last_status=None if self._last is None else self._last.status,
-            store_answered_at=self._answered_at,
+            silent_seconds=round(self._pulse.silence.total_seconds(), 1),
             refused=self._refused,
             timer_restarts=self._timer_restarts,
         )
@@ -187,7 +158,14 @@ class Daemon:
             return State.STOPPING
         if self._collection is not None:
             return State.COLLECTING
-        return State.IDLE if self._hindrance is None else State.WAITING
+        return State.IDLE if self._hindrances.current is None else State.WAITING
+
+    def _in_words(self) -> str:
+        """Return what it is at, for `systemctl status`."""
+        if self._hindrances.current is not None:
+            return self._hindrances.current
+        at = "" if self._next_fire is None else f", next run {instants.for_people(self._next_fire)} UTC"
+        return f"{self._state()}{at}"
 
     def _wake(self) -> None:
         self.resting.clear()
@@ -214,199 +192,147 @@ class Daemon:
         while not self._is_stopping:
             self._rung.clear()
             try:
-                is_done = await self._do_what_is_due()
+                while await self._do_what_is_due():
+                    pass
             except Halted:
                 continue
             except DatabaseError as error:
                 if not may_pass(error):
                     raise
                 self._is_hindered(str(error))
-                self._log.error("nothing can be stored", why=str(error))
+                self._log.error("nothing can be read or stored", why=str(error))
                 self._watch.storage(str(error))
-                is_done = True
             except Exception as error:  # noqa: BLE001 - the daemon outlives whatever a run dies of, and tells it
                 await self._crashed(error)
-                is_done = True
-            if is_done and not self._rung.is_set():
+            if not self._rung.is_set():
+                self._tell_when_it_goes_on()
                 self.resting.set()
                 await self._rung.wait()
 
+    def _tell_when_it_goes_on(self) -> None:
+        """Log when there will be something to do, once each time that this changes."""
+        times = {"at": self._next_fire, "continues_at": self._continues_at}
+        if times != self._told:
+            self._told = times
+            self._log.info("the next run", **{name: at and instants.for_people(at) for name, at in times.items()})
+
     async def _live(self) -> None:
         """Beat every half minute, whatever else goes on."""
+        period = min(heartbeat.PERIOD, (systemd.watchdog_period() or 2 * heartbeat.PERIOD) / 2)
         while True:
             try:
+                self._pulse.ask(self._sign_of_life)
                 self._beat()
-                self._check_store()
                 self._watch.look()
+                await self._clock.sleep(period.total_seconds())
+                self._read_the_clock()
             except Exception:  # noqa: BLE001 - the heart goes on beating
                 self._log.exception("a heartbeat failed")
-            await self._clock.sleep(heartbeat.PERIOD.total_seconds())
-            self._read_the_clock()
+                await self._clock.sleep(period.total_seconds())
             self._wake()
 
     # The heartbeat
 
     def _read_the_clock(self) -> None:
         """Notice sleep, steps of the clock, and a timer that has died."""
-        wall, own = self._clock.now(), self._clock.own()
-        passed = timedelta(microseconds=(own - self._seen_own) // 1000)
-        step = wall - self._seen_wall - passed
-        if abs(step) > STEP:
-            self._stepped(step)
-        elif self._bell.overdue(wall) > TIMER_LATE:
+        step = self._pulse.step()
+        if step:
+            self._log.warning("the clock was set, or the machine slept", seconds=round(step.total_seconds(), 1))
+            if step > timedelta():
+                self._hindrances.was("the machine slept, or its clock was set forward", until=self._clock.now())
+            self._wanted += 1
+            self._bell.set(self._duty.schedules)
+        elif self._bell.overdue(self._clock.now()) > errands.LATE:
             self._timer_restarts += 1
             self._log.warning("the timer had died", restarts=self._timer_restarts)
-        self._seen_wall, self._seen_own = wall, own
         self._bell.wake()
-
-    def _stepped(self, step: timedelta) -> None:
-        seconds = round(step.total_seconds(), 1)
-        self._log.warning("the clock was set, or the machine slept", seconds=seconds)
-        if step > timedelta():
-            why = "the machine slept, or its clock was set forward"
-            self._hindrances.append(_Hindrance(self._clock.now(), why))
-        self._is_in_force = False
-        self._bell.set(self._duty.schedules)
 
     def _beat(self) -> None:
         """Write the heartbeat, and tell systemd, if loop and store answered lately."""
         now = self._clock.now()
         self._next_fire = min(filter(None, (schedule.next(now) for schedule in self._duty.schedules)), default=None)
-        beat = self.beat()
-        self.last_beat = beat
+        self.last_beat = self._this_beat()
         with suppress(OSError):  # a full disk is told by those who need it
-            heartbeat.write(self._database, beat)
+            heartbeat.write(self._database, self.last_beat)
         if self.unwell() is None:
             systemd.watchdog()
+        systemd.status(self._in_words())
 
-    def _check_store(self) -> None:
-        """Ask the store for a sign of life, unless it still owes one."""
-        if self._checking is None or self._checking.done():
-            self._checking = asyncio.create_task(self._store_answers(), name="store check")
-
-    async def _store_answers(self) -> None:
-        with suppress(DatabaseError):  # an answer too: the disk's trouble is told by whoever has to write
+    async def _sign_of_life(self) -> None:
+        """Return once the store has answered. That it cannot be used is an answer: whoever has to use it tells that."""
+        with suppress(DatabaseError):
             if self._collection is not None:
                 await self._collection.answers()
-            elif self._is_in_force:
+            elif self._in_force:
                 await asyncio.to_thread(last_firings, self._database, now=self._clock.now())
-        self._answered_at, self._answered_own = self._clock.now(), self._clock.own()
 
     # What is due
 
     async def _do_what_is_due(self) -> bool:
-        """Do the next thing there is to do. Return whether there is nothing more for now."""
+        """Do the next thing there is to do. Return whether there was one."""
         now = self._clock.now()
         if now < instants.BEGINNING:
             self._is_hindered(f"the clock says {instants.for_people(now)}: it is not set")
-            return True
+            return False
         if self._clock.own() < self._pause_until:
-            return True
-        duty = self._duty
-        if self._is_in_force and not await self._is_something_due(duty):
-            await self._tidy()
-            return True
+            return False
+        if self._in_force == self._wanted and (await self._due()).is_nothing:
+            await self._keep_house()
+            self._is_free()
+            return False
         async with self._alone():
+            # Whatever was meant before the lock was had, the clock may have been set since, or the duty changed.
+            duty, wanted, now = self._duty, self._wanted, self._clock.now()
             await asyncio.to_thread(migrate, self._database, now=now)
             async with self._writing() as writer:
-                if not self._is_in_force:
-                    await firings.put_in_force(writer, _in_force_since(duty.schedules, now), now=now)
-                    self._is_in_force = self._duty is duty
-                errand = await self._next_errand(duty, writer)
+                if self._in_force != wanted:
+                    since = self._anew_at if instants.BEGINNING < self._anew_at < now else now
+                    await firings.put_in_force(writer, _first_since(duty.schedules, now), since=since, now=now)
+                    self._in_force = wanted
+                found = await self._due()
+                for reckoning in found.missed:
+                    await self._miss(writer, reckoning)
             self._is_free()
-            if errand is not None:
-                await self._run(errand, duty)
-        return False
+            systemd.ready(self._in_words())
+            if self._is_stopping:
+                raise Halted
+            if found.errand is not None:
+                await self._run(found.errand, duty)
+        return True
 
-    async def _is_something_due(self, duty: Duty) -> bool:
-        """Whether the record lacks a fire time that has come, or one can be gone on with."""
-        now = self._clock.now()
-        last = await asyncio.to_thread(last_firings, self._database, now=now)
-        for schedule in duty.schedules:
-            due = reckon(schedule, since=_since(last[str(schedule)]), now=now)
-            if due.newest is not None or next(due.missed, None) is not None:
-                return True
-        return await self._continuation(duty, last) is not None
+    async def _due(self) -> Due:
+        now, duty = self._clock.now(), self._duty
+        last, free_at = await asyncio.to_thread(_read, self._database, duty.source.limits, now)
+        found = due(duty.schedules, last, now=now, goes_on=duty.goes_on, anew_at=self._anew_at, free_at=free_at)
+        if found.continues_at != self._continues_at:
+            self._continues_at = found.continues_at
+            self._beat()
+        return found
 
-    async def _next_errand(self, duty: Duty, writer: Writer) -> Errand | None:
-        """Return the run to do next. Fire times that it is too late for are recorded as missed."""
-        now = self._clock.now()
-        last = await asyncio.to_thread(last_firings, self._database, now=now)
-        errands = []
-        for schedule in duty.schedules:
-            due = reckon(schedule, since=_since(last[str(schedule)]), now=now)
-            await self._miss(writer, due)
-            if due.newest is not None:
-                trigger = Trigger.SCHEDULE if now - due.newest <= ON_TIME else Trigger.CATCH_UP
-                errands.append(Errand(schedule, due.newest, trigger))
-        if errands:
-            return min(errands, key=lambda errand: errand.fire_time)
-        return await self._continuation(duty, last)
-
-    async def _miss(self, writer: Writer, due: Reckoning) -> None:
+    async def _miss(self, writer: Writer, reckoning: Reckoning) -> None:
         """Record the fire times that it is too late for."""
         last = ""
 
-        def reasons() -> Iterator[tuple[datetime, str]]:
+        def with_reasons() -> Iterator[tuple[datetime, str]]:
             nonlocal last
-            for at in due.missed:
-                last = self._why_missed(at)
+            for at in reckoning.missed:
+                last = self._hindrances.why(at)
                 yield at, last
 
-        count = await firings.miss(writer, str(due.schedule), reasons(), now=due.now)
-        if count:
-            self._log.warning("fire times were missed", schedule=str(due.schedule), count=count, why=last)
-            self._watch.missed(str(due.schedule), count, due.now, last)
-
-    def _why_missed(self, at: datetime) -> str:
-        """Return what hindered a run for this fire time: what was first to end after it."""
-        if at < self._started_at:
-            return NOT_RUNNING
-        current = [] if self._hindrance is None else [_Hindrance(self._clock.now(), self._hindrance)]
-        return next((one.why for one in (*self._hindrances, *current) if one.until >= at), "it was noticed too late")
-
-    async def _continuation(self, duty: Duty, last: Mapping[str, Firing]) -> Errand | None:
-        """Return the run that goes on with a fire time whose last run was cut short, once it can."""
-        self._continues_at = None
-        if not duty.goes_on:
-            return None
-        now, own = self._clock.now(), self._clock.own()
-        for schedule in duty.schedules:
-            firing = last[str(schedule)]
-            at = await self._resumption(duty, firing)
-            if at is None or firing.scheduled_for is None or firing.scheduled_for > now:
-                continue
-            if at <= now and self._rest_until.get(str(schedule), own) <= own:
-                return Errand(schedule, firing.scheduled_for, Trigger.CONTINUE)
-            self._continues_at = min(at, self._continues_at or at)
-        return None
-
-    async def _resumption(self, duty: Duty, firing: Firing) -> datetime | None:
-        """Return when a fire time can be gone on with: never (None), if its run was not cut short."""
-        now = self._clock.now()
-        match firing.status:
-            case RunStatus.INTERRUPTED | RunStatus.RUNNING:
-                return now
-            case RunStatus.QUOTA_EXHAUSTED:
-                return await asyncio.to_thread(_free_at, self._database, duty.source.limits, now)
-            case RunStatus.FAILED:
-                ended = firing.finished_at or now
-                # Whoever mended something has started it anew, or had it read the configuration again.
-                pause = min(FIRST_PAUSE * 2 ** min(firing.failures - 1, 8), LONGEST_PAUSE)
-                return now if self._anew_at > ended else ended + pause
-            case _:
-                return None
+        schedule = str(reckoning.schedule)
+        count = await firings.miss(writer, schedule, with_reasons(), now=reckoning.now)
+        self._log.warning("fire times were missed", schedule=schedule, count=count, why=last)
+        self._watch.missed(schedule, count, reckoning.now, last)
 
     # Doing it
 
     async def _run(self, errand: Errand, duty: Duty) -> None:
-        schedule = str(errand.schedule)
         began = self._clock.now()
         order = Order(
             errand.schedule.symbols or duty.symbols,
             looked_since=errand.fire_time - instants.MILLISECOND,  # a look at that very instant is one since
             trigger=errand.trigger,
-            schedule=schedule,
+            schedule=str(errand.schedule),
             scheduled_for=errand.fire_time,
         )
         self._watch.begins(errand.fire_time)
@@ -422,40 +348,47 @@ class Daemon:
             )
         finally:
             self._collection = None
-            self._rest_until[schedule] = self._clock.own() + nanoseconds(REST)
-        self._hindrances.append(_Hindrance(self._clock.now(), f"run {summary.run} was still going"))
+        self._hindrances.was(f"run {summary.run} was still going", until=self._clock.now())
         self._last = summary
         self._watch.ended(summary, errand.fire_time, began=began)
-        with suppress(DatabaseError):  # somebody reads: the next time will do
-            await asyncio.to_thread(checkpoint, self._database)
+        await self._checkpoint()
         self._beat()
 
     def _is_under_way(self, collection: Collection) -> None:
         self._collection = collection
         self._beat()
 
-    async def _tidy(self) -> None:
-        """Once a day, when nothing else is to be done, delete what is not needed any more."""
+    async def _keep_house(self) -> None:
+        """When nothing else is to be done, delete what is not needed any more, and empty the write-ahead log."""
         own = self._clock.own()
-        if self._tidied is not None and own < self._tidied + nanoseconds(TIDY_EVERY):
-            return
         try:
-            async with self._alone(patience=timedelta()), self._writing() as writer:
-                duty = self._duty
-                await tidy(writer, duty.source.limits, outcomes_kept=duty.outcomes_kept, now=self._clock.now())
+            if own >= self._tidied_at:
+                async with self._alone(patience=timedelta()), self._writing() as writer:
+                    duty = self._duty
+                    await tidy(writer, duty.source.limits, outcomes_kept=duty.outcomes_kept, now=self._clock.now())
+                self._tidied_at = own + nanoseconds(TIDY_EVERY)
+            if own >= self._checkpointed_at and wal_bytes(self._database):
+                async with self._alone(patience=timedelta()):
+                    await self._checkpoint()
         except lock.Busy:
             return
-        self._tidied = own
+
+    async def _checkpoint(self) -> None:
+        self._checkpointed_at = self._clock.own() + nanoseconds(CHECKPOINT_EVERY)
+        with suppress(DatabaseError):  # the next time will do
+            await asyncio.to_thread(checkpoint, self._database)
 
     async def _crashed(self, error: Exception) -> None:
         """Record that the run under way has failed, and rest a while: whatever it was, it may be there still."""
         self._log.exception("a run crashed")
         self._pause_until = self._clock.own() + nanoseconds(FIRST_PAUSE)
-        detail = f"crashed: {type(error).__name__}: {error}"
+        detail = f"crashed: {', '.join(_faults(error))}; the log has the whole of it"
         self._watch.crashed(detail)
         with suppress(DatabaseError, Halted):  # else the next run to begin marks it as interrupted
             async with self._alone(), self._writing() as writer:
                 await firings.crashed(writer, detail, now=self._clock.now())
+        again = instants.for_people(self._clock.now() + FIRST_PAUSE)
+        self._is_hindered(f"a run crashed: nothing is tried before {again} UTC, or a reload")
 
     @asynccontextmanager
     async def _alone(self, patience: timedelta | None = None) -> AsyncIterator[None]:
@@ -472,7 +405,7 @@ class Daemon:
                         patience=patience,
                         now=self._clock.now,
                         sleep=asyncio.sleep,
-                        waiting=self._is_hindered,
+                        waiting=self._is_hindered if patience is None else lambda _why: None,
                     )
                 )
             yield
@@ -483,33 +416,47 @@ class Daemon:
             yield writer
 
     def _is_hindered(self, why: str) -> None:
-        """Remember why nothing can run."""
-        if self._hindrance != why:
-            self._is_free()
-            self._hindrance = why
+        """Take note of why nothing can run."""
+        if self._hindrances.begins(why, now=self._clock.now()):
             self._log.info("hindered", why=why)
             self._beat()
+            systemd.ready(self._in_words())
 
     def _is_free(self) -> None:
-        if self._hindrance is not None:
-            self._hindrances.append(_Hindrance(self._clock.now(), self._hindrance))
-            self._hindrance = None
+        """Take note that what was due could run."""
+        if self._hindrances.ends(now=self._clock.now()):
             self._watch.storage(None)
+            self._beat()
 
 
-def _since(firing: Firing) -> datetime:
-    """Return the instant after which fire times are still to be reckoned with."""
-    return max(firing.since, firing.scheduled_for or firing.since)
-
-
-def _in_force_since(schedules: Iterable[Schedule], now: datetime) -> dict[str, datetime]:
+def _first_since(schedules: Iterable[Schedule], now: datetime) -> dict[str, datetime]:
     """Return since when each schedule counts if none ever did: so that its newest fire time is caught up with."""
     newest = {schedule: reckon(schedule, since=instants.BEGINNING, now=now).newest for schedule in schedules}
     return {str(schedule): now if at is None else at - instants.MILLISECOND for schedule, at in newest.items()}
 
 
-def _free_at(database: Path, limits: Sequence[Limit], now: datetime) -> datetime:
-    """Return when the next request may leave."""
+def _read(database: Path, limits: Iterable[Limit], now: datetime) -> tuple[dict[str, Firing], FreeAt]:
+    """Return what the record has of the schedules, and of the quota."""
+    limits = tuple(limits)
     longest = max((limit.period for limit in limits), default=timedelta())
-    with Record.open(database) as record:
-        return finish_at(limits, record.spent(now - longest), record.block(), requests=1, now=now) or now
+    try:
+        last = last_firings(database, now=now)
+        ended = min((one.finished_at for one in last.values() if one.finished_at), default=now)
+        with Record.open(database) as record:
+            spent, block = record.spent(min(ended, now) - longest), record.block()
+    except NoRecord:
+        raise DatabaseError(f"{database} is gone: put it back, or start the daemon anew to begin another") from None
+    return last, lambda at: finish_at(limits, spent, block, requests=1, now=at) or at
+
+
+def _faults(error: BaseException) -> Iterator[str]:
+    """Yield what went wrong and where, without its text: that may hold anything."""
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from _faults(inner)
+        return
+    frame = error.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    where = "" if frame is None else f" in {Path(frame.tb_frame.f_code.co_filename).name}:{frame.tb_lineno}"
+    yield f"{type(error).__name__}{where}"

@@ -1,7 +1,6 @@
 """Firings: since when each schedule counts, and what became of each of its fire times, as the record has it."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 from aiosqlite import Connection
 
 from pipeline import instants
+from pipeline.errands import Firing
 from pipeline.outcome import RunStatus, Trigger
 from pipeline.reading import reading
 from pipeline.writer import Writer
@@ -18,19 +18,6 @@ AHEAD = timedelta(hours=2)
 """A fire time noted further ahead of the clock than this was noted by a clock that was wrong: it is still to come."""
 _AT_ONCE = 1_000
 _OF_A_FIRE_TIME = "trigger IN ('schedule', 'catch_up')"
-
-
-@dataclass(frozen=True, slots=True)
-class Firing:
-    """The last fire time of a schedule that is in the record, and how the last run for it ended."""
-
-    since: datetime
-    """From then on fire times count."""
-    scheduled_for: datetime | None = None
-    status: RunStatus | None = None
-    finished_at: datetime | None = None
-    failures: int = 0
-    """How many runs for it failed, one after another, up to the last."""
 
 
 def last_firings(database: Path, *, now: datetime) -> dict[str, Firing]:
@@ -45,35 +32,34 @@ def last_firings(database: Path, *, now: datetime) -> dict[str, Firing]:
 
 _LAST = f"""
     WITH last AS (
-        SELECT schedule, scheduled_for FROM runs
+        SELECT id, schedule, scheduled_for FROM runs
          WHERE schedule = ? AND scheduled_for <= ? AND {_OF_A_FIRE_TIME}
          ORDER BY scheduled_for DESC LIMIT 1
     )
-    SELECT runs.scheduled_for, runs.status, runs.finished_at FROM runs JOIN last USING (schedule, scheduled_for)
+    SELECT scheduled_for, runs.status, runs.finished_at, runs.stored + runs.unchanged + runs.unknown
+      FROM last CROSS JOIN runs USING (schedule, scheduled_for)
+     WHERE runs.id >= last.id
      ORDER BY runs.id DESC
 """
+"""Those that go on with a fire time have later ids than its first run: no others need be looked at."""
 
 
-def _last(runs: Sequence[tuple[str, str, str | None]]) -> tuple[Any, ...]:
+def _last(runs: Sequence[tuple[str, str, str | None, int]]) -> tuple[Any, ...]:
     if not runs:
         return ()
-    scheduled_for, status, finished_at = runs[0]
-    failures = next((n for n, run in enumerate(runs) if run[1] != RunStatus.FAILED), len(runs))
-    return (
-        instants.from_text(scheduled_for),
-        RunStatus(status),
-        None if finished_at is None else instants.from_text(finished_at),
-        failures,
-    )
+    scheduled_for, status, finished_at, _ = runs[0]
+    fruitless = next((number for number, run in enumerate(runs) if run[3]), len(runs))
+    ended = None if finished_at is None else instants.from_text(finished_at)
+    return instants.from_text(scheduled_for), RunStatus(status), ended, fruitless
 
 
-async def put_in_force(writer: Writer, schedules: Mapping[str, datetime], *, now: datetime) -> None:
-    """Let these schedules count, and no others: a new one from now on, as does one that was away.
+async def put_in_force(writer: Writer, schedules: Mapping[str, datetime], *, since: datetime, now: datetime) -> None:
+    """Let these schedules count, and no others: those that did not so far `since` an instant.
 
-    Where no schedule ever was, they count from the instants given: the newest fire time before the very first start is
-    caught up with.
+    Where no schedule ever was, they count from the instants given with them: the newest fire time before the very first
+    start is caught up with.
     """
-    await writer.write(_put_in_force, (schedules, now))
+    await writer.write(_put_in_force, (schedules, since, now))
 
 
 async def miss(writer: Writer, schedule: str, fire_times: Iterable[tuple[datetime, str]], *, now: datetime) -> int:
@@ -94,17 +80,19 @@ async def crashed(writer: Writer, detail: str, *, now: datetime) -> None:
     await writer.write(_crashed, (instants.to_text(now), detail))
 
 
-async def _put_in_force(db: Connection, asked: Sequence[tuple[Mapping[str, datetime], datetime]]) -> Sequence[None]:
-    for schedules, now in asked:
+async def _put_in_force(
+    db: Connection, asked: Sequence[tuple[Mapping[str, datetime], datetime, datetime]]
+) -> Sequence[None]:
+    for schedules, since, now in asked:
         is_first = not list(await db.execute_fetchall("SELECT 1 FROM schedules LIMIT 1"))
-        rows = [(schedule, instants.to_text(since if is_first else now)) for schedule, since in schedules.items()]
-        kept = [row for row in await db.execute_fetchall("SELECT schedule FROM schedules") if row[0] not in schedules]
-        await db.executemany("DELETE FROM schedules WHERE schedule = ?", kept)
+        rows = [(schedule, instants.to_text(at if is_first else since)) for schedule, at in schedules.items()]
+        gone = [row for row in await db.execute_fetchall("SELECT schedule FROM schedules") if row[0] not in schedules]
+        await db.executemany("DELETE FROM schedules WHERE schedule = ?", gone)
         await db.executemany("INSERT INTO schedules (schedule, since) VALUES (?, ?) ON CONFLICT DO NOTHING", rows)
         # The clock was ahead when these were noted: their time is still to come, and will be kept then.
         ahead = instants.to_text(now + AHEAD)
         await db.execute(f"UPDATE runs SET schedule = NULL WHERE scheduled_for > ? AND {_OF_A_FIRE_TIME}", (ahead,))
-        await db.execute("UPDATE schedules SET since = ? WHERE since > ?", (instants.to_text(now), ahead))
+        await db.execute("UPDATE schedules SET since = min(since, ?)", (instants.to_text(now),))
     return [None] * len(asked)
 
 

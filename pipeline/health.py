@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from pipeline import instants
 from pipeline.condition import Condition
-from pipeline.heartbeat import FRESH_FOR, Beat
+from pipeline.heartbeat import ANSWERS_WITHIN, Beat
 from pipeline.outcome import RunStatus
 from pipeline.text import few
 
@@ -22,9 +22,8 @@ def _of_the_daemon(beat: Beat | None, now: datetime) -> list[str]:
         return ["no daemon runs on this database: pipeline run"]
     if not beat.is_fresh(now):
         return [f"the daemon has not been heard of since {instants.for_people(beat.at)} UTC"]
-    silent = beat.at - beat.store_answered_at
-    if silent > FRESH_FOR:
-        return [f"the store has not answered for {silent.total_seconds():.0f} s"]
+    if beat.silent_seconds > ANSWERS_WITHIN.total_seconds():
+        return [f"the store has not answered for {beat.silent_seconds:.0f} s"]
     return []
 
 

@@ -15,6 +15,9 @@ PERIOD = timedelta(seconds=30)
 FRESH_FOR = 3 * PERIOD
 """A heartbeat older than this is none: the daemon is gone, or hangs."""
 
+ANSWERS_WITHIN = timedelta(seconds=90)
+"""A store that does not answer for longer is dead, or as good as."""
+
 
 class State(StrEnum):
     """What the daemon is at."""
@@ -42,7 +45,8 @@ class Beat(msgspec.Struct, frozen=True, kw_only=True):
     """When it goes on with what the quota's end, or an outage, left unasked."""
     last_run: int | None = None
     last_status: str | None = None
-    store_answered_at: datetime
+    silent_seconds: float
+    """How long the store had not answered."""
     refused: str | None = None
     """Why the configuration was not taken over when last asked to: the one before is still in force."""
     timer_restarts: int = 0

@@ -39,10 +39,19 @@ _OLD_OUTCOMES = """
 """
 
 
+def wal_bytes(database: Path) -> int:
+    """Return how much the write-ahead log holds, in bytes."""
+    real = database.resolve()
+    try:
+        return real.with_name(f"{real.name}-wal").stat().st_size
+    except OSError:
+        return 0
+
+
 def checkpoint(database: Path) -> None:
     """Move what the write-ahead log holds into the file, and empty it; what a reader holds on to stays.
 
-    SQLite does it by itself when the last connection closes: there may be one that does not.
+    SQLite does it by itself when the last connection closes: there may be one that does not. Raise DatabaseError.
     """
     with opened(database, "rw") as db:
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -90,6 +90,14 @@ _NEWEST = """
       JOIN layouts ON layouts.id = snapshots.layout_id
      WHERE symbols.state = 'covered'
 """
+_LOOKED_AT_FOR = """
+    SELECT symbol FROM runs JOIN outcomes ON outcomes.run_id = runs.id
+     WHERE runs.id >= (SELECT first.id FROM runs AS first
+                        WHERE first.schedule = :schedule AND first.scheduled_for = :fire_time
+                          AND first.trigger IN ('schedule', 'catch_up'))
+       AND runs.schedule = :schedule AND runs.scheduled_for = :fire_time
+       AND outcome IN ('stored', 'unchanged', 'unknown')
+"""
 
 
 class Record:
@@ -129,10 +137,25 @@ class Record:
             last_look, last_try, next_try = (text and instants.from_text(text) for text in texts)
             yield Known(symbol, last_look, last_try, next_try)
 
+    def looked_at_for(self, schedule: str, fire_time: datetime) -> set[str]:
+        """Return the symbols that the runs for a fire time looked at, whatever the clock said then."""
+        given = {"schedule": schedule, "fire_time": instants.to_text(fire_time)}
+        return {symbol for (symbol,) in self._db.execute(_LOOKED_AT_FOR, given)}
+
     def runs(self, limit: int) -> list[Run]:
         """Return the last runs, the newest first."""
         rows = self._db.execute(f"{_RUN} ORDER BY id DESC LIMIT ?", (limit,)).fetchall()
         return [self._so_far(Run(*row)) for row in rows]
+
+    def last_run(self) -> Run | None:
+        """Return the last run, be it under way; None where there was none. A missed fire time is no run."""
+        row = self._db.execute(f"{_RUN} WHERE status <> 'missed' ORDER BY id DESC LIMIT 1").fetchone()
+        return None if row is None else self._so_far(Run(*row))
+
+    def missed(self, since: datetime) -> list[Run]:
+        """Return the fire times since an instant that nothing ran for, the oldest first."""
+        query = f"{_RUN} WHERE status = 'missed' AND scheduled_for >= ? ORDER BY scheduled_for"
+        return [Run(*row) for row in self._db.execute(query, (instants.to_text(since),))]
 
     def last_ended(self, status: RunStatus | None = None) -> Run | None:
         """Return the last run that ended, or that ended so; None where none did. A missed fire time is no run."""
@@ -195,13 +218,24 @@ def _is_unreadable(name: str, value: object) -> bool:
     return name in FIELDS and not legible(FIELDS[name], value)
 
 
-def stale(symbols: Sequence[Symbol], states: dict[str, SymbolState], *, looked_since: datetime) -> list[Symbol]:
-    """Return the symbols last looked at before an instant, or never; not those that the API does not cover."""
+def stale(
+    symbols: Sequence[Symbol],
+    states: Mapping[str, SymbolState],
+    *,
+    looked_since: datetime,
+    in_force_since: datetime | None,
+) -> list[Symbol]:
+    """Return the symbols last looked at before an instant, or never; not those that the API does not cover.
+
+    Where schedules came into force only after that instant (`in_force_since`; None: nothing runs by itself), nothing
+    was missed yet, and what was never asked for is not stale.
+    """
     since = instants.to_text(looked_since)
-    return [symbol for symbol in symbols if _is_stale(states.get(symbol), since)]
+    never = "9999" if in_force_since is not None and in_force_since > looked_since else ""
+    return [symbol for symbol in symbols if _is_stale(states.get(symbol), since, never)]
 
 
-def _is_stale(state: SymbolState | None, since: str) -> bool:
+def _is_stale(state: SymbolState | None, since: str, never: str) -> bool:
     if state is None:
-        return True
-    return state.state != "unknown" and (state.last_look or "") < since
+        return never < since
+    return state.state != "unknown" and (state.last_look or never) < since

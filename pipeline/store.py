@@ -190,8 +190,8 @@ _STRETCH = f"""
 """The snapshots that looks from `first` to `last` can touch: those they fall into or between, and the next."""
 _RESTATE = """
     WITH credible AS (
-        SELECT coalesce((SELECT strftime('%Y-%m-%dT%H:%M:%fZ', started_at, '+1 day')
-                           FROM runs ORDER BY id DESC LIMIT 1), '9999') AS until
+        SELECT max(:noted_at, coalesce((SELECT strftime('%Y-%m-%dT%H:%M:%fZ', started_at, '+1 day')
+                                          FROM runs ORDER BY id DESC LIMIT 1), '9999')) AS until
     ), looked AS (
         SELECT value AS symbol,
                coalesce(
@@ -201,7 +201,7 @@ _RESTATE = """
                        coalesce((SELECT max(at) FROM looks WHERE symbol = value AND at <= credible.until), '')), ''),
                    (SELECT confirmed_at FROM snapshots WHERE symbol = value ORDER BY observed_at DESC LIMIT 1)) AS seen,
                (SELECT max(at) FROM uncovered WHERE symbol = value AND at <= credible.until) AS gone
-          FROM json_each(?), credible
+          FROM json_each(:symbols), credible
     ), stated AS (
         SELECT symbol, seen, gone, iif(gone IS NULL OR seen >= gone, 'covered', 'unknown') AS state,
                (SELECT count(*) FROM uncovered AS u
@@ -234,7 +234,7 @@ _RESTATE = """
 """What is known of a symbol, from its looks alone.
 
 One that was found uncovered is asked again after 1 day, then 2, 4, ... 30, while it stays so. What was noted by a clock
-a day and more ahead of the last run's hides nothing.
+a day and more ahead of the last run's hides nothing; what a run notes now, it may have begun days ago, counts.
 """
 _TRIED = """
     INSERT INTO symbols (symbol, last_try, last_outcome) VALUES (:symbol, :at, :outcome)
@@ -359,7 +359,8 @@ async def _finish(db: Connection, ends: Sequence[tuple[RunId, Tally, str]]) -> S
 
 
 async def _note(db: Connection, ends: Sequence[Ended]) -> Sequence[None]:
-    await _uncover(db, [(e.symbol, instants.to_text(e.at)) for e in ends if e.outcome is Outcome.UNKNOWN])
+    gone = [(e.symbol, instants.to_text(e.at)) for e in ends if e.outcome is Outcome.UNKNOWN]
+    await _uncover(db, gone, noted_at=max((at for _, at in gone), default=""))
     for ended in ends:
         if ended.attempts and ended.outcome is not Outcome.UNKNOWN:
             row = {"symbol": ended.symbol, "at": instants.to_text(ended.at), "outcome": ended.outcome}
@@ -370,11 +371,12 @@ async def _note(db: Connection, ends: Sequence[Ended]) -> Sequence[None]:
     return [None] * len(ends)
 
 
-async def _uncover(db: Connection, found: Sequence[tuple[Symbol, str]]) -> None:
+async def _uncover(db: Connection, found: Sequence[tuple[Symbol, str]], *, noted_at: str = "") -> None:
     """Note the looks that found a symbol not covered."""
     if found:
         await _ADD_UNCOVERED.write(db, found)
-        await db.execute(_RESTATE, (json.dumps(sorted({symbol for symbol, _ in found})),))
+        symbols = json.dumps(sorted({symbol for symbol, _ in found}))
+        await db.execute(_RESTATE, {"symbols": symbols, "noted_at": noted_at})
 
 
 async def _defer(db: Connection, deferred: Sequence[tuple[RunId, tuple[Symbol, ...], str, str]]) -> Sequence[int]:
@@ -532,7 +534,7 @@ async def _write(db: Connection, plan: _Plan) -> None:
     await _CONFIRM.write(db, plan.confirm)
     await _COVERED.write(db, plan.covered)
     if plan.restate:
-        await db.execute(_RESTATE, (json.dumps(plan.restate),))
+        await db.execute(_RESTATE, {"symbols": json.dumps(plan.restate), "noted_at": ""})
 
 
 @lru_cache(maxsize=64)

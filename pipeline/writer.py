@@ -142,7 +142,7 @@ class Writer:
         return await done
 
     async def run(self) -> None:
-        """Write until closed, then return: everything handed over before is written.
+        """Write until closed, then return: everything handed over before is written, and nothing more is taken.
 
         If it fails for a reason of our own, whoever waits hears of it, and it is raised here.
         """
@@ -151,6 +151,7 @@ class Writer:
         except BaseException as error:
             self._give_up(error)
             raise
+        self._given_up = self._given_up or StorageError(f"{self._path}: closed, as the run has ended")
 
     def _give_up(self, error: BaseException) -> None:
         self._given_up = error

@@ -4,13 +4,17 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any
+
+import pytest
+from apscheduler.schedulers import base as scheduler
 
 from pipeline.collect import Source
 from pipeline.daemon import Daemon, Duty
 from pipeline.heartbeat import PERIOD
+from pipeline.instants import Nanoseconds, nanoseconds
 from pipeline.metrics import Metrics
 from pipeline.notify import Notifier, Ping
 from pipeline.overview import Symbol
@@ -28,8 +32,45 @@ class Pendulum(Hands):
 
     def __init__(self, wall: datetime = START) -> None:
         super().__init__(wall)
+        self.hold()
+        self._ahead: Nanoseconds = 0
+        self.furthest = wall
+        """The latest instant that the wall clock ever showed."""
+
+    def hold(self) -> None:
+        """Wait for another heart, whatever became of the last."""
         self._swings = asyncio.Semaphore(0)
         self.hangs = asyncio.Event()
+
+    def passes(self, span: timedelta) -> None:
+        super().passes(span)
+        self.furthest = max(self.furthest, self.wall)
+
+    def sleeps(self, span: timedelta) -> None:
+        """The machine sleeps: its own clock stands still meanwhile, and the wall clock does not."""
+        self._ahead += nanoseconds(span)
+        self.is_set_by(span)
+        self.furthest = max(self.furthest, self.wall)
+
+    def reboots(self) -> None:
+        """The machine's own clock begins anew."""
+        self._ahead += self.own
+        self.own = 0
+
+    def elsewhere(self) -> Nanoseconds:
+        """Return the own clock of another machine, which neither sleeps nor is set: the server's."""
+        return self.own + self._ahead
+
+    def drive_apscheduler(self, patch: pytest.MonkeyPatch) -> None:
+        """Let APScheduler, which reads the wall clock by itself, live in the same time."""
+        hands = self
+
+        class Now(datetime):
+            @classmethod
+            def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override] # a plain datetime
+                return hands.wall.astimezone(tz or UTC)
+
+        patch.setattr(scheduler, "datetime", Now)
 
     async def sleep(self, seconds: float) -> None:
         task = asyncio.current_task()
@@ -64,6 +105,8 @@ class Life:
             clock=hands.clock(),
         )
         self.daemon: Daemon
+        self.task: asyncio.Task[None]
+        self._is_dying = False
 
     def reread(self) -> Duty:
         return self.duty
@@ -71,37 +114,76 @@ class Life:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Daemon]:
         """Let the daemon live while the block runs, and end in order."""
-        self.hands.hangs.clear()
-        self.daemon = Daemon(self.database, self.duty, reread=self.reread, watch=self.watch, clock=self.hands.clock())
-        task = asyncio.create_task(self.daemon.run())
         try:
-            await self.settled(task)
+            await self.begin()
             yield self.daemon
             self.daemon.stop()
-            await task
-        finally:
-            task.cancel()
-            await asyncio.wait({task})
-            await self.watch.close()
+            await self.ended()
+        except BaseException:
+            self.dies()
+            await self.ended()
+            raise
 
-    async def settled(self, task: "asyncio.Task[None] | None" = None) -> None:
-        """Return when there is nothing to be done, or the daemon has died."""
+    async def begin(self) -> None:
+        """Let the daemon live. Return when there is nothing to be done, or it has died."""
+        self.hands.hold()
+        self.daemon = Daemon(self.database, self.duty, reread=self.reread, watch=self.watch, clock=self.hands.clock())
+        self.task = asyncio.create_task(self.daemon.run())
+        await self.settled()
+
+    def dies(self) -> None:
+        """Break off whatever the daemon does, as far as that can be done within one process."""
+        self._is_dying = True
+        self.task.cancel()
+
+    async def ended(self) -> None:
+        """Return once nothing of the daemon is under way any more. Raise what it died of."""
+        while not self.task.done():
+            await asyncio.wait({self.task}, timeout=1)
+            if self._is_dying:
+                self.task.cancel()  # it outlives what a run dies of, be it this
+        if self.daemon._pulse._asking is not None:
+            await self.daemon._pulse._asking  # a thread, which reads
+        await self.watch.close()
+        if not self._is_dying:
+            await self.task
+
+    async def settled(self) -> None:
+        """Return when there is nothing to be done, or the daemon has ended. Raise what it died of."""
         rests = asyncio.ensure_future(self.daemon.resting.wait())
         async with asyncio.timeout(30):
-            await asyncio.wait({rests, *([task] if task else [])}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({rests, self.task}, return_when=asyncio.FIRST_COMPLETED)
         rests.cancel()
-        if task is not None and task.done():
-            await task
+        if self.task.done() and not self._is_dying:
+            await self.task
 
     async def beat(self, times: int = 1) -> None:
+        """Let the heart beat, each time until there is nothing to be done. Once the daemon has ended, it does not."""
         for _ in range(times):
-            await self.hands.swing()
+            swings = asyncio.create_task(self.hands.swing())
+            await asyncio.wait({swings, self.task}, return_when=asyncio.FIRST_COMPLETED)
+            swings.cancel()
             await self.settled()
 
     async def until(self, instant: datetime) -> None:
         """Let the time pass up to an instant, and the heart beat then."""
         self.hands.passes(instant - PERIOD - self.hands.wall)
         await self.beat()
+
+    async def through(self, instant: datetime) -> None:
+        """Let the time pass up to an instant, and the bell ring by itself meanwhile; then let the heart beat."""
+        while not self.task.done() and (ring := self.rings_at()) is not None and ring <= instant - PERIOD:
+            self.hands.passes(max(ring - self.hands.wall, timedelta()))
+            self.daemon.resting.clear()  # only if the bell rings will it rest again
+            self.daemon._bell.wake()  # its timer, on the loop's clock, cannot go off in time
+            await self.settled()
+        self.hands.passes(max(instant - PERIOD - self.hands.wall, timedelta()))
+        await self.beat()
+
+    def rings_at(self) -> datetime | None:
+        """Return when the bell will ring next."""
+        times = [job.next_run_time for job in self.daemon._bell._scheduler.get_jobs()]
+        return min(filter(None, times), default=None)
 
 
 def duty(

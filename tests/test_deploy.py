@@ -53,7 +53,7 @@ def panels() -> list[Any]:
 def told() -> set[str]:
     """Return the name of every series that the daemon can tell."""
     known = replace(NOTHING, last_success=START, windows=[Standing("25/day", 0, 25, None)])
-    beat = Beat(pid=1, started_at=START, at=START, state=State.IDLE, next_fire=START, store_answered_at=START)
+    beat = Beat(pid=1, started_at=START, at=START, state=State.IDLE, next_fire=START, silent_seconds=0.0)
     return {name.partition("{")[0] for name in values(Metrics().exposition(known, beat)[1])}
 
 

@@ -36,7 +36,7 @@ def test_a_daemon_that_beats_and_a_record_that_is_fresh_are_well() -> None:
 
 
 def test_each_ailment_is_told_in_a_few_words() -> None:
-    silent = msgspec.structs.replace(BEAT, store_answered_at=START - timedelta(minutes=5))
+    silent = msgspec.structs.replace(BEAT, silent_seconds=300.0)
     old = msgspec.structs.replace(BEAT, at=START - timedelta(minutes=5))
     failed = replace(WELL, last_run=replace(RUN, status="failed", detail="the key is refused"))
     stale = replace(WELL, stale=tuple(Symbol(f"S{number}") for number in range(20)))

@@ -9,7 +9,7 @@ from pipeline import heartbeat
 from pipeline.heartbeat import FRESH_FOR, Beat, State
 from tests.clocks import START
 
-BEAT = Beat(pid=7, started_at=START, at=START, state=State.IDLE, store_answered_at=START, next_fire=START, last_run=3)
+BEAT = Beat(pid=7, started_at=START, at=START, state=State.IDLE, silent_seconds=0.0, next_fire=START, last_run=3)
 
 
 def test_what_was_written_is_read(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from pipeline.writer import open_writer
 from tests.clocks import START
 
 OPENMETRICS = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.3"
-BEAT = Beat(pid=7, started_at=START, at=START, state=State.IDLE, store_answered_at=START)
+BEAT = Beat(pid=7, started_at=START, at=START, state=State.IDLE, silent_seconds=0.0)
 NOTHING = Condition(
     last_run=None,
     last_success=None,
@@ -150,7 +150,7 @@ def test_what_the_daemon_says_of_itself_is_told() -> None:
         at=START + timedelta(seconds=30),
         state=State.IDLE,
         next_fire=START + timedelta(hours=1),
-        store_answered_at=START,
+        silent_seconds=0.0,
         refused="pipeline.toml: colour: no such key",
         timer_restarts=2,
     )
@@ -234,7 +234,7 @@ def test_whatever_a_client_says_to_accept_it_gets_a_page(accept: str) -> None:
 
 def test_names_and_helps_keep_to_prometheus_rules() -> None:
     known = replace(NOTHING, last_success=START, windows=[Standing("25/day", 3, 22, None)])
-    beat = Beat(pid=7, started_at=START, at=START, state=State.IDLE, next_fire=START, store_answered_at=START)
+    beat = Beat(pid=7, started_at=START, at=START, state=State.IDLE, next_fire=START, silent_seconds=0.0)
     for name, family in families(Metrics().exposition(known, beat)[1]).items():
         assert family.documentation, name
         assert family.samples, name

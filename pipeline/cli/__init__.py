@@ -39,6 +39,8 @@ VERBS = {
 
 UNWAITED = "unwaited"
 """How the threads are called that the end of the process does not wait for."""
+_MOMENT = 0.05
+"""Seconds that it does wait, so that nothing is broken off that is about to end."""
 
 
 class _Verbs(click.Group):
@@ -121,7 +123,10 @@ def main() -> None:
         code = ExitCode.FAILED
     except KeyboardInterrupt:
         code = ExitCode.INTERRUPTED
-    if any(thread.name.startswith(UNWAITED) for thread in threading.enumerate()):
+    unwaited = [thread for thread in threading.enumerate() if thread.name.startswith(UNWAITED)]
+    for thread in unwaited:
+        thread.join(_MOMENT)  # those that do nothing end by themselves
+    if any(thread.is_alive() for thread in unwaited):
         # Python would wait for them: a DNS query cannot be broken off, and takes its time.
         sys.stderr.flush()
         os._exit(code)

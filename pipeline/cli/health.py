@@ -7,6 +7,7 @@ from pipeline.cli.configured import configured
 from pipeline.cli.options import Options, global_options, json_option
 from pipeline.cli.output import print_json, shown
 from pipeline.condition import Condition, condition
+from pipeline.database import DatabaseError
 from pipeline.health import ailments
 from pipeline.heartbeat import Beat
 from pipeline.outcome import ExitCode
@@ -23,8 +24,8 @@ def command(ctx: click.Context, options: Options, *, as_json: bool) -> None:
     settings = configured(options)
     now = instants.utc_now()
     beat = heartbeat.read(settings.database)
-    found = _read(settings)
-    wrong = ailments(beat, found, stale_after=settings.stale_after, now=now)
+    found, unreadable = _read(settings)
+    wrong = [*unreadable, *ailments(beat, found, stale_after=settings.stale_after, now=now)]
     if as_json:
         print_json({"healthy": not wrong, "ailments": wrong, "daemon": beat and beat.texts()})
     elif wrong:
@@ -34,9 +35,10 @@ def command(ctx: click.Context, options: Options, *, as_json: bool) -> None:
     ctx.exit(ExitCode.STALE if wrong else ExitCode.DONE)
 
 
-def _read(settings: Settings) -> Condition | None:
+def _read(settings: Settings) -> tuple[Condition | None, list[str]]:
+    """Return the record's condition, None where nothing is kept yet; and why it cannot be read, if it cannot."""
     try:
-        return condition(
+        found = condition(
             settings.database,
             settings.all_symbols,
             settings.limits,
@@ -44,7 +46,10 @@ def _read(settings: Settings) -> Condition | None:
             now=instants.utc_now(),
         )
     except NoRecord:
-        return None
+        return None, []
+    except DatabaseError as error:
+        return None, [str(error)]
+    return found, []
 
 
 def _in_words(beat: Beat | None, found: Condition | None) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import click
@@ -23,10 +23,15 @@ from pipeline.settings import Settings
 from pipeline.text import few
 from pipeline.windows import Standing, standings
 
+_LATELY = timedelta(days=7)
+"""How far back fire times that were missed are told."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Status:
     last_run: Run | None
+    missed: list[Run]
+    """Fire times of the last days that nothing ran for."""
     windows: list[Standing]
     states: dict[str, SymbolState]
     stale: list[Symbol]
@@ -68,6 +73,7 @@ def command(ctx: click.Context, options: Options, *, as_json: bool) -> None:
                 "daemon": status.beat and status.beat.texts(),
                 "next_run": status.next_run and instants.to_text(status.next_run),
                 "last_run": status.last_run and asdict(status.last_run),
+                "missed": len(status.missed),
                 "windows": [window_json(window) for window in status.windows],
                 "stale": status.stale,
                 "unknown": unknown,
@@ -93,10 +99,11 @@ def _read(settings: Settings, options: Options) -> _Status:
         with Record.open(settings.database) as record:
             states = record.states()
             return _Status(
-                last_run=next(iter(record.runs(1)), None),
+                last_run=record.last_run(),
+                missed=record.missed(now - _LATELY),
                 windows=standings(settings.limits, record.spent(now - longest), record.block(), now=now),
                 states=states,
-                stale=stale(settings.all_symbols, states, looked_since=since),
+                stale=stale(settings.all_symbols, states, looked_since=since, in_force_since=record.in_force_since()),
                 drift=record.drift(),
                 odd=_odd(settings.database),
                 beat=beat,
@@ -105,7 +112,7 @@ def _read(settings: Settings, options: Options) -> _Status:
     except NoRecord as nothing:
         options.say(str(nothing))
         windows = standings(settings.limits, [], None, now=now)
-        return _Status(None, windows, {}, list(settings.all_symbols), Drift([], [], []), [], beat, next_run)
+        return _Status(None, [], windows, {}, list(settings.all_symbols), Drift([], [], []), [], beat, next_run)
 
 
 def _odd(database: Path) -> list[Change]:
@@ -120,6 +127,7 @@ def _print(settings: Settings, status: _Status, unknown: list[Symbol]) -> None:
             "database": settings.database,
             "kept": f"snapshots {status.snapshots:,}, companies {status.companies:,}",
             **_run_in_words(status.last_run),
+            **_missed_in_words(status.missed),
             **_daemon_in_words(status.beat, status.next_run),
             "stale": f"{len(status.stale):,}" + _named(status.stale),
             "not covered": f"{len(unknown):,}" + _named(unknown),
@@ -139,6 +147,15 @@ def _run_in_words(run: Run | None) -> dict[str, str]:
         asked = f"{sum(counts.values()):,} of {run.due:,} so far"
     lines = {"last run": f"{run.id}, {moment(run.started_at)} UTC: {run.status}", "": asked}
     return {**lines, "because": run.detail} if run.detail else lines
+
+
+def _missed_in_words(missed: list[Run]) -> dict[str, str]:
+    """Return a line for the fire times that nothing ran for, none if there were none."""
+    if not missed:
+        return {}
+    last = missed[-1]
+    times = "1 fire time" if len(missed) == 1 else f"{len(missed):,} fire times"
+    return {"missed": f"{times} in {_LATELY.days} days, the last {moment(last.scheduled_for)} UTC: {last.detail}"}
 
 
 def _daemon_in_words(beat: Beat | None, next_run: datetime | None) -> dict[str, str]:
