@@ -2,7 +2,9 @@ import asyncio
 import os
 import re
 import sqlite3
-from contextlib import closing
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import pytest
 
 from pipeline import heartbeat, lock
 from pipeline.collect import Order, collect
-from pipeline.daemon import Duty
+from pipeline.daemon import Daemon, Duty
 from pipeline.database import DatabaseError
 from pipeline.fetch import Halt
 from pipeline.firings import AHEAD
@@ -18,6 +20,8 @@ from pipeline.lock import held_by_daemon
 from pipeline.overview import Symbol
 from pipeline.schedule import Schedule
 from pipeline.settings import SettingsError
+from pipeline.store import Store
+from pipeline.writer import StorageError, open_writer
 from tests.clocks import START
 from tests.conftest import Served
 from tests.daemons import DAILY, SYMBOLS, Life, Pendulum, rows, runs
@@ -260,7 +264,7 @@ async def test_a_schedule_that_is_changed_has_missed_nothing_before(database: Pa
     assert rows(database, "SELECT schedule FROM schedules") == [("0 19 * * * UTC",)]
 
 
-async def test_a_year_of_missed_minutes_is_recorded_in_bounded_steps(database: Path, served: Served) -> None:
+async def test_two_days_of_missed_minutes_are_recorded_each(database: Path, served: Served) -> None:
     hands = Pendulum(FIRST)
     life = Life(database, served.base_url, hands, schedules=(Schedule("* * * * *", "UTC", HOUR, None),))
     async with life.running():
@@ -454,3 +458,136 @@ async def test_a_store_that_does_not_answer_makes_it_unwell(database: Path, serv
         await life.beat()
         while daemon.unwell() is not None:
             await asyncio.sleep(0)
+
+
+async def test_the_store_check_of_a_run_that_has_just_ended_is_answered(database: Path) -> None:
+    """A write that a writer takes after its end would never be answered, and the daemon be unwell for good."""
+    async with open_writer(database) as writer:
+        store = Store(writer)
+    async with asyncio.timeout(5):
+        with pytest.raises(StorageError, match="closed, as the run has ended"):
+            await store.answers()
+
+
+async def test_what_hindered_is_over_once_the_record_can_be_read_again_though_nothing_is_due(
+    database: Path, served: Served
+) -> None:
+    life = Life(database, served.base_url, Pendulum(FIRST))
+    async with life.running() as daemon:
+        with closing(sqlite3.connect(database, isolation_level=None)) as other:
+            other.execute("PRAGMA locking_mode = EXCLUSIVE")
+            other.execute("BEGIN EXCLUSIVE")
+            life.hands.passes(DAY - 2 * HOUR)  # tidying is due, and nothing else
+            await life.beat()
+            assert "locked by another program" in (daemon.unready() or "")
+            other.execute("ROLLBACK")
+        await life.beat()
+        assert daemon.unready() is None
+        assert daemon.last_beat.state == "idle"
+
+
+@asynccontextmanager
+async def collect_by_hand(database: Path, hands: Pendulum) -> AsyncIterator[None]:
+    """Another process holds the lock."""
+    async with lock.held(
+        database, "collect", patience=None, now=lambda: hands.wall, sleep=hands.sleep, waiting=lambda _text: None
+    ):
+        yield
+
+
+async def waits(daemon: Daemon) -> None:
+    async with asyncio.timeout(10):
+        while daemon.unready() is None or "waiting for" not in (daemon.unready() or ""):
+            await asyncio.sleep(0)
+
+
+async def test_a_reload_while_it_waits_for_the_lock_is_what_then_runs(database: Path, served: Served) -> None:
+    hands = Pendulum(FIRST)
+    life = Life(database, served.base_url, hands)
+    async with life.running() as daemon:
+        async with collect_by_hand(database, hands):
+            hands.passes(DAY)
+            await hands.swing()
+            await waits(daemon)
+            life.duty = replace(life.duty, symbols=(*SYMBOLS, Symbol("TSLA")))
+            daemon.reload()
+        await life.settled()
+
+    assert runs(database, "symbols")[-1] == (4,)
+    assert "TSLA" in served.api.seen
+
+
+async def test_a_clock_set_right_while_it_waits_for_the_lock_is_heeded(database: Path, served: Served) -> None:
+    hands = Pendulum(FIRST + 2 * DAY)  # two days ahead
+    life = Life(database, served.base_url, hands)
+    async with collect_by_hand(database, hands):
+        begun = asyncio.create_task(life.begin())
+        while not hasattr(life, "daemon"):
+            await asyncio.sleep(0)
+        await waits(life.daemon)
+        hands.is_set_by(-2 * DAY)
+        await hands.swing()
+    await begun
+    await life.until(FIRST + DAY)
+    life.daemon.stop()
+    await life.ended()
+
+    assert [at for (at,) in runs(database, "scheduled_for")] == ["2026-03-14T18:30:00.000Z", "2026-03-15T18:30:00.000Z"]
+
+
+async def test_a_line_added_during_a_run_counts_from_then_and_not_from_the_end_of_the_run(
+    database: Path, served: Served
+) -> None:
+    hands = Pendulum(FIRST)
+    life = Life(database, served.base_url, hands)
+    more = Schedule("*/10 * * * *", "UTC", HOUR, None)
+    reloaded = False
+
+    def reload_once(_outcome: str, _seconds: float) -> None:
+        nonlocal reloaded
+        if not reloaded:
+            reloaded = True
+            life.duty = replace(life.duty, schedules=(*life.duty.schedules, more))
+            life.daemon.reload()
+            hands.passes(2 * HOUR)  # so long does the rest of the run take
+
+    life.watch.asked = reload_once  # type: ignore[assignment, method-assign] # the middle of a run
+    async with life.running():
+        pass
+
+    fired = rows(
+        database, "SELECT scheduled_for, status FROM runs WHERE schedule = ? ORDER BY scheduled_for", str(more)
+    )
+    assert [at[11:16] for at, _ in fired] == [
+        "18:40", "18:50", "19:00", "19:10", "19:20", "19:30", "19:40", "19:50", "20:00", "20:10", "20:20", "20:30",
+    ]  # fmt: skip
+    assert [status for _, status in fired] == ["missed"] * 11 + ["complete"]
+    ((why,),) = rows(database, "SELECT DISTINCT detail FROM runs WHERE status = 'missed'")
+    assert why == "run 1 was still going"
+
+
+async def test_stopped_before_a_run_has_begun_it_begins_none(database: Path, served: Served) -> None:
+    hands = Pendulum(FIRST)
+    life = Life(database, served.base_url, hands)
+    async with collect_by_hand(database, hands):
+        begun = asyncio.create_task(life.begin())
+        while not hasattr(life, "daemon"):
+            await asyncio.sleep(0)
+        await waits(life.daemon)
+        life.daemon.stop()
+        await life.ended()
+    await begun
+
+    assert runs(database, "id") == []
+
+
+async def test_a_database_that_is_taken_away_ends_the_daemon_rather_than_begin_another(
+    database: Path, served: Served
+) -> None:
+    life = Life(database, served.base_url, Pendulum(FIRST))
+    await life.begin()
+    database.unlink()
+    with pytest.raises(DatabaseError, match=r"overviews\.db is gone: put it back"):
+        await life.beat()
+
+    assert not database.exists()
