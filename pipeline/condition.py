@@ -7,7 +7,6 @@ from pathlib import Path
 
 from pipeline import instants
 from pipeline.housekeeping import wal_bytes
-from pipeline.outcome import RunStatus
 from pipeline.overview import Symbol
 from pipeline.record import Record, Run, stale
 from pipeline.windows import Limit, Standing, standings
@@ -40,7 +39,7 @@ def condition(
     longest = max((limit.period for limit in limits), default=timedelta())
     with Record.open(database) as record:
         states = record.states()
-        success = record.last_ended(RunStatus.COMPLETE)
+        success = record.last_complete()
         old = stale(symbols, states, looked_since=now - stale_after, in_force_since=record.in_force_since())
         unknown = [one for one in symbols if one in states and states[one].state == "unknown"]
         return Condition(

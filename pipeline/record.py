@@ -157,13 +157,16 @@ class Record:
         query = f"{_RUN} WHERE status = 'missed' AND scheduled_for >= ? ORDER BY scheduled_for"
         return [Run(*row) for row in self._db.execute(query, (instants.to_text(since),))]
 
-    def last_ended(self, status: RunStatus | None = None) -> Run | None:
-        """Return the last run that ended, or that ended so; None where none did. A missed fire time is no run."""
-        ended = "finished_at IS NOT NULL AND status NOT IN ('running', 'missed')"
-        query = (
-            f"{_RUN} WHERE {ended} AND status = coalesce(?, status) AND trigger <> 'import' ORDER BY id DESC LIMIT 1"
-        )
-        row = self._db.execute(query, (status,)).fetchone()
+    def last_ended(self) -> Run | None:
+        """Return the last run that ended, None where none did. An import is none, nor a missed fire time."""
+        return self._newest("status NOT IN ('running', 'missed') AND trigger <> 'import'")
+
+    def last_complete(self) -> Run | None:
+        """Return the last run that was complete, None where none was. An import is none."""
+        return self._newest("status = 'complete' AND trigger <> 'import'")
+
+    def _newest(self, condition: str) -> Run | None:
+        row = self._db.execute(f"{_RUN} WHERE {condition} ORDER BY id DESC LIMIT 1").fetchone()
         return None if row is None else Run(*row)
 
     def statuses(self) -> dict[str, int]:

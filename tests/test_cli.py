@@ -636,8 +636,8 @@ def test_status_in_json(collected: Collected) -> None:
     status = ended.json
     assert ended.code == 0
     assert list(status) == [
-        "database", "snapshots", "companies", "daemon", "next_run", "last_run", "missed", "windows", "stale", "unknown", "drift",
-        "suspicions",
+        "database", "snapshots", "companies", "daemon", "next_run", "last_run", "missed", "windows", "stale", "unknown",
+        "drift", "suspicions",
     ]  # fmt: skip
     assert status["database"] == "data/sandbox.db"
     assert status["snapshots"] >= status["companies"] >= 10
