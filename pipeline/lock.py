@@ -89,7 +89,8 @@ def _signed(descriptor: int, purpose: str, now: datetime) -> Iterator[None]:
     with suppress(OSError):  # a courtesy, for which a full disk has no room
         _sign(descriptor, purpose, now)
     yield
-    os.ftruncate(descriptor, 0)
+    with suppress(OSError):  # the same, on a disk that has become read-only
+        os.ftruncate(descriptor, 0)
 
 
 async def _acquire(

@@ -15,7 +15,7 @@ from pipeline import __version__, systemd
 from pipeline.cli.configured import configured, read_environment
 from pipeline.cli.logging import configure_logs
 from pipeline.cli.options import Options, global_options
-from pipeline.cli.running import run, stoppable
+from pipeline.cli.running import open_standard_streams, reloadable, run, stoppable
 from pipeline.cli.sandboxed import LESSON, SANDBOX_KEY, sandbox_database, sandboxed
 from pipeline.collect import Source
 from pipeline.condition import Condition, condition
@@ -48,6 +48,7 @@ def command(ctx: click.Context, options: Options, *, sandbox: bool, as_json: boo
     Every fire time of the schedules becomes a row of `pipeline runs`: run, or missed, and why. The newest one missed
     within catch_up_hours is run at once. SIGHUP reads configuration, symbols and key again.
     """
+    open_standard_streams()
     variables = read_environment()
     first = _read(variables, configured(options, variables), sandbox=sandbox)
     log_to = partial(configure_logs, options, unattended=True, for_programs=as_json)
@@ -123,15 +124,19 @@ async def _serve(options: Options, first: _Configuration, log_to: Callable[..., 
         stack.push_async_callback(watch.close)
         reread = _Reread(options, first, watch, log_to, base_url if sandbox else None)
         daemon = Daemon(first.database, first.duty(base_url), reread=reread, watch=watch)
-        stack.enter_context(stoppable(daemon.stop, last_resort=_LAST_RESORT, exit_code=ExitCode.DONE))
-        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, daemon.reload)
+
+        def stop() -> None:
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a storm of them would take the time that is left
+            daemon.stop()
+
+        stack.enter_context(stoppable(stop, last_resort=_LAST_RESORT, exit_code=ExitCode.DONE))
+        stack.enter_context(reloadable(daemon.reload))
         listen = first.settings.listen
         if listen is not None:
             answers = _answers(daemon, watch, metrics, first.database)
             address = await stack.enter_async_context(monitor(listen.host, listen.port, answers))
             structlog.get_logger().info("listening", address=address)
         structlog.get_logger().info("the daemon has started", version=__version__, database=str(first.database))
-        systemd.ready("started")
         await daemon.run()
         systemd.stopping("stopping")
     structlog.get_logger().info("the daemon has ended")
@@ -151,6 +156,7 @@ class _Reread:
         self._options = options
         self._log_to = log_to
         self._current = first
+        self._secrets = set(first.secrets)
         self._watch = watch
         self._base_url = base_url
         """The sandbox's, which stays."""
@@ -160,7 +166,8 @@ class _Reread:
         variables = read_environment()
         settings = load(self._options.config, variables, database=self._options.database)
         new = _read(variables, settings, sandbox=self._base_url is not None)
-        self._log_to(secrets=[*self._current.secrets, *new.secrets])
+        self._secrets |= set(new.secrets)  # a run under way uses the one before
+        self._log_to(secrets=self._secrets)
         log = structlog.get_logger()
         for notice in (*variables.problems, *misspelt(variables.variables), *settings.notices):
             log.warning(notice)

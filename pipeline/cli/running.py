@@ -2,13 +2,19 @@
 
 import asyncio
 import gc
+import io
 import os
+import select
 import signal
+import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
+from queue import SimpleQueue
 from typing import Any, TypeVar
 
 from pipeline.cli import UNWAITED
@@ -27,7 +33,8 @@ except ImportError:
 T = TypeVar("T")
 Drain = Callable[[], None]
 
-_SHOW_CURSOR = "\x1b[?25h"
+_SHOW_CURSOR = b"\x1b[?25h"
+_STDERR = 2
 
 
 class _Unwaited(ThreadPoolExecutor):
@@ -43,12 +50,54 @@ def spare_the_collector() -> None:
     gc.set_threshold(50_000, 20, 50)
 
 
+def open_standard_streams() -> None:
+    """Open on nothing what the caller closed of stdin, stdout and stderr (`2>&-`).
+
+    A file of ours would take the number of one that is closed, and with it what is meant for the stream; and uvloop
+    aborts the process when it comes to close a number so low.
+    """
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
+        pass
+    os.close(descriptor)
+    if sys.stderr is None:
+        sys.stderr = io.TextIOWrapper(io.FileIO(_STDERR, "w", closefd=False), line_buffering=True)
+
+
 def run(main: Coroutine[Any, Any, T]) -> T:
     """Return what the coroutine returns, run on a loop of its own (uvloop's, where it is installed)."""
     spare_the_collector()
-    with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        runner.get_loop().set_default_executor(_Unwaited(max_workers=4, thread_name_prefix=UNWAITED))
-        return runner.run(main)
+    open_standard_streams()
+    try:
+        with (
+            _Unwaited(max_workers=4, thread_name_prefix=UNWAITED) as for_names,
+            asyncio.Runner(loop_factory=new_event_loop) as runner,
+        ):
+            loop = runner.get_loop()
+            loop.set_default_executor(_Unwaited(max_workers=4, thread_name_prefix=UNWAITED))
+            _resolve_in(for_names, loop)
+            return runner.run(main)
+    finally:
+        _leave_stderr()
+
+
+def _resolve_in(threads: ThreadPoolExecutor, loop: asyncio.AbstractEventLoop) -> None:
+    """Let the loop ask DNS in these threads: in uvloop's it would be waited for, in the rest it would hold up others.
+
+    (A name server that is silent holds four threads for half a minute, and questions to the file need some too.)
+    """
+
+    async def getaddrinfo(host: Any, port: Any, **how: int) -> Any:
+        return await loop.run_in_executor(threads, partial(socket.getaddrinfo, host, port, **how))
+
+    loop.getaddrinfo = getaddrinfo  # type: ignore[method-assign]  # a loop has no other way to be told
+
+
+def _leave_stderr() -> None:
+    """Let go of lines that stderr does not take, its reader gone or its disk full: Python would end with 120."""
+    try:
+        sys.stderr.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), _STDERR)
 
 
 @contextmanager
@@ -80,31 +129,67 @@ def stoppable(stop: Callable[[], None], *, last_resort: float, exit_code: int) -
     """Let the first SIGINT or SIGTERM call `stop`, and a second one end the process at once.
 
     After so many seconds as the last resort has, the process ends with the exit code, whatever hangs: a DNS query in a
-    thread, a disk.
+    thread, a disk, or the loop itself, over a log line that nobody reads.
     """
     loop = asyncio.get_running_loop()
-    signals = (signal.SIGINT, signal.SIGTERM)
+    told: SimpleQueue[None] = SimpleQueue()
 
-    def first() -> None:
+    def end_by_then() -> None:
+        told.get()
+        time.sleep(last_resort)
+        _die(exit_code)
+
+    # Not a handler of the loop's, which a loop that hangs never calls. The thread waits from the start: to start one
+    # takes a lock, which what the signal interrupts may hold.
+    threading.Thread(target=end_by_then, name="last resort", daemon=True).start()
+
+    def second(_number: int, _frame: object) -> None:
+        _die(ExitCode.INTERRUPTED)
+
+    def first(_number: int, _frame: object) -> None:
         for number in signals:
-            loop.add_signal_handler(number, _die, ExitCode.INTERRUPTED)
-        timer = threading.Timer(last_resort, _die, [exit_code])
-        timer.daemon = True
-        timer.start()
-        stop()
+            signal.signal(number, second)
+        told.put(None)
+        loop.call_soon_threadsafe(stop)
 
-    for number in signals:
-        loop.add_signal_handler(number, first)
+    signals = {number: signal.signal(number, first) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        for number in signals:
-            loop.remove_signal_handler(number)
+        for number, before in signals.items():
+            signal.signal(number, before)
+
+
+@contextmanager
+def reloadable(reload: Callable[[], None]) -> Iterator[None]:
+    """Let SIGHUP call `reload`: once for however many come before it is called. Later ones are ignored for good."""
+    loop = asyncio.get_running_loop()
+    is_asked = False
+
+    def asked(_number: int, _frame: object) -> None:
+        nonlocal is_asked
+        if not is_asked:
+            is_asked = True
+            loop.call_soon_threadsafe(comply)
+
+    def comply() -> None:
+        nonlocal is_asked
+        is_asked = False
+        reload()
+
+    signal.signal(signal.SIGHUP, asked)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
 def _die(exit_code: int) -> None:
-    """End the process now. Whatever was acknowledged is in the file; what was not, the next run asks again."""
-    if sys.stderr.isatty():
-        sys.stderr.write(_SHOW_CURSOR)
-    sys.stderr.flush()
+    """End the process now. Whatever was acknowledged is in the file; what was not, the next run asks again.
+
+    Nothing is waited for, so stderr is not flushed, and a terminal that takes nothing (Ctrl-S) is left alone.
+    """
+    with suppress(OSError, ValueError):
+        if sys.stderr.isatty() and select.select([], [_STDERR], [], 0)[1]:
+            os.write(_STDERR, _SHOW_CURSOR)
     os._exit(exit_code)
