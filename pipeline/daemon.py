@@ -14,7 +14,7 @@ from pathlib import Path
 
 import structlog
 
-from pipeline import errands, firings, heartbeat, instants, lock, systemd
+from pipeline import firings, heartbeat, instants, lock, systemd
 from pipeline.bell import Bell
 from pipeline.clock import Clock
 from pipeline.collect import DRAIN, REAL, Collection, Interrupted, Order, Source, Summary, collect
@@ -25,7 +25,7 @@ from pipeline.firings import last_firings
 from pipeline.heartbeat import Beat, State
 from pipeline.hindrance import Hindrances
 from pipeline.housekeeping import checkpoint, tidy, wal_bytes
-from pipeline.instants import nanoseconds
+from pipeline.instants import Nanoseconds, nanoseconds
 from pipeline.migrate import migrate
 from pipeline.outcome import Trouble
 from pipeline.overview import Symbol
@@ -37,6 +37,8 @@ from pipeline.watch import Watch
 from pipeline.windows import Limit, finish_at
 from pipeline.writer import Writer, open_writer
 
+TIMER_LATE = timedelta(seconds=5)
+"""A timer that has not rung for so long has died."""
 TIDY_EVERY = timedelta(days=1)
 CHECKPOINT_EVERY = timedelta(minutes=10)
 """How often it is tried to empty a write-ahead log that somebody who reads holds on to."""
@@ -91,6 +93,7 @@ class Daemon:
         self._told: dict[str, datetime | None] = {}
         self._refused: str | None = None
         self._timer_restarts = 0
+        self._is_unheard = False
         self.last_beat = self._this_beat()
 
     # What it is told, and what it tells
@@ -191,6 +194,7 @@ class Daemon:
         """Do what is due, then wait to be woken, and look again."""
         while not self._is_stopping:
             self._rung.clear()
+            self._notice_steps()
             try:
                 while await self._do_what_is_due():
                     pass
@@ -200,7 +204,6 @@ class Daemon:
                 if not may_pass(error):
                     raise
                 self._is_hindered(str(error))
-                self._log.error("nothing can be read or stored", why=str(error))
                 self._watch.storage(str(error))
             except Exception as error:  # noqa: BLE001 - the daemon outlives whatever a run dies of, and tells it
                 await self._crashed(error)
@@ -220,29 +223,39 @@ class Daemon:
         """Beat every half minute, whatever else goes on."""
         period = min(heartbeat.PERIOD, (systemd.watchdog_period() or 2 * heartbeat.PERIOD) / 2)
         while True:
+            beat_at = self._clock.own()
             try:
                 self._pulse.ask(self._sign_of_life)
                 self._beat()
                 self._watch.look()
-                await self._clock.sleep(period.total_seconds())
-                self._read_the_clock()
             except Exception:  # noqa: BLE001 - the heart goes on beating
                 self._log.exception("a heartbeat failed")
-                await self._clock.sleep(period.total_seconds())
+            await self._clock.sleep(period.total_seconds())
+            try:
+                self._notice_steps()
+                self._notice_a_dead_timer(beat_at)
+            except Exception:  # noqa: BLE001 - the same
+                self._log.exception("the clock could not be read")
             self._wake()
 
     # The heartbeat
 
-    def _read_the_clock(self) -> None:
-        """Notice sleep, steps of the clock, and a timer that has died."""
+    def _notice_steps(self) -> None:
+        """Notice that the machine slept, or that its clock was set."""
         step = self._pulse.step()
-        if step:
-            self._log.warning("the clock was set, or the machine slept", seconds=round(step.total_seconds(), 1))
-            if step > timedelta():
-                self._hindrances.was("the machine slept, or its clock was set forward", until=self._clock.now())
-            self._wanted += 1
-            self._bell.set(self._duty.schedules)
-        elif self._bell.overdue(self._clock.now()) > errands.LATE:
+        if not step:
+            return
+        self._log.warning("the clock was set, or the machine slept", seconds=round(step.total_seconds(), 1))
+        if step > timedelta():
+            self._hindrances.was("the machine slept, or its clock was set forward", until=self._clock.now())
+        self._wanted += 1
+        self._bell.set(self._duty.schedules)
+
+    def _notice_a_dead_timer(self, beat_at: Nanoseconds) -> None:
+        """Notice that the bell should have rung: unless the loop was held up itself, and it had no chance to."""
+        now, own = self._clock.now(), self._clock.own()
+        is_late = own - beat_at > nanoseconds(heartbeat.PERIOD + TIMER_LATE)
+        if not is_late and self._bell.overdue(now) > TIMER_LATE:
             self._timer_restarts += 1
             self._log.warning("the timer had died", restarts=self._timer_restarts)
         self._bell.wake()
@@ -252,8 +265,15 @@ class Daemon:
         now = self._clock.now()
         self._next_fire = min(filter(None, (schedule.next(now) for schedule in self._duty.schedules)), default=None)
         self.last_beat = self._this_beat()
-        with suppress(OSError):  # a full disk is told by those who need it
+        try:
             heartbeat.write(self._database, self.last_beat)
+        except OSError as error:
+            if not self._is_unheard:
+                path = heartbeat.heartbeat_path(self._database)
+                self._log.warning("the heartbeat cannot be written", file=str(path), error=error.strerror)
+            self._is_unheard = True
+        else:
+            self._is_unheard = False
         if self.unwell() is None:
             systemd.watchdog()
         systemd.status(self._in_words())
@@ -272,11 +292,11 @@ class Daemon:
         """Do the next thing there is to do. Return whether there was one."""
         now = self._clock.now()
         if now < instants.BEGINNING:
-            self._is_hindered(f"the clock says {instants.for_people(now)}: it is not set")
+            self._is_hindered(f"the clock is not set: it says {now.date()}")
             return False
         if self._clock.own() < self._pause_until:
             return False
-        if self._in_force == self._wanted and (await self._due()).is_nothing:
+        if self._in_force == self._wanted and (await self._due()).is_nothing and self._in_force:
             await self._keep_house()
             self._is_free()
             return False
@@ -304,6 +324,8 @@ class Daemon:
         now, duty = self._clock.now(), self._duty
         last, free_at = await asyncio.to_thread(_read, self._database, duty.source.limits, now)
         found = due(duty.schedules, last, now=now, goes_on=duty.goes_on, anew_at=self._anew_at, free_at=free_at)
+        if not last.keys() >= set(map(str, duty.schedules)):
+            self._in_force = 0  # another file was put in the place of ours: a backup, for one
         if found.continues_at != self._continues_at:
             self._continues_at = found.continues_at
             self._beat()
@@ -412,13 +434,15 @@ class Daemon:
 
     @asynccontextmanager
     async def _writing(self) -> AsyncIterator[Writer]:
-        async with open_writer(self._database, sleep=self._clock.sleep, troubled=self._log.warning) as writer:
+        # What is known to hinder is not logged with each new try.
+        troubled = self._log.warning if self._hindrances.current is None else self._log.debug
+        async with open_writer(self._database, sleep=self._clock.sleep, troubled=troubled) as writer:
             yield writer
 
     def _is_hindered(self, why: str) -> None:
         """Take note of why nothing can run."""
         if self._hindrances.begins(why, now=self._clock.now()):
-            self._log.info("hindered", why=why)
+            self._log.warning("nothing can run for now", why=why)
             self._beat()
             systemd.ready(self._in_words())
 

@@ -9,8 +9,6 @@ from pipeline.schedule import Reckoning, Schedule, reckon
 
 ON_TIME = timedelta(minutes=1)
 """A fire time that is run later than this is caught up with."""
-LATE = timedelta(seconds=5)
-"""A timer that has not rung for so long has died."""
 REST = timedelta(minutes=1)
 """Between two runs for one fire time."""
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(minutes=15), timedelta(hours=4)

@@ -17,6 +17,7 @@ from pipeline.database import DatabaseError
 from pipeline.fetch import Halt
 from pipeline.firings import AHEAD
 from pipeline.lock import held_by_daemon
+from pipeline.migrate import migrate
 from pipeline.overview import Symbol
 from pipeline.schedule import Schedule
 from pipeline.settings import SettingsError
@@ -142,7 +143,7 @@ async def test_a_clock_that_is_not_set_yet_is_waited_for(database: Path, served:
     hands = Pendulum(datetime(1970, 1, 1, tzinfo=UTC))
     life = Life(database, served.base_url, hands)
     async with life.running() as daemon:
-        assert daemon.unready() == "the clock says 1970-01-01 00:00:00: it is not set"
+        assert daemon.unready() == "the clock is not set: it says 1970-01-01"
         hands.is_set_by(FIRST + HOUR - hands.wall)
         await life.beat()
         assert daemon.unready() is None
@@ -591,3 +592,20 @@ async def test_a_database_that_is_taken_away_ends_the_daemon_rather_than_begin_a
         await life.beat()
 
     assert not database.exists()
+
+
+async def test_a_backup_put_in_the_place_of_the_file_is_taken_up(database: Path, served: Served) -> None:
+    life = Life(database, served.base_url, Pendulum(FIRST))
+    async with life.running():
+        backup = database.with_name("backup.db")
+        migrate(backup, now=FIRST)
+        backup.replace(database)
+        for beside in ("-wal", "-shm"):
+            database.with_name(database.name + beside).unlink(missing_ok=True)
+        await life.beat()
+        await life.until(FIRST + DAY)
+
+    assert runs(database, "scheduled_for", "status") == [
+        ("2026-03-14T18:30:00.000Z", "complete"),
+        ("2026-03-15T18:30:00.000Z", "complete"),
+    ]
