@@ -39,6 +39,7 @@ VERBS = {
 
 UNWAITED = "unwaited"
 """How the threads are called that the end of the process does not wait for."""
+_STDOUT, _STDERR = 1, 2
 _MOMENT = 0.05
 """Seconds that it does wait, so that nothing is broken off that is about to end."""
 
@@ -105,8 +106,7 @@ def pipeline(ctx: click.Context, /, options: Options) -> None:
 def main() -> None:
     """Run the command line, and end the process with the verb's exit code."""
     code: int = ExitCode.DONE
-    if sys.stdout is None:  # closed by the caller: >&-
-        sys.stdout = TextIOWrapper(FileIO(os.devnull, "w"), encoding="utf-8")
+    _open_standard_streams()
     if isinstance(sys.stdout, TextIOWrapper):
         # A terminal of another encoding gets what it cannot show as an escape, not a traceback.
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -131,6 +131,21 @@ def main() -> None:
         sys.stderr.flush()
         os._exit(code)
     sys.exit(code)
+
+
+def _open_standard_streams() -> None:
+    """Open on nothing what the caller closed of stdin, stdout and stderr (`2>&-`).
+
+    A file of ours would take the number of one that is closed, and with it what is meant for the stream; and uvloop
+    aborts the process when it comes to close a number so low.
+    """
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
+        pass
+    os.close(descriptor)
+    if sys.stdout is None:
+        sys.stdout = TextIOWrapper(FileIO(_STDOUT, "w", closefd=False), encoding="utf-8")
+    if sys.stderr is None:
+        sys.stderr = TextIOWrapper(FileIO(_STDERR, "w", closefd=False), encoding="utf-8", line_buffering=True)
 
 
 def _discard_output() -> None:

@@ -15,7 +15,7 @@ from pipeline import __version__, systemd
 from pipeline.cli.configured import configured, read_environment
 from pipeline.cli.logging import configure_logs
 from pipeline.cli.options import Options, global_options
-from pipeline.cli.running import open_standard_streams, reloadable, run, stoppable
+from pipeline.cli.running import reloadable, run, stoppable
 from pipeline.cli.sandboxed import LESSON, SANDBOX_KEY, sandbox_database, sandboxed
 from pipeline.collect import Source
 from pipeline.condition import Condition, condition
@@ -48,7 +48,6 @@ def command(ctx: click.Context, options: Options, *, sandbox: bool, as_json: boo
     Every fire time of the schedules becomes a row of `pipeline runs`: run, or missed, and why. The newest one missed
     within catch_up_hours is run at once. SIGHUP reads configuration, symbols and key again.
     """
-    open_standard_streams()
     variables = read_environment()
     first = _read(variables, configured(options, variables), sandbox=sandbox)
     log_to = partial(configure_logs, options, unattended=True, for_programs=as_json)

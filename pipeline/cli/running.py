@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import io
 import os
 import select
 import signal
@@ -50,23 +49,9 @@ def spare_the_collector() -> None:
     gc.set_threshold(50_000, 20, 50)
 
 
-def open_standard_streams() -> None:
-    """Open on nothing what the caller closed of stdin, stdout and stderr (`2>&-`).
-
-    A file of ours would take the number of one that is closed, and with it what is meant for the stream; and uvloop
-    aborts the process when it comes to close a number so low.
-    """
-    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
-        pass
-    os.close(descriptor)
-    if sys.stderr is None:
-        sys.stderr = io.TextIOWrapper(io.FileIO(_STDERR, "w", closefd=False), line_buffering=True)
-
-
 def run(main: Coroutine[Any, Any, T]) -> T:
     """Return what the coroutine returns, run on a loop of its own (uvloop's, where it is installed)."""
     spare_the_collector()
-    open_standard_streams()
     try:
         with (
             _Unwaited(max_workers=4, thread_name_prefix=UNWAITED) as for_names,
