@@ -39,6 +39,8 @@ FAILURES_IN_A_ROW = 10
 """So many failures and rejections, with nothing between them, and the run ends: the trouble is not the symbols'."""
 UNSTORED = 8
 """Answers of each worker that may wait to become durable: enough for one turn of the writer to fill while one is on."""
+_TROUBLES, _OTHER_TROUBLE = 50, "other trouble"
+"""Kinds of trouble that are counted apart: what a server says may differ each time."""
 DRAIN = timedelta(seconds=5)
 """How long those in flight may finish once the run is interrupted."""
 
@@ -117,6 +119,7 @@ class Collection:
         self._clock = clock
         self._room = asyncio.Semaphore(0)
         self._bug: BaseException | None = None
+        self._troubles: Counter[str] = Counter()
         self._failures_in_a_row = 0
         self._asking: set[asyncio.Task[None]] = set()
         self._is_draining = False
@@ -218,10 +221,22 @@ class Collection:
         finally:
             self._asking.discard(task)
 
+    def common_trouble(self) -> str | None:
+        """Return what was most often the trouble with symbols that failed or were rejected, None if none were."""
+        if not self._troubles:
+            return None
+        ((detail, count),) = self._troubles.most_common(1)
+        return detail if count == self._troubles.total() else f"{detail} ({count:,} of {self._troubles.total():,})"
+
+    def _note_trouble(self, detail: str | None) -> None:
+        text = detail or ""
+        self._troubles[text if text in self._troubles or len(self._troubles) < _TROUBLES else _OTHER_TROUBLE] += 1
+
     def _count(self, symbol: Symbol, outcome: Outcome, detail: str | None) -> None:
         self.counts[outcome] += 1
         if outcome in (Outcome.FAILED, Outcome.REJECTED):
             self._log.warning(f"no overview: {outcome}", symbol=symbol, detail=detail)
+            self._note_trouble(detail)
             self._failures_in_a_row += 1
             if self._failures_in_a_row == FAILURES_IN_A_ROW:
                 self._halt(TooManyFailures(f"{FAILURES_IN_A_ROW} failures in a row; the last: {symbol}: {detail}"))
@@ -276,7 +291,8 @@ async def collect(
         log.info("run began", symbols=len(order.symbols), due=len(todo.due))
         await collection.work(source.concurrency)
         summary = await _finished(collection, order, todo, store, halt, began=began, clock=clock)
-    log.info("run ended", status=summary.status, requests=summary.requests, seconds=round(summary.seconds, 3))
+    counts = {str(outcome): summary.counts[outcome] for outcome in Outcome if summary.counts[outcome]}
+    log.info("run ended", status=summary.status, **counts, requests=summary.requests, seconds=round(summary.seconds, 3))
     return summary
 
 
@@ -341,7 +357,7 @@ async def _finished(
     counts = collection.counts
     counts[Outcome.DEFERRED] += len(rest)
     status, exit_code = ending(counts, reason)
-    detail = None if reason is None else str(reason)
+    detail = collection.common_trouble() if reason is None else str(reason)
     tally = Tally(status, counts, collection.ledger.sent, seconds, detail)
     try:
         if rest:

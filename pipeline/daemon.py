@@ -117,6 +117,7 @@ class Daemon:
             self._log.error("the configuration is wrong: the one before stays in force", why=self._refused)
         else:
             self._refused = None
+            self._log.info("the configuration was read again, and is in force")
             self._anew_at = self._clock.now()
             self._pause_until = self._clock.own()
             self._wanted += 1
@@ -217,7 +218,8 @@ class Daemon:
         times = {"at": self._next_fire, "continues_at": self._continues_at}
         if times != self._told:
             self._told = times
-            self._log.info("the next run", **{name: at and instants.for_people(at) for name, at in times.items()})
+            shown = {name: f"{instants.for_people(at)} UTC" for name, at in times.items() if at is not None}
+            self._log.info("the next run", **shown)
 
     async def _live(self) -> None:
         """Beat every half minute, whatever else goes on."""
@@ -357,6 +359,8 @@ class Daemon:
             schedule=str(errand.schedule),
             scheduled_for=errand.fire_time,
         )
+        at = instants.for_people(errand.fire_time)
+        self._log.info("due", fire_time=f"{at} UTC", schedule=order.schedule, trigger=str(errand.trigger))
         self._watch.begins(errand.fire_time)
         try:
             summary = await collect(

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from importlib.util import find_spec
 from pathlib import Path
 
 from pipeline import instants
@@ -16,7 +17,7 @@ from pipeline.database import OLDEST_SQLITE, SAFE_SQLITE, DatabaseError, opened
 from pipeline.lock import lock_path
 from pipeline.migrate import check, shipped
 from pipeline.outcome import ExitCode
-from pipeline.settings import Environment, Settings, SettingsError, api_key, is_setting
+from pipeline.settings import Environment, Settings, SettingsError, api_key, is_setting, notify_urls, ping_url
 
 OLDEST_PYTHON = (3, 11)
 LITTLE_DISK, NO_DISK = 1_000_000_000, 100_000_000
@@ -55,6 +56,7 @@ def findings(
     yield Finding("configuration", Level.OK, str(settings.config or "none: defaults"))
     yield _symbols(settings)
     yield _key(variables)
+    yield from _told(variables)
     yield _disk(settings.database)
     yield _clock(now)
     yield from _modes([settings.database, lock_path(settings.database), Path(".env")])
@@ -116,6 +118,19 @@ def _key(variables: Environment) -> Finding:
             "a free one is at alphavantage.co/support/#api-key; pipeline collect --sandbox needs none",
         )
     return Finding("key", Level.OK, f"set, {len(key)} characters")
+
+
+def _told(variables: Environment) -> Iterator[Finding]:
+    """Yield who is told of trouble, if anybody is to be, and whether that can be done."""
+    try:
+        urls, ping = notify_urls(variables), ping_url(variables)
+    except SettingsError as error:
+        yield _refused("notifications", str(error), "mend it, or take it out")
+        return
+    if urls and find_spec("apprise") is None:
+        yield _refused("notifications", "PIPELINE_NOTIFY_URLS needs apprise", "pip install apprise")
+    elif urls or ping:
+        yield Finding("notifications", Level.OK, f"{len(urls)} addresses, {'a' if ping else 'no'} ping")
 
 
 def _disk(database: Path) -> Finding:

@@ -2,7 +2,13 @@
 
 from types import ModuleType
 
-from pipeline.outcome import Trouble
+from pipeline.outcome import ExitCode, Trouble
+
+
+class Missing(Trouble):
+    """A configuration that wants an extra which is not installed."""
+
+    exit_code = ExitCode.REFUSED
 
 
 def parquet() -> ModuleType:
@@ -15,9 +21,9 @@ def parquet() -> ModuleType:
 
 
 def apprise() -> ModuleType:
-    """Return the module that sends notifications. Raise Trouble where it is not installed."""
+    """Return the module that sends notifications. Raise Missing where it is not installed."""
     try:
         import apprise as module  # noqa: PLC0415 - an optional extra, and 0.2 s to import
     except ImportError:
-        raise Trouble("PIPELINE_NOTIFY_URLS needs apprise: pip install 'overview-pipeline[notify]'") from None
+        raise Missing("PIPELINE_NOTIFY_URLS needs apprise: pip install apprise") from None
     return module

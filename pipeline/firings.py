@@ -12,6 +12,7 @@ from pipeline import instants
 from pipeline.errands import Firing
 from pipeline.outcome import RunStatus, Trigger
 from pipeline.reading import reading
+from pipeline.store import cut_off
 from pipeline.writer import Writer
 
 AHEAD = timedelta(hours=2)
@@ -107,10 +108,6 @@ async def _miss(db: Connection, chunks: Sequence[Sequence[tuple[str, str, str, s
 
 
 async def _crashed(db: Connection, crashes: Sequence[tuple[str, str]]) -> Sequence[None]:
-    for crash in crashes:
-        await db.execute(
-            f"UPDATE runs SET status = '{RunStatus.FAILED}', finished_at = ?, detail = ?"
-            f" WHERE status = '{RunStatus.RUNNING}'",
-            crash,
-        )
+    for at, detail in crashes:
+        await cut_off(db, RunStatus.FAILED, detail, at=at)
     return [None] * len(crashes)

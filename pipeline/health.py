@@ -9,17 +9,21 @@ from pipeline.outcome import RunStatus
 from pipeline.text import few
 
 
-def ailments(beat: Beat | None, found: Condition | None, *, stale_after: timedelta, now: datetime) -> list[str]:
-    """Return a line for each thing that is wrong, none if all is well.
+def ailments(
+    beat: Beat | None, found: Condition | None, *, lives: bool, stale_after: timedelta, now: datetime
+) -> list[str]:
+    """Return a line for each thing that is wrong, none if all is well. `lives`: whether the daemon is there at all.
 
     Nothing is kept yet (`found` is None) where the daemon has only just begun: that alone is not wrong.
     """
-    return [*_of_the_daemon(beat, now), *(_of_the_record(found, stale_after) if found else ())]
+    return [*_of_the_daemon(beat, now, lives=lives), *(_of_the_record(found, stale_after) if found else ())]
 
 
-def _of_the_daemon(beat: Beat | None, now: datetime) -> list[str]:
+def _of_the_daemon(beat: Beat | None, now: datetime, *, lives: bool) -> list[str]:
     if beat is None:
         return ["no daemon runs on this database: pipeline run"]
+    if not lives:
+        return [f"the daemon has died: process {beat.pid} was last heard of at {instants.for_people(beat.at)} UTC"]
     if not beat.is_fresh(now):
         return [f"the daemon has not been heard of since {instants.for_people(beat.at)} UTC"]
     if beat.silent_seconds > ANSWERS_WITHIN.total_seconds():

@@ -283,7 +283,8 @@ async def prune(writer: Writer, limits: Sequence[Limit], *, now: datetime) -> No
     """Delete the slots that no window can hold any more, older than a day and the longest window, in small steps."""
     longest = max((limit.period for limit in limits), default=timedelta())
     before = instants.to_text(now - longest - timedelta(days=1))
-    await writer.write(_bring_back, instants.to_text(now))
+    # To the next millisecond, as slots are closed: never sooner than it was.
+    await writer.write(_bring_back, instants.to_text(now + instants.MILLISECOND))
     while await writer.write(_prune, before) == _PRUNED_AT_ONCE:
         pass
 

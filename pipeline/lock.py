@@ -70,6 +70,21 @@ def held_by_daemon(database: Path, *, now: datetime) -> Iterator[None]:
             yield
 
 
+def daemon_lives(database: Path) -> bool:
+    """Whether a daemon holds this database: whatever it said last, one that has died holds nothing."""
+    try:
+        descriptor = os.open(daemon_lock_path(database), os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:  # none ever was, or it is not ours to look
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
 @contextmanager
 def _file(path: Path) -> Iterator[int]:
     try:

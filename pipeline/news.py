@@ -62,6 +62,18 @@ _TITLES: Mapping[Kind, tuple[str, str]] = {
     Kind.SUSPICION: ("a suspicion", "{} suspicions"),
 }
 """Of one, and of more."""
+_OVER: Mapping[Kind, str] = {
+    Kind.CRASH: "no crash since",
+    Kind.STORAGE: "what comes can be stored",
+    Kind.KEY_REFUSED: "the key is accepted",
+    Kind.CONFIGURATION: "the configuration is taken over",
+    Kind.RUN_FAILED: "no run failed since",
+    Kind.RUN_PARTIAL: "no run ended partial since",
+    Kind.MISSED: "no fire time was missed since",
+    Kind.STALE: "looked at again",
+    Kind.DRIFT: "as the catalogue has it",
+    Kind.SUSPICION: "nothing suspicious since",
+}
 _WELL = "well again"
 
 
@@ -180,7 +192,7 @@ class News:
         titles = [_title(kind, len(group)) for kind, group in _by_kind(news)]
         parts = [_part(kind, [_shown(concern.line) for concern in group]) for kind, group in _by_kind(news)]
         if over:
-            parts.append("\n".join([_capitalised(_WELL if is_well else "no longer") + ":", *_over(over)]))
+            parts.append("\n".join([_capitalised(_WELL if is_well else "mended") + ":", *_over(over)]))
         return Message(_capitalised("; ".join(titles) or _WELL), "\n\n".join(parts), is_good=not news)
 
     # Kept over a restart
@@ -249,7 +261,7 @@ def _over(names: Iterable[_Name]) -> Iterator[str]:
     for kind, group in groupby(sorted(names, key=lambda name: _PLACE[name.kind]), key=lambda name: name.kind):
         whats = [_shown(name.what) for name in group if name.what]
         line = ", ".join(whats[:SHOWN]) + (f" and {len(whats) - SHOWN:,} more" if len(whats) > SHOWN else "")
-        yield f"- {kind.replace('_', ' ')}" + (f": {line}" if line else "")
+        yield f"- {_OVER[kind]}" + (f": {line}" if line else "")
 
 
 def _shown(text: str) -> str:

@@ -321,7 +321,9 @@ def _document(path: Path) -> dict[str, Any]:
     except RecursionError:
         raise SettingsError(f"{path}: no TOML: nested too deeply") from None
     except ValueError as error:  # a number of 5,000 digits is one, and no TOMLDecodeError
-        raise SettingsError(f"{path}: no TOML: {error}") from None
+        both = {"[schedule]", "[[schedule]]"} <= {line.partition("#")[0].strip() for line in text.splitlines()}
+        remedy = "; of several schedules each is a [[schedule]], and none a [schedule]" if both else ""
+        raise SettingsError(f"{path}: no TOML: {error}{remedy}") from None
 
 
 def _flat(path: Path, document: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

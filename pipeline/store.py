@@ -305,6 +305,20 @@ def _look(overview: Overview, at: datetime) -> _Look:
     return _Look(overview.symbol, instants.to_text(at), parts, version(parts))
 
 
+async def cut_off(db: Connection, status: RunStatus, detail: str, *, at: str) -> None:
+    """Give the runs that still count as under way, and are not, a status, and the counts of what came of them."""
+    counts = ", ".join(
+        f"{outcome} = (SELECT count(*) FROM outcomes WHERE run_id = runs.id AND outcome = '{outcome}')"
+        for outcome in Outcome
+    )
+    await db.execute(
+        f"UPDATE runs SET status = ?, finished_at = ?, detail = ?, {counts},"
+        " requests = (SELECT count(*) FROM requests WHERE run_id = runs.id AND outcome IS NOT 'unsent')"
+        f" WHERE status = '{RunStatus.RUNNING}'",
+        (status, at, detail),
+    )
+
+
 async def _nothing(_db: Connection, asked: Sequence[None]) -> Sequence[None]:
     return asked
 
@@ -315,11 +329,7 @@ async def _begin(
     ids = []
     for trigger, at, symbols, due, schedule, scheduled_for in runs:
         # We hold the lock, so whoever began these has died.
-        await db.execute(
-            "UPDATE runs SET status = ?, finished_at = ?, detail = 'the process ended without finishing it'"
-            " WHERE status = ?",
-            (RunStatus.INTERRUPTED, at, RunStatus.RUNNING),
-        )
+        await cut_off(db, RunStatus.INTERRUPTED, "the process ended without finishing it", at=at)
         # Written while the clock was ahead: such a look would seem fresh, and hide what is seen now, until then.
         await db.execute(
             "UPDATE symbols SET last_look = NULL, last_try = NULL, next_try = NULL WHERE last_look > ? OR last_try > ?",

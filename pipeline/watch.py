@@ -167,7 +167,7 @@ class Watch:
     def _tell(self, message: Message | None) -> None:
         if message is not None:
             log = self._log.info if message.is_good else self._log.warning
-            log(message.title, told=message.body)
+            log(message.title, detail="; ".join(line for line in message.body.splitlines() if line))
             self._notifier.send(message)
         memory = msgspec.json.encode(self._news.to_json())
         if memory != self._memory:

@@ -142,11 +142,15 @@ class Life:
             await asyncio.wait({self.task}, timeout=1)
             if self._is_dying:
                 self.task.cancel()  # it outlives what a run dies of, be it this
-        if self.daemon._pulse._asking is not None:
-            await self.daemon._pulse._asking  # a thread, which reads
+        await self.answered()
         await self.watch.close()
         if not self._is_dying:
             await self.task
+
+    async def answered(self) -> None:
+        """Return once the store has answered, if it still owes a sign of life."""
+        if signs := [task for task in asyncio.all_tasks() if task.get_name() == "sign of life"]:
+            await asyncio.wait(signs)
 
     async def settled(self) -> None:
         """Return when there is nothing to be done, or the daemon has ended. Raise what it died of."""
@@ -194,6 +198,7 @@ def duty(
     limits: tuple[str, ...] = (),
     goes_on: bool = True,
     attempts: int = 1,
+    timeout: timedelta = timedelta(seconds=5),
     outcomes_kept: timedelta = timedelta(days=400),
 ) -> Duty:
     source = Source(
@@ -201,7 +206,7 @@ def duty(
         "a-key-for-tests",
         tuple(map(Limit.parse, limits)),
         4,
-        timedelta(seconds=5),
+        timeout,
         timedelta(minutes=2),
         attempts,
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import heartbeat, lock
+from pipeline import heartbeat, instants, lock
 from pipeline.collect import Order, collect
 from pipeline.daemon import Daemon, Duty
 from pipeline.database import DatabaseError
@@ -609,3 +609,104 @@ async def test_a_backup_put_in_the_place_of_the_file_is_taken_up(database: Path,
         ("2026-03-14T18:30:00.000Z", "complete"),
         ("2026-03-15T18:30:00.000Z", "complete"),
     ]
+
+
+# Clocks that change, and clocks that are set
+
+
+IN_SPRING, IN_AUTUMN = "*/30 1,2,3 * * *", "*/30 2 * * *"
+NIGHTS: list[tuple[str, str, dict[str, str]]] = [
+    ("America/New_York", "2026-03-08", {"30 2 * * *": "07:00", IN_SPRING: "06:00 06:30 07:00 07:30"}),
+    ("America/New_York", "2026-11-01", {"30 1 * * *": "05:30", "*/30 1 * * *": "05:00 05:30 06:00 06:30"}),
+    ("Europe/Berlin", "2026-03-29", {"30 2 * * *": "01:00", IN_SPRING: "00:00 00:30 01:00 01:30"}),
+    ("Europe/Berlin", "2026-10-25", {"30 2 * * *": "00:30", IN_AUTUMN: "00:00 00:30 01:00 01:30"}),
+    ("Australia/Sydney", "2026-10-03", {"30 2 * * *": "16:00", IN_SPRING: "15:00 15:30 16:00 16:30"}),
+    ("Australia/Sydney", "2026-04-04", {"30 2 * * *": "15:30", IN_AUTUMN: "15:00 15:30 16:00 16:30"}),
+    ("Australia/Lord_Howe", "2026-10-03", {"15 2 * * *": "15:30", "*/15 2 * * *": "15:30 15:45"}),
+    (
+        "Australia/Lord_Howe",
+        "2026-04-04",
+        {"45 1 * * *": "14:45", "*/15 1 * * *": "14:00 14:15 14:30 14:45 15:00 15:15"},
+    ),
+]
+"""Where clocks change and on which day in UTC, in spring and in autumn; and when lines fire then."""
+
+
+@pytest.mark.parametrize("asleep", [False, True], ids=["awake", "asleep"])
+@pytest.mark.parametrize(("zone", "day", "lines"), NIGHTS, ids=[f"{zone} {day}" for zone, day, _ in NIGHTS])
+async def test_each_fire_time_of_a_night_on_which_clocks_change_is_one_row(
+    database: Path,
+    served: Served,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    zone: str,
+    day: str,
+    lines: dict[str, str],
+    asleep: bool,
+) -> None:
+    start = datetime.fromisoformat(f"{day}T00:00Z") - 3 * HOUR
+    end = start + 22 * HOUR
+    hands = Pendulum(start)
+    hands.drive_apscheduler(monkeypatch)
+    schedules = tuple(Schedule(cron, zone, 36 * HOUR, SYMBOLS[:1]) for cron in lines)
+    life = Life(database, served.base_url, hands, schedules=schedules)
+    async with life.running():
+        before = len(runs(database, "id"))
+        if asleep:
+            hands.sleeps(end - hands.wall - MINUTE)
+        else:
+            await life.through(end - 2 * MINUTE)
+        await life.beat(2)
+
+    for schedule, times in zip(schedules, lines.values(), strict=True):
+        *others, last = (f"{day}T{time}:00.000Z" for time in times.split())
+        status = "missed" if asleep else "complete"
+        trigger = "catch_up" if asleep else "schedule"
+        query = "SELECT scheduled_for, status, trigger FROM runs WHERE id > ? AND schedule = ? ORDER BY scheduled_for"
+        assert rows(database, query, before, str(schedule)) == [
+            *((at, status, "schedule") for at in others),
+            (last, "complete", trigger),
+        ]
+
+
+@pytest.mark.parametrize("step", [-HOUR, HOUR, DAY], ids=["an hour back", "an hour on", "a day on"])
+async def test_whatever_the_clock_is_set_by_each_fire_time_is_one_row_and_asks_no_symbol_twice(
+    database: Path, served: Served, monkeypatch: pytest.MonkeyPatch, step: timedelta
+) -> None:
+    hands = Pendulum(FIRST)
+    hands.drive_apscheduler(monkeypatch)
+    hourly = Schedule("30 */6 * * *", "UTC", 5 * HOUR, None)
+    life = Life(database, served.base_url, hands, schedules=(hourly,))
+    async with life.running():
+        await life.through(FIRST + 7 * HOUR)
+        hands.is_set_by(step)
+        await life.beat(2)
+        await life.through(FIRST + 50 * HOUR)
+
+    due = [FIRST + 6 * hours * HOUR for hours in range(9)]
+    assert [at for (at,) in runs(database, "scheduled_for")] == list(map(instants.to_text, due))
+    statuses = [status for (status,) in runs(database, "status")]
+    assert statuses.count("complete") == (9 if step < DAY else 6)
+    assert served.api.requests == len(SYMBOLS) * statuses.count("complete")
+
+
+async def test_a_clock_set_back_makes_no_run_ask_again_what_was_asked_for_its_fire_time(
+    database: Path, served: Served
+) -> None:
+    hands = Pendulum(FIRST)
+    life = Life(database, served.base_url, hands, limits=("2/hour", "1/second"))
+    asked: list[str] = []
+
+    def set_back_after_the_first(outcome: str, _seconds: float) -> None:
+        asked.append(outcome)
+        if len(asked) == 1:
+            hands.is_set_by(-HOUR)
+
+    life.watch.asked = set_back_after_the_first  # type: ignore[assignment, method-assign] # where time passes too
+    async with life.running():
+        await life.beat()
+        for quarters in range(1, 12):
+            await life.until(FIRST - HOUR + quarters * 15 * MINUTE)
+
+    assert sorted(served.api.seen) == sorted(SYMBOLS)
+    assert [status for (status,) in runs(database, "status")] == ["quota_exhausted", "complete"]

@@ -26,8 +26,8 @@ RUN = Run(
 WELL = Condition(RUN, START, {}, (), 3, (), (), 3, 0)
 
 
-def ailing(beat: object = BEAT, found: Condition | None = WELL) -> list[str]:
-    return ailments(beat, found, stale_after=STALE_AFTER, now=START)  # type: ignore[arg-type]
+def ailing(beat: object = BEAT, found: Condition | None = WELL, *, lives: bool = True) -> list[str]:
+    return ailments(beat, found, lives=lives, stale_after=STALE_AFTER, now=START)  # type: ignore[arg-type]
 
 
 def test_a_daemon_that_beats_and_a_record_that_is_fresh_are_well() -> None:
@@ -43,6 +43,7 @@ def test_each_ailment_is_told_in_a_few_words() -> None:
 
     assert ailing(None) == ["no daemon runs on this database: pipeline run"]
     assert ailing(old) == ["the daemon has not been heard of since 2026-03-14 18:25:00 UTC"]
+    assert ailing(lives=False) == ["the daemon has died: process 7 was last heard of at 2026-03-14 18:30:00 UTC"]
     assert ailing(silent) == ["the store has not answered for 300 s"]
     assert ailing(found=failed) == ["run 5 failed: the key is refused"]
     assert ailing(found=stale) == ["not looked at for 72 h: S0, S1, S2, S3, S4, S5, S6, S7 and 12 more"]

@@ -270,6 +270,17 @@ async def test_what_was_written_while_the_clock_was_ahead_counts_from_now_once(d
         await take(ledger)
 
 
+async def test_a_slot_that_has_just_ended_does_not_end_sooner_by_being_looked_at(database: Path, hands: Hands) -> None:
+    async with open_writer(database) as writer:
+        ledger = begin(writer, database, hands, "1/day")
+        ledger.close(await take(ledger), "answered")
+        await prune(writer, [Limit.parse("1/day")], now=hands.wall)
+    hands.passes(DAY)  # to the instant: the server counts both ends of a window
+    async with process(database, hands, "1/day", patience=0) as ledger:
+        with pytest.raises(QuotaEnded):
+            await take(ledger)
+
+
 STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("ask"), st.integers(0, 40)),

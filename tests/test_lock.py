@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.lock import Busy, held, lock_path
-from tests.clocks import Hands
+from pipeline.lock import Busy, daemon_lives, held, held_by_daemon, lock_path
+from tests.clocks import START, Hands
 
 
 def locked(database: Path, hands: Hands, told: list[str], seconds: float = 60) -> AbstractAsyncContextManager[None]:
@@ -86,3 +86,10 @@ async def test_the_lock_file_stays_and_is_its_owners_alone(tmp_path: Path, hands
         pass
     assert lock_path(database).read_bytes() == b""
     assert lock_path(database).stat().st_mode & 0o777 == 0o600
+
+
+def test_whether_a_daemon_lives_is_told_by_its_lock(database: Path) -> None:
+    assert daemon_lives(database)  # none ever was: its last word decides
+    with held_by_daemon(database, now=START):
+        assert daemon_lives(database)
+    assert not daemon_lives(database)

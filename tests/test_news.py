@@ -100,7 +100,7 @@ def test_all_is_not_well_while_something_is_left_but_the_next_message_says_what_
 
     assert message is not None
     assert message.title == "A symbol is stale"
-    assert "No longer:\n- stale: AAPL" in message.body
+    assert "Mended:\n- looked at again: AAPL" in message.body
     well = news.tell_after_run([])
     assert well is not None
     assert "IBM, PEP" in well.body
@@ -129,7 +129,7 @@ def test_a_failed_run_is_over_with_the_next_good_one() -> None:
 
     well = news.tell_after_run([concern(Kind.RUN_FAILED, "12")])
 
-    assert well == Message("Well again", "Well again:\n- run failed", is_good=True)
+    assert well == Message("Well again", "Well again:\n- no run failed since", is_good=True)
 
 
 def test_a_suspicion_is_pointed_out_and_never_over() -> None:

@@ -158,6 +158,10 @@ async def test_sighup_takes_over_a_configuration_and_refuses_a_wrong_one(tmp_pat
             configure(tmp_path, base_url, [*FEW, "TSLA"])
             status = json.loads((await pipeline(tmp_path, "status", "--json")).out)
             assert "'fre' is no plan" in status["daemon"]["refused"]
+
+            (tmp_path / "config" / "pipeline.toml").rename(tmp_path / "config" / "elsewhere.toml")
+            running.send(signal.SIGHUP)
+            assert "config/pipeline.toml is gone: put it back" in await running.logs("the configuration is wrong")
             running.send(signal.SIGTERM)
             assert (await running.ends())[0] == 0
 
@@ -398,3 +402,17 @@ async def test_stopped_over_a_fire_time_it_has_caught_up_a_moment_after_it_goes_
             assert (await running.ends())[0] == 0
     with closing(sqlite3.connect(tmp_path / "overviews.db")) as db:
         assert db.execute("SELECT status FROM runs").fetchall() == [("complete",), ("complete",)]
+
+
+async def test_a_daemon_that_was_killed_is_unhealthy_at_once(tmp_path: Path) -> None:
+    async with served() as (_, base_url):
+        configure(tmp_path, base_url, FEW)
+        async with daemon(tmp_path) as running:
+            await running.logs("run ended")
+            running.process.kill()
+            await running.ends()
+    unhealthy = await pipeline(tmp_path, "health")
+    assert (unhealthy.code, unhealthy.out[:44]) == (
+        7,
+        "unhealthy: the daemon has died: process " + str(running.process.pid)[:4],
+    )

@@ -6,6 +6,7 @@ import json
 import shutil
 import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -256,6 +257,14 @@ async def test_a_symbol_that_is_not_covered_is_asked_again_after_1_2_4_to_30_day
         when += timedelta(days=days)
 
 
+async def test_what_a_run_finds_out_days_after_it_began_counts(database: Path) -> None:
+    when = START + timedelta(days=3)  # a long list, or the machine slept meanwhile
+    await note(database, Outcome.UNKNOWN, when, began=START)
+    with Record.open(database) as record:
+        state = record.states()["IBM"]
+    assert (state.state, state.next_try) == ("unknown", instants.to_text(when + timedelta(days=1)))
+
+
 async def test_a_symbol_covered_again_begins_anew(database: Path) -> None:
     await note(database, Outcome.UNKNOWN, START)
     await note(database, Outcome.UNKNOWN, START + HOUR)
@@ -349,3 +358,16 @@ async def test_a_run_under_way_is_counted_as_far_as_it_is(database: Path) -> Non
         with Record.open(database) as record:
             (running,) = record.runs(1)
     assert (running.status, running.due, running.stored, running.unknown, running.failed) == ("running", 9, 1, 1, 0)
+
+
+async def test_a_run_whose_process_died_keeps_the_counts_of_what_came_of_it(database: Path) -> None:
+    async with open_writer(database) as writer:
+        store = Store(writer)
+        run = await store.begin(Trigger.SCHEDULE, at=START, symbols=9, due=3)
+        await store.note(Ended(run, Symbol("AAPL"), Outcome.FAILED, 3, START, "no connection"))
+        await store.note(Ended(run, Symbol("IBM"), Outcome.UNKNOWN, 1, START))
+        await store.begin(Trigger.MANUAL, at=START + HOUR, symbols=1, due=1)
+
+    with closing(sqlite3.connect(database)) as db:
+        row = db.execute("SELECT status, failed, unknown, stored, detail FROM runs WHERE id = ?", (run,)).fetchone()
+    assert row == ("interrupted", 1, 1, 0, "the process ended without finishing it")

@@ -127,7 +127,7 @@ async def test_a_refused_key_is_told_once_while_it_lasts_and_not_again_after_a_r
         kind, title, text = await audience.hears()
 
     assert (kind, title) == ("success", "Well again")
-    assert "key refused" in text
+    assert "the key is accepted" in text
 
 
 async def test_a_symbol_that_goes_stale_is_told_though_nothing_runs(

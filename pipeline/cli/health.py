@@ -10,12 +10,13 @@ from pipeline.condition import Condition, condition
 from pipeline.database import DatabaseError
 from pipeline.health import ailments
 from pipeline.heartbeat import Beat
+from pipeline.lock import daemon_lives
 from pipeline.outcome import ExitCode
 from pipeline.reading import NoRecord
 from pipeline.settings import Settings
 
 
-@click.command(epilog="Examples: pipeline health; pipeline health -q || echo 'look at it' | mail root")
+@click.command(epilog="Examples: pipeline health; said=$(pipeline health) || echo $said | mail root")
 @json_option
 @global_options
 @click.pass_context
@@ -25,14 +26,19 @@ def command(ctx: click.Context, options: Options, *, as_json: bool) -> None:
     now = instants.utc_now()
     beat = heartbeat.read(settings.database)
     found, unreadable = _read(settings)
-    wrong = [*unreadable, *ailments(beat, found, stale_after=settings.stale_after, now=now)]
+    lives = daemon_lives(settings.database)
+    wrong = [*unreadable, *ailments(beat, found, lives=lives, stale_after=settings.stale_after, now=now)]
+    _tell(wrong, beat, found, options, as_json=as_json)
+    ctx.exit(ExitCode.STALE if wrong else ExitCode.DONE)
+
+
+def _tell(wrong: list[str], beat: Beat | None, found: Condition | None, options: Options, *, as_json: bool) -> None:
     if as_json:
         print_json({"healthy": not wrong, "ailments": wrong, "daemon": beat and beat.texts()})
     elif wrong:
         click.echo(shown(f"unhealthy: {'; '.join(wrong)}"))
     elif not options.quiet:
         click.echo(shown(f"healthy: {_in_words(beat, found)}"))
-    ctx.exit(ExitCode.STALE if wrong else ExitCode.DONE)
 
 
 def _read(settings: Settings) -> tuple[Condition | None, list[str]]:

@@ -13,15 +13,16 @@ def configure_logs(
 ) -> None:
     """Log for a person on a terminal, who sees the progress bar too, or as JSON lines for whoever gathers them.
 
-    A verb that nobody looks at logs each run, as with -v.
+    A verb that nobody looks at logs each run, as with -v; and with -q what is not as it should be.
     """
     readable = sys.stderr.isatty() and not for_programs
-    logs.configure(_level(options, options.verbose + unattended), readable=readable, secrets=secrets)
+    level = _level(options, options.verbose + unattended, quiet=logging.WARNING if unattended else logging.ERROR)
+    logs.configure(level, readable=readable, secrets=secrets)
 
 
-def _level(options: Options, verbose: int) -> int:
+def _level(options: Options, verbose: int, *, quiet: int) -> int:
     if options.quiet:
-        return logging.ERROR
+        return quiet
     if verbose > 1:
         return logging.DEBUG
     return logging.INFO if verbose else logging.WARNING

@@ -59,6 +59,9 @@ def print_table(names: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         _print_aligned([list(names), *texts], right)
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
+    whole = [width and max(width, cell_len(header)) for header, width in zip(headers, widths, strict=True)]
+    if _least(whole) <= console.width:
+        widths = whole
     for header, is_number, width in zip(headers, right, widths, strict=True):
         table.add_column(header, justify="right" if is_number else "left", overflow="fold", width=width)
     for row in texts:

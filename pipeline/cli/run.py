@@ -50,6 +50,8 @@ def command(ctx: click.Context, options: Options, *, sandbox: bool, as_json: boo
     """
     variables = read_environment()
     first = _read(variables, configured(options, variables), sandbox=sandbox)
+    if first.settings.config is None:
+        options.say(f"no configuration file: defaults are used, and the database is {first.database}")
     log_to = partial(configure_logs, options, unattended=True, for_programs=as_json)
     log_to(secrets=first.secrets)
     refuse_foreign(first.database)
@@ -164,6 +166,8 @@ class _Reread:
         """Return what is to be done from now on. Raise SettingsError if the configuration is wrong."""
         variables = read_environment()
         settings = load(self._options.config, variables, database=self._options.database)
+        if settings.config is None and self._current.settings.config is not None:
+            raise SettingsError(f"{self._current.settings.config} is gone: put it back")
         new = _read(variables, settings, sandbox=self._base_url is not None)
         self._secrets |= set(new.secrets)  # a run under way uses the one before
         self._log_to(secrets=self._secrets)
@@ -174,6 +178,8 @@ class _Reread:
             log.info("the configuration has changed", **change)
         if _fixed(new) != _fixed(self._current):
             log.warning("database, status.listen, notifications and pings change with a restart only")
+        if self._base_url is not None and settings.limits != self._current.settings.limits:
+            log.warning("the stand-in API keeps to the plan it began with: start anew for another")
         self._current = new
         self._watch.watched = new.watched()
         return new.duty(self._base_url or settings.base_url)

@@ -34,9 +34,20 @@ def command(options: Options, *, run: int | None, limit: int, form: str, as_json
         found = record.run(run)
         if found is None:
             raise DatabaseError(f"there is no run {run}; pipeline runs lists those there are")
-        if form == "table" and not as_json and found.detail:
-            click.echo(f"run {run} {found.status}: {shown(found.detail)}")
-        _print_outcomes(record.outcomes(run), form=form, as_json=as_json)
+        outcomes = record.outcomes(run)
+        if form == "table" and not as_json:
+            click.echo(f"run {run} {_in_words(found)}")
+            if not outcomes:
+                return
+        _print_outcomes(outcomes, form=form, as_json=as_json)
+
+
+def _in_words(run: Run) -> str:
+    """Return how a run ended, for which fire time of which schedule if any, and why."""
+    fire_time = f" for {moment(run.scheduled_for)} UTC" if run.scheduled_for else ""
+    schedule = f" ({run.schedule})" if run.schedule else ""
+    because = f": {shown(run.detail)}" if run.detail else ""
+    return f"{run.status}{fire_time}{schedule}{because}"
 
 
 def _print_runs(runs: list[Run], *, form: str, as_json: bool) -> None:

@@ -15,6 +15,7 @@ from pipeline.cli.output import moment, print_facts, print_json
 from pipeline.cli.quota import print_windows, window_json
 from pipeline.heartbeat import Beat
 from pipeline.history import History
+from pipeline.lock import daemon_lives
 from pipeline.outcome import ExitCode, Outcome, RunStatus
 from pipeline.overview import Symbol
 from pipeline.reading import NoRecord
@@ -93,7 +94,7 @@ def _read(settings: Settings, options: Options) -> _Status:
     longest = max((limit.period for limit in settings.limits), default=settings.fresh_for)
     since = now - settings.stale_after
     beat = heartbeat.read(settings.database)
-    beat = beat if beat is not None and beat.is_fresh(now) else None
+    beat = beat if beat is not None and beat.is_fresh(now) and daemon_lives(settings.database) else None
     next_run = min(filter(None, (schedule.next(now) for schedule in settings.schedules)), default=None)
     try:
         with Record.open(settings.database) as record:
@@ -144,7 +145,7 @@ def _run_in_words(run: Run | None) -> dict[str, str]:
     counts = {name: getattr(run, name) for name in Outcome}
     asked = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count) or "nothing was due"
     if run.status == RunStatus.RUNNING:
-        asked = f"{sum(counts.values()):,} of {run.due:,} so far"
+        asked = f"{sum(counts.values()):,} of {run.due:,} so far, unless its process has died"
     lines = {"last run": f"{run.id}, {moment(run.started_at)} UTC: {run.status}", "": asked}
     return {**lines, "because": run.detail} if run.detail else lines
 
