@@ -12,7 +12,7 @@ from pipeline import instants
 from pipeline.errands import Firing
 from pipeline.outcome import RunStatus, Trigger
 from pipeline.reading import reading
-from pipeline.store import cut_off
+from pipeline.store import DIED, cut_off
 from pipeline.writer import Writer
 
 AHEAD = timedelta(hours=2)
@@ -85,6 +85,8 @@ async def _put_in_force(
     db: Connection, asked: Sequence[tuple[Mapping[str, datetime], datetime, datetime]]
 ) -> Sequence[None]:
     for schedules, since, now in asked:
+        # The lock is ours, so whoever began what counts as under way has died; it may be that nothing goes on with it.
+        await cut_off(db, RunStatus.INTERRUPTED, DIED, at=instants.to_text(now))
         is_first = not list(await db.execute_fetchall("SELECT 1 FROM schedules LIMIT 1"))
         rows = [(schedule, instants.to_text(at if is_first else since)) for schedule, at in schedules.items()]
         gone = [row for row in await db.execute_fetchall("SELECT schedule FROM schedules") if row[0] not in schedules]

@@ -36,6 +36,9 @@ DEFERRED_AT_ONCE = 10_000
 """Rows made at a time, so that a list of a hundred thousand does not lie in memory twice."""
 
 
+DIED = "the process ended without finishing it"
+
+
 @dataclass(frozen=True, slots=True)
 class Ended:
     """How asking for one symbol ended in a run, when, and after how many requests."""
@@ -329,7 +332,7 @@ async def _begin(
     ids = []
     for trigger, at, symbols, due, schedule, scheduled_for in runs:
         # We hold the lock, so whoever began these has died.
-        await cut_off(db, RunStatus.INTERRUPTED, "the process ended without finishing it", at=at)
+        await cut_off(db, RunStatus.INTERRUPTED, DIED, at=at)
         # Written while the clock was ahead: such a look would seem fresh, and hide what is seen now, until then.
         await db.execute(
             "UPDATE symbols SET last_look = NULL, last_try = NULL, next_try = NULL WHERE last_look > ? OR last_try > ?",

@@ -1,12 +1,20 @@
-"""The command line as a process of its own, and a server for it that a test can watch."""
+"""The command line, as a process of its own or in this one."""
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.cli import main
 
 KEY = "S3CR3TK3YOFOURS1"
 PIPELINE = Path(sys.executable).with_name("pipeline")
@@ -64,3 +72,39 @@ def run(folder: Path, *arguments: str | Path, stdin: bytes = b"") -> Finished:
         check=False,
     )
     return Finished(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+# In this process, which takes a tenth of the time
+
+
+OWN = ("PIPELINE_", "ALPHAVANTAGE_", "XDG_", "FORCE_COLOR", "NO_COLOR", "COLUMNS", "TTY_")
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a verb ended, and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+def call(folder: Path, *arguments: str, **variables: str) -> Ended:
+    """Call the command line in this process, in a folder, where nothing of the developer's is seen."""
+    out, err = StringIO(), StringIO()
+    with pytest.MonkeyPatch.context() as patch:
+        for name in os.environ:
+            if name.startswith(OWN):
+                patch.delenv(name)
+        for name, value in {"HOME": str(folder / "home"), **variables}.items():
+            patch.setenv(name, value)
+        patch.chdir(folder)
+        patch.setattr(sys, "argv", ["pipeline", *arguments])
+        with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as ended:
+            main()
+    assert isinstance(ended.value.code, int)
+    return Ended(ended.value.code, out.getvalue(), err.getvalue())

@@ -17,9 +17,9 @@ from pipeline.store import Store, Tally
 from pipeline.suspicion import RULES
 from pipeline.writer import open_writer
 from tests.clocks import START
-from tests.commands import PIPELINE, environment
+from tests.commands import PIPELINE, Ended, call, environment
 from tests.looks import Look, after, gone, keep, record, seen, text
-from tests.test_cli import Ended, assert_refused, call
+from tests.test_cli import assert_refused
 
 Q1, Q2 = "2025-12-31", "2026-03-31"
 PROFILE = {"Name": "An Example Inc", "CIK": "1"}

@@ -12,55 +12,22 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing, redirect_stderr, redirect_stdout
-from dataclasses import dataclass
+from contextlib import closing
 from io import StringIO
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import pytest
 
 from pipeline import __version__
-from pipeline.cli import VERBS, main
+from pipeline.cli import VERBS
 from pipeline.migrate import migrate
 from pipeline.outcome import ExitCode
 from tests.clocks import START
-from tests.commands import PIPELINE, finished, start
+from tests.commands import PIPELINE, Ended, call, finished, start
 from tests.recordings import RECORDINGS, needs_recordings
 
 KEY = "S3CR3TK3YOFOURS1"
-OWN = ("PIPELINE_", "ALPHAVANTAGE_", "XDG_", "FORCE_COLOR", "NO_COLOR", "COLUMNS", "TTY_")
-
-
-@dataclass(frozen=True)
-class Ended:
-    """How a verb ended, and what it printed."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
-def call(folder: Path, *arguments: str, **variables: str) -> Ended:
-    """Call the command line in this process, in a folder, where nothing of the developer's is seen."""
-    out, err = StringIO(), StringIO()
-    with pytest.MonkeyPatch.context() as patch:
-        for name in os.environ:
-            if name.startswith(OWN):
-                patch.delenv(name)
-        for name, value in {"HOME": str(folder / "home"), **variables}.items():
-            patch.setenv(name, value)
-        patch.chdir(folder)
-        patch.setattr(sys, "argv", ["pipeline", *arguments])
-        with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as ended:
-            main()
-    assert isinstance(ended.value.code, int)
-    return Ended(ended.value.code, out.getvalue(), err.getvalue())
 
 
 def assert_refused(ended: Ended, code: int, *words: str) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from pipeline.outcome import ExitCode
 from pipeline.schedule import Schedule
-from tests.commands import run
+from tests.commands import call
 
 SEVERAL = """
 [symbols]
@@ -36,7 +36,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_the_next_five_of_each_schedule_are_shown(folder: Path) -> None:
     before = datetime.now(UTC)
-    ended = run(folder, "schedule", "--json")
+    ended = call(folder, "schedule", "--json")
     after = datetime.now(UTC)
 
     fires = json.loads(ended.out)
@@ -57,7 +57,7 @@ def test_the_next_five_of_each_schedule_are_shown(folder: Path) -> None:
 
 
 def test_an_instant_is_told_in_the_zone_too(folder: Path) -> None:
-    for row in json.loads(run(folder, "schedule", "--json").out):
+    for row in json.loads(call(folder, "schedule", "--json").out):
         local = datetime.fromisoformat(row["local"])
 
         assert local == datetime.fromisoformat(row["fires_at"])
@@ -67,7 +67,7 @@ def test_an_instant_is_told_in_the_zone_too(folder: Path) -> None:
 def test_the_table_says_how_long_until_then(folder: Path) -> None:
     (folder / "config" / "pipeline.toml").write_text('[schedule]\ncron = "0 0 1 1 *"\ntimezone = "Europe/Berlin"')
 
-    header, *rows = run(folder, "schedule", "--count", "2").out.splitlines()
+    header, *rows = call(folder, "schedule", "--count", "2").out.splitlines()
 
     assert header.split("  ")[0] == "schedule"
     assert len(rows) == 2
@@ -80,8 +80,8 @@ def test_the_table_says_how_long_until_then(folder: Path) -> None:
 
 
 def test_programs_get_the_same_rows_as_csv_and_json_lines(folder: Path) -> None:
-    rows = list(csv.reader(StringIO(run(folder, "schedule", "--count", "1", "--format", "csv").out)))
-    lines = run(folder, "schedule", "--count", "1", "--format", "jsonl").out.splitlines()
+    rows = list(csv.reader(StringIO(call(folder, "schedule", "--count", "1", "--format", "csv").out)))
+    lines = call(folder, "schedule", "--count", "1", "--format", "jsonl").out.splitlines()
 
     assert rows[0] == list(json.loads(lines[0])) == ["schedule", "cron", "timezone", "symbols", "fires_at", "local"]
     assert len(rows[1:]) == len(lines) == 2
@@ -89,13 +89,13 @@ def test_programs_get_the_same_rows_as_csv_and_json_lines(folder: Path) -> None:
 
 @pytest.mark.parametrize("count", ["0", "-1", "x", "10001"])
 def test_a_count_of_none_or_too_many_is_refused(folder: Path, count: str) -> None:
-    ended = run(folder, "schedule", "--count", count)
+    ended = call(folder, "schedule", "--count", count)
 
     assert (ended.code, ended.out) == (ExitCode.USAGE, "")
     assert "'--count'" in ended.err
 
 
 def test_without_a_configuration_the_default_schedule_is_shown(tmp_path: Path) -> None:
-    ended = run(tmp_path, "schedule", "--json", "--count", "1")
+    ended = call(tmp_path, "schedule", "--json", "--count", "1")
 
     assert [row["schedule"] for row in json.loads(ended.out)] == ["30 18 * * mon-fri America/New_York"]

@@ -215,6 +215,21 @@ async def test_a_run_that_a_kill_cut_short_is_gone_on_with_at_the_next_start(dat
     assert served.api.seen.count("PEP") == 2
 
 
+async def test_a_run_that_a_kill_cut_short_is_none_under_way_though_nothing_goes_on_with_it(
+    database: Path, served: Served
+) -> None:
+    hands = Pendulum(FIRST)
+    life = Life(database, served.base_url, hands, goes_on=False)
+    async with life.running():
+        pass
+    with closing(sqlite3.connect(database)) as db, db:
+        db.execute("UPDATE runs SET status = 'running', finished_at = NULL")
+    hands.passes(10 * MINUTE)
+
+    async with life.running():
+        assert runs(database, "status", "finished_at") == [("interrupted", "2026-03-14T18:40:00.000Z")]
+
+
 async def test_what_was_looked_at_since_the_fire_time_is_not_asked_again(database: Path, served: Served) -> None:
     hands = Pendulum(FIRST)
     one = Life(database, served.base_url, hands, schedules=(Schedule("0 18 * * *", "UTC", 36 * HOUR, SYMBOLS[:2]),))

@@ -40,7 +40,7 @@ from pipeline.sandbox.companies import Companies
 from pipeline.store import Ended, Store
 from pipeline.writer import open_writer
 from tests.clocks import START
-from tests.commands import PIPELINE, environment, pipeline
+from tests.commands import PIPELINE, call, environment, pipeline
 
 IBM, PEP = Symbol("IBM"), Symbol("PEP")
 LATER = START + timedelta(days=1000)
@@ -352,9 +352,9 @@ def test_a_folder_with_something_in_it_is_left_alone(tmp_path: Path, name: str, 
 # The command
 
 
-async def test_the_name_of_the_file_says_the_format(kept: Path, tmp_path: Path) -> None:
+def test_the_name_of_the_file_says_the_format(kept: Path, tmp_path: Path) -> None:
     for name in ("out.csv", "out.jsonl"):
-        done = await pipeline(tmp_path, "--database", str(kept), "export", "--output", name)
+        done = call(tmp_path, "--database", str(kept), "export", "--output", name)
         assert (done.code, done.err) == (0, "")
         assert done.out == f"{name}: 3 rows, {(tmp_path / name).stat().st_size:,} bytes\n"
     assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 3
@@ -368,15 +368,15 @@ async def test_standard_output_takes_the_data_alone(kept: Path, tmp_path: Path) 
     assert [line[:4] for line in done.out.splitlines()] == ["symb", "PEP,"]
 
 
-async def test_a_symbol_of_which_nothing_is_kept_ends_with_1_and_names_the_nearest(kept: Path, tmp_path: Path) -> None:
-    done = await pipeline(tmp_path, "--database", str(kept), "export", "--output", "x.csv", "PEPP")
+def test_a_symbol_of_which_nothing_is_kept_ends_with_1_and_names_the_nearest(kept: Path, tmp_path: Path) -> None:
+    done = call(tmp_path, "--database", str(kept), "export", "--output", "x.csv", "PEPP")
     assert (done.code, done.out) == (1, "")
     assert "there is no snapshot of PEPP; did you mean PEP?" in done.err
     assert not (tmp_path / "x.csv").exists()
 
 
-async def test_json_says_what_was_written(kept: Path, tmp_path: Path) -> None:
-    done = await pipeline(
+def test_json_says_what_was_written(kept: Path, tmp_path: Path) -> None:
+    done = call(
         tmp_path, "--database", str(kept), "export", "--original", "--output", "o", "--json", "--until", "2026-01-31",
     )  # fmt: skip
     assert json.loads(done.out) == {"file": "o", "rows": 2, "bytes": (tmp_path / "o").stat().st_size}
@@ -396,14 +396,14 @@ async def test_json_says_what_was_written(kept: Path, tmp_path: Path) -> None:
         [],
     ],
 )
-async def test_what_does_not_go_together_is_told(kept: Path, tmp_path: Path, arguments: list[str]) -> None:
-    done = await pipeline(tmp_path, "--database", str(kept), "export", *arguments)
+def test_what_does_not_go_together_is_told(kept: Path, tmp_path: Path, arguments: list[str]) -> None:
+    done = call(tmp_path, "--database", str(kept), "export", *arguments)
     assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
     assert sorted(path.name for path in tmp_path.iterdir() if not path.name.startswith(kept.name)) == []
 
 
-async def test_without_a_record_no_file_is_made(tmp_path: Path) -> None:
-    done = await pipeline(tmp_path, "--database", "absent.db", "export", "--output", "x.csv")
+def test_without_a_record_no_file_is_made(tmp_path: Path) -> None:
+    done = call(tmp_path, "--database", "absent.db", "export", "--output", "x.csv")
     assert (done.code, done.err.count("there is no record yet")) == (1, 1)
     assert list(tmp_path.iterdir()) == []
 
@@ -577,8 +577,8 @@ async def test_parquet_of_nothing_has_its_columns(database: Path, pq: Any) -> No
     assert (table.num_rows, table.column_names) == (0, list(NAMES))
 
 
-async def test_partitions_are_folders_of_a_month(kept: Path, tmp_path: Path, pq: Any) -> None:
-    done = await pipeline(tmp_path, "--database", str(kept), "export", "--partition", "--output", "out")
+def test_partitions_are_folders_of_a_month(kept: Path, tmp_path: Path, pq: Any) -> None:
+    done = call(tmp_path, "--database", str(kept), "export", "--partition", "--output", "out")
     assert (done.code, done.err) == (0, "")
     files = sorted(path for path in (tmp_path / "out").rglob("*") if path.is_file())
     assert [str(path.relative_to(tmp_path / "out")) for path in files] == [
@@ -591,7 +591,7 @@ async def test_partitions_are_folders_of_a_month(kept: Path, tmp_path: Path, pq:
         ("IBM", 2026, 1), ("PEP", 2026, 1), ("IBM", 2026, 2),
     ]  # fmt: skip
 
-    again = await pipeline(tmp_path, "--database", str(kept), "export", "--partition", "--output", "out")
+    again = call(tmp_path, "--database", str(kept), "export", "--partition", "--output", "out")
     assert (again.code, "is not empty" in again.err) == (1, True)
 
 

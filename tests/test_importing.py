@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.commands import PIPELINE, Finished, environment, run
+from tests.commands import PIPELINE, Ended, Finished, call, environment, run
 from tests.kept import all_symbols, documents, snapshots
 from tests.recordings import RECORDINGS, needs_recordings, recorded
 
@@ -34,11 +34,14 @@ def write(path: Path, *lines: dict[str, Any] | str) -> Path:
     return path
 
 
-def imported(folder: Path, *arguments: str | Path, database: str = "a.db", stdin: bytes = b"") -> Finished:
-    return run(folder, "import", *arguments, "--database", database, "--json", stdin=stdin)
+def imported(folder: Path, *arguments: str | Path, database: str = "a.db", stdin: bytes = b"") -> Finished | Ended:
+    options = ("--database", database, "--json")
+    if stdin:
+        return run(folder, "import", *arguments, *options, stdin=stdin)
+    return call(folder, "import", *map(str, arguments), *options)
 
 
-def counts(done: Finished) -> dict[str, Any]:
+def counts(done: Finished | Ended) -> dict[str, Any]:
     told = json.loads(done.out)
     return {
         name: value for name, value in told.items() if value and name not in ("run", "trigger", "status", "seconds")
