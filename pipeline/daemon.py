@@ -14,7 +14,7 @@ from pathlib import Path
 
 import structlog
 
-from pipeline import firings, heartbeat, instants, lock, systemd
+from pipeline import firings, heartbeat, instants, ledger, lock, systemd
 from pipeline.bell import Bell
 from pipeline.clock import Clock
 from pipeline.collect import DRAIN, REAL, Collection, Interrupted, Order, Source, Summary, collect
@@ -93,6 +93,7 @@ class Daemon:
         self._told: dict[str, datetime | None] = {}
         self._refused: str | None = None
         self._timer_restarts = 0
+        self._set_forward = timedelta()
         self._is_unheard = False
         self.last_beat = self._this_beat()
 
@@ -250,6 +251,7 @@ class Daemon:
         self._log.warning("the clock was set, or the machine slept", seconds=round(step.total_seconds(), 1))
         if step > timedelta():
             self._hindrances.was("the machine slept, or its clock was set forward", until=self._clock.now())
+            self._set_forward += step
         self._wanted += 1
         self._bell.set(self._duty.schedules)
 
@@ -308,6 +310,7 @@ class Daemon:
             await asyncio.to_thread(migrate, self._database, now=now)
             async with self._writing() as writer:
                 if self._in_force != wanted:
+                    await self._keep_windows(writer)
                     since = self._anew_at if instants.BEGINNING < self._anew_at < now else now
                     await firings.put_in_force(writer, _first_since(duty.schedules, now), since=since, now=now)
                     self._in_force = wanted
@@ -321,6 +324,12 @@ class Daemon:
             if found.errand is not None:
                 await self._run(found.errand, duty)
         return True
+
+    async def _keep_windows(self, writer: Writer) -> None:
+        """See to it that no window frees early because the clock was set forward."""
+        step, self._set_forward = self._set_forward, timedelta()
+        if step:
+            await ledger.shift(writer, step)
 
     async def _due(self) -> Due:
         now, duty = self._clock.now(), self._duty

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 NOT_RUNNING = "the daemon was not running"
-NOTICED_LATE = "it was noticed too late"
+NOTICED_LATE = "the machine slept, or the daemon was held up"
 _REMEMBERED = 100
 
 

@@ -289,6 +289,33 @@ async def prune(writer: Writer, limits: Sequence[Limit], *, now: datetime) -> No
         pass
 
 
+async def shift(writer: Writer, step: timedelta) -> None:
+    """Let slots count as long as they would have, had the wall clock not been set forward by so much.
+
+    What was written by a clock that was behind would seem older than it is, and its windows free too early.
+    """
+    await writer.write(_shift, f"{step.total_seconds():+.3f} seconds")
+
+
+async def _shift(db: Connection, steps: Sequence[str]) -> Sequence[None]:
+    for step in steps:
+        await db.execute(
+            """
+            UPDATE requests SET finished_at = strftime('%Y-%m-%dT%H:%M:%fZ', finished_at, :step),
+                                deadline_at = strftime('%Y-%m-%dT%H:%M:%fZ', deadline_at, :step)
+            """,
+            {"step": step},
+        )
+        await db.execute(
+            """
+            UPDATE blocked SET since = strftime('%Y-%m-%dT%H:%M:%fZ', since, :step),
+                               until = strftime('%Y-%m-%dT%H:%M:%fZ', until, :step)
+            """,
+            {"step": step},
+        )
+    return [None] * len(steps)
+
+
 async def _prune(db: Connection, asked: Sequence[str]) -> Sequence[int]:
     counts = []
     for before in asked:

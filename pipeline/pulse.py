@@ -1,14 +1,14 @@
 """The pulse: what a heartbeat finds out: whether the wall clock was stepped, and whether the store still answers."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from datetime import timedelta
 
 from pipeline.clock import Clock
 from pipeline.heartbeat import ANSWERS_WITHIN
 
 STEP = timedelta(seconds=2)
-"""The wall clock may stray so far from the process's own between two heartbeats: more is sleep, or it was set."""
+"""The wall clock may stray so far from the process's own between two heartbeats: more, and it was set."""
 
 
 class Pulse:
@@ -17,14 +17,11 @@ class Pulse:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._wall, self._own = clock.now(), clock.own()
-        self._answered = self._own
+        self._asked_at = self._own
         self._asking: asyncio.Task[None] | None = None
 
     def step(self) -> timedelta:
-        """Return by how much the wall clock has gone ahead of the process's own since last asked; 0 for a little.
-
-        The process's own stands still while the machine sleeps.
-        """
+        """Return by how much the wall clock has gone ahead of the process's own since last asked; 0 for a little."""
         wall, own = self._clock.now(), self._clock.own()
         step = wall - self._wall - timedelta(microseconds=(own - self._own) // 1000)
         self._wall, self._own = wall, own
@@ -32,8 +29,10 @@ class Pulse:
 
     @property
     def silence(self) -> timedelta:
-        """How long the store has not answered."""
-        return timedelta(microseconds=(self._clock.own() - self._answered) // 1000)
+        """How long the store has owed an answer."""
+        if self._asking is None or self._asking.done():
+            return timedelta()
+        return timedelta(microseconds=(self._clock.own() - self._asked_at) // 1000)
 
     def why_silent(self) -> str | None:
         """Return that the store is dead, or as good as; None while it answers."""
@@ -41,11 +40,8 @@ class Pulse:
             return None
         return f"the store has not answered for {self.silence.total_seconds():.0f} s"
 
-    def ask(self, sign_of_life: Callable[[], Awaitable[None]]) -> None:
+    def ask(self, sign_of_life: Callable[[], Coroutine[None, None, None]]) -> None:
         """Ask for a sign of life, unless one is still owed."""
         if self._asking is None or self._asking.done():
-            self._asking = asyncio.create_task(self._heard(sign_of_life), name="sign of life")
-
-    async def _heard(self, sign_of_life: Callable[[], Awaitable[None]]) -> None:
-        await sign_of_life()
-        self._answered = self._clock.own()
+            self._asked_at = self._clock.own()
+            self._asking = asyncio.create_task(sign_of_life(), name="sign of life")

@@ -14,7 +14,7 @@ from apscheduler.schedulers import base as scheduler
 from pipeline.collect import Source
 from pipeline.daemon import Daemon, Duty
 from pipeline.heartbeat import PERIOD
-from pipeline.instants import Nanoseconds, nanoseconds
+from pipeline.instants import Nanoseconds
 from pipeline.metrics import Metrics
 from pipeline.notify import Notifier, Ping
 from pipeline.overview import Symbol
@@ -47,9 +47,8 @@ class Pendulum(Hands):
         self.furthest = max(self.furthest, self.wall)
 
     def sleeps(self, span: timedelta) -> None:
-        """The machine sleeps: its own clock stands still meanwhile, and the wall clock does not."""
-        self._ahead += nanoseconds(span)
-        self.is_set_by(span)
+        """The machine sleeps: nothing runs, and all clocks go on."""
+        self.passes(span)
         self.furthest = max(self.furthest, self.wall)
 
     def reboots(self) -> None:

@@ -19,9 +19,12 @@ from pipeline.firings import AHEAD
 from pipeline.lock import held_by_daemon
 from pipeline.migrate import migrate
 from pipeline.overview import Symbol
+from pipeline.sandbox.companies import Companies
+from pipeline.sandbox.server import SandboxApi
 from pipeline.schedule import Schedule
 from pipeline.settings import SettingsError
 from pipeline.store import Store
+from pipeline.windows import Limit
 from pipeline.writer import StorageError, open_writer
 from tests.clocks import START
 from tests.conftest import Served
@@ -467,13 +470,19 @@ async def test_what_is_too_old_is_deleted_once_a_day_and_snapshots_never(databas
 
 
 async def test_a_store_that_does_not_answer_makes_it_unwell(database: Path, served: Served) -> None:
+    async def never() -> None:
+        await asyncio.Event().wait()
+
     life = Life(database, served.base_url, Pendulum(FIRST))
     async with life.running() as daemon:
-        life.hands.passes(timedelta(seconds=100))  # in which no heartbeat came to ask the store
+        life.hands.passes(DAY)  # asleep: nobody asked
+        assert daemon.unwell() is None
+        await life.answered()
+        daemon._pulse.ask(never)
+        life.hands.passes(timedelta(seconds=100))
         assert daemon.unwell() == "the store has not answered for 100 s"
-        await life.beat()
-        while daemon.unwell() is not None:
-            await asyncio.sleep(0)
+        assert daemon._pulse._asking is not None
+        daemon._pulse._asking.cancel()
 
 
 async def test_the_store_check_of_a_run_that_has_just_ended_is_answered(database: Path) -> None:
@@ -725,3 +734,20 @@ async def test_a_clock_set_back_makes_no_run_ask_again_what_was_asked_for_its_fi
 
     assert sorted(served.api.seen) == sorted(SYMBOLS)
     assert [status for (status,) in runs(database, "status")] == ["quota_exhausted", "complete"]
+
+
+async def test_a_clock_set_forward_frees_no_window_early(database: Path) -> None:
+    """A machine without a clock of its own begins in the past, and is put right when it has found a time server."""
+    hands = Pendulum(FIRST)
+    plan = [Limit.parse("3/hour")]
+    api = SandboxApi(companies=Companies(), limits=plan, day=FIRST.date, now=lambda: hands.own)
+    async with api.serve() as base_url:
+        life = Life(database, base_url, hands, limits=("3/hour",))
+        async with life.running():
+            hands.is_set_by(DAY)
+            await life.beat()
+            assert runs(database, "status") == [("complete",), ("quota_exhausted",)]
+            await life.until(hands.wall + HOUR + 2 * MINUTE)
+
+    assert runs(database, "trigger", "status")[2:] == [("continue", "complete")]
+    assert (api.requests, api.refused) == (6, 0)
