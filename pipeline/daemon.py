@@ -327,9 +327,9 @@ class Daemon:
 
     async def _keep_windows(self, writer: Writer) -> None:
         """See to it that no window frees early because the clock was set forward."""
-        step, self._set_forward = self._set_forward, timedelta()
-        if step:
+        if step := self._set_forward:
             await ledger.shift(writer, step)
+            self._set_forward -= step
 
     async def _due(self) -> Due:
         now, duty = self._clock.now(), self._duty
