@@ -5,6 +5,7 @@ import socket
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from tempfile import gettempdir
 from uuid import uuid4
 
 import pytest
@@ -17,7 +18,7 @@ from pipeline import systemd
 @pytest.fixture
 def manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
     """The service manager's end of the socket."""
-    path = f"/tmp/{uuid4().hex}"  # tmp_path can be longer than a socket's name may be
+    path = str(Path(gettempdir(), uuid4().hex))  # tmp_path can be longer than a socket's name may be
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
         listening.bind(path)
         listening.settimeout(5)
