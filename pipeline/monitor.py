@@ -90,7 +90,7 @@ def _why(error: Exception) -> str:
         return "no such host: name an address, such as 127.0.0.1:8080"
     if isinstance(error, OSError) and error.errno:
         return _REMEDIES.get(error.errno, f"{os.strerror(error.errno).lower()}: name another address or port")
-    return "it is no address: name one such as 127.0.0.1:8080"
+    return "it is no address of this machine, or none at all: name one such as 127.0.0.1:8080"
 
 
 class _Desk:

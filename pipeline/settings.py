@@ -614,14 +614,15 @@ def _few(names: Sequence[str], most: int = 5) -> str:
 
 
 def _symbol_file(path: Path, where: str, notices: list[str]) -> list[Symbol]:
+    shown = path if str(path).isprintable() else Path(repr(str(path)))  # an error is one line
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, ValueError) as error:
-        raise SettingsError(f"{where}: {path} cannot be read ({_why(error)})") from None
+        raise SettingsError(f"{where}: {shown} cannot be read ({_why(error)})") from None
     listing = text.lower().startswith("symbol,")
-    symbols = _listing(path, text, notices) if listing else list(_lines(path, text))
+    symbols = _listing(shown, text, notices) if listing else list(_lines(shown, text))
     if not symbols:
-        raise SettingsError(f"{path}: holds no symbol: one a line, or a LISTING_STATUS csv with active stocks")
+        raise SettingsError(f"{shown}: holds no symbol: one a line, or a LISTING_STATUS csv with active stocks")
     return symbols
 
 

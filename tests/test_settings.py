@@ -254,6 +254,8 @@ def test_a_bad_time_zone_is_refused_with_a_good_one(configured: Configured) -> N
 @example(key="database", value=json.dumps("x" * 300))
 @example(key="symbols.file", value='"a\\u0000b"')
 @example(key="schedule.timezone", value='"../../etc/passwd"')
+@example(key="symbols.file", value='"\\n"')
+@example(key="schedule.symbols_file", value='"\\n"')
 def test_any_value_under_any_key_is_taken_or_refused(
     tmp_path_factory: pytest.TempPathFactory, key: str, value: str
 ) -> None:
