@@ -80,7 +80,12 @@ class OverviewApi:
         for key in self._keys:
             scrubbed = scrubbed.replace(key, b"***")
         if scrubbed == body:
-            return read(symbol, response.status, response.headers, body)
+            try:
+                return read(symbol, response.status, response.headers, body)
+            except ApiError as refusal:
+                # Escapes of JSON hide a key from those who look for it in the bytes.
+                refusal.args = tuple(self._without_keys(str(text)) for text in refusal.args)
+                raise
         overview, error = _sorted(symbol, response, body)
         if error is not None:
             # Sorted by its own words, told without the key.
@@ -89,6 +94,11 @@ class OverviewApi:
         if overview is None or self._is_telling:
             raise Rejected("an overview that holds the API key: not kept")
         return overview
+
+    def _without_keys(self, text: str) -> str:
+        for key in self._keys:
+            text = text.replace(key.decode(), "***")
+        return text
 
 
 def _sorted(symbol: Symbol, response: ClientResponse, body: bytes) -> tuple[Overview | None, ApiError | None]:

@@ -100,6 +100,8 @@ class Summary:
     """How long the requests took, added up: what one after another would have taken."""
     detail: str | None
     exit_code: int
+    unwritten: StorageError | None = None
+    """Why what came of it could not all be written, if it could not."""
 
 
 class Collection:
@@ -359,6 +361,7 @@ async def _finished(
     status, exit_code = ending(counts, reason)
     detail = collection.common_trouble() if reason is None else str(reason)
     tally = Tally(status, counts, collection.ledger.sent, seconds, detail)
+    unwritten = next((one for one in halt.reasons if isinstance(one, StorageError)), None)
     try:
         if rest:
             await store.defer(collection.run, rest, at=clock.now(), detail=detail or "")
@@ -366,7 +369,7 @@ async def _finished(
     except StorageError as error:
         if not isinstance(reason, Interrupted):
             status, exit_code = RunStatus.FAILED, ExitCode.FAILED
-        detail = str(error)
+        detail, unwritten = str(error), error
     return Summary(
         run=collection.run,
         trigger=order.trigger,
@@ -379,6 +382,7 @@ async def _finished(
         busy_seconds=collection.busy_seconds,
         detail=detail,
         exit_code=exit_code,
+        unwritten=unwritten,
     )
 
 

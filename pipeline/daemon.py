@@ -6,6 +6,7 @@ nothing ran for, or one to go on with? So no timer has to be trusted, and after 
 
 import asyncio
 import os
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -35,7 +36,7 @@ from pipeline.record import Record
 from pipeline.schedule import Reckoning, Schedule, reckon
 from pipeline.watch import Watch
 from pipeline.windows import Limit, finish_at
-from pipeline.writer import Writer, open_writer
+from pipeline.writer import StorageError, Writer, open_writer
 
 TIMER_LATE = timedelta(seconds=5)
 """A timer that has not rung for so long has died."""
@@ -84,7 +85,7 @@ class Daemon:
         self._is_stopping = False
         self._wanted, self._in_force = 1, 0
         """Which duty, by a clock that was not stepped since, is wanted, and which the record has been told of."""
-        self._started_at = self._anew_at = clock.now()
+        self._started_at = self._anew_at = self._slots_since = clock.now()
         self._pause_until = self._tidied_at = self._checkpointed_at = clock.own()
         self._collection: Collection | None = None
         self._last: Summary | None = None
@@ -93,7 +94,7 @@ class Daemon:
         self._told: dict[str, datetime | None] = {}
         self._refused: str | None = None
         self._timer_restarts = 0
-        self._set_forward = timedelta()
+        self._set_forward: list[ledger.Step] = []
         self._is_unheard = False
         self.last_beat = self._this_beat()
 
@@ -102,6 +103,7 @@ class Daemon:
     def stop(self) -> None:
         """Stop in order: nothing more is begun, and what is in flight may finish within `DRAIN`."""
         self._is_stopping = True
+        systemd.stopping("stopping")
         self._halt(Interrupted("the daemon was stopped"))
         if self._collection is not None:
             asyncio.get_running_loop().call_later(DRAIN.total_seconds(), self._collection.drain)
@@ -244,14 +246,20 @@ class Daemon:
     # The heartbeat
 
     def _notice_steps(self) -> None:
-        """Notice that the machine slept, or that its clock was set."""
+        """Notice that the clock was set; or that the machine slept, where its own clock does not go on meanwhile."""
         step = self._pulse.step()
         if not step:
             return
+        now = self._clock.now()
         self._log.warning("the clock was set, or the machine slept", seconds=round(step.total_seconds(), 1))
         if step > timedelta():
-            self._hindrances.was("the machine slept, or its clock was set forward", until=self._clock.now())
-            self._set_forward += step
+            self._hindrances.was("the machine slept, or its clock was set forward", until=now)
+            # Of the slots only those that this process took tell the time that it was before.
+            self._set_forward.append(ledger.Step(step, self._slots_since, now - step))
+        else:
+            self._hindrances.are_set_back(step, now=now)
+            self._anew_at += step
+        self._slots_since += step
         self._wanted += 1
         self._bell.set(self._duty.schedules)
 
@@ -305,6 +313,7 @@ class Daemon:
             self._is_free()
             return False
         async with self._alone():
+            self._notice_steps()
             # Whatever was meant before the lock was had, the clock may have been set since, or the duty changed.
             duty, wanted, now = self._duty, self._wanted, self._clock.now()
             await asyncio.to_thread(migrate, self._database, now=now)
@@ -327,9 +336,9 @@ class Daemon:
 
     async def _keep_windows(self, writer: Writer) -> None:
         """See to it that no window frees early because the clock was set forward."""
-        if step := self._set_forward:
-            await ledger.shift(writer, step)
-            self._set_forward -= step
+        while self._set_forward:
+            await ledger.shift(writer, self._set_forward[0])
+            del self._set_forward[0]
 
     async def _due(self) -> Due:
         now, duty = self._clock.now(), self._duty
@@ -386,8 +395,18 @@ class Daemon:
         self._hindrances.was(f"run {summary.run} was still going", until=self._clock.now())
         self._last = summary
         self._watch.ended(summary, errand.fire_time, began=began)
+        if summary.unwritten is not None:
+            await self._give_up_storing(summary.unwritten)
         await self._checkpoint()
         self._beat()
+
+    async def _give_up_storing(self, error: StorageError) -> None:
+        """Rest a while before more is asked for that cannot be stored: the quota would go for nothing. Raises it."""
+        self._pause_until = self._clock.own() + nanoseconds(FIRST_PAUSE)
+        with suppress(DatabaseError, sqlite3.Error):
+            async with self._writing() as writer:
+                await firings.crashed(writer, str(error), now=self._clock.now())
+        raise error
 
     def _is_under_way(self, collection: Collection) -> None:
         self._collection = collection
@@ -419,7 +438,7 @@ class Daemon:
         self._pause_until = self._clock.own() + nanoseconds(FIRST_PAUSE)
         detail = f"crashed: {', '.join(_faults(error))}; the log has the whole of it"
         self._watch.crashed(detail)
-        with suppress(DatabaseError, Halted):  # else the next run to begin marks it as interrupted
+        with suppress(DatabaseError, Halted, sqlite3.Error):  # else the next run to begin marks it as interrupted
             async with self._alone(), self._writing() as writer:
                 await firings.crashed(writer, detail, now=self._clock.now())
         again = instants.for_people(self._clock.now() + FIRST_PAUSE)

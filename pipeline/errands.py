@@ -109,8 +109,10 @@ def _resumption(firing: Firing, *, now: datetime, anew_at: datetime, free_at: Fr
     if firing.scheduled_for is None or firing.scheduled_for > now:
         return None  # the clock was set back: its time comes once more
     ended = min(firing.finished_at or now, now)
-    pause = min(FIRST_PAUSE * 2 ** min(max(firing.fruitless - 1, 0), 8), LONGEST_PAUSE)
+    pause: timedelta = min(FIRST_PAUSE * 2 ** min(max(firing.fruitless - 1, 0), 8), LONGEST_PAUSE)
     match firing.status:
+        case RunStatus.INTERRUPTED if firing.fruitless > 1 and anew_at <= ended:
+            return ended + pause  # again and again, and nothing came of it: it may be what the process dies of
         case RunStatus.INTERRUPTED | RunStatus.RUNNING:  # what was running when the process was killed runs no more
             return now
         case RunStatus.QUOTA_EXHAUSTED if free_at(ended) > ended + REST:

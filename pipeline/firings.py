@@ -96,6 +96,10 @@ async def _put_in_force(
         ahead = instants.to_text(now + AHEAD)
         await db.execute(f"UPDATE runs SET schedule = NULL WHERE scheduled_for > ? AND {_OF_A_FIRE_TIME}", (ahead,))
         await db.execute("UPDATE schedules SET since = min(since, ?)", (instants.to_text(now),))
+        await db.execute(
+            "UPDATE runs SET finished_at = :now WHERE finished_at > :now AND schedule IS NOT NULL",
+            {"now": instants.to_text(now)},
+        )
     return [None] * len(asked)
 
 

@@ -2,7 +2,7 @@
 
 from collections import deque
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 NOT_RUNNING = "the daemon was not running"
 NOTICED_LATE = "the machine slept, or the daemon was held up"
@@ -43,6 +43,11 @@ class Hindrances:
     def was(self, why: str, *, until: datetime) -> None:
         """Take note of what hindered until an instant."""
         self._past.append(_Past(until, why))
+
+    def are_set_back(self, step: timedelta, *, now: datetime) -> None:
+        """Take note that the clock was set back by a step (negative): what was noted by it may be still to come."""
+        self._started_at += step
+        self._past = deque((past for past in self._past if past.until <= now), maxlen=_REMEMBERED)
 
     def why(self, fire_time: datetime) -> str:
         """Return why nothing ran at a fire time: what was first to end after it, or has not ended yet."""

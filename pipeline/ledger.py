@@ -289,29 +289,45 @@ async def prune(writer: Writer, limits: Sequence[Limit], *, now: datetime) -> No
         pass
 
 
-async def shift(writer: Writer, step: timedelta) -> None:
-    """Let slots count as long as they would have, had the wall clock not been set forward by so much.
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The wall clock was set forward, and what was written by it from `since` to `until` tells the time before."""
+
+    by: timedelta
+    since: datetime
+    until: datetime
+
+
+async def shift(writer: Writer, step: Step) -> None:
+    """Let slots count as long as they would have, had the wall clock not been set forward.
 
     What was written by a clock that was behind would seem older than it is, and its windows free too early.
     """
-    await writer.write(_shift, f"{step.total_seconds():+.3f} seconds")
+    await writer.write(_shift, step)
 
 
-async def _shift(db: Connection, steps: Sequence[str]) -> Sequence[None]:
+async def _shift(db: Connection, steps: Sequence[Step]) -> Sequence[None]:
     for step in steps:
+        values = {
+            "by": f"{step.by.total_seconds():+.3f} seconds",
+            "since": instants.to_text(step.since),
+            "until": instants.to_text(step.until + instants.MILLISECOND),
+        }
         await db.execute(
             """
-            UPDATE requests SET finished_at = strftime('%Y-%m-%dT%H:%M:%fZ', finished_at, :step),
-                                deadline_at = strftime('%Y-%m-%dT%H:%M:%fZ', deadline_at, :step)
+            UPDATE requests SET finished_at = strftime('%Y-%m-%dT%H:%M:%fZ', finished_at, :by),
+                                deadline_at = strftime('%Y-%m-%dT%H:%M:%fZ', deadline_at, :by)
+             WHERE reserved_at BETWEEN :since AND :until
             """,
-            {"step": step},
+            values,
         )
         await db.execute(
             """
-            UPDATE blocked SET since = strftime('%Y-%m-%dT%H:%M:%fZ', since, :step),
-                               until = strftime('%Y-%m-%dT%H:%M:%fZ', until, :step)
+            UPDATE blocked SET since = strftime('%Y-%m-%dT%H:%M:%fZ', since, :by),
+                               until = strftime('%Y-%m-%dT%H:%M:%fZ', until, :by)
+             WHERE since BETWEEN :since AND :until
             """,
-            {"step": step},
+            values,
         )
     return [None] * len(steps)
 

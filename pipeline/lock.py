@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import datetime, timedelta
@@ -14,6 +15,10 @@ from pipeline.outcome import ExitCode, Trouble
 
 _AGAIN = timedelta(seconds=0.1)
 """flock has no wait that ends: it is asked again this often."""
+
+
+_GLANCES, _GLANCE = 20, 0.01
+"""Whoever looks whether a daemon lives holds its lock for a moment: a start tries so often, so many seconds apart."""
 
 
 class Busy(Trouble):
@@ -64,7 +69,11 @@ def held_by_daemon(database: Path, *, now: datetime) -> Iterator[None]:
     """Be the database's daemon. Raise Busy at once, naming the other, if there is one."""
     path = daemon_lock_path(database)
     with _file(path) as descriptor:
-        if not _locked(path, descriptor):
+        for _ in range(_GLANCES):
+            if is_ours := _locked(path, descriptor):
+                break
+            time.sleep(_GLANCE)
+        if not is_ours:
             raise Busy(f"another daemon runs on this database: {_holder(descriptor)}")
         with _signed(descriptor, "run", now):
             yield

@@ -154,7 +154,7 @@ class Record:
 
     def missed(self, since: datetime) -> list[Run]:
         """Return the fire times since an instant that nothing ran for, the oldest first."""
-        query = f"{_RUN} WHERE status = 'missed' AND scheduled_for >= ? ORDER BY scheduled_for"
+        query = f"{_RUN} WHERE status = 'missed' AND scheduled_for >= ? AND schedule IS NOT NULL ORDER BY scheduled_for"
         return [Run(*row) for row in self._db.execute(query, (instants.to_text(since),))]
 
     def last_ended(self) -> Run | None:

@@ -150,7 +150,12 @@ class Watch:
     def _begin(self, telling: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(telling, name="watch")
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._is_told)
+
+    def _is_told(self, task: "asyncio.Task[None]") -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._log.error("nobody could be told", exc_info=error)
 
     async def _tell_after_run(self, began: datetime) -> None:
         async with self._turn:

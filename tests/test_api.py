@@ -164,6 +164,13 @@ async def test_the_key_that_an_answer_echoes_is_in_no_error() -> None:
     assert "S3C" not in str(odd)
 
 
+async def test_a_key_that_json_spells_with_escapes_is_in_no_error_either() -> None:
+    spelt = "".join(f"\\u{ord(character):04x}" for character in KEY)
+    for field in ("Information", "odd"):
+        told = await refused(says(f'{{"{field}": "We saw {spelt} before"}}'.encode()))
+        assert KEY not in str(told)
+
+
 async def test_a_key_that_is_a_word_of_the_refusal_does_not_change_what_it_means() -> None:
     say = says(b'{"Information": "The **demo** API key is for demo purposes only."}')
     async with hostile(say) as (_, base_url), api(base_url, key="demo") as opened:

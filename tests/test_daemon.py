@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,6 +20,7 @@ from pipeline.firings import AHEAD
 from pipeline.lock import held_by_daemon
 from pipeline.migrate import migrate
 from pipeline.overview import Symbol
+from pipeline.record import Record
 from pipeline.sandbox.companies import Companies
 from pipeline.sandbox.server import SandboxApi
 from pipeline.schedule import Schedule
@@ -751,3 +753,112 @@ async def test_a_clock_set_forward_frees_no_window_early(database: Path) -> None
 
     assert runs(database, "trigger", "status")[2:] == [("continue", "complete")]
     assert (api.requests, api.refused) == (6, 0)
+
+
+async def test_a_damaged_file_ends_the_daemon_before_it_spends_the_quota(database: Path, served: Served) -> None:
+    life = Life(database, served.base_url, Pendulum(FIRST - HOUR))
+    async with life.running():
+        pass
+    with closing(sqlite3.connect(database)) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        (page,) = db.execute("SELECT rootpage FROM sqlite_master WHERE name = 'profiles'").fetchone()
+        (size,) = db.execute("PRAGMA page_size").fetchone()
+    with database.open("r+b") as file:  # runs and slots can still be written, snapshots cannot
+        file.seek((page - 1) * size)
+        file.write(b"\xff" * size)
+    asked = served.api.requests
+    life.hands.passes(DAY)
+
+    with pytest.raises(DatabaseError, match="damaged"):
+        async with life.running():
+            pass
+
+    assert served.api.requests - asked <= 3
+    assert runs(database, "status")[-1] == ("failed",)
+
+
+async def test_while_nothing_can_be_stored_no_run_follows_upon_another(database: Path, served: Served) -> None:
+    life = Life(database, served.base_url, Pendulum(FIRST - HOUR))
+    async with life.running() as daemon:
+        asked = served.api.requests
+        for symbol in SYMBOLS:
+            served.api.knows(symbol, {"Symbol": symbol, "Description": symbol * 100_000})
+        with no_file_larger_than(200_000):  # enough for a run and its slots, not for what it brings
+            await life.until(FIRST)
+            await life.beat(10)
+            assert served.api.requests - asked <= 3
+            assert "disk" in (daemon.unready() or "")
+        await life.until(FIRST + 30 * MINUTE)
+        assert daemon.unready() is None
+
+    assert runs(database, "trigger", "status")[-1] == ("continue", "complete")
+
+
+async def test_after_the_clock_was_set_back_failed_runs_keep_their_pauses(database: Path, served: Served) -> None:
+    for symbol in SYMBOLS:
+        served.api.says(symbol, "down", status=503, times=None)
+    life = Life(database, served.base_url, Pendulum(FIRST + 3 * HOUR))
+    async with life.running():
+        life.hands.is_set_by(-2 * HOUR)
+        await life.beat(10)
+        assert len(runs(database, "id")) == 1
+        await life.until(life.hands.wall + 20 * MINUTE)
+        assert len(runs(database, "id")) == 2
+
+
+@pytest.mark.parametrize("boots_at", [datetime(1970, 1, 1, tzinfo=UTC), FIRST + 10 * MINUTE])
+async def test_slots_of_an_earlier_process_are_left_alone_when_the_clock_is_put_right(
+    database: Path, served: Served, boots_at: datetime
+) -> None:
+    """A board without a clock of its own, switched off for longer than a day: its quota is free again."""
+    hands = Pendulum(FIRST)
+    life = Life(database, served.base_url, hands, limits=("3/day",))
+    async with life.running():
+        pass
+    hands.passes(30 * HOUR)
+    hands.reboots()
+    right, hands.wall = hands.wall, boots_at
+    async with life.running():
+        hands.is_set_by(right - boots_at)
+        await life.beat(2)
+
+    assert runs(database, "trigger", "status", "requests")[-1] == ("catch_up", "complete", 3)
+
+
+async def test_a_clock_set_forward_between_two_runs_frees_no_window(database: Path, served: Served) -> None:
+    weekly = Schedule("30 18 * * 6", "UTC", 36 * HOUR, (Symbol("MSFT"), Symbol("KO")))
+    hands = Pendulum(FIRST - 2 * DAY)
+    life = Life(database, served.base_url, hands, schedules=(DAILY, weekly), limits=("3/day",))
+    async with life.running():
+        hands.passes(2 * DAY - timedelta(seconds=30))
+        asked, ended = served.api.requests, life.watch.ended
+
+        def set_forward(*arguments: Any, **named: Any) -> None:
+            ended(*arguments, **named)
+            if hands.wall < FIRST + HOUR:
+                hands.is_set_by(25 * HOUR)
+
+        life.watch.ended = set_forward  # type: ignore[method-assign] # right after a run
+        await life.beat()
+
+    assert served.api.requests - asked == 3
+
+
+async def test_reasons_and_counts_are_right_again_once_the_clock_is(database: Path, served: Served) -> None:
+    hourly = Schedule("0 * * * *", "UTC", timedelta())
+    life = Life(database, served.base_url, Pendulum(FIRST), schedules=(hourly,))
+    async with life.running():
+        life.hands.is_set_by(10 * DAY)
+        await life.beat()
+        life.hands.is_set_by(-10 * DAY)
+        await life.beat(2)
+        life.hands.sleeps(5 * HOUR)
+        await life.beat(2)
+        with Record.open(database) as record:
+            missed = record.missed(life.hands.wall - 7 * DAY)
+
+    # The first two were noted while the clock was ahead, and hold: they might have come, had it been an hour's error.
+    ahead, slept = "the machine slept, or its clock was set forward", "the machine slept, or the daemon was held up"
+    assert [((run.scheduled_for or "")[11:16], run.detail) for run in missed] == [
+        ("19:00", ahead), ("20:00", ahead), ("21:00", slept), ("22:00", slept), ("23:00", slept),
+    ]  # fmt: skip

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import threading
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from pathlib import Path
@@ -93,3 +94,23 @@ def test_whether_a_daemon_lives_is_told_by_its_lock(database: Path) -> None:
     with held_by_daemon(database, now=START):
         assert daemon_lives(database)
     assert not daemon_lives(database)
+
+
+def test_whoever_looks_at_a_daemon_does_not_keep_one_from_starting(database: Path) -> None:
+    with held_by_daemon(database, now=START):
+        pass
+    is_over = threading.Event()
+
+    def look() -> None:
+        while not is_over.is_set():
+            daemon_lives(database)
+
+    looker = threading.Thread(target=look)
+    looker.start()
+    try:
+        for _ in range(300):
+            with held_by_daemon(database, now=START):
+                pass
+    finally:
+        is_over.set()
+        looker.join()

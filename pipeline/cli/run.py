@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 import structlog
 
-from pipeline import __version__, systemd
+from pipeline import __version__
 from pipeline.cli.configured import configured, read_environment
 from pipeline.cli.logging import configure_logs
 from pipeline.cli.options import Options, global_options
@@ -139,7 +139,6 @@ async def _serve(options: Options, first: _Configuration, log_to: Callable[..., 
             structlog.get_logger().info("listening", address=address)
         structlog.get_logger().info("the daemon has started", version=__version__, database=str(first.database))
         await daemon.run()
-        systemd.stopping("stopping")
     structlog.get_logger().info("the daemon has ended")
 
 

@@ -94,7 +94,7 @@ def _read(settings: Settings, options: Options) -> _Status:
     longest = max((limit.period for limit in settings.limits), default=settings.fresh_for)
     since = now - settings.stale_after
     beat = heartbeat.read(settings.database)
-    beat = beat if beat is not None and beat.is_fresh(now) and daemon_lives(settings.database) else None
+    beat = beat if beat is not None and daemon_lives(settings.database) else None
     next_run = min(filter(None, (schedule.next(now) for schedule in settings.schedules)), default=None)
     try:
         with Record.open(settings.database) as record:
@@ -165,6 +165,8 @@ def _daemon_in_words(beat: Beat | None, next_run: datetime | None) -> dict[str, 
     if beat is None:
         return {"daemon": "not running", "next run": f"{at}, if pipeline run is started"}
     lines = {"daemon": f"{beat.state}, process {beat.pid}" + (f": {beat.hindrance}" if beat.hindrance else "")}
+    if not beat.is_fresh(instants.utc_now()):
+        lines["daemon"] = f"process {beat.pid}, not heard of since {instants.for_people(beat.at)} UTC"
     if beat.continues_at is not None:
         lines["goes on"] = f"{instants.for_people(beat.continues_at)} UTC, with what the last run did not ask"
     if beat.refused is not None:
