@@ -23,7 +23,7 @@ def parquet() -> ModuleType:
 def apprise() -> ModuleType:
     """Return the module that sends notifications. Raise Missing where it is not installed."""
     try:
-        import apprise as module  # noqa: PLC0415 - an optional extra, and 0.2 s to import
+        import apprise as module  # noqa: PLC0415 - an optional extra, and a second to import
     except ImportError:
         raise Missing("PIPELINE_NOTIFY_URLS needs apprise: pip install apprise") from None
     return module

@@ -72,7 +72,7 @@ def held_by_daemon(database: Path, *, now: datetime) -> Iterator[None]:
         for _ in range(_GLANCES):
             if is_ours := _locked(path, descriptor):
                 break
-            time.sleep(_GLANCE)
+            time.sleep(_GLANCE)  # before there is a loop to hold up
         if not is_ours:
             raise Busy(f"another daemon runs on this database: {_holder(descriptor)}")
         with _signed(descriptor, "run", now):

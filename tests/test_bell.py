@@ -113,7 +113,7 @@ async def test_a_timer_that_an_error_has_stopped_is_overdue_and_brought_back(
 ) -> None:
     errors: list[str] = []
     asyncio.get_running_loop().set_exception_handler(lambda _loop, told: errors.append(str(told["exception"])))
-    bell.set([Faulty(iter([False, True, False, False]))])  # type: ignore[list-item]
+    bell.set([Faulty(iter([False, True, False, False]))])  # type: ignore[list-item] # asked for its next alone
     await turn()
     hands.passes(2 * MINUTE)
     bell.wake()

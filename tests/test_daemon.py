@@ -409,7 +409,7 @@ async def test_stopping_defers_the_rest_and_the_next_daemon_goes_on_with_it(data
     assert stored + deferred == 200
     assert 6 <= stored <= 8
 
-    life.watch.asked = lambda _outcome, _seconds: None  # type: ignore[assignment, method-assign]
+    life.watch.asked = lambda _outcome, _seconds: None  # type: ignore[assignment, method-assign] # no more
     async with life.running():
         await life.settled()
     assert runs(database, "trigger", "status")[1] == ("continue", "complete")

@@ -27,7 +27,7 @@ WELL = Condition(RUN, START, {}, (), 3, (), (), 3, 0)
 
 
 def ailing(beat: object = BEAT, found: Condition | None = WELL, *, lives: bool = True) -> list[str]:
-    return ailments(beat, found, lives=lives, stale_after=STALE_AFTER, now=START)  # type: ignore[arg-type]
+    return ailments(beat, found, lives=lives, stale_after=STALE_AFTER, now=START)  # type: ignore[arg-type] # a Beat or None
 
 
 def test_a_daemon_that_beats_and_a_record_that_is_fresh_are_well() -> None:

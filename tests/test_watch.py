@@ -160,7 +160,7 @@ async def test_a_full_disk_and_a_wrong_configuration_are_told_while_they_last(
             await life.until(START + DAY)
             await life.beat()
             assert (await audience.hears())[1] == "Nothing can be stored"
-        daemon._reread = wrong  # type: ignore[assignment]
+        daemon._reread = wrong  # type: ignore[assignment] # returns nothing, since it raises
         daemon.reload()
         await life.settled()
         await life.beat()
