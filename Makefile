@@ -93,7 +93,7 @@ demo: .venv/runtime ## collect 25 invented companies, twice, and show what was k
 	run changes --min-change 20%; \
 	say 'One company through time'; \
 	run history QUVEX-B market_capitalization pe_ratio eps latest_quarter; \
-	printf '\nLook around: cd .demo; ../$(BIN)/pipeline runs, symbols, plan, doctor, --help. Logs: .demo/log.txt\n'
+	printf '\nLook around: cd .demo; ../$(BIN)/pipeline runs, symbols, plan, doctor, schedule, run --sandbox (the daemon), --help. Logs: .demo/log.txt\n'
 
 # To work on it
 

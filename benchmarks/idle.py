@@ -38,10 +38,10 @@ def measure() -> Sequence[Line]:
             try:
                 assert daemon.stderr is not None
                 address = daemon.stderr.readline().partition('"address": "')[2].partition('"')[0]
-                time.sleep(_SETTLING)
+                time.sleep(_SETTLING)  # its first run ends meanwhile
                 urllib.request.urlopen(f"{address}/metrics", timeout=10).read()
                 before = _cpu_seconds(daemon.pid)
-                time.sleep(_WATCHED)
+                time.sleep(_WATCHED)  # what is measured is that nothing happens
                 used, megabytes = _cpu_seconds(daemon.pid) - before, _resident_megabytes(daemon.pid)
             finally:
                 daemon.terminate()

@@ -121,7 +121,7 @@ def stoppable(stop: Callable[[], None], *, last_resort: float, exit_code: int) -
 
     def end_by_then() -> None:
         told.get()
-        time.sleep(last_resort)
+        time.sleep(last_resort)  # in a thread of its own: the loop may be what hangs
         _die(exit_code)
 
     # Not a handler of the loop's, which a loop that hangs never calls. The thread waits from the start: to start one
