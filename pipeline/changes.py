@@ -207,6 +207,7 @@ def column(state: State, name: str) -> Value:
 
 _VALUE = _PLACES["market_capitalization"][1]
 _SENTINEL_FIELD = "ReturnOnEquityTTM"
+_LOOKED_AT = tuple((name, *_PLACES[name]) for name in sorted(COLUMNS_LOOKED_AT))
 _never_zero = itemgetter(
     *(number for column, (part, number) in _PLACES.items() if part == "daily" and column in NEVER_ZERO)
 )
@@ -215,7 +216,7 @@ _never_zero = itemgetter(
 def _suspicions(before: State, after: State) -> Iterator[tuple[str, Suspicion]]:
     if not _may_be_odd(before, after):
         return
-    was, now = ({name: column(state, name) for name in COLUMNS_LOOKED_AT} for state in (before, after))
+    was, now = ({name: getattr(state, part)[number] for name, part, number in _LOOKED_AT} for state in (before, after))
     yield from suspicions(was, now, is_sentinel=_has_sentinel(after))
 
 

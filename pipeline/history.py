@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
@@ -315,49 +316,49 @@ class History:
         `part` and `fields` narrow it down; `min_change` leaves out numbers that changed by a smaller fraction (0.05 is
         5 %); `suspicious`, all that the market can explain. Raise NotKept or NoSuchField.
         """
-        wanted = self.symbols_asked() if symbols is None else self.kept(symbols)
+        wanted = None if symbols is None else self.kept(symbols)
         only = None if fields is None else frozenset(field.column for field in _fields(fields, ()))
         of_part = None if part is None else Part(part)
         bounds = _since(since), _until(until)
 
+        def is_asked_for(row: tuple[Any, ...]) -> bool:
+            _, field, in_part, kind, _, _, change, _, _, suspicion = row
+            return (
+                (only is None or field in only)
+                and (of_part is None or in_part == of_part)
+                and (change is None or abs(change) + _ROUNDING >= min_change or kind != ChangeKind.CHANGED)
+                and (suspicion is not None or not suspicious)
+            )
+
         def tuples() -> Iterator[tuple[Any, ...]]:
-            rows = self._changes(wanted, *bounds)
-            if only is None and of_part is None and not min_change and not suspicious:
-                yield from rows
-                return
-            for row in rows:
-                _, field, in_part, kind, _, _, change, _, _, suspicion = row
-                if (
-                    (only is None or field in only)
-                    and (of_part is None or in_part == of_part)
-                    and (change is None or abs(change) + _ROUNDING >= min_change or kind != ChangeKind.CHANGED)
-                    and (suspicion is not None or not suspicious)
-                ):
-                    yield row
+            rows = chain.from_iterable(self._changes(wanted, *bounds))
+            is_all = only is None and of_part is None and not min_change and not suspicious
+            return rows if is_all else filter(is_asked_for, rows)
 
         return Answer(_CHANGE, tuples, _typed_change)
 
-    def symbols_asked(self) -> list[str]:
-        """Return every symbol ever asked, in order."""
-        return [symbol for (symbol,) in self._db.execute("SELECT symbol FROM symbols")]
-
-    def _changes(self, symbols: Sequence[str], since: str, until: str) -> Iterator[tuple[Any, ...]]:
+    def _changes(self, symbols: Sequence[str] | None, since: str, until: str) -> Iterator[list[tuple[Any, ...]]]:
+        """Yield the changes of some symbols after others, as lists: there may be hundreds of thousands."""
         for some in self._in_portions(symbols, since, until):
             coverage = self._coverage_changes(some, since, until)
             found = self._value_changes(some, since, until)
             if coverage:
                 found = sorted(found + coverage, key=lambda row: (row[0], row[8]))
-            yield from found
+            yield found
 
-    def _in_portions(self, symbols: Sequence[str], since: str, until: str) -> Iterator[list[str]]:
-        """Yield the symbols so many at a time as a portion of rows is kept of in those days."""
-        query = "SELECT symbol, snapshots FROM json_each(?) AS wanted CROSS JOIN symbols ON symbol = wanted.value"
-        kept = dict(self._db.execute(query, (json.dumps(symbols),)).fetchall())
+    def _in_portions(self, symbols: Sequence[str] | None, since: str, until: str) -> Iterator[list[str]]:
+        """Yield the symbols so many at a time as a portion of rows is kept of in those days. None: all ever asked."""
+        query = "SELECT symbol, snapshots FROM symbols"
+        if symbols is None:
+            kept = self._db.execute(query).fetchall()
+        else:
+            wanted = "JOIN json_each(?) AS wanted ON wanted.value = symbol ORDER BY symbol"
+            kept = self._db.execute(f"{query} {wanted}", (json.dumps(symbols),)).fetchall()
         days = (_day(until) - _day(since)).days + 2
         some: list[str] = []
         rows = 0
-        for symbol in symbols:
-            rows += min(kept.get(symbol, 0), days) + 1
+        for symbol, snapshots in kept:
+            rows += min(snapshots, days) + 1
             some.append(symbol)
             if rows >= _ROWS_AT_ONCE:
                 yield some
@@ -368,7 +369,7 @@ class History:
     def _value_changes(self, symbols: Sequence[str], since: str, until: str) -> list[tuple[Any, ...]]:
         """Return what changed in the snapshots observed in an interval, by symbol and instant."""
         query = f"""
-            SELECT symbol, observed_at, confirmed_at, profile_id, statement_id, layout_id, extra, {_DAILY_COLUMNS}
+            SELECT {_DAILY_COLUMNS}, symbol, observed_at, confirmed_at, profile_id, statement_id, layout_id, extra
               FROM json_each(:symbols) AS wanted
              CROSS JOIN snapshots ON snapshots.symbol = wanted.value
                AND observed_at >= coalesce((SELECT observed_at FROM snapshots WHERE symbol = wanted.value
@@ -377,24 +378,22 @@ class History:
         """
         given = {"symbols": json.dumps(symbols), "since": since, "until": until}
         found: list[tuple[Any, ...]] = []
-        before: tuple[Any, ...] = (None,)
+        before: tuple[Any, ...] | None = None
         for after in self._db.execute(query, given):
-            if before[0] == after[0]:
+            if before is not None and before[_SYMBOL] == after[_SYMBOL]:
                 found += self._between(before, after)
             before = after
         return found
 
     def _between(self, before: tuple[Any, ...], after: tuple[Any, ...]) -> list[tuple[Any, ...]]:
         """Return what changed from one row to the next: mostly daily numbers, and nothing else need be looked at."""
-        was, now = before[_DAILY], after[_DAILY]
-        if before[_SLOW] == after[_SLOW] and not daily_may_be_odd(was, now):
-            symbol, _, last = before[:3]
-            return _daily_changes(symbol, last, after[1], was, now)
+        if before[_SLOW] == after[_SLOW] and not daily_may_be_odd(before, after):
+            return _daily_changes(before, after)
         old, new = self._state(before), self._state(after)
-        return [_change(before[0], old, new, one) for one in differences(old, new)]
+        return [_change(after[_SYMBOL], old, new, one) for one in differences(old, new)]
 
     def _state(self, row: tuple[Any, ...]) -> State:
-        _, observed, confirmed, profile, statement, layout, extra, *daily = row
+        *daily, _, observed, confirmed, profile, statement, layout, extra = row
         return State(
             observed,
             confirmed,
@@ -484,12 +483,12 @@ class History:
 
         `since` and `until`: those first known then, however long before the other was.
         """
-        answer = self._vintages(self.symbols() if symbols is None else self.kept(symbols), fields, since, until)
+        answer = self._vintages(None if symbols is None else self.kept(symbols), fields, since, until)
         return Answer(answer.columns, lambda: (row for row in answer.tuples() if row[6]), _typed_vintage)
 
     def _vintages(
         self,
-        symbols: Sequence[str],
+        symbols: Sequence[str] | None,
         fields: Iterable[str | Field] | None,
         since: Moment | None,
         until: Moment | None,
@@ -632,25 +631,24 @@ def _change(symbol: str, before: State, after: State, found: Difference) -> tupl
     )  # fmt: skip
 
 
-_SLOW = slice(3, 7)
-"""Where a row to be compared has its parts and `extra`."""
-_DAILY = slice(7, None)
+# A row to be compared begins with its daily numbers, so that they can be gone through without being cut out; then:
+_SYMBOL, _OBSERVED, _CONFIRMED = range(len(DAILY_FIELDS), len(DAILY_FIELDS) + 3)
+_SLOW = slice(_CONFIRMED + 1, None)
 _DAILY_NAMES = tuple(field.column for field in DAILY_FIELDS)
 # Plain texts, not members of an enumeration: rows of nothing but texts and numbers are dropped by the garbage collector
 # at first sight, and tens of thousands of others gone through again and again.
 _OF_DAILY, _CHANGED = Part.DAILY.value, ChangeKind.CHANGED.value
 
 
-def _daily_changes(
-    symbol: str, last: str, first: str, before: tuple[Any, ...], after: tuple[Any, ...]
-) -> list[tuple[Any, ...]]:
+def _daily_changes(before: tuple[Any, ...], after: tuple[Any, ...]) -> list[tuple[Any, ...]]:
     """Return the daily numbers that changed, where nothing else did and none is odd: as `_change` would, and sooner."""
+    symbol, last, first = after[_SYMBOL], before[_CONFIRMED], after[_OBSERVED]
     return [
         (
             symbol, column, _OF_DAILY, _CHANGED, was, now,
             (now - was) / abs(was) if was and now is not None else None, last, first, None,
         )
-        for column, was, now in zip(_DAILY_NAMES, before, after, strict=True)
+        for column, was, now in zip(_DAILY_NAMES, before, after, strict=False)  # what follows them is not compared
         if was != now
     ]  # fmt: skip
 
