@@ -14,6 +14,7 @@ from decimal import Decimal
 from enum import StrEnum
 from functools import cached_property, lru_cache
 from hashlib import blake2b
+from operator import itemgetter
 from typing import Any, Literal, NewType
 
 import msgspec
@@ -331,7 +332,7 @@ class _Columns:
         """`remembered`: of so many lines the values are kept at hand, where the same come again and again."""
         self.fields = fields
         self._usual_values = lru_cache(remembered)(self._converted) if remembered else self._converted
-        self._asked = tuple((field.name, field.missing) for field in fields)
+        self._all_of = itemgetter(*(field.name for field in fields))
         self._columns = tuple((field.missing, _CONVERT[field.kind]) for field in fields)
 
     @cached_property
@@ -341,7 +342,10 @@ class _Columns:
 
     def read(self, received: Mapping[str, Any], extra: Document) -> tuple[Value, ...]:
         """Return the values of the fields, and note in `extra` each whose spelling they would not give back."""
-        spellings = [received.get(name, missing) for name, missing in self._asked]
+        try:
+            spellings = self._all_of(received)
+        except KeyError:  # documents of before 2025 lack some
+            spellings = tuple([received.get(field.name, field.missing) for field in self.fields])
         try:
             line = _BETWEEN.join(spellings)
         except TypeError:  # not all are texts
