@@ -119,11 +119,9 @@ def test_what_an_earlier_process_sent_still_counts(limits: list[Limit], ended: l
     windows = Windows(limits, ended)
     opening = windows.opening(0)
     for limit in limits:
-        still = sum(1 for at in ended if at + ns(limit.period) >= opening.at)
-        assert still < limit.count
-        assert windows.used(limit, 0) == min(
-            sum(1 for at in ended if at + ns(limit.period) >= 0), max(limit.count for limit in limits)
-        )
+        free_at = [at + ns(limit.period) + TICK for at in ended]
+        assert sum(1 for at in free_at if at > opening.at) < limit.count
+        assert windows.used(limit, 0) == min(sum(1 for at in free_at if at > 0), max(limit.count for limit in limits))
 
 
 def test_five_at_once_where_the_plan_admits_five() -> None:
