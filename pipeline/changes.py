@@ -6,12 +6,13 @@ API begins or ceases to send is one, whatever its value; so is a symbol that it 
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
 from operator import itemgetter
 from typing import Any, NamedTuple
+
+import msgspec
 
 from pipeline.overview import (
     DAILY_FIELDS,
@@ -63,8 +64,7 @@ class Difference(NamedTuple):
     suspicion: Suspicion | None
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(msgspec.Struct, frozen=True, gc=False):
     """A value, the one before it, and between which looks it changed."""
 
     symbol: str

@@ -16,12 +16,13 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+
+import msgspec
 
 from pipeline import extras, instants
 from pipeline.changes import Change, ChangeKind, Difference, State, daily_may_be_odd, differences, relative
@@ -102,8 +103,7 @@ class Answer(Generic[T]):
         return extras.parquet().table(self.columns, list(self.tuples()))
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(msgspec.Struct, frozen=True, gc=False):
     """A version of a company's overview, as far as it was asked for."""
 
     symbol: str
@@ -120,8 +120,7 @@ class Snapshot:
         return self.values[field_named(field).column]
 
 
-@dataclass(frozen=True, slots=True)
-class Vintage:
+class Vintage(msgspec.Struct, frozen=True, gc=False):
     """A reported value of one quarter, with the interval in which we knew it."""
 
     symbol: str
