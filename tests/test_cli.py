@@ -11,6 +11,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from io import StringIO
@@ -837,6 +838,17 @@ main()
 
     assert ended.returncode == 0
     assert ended.stdout == f"pipeline, version {__version__}\n"
+
+
+def test_called_in_a_process_that_goes_on_it_leaves_no_thread_behind(tmp_path: Path) -> None:
+    before = set(threading.enumerate())
+
+    call(tmp_path, "collect", "--sandbox", "AAPL")
+
+    begun = set(threading.enumerate()) - before
+    for thread in begun:
+        thread.join(10)
+    assert [thread.name for thread in begun if thread.is_alive()] == []
 
 
 def test_from_an_empty_folder_with_only_a_key_it_does_the_sensible_thing(tmp_path: Path) -> None:

@@ -117,12 +117,13 @@ def stoppable(stop: Callable[[], None], *, last_resort: float, exit_code: int) -
     thread, a disk, or the loop itself, over a log line that nobody reads.
     """
     loop = asyncio.get_running_loop()
-    told: SimpleQueue[None] = SimpleQueue()
+    told: SimpleQueue[float | None] = SimpleQueue()
 
     def end_by_then() -> None:
-        told.get()
-        time.sleep(last_resort)  # in a thread of its own: the loop may be what hangs
-        _die(exit_code)
+        seconds = told.get()
+        if seconds is not None:
+            time.sleep(seconds)  # in a thread of its own: the loop may be what hangs
+            _die(exit_code)
 
     # Not a handler of the loop's, which a loop that hangs never calls. The thread waits from the start: to start one
     # takes a lock, which what the signal interrupts may hold.
@@ -134,7 +135,7 @@ def stoppable(stop: Callable[[], None], *, last_resort: float, exit_code: int) -
     def first(_number: int, _frame: object) -> None:
         for number in signals:
             signal.signal(number, second)
-        told.put(None)
+        told.put(last_resort)
         loop.call_soon_threadsafe(stop)
 
     signals = {number: signal.signal(number, first) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -143,6 +144,7 @@ def stoppable(stop: Callable[[], None], *, last_resort: float, exit_code: int) -
     finally:
         for number, before in signals.items():
             signal.signal(number, before)
+        told.put(None)  # only where no signal came: after one, what is still to be closed may hang too
 
 
 @contextmanager
