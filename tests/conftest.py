@@ -1,5 +1,6 @@
 """What most tests begin with: a migrated database, a clock, and the API's stand-in on loopback."""
 
+import shutil
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import date
@@ -7,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.migrate import migrate
 from pipeline.sandbox.companies import Companies
 from pipeline.sandbox.server import SandboxApi
-from tests.clocks import START, Hands
+from tests.clocks import Hands
+from tests.looks import empty
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ def hands() -> Hands:
 @pytest.fixture
 def database(tmp_path: Path) -> Path:
     path = tmp_path / "overviews.db"
-    migrate(path, now=START)
+    shutil.copy(empty(), path)
     return path
 
 
