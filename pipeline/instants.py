@@ -8,6 +8,9 @@ MILLISECOND = timedelta(milliseconds=1)
 BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
 """No clock that is right says less."""
 
+EVER = "9999-12-31T23:59:59.999Z"
+"""The last instant that the file's texts can tell."""
+
 Nanoseconds = int
 """An instant or a span of the process's own clock, which no step of the wall clock moves."""
 

@@ -3,12 +3,16 @@
 import difflib
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 
 from pipeline.database import DatabaseError, opened
 from pipeline.migrate import check, shipped
+
+_ROWS_AT_ONCE = 20_000
+"""Rows of a long question read at a time: between two such, the file is not held."""
 
 
 class NoRecord(DatabaseError):
@@ -62,3 +66,28 @@ def _why_not_kept(symbol: str, known: list[str]) -> str:
     near = near or [one for one in known if one.startswith(symbol[:1])][:3]
     hint = f"; did you mean {' or '.join(near)}?" if near else ""
     return f"there is no snapshot of {symbol[:40]}{hint} ({len(known):,} symbols are kept: pipeline symbols)"
+
+
+def in_portions(db: sqlite3.Connection, symbols: Sequence[str] | None, since: str, until: str) -> Iterator[list[str]]:
+    """Yield the symbols so many at a time as a portion of rows is kept of in those days. None: all ever asked."""
+    query = "SELECT symbol, snapshots FROM symbols"
+    if symbols is None:
+        kept = db.execute(query).fetchall()
+    else:
+        wanted = "JOIN json_each(?) AS wanted ON wanted.value = symbol ORDER BY symbol"
+        kept = db.execute(f"{query} {wanted}", (json.dumps(symbols),)).fetchall()
+    days = (_day(until) - _day(since)).days + 2
+    some: list[str] = []
+    rows = 0
+    for symbol, snapshots in kept:
+        rows += min(snapshots, days) + 1
+        some.append(symbol)
+        if rows >= _ROWS_AT_ONCE:
+            yield some
+            some, rows = [], 0
+    if some:
+        yield some
+
+
+def _day(text: str) -> date:
+    return date.fromisoformat(text[:10]) if text else date.min
