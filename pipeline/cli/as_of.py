@@ -7,7 +7,8 @@ import click
 
 from pipeline.cli.asked import ago, asked, print_answer, say_nothing_found
 from pipeline.cli.configured import named_symbols
-from pipeline.cli.options import Instant, Options, format_option, global_options, json_option, symbols_argument
+from pipeline.cli.options import Instant, Options, format_option, global_options, json_option
+from pipeline.cli.subjects import field_option, symbols_argument
 from pipeline.history import History
 from pipeline.instants import for_people
 from pipeline.outcome import ExitCode
@@ -38,7 +39,7 @@ class _Hours(click.ParamType[timedelta]):
 )
 @click.argument("instant", type=Instant(day_ends=True))
 @symbols_argument
-@click.option("--field", "fields", multiple=True, help="Show this column, or field as the API spells it; repeatable.")
+@field_option("Show")
 @click.option(
     "--max-staleness", type=_Hours(), metavar="HOURS", help="Leave out what was last seen so many HOURS before."
 )

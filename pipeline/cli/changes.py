@@ -14,9 +14,9 @@ from pipeline.cli.options import (
     global_options,
     json_option,
     since_option,
-    symbols_argument,
     until_option,
 )
+from pipeline.cli.subjects import field_option, symbols_argument
 from pipeline.instants import for_people
 from pipeline.overview import Part
 from pipeline.suspicion import RULES
@@ -45,7 +45,7 @@ class _Threshold(click.ParamType[float]):
 @since_option
 @until_option
 @click.option("--part", type=click.Choice([part.value for part in Part]), help="Only fields that move at this speed.")
-@click.option("--field", "fields", multiple=True, help="Only this column, or field as the API spells it; repeatable.")
+@field_option("Only")
 @click.option(
     "--min-change",
     type=_Threshold(),

@@ -16,6 +16,7 @@ from pipeline.cli.output import print_json, print_table, shown
 from pipeline.cli.progress import watched
 from pipeline.cli.running import interruptible, run
 from pipeline.cli.sandboxed import LATENCY, LESSON, SANDBOX_KEY, sandbox_database, sandboxed
+from pipeline.cli.subjects import symbols_argument
 from pipeline.clock import Clock
 from pipeline.collect import Order, Source, Summary, collect
 from pipeline.database import refuse_foreign
@@ -28,7 +29,7 @@ from pipeline.settings import Settings, SettingsError, api_key
 @click.command(
     epilog="Examples: pipeline collect; pipeline collect AAPL BRK-B; pipeline collect --sandbox --day 2026-03-14"
 )
-@click.argument("symbols", nargs=-1)
+@symbols_argument
 @click.option("--force", is_flag=True, help="Ask for every symbol, however fresh it is.")
 @click.option("--max-requests", type=click.IntRange(min=1), help="Send at most so many requests.")
 @click.option(

@@ -22,10 +22,10 @@ from pipeline.cli.options import (
     global_options,
     json_option,
     since_option,
-    symbols_argument,
     until_option,
 )
 from pipeline.cli.output import print_json
+from pipeline.cli.subjects import symbols_argument
 from pipeline.export import (
     Selection,
     expected,

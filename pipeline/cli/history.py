@@ -15,6 +15,7 @@ from pipeline.cli.options import (
     since_option,
     until_option,
 )
+from pipeline.cli.subjects import fields_argument, symbol_argument
 from pipeline.history import Answer, Column, History, Snapshot
 from pipeline.instants import for_people
 from pipeline.outcome import ExitCode
@@ -29,8 +30,8 @@ _PICTURES = (".svg", ".png", ".html")
     epilog="Examples: pipeline history AAPL; pipeline history AAPL pe_ratio EPS --since 2026-01-01 --format csv;"
     " pipeline history AAPL --plot; pipeline history AAPL market_capitalization --plot aapl.svg"
 )
-@click.argument("symbol")
-@click.argument("fields", nargs=-1)
+@symbol_argument(required=True)
+@fields_argument
 @since_option
 @until_option
 @click.option(

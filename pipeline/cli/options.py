@@ -102,8 +102,3 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 format_option = click.option(
     "--format", "form", type=click.Choice(["table", "csv", "jsonl"]), default="table", help="[table]"
 )
-
-
-def symbols_argument(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a verb the symbols it is about; none: all."""
-    return click.argument("symbols", nargs=-1)(function)

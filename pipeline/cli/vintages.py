@@ -14,14 +14,15 @@ from pipeline.cli.options import (
     since_option,
     until_option,
 )
+from pipeline.cli.subjects import fields_argument, symbol_argument
 
 
 @click.command(
     epilog="Examples: pipeline vintages AAPL; pipeline vintages AAPL revenue_ttm EBITDA --format csv;"
     " pipeline vintages --all --since 30d"
 )
-@click.argument("symbol", required=False)
-@click.argument("fields", nargs=-1)
+@symbol_argument(required=False)
+@fields_argument
 @click.option("--all", "of_all", is_flag=True, help="List the restatements of every symbol, of the FIELDs named.")
 @since_option
 @until_option
