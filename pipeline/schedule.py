@@ -48,9 +48,25 @@ def check_cron(line: str) -> None:
     except CronSimError as error:
         if _is_good_in_some_month(fields):
             raise ValueError(f"{line!r} never fires: its months have no such day") from None
-        raise ValueError(f"{line!r} is no cron line: {str(error).lower()}") from None
+        raise ValueError(f"{line!r} is no cron line: {_why(error)}") from None
     except StopIteration:
         raise ValueError(f"{line!r} never fires: not once in 50 years") from None
+
+
+def _why(error: CronSimError) -> str:
+    """Return which field is wrong, and what it may be."""
+    text = str(error).lower()
+    allowed = next((range_ for name, range_ in _ALLOWED.items() if text.endswith(name)), None)
+    return text if allowed is None else f"{text} ({allowed}; also *, 1-5, 1,3, */2)"
+
+
+_ALLOWED = {
+    "minute": "0 to 59",
+    "hour": "0 to 23",
+    "day-of-month": "1 to 31, or L for the last",
+    "month": "1 to 12, or jan to dec",
+    "day-of-week": "0 to 7, or sun to sat",
+}
 
 
 def _fields(line: str) -> str:
