@@ -696,6 +696,15 @@ def test_runs_are_listed_the_newest_first(collected: Collected) -> None:
     assert [run["id"] for run in collected.at_sandbox("runs", "--limit", "1", "--json").json] == [2]
 
 
+def test_the_table_of_runs_names_only_what_there_is(collected: Collected) -> None:
+    header, second, first = collected.at_sandbox("runs").out.splitlines()
+    oldest = collected.at_sandbox("runs", "--json").json[-1]
+
+    assert header.split() == ["id", "trigger", "started", "status", "due", "outcomes", "requests", "seconds"]
+    assert f"{oldest['stored']} stored, {oldest['unknown']} unknown" in first
+    assert "failed" not in first + second
+
+
 def test_runs_have_the_same_facts_in_every_form(collected: Collected) -> None:
     as_json = collected.at_sandbox("runs", "--json").json
     as_lines = [json.loads(line) for line in collected.at_sandbox("runs", "--format", "jsonl").out.splitlines()]

@@ -8,12 +8,8 @@ from pipeline.cli.configured import configured
 from pipeline.cli.options import Options, format_option, global_options, json_option
 from pipeline.cli.output import moment, print_json, print_rows, shown
 from pipeline.database import DatabaseError
+from pipeline.outcome import Outcome
 from pipeline.record import Record, Run, SymbolOutcome
-
-_COLUMNS = (
-    "id", "trigger", "scheduled_for", "started_at", "status", "due", "stored", "unchanged", "unknown", "failed",
-    "rejected", "deferred", "requests", "seconds",
-)  # fmt: skip
 
 _MOST = 2**63 - 1
 """What an INTEGER of SQLite holds."""
@@ -56,11 +52,25 @@ def _print_runs(runs: list[Run], *, form: str, as_json: bool) -> None:
     elif form != "table":
         print_rows(list(Run.__slots__), [tuple(asdict(run).values()) for run in runs], form)
     else:
-        cells = [
-            {**asdict(run), "started_at": moment(run.started_at), "scheduled_for": moment(run.scheduled_for)}
+        names = ["id", "trigger", "scheduled_for", "started", "status", "due", "outcomes", "requests", "seconds"]
+        rows = [
+            [run.id, run.trigger, moment(run.scheduled_for), moment(run.started_at), run.status, run.due,
+             _counts(run), run.requests, run.seconds]
             for run in runs
-        ]
-        print_rows([name.removesuffix("_at") for name in _COLUMNS], [[run[c] for c in _COLUMNS] for run in cells], form)
+        ]  # fmt: skip
+        if not any(run.scheduled_for for run in runs):
+            del names[_SCHEDULED]
+            rows = [[*row[:_SCHEDULED], *row[_SCHEDULED + 1 :]] for row in rows]
+        print_rows(names, rows, form)
+
+
+_SCHEDULED = 2
+
+
+def _counts(run: Run) -> str:
+    """Return how the run's symbols ended: in a column for each, most would be nothing but zeros."""
+    counts = {outcome.value: getattr(run, outcome.value) for outcome in Outcome}
+    return ", ".join(f"{count:,} {outcome}" for outcome, count in counts.items() if count)
 
 
 def _print_outcomes(outcomes: list[SymbolOutcome], *, form: str, as_json: bool) -> None:
