@@ -206,7 +206,7 @@ _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _MISSING = frozenset({"None", "-"})
 _SENTINEL = {"ReturnOnEquityTTM": "-99999.99"}
 """What the API writes for a return on equity that it lacks, besides its words for missing."""
-_SMALLEST, _LARGEST = -(2**63), 2**63 - 1
+_SMALLEST, _LARGEST = -(2**63) + 1, 2**63 - 1  # of one less, SQLite's abs() fails
 _DIGITS = 19
 """What an INTEGER of SQLite holds."""
 

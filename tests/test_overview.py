@@ -182,6 +182,8 @@ def test_fields_are_grouped_by_their_speed() -> None:
         ("EBITDA", "12.0", 12),
         ("EBITDA", "1.5e3", 1500),
         ("EBITDA", "9223372036854775808", None),
+        ("EBITDA", "-9223372036854775807", -9223372036854775807),
+        ("EBITDA", "-9223372036854775808", None),  # SQLite's abs() fails of it
         ("EBITDA", "0", 0),
         ("LatestQuarter", "2025-09-30", "2025-09-30"),
         ("LatestQuarter", "2025-02-30", None),
