@@ -2,6 +2,7 @@
 
 import csv
 import json
+import sys
 import unicodedata
 from io import StringIO
 
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.cli.asked import percent
 from pipeline.cli.output import moment, print_facts, print_json, print_rows, print_table, shown
 from pipeline.text import few
 
@@ -29,6 +31,34 @@ def test_a_text_that_a_spreadsheet_would_run_is_quoted(capsys: pytest.CaptureFix
 
     (_, (cell,)) = csv.reader(StringIO(printed(capsys), newline=""))
     assert cell == f"'{start}cmd|' /C calc'!A0"
+
+
+def test_csv_is_harmless_to_a_terminal_and_as_it_is_in_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal, file = StringIO(newline=""), StringIO(newline="")
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+
+    for out in (terminal, file):
+        monkeypatch.setattr(sys, "stdout", out)
+        print_rows(["text"], [[HOSTILE]], "csv")
+
+    assert terminal.getvalue().splitlines() == ["text", shown(HOSTILE)]
+    assert list(csv.reader(StringIO(file.getvalue(), newline=""))) == [["text"], [HOSTILE]]
+
+
+@pytest.mark.parametrize(
+    ("fraction", "text"),
+    [
+        (None, None),
+        (0.051, "+5.1%"),
+        (-1.0, "-100.0%"),
+        (20.0, "+2,000%"),
+        (-20.0, "-2,000%"),
+        (1e308, "beyond +1,000,000%"),
+        (float("-inf"), "beyond -1,000,000%"),
+    ],
+)
+def test_a_relative_change_is_told_in_percent(fraction: float | None, text: str | None) -> None:
+    assert percent(fraction) == text
 
 
 def test_numbers_are_left_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,6 +1,7 @@
 """What the verbs that ask have in common: the record they ask, and how they print an answer."""
 
 import json
+import math
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -107,8 +108,15 @@ def _same(value: object) -> object:
 
 
 def percent(fraction: float | None) -> str | None:
-    """Return a relative change as people read it."""
-    return None if fraction is None else f"{fraction:+.1%}" if abs(fraction) < 10 else f"{fraction + 1:,.1f} times"
+    """Return a relative change as people read it. Percent however large: "times" would mislead from below zero."""
+    if fraction is None:
+        return None
+    if abs(fraction) < _BEYOND_ALL:
+        return f"{fraction:+.1%}" if abs(fraction) < _WHOLE_PERCENT else f"{fraction:+,.0%}"
+    return f"beyond {math.copysign(_BEYOND_ALL, fraction):+,.0%}"
+
+
+_WHOLE_PERCENT, _BEYOND_ALL = 10, 10_000
 
 
 def ago(hours: float | None) -> str | None:

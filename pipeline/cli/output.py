@@ -35,12 +35,17 @@ def print_rows(names: Sequence[str], rows: Iterable[Sequence[object]], form: str
     """Print rows as `csv` or `jsonl`, or as a `table`."""
     match form:
         case "csv":
-            write_csv(sys.stdout, names, rows)
+            write_csv(sys.stdout, names, map(_harmless, rows) if sys.stdout.isatty() else rows)
         case "jsonl":
             for row in rows:
                 click.echo(inert(msgspec.json.encode(dict(zip(names, row, strict=True))).decode()))
         case _:
             print_table(names, rows)
+
+
+def _harmless(row: Sequence[object]) -> list[object]:
+    """Return the cells for a terminal to show. A file gets them as they are: it acts on nothing."""
+    return [harmless(cell) if isinstance(cell, str) else cell for cell in row]
 
 
 def print_table(names: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
