@@ -12,8 +12,6 @@ from functools import lru_cache
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-import msgspec
-
 from pipeline.overview import (
     DAILY_FIELDS,
     FIELDS,
@@ -64,7 +62,7 @@ class Difference(NamedTuple):
     suspicion: Suspicion | None
 
 
-class Change(msgspec.Struct, frozen=True, gc=False):
+class Change(NamedTuple):
     """A value, the one before it, and between which looks it changed."""
 
     symbol: str

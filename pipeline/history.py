@@ -225,14 +225,17 @@ class History:
         5 %); `suspicious`, all that the market can explain. Raise NotKept or NoSuchField.
         """
         wanted = None if symbols is None else self.kept(symbols)
-        only = None if fields is None else frozenset(field.column for field in fields_named(fields, ()))
+        asked = [fields] if isinstance(fields, str) else list(fields or ())
+        only = frozenset(field.column for field in fields_named(asked, ())) if asked else None
+        if only is not None and not only:
+            raise NoSuchField("symbol never changes: it is what tells the companies apart")
         of_part = None if part is None else Part(part)
         bounds = _since(since), _until(until)
 
         def is_asked_for(row: tuple[Any, ...]) -> bool:
             _, field, in_part, kind, _, _, change, _, _, suspicion = row
             return (
-                (only is None or field in only)
+                (only is None or (in_part is not None and field in only))  # not what the catalogue lacks, of one name
                 and (of_part is None or in_part == of_part)
                 and (change is None or abs(change) + _ROUNDING >= min_change or kind != ChangeKind.CHANGED)
                 and (suspicion is not None or not suspicious)

@@ -59,10 +59,17 @@ class Snapshot(msgspec.Struct, frozen=True, gc=False):
     """In an as-of answer: how long before the instant it was last seen."""
 
     def __getitem__(self, field: str) -> Value:
+        """Return the value of a field. Raise NoSuchField, or KeyError for one that was not asked for."""
         return self.values[field_named(field).column]
 
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.values)
 
-class Vintage(msgspec.Struct, frozen=True, gc=False):
+    def __contains__(self, column: object) -> bool:
+        return column in self.values
+
+
+class Vintage(NamedTuple):
     """A reported value of one quarter, with the interval in which we knew it."""
 
     symbol: str

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.changes import Change, ChangeKind, relative
-from pipeline.history import History
+from pipeline.history import History, NoSuchField
 from pipeline.overview import COLUMNS, FIELDS, Document, Part, legible, read
 from tests.looks import Look, after, gone, record, recorded_year, seen
 from tests.recordings import needs_recordings
@@ -169,6 +169,18 @@ def test_part_narrows_it_to_fields_of_one_speed() -> None:
 
 def test_fields_narrow_it_by_either_name() -> None:
     assert fields(fields=["RevenueTTM", "name"]) == [("name", 1), ("revenue_ttm", 1)]
+
+
+def test_no_field_named_is_every_field_and_the_symbol_is_refused_for_it_never_changes() -> None:
+    assert fields(fields=[]) == fields()
+    with pytest.raises(NoSuchField, match="symbol never changes"):
+        fields(fields=["symbol"])
+
+
+def test_a_field_that_the_catalogue_lacks_is_not_taken_for_a_column_of_its_name() -> None:
+    looks = seen(0, PERatio="1", pe_ratio="1"), seen(1, PERatio="1", pe_ratio="2"), seen(2, PERatio="3", pe_ratio="2")
+
+    assert told(*looks, fields=["pe_ratio"]) == [("pe_ratio", ChangeKind.CHANGED, 1.0, 3.0)]
 
 
 def test_min_change_leaves_out_numbers_that_changed_by_less_and_nothing_else() -> None:

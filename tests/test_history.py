@@ -472,6 +472,15 @@ def test_snapshots_are_values() -> None:
         one.symbol = "PEP"  # type: ignore[misc]
 
 
+def test_a_snapshot_knows_its_columns() -> None:
+    one = Snapshot("IBM", START, START, {"pe_ratio": 1.0})
+
+    assert list(one) == ["pe_ratio"]
+    assert "pe_ratio" in one
+    assert "eps" not in one
+    assert (one["pe_ratio"], one["PERatio"]) == (1.0, 1.0)
+
+
 def test_without_pyarrow_to_arrow_names_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr("pipeline.parquet", raising=False)
     monkeypatch.delitem(sys.modules, "pipeline.parquet", raising=False)
