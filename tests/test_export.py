@@ -1,6 +1,7 @@
 """Exports: every column and every document as it is kept, in a file that is whole or absent."""
 
 import csv
+import gzip
 import importlib.util
 import json
 import os
@@ -358,6 +359,22 @@ def test_the_name_of_the_file_says_the_format(kept: Path, tmp_path: Path) -> Non
         assert (done.code, done.err) == (0, "")
         assert done.out == f"{name}: 3 rows, {(tmp_path / name).stat().st_size:,} bytes\n"
     assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 3
+
+
+@pytest.mark.parametrize("options", [["out.csv"], ["out.jsonl"], ["out.jsonl", "--original"]])
+def test_a_name_that_ends_in_gz_is_written_compressed(kept: Path, tmp_path: Path, options: list[str]) -> None:
+    name, *rest = options
+    for output in (name, f"{name}.gz"):
+        assert call(tmp_path, "--database", str(kept), "export", "--output", output, *rest).code == 0
+
+    assert gzip.decompress((tmp_path / f"{name}.gz").read_bytes()) == (tmp_path / name).read_bytes()
+
+
+def test_parquet_is_not_compressed_again(kept: Path, tmp_path: Path) -> None:
+    done = call(tmp_path, "--database", str(kept), "export", "--output", "out.parquet.gz")
+
+    assert (done.code, done.out) == (2, "")
+    assert "compressed already" in done.err
 
 
 async def test_standard_output_takes_the_data_alone(kept: Path, tmp_path: Path) -> None:

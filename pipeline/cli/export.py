@@ -1,15 +1,16 @@
 """`pipeline export --output FILE`: the record, for other tools."""
 
+import gzip
 import signal
 import sqlite3
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO, TypeVar, cast
 
 import click
 from rich.console import Console
@@ -80,7 +81,7 @@ class _Count:
 @click.command(
     epilog="Examples: pipeline export --output overviews.parquet;"
     " pipeline export IBM --since 2026-01-01 --output ibm.csv;"
-    " pipeline export --original --output - | gzip > all.jsonl.gz;"
+    " pipeline export --original --output all.jsonl.gz;"
     " pipeline export --partition --output overviews (DuckDB reads 'overviews/*/*/*.parquet')"
 )
 @symbols_argument
@@ -127,8 +128,11 @@ def command(
                 with filling(output) as folder:
                     parquet().write_partitioned(folder, _groups(db, selection, count))
             else:
-                with _stdout() if output == _STDOUT else replacing(output, database) as file:
-                    _write(file, db, selection, wanted, count)
+                with (
+                    _stdout() if output == _STDOUT else replacing(output, database) as file,
+                    _packing(file) if _is_packed(output) else nullcontext(file) as target,
+                ):
+                    _write(target, db, selection, wanted, count)
     if output != _STDOUT:
         _tell(output, count.rows, options, as_json=as_json)
 
@@ -139,18 +143,32 @@ def _context() -> click.Context:
 
 def _form(output: Path, form: str | None, *, original: bool, partition: bool) -> _Form:
     """Return what to write: in the format named, else as the file's name ends, else as the other options imply."""
-    ending = output.suffix.removeprefix(".").lower()
+    named = output.with_suffix("") if _is_packed(output) else output
+    ending = named.suffix.removeprefix(".").lower()
     implied = "jsonl" if original else "parquet" if partition else None
     chosen = form or (ending if ending in _FORMATS else implied)
     if chosen is None:
-        raise click.UsageError("which format? name a FILE.parquet, .csv or .jsonl, or give --format", _context())
+        raise click.UsageError(
+            "which format? name a FILE.parquet, .csv(.gz) or .jsonl(.gz), or give --format", _context()
+        )
     if original and (chosen != "jsonl" or partition):
         raise click.UsageError("--original writes JSON Lines: it goes with no other format", _context())
     if partition and (chosen != "parquet" or output == _STDOUT):
         raise click.UsageError("--partition writes a folder of Parquet: it goes with no other format", _context())
+    if chosen == "parquet" and _is_packed(output):
+        raise click.UsageError("Parquet is compressed already: name a FILE.parquet", _context())
     if chosen == "parquet" and output == _STDOUT and sys.stdout.isatty():
         raise click.UsageError("Parquet is no text for a terminal: name a file, or pipe it on", _context())
     return _Form.ORIGINALS if original else _Form.PARTITIONS if partition else _Form(chosen)
+
+
+def _is_packed(output: Path) -> bool:
+    return output.suffix.lower() == ".gz"
+
+
+def _packing(file: BinaryIO) -> BinaryIO:
+    """Return a file that passes on what is written to it, compressed: without a name or a time, so always the same."""
+    return cast("BinaryIO", gzip.GzipFile("", "wb", fileobj=file, mtime=0))
 
 
 def _stdout() -> BinaryIO:
