@@ -323,7 +323,18 @@ def _document(path: Path) -> dict[str, Any]:
     except ValueError as error:  # a number of 5,000 digits is one, and no TOMLDecodeError
         both = {"[schedule]", "[[schedule]]"} <= {line.partition("#")[0].strip() for line in text.splitlines()}
         remedy = "; of several schedules each is a [[schedule]], and none a [schedule]" if both else ""
-        raise SettingsError(f"{path}: no TOML: {error}{remedy}") from None
+        raise SettingsError(f"{path}: no TOML: {error}{_of_line(str(error), text)}{remedy}") from None
+
+
+def _of_line(error: str, text: str) -> str:
+    """Return which key stands in the line that an error names; nothing of any other text, which may be a secret."""
+    at = re.search(r"at line ([0-9]+)", error)
+    lines = text.splitlines()
+    if at is None or int(at[1]) > len(lines):
+        return ""
+    name = lines[int(at[1]) - 1].partition("=")[0].strip()
+    is_known = any(key.rpartition(".")[2] == name for key in _KEYS)
+    return f": {name} = ...; texts are written in quotes" if is_known else ""
 
 
 def _flat(path: Path, document: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

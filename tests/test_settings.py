@@ -648,6 +648,13 @@ def test_a_configuration_that_is_no_toml_is_refused(configured: Configured, text
     assert "pipeline.toml: no TOML: " in refusal(lambda: configured(text))
 
 
+def test_where_toml_is_wrong_the_key_is_named_and_no_value(configured: Configured) -> None:
+    said = refusal(lambda: configured("[source]\nplan = S3CR3T"))
+
+    assert ": plan = ...; texts are written in quotes" in said
+    assert "S3CR3T" not in said + refusal(lambda: configured("S3CR3T = = 1"))
+
+
 def test_without_a_configuration_the_database_is_in_the_users_data_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
