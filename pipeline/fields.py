@@ -18,10 +18,15 @@ def field_named(text: str) -> Field:
     field = COLUMNS.get(text) or FIELDS.get(text) or _BY_LOWER.get(text.lower().replace("-", "_"))
     if field is not None:
         return field
-    near = difflib.get_close_matches(text.lower(), _BY_LOWER, n=3)
-    names = list(dict.fromkeys(_BY_LOWER[one].column for one in near))
+    near = difflib.get_close_matches(text.lower(), _BY_LOWER, n=3) or [one for one in _BY_LOWER if _is_part(text, one)]
+    names = list(dict.fromkeys(_BY_LOWER[one].column for one in near))[:3]
     hint = f"; did you mean {' or '.join(names)}?" if names else "; the README lists them all"
     raise NoSuchField(f"there is no field {text[:40]!r}{hint}")
+
+
+def _is_part(text: str, name: str) -> bool:
+    """Whether somebody who wrote the text may have meant the name, and left the rest of it out."""
+    return bool(text) and text.lower() in name
 
 
 _BY_LOWER = {name.lower(): field for field in CATALOGUE for name in (field.name, field.column)}

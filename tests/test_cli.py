@@ -116,6 +116,13 @@ def test_an_unknown_verb_is_refused_and_the_nearest_named(tmp_path: Path) -> Non
     assert_refused(call(tmp_path, "stauts"), ExitCode.USAGE, "no such verb: stauts; did you mean status?", "--help")
 
 
+def test_a_plan_for_no_symbols_says_that_none_are_configured(tmp_path: Path) -> None:
+    ended = call(tmp_path, "plan")
+
+    assert ended.code == ExitCode.DONE
+    assert "pipeline: no symbols are configured: " in ended.err
+
+
 def test_an_unknown_option_is_refused(tmp_path: Path) -> None:
     assert_refused(call(tmp_path, "plan", "--jsno"), ExitCode.USAGE, "--jsno", "(pipeline plan --help)")
 

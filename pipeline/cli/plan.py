@@ -24,6 +24,8 @@ from pipeline.windows import Block, Spent, finish_at, standings
 def command(options: Options, *, as_json: bool) -> None:
     """Show what a run would ask for now, and when it would be done at this plan's pace."""
     settings = configured(options)
+    if not settings.all_symbols:
+        options.say("no symbols are configured: list them in the file of pipeline init")
     now = instants.utc_now()
     todo, spent, block = _read(settings)
     done_at = finish_at(settings.limits, spent, block, requests=len(todo.due), now=now)

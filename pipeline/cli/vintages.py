@@ -15,6 +15,7 @@ from pipeline.cli.options import (
     until_option,
 )
 from pipeline.cli.subjects import fields_argument, symbol_argument
+from pipeline.fields import NoSuchField
 
 
 @click.command(
@@ -53,7 +54,10 @@ def command(
     with asked(options) as record:
         if of_all:
             named = [symbol, *fields] if symbol is not None else []
-            answer = record.restatements(None, named or None, since=since, until=until)
+            try:
+                answer = record.restatements(None, named or None, since=since, until=until)
+            except NoSuchField as error:
+                raise click.UsageError(f"{error} (--all is of every symbol: only FIELDs go with it)", ctx) from None
         else:
             assert symbol is not None
             answer = record.vintages(symbol, fields or None, since=since, until=until)
