@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 import msgspec
 
 from pipeline import extras
-from pipeline.fields import field_named
+from pipeline.fields import NoSuchField, field_named
 from pipeline.overview import ColumnKind, Field, Value
 
 if TYPE_CHECKING:
@@ -65,8 +65,11 @@ class Snapshot(msgspec.Struct, frozen=True, gc=False):
     def __iter__(self) -> Iterator[str]:
         return iter(self.values)
 
-    def __contains__(self, column: object) -> bool:
-        return column in self.values
+    def __contains__(self, field: object) -> bool:
+        try:
+            return isinstance(field, str) and field_named(field).column in self.values
+        except NoSuchField:
+            return False
 
 
 class Vintage(NamedTuple):

@@ -477,7 +477,10 @@ def test_a_snapshot_knows_its_columns() -> None:
 
     assert list(one) == ["pe_ratio"]
     assert "pe_ratio" in one
+    assert "PERatio" in one
     assert "eps" not in one
+    assert "nothing" not in one
+    assert 0 not in one
     assert (one["pe_ratio"], one["PERatio"]) == (1.0, 1.0)
 
 
