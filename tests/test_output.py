@@ -61,6 +61,17 @@ def test_a_relative_change_is_told_in_percent(fraction: float | None, text: str 
     assert percent(fraction) == text
 
 
+def test_percent_stands_to_the_right_as_numbers_do(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(["change", "kind"], [["-5.1%", "a"], ["+2,000%", "b"], [None, "c"]])
+
+    assert [line.rstrip() for line in printed(capsys).splitlines()] == [
+        " change  kind",
+        "  -5.1%  a",
+        "+2,000%  b",
+        "      -  c",
+    ]
+
+
 def test_numbers_are_left_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
     print_rows(["a", "b", "c", "d"], [[-1, -2.5, 1e300, 12_345_678]], "csv")
 

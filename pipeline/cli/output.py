@@ -52,7 +52,7 @@ def print_table(names: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Print a table: numbers to the right. On a terminal it is coloured, and long texts are folded to fit."""
     cells = [list(row) for row in rows]
     texts = [[shown(cell) for cell in row] for row in cells]
-    right = [any(isinstance(row[number], (int, float)) for row in cells) for number in range(len(names))]
+    right = [any(_is_figure(row[number]) for row in cells) for number in range(len(names))]
     console = Console(highlight=False)
     headers = [name.replace("_", " ") for name in names]
     widths = (
@@ -74,6 +74,13 @@ def print_table(names: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     console.print(table)
 
 
+_PERCENT = re.compile(r"(beyond )?[-+][0-9,.]+%")
+
+
+def _is_figure(cell: object) -> bool:
+    return isinstance(cell, (int, float)) or (isinstance(cell, str) and _PERCENT.fullmatch(cell) is not None)
+
+
 _FOLDED = 12
 """Columns that a text which may be folded needs at least."""
 _GAP = 2
@@ -88,7 +95,7 @@ _WHOLE = re.compile(r"[0-9-]{10} [0-9:]{5,8}|\S{0,12}|.{0,8}")
 """Instants, and short words: they are not folded while there are longer texts to fold."""
 
 
-def _whole_width(header: str, is_number: bool, cells: Sequence[str]) -> int | None:  # noqa: FBT001 - of a zip
+def _whole_width(header: str, is_number: bool, cells: Sequence[str]) -> int | None:  # noqa: FBT001 - columns are zipped to it, in this order
     """Return how wide a column of whole cells is, whose header may be folded; None where cells may be folded too."""
     if is_number or all(map(_WHOLE.fullmatch, cells)):
         return max(cell_len(text) for text in (*header.split(" "), *cells))
