@@ -93,7 +93,15 @@ demo: .venv/runtime ## collect 25 invented companies, twice, and show what was k
 	run changes --min-change 20%; \
 	say 'One company through time'; \
 	run history QUVEX-B market_capitalization pe_ratio eps latest_quarter; \
-	printf '\nLook around: cd .demo; ../$(BIN)/pipeline runs, symbols, plan, doctor, schedule, run --sandbox (the daemon), --help. Logs: .demo/log.txt\n'
+	say 'Look around: cd .demo, where log.txt has what went to stderr, and'; \
+	printf '  ../$(BIN)/pipeline %-14s %s\n' \
+	  runs 'each run, and what came of it' \
+	  symbols 'each company, and when it was last looked at' \
+	  plan 'what is due, and what it would cost' \
+	  schedule 'when the daemon would run' \
+	  'run --sandbox' 'the daemon, until Ctrl-C' \
+	  doctor 'what is wrong, if anything is' \
+	  --help 'everything else'
 
 # To work on it
 
