@@ -239,7 +239,7 @@ class Daemon:
             try:
                 self._notice_steps()
                 self._notice_a_dead_timer(beat_at)
-            except Exception:  # noqa: BLE001 - the same
+            except Exception:  # noqa: BLE001 - the heart goes on beating then too
                 self._log.exception("the clock could not be read")
             self._wake()
 

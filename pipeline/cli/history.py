@@ -72,8 +72,7 @@ def command(
     with asked(options) as record:
         answer = record.history(symbol, fields or (_PLOTTED if plot else None), since=since, until=until)
         if plot is not None:
-            # Drawing takes 40 ms to load: whoever reads the numbers need not wait for it.
-            from pipeline.cli.plotting import draw  # noqa: PLC0415 - as said
+            from pipeline.cli.plotting import draw  # noqa: PLC0415 - 40 ms that whoever reads numbers need not wait
 
             draw(record, answer, None if plot == _TERMINAL else Path(plot), options)
             return
