@@ -112,6 +112,7 @@ lint: .venv/dev ## check format, rules and types
 	@$(BIN)/ruff format --check
 	@$(BIN)/ruff check
 	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
 
 format: .venv/dev ## put the code into shape
 	@$(BIN)/ruff check --fix

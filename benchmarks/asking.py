@@ -13,10 +13,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from pipeline.export import Selection, originals
-from pipeline.history import History
-from pipeline.overview import Symbol
-from pipeline.reading import reading
+from pipeline.model.symbols import Symbol
+from pipeline.query.history import History
+from pipeline.store.reader import reading
+from pipeline.transfer.export import Selection, originals
 
 FIELDS = ("pe_ratio", "eps", "revenue_ttm")
 FIELD = "pe_ratio"

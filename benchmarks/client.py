@@ -23,13 +23,13 @@ from aiohttp import ClientSession
 from benchmarks.documents import symbols
 from benchmarks.processes import Took, cpu_seconds, peak_megabytes
 from pipeline import instants
-from pipeline.api import open_api
-from pipeline.cli.running import spare_the_collector
-from pipeline.collect import Order, Source, collect
-from pipeline.fetch import Halt
-from pipeline.migrate import migrate
-from pipeline.outcome import Outcome
-from pipeline.windows import Limit, workers
+from pipeline.api.client import open_api
+from pipeline.cli.signals import spare_the_collector
+from pipeline.collect.halt import Halt
+from pipeline.collect.run import Order, Source, collect
+from pipeline.model.outcomes import Outcome
+from pipeline.quota.limits import Limit, workers
+from pipeline.store.migrate import migrate
 
 _CHUNK = 500
 _KEY = "benchmark"

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from datetime import date
 from itertools import islice
 
-from pipeline.overview import Symbol, parse_symbol
+from pipeline.model.symbols import Symbol, parse_symbol
 from pipeline.sandbox.companies import Companies
 
 _MODELS = 256

@@ -9,9 +9,10 @@ from pathlib import Path
 from time import perf_counter
 
 from benchmarks.processes import peak_megabytes
-from pipeline import parquet
-from pipeline.export import Selection, one_state, replacing
-from pipeline.reading import reading
+from pipeline.files import replacing
+from pipeline.store.reader import reading
+from pipeline.transfer import parquet
+from pipeline.transfer.export import Selection, one_state
 
 
 @dataclass(slots=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmarks.processes import measured, tell
 from benchmarks.report import Line, ratio
-from pipeline.migrate import shipped
+from pipeline.store.migrate import shipped
 
 QUESTION = "History: questions asked before, in milliseconds, the median of nine; the targets are for 10 million"
 DAYS = 1_000

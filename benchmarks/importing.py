@@ -14,7 +14,7 @@ from typing import Any
 from benchmarks.documents import described
 from benchmarks.processes import tell
 from benchmarks.report import Line
-from pipeline.overview import Symbol
+from pipeline.model.symbols import Symbol
 from pipeline.sandbox.companies import Companies
 
 QUESTION = "Import: 25,000 lines of 250 companies over 100 days; lines a second, the command's own start aside"

@@ -6,7 +6,7 @@ from statistics import median
 from benchmarks.processes import Took, measured, tell
 from benchmarks.report import Line
 from benchmarks.server import Plan, served
-from pipeline.windows import PLANS
+from pipeline.quota.limits import PLANS
 
 QUESTION = "Lesson: five symbols, 200 ms latency, start-up aside"
 _SYMBOLS = 5

@@ -11,12 +11,12 @@ from pathlib import Path
 from benchmarks.documents import Documents, symbols
 from benchmarks.throughput import Pieces
 from pipeline import instants
-from pipeline.answer import read, strict_json
-from pipeline.migrate import migrate
-from pipeline.outcome import Trigger
-from pipeline.overview import Overview, shred, version
-from pipeline.store import Store
-from pipeline.writer import open_writer
+from pipeline.api.responses import read, strict_json
+from pipeline.model.document import Overview, shred, version
+from pipeline.model.outcomes import Trigger
+from pipeline.store.migrate import migrate
+from pipeline.store.runs import Store
+from pipeline.store.writer import open_writer
 
 _SYMBOLS = 3_000
 _TURN = 64

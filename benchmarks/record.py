@@ -17,21 +17,12 @@ from time import perf_counter
 
 from benchmarks.documents import described, symbols
 from pipeline.instants import to_text
-from pipeline.migrate import migrate
-from pipeline.overview import (
-    DAILY_FIELDS,
-    PROFILE_FIELDS,
-    REPORTED_FIELDS,
-    Field,
-    Kind,
-    Overview,
-    Parts,
-    Symbol,
-    Value,
-    digest,
-    shred,
-)
+from pipeline.model.document import Overview, Parts, digest, shred
+from pipeline.model.fields import DAILY_FIELDS, PROFILE_FIELDS, REPORTED_FIELDS, Field, Kind
+from pipeline.model.symbols import Symbol
+from pipeline.model.values import Value
 from pipeline.sandbox.companies import Companies
+from pipeline.store.migrate import migrate
 
 MODELS = 100
 FIRST_DAY = date(2022, 1, 3)

@@ -13,9 +13,9 @@ from typing import Any
 
 from benchmarks.storage import PARTS, RecordedSeries
 from benchmarks.stored import bytes_of, has_dbstat
-from pipeline.export import Selection, originals
 from pipeline.instants import from_text, to_text
-from pipeline.reading import reading
+from pipeline.store.reader import reading
+from pipeline.transfer.export import Selection, originals
 
 _LEDGER = ("requests", "blocked", "outcomes")
 """What a record has of how it came about; an import has nearly nothing of it, and a ledger is pruned."""

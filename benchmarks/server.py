@@ -19,7 +19,7 @@ from datetime import timedelta
 
 from benchmarks.documents import Documents
 from benchmarks.processes import cpu_seconds, python
-from pipeline.windows import Limit
+from pipeline.quota.limits import Limit
 
 _END = b"\r\n\r\n"
 _SYMBOL = b"symbol="

@@ -10,12 +10,13 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from benchmarks.storage import COMPANIES, DAYS, PARTS, Stored
-from pipeline.migrate import migrate
-from pipeline.outcome import Outcome, Trigger
-from pipeline.overview import Overview, Symbol
+from pipeline.model.document import Overview
+from pipeline.model.outcomes import Outcome, Trigger
+from pipeline.model.symbols import Symbol
 from pipeline.sandbox.companies import Companies
-from pipeline.store import Store
-from pipeline.writer import open_writer
+from pipeline.store.migrate import migrate
+from pipeline.store.runs import Store
+from pipeline.store.writer import open_writer
 
 _FIRST_DAY = date(2025, 9, 1)
 _SIZE = "SELECT coalesce(sum(pgsize), 0) FROM dbstat WHERE name IN (SELECT name FROM sqlite_master WHERE tbl_name = ?)"

@@ -6,7 +6,7 @@ from datetime import timedelta
 from benchmarks.processes import Took, measured, tell
 from benchmarks.report import Line, ratio
 from benchmarks.server import Counted, Plan, served
-from pipeline.windows import Limit
+from pipeline.quota.limits import Limit
 
 QUESTION = "Windows: wall time against the least possible, 100 ms latency, a server that counts and refuses"
 _LATENCY = timedelta(milliseconds=100)

@@ -1,3 +1,47 @@
-"""What companies looked like, and when it was known: Alpha Vantage overviews, kept in SQLite."""
+"""What companies looked like, and when it was known: Alpha Vantage overviews, kept in SQLite.
+
+The public Python API is what this module offers, documented in docs/python.md; every other module is internal.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pipeline.errors import Trouble as Trouble
+    from pipeline.model.changes import Change as Change
+    from pipeline.model.fields import NoSuchField as NoSuchField
+    from pipeline.query.history import History as History
+    from pipeline.query.results import Answer as Answer
+    from pipeline.query.results import Column as Column
+    from pipeline.query.results import Snapshot as Snapshot
+    from pipeline.query.results import Vintage as Vintage
+    from pipeline.store.database import DatabaseError as DatabaseError
+    from pipeline.store.reader import NoRecord as NoRecord
+    from pipeline.store.reader import NotKept as NotKept
 
 __version__ = "0.1.0"
+
+_PUBLIC = {
+    "Answer": "pipeline.query.results",
+    "Change": "pipeline.model.changes",
+    "Column": "pipeline.query.results",
+    "DatabaseError": "pipeline.store.database",
+    "History": "pipeline.query.history",
+    "NoRecord": "pipeline.store.reader",
+    "NoSuchField": "pipeline.model.fields",
+    "NotKept": "pipeline.store.reader",
+    "Snapshot": "pipeline.query.results",
+    "Trouble": "pipeline.errors",
+    "Vintage": "pipeline.query.results",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used: `pipeline --version` needs none of them."""
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'pipeline' has no attribute {name!r}")
+    return getattr(importlib.import_module(_PUBLIC[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_PUBLIC])

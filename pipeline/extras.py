@@ -1,29 +1,37 @@
-"""Extras: what is installed only where it is wanted, and takes its time to load."""
+"""Extras: optional packages, imported when they are needed; a missing one is reported with how to install it."""
 
+import importlib
 from types import ModuleType
 
-from pipeline.outcome import ExitCode, Trouble
+from pipeline.errors import ExitCode, Trouble
 
 
 class Missing(Trouble):
-    """A configuration that wants an extra which is not installed."""
+    """The configuration needs an extra that is not installed."""
 
     exit_code = ExitCode.REFUSED
 
 
+def arrow() -> ModuleType:
+    """Return `pipeline.query.arrow`. Raise Trouble if pyarrow is not installed."""
+    return _needing_pyarrow("pipeline.query.arrow")
+
+
 def parquet() -> ModuleType:
-    """Return the module that speaks Arrow and Parquet. Raise Trouble where the extra that it needs is not installed."""
-    try:
-        from pipeline import parquet as module  # noqa: PLC0415 - an optional extra, and 0.2 s to import
-    except ImportError:
-        raise Trouble("Parquet needs pyarrow: pip install 'overview-pipeline[parquet]'") from None
-    return module
+    """Return `pipeline.transfer.parquet`. Raise Trouble if pyarrow is not installed."""
+    return _needing_pyarrow("pipeline.transfer.parquet")
 
 
 def apprise() -> ModuleType:
-    """Return the module that sends notifications. Raise Missing where it is not installed."""
+    """Return the package that sends notifications. Raise Missing if it is not installed."""
     try:
-        import apprise as module  # noqa: PLC0415 - an optional extra, and a second to import
+        return importlib.import_module("apprise")
     except ImportError:
         raise Missing("PIPELINE_NOTIFY_URLS needs apprise: pip install apprise") from None
-    return module
+
+
+def _needing_pyarrow(module: str) -> ModuleType:
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        raise Trouble("Parquet needs pyarrow: pip install 'overview-pipeline[parquet]'") from None

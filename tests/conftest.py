@@ -10,8 +10,8 @@ import pytest
 
 from pipeline.sandbox.companies import Companies
 from pipeline.sandbox.server import SandboxApi
-from tests.clocks import Hands
-from tests.looks import empty
+from tests.support.clocks import Hands
+from tests.support.looks import empty
 
 
 @pytest.fixture

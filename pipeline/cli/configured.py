@@ -6,8 +6,8 @@ from pathlib import Path
 import click
 
 from pipeline.cli.options import Options
-from pipeline.overview import Symbol, parse_symbol
-from pipeline.settings import Environment, Settings, environment, load, misspelt, once
+from pipeline.model.symbols import Symbol, parse_symbol
+from pipeline.settings.load import Environment, Settings, environment, load, misspelt, once
 
 
 def read_environment() -> Environment:

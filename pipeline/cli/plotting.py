@@ -7,15 +7,17 @@ from pathlib import Path
 
 import click
 
-from pipeline.cli.asked import suspicious
+from pipeline.cli.answers import suspicious
 from pipeline.cli.options import Options
-from pipeline.drawing import terminal
-from pipeline.history import Answer, History, NoSuchField, Snapshot
 from pipeline.instants import from_text
-from pipeline.overview import COLUMNS, Kind, Value
-from pipeline.picture import save
-from pipeline.plot import Point, Series
-from pipeline.reading import NotKept
+from pipeline.model.fields import COLUMNS, Kind, NoSuchField
+from pipeline.model.values import Value
+from pipeline.plot.pages import save
+from pipeline.plot.series import Point, Series
+from pipeline.plot.terminal import terminal
+from pipeline.query.history import History
+from pipeline.query.results import Answer, Snapshot
+from pipeline.store.reader import NotKept
 
 
 def draw(record: History, answer: Answer[Snapshot], target: Path | None, options: Options) -> None:

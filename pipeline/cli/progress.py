@@ -18,7 +18,7 @@ from rich.progress import (
 )
 
 from pipeline.cli.options import Options
-from pipeline.collect import Collection
+from pipeline.collect.run import Collection
 
 _EVERY = 0.2
 """Seconds between two looks at the run. It is looked at, rather than told, so that a symbol costs nothing."""

@@ -6,7 +6,7 @@ import click
 
 from pipeline import instants
 from pipeline.cli.output import print_table
-from pipeline.windows import Standing
+from pipeline.quota.estimate import Standing
 
 
 def window_json(window: Standing) -> dict[str, Any]:

@@ -5,10 +5,10 @@ from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from pipeline.overview import Symbol
+from pipeline.model.symbols import Symbol
 from pipeline.sandbox.companies import Companies
 from pipeline.sandbox.server import SandboxApi
-from pipeline.settings import Settings
+from pipeline.settings.load import Settings
 
 LESSON = tuple(map(Symbol, ("AAPL", "GOOG", "TSLA", "MSFT", "PEP")))
 """What the stand-in API is asked for where no symbols are configured: the five of the lesson this began as."""

@@ -16,7 +16,8 @@ from functools import lru_cache
 from itertools import accumulate
 from random import Random
 
-from pipeline.overview import CATALOGUE, Symbol
+from pipeline.model.fields import CATALOGUE
+from pipeline.model.symbols import Symbol
 
 _MISSING = {field.name: field.missing for field in CATALOGUE}
 _REMEMBERED = 16_384

@@ -16,9 +16,9 @@ from functools import lru_cache
 from aiohttp import web
 
 from pipeline.instants import Nanoseconds
-from pipeline.overview import parse_symbol
+from pipeline.model.symbols import parse_symbol
+from pipeline.quota.limits import PERIODS, Limit
 from pipeline.sandbox.companies import Companies
-from pipeline.windows import PERIODS, Limit
 
 _PATH = "/query"
 _JSON = "application/json"

@@ -1,0 +1,252 @@
+"""Answers: what one HTTP answer means. Status, headers and bytes in; an Overview or an ApiError out.
+
+An overview is recognised by what it is, an object whose Symbol is the one asked for, never by the absence of an error:
+the API refuses with HTTP 200 and a sentence, under a key that has changed over the years.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+
+from pipeline.api.errors import (
+    ApiError,
+    BadRequest,
+    KeyRefused,
+    NotInPlan,
+    NotJson,
+    OtherSymbol,
+    QuotaEnded,
+    Throttled,
+    Unavailable,
+    UnknownSymbol,
+    Unrecognised,
+)
+from pipeline.model.document import Overview
+from pipeline.model.symbols import Symbol, same_company
+
+LARGEST_BODY = 1_000_000
+"""Bytes, decoded: an overview has 2 to 4 kB, and a bomb a million times what was sent."""
+
+Refusal = Callable[[str, timedelta | None], ApiError]
+
+
+def _throttled(detail: str, retry_after: timedelta | None) -> ApiError:
+    return Throttled(detail, retry_after)
+
+
+def _ambiguous(detail: str, retry_after: timedelta | None) -> ApiError:
+    return Throttled(detail, retry_after, ambiguous=True)
+
+
+def _refused(error: type[ApiError]) -> Refusal:
+    return lambda detail, _retry_after: error(detail)
+
+
+REFUSALS: tuple[tuple[re.Pattern[str], Refusal], ...] = tuple(
+    (re.compile(pattern, re.IGNORECASE), refusal)
+    for pattern, refusal in (
+        # A burst, the day's quota or a premium endpoint, all in these words (2025-12 on). They go on to name the
+        # day's limit and "premium endpoints", so they are asked for first.
+        (r"spreading out your (free )?API requests more sparingly", _ambiguous),
+        (r"burst pattern detected", _throttled),
+        (r"minute-level rate limit", _throttled),
+        # Which of the two was passed, it does not say (2018 to 2023).
+        (r"\d+ (calls|requests) per minute and \d+ (calls|requests) per day", _ambiguous),
+        (r"higher API call (volume|frequency)", _ambiguous),
+        (r"\d+ (calls|requests) ?(per |/ ?)day", _refused(QuotaEnded)),
+        (r"apikey is invalid or missing", _refused(KeyRefused)),
+        (r"\*{0,2}demo\*{0,2} API key is for demo", _refused(KeyRefused)),
+        (r"this is a premium endpoint", _refused(NotInPlan)),
+        (r"\d+ (calls|requests) per (second|minute)", _throttled),
+        (r"invalid API call", _refused(BadRequest)),
+        (r"API function .{0,60} does not exist", _refused(BadRequest)),
+    )
+)
+"""The API's wordings, the first that fits decides. Sources: recordings of 2018 to 2026."""
+
+_SAMPLE_DATA = {"endpoint", "message", "data"}
+"""The keys of the artificial data that a key without the entitlement is shown."""
+_REFUSAL_KEYS = 8
+"""A refusal is a key or two; what has more is no refusal, whatever its texts mention."""
+
+
+def read(asked: Symbol, status: int, headers: Mapping[str, str], body: bytes) -> Overview:
+    """Return the overview that the answer is. Raise the ApiError that says what else it is."""
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.REQUEST_TIMEOUT:
+        raise Unavailable(f"HTTP {status}", _retry_after(headers))
+    try:
+        answer = strict_json(body)
+    except NotJson as error:
+        raise _by_status(status, headers) or error from None
+    if not isinstance(answer, dict):
+        raise _by_status(status, headers) or NotJson(f"JSON, but no object: {excerpt(body)}")
+    if status == HTTPStatus.OK and "Symbol" in answer:
+        if same_company(asked, answer["Symbol"]):
+            return Overview(asked, answer)
+        raise OtherSymbol(f"the overview of {str(answer['Symbol'])[:40]!r}")
+    raise _refusal(answer, headers) or _by_status(status, headers) or _unlike_any(answer, body)
+
+
+def _refusal(answer: dict[str, Any], headers: Mapping[str, str]) -> ApiError | None:
+    if len(answer) > _REFUSAL_KEYS:
+        return None
+    if answer.keys() >= _SAMPLE_DATA:
+        return NotInPlan("sample data instead of an answer: the endpoint is not in the key's plan")
+    text = " ".join(value for value in answer.values() if isinstance(value, str))
+    for pattern, refusal in REFUSALS:
+        if pattern.search(text):
+            return refusal(excerpt(text.encode()), _retry_after(headers))
+    return None
+
+
+def _by_status(status: int, headers: Mapping[str, str]) -> ApiError | None:
+    match status:
+        case HTTPStatus.OK:
+            return None
+        case HTTPStatus.TOO_MANY_REQUESTS:
+            return Throttled(f"HTTP {status}", _retry_after(headers))
+        case HTTPStatus.UNAUTHORIZED:
+            return KeyRefused(f"HTTP {status}")
+        case _:
+            return BadRequest(f"HTTP {status}")
+
+
+def _unlike_any(answer: dict[str, Any], body: bytes) -> ApiError:
+    if not answer:
+        return UnknownSymbol("the API does not cover it")
+    return Unrecognised(excerpt(body))
+
+
+def _retry_after(headers: Mapping[str, str]) -> timedelta | None:
+    """Return the Retry-After of the answer, given in seconds or, measured against the answer's own Date, as a date."""
+    text = headers.get("Retry-After", "").strip()
+    if re.fullmatch(r"[0-9]{1,9}", text):
+        return timedelta(seconds=int(text))
+    try:
+        return max(parsedate_to_datetime(text) - parsedate_to_datetime(headers.get("Date", "")), timedelta())
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+# Strict JSON
+
+
+_LONGEST_INTEGER = 100
+_DEEPEST = 50
+
+
+def strict_json(body: bytes) -> Any:
+    """Return the JSON value of the bytes. Raise NotJson for all that other readers would take differently.
+
+    Refused besides bad syntax: another encoding than UTF-8, NaN and infinities, numbers too large for a float or of
+    more than 100 digits, a key given twice, lone surrogates, NUL, nesting deeper than 50.
+    """
+    if (usual := _usual_json(body)) is not None:
+        return usual
+    try:
+        text = body.decode()
+        value = json.loads(
+            text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite, parse_int=_short
+        )
+        if type(value) is not dict or not all(type(member) is str for member in value.values()) or "\\u" in text:
+            _check(value)
+    except UnicodeDecodeError:
+        raise NotJson("not UTF-8") from None
+    except RecursionError:
+        raise NotJson("nested too deeply") from None
+    except ValueError as error:
+        raise NotJson(f"no strict JSON ({_reason(error)}): {excerpt(body)}") from None
+    return value
+
+
+_usual_document = msgspec.json.Decoder(dict[str, str])
+_QUOTES = 4
+
+
+def _usual_json(body: bytes) -> dict[str, str] | None:
+    """Return what nearly every answer is, an object of texts, read at a third of the cost; None for any other.
+
+    Where no backslash is escaped, one before a quote escapes that, and every other quote begins or ends a key or a
+    text: four a member, or else a key was given twice. Of what escapes can spell, msgspec refuses all that we do but
+    NUL.
+    """
+    is_escaped = b"\\" in body  # one byte is looked for much sooner than two, and most bodies escape nothing
+    if is_escaped and (b"\\\\" in body or b"\\u0000" in body):
+        return None
+    try:
+        members = _usual_document.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    quotes = body.count(b'"') - (body.count(b'\\"') if is_escaped else 0)
+    return members if members and quotes == _QUOTES * len(members) else None
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("a key given twice")
+    return members
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no number")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if abs(number) == float("inf"):
+        raise ValueError("a number too large")
+    return number
+
+
+def _short(text: str) -> int:
+    if len(text) > _LONGEST_INTEGER:
+        raise ValueError("a number too long")
+    return int(text)
+
+
+def _check(value: Any) -> None:
+    for text in _texts(value, _DEEPEST):
+        if "\0" in text:
+            raise ValueError("NUL in a text")
+        if any("\ud800" <= character <= "\udfff" for character in text):
+            raise ValueError("a lone surrogate")
+
+
+def _texts(value: Any, depth: int) -> Iterator[str]:
+    if depth == 0:
+        raise ValueError("nested too deeply")
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for name, member in value.items():
+            yield name
+            yield from _texts(member, depth - 1)
+    elif isinstance(value, list):
+        for member in value:
+            yield from _texts(member, depth - 1)
+
+
+def _reason(error: ValueError) -> str:
+    return f"{error.msg} at {error.pos}" if isinstance(error, json.JSONDecodeError) else str(error)
+
+
+# Excerpts
+
+
+_EXCERPT = 160
+_ECHOED_KEY = re.compile(r"(API key as )\S+", re.IGNORECASE)
+
+
+def excerpt(body: bytes) -> str:
+    """Return the beginning of a body in one printable line, without the key that the API's own notice echoes."""
+    text = body[: 4 * _EXCERPT].decode(errors="replace")
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    line = _ECHOED_KEY.sub(r"\1***", line)
+    return line if len(line) <= _EXCERPT else f"{line[:_EXCERPT]}..."

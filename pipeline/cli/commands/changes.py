@@ -1,0 +1,114 @@
+"""`pipeline changes [SYMBOL...]`: what is new."""
+
+import re
+from datetime import datetime
+
+import click
+
+from pipeline.cli.answers import asked, percent, print_answer
+from pipeline.cli.configured import named_symbols
+from pipeline.cli.options import (
+    Options,
+    check_interval,
+    format_option,
+    global_options,
+    json_option,
+    since_option,
+    until_option,
+)
+from pipeline.cli.params import field_option, symbols_argument
+from pipeline.instants import for_people
+from pipeline.model.anomalies import RULES
+from pipeline.model.fields import Part
+
+_ODD = "; ".join(f"{suspicion}: {rule}" for suspicion, rule in RULES.items())
+
+
+class _Threshold(click.ParamType[float]):
+    """A relative change: 5%, or 0.05."""
+
+    name = "fraction"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        text = str(value)
+        if re.fullmatch(r"[0-9]+(\.[0-9]+)?%|0(\.[0-9]+)?", text) is None:
+            self.fail(f"{text[:20]!r} is no fraction: write 5% or 0.05", param, ctx)
+        return float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+
+
+@click.command(
+    epilog="Examples: pipeline changes; pipeline changes AAPL --since 30d --part reported;"
+    f" pipeline changes --since 2026-03-14 --min-change 5%; pipeline changes --suspicious --since 2026-01-01\n\n"
+    f"What is suspicious: {_ODD}."
+)
+@symbols_argument
+@since_option
+@until_option
+@click.option("--part", type=click.Choice([part.value for part in Part]), help="Only fields that move at this speed.")
+@field_option("Only")
+@click.option(
+    "--min-change",
+    type=_Threshold(),
+    default="0",
+    help="Leave out numbers that changed by less: 5%, or 0.05 (not what is no number, or was 0).",
+)
+@click.option("--suspicious", is_flag=True, help="Only what the market cannot explain; below is what that means.")
+@format_option
+@json_option
+@global_options
+def command(
+    options: Options,
+    *,
+    symbols: tuple[str, ...],
+    since: datetime | None,
+    until: datetime | None,
+    part: str | None,
+    fields: tuple[str, ...],
+    min_change: float,
+    suspicious: bool,
+    form: str,
+    as_json: bool,
+) -> None:
+    """List what changed: each field's value before and after, when the old was last seen, and when the new first was.
+
+    Without --since: what is new since the last run began. Fields that the API begins or ceases to send count, and so do
+    symbols that it begins or ceases to cover. Text of another spelling for the same number does not.
+    """
+    check_interval(since, until)
+    wanted = named_symbols(symbols, options) or None
+    with asked(options) as record:
+        if is_since_last_run := since is None and until is None:
+            since = record.last_run()
+        answer = record.changes(
+            wanted,
+            since=since,
+            until=until,
+            part=part,
+            fields=fields or None,
+            min_change=min_change,
+            suspicious=suspicious,
+        )
+        if is_since_last_run:
+            last = "no run yet: all changes" if since is None else f"since the last run, {for_people(since)} UTC"
+            options.say(last)
+        hidden = () if suspicious else ("part", "kind", "suspicion")
+        found = print_answer(
+            answer,
+            form=form,
+            as_json=as_json,
+            hidden=("part", "kind") if suspicious else hidden,
+            shown={"change": percent, "before": _short, "after": _short},
+            headers={"last_confirmed_at": "last seen"},
+        )
+        if not found:
+            options.say("nothing changed" if not suspicious else "nothing is suspicious")
+
+
+_LONGEST = 40
+
+
+def _short(value: object) -> object:
+    """Return a value as a table has room for it: descriptions reach 2,000 characters."""
+    if isinstance(value, str) and len(value) > _LONGEST:
+        return f"{value[: _LONGEST - 1]}…"
+    return value

@@ -1,0 +1,55 @@
+"""`pipeline config`: every setting, and where it came from."""
+
+import click
+
+from pipeline.cli.configured import configured, read_environment
+from pipeline.cli.options import Options, global_options, json_option
+from pipeline.cli.output import print_json, print_table
+from pipeline.settings.load import (
+    NOTIFY_URLS,
+    PING_URL,
+    Environment,
+    SettingsError,
+    api_key,
+    key_variable,
+    notify_urls,
+    ping_url,
+)
+
+
+@click.command(epilog="Example: PIPELINE_SOURCE__PLAN=premium-75 pipeline config")
+@json_option
+@global_options
+def command(options: Options, *, as_json: bool) -> None:
+    """Show every setting, its value and where it came from. The key and other secrets are masked."""
+    variables = read_environment()
+    settings = configured(options, variables)
+    rows = [(setting.path, setting.value, setting.origin) for setting in settings.values]
+    rows += [
+        ("notify_urls", *_secret(variables, NOTIFY_URLS, [masked(url) for url in notify_urls(variables)])),
+        ("ping_url", *_secret(variables, PING_URL, (url := ping_url(variables)) and masked(url))),
+        ("api_key", *_key(variables)),
+    ]
+    if as_json:
+        print_json([{"key": path, "value": value, "origin": origin} for path, value, origin in rows])
+    else:
+        print_table(["key", "value", "from"], rows)
+
+
+def _secret(variables: Environment, name: str, value: object) -> tuple[object, str]:
+    """Return a secret's masked value, None where there is none, and where it came from."""
+    return value or None, variables.origin(name) if variables.variables.get(name) else "not set"
+
+
+def _key(variables: Environment) -> tuple[str | None, str]:
+    name = key_variable(variables)
+    origin = variables.origin(name) if name else "not set"
+    try:
+        return masked(api_key(variables)), origin
+    except SettingsError:
+        return None, origin
+
+
+def masked(key: str) -> str:
+    """Return a secret's length and no more of it: enough to see that there is one."""
+    return f"*** ({len(key)} characters)"

@@ -1,0 +1,50 @@
+"""`pipeline doctor`: what is wrong, or will be, and what to do about it."""
+
+from dataclasses import asdict
+
+import click
+
+from pipeline import instants
+from pipeline.cli.configured import read_environment
+from pipeline.cli.options import Options, global_options, json_option
+from pipeline.cli.output import print_json, shown
+from pipeline.monitoring.doctor import Finding, Level, exit_code, findings
+from pipeline.settings.load import Settings, SettingsError, load
+
+
+@click.command(epilog="Examples: pipeline doctor; pipeline doctor --quick --json")
+@click.option(
+    "--quick", is_flag=True, help="Skip the thorough reading of the database, which takes long if it is large."
+)
+@json_option
+@global_options
+@click.pass_context
+def command(ctx: click.Context, options: Options, *, quick: bool, as_json: bool) -> None:
+    """Check Python, SQLite, configuration, key, disk, clock, file modes and the database.
+
+    Ends with 0 if there is no problem, 3 if it is the configuration or the key, else 1.
+    """
+    variables = read_environment()
+    settings: Settings | SettingsError
+    try:
+        settings = load(options.config, variables, database=options.database)
+    except SettingsError as error:
+        settings = error
+    found = list(findings(settings, variables, now=instants.utc_now(), thorough=not quick))
+    if as_json:
+        print_json([{name: value for name, value in asdict(one).items() if name != "exit_code"} for one in found])
+    else:
+        for one in found:
+            _print(one)
+    ctx.exit(exit_code(found))
+
+
+_COLOURS = {Level.OK: "green", Level.NOTE: "yellow", Level.PROBLEM: "red"}
+
+
+def _print(finding: Finding) -> None:
+    """Print a finding, and below it what to do about it."""
+    level = click.style(f"{finding.level:8}", fg=_COLOURS[finding.level])
+    click.echo(f"{level} {finding.check:14} {shown(finding.found)}")
+    if finding.remedy:
+        click.echo(f"{'':23} -> {shown(finding.remedy)}")

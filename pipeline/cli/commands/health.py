@@ -1,0 +1,70 @@
+"""`pipeline health`: whether the daemon and its record are well, in one line, for scripts and Docker's HEALTHCHECK."""
+
+import click
+
+from pipeline import instants
+from pipeline.cli.configured import configured
+from pipeline.cli.options import Options, global_options, json_option
+from pipeline.cli.output import print_json, shown
+from pipeline.errors import ExitCode
+from pipeline.monitoring import heartbeat
+from pipeline.monitoring.checks import ailments
+from pipeline.monitoring.heartbeat import Beat
+from pipeline.monitoring.status import Condition, condition
+from pipeline.settings.load import Settings
+from pipeline.store.database import DatabaseError
+from pipeline.store.lock import daemon_lives
+from pipeline.store.reader import NoRecord
+
+
+@click.command(epilog="Examples: pipeline health; said=$(pipeline health) || echo $said | mail root")
+@json_option
+@global_options
+@click.pass_context
+def command(ctx: click.Context, options: Options, *, as_json: bool) -> None:
+    """Tell whether the daemon lives, its last run did not fail, and no symbol is stale. Ends with 7 if not."""
+    settings = configured(options)
+    now = instants.utc_now()
+    beat = heartbeat.read(settings.database)
+    found, unreadable = _read(settings)
+    lives = daemon_lives(settings.database)
+    wrong = [*unreadable, *ailments(beat, found, lives=lives, stale_after=settings.stale_after, now=now)]
+    _tell(wrong, beat, found, options, as_json=as_json)
+    ctx.exit(ExitCode.STALE if wrong else ExitCode.DONE)
+
+
+def _tell(wrong: list[str], beat: Beat | None, found: Condition | None, options: Options, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"healthy": not wrong, "ailments": wrong, "daemon": beat and beat.texts()})
+    elif wrong:
+        click.echo(shown(f"unhealthy: {'; '.join(wrong)}"))
+    elif not options.quiet:
+        click.echo(shown(f"healthy: {_in_words(beat, found)}"))
+
+
+def _read(settings: Settings) -> tuple[Condition | None, list[str]]:
+    """Return the record's condition, None where nothing is kept yet; and why it cannot be read, if it cannot."""
+    try:
+        found = condition(
+            settings.database,
+            settings.all_symbols,
+            settings.limits,
+            stale_after=settings.stale_after,
+            now=instants.utc_now(),
+        )
+    except NoRecord:
+        return None, []
+    except DatabaseError as error:
+        return None, [str(error)]
+    return found, []
+
+
+def _in_words(beat: Beat | None, found: Condition | None) -> str:
+    words = []
+    if beat is not None:
+        words.append(str(beat.state) + (f", {beat.hindrance}" if beat.hindrance else ""))
+        if beat.next_fire is not None:
+            words.append(f"next run {instants.for_people(beat.next_fire)} UTC")
+    if found is not None and found.last_run is not None:
+        words.append(f"last run {found.last_run.id} {found.last_run.status}")
+    return ", ".join(words)

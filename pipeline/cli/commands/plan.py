@@ -1,0 +1,82 @@
+"""`pipeline plan`: what is due, what it costs, and when it will be done. Sends nothing."""
+
+import math
+from datetime import datetime, timedelta
+
+import click
+
+from pipeline import instants
+from pipeline.cli.configured import configured
+from pipeline.cli.options import Options, global_options, json_option
+from pipeline.cli.output import print_facts, print_json
+from pipeline.cli.quota import print_windows, window_json
+from pipeline.collect.due import Agenda, agenda
+from pipeline.model.slots import Block, Spent
+from pipeline.quota.estimate import finish_at, standings
+from pipeline.settings.load import Settings
+from pipeline.store.reader import NoRecord, Record
+from pipeline.text import few
+
+
+@click.command(epilog="Example: PIPELINE_SOURCE__PLAN=premium-75 pipeline plan")
+@json_option
+@global_options
+def command(options: Options, *, as_json: bool) -> None:
+    """Show what a run would ask for now, and when it would be done at this plan's pace."""
+    settings = configured(options)
+    if not settings.all_symbols:
+        options.say("no symbols are configured: list them in the file of pipeline init")
+    now = instants.utc_now()
+    todo, spent, block = _read(settings)
+    done_at = finish_at(settings.limits, spent, block, requests=len(todo.due), now=now)
+    days = _days(done_at, now)
+    windows = standings(settings.limits, spent, block, now=now)
+    if as_json:
+        print_json(
+            {
+                "symbols": len(settings.all_symbols),
+                "due": len(todo.due),
+                "fresh": todo.fresh,
+                "waiting_unknown": todo.waiting,
+                "requests": len(todo.due),
+                "finish_at": done_at and instants.to_text(done_at),
+                "days": days,
+                "windows": [window_json(window) for window in windows],
+            }
+        )
+        return
+    print_facts(
+        {
+            "symbols": len(settings.all_symbols),
+            "due": f"{len(todo.due):,}" + (f" ({few(todo.due, 5)})" if todo.due else ""),
+            "fresh": f"{todo.fresh:,}, looked at within {settings.fresh_for.total_seconds() / 3600:g} h",
+            "not covered": f"{todo.waiting:,}, to be asked again later",
+            "requests": f"{len(todo.due):,}, and more where one has to be asked again",
+            "done by": _when(done_at, days),
+        }
+    )
+    print_windows(windows)
+
+
+def _days(done_at: datetime | None, now: datetime) -> int:
+    """Return how many days' allowances it takes: 0 if nothing is due."""
+    return 0 if done_at is None else max(math.ceil((done_at - now) / timedelta(days=1)), 1)
+
+
+def _when(done_at: datetime | None, days: int) -> str:
+    if done_at is None:
+        return "now: nothing is due"
+    over = f", over {days:,} days, the stalest first" if days > 1 else ""
+    return f"{instants.for_people(done_at)} UTC{over}"
+
+
+def _read(settings: Settings) -> tuple[Agenda, list[Spent], Block | None]:
+    now = instants.utc_now()
+    since = now - settings.fresh_for
+    longest = max((limit.period for limit in settings.limits), default=settings.fresh_for)
+    try:
+        with Record.open(settings.database) as record:
+            todo = agenda(settings.all_symbols, record.known(), looked_since=since, now=now)
+            return todo, record.spent(now - longest), record.block()
+    except NoRecord:
+        return agenda(settings.all_symbols, (), looked_since=since, now=now), [], None

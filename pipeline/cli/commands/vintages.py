@@ -1,0 +1,73 @@
+"""`pipeline vintages SYMBOL [FIELD...]`: reported values by quarter, and when we knew them."""
+
+from datetime import datetime
+
+import click
+
+from pipeline.cli.answers import asked, percent, print_answer
+from pipeline.cli.options import (
+    Options,
+    check_interval,
+    format_option,
+    global_options,
+    json_option,
+    since_option,
+    until_option,
+)
+from pipeline.cli.params import fields_argument, symbol_argument
+from pipeline.model.fields import NoSuchField
+
+
+@click.command(
+    epilog="Examples: pipeline vintages AAPL; pipeline vintages AAPL revenue_ttm EBITDA --format csv;"
+    " pipeline vintages --all --since 30d"
+)
+@symbol_argument(required=False)
+@fields_argument
+@click.option("--all", "of_all", is_flag=True, help="List the restatements of every symbol, of the FIELDs named.")
+@since_option
+@until_option
+@format_option
+@json_option
+@global_options
+@click.pass_context
+def command(
+    ctx: click.Context,
+    options: Options,
+    *,
+    symbol: str | None,
+    fields: tuple[str, ...],
+    of_all: bool,
+    since: datetime | None,
+    until: datetime | None,
+    form: str,
+    as_json: bool,
+) -> None:
+    """List each reported value of a SYMBOL by fiscal quarter, with the interval in which we knew it.
+
+    A second value for one quarter is a restatement: by the company, or, within days of its report, by the API, which
+    moves the quarter first and its values later. Without FIELDs: those read off a quarter's statements.
+    """
+    if symbol is None and not of_all:
+        raise click.UsageError("name a SYMBOL, or --all for the restatements of every one", ctx)
+    check_interval(since, until)
+    with asked(options) as record:
+        if of_all:
+            named = [symbol, *fields] if symbol is not None else []
+            try:
+                answer = record.restatements(None, named or None, since=since, until=until)
+            except NoSuchField as error:
+                raise click.UsageError(f"{error} (--all is of every symbol: only FIELDs go with it)", ctx) from None
+        else:
+            assert symbol is not None
+            answer = record.vintages(symbol, fields or None, since=since, until=until)
+        found = print_answer(
+            answer,
+            form=form,
+            as_json=as_json,
+            hidden=("is_restatement",) if of_all else ("symbol", "before"),
+            shown={"change": percent, "is_restatement": lambda restated: "restated" if restated else ""},
+            headers={"is_restatement": "", "latest_quarter": "quarter"},
+        )
+        if not found:
+            options.say("no restatement is known" if of_all else "no reported value is known")

@@ -1,0 +1,1 @@
+"""Monitoring: how the daemon and its record are, and who is notified. Imports collect, query and what is below."""

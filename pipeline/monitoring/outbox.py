@@ -1,0 +1,116 @@
+"""Outboxes: messages wait for their address, are retried, and never hold up the caller."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
+from typing import Generic, TypeVar
+
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_exponential
+
+from pipeline.clock import Sleep
+
+T = TypeVar("T")
+
+ATTEMPTS = 3
+KEPT = 20
+"""So many are kept for an address that takes none, the newest."""
+FIRST_WAIT, LONGEST_WAIT = timedelta(seconds=5), timedelta(minutes=1)
+"""Between the attempts to send one thing."""
+FIRST_PAUSE, LONGEST_PAUSE = timedelta(minutes=5), timedelta(hours=6)
+"""After those attempts, until the next: the network may be down that the run failed for."""
+SENDING, PINGING, CLOSING = timedelta(seconds=30), timedelta(seconds=10), timedelta(seconds=2)
+
+
+class Undelivered(Exception):
+    """It was not taken. Its text is for the log: no part of an address."""
+
+
+class NotNow(Undelivered):
+    """Trying again in a moment may help."""
+
+
+class Outbox(Generic[T]):
+    """What waits to be sent to one address, and the task that sends it, in order. Who puts something in never waits.
+
+    `send` is given all that waits, oldest first, and returns how many it is done with. If none, the rest waits too.
+    """
+
+    def __init__(self, send: Callable[[Sequence[T]], Awaitable[int]], *, sleep: Sleep) -> None:
+        self._send = send
+        self._sleep = sleep
+        self._waiting: deque[T] = deque(maxlen=KEPT)
+        self._put = asyncio.Event()
+        self._closing = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._dropped = 0
+
+    def put(self, item: T) -> None:
+        """Have it sent after what waits already. Where too much does, the oldest is dropped."""
+        self._dropped += len(self._waiting) == KEPT
+        self._waiting.append(item)
+        self._put.set()
+        if self._task is None:
+            self._task = asyncio.create_task(self._run(), name="outbox")
+
+    async def close(self, within: timedelta) -> int:
+        """Send what waits, if that can be done within the time. Return how many were not sent."""
+        self._closing.set()
+        if self._task is not None:
+            await asyncio.wait({self._task}, timeout=within.total_seconds())
+            self._task.cancel()
+            await asyncio.wait({self._task})
+        return len(self._waiting)
+
+    async def _run(self) -> None:
+        pause = FIRST_PAUSE
+        while True:
+            while self._waiting:
+                if await self._send_first():
+                    pause = FIRST_PAUSE
+                elif self._closing.is_set():
+                    return
+                else:
+                    await self._either(self._sleep(pause.total_seconds()), self._closing.wait())
+                    pause = min(2 * pause, LONGEST_PAUSE)
+            if self._closing.is_set():
+                return
+            await self._either(self._put.wait(), self._closing.wait())
+
+    async def _send_first(self) -> int:
+        """Send of what waits, and take out what is done with. Return how many those are."""
+        self._put.clear()
+        dropped = self._dropped
+        done = await self._send(tuple(self._waiting))
+        # What was dropped meanwhile was among the first, and is out already.
+        for _ in range(done - (self._dropped - dropped)):
+            self._waiting.popleft()
+        return done
+
+    @staticmethod
+    async def _either(*waits: Awaitable[object]) -> None:
+        """Return when one of them has."""
+        tasks = [asyncio.ensure_future(wait) for wait in waits]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+
+
+def retrying(sleep: Sleep) -> AsyncRetrying:
+    return AsyncRetrying(
+        retry=retry_if_exception_type(NotNow),
+        stop=stop_after_attempt(ATTEMPTS),
+        wait=wait_exponential(multiplier=FIRST_WAIT.total_seconds(), max=LONGEST_WAIT.total_seconds()),
+        sleep=sleep,
+        reraise=True,
+    )
+
+
+def silence(logger: logging.Logger) -> None:
+    """Let nothing of it, nor of those below it, be written (`disabled` would leave those below)."""
+    logger.setLevel(logging.CRITICAL + 1)
+    logger.addHandler(logging.NullHandler())
+    logger.propagate = False

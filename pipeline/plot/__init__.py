@@ -1,0 +1,1 @@
+"""Plots: a series of values as a picture. Imports model and query."""

@@ -1,0 +1,1 @@
+"""Queries: questions to the record, read-only. Imports model and store."""

@@ -1,0 +1,60 @@
+"""Arrow tables of answers. Needs the extra `parquet`."""
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from pipeline.model.fields import ColumnKind, Kind
+
+_TEXT = pa.dictionary(pa.int32(), pa.string())
+TYPES: dict[ColumnKind, pa.DataType] = {
+    Kind.TEXT: _TEXT,
+    Kind.INTEGER: pa.int64(),
+    Kind.REAL: pa.float64(),
+    Kind.DATE: pa.date32(),
+    "instant": pa.timestamp("ms", tz="UTC"),
+    "json": pa.string(),
+    "boolean": pa.bool_(),
+}
+
+
+def table(columns: Sequence[tuple[str, ColumnKind]], rows: Sequence[tuple[Any, ...]]) -> pa.Table:
+    """Return rows as a typed Arrow table. Instants and dates may be text as in the file, or datetimes and dates."""
+    values = list(zip(*rows, strict=True)) or [()] * len(columns)
+    arrays = [typed_array(_inferred(each, kind), kind) for (_, kind), each in zip(columns, values, strict=True)]
+    return pa.table(arrays, schema=schema_of(columns))
+
+
+def _inferred(values: Sequence[Any], kind: ColumnKind) -> pa.Array:
+    """Return values as Arrow holds them before `typed_array`; mixed kinds become text: as received, else JSON."""
+    if kind == "json":
+        values = [value if value is None or isinstance(value, str) else json.dumps(value) for value in values]
+    elif kind is Kind.REAL:
+        values = [value if value is None else float(value) for value in values]  # Arrow refuses integers above 2^53
+    return pa.array(values, None if kind in ("instant", Kind.DATE) else RAW_TYPES[kind])
+
+
+def typed_array(array: pa.Array, kind: ColumnKind) -> pa.Array:
+    """Return an array in its kind's type; texts become entries of a dictionary."""
+    return array.dictionary_encode() if kind is Kind.TEXT else array.cast(TYPES[kind], safe=False)
+
+
+def schema_of(columns: Iterable[tuple[str, ColumnKind]]) -> pa.Schema:
+    return pa.schema([pa.field(name, TYPES[kind]) for name, kind in columns])
+
+
+# Reading. The slow parts are shared by many snapshots, so the narrow rows are read, and joined to their parts in Arrow:
+# each part is read once for a row group, and memory does not grow with the record.
+
+
+RAW_TYPES: dict[ColumnKind, pa.DataType] = {
+    Kind.TEXT: pa.string(),
+    Kind.INTEGER: pa.int64(),
+    Kind.REAL: pa.float64(),
+    Kind.DATE: pa.string(),
+    "instant": pa.string(),
+    "json": pa.string(),
+    "boolean": pa.bool_(),
+}

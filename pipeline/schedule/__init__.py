@@ -1,0 +1,1 @@
+"""Schedules: when something is to run. Pure; imports the root modules and model."""

@@ -1,0 +1,1 @@
+"""The web: the daemon over HTTP. Imports monitoring and query."""

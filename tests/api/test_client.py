@@ -1,0 +1,214 @@
+"""The API's edge: as many requests as asked for, bounded in time and memory, and the key nowhere else."""
+
+import asyncio
+import ssl
+import subprocess
+import tracemalloc
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+import pytest
+
+from pipeline.api.client import OverviewApi, open_api
+from pipeline.api.errors import (
+    ApiError,
+    BadRequest,
+    KeyRefused,
+    NotJson,
+    OtherSymbol,
+    QuotaEnded,
+    Rejected,
+    TooLarge,
+    Unavailable,
+    Unreachable,
+    Unrecognised,
+)
+from pipeline.api.responses import LARGEST_BODY
+from pipeline.model.symbols import Symbol
+from tests.support.hostile import Say, bomb, drips, drops, hostile, never_ends, says, sends
+
+IBM = Symbol("IBM")
+KEY = "S3CR3T/KEY+4U=="
+SOON = timedelta(seconds=5)
+
+
+@asynccontextmanager
+async def api(base_url: str, *, reuse: bool = False, key: str = KEY) -> AsyncIterator[OverviewApi]:
+    async with open_api(base_url, key, concurrency=4, reuse=reuse) as opened:
+        yield opened
+
+
+async def refused(say: Say, within: timedelta = SOON) -> ApiError:
+    async with hostile(say) as (server, base_url), api(base_url) as opened:
+        with pytest.raises(ApiError) as caught:
+            await opened.overview(IBM, within=within)
+    assert len(server.requests) == 1
+    assert KEY not in str(caught.value)
+    assert caught.value.__suppress_context__ or caught.value.__context__ is None
+    return caught.value
+
+
+async def test_it_asks_as_the_api_wants_to_be_asked() -> None:
+    async with hostile(says(b'{"Symbol": "IBM"}')) as (server, base_url), api(base_url) as opened:
+        overview = await opened.overview(IBM, within=SOON)
+    assert overview.document == {"Symbol": "IBM"}
+    assert server.requests == ["GET /query?function=OVERVIEW&symbol=IBM&apikey=S3CR3T%2FKEY%2B4U%3D%3D HTTP/1.1\r\n"]
+
+
+@pytest.mark.parametrize("reuse", [True, False])
+async def test_a_dropped_connection_sends_nothing_again(reuse: bool) -> None:
+    """aiohttp alone sends a GET a second time when the server drops it, on a fresh connection too."""
+    async with hostile(drops) as (server, base_url), api(base_url, reuse=reuse) as opened:
+        for _ in range(4):
+            with pytest.raises(Unavailable):
+                await opened.overview(IBM, within=SOON)
+    assert len(server.requests) == 4
+
+
+@pytest.mark.parametrize("reuse", [True, False])
+async def test_kept_alive_connections_that_drop_send_nothing_again(reuse: bool) -> None:
+    answers = iter([says(b'{"Symbol": "IBM"}'), drops] * 4)
+
+    async def alternate(writer: asyncio.StreamWriter) -> None:
+        await next(answers)(writer)
+
+    async with hostile(alternate) as (server, base_url), api(base_url, reuse=reuse) as opened:
+        for _ in range(4):
+            await opened.overview(IBM, within=SOON)
+            with pytest.raises(Unavailable):
+                await opened.overview(IBM, within=SOON)
+    assert len(server.requests) == 8
+    assert server.connections == (4 if reuse else 8)
+
+
+async def test_a_reset_in_the_middle_of_a_body_is_no_answer() -> None:
+    half = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"Symbol": "IBM"'
+    assert type(await refused(sends(half, then_drop=True))) is Unavailable
+
+
+async def test_a_body_shorter_than_it_says_is_no_answer() -> None:
+    short = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 40\r\n\r\n{"Symbol": "IBM"}'
+    assert type(await refused(sends(short, then_drop=True))) is Unavailable
+
+
+async def test_a_body_longer_than_it_says_is_no_answer() -> None:
+    long = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n{"Symbol": "IBM"}'
+    assert type(await refused(sends(long))) is Unavailable
+
+
+async def test_a_slow_drip_ends_with_the_total_timeout() -> None:
+    error = await refused(drips, within=timedelta(seconds=0.2))
+    assert type(error) is Unavailable
+    assert "0.2 s" in str(error)
+
+
+async def test_a_body_without_an_end_is_cut_off() -> None:
+    error = await refused(never_ends)
+    assert type(error) is TooLarge
+    assert f"{LARGEST_BODY:,}" in str(error)
+
+
+async def test_a_gzip_bomb_costs_little_memory() -> None:
+    say = bomb()
+    tracemalloc.start()
+    try:
+        assert type(await refused(say)) is TooLarge
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 20_000_000  # it unpacks to 100,000,000
+
+
+async def test_a_redirect_is_not_followed() -> None:
+    seen: list[str] = []
+    async with hostile(says(b'{"Symbol": "IBM"}')) as (elsewhere, other_url):
+        error = await refused(says(b"", "302 Found", f"Location: {other_url}"))
+        seen += elsewhere.requests
+    assert type(error) is BadRequest
+    assert seen == []
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (b'{"Symbol": "IBM", "n": ' + b"9" * 5000 + b"}", NotJson),
+        (b'{"Symbol": "IBM", "n": ' + b"[" * 50_000 + b"]" * 50_000 + b"}", NotJson),
+        ('{"Symbol": "IBM", "Name": "é"}'.encode("latin-1"), NotJson),
+        (b'{"Symbol": "PEP"}', OtherSymbol),
+        (b"<html>busy</html>", NotJson),
+    ],
+)
+async def test_what_is_no_overview_is_named(body: bytes, expected: type[ApiError]) -> None:
+    assert type(await refused(says(body))) is expected
+
+
+async def test_a_wrong_content_encoding_is_no_answer() -> None:
+    assert type(await refused(says(b"not gzip at all", "200 OK", "Content-Encoding: gzip"))) is Unavailable
+
+
+async def test_no_http_at_all_is_no_answer() -> None:
+    assert type(await refused(sends(b"SSH-2.0-OpenSSH\r\n\r\n", then_drop=True))) is Unavailable
+
+
+async def test_a_server_that_is_not_there_was_not_asked() -> None:
+    async with hostile(drops) as (_, base_url):
+        pass
+    async with api(base_url) as opened:
+        with pytest.raises(Unreachable):
+            await opened.overview(IBM, within=SOON)
+
+
+async def test_the_key_that_an_answer_echoes_is_in_no_error() -> None:
+    told = await refused(says(f'{{"Information": "We saw {KEY} and 25 requests per day"}}'.encode()))
+    assert type(told) is QuotaEnded
+    odd = await refused(says(f'{{"odd": "{"x" * 150}{KEY} S3CR3T%2FKEY%2B4U%3D%3D"}}'.encode()))
+    assert type(odd) is Unrecognised
+    assert "S3C" not in str(odd)
+
+
+async def test_a_key_that_json_spells_with_escapes_is_in_no_error_either() -> None:
+    spelt = "".join(f"\\u{ord(character):04x}" for character in KEY)
+    told = await refused(says(f'{{"Error Message": "Invalid API call: {spelt} will not do"}}'.encode()))
+    assert str(told) == "Invalid API call: *** will not do"
+
+
+async def test_a_key_that_is_a_word_of_the_refusal_does_not_change_what_it_means() -> None:
+    say = says(b'{"Information": "The **demo** API key is for demo purposes only."}')
+    async with hostile(say) as (_, base_url), api(base_url, key="demo") as opened:
+        with pytest.raises(KeyRefused) as caught:
+            await opened.overview(IBM, within=SOON)
+    assert "demo" not in str(caught.value)
+
+
+async def test_an_overview_that_holds_the_key_is_not_kept() -> None:
+    assert type(await refused(says(f'{{"Symbol": "IBM", "Name": "{KEY}"}}'.encode()))) is Rejected
+
+
+@pytest.fixture(scope="session")
+def self_signed(tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
+    """A certificate for localhost that nobody vouches for."""
+    folder = tmp_path_factory.mktemp("tls")
+    command = "req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=localhost -keyout key.pem -out cert.pem"
+    try:
+        subprocess.run(["openssl", *command.split()], cwd=folder, capture_output=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("no openssl to make a certificate with")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
+    return context
+
+
+async def test_a_man_in_the_middle_with_a_certificate_of_his_own_gets_nothing(self_signed: ssl.SSLContext) -> None:
+    seen: list[bytes] = []
+
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen.append(await reader.read(1000))
+        writer.close()
+
+    server = await asyncio.start_server(listen, "127.0.0.1", 0, ssl=self_signed)
+    port = server.sockets[0].getsockname()[1]
+    async with server, api(f"https://localhost:{port}/query") as opened:
+        with pytest.raises(Unreachable):
+            await opened.overview(IBM, within=SOON)
+    assert not any(seen)

@@ -1,0 +1,217 @@
+"""What verbs print: the same facts for people and for programs, and nothing in it acts on a terminal."""
+
+import csv
+import json
+import sys
+import unicodedata
+from io import StringIO
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.cli.answers import percent
+from pipeline.cli.output import moment, print_facts, print_json, print_rows, print_table, shown
+from pipeline.text import few
+
+HOSTILE = "a\x1b[31mb\x07\x9b2J\u202e\x7fc\r"
+NAMES = ["symbol", "count", "ratio", "detail"]
+
+
+def printed(capsys: pytest.CaptureFixture[str]) -> str:
+    return capsys.readouterr().out
+
+
+# For programs
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n"])
+def test_a_text_that_a_spreadsheet_would_run_is_quoted(capsys: pytest.CaptureFixture[str], start: str) -> None:
+    print_rows(["text"], [[f"{start}cmd|' /C calc'!A0"]], "csv")
+
+    (_, (cell,)) = csv.reader(StringIO(printed(capsys), newline=""))
+    assert cell == f"'{start}cmd|' /C calc'!A0"
+
+
+def test_csv_is_harmless_to_a_terminal_and_as_it_is_in_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal, file = StringIO(newline=""), StringIO(newline="")
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+
+    for out in (terminal, file):
+        monkeypatch.setattr(sys, "stdout", out)
+        print_rows(["text"], [[HOSTILE]], "csv")
+
+    assert terminal.getvalue().splitlines() == ["text", shown(HOSTILE)]
+    assert list(csv.reader(StringIO(file.getvalue(), newline=""))) == [["text"], [HOSTILE]]
+
+
+@pytest.mark.parametrize(
+    ("fraction", "text"),
+    [
+        (None, None),
+        (0.051, "+5.1%"),
+        (-1.0, "-100.0%"),
+        (20.0, "+2,000%"),
+        (-20.0, "-2,000%"),
+        (1e308, "beyond +1,000,000%"),
+        (float("-inf"), "beyond -1,000,000%"),
+    ],
+)
+def test_a_relative_change_is_told_in_percent(fraction: float | None, text: str | None) -> None:
+    assert percent(fraction) == text
+
+
+def test_percent_stands_to_the_right_as_numbers_do(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(["change", "kind"], [["-5.1%", "a"], ["+2,000%", "b"], [None, "c"]])
+
+    assert [line.rstrip() for line in printed(capsys).splitlines()] == [
+        " change  kind",
+        "  -5.1%  a",
+        "+2,000%  b",
+        "      -  c",
+    ]
+
+
+def test_numbers_are_left_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    print_rows(["a", "b", "c", "d"], [[-1, -2.5, 1e300, 12_345_678]], "csv")
+
+    assert printed(capsys) == "a,b,c,d\n-1,-2.5,1e+300,12345678\n"
+
+
+def test_what_is_missing_is_an_empty_cell(capsys: pytest.CaptureFixture[str]) -> None:
+    print_rows(["a", "b"], [[None, "x"]], "csv")
+
+    assert printed(capsys) == "a,b\n,x\n"
+
+
+def test_jsonl_is_an_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    print_rows(NAMES, [["A", 1, None, "x\ny"], ["B", 2, 0.5, None]], "jsonl")
+
+    assert [json.loads(line) for line in printed(capsys).splitlines()] == [
+        {"symbol": "A", "count": 1, "ratio": None, "detail": "x\ny"},
+        {"symbol": "B", "count": 2, "ratio": 0.5, "detail": None},
+    ]
+
+
+@given(st.dictionaries(st.text(max_size=9), st.text(max_size=20) | st.integers(-(2**63), 2**63 - 1) | st.none()))
+def test_json_is_one_value_that_no_terminal_acts_on(value: dict[str, object]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        out = StringIO()
+        patch.setattr("sys.stdout", out)
+        print_json(value)
+
+    assert json.loads(out.getvalue()) == value
+    assert not set(out.getvalue()) & set(map(chr, [*range(10), *range(11, 32), *range(127, 160), 0x202E, 0x2066]))
+
+
+# For people
+
+
+def test_a_table_shows_control_characters_and_does_not_send_them(capsys: pytest.CaptureFixture[str]) -> None:
+    print_rows(NAMES, [["A", 1, 0.5, HOSTILE]], "table")
+
+    out = printed(capsys)
+    assert r"a\x1b[31mb\x07\x9b2J\u202e\x7fc\r" in out
+    assert out.replace("\n", "").isprintable()
+
+
+def test_a_text_of_several_lines_stays_in_its_row(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(["detail"], [["a\nstatus: complete"]])
+
+    assert printed(capsys).splitlines() == ["detail", r"a\nstatus: complete"]
+
+
+def test_columns_are_aligned_numbers_to_the_right(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(["name", "n", "x"], [["AAPL", 1, None], ["日本", 1234, "y"]])
+
+    assert printed(capsys) == "name      n  x\nAAPL      1  -\n日本  1,234  y\n"
+
+
+class Terminal(StringIO):
+    """A stdout that is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("rows", [1, 2_000])
+def test_a_terminal_shows_all_of_it_too(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stdout", terminal)
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("TERM", "dumb")
+
+    print_table(["detail"], [["[red]x\x1b[2J"]] * rows)
+    print_facts({"detail": "[red]y\x1b[2J"})
+
+    assert terminal.getvalue().count(r"[red]x\x1b[2J") == rows
+    assert r"[red]y\x1b[2J" in terminal.getvalue()
+    assert "\x1b[2J" not in terminal.getvalue()
+
+
+def test_facts_show_control_characters_and_do_not_send_them(capsys: pytest.CaptureFixture[str]) -> None:
+    print_facts({"detail": HOSTILE})
+
+    assert printed(capsys).replace("\n", "").isprintable()
+
+
+@pytest.mark.parametrize("text", ["[red]x[/red]", "[/]", "[link=https://example.com]x[/link]", ":smile:", "\\[b]"])
+def test_markup_in_what_was_received_is_shown_as_it_is(capsys: pytest.CaptureFixture[str], text: str) -> None:
+    print_table(["detail"], [[text]])
+    print_facts({"detail": text})
+
+    assert printed(capsys).count(text) == 2
+
+
+def test_a_table_that_goes_to_a_file_is_neither_folded_nor_coloured(capsys: pytest.CaptureFixture[str]) -> None:
+    long = "word " * 400
+
+    print_table(["detail"], [[long.strip()]])
+
+    assert printed(capsys).splitlines()[1].strip() == long.strip()
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "-"),
+        (True, "yes"),
+        (False, "no"),
+        (1234567, "1,234,567"),
+        (0.25, "0.25"),
+        ([], "-"),
+        (["A", "B"], "A, B"),
+        ("Müller", "Müller"),
+        ("a\x00b", r"a\x00b"),
+    ],
+)
+def test_a_value_is_shown_as_people_read_it(value: object, text: str) -> None:
+    assert shown(value) == text
+
+
+@given(st.text())
+def test_no_text_moves_the_cursor(text: str) -> None:
+    assert all(c.isprintable() or unicodedata.category(c) == "Zs" for c in shown(text))
+
+
+def test_of_many_names_a_few_are_shown_and_how_many_more() -> None:
+    assert few([f"A{number}" for number in range(1_010)], 3) == "A0, A1, A2 and 1,007 more"
+
+
+def test_an_instant_is_shown_to_the_second() -> None:
+    assert moment("2026-03-14T18:30:00.123Z") == "2026-03-14 18:30:00"
+    assert moment(None) is None
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80, 200])
+def test_a_number_or_an_instant_is_never_broken(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stdout", terminal)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    rows = [("IBM", "2026-03-14 18:30", 3_000_000_000_000, "a text that may well be folded, for it is long", 17.25)]
+
+    print_table(["symbol", "observed", "market_capitalization", "detail", "pe_ratio"], rows)
+
+    lines = terminal.getvalue().splitlines()
+    assert any("2026-03-14 18:30" in line and "3,000,000,000,000" in line and "17.25" in line for line in lines)
+    assert "may well" in " ".join(terminal.getvalue().split())

@@ -1,0 +1,296 @@
+"""What deploys it: every file parses, and names only what the program has: metrics, verbs, settings, files."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.cli.app import VERBS
+from pipeline.errors import ExitCode
+from pipeline.monitoring.heartbeat import Beat, State
+from pipeline.monitoring.metrics import Metrics
+from pipeline.quota.estimate import Standing
+from pipeline.settings.load import KEY_FILE, is_setting
+from tests.monitoring.test_metrics import NOTHING, values
+from tests.support.clocks import START
+
+yaml = pytest.importorskip("yaml", reason="no YAML library: apprise, a dev dependency, brings one")
+
+ROOT = Path(__file__).parents[2]
+DEPLOY = ROOT / "deploy"
+ALERTS = DEPLOY / "alerts.yml"
+DASHBOARD = DEPLOY / "grafana-dashboard.json"
+UNITS = sorted(DEPLOY.glob("*.service"))
+INSTALLED = "/opt/overview-pipeline/bin/pipeline"
+ELSEWHERE = {"PIPELINE_CONFIG", "PIPELINE_NOTIFY_URLS", "PIPELINE_PING_URL", KEY_FILE}
+"""Variables that the program reads, and that are no settings."""
+
+
+def parsed(path: Path) -> Any:
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+def compose() -> Any:
+    return parsed(ROOT / "compose.yaml")
+
+
+def rules() -> list[Any]:
+    (group,) = parsed(ALERTS)["groups"]
+    return list(group["rules"])
+
+
+def panels() -> list[Any]:
+    return list(json.loads(DASHBOARD.read_text(encoding="utf-8"))["panels"])
+
+
+def told() -> set[str]:
+    """Return the name of every series that the daemon can tell."""
+    known = replace(NOTHING, last_success=START, windows=[Standing("25/day", 0, 25, None)])
+    beat = Beat(pid=1, started_at=START, at=START, state=State.IDLE, next_fire=START, silent_seconds=0.0)
+    return {name.partition("{")[0] for name in values(Metrics().exposition(known, beat)[1])}
+
+
+# Prometheus and Grafana
+
+
+@pytest.mark.parametrize("path", [ALERTS, DEPLOY / "alerts.test.yml", DASHBOARD], ids=lambda path: path.name)
+def test_every_metric_named_is_one_that_is_told(path: Path) -> None:
+    named = set(re.findall(r"\b(?:pipeline|process)_[a-z_]+", path.read_text(encoding="utf-8")))
+    assert named
+    assert named <= told()
+
+
+def test_every_label_that_is_asked_for_is_one_that_occurs() -> None:
+    text = ALERTS.read_text(encoding="utf-8") + DASHBOARD.read_text(encoding="utf-8").replace('\\"', '"')
+    page = Metrics().exposition(NOTHING, None)[1].decode()
+    for label, names in re.findall(r'\b(state|status|outcome)=~?"([a-z_|]+)"', text):
+        for name in names.split("|"):
+            assert f'{label}="{name}"' in page, (label, name)
+
+
+@pytest.mark.parametrize("rule", rules(), ids=lambda rule: rule["alert"])
+def test_every_alert_says_how_bad_it_is_since_when_and_what_to_do(rule: Any) -> None:
+    assert rule["labels"]["severity"] in {"critical", "warning"}
+    assert re.fullmatch(r"[0-9]+[mhd]", rule["for"])
+    assert "{{ $labels.instance }}" in rule["annotations"]["summary"]
+    assert len(rule["annotations"]["description"]) > 80
+
+
+def test_every_alert_is_tested_and_each_name_is_given_once() -> None:
+    names = [rule["alert"] for rule in rules()]
+    assert len(names) == len(set(names))
+    assert set(re.findall(r"Pipeline[A-Z]\w+", (DEPLOY / "alerts.test.yml").read_text(encoding="utf-8"))) == set(names)
+
+
+def test_the_alerts_hold_their_tests() -> None:
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("promtool, of Prometheus, is not on this machine")
+    done = subprocess.run(
+        [promtool, "test", "rules", "alerts.test.yml"], cwd=DEPLOY, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_verb_and_setting_that_an_alert_sends_one_to_is_there() -> None:
+    text = ALERTS.read_text(encoding="utf-8")
+    assert set(re.findall(r"`pipeline ([a-z-]+)", text)) <= VERBS.keys()
+    for name in re.findall(r"\b(?:status|schedule|collect|source)\.[a-z_]+", text):
+        assert is_setting("PIPELINE_" + name.upper().replace(".", "__")), name
+
+
+def test_no_panel_lies_upon_another_and_each_asks_the_source_that_was_chosen() -> None:
+    taken: set[tuple[int, int]] = set()
+    for panel in panels():
+        at = panel["gridPos"]
+        cells = {(x, y) for x in range(at["x"], at["x"] + at["w"]) for y in range(at["y"], at["y"] + at["h"])}
+        assert not cells & taken, panel["title"]
+        assert max(x for x, _ in cells) < 24
+        taken |= cells
+        for target in panel["targets"]:
+            assert target["datasource"]["uid"] == "${datasource}"
+            assert '=~"$instance"' in target["expr"]
+    assert len({panel["id"] for panel in panels()}) == len(panels())
+
+
+# Compose and the image
+
+
+def test_the_containers_mount_files_that_exist() -> None:
+    for name, service in compose()["services"].items():
+        for volume in service["volumes"]:
+            source = volume.partition(":")[0]
+            if source.startswith("."):
+                assert (ROOT / source).exists(), (name, source)
+            else:
+                assert source in compose()["volumes"]
+
+
+def test_the_containers_may_do_little_and_are_reached_from_this_machine_alone() -> None:
+    for service in compose()["services"].values():
+        assert service["cap_drop"] == ["ALL"]
+        assert service["security_opt"] == ["no-new-privileges:true"]
+        assert all(port.startswith("127.0.0.1:") for port in service["ports"])
+    assert compose()["services"]["daemon"]["read_only"]
+
+
+def test_only_the_daemon_starts_unless_monitoring_is_asked_for_and_every_image_has_a_version() -> None:
+    for name, service in compose()["services"].items():
+        if name != "daemon":
+            assert service["profiles"] == ["monitoring"]
+            assert re.fullmatch(r"[a-z/]+:v?[0-9]+\.[0-9]+\.[0-9]+", service["image"])
+
+
+def test_the_key_comes_from_a_file_that_git_and_the_image_do_not_see() -> None:
+    (secret,) = compose()["services"]["daemon"]["secrets"]
+    assert compose()["services"]["daemon"]["environment"][KEY_FILE] == f"/run/secrets/{secret}"
+    path = compose()["secrets"][secret]["file"]
+    assert path.startswith("./data/")
+    assert "/data/" in (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
+    shipped = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    assert "*" in shipped
+    assert "!data" not in shipped
+
+
+def test_the_daemon_is_watched_where_it_listens() -> None:
+    daemon = compose()["services"]["daemon"]
+    port = daemon["environment"]["PIPELINE_STATUS__LISTEN"].partition(":")[2]
+    (scraped,) = parsed(DEPLOY / "prometheus.yml")["scrape_configs"]
+    assert scraped["static_configs"] == [{"targets": [f"daemon:{port}"]}]
+    assert f'job="{scraped["job_name"]}"' in ALERTS.read_text(encoding="utf-8")
+    assert daemon["ports"] == [f"127.0.0.1:{port}:{port}"]
+    (source,) = parsed(DEPLOY / "grafana" / "datasource.yml")["datasources"]
+    assert source["url"] == "http://prometheus:9090"
+
+
+def test_grafana_finds_the_dashboard_where_it_is_mounted() -> None:
+    (provider,) = parsed(DEPLOY / "grafana" / "dashboards.yml")["providers"]
+    mounted = [volume.split(":")[1] for volume in compose()["services"]["grafana"]["volumes"] if "board.json" in volume]
+    assert [str(Path(path).parent) for path in mounted] == [provider["options"]["path"]]
+    home = compose()["services"]["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
+    assert mounted == [home]
+
+
+def instructions(name: str) -> list[str]:
+    text = (ROOT / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ")
+    return re.findall(rf"^{name}\s+(.*)$", text, flags=re.MULTILINE)
+
+
+def verbs_of_the_image() -> Iterator[str]:
+    """Yield every verb that the image, Compose and the units call."""
+    (check,) = instructions("HEALTHCHECK")
+    program, verb = json.loads(check.partition("CMD ")[2])
+    assert program == "pipeline"
+    yield verb
+    (command,) = instructions("CMD")
+    yield from json.loads(command)
+    yield compose()["services"]["daemon"]["command"][0]
+    for unit in UNITS:
+        yield service(unit)["ExecStart"].split()[1]
+
+
+def test_every_verb_that_is_called_exists() -> None:
+    assert set(verbs_of_the_image()) == {"health", "run", "collect"}
+    assert set(verbs_of_the_image()) <= VERBS.keys()
+
+
+def test_the_image_runs_the_daemon_itself_as_nobody() -> None:
+    assert [json.loads(text) for text in instructions("ENTRYPOINT")] == [["pipeline"]]
+    assert instructions("STOPSIGNAL") == ["SIGTERM"]
+    assert re.fullmatch(r"[1-9][0-9]+:[1-9][0-9]+", instructions("USER")[-1])
+
+
+# systemd
+
+
+def section(path: Path, name: str) -> dict[str, list[str]]:
+    """Return the directives of a section, each with all it is given."""
+    directives: dict[str, list[str]] = {}
+    current = ""
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if line.startswith("["):
+            current = line.strip("[]")
+        elif current == name and line and not line.startswith("#"):
+            key, _, value = line.partition("=")
+            directives.setdefault(key, []).append(value)
+    return directives
+
+
+def service(path: Path) -> dict[str, str]:
+    return {key: given[-1] for key, given in section(path, "Service").items()}
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda path: path.name)
+def test_the_units_set_variables_that_the_program_reads(unit: Path) -> None:
+    variables = dict(text.split("=", 1) for text in section(unit, "Service")["Environment"])
+    for name in variables:
+        assert is_setting(name) or name in ELSEWHERE, name
+    credential = service(unit)["LoadCredential"].partition(":")[0]
+    assert variables[KEY_FILE] == f"%d/{credential}"
+    state = f"/var/lib/{service(unit)['StateDirectory']}"
+    assert variables["PIPELINE_DATABASE"].startswith(f"{state}/")
+    assert service(unit)["WorkingDirectory"] == state
+
+
+def test_the_containers_set_variables_that_the_program_reads() -> None:
+    variables = [*compose()["services"]["daemon"]["environment"]]
+    variables += re.findall(r"(PIPELINE_[A-Z_]+)=", (ROOT / "Dockerfile").read_text(encoding="utf-8"))
+    for name in variables:
+        assert is_setting(name) or name in ELSEWHERE, name
+
+
+def test_what_starting_again_cannot_mend_is_not_started_again() -> None:
+    daemon, once = (service(DEPLOY / name) for name in ("pipeline.service", "pipeline-collect.service"))
+    assert daemon["RestartPreventExitStatus"].split() == [str(ExitCode.REFUSED), str(ExitCode.BUSY)]
+    assert once["SuccessExitStatus"] == str(ExitCode.QUOTA)
+
+
+def test_both_units_are_hardened_alike() -> None:
+    def hardening(unit: Path) -> str:
+        text = unit.read_text(encoding="utf-8")
+        return text[text.index("CapabilityBoundingSet=") :].partition("[Install]")[0].strip()
+
+    assert len({hardening(unit) for unit in UNITS}) == 1
+
+
+@pytest.fixture
+def systemd(tmp_path: Path) -> Path:
+    """A folder with the units as they would be on a machine on which the program is installed."""
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("systemd-analyze is not on this machine")
+    for path in (*UNITS, *DEPLOY.glob("*.timer")):
+        text = path.read_text(encoding="utf-8").replace(INSTALLED, sys.executable)
+        (tmp_path / path.name).write_text(text, encoding="utf-8")
+    return tmp_path
+
+
+def analyze(*arguments: str | Path) -> str:
+    done = subprocess.run(
+        ["systemd-analyze", *map(str, arguments)], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def test_systemd_finds_nothing_wrong_with_the_units(systemd: Path) -> None:
+    units = sorted(systemd.iterdir())
+    assert len(units) == 3
+    assert [line for line in analyze("verify", *units).splitlines() if str(systemd) in line] == []
+
+
+@pytest.mark.parametrize("unit", [path.name for path in UNITS])
+def test_the_units_are_little_exposed(systemd: Path, unit: str) -> None:
+    """As systemd reckons, times ten: most services as they ship are above 90, these at 11."""
+    analyze("security", "--offline=yes", "--no-pager", "--threshold=20", systemd / unit)
+
+
+def test_the_timer_goes_off_when_the_schedule_of_the_configuration_says(systemd: Path) -> None:
+    (calendar,) = section(DEPLOY / "pipeline-collect.timer", "Timer")["OnCalendar"]
+    assert "Mon..Fri *-*-* 18:30:00 America/New_York" in analyze("calendar", calendar)

@@ -1,0 +1,246 @@
+"""Suspicions: what the market cannot explain is pointed out; what it can is not."""
+
+import json
+import random
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.model.anomalies import COLUMNS_LOOKED_AT, JUMP, NEVER_ZERO, RULES, SENTINEL, STILL, Suspicion, suspicions
+from pipeline.model.changes import State, column, differences
+from pipeline.model.document import Overview, shred
+from pipeline.model.fields import FIELDS
+from pipeline.model.symbols import Symbol
+from pipeline.model.values import Value
+from pipeline.query.history import History
+from tests.support.looks import Look, after, record, recorded_year, seen
+from tests.support.recordings import needs_recordings, recorded
+
+CALM = {
+    "Name": "Facebook Inc",
+    "CIK": "1326801",
+    "LatestQuarter": "2025-12-31",
+    "MarketCapitalization": "1000000",
+    "SharesOutstanding": "5000",
+    "RevenueTTM": "700000",
+    "52WeekHigh": "220",
+    "52WeekLow": "180",
+    "50DayMovingAverage": "200",
+    "200DayMovingAverage": "190",
+    "ReturnOnEquityTTM": "0.2",
+    "DividendPerShare": "4",
+    "ProfitMargin": "0.3",
+}
+"""A company of which nothing is odd."""
+
+
+def state(document: Mapping[str, Any]) -> State:
+    parts = shred(Overview(Symbol("IBM"), {"Symbol": "IBM", **document}))
+    ids = hash(parts.profile), hash(parts.reported), hash(parts.layout)
+    return State("a", "a", *ids, parts.profile, parts.reported, parts.daily, parts.layout, parts.extra)
+
+
+def odd(was: Mapping[str, Any], now: Mapping[str, Any]) -> list[tuple[str, Suspicion]]:
+    """Return what is suspicious in going from one document to another: each is the calm one, but for these fields."""
+    found = differences(state({**CALM, **was}), state({**CALM, **now}))
+    return [(one.column, one.suspicion) for one in found if one.suspicion is not None]
+
+
+def went(**now: str) -> list[tuple[str, Suspicion]]:
+    return odd({}, now)
+
+
+# Market values
+
+
+@pytest.mark.parametrize("value", ["2000000", "1800000", "500000", "555555"])
+def test_a_market_value_that_jumps_alone_is_suspicious(value: str) -> None:
+    assert went(MarketCapitalization=value) == [("market_capitalization", Suspicion.UNEXPLAINED_JUMP)]
+
+
+def test_a_split_half_applied_is_suspicious_and_so_is_its_correction() -> None:
+    doubled = {"MarketCapitalization": "2000000"}
+    assert odd({}, doubled) == odd(doubled, {}) == [("market_capitalization", Suspicion.UNEXPLAINED_JUMP)]
+
+
+@pytest.mark.parametrize("value", ["1790000", "560000", "1000001"])
+def test_a_market_value_that_moves_by_less_is_not(value: str) -> None:
+    assert went(MarketCapitalization=value) == []
+
+
+def test_a_split_that_is_applied_whole_is_not() -> None:
+    split = {
+        "SharesOutstanding": "10000", "52WeekHigh": "110", "52WeekLow": "90", "50DayMovingAverage": "100",
+        "200DayMovingAverage": "95",
+    }  # fmt: skip
+    assert odd({}, split) == []
+    assert odd({}, {**split, "MarketCapitalization": "2000000"}) == []
+
+
+@pytest.mark.parametrize("moved", ["SharesOutstanding", "50DayMovingAverage", "200DayMovingAverage"])
+def test_a_market_value_that_jumps_with_shares_or_an_average_is_not(moved: str) -> None:
+    nearly, enough = (str(round(int(CALM[moved]) * (1 + by))) for by in (STILL * 0.9, STILL))
+    assert odd({}, {"MarketCapitalization": "2000000", moved: enough}) == []
+    assert [column for column, _ in odd({}, {"MarketCapitalization": "2000000", moved: nearly})] == [
+        "market_capitalization"
+    ]
+
+
+@pytest.mark.parametrize("unknown", ["SharesOutstanding", "50DayMovingAverage", "200DayMovingAverage"])
+def test_where_what_could_explain_a_jump_is_not_known_nothing_is_said(unknown: str) -> None:
+    assert odd({}, {"MarketCapitalization": "2000000", unknown: "None"}) == []
+
+
+# What fell to nothing
+
+
+@pytest.mark.parametrize("column", sorted(NEVER_ZERO))
+def test_what_is_never_nothing_and_falls_to_0_is_suspicious(column: str) -> None:
+    name = next(field.name for field in FIELDS.values() if field.column == column)
+    assert odd({}, {name: "0"}) == [(column, Suspicion.COLLAPSED)]
+    assert odd({name: "0"}, {}) == odd({name: "0"}, {name: "0", "Name": "Facebook, Inc"}) == []
+    assert odd({name: "None"}, {name: "0"}) == odd({}, {name: "None"}) == []
+
+
+def test_a_dividend_cut_or_a_margin_of_0_is_not() -> None:
+    assert went(DividendPerShare="0", ProfitMargin="0", ReturnOnEquityTTM="0") == []
+
+
+def test_the_sentinel_is_suspicious_where_a_value_was() -> None:
+    assert went(ReturnOnEquityTTM=SENTINEL) == [("return_on_equity_ttm", Suspicion.COLLAPSED)]
+    sentinel = {"ReturnOnEquityTTM": SENTINEL}
+    assert odd(sentinel, {}) == odd(sentinel, {**sentinel, "Name": "Facebook, Inc"}) == []
+    assert odd({"ReturnOnEquityTTM": "None"}, sentinel) == odd(sentinel, {"ReturnOnEquityTTM": "None"}) == []
+
+
+# Quarters
+
+
+def test_a_quarter_that_goes_back_is_suspicious() -> None:
+    assert went(LatestQuarter="2025-09-30") == [("latest_quarter", Suspicion.QUARTER_WENT_BACK)]
+
+
+@pytest.mark.parametrize("quarter", ["2026-03-31", "None"])
+def test_a_quarter_that_goes_on_or_is_missing_is_not(quarter: str) -> None:
+    assert went(LatestQuarter=quarter) == []
+    assert odd({"LatestQuarter": "None"}, {"LatestQuarter": quarter}) == []
+
+
+# Another company
+
+
+def test_another_cik_is_another_company() -> None:
+    assert went(CIK="320193") == went(CIK="320193", Name="Apple Inc") == [("cik", Suspicion.ANOTHER_COMPANY)]
+
+
+def test_a_company_that_takes_another_name_is_the_same_by_its_cik() -> None:
+    assert went(Name="Meta Platforms Inc") == []
+    assert went(Name="Meta Platforms Inc", CIK="0001326801") == []
+
+
+@pytest.mark.parametrize("missing", [{"CIK": "None"}, {"CIK": ""}])
+def test_where_a_cik_is_missing_the_name_tells(missing: dict[str, str]) -> None:
+    renamed = {"Name": "Meta Platforms Inc"}
+    another = [("name", Suspicion.ANOTHER_COMPANY)]
+    assert odd(missing, renamed) == odd({}, {**missing, **renamed}) == odd(missing, {**missing, **renamed}) == another
+
+
+@pytest.mark.parametrize("name", ["FACEBOOK INC", "Facebook, Inc. - Class A", "None"])
+def test_another_spelling_of_a_name_is_not(name: str) -> None:
+    assert odd({"CIK": "None"}, {"CIK": "None", "Name": name}) == []
+
+
+# The rules
+
+
+def test_every_suspicion_has_a_rule_in_words_with_the_numbers_it_goes_by() -> None:
+    assert set(RULES) == set(Suspicion)
+    assert f"{JUMP:g}" in RULES[Suspicion.UNEXPLAINED_JUMP]
+    assert f"{STILL:.0%}" in RULES[Suspicion.UNEXPLAINED_JUMP]
+    assert SENTINEL in RULES[Suspicion.COLLAPSED]
+    assert "CIK" in RULES[Suspicion.ANOTHER_COMPANY]
+
+
+_NUMBERS = ("0", "None", "10", "18", "100", "180", "181", "179", "1000000", "1800000", "555556")
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "MarketCapitalization": _NUMBERS,
+    "SharesOutstanding": ("0", "100", "None"),
+    "50DayMovingAverage": ("0", "100", "105.5", "None"),
+    "200DayMovingAverage": ("0", "100", "None"),
+    "52WeekHigh": ("0", "1"),
+    "ReturnOnEquityTTM": (SENTINEL, "0.1", "None"),
+    "CIK": ("1", "01", "2", "None"),
+    "Name": ("Alpha", "Omega", "None"),
+    "LatestQuarter": ("2025-09-30", "2025-12-31", "None"),
+}
+_DOCUMENT = st.fixed_dictionaries({}, optional={name: st.sampled_from(values) for name, values in _CHOICES.items()})
+
+
+def by_the_rules(older: Mapping[str, str], newer: Mapping[str, str]) -> set[tuple[str, Suspicion]]:
+    """Return what the rules find in two documents, both looked at closely."""
+    return set(suspicions(columns(state(older)), columns(state(newer)), is_sentinel=_has_sentinel(newer)))
+
+
+def _has_sentinel(document: Mapping[str, str]) -> bool:
+    return document.get("ReturnOnEquityTTM") == SENTINEL
+
+
+def columns(seen: State) -> dict[str, Value]:
+    return {name: column(seen, name) for name in COLUMNS_LOOKED_AT}
+
+
+@settings(deadline=None)
+@given(_DOCUMENT, _DOCUMENT)
+def test_no_suspicion_is_passed_over_for_speed(older: dict[str, str], newer: dict[str, str]) -> None:
+    """What differs is looked at closely only where it may be odd: that must be wherever a rule fires."""
+    found = differences(state(older), state(newer))
+    assert {(one.column, one.suspicion) for one in found if one.suspicion is not None} == by_the_rules(older, newer)
+
+
+# In the record
+
+
+def test_changes_tells_what_is_suspicious_and_lists_only_that_if_asked() -> None:
+    path = record([seen(0, **CALM), seen(1, **{**CALM, "CIK": "2", "RevenueTTM": "0", "Name": "x"}), seen(2, **CALM)])
+    with History.open(path) as asked:
+        found = list(asked.changes(suspicious=True))
+        assert found == [one for one in asked.changes() if one.suspicion is not None]
+    assert [(one.field, one.before, one.after, one.observed_at, one.suspicion) for one in found] == [
+        ("cik", "1326801", "2", after(1), Suspicion.ANOTHER_COMPANY),
+        ("revenue_ttm", 700000, 0, after(1), Suspicion.COLLAPSED),
+        ("cik", "2", "1326801", after(2), Suspicion.ANOTHER_COMPANY),
+    ]
+
+
+def test_nor_is_one_among_many_companies() -> None:
+    choose = random.Random(7).choice
+    pairs = {}
+    for number in range(300):
+        older = {name: choose(values) for name, values in _CHOICES.items()}
+        some = {name: choose(_CHOICES[name]) for name in (choose([*_CHOICES]), "MarketCapitalization")}
+        pairs[f"S{number:03}"] = older, older | some
+    looks = [seen(hours, name, **one) for name, both in pairs.items() for hours, one in enumerate(both)]
+    with History.open(record(looks)) as asked:
+        told = {(one.symbol, one.field, one.suspicion) for one in asked.changes(suspicious=True)}
+    expected = {(name, *found) for name, (older, newer) in pairs.items() for found in by_the_rules(older, newer)}
+    assert told == expected
+    assert {suspicion for _, _, suspicion in told} == set(Suspicion)
+
+
+@needs_recordings
+def test_in_the_recorded_year_nothing_is_suspicious() -> None:
+    with History.open(record(list(recorded_year()))) as asked:
+        assert list(asked.changes(suspicious=True)) == []
+
+
+@needs_recordings
+def test_in_five_years_of_recorded_overviews_nothing_is_either() -> None:
+    """By symbol in time order, years apart at times: worse than any daily record could be."""
+    lines = sorted(recorded("overviews.jsonl.gz"), key=lambda line: (line["symbol"], line["recorded_as"]))
+    looks = [Look(line["symbol"], after(hours), json.loads(line["body"])) for hours, line in enumerate(lines)]
+    with History.open(record(looks)) as asked:
+        assert list(asked.changes(suspicious=True)) == []
+        assert len({(one.symbol, one.observed_at) for one in asked.changes()}) > 50

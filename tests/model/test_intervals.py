@@ -1,0 +1,131 @@
+"""Intervals: whatever order and portions looks come in, they make what they would have made in order."""
+
+from collections.abc import Sequence
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.model.intervals import Interval, Merged, fold, merge
+from pipeline.model.outcomes import Outcome
+
+Look = tuple[str, str]
+"""An instant, and the version seen. A and a are the same, as documents are whose keys come in another order."""
+
+INSTANTS = "abcdefgh"
+LOOKS = st.lists(st.tuples(st.sampled_from(INSTANTS), st.sampled_from("AaBbC")), max_size=16)
+
+
+def same(one: str, other: str) -> bool:
+    return one.upper() == other.upper()
+
+
+def in_order(looks: Sequence[Look]) -> list[tuple[str, str, str, list[str]]]:
+    """What looks are to make, the naive way: version, when first and last seen, and the looks between."""
+    first = dict(reversed(looks))
+    kept: list[tuple[str, str, str, list[str]]] = []
+    for at, version in sorted(first.items()):
+        if kept and same(kept[-1][0], version):
+            letter, observed, _, later = kept[-1]
+            kept[-1] = (letter, observed, at, [*later, at])
+        else:
+            kept.append((version.upper(), at, at, []))
+    return kept
+
+
+class Rows:
+    """Rows as the file has them, to which nothing is done but what a merge says."""
+
+    def __init__(self) -> None:
+        self.snapshots: dict[str, tuple[str, str]] = {}
+        self.looks: set[str] = set()
+
+    def intervals(self) -> list[Interval[str]]:
+        return [
+            Interval(version, at, tuple(sorted(look for look in self.looks if at < look <= confirmed)))
+            for at, (version, confirmed) in sorted(self.snapshots.items())
+        ]
+
+    def apply(self, merged: Merged[str]) -> None:
+        for at in merged.removed:
+            del self.snapshots[at]
+        for one in merged.added:
+            assert one.observed_at not in self.snapshots
+            self.snapshots[one.observed_at] = one.version, one.confirmed_at
+        for one in merged.confirmed:
+            version, before = self.snapshots[one.observed_at]
+            assert before != one.confirmed_at, "a row that stays as it was is not written"
+            self.snapshots[one.observed_at] = version, one.confirmed_at
+        assert self.looks.issuperset(merged.removed_looks)
+        assert self.looks.isdisjoint(merged.added_looks)
+        self.looks = (self.looks - set(merged.removed_looks)) | set(merged.added_looks)
+
+    def told(self) -> list[tuple[str, str, str, list[str]]]:
+        return told(self.intervals())
+
+
+def told(intervals: Sequence[Interval[str]]) -> list[tuple[str, str, str, list[str]]]:
+    return [(one.version.upper(), one.observed_at, one.confirmed_at, list(one.looks)) for one in intervals]
+
+
+@settings(deadline=None)
+@given(looks=LOOKS, data=st.data())
+def test_in_whatever_order_and_portions_looks_make_the_fold_of_their_set(
+    looks: list[Look], data: st.DataObject
+) -> None:
+    rows = Rows()
+    left = looks
+    while left:
+        count = data.draw(st.integers(1, len(left)))
+        rows.apply(merge(rows.intervals(), left[:count], same))
+        left = left[count:]
+    assert rows.told() == in_order(looks)
+    assert not rows.looks & rows.snapshots.keys()
+
+
+@settings(deadline=None)
+@given(kept=LOOKS, new=LOOKS)
+def test_each_look_is_told_what_became_of_it(kept: list[Look], new: list[Look]) -> None:
+    rows = Rows()
+    rows.apply(merge([], kept, same))
+    merged = merge(rows.intervals(), new, same)
+
+    known = dict(reversed(kept))
+    snapshots = in_order([*kept, *new])
+    expected = []
+    for at, version in new:
+        if at in known:
+            expected.append(Outcome.UNCHANGED if same(known[at], version) else Outcome.REJECTED)
+            continue
+        known[at] = version
+        _, observed, _, later = next(one for one in snapshots if one[1] <= at <= one[2])
+        seen_before = {old for old, _ in kept} & {observed, *later}
+        expected.append(Outcome.STORED if at == observed and not seen_before else Outcome.UNCHANGED)
+    assert merged.outcomes == expected
+
+
+@settings(deadline=None)
+@given(versions=st.text("AaBbC", max_size=12))
+def test_a_fold_is_each_run_of_the_same_from_its_first_look_to_its_last(versions: str) -> None:
+    looks = [(f"{n:02}", version) for n, version in enumerate(versions)]
+
+    folded = fold(looks, same)
+
+    assert told(folded) == in_order(looks)
+    assert [at for one in folded for at in one.instants()] == [at for at, _ in looks]
+
+
+def test_a_look_between_two_of_another_version_splits_its_interval() -> None:
+    merged = merge([Interval("A", "a", ("c", "d"))], [("b", "B")], same)
+
+    assert merged.added == [Interval("B", "b"), Interval("A", "c", ("d",))]
+    assert merged.confirmed == [Interval("A", "a")]
+    assert (merged.removed, merged.removed_looks, merged.added_looks) == ([], ["c"], [])
+
+
+def test_a_look_before_the_first_takes_its_place() -> None:
+    merged = merge([Interval("A", "b", ("c",))], [("a", "A")], same)
+
+    assert merged.outcomes == [Outcome.UNCHANGED], "that version was known: no snapshot more"
+    assert merged.removed == ["b"]
+    assert merged.added == [Interval("A", "a", ("b", "c"))]
+    assert (merged.confirmed, merged.removed_looks, merged.added_looks) == ([], [], ["b"])

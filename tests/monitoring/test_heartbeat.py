@@ -1,0 +1,53 @@
+import os
+import stat
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from pipeline.monitoring import heartbeat
+from pipeline.monitoring.heartbeat import FRESH_FOR, Beat, State
+from tests.support.clocks import START
+
+BEAT = Beat(pid=7, started_at=START, at=START, state=State.IDLE, silent_seconds=0.0, next_fire=START, last_run=3)
+
+
+def test_what_was_written_is_read(tmp_path: Path) -> None:
+    heartbeat.write(tmp_path / "o.db", BEAT)
+
+    assert heartbeat.read(tmp_path / "o.db") == BEAT
+    assert [path.name for path in tmp_path.iterdir()] == ["o.db.heartbeat.json"]
+    assert stat.S_IMODE((tmp_path / "o.db.heartbeat.json").stat().st_mode) == 0o600
+
+
+def test_it_lies_beside_the_database_by_whatever_link_that_is_reached(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "o.db").touch()
+    (tmp_path / "link.db").symlink_to(tmp_path / "real" / "o.db")
+
+    heartbeat.write(tmp_path / "link.db", BEAT)
+
+    assert heartbeat.read(tmp_path / "real" / "o.db") == BEAT
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"pid": "x"}', b"\xff\xfe", b'{"pid": 1}'])
+def test_what_is_no_heartbeat_is_none(tmp_path: Path, content: bytes) -> None:
+    heartbeat.heartbeat_path(tmp_path / "o.db").write_bytes(content)
+    assert heartbeat.read(tmp_path / "o.db") is None
+
+
+def test_one_that_cannot_be_written_leaves_the_last_one_and_nothing_beside_it(tmp_path: Path) -> None:
+    heartbeat.write(tmp_path / "o.db", BEAT)
+    blocked = tmp_path / f"o.db.heartbeat.json.{os.getpid()}.new"
+    blocked.mkdir()
+
+    with pytest.raises(OSError, match=r"directory"):
+        heartbeat.write(tmp_path / "o.db", BEAT)
+
+    assert heartbeat.read(tmp_path / "o.db") == BEAT
+
+
+def test_it_is_fresh_for_three_beats_and_not_if_it_comes_from_the_future() -> None:
+    assert BEAT.is_fresh(START + FRESH_FOR)
+    assert not BEAT.is_fresh(START + FRESH_FOR + timedelta(milliseconds=1))
+    assert not BEAT.is_fresh(START - timedelta(hours=1))

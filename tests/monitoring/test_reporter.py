@@ -1,0 +1,189 @@
+"""Whoever is to be told is told, over real HTTP: apprise's json:// service, and a monitor that is pinged."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from pipeline.monitoring.metrics import Metrics
+from pipeline.monitoring.notify import Notifier
+from pipeline.monitoring.ping import Ping
+from pipeline.monitoring.reporter import Watch
+from pipeline.settings.load import SettingsError
+from tests.conftest import Served
+from tests.support.clocks import START
+from tests.support.daemons import DAILY, SYMBOLS, Life, Pendulum
+from tests.support.disk import no_file_larger_than
+
+pytest.importorskip("apprise", reason="the extra `notify` is not installed")
+
+DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
+KEY_REFUSED = '{"Error Message": "the parameter apikey is invalid or missing."}'
+
+
+@dataclass
+class Audience:
+    """A server that takes notifications and pings."""
+
+    url: str = ""
+    messages: asyncio.Queue[tuple[str, str, str]] = field(default_factory=asyncio.Queue)
+    pings: list[tuple[str, str]] = field(default_factory=list)
+
+    async def take(self, request: web.BaseRequest) -> web.Response:
+        body = await request.text()
+        if request.path.startswith("/told"):
+            message = json.loads(body)
+            self.messages.put_nowait((message["type"], message["title"], message["message"]))
+        else:
+            self.pings.append((request.path, body))
+        return web.Response()
+
+    async def hears(self) -> tuple[str, str, str]:
+        """Return the next message: what kind it is, its title, its text."""
+        async with asyncio.timeout(20):
+            return await self.messages.get()
+
+
+@pytest.fixture
+async def audience() -> AsyncIterator[Audience]:
+    audience = Audience()
+    runner = web.ServerRunner(web.Server(audience.take, access_log=None), shutdown_timeout=0.05)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    audience.url = f"127.0.0.1:{runner.addresses[0][1]}"
+    yield audience
+    await runner.cleanup()
+
+
+def watched(life: Life, audience: Audience) -> Life:
+    """Let the life's watch tell this audience."""
+    life.watch = Watch(
+        life.database,
+        life.watch.watched,
+        metrics=Metrics(),
+        notifier=Notifier((f"json://{audience.url}/told",)),
+        ping=Ping(f"http://{audience.url}/ping/secret"),
+        clock=life.hands.clock(),
+    )
+    return life
+
+
+async def test_a_partial_run_is_one_message_and_the_next_good_one_says_that_all_is_well(
+    database: Path, served: Served, audience: Audience
+) -> None:
+    served.api.says("PEP", "no JSON")
+    life = watched(Life(database, served.base_url, Pendulum(START)), audience)
+    async with life.running():
+        kind, title, text = await audience.hears()
+        assert (kind, title) == ("warning", "A run ended partial")
+        assert "run 1 for 2026-03-14 18:30:00 UTC, partial: 2 stored, 1 rejected" in text
+        await life.until(START + DAY)
+        kind, title, text = await audience.hears()
+        assert (kind, title) == ("success", "Well again")
+
+    assert audience.messages.empty()
+    assert [path for path, _ in audience.pings] == [
+        "/ping/secret/start", "/ping/secret/fail", "/ping/secret/start", "/ping/secret",
+    ]  # fmt: skip
+
+
+async def test_what_was_missed_is_told_together_with_the_run_that_catches_up(
+    database: Path, served: Served, audience: Audience
+) -> None:
+    hands = Pendulum(START)
+    async with Life(database, served.base_url, hands).running():
+        pass
+    hands.passes(3 * DAY)
+    served.api.says("PEP", "no JSON")
+    life = watched(Life(database, served.base_url, hands), audience)
+
+    async with life.running():
+        _, title, text = await audience.hears()
+
+    assert title == "A run ended partial; a fire time was missed"
+    assert f"2 fire times of {DAILY}, up to 2026-03-17 18:30:00 UTC: the daemon was not running" in text
+    assert audience.messages.empty()
+
+
+async def test_a_refused_key_is_told_once_while_it_lasts_and_not_again_after_a_restart(
+    database: Path, served: Served, audience: Audience
+) -> None:
+    served.api.says("AAPL", KEY_REFUSED, times=3)
+    hands = Pendulum(START)
+    life = watched(Life(database, served.base_url, hands, symbols=SYMBOLS[:1]), audience)
+    async with life.running():
+        _, title, _ = await audience.hears()
+        assert title == "The key is refused"
+        await life.until(START + 20 * MINUTE)
+    hands.passes(HOUR)
+    life = watched(Life(database, served.base_url, hands, symbols=SYMBOLS[:1]), audience)
+    async with life.running():
+        assert audience.messages.empty()
+        await life.until(START + DAY)
+        kind, title, text = await audience.hears()
+
+    assert (kind, title) == ("success", "Well again")
+    assert "the key is accepted" in text
+
+
+async def test_a_symbol_that_goes_stale_is_told_though_nothing_runs(
+    database: Path, served: Served, audience: Audience
+) -> None:
+    hands = Pendulum(START)
+    life = watched(Life(database, served.base_url, hands, schedules=(DAILY,), goes_on=False), audience)
+    async with life.running():
+        served.api.says("AAPL", KEY_REFUSED, times=None)
+        served.api.says("IBM", KEY_REFUSED, times=None)
+        served.api.says("PEP", KEY_REFUSED, times=None)
+        for day in (1, 2, 3, 4):
+            await life.until(START + day * DAY)
+        assert (await audience.hears())[1] == "The key is refused"
+        await life.until(START + 4 * DAY + 2 * HOUR)
+        _, title, text = await audience.hears()
+
+    assert "3 symbols are stale" in title.lower() + text.lower()
+
+
+async def test_a_full_disk_and_a_wrong_configuration_are_told_while_they_last(
+    database: Path, served: Served, audience: Audience
+) -> None:
+    def wrong() -> None:
+        raise SettingsError("config/pipeline.toml: source.plan: 'fre' is no plan")
+
+    life = watched(Life(database, served.base_url, Pendulum(START)), audience)
+    async with life.running() as daemon:
+        with no_file_larger_than(4096):
+            await life.until(START + DAY)
+            await life.beat()
+            assert (await audience.hears())[1] == "Nothing can be stored"
+        daemon._reread = wrong  # type: ignore[assignment] # returns nothing, since it raises
+        daemon.reload()
+        await life.settled()
+        await life.beat()
+        told = " ".join((await audience.hears())[1:])
+        assert "new configuration is refused" in told
+
+
+async def test_a_field_that_appears_and_a_value_that_jumps_are_told(
+    database: Path, served: Served, audience: Audience
+) -> None:
+    document = {
+        "Symbol": "IBM", "MarketCapitalization": "250000000000", "SharesOutstanding": "900000000",
+        "50DayMovingAverage": "280.1", "200DayMovingAverage": "260.2",
+    }  # fmt: skip
+    served.api.knows("IBM", document)
+    life = watched(Life(database, served.base_url, Pendulum(START), symbols=SYMBOLS[1:2]), audience)
+    async with life.running():
+        assert "the fields drift" in (await audience.hears())[1].lower()  # so many are absent
+        served.api.knows("IBM", document | {"MarketCapitalization": "900000000000", "Mood": "fine"})
+        await life.until(START + DAY)
+        _, title, text = await audience.hears()
+
+    assert "suspicion" in title
+    assert "IBM market_capitalization: unexplained_jump" in text
+    assert "Mood is new" in text

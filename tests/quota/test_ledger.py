@@ -1,0 +1,338 @@
+"""The ledger: a slot is durable before its request leaves, and nothing frees one early."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from aiosqlite import Connection
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pipeline import instants
+from pipeline.api.errors import QuotaEnded
+from pipeline.model.outcomes import RunId
+from pipeline.model.slots import Slot
+from pipeline.model.symbols import Symbol
+from pipeline.quota.ledger import FIRST_BLOCK, GRACE, Ledger
+from pipeline.quota.limits import PLANS, Limit, longest_window
+from pipeline.store.migrate import migrate
+from pipeline.store.reader import Record
+from pipeline.store.requests import prune
+from pipeline.store.writer import Writer, open_writer
+from tests.support.clocks import Hands
+
+IBM = Symbol("IBM")
+RUN = RunId(1)
+TIMEOUT = timedelta(seconds=30)
+DAY = timedelta(days=1)
+
+
+@asynccontextmanager
+async def process(
+    database: Path, hands: Hands, *limits: str, patience: float = 120, most: int | None = None
+) -> AsyncIterator[Ledger]:
+    """One process's ledger, as it begins."""
+    async with open_writer(database) as writer:
+        yield begin(writer, database, hands, *limits, patience=patience, most=most)
+
+
+def begin(
+    writer: Writer, database: Path, hands: Hands, *limits: str, patience: float = 120, most: int | None = None
+) -> Ledger:
+    with Record.open(database) as record:
+        return Ledger(
+            writer,
+            [Limit.parse(limit) for limit in limits],
+            spent=record.spent(hands.wall - DAY),
+            block=record.block(),
+            last_id=record.last_request_id(),
+            timeout=TIMEOUT,
+            patience=timedelta(seconds=patience),
+            most=most,
+            clock=hands.clock(),
+        )
+
+
+def rows(database: Path) -> list[tuple[object, ...]]:
+    with sqlite3.connect(database) as db:
+        found = db.execute("SELECT id, symbol, reserved_at, deadline_at, finished_at, outcome FROM requests").fetchall()
+    db.close()
+    return found
+
+
+async def take(ledger: Ledger, *, retry: bool = False) -> Slot:
+    return await ledger.take(RUN, IBM, retry=retry)
+
+
+async def test_a_slot_is_in_the_file_before_its_request_may_leave(database: Path, hands: Hands) -> None:
+    async with process(database, hands, "25/day") as ledger:
+        slot = await take(ledger)
+        deadline = instants.to_text(hands.wall + TIMEOUT + GRACE)
+        assert rows(database) == [(slot.id, "IBM", instants.to_text(hands.wall), deadline, None, None)]
+
+
+async def test_a_slot_is_closed_with_its_outcome_never_sooner_than_it_was(database: Path, hands: Hands) -> None:
+    async with process(database, hands, "25/day") as ledger:
+        slot = await take(ledger)
+        hands.passes(timedelta(microseconds=1_234_567))
+        ledger.close(slot, "answered")
+    (row,) = rows(database)
+    assert row[-1] == "answered"
+    assert instants.from_text(str(row[-2])) >= hands.wall
+
+
+async def test_without_limits_slots_are_only_written_down(database: Path, hands: Hands) -> None:
+    async with process(database, hands) as ledger:
+        slots = [await take(ledger) for _ in range(3)]
+        assert rows(database) == []
+        for slot in slots:
+            ledger.close(slot, "answered")
+    assert [row[-1] for row in rows(database)] == ["answered"] * 3
+
+
+async def test_a_process_that_was_killed_leaves_its_slots_counted(database: Path, hands: Hands) -> None:
+    async with process(database, hands, "2/day") as ledger:
+        await take(ledger)
+        await take(ledger)
+    async with process(database, hands, "2/day") as ledger:
+        with pytest.raises(QuotaEnded, match="2/day"):
+            await take(ledger)
+    hands.passes(DAY + GRACE + TIMEOUT)
+    async with process(database, hands, "2/day") as ledger:
+        await take(ledger)
+
+
+@pytest.mark.parametrize("step", [timedelta(days=400), timedelta(days=-400), timedelta(hours=25), timedelta(hours=-1)])
+async def test_no_step_of_the_wall_clock_frees_a_slot_while_the_process_lives(
+    database: Path, hands: Hands, step: timedelta
+) -> None:
+    async with process(database, hands, "1/day") as ledger:
+        slot = await take(ledger)
+        ledger.close(slot, "answered")
+        hands.is_set_by(step)
+        with pytest.raises(QuotaEnded):
+            await take(ledger)
+        hands.passes(DAY - timedelta(seconds=121))
+        with pytest.raises(QuotaEnded):
+            await take(ledger)
+        hands.passes(timedelta(seconds=2))
+        await take(ledger)
+
+
+async def test_after_a_restart_an_instant_in_the_future_counts_as_now(database: Path, hands: Hands) -> None:
+    async with process(database, hands, "1/day") as ledger:
+        ledger.close(await take(ledger), "answered")
+    hands.is_set_by(-timedelta(days=30))
+    async with process(database, hands, "1/day") as ledger:
+        with pytest.raises(QuotaEnded):
+            await take(ledger)
+        hands.passes(DAY + timedelta(seconds=1))
+        await take(ledger)
+
+
+async def test_a_run_waits_for_a_slot_that_frees_in_time_and_for_no_other(database: Path, hands: Hands) -> None:
+    async with process(database, hands, "1/minute", patience=120) as ledger:
+        ledger.close(await take(ledger), "answered")
+        await take(ledger)
+        assert hands.waits == [pytest.approx(60, abs=0.01)]
+    async with process(database, hands, "1/hour", patience=120) as ledger:
+        with pytest.raises(QuotaEnded):
+            await take(ledger)
+
+
+async def test_a_slot_that_hangs_on_an_answer_still_out_is_waited_for(database: Path, hands: Hands) -> None:
+    async with process(database, hands, "1/second") as ledger, asyncio.timeout(5):
+        first = await take(ledger)
+        waiting = asyncio.create_task(take(ledger))
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        ledger.close(first, "answered")
+        await waiting
+        assert hands.waits == [pytest.approx(1, abs=0.01)]
+
+
+async def test_slots_that_are_wanted_together_are_reserved_together(database: Path, hands: Hands) -> None:
+    async with open_writer(database) as writer:
+        ledger = begin(writer, database, hands, "75/minute", "5/second")
+        slots = await asyncio.gather(*(take(ledger) for _ in range(5)))
+    assert len({slot.id for slot in slots}) == 5
+    assert hands.waits == []
+
+
+async def test_a_request_that_never_left_takes_no_slot(database: Path, hands: Hands) -> None:
+    async with process(database, hands, "1/day") as ledger:
+        ledger.give_back(await take(ledger))
+        ledger.give_back(await take(ledger))
+        assert ledger.sent == 0
+    async with process(database, hands, "1/day") as ledger:
+        await take(ledger)
+
+
+async def test_one_who_goes_away_while_a_slot_is_written_leaves_none_behind(database: Path, hands: Hands) -> None:
+    async with process(database, hands, "1/day") as ledger:
+        taking = asyncio.create_task(take(ledger))
+        await asyncio.sleep(0)
+        taking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await taking
+        await take(ledger)
+
+
+async def test_max_requests_ends_the_run_like_the_quota(database: Path, hands: Hands) -> None:
+    async with process(database, hands, most=2) as ledger:
+        await take(ledger)
+        await take(ledger)
+        with pytest.raises(QuotaEnded, match="--max-requests 2"):
+            await take(ledger)
+
+
+async def test_retries_have_a_fifth_of_the_day_across_restarts(database: Path, hands: Hands) -> None:
+    async with process(database, hands, "25/day") as ledger:
+        for _ in range(4):
+            ledger.close(await take(ledger, retry=True), "unavailable")
+        assert ledger.may_retry()
+    async with process(database, hands, "25/day") as ledger:
+        assert ledger.may_retry()
+        ledger.close(await take(ledger, retry=True), "unavailable")
+        assert not ledger.may_retry()
+    async with process(database, hands, "75/minute") as ledger:
+        assert ledger.may_retry()
+
+
+async def test_when_the_api_says_that_the_quota_has_ended_nothing_is_asked_for_longer_and_longer(
+    database: Path, hands: Hands
+) -> None:
+    expected = FIRST_BLOCK
+    for _ in range(7):
+        async with process(database, hands, "25/day") as ledger:
+            slot = await take(ledger)
+            ledger.close(slot, "quota_ended")
+            await ledger.quota_ended(slot)
+            with pytest.raises(QuotaEnded, match="the API said"):
+                await take(ledger)
+        hands.passes(expected - timedelta(seconds=130))
+        async with process(database, hands, "25/day") as ledger:
+            assert ledger.is_probing
+            with pytest.raises(QuotaEnded, match="the API said"):
+                await take(ledger)
+        hands.passes(timedelta(seconds=131))
+        expected = min(2 * expected, DAY)
+    assert expected == DAY
+
+
+async def test_refusals_of_requests_that_were_out_together_block_once(database: Path, hands: Hands) -> None:
+    async with process(database, hands, "25/day") as ledger:
+        slots = [await take(ledger) for _ in range(3)]
+        for slot in slots:
+            ledger.close(slot, "quota_ended")
+            await ledger.quota_ended(slot)
+    with Record.open(database) as record:
+        block = record.block()
+    assert block is not None
+    assert block.until - block.since == FIRST_BLOCK
+
+
+async def test_a_good_answer_lifts_the_block(database: Path, hands: Hands) -> None:
+    async with process(database, hands, "25/day") as ledger:
+        await ledger.quota_ended(await take(ledger))
+        await ledger.quota_is_open()
+        assert not ledger.is_probing
+    with Record.open(database) as record:
+        assert record.block() is None
+
+
+async def test_slots_no_window_can_hold_any_more_are_pruned(database: Path, hands: Hands) -> None:
+    limits = PLANS["free"]
+    async with open_writer(database) as writer:
+        ledger = begin(writer, database, hands, "25/day", "1/second")
+        ledger.close(await take(ledger), "answered")
+        hands.passes(2 * DAY - timedelta(seconds=5))
+        await prune(writer, longest=longest_window(limits), now=hands.wall)
+        assert len(rows(database)) == 1
+        hands.passes(timedelta(seconds=10))
+        await prune(writer, longest=longest_window(limits), now=hands.wall)
+        assert rows(database) == []
+
+
+async def test_what_was_written_while_the_clock_was_ahead_counts_from_now_once(database: Path, hands: Hands) -> None:
+    hands.is_set_by(timedelta(days=365))
+    async with process(database, hands, "1/day") as ledger:
+        slot = await take(ledger)
+        ledger.close(slot, "answered")
+        await ledger.quota_ended(slot)
+    hands.is_set_by(-timedelta(days=365))
+    for _ in range(2):
+        async with open_writer(database) as writer:
+            await prune(writer, longest=timedelta(days=1), now=hands.wall)
+        hands.passes(DAY / 2 + timedelta(seconds=1))
+    async with process(database, hands, "1/day") as ledger:
+        await take(ledger)
+
+
+async def test_a_slot_that_has_just_ended_does_not_end_sooner_by_being_looked_at(database: Path, hands: Hands) -> None:
+    async with open_writer(database) as writer:
+        ledger = begin(writer, database, hands, "1/day")
+        ledger.close(await take(ledger), "answered")
+        await prune(writer, longest=timedelta(days=1), now=hands.wall)
+    hands.passes(DAY)  # to the instant: the server counts both ends of a window
+    async with process(database, hands, "1/day", patience=0) as ledger:
+        with pytest.raises(QuotaEnded):
+            await take(ledger)
+
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("ask"), st.integers(0, 40)),
+        st.tuples(st.just("kill"), st.integers(0, 3)),
+        st.tuples(st.just("pass"), st.sampled_from([1, 59, 61, 3600, 86_000])),
+        st.tuples(st.just("step"), st.sampled_from([-86_400 * 30, -3600, -1])),
+    ),
+    max_size=25,
+)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=STEPS)
+async def test_across_kills_and_clocks_set_back_the_server_never_counts_one_too_many(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, int]]
+) -> None:
+    """The server counts on a clock of its own: real time, which is our process's and never steps."""
+    path = tmp_path_factory.mktemp("ledger") / "overviews.db"
+    hands = Hands()
+    migrate(path, now=hands.wall)
+    counted: list[int] = []
+
+    async def ask(ledger: Ledger, latency: int, *, answered: bool) -> None:
+        slot = await take(ledger)
+        hands.passes(timedelta(milliseconds=latency))
+        counted.append(hands.own)
+        if answered:
+            ledger.close(slot, "answered")
+
+    async with open_writer(path) as writer:
+        ledger = begin(writer, path, hands, "5/day", "2/minute", patience=61)
+        for kind, number in steps:
+            try:
+                if kind == "ask":
+                    await ask(ledger, number * 1000, answered=True)
+                elif kind == "kill":
+                    await ask(ledger, number * 1000, answered=False)
+                    await writer.write(_nothing, None)
+                    ledger = begin(writer, path, hands, "5/day", "2/minute", patience=61)
+                elif kind == "pass":
+                    hands.passes(timedelta(seconds=number))
+                else:
+                    hands.is_set_by(timedelta(seconds=number))
+            except QuotaEnded:
+                continue
+    for count, period in ((5, 86_400), (2, 60)):
+        for at in counted:
+            assert sum(1 for other in counted if at <= other <= at + period * 1_000_000_000) <= count
+
+
+async def _nothing(_db: Connection, items: Sequence[None]) -> Sequence[None]:
+    return items

@@ -1,0 +1,116 @@
+"""The lock: one at a time, the next one waits and is told for whom."""
+
+import asyncio
+import os
+import threading
+from contextlib import AbstractAsyncContextManager
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from pipeline.store.lock import Busy, daemon_lives, held, held_by_daemon, lock_path
+from tests.support.clocks import START, Hands
+
+
+def locked(database: Path, hands: Hands, told: list[str], seconds: float = 60) -> AbstractAsyncContextManager[None]:
+    return held(
+        database,
+        "collect",
+        patience=timedelta(seconds=seconds),
+        now=lambda: hands.wall,
+        sleep=hands.sleep,
+        waiting=told.append,
+    )
+
+
+async def test_the_second_is_told_who_holds_it_and_leaves_when_its_patience_ends(tmp_path: Path, hands: Hands) -> None:
+    database, told = tmp_path / "overviews.db", list[str]()
+    async with locked(database, hands, told):
+        with pytest.raises(Busy, match=rf"collect, process {os.getpid()}, since 2026-03-14"):
+            async with locked(database, hands, told, seconds=3):
+                pass
+    assert sum(hands.waits) == pytest.approx(3)
+    assert len(told) == 1
+    assert "waiting up to 3 s for collect" in told[0]
+
+
+async def test_the_second_goes_on_when_the_first_has_ended(tmp_path: Path, hands: Hands) -> None:
+    database, told, order = tmp_path / "overviews.db", list[str](), list[str]()
+    is_waiting = asyncio.Event()
+
+    async def tick(seconds: float) -> None:
+        is_waiting.set()
+        await hands.sleep(seconds)
+
+    async def second() -> None:
+        async with held(
+            database,
+            "collect",
+            patience=timedelta(seconds=60),
+            now=lambda: hands.wall,
+            sleep=tick,
+            waiting=told.append,
+        ):
+            order.append("second")
+
+    async with locked(database, hands, told):
+        waiting = asyncio.create_task(second())
+        await is_waiting.wait()
+        order.append("first")
+    await waiting
+    assert order == ["first", "second"]
+
+
+async def test_a_database_has_one_lock_by_whatever_link_it_is_reached(tmp_path: Path, hands: Hands) -> None:
+    (tmp_path / "overviews.db").touch()
+    (tmp_path / "link.db").symlink_to("overviews.db")
+    async with locked(tmp_path / "overviews.db", hands, []):
+        with pytest.raises(Busy):
+            async with locked(tmp_path / "link.db", hands, [], seconds=0):
+                pass
+
+
+async def test_without_patience_it_is_asked_once(tmp_path: Path, hands: Hands) -> None:
+    database, told = tmp_path / "overviews.db", list[str]()
+    async with locked(database, hands, told):
+        with pytest.raises(Busy):
+            async with locked(database, hands, told, seconds=0):
+                pass
+    assert hands.waits == []
+    assert told == []
+
+
+async def test_the_lock_file_stays_and_is_its_owners_alone(tmp_path: Path, hands: Hands) -> None:
+    database = tmp_path / "new" / "overviews.db"
+    async with locked(database, hands, []):
+        pass
+    assert lock_path(database).read_bytes() == b""
+    assert lock_path(database).stat().st_mode & 0o777 == 0o600
+
+
+def test_whether_a_daemon_lives_is_told_by_its_lock(database: Path) -> None:
+    assert daemon_lives(database)  # none ever was: its last word decides
+    with held_by_daemon(database, now=START):
+        assert daemon_lives(database)
+    assert not daemon_lives(database)
+
+
+def test_whoever_looks_at_a_daemon_does_not_keep_one_from_starting(database: Path) -> None:
+    with held_by_daemon(database, now=START):
+        pass
+    is_over = threading.Event()
+
+    def look() -> None:
+        while not is_over.is_set():
+            daemon_lives(database)
+
+    looker = threading.Thread(target=look)
+    looker.start()
+    try:
+        for _ in range(300):
+            with held_by_daemon(database, now=START):
+                pass
+    finally:
+        is_over.set()
+        looker.join()

@@ -1,0 +1,181 @@
+"""The writer: one transaction a turn, whole or not at all, whatever callers and disks do."""
+
+import asyncio
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiosqlite import Connection
+
+from pipeline.model.outcomes import RunStatus, Trigger
+from pipeline.store.database import DatabaseError
+from pipeline.store.runs import Store
+from pipeline.store.writer import PAUSES, StorageError, open_writer
+from tests.support.clocks import START, Hands
+
+
+async def look(db: Connection, texts: Sequence[str]) -> Sequence[str]:
+    await db.executemany("INSERT INTO looks (symbol, at) VALUES (?, '')", [(text,) for text in texts])
+    return texts
+
+
+def looks(database: Path) -> list[str]:
+    with closing(sqlite3.connect(database)) as db:
+        return [row[0] for row in db.execute("SELECT symbol FROM looks ORDER BY symbol")]
+
+
+def limited_to(pages: int) -> Any:
+    """A write after which the file may have so many pages: a disk that fills up."""
+
+    async def limit(db: Connection, items: Sequence[None]) -> Sequence[None]:
+        await db.execute(f"PRAGMA max_page_count = {pages}")
+        return items
+
+    return limit
+
+
+async def test_a_write_is_answered_once_it_is_durable(database: Path) -> None:
+    async with open_writer(database) as writer:
+        assert await writer.write(look, "IBM") == "IBM"
+        assert looks(database) == ["IBM"]
+
+
+async def test_what_was_handed_over_is_written_though_nobody_waits(database: Path) -> None:
+    async with open_writer(database) as writer:
+        for number in range(100):
+            writer.post(look, f"S{number:03}")
+    assert len(looks(database)) == 100
+
+
+async def test_what_arrives_meanwhile_shares_the_next_commit(database: Path) -> None:
+    turns: list[int] = []
+
+    async def counted(db: Connection, texts: Sequence[str]) -> Sequence[str]:
+        turns.append(len(texts))
+        return await look(db, texts)
+
+    async with open_writer(database) as writer:
+        await asyncio.gather(*(writer.write(counted, f"S{number:03}") for number in range(200)))
+    assert sum(turns) == 200
+    assert len(turns) <= 3
+
+
+async def test_callers_who_go_away_at_any_moment_do_no_harm(database: Path) -> None:
+    async with open_writer(database) as writer:
+        for number in range(300):
+            writing = asyncio.create_task(writer.write(look, f"S{number:03}"))
+            for _ in range(number % 7):
+                await asyncio.sleep(0)
+            writing.cancel()
+        await writer.write(look, "last")
+    found = looks(database)
+    assert "last" in found
+    assert len(found) == len(set(found))
+
+
+async def test_a_turn_is_written_whole_or_not_at_all(database: Path) -> None:
+    async def broken(db: Connection, items: Sequence[None]) -> Sequence[None]:
+        await db.execute("INSERT INTO no_such_table VALUES (1)")
+        return items
+
+    async with open_writer(database) as writer:
+        good = asyncio.create_task(writer.write(look, "IBM"))
+        bad = asyncio.create_task(writer.write(broken, None))
+        with pytest.raises(sqlite3.OperationalError):
+            await bad
+        with pytest.raises(sqlite3.OperationalError):
+            await good
+        assert looks(database) == []
+        assert await writer.write(look, "PEP") == "PEP"
+
+
+async def test_another_programs_lock_is_waited_out(database: Path, hands: Hands) -> None:
+    told: list[str] = []
+    with closing(sqlite3.connect(database, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+
+        async def release(seconds: float) -> None:
+            await hands.sleep(seconds)
+            other.execute("COMMIT")
+
+        async with open_writer(database, sleep=release, troubled=told.append) as writer:
+            await writer.write(look, "IBM")
+    assert looks(database) == ["IBM"]
+    assert hands.waits == [PAUSES[0].total_seconds()]
+    assert "locked by another program" in told[0]
+
+
+async def test_a_full_disk_is_waited_out_and_what_was_handed_over_is_kept(database: Path, hands: Hands) -> None:
+    texts = [f"S{number:05}" * 40 for number in range(400)]
+    room = [1]
+
+    async def on_a_small_disk(db: Connection, items: Sequence[str]) -> Sequence[str]:
+        await db.execute(f"PRAGMA max_page_count = {room[0]}")
+        return await look(db, items)
+
+    async def freed(seconds: float) -> None:
+        await hands.sleep(seconds)
+        room[0] = 100_000
+
+    async with open_writer(database, sleep=freed) as writer:
+        await asyncio.gather(*(writer.write(on_a_small_disk, text) for text in texts))
+    assert looks(database) == texts
+    assert hands.waits == [PAUSES[0].total_seconds()]
+
+
+async def test_a_disk_that_stays_full_ends_it_in_bounded_time_with_one_line(database: Path, hands: Hands) -> None:
+    async with open_writer(database, sleep=hands.sleep) as writer:
+        await writer.write(limited_to(1), None)
+        with pytest.raises(StorageError, match=r"overviews\.db: the disk is full: free some space"):
+            await asyncio.gather(*(writer.write(look, f"S{number:05}" * 40) for number in range(400)))
+        with pytest.raises(StorageError):
+            await writer.write(look, "later")
+    assert hands.waits == [pause.total_seconds() for pause in PAUSES]
+    assert sum(hands.waits) < 60
+
+
+async def test_a_fault_of_our_own_reaches_whoever_waits_and_nobody_waits_for_ever(database: Path, hands: Hands) -> None:
+    async def faulty(_db: Connection, _items: Sequence[str]) -> Sequence[str]:
+        raise KeyError
+
+    async def everything() -> None:
+        async with open_writer(database, sleep=hands.sleep) as writer, asyncio.timeout(10):
+            writes = [asyncio.create_task(writer.write(apply, "x")) for apply in (look, faulty)]
+            results = await asyncio.gather(*writes, return_exceptions=True)
+            assert {type(result) for result in results} == {KeyError}
+            with pytest.raises(KeyError):
+                await writer.write(look, "later")
+
+    with pytest.raises(KeyError):
+        await everything()
+    assert looks(database) == []
+
+
+async def test_durability_is_set_and_read_back(database: Path) -> None:
+    found: list[object] = []
+
+    async def pragmas(db: Connection, items: Sequence[None]) -> Sequence[None]:
+        for name in ("journal_mode", "synchronous"):
+            async with db.execute(f"PRAGMA {name}") as cursor:
+                found.extend(await cursor.fetchone() or ())
+        return items
+
+    async with open_writer(database) as writer:
+        await writer.write(pragmas, None)
+    assert found == ["wal", 2]
+
+
+async def test_a_file_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DatabaseError, match=r"absent\.db: cannot be opened"):
+        async with open_writer(tmp_path / "absent.db"):
+            pass
+
+
+async def test_a_run_is_begun_and_finished_through_it(database: Path) -> None:
+    async with open_writer(database) as writer:
+        run = await Store(writer).begin(Trigger.MANUAL, at=START, symbols=0, due=0)
+    with closing(sqlite3.connect(database)) as db:
+        assert db.execute("SELECT id, status FROM runs").fetchall() == [(run, RunStatus.RUNNING)]

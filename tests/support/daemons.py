@@ -1,0 +1,223 @@
+"""A daemon that lives as fast as a test can turn the hands of its clock."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
+from datetime import UTC, datetime, timedelta, tzinfo
+from pathlib import Path
+from typing import Any
+
+import pytest
+from apscheduler.schedulers import base as scheduler
+
+from pipeline.collect.run import Source
+from pipeline.daemon.loop import Daemon, Duty
+from pipeline.instants import Nanoseconds
+from pipeline.model.symbols import Symbol
+from pipeline.monitoring.heartbeat import PERIOD
+from pipeline.monitoring.metrics import Metrics
+from pipeline.monitoring.notify import Notifier
+from pipeline.monitoring.ping import Ping
+from pipeline.monitoring.reporter import Watch, Watched
+from pipeline.quota.limits import Limit
+from pipeline.schedule.cron import Schedule
+from tests.support.clocks import START, Hands
+
+SYMBOLS = tuple(map(Symbol, ("AAPL", "IBM", "PEP")))
+DAILY = Schedule("30 18 * * *", "UTC", timedelta(hours=36), None)
+
+
+class Pendulum(Hands):
+    """Waiting moves the hands at once, but for the heartbeat: that waits for the test."""
+
+    def __init__(self, wall: datetime = START) -> None:
+        super().__init__(wall)
+        self.hold()
+        self._ahead: Nanoseconds = 0
+        self.furthest = wall
+        """The latest instant that the wall clock ever showed."""
+
+    def hold(self) -> None:
+        """Wait for another heart, whatever became of the last."""
+        self._swings = asyncio.Semaphore(0)
+        self.hangs = asyncio.Event()
+
+    def passes(self, span: timedelta) -> None:
+        super().passes(span)
+        self.furthest = max(self.furthest, self.wall)
+
+    def sleeps(self, span: timedelta) -> None:
+        """The machine sleeps: nothing runs, and all clocks go on."""
+        self.passes(span)
+        self.furthest = max(self.furthest, self.wall)
+
+    def reboots(self) -> None:
+        """The machine's own clock begins anew."""
+        self._ahead += self.own
+        self.own = 0
+
+    def elsewhere(self) -> Nanoseconds:
+        """Return the own clock of another machine, which neither sleeps nor is set: the server's."""
+        return self.own + self._ahead
+
+    def drive_apscheduler(self, patch: pytest.MonkeyPatch) -> None:
+        """Let APScheduler, which reads the wall clock by itself, live in the same time."""
+        hands = self
+
+        class Now(datetime):
+            @classmethod
+            def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override] # a plain datetime
+                return hands.wall.astimezone(tz or UTC)
+
+        patch.setattr(scheduler, "datetime", Now)
+
+    async def sleep(self, seconds: float) -> None:
+        task = asyncio.current_task()
+        if task is None or task.get_name() != "heartbeat":
+            await super().sleep(seconds)
+            return
+        self.hangs.set()
+        await self._swings.acquire()
+        self.passes(timedelta(seconds=seconds))
+
+    async def swing(self) -> None:
+        """Let a heartbeat's time pass, and the heart beat."""
+        await self.hangs.wait()
+        self.hangs.clear()
+        self._swings.release()
+        await self.hangs.wait()
+
+
+class Life:
+    """One daemon, and the time it lives in."""
+
+    def __init__(self, database: Path, base_url: str, hands: Pendulum, **wanted: Any) -> None:
+        self.database = database
+        self.hands = hands
+        self.duty = duty(base_url, **wanted)
+        self.watch = Watch(
+            database,
+            Watched(self.duty.symbols, self.duty.source.limits, timedelta(hours=72)),
+            metrics=Metrics(),
+            notifier=Notifier(()),
+            ping=Ping(None),
+            clock=hands.clock(),
+        )
+        self.daemon: Daemon
+        self.task: asyncio.Task[None]
+        self._is_dying = False
+
+    def reread(self) -> Duty:
+        return self.duty
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[Daemon]:
+        """Let the daemon live while the block runs, and end in order."""
+        try:
+            await self.begin()
+            yield self.daemon
+            self.daemon.stop()
+            await self.ended()
+        except BaseException:
+            self.dies()
+            await self.ended()
+            raise
+
+    async def begin(self) -> None:
+        """Let the daemon live. Return when there is nothing to be done, or it has died."""
+        self.hands.hold()
+        self.daemon = Daemon(self.database, self.duty, reread=self.reread, watch=self.watch, clock=self.hands.clock())
+        self.task = asyncio.create_task(self.daemon.run())
+        await self.settled()
+
+    def dies(self) -> None:
+        """Break off whatever the daemon does, as far as that can be done within one process."""
+        self._is_dying = True
+        self.task.cancel()
+
+    async def ended(self) -> None:
+        """Return once nothing of the daemon is under way any more. Raise what it died of."""
+        while not self.task.done():
+            await asyncio.wait({self.task}, timeout=1)
+            if self._is_dying:
+                self.task.cancel()  # it outlives what a run dies of, be it this
+        await self.answered()
+        await self.watch.close()
+        if not self._is_dying:
+            await self.task
+
+    async def answered(self) -> None:
+        """Return once the store has answered, if it still owes a sign of life."""
+        if signs := [task for task in asyncio.all_tasks() if task.get_name() == "sign of life"]:
+            await asyncio.wait(signs)
+
+    async def settled(self) -> None:
+        """Return when there is nothing to be done, or the daemon has ended. Raise what it died of."""
+        rests = asyncio.ensure_future(self.daemon.resting.wait())
+        async with asyncio.timeout(30):
+            await asyncio.wait({rests, self.task}, return_when=asyncio.FIRST_COMPLETED)
+        rests.cancel()
+        if self.task.done() and not self._is_dying:
+            await self.task
+
+    async def beat(self, times: int = 1) -> None:
+        """Let the heart beat, each time until there is nothing to be done. Once the daemon has ended, it does not."""
+        for _ in range(times):
+            swings = asyncio.create_task(self.hands.swing())
+            await asyncio.wait({swings, self.task}, return_when=asyncio.FIRST_COMPLETED)
+            swings.cancel()
+            await self.settled()
+
+    async def until(self, instant: datetime) -> None:
+        """Let the time pass up to an instant, and the heart beat then."""
+        self.hands.passes(instant - PERIOD - self.hands.wall)
+        await self.beat()
+
+    async def through(self, instant: datetime) -> None:
+        """Let the time pass up to an instant, and the bell ring by itself meanwhile; then let the heart beat."""
+        while not self.task.done() and (ring := self.rings_at()) is not None and ring <= instant - PERIOD:
+            self.hands.passes(max(ring - self.hands.wall, timedelta()))
+            self.daemon.resting.clear()  # only if the bell rings will it rest again
+            self.daemon._bell.wake()  # its timer, on the loop's clock, cannot go off in time
+            await self.settled()
+        self.hands.passes(max(instant - PERIOD - self.hands.wall, timedelta()))
+        await self.beat()
+
+    def rings_at(self) -> datetime | None:
+        """Return when the bell will ring next."""
+        times = [job.next_run_time for job in self.daemon._bell._scheduler.get_jobs()]
+        return min(filter(None, times), default=None)
+
+
+def duty(
+    base_url: str,
+    *,
+    symbols: tuple[Symbol, ...] = SYMBOLS,
+    schedules: tuple[Schedule, ...] = (DAILY,),
+    limits: tuple[str, ...] = (),
+    goes_on: bool = True,
+    attempts: int = 1,
+    timeout: timedelta = timedelta(seconds=5),
+    outcomes_kept: timedelta = timedelta(days=400),
+) -> Duty:
+    source = Source(
+        base_url,
+        "a-key-for-tests",
+        tuple(map(Limit.parse, limits)),
+        4,
+        timeout,
+        timedelta(minutes=2),
+        attempts,
+    )
+    return Duty(source, symbols, schedules, goes_on, outcomes_kept)
+
+
+def rows(database: Path, query: str, *values: object) -> list[tuple[Any, ...]]:
+    with closing(sqlite3.connect(database)) as db:
+        return db.execute(query, values).fetchall()
+
+
+def runs(database: Path, *columns: str) -> list[tuple[Any, ...]]:
+    """Return these columns of all runs, in order."""
+    return rows(database, f"SELECT {', '.join(columns)} FROM runs ORDER BY id")
