@@ -2,7 +2,7 @@
 
 
 class ExitCode:
-    """What a verb says to the shell. Stable."""
+    """What a command returns to the shell. Stable."""
 
     DONE = 0
     FAILED = 1
@@ -16,6 +16,23 @@ class ExitCode:
 
 
 class Trouble(Exception):
-    """What a person can mend. One line: what, where, and what to do; the exit code it ends a command with."""
+    """A problem that a person can fix, with the exit code that it ends a command with.
+
+    As text it is one line: `problem: remedy`, or `place: problem; remedy` where the problem holds a colon already.
+    """
 
     exit_code = ExitCode.FAILED
+
+    def __init__(self, problem: str, *, remedy: str | None = None) -> None:
+        """Take what is wrong and where, and what to do about it: None if `problem` says it, or nobody knows."""
+        separator = "; " if ": " in problem else ": "
+        super().__init__(problem if remedy is None else f"{problem}{separator}{remedy}")
+        self.problem = problem
+        self.remedy = remedy
+
+
+def file_reason(error: OSError | ValueError) -> str:
+    """Return why a file cannot be read or written, without its name: `permission denied`, `not UTF-8`."""
+    if isinstance(error, OSError):
+        return (error.strerror or str(error) or type(error).__name__).lower()
+    return "not UTF-8" if isinstance(error, UnicodeError) else str(error)
