@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from pipeline.errors import Trouble
+from pipeline.errors import Trouble, file_reason
 
 PRIVATE_FILE = 0o600
 PRIVATE_FOLDER = 0o700
@@ -100,7 +100,7 @@ def _writing(target: Path) -> Iterator[None]:
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise Trouble(f"{target} cannot be written: {(error.strerror or str(error)).lower()}") from None
+        raise Trouble(f"{target} cannot be written: {file_reason(error)}") from None
 
 
 def _sync(file: BinaryIO) -> None:

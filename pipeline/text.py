@@ -1,4 +1,4 @@
-"""Text from outside, made harmless to whatever shows it: a terminal, a spreadsheet."""
+"""Text for people: made harmless to the terminal or spreadsheet that shows it, or shortened to fit."""
 
 import csv
 import re
@@ -62,6 +62,11 @@ def write_csv(file: Writable, names: Sequence[str], rows: Iterable[Sequence[obje
 
 
 def few(names: Sequence[str], most: int = 8) -> str:
-    """Return the first names, and how many more there are."""
+    """Return up to `most` names, joined by commas, and how many more there are: `AAPL, IBM and 3 more`."""
     more = f" and {len(names) - most:,} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
+
+
+def cut(text: str, longest: int) -> str:
+    """Return the text in at most `longest` characters, the last three of them dots where it was longer."""
+    return text if len(text) <= longest else f"{text[: longest - 3].rstrip()}..."

@@ -29,6 +29,7 @@ from pipeline.api.errors import (
 )
 from pipeline.model.document import Overview
 from pipeline.model.symbols import Symbol, same_company
+from pipeline.text import cut
 
 LARGEST_BODY = 1_000_000
 """Bytes, decoded: an overview has 2 to 4 kB, and a bomb a million times what was sent."""
@@ -248,5 +249,4 @@ def excerpt(body: bytes) -> str:
     """Return the beginning of a body in one printable line, without the key that the API's own notice echoes."""
     text = body[: 4 * _EXCERPT].decode(errors="replace")
     line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    line = _ECHOED_KEY.sub(r"\1***", line)
-    return line if len(line) <= _EXCERPT else f"{line[:_EXCERPT]}..."
+    return cut(_ECHOED_KEY.sub(r"\1***", line), _EXCERPT)

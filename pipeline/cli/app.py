@@ -13,7 +13,7 @@ import click
 
 from pipeline import __version__
 from pipeline.cli.options import Options, global_options
-from pipeline.errors import ExitCode, Trouble
+from pipeline.errors import ExitCode, Trouble, file_reason
 
 VERBS = {
     "init": "Write a commented configuration and a .env to fill in.",
@@ -117,9 +117,7 @@ def main() -> None:
         _discard_output()  # its reader is gone (`| head`): end quietly
     except OSError as error:
         _discard_output()
-        click.echo(
-            f"pipeline: {error.filename or 'standard output'}: {(error.strerror or str(error)).lower()}", err=True
-        )
+        click.echo(f"pipeline: {error.filename or 'standard output'}: {file_reason(error)}", err=True)
         code = ExitCode.FAILED
     except KeyboardInterrupt:
         code = ExitCode.INTERRUPTED

@@ -23,7 +23,7 @@ from pipeline.daemon import systemd
 from pipeline.daemon.blockers import Hindrances
 from pipeline.daemon.clock_watch import Pulse
 from pipeline.daemon.timer import Bell
-from pipeline.errors import Trouble
+from pipeline.errors import Trouble, file_reason
 from pipeline.instants import Nanoseconds, nanoseconds
 from pipeline.model.firings import Firing
 from pipeline.model.symbols import Symbol
@@ -287,7 +287,7 @@ class Daemon:
         except OSError as error:
             if not self._is_unheard:
                 path = heartbeat.heartbeat_path(self._database)
-                self._log.warning("the heartbeat cannot be written", file=str(path), error=error.strerror)
+                self._log.warning("the heartbeat cannot be written", file=str(path), error=file_reason(error))
             self._is_unheard = True
         else:
             self._is_unheard = False

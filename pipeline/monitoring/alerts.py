@@ -15,7 +15,7 @@ from enum import StrEnum
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from pipeline.text import harmless
+from pipeline.text import cut, few, harmless
 
 LONGEST_PATIENCE = 32
 FORGOTTEN_AFTER = 64
@@ -231,7 +231,7 @@ def joined(messages: Sequence[Message]) -> Message:
         return newest
     parts = [newest.body, *(f"Before that: {message.title}\n{message.body}" for message in reversed(messages[:-1]))]
     return Message(
-        f"{newest.title} (and {len(messages) - 1} told late)", _cut("\n\n".join(parts), LONGEST_BODY), newest.is_good
+        f"{newest.title} (and {len(messages) - 1} told late)", cut("\n\n".join(parts), LONGEST_BODY), newest.is_good
     )
 
 
@@ -260,17 +260,12 @@ def _over(names: Iterable[_Name]) -> Iterator[str]:
     """Yield a line for each kind that is over, with a few names."""
     for kind, group in groupby(sorted(names, key=lambda name: _PLACE[name.kind]), key=lambda name: name.kind):
         whats = [_shown(name.what) for name in group if name.what]
-        line = ", ".join(whats[:SHOWN]) + (f" and {len(whats) - SHOWN:,} more" if len(whats) > SHOWN else "")
-        yield f"- {_OVER[kind]}" + (f": {line}" if line else "")
+        yield f"- {_OVER[kind]}" + (f": {few(whats, SHOWN)}" if whats else "")
 
 
 def _shown(text: str) -> str:
     """Return what came from elsewhere as one short line that acts on nothing."""
-    return _cut(harmless(text), LONGEST_LINE)
-
-
-def _cut(text: str, longest: int) -> str:
-    return text if len(text) <= longest else text[: longest - 3] + "..."
+    return cut(harmless(text), LONGEST_LINE)
 
 
 def _capitalised(text: str) -> str:

@@ -32,6 +32,7 @@ from pipeline.plot.series import (
     summary,
     value_ticks,
 )
+from pipeline.text import cut
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +124,7 @@ def _figure(symbol: str, name: str | None, series: Sequence[Series], until: date
         if number == len(plotted):
             top -= dates
     left = _LEFT / _WIDTH
-    title = _cut(heading(symbol, name))
+    title = cut(heading(symbol, name), _LONGEST_TITLE)
     figure.text(left, 1 - 0.26 / height, title, va="top", size=14, weight="bold", color=PALETTE.ink)
     source = f"Alpha Vantage OVERVIEW, as observed by overview-pipeline; last look {day(until)}"
     figure.text(left, 0.2 / height, source, va="bottom", size=7.5, color=PALETTE.faint)
@@ -280,7 +281,3 @@ def _legend(figure: Figure, series: Sequence[Series], height: float) -> None:
             handlelength=1.8,
             columnspacing=1.6,
         )
-
-
-def _cut(title: str) -> str:
-    return title if len(title) <= _LONGEST_TITLE else f"{title[: _LONGEST_TITLE - 1].rstrip()}…"

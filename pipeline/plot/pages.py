@@ -9,7 +9,7 @@ from html import escape
 from pathlib import Path
 from types import ModuleType
 
-from pipeline.errors import Trouble
+from pipeline.errors import Trouble, file_reason
 from pipeline.instants import for_people
 from pipeline.model.fields import Field, Kind
 from pipeline.plot.series import Series, heading, journey, spoken
@@ -61,7 +61,7 @@ def _write(path: Path, content: bytes) -> None:
         finally:
             partial.unlink(missing_ok=True)
     except OSError as error:
-        raise Trouble(f"{path} cannot be written: {(error.strerror or str(error)).lower()}") from None
+        raise Trouble(f"{path} cannot be written: {file_reason(error)}") from None
 
 
 # SVG

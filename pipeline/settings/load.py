@@ -10,7 +10,7 @@ import ipaddress
 import re
 import stat
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import IntEnum
@@ -25,10 +25,11 @@ from dotenv.parser import parse_stream
 from msgspec import Meta
 from platformdirs import user_data_path
 
-from pipeline.errors import ExitCode, Trouble
+from pipeline.errors import ExitCode, Trouble, file_reason
 from pipeline.model.symbols import Symbol, parse_symbol
 from pipeline.quota.limits import PLANS, Limit, workers
 from pipeline.schedule.cron import Schedule, check_cron, check_zone
+from pipeline.text import cut, few
 
 DEFAULT_CONFIG = Path("config/pipeline.toml")
 DEFAULT_DATABASE = "data/overviews.db"
@@ -441,8 +442,7 @@ def _converted(value: Any, kind: Any, where: str, *, strict: bool = True) -> Any
 
 
 def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+    return cut(repr(value), _SHOWN)
 
 
 # What the values mean
@@ -510,7 +510,7 @@ def _path(setting: Setting) -> Path:
         path.exists()  # a name too long, a folder that is not ours to look into
         text.encode()
     except (OSError, RuntimeError, UnicodeEncodeError) as error:
-        why = (error.strerror or "").lower() if isinstance(error, OSError) else "no such user, or not UTF-8"
+        why = file_reason(error) if isinstance(error, OSError) else "no such user, or not UTF-8"
         raise SettingsError(f"{_at(setting)}: {_short(text)} cannot be used ({why})") from None
     if "\0" in text or not path.name:
         raise SettingsError(f"{_at(setting)}: {_short(text)} names no file")
@@ -616,12 +616,7 @@ def once(symbols: Iterable[Symbol], notices: list[str]) -> Iterator[Symbol]:
             seen.add(symbol)
             yield symbol
     if again:
-        notices.append(f"taken once, though given more often: {_few(list(again))}")
-
-
-def _few(names: Sequence[str], most: int = 5) -> str:
-    more = f" and {len(names) - most:,} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
+        notices.append(f"taken once, though given more often: {few(list(again))}")
 
 
 def _symbol_file(path: Path, where: str, notices: list[str]) -> list[Symbol]:
@@ -663,11 +658,11 @@ def _listing(path: Path, text: str, notices: list[str]) -> list[Symbol]:
         raise SettingsError(f"{path}: no csv: {error}") from None
     notices.append(f"{path}: {len(symbols):,} active stocks taken from the csv")
     if refused:
-        notices.append(f"{path}: left out, being no symbols: {_few([repr(name) for name in refused])}")
+        notices.append(f"{path}: left out, being no symbols: {few([repr(name) for name in refused])}")
     return symbols
 
 
 def _why(error: OSError | ValueError) -> str:
     if isinstance(error, OSError):
-        return (error.strerror or type(error).__name__).lower()
+        return file_reason(error)
     return "not UTF-8" if isinstance(error, UnicodeError) else str(error)

@@ -3,6 +3,7 @@
 import sqlite3
 from pathlib import Path
 
+from pipeline.errors import file_reason
 from pipeline.files import PRIVATE_FOLDER
 from pipeline.store.database import DatabaseError, create, opened, translated, uri
 from pipeline.store.reader import Record
@@ -47,5 +48,5 @@ def _room_for(file: Path) -> Path:
             raise DatabaseError(f"{file} exists: choose another name, or move it away")
         partial.unlink(missing_ok=True)
     except OSError as error:
-        raise DatabaseError(f"{file} cannot be made: {(error.strerror or str(error)).lower()}") from None
+        raise DatabaseError(f"{file} cannot be made: {file_reason(error)}") from None
     return partial

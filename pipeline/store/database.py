@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pipeline.errors import Trouble
+from pipeline.errors import Trouble, file_reason
 from pipeline.files import PRIVATE_FILE, PRIVATE_FOLDER
 
 APPLICATION_ID = 0x4F565057
@@ -39,7 +39,7 @@ def create(path: Path) -> None:
         if path.is_file() and path.stat().st_size == 0:
             path.chmod(PRIVATE_FILE)  # made beforehand, to be ours
     except OSError as error:
-        raise DatabaseError(f"{path} cannot be made: {(error.strerror or str(error)).lower()}") from None
+        raise DatabaseError(f"{path} cannot be made: {file_reason(error)}") from None
 
 
 def uri(path: Path, mode: str) -> str:

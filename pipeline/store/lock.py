@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from pipeline import instants
-from pipeline.errors import ExitCode, Trouble
+from pipeline.errors import ExitCode, Trouble, file_reason
 from pipeline.files import PRIVATE_FILE
 from pipeline.store.database import DatabaseError
 
@@ -101,7 +101,7 @@ def _file(path: Path) -> Iterator[int]:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE)
     except OSError as error:
-        raise DatabaseError(f"{path} cannot be made: {(error.strerror or str(error)).lower()}") from None
+        raise DatabaseError(f"{path} cannot be made: {file_reason(error)}") from None
     try:
         yield descriptor
     finally:
@@ -145,7 +145,7 @@ def _locked(path: Path, descriptor: int) -> bool:
     except BlockingIOError:
         return False
     except OSError as error:
-        raise DatabaseError(f"{path} cannot be locked: {(error.strerror or str(error)).lower()}") from None
+        raise DatabaseError(f"{path} cannot be locked: {file_reason(error)}") from None
     return True
 
 

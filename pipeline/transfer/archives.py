@@ -19,11 +19,11 @@ import msgspec
 
 from pipeline.api.errors import ApiError, NotJson, TooLarge
 from pipeline.api.responses import LARGEST_BODY, read
-from pipeline.errors import Trouble
+from pipeline.errors import Trouble, file_reason
 from pipeline.instants import MILLISECOND, to_text
 from pipeline.model.document import Overview
 from pipeline.model.symbols import Symbol, parse_symbol
-from pipeline.text import harmless
+from pipeline.text import few, harmless
 from pipeline.transfer.streams import (
     BOM,
     CHUNK_BYTES,
@@ -31,7 +31,6 @@ from pipeline.transfer.streams import (
     STANDARD_INPUT,
     UNREADABLE,
     Advanced,
-    examples,
     opened,
     unreadable,
 )
@@ -368,7 +367,9 @@ def _folder_recorded(folder: Path, terms: _Terms, advanced: Advanced) -> Iterato
         yield Bad(Place(str(folder)), _WHEN_RECEIVED)
         return
     if others:
-        yield Skipped(Place(str(folder)), f"skipped what is no SYMBOL.json: {examples(others)}")
+        yield Skipped(
+            Place(str(folder)), f"skipped what is no SYMBOL.json: {few([harmless(name) for name in others], 5)}"
+        )
     for path in documents:
         yield from _file_recorded(path, terms, advanced)
 
@@ -447,7 +448,7 @@ def _check_path(path: Path, observed_at: datetime | None) -> None:
             path.stat()
             return
     except OSError as error:
-        raise Trouble(f"{path} cannot be read: {error.strerror or error}") from None
+        raise Trouble(f"{path} cannot be read: {file_reason(error)}") from None
     except (EOFError, zlib.error):  # what lies before the damage can be read
         return
     if one_document:

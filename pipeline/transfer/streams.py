@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from pipeline.text import harmless
+from pipeline.errors import file_reason
 
 STANDARD_INPUT = "standard input"
 
@@ -19,14 +19,6 @@ BOM = b"\xef\xbb\xbf"
 
 Advanced = Callable[[int], None]
 """Hears of each piece that was read: its bytes as they lie on disk."""
-
-
-_SOME = 5
-
-
-def examples(names: list[str]) -> str:
-    told = ", ".join(map(harmless, names[:_SOME]))
-    return told if len(names) <= _SOME else f"{told} and {len(names) - _SOME:,} more"
 
 
 # Bytes
@@ -42,7 +34,7 @@ def unreadable(error: BaseException, lines: int) -> str:
     elif isinstance(error, zlib.error):
         why = f"is damaged ({error})"
     else:
-        why = f"cannot be read ({getattr(error, 'strerror', None) or error})"
+        why = f"cannot be read ({file_reason(error) if isinstance(error, OSError) else error})"
     return f"{why} after line {lines}" if lines else why
 
 

@@ -798,11 +798,11 @@ def test_a_symbol_in_the_list_and_in_the_file_is_taken_once(configured: Configur
 
 
 def test_many_symbols_given_twice_are_said_in_short(configured: Configured) -> None:
-    names = [f"A{number}" for number in range(7)] * 2
+    names = [f"A{number}" for number in range(10)] * 2
 
     (notice,) = configured(f"[symbols]\nlist = {json.dumps(names)}").notices
 
-    assert notice.endswith("A0, A1, A2, A3, A4 and 2 more")
+    assert notice.endswith("A0, A1, A2, A3, A4, A5, A6, A7 and 2 more")
 
 
 @pytest.mark.parametrize(

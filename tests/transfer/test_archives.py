@@ -385,9 +385,9 @@ def test_a_file_without_an_object_in_ten_lines_is_read_no_further(file: Path) ->
 
 
 def test_a_file_that_vanished_after_it_was_checked_is_bad(file: Path) -> None:
-    assert bad(found(file)) == [(str(file), "cannot be read (No such file or directory)")]
+    assert bad(found(file)) == [(str(file), "cannot be read (no such file or directory)")]
     assert bad(found(file.with_suffix(".json"), THEN)) == [
-        (str(file.with_suffix(".json")), "cannot be read (No such file or directory)")
+        (str(file.with_suffix(".json")), "cannot be read (no such file or directory)")
     ]
 
 
@@ -515,8 +515,8 @@ def test_trouble_is_told_before_anything_is_read(tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
     for source, observed_at, why in (
-        (tmp_path / "absent.jsonl", None, "absent.jsonl cannot be read: No such file or directory"),
-        (document / "x", None, "x cannot be read: Not a directory"),
+        (tmp_path / "absent.jsonl", None, "absent.jsonl cannot be read: no such file or directory"),
+        (document / "x", None, "x cannot be read: not a directory"),
         (empty, THEN, "empty holds no SYMBOL.json"),
         (document.parent, None, "some does not say when it was received: give --observed-at"),
         (document, None, "IBM.json does not say when it was received: give --observed-at"),
@@ -536,7 +536,7 @@ def test_standard_input_is_there_once(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_a_file_that_may_not_be_read_is_trouble(file: Path) -> None:
     file.touch(mode=0)
-    with pytest.raises(Trouble, match="cannot be read: Permission denied"):
+    with pytest.raises(Trouble, match="cannot be read: permission denied"):
         check([file], None)
 
 

@@ -20,6 +20,7 @@ from pipeline.cli.params import field_option, symbols_argument
 from pipeline.instants import for_people
 from pipeline.model.anomalies import RULES
 from pipeline.model.fields import Part
+from pipeline.text import cut
 
 _ODD = "; ".join(f"{suspicion}: {rule}" for suspicion, rule in RULES.items())
 
@@ -109,6 +110,4 @@ _LONGEST = 40
 
 def _short(value: object) -> object:
     """Return a value as a table has room for it: descriptions reach 2,000 characters."""
-    if isinstance(value, str) and len(value) > _LONGEST:
-        return f"{value[: _LONGEST - 1]}…"
-    return value
+    return cut(value, _LONGEST) if isinstance(value, str) else value

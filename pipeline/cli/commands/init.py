@@ -8,7 +8,7 @@ import click
 from pipeline.cli.configured import read_environment
 from pipeline.cli.options import Options, global_options, json_option
 from pipeline.cli.output import print_json
-from pipeline.errors import Trouble
+from pipeline.errors import Trouble, file_reason
 from pipeline.files import PRIVATE_FILE, shipped
 from pipeline.settings.load import DEFAULT_CONFIG, named_config
 
@@ -43,7 +43,7 @@ def _write(path: Path, text: str, mode: int) -> bool:
     except OSError as error:
         if isinstance(error, FileExistsError) and path.is_file():
             return False
-        raise Trouble(f"{path} cannot be written: {(error.strerror or str(error)).lower()}") from None
+        raise Trouble(f"{path} cannot be written: {file_reason(error)}") from None
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)
     return True

@@ -11,7 +11,7 @@ from pipeline import instants
 from pipeline.cli.options import Options, day_option, global_options, json_option
 from pipeline.cli.output import print_json
 from pipeline.cli.signals import run
-from pipeline.errors import Trouble
+from pipeline.errors import Trouble, file_reason
 from pipeline.quota.limits import PLANS
 from pipeline.sandbox.companies import Companies
 from pipeline.sandbox.server import SandboxApi
@@ -77,5 +77,5 @@ async def _serve(api: SandboxApi, port: int, options: Options, *, as_json: bool)
             options.say(f"  ALPHAVANTAGE_API_KEY=any PIPELINE_SOURCE__BASE_URL={base_url} pipeline collect QUVEX")
             await stopped.wait()
     except OSError as error:
-        raise Trouble(f"port {port} cannot be used: {(error.strerror or str(error)).lower()}; try another") from None
+        raise Trouble(f"port {port} cannot be used: {file_reason(error)}; try another") from None
     options.say(f"requests seen: {api.requests:,}; over a limit: {api.refused:,}")
