@@ -66,10 +66,10 @@ def asked(database: Path) -> Asked:
         changes = record.changes(since=day, until=day)
         return Asked(
             history=_milliseconds(lambda: list(of_one)),
-            as_of=_milliseconds(lambda: list(as_of.tuples())),
+            as_of=_milliseconds(lambda: list(as_of.rows())),
             as_of_objects=_milliseconds(lambda: list(as_of)),
-            as_of_weekend=_milliseconds(lambda: list(weekend.tuples())),
-            changes=_milliseconds(lambda: list(changes.tuples())),
+            as_of_weekend=_milliseconds(lambda: list(weekend.rows())),
+            changes=_milliseconds(lambda: list(changes.rows())),
             latest=_milliseconds(lambda: _latest(database)),
             history_rows=len(list(of_one)),
             as_of_rows=len(list(as_of)),
@@ -123,9 +123,9 @@ def compared(database: Path, companies: int) -> Compared:
             return Compared(
                 snapshots,
                 raw.stat().st_size,
-                history_ours=_milliseconds(lambda: list(of_one.tuples())),
+                history_ours=_milliseconds(lambda: list(of_one.rows())),
                 history_raw=_milliseconds(lambda: db.execute(_HISTORY, symbols[:1]).fetchall()),
-                as_of_ours=_milliseconds(lambda: list(as_of.tuples())),
+                as_of_ours=_milliseconds(lambda: list(as_of.rows())),
                 as_of_raw=_milliseconds(lambda: db.execute(_AS_OF, (at,)).fetchall()),
                 as_of_raw_seeking=_milliseconds(
                     lambda: db.execute(_AS_OF_SEEKING, (json.dumps(symbols), at)).fetchall()

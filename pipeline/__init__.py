@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pipeline.errors import Trouble as Trouble
     from pipeline.model.changes import Change as Change
-    from pipeline.model.fields import NoSuchField as NoSuchField
+    from pipeline.model.fields import FieldNotFound as FieldNotFound
     from pipeline.query.history import History as History
     from pipeline.query.results import Answer as Answer
     from pipeline.query.results import Column as Column
     from pipeline.query.results import Snapshot as Snapshot
     from pipeline.query.results import Vintage as Vintage
     from pipeline.store.database import DatabaseError as DatabaseError
-    from pipeline.store.reader import NoRecord as NoRecord
-    from pipeline.store.reader import NotKept as NotKept
+    from pipeline.store.reader import NoData as NoData
+    from pipeline.store.reader import SymbolNotFound as SymbolNotFound
 
 __version__ = "0.1.0"
 
@@ -26,11 +26,11 @@ _PUBLIC = {
     "Change": "pipeline.model.changes",
     "Column": "pipeline.query.results",
     "DatabaseError": "pipeline.store.database",
+    "FieldNotFound": "pipeline.model.fields",
     "History": "pipeline.query.history",
-    "NoRecord": "pipeline.store.reader",
-    "NoSuchField": "pipeline.model.fields",
-    "NotKept": "pipeline.store.reader",
+    "NoData": "pipeline.store.reader",
     "Snapshot": "pipeline.query.results",
+    "SymbolNotFound": "pipeline.store.reader",
     "Trouble": "pipeline.errors",
     "Vintage": "pipeline.query.results",
 }

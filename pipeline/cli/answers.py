@@ -20,9 +20,9 @@ Show = Callable[[Any], object]
 
 @contextmanager
 def asked(options: Options) -> Iterator[History]:
-    """Open the configured record for questions. Raise NoRecord where nothing is kept in it yet."""
+    """Open the configured record for questions. Raise NoData where nothing is kept in it yet."""
     with History.open(configured(options).database) as record:
-        record.kept([])
+        record.check_symbols([])
         yield record
 
 
@@ -39,7 +39,7 @@ def print_answer(
 
     A table leaves out the `hidden` columns, shows others as `shown` says, and instants to the minute.
     """
-    rows = _Counted(answer.tuples())
+    rows = _Counted(answer.rows())
     if as_json:
         print_json_rows(answer.names, rows)
     elif form == "jsonl":
@@ -139,7 +139,7 @@ def suspicious(record: History, symbol: str) -> dict[str, list[str]]:
     """Return what is odd about a symbol's snapshots, by when they were observed."""
     odd: dict[str, list[str]] = {}
     answer = record.changes([symbol], suspicious=True)
-    for row in answer.tuples():
+    for row in answer.rows():
         change = dict(zip(answer.names, row, strict=True))
         odd.setdefault(change["observed_at"], []).append(f"{change['field']}: {change['suspicion']}")
     return odd

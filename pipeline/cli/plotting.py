@@ -9,26 +9,26 @@ import click
 
 from pipeline.cli.answers import suspicious
 from pipeline.cli.options import Options
+from pipeline.errors import Trouble
 from pipeline.instants import from_text
-from pipeline.model.fields import COLUMNS, Kind, NoSuchField
+from pipeline.model.fields import COLUMNS, FieldNotFound, Kind
 from pipeline.model.values import Value
 from pipeline.plot.pages import save
 from pipeline.plot.series import Point, Series
 from pipeline.plot.terminal import terminal
 from pipeline.query.history import History
 from pipeline.query.results import Answer, Snapshot
-from pipeline.store.reader import NotKept
 
 
 def draw(record: History, answer: Answer[Snapshot], target: Path | None, options: Options) -> None:
     """Draw the numbers among the fields of the answer: into a file, or, for None, on the terminal."""
     snapshots = list(answer)
     if not snapshots:
-        raise NotKept("nothing was observed in those days: there is nothing to draw")
+        raise Trouble("nothing was observed in those days: there is nothing to draw")
     symbol = snapshots[0].symbol
     fields = [COLUMNS[column.name] for column in answer.columns if column.kind in (Kind.INTEGER, Kind.REAL)]
     if not fields:
-        raise NoSuchField("only numbers can be drawn: name a field such as pe_ratio")
+        raise FieldNotFound("only numbers can be drawn: name a field such as pe_ratio")
     odd = suspicious(record, symbol)
     series = [
         Series(

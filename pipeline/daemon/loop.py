@@ -39,7 +39,7 @@ from pipeline.store import schedules as firings
 from pipeline.store.database import DatabaseError, may_pass
 from pipeline.store.maintenance import checkpoint, tidy, wal_bytes
 from pipeline.store.migrate import migrate
-from pipeline.store.reader import NoRecord, Record
+from pipeline.store.reader import NoData, Record
 from pipeline.store.schedules import last_firings
 from pipeline.store.writer import StorageError, Writer, open_writer
 
@@ -510,7 +510,7 @@ def _read(database: Path, limits: Iterable[Limit], now: datetime) -> tuple[dict[
         ended = min((one.finished_at for one in last.values() if one.finished_at), default=now)
         with Record.open(database) as record:
             spent, block = record.spent(min(ended, now) - longest), record.block()
-    except NoRecord:
+    except NoData:
         raise DatabaseError(f"{database} is gone: put it back, or start the daemon anew to begin another") from None
     return last, lambda at: finish_at(limits, spent, block, requests=1, now=at) or at
 

@@ -133,21 +133,21 @@ FISCAL_FIELDS = tuple(
 """Read off the statements of a quarter, which a company may restate; the other reported ones are not its to restate."""
 
 
-class NoSuchField(Trouble):
-    """A field that the catalogue lacks, or that a question is not about."""
+class FieldNotFound(Trouble):
+    """No field has the name given, or the field does not suit the question."""
 
     exit_code = ExitCode.USAGE
 
 
 def field_named(text: str) -> Field:
-    """Return the field of a column's name, or of the API's. Raise NoSuchField, naming the nearest, for any other."""
+    """Return the field of a column's name, or of the API's. Raise FieldNotFound, naming the nearest, for any other."""
     field = COLUMNS.get(text) or FIELDS.get(text) or _BY_LOWER.get(text.lower().replace("-", "_"))
     if field is not None:
         return field
     near = difflib.get_close_matches(text.lower(), _BY_LOWER, n=3) or [one for one in _BY_LOWER if _is_part(text, one)]
     names = list(dict.fromkeys(_BY_LOWER[one].column for one in near))[:3]
     hint = f"; did you mean {' or '.join(names)}?" if names else "; the README lists them all"
-    raise NoSuchField(f"there is no field {text[:40]!r}{hint}")
+    raise FieldNotFound(f"there is no field {text[:40]!r}{hint}")
 
 
 def _is_part(text: str, name: str) -> bool:

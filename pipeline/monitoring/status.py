@@ -36,7 +36,7 @@ class Condition:
 def condition(
     database: Path, symbols: Sequence[Symbol], limits: Sequence[Limit], *, stale_after: timedelta, now: datetime
 ) -> Condition:
-    """Return how things stand. Raise NoRecord where nothing is kept yet, DatabaseError if the file cannot be read."""
+    """Return how things stand. Raise NoData where nothing is kept yet, DatabaseError if the file cannot be read."""
     longest = max((limit.period for limit in limits), default=timedelta())
     with Record.open(database) as record:
         states = record.states()

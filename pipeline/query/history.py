@@ -30,8 +30,8 @@ from pipeline.model.fields import (
     PROFILE_FIELDS,
     REPORTED_FIELDS,
     Field,
+    FieldNotFound,
     Kind,
-    NoSuchField,
     Part,
     fields_named,
 )
@@ -40,9 +40,9 @@ from pipeline.model.values import Value
 from pipeline.query.compare import CHANGE_COLUMNS, Comparison
 from pipeline.query.results import Answer, Column, Snapshot, Vintage, columns_of
 from pipeline.query.vintages import vintage_columns, vintage_rows
-from pipeline.store.reader import check_kept, kept_symbols, reading
+from pipeline.store.reader import check_symbols, reading, stored_symbols
 
-Moment = datetime | date | str
+InstantLike = datetime | date | str
 """An instant, or what the command line takes for one."""
 
 _ROUNDING = 1e-12
@@ -86,13 +86,13 @@ class History:
 
     def symbols(self) -> list[str]:
         """Return the symbols of which a snapshot is kept, in order."""
-        return kept_symbols(self._db)
+        return stored_symbols(self._db)
 
-    def kept(self, symbols: Iterable[str]) -> list[str]:
-        """Return the symbols, in order. Raise NotKept, naming the nearest that are kept, for one that is not."""
-        return check_kept(self._db, self._path, [symbols] if isinstance(symbols, str) else symbols)
+    def check_symbols(self, symbols: Iterable[str]) -> list[str]:
+        """Return the symbols, in order. Raise SymbolNotFound, naming the nearest that are kept, for one that is not."""
+        return check_symbols(self._db, self._path, [symbols] if isinstance(symbols, str) else symbols)
 
-    def begins(self, symbols: Sequence[str] | None = None) -> datetime | None:
+    def first_observed_at(self, symbols: Sequence[str] | None = None) -> datetime | None:
         """Return when the first snapshot was observed, of all or of some symbols; None where there is none."""
         query = """
             SELECT min((SELECT observed_at FROM snapshots WHERE symbol = wanted.value ORDER BY observed_at LIMIT 1))
@@ -101,7 +101,7 @@ class History:
         (first,) = self._db.execute(query, (json.dumps(self.symbols() if symbols is None else symbols),)).fetchone()
         return None if first is None else instants.from_text(first)
 
-    def last_run(self) -> datetime | None:
+    def last_run_started_at(self) -> datetime | None:
         """Return when the last run began in which the API was asked for anything; None where none was."""
         query = """
             SELECT started_at FROM runs
@@ -119,14 +119,14 @@ class History:
         symbol: str,
         fields: Iterable[str | Field] | None = None,
         *,
-        since: Moment | None = None,
-        until: Moment | None = None,
+        since: InstantLike | None = None,
+        until: InstantLike | None = None,
     ) -> Answer[Snapshot]:
         """Return the snapshots of a symbol observed from `since` to `until`, the oldest first.
 
-        Raise NotKept or NoSuchField.
+        Raise SymbolNotFound or FieldNotFound.
         """
-        (wanted,) = self.kept([symbol])
+        (wanted,) = self.check_symbols([symbol])
         columns = fields_named(fields, DEFAULT_FIELDS)
         query = f"""
             SELECT snapshots.symbol, observed_at, confirmed_at{_selected(columns)}
@@ -145,7 +145,7 @@ class History:
 
     def as_of(
         self,
-        instant: Moment,
+        instant: InstantLike,
         symbols: Iterable[str] | None = None,
         fields: Iterable[str | Field] | None = None,
         *,
@@ -156,11 +156,11 @@ class History:
         Nothing that was seen later has a part in it, the staleness included: a version counts as last seen at the
         greatest look not after the instant. `max_staleness` leaves out what was last seen longer before.
 
-        Raise NotKept or NoSuchField.
+        Raise SymbolNotFound or FieldNotFound.
         """
         at = _moment(instant, day_ends=True)
         columns = fields_named(fields, DEFAULT_FIELDS)
-        wanted = None if symbols is None else json.dumps(self.kept(symbols))
+        wanted = None if symbols is None else json.dumps(self.check_symbols(symbols))
         query = f"""
             SELECT snapshots.symbol, observed_at, {_LAST_SEEN}{_selected(columns)}
               FROM {"symbols" if wanted is None else _NAMED} AS wanted
@@ -170,21 +170,21 @@ class History:
         given = {"at": instants.to_text(at), "symbols": wanted}
         seen_since = _seen_since(at, max_staleness)
 
-        def tuples() -> Iterator[tuple[Any, ...]]:
+        def rows() -> Iterator[tuple[Any, ...]]:
             for symbol, observed, seen, *values in self._db.execute(query, given).fetchall():
                 if seen >= seen_since:
                     yield symbol, observed, seen, _hours(at - instants.from_text(seen)), *values
 
         return Answer(
-            (*_WHEN, Column("staleness_hours", Kind.REAL), *columns_of(columns)), tuples, _typed_as_of(columns, at)
+            (*_WHEN, Column("staleness_hours", Kind.REAL), *columns_of(columns)), rows, _typed_as_of(columns, at)
         )
 
     def documents_as_of(
-        self, instant: Moment, symbols: Iterable[str] | None = None, *, max_staleness: timedelta | None = None
+        self, instant: InstantLike, symbols: Iterable[str] | None = None, *, max_staleness: timedelta | None = None
     ) -> Iterator[Document]:
         """Yield the documents that `as_of` is about, exactly as they were received."""
         at = _moment(instant, day_ends=True)
-        wanted = self.symbols() if symbols is None else self.kept(symbols)
+        wanted = self.symbols() if symbols is None else self.check_symbols(symbols)
         query = f"""
             SELECT snapshots.symbol, observed_at, layouts.keys, extra, {_ALL_COLUMNS}
               FROM {_NAMED} AS wanted
@@ -207,8 +207,8 @@ class History:
         self,
         symbols: Iterable[str] | None = None,
         *,
-        since: Moment | None = None,
-        until: Moment | None = None,
+        since: InstantLike | None = None,
+        until: InstantLike | None = None,
         part: Part | str | None = None,
         fields: Iterable[str | Field] | None = None,
         min_change: float = 0.0,
@@ -217,13 +217,13 @@ class History:
         """Return what changed in the snapshots observed from `since` to `until`, by symbol, the oldest first.
 
         `part` and `fields` narrow it down; `min_change` leaves out numbers that changed by a smaller fraction (0.05 is
-        5 %); `suspicious`, all that the market can explain. Raise NotKept or NoSuchField.
+        5 %); `suspicious`, all that the market can explain. Raise SymbolNotFound or FieldNotFound.
         """
-        wanted = None if symbols is None else self.kept(symbols)
+        wanted = None if symbols is None else self.check_symbols(symbols)
         asked = [fields] if isinstance(fields, str) else list(fields or ())
         only = frozenset(field.column for field in fields_named(asked, ())) if asked else None
         if only is not None and not only:
-            raise NoSuchField("symbol never changes: it is what tells the companies apart")
+            raise FieldNotFound("symbol never changes: it is what tells the companies apart")
         of_part = None if part is None else Part(part)
         bounds = _since(since), _until(until)
 
@@ -236,12 +236,12 @@ class History:
                 and (suspicion is not None or not suspicious)
             )
 
-        def tuples() -> Iterator[tuple[Any, ...]]:
-            rows = chain.from_iterable(self._comparison.changes(wanted, *bounds))
+        def rows() -> Iterator[tuple[Any, ...]]:
+            found = chain.from_iterable(self._comparison.changes(wanted, *bounds))
             is_all = only is None and of_part is None and not min_change and not suspicious
-            return rows if is_all else filter(is_asked_for, rows)
+            return found if is_all else filter(is_asked_for, found)
 
-        return Answer(CHANGE_COLUMNS, tuples, _typed_change)
+        return Answer(CHANGE_COLUMNS, rows, _typed_change)
 
     # Reported values, by quarter
 
@@ -250,43 +250,43 @@ class History:
         symbol: str,
         fields: Iterable[str | Field] | None = None,
         *,
-        since: Moment | None = None,
-        until: Moment | None = None,
+        since: InstantLike | None = None,
+        until: InstantLike | None = None,
     ) -> Answer[Vintage]:
         """Return each reported value of a company by field and fiscal quarter, with when it was known.
 
-        `since` and `until`: those first known then. Raise NotKept, and NoSuchField for a field that is not reported by
-        the quarter.
+        `since` and `until`: those first known then. Raise SymbolNotFound, and FieldNotFound for a field
+        that is not reported by the quarter.
         """
-        return self._vintages(self.kept([symbol]), fields, since, until)
+        return self._vintages(self.check_symbols([symbol]), fields, since, until)
 
     def restatements(
         self,
         symbols: Iterable[str] | None = None,
         fields: Iterable[str | Field] | None = None,
         *,
-        since: Moment | None = None,
-        until: Moment | None = None,
+        since: InstantLike | None = None,
+        until: InstantLike | None = None,
     ) -> Answer[Vintage]:
         """Return the values that took another's place in its own quarter, of all symbols or of some.
 
         `since` and `until`: those first known then, however long before the other was.
         """
-        answer = self._vintages(None if symbols is None else self.kept(symbols), fields, since, until)
-        return Answer(answer.columns, lambda: (row for row in answer.tuples() if row[6]), _typed_vintage)
+        answer = self._vintages(None if symbols is None else self.check_symbols(symbols), fields, since, until)
+        return Answer(answer.columns, lambda: (row for row in answer.rows() if row[6]), _typed_vintage)
 
     def _vintages(
         self,
         symbols: Sequence[str] | None,
         fields: Iterable[str | Field] | None,
-        since: Moment | None,
-        until: Moment | None,
+        since: InstantLike | None,
+        until: InstantLike | None,
     ) -> Answer[Vintage]:
         columns = fields_named(fields, FISCAL_FIELDS)
         for field in columns:
             if field.part is not Part.REPORTED or field.column == "latest_quarter":
                 why = "is what tells the quarters apart" if field.part is Part.REPORTED else "is not reported"
-                raise NoSuchField(f"{field.column} {why}: pipeline history shows it through time")
+                raise FieldNotFound(f"{field.column} {why}: pipeline history shows it through time")
         first, last = _since(since), _until(until)
 
         return Answer(
@@ -389,7 +389,7 @@ def _typed_vintage(*row: Any) -> Vintage:
 # Instants
 
 
-def _moment(given: Moment, *, day_ends: bool) -> datetime:
+def _moment(given: InstantLike, *, day_ends: bool) -> datetime:
     if isinstance(given, str):
         return instants.parse(given, now=instants.utc_now(), day_ends=day_ends)
     if isinstance(given, datetime):
@@ -399,7 +399,7 @@ def _moment(given: Moment, *, day_ends: bool) -> datetime:
     return instants.of_day(given, ends=day_ends)
 
 
-def _since(given: Moment | None) -> str:
+def _since(given: InstantLike | None) -> str:
     return "" if given is None else instants.to_text(_moment(given, day_ends=False))
 
 
@@ -412,5 +412,5 @@ def _seen_since(at: datetime, max_staleness: timedelta | None) -> str:
     return "" if max_staleness is None or max_staleness > ever else instants.to_text(at - max_staleness)
 
 
-def _until(given: Moment | None) -> str:
+def _until(given: InstantLike | None) -> str:
     return instants.EVER if given is None else instants.to_text(_moment(given, day_ends=True))

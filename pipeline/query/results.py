@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 import msgspec
 
 from pipeline import extras
-from pipeline.model.fields import ColumnKind, Field, NoSuchField, field_named
+from pipeline.model.fields import ColumnKind, Field, FieldNotFound, field_named
 from pipeline.model.values import Value
 
 if TYPE_CHECKING:
@@ -24,17 +24,17 @@ class Column(NamedTuple):
 
 
 class Answer(Generic[T]):
-    """The answer to a question: iterable, again and again; `tuples` has its rows as the file has them."""
+    """The answer to a question: iterable, again and again; `rows` has its rows as the file has them."""
 
     def __init__(
-        self, columns: Sequence[Column], tuples: Callable[[], Iterator[tuple[Any, ...]]], typed: Callable[..., T]
+        self, columns: Sequence[Column], rows: Callable[[], Iterator[tuple[Any, ...]]], typed: Callable[..., T]
     ) -> None:
         self.columns = tuple(columns)
-        self.tuples = tuples
+        self.rows = rows
         self._typed = typed
 
     def __iter__(self) -> Iterator[T]:
-        return (self._typed(*row) for row in self.tuples())
+        return (self._typed(*row) for row in self.rows())
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -42,7 +42,7 @@ class Answer(Generic[T]):
 
     def to_arrow(self) -> "pa.Table":
         """Return a typed Arrow table. Raise Trouble where pyarrow is not installed."""
-        return extras.arrow().table(self.columns, list(self.tuples()))
+        return extras.arrow().table(self.columns, list(self.rows()))
 
 
 class Snapshot(msgspec.Struct, frozen=True, gc=False):
@@ -59,7 +59,7 @@ class Snapshot(msgspec.Struct, frozen=True, gc=False):
     """In an as-of answer: how long before the instant it was last seen."""
 
     def __getitem__(self, field: str) -> Value:
-        """Return the value of a field. Raise NoSuchField, or KeyError for one that was not asked for."""
+        """Return the value of a field. Raise FieldNotFound, or KeyError for one that was not asked for."""
         return self.values[field_named(field).column]
 
     def __iter__(self) -> Iterator[str]:
@@ -68,7 +68,7 @@ class Snapshot(msgspec.Struct, frozen=True, gc=False):
     def __contains__(self, field: object) -> bool:
         try:
             return isinstance(field, str) and field_named(field).column in self.values
-        except NoSuchField:
+        except FieldNotFound:
             return False
 
 

@@ -23,12 +23,12 @@ _ROWS_AT_ONCE = 20_000
 """Rows of a long question read at a time: between two such, the file is not held."""
 
 
-class NoRecord(DatabaseError):
-    """There is nothing to read yet."""
+class NoData(DatabaseError):
+    """The database does not exist yet, is empty, or holds no snapshot."""
 
 
-class NotKept(DatabaseError):
-    """There is no snapshot of a symbol."""
+class SymbolNotFound(DatabaseError):
+    """The database holds no snapshot of a symbol."""
 
 
 @contextmanager
@@ -37,35 +37,35 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
     if not path.exists():
         sandbox = path.with_name("sandbox.db")
         beside = f" (the sandbox's lies beside it: --database {sandbox})" if sandbox.exists() else ""
-        raise NoRecord(f"there is no record yet at {path}: pipeline collect begins one{beside}")
+        raise NoData(f"there is no record yet at {path}: pipeline collect begins one{beside}")
     with opened(path, "ro") as db:
         migrations = shipped()
         version = check(db, path, migrations)
         if version == 0:
-            raise NoRecord(f"{path} is empty: pipeline collect begins the record")
+            raise NoData(f"{path} is empty: pipeline collect begins the record")
         if version < len(migrations):
             raise DatabaseError(f"{path} is of an older version: the next pipeline collect brings it up to date")
         yield db
 
 
-def kept_symbols(db: sqlite3.Connection) -> list[str]:
+def stored_symbols(db: sqlite3.Connection) -> list[str]:
     """Return the symbols of which a snapshot is kept, in order."""
     return [symbol for (symbol,) in db.execute("SELECT symbol FROM symbols WHERE snapshots > 0")]
 
 
-def check_kept(db: sqlite3.Connection, path: Path, symbols: Iterable[str] = ()) -> list[str]:
+def check_symbols(db: sqlite3.Connection, path: Path, symbols: Iterable[str] = ()) -> list[str]:
     """Return the symbols, in order and upper case.
 
-    Raise NoRecord if no snapshot is kept at all; NotKept, naming the nearest that are, for a symbol of which none is.
+    Raise NoData if no snapshot is stored at all, and SymbolNotFound, naming the nearest symbols, for an unknown one.
     """
     wanted = sorted({symbol.upper() for symbol in symbols})
     if not db.execute("SELECT EXISTS (SELECT 1 FROM symbols WHERE snapshots > 0)").fetchone()[0]:
-        raise NoRecord(f"{path} holds no snapshot yet: pipeline collect makes the first, pipeline import takes some in")
+        raise NoData(f"{path} holds no snapshot yet: pipeline collect makes the first, pipeline import takes some in")
     query = "SELECT symbol FROM symbols WHERE snapshots > 0 AND symbol IN (SELECT value FROM json_each(?))"
     found = {symbol for (symbol,) in db.execute(query, (json.dumps(wanted),))}
     for symbol in wanted:
         if symbol not in found:
-            raise NotKept(_why_not_kept(symbol, kept_symbols(db)))
+            raise SymbolNotFound(_why_not_kept(symbol, stored_symbols(db)))
     return wanted
 
 

@@ -37,7 +37,7 @@ from pipeline.sandbox.companies import Companies
 from pipeline.sandbox.server import Answer, SandboxApi
 from pipeline.schedule.cron import Schedule
 from pipeline.store.migrate import migrate
-from pipeline.store.reader import NotKept
+from pipeline.store.reader import SymbolNotFound
 from tests.conftest import Served
 from tests.support.daemons import Life, Pendulum, rows
 
@@ -485,7 +485,7 @@ def found_at(record: History, symbol: str, at: str) -> str:
     """Return what the record has of a look at that very instant."""
     try:
         found = list(record.documents_as_of(at, [symbol], max_staleness=timedelta()))
-    except NotKept:
+    except SymbolNotFound:
         found = []
     return digest(found[0] if found else {})
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from pipeline.model.changes import Change, ChangeKind, relative
 from pipeline.model.document import Document
-from pipeline.model.fields import COLUMNS, FIELDS, NoSuchField, Part
+from pipeline.model.fields import COLUMNS, FIELDS, FieldNotFound, Part
 from pipeline.model.values import legible, read
 from pipeline.query.history import History
 from tests.support.looks import Look, after, gone, record, recorded_year, seen
@@ -175,7 +175,7 @@ def test_fields_narrow_it_by_either_name() -> None:
 
 def test_no_field_named_is_every_field_and_the_symbol_is_refused_for_it_never_changes() -> None:
     assert fields(fields=[]) == fields()
-    with pytest.raises(NoSuchField, match="symbol never changes"):
+    with pytest.raises(FieldNotFound, match="symbol never changes"):
         fields(fields=["symbol"])
 
 
@@ -347,10 +347,10 @@ def _in_column(column: str, value: Any) -> Any:
 def restated(path: Path) -> list[tuple[Any, ...]]:
     """Return the restatements of Python's that took the place of a value in the very snapshot before."""
     with History.open(path) as asked:
-        rows = list(asked.restatements().tuples())
+        rows = list(asked.restatements().rows())
         direct = []
         for symbol, field, quarter, value, known_from, _, _, before, change in rows:
-            snapshots = list(asked.history(symbol, [field, "latest_quarter"], until=known_from).tuples())
+            snapshots = list(asked.history(symbol, [field, "latest_quarter"], until=known_from).rows())
             if len(snapshots) > 1 and snapshots[-2][3:] == (before, quarter):
                 direct.append((symbol, field, quarter, before, value, change, snapshots[-2][2], known_from))
     return sorted(direct, key=repr)
@@ -358,7 +358,7 @@ def restated(path: Path) -> list[tuple[Any, ...]]:
 
 def assert_views_agree(path: Path) -> None:
     with History.open(path) as asked:
-        assert view(path, "overview_changes") == by_columns(asked.changes().tuples())
+        assert view(path, "overview_changes") == by_columns(asked.changes().rows())
     assert view(path, "restatements") == restated(path)
 
 

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from pipeline import instants
 from pipeline.errors import Trouble
 from pipeline.model.document import Document
-from pipeline.model.fields import FISCAL_FIELDS, NoSuchField
+from pipeline.model.fields import FISCAL_FIELDS, FieldNotFound
 from pipeline.query.history import DEFAULT_FIELDS, History
 from pipeline.query.results import Answer, Snapshot, Vintage
 from pipeline.store.database import DatabaseError
-from pipeline.store.reader import NoRecord, NotKept
+from pipeline.store.reader import NoData, SymbolNotFound
 from tests.support.clocks import START
 from tests.support.looks import HOUR, Look, after, gone, record, recorded_year, seen, text
 from tests.support.recordings import needs_recordings
@@ -84,10 +84,10 @@ def test_as_of_does_not_look_ahead(looks: list[Look], at: datetime, data: st.Dat
     """Whatever the future brings, in whatever order it is kept: nothing in the answer is another."""
     past = [look for look in looks if look.at <= at]
     with History.open(record(past)) as asked:
-        rows = list(asked.as_of(at).tuples())
+        rows = list(asked.as_of(at).rows())
         documents = [json.dumps(one) for one in asked.documents_as_of(at)]
     with History.open(record(data.draw(st.permutations(looks)))) as asked:
-        assert list(asked.as_of(at).tuples()) == rows
+        assert list(asked.as_of(at).rows()) == rows
         assert [json.dumps(one) for one in asked.documents_as_of(at)] == documents
 
 
@@ -152,7 +152,7 @@ def test_history_is_a_row_a_snapshot_with_when_it_was_first_and_last_seen(three:
     with History.open(three) as asked:
         answer = asked.history("ibm", ["PERatio", "pe_ratio", "name", "Eps"])
         assert answer.names == ("symbol", "observed_at", "confirmed_at", "pe_ratio", "name", "eps")
-        rows = list(answer.tuples())
+        rows = list(answer.rows())
     assert rows == [
         ("IBM", text(0), text(1), 10.0, "x", None),
         ("IBM", text(2), text(2), 11.5, None, 2.0),
@@ -206,7 +206,7 @@ def test_an_unknown_field_is_refused_and_the_nearest_named(three: Path, field: s
             lambda: asked.changes(fields=[field]),
             lambda: asked.vintages("IBM", [field]),
         ):
-            with pytest.raises(NoSuchField, match=nearest or "there is no field"):
+            with pytest.raises(FieldNotFound, match=nearest or "there is no field"):
                 ask()
 
 
@@ -220,14 +220,14 @@ def test_an_unknown_symbol_is_refused_and_the_nearest_named(three: Path) -> None
             lambda: asked.vintages("IBN"),
             lambda: asked.restatements(["IBN"]),
         ):
-            with pytest.raises(NotKept, match="no snapshot of IBN; did you mean IBM"):
+            with pytest.raises(SymbolNotFound, match="no snapshot of IBN; did you mean IBM"):
                 list(ask())
 
 
 def test_a_record_says_when_it_begins(three: Path) -> None:
     with History.open(three) as asked:
-        assert asked.begins() == asked.begins(["PEP"]) == after(0)
-        assert asked.begins(["KO"]) is None
+        assert asked.first_observed_at() == asked.first_observed_at(["PEP"]) == after(0)
+        assert asked.first_observed_at(["KO"]) is None
         assert asked.symbols() == ["IBM", "PEP"]
 
 
@@ -244,8 +244,8 @@ Q1, Q2 = "2025-03-31", "2025-06-30"
 def vintages(*looks: Look, **bounds: Any) -> list[tuple[Any, ...]]:
     with History.open(record(looks)) as asked:
         answer = asked.vintages("IBM", ["revenue_ttm"], **bounds)
-        assert list(answer) == [Vintage(*row[:4], *_instants(row[4:6]), *row[6:]) for row in answer.tuples()]
-        return [row[2:] for row in answer.tuples()]
+        assert list(answer) == [Vintage(*row[:4], *_instants(row[4:6]), *row[6:]) for row in answer.rows()]
+        return [row[2:] for row in answer.rows()]
 
 
 def _instants(texts: Sequence[str]) -> list[datetime]:
@@ -321,7 +321,7 @@ def test_without_fields_vintages_are_of_what_a_quarters_statements_tell() -> Non
 
 @pytest.mark.parametrize("field", ["pe_ratio", "name", "latest_quarter"])
 def test_what_is_not_reported_by_the_quarter_has_no_vintages(three: Path, field: str) -> None:
-    with History.open(three) as asked, pytest.raises(NoSuchField, match="pipeline history"):
+    with History.open(three) as asked, pytest.raises(FieldNotFound, match="pipeline history"):
         asked.vintages("IBM", [field])
 
 
@@ -379,8 +379,8 @@ def test_every_answer_can_be_read_again_and_again(full: Path) -> None:
             once = list(answer)
             assert once
             assert list(answer) == once
-            assert len(list(answer.tuples())) == len(once)
-            assert all(len(row) == len(answer.names) for row in answer.tuples())
+            assert len(list(answer.rows())) == len(once)
+            assert all(len(row) == len(answer.names) for row in answer.rows())
             assert list(zip(answer, answer, strict=True)) == [(one, one) for one in once], "and two at a time"
 
 
@@ -449,7 +449,7 @@ def test_what_is_absent_empty_or_another_programs_is_refused(tmp_path: Path, dat
     with History.open(database) as asked:
         assert not list(asked.as_of("now"))
         assert not list(asked.changes())
-        with pytest.raises(NoRecord, match="no snapshot yet: pipeline collect"):
+        with pytest.raises(NoData, match="no snapshot yet: pipeline collect"):
             asked.history("IBM")
 
 
@@ -461,9 +461,9 @@ def test_as_of_any_day_of_the_recorded_year_is_what_that_days_looks_alone_would_
         for day in days:
             end = instants.of_day(day, ends=True)
             with History.open(record([look for look in looks if look.at <= end])) as then:
-                rows = list(then.as_of(day).tuples())
+                rows = list(then.as_of(day).rows())
                 assert rows
-                assert list(whole.as_of(day).tuples()) == rows
+                assert list(whole.as_of(day).rows()) == rows
                 assert list(whole.documents_as_of(day)) == list(then.documents_as_of("2026-01-01"))
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.store.backup import backup
 from pipeline.store.database import DatabaseError
-from pipeline.store.reader import NoRecord, Record
+from pipeline.store.reader import NoData, Record
 
 
 def looks(path: Path) -> int:
@@ -94,7 +94,7 @@ def test_what_a_killed_backup_left_does_not_stand_in_the_way(database: Path, tmp
 
 
 def test_without_a_database_nothing_is_made(tmp_path: Path) -> None:
-    with pytest.raises(NoRecord, match="there is no record yet"):
+    with pytest.raises(NoData, match="there is no record yet"):
         backup(tmp_path / "absent.db", tmp_path / "copy.db")
 
     assert list(tmp_path.iterdir()) == []

@@ -17,7 +17,7 @@ from pipeline import instants
 from pipeline.model.fields import CATALOGUE, DAILY_FIELDS, FISCAL_FIELDS, PROFILE_FIELDS, REPORTED_FIELDS, Field, Kind
 from pipeline.store.database import APPLICATION_ID, DatabaseError
 from pipeline.store.migrate import FOLDER, migrate, shipped, statements
-from pipeline.store.reader import NoRecord, Record
+from pipeline.store.reader import NoData, Record
 from tests.support.clocks import START
 from tests.support.kept import documents
 
@@ -215,7 +215,7 @@ def test_an_empty_file_is_taken_as_ours(path: Path) -> None:
     path.parent.mkdir()
     path.touch()
 
-    with pytest.raises(NoRecord, match="is empty: pipeline collect begins the record"), Record.open(path):
+    with pytest.raises(NoData, match="is empty: pipeline collect begins the record"), Record.open(path):
         pass
     assert migrate(path, now=START) == shipped()
 

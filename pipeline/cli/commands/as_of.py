@@ -101,7 +101,7 @@ class _Tell:
         """Tell, and return whether anything was known then."""
         known = found
         if longest is not None:
-            known = sum(1 for _ in self._record.as_of(self._instant, self._wanted, ["pe_ratio"]).tuples())
+            known = sum(1 for _ in self._record.as_of(self._instant, self._wanted, ["pe_ratio"]).rows())
         at = f"{for_people(self._instant)} UTC"
         if longest is not None and known > found:
             hours = longest.total_seconds() / 3600
@@ -109,7 +109,7 @@ class _Tell:
         if self._wanted is not None and 0 < known < len(self._wanted):
             self._options.say(f"nothing was known yet of {len(self._wanted) - known:,} of the {len(self._wanted):,}")
         if not known:
-            began = self._record.begins(self._wanted)
+            began = self._record.first_observed_at(self._wanted)
             assert began is not None
             of = "of them begins" if self._wanted else "begins"
             say_nothing_found(f"nothing was known at {at}: the record {of} {for_people(began)} UTC")

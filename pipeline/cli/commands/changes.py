@@ -79,7 +79,7 @@ def command(
     wanted = named_symbols(symbols, options) or None
     with asked(options) as record:
         if is_since_last_run := since is None and until is None:
-            since = record.last_run()
+            since = record.last_run_started_at()
         answer = record.changes(
             wanted,
             since=since,

@@ -22,7 +22,7 @@ from pipeline.cli.output import print_json
 from pipeline.cli.params import symbols_argument
 from pipeline.extras import parquet
 from pipeline.files import filling, replacing
-from pipeline.store.reader import check_kept, reading
+from pipeline.store.reader import check_symbols, reading
 from pipeline.transfer.export import (
     Selection,
     expected,
@@ -114,7 +114,7 @@ def command(
     database = configured(options).database
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # like Ctrl-C: what was half written is removed
     with reading(database) as db, one_state(db):
-        check_kept(db, database, selection.symbols)
+        check_symbols(db, database, selection.symbols)
         with _counting(options, expected(db, selection)) as count:
             if wanted is _Form.PARTITIONS:
                 with filling(output) as folder:

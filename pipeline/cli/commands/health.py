@@ -14,7 +14,7 @@ from pipeline.monitoring.status import Condition, condition
 from pipeline.settings.load import Settings
 from pipeline.store.database import DatabaseError
 from pipeline.store.lock import daemon_lives
-from pipeline.store.reader import NoRecord
+from pipeline.store.reader import NoData
 
 
 @click.command(epilog="Examples: pipeline health; said=$(pipeline health) || echo $said | mail root")
@@ -52,7 +52,7 @@ def _read(settings: Settings) -> tuple[Condition | None, list[str]]:
             stale_after=settings.stale_after,
             now=instants.utc_now(),
         )
-    except NoRecord:
+    except NoData:
         return None, []
     except DatabaseError as error:
         return None, [str(error)]

@@ -85,7 +85,7 @@ def command(
 
 
 def _why_empty(record: History, symbol: str) -> str:
-    began = record.begins(record.kept([symbol]))
+    began = record.first_observed_at(record.check_symbols([symbol]))
     assert began is not None
     return f"no snapshot of {symbol.upper()} was observed then: its record begins {for_people(began)} UTC"
 
@@ -96,6 +96,6 @@ def _with_suspicions(record: History, symbol: str, answer: Answer[Snapshot]) -> 
     place = answer.names.index("observed_at")
     return Answer(
         (*answer.columns, Column("suspicions", Kind.TEXT)),
-        lambda: ((*row, odd.get(row[place], [])) for row in answer.tuples()),
+        lambda: ((*row, odd.get(row[place], [])) for row in answer.rows()),
         Snapshot,
     )

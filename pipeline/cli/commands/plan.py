@@ -14,7 +14,7 @@ from pipeline.collect.due import Agenda, agenda
 from pipeline.model.slots import Block, Spent
 from pipeline.quota.estimate import finish_at, standings
 from pipeline.settings.load import Settings
-from pipeline.store.reader import NoRecord, Record
+from pipeline.store.reader import NoData, Record
 from pipeline.text import few
 
 
@@ -78,5 +78,5 @@ def _read(settings: Settings) -> tuple[Agenda, list[Spent], Block | None]:
         with Record.open(settings.database) as record:
             todo = agenda(settings.all_symbols, record.known(), looked_since=since, now=now)
             return todo, record.spent(now - longest), record.block()
-    except NoRecord:
+    except NoData:
         return agenda(settings.all_symbols, (), looked_since=since, now=now), [], None

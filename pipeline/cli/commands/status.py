@@ -22,7 +22,7 @@ from pipeline.query.history import History
 from pipeline.quota.estimate import Standing, standings
 from pipeline.settings.load import Settings
 from pipeline.store.lock import daemon_lives
-from pipeline.store.reader import Drift, NoRecord, Record, Run, SymbolState, stale
+from pipeline.store.reader import Drift, NoData, Record, Run, SymbolState, stale
 from pipeline.text import few
 
 _LATELY = timedelta(days=7)
@@ -111,7 +111,7 @@ def _read(settings: Settings, options: Options) -> _Status:
                 beat=beat,
                 next_run=next_run,
             )
-    except NoRecord as nothing:
+    except NoData as nothing:
         options.say(str(nothing))
         windows = standings(settings.limits, [], None, now=now)
         return _Status(None, [], windows, {}, list(settings.all_symbols), Drift([], [], []), [], beat, next_run)
@@ -119,7 +119,7 @@ def _read(settings: Settings, options: Options) -> _Status:
 
 def _odd(database: Path) -> list[Change]:
     with History.open(database) as record:
-        since = record.last_run()
+        since = record.last_run_started_at()
         return [] if since is None else list(record.changes(since=since, suspicious=True))
 
 

@@ -9,7 +9,7 @@ from pipeline.cli.options import Options, format_option, global_options, json_op
 from pipeline.cli.output import moment, print_json, print_rows
 from pipeline.model.symbols import Symbol
 from pipeline.settings.load import Settings
-from pipeline.store.reader import NoRecord, Record, SymbolState
+from pipeline.store.reader import NoData, Record, SymbolState
 
 
 @click.command(epilog="Examples: pipeline symbols; pipeline symbols --format csv > known.csv")
@@ -41,7 +41,7 @@ def _states(settings: Settings) -> dict[str, SymbolState]:
     try:
         with Record.open(settings.database) as record:
             return record.states()
-    except NoRecord:
+    except NoData:
         return {}
 
 

@@ -15,7 +15,7 @@ from pipeline.cli.options import (
     until_option,
 )
 from pipeline.cli.params import fields_argument, symbol_argument
-from pipeline.model.fields import NoSuchField
+from pipeline.model.fields import FieldNotFound
 
 
 @click.command(
@@ -56,7 +56,7 @@ def command(
             named = [symbol, *fields] if symbol is not None else []
             try:
                 answer = record.restatements(None, named or None, since=since, until=until)
-            except NoSuchField as error:
+            except FieldNotFound as error:
                 raise click.UsageError(f"{error} (--all is of every symbol: only FIELDs go with it)", ctx) from None
         else:
             assert symbol is not None
