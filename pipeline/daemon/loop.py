@@ -32,8 +32,8 @@ from pipeline.monitoring.heartbeat import Beat, State
 from pipeline.monitoring.reporter import Watch
 from pipeline.quota.estimate import finish_at
 from pipeline.quota.limits import Limit, longest_window
-from pipeline.schedule.cron import Reckoning, Schedule, reckon
-from pipeline.schedule.next_run import FIRST_PAUSE, Due, Errand, FreeAt, due
+from pipeline.schedule.cron import PastFireTimes, Schedule, past_fire_times
+from pipeline.schedule.next_run import FIRST_PAUSE, Decision, FreeAt, ScheduledRun, decide
 from pipeline.store import lock, requests
 from pipeline.store import schedules as firings
 from pipeline.store.database import DatabaseError, may_pass
@@ -313,7 +313,7 @@ class Daemon:
             return False
         if self._clock.own() < self._pause_until:
             return False
-        if self._in_force == self._wanted and (await self._due()).is_nothing and self._in_force:
+        if self._in_force == self._wanted and (await self._due()).is_idle and self._in_force:
             await self._keep_house()
             self._is_free()
             return False
@@ -329,14 +329,14 @@ class Daemon:
                     await firings.put_in_force(writer, _first_since(duty.schedules, now), since=since, now=now)
                     self._in_force = wanted
                 found = await self._due()
-                for reckoning in found.missed:
-                    await self._miss(writer, reckoning)
+                for past in found.missed:
+                    await self._miss(writer, past)
             self._is_free()
             systemd.ready(self._in_words())
             if self._is_stopping:
                 raise Halted
-            if found.errand is not None:
-                await self._run(found.errand, duty)
+            if found.run is not None:
+                await self._run(found.run, duty)
         return True
 
     async def _keep_windows(self, writer: Writer) -> None:
@@ -345,46 +345,46 @@ class Daemon:
             await requests.shift(writer, self._set_forward[0])
             del self._set_forward[0]
 
-    async def _due(self) -> Due:
+    async def _due(self) -> Decision:
         now, duty = self._clock.now(), self._duty
         last, free_at = await asyncio.to_thread(_read, self._database, duty.source.limits, now)
-        found = due(duty.schedules, last, now=now, goes_on=duty.goes_on, anew_at=self._anew_at, free_at=free_at)
+        found = decide(duty.schedules, last, now=now, resume=duty.goes_on, reset_at=self._anew_at, free_at=free_at)
         if not last.keys() >= set(map(str, duty.schedules)):
             self._in_force = 0  # another file was put in the place of ours: a backup, for one
-        if found.continues_at != self._continues_at:
-            self._continues_at = found.continues_at
+        if found.resumes_at != self._continues_at:
+            self._continues_at = found.resumes_at
             self._beat()
         return found
 
-    async def _miss(self, writer: Writer, reckoning: Reckoning) -> None:
+    async def _miss(self, writer: Writer, past: PastFireTimes) -> None:
         """Record the fire times that it is too late for."""
         last = ""
 
         def with_reasons() -> Iterator[tuple[datetime, str]]:
             nonlocal last
-            for at in reckoning.missed:
+            for at in past.missed:
                 last = self._hindrances.why(at)
                 yield at, last
 
-        schedule = str(reckoning.schedule)
-        count = await firings.miss(writer, schedule, with_reasons(), now=reckoning.now)
+        schedule = str(past.schedule)
+        count = await firings.miss(writer, schedule, with_reasons(), now=past.now)
         self._log.warning("fire times were missed", schedule=schedule, count=count, why=last)
-        self._watch.missed(schedule, count, reckoning.now, last)
+        self._watch.missed(schedule, count, past.now, last)
 
     # Doing it
 
-    async def _run(self, errand: Errand, duty: Duty) -> None:
+    async def _run(self, run: ScheduledRun, duty: Duty) -> None:
         began = self._clock.now()
         order = Order(
-            errand.schedule.symbols or duty.symbols,
-            looked_since=errand.fire_time - instants.MILLISECOND,  # a look at that very instant is one since
-            trigger=errand.trigger,
-            schedule=str(errand.schedule),
-            scheduled_for=errand.fire_time,
+            run.schedule.symbols or duty.symbols,
+            looked_since=run.fire_time - instants.MILLISECOND,  # a look at that very instant is one since
+            trigger=run.trigger,
+            schedule=str(run.schedule),
+            scheduled_for=run.fire_time,
         )
-        at = instants.for_people(errand.fire_time)
-        self._log.info("due", fire_time=f"{at} UTC", schedule=order.schedule, trigger=str(errand.trigger))
-        self._watch.begins(errand.fire_time)
+        at = instants.for_people(run.fire_time)
+        self._log.info("due", fire_time=f"{at} UTC", schedule=order.schedule, trigger=str(run.trigger))
+        self._watch.begins(run.fire_time)
         try:
             summary = await collect(
                 self._database,
@@ -399,7 +399,7 @@ class Daemon:
             self._collection = None
         self._hindrances.was(f"run {summary.run} was still going", until=self._clock.now())
         self._last = summary
-        self._watch.ended(summary, errand.fire_time, began=began)
+        self._watch.ended(summary, run.fire_time, began=began)
         if summary.unwritten is not None:
             await self._give_up_storing(summary.unwritten)
         await self._checkpoint()
@@ -497,7 +497,7 @@ class Daemon:
 
 def _first_since(schedules: Iterable[Schedule], now: datetime) -> dict[str, datetime]:
     """Return since when each schedule counts if none ever did: so that its newest fire time is caught up with."""
-    newest = {schedule: reckon(schedule, since=instants.BEGINNING, now=now).newest for schedule in schedules}
+    newest = {schedule: past_fire_times(schedule, since=instants.BEGINNING, now=now).newest for schedule in schedules}
     return {str(schedule): now if at is None else at - instants.MILLISECOND for schedule, at in newest.items()}
 
 

@@ -1,9 +1,9 @@
-"""The schedule: a cron line in a time zone, checked before anything starts, and the instants at which it fires.
+"""Cron schedules: check a cron line and a time zone, and compute the instants at which they fire.
 
-Lines mean what they mean to Debian's cron. One whose minute and hour are fixed ("30 18 * * mon-fri") fires once for
-each of its local times: at the first of two where clocks go back, and right after the change where they go forward over
-it. One whose minute or hour begins with a star ("*/15 * * * *") follows the wall clock: a local time that comes
-twice fires twice, one that does not come does not.
+Lines mean what they mean to Debian's cron. A line with a fixed minute and hour ("30 18 * * mon-fri") fires once for
+each of its local times: at the first of the two where clocks go back, and right after the change where they skip it.
+A line whose minute or hour begins with a star ("*/15 * * * *") follows the wall clock: a local time that occurs twice
+fires twice, and one that is skipped does not fire.
 """
 
 from collections import deque
@@ -28,35 +28,32 @@ ALIASES = {
     "@yearly": "0 0 1 1 *",
     "@annually": "0 0 1 1 *",
 }
-PROMPT = timedelta(minutes=1)
-"""A fire time no older than this is on time: without it, nothing would run where nothing is to be caught up."""
+ON_TIME = timedelta(minutes=1)
+"""A fire time no older than this is on time, and runs even with `catch_up` of zero: the daemon is never that exact."""
 _FIELDS = 5
-_ANY_INSTANT = datetime(2024, 1, 1, tzinfo=UTC)
+_SOME_INSTANT = datetime(2024, 1, 1, tzinfo=UTC)
 _MINUTE, _HOUR, _DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
 
-# Checked
-
-
 def check_cron(line: str) -> None:
-    """Raise ValueError, saying why, for a line that crontab would not take, or that never fires."""
+    """Raise ValueError, with the reason, for a line that crontab would refuse, or that never fires."""
     fields = _fields(line)
     if len(fields.split()) != _FIELDS:
-        raise ValueError(f"{line!r} is no cron line: five fields, or one of {', '.join(ALIASES)}")
+        raise ValueError(f"invalid cron line {line!r}: use five fields, or one of {', '.join(ALIASES)}")
     try:
-        next(CronSim(fields, _ANY_INSTANT))
+        next(CronSim(fields, _SOME_INSTANT))
     except CronSimError as error:
-        if _is_good_in_some_month(fields):
-            raise ValueError(f"{line!r} never fires: its months have no such day") from None
-        raise ValueError(f"{line!r} is no cron line: {_why(error)}") from None
+        if _is_valid_in_other_months(fields):
+            raise ValueError(f"cron line {line!r} never fires: its months have no such day") from None
+        raise ValueError(f"invalid cron line {line!r}: {_explain(error)}") from None
     except StopIteration:
-        raise ValueError(f"{line!r} never fires: not once in 50 years") from None
+        raise ValueError(f"cron line {line!r} never fires in 50 years") from None
 
 
-def _why(error: CronSimError) -> str:
-    """Return which field is wrong, and what it may be."""
+def _explain(error: CronSimError) -> str:
+    """Return which field is wrong, and which values it may have."""
     text = str(error).lower()
-    allowed = next((range_ for name, range_ in _ALLOWED.items() if text.endswith(name)), None)
+    allowed = next((values for name, values in _ALLOWED.items() if text.endswith(name)), None)
     return text if allowed is None else f"{text} ({allowed}; also *, 1-5, 1,3, */2)"
 
 
@@ -70,73 +67,70 @@ _ALLOWED = {
 
 
 def _fields(line: str) -> str:
-    """Return the line's fields, a space between them, and those that a name such as @daily is for."""
+    """Return the line's fields with single spaces between them; an alias such as @daily is expanded."""
     return ALIASES.get(line.strip().lower(), " ".join(line.split()))
 
 
-def _is_good_in_some_month(fields: str) -> bool:
-    """Whether the line would do if it were not for its months. CronSim calls 30 February a bad day of the month."""
+def _is_valid_in_other_months(fields: str) -> bool:
+    """Whether only the months make the line invalid. CronSim reports 30 February as a bad day of the month."""
     minute, hour, day, month, weekday = fields.split()
     try:
-        CronSim(f"* * * {month} *", _ANY_INSTANT)
-        CronSim(f"{minute} {hour} {day} * {weekday}", _ANY_INSTANT)
+        CronSim(f"* * * {month} *", _SOME_INSTANT)
+        CronSim(f"{minute} {hour} {day} * {weekday}", _SOME_INSTANT)
     except CronSimError:
         return False
     return True
 
 
-def check_zone(name: str) -> None:
-    """Raise ValueError for a name that is no time zone of the IANA database."""
+def check_timezone(name: str) -> None:
+    """Raise ValueError for a name that is not a time zone of the IANA database."""
     try:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError(f'{name!r} is no time zone: a name such as "America/New_York" or "UTC"') from None
-
-
-# Fire times
+        raise ValueError(f'unknown time zone {name!r}: use a name such as "America/New_York" or "UTC"') from None
 
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """When to ask, and for what: a cron line that `check_cron` takes, in a zone that `check_zone` takes."""
+    """When to collect which symbols. The cron line has passed `check_cron`, the time zone `check_timezone`."""
 
     cron: str
     timezone: str
     catch_up: timedelta
-    """How late the newest fire time that was missed may still be run."""
+    """How late the newest missed fire time may still run."""
     symbols: tuple[Symbol, ...] | None = None
-    """What is asked for; None: all that is configured."""
+    """None: all symbols of the configuration."""
 
     def __str__(self) -> str:
-        """Return what its fire times are kept under: `30 18 * * mon-fri America/New_York`."""
+        """Return the name that the database stores the schedule under: `30 18 * * mon-fri America/New_York`."""
         return f"{_fields(self.cron)} {self.timezone}"
 
     def fire_times(self, after: datetime) -> Iterator[datetime]:
-        """Yield the instants (UTC) later than `after` at which the schedule fires: ascending, none twice.
+        """Yield the instants (UTC) after `after` at which the schedule fires, ascending and without repetition.
 
-        They go on for ever, and do not depend on where one begins.
+        They end only with the calendar, in the year 9999. Starting from another `after` gives the same instants.
 
-        CronSim is given local times only. Of zones it knows too little: begun in an hour that comes twice, it may fire
-        again for what has fired; "*/15 0 * * sun" fires even if a change at midnight skips that hour; and where clocks
-        change by half an hour, of "*/15 0 * * *" it leaves two quarters out.
+        CronSim gets naive local times, because its own handling of time zones is incomplete: started in an hour that
+        occurs twice, it may repeat fire times; "*/15 0 * * sun" fires even if a change at midnight skips that hour; and
+        where clocks change by half an hour, "*/15 0 * * *" misses two quarters.
         """
         zone = ZoneInfo(self.timezone)
-        instants_at = _each_time if self._follows_the_wall_clock else _once
-        latest, to_come = after, list[datetime]()
+        instants_of = _all_instants if self._follows_the_wall_clock else _first_instant
+        latest, pending = after, list[datetime]()
         with suppress(OverflowError):  # the calendar ends with the year 9999
             for local in CronSim(_fields(self.cron), _earliest_local_time(after, zone)):
-                found = instants_at(local, zone)
+                found = instants_of(local, zone)
                 for instant in found:
-                    heappush(to_come, instant)
+                    heappush(pending, instant)
                 # Later local times may have instants before the second of this one, but none before the first.
-                while to_come and found and to_come[0] <= found[0]:
-                    instant = heappop(to_come)
+                while pending and found and pending[0] <= found[0]:
+                    instant = heappop(pending)
                     if instant > latest:
                         latest = instant
                         yield instant
 
     def next(self, after: datetime) -> datetime | None:
-        """Return the first fire time later than `after`; None only where the calendar ends before it."""
+        """Return the first fire time after `after`; None only where the calendar ends before it."""
         return next(self.fire_times(after), None)
 
     @property
@@ -146,67 +140,64 @@ class Schedule:
 
 
 def _earliest_local_time(after: datetime, zone: ZoneInfo) -> datetime:
-    """Return a local time (naive) than which no instant later than `after` has an earlier one."""
+    """Return a naive local time that is no later than that of any instant after `after`."""
     now, tomorrow = (instant.astimezone(zone).replace(tzinfo=None) for instant in (after, after + _DAY))
     return min(now, tomorrow - _DAY)  # clocks may go back in between
 
 
-def _each_time(local: datetime, zone: ZoneInfo) -> list[datetime]:
-    """Return the instants at which clocks in the zone show this time: one, two where they go back over it, or none."""
-    first, second = _readings(local, zone)
+def _all_instants(local: datetime, zone: ZoneInfo) -> list[datetime]:
+    """Return the instants at which clocks in the zone show this time: one, two (clocks go back), or none (skipped)."""
+    first, second = _both_readings(local, zone)
     if first == second:
         return [first]
     return [first, second] if first < second else []
 
 
-def _once(local: datetime, zone: ZoneInfo) -> list[datetime]:
-    """Return the first instant at which clocks in the zone show this time, or a later one where they never do."""
+def _first_instant(local: datetime, zone: ZoneInfo) -> list[datetime]:
+    """Return the first instant at which clocks in the zone show this time or, if it is skipped, the next one."""
     while True:
-        first, second = _readings(local, zone)
+        first, second = _both_readings(local, zone)
         if first <= second:
             return [first]
-        local += _MINUTE  # clocks go forward over it
+        local += _MINUTE  # clocks skip it
 
 
-def _readings(local: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
-    """Return the instants of a local time by the offset before and after a change: crosswise if it is skipped."""
+def _both_readings(local: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    """Return the instants of a local time by the offsets before and after a change; descending if it is skipped."""
     aware = local.replace(tzinfo=zone)
     return aware.astimezone(UTC), aware.replace(fold=1).astimezone(UTC)
 
 
-# What is to be done
-
-
 @dataclass(frozen=True, slots=True)
-class Reckoning:
-    """What the fire times later than `since`, and not later than `now`, come to."""
+class PastFireTimes:
+    """The fire times after `since` and up to `now`: the newest, which is to run, and the others, which were missed."""
 
     schedule: Schedule
     since: datetime
     now: datetime
     newest: datetime | None
-    """The last of them, to be run, unless it is too old to be caught up."""
+    """The last of them; None if there are none, or if it is too old to be caught up."""
 
     @property
     def missed(self) -> Iterator[datetime]:
-        """Yield the others, ascending: nothing is run for them. A year's minutes are half a million, so one by one."""
+        """Yield the fire times that do not run, ascending, one by one: a year of minutes has half a million."""
         newest = self.newest
         return takewhile(
             lambda instant: instant < newest if newest else instant <= self.now, self.schedule.fire_times(self.since)
         )
 
 
-def reckon(schedule: Schedule, *, since: datetime, now: datetime) -> Reckoning:
-    """Return what is to be run and what was missed, when all fire times up to `since` are done with.
+def past_fire_times(schedule: Schedule, *, since: datetime, now: datetime) -> PastFireTimes:
+    """Return the fire times after `since`, up to which all have run or are recorded as missed.
 
-    The newest is found at once, however long ago that is.
+    Finding the newest is quick, however long ago `since` is.
     """
-    too_old = now - max(schedule.catch_up, PROMPT) - timedelta.resolution
-    return Reckoning(schedule, since, now, _newest(schedule, max(since, too_old), now))
+    too_old = now - max(schedule.catch_up, ON_TIME) - timedelta.resolution
+    return PastFireTimes(schedule, since, now, _newest(schedule, max(since, too_old), now))
 
 
 def _newest(schedule: Schedule, after: datetime, until: datetime) -> datetime | None:
-    """Return the last fire time later than `after` and not later than `until`: looked for ever further back."""
+    """Return the last fire time after `after` and up to `until`. The search goes back from `until` in growing steps."""
     span = _HOUR
     while True:
         start = max(after, until - span)

@@ -1,4 +1,4 @@
-"""Errands: what the daemon is to do next, reckoned from the schedules and from what the record has of them."""
+"""Next run: decide what the daemon runs now, from the schedules and what the database has of their last runs."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -6,18 +6,17 @@ from datetime import datetime, timedelta
 
 from pipeline.model.firings import Firing
 from pipeline.model.outcomes import RunStatus, Trigger
-from pipeline.schedule.cron import Reckoning, Schedule, reckon
+from pipeline.schedule.cron import ON_TIME, PastFireTimes, Schedule, past_fire_times
 
-ON_TIME = timedelta(minutes=1)
-"""A fire time that is run later than this is caught up with."""
-REST = timedelta(minutes=1)
-"""Between two runs for one fire time."""
+SHORTEST_PAUSE = timedelta(minutes=1)
+"""Between two runs for one fire time after the quota ended."""
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(minutes=15), timedelta(hours=4)
-"""After a run that failed, before the next one goes on with its fire time; doubled each time it fails again."""
+"""After a failed run, before its fire time is resumed; doubled with each further failure."""
+_MOST_DOUBLINGS = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Errand:
+class ScheduledRun:
     """A run for a fire time."""
 
     schedule: Schedule
@@ -26,87 +25,100 @@ class Errand:
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
-    """What there is to do at an instant."""
+class Decision:
+    """What to do at an instant."""
 
-    errand: Errand | None
-    """The run to do now."""
-    missed: tuple[Reckoning, ...]
-    """Fire times that it is too late for: to be recorded."""
-    continues_at: datetime | None
-    """If there is nothing to run now: when a run that was cut short can be gone on with."""
+    run: ScheduledRun | None
+    """The run to start now."""
+    missed: tuple[PastFireTimes, ...]
+    """Fire times that are too old to run: to be recorded as missed."""
+    resumes_at: datetime | None
+    """If there is nothing to run now: when a run that was cut short can be resumed."""
 
     @property
-    def is_nothing(self) -> bool:
-        return self.errand is None and not self.missed
+    def is_idle(self) -> bool:
+        """Whether there is nothing to run and nothing to record."""
+        return self.run is None and not self.missed
 
 
 FreeAt = Callable[[datetime], datetime]
-"""Returns when the next request may leave, as it stood at an instant, or stands now."""
+"""Returns when the quota admits the next request, as of the given instant."""
 
 
-def due(
+def decide(
     schedules: Iterable[Schedule],
     last: Mapping[str, Firing],
     *,
     now: datetime,
-    goes_on: bool,
-    anew_at: datetime,
+    resume: bool,
+    reset_at: datetime,
     free_at: FreeAt,
-) -> Due:
-    """Return what there is to do now. Of several fire times the oldest comes first; then what can be gone on with.
+) -> Decision:
+    """Return what to do now: run the oldest fire time that is due, or else resume a run that was cut short.
 
-    `anew_at` is when somebody last had a hand in it: started the daemon, or had it read its configuration again.
+    `last` has each schedule's last firing by the schedule's text; schedules that are not in it are not in force yet.
+    `resume`: whether runs that were cut short are resumed. `reset_at`: when somebody last started the daemon, or
+    reloaded its configuration, which ends the pause after a failure.
     """
-    reckonings = [
-        reckon(schedule, since=_done_with(last[str(schedule)]), now=now)
+    past = [
+        past_fire_times(schedule, since=_handled_until(last[str(schedule)]), now=now)
         for schedule in schedules
         if str(schedule) in last
     ]
-    missed = tuple(one for one in reckonings if next(one.missed, None) is not None)
-    fired = [
-        Errand(one.schedule, one.newest, Trigger.SCHEDULE if now - one.newest <= ON_TIME else Trigger.CATCH_UP)
-        for one in reckonings
+    missed = tuple(one for one in past if next(one.missed, None) is not None)
+    due = [
+        ScheduledRun(one.schedule, one.newest, Trigger.SCHEDULE if now - one.newest <= ON_TIME else Trigger.CATCH_UP)
+        for one in past
         if one.newest is not None
     ]
-    if fired:
-        return Due(min(fired, key=lambda errand: errand.fire_time), missed, None)
-    resumptions = {}
-    for one in reckonings if goes_on else ():
-        firing = last[str(one.schedule)]
-        at = _resumption(firing, now=now, anew_at=anew_at, free_at=free_at)
-        if at is not None:
-            resumptions[at, firing.finished_at or now, str(one.schedule)] = one.schedule
-    possible = [(ended, name, schedule) for (at, ended, name), schedule in resumptions.items() if at <= now]
-    if not possible:
-        return Due(None, missed, min((at for at, _, _ in resumptions), default=None))
-    # The one that has waited longest: else one long list would take all the slots of another, for ever.
-    _, name, schedule = min(possible, key=lambda one: one[:2])
-    fire_time = last[name].scheduled_for
-    assert fire_time is not None
-    return Due(Errand(schedule, fire_time, Trigger.CONTINUE), missed, None)
+    if due:
+        return Decision(min(due, key=lambda run: run.fire_time), missed, None)
+    cut_short = [(one.schedule, last[str(one.schedule)]) for one in past] if resume else []
+    run, resumes_at = _resume(cut_short, now=now, reset_at=reset_at, free_at=free_at)
+    return Decision(run, missed, resumes_at)
 
 
-def _done_with(firing: Firing) -> datetime:
-    """Return the instant up to which all fire times are in the record."""
+def _handled_until(firing: Firing) -> datetime:
+    """Return the instant up to which all fire times have run or are recorded as missed."""
     return max(firing.since, firing.scheduled_for or firing.since)
 
 
-def _resumption(firing: Firing, *, now: datetime, anew_at: datetime, free_at: FreeAt) -> datetime | None:
-    """Return when a fire time can be gone on with: never (None), if its last run was not cut short."""
+def _resume(
+    firings: Iterable[tuple[Schedule, Firing]], *, now: datetime, reset_at: datetime, free_at: FreeAt
+) -> tuple[ScheduledRun | None, datetime | None]:
+    """Return the run to resume now; or None, and when the first one can be resumed.
+
+    The run that has waited longest comes first: otherwise one long list would take each slot that frees, and the
+    symbols of another schedule would never get one.
+    """
+    waiting = [
+        (at, firing.finished_at or now, str(schedule), ScheduledRun(schedule, fire_time, Trigger.CONTINUE))
+        for schedule, firing in firings
+        if (fire_time := firing.scheduled_for) is not None
+        and (at := _resumes_at(firing, now=now, reset_at=reset_at, free_at=free_at)) is not None
+    ]
+    ready = [(ended, name, run) for at, ended, name, run in waiting if at <= now]
+    if ready:
+        return min(ready, key=lambda one: one[:2])[2], None
+    return None, min((at for at, *_ in waiting), default=None)
+
+
+def _resumes_at(firing: Firing, *, now: datetime, reset_at: datetime, free_at: FreeAt) -> datetime | None:
+    """Return when a fire time can be resumed; None if its last run was not cut short."""
     if firing.scheduled_for is None or firing.scheduled_for > now:
-        return None  # the clock was set back: its time comes once more
+        return None  # the clock was set back: this fire time will come again
     ended = min(firing.finished_at or now, now)
-    pause: timedelta = min(FIRST_PAUSE * 2 ** min(max(firing.fruitless - 1, 0), 8), LONGEST_PAUSE)
+    doublings = min(max(firing.fruitless - 1, 0), _MOST_DOUBLINGS)
+    pause: timedelta = min(FIRST_PAUSE * 2**doublings, LONGEST_PAUSE)
     match firing.status:
-        case RunStatus.INTERRUPTED if firing.fruitless > 1 and anew_at <= ended:
-            return ended + pause  # again and again, and nothing came of it: it may be what the process dies of
-        case RunStatus.INTERRUPTED | RunStatus.RUNNING:  # what was running when the process was killed runs no more
+        case RunStatus.INTERRUPTED if firing.fruitless > 1 and reset_at <= ended:
+            return ended + pause  # repeatedly without a result: this run may be what kills the process
+        case RunStatus.INTERRUPTED | RunStatus.RUNNING:  # still "running" after a restart: the process was killed
             return now
-        case RunStatus.QUOTA_EXHAUSTED if free_at(ended) > ended + REST:
-            return max(free_at(now), ended + REST)
+        case RunStatus.QUOTA_EXHAUSTED if free_at(ended) > ended + SHORTEST_PAUSE:
+            return max(free_at(now), ended + SHORTEST_PAUSE)
         case RunStatus.QUOTA_EXHAUSTED | RunStatus.FAILED:
-            # No window says when: the API throttles whatever is asked, or something else is wrong, and may be mended.
-            return now if anew_at > ended else ended + pause
+            # No window says when: the API throttles every request, or something else is wrong and may be fixed by now.
+            return now if reset_at > ended else ended + pause
         case _:
             return None

@@ -28,7 +28,7 @@ from platformdirs import user_data_path
 from pipeline.errors import ExitCode, Trouble, file_reason
 from pipeline.model.symbols import Symbol, parse_symbol
 from pipeline.quota.limits import PLANS, Limit, workers
-from pipeline.schedule.cron import Schedule, check_cron, check_zone
+from pipeline.schedule.cron import Schedule, check_cron, check_timezone
 from pipeline.text import cut, few
 
 DEFAULT_CONFIG = Path("config/pipeline.toml")
@@ -581,7 +581,7 @@ def _schedules(config: Path | None, values: Mapping[str, Setting], notices: list
 def _schedule(config: Path | None, place: str, values: Mapping[str, Setting], notices: list[str]) -> Schedule:
     cron, zone = values[f"{place}.cron"], values[f"{place}.timezone"]
     _valid(cron, check_cron)
-    _valid(zone, check_zone)
+    _valid(zone, check_timezone)
     listed, file = values[f"{place}.symbols"], values[f"{place}.symbols_file"]
     symbols, told = _symbols(config, listed, file)
     if listed.value is not None and not symbols:

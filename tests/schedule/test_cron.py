@@ -1,4 +1,4 @@
-"""The schedule: what crontab would take is taken, what never fires is refused, and every fire time comes once."""
+"""Cron schedules: crontab's lines are accepted, lines that never fire are refused, each fire time comes once."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from pipeline.schedule.cron import ALIASES, PROMPT, Schedule, check_cron, check_zone, reckon
+from pipeline.schedule.cron import ALIASES, ON_TIME, Schedule, check_cron, check_timezone, past_fire_times
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
@@ -20,20 +20,20 @@ MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
     "line",
     ["30 18 * * mon-fri", "*/5 * * * *", "0 0 29 2 *", "0 0 31 * *", "0 0 30 2 mon", "0 0 L * *", "  0  9 * * 1  "],
 )
-def test_a_line_that_crontab_takes_is_taken(line: str) -> None:
+def test_a_line_that_crontab_accepts_is_accepted(line: str) -> None:
     check_cron(line)
 
 
 @pytest.mark.parametrize("line", [*ALIASES, "@DAILY", " @weekly "])
-def test_the_names_that_crontab_has_for_lines_are_taken(line: str) -> None:
+def test_the_aliases_of_crontab_are_accepted(line: str) -> None:
     check_cron(line)
 
 
 @pytest.mark.parametrize(
     "line", ["", "* * * *", "* * * * * *", "60 * * * *", "0 24 * * *", "0 0 32 * *", "0 0 * 13 *", "0 0 * * sat#9", "x"]
 )
-def test_what_is_no_cron_line_is_refused(line: str) -> None:
-    with pytest.raises(ValueError, match="is no cron line"):
+def test_an_invalid_cron_line_is_refused(line: str) -> None:
+    with pytest.raises(ValueError, match="invalid cron line"):
         check_cron(line)
 
 
@@ -54,12 +54,13 @@ def test_a_line_that_never_fires_is_refused(line: str) -> None:
     ],
 )
 def test_a_bad_field_is_named_with_what_it_may_be_even_beside_a_day_that_never_comes(line: str, why: str) -> None:
-    with pytest.raises(ValueError, match=re.escape(f"is no cron line: {why}")):
+    with pytest.raises(ValueError, match=re.escape(f"{why}")):
         check_cron(line)
 
 
+@hypothesis_settings(max_examples=40, deadline=None)  # a line that never fires is searched for 50 years
 @given(st.text(st.sampled_from("0123456789*/-,#LWmonjafeb @"), max_size=20) | st.text(max_size=20))
-def test_any_line_is_taken_or_refused(line: str) -> None:
+def test_any_text_is_accepted_or_refused_as_a_line(line: str) -> None:
     try:
         check_cron(line)
     except ValueError as error:
@@ -70,22 +71,22 @@ def test_any_line_is_taken_or_refused(line: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["UTC", "America/New_York", "Europe/Berlin"])
-def test_a_zone_of_the_iana_database_is_taken(name: str) -> None:
-    check_zone(name)
+def test_a_time_zone_of_the_iana_database_is_accepted(name: str) -> None:
+    check_timezone(name)
 
 
 @pytest.mark.parametrize(
     "name", ["", ".", "New York", "Mars/Olympus", "../../etc/passwd", "/etc/passwd", "a\0b", "x" * 400]
 )
-def test_what_is_no_zone_is_refused_with_one_that_is(name: str) -> None:
-    with pytest.raises(ValueError, match="is no time zone: a name such as"):
-        check_zone(name)
+def test_an_unknown_time_zone_is_refused_with_an_example(name: str) -> None:
+    with pytest.raises(ValueError, match=r"unknown time zone .*America/New_York"):
+        check_timezone(name)
 
 
 @given(st.text(max_size=20))
-def test_any_name_is_a_zone_or_refused(name: str) -> None:
+def test_any_text_is_accepted_or_refused_as_a_time_zone(name: str) -> None:
     try:
-        check_zone(name)
+        check_timezone(name)
     except ValueError as error:
         said = str(error)
     else:
@@ -130,20 +131,20 @@ def test_a_schedule_fires_by_the_clocks_of_its_zone() -> None:
     assert closing.next(at("2026-03-06T23:30")) == at("2026-03-09T22:30")  # clocks went forward on Sunday
 
 
-def test_a_schedule_is_kept_under_its_line_and_zone_however_they_are_written() -> None:
+def test_a_schedule_is_stored_under_one_name_however_its_line_is_spelt() -> None:
     assert str(schedule("30 18 * * mon-fri", "America/New_York")) == "30 18 * * mon-fri America/New_York"
     assert str(schedule(" 30  18 * * mon-fri ")) == "30 18 * * mon-fri UTC"
     assert str(schedule("@Daily")) == "0 0 * * * UTC"
 
 
 @pytest.mark.parametrize("line", ALIASES)
-def test_a_name_for_a_line_fires_as_the_line_does(line: str) -> None:
+def test_an_alias_fires_as_its_line_does(line: str) -> None:
     after = at("2026-03-01T12:00")
 
     assert schedule(line).next(after) == schedule(ALIASES[line]).next(after)
 
 
-def test_a_fire_time_is_later_than_the_instant_asked_about_to_the_microsecond() -> None:
+def test_the_next_fire_time_is_later_than_the_given_instant_to_the_microsecond() -> None:
     noon, moment = at("2026-03-01T12:00"), timedelta.resolution
 
     assert schedule("0 12 * * *").next(noon - moment) == noon
@@ -214,7 +215,7 @@ THIS_YEAR = at("2024-01-01"), at("2025-01-01")
 CHANGES = [(name, change) for name in CHANGING for change in changes(ZoneInfo(name), *THIS_YEAR)]
 
 
-def test_there_are_changes_to_go_through() -> None:
+def test_there_are_changes_of_clocks_to_test() -> None:
     assert len(CHANGES) >= 2 * len(CHANGING) - 2
 
 
@@ -224,7 +225,7 @@ def test_a_daily_line_fires_once_a_day_through_every_change_of_clocks(name: str,
     assert_daily_lines_fire_once_a_day(name, change, [23], range(59, 60))
 
 
-def test_what_is_skipped_fires_right_after_the_change_and_what_comes_twice_the_first_time() -> None:
+def test_a_skipped_time_fires_right_after_the_change_and_a_repeated_one_the_first_time() -> None:
     new_york = "America/New_York"
 
     assert schedule("30 2 * * *", new_york).next(at("2026-03-08T05:00")) == at("2026-03-08T07:00")
@@ -232,13 +233,13 @@ def test_what_is_skipped_fires_right_after_the_change_and_what_comes_twice_the_f
     assert schedule("30 1 * * *", new_york).next(at("2026-11-01T06:15")) == at("2026-11-02T06:30")
 
 
-def test_what_is_skipped_together_fires_once() -> None:
+def test_times_skipped_together_fire_once() -> None:
     skipped = between(schedule("0,20,40 2,3 * * *", "Europe/Berlin"), at("2026-03-29"), at("2026-03-29T12:00"))
 
     assert skipped == [at("2026-03-29T01:00"), at("2026-03-29T01:20"), at("2026-03-29T01:40")]
 
 
-def test_a_day_that_a_zone_skips_is_made_up_for_once() -> None:
+def test_a_day_that_a_zone_skips_fires_once() -> None:
     """Samoa had no 30 December 2011."""
     fired = between(schedule("0 12 * * *", "Pacific/Apia"), at("2011-12-29T00:00"), at("2012-01-01T12:00"))
 
@@ -265,7 +266,7 @@ def test_a_line_with_a_star_for_minute_or_hour_follows_the_wall_clock(line: str)
 
 
 @pytest.mark.parametrize("line", ["*/15 * * * *", "59 * * * *", "30 1 * * *", "0,30 0,2,23 * * *"])
-def test_begun_within_an_hour_that_is_skipped_or_comes_twice_nothing_is_lost_or_repeated(line: str) -> None:
+def test_starting_within_a_skipped_or_repeated_hour_loses_and_repeats_nothing(line: str) -> None:
     for name, change in CHANGES:
         fired = between(schedule(line, name), change - 4 * HOUR, change + 3 * HOUR)
         for number in range(-3, 4):
@@ -292,7 +293,7 @@ def test_quarters_of_an_hour_are_all_of_one_length_where_clocks_change_by_hours(
     moment=st.sampled_from([timedelta(), timedelta(seconds=30), timedelta.resolution, -timedelta.resolution]),
 )
 @example(("Africa/Cairo", at("2024-10-31T21:00")), "1 23 * * *", -1440, 1440, timedelta())
-def test_fire_times_do_not_depend_on_where_one_begins(
+def test_fire_times_do_not_depend_on_the_start(
     change: tuple[str, datetime], line: str, earlier: int, later: int, moment: timedelta
 ) -> None:
     name, instant = change
@@ -345,58 +346,62 @@ def test_a_daily_line_fires_once_on_every_day_of_18_years(every_zone: dict[str, 
         assert LAST_DAY - fired[-1] <= 25 * HOUR
 
 
-# What is to be done
+# The newest fire time, and those that were missed
 
 
-def test_the_newest_fire_time_is_to_be_run_and_those_before_it_were_missed() -> None:
-    due = reckon(schedule("0 12 * * *", catch_up=36 * HOUR), since=at("2026-03-01T12:00"), now=at("2026-03-04T18:00"))
+def test_the_newest_fire_time_is_to_run_and_those_before_it_were_missed() -> None:
+    past = past_fire_times(
+        schedule("0 12 * * *", catch_up=36 * HOUR), since=at("2026-03-01T12:00"), now=at("2026-03-04T18:00")
+    )
 
-    assert due.newest == at("2026-03-04T12:00")
-    assert list(due.missed) == [at("2026-03-02T12:00"), at("2026-03-03T12:00")]
-    assert list(due.missed) == list(due.missed)
+    assert past.newest == at("2026-03-04T12:00")
+    assert list(past.missed) == [at("2026-03-02T12:00"), at("2026-03-03T12:00")]
+    assert list(past.missed) == list(past.missed)
 
 
 def test_a_fire_time_that_is_too_old_was_missed_too() -> None:
     daily = schedule("0 12 * * *", catch_up=5 * HOUR)
 
-    assert reckon(daily, since=at("2026-03-03T12:00"), now=at("2026-03-04T17:00")).newest == at("2026-03-04T12:00")
-    due = reckon(daily, since=at("2026-03-02T12:00"), now=at("2026-03-04T17:00:00.000001"))
-    assert due.newest is None
-    assert list(due.missed) == [at("2026-03-03T12:00"), at("2026-03-04T12:00")]
+    assert past_fire_times(daily, since=at("2026-03-03T12:00"), now=at("2026-03-04T17:00")).newest == at(
+        "2026-03-04T12:00"
+    )
+    past = past_fire_times(daily, since=at("2026-03-02T12:00"), now=at("2026-03-04T17:00:00.000001"))
+    assert past.newest is None
+    assert list(past.missed) == [at("2026-03-03T12:00"), at("2026-03-04T12:00")]
 
 
-def test_what_was_done_is_not_done_again_and_what_is_to_come_not_yet() -> None:
+def test_neither_earlier_nor_future_fire_times_are_included() -> None:
     daily, noon = schedule("0 12 * * *"), at("2026-03-03T12:00")
 
-    assert reckon(daily, since=noon - DAY, now=noon).newest == noon
+    assert past_fire_times(daily, since=noon - DAY, now=noon).newest == noon
     for since, now in ((noon, noon), (noon, noon + HOUR), (noon - HOUR, noon - MINUTE), (noon + DAY, noon)):
-        due = reckon(daily, since=since, now=now)
-        assert (due.newest, list(due.missed)) == (None, [])
+        past = past_fire_times(daily, since=since, now=now)
+        assert (past.newest, list(past.missed)) == (None, [])
 
 
 def test_without_catching_up_a_fire_time_that_is_only_just_past_is_run() -> None:
     daily, noon = schedule("0 12 * * *", catch_up=timedelta()), at("2026-03-03T12:00")
 
-    assert reckon(daily, since=noon - DAY, now=noon + PROMPT).newest == noon
-    assert reckon(daily, since=noon - DAY, now=noon + PROMPT + MINUTE).newest is None
+    assert past_fire_times(daily, since=noon - DAY, now=noon + ON_TIME).newest == noon
+    assert past_fire_times(daily, since=noon - DAY, now=noon + ON_TIME + MINUTE).newest is None
 
 
 @pytest.mark.timeout(5)
-def test_after_ten_years_of_minutes_the_newest_is_known_at_once_and_the_missed_come_one_by_one() -> None:
+def test_after_ten_years_of_minutes_the_newest_is_found_at_once_and_the_missed_come_one_by_one() -> None:
     now = at("2026-03-03T12:00:30")
 
-    due = reckon(schedule("* * * * *", "Europe/Berlin", 3650 * DAY), since=now - 3650 * DAY, now=now)
+    past = past_fire_times(schedule("* * * * *", "Europe/Berlin", 3650 * DAY), since=now - 3650 * DAY, now=now)
 
-    assert due.newest == at("2026-03-03T12:00")
-    assert list(islice(due.missed, 2)) == [at("2016-03-05T12:01"), at("2016-03-05T12:02")]
+    assert past.newest == at("2026-03-03T12:00")
+    assert list(islice(past.missed, 2)) == [at("2016-03-05T12:01"), at("2016-03-05T12:02")]
 
 
 @pytest.mark.timeout(5)
 def test_a_line_that_fires_once_in_years_is_caught_up_years_later() -> None:
-    due = reckon(schedule("0 0 29 2 *", catch_up=3650 * DAY), since=at("2017-01-01"), now=at("2027-12-31"))
+    past = past_fire_times(schedule("0 0 29 2 *", catch_up=3650 * DAY), since=at("2017-01-01"), now=at("2027-12-31"))
 
-    assert due.newest == at("2024-02-29")
-    assert list(due.missed) == [at("2020-02-29")]
+    assert past.newest == at("2024-02-29")
+    assert list(past.missed) == [at("2020-02-29")]
 
 
 @hypothesis_settings(max_examples=100, deadline=None)
@@ -414,9 +419,9 @@ def test_every_fire_time_is_run_or_missed_and_none_is_both(
     begin = change[1] + since * MINUTE
     now = begin + gap * MINUTE
 
-    due = reckon(one, since=begin, now=now)
+    past = past_fire_times(one, since=begin, now=now)
 
-    past = between(one, begin, now)
-    is_to_run = past[-1:] if past and now - past[-1] <= max(one.catch_up, PROMPT) else []
-    assert [*due.missed, *is_to_run] == past
-    assert due.newest == (is_to_run[0] if is_to_run else None)
+    fired = between(one, begin, now)
+    is_to_run = fired[-1:] if fired and now - fired[-1] <= max(one.catch_up, ON_TIME) else []
+    assert [*past.missed, *is_to_run] == fired
+    assert past.newest == (is_to_run[0] if is_to_run else None)

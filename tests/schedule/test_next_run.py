@@ -1,3 +1,5 @@
+"""Next run: what is due, missed, or to be resumed, at an instant and after what happened before."""
+
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 from pipeline.model.firings import Firing
 from pipeline.model.outcomes import RunStatus, Trigger
 from pipeline.schedule.cron import Schedule
-from pipeline.schedule.next_run import FIRST_PAUSE, LONGEST_PAUSE, REST, Due, Errand, due
+from pipeline.schedule.next_run import FIRST_PAUSE, LONGEST_PAUSE, SHORTEST_PAUSE, Decision, ScheduledRun, decide
 from tests.support.clocks import START
 
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
@@ -19,20 +21,20 @@ EARLIER = Schedule("0 18 * * *", "UTC", 36 * HOUR)
 DONE = Firing(FIRE - 30 * DAY, FIRE, RunStatus.COMPLETE, FIRE + MINUTE, 0)
 
 
-def what(
+def decided(
     last: Firing,
     now: datetime,
     *,
-    goes_on: bool = True,
-    anew_at: datetime = FIRE - 30 * DAY,
+    resume: bool = True,
+    reset_at: datetime = FIRE - 30 * DAY,
     free_at: datetime = FIRE,
-) -> Due:
-    return due(
+) -> Decision:
+    return decide(
         [DAILY],
         {str(DAILY): last},
         now=now,
-        goes_on=goes_on,
-        anew_at=anew_at,
+        resume=resume,
+        reset_at=reset_at,
         free_at=lambda at: max(at, free_at),
     )
 
@@ -41,98 +43,98 @@ def cut_short(status: RunStatus, *, fruitless: int = 0) -> Firing:
     return replace(DONE, status=status, fruitless=fruitless)
 
 
-def test_a_fire_time_that_nothing_ran_for_is_run() -> None:
-    assert what(DONE, FIRE + DAY).errand == Errand(DAILY, FIRE + DAY, Trigger.SCHEDULE)
-    assert what(DONE, FIRE + DAY + MINUTE).errand == Errand(DAILY, FIRE + DAY, Trigger.SCHEDULE)
-    assert what(DONE, FIRE + DAY + 2 * MINUTE).errand == Errand(DAILY, FIRE + DAY, Trigger.CATCH_UP)
+def test_a_fire_time_without_a_run_is_run() -> None:
+    assert decided(DONE, FIRE + DAY).run == ScheduledRun(DAILY, FIRE + DAY, Trigger.SCHEDULE)
+    assert decided(DONE, FIRE + DAY + MINUTE).run == ScheduledRun(DAILY, FIRE + DAY, Trigger.SCHEDULE)
+    assert decided(DONE, FIRE + DAY + 2 * MINUTE).run == ScheduledRun(DAILY, FIRE + DAY, Trigger.CATCH_UP)
 
 
-def test_when_all_is_done_there_is_nothing_to_do() -> None:
-    nothing = what(DONE, FIRE + HOUR)
-    assert nothing.is_nothing
-    assert nothing.continues_at is None
+def test_after_a_complete_run_there_is_nothing_to_do() -> None:
+    nothing = decided(DONE, FIRE + HOUR)
+    assert nothing.is_idle
+    assert nothing.resumes_at is None
 
 
-def test_older_ones_are_missed() -> None:
-    found = what(DONE, FIRE + 3 * DAY + HOUR)
-    assert found.errand == Errand(DAILY, FIRE + 3 * DAY, Trigger.CATCH_UP)
+def test_all_but_the_newest_fire_time_are_missed() -> None:
+    found = decided(DONE, FIRE + 3 * DAY + HOUR)
+    assert found.run == ScheduledRun(DAILY, FIRE + 3 * DAY, Trigger.CATCH_UP)
     assert [list(one.missed) for one in found.missed] == [[FIRE + DAY, FIRE + 2 * DAY]]
 
 
 def test_of_several_schedules_the_oldest_fire_time_comes_first() -> None:
     last = {str(DAILY): DONE, str(EARLIER): replace(DONE, scheduled_for=FIRE - 30 * MINUTE)}
-    found = due([DAILY, EARLIER], last, now=FIRE + DAY, goes_on=True, anew_at=FIRE, free_at=lambda at: at)
-    assert found.errand == Errand(EARLIER, FIRE + DAY - 30 * MINUTE, Trigger.CATCH_UP)
+    found = decide([DAILY, EARLIER], last, now=FIRE + DAY, resume=True, reset_at=FIRE, free_at=lambda at: at)
+    assert found.run == ScheduledRun(EARLIER, FIRE + DAY - 30 * MINUTE, Trigger.CATCH_UP)
 
 
 def test_a_schedule_that_is_not_in_force_yet_is_left_alone() -> None:
-    assert due([DAILY], {}, now=FIRE, goes_on=True, anew_at=FIRE, free_at=lambda at: at).is_nothing
+    assert decide([DAILY], {}, now=FIRE, resume=True, reset_at=FIRE, free_at=lambda at: at).is_idle
 
 
 @pytest.mark.parametrize("status", [RunStatus.INTERRUPTED, RunStatus.RUNNING])
-def test_what_a_stop_or_a_kill_cut_short_is_gone_on_with_at_once(status: RunStatus) -> None:
-    assert what(cut_short(status), FIRE + 2 * MINUTE).errand == Errand(DAILY, FIRE, Trigger.CONTINUE)
+def test_a_run_that_was_stopped_or_killed_is_resumed_at_once(status: RunStatus) -> None:
+    assert decided(cut_short(status), FIRE + 2 * MINUTE).run == ScheduledRun(DAILY, FIRE, Trigger.CONTINUE)
 
 
-def test_what_the_quota_cut_short_is_gone_on_with_when_the_window_frees() -> None:
+def test_a_run_that_the_quota_cut_short_is_resumed_when_the_window_frees() -> None:
     last = cut_short(RunStatus.QUOTA_EXHAUSTED)
-    early = what(last, FIRE + HOUR, free_at=FIRE + 5 * HOUR)
-    assert early.is_nothing
-    assert early.continues_at == FIRE + 5 * HOUR
-    assert what(last, FIRE + 5 * HOUR, free_at=FIRE + 5 * HOUR).errand == Errand(DAILY, FIRE, Trigger.CONTINUE)
+    early = decided(last, FIRE + HOUR, free_at=FIRE + 5 * HOUR)
+    assert early.is_idle
+    assert early.resumes_at == FIRE + 5 * HOUR
+    assert decided(last, FIRE + 5 * HOUR, free_at=FIRE + 5 * HOUR).run == ScheduledRun(DAILY, FIRE, Trigger.CONTINUE)
 
 
-def test_a_quota_that_ended_though_the_window_was_free_is_asked_again_after_ever_longer_pauses() -> None:
-    """Or an API that throttles whatever it is asked would be sent all of a day's allowance, a few requests a minute."""
+def test_a_run_cut_short_by_the_quota_in_a_free_window_is_resumed_after_growing_pauses() -> None:
+    """Otherwise an API that throttles everything would get all of a day's requests, a few a minute."""
     ended = FIRE + MINUTE
     for fruitless, pause in [(0, 15), (1, 15), (2, 30), (3, 60), (5, 240), (50, 240)]:
         last = cut_short(RunStatus.QUOTA_EXHAUSTED, fruitless=fruitless)
-        assert what(last, ended + 2 * MINUTE).continues_at == ended + pause * MINUTE
+        assert decided(last, ended + 2 * MINUTE).resumes_at == ended + pause * MINUTE
 
 
-def test_a_run_that_failed_is_gone_on_with_after_ever_longer_pauses() -> None:
+def test_a_failed_run_is_resumed_after_growing_pauses() -> None:
     ended = FIRE + MINUTE
-    assert what(cut_short(RunStatus.FAILED), ended).continues_at == ended + FIRST_PAUSE
-    assert what(cut_short(RunStatus.FAILED, fruitless=99), ended).continues_at == ended + LONGEST_PAUSE
-    assert what(cut_short(RunStatus.FAILED), ended + FIRST_PAUSE).errand == Errand(DAILY, FIRE, Trigger.CONTINUE)
+    assert decided(cut_short(RunStatus.FAILED), ended).resumes_at == ended + FIRST_PAUSE
+    assert decided(cut_short(RunStatus.FAILED, fruitless=99), ended).resumes_at == ended + LONGEST_PAUSE
+    assert decided(cut_short(RunStatus.FAILED), ended + FIRST_PAUSE).run == ScheduledRun(DAILY, FIRE, Trigger.CONTINUE)
 
 
-def test_whoever_mended_something_need_not_wait() -> None:
+def test_a_restart_or_reload_ends_the_pause() -> None:
     now = FIRE + 5 * MINUTE
-    found = what(cut_short(RunStatus.FAILED, fruitless=9), now, anew_at=FIRE + 4 * MINUTE)
-    assert found.errand == Errand(DAILY, FIRE, Trigger.CONTINUE)
+    found = decided(cut_short(RunStatus.FAILED, fruitless=9), now, reset_at=FIRE + 4 * MINUTE)
+    assert found.run == ScheduledRun(DAILY, FIRE, Trigger.CONTINUE)
 
 
 @pytest.mark.parametrize("status", [RunStatus.COMPLETE, RunStatus.PARTIAL, RunStatus.MISSED])
-def test_what_was_not_cut_short_is_not_gone_on_with(status: RunStatus) -> None:
-    assert what(cut_short(status), FIRE + HOUR).is_nothing
+def test_a_run_that_was_not_cut_short_is_not_resumed(status: RunStatus) -> None:
+    assert decided(cut_short(status), FIRE + HOUR).is_idle
 
 
-def test_nothing_is_gone_on_with_where_that_is_not_wanted() -> None:
-    assert what(cut_short(RunStatus.INTERRUPTED), FIRE + HOUR, goes_on=False).is_nothing
+def test_nothing_is_resumed_where_that_is_switched_off() -> None:
+    assert decided(cut_short(RunStatus.INTERRUPTED), FIRE + HOUR, resume=False).is_idle
 
 
-def test_of_those_to_go_on_with_the_one_that_has_waited_longest_comes_first() -> None:
-    """Else a list as long as the allowance would take each slot that frees, and another's symbol never get one."""
+def test_the_run_that_has_waited_longest_is_resumed_first() -> None:
+    """Otherwise a long list would take each slot that frees, and another schedule's symbols would never get one."""
     last = {
         str(DAILY): replace(cut_short(RunStatus.QUOTA_EXHAUSTED), finished_at=FIRE + 3 * HOUR),
         str(EARLIER): replace(
             cut_short(RunStatus.QUOTA_EXHAUSTED), scheduled_for=FIRE - 30 * MINUTE, finished_at=FIRE + HOUR
         ),
     }
-    found = due(
+    found = decide(
         [DAILY, EARLIER],
         last,
         now=FIRE + 5 * HOUR,
-        goes_on=True,
-        anew_at=FIRE,
+        resume=True,
+        reset_at=FIRE,
         free_at=lambda at: max(at, FIRE + 4 * HOUR),
     )
-    assert found.errand == Errand(EARLIER, FIRE - 30 * MINUTE, Trigger.CONTINUE)
+    assert found.run == ScheduledRun(EARLIER, FIRE - 30 * MINUTE, Trigger.CONTINUE)
 
 
-def test_a_fire_time_that_the_clock_was_set_back_over_is_not_gone_on_with_before_it_comes_again() -> None:
-    assert what(cut_short(RunStatus.INTERRUPTED), FIRE - HOUR).is_nothing
+def test_after_the_clock_was_set_back_a_future_fire_time_is_not_resumed() -> None:
+    assert decided(cut_short(RunStatus.INTERRUPTED), FIRE - HOUR).is_idle
 
 
 @given(
@@ -140,22 +142,22 @@ def test_a_fire_time_that_the_clock_was_set_back_over_is_not_gone_on_with_before
     status=st.sampled_from([*RunStatus]),
     fruitless=st.integers(0, 100),
     free_in=st.integers(-100, 10_000),
-    goes_on=st.booleans(),
+    resume=st.booleans(),
 )
-def test_whatever_happened_it_is_told_when_there_will_be_something_to_do(
-    *, minutes: int, status: RunStatus, fruitless: int, free_in: int, goes_on: bool
+def test_resumes_at_is_when_there_is_something_to_run(
+    *, minutes: int, status: RunStatus, fruitless: int, free_in: int, resume: bool
 ) -> None:
     now = FIRE + 2 * MINUTE + minutes * MINUTE
     last = replace(DONE, status=status, fruitless=fruitless)
     free_at = FIRE + free_in * MINUTE
-    found = what(last, now, goes_on=goes_on, free_at=free_at)
+    found = decided(last, now, resume=resume, free_at=free_at)
 
-    if found.continues_at is not None:
-        assert found.errand is None
-        assert found.continues_at > now
-        then = what(last, found.continues_at, goes_on=goes_on, free_at=free_at)
-        assert then.errand is not None
-    if found.errand is not None and found.errand.trigger is Trigger.CONTINUE:
-        assert goes_on
-        assert found.errand.fire_time == FIRE
-        assert status in (RunStatus.RUNNING, RunStatus.INTERRUPTED) or now >= FIRE + MINUTE + REST
+    if found.resumes_at is not None:
+        assert found.run is None
+        assert found.resumes_at > now
+        then = decided(last, found.resumes_at, resume=resume, free_at=free_at)
+        assert then.run is not None
+    if found.run is not None and found.run.trigger is Trigger.CONTINUE:
+        assert resume
+        assert found.run.fire_time == FIRE
+        assert status in (RunStatus.RUNNING, RunStatus.INTERRUPTED) or now >= FIRE + MINUTE + SHORTEST_PAUSE
