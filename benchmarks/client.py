@@ -24,7 +24,7 @@ from benchmarks.documents import symbols
 from benchmarks.processes import Took, cpu_seconds, peak_megabytes
 from pipeline import instants
 from pipeline.api.client import open_api
-from pipeline.cli.signals import spare_the_collector
+from pipeline.cli.event_loop import tune_garbage_collector
 from pipeline.collect.halt import Halt
 from pipeline.collect.run import Order, Source, collect
 from pipeline.model.outcomes import Outcome
@@ -79,7 +79,7 @@ async def asked(url: str, count: int) -> int:
 def pipeline(database: Path, limits: tuple[Limit, ...]) -> Client:
     """Return the product: one run into a new file, migrated beforehand."""
     migrate(database, now=instants.utc_now())
-    spare_the_collector()  # as the command does
+    tune_garbage_collector()  # as the command does
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(30))
 
     async def run(url: str, count: int) -> int:

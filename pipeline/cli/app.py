@@ -15,7 +15,7 @@ from pipeline import __version__
 from pipeline.cli.options import Options, global_options
 from pipeline.errors import ExitCode, Trouble, file_reason
 
-VERBS = {
+COMMANDS = {
     "init": "Write a commented configuration and a .env to fill in.",
     "collect": "Ask for every overview that is due, and keep the answers.",
     "run": "Be the daemon: collect on schedule, until stopped.",
@@ -44,14 +44,14 @@ _MOMENT = 0.05
 """Seconds that it does wait, so that nothing is broken off that is about to end."""
 
 
-class _Verbs(click.Group):
+class _Commands(click.Group):
     """Knows every verb's one line; imports a verb's module when it is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(VERBS)
+        return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        if name not in VERBS:
+        if name not in COMMANDS:
             return None
         if name == "run":
             # A daemon that is told to end while it loads has ended in order. (As process 1 it would not end at all.)
@@ -62,12 +62,12 @@ class _Verbs(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Verbs"):
-            formatter.write_dl(list(VERBS.items()))
+            formatter.write_dl(list(COMMANDS.items()))
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in VERBS and not args[0].startswith("-"):
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
             ctx.fail(f"no such verb: {args[0]}{_nearest(args[0])}")
         return super().resolve_command(ctx, args)
 
@@ -82,12 +82,12 @@ def _module(verb: str) -> str:
 
 
 def _nearest(name: str) -> str:
-    near = difflib.get_close_matches(name, VERBS, n=1)
+    near = difflib.get_close_matches(name, COMMANDS, n=1)
     return f"; did you mean {near[0]}?" if near else ""
 
 
 @click.command(
-    cls=_Verbs,
+    cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Begin with: pipeline collect --sandbox. Exit codes: 0 done, 1 failed, 2 usage, 3 configuration or key,"
     " 4 partial, 5 quota ended, 6 busy, 7 stale, 130 interrupted.",

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from pipeline.cli.configured import configured
+from pipeline.cli.configuration import load_settings
 from pipeline.cli.options import Options
 from pipeline.errors import Trouble
 from pipeline.model.fields import CATALOGUE
@@ -29,7 +29,7 @@ def _symbols(ctx: click.Context, _param: click.Parameter, begun: str) -> list[st
     """Return the symbols of the record that begin like this, the first of them."""
     given = {name: of.params[name] for of in (ctx.find_root(), ctx) for name in _WHERE if of.params.get(name)}
     with suppress(Trouble, OSError, sqlite3.Error):
-        database = configured(Options(**given, quiet=True)).database
+        database = load_settings(Options(**given, quiet=True)).database
         with reading(database) as db:
             rows = db.execute(_BEGINNING_WITH, {"begun": begun.upper(), "most": _MOST})
             return [symbol for (symbol,) in rows]

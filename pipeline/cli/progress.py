@@ -75,7 +75,7 @@ def _in_words(span: timedelta) -> str:
 
 
 @asynccontextmanager
-async def watched(options: Options) -> AsyncIterator[RunProgress]:
+async def collection_progress(options: Options) -> AsyncIterator[RunProgress]:
     """Yield a progress that draws itself until the block ends."""
     if options.quiet or not sys.stderr.isatty():
         yield RunProgress(None)
@@ -93,7 +93,7 @@ async def watched(options: Options) -> AsyncIterator[RunProgress]:
 
 
 @contextmanager
-def measured(options: Options, what: str, total: float | None) -> Iterator[Callable[[float], None]]:
+def step_progress(options: Options, what: str, total: float | None) -> Iterator[Callable[[float], None]]:
     """Yield what is told of each step towards `total` (None: nobody knows), and draws it if there is a terminal."""
     if options.quiet or not sys.stderr.isatty():
         yield lambda _step: None

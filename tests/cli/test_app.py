@@ -21,7 +21,7 @@ import aiohttp
 import pytest
 
 from pipeline import __version__
-from pipeline.cli.app import VERBS
+from pipeline.cli.app import COMMANDS
 from pipeline.errors import ExitCode
 from pipeline.store.migrate import migrate
 from tests.support.clocks import START
@@ -78,7 +78,7 @@ def test_the_version_is_told(tmp_path: Path) -> None:
     assert call(tmp_path, "--version") == Ended(0, f"pipeline, version {__version__}\n", "")
 
 
-@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("verb", COMMANDS)
 def test_every_verb_has_help_with_an_example(tmp_path: Path, verb: str) -> None:
     ended = call(tmp_path, verb, "--help")
 
@@ -88,7 +88,7 @@ def test_every_verb_has_help_with_an_example(tmp_path: Path, verb: str) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("verb", COMMANDS)
 def test_the_help_of_every_verb_tells_the_global_options(tmp_path: Path, verb: str) -> None:
     help_text = call(tmp_path, verb, "-h").out
 
@@ -100,7 +100,7 @@ def test_help_lists_the_verbs_and_the_exit_codes(tmp_path: Path) -> None:
     ended = call(tmp_path, "--help")
 
     assert ended.code == 0
-    assert all(f"  {verb}  " in ended.out for verb in VERBS)
+    assert all(f"  {verb}  " in ended.out for verb in COMMANDS)
     assert "130 interrupted" in ended.out
 
 
@@ -202,7 +202,7 @@ NEEDED = {
 """What a verb cannot do without."""
 
 
-@pytest.mark.parametrize("verb", [verb for verb in VERBS if verb not in ("init", "sandbox", "doctor")])
+@pytest.mark.parametrize("verb", [verb for verb in COMMANDS if verb not in ("init", "sandbox", "doctor")])
 def test_every_verb_that_reads_the_configuration_refuses_a_bad_one(folder: Path, verb: str) -> None:
     configure(folder, '[source]\nplan = "fre"')
     (folder / "x.jsonl").write_text("{}")
@@ -840,14 +840,14 @@ def test_a_look_up_that_hangs_does_not_hold_up_the_end(tmp_path: Path) -> None:
     program = """
 import asyncio, sys, threading
 from pipeline.cli.app import main
-from pipeline.cli.signals import run
+from pipeline.cli.event_loop import run_async
 
 async def look_up():
     begun = threading.Event()
     asyncio.get_running_loop().run_in_executor(None, lambda: (begun.set(), threading.Event().wait(600)))
     begun.wait()
 
-run(look_up())
+run_async(look_up())
 sys.argv = ["pipeline", "--version"]
 main()
 """

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.cli.answers import percent
 from pipeline.cli.output import moment, print_facts, print_json, print_rows, print_table, shown
+from pipeline.cli.results import percent
 from pipeline.text import few
 
 HOSTILE = "a\x1b[31mb\x07\x9b2J\u202e\x7fc\r"

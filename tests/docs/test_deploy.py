@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.cli.app import VERBS
+from pipeline.cli.app import COMMANDS
 from pipeline.errors import ExitCode
 from pipeline.monitoring.heartbeat import Beat, State
 from pipeline.monitoring.metrics import Metrics
@@ -101,7 +101,7 @@ def test_the_alerts_hold_their_tests() -> None:
 
 def test_every_verb_and_setting_that_an_alert_sends_one_to_is_there() -> None:
     text = ALERTS.read_text(encoding="utf-8")
-    assert set(re.findall(r"`pipeline ([a-z-]+)", text)) <= VERBS.keys()
+    assert set(re.findall(r"`pipeline ([a-z-]+)", text)) <= COMMANDS.keys()
     for name in re.findall(r"\b(?:status|schedule|collect|source)\.[a-z_]+", text):
         assert is_setting("PIPELINE_" + name.upper().replace(".", "__")), name
 
@@ -198,7 +198,7 @@ def verbs_of_the_image() -> Iterator[str]:
 
 def test_every_verb_that_is_called_exists() -> None:
     assert set(verbs_of_the_image()) == {"health", "run", "collect"}
-    assert set(verbs_of_the_image()) <= VERBS.keys()
+    assert set(verbs_of_the_image()) <= COMMANDS.keys()
 
 
 def test_the_image_runs_the_daemon_itself_as_nobody() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.cli.app import VERBS
+from pipeline.cli.app import COMMANDS
 from pipeline.model.document import Overview
 from pipeline.model.fields import CATALOGUE
 from pipeline.model.outcomes import Outcome, Trigger
@@ -110,7 +110,7 @@ def test_the_example_in_python_runs_as_printed(
 
 
 def test_every_verb_plan_and_outcome_is_told_of() -> None:
-    for verb in VERBS:
+    for verb in COMMANDS:
         assert re.search(rf"\| `{verb}[ `\[]", README), verb
     for outcome in Outcome:
         assert f"| `{outcome}` |" in README

@@ -5,10 +5,10 @@ from datetime import datetime, timedelta
 
 import click
 
-from pipeline.cli.answers import ago, asked, print_answer, say_nothing_found
-from pipeline.cli.configured import named_symbols
+from pipeline.cli.configuration import parse_symbols
 from pipeline.cli.options import Instant, Options, format_option, global_options, json_option
 from pipeline.cli.params import field_option, symbols_argument
+from pipeline.cli.results import ago, open_history, print_result, say_nothing_found
 from pipeline.errors import ExitCode
 from pipeline.instants import for_people
 from pipeline.model.symbols import Symbol
@@ -66,8 +66,8 @@ def command(
     """
     if original and (fields or as_json or form != "table"):
         raise click.UsageError("--original prints whole documents: it goes with no --field, --format or --json", ctx)
-    wanted = named_symbols(symbols, options) or None
-    with asked(options) as record:
+    wanted = parse_symbols(symbols, options) or None
+    with open_history(options) as record:
         if original:
             documents = list(record.documents_as_of(instant, wanted, max_staleness=max_staleness))
             found = len(documents)
@@ -75,7 +75,7 @@ def command(
                 click.echo(inert(json.dumps(document, ensure_ascii=False)))
         else:
             answer = record.as_of(instant, wanted, fields, max_staleness=max_staleness)
-            found = print_answer(
+            found = print_result(
                 answer,
                 form=form,
                 as_json=as_json,

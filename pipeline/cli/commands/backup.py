@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from pipeline.cli.configured import configured
+from pipeline.cli.configuration import load_settings
 from pipeline.cli.options import Options, global_options, json_option
 from pipeline.cli.output import print_json
 from pipeline.store.backup import backup
@@ -16,7 +16,7 @@ from pipeline.store.backup import backup
 @global_options
 def command(options: Options, *, file: Path, as_json: bool) -> None:
     """Copy the database to FILE with SQLite's own backup: a run may go on meanwhile. A plain cp would miss the WAL."""
-    size = backup(configured(options).database, file)
+    size = backup(load_settings(options).database, file)
     if as_json:
         print_json({"file": str(file), "bytes": size})
     else:

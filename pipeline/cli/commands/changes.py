@@ -5,8 +5,7 @@ from datetime import datetime
 
 import click
 
-from pipeline.cli.answers import asked, percent, print_answer
-from pipeline.cli.configured import named_symbols
+from pipeline.cli.configuration import parse_symbols
 from pipeline.cli.options import (
     Options,
     check_interval,
@@ -17,6 +16,7 @@ from pipeline.cli.options import (
     until_option,
 )
 from pipeline.cli.params import field_option, symbols_argument
+from pipeline.cli.results import open_history, percent, print_result
 from pipeline.instants import for_people
 from pipeline.model.anomalies import RULES
 from pipeline.model.fields import Part
@@ -76,8 +76,8 @@ def command(
     symbols that it begins or ceases to cover. Text of another spelling for the same number does not.
     """
     check_interval(since, until)
-    wanted = named_symbols(symbols, options) or None
-    with asked(options) as record:
+    wanted = parse_symbols(symbols, options) or None
+    with open_history(options) as record:
         if is_since_last_run := since is None and until is None:
             since = record.last_run_started_at()
         answer = record.changes(
@@ -93,7 +93,7 @@ def command(
             last = "no run yet: all changes" if since is None else f"since the last run, {for_people(since)} UTC"
             options.say(last)
         hidden = () if suspicious else ("part", "kind", "suspicion")
-        found = print_answer(
+        found = print_result(
             answer,
             form=form,
             as_json=as_json,

@@ -9,14 +9,15 @@ from datetime import date, datetime, timedelta
 import click
 
 from pipeline import instants
-from pipeline.cli.configured import configured, named_symbols, read_environment
-from pipeline.cli.logging import configure_logs
+from pipeline.cli.configuration import load_settings, parse_symbols, read_environment
+from pipeline.cli.event_loop import run_async
 from pipeline.cli.options import Options, day_option, global_options, json_option
 from pipeline.cli.output import print_json, print_table, shown
 from pipeline.cli.params import symbols_argument
-from pipeline.cli.progress import watched
-from pipeline.cli.sandboxed import LATENCY, LESSON, SANDBOX_KEY, sandbox_database, sandboxed
-from pipeline.cli.signals import interruptible, run
+from pipeline.cli.progress import collection_progress
+from pipeline.cli.signals import interruptible
+from pipeline.cli.source import EXAMPLE_SYMBOLS, LATENCY, SANDBOX_KEY, sandbox_database, serve_sandbox
+from pipeline.cli.verbosity import configure_logs
 from pipeline.clock import Clock
 from pipeline.collect.halt import Halt
 from pipeline.collect.run import Order, Source, Summary, collect
@@ -67,10 +68,10 @@ def command(
     if latency is not None and not sandbox:
         raise click.UsageError("--latency needs --sandbox: it is how long the stand-in API takes", ctx)
     variables = read_environment()
-    settings = configured(options, variables)
+    settings = load_settings(options, variables)
     if settings.config is None and not sandbox:
         options.say(f"no configuration file: defaults are used, and the database is {settings.database}")
-    wanted = named_symbols(symbols, options) or settings.all_symbols or (LESSON if sandbox else ())
+    wanted = parse_symbols(symbols, options) or settings.all_symbols or (EXAMPLE_SYMBOLS if sandbox else ())
     if not wanted:
         raise SettingsError("no symbols: name some (pipeline collect AAPL), or list them in the file of pipeline init")
     key = SANDBOX_KEY if sandbox else api_key(variables)
@@ -91,11 +92,11 @@ def command(
         settings.attempts,
     )
     takes = LATENCY if latency is None else timedelta(milliseconds=latency)
-    served = sandboxed(settings, now=now, latency=takes) if sandbox else nullcontext(settings.base_url)
+    served = serve_sandbox(settings, now=now, latency=takes) if sandbox else nullcontext(settings.base_url)
 
     async def once() -> Summary:
         halt = Halt()
-        async with watched(options) as progress:
+        async with collection_progress(options) as progress:
             with interruptible(halt, progress.drain, options):
                 async with (
                     lock.held(
@@ -119,7 +120,7 @@ def command(
                     )
 
     try:
-        summary = run(once())
+        summary = run_async(once())
     except asyncio.CancelledError:
         ctx.exit(ExitCode.INTERRUPTED)
     _tell(summary, settings, options, as_json=as_json, sandbox=sandbox)

@@ -2,7 +2,7 @@
 
 import click
 
-from pipeline.cli.configured import configured, read_environment
+from pipeline.cli.configuration import load_settings, read_environment
 from pipeline.cli.options import Options, global_options, json_option
 from pipeline.cli.output import print_json, print_table
 from pipeline.settings.load import (
@@ -23,7 +23,7 @@ from pipeline.settings.load import (
 def command(options: Options, *, as_json: bool) -> None:
     """Show every setting, its value and where it came from. The key and other secrets are masked."""
     variables = read_environment()
-    settings = configured(options, variables)
+    settings = load_settings(options, variables)
     rows = [(setting.path, setting.value, setting.origin) for setting in settings.values]
     rows += [
         ("notify_urls", *_secret(variables, NOTIFY_URLS, [masked(url) for url in notify_urls(variables)])),

@@ -5,7 +5,7 @@ from dataclasses import asdict
 import click
 
 from pipeline import instants
-from pipeline.cli.configured import read_environment
+from pipeline.cli.configuration import read_environment
 from pipeline.cli.options import Options, global_options, json_option
 from pipeline.cli.output import print_json, shown
 from pipeline.monitoring.doctor import Finding, Level, exit_code, findings

@@ -16,7 +16,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from pipeline.cli.configured import configured, named_symbols
+from pipeline.cli.configuration import load_settings, parse_symbols
 from pipeline.cli.options import Options, check_interval, global_options, json_option, since_option, until_option
 from pipeline.cli.output import print_json
 from pipeline.cli.params import symbols_argument
@@ -110,8 +110,8 @@ def command(
         raise click.UsageError("--json tells of the file, and there is none with --output -", _context())
     if wanted in (_Form.PARQUET, _Form.PARTITIONS):
         parquet()  # before anything else is looked at
-    selection = Selection(named_symbols(symbols, options), since, until)
-    database = configured(options).database
+    selection = Selection(parse_symbols(symbols, options), since, until)
+    database = load_settings(options).database
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # like Ctrl-C: what was half written is removed
     with reading(database) as db, one_state(db):
         check_symbols(db, database, selection.symbols)

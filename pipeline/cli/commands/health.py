@@ -3,7 +3,7 @@
 import click
 
 from pipeline import instants
-from pipeline.cli.configured import configured
+from pipeline.cli.configuration import load_settings
 from pipeline.cli.options import Options, global_options, json_option
 from pipeline.cli.output import print_json, shown
 from pipeline.errors import ExitCode
@@ -23,7 +23,7 @@ from pipeline.store.reader import NoData
 @click.pass_context
 def command(ctx: click.Context, options: Options, *, as_json: bool) -> None:
     """Tell whether the daemon lives, its last run did not fail, and no symbol is stale. Ends with 7 if not."""
-    settings = configured(options)
+    settings = load_settings(options)
     now = instants.utc_now()
     beat = heartbeat.read(settings.database)
     found, unreadable = _read(settings)

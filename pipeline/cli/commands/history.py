@@ -5,7 +5,6 @@ from pathlib import Path
 
 import click
 
-from pipeline.cli.answers import asked, print_answer, say_nothing_found, suspicious
 from pipeline.cli.options import (
     Options,
     check_interval,
@@ -16,6 +15,7 @@ from pipeline.cli.options import (
     until_option,
 )
 from pipeline.cli.params import fields_argument, symbol_argument
+from pipeline.cli.results import open_history, print_result, say_nothing_found, suspicious
 from pipeline.errors import ExitCode
 from pipeline.instants import for_people
 from pipeline.model.fields import Kind
@@ -70,16 +70,16 @@ def command(
         # `--plot pe_ratio`: click takes the word behind an option for its value.
         fields, plot = (plot, *fields), _TERMINAL
     check_interval(since, until)
-    with asked(options) as record:
+    with open_history(options) as record:
         answer = record.history(symbol, fields or (_PLOTTED if plot else None), since=since, until=until)
         if plot is not None:
-            from pipeline.cli.plotting import draw  # noqa: PLC0415 - 40 ms that whoever reads numbers need not wait
+            from pipeline.cli.history_plot import draw  # noqa: PLC0415 - 40 ms that whoever reads numbers need not wait
 
             draw(record, answer, None if plot == _TERMINAL else Path(plot), options)
             return
         if as_json:
             answer = _with_suspicions(record, symbol, answer)
-        if not print_answer(answer, form=form, as_json=as_json, hidden=("symbol",)):
+        if not print_result(answer, form=form, as_json=as_json, hidden=("symbol",)):
             say_nothing_found(_why_empty(record, symbol))
             ctx.exit(ExitCode.FAILED)
 

@@ -8,12 +8,13 @@ from pathlib import Path
 import click
 
 from pipeline import instants
-from pipeline.cli.configured import configured
-from pipeline.cli.logging import configure_logs
+from pipeline.cli.configuration import load_settings
+from pipeline.cli.event_loop import run_async
 from pipeline.cli.options import Instant, Options, global_options, json_option
 from pipeline.cli.output import print_json, print_table, shown
-from pipeline.cli.progress import measured
-from pipeline.cli.signals import interruptible, run
+from pipeline.cli.progress import step_progress
+from pipeline.cli.signals import interruptible
+from pipeline.cli.verbosity import configure_logs
 from pipeline.clock import Clock
 from pipeline.collect.halt import Halt
 from pipeline.errors import ExitCode
@@ -64,7 +65,7 @@ def command(
     """
     sources = [None if str(file) == "-" else file for file in files]
     check(sources, observed_at)
-    settings = configured(options)
+    settings = load_settings(options)
     configure_logs(options, secrets=[])
     refuse_foreign(settings.database)
     sizes = [size(source) for source in sources]
@@ -85,7 +86,7 @@ def command(
                 migrate(settings.database, now=now)
                 begun.set()
                 total = None if None in sizes else sum(filter(None, sizes))
-                with measured(options, "importing", total) as advanced:
+                with step_progress(options, "importing", total) as advanced:
                     lines = (
                         line
                         for source in sources
@@ -102,7 +103,7 @@ def command(
                     )
 
     try:
-        done = run(once())
+        done = run_async(once())
     except asyncio.CancelledError:
         ctx.exit(ExitCode.INTERRUPTED)
     named.end()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from pipeline.cli.configured import read_environment
+from pipeline.cli.configuration import read_environment
 from pipeline.cli.options import Options, global_options, json_option
 from pipeline.cli.output import print_json
 from pipeline.errors import Trouble, file_reason

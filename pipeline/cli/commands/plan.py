@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 import click
 
 from pipeline import instants
-from pipeline.cli.configured import configured
+from pipeline.cli.configuration import load_settings
 from pipeline.cli.options import Options, global_options, json_option
 from pipeline.cli.output import print_facts, print_json
-from pipeline.cli.quota import print_windows, window_json
+from pipeline.cli.rate_limits import print_windows, window_json
 from pipeline.collect.due import Agenda, agenda
 from pipeline.model.slots import Block, Spent
 from pipeline.quota.estimate import finish_at, standings
@@ -23,7 +23,7 @@ from pipeline.text import few
 @global_options
 def command(options: Options, *, as_json: bool) -> None:
     """Show what a run would ask for now, and when it would be done at this plan's pace."""
-    settings = configured(options)
+    settings = load_settings(options)
     if not settings.all_symbols:
         options.say("no symbols are configured: list them in the file of pipeline init")
     now = instants.utc_now()

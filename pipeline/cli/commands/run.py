@@ -12,11 +12,12 @@ import click
 import structlog
 
 from pipeline import __version__
-from pipeline.cli.configured import configured, read_environment
-from pipeline.cli.logging import configure_logs
+from pipeline.cli.configuration import load_settings, read_environment
+from pipeline.cli.event_loop import run_async
 from pipeline.cli.options import Options, global_options
-from pipeline.cli.sandboxed import LESSON, SANDBOX_KEY, sandbox_database, sandboxed
-from pipeline.cli.signals import reloadable, run, stoppable
+from pipeline.cli.signals import reloadable, stoppable
+from pipeline.cli.source import EXAMPLE_SYMBOLS, SANDBOX_KEY, sandbox_database, serve_sandbox
+from pipeline.cli.verbosity import configure_logs
 from pipeline.collect.run import Source
 from pipeline.daemon.loop import Daemon, Duty
 from pipeline.errors import ExitCode
@@ -50,13 +51,13 @@ def command(ctx: click.Context, options: Options, *, sandbox: bool, as_json: boo
     within catch_up_hours is run at once. SIGHUP reads configuration, symbols and key again.
     """
     variables = read_environment()
-    first = _read(variables, configured(options, variables), sandbox=sandbox)
+    first = _read(variables, load_settings(options, variables), sandbox=sandbox)
     if first.settings.config is None:
         options.say(f"no configuration file: defaults are used, and the database is {first.database}")
     log_to = partial(configure_logs, options, unattended=True, for_programs=as_json)
     log_to(secrets=first.secrets)
     refuse_foreign(first.database)
-    run(_serve(options, first, log_to, sandbox=sandbox))
+    run_async(_serve(options, first, log_to, sandbox=sandbox))
     ctx.exit(ExitCode.DONE)
 
 
@@ -96,7 +97,7 @@ class _Configuration:
 
 def _read(variables: Environment, settings: Settings, *, sandbox: bool) -> _Configuration:
     if sandbox and not settings.all_symbols:
-        settings = replace(settings, symbols=LESSON)
+        settings = replace(settings, symbols=EXAMPLE_SYMBOLS)
     for schedule in settings.schedules:
         if not (schedule.symbols or settings.symbols):
             raise SettingsError("no symbols: list them in the file of pipeline init, under [symbols]")
@@ -115,7 +116,7 @@ async def _serve(options: Options, first: _Configuration, log_to: Callable[..., 
         stack.enter_context(held_by_daemon(first.database, now=utc_now()))
         base_url = first.settings.base_url
         if sandbox:
-            base_url = await stack.enter_async_context(sandboxed(first.settings, now=utc_now))
+            base_url = await stack.enter_async_context(serve_sandbox(first.settings, now=utc_now))
         watch = Watch(
             first.database,
             first.watched(),

@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 import click
 
-from pipeline.cli.configured import configured
+from pipeline.cli.configuration import load_settings
 from pipeline.cli.options import Options, format_option, global_options, json_option
 from pipeline.cli.output import moment, print_json, print_rows, shown
 from pipeline.model.outcomes import Outcome
@@ -23,7 +23,7 @@ _MOST = 2**63 - 1
 @global_options
 def command(options: Options, *, run: int | None, limit: int, form: str, as_json: bool) -> None:
     """List the last runs, the newest first; or, given a RUN's number, how each symbol ended in it."""
-    with Record.open(configured(options).database) as record:
+    with Record.open(load_settings(options).database) as record:
         if run is None:
             _print_runs(record.runs(limit), form=form, as_json=as_json)
             return

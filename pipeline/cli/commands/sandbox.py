@@ -8,9 +8,9 @@ from datetime import date, datetime, timedelta
 import click
 
 from pipeline import instants
+from pipeline.cli.event_loop import run_async
 from pipeline.cli.options import Options, day_option, global_options, json_option
 from pipeline.cli.output import print_json
-from pipeline.cli.signals import run
 from pipeline.errors import Trouble, file_reason
 from pipeline.quota.limits import PLANS
 from pipeline.sandbox.companies import Companies
@@ -55,7 +55,7 @@ def command(
         day=_living(day),
         latency=timedelta(milliseconds=latency),
     )
-    run(_serve(api, port, options, as_json=as_json))
+    run_async(_serve(api, port, options, as_json=as_json))
 
 
 def _living(day: datetime | None) -> Callable[[], date]:

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from pipeline import instants
-from pipeline.cli.configured import configured
+from pipeline.cli.configuration import load_settings
 from pipeline.cli.options import Options, format_option, global_options, json_option
 from pipeline.cli.output import print_json_rows, print_rows
 from pipeline.schedule.cron import Schedule
@@ -25,7 +25,7 @@ _PARTS = {"d": 24, "h": 60, "min": 60}
 @global_options
 def command(options: Options, *, count: int, form: str, as_json: bool) -> None:
     """Show the next fire times of each schedule, in its zone and in UTC. Sends nothing."""
-    settings = configured(options)
+    settings = load_settings(options)
     now = instants.utc_now()
     coming = _coming(settings, now, count)
     if form == "table" and not as_json:

@@ -8,10 +8,10 @@ from pathlib import Path
 import click
 
 from pipeline import instants
-from pipeline.cli.configured import configured
+from pipeline.cli.configuration import load_settings
 from pipeline.cli.options import Options, global_options, json_option
 from pipeline.cli.output import moment, print_facts, print_json
-from pipeline.cli.quota import print_windows, window_json
+from pipeline.cli.rate_limits import print_windows, window_json
 from pipeline.errors import ExitCode
 from pipeline.model.changes import Change
 from pipeline.model.outcomes import Outcome, RunStatus
@@ -63,7 +63,7 @@ class _Status:
 @click.pass_context
 def command(ctx: click.Context, options: Options, *, as_json: bool) -> None:
     """Show how things stand. Ends with 7 if a configured symbol is stale: not looked at for `stale_after_hours`."""
-    settings = configured(options)
+    settings = load_settings(options)
     status = _read(settings, options)
     unknown = status.unknown(settings.all_symbols)
     if as_json:

@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 import click
 
-from pipeline.cli.configured import configured
+from pipeline.cli.configuration import load_settings
 from pipeline.cli.options import Options, format_option, global_options, json_option
 from pipeline.cli.output import moment, print_json, print_rows
 from pipeline.model.symbols import Symbol
@@ -19,7 +19,7 @@ from pipeline.store.reader import NoData, Record, SymbolState
 @global_options
 def command(options: Options, *, kept_too: bool, form: str, as_json: bool) -> None:
     """List the configured symbols: whether the API covers them, when they were last looked at, what is kept."""
-    settings = configured(options)
+    settings = load_settings(options)
     states = _states(settings)
     names = [*settings.all_symbols, *(sorted(states.keys() - set(settings.all_symbols)) if kept_too else [])]
     rows = [states.get(name) or _never_asked(Symbol(name)) for name in names]

@@ -4,7 +4,6 @@ from datetime import datetime
 
 import click
 
-from pipeline.cli.answers import asked, percent, print_answer
 from pipeline.cli.options import (
     Options,
     check_interval,
@@ -15,6 +14,7 @@ from pipeline.cli.options import (
     until_option,
 )
 from pipeline.cli.params import fields_argument, symbol_argument
+from pipeline.cli.results import open_history, percent, print_result
 from pipeline.model.fields import FieldNotFound
 
 
@@ -51,7 +51,7 @@ def command(
     if symbol is None and not of_all:
         raise click.UsageError("name a SYMBOL, or --all for the restatements of every one", ctx)
     check_interval(since, until)
-    with asked(options) as record:
+    with open_history(options) as record:
         if of_all:
             named = [symbol, *fields] if symbol is not None else []
             try:
@@ -61,7 +61,7 @@ def command(
         else:
             assert symbol is not None
             answer = record.vintages(symbol, fields or None, since=since, until=until)
-        found = print_answer(
+        found = print_result(
             answer,
             form=form,
             as_json=as_json,

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from pipeline.cli.configured import configured
+from pipeline.cli.configuration import load_settings
 from pipeline.cli.options import Options
 from pipeline.cli.output import print_json_rows, print_rows
 from pipeline.query.history import History
@@ -19,14 +19,14 @@ Show = Callable[[Any], object]
 
 
 @contextmanager
-def asked(options: Options) -> Iterator[History]:
-    """Open the configured record for questions. Raise NoData where nothing is kept in it yet."""
-    with History.open(configured(options).database) as record:
+def open_history(options: Options) -> Iterator[History]:
+    """Open the configured database for queries. Raise NoData where it holds no snapshot yet."""
+    with History.open(load_settings(options).database) as record:
         record.check_symbols([])
         yield record
 
 
-def print_answer(
+def print_result(
     answer: Answer[Any],
     *,
     form: str,

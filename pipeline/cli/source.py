@@ -10,7 +10,7 @@ from pipeline.sandbox.companies import Companies
 from pipeline.sandbox.server import SandboxApi
 from pipeline.settings.load import Settings
 
-LESSON = tuple(map(Symbol, ("AAPL", "GOOG", "TSLA", "MSFT", "PEP")))
+EXAMPLE_SYMBOLS = tuple(map(Symbol, ("AAPL", "GOOG", "TSLA", "MSFT", "PEP")))
 """What the stand-in API is asked for where no symbols are configured: the five of the lesson this began as."""
 SANDBOX_KEY = "sandbox"
 """The stand-in API takes any key; the real one is never sent there."""
@@ -24,7 +24,7 @@ def sandbox_database(database: Path) -> Path:
 
 
 @asynccontextmanager
-async def sandboxed(
+async def serve_sandbox(
     settings: Settings, *, now: Callable[[], datetime], latency: timedelta = LATENCY
 ) -> AsyncIterator[str]:
     """Serve the stand-in API while the block runs, and yield its URL."""

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from pipeline.cli.answers import suspicious
 from pipeline.cli.options import Options
+from pipeline.cli.results import suspicious
 from pipeline.errors import Trouble
 from pipeline.instants import from_text
 from pipeline.model.fields import COLUMNS, FieldNotFound, Kind

@@ -15,7 +15,7 @@ def read_environment() -> Environment:
     return environment(os.environ, Path(".env"))
 
 
-def configured(options: Options, variables: Environment | None = None) -> Settings:
+def load_settings(options: Options, variables: Environment | None = None) -> Settings:
     """Return the settings, and tell what was taken otherwise than written. Raise SettingsError for unusable ones."""
     variables = variables or read_environment()
     settings = load(options.config, variables, database=options.database)
@@ -24,7 +24,7 @@ def configured(options: Options, variables: Environment | None = None) -> Settin
     return settings
 
 
-def named_symbols(texts: tuple[str, ...], options: Options) -> tuple[Symbol, ...]:
+def parse_symbols(texts: tuple[str, ...], options: Options) -> tuple[Symbol, ...]:
     """Return the symbols named on the command line, each once. Raise a usage error for what cannot be one."""
     notices: list[str] = []
     try:
