@@ -10,13 +10,13 @@ import pytest
 
 from pipeline.sandbox.companies import Companies
 from pipeline.sandbox.server import SandboxApi
-from tests.support.clocks import Hands
+from tests.support.clocks import ManualClock
 from tests.support.looks import empty
 
 
 @pytest.fixture
-def hands() -> Hands:
-    return Hands()
+def hands() -> ManualClock:
+    return ManualClock()
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ STEP = timedelta(seconds=2)
 """The wall clock may stray so far from the process's own between two heartbeats: more, and it was set."""
 
 
-class Pulse:
+class ClockWatch:
     """Compares the clocks, and asks the store for signs of life."""
 
     def __init__(self, clock: Clock) -> None:

@@ -20,16 +20,16 @@ from pipeline.clock import Clock
 from pipeline.collect.halt import Halt, Halted
 from pipeline.collect.run import DRAIN, REAL, Collection, Interrupted, Order, Source, Summary, collect
 from pipeline.daemon import systemd
-from pipeline.daemon.blockers import Hindrances
-from pipeline.daemon.clock_watch import Pulse
-from pipeline.daemon.timer import Bell
+from pipeline.daemon.blockers import Blockers
+from pipeline.daemon.clock_watch import ClockWatch
+from pipeline.daemon.timer import Timer
 from pipeline.errors import Trouble, file_reason
 from pipeline.instants import Nanoseconds, nanoseconds
 from pipeline.model.firings import Firing
 from pipeline.model.symbols import Symbol
 from pipeline.monitoring import heartbeat
-from pipeline.monitoring.heartbeat import Beat, State
-from pipeline.monitoring.reporter import Watch
+from pipeline.monitoring.heartbeat import DaemonState, Heartbeat
+from pipeline.monitoring.reporter import Reporter
 from pipeline.quota.estimate import finish_at
 from pipeline.quota.limits import Limit, longest_window
 from pipeline.schedule.cron import PastFireTimes, Schedule, past_fire_times
@@ -51,7 +51,7 @@ CHECKPOINT_EVERY = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)
-class Duty:
+class DaemonConfig:
     """What the daemon is to do: replaced as a whole when the configuration is read again."""
 
     source: Source
@@ -68,28 +68,28 @@ class Daemon:
     def __init__(
         self,
         database: Path,
-        duty: Duty,
+        config: DaemonConfig,
         *,
-        reread: Callable[[], Duty],
-        watch: Watch,
+        reload_config: Callable[[], DaemonConfig],
+        reporter: Reporter,
         clock: Clock = REAL,
     ) -> None:
         self._database = database
-        self._duty = duty
-        self._reread = reread
-        self._watch = watch
+        self._config = config
+        self._reload_config = reload_config
+        self._reporter = reporter
         self._clock = clock
         self._log = structlog.get_logger()
         self.resting = asyncio.Event()
         """Set while there is nothing to be done."""
         self._rung = asyncio.Event()
-        self._bell = Bell(self._wake)
-        self._pulse = Pulse(clock)
-        self._hindrances = Hindrances(clock.now())
+        self._timer = Timer(self._wake)
+        self._clock_watch = ClockWatch(clock)
+        self._blockers = Blockers(clock.now())
         self._halt = Halt()
         self._is_stopping = False
         self._wanted, self._in_force = 1, 0
-        """Which duty, by a clock that was not stepped since, is wanted, and which the record has been told of."""
+        """The version of the configuration that is wanted (a step of the clock counts as one), and the one in force."""
         self._started_at = self._anew_at = self._slots_since = clock.now()
         self._pause_until = self._tidied_at = self._checkpointed_at = clock.own()
         self._collection: Collection | None = None
@@ -101,7 +101,7 @@ class Daemon:
         self._timer_restarts = 0
         self._set_forward: list[requests.Step] = []
         self._is_unheard = False
-        self.last_beat = self._this_beat()
+        self.last_heartbeat = self._heartbeat()
 
     # What it is told, and what it tells
 
@@ -119,7 +119,7 @@ class Daemon:
         """Read the configuration again. One that is wrong is told, and the one before stays in force."""
         systemd.reloading()
         try:
-            self._duty = self._reread()
+            self._config = self._reload_config()
         except Trouble as trouble:
             self._refused = str(trouble)
             self._log.error("the configuration is wrong: the one before stays in force", why=self._refused)
@@ -129,53 +129,53 @@ class Daemon:
             self._anew_at = self._clock.now()
             self._pause_until = self._clock.own()
             self._wanted += 1
-            self._bell.set(self._duty.schedules)
-        self._watch.reloaded(self._refused)
+            self._timer.set(self._config.schedules)
+        self._reporter.configuration_reloaded(self._refused)
         self._wake()
         self._beat()
         systemd.ready(self._in_words())
 
-    def unwell(self) -> str | None:
+    def why_unhealthy(self) -> str | None:
         """Return why the daemon is not healthy, None if it is."""
-        return self._pulse.why_silent()
+        return self._clock_watch.why_silent()
 
-    def unready(self) -> str | None:
+    def why_not_ready(self) -> str | None:
         """Return why the daemon cannot run what is due, None if it can, or does."""
         if self._is_stopping:
             return "stopping"
-        if self._hindrances.current is not None:
-            return self._hindrances.current
+        if self._blockers.current is not None:
+            return self._blockers.current
         return None if self._in_force or self._collection is not None else "starting"
 
-    def _this_beat(self) -> Beat:
+    def _heartbeat(self) -> Heartbeat:
         """Return how things stand with the daemon."""
-        return Beat(
+        return Heartbeat(
             pid=os.getpid(),
             started_at=self._started_at,
             at=self._clock.now(),
             state=self._state(),
             run=None if self._collection is None else self._collection.run,
-            hindrance=self._hindrances.current,
+            hindrance=self._blockers.current,
             next_fire=self._next_fire,
             continues_at=self._continues_at,
             last_run=None if self._last is None else self._last.run,
             last_status=None if self._last is None else self._last.status,
-            silent_seconds=round(self._pulse.silence.total_seconds(), 1),
+            silent_seconds=round(self._clock_watch.silence.total_seconds(), 1),
             refused=self._refused,
             timer_restarts=self._timer_restarts,
         )
 
-    def _state(self) -> State:
+    def _state(self) -> DaemonState:
         if self._is_stopping:
-            return State.STOPPING
+            return DaemonState.STOPPING
         if self._collection is not None:
-            return State.COLLECTING
-        return State.IDLE if self._hindrances.current is None else State.WAITING
+            return DaemonState.COLLECTING
+        return DaemonState.IDLE if self._blockers.current is None else DaemonState.WAITING
 
     def _in_words(self) -> str:
         """Return what it is at, for `systemctl status`."""
-        if self._hindrances.current is not None:
-            return self._hindrances.current
+        if self._blockers.current is not None:
+            return self._blockers.current
         at = "" if self._next_fire is None else f", next run {instants.for_people(self._next_fire)} UTC"
         return f"{self._state()}{at}"
 
@@ -187,8 +187,8 @@ class Daemon:
 
     async def run(self) -> None:
         """Serve until stopped. Raise DatabaseError for a file that waiting will not make usable."""
-        self._bell.start()
-        self._bell.set(self._duty.schedules)
+        self._timer.start()
+        self._timer.set(self._config.schedules)
         heart = asyncio.create_task(self._live(), name="heartbeat")
         try:
             await self._serve()
@@ -196,7 +196,7 @@ class Daemon:
             heart.cancel()
             with suppress(asyncio.CancelledError):
                 await heart
-            self._bell.stop()
+            self._timer.stop()
             heartbeat.remove(self._database)
 
     async def _serve(self) -> None:
@@ -213,7 +213,7 @@ class Daemon:
                 if not may_pass(error):
                     raise
                 self._is_hindered(str(error))
-                self._watch.storage(str(error))
+                self._reporter.storage(str(error))
             except Exception as error:  # noqa: BLE001 - a hundred plugins raise what they like, and no text of theirs is safe
                 await self._crashed(error)
             if not self._rung.is_set():
@@ -230,14 +230,14 @@ class Daemon:
             self._log.info("the next run", **shown)
 
     async def _live(self) -> None:
-        """Beat every half minute, whatever else goes on."""
+        """Write a heartbeat every half minute, whatever else goes on."""
         period = min(heartbeat.PERIOD, (systemd.watchdog_period() or 2 * heartbeat.PERIOD) / 2)
         while True:
             beat_at = self._clock.own()
             try:
-                self._pulse.ask(self._sign_of_life)
+                self._clock_watch.ask(self._sign_of_life)
                 self._beat()
-                self._watch.look()
+                self._reporter.check()
             except Exception:  # noqa: BLE001 - parsing raises what it likes (UnicodeEncodeError), with the address in its text
                 self._log.exception("a heartbeat failed")
             await self._clock.sleep(period.total_seconds())
@@ -252,38 +252,38 @@ class Daemon:
 
     def _notice_steps(self) -> None:
         """Notice that the clock was set; or that the machine slept, where its own clock does not go on meanwhile."""
-        step = self._pulse.step()
+        step = self._clock_watch.step()
         if not step:
             return
         now = self._clock.now()
         self._log.warning("the clock was set, or the machine slept", seconds=round(step.total_seconds(), 1))
         if step > timedelta():
-            self._hindrances.was("the machine slept, or its clock was set forward", until=now)
+            self._blockers.remember("the machine slept, or its clock was set forward", until=now)
             # Of the slots only those that this process took tell the time that it was before.
             self._set_forward.append(requests.Step(step, self._slots_since, now - step))
         else:
-            self._hindrances.are_set_back(step, now=now)
+            self._blockers.shift(step, now=now)
             self._anew_at += step
         self._slots_since += step
         self._wanted += 1
-        self._bell.set(self._duty.schedules)
+        self._timer.set(self._config.schedules)
 
     def _notice_a_dead_timer(self, beat_at: Nanoseconds) -> None:
         """Notice that the bell should have rung: unless the loop was held up itself, and it had no chance to."""
         now, own = self._clock.now(), self._clock.own()
         is_late = own - beat_at > nanoseconds(heartbeat.PERIOD + TIMER_LATE)
-        if not is_late and self._bell.overdue(now) > TIMER_LATE:
+        if not is_late and self._timer.overdue(now) > TIMER_LATE:
             self._timer_restarts += 1
             self._log.warning("the timer had died", restarts=self._timer_restarts)
-        self._bell.wake()
+        self._timer.wake()
 
     def _beat(self) -> None:
         """Write the heartbeat, and tell systemd, if loop and store answered lately."""
         now = self._clock.now()
-        self._next_fire = min(filter(None, (schedule.next(now) for schedule in self._duty.schedules)), default=None)
-        self.last_beat = self._this_beat()
+        self._next_fire = min(filter(None, (schedule.next(now) for schedule in self._config.schedules)), default=None)
+        self.last_heartbeat = self._heartbeat()
         try:
-            heartbeat.write(self._database, self.last_beat)
+            heartbeat.write(self._database, self.last_heartbeat)
         except OSError as error:
             if not self._is_unheard:
                 path = heartbeat.heartbeat_path(self._database)
@@ -291,7 +291,7 @@ class Daemon:
             self._is_unheard = True
         else:
             self._is_unheard = False
-        if self.unwell() is None:
+        if self.why_unhealthy() is None:
             systemd.watchdog()
         systemd.status(self._in_words())
 
@@ -319,14 +319,14 @@ class Daemon:
             return False
         async with self._alone():
             self._notice_steps()
-            # Whatever was meant before the lock was had, the clock may have been set since, or the duty changed.
-            duty, wanted, now = self._duty, self._wanted, self._clock.now()
+            # While it waited for the lock, the clock may have been set, or the configuration changed.
+            config, wanted, now = self._config, self._wanted, self._clock.now()
             await asyncio.to_thread(migrate, self._database, now=now)
             async with self._writing() as writer:
                 if self._in_force != wanted:
                     await self._keep_windows(writer)
                     since = self._anew_at if instants.BEGINNING < self._anew_at < now else now
-                    await firings.put_in_force(writer, _first_since(duty.schedules, now), since=since, now=now)
+                    await firings.put_in_force(writer, _first_since(config.schedules, now), since=since, now=now)
                     self._in_force = wanted
                 found = await self._due()
                 for past in found.missed:
@@ -336,7 +336,7 @@ class Daemon:
             if self._is_stopping:
                 raise Halted
             if found.run is not None:
-                await self._run(found.run, duty)
+                await self._run(found.run, config)
         return True
 
     async def _keep_windows(self, writer: Writer) -> None:
@@ -346,10 +346,10 @@ class Daemon:
             del self._set_forward[0]
 
     async def _due(self) -> Decision:
-        now, duty = self._clock.now(), self._duty
-        last, free_at = await asyncio.to_thread(_read, self._database, duty.source.limits, now)
-        found = decide(duty.schedules, last, now=now, resume=duty.goes_on, reset_at=self._anew_at, free_at=free_at)
-        if not last.keys() >= set(map(str, duty.schedules)):
+        now, config = self._clock.now(), self._config
+        last, free_at = await asyncio.to_thread(_read, self._database, config.source.limits, now)
+        found = decide(config.schedules, last, now=now, resume=config.goes_on, reset_at=self._anew_at, free_at=free_at)
+        if not last.keys() >= set(map(str, config.schedules)):
             self._in_force = 0  # another file was put in the place of ours: a backup, for one
         if found.resumes_at != self._continues_at:
             self._continues_at = found.resumes_at
@@ -363,20 +363,20 @@ class Daemon:
         def with_reasons() -> Iterator[tuple[datetime, str]]:
             nonlocal last
             for at in past.missed:
-                last = self._hindrances.why(at)
+                last = self._blockers.reason_at(at)
                 yield at, last
 
         schedule = str(past.schedule)
         count = await firings.miss(writer, schedule, with_reasons(), now=past.now)
         self._log.warning("fire times were missed", schedule=schedule, count=count, why=last)
-        self._watch.missed(schedule, count, past.now, last)
+        self._reporter.fire_times_missed(schedule, count, past.now, last)
 
     # Doing it
 
-    async def _run(self, run: ScheduledRun, duty: Duty) -> None:
+    async def _run(self, run: ScheduledRun, config: DaemonConfig) -> None:
         began = self._clock.now()
         order = Order(
-            run.schedule.symbols or duty.symbols,
+            run.schedule.symbols or config.symbols,
             looked_since=run.fire_time - instants.MILLISECOND,  # a look at that very instant is one since
             trigger=run.trigger,
             schedule=str(run.schedule),
@@ -384,22 +384,22 @@ class Daemon:
         )
         at = instants.for_people(run.fire_time)
         self._log.info("due", fire_time=f"{at} UTC", schedule=order.schedule, trigger=str(run.trigger))
-        self._watch.begins(run.fire_time)
+        self._reporter.run_started(run.fire_time)
         try:
             summary = await collect(
                 self._database,
-                duty.source,
+                config.source,
                 order,
                 halt=self._halt,
                 started=self._is_under_way,
-                asked=self._watch.asked,
+                asked=self._reporter.request_ended,
                 clock=self._clock,
             )
         finally:
             self._collection = None
-        self._hindrances.was(f"run {summary.run} was still going", until=self._clock.now())
+        self._blockers.remember(f"run {summary.run} was still going", until=self._clock.now())
         self._last = summary
-        self._watch.ended(summary, run.fire_time, began=began)
+        self._reporter.run_ended(summary, run.fire_time, began=began)
         if summary.unwritten is not None:
             await self._give_up_storing(summary.unwritten)
         await self._checkpoint()
@@ -423,11 +423,11 @@ class Daemon:
         try:
             if own >= self._tidied_at:
                 async with self._alone(patience=timedelta()), self._writing() as writer:
-                    duty = self._duty
+                    config = self._config
                     await tidy(
                         writer,
-                        longest_window=longest_window(duty.source.limits),
-                        outcomes_kept=duty.outcomes_kept,
+                        longest_window=longest_window(config.source.limits),
+                        outcomes_kept=config.outcomes_kept,
                         now=self._clock.now(),
                     )
                 self._tidied_at = own + nanoseconds(TIDY_EVERY)
@@ -447,7 +447,7 @@ class Daemon:
         self._log.exception("a run crashed")
         self._pause_until = self._clock.own() + nanoseconds(FIRST_PAUSE)
         detail = f"crashed: {', '.join(_faults(error))}; the log has the whole of it"
-        self._watch.crashed(detail)
+        self._reporter.run_crashed(detail)
         with suppress(DatabaseError, Halted, sqlite3.Error):  # else the next run to begin marks it as interrupted
             async with self._alone(), self._writing() as writer:
                 await firings.crashed(writer, detail, now=self._clock.now())
@@ -477,21 +477,21 @@ class Daemon:
     @asynccontextmanager
     async def _writing(self) -> AsyncIterator[Writer]:
         # What is known to hinder is not logged with each new try.
-        troubled = self._log.warning if self._hindrances.current is None else self._log.debug
+        troubled = self._log.warning if self._blockers.current is None else self._log.debug
         async with open_writer(self._database, sleep=self._clock.sleep, troubled=troubled) as writer:
             yield writer
 
     def _is_hindered(self, why: str) -> None:
         """Take note of why nothing can run."""
-        if self._hindrances.begins(why, now=self._clock.now()):
+        if self._blockers.block(why, now=self._clock.now()):
             self._log.warning("nothing can run for now", why=why)
             self._beat()
             systemd.ready(self._in_words())
 
     def _is_free(self) -> None:
         """Take note that what was due could run."""
-        if self._hindrances.ends(now=self._clock.now()):
-            self._watch.storage(None)
+        if self._blockers.clear(now=self._clock.now()):
+            self._reporter.storage(None)
             self._beat()
 
 

@@ -24,7 +24,7 @@ class FireTimes(BaseTrigger):  # type: ignore[misc]  # APScheduler ships no type
         return self._schedule.next(max(previous, now) if previous else now)
 
 
-class Bell:
+class Timer:
     """Rings at the fire times of all schedules."""
 
     def __init__(self, ring: Callable[[], None]) -> None:

@@ -1,4 +1,4 @@
-"""News: what is wrong now, and what was told before, make what is to be told. One message a run, and no storms.
+"""Alerts: what is wrong now, and what was told before, make what is to be told. One message a run, and no storms.
 
 An event (a run that failed, a fire time missed, a suspicion) is told once. What lasts (a stale symbol, a refused key)
 is told when it comes up, and not again while it lasts. When nothing of it is left, that is told once too.
@@ -123,7 +123,7 @@ class _Course:
         return self.gone >= FORGOTTEN_AFTER and not self.is_owed
 
 
-class News:
+class Alerts:
     """Says what is to be told, and remembers what was."""
 
     def __init__(self) -> None:
@@ -207,7 +207,7 @@ class News:
         }
 
     @classmethod
-    def from_json(cls, kept: object) -> "News":
+    def from_json(cls, kept: object) -> "Alerts":
         """Return what `to_json` gave. What is none of that is forgotten: better told twice than not at all."""
         news = cls()
         try:

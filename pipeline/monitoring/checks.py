@@ -4,13 +4,13 @@ from datetime import datetime, timedelta
 
 from pipeline import instants
 from pipeline.model.outcomes import RunStatus
-from pipeline.monitoring.heartbeat import ANSWERS_WITHIN, Beat
-from pipeline.monitoring.status import Condition
+from pipeline.monitoring.heartbeat import ANSWERS_WITHIN, Heartbeat
+from pipeline.monitoring.status import Status
 from pipeline.text import few
 
 
-def ailments(
-    beat: Beat | None, found: Condition | None, *, lives: bool, stale_after: timedelta, now: datetime
+def problems(
+    beat: Heartbeat | None, found: Status | None, *, lives: bool, stale_after: timedelta, now: datetime
 ) -> list[str]:
     """Return a line for each thing that is wrong, none if all is well. `lives`: whether the daemon is there at all.
 
@@ -19,7 +19,7 @@ def ailments(
     return [*_of_the_daemon(beat, now, lives=lives), *(_of_the_record(found, stale_after) if found else ())]
 
 
-def _of_the_daemon(beat: Beat | None, now: datetime, *, lives: bool) -> list[str]:
+def _of_the_daemon(beat: Heartbeat | None, now: datetime, *, lives: bool) -> list[str]:
     if beat is None:
         return ["no daemon runs on this database: pipeline run"]
     if not lives:
@@ -31,7 +31,7 @@ def _of_the_daemon(beat: Beat | None, now: datetime, *, lives: bool) -> list[str
     return []
 
 
-def _of_the_record(found: Condition, stale_after: timedelta) -> list[str]:
+def _of_the_record(found: Status, stale_after: timedelta) -> list[str]:
     lines = []
     run = found.last_run
     if run is not None and run.status == RunStatus.FAILED:

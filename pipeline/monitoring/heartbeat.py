@@ -19,7 +19,7 @@ ANSWERS_WITHIN = timedelta(seconds=90)
 """A store that does not answer for longer is dead, or as good as."""
 
 
-class State(StrEnum):
+class DaemonState(StrEnum):
     """What the daemon is at."""
 
     IDLE = "idle"
@@ -29,13 +29,13 @@ class State(StrEnum):
     STOPPING = "stopping"
 
 
-class Beat(msgspec.Struct, frozen=True, kw_only=True):
+class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):
     """One heartbeat. Instants are aware, UTC."""
 
     pid: int
     started_at: datetime
     at: datetime
-    state: State
+    state: DaemonState
     run: int | None = None
     """The run under way."""
     hindrance: str | None = None
@@ -69,7 +69,7 @@ def heartbeat_path(database: Path) -> Path:
     return real.with_name(f"{real.name}.heartbeat.json")
 
 
-def write(database: Path, beat: Beat) -> None:
+def write(database: Path, beat: Heartbeat) -> None:
     """Write the heartbeat. Raise OSError if it cannot be written."""
     replace(heartbeat_path(database), msgspec.json.encode(beat.texts()))
 
@@ -86,10 +86,10 @@ def replace(path: Path, content: bytes) -> None:
         raise
 
 
-def read(database: Path) -> Beat | None:
+def read(database: Path) -> Heartbeat | None:
     """Return the last heartbeat, None where there is none that can be read."""
     try:
-        return msgspec.json.decode(heartbeat_path(database).read_bytes(), type=Beat)
+        return msgspec.json.decode(heartbeat_path(database).read_bytes(), type=Heartbeat)
     except (OSError, msgspec.DecodeError):
         return None
 

@@ -29,8 +29,8 @@ from pipeline.api.errors import (
 )
 from pipeline.collect.fetch import ABANDONED, ANSWERED
 from pipeline.model.outcomes import RunStatus
-from pipeline.monitoring.heartbeat import Beat
-from pipeline.monitoring.status import Condition
+from pipeline.monitoring.heartbeat import Heartbeat
+from pipeline.monitoring.status import Status
 from pipeline.quota.limits import Limit
 
 OUTCOMES = (
@@ -91,7 +91,7 @@ class Metrics:
         for outcome in OUTCOMES:
             self._requests.labels(outcome)
 
-    def asked(self, outcome: str, seconds: float) -> None:
+    def request_ended(self, outcome: str, seconds: float) -> None:
         """Count a request, by what the ledger calls its outcome."""
         self._requests.labels(outcome).inc()
         self._request_seconds.observe(seconds)
@@ -100,17 +100,17 @@ class Metrics:
         """Count how long a run took."""
         self._run_seconds.observe(seconds)
 
-    def exposition(self, condition: Condition | None, beat: Beat | None, accept: str = "") -> tuple[str, bytes]:
+    def render(self, status: Status | None, beat: Heartbeat | None, accept: str = "") -> tuple[str, bytes]:
         """Return the content type and the page, in the format that the Accept header asks for.
 
-        Without a condition, because the record cannot be read, and before the first beat, the rest is told all the
+        Without a status, because the record cannot be read, and before the first beat, the rest is told all the
         same: what is absent is not told as 0.
         """
         try:
             encode, content_type = choose_encoder(accept)
         except (TypeError, ValueError):  # a version that is none
             encode, content_type = choose_encoder("")
-        return content_type, encode(_Scrape(self._registry, condition, beat))
+        return content_type, encode(_Scrape(self._registry, status, beat))
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,41 +118,41 @@ class _Scrape(Collector):
     """All there is to tell at one scrape."""
 
     registry: CollectorRegistry
-    condition: Condition | None
-    beat: Beat | None
+    status: Status | None
+    beat: Heartbeat | None
 
     def collect(self) -> Iterator[Metric]:
         yield from self.registry.collect()
-        if self.condition is not None:
-            yield from _of_the_record(self.condition)
+        if self.status is not None:
+            yield from _of_the_record(self.status)
         if self.beat is not None:
             yield from _of_the_daemon(self.beat)
 
 
-def _of_the_record(condition: Condition) -> Iterator[Metric]:
+def _of_the_record(status: Status) -> Iterator[Metric]:
     yield _labelled(
         CounterMetricFamily(
             "pipeline_runs", "Runs that ended, and fire times that were missed, by status.", labels=["status"]
         ),
-        {status: condition.runs.get(status, 0) for status in _STATUSES},
+        {name: status.runs.get(name, 0) for name in _STATUSES},
     )
     yield CounterMetricFamily(
         "pipeline_missed_runs",
         "Fire times at which nothing could run.",
-        value=condition.runs.get(RunStatus.MISSED, 0),
+        value=status.runs.get(RunStatus.MISSED, 0),
     )
-    yield CounterMetricFamily("pipeline_snapshots", "Snapshots kept.", value=condition.snapshots)
+    yield CounterMetricFamily("pipeline_snapshots", "Snapshots kept.", value=status.snapshots)
     yield from _instant(
-        "pipeline_last_success_timestamp_seconds", "When the last complete run ended.", condition.last_success
+        "pipeline_last_success_timestamp_seconds", "When the last complete run ended.", status.last_success
     )
     # By name: a limit that was configured twice is one series, or Prometheus would refuse the page.
     yield _labelled(
         GaugeMetricFamily("pipeline_window_used", "Requests that count in each of the plan's windows.", labels=_WINDOW),
-        {window.limit: window.used for window in condition.windows},
+        {window.limit: window.used for window in status.windows},
     )
     yield _labelled(
         GaugeMetricFamily("pipeline_window_limit", "Requests that each of the plan's windows admits.", labels=_WINDOW),
-        {window.limit: Limit.parse(window.limit).count for window in condition.windows},
+        {window.limit: Limit.parse(window.limit).count for window in status.windows},
     )
     yield _labelled(
         GaugeMetricFamily(
@@ -160,14 +160,14 @@ def _of_the_record(condition: Condition) -> Iterator[Metric]:
             "Configured symbols: fresh, stale (not looked at for longer than is allowed), unknown to the API.",
             labels=["state"],
         ),
-        {"fresh": condition.fresh, "stale": len(condition.stale), "unknown": len(condition.unknown)},
+        {"fresh": status.fresh, "stale": len(status.stale), "unknown": len(status.unknown)},
     )
     yield GaugeMetricFamily(
-        "pipeline_database_bytes", "Size of the database, its -wal included.", value=condition.database_bytes
+        "pipeline_database_bytes", "Size of the database, its -wal included.", value=status.database_bytes
     )
 
 
-def _of_the_daemon(beat: Beat) -> Iterator[Metric]:
+def _of_the_daemon(beat: Heartbeat) -> Iterator[Metric]:
     yield from _instant("pipeline_heartbeat_timestamp_seconds", "When the daemon's loop last came round.", beat.at)
     yield from _instant("pipeline_next_fire_timestamp_seconds", "When the next scheduled run begins.", beat.next_fire)
     yield CounterMetricFamily(

@@ -6,7 +6,6 @@ Nothing here can fail a run or hold one up: it takes note, and tells in its own 
 import asyncio
 from collections.abc import Coroutine
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -21,15 +20,13 @@ from pipeline.errors import ExitCode
 from pipeline.instants import nanoseconds
 from pipeline.model.changes import Change
 from pipeline.model.outcomes import Outcome, RunStatus
-from pipeline.model.symbols import Symbol
 from pipeline.monitoring import heartbeat
-from pipeline.monitoring.alerts import Concern, Kind, Message, News
+from pipeline.monitoring.alerts import Alerts, Concern, Kind, Message
 from pipeline.monitoring.metrics import Metrics
 from pipeline.monitoring.notify import Notifier
 from pipeline.monitoring.ping import Ping
-from pipeline.monitoring.status import condition
+from pipeline.monitoring.status import Scope, read_status
 from pipeline.query.history import History
-from pipeline.quota.limits import Limit
 from pipeline.store.database import DatabaseError
 from pipeline.store.reader import Drift, Record
 
@@ -39,22 +36,14 @@ _MOST_SUSPICIONS = 100
 _TROUBLED = {RunStatus.FAILED: Kind.RUN_FAILED, RunStatus.PARTIAL: Kind.RUN_PARTIAL}
 
 
-@dataclass(frozen=True, slots=True)
-class Watched:
-    """What is watched over: replaced when the configuration is read again."""
-
-    symbols: tuple[Symbol, ...]
-    limits: tuple[Limit, ...]
-    stale_after: timedelta
-
-
-class Watch:
+class Reporter:
     """Takes note of what the daemon does, and tells of it."""
 
     def __init__(
-        self, database: Path, watched: Watched, *, metrics: Metrics, notifier: Notifier, ping: Ping, clock: Clock = REAL
+        self, database: Path, scope: Scope, *, metrics: Metrics, notifier: Notifier, ping: Ping, clock: Clock = REAL
     ) -> None:
-        self.watched = watched
+        self.scope = scope
+        """Replaced when the configuration is read again."""
         self._database = database
         self._metrics = metrics
         self._notifier = notifier
@@ -70,16 +59,16 @@ class Watch:
         self._turn = asyncio.Lock()
         self._log = structlog.get_logger()
 
-    def asked(self, outcome: str, seconds: float) -> None:
+    def request_ended(self, outcome: str, seconds: float) -> None:
         """Take note of a request."""
-        self._metrics.asked(outcome, seconds)
+        self._metrics.request_ended(outcome, seconds)
 
-    def begins(self, fire_time: datetime) -> None:
+    def run_started(self, fire_time: datetime) -> None:
         """Take note that a run for this fire time begins."""
         self._is_running = True
         self._ping.start(f"for {instants.for_people(fire_time)} UTC")
 
-    def ended(self, summary: Summary, fire_time: datetime, *, began: datetime) -> None:
+    def run_ended(self, summary: Summary, fire_time: datetime, *, began: datetime) -> None:
         """Take note of how a run for this fire time ended, and tell all there is to tell since."""
         self._is_running = False
         self._metrics.run_ended(summary.seconds)
@@ -97,13 +86,13 @@ class Watch:
         if summary.status is not RunStatus.INTERRUPTED:
             self._begin(self._tell_after_run(began))
 
-    def crashed(self, line: str) -> None:
+    def run_crashed(self, line: str) -> None:
         """Take note that something of ours died, which the daemon outlived."""
         self._is_running = False
         self._ping.fail(line)
         self._events.append(Concern(Kind.CRASH, instants.to_text(self._clock.now()), line))
 
-    def missed(self, schedule: str, count: int, until: datetime, why: str) -> None:
+    def fire_times_missed(self, schedule: str, count: int, until: datetime, why: str) -> None:
         """Take note that nothing ran for so many fire times of a schedule, up to an instant."""
         times = "a fire time" if count == 1 else f"{count:,} fire times"
         line = f"{times} of {schedule}, up to {instants.for_people(until)} UTC: {why}"
@@ -114,11 +103,11 @@ class Watch:
         self._is_running = False
         self._lasts(Kind.STORAGE, trouble)
 
-    def reloaded(self, refused: str | None) -> None:
+    def configuration_reloaded(self, refused: str | None) -> None:
         """Take note that a configuration was refused, or (None) taken over."""
         self._lasts(Kind.CONFIGURATION, refused)
 
-    def look(self) -> None:
+    def check(self) -> None:
         """Tell what came up outside runs, and now and then look for what went stale. To be called often."""
         if self._is_running:
             return  # one message a run: it will tell this too
@@ -133,7 +122,7 @@ class Watch:
         """Give what is still to be told a moment."""
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=1)
-        self.look()
+        self.check()
         await asyncio.gather(self._notifier.close(), self._ping.close())
 
     # Telling
@@ -193,15 +182,9 @@ class Watch:
         return [*self._stale(), *_drifting(drift), *map(_suspicious, odd)]
 
     def _stale(self) -> list[Concern]:
-        watched = self.watched
-        found = condition(
-            self._database,
-            watched.symbols,
-            watched.limits,
-            stale_after=watched.stale_after,
-            now=self._clock.now(),
-        )
-        hours = watched.stale_after.total_seconds() / 3600
+        scope = self.scope
+        found = read_status(self._database, scope, now=self._clock.now())
+        hours = scope.stale_after.total_seconds() / 3600
         return [Concern(Kind.STALE, symbol, f"{symbol} was not looked at for {hours:g} h") for symbol in found.stale]
 
 
@@ -233,8 +216,8 @@ def _memory_path(database: Path) -> Path:
     return real.with_name(f"{real.name}.told.json")
 
 
-def _remembered(database: Path) -> News:
+def _remembered(database: Path) -> Alerts:
     try:
-        return News.from_json(msgspec.json.decode(_memory_path(database).read_bytes()))
+        return Alerts.from_json(msgspec.json.decode(_memory_path(database).read_bytes()))
     except (OSError, msgspec.DecodeError):
-        return News()
+        return Alerts()

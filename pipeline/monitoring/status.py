@@ -1,4 +1,4 @@
-"""The condition: how things stand, as the file tells it; for status, health, metrics and whoever is to be told."""
+"""The status of a database: its last run, the quota, and which symbols are stale; for health, metrics and alerts."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,36 +14,46 @@ from pipeline.store.reader import Record, Run, stale
 
 
 @dataclass(frozen=True, slots=True)
-class Condition:
-    """How things stand at an instant."""
+class Scope:
+    """What a status covers, as configured."""
+
+    symbols: tuple[Symbol, ...]
+    limits: tuple[Limit, ...]
+    stale_after: timedelta
+    """A symbol that was not observed for longer is stale."""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The status at an instant."""
 
     last_run: Run | None
-    """The last run that ended: missed fire times are none."""
+    """The last run that ended. Missed fire times do not count."""
     last_success: datetime | None
     """When the last complete run ended."""
     runs: Mapping[str, int]
-    """How many there are of each status."""
+    """The number of runs by status."""
     windows: Sequence[Standing]
     snapshots: int
     unknown: Sequence[Symbol]
     stale: Sequence[Symbol]
-    """Configured, and not looked at for longer than is allowed."""
+    """Configured, and not observed for too long."""
     fresh: int
-    """Neither."""
+    """The number of configured symbols that are neither unknown nor stale."""
     database_bytes: int
+    """Including the write-ahead log."""
 
 
-def condition(
-    database: Path, symbols: Sequence[Symbol], limits: Sequence[Limit], *, stale_after: timedelta, now: datetime
-) -> Condition:
-    """Return how things stand. Raise NoData where nothing is kept yet, DatabaseError if the file cannot be read."""
+def read_status(database: Path, scope: Scope, *, now: datetime) -> Status:
+    """Return the status. Raise NoData if nothing is stored yet, DatabaseError if the file cannot be read."""
+    symbols, limits = scope.symbols, scope.limits
     longest = max((limit.period for limit in limits), default=timedelta())
     with Record.open(database) as record:
         states = record.states()
         success = record.last_complete()
-        old = stale(symbols, states, looked_since=now - stale_after, in_force_since=record.in_force_since())
+        old = stale(symbols, states, looked_since=now - scope.stale_after, in_force_since=record.in_force_since())
         unknown = [one for one in symbols if one in states and states[one].state == "unknown"]
-        return Condition(
+        return Status(
             last_run=record.last_ended(),
             last_success=instants.from_text(success.finished_at) if success and success.finished_at else None,
             runs=record.statuses(),

@@ -42,7 +42,7 @@ class ListenError(Trouble):
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
+class Probes:
     """What the daemon says of itself. Each is asked anew for every request."""
 
     healthy: Callable[[], str | None]
@@ -54,7 +54,7 @@ class Answers:
 
 
 @asynccontextmanager
-async def monitor(host: str, port: int, answers: Answers) -> AsyncIterator[str]:
+async def monitor(host: str, port: int, answers: Probes) -> AsyncIterator[str]:
     """Listen while the block runs, and give the URL. Port 0 takes a free one; ListenError if it cannot be had."""
     desk = _Desk(answers, {host.lower(), socket.gethostname().lower()})
     # aiohttp's bare server, as in the sandbox: four paths need no routes.
@@ -96,7 +96,7 @@ def _why(error: Exception) -> str:
 class _Desk:
     """Answers one request after another."""
 
-    def __init__(self, answers: Answers, own_names: Collection[str]) -> None:
+    def __init__(self, answers: Probes, own_names: Collection[str]) -> None:
         self._answers = answers
         self._own_names = own_names
         self._turn = asyncio.Lock()

@@ -18,7 +18,7 @@ from pipeline.sandbox.companies import Companies
 from pipeline.sandbox.server import SandboxApi
 from pipeline.store.reader import Record
 from tests.conftest import Served
-from tests.support.clocks import Hands
+from tests.support.clocks import ManualClock
 from tests.support.hostile import drops, hostile
 
 SYMBOLS = tuple(Symbol(f"QU{a}{b}") for a in "ABCDEFGH" for b in "ABCDEFGH")
@@ -37,7 +37,7 @@ def limits(*texts: str) -> tuple[Limit, ...]:
 class Runs:
     """Does runs against the stand-in API, on a clock that moves when somebody waits."""
 
-    def __init__(self, database: Path, served: Served, hands: Hands) -> None:
+    def __init__(self, database: Path, served: Served, hands: ManualClock) -> None:
         self.database = database
         self.served = served
         self.hands = hands
@@ -76,7 +76,7 @@ class Runs:
 
 
 @pytest.fixture
-def runs(database: Path, served: Served, hands: Hands) -> Runs:
+def runs(database: Path, served: Served, hands: ManualClock) -> Runs:
     return Runs(database, served, hands)
 
 
@@ -249,7 +249,9 @@ async def test_the_ambiguous_refusal_is_a_burst_where_the_plan_has_no_day(runs: 
     assert ended(summary) == (RunStatus.COMPLETE, ExitCode.DONE)
 
 
-async def test_the_quotas_end_in_the_apis_words_ends_the_run_at_once_and_is_kept(runs: Runs, hands: Hands) -> None:
+async def test_the_quotas_end_in_the_apis_words_ends_the_run_at_once_and_is_kept(
+    runs: Runs, hands: ManualClock
+) -> None:
     for symbol in SYMBOLS[3:]:
         runs.served.api.says(symbol, QUOTA, times=None)
     plan = limits("25/day")
@@ -274,7 +276,7 @@ async def test_simultaneous_words_of_the_quotas_end_count_as_one_and_no_further_
     assert block.until - block.since == timedelta(hours=1)
 
 
-async def test_after_a_block_one_request_alone_sees_whether_the_quota_is_open(runs: Runs, hands: Hands) -> None:
+async def test_after_a_block_one_request_alone_sees_whether_the_quota_is_open(runs: Runs, hands: ManualClock) -> None:
     for symbol in SYMBOLS:
         runs.served.api.says(symbol, QUOTA, times=None)
     plan = limits("100/day")

@@ -36,7 +36,7 @@ from pipeline.store.migrate import migrate
 from pipeline.store.reader import Record
 from pipeline.store.writer import StorageError
 from tests.conftest import Served
-from tests.support.clocks import Hands
+from tests.support.clocks import ManualClock
 from tests.support.commands import KEY, finished, pipeline, start
 from tests.support.disk import no_file_larger_than
 from tests.support.hostile import Say, bomb, drips, drops, hostile, never_ends, says, sends
@@ -170,7 +170,7 @@ async def test_every_recorded_refusal_stores_nothing_and_tells_no_key(tmp_path: 
     symbols = [Symbol(name) for name in ("QUVEX", "AAPL", "MSFT")]
     for line in (ERRORS / "MEANING.tsv").read_text().splitlines()[1:]:
         name, _, meaning, *_, http = line.split("\t")
-        hands = Hands()
+        hands = ManualClock()
         database = tmp_path / f"{name}.db"
         migrate(database, now=hands.wall)
         body = (ERRORS / name).read_text().replace("X" * 16, KEY)
@@ -216,7 +216,9 @@ HOSTILE: dict[str, tuple[Say, Outcome]] = {
 
 
 @pytest.mark.parametrize("what", HOSTILE)
-async def test_a_hostile_server_stores_nothing_and_costs_bounded_time(database: Path, hands: Hands, what: str) -> None:
+async def test_a_hostile_server_stores_nothing_and_costs_bounded_time(
+    database: Path, hands: ManualClock, what: str
+) -> None:
     say, outcome = HOSTILE[what]
     async with hostile(say) as (server, base_url), asyncio.timeout(20):
         source = Source(base_url, KEY, (), 1, timedelta(seconds=0.5), timedelta(), attempts=2)
@@ -342,7 +344,9 @@ async def test_a_second_signal_ends_it_though_a_request_hangs(tmp_path: Path) ->
     assert (await finished(process)).code == ExitCode.INTERRUPTED
 
 
-async def test_a_request_that_hangs_is_broken_off_when_the_run_was_interrupted(database: Path, hands: Hands) -> None:
+async def test_a_request_that_hangs_is_broken_off_when_the_run_was_interrupted(
+    database: Path, hands: ManualClock
+) -> None:
     async with hostile(drips) as (server, base_url):
         source = Source(base_url, KEY, (), 2, timedelta(seconds=30), timedelta(), 3)
         halt, order = Halt(), Order((Symbol("IBM"), Symbol("PEP"), Symbol("KO")), None)
@@ -371,7 +375,7 @@ async def test_a_request_that_hangs_is_broken_off_when_the_run_was_interrupted(d
 
 @pytest.mark.parametrize("limits", [(), ("10000/day",)])
 async def test_on_a_full_disk_it_spends_no_more_quota_and_ends_with_one_line(
-    database: Path, hands: Hands, limits: tuple[str, ...]
+    database: Path, hands: ManualClock, limits: tuple[str, ...]
 ) -> None:
     symbols = tuple(Symbol(f"Q{n:03}X") for n in range(200))
     async with serving() as served:

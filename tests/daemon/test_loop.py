@@ -14,7 +14,7 @@ import pytest
 from pipeline import instants
 from pipeline.collect.halt import Halt
 from pipeline.collect.run import Order, collect
-from pipeline.daemon.loop import Daemon, Duty
+from pipeline.daemon.loop import Daemon, DaemonConfig
 from pipeline.model.symbols import Symbol
 from pipeline.monitoring import heartbeat
 from pipeline.quota.limits import Limit
@@ -32,7 +32,7 @@ from pipeline.store.schedules import AHEAD
 from pipeline.store.writer import StorageError, open_writer
 from tests.conftest import Served
 from tests.support.clocks import START
-from tests.support.daemons import DAILY, SYMBOLS, Life, Pendulum, rows, runs
+from tests.support.daemons import DAILY, SYMBOLS, DaemonClock, DaemonHarness, rows, runs
 from tests.support.disk import no_file_larger_than
 
 HOUR, DAY, MINUTE = timedelta(hours=1), timedelta(days=1), timedelta(minutes=1)
@@ -40,9 +40,9 @@ FIRST = START  # 18:30 on 14 March 2026, a fire time of the daily schedule
 
 
 async def test_the_newest_fire_time_before_the_very_first_start_is_run_at_once(database: Path, served: Served) -> None:
-    life = Life(database, served.base_url, Pendulum(FIRST + 5 * HOUR))
+    harness = DaemonHarness(database, served.base_url, DaemonClock(FIRST + 5 * HOUR))
 
-    async with life.running():
+    async with harness.running():
         assert runs(database, "trigger", "status", "scheduled_for", "stored") == [
             ("catch_up", "complete", "2026-03-14T18:30:00.000Z", 3)
         ]
@@ -50,23 +50,23 @@ async def test_the_newest_fire_time_before_the_very_first_start_is_run_at_once(d
 
 async def test_a_first_start_too_late_to_catch_up_waits_for_the_next_fire_time(database: Path, served: Served) -> None:
     weekly = Schedule("30 18 * * 6", "UTC", timedelta(hours=36), None)  # 14 March is a Saturday
-    life = Life(database, served.base_url, Pendulum(FIRST + 3 * DAY), schedules=(weekly,))
+    harness = DaemonHarness(database, served.base_url, DaemonClock(FIRST + 3 * DAY), schedules=(weekly,))
 
-    async with life.running():
+    async with harness.running():
         assert runs(database, "id") == []
-        await life.until(FIRST + 7 * DAY)
+        await harness.until(FIRST + 7 * DAY)
         assert runs(database, "trigger", "status", "scheduled_for") == [
             ("schedule", "complete", "2026-03-21T18:30:00.000Z")
         ]
 
 
 async def test_each_fire_time_is_run_once(database: Path, served: Served) -> None:
-    life = Life(database, served.base_url, Pendulum(FIRST + HOUR))
+    harness = DaemonHarness(database, served.base_url, DaemonClock(FIRST + HOUR))
 
-    async with life.running():
+    async with harness.running():
         for day in (1, 2, 3):
-            await life.until(FIRST + day * DAY)
-            await life.beat(3)
+            await harness.until(FIRST + day * DAY)
+            await harness.beat(3)
 
     assert runs(database, "trigger", "scheduled_for") == [
         ("catch_up", "2026-03-14T18:30:00.000Z"),
@@ -78,13 +78,13 @@ async def test_each_fire_time_is_run_once(database: Path, served: Served) -> Non
 
 
 async def test_only_the_newest_of_the_missed_is_run_and_the_others_say_why(database: Path, served: Served) -> None:
-    hands = Pendulum(FIRST)
-    life = Life(database, served.base_url, hands)
-    async with life.running():
+    hands = DaemonClock(FIRST)
+    harness = DaemonHarness(database, served.base_url, hands)
+    async with harness.running():
         pass
     hands.passes(3 * DAY + HOUR)
 
-    async with life.running():
+    async with harness.running():
         pass
 
     assert runs(database, "trigger", "status", "scheduled_for", "detail") == [
@@ -99,11 +99,11 @@ async def test_only_the_newest_of_the_missed_is_run_and_the_others_say_why(datab
 async def test_what_the_machine_slept_through_is_caught_up_with_at_the_next_heartbeat(
     database: Path, served: Served
 ) -> None:
-    hands = Pendulum(FIRST)
-    life = Life(database, served.base_url, hands)
-    async with life.running():
+    hands = DaemonClock(FIRST)
+    harness = DaemonHarness(database, served.base_url, hands)
+    async with harness.running():
         hands.is_set_by(2 * DAY + HOUR)  # asleep: the process's own clock stands still meanwhile
-        await life.beat()
+        await harness.beat()
 
     assert runs(database, "trigger", "status", "scheduled_for", "detail")[1:] == [
         ("schedule", "missed", "2026-03-15T18:30:00.000Z", "the machine slept, or its clock was set forward"),
@@ -112,13 +112,13 @@ async def test_what_the_machine_slept_through_is_caught_up_with_at_the_next_hear
 
 
 async def test_an_hour_that_the_clock_is_set_back_over_fires_nothing_twice(database: Path, served: Served) -> None:
-    hands = Pendulum(FIRST)
-    life = Life(database, served.base_url, hands)
-    async with life.running():
+    hands = DaemonClock(FIRST)
+    harness = DaemonHarness(database, served.base_url, hands)
+    async with harness.running():
         hands.is_set_by(-HOUR)
-        await life.beat(2)
-        await life.until(FIRST)
-        await life.until(FIRST + DAY)
+        await harness.beat(2)
+        await harness.until(FIRST)
+        await harness.until(FIRST + DAY)
 
     assert runs(database, "trigger", "scheduled_for") == [
         ("schedule", "2026-03-14T18:30:00.000Z"),
@@ -129,14 +129,14 @@ async def test_an_hour_that_the_clock_is_set_back_over_fires_nothing_twice(datab
 async def test_fire_times_noted_by_a_clock_a_day_ahead_come_again_when_it_is_right(
     database: Path, served: Served
 ) -> None:
-    hands = Pendulum(FIRST)
-    life = Life(database, served.base_url, hands)
-    async with life.running():
+    hands = DaemonClock(FIRST)
+    harness = DaemonHarness(database, served.base_url, hands)
+    async with harness.running():
         hands.is_set_by(DAY)
-        await life.beat()
+        await harness.beat()
         hands.is_set_by(-DAY)
-        await life.beat()
-        await life.until(FIRST + DAY)
+        await harness.beat()
+        await harness.until(FIRST + DAY)
 
     assert runs(database, "schedule", "trigger", "scheduled_for") == [
         (str(DAILY), "schedule", "2026-03-14T18:30:00.000Z"),
@@ -147,13 +147,13 @@ async def test_fire_times_noted_by_a_clock_a_day_ahead_come_again_when_it_is_rig
 
 
 async def test_a_clock_that_is_not_set_yet_is_waited_for(database: Path, served: Served) -> None:
-    hands = Pendulum(datetime(1970, 1, 1, tzinfo=UTC))
-    life = Life(database, served.base_url, hands)
-    async with life.running() as daemon:
-        assert daemon.unready() == "the clock is not set: it says 1970-01-01"
+    hands = DaemonClock(datetime(1970, 1, 1, tzinfo=UTC))
+    harness = DaemonHarness(database, served.base_url, hands)
+    async with harness.running() as daemon:
+        assert daemon.why_not_ready() == "the clock is not set: it says 1970-01-01"
         hands.is_set_by(FIRST + HOUR - hands.wall)
-        await life.beat()
-        assert daemon.unready() is None
+        await harness.beat()
+        assert daemon.why_not_ready() is None
 
     assert runs(database, "trigger", "status", "scheduled_for") == [
         ("catch_up", "complete", "2026-03-14T18:30:00.000Z")
@@ -161,12 +161,12 @@ async def test_a_clock_that_is_not_set_yet_is_waited_for(database: Path, served:
 
 
 async def test_a_run_cut_short_by_the_quota_goes_on_when_the_window_frees(database: Path, served: Served) -> None:
-    life = Life(database, served.base_url, Pendulum(FIRST), limits=("2/hour",))
-    async with life.running() as daemon:
-        assert daemon.last_beat.continues_at is not None
-        await life.beat(4)
+    harness = DaemonHarness(database, served.base_url, DaemonClock(FIRST), limits=("2/hour",))
+    async with harness.running() as daemon:
+        assert daemon.last_heartbeat.continues_at is not None
+        await harness.beat(4)
         assert len(runs(database, "id")) == 1
-        await life.until(FIRST + HOUR + 2 * MINUTE)
+        await harness.until(FIRST + HOUR + 2 * MINUTE)
 
     assert runs(database, "trigger", "status", "scheduled_for", "stored", "deferred") == [
         ("schedule", "quota_exhausted", "2026-03-14T18:30:00.000Z", 2, 1),
@@ -176,9 +176,9 @@ async def test_a_run_cut_short_by_the_quota_goes_on_when_the_window_frees(databa
 
 
 async def test_it_does_not_go_on_where_it_is_told_not_to(database: Path, served: Served) -> None:
-    life = Life(database, served.base_url, Pendulum(FIRST), limits=("2/hour",), goes_on=False)
-    async with life.running():
-        await life.until(FIRST + 3 * HOUR)
+    harness = DaemonHarness(database, served.base_url, DaemonClock(FIRST), limits=("2/hour",), goes_on=False)
+    async with harness.running():
+        await harness.until(FIRST + 3 * HOUR)
 
     assert runs(database, "status") == [("quota_exhausted",)]
 
@@ -186,16 +186,16 @@ async def test_it_does_not_go_on_where_it_is_told_not_to(database: Path, served:
 async def test_a_run_that_failed_is_gone_on_with_after_ever_longer_pauses(database: Path, served: Served) -> None:
     for symbol in SYMBOLS:
         served.api.says(symbol, "down", status=503, times=2)
-    life = Life(database, served.base_url, Pendulum(FIRST))
-    async with life.running():
-        await life.until(FIRST + 14 * MINUTE)
+    harness = DaemonHarness(database, served.base_url, DaemonClock(FIRST))
+    async with harness.running():
+        await harness.until(FIRST + 14 * MINUTE)
         assert runs(database, "status") == [("failed",)]
-        await life.until(FIRST + 16 * MINUTE)
+        await harness.until(FIRST + 16 * MINUTE)
         assert runs(database, "status") == [("failed",), ("failed",)]
-        await life.until(FIRST + 45 * MINUTE)
+        await harness.until(FIRST + 45 * MINUTE)
         assert len(runs(database, "id")) == 2
-        await life.until(FIRST + 50 * MINUTE)
-        await life.until(FIRST + 5 * HOUR)
+        await harness.until(FIRST + 50 * MINUTE)
+        await harness.until(FIRST + 5 * HOUR)
 
     assert runs(database, "trigger", "status") == [
         ("schedule", "failed"),
@@ -205,9 +205,9 @@ async def test_a_run_that_failed_is_gone_on_with_after_ever_longer_pauses(databa
 
 
 async def test_a_run_that_a_kill_cut_short_is_gone_on_with_at_the_next_start(database: Path, served: Served) -> None:
-    hands = Pendulum(FIRST)
-    life = Life(database, served.base_url, hands)
-    async with life.running():
+    hands = DaemonClock(FIRST)
+    harness = DaemonHarness(database, served.base_url, hands)
+    async with harness.running():
         pass
     with closing(sqlite3.connect(database)) as db, db:  # as a kill leaves it: under way, one symbol not looked at
         db.execute("UPDATE runs SET status = 'running', finished_at = NULL")
@@ -215,7 +215,7 @@ async def test_a_run_that_a_kill_cut_short_is_gone_on_with_at_the_next_start(dat
         db.execute("DELETE FROM outcomes WHERE symbol = 'PEP'")
     hands.passes(10 * MINUTE)
 
-    async with life.running():
+    async with harness.running():
         pass
 
     assert runs(database, "trigger", "status", "due") == [("schedule", "interrupted", 3), ("continue", "complete", 1)]
@@ -225,28 +225,30 @@ async def test_a_run_that_a_kill_cut_short_is_gone_on_with_at_the_next_start(dat
 async def test_a_run_that_a_kill_cut_short_is_none_under_way_though_nothing_goes_on_with_it(
     database: Path, served: Served
 ) -> None:
-    hands = Pendulum(FIRST)
-    life = Life(database, served.base_url, hands, goes_on=False)
-    async with life.running():
+    hands = DaemonClock(FIRST)
+    harness = DaemonHarness(database, served.base_url, hands, goes_on=False)
+    async with harness.running():
         pass
     with closing(sqlite3.connect(database)) as db, db:
         db.execute("UPDATE runs SET status = 'running', finished_at = NULL")
     hands.passes(10 * MINUTE)
 
-    async with life.running():
+    async with harness.running():
         assert runs(database, "status", "finished_at") == [("interrupted", "2026-03-14T18:40:00.000Z")]
 
 
 async def test_what_was_looked_at_since_the_fire_time_is_not_asked_again(database: Path, served: Served) -> None:
-    hands = Pendulum(FIRST)
-    one = Life(database, served.base_url, hands, schedules=(Schedule("0 18 * * *", "UTC", 36 * HOUR, SYMBOLS[:2]),))
+    hands = DaemonClock(FIRST)
+    one = DaemonHarness(
+        database, served.base_url, hands, schedules=(Schedule("0 18 * * *", "UTC", 36 * HOUR, SYMBOLS[:2]),)
+    )
     async with one.running():
         pass
-    both = Life(
+    both = DaemonHarness(
         database,
         served.base_url,
         hands,
-        schedules=(Schedule("15 18 * * *", "UTC", 36 * HOUR, None), *one.duty.schedules),
+        schedules=(Schedule("15 18 * * *", "UTC", 36 * HOUR, None), *one.config.schedules),
     )
     with closing(sqlite3.connect(database)) as db, db:
         db.execute("DELETE FROM schedules")
@@ -262,8 +264,8 @@ async def test_what_was_looked_at_since_the_fire_time_is_not_asked_again(databas
 
 async def test_a_schedule_of_its_own_symbols_asks_for_these(database: Path, served: Served) -> None:
     own = Schedule("0 18 * * *", "UTC", 36 * HOUR, (Symbol("TSLA"),))
-    life = Life(database, served.base_url, Pendulum(FIRST), schedules=(own, DAILY))
-    async with life.running():
+    harness = DaemonHarness(database, served.base_url, DaemonClock(FIRST), schedules=(own, DAILY))
+    async with harness.running():
         pass
 
     assert runs(database, "schedule", "symbols") == [(str(own), 1), (str(DAILY), 3)]
@@ -271,81 +273,81 @@ async def test_a_schedule_of_its_own_symbols_asks_for_these(database: Path, serv
 
 
 async def test_a_schedule_that_is_changed_has_missed_nothing_before(database: Path, served: Served) -> None:
-    hands = Pendulum(FIRST + HOUR)
-    life = Life(database, served.base_url, hands)
-    async with life.running() as daemon:
-        life.duty = Life(
+    hands = DaemonClock(FIRST + HOUR)
+    harness = DaemonHarness(database, served.base_url, hands)
+    async with harness.running() as daemon:
+        harness.config = DaemonHarness(
             database, served.base_url, hands, schedules=(Schedule("0 19 * * *", "UTC", 36 * HOUR, None),)
-        ).duty
+        ).config
         daemon.reload()
-        await life.settled()
-        await life.beat()
+        await harness.settled()
+        await harness.beat()
         assert len(runs(database, "id")) == 1
-        await life.until(FIRST + DAY + HOUR)
+        await harness.until(FIRST + DAY + HOUR)
 
     assert [at for (at,) in runs(database, "scheduled_for")] == ["2026-03-14T18:30:00.000Z", "2026-03-15T19:00:00.000Z"]
     assert rows(database, "SELECT schedule FROM schedules") == [("0 19 * * * UTC",)]
 
 
 async def test_two_days_of_missed_minutes_are_recorded_each(database: Path, served: Served) -> None:
-    hands = Pendulum(FIRST)
-    life = Life(database, served.base_url, hands, schedules=(Schedule("* * * * *", "UTC", HOUR, None),))
-    async with life.running():
+    hands = DaemonClock(FIRST)
+    harness = DaemonHarness(database, served.base_url, hands, schedules=(Schedule("* * * * *", "UTC", HOUR, None),))
+    async with harness.running():
         pass
     hands.passes(2 * DAY)
 
-    async with life.running():
+    async with harness.running():
         pass
 
     assert rows(database, "SELECT status, count(*) FROM runs GROUP BY 1") == [("complete", 2), ("missed", 2879)]
 
 
 async def test_the_heartbeat_tells_how_things_stand_and_goes_with_the_daemon(database: Path, served: Served) -> None:
-    life = Life(database, served.base_url, Pendulum(FIRST))
-    async with life.running() as daemon:
-        await life.beat()
+    harness = DaemonHarness(database, served.base_url, DaemonClock(FIRST))
+    async with harness.running() as daemon:
+        await harness.beat()
         beat = heartbeat.read(database)
         assert beat is not None
         assert (beat.state, beat.last_run, beat.last_status) == ("idle", 1, "complete")
         assert beat.next_fire == FIRST + DAY
-        assert beat.is_fresh(life.hands.wall)
-        assert daemon.unwell() is None
+        assert beat.is_fresh(harness.hands.wall)
+        assert daemon.why_unhealthy() is None
 
     assert heartbeat.read(database) is None
 
 
 async def test_a_fault_of_ours_fails_the_run_and_not_the_daemon(database: Path, served: Served) -> None:
     served.api.says("AAPL", "{", times=1)  # no JSON: rejected, and so counted
-    life = Life(database, served.base_url, Pendulum(FIRST))
+    harness = DaemonHarness(database, served.base_url, DaemonClock(FIRST))
     faults = iter([True])
 
     def asked(_outcome: str, _seconds: float) -> None:
         if next(faults, False):
             raise RuntimeError("a fault")
 
-    life.watch.asked = asked  # type: ignore[assignment, method-assign] # stands for any fault of ours, deep inside a run
-    async with life.running() as daemon:
+    harness.reporter.request_ended = asked  # type: ignore[assignment, method-assign] # stands for any fault of ours, deep inside a run
+    async with harness.running() as daemon:
         ((status, detail),) = runs(database, "status", "detail")
         assert status == "failed"
         assert re.match(r"crashed: RuntimeError in test_loop\.py:\d+; the log has the whole of it", detail)
-        assert "a run crashed: nothing is tried before" in (daemon.unready() or "")
-        assert daemon.unwell() is None
-        await life.until(FIRST + 20 * MINUTE)
+        assert "a run crashed: nothing is tried before" in (daemon.why_not_ready() or "")
+        assert daemon.why_unhealthy() is None
+        await harness.until(FIRST + 20 * MINUTE)
 
     assert runs(database, "trigger", "status") == [("schedule", "failed"), ("continue", "complete")]
 
 
 async def test_a_full_disk_is_waited_for_and_what_was_missed_meanwhile_says_so(database: Path, served: Served) -> None:
-    hands = Pendulum(FIRST)
-    life = Life(database, served.base_url, hands)
-    async with life.running() as daemon:
+    hands = DaemonClock(FIRST)
+    harness = DaemonHarness(database, served.base_url, hands)
+    async with harness.running() as daemon:
         with no_file_larger_than(4096):
-            await life.until(FIRST + DAY)
-            assert re.search(r"overviews\.db: the disk .*full", daemon.unready() or "")
-            assert daemon.last_beat.state == "waiting"
-            await life.until(FIRST + 2 * DAY)
-        await life.beat()
-        assert daemon.unready() is None
+            await harness.until(FIRST + DAY)
+            assert re.search(r"overviews\.db: the disk .*full", daemon.why_not_ready() or "")
+            assert daemon.last_heartbeat.state == "waiting"
+            await harness.until(FIRST + 2 * DAY)
+        await harness.beat()
+        assert daemon.why_not_ready() is None
 
     (_, missed, ran) = runs(database, "status", "detail")
     assert missed[0] == "missed"
@@ -354,31 +356,31 @@ async def test_a_full_disk_is_waited_for_and_what_was_missed_meanwhile_says_so(d
 
 
 async def test_a_file_that_is_none_of_ours_ends_the_daemon(database: Path, served: Served) -> None:
-    life = Life(database, served.base_url, Pendulum(FIRST))
+    harness = DaemonHarness(database, served.base_url, DaemonClock(FIRST))
     database.write_bytes(b"no database" * 1000)
 
     with pytest.raises(DatabaseError, match="not a database"):
-        async with life.running():
+        async with harness.running():
             pass
 
 
 async def test_a_run_waits_for_a_collect_by_hand_and_asks_only_what_that_did_not(
     database: Path, served: Served
 ) -> None:
-    hands = Pendulum(FIRST)
-    life = Life(database, served.base_url, hands)
-    async with life.running() as daemon:
+    hands = DaemonClock(FIRST)
+    harness = DaemonHarness(database, served.base_url, hands)
+    async with harness.running() as daemon:
         async with lock.held(
             database, "collect", patience=None, now=lambda: hands.wall, sleep=hands.sleep, waiting=lambda _text: None
         ):
             hands.passes(DAY)
             await hands.swing()
-            while daemon.unready() is None:
+            while daemon.why_not_ready() is None:
                 await asyncio.sleep(0)
-            assert re.match(r"waiting for collect, process \d+, since ", daemon.unready() or "")
+            assert re.match(r"waiting for collect, process \d+, since ", daemon.why_not_ready() or "")
             order = Order(SYMBOLS[:2], looked_since=None)
-            await collect(database, life.duty.source, order, halt=Halt(), clock=hands.clock())
-        await life.settled()
+            await collect(database, harness.config.source, order, halt=Halt(), clock=hands.clock())
+        await harness.settled()
 
     assert runs(database, "trigger", "due") == [("schedule", 3), ("manual", 2), ("schedule", 1)]
 
@@ -394,45 +396,45 @@ async def test_a_second_daemon_is_refused_and_the_first_one_named(database: Path
 
 async def test_stopping_defers_the_rest_and_the_next_daemon_goes_on_with_it(database: Path, served: Served) -> None:
     symbols = tuple(map(Symbol, (f"S{number}" for number in range(200))))
-    hands = Pendulum(FIRST)
-    life = Life(database, served.base_url, hands, symbols=symbols, limits=("4/minute",))
+    hands = DaemonClock(FIRST)
+    harness = DaemonHarness(database, served.base_url, hands, symbols=symbols, limits=("4/minute",))
     asked: list[str] = []
 
     def stop_after_some(outcome: str, _seconds: float) -> None:
         asked.append(outcome)
         if len(asked) == 6:
-            life.daemon.stop()
+            harness.daemon.stop()
 
-    life.watch.asked = stop_after_some  # type: ignore[assignment, method-assign] # where a signal may come in
-    async with life.running():
+    harness.reporter.request_ended = stop_after_some  # type: ignore[assignment, method-assign] # where a signal may come in
+    async with harness.running():
         pass
     ((status, stored, deferred),) = runs(database, "status", "stored + unchanged + unknown", "deferred")
     assert status == "interrupted"
     assert stored + deferred == 200
     assert 6 <= stored <= 8
 
-    life.watch.asked = lambda _outcome, _seconds: None  # type: ignore[assignment, method-assign] # no more
-    async with life.running():
-        await life.settled()
+    harness.reporter.request_ended = lambda _outcome, _seconds: None  # type: ignore[assignment, method-assign] # no more
+    async with harness.running():
+        await harness.settled()
     assert runs(database, "trigger", "status")[1] == ("continue", "complete")
     assert len(served.api.seen) == len(set(served.api.seen)) == 200
 
 
 async def test_a_configuration_that_is_wrong_is_told_and_not_taken_over(database: Path, served: Served) -> None:
-    life = Life(database, served.base_url, Pendulum(FIRST))
+    harness = DaemonHarness(database, served.base_url, DaemonClock(FIRST))
 
-    def wrong() -> Duty:
+    def wrong() -> DaemonConfig:
         raise SettingsError("config/pipeline.toml: source.plan: 'fre' is no plan")
 
-    async with life.running() as daemon:
-        before = life.duty
-        daemon._reread = wrong
+    async with harness.running() as daemon:
+        before = harness.config
+        daemon._reload_config = wrong
         daemon.reload()
-        assert daemon.last_beat.refused == "config/pipeline.toml: source.plan: 'fre' is no plan"
-        await life.until(FIRST + DAY)
-        daemon._reread = lambda: before
+        assert daemon.last_heartbeat.refused == "config/pipeline.toml: source.plan: 'fre' is no plan"
+        await harness.until(FIRST + DAY)
+        daemon._reload_config = lambda: before
         daemon.reload()
-        assert daemon.last_beat.refused is None
+        assert daemon.last_heartbeat.refused is None
 
     assert runs(database, "status") == [("complete",), ("complete",)]
 
@@ -442,24 +444,24 @@ async def test_a_refused_key_is_tried_again_when_the_configuration_is_read_again
 ) -> None:
     refusal = '{"Error Message": "the parameter apikey is invalid or missing."}'
     served.api.says("AAPL", refusal)
-    life = Life(database, served.base_url, Pendulum(FIRST), symbols=(SYMBOLS[0],))
-    async with life.running() as daemon:
+    harness = DaemonHarness(database, served.base_url, DaemonClock(FIRST), symbols=(SYMBOLS[0],))
+    async with harness.running() as daemon:
         assert runs(database, "status") == [("failed",)]
-        await life.beat(3)
+        await harness.beat(3)
         assert len(runs(database, "id")) == 1
-        life.hands.passes(MINUTE)
+        harness.hands.passes(MINUTE)
         daemon.reload()
-        await life.settled()
+        await harness.settled()
 
     assert runs(database, "trigger", "status") == [("schedule", "failed"), ("continue", "complete")]
 
 
 async def test_what_is_too_old_is_deleted_once_a_day_and_snapshots_never(database: Path, served: Served) -> None:
-    life = Life(database, served.base_url, Pendulum(FIRST), limits=("25/day",), outcomes_kept=10 * DAY)
-    async with life.running():
+    harness = DaemonHarness(database, served.base_url, DaemonClock(FIRST), limits=("25/day",), outcomes_kept=10 * DAY)
+    async with harness.running():
         for day in range(1, 31):
-            await life.until(FIRST + day * DAY)
-            await life.beat(2)
+            await harness.until(FIRST + day * DAY)
+            await harness.beat(2)
 
     runs_kept = {run for (run,) in rows(database, "SELECT DISTINCT run_id FROM outcomes")}
     assert runs_kept == set(range(21, 32))
@@ -477,16 +479,16 @@ async def test_a_store_that_does_not_answer_makes_it_unwell(database: Path, serv
     async def never() -> None:
         await asyncio.Event().wait()
 
-    life = Life(database, served.base_url, Pendulum(FIRST))
-    async with life.running() as daemon:
-        life.hands.passes(DAY)  # asleep: nobody asked
-        assert daemon.unwell() is None
-        await life.answered()
-        daemon._pulse.ask(never)
-        life.hands.passes(timedelta(seconds=100))
-        assert daemon.unwell() == "the store has not answered for 100 s"
-        assert daemon._pulse._asking is not None
-        daemon._pulse._asking.cancel()
+    harness = DaemonHarness(database, served.base_url, DaemonClock(FIRST))
+    async with harness.running() as daemon:
+        harness.hands.passes(DAY)  # asleep: nobody asked
+        assert daemon.why_unhealthy() is None
+        await harness.answered()
+        daemon._clock_watch.ask(never)
+        harness.hands.passes(timedelta(seconds=100))
+        assert daemon.why_unhealthy() == "the store has not answered for 100 s"
+        assert daemon._clock_watch._asking is not None
+        daemon._clock_watch._asking.cancel()
 
 
 async def test_the_store_check_of_a_run_that_has_just_ended_is_answered(database: Path) -> None:
@@ -501,22 +503,22 @@ async def test_the_store_check_of_a_run_that_has_just_ended_is_answered(database
 async def test_what_hindered_is_over_once_the_record_can_be_read_again_though_nothing_is_due(
     database: Path, served: Served
 ) -> None:
-    life = Life(database, served.base_url, Pendulum(FIRST))
-    async with life.running() as daemon:
+    harness = DaemonHarness(database, served.base_url, DaemonClock(FIRST))
+    async with harness.running() as daemon:
         with closing(sqlite3.connect(database, isolation_level=None)) as other:
             other.execute("PRAGMA locking_mode = EXCLUSIVE")
             other.execute("BEGIN EXCLUSIVE")
-            life.hands.passes(DAY - 2 * HOUR)  # tidying is due, and nothing else
-            await life.beat()
-            assert "locked by another program" in (daemon.unready() or "")
+            harness.hands.passes(DAY - 2 * HOUR)  # tidying is due, and nothing else
+            await harness.beat()
+            assert "locked by another program" in (daemon.why_not_ready() or "")
             other.execute("ROLLBACK")
-        await life.beat()
-        assert daemon.unready() is None
-        assert daemon.last_beat.state == "idle"
+        await harness.beat()
+        assert daemon.why_not_ready() is None
+        assert daemon.last_heartbeat.state == "idle"
 
 
 @asynccontextmanager
-async def collect_by_hand(database: Path, hands: Pendulum) -> AsyncIterator[None]:
+async def collect_by_hand(database: Path, hands: DaemonClock) -> AsyncIterator[None]:
     """Another process holds the lock."""
     async with lock.held(
         database, "collect", patience=None, now=lambda: hands.wall, sleep=hands.sleep, waiting=lambda _text: None
@@ -526,40 +528,40 @@ async def collect_by_hand(database: Path, hands: Pendulum) -> AsyncIterator[None
 
 async def waits(daemon: Daemon) -> None:
     async with asyncio.timeout(10):
-        while daemon.unready() is None or "waiting for" not in (daemon.unready() or ""):
+        while daemon.why_not_ready() is None or "waiting for" not in (daemon.why_not_ready() or ""):
             await asyncio.sleep(0)
 
 
 async def test_a_reload_while_it_waits_for_the_lock_is_what_then_runs(database: Path, served: Served) -> None:
-    hands = Pendulum(FIRST)
-    life = Life(database, served.base_url, hands)
-    async with life.running() as daemon:
+    hands = DaemonClock(FIRST)
+    harness = DaemonHarness(database, served.base_url, hands)
+    async with harness.running() as daemon:
         async with collect_by_hand(database, hands):
             hands.passes(DAY)
             await hands.swing()
             await waits(daemon)
-            life.duty = replace(life.duty, symbols=(*SYMBOLS, Symbol("TSLA")))
+            harness.config = replace(harness.config, symbols=(*SYMBOLS, Symbol("TSLA")))
             daemon.reload()
-        await life.settled()
+        await harness.settled()
 
     assert runs(database, "symbols")[-1] == (4,)
     assert "TSLA" in served.api.seen
 
 
 async def test_a_clock_set_right_while_it_waits_for_the_lock_is_heeded(database: Path, served: Served) -> None:
-    hands = Pendulum(FIRST + 2 * DAY)  # two days ahead
-    life = Life(database, served.base_url, hands)
+    hands = DaemonClock(FIRST + 2 * DAY)  # two days ahead
+    harness = DaemonHarness(database, served.base_url, hands)
     async with collect_by_hand(database, hands):
-        begun = asyncio.create_task(life.begin())
-        while not hasattr(life, "daemon"):
+        begun = asyncio.create_task(harness.begin())
+        while not hasattr(harness, "daemon"):
             await asyncio.sleep(0)
-        await waits(life.daemon)
+        await waits(harness.daemon)
         hands.is_set_by(-2 * DAY)
         await hands.swing()
     await begun
-    await life.until(FIRST + DAY)
-    life.daemon.stop()
-    await life.ended()
+    await harness.until(FIRST + DAY)
+    harness.daemon.stop()
+    await harness.ended()
 
     assert [at for (at,) in runs(database, "scheduled_for")] == ["2026-03-14T18:30:00.000Z", "2026-03-15T18:30:00.000Z"]
 
@@ -567,8 +569,8 @@ async def test_a_clock_set_right_while_it_waits_for_the_lock_is_heeded(database:
 async def test_a_line_added_during_a_run_counts_from_then_and_not_from_the_end_of_the_run(
     database: Path, served: Served
 ) -> None:
-    hands = Pendulum(FIRST)
-    life = Life(database, served.base_url, hands)
+    hands = DaemonClock(FIRST)
+    harness = DaemonHarness(database, served.base_url, hands)
     more = Schedule("*/10 * * * *", "UTC", HOUR, None)
     reloaded = False
 
@@ -576,12 +578,12 @@ async def test_a_line_added_during_a_run_counts_from_then_and_not_from_the_end_o
         nonlocal reloaded
         if not reloaded:
             reloaded = True
-            life.duty = replace(life.duty, schedules=(*life.duty.schedules, more))
-            life.daemon.reload()
+            harness.config = replace(harness.config, schedules=(*harness.config.schedules, more))
+            harness.daemon.reload()
             hands.passes(2 * HOUR)  # so long does the rest of the run take
 
-    life.watch.asked = reload_once  # type: ignore[assignment, method-assign] # the middle of a run
-    async with life.running():
+    harness.reporter.request_ended = reload_once  # type: ignore[assignment, method-assign] # the middle of a run
+    async with harness.running():
         pass
 
     fired = rows(
@@ -596,15 +598,15 @@ async def test_a_line_added_during_a_run_counts_from_then_and_not_from_the_end_o
 
 
 async def test_stopped_before_a_run_has_begun_it_begins_none(database: Path, served: Served) -> None:
-    hands = Pendulum(FIRST)
-    life = Life(database, served.base_url, hands)
+    hands = DaemonClock(FIRST)
+    harness = DaemonHarness(database, served.base_url, hands)
     async with collect_by_hand(database, hands):
-        begun = asyncio.create_task(life.begin())
-        while not hasattr(life, "daemon"):
+        begun = asyncio.create_task(harness.begin())
+        while not hasattr(harness, "daemon"):
             await asyncio.sleep(0)
-        await waits(life.daemon)
-        life.daemon.stop()
-        await life.ended()
+        await waits(harness.daemon)
+        harness.daemon.stop()
+        await harness.ended()
     await begun
 
     assert runs(database, "id") == []
@@ -613,25 +615,25 @@ async def test_stopped_before_a_run_has_begun_it_begins_none(database: Path, ser
 async def test_a_database_that_is_taken_away_ends_the_daemon_rather_than_begin_another(
     database: Path, served: Served
 ) -> None:
-    life = Life(database, served.base_url, Pendulum(FIRST))
-    await life.begin()
+    harness = DaemonHarness(database, served.base_url, DaemonClock(FIRST))
+    await harness.begin()
     database.unlink()
     with pytest.raises(DatabaseError, match=r"overviews\.db is gone: put it back"):
-        await life.beat()
+        await harness.beat()
 
     assert not database.exists()
 
 
 async def test_a_backup_put_in_the_place_of_the_file_is_taken_up(database: Path, served: Served) -> None:
-    life = Life(database, served.base_url, Pendulum(FIRST))
-    async with life.running():
+    harness = DaemonHarness(database, served.base_url, DaemonClock(FIRST))
+    async with harness.running():
         backup = database.with_name("backup.db")
         migrate(backup, now=FIRST)
         backup.replace(database)
         for beside in ("-wal", "-shm"):
             database.with_name(database.name + beside).unlink(missing_ok=True)
-        await life.beat()
-        await life.until(FIRST + DAY)
+        await harness.beat()
+        await harness.until(FIRST + DAY)
 
     assert runs(database, "scheduled_for", "status") == [
         ("2026-03-14T18:30:00.000Z", "complete"),
@@ -674,17 +676,17 @@ async def test_each_fire_time_of_a_night_on_which_clocks_change_is_one_row(
 ) -> None:
     start = datetime.fromisoformat(f"{day}T00:00Z") - 3 * HOUR
     end = start + 22 * HOUR
-    hands = Pendulum(start)
+    hands = DaemonClock(start)
     hands.drive_apscheduler(monkeypatch)
     schedules = tuple(Schedule(cron, zone, 36 * HOUR, SYMBOLS[:1]) for cron in lines)
-    life = Life(database, served.base_url, hands, schedules=schedules)
-    async with life.running():
+    harness = DaemonHarness(database, served.base_url, hands, schedules=schedules)
+    async with harness.running():
         before = len(runs(database, "id"))
         if asleep:
             hands.sleeps(end - hands.wall - MINUTE)
         else:
-            await life.through(end - 2 * MINUTE)
-        await life.beat(2)
+            await harness.through(end - 2 * MINUTE)
+        await harness.beat(2)
 
     for schedule, times in zip(schedules, lines.values(), strict=True):
         *others, last = (f"{day}T{time}:00.000Z" for time in times.split())
@@ -701,15 +703,15 @@ async def test_each_fire_time_of_a_night_on_which_clocks_change_is_one_row(
 async def test_whatever_the_clock_is_set_by_each_fire_time_is_one_row_and_asks_no_symbol_twice(
     database: Path, served: Served, monkeypatch: pytest.MonkeyPatch, step: timedelta
 ) -> None:
-    hands = Pendulum(FIRST)
+    hands = DaemonClock(FIRST)
     hands.drive_apscheduler(monkeypatch)
     hourly = Schedule("30 */6 * * *", "UTC", 5 * HOUR, None)
-    life = Life(database, served.base_url, hands, schedules=(hourly,))
-    async with life.running():
-        await life.through(FIRST + 7 * HOUR)
+    harness = DaemonHarness(database, served.base_url, hands, schedules=(hourly,))
+    async with harness.running():
+        await harness.through(FIRST + 7 * HOUR)
         hands.is_set_by(step)
-        await life.beat(2)
-        await life.through(FIRST + 50 * HOUR)
+        await harness.beat(2)
+        await harness.through(FIRST + 50 * HOUR)
 
     due = [FIRST + 6 * hours * HOUR for hours in range(9)]
     assert [at for (at,) in runs(database, "scheduled_for")] == list(map(instants.to_text, due))
@@ -721,8 +723,8 @@ async def test_whatever_the_clock_is_set_by_each_fire_time_is_one_row_and_asks_n
 async def test_a_clock_set_back_makes_no_run_ask_again_what_was_asked_for_its_fire_time(
     database: Path, served: Served
 ) -> None:
-    hands = Pendulum(FIRST)
-    life = Life(database, served.base_url, hands, limits=("2/hour", "1/second"))
+    hands = DaemonClock(FIRST)
+    harness = DaemonHarness(database, served.base_url, hands, limits=("2/hour", "1/second"))
     asked: list[str] = []
 
     def set_back_after_the_first(outcome: str, _seconds: float) -> None:
@@ -730,11 +732,11 @@ async def test_a_clock_set_back_makes_no_run_ask_again_what_was_asked_for_its_fi
         if len(asked) == 1:
             hands.is_set_by(-HOUR)
 
-    life.watch.asked = set_back_after_the_first  # type: ignore[assignment, method-assign] # where time passes too
-    async with life.running():
-        await life.beat()
+    harness.reporter.request_ended = set_back_after_the_first  # type: ignore[assignment, method-assign] # where time passes too
+    async with harness.running():
+        await harness.beat()
         for quarters in range(1, 12):
-            await life.until(FIRST - HOUR + quarters * 15 * MINUTE)
+            await harness.until(FIRST - HOUR + quarters * 15 * MINUTE)
 
     assert sorted(served.api.seen) == sorted(SYMBOLS)
     assert [status for (status,) in runs(database, "status")] == ["quota_exhausted", "complete"]
@@ -742,24 +744,24 @@ async def test_a_clock_set_back_makes_no_run_ask_again_what_was_asked_for_its_fi
 
 async def test_a_clock_set_forward_frees_no_window_early(database: Path) -> None:
     """A machine without a clock of its own begins in the past, and is put right when it has found a time server."""
-    hands = Pendulum(FIRST)
+    hands = DaemonClock(FIRST)
     plan = [Limit.parse("3/hour")]
     api = SandboxApi(companies=Companies(), limits=plan, day=FIRST.date, now=lambda: hands.own)
     async with api.serve() as base_url:
-        life = Life(database, base_url, hands, limits=("3/hour",))
-        async with life.running():
+        harness = DaemonHarness(database, base_url, hands, limits=("3/hour",))
+        async with harness.running():
             hands.is_set_by(DAY)
-            await life.beat()
+            await harness.beat()
             assert runs(database, "status") == [("complete",), ("quota_exhausted",)]
-            await life.until(hands.wall + HOUR + 2 * MINUTE)
+            await harness.until(hands.wall + HOUR + 2 * MINUTE)
 
     assert runs(database, "trigger", "status")[2:] == [("continue", "complete")]
     assert (api.requests, api.refused) == (6, 0)
 
 
 async def test_a_damaged_file_ends_the_daemon_before_it_spends_the_quota(database: Path, served: Served) -> None:
-    life = Life(database, served.base_url, Pendulum(FIRST - HOUR))
-    async with life.running():
+    harness = DaemonHarness(database, served.base_url, DaemonClock(FIRST - HOUR))
+    async with harness.running():
         pass
     with closing(sqlite3.connect(database)) as db:
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -769,10 +771,10 @@ async def test_a_damaged_file_ends_the_daemon_before_it_spends_the_quota(databas
         file.seek((page - 1) * size)
         file.write(b"\xff" * size)
     asked = served.api.requests
-    life.hands.passes(DAY)
+    harness.hands.passes(DAY)
 
     with pytest.raises(DatabaseError, match="damaged"):
-        async with life.running():
+        async with harness.running():
             pass
 
     assert served.api.requests - asked <= 3
@@ -780,18 +782,18 @@ async def test_a_damaged_file_ends_the_daemon_before_it_spends_the_quota(databas
 
 
 async def test_while_nothing_can_be_stored_no_run_follows_upon_another(database: Path, served: Served) -> None:
-    life = Life(database, served.base_url, Pendulum(FIRST - HOUR))
-    async with life.running() as daemon:
+    harness = DaemonHarness(database, served.base_url, DaemonClock(FIRST - HOUR))
+    async with harness.running() as daemon:
         asked = served.api.requests
         for symbol in SYMBOLS:
             served.api.knows(symbol, {"Symbol": symbol, "Description": symbol * 100_000})
         with no_file_larger_than(200_000):  # enough for a run and its slots, not for what it brings
-            await life.until(FIRST)
-            await life.beat(10)
+            await harness.until(FIRST)
+            await harness.beat(10)
             assert served.api.requests - asked <= 3
-            assert "disk" in (daemon.unready() or "")
-        await life.until(FIRST + 30 * MINUTE)
-        assert daemon.unready() is None
+            assert "disk" in (daemon.why_not_ready() or "")
+        await harness.until(FIRST + 30 * MINUTE)
+        assert daemon.why_not_ready() is None
 
     assert runs(database, "trigger", "status")[-1] == ("continue", "complete")
 
@@ -799,12 +801,12 @@ async def test_while_nothing_can_be_stored_no_run_follows_upon_another(database:
 async def test_after_the_clock_was_set_back_failed_runs_keep_their_pauses(database: Path, served: Served) -> None:
     for symbol in SYMBOLS:
         served.api.says(symbol, "down", status=503, times=None)
-    life = Life(database, served.base_url, Pendulum(FIRST + 3 * HOUR))
-    async with life.running():
-        life.hands.is_set_by(-2 * HOUR)
-        await life.beat(10)
+    harness = DaemonHarness(database, served.base_url, DaemonClock(FIRST + 3 * HOUR))
+    async with harness.running():
+        harness.hands.is_set_by(-2 * HOUR)
+        await harness.beat(10)
         assert len(runs(database, "id")) == 1
-        await life.until(life.hands.wall + 20 * MINUTE)
+        await harness.until(harness.hands.wall + 20 * MINUTE)
         assert len(runs(database, "id")) == 2
 
 
@@ -813,51 +815,51 @@ async def test_slots_of_an_earlier_process_are_left_alone_when_the_clock_is_put_
     database: Path, served: Served, boots_at: datetime
 ) -> None:
     """A board without a clock of its own, switched off for longer than a day: its quota is free again."""
-    hands = Pendulum(FIRST)
-    life = Life(database, served.base_url, hands, limits=("3/day",))
-    async with life.running():
+    hands = DaemonClock(FIRST)
+    harness = DaemonHarness(database, served.base_url, hands, limits=("3/day",))
+    async with harness.running():
         pass
     hands.passes(30 * HOUR)
     hands.reboots()
     right, hands.wall = hands.wall, boots_at
-    async with life.running():
+    async with harness.running():
         hands.is_set_by(right - boots_at)
-        await life.beat(2)
+        await harness.beat(2)
 
     assert runs(database, "trigger", "status", "requests")[-1] == ("catch_up", "complete", 3)
 
 
 async def test_a_clock_set_forward_between_two_runs_frees_no_window(database: Path, served: Served) -> None:
     weekly = Schedule("30 18 * * 6", "UTC", 36 * HOUR, (Symbol("MSFT"), Symbol("KO")))
-    hands = Pendulum(FIRST - 2 * DAY)
-    life = Life(database, served.base_url, hands, schedules=(DAILY, weekly), limits=("3/day",))
-    async with life.running():
+    hands = DaemonClock(FIRST - 2 * DAY)
+    harness = DaemonHarness(database, served.base_url, hands, schedules=(DAILY, weekly), limits=("3/day",))
+    async with harness.running():
         hands.passes(2 * DAY - timedelta(seconds=30))
-        asked, ended = served.api.requests, life.watch.ended
+        asked, ended = served.api.requests, harness.reporter.run_ended
 
         def set_forward(*arguments: Any, **named: Any) -> None:
             ended(*arguments, **named)
             if hands.wall < FIRST + HOUR:
                 hands.is_set_by(25 * HOUR)
 
-        life.watch.ended = set_forward  # type: ignore[method-assign] # right after a run
-        await life.beat()
+        harness.reporter.run_ended = set_forward  # type: ignore[method-assign] # right after a run
+        await harness.beat()
 
     assert served.api.requests - asked == 3
 
 
 async def test_reasons_and_counts_are_right_again_once_the_clock_is(database: Path, served: Served) -> None:
     hourly = Schedule("0 * * * *", "UTC", timedelta())
-    life = Life(database, served.base_url, Pendulum(FIRST), schedules=(hourly,))
-    async with life.running():
-        life.hands.is_set_by(10 * DAY)
-        await life.beat()
-        life.hands.is_set_by(-10 * DAY)
-        await life.beat(2)
-        life.hands.sleeps(5 * HOUR)
-        await life.beat(2)
+    harness = DaemonHarness(database, served.base_url, DaemonClock(FIRST), schedules=(hourly,))
+    async with harness.running():
+        harness.hands.is_set_by(10 * DAY)
+        await harness.beat()
+        harness.hands.is_set_by(-10 * DAY)
+        await harness.beat(2)
+        harness.hands.sleeps(5 * HOUR)
+        await harness.beat(2)
         with Record.open(database) as record:
-            missed = record.missed(life.hands.wall - 7 * DAY)
+            missed = record.missed(harness.hands.wall - 7 * DAY)
 
     # The first two were noted while the clock was ahead, and hold: they might have come, had it been an hour's error.
     ahead, slept = "the machine slept, or its clock was set forward", "the machine slept, or the daemon was held up"

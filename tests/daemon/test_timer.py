@@ -5,16 +5,16 @@ from datetime import UTC, datetime, timedelta, tzinfo
 
 import pytest
 
-from pipeline.daemon.timer import Bell
+from pipeline.daemon.timer import Timer
 from pipeline.schedule.cron import Schedule
-from tests.support.clocks import START, Hands
+from tests.support.clocks import START, ManualClock
 
 MINUTE = timedelta(minutes=1)
 EACH_MINUTE = Schedule("* * * * *", "UTC", timedelta(hours=1), None)
 
 
 @pytest.fixture(autouse=True)
-def _apscheduler_lives_in_our_time(monkeypatch: pytest.MonkeyPatch, hands: Hands) -> None:
+def _apscheduler_lives_in_our_time(monkeypatch: pytest.MonkeyPatch, hands: ManualClock) -> None:
     """It reads the clock of its own accord, at each turn: let it read ours."""
 
     class Told(datetime):
@@ -26,7 +26,7 @@ def _apscheduler_lives_in_our_time(monkeypatch: pytest.MonkeyPatch, hands: Hands
 
 
 class Rung(asyncio.Event):
-    """Hears the bell."""
+    """Hears the timer."""
 
     async def heard(self) -> None:
         async with asyncio.timeout(5):
@@ -40,11 +40,11 @@ def rung() -> Rung:
 
 
 @pytest.fixture
-async def bell(rung: Rung) -> AsyncIterator[Bell]:
-    bell = Bell(rung.set)
-    bell.start()
-    yield bell
-    bell.stop()
+async def timer(rung: Rung) -> AsyncIterator[Timer]:
+    timer = Timer(rung.set)
+    timer.start()
+    yield timer
+    timer.stop()
     await asyncio.sleep(0)
 
 
@@ -54,43 +54,47 @@ async def turn(times: int = 5) -> None:
         await asyncio.sleep(0)
 
 
-async def test_it_rings_once_for_all_that_was_missed_and_then_at_the_next(bell: Bell, rung: Rung, hands: Hands) -> None:
-    bell.set([EACH_MINUTE])
-    bell.wake()
+async def test_it_rings_once_for_all_that_was_missed_and_then_at_the_next(
+    timer: Timer, rung: Rung, hands: ManualClock
+) -> None:
+    timer.set([EACH_MINUTE])
+    timer.wake()
     await turn()
     assert not rung.is_set()
 
     hands.passes(timedelta(days=400))
-    bell.wake()
+    timer.wake()
     await rung.heard()
     await turn()
     assert not rung.is_set()
-    assert bell.overdue(hands.wall) == timedelta()
+    assert timer.overdue(hands.wall) == timedelta()
 
     hands.passes(MINUTE)
-    bell.wake()
+    timer.wake()
     await rung.heard()
 
 
-async def test_set_anew_it_rings_for_the_new_schedules_alone(bell: Bell, rung: Rung, hands: Hands) -> None:
-    bell.set([EACH_MINUTE])
-    bell.set([Schedule("0 0 * * *", "UTC", timedelta(hours=1), None)])
+async def test_set_anew_it_rings_for_the_new_schedules_alone(timer: Timer, rung: Rung, hands: ManualClock) -> None:
+    timer.set([EACH_MINUTE])
+    timer.set([Schedule("0 0 * * *", "UTC", timedelta(hours=1), None)])
     hands.passes(10 * MINUTE)
-    bell.wake()
+    timer.wake()
     await turn()
     assert not rung.is_set()
 
     hands.passes(timedelta(hours=6))
-    bell.wake()
+    timer.wake()
     await rung.heard()
 
 
-async def test_after_the_clock_was_set_back_it_rings_by_the_new_time(bell: Bell, rung: Rung, hands: Hands) -> None:
-    bell.set([EACH_MINUTE])
+async def test_after_the_clock_was_set_back_it_rings_by_the_new_time(
+    timer: Timer, rung: Rung, hands: ManualClock
+) -> None:
+    timer.set([EACH_MINUTE])
     hands.is_set_by(-timedelta(days=30))
-    bell.set([EACH_MINUTE])
+    timer.set([EACH_MINUTE])
     hands.passes(MINUTE)
-    bell.wake()
+    timer.wake()
     await rung.heard()
 
 
@@ -109,24 +113,24 @@ class Faulty:
 
 
 async def test_a_timer_that_an_error_has_stopped_is_overdue_and_brought_back(
-    bell: Bell, rung: Rung, hands: Hands
+    timer: Timer, rung: Rung, hands: ManualClock
 ) -> None:
     errors: list[str] = []
     asyncio.get_running_loop().set_exception_handler(lambda _loop, told: errors.append(str(told["exception"])))
-    bell.set([Faulty(iter([False, True, False, False]))])  # type: ignore[list-item] # asked for its next alone
+    timer.set([Faulty(iter([False, True, False, False]))])  # type: ignore[list-item] # asked for its next alone
     await turn()
     hands.passes(2 * MINUTE)
-    bell.wake()
+    timer.wake()
     await turn()
     assert errors == ["a fault"]
-    assert bell.overdue(hands.wall) == MINUTE
+    assert timer.overdue(hands.wall) == MINUTE
 
     rung.clear()
-    bell.wake()
+    timer.wake()
     await rung.heard()
-    assert bell.overdue(hands.wall) == timedelta()
+    assert timer.overdue(hands.wall) == timedelta()
 
 
-async def test_nothing_scheduled_is_nothing_overdue(bell: Bell) -> None:
-    bell.set([])
-    assert bell.overdue(START) == timedelta()
+async def test_nothing_scheduled_is_nothing_overdue(timer: Timer) -> None:
+    timer.set([])
+    assert timer.overdue(START) == timedelta()

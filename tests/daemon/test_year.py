@@ -1,4 +1,4 @@
-"""A year of the daemon's life in minutes: the real daemon, a real file, the stand-in API, and hands for a clock.
+"""A year of the daemon's harness in minutes: the real daemon, a real file, the stand-in API, and hands for a clock.
 
 What can happen to a daemon happens to it, drawn by a seed: it is killed and restarted, its machine sleeps and reboots,
 clocks change, the API fails, is down, says that the quota has ended, and changes its documents; and its quota is too
@@ -39,7 +39,7 @@ from pipeline.schedule.cron import Schedule
 from pipeline.store.migrate import migrate
 from pipeline.store.reader import SymbolNotFound
 from tests.conftest import Served
-from tests.support.daemons import Life, Pendulum, rows
+from tests.support.daemons import DaemonClock, DaemonHarness, rows
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 OUTCOMES_KEPT = 20 * DAY
@@ -122,7 +122,7 @@ class Drifting(Companies):
 class Unreliable(SandboxApi):
     """An API with troubles, and a journal of what it gave out."""
 
-    def __init__(self, limits: tuple[str, ...], chance: random.Random, hands: Pendulum, failing: float) -> None:
+    def __init__(self, limits: tuple[str, ...], chance: random.Random, hands: DaemonClock, failing: float) -> None:
         super().__init__(
             companies=Drifting(),
             limits=tuple(map(Limit.parse, limits)),
@@ -199,12 +199,12 @@ class Year:
     """A year, or some weeks of it, and what came of them."""
 
     database: Path
-    hands: Pendulum
+    hands: DaemonClock
     chance: random.Random
     quota: int
     """Requests a day: two fifths of what every evening takes."""
     often: float
-    """How often something happens, against a life that is already none of the quietest."""
+    """How often something happens, against a harness that is already none of the quietest."""
     failing: float = 0.05
     happened: Counter[str] = field(default_factory=Counter)
     looks: int = 0
@@ -236,7 +236,7 @@ class Year:
     async def _life(self, end: datetime) -> None:
         """Let one daemon live until it is killed or stopped, and time pass until its next."""
         self.api.is_unheard = False
-        self.life = Life(
+        self.harness = DaemonHarness(
             self.database,
             self._base_url,
             self.hands,
@@ -249,12 +249,12 @@ class Year:
         )
         self._kept: Path | None = None
         self._slept_in: Collection | None = None
-        await self.life.begin()
+        await self.harness.begin()
         await self._check()
         day = self.hands.wall
         while not self._is_over() and self.hands.wall < end:
-            await self.life.through(self.hands.wall + self.chance.uniform(1, 6) * HOUR)
-            await self.life.beat()
+            await self.harness.through(self.hands.wall + self.chance.uniform(1, 6) * HOUR)
+            await self.harness.beat()
             await self._happens()
             if self.hands.wall - day >= DAY and not self._is_over():
                 day = self.hands.wall
@@ -262,7 +262,7 @@ class Year:
                 self._check_means()
         await self._check()
         self._stop()
-        await self.life.ended()
+        await self.harness.ended()
         if self._kept is not None:
             self._bury(self._kept)
         self._enter_looks()
@@ -272,7 +272,7 @@ class Year:
         self._away()
 
     def _is_over(self) -> bool:
-        return self._kept is not None or self.life.task.done() or self.life.daemon._is_stopping
+        return self._kept is not None or self.harness.task.done() or self.harness.daemon._is_stopping
 
     async def _happens(self) -> None:
         """Let something happen now and then: about once in so many days."""
@@ -290,7 +290,7 @@ class Year:
         ):
             if not self._is_over() and self.chance.random() < self.often / days / 6:  # steps a day
                 what()
-                await self.life.beat()
+                await self.harness.beat()
         if self._up_at is not None and self.hands.wall >= self._up_at:
             self.api.is_down, self._up_at = False, None
 
@@ -301,17 +301,17 @@ class Year:
 
     def _kill(self) -> None:
         """Kill the daemon: what is durable by now is all that is left of it."""
-        if not self._is_over() and (self._slept_in is None or self._slept_in is not self.life.daemon._collection):
+        if not self._is_over() and (self._slept_in is None or self._slept_in is not self.harness.daemon._collection):
             self.happened["killed"] += 1
             self._kept = self.database.with_name("kept.db")
             with closing(sqlite3.connect(self.database)) as db, closing(sqlite3.connect(self._kept)) as copy:
                 db.backup(copy)
             self._acknowledged = self._acknowledged_by_the_run()
             self.api.is_unheard = True
-            self.life.dies()
+            self.harness.dies()
 
     def _acknowledged_by_the_run(self) -> tuple[int, int] | None:
-        run = self.life.daemon._collection
+        run = self.harness.daemon._collection
         return None if run is None else (run.run, run.counts[Outcome.STORED] + run.counts[Outcome.UNCHANGED])
 
     def _bury(self, left: Path) -> None:
@@ -327,7 +327,7 @@ class Year:
     def _stop(self) -> None:
         if not self._is_over():
             self.happened["stopped"] += 1
-            self.life.daemon.stop()
+            self.harness.daemon.stop()
 
     def _nap(self) -> None:
         self.happened["slept"] += 1
@@ -339,7 +339,7 @@ class Year:
         One that leaves after the sleep leaves later than its deadline in the ledger, which is the wall clock's; and
         only by that deadline is a daemon that is killed before the answer known to have asked.
         """
-        self._slept_in = self.life.daemon._collection
+        self._slept_in = self.harness.daemon._collection
         self._nap()
 
     def _set_back(self) -> None:
@@ -366,10 +366,10 @@ class Year:
     async def _check(self) -> None:
         if self._is_over():
             return
-        await self.life.answered()
+        await self.harness.answered()
         self.seen = max(self.seen, self.hands.wall)
-        assert self.life.daemon.unwell() is None
-        assert self.life.daemon.unready() is None
+        assert self.harness.daemon.why_unhealthy() is None
+        assert self.harness.daemon.why_not_ready() is None
         assert self.api.refused == 0, "the server counts more requests than the plan allows"
         assert rows(self.database, "SELECT id FROM runs WHERE status = 'running'") == []
         self._check_fire_times()
@@ -497,7 +497,7 @@ def year(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[.
 
     def begin(seed: int, *, start: datetime, quota: int, often: float) -> Year:
         random.seed(seed)  # tenacity's waits
-        hands = Pendulum(start)
+        hands = DaemonClock(start)
         hands.drive_apscheduler(monkeypatch)
         database = tmp_path / "overviews.db"
         migrate(database, now=start)
@@ -526,15 +526,15 @@ async def test_a_week_around_each_change_of_clocks(year: Callable[..., Year], se
 
 @pytest.mark.slow
 async def test_hundreds_of_heartbeats_leave_nothing_behind(database: Path, served: Served) -> None:
-    life = Life(database, served.base_url, Pendulum())
-    async with life.running():
+    harness = DaemonHarness(database, served.base_url, DaemonClock())
+    async with harness.running():
         counts = []
         for _ in range(3):
-            await life.beat(480)
+            await harness.beat(480)
             gc.collect()
             counts.append((len(gc.get_objects()), sys.getallocatedblocks()))
 
-    _, (objects, blocks), (objects_later, blocks_later) = counts  # in the first hours of a life caches fill
+    _, (objects, blocks), (objects_later, blocks_later) = counts  # in the first hours of a harness caches fill
     assert objects_later - objects < 100
     assert blocks_later - blocks < 400
 

@@ -14,7 +14,7 @@ import pytest
 
 from pipeline.cli.app import COMMANDS
 from pipeline.errors import ExitCode
-from pipeline.monitoring.heartbeat import Beat, State
+from pipeline.monitoring.heartbeat import DaemonState, Heartbeat
 from pipeline.monitoring.metrics import Metrics
 from pipeline.quota.estimate import Standing
 from pipeline.settings.load import KEY_FILE, is_setting
@@ -53,8 +53,8 @@ def panels() -> list[Any]:
 def told() -> set[str]:
     """Return the name of every series that the daemon can tell."""
     known = replace(NOTHING, last_success=START, windows=[Standing("25/day", 0, 25, None)])
-    beat = Beat(pid=1, started_at=START, at=START, state=State.IDLE, next_fire=START, silent_seconds=0.0)
-    return {name.partition("{")[0] for name in values(Metrics().exposition(known, beat)[1])}
+    beat = Heartbeat(pid=1, started_at=START, at=START, state=DaemonState.IDLE, next_fire=START, silent_seconds=0.0)
+    return {name.partition("{")[0] for name in values(Metrics().render(known, beat)[1])}
 
 
 # Prometheus and Grafana
@@ -69,7 +69,7 @@ def test_every_metric_named_is_one_that_is_told(path: Path) -> None:
 
 def test_every_label_that_is_asked_for_is_one_that_occurs() -> None:
     text = ALERTS.read_text(encoding="utf-8") + DASHBOARD.read_text(encoding="utf-8").replace('\\"', '"')
-    page = Metrics().exposition(NOTHING, None)[1].decode()
+    page = Metrics().render(NOTHING, None)[1].decode()
     for label, names in re.findall(r'\b(state|status|outcome)=~?"([a-z_|]+)"', text):
         for name in names.split("|"):
             assert f'{label}="{name}"' in page, (label, name)

@@ -1,4 +1,4 @@
-"""News: what lasts is told once, what happens is told once, what comes and goes is told ever more rarely."""
+"""Alerts: what lasts is told once, what happens is told once, what comes and goes is told ever more rarely."""
 
 import json
 from collections import Counter
@@ -14,10 +14,10 @@ from pipeline.monitoring.alerts import (
     LONGEST_BODY,
     LONGEST_LINE,
     SHOWN,
+    Alerts,
     Concern,
     Kind,
     Message,
-    News,
     joined,
 )
 
@@ -35,7 +35,7 @@ def told(message: Message | None, *concerns: Concern) -> bool:
 
 
 def test_nothing_wrong_is_no_news() -> None:
-    news = News()
+    news = Alerts()
 
     assert news.tell([]) is None
     assert news.tell_after_run([]) is None
@@ -43,7 +43,7 @@ def test_nothing_wrong_is_no_news() -> None:
 
 @pytest.mark.parametrize("kind", [kind for kind in Kind if kind.lasts])
 def test_what_lasts_is_told_when_it_comes_up_and_once_when_it_is_over(kind: Kind) -> None:
-    news = News()
+    news = Alerts()
     wrong = concern(kind, "X")
 
     assert told(news.tell_after_run([wrong]), wrong)
@@ -58,7 +58,7 @@ def test_what_lasts_is_told_when_it_comes_up_and_once_when_it_is_over(kind: Kind
 
 @pytest.mark.parametrize("kind", [kind for kind in Kind if not kind.lasts])
 def test_an_event_is_told_once_however_often_it_is_reported(kind: Kind) -> None:
-    news = News()
+    news = Alerts()
     first, second = concern(kind, "1"), concern(kind, "2")
 
     assert told(news.tell([first, first]), first)
@@ -70,7 +70,7 @@ def test_an_event_is_told_once_however_often_it_is_reported(kind: Kind) -> None:
 
 def test_all_that_is_new_is_one_message_grouped_with_the_worst_first() -> None:
     failed = concern(Kind.RUN_FAILED, "12")
-    message = News().tell_after_run([*stale("IBM", "AAPL"), concern(Kind.SUSPICION, "PEP"), failed])
+    message = Alerts().tell_after_run([*stale("IBM", "AAPL"), concern(Kind.SUSPICION, "PEP"), failed])
 
     assert message is not None
     assert message == Message(
@@ -83,7 +83,7 @@ def test_all_that_is_new_is_one_message_grouped_with_the_worst_first() -> None:
 
 
 def test_of_many_a_few_are_named() -> None:
-    message = News().tell_after_run(stale(*(f"S{number:04}" for number in range(12_000))))
+    message = Alerts().tell_after_run(stale(*(f"S{number:04}" for number in range(12_000))))
 
     assert message is not None
     assert message.title == "12,000 symbols are stale"
@@ -92,7 +92,7 @@ def test_of_many_a_few_are_named() -> None:
 
 
 def test_all_is_not_well_while_something_is_left_but_the_next_message_says_what_is_over() -> None:
-    news = News()
+    news = Alerts()
     news.tell_after_run(stale("IBM", "AAPL"))
 
     assert news.tell_after_run(stale("IBM")) is None
@@ -108,7 +108,7 @@ def test_all_is_not_well_while_something_is_left_but_the_next_message_says_what_
 
 
 def test_what_comes_back_is_told_though_another_lasts_for_ever() -> None:
-    news = News()
+    news = Alerts()
     news.tell_after_run(stale("DEAD", "IBM"))
     news.tell_after_run(stale("DEAD"))
 
@@ -116,7 +116,7 @@ def test_what_comes_back_is_told_though_another_lasts_for_ever() -> None:
 
 
 def test_only_the_end_of_a_run_shows_that_something_is_over() -> None:
-    news = News()
+    news = Alerts()
     news.tell_after_run(stale("IBM"))
 
     assert news.tell([]) is None
@@ -124,7 +124,7 @@ def test_only_the_end_of_a_run_shows_that_something_is_over() -> None:
 
 
 def test_a_failed_run_is_over_with_the_next_good_one() -> None:
-    news = News()
+    news = Alerts()
     news.tell_after_run([concern(Kind.RUN_FAILED, "12")])
 
     well = news.tell_after_run([concern(Kind.RUN_FAILED, "12")])
@@ -133,13 +133,13 @@ def test_a_failed_run_is_over_with_the_next_good_one() -> None:
 
 
 def test_a_suspicion_is_pointed_out_and_never_over() -> None:
-    news = News()
+    news = Alerts()
     assert news.tell_after_run([concern(Kind.SUSPICION, "IBM")]) is not None
     assert news.tell_after_run([]) is None
 
 
 def test_new_fields_are_told_beyond_those_that_were() -> None:
-    news = News()
+    news = Alerts()
     first, second = concern(Kind.DRIFT, "Beta2"), concern(Kind.DRIFT, "Gamma")
     news.tell_after_run([first])
 
@@ -150,14 +150,14 @@ def test_new_fields_are_told_beyond_those_that_were() -> None:
 
 
 def test_what_flaps_is_told_twice_and_then_no_more() -> None:
-    news = News()
+    news = Alerts()
     messages = [news.tell_after_run(stale("IBM") if run % 2 == 0 else []) for run in range(1_000)]
 
     assert [message.is_good for message in messages if message] == [False, True, False]
 
 
 def test_runs_that_fail_now_and_then_are_all_told_but_all_is_not_well_between_them() -> None:
-    news = News()
+    news = Alerts()
     messages = [
         news.tell_after_run([concern(Kind.RUN_PARTIAL, str(run))] if run % 2 == 0 else []) for run in range(1_000)
     ]
@@ -167,7 +167,7 @@ def test_runs_that_fail_now_and_then_are_all_told_but_all_is_not_well_between_th
 
 @pytest.mark.parametrize("gap", [1, 2, 3, 4, 7, 8, 31, 32, 63, 64, 65])
 def test_the_rarer_it_comes_the_more_often_it_is_told(gap: int) -> None:
-    news = News()
+    news = Alerts()
     messages = [news.tell_after_run(stale("IBM") if run % (gap + 1) == 0 else []) for run in range(40 * (gap + 1))]
 
     bad = sum(not message.is_good for message in messages if message)
@@ -175,7 +175,7 @@ def test_the_rarer_it_comes_the_more_often_it_is_told(gap: int) -> None:
 
 
 def test_long_enough_without_it_and_it_is_as_new() -> None:
-    news = News()
+    news = Alerts()
     for _ in range(20):
         news.tell_after_run(stale("IBM"))
         news.tell_after_run([])
@@ -188,7 +188,7 @@ def test_long_enough_without_it_and_it_is_as_new() -> None:
 
 
 def test_events_are_not_remembered_for_ever_but_as_long_as_they_are_reported() -> None:
-    news = News()
+    news = Alerts()
     reported = [concern(Kind.MISSED, str(number)) for number in range(EVENTS_REMEMBERED + 500)]
     assert news.tell(reported) is not None
     for number in range(10):
@@ -201,7 +201,7 @@ def test_events_are_not_remembered_for_ever_but_as_long_as_they_are_reported() -
 
 
 def test_what_comes_from_outside_acts_on_nothing_and_is_short() -> None:
-    message = News().tell_after_run([Concern(Kind.DRIFT, "x", "a\nforged\x1b[2J\u202eline" + "x" * 10_000)])
+    message = Alerts().tell_after_run([Concern(Kind.DRIFT, "x", "a\nforged\x1b[2J\u202eline" + "x" * 10_000)])
 
     assert message is not None
     line = message.body.splitlines()[1]
@@ -216,13 +216,13 @@ CONCERNS = st.builds(concern, st.sampled_from(Kind), st.sampled_from(WHATS))
 LOOKS = st.lists(st.tuples(st.booleans(), st.lists(CONCERNS, max_size=8)), max_size=30)
 
 
-def look(news: News, after_run: bool, concerns: Iterable[Concern]) -> Message | None:
+def look(news: Alerts, after_run: bool, concerns: Iterable[Concern]) -> Message | None:
     return news.tell_after_run(concerns) if after_run else news.tell(concerns)
 
 
 @given(looks=LOOKS)
 def test_every_event_is_told_exactly_once_at_its_first_report(looks: list[tuple[bool, list[Concern]]]) -> None:
-    news = News()
+    news = Alerts()
     reported: set[Concern] = set()
     for after_run, concerns in looks:
         message = look(news, after_run, concerns)
@@ -236,7 +236,7 @@ def test_every_event_is_told_exactly_once_at_its_first_report(looks: list[tuple[
 def test_what_lasts_is_told_at_once_and_again_only_after_a_run_without_it(
     looks: list[tuple[bool, list[Concern]]],
 ) -> None:
-    news = News()
+    news = Alerts()
     untold = {concern(kind, what) for kind in Kind if kind.lasts for what in WHATS}
     maybe = set[Concern]()
     for after_run, concerns in looks:
@@ -259,7 +259,7 @@ def test_what_lasts_is_told_at_once_and_again_only_after_a_run_without_it(
 def test_well_again_is_told_only_when_nothing_is_wrong_and_never_twice_running(
     looks: list[tuple[bool, list[Concern]]],
 ) -> None:
-    news = News()
+    news = Alerts()
     was_told = False
     for after_run, concerns in looks:
         message = look(news, after_run, concerns)
@@ -273,9 +273,9 @@ def test_well_again_is_told_only_when_nothing_is_wrong_and_never_twice_running(
 
 @given(looks=LOOKS)
 def test_a_restart_at_any_moment_changes_nothing(looks: list[tuple[bool, list[Concern]]]) -> None:
-    whole, restarted = News(), News()
+    whole, restarted = Alerts(), Alerts()
     for after_run, concerns in looks:
-        restarted = News.from_json(json.loads(json.dumps(restarted.to_json())))
+        restarted = Alerts.from_json(json.loads(json.dumps(restarted.to_json())))
         assert look(restarted, after_run, concerns) == look(whole, after_run, concerns)
 
 
@@ -297,7 +297,7 @@ def test_a_restart_at_any_moment_changes_nothing(looks: list[tuple[bool, list[Co
     ],
 )
 def test_what_cannot_be_read_is_forgotten(kept: object) -> None:
-    assert News.from_json(kept).to_json() == News().to_json()
+    assert Alerts.from_json(kept).to_json() == Alerts().to_json()
 
 
 # Told late

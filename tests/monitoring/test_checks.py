@@ -8,13 +8,13 @@ import pytest
 from pipeline.collect.halt import Halt
 from pipeline.collect.run import Order, collect
 from pipeline.model.symbols import Symbol
-from pipeline.monitoring.checks import ailments
-from pipeline.monitoring.status import Condition, condition
+from pipeline.monitoring.checks import problems
+from pipeline.monitoring.status import Scope, Status, read_status
 from pipeline.store.reader import Run
 from tests.conftest import Served
 from tests.monitoring.test_heartbeat import BEAT
 from tests.support.clocks import START
-from tests.support.daemons import SYMBOLS, Life, Pendulum, duty, runs
+from tests.support.daemons import SYMBOLS, DaemonClock, DaemonHarness, config, runs
 
 STALE_AFTER = timedelta(hours=72)
 DAY = timedelta(days=1)
@@ -23,11 +23,11 @@ RUN = Run(
     due=3, stored=3, unchanged=0, unknown=0, failed=0, rejected=0, deferred=0, requests=3, seconds=1.0, detail=None,
     schedule=None,
 )  # fmt: skip
-WELL = Condition(RUN, START, {}, (), 3, (), (), 3, 0)
+WELL = Status(RUN, START, {}, (), 3, (), (), 3, 0)
 
 
-def ailing(beat: object = BEAT, found: Condition | None = WELL, *, lives: bool = True) -> list[str]:
-    return ailments(beat, found, lives=lives, stale_after=STALE_AFTER, now=START)  # type: ignore[arg-type] # a Beat or None
+def ailing(beat: object = BEAT, found: Status | None = WELL, *, lives: bool = True) -> list[str]:
+    return problems(beat, found, lives=lives, stale_after=STALE_AFTER, now=START)  # type: ignore[arg-type] # a Heartbeat or None
 
 
 def test_a_daemon_that_beats_and_a_record_that_is_fresh_are_well() -> None:
@@ -59,16 +59,15 @@ def test_a_run_that_did_not_fail_is_no_ailment(status: str) -> None:
 
 async def test_the_condition_counts_what_the_record_holds(database: Path, served: Served) -> None:
     served.api.says("PEP", "{}")
-    hands = Pendulum(START)
-    life = Life(database, served.base_url, hands, limits=("25/day",))
-    async with life.running():
+    hands = DaemonClock(START)
+    harness = DaemonHarness(database, served.base_url, hands, limits=("25/day",))
+    async with harness.running():
         pass
     order = Order((SYMBOLS[0],), looked_since=None)
-    await collect(database, duty(served.base_url).source, order, halt=Halt(), clock=hands.clock())
+    await collect(database, config(served.base_url).source, order, halt=Halt(), clock=hands.clock())
 
-    found = condition(
-        database, (*SYMBOLS, Symbol("TSLA")), life.duty.source.limits, stale_after=STALE_AFTER, now=hands.wall
-    )
+    scope = Scope((*SYMBOLS, Symbol("TSLA")), harness.config.source.limits, STALE_AFTER)
+    found = read_status(database, scope, now=hands.wall)
 
     assert found.last_run is not None
     assert (found.last_run.id, found.runs, found.snapshots) == (2, {"complete": 2}, 2)
@@ -80,27 +79,29 @@ async def test_the_condition_counts_what_the_record_holds(database: Path, served
 
 
 async def test_what_was_never_looked_at_is_stale_once_there_was_time_enough(database: Path, served: Served) -> None:
-    hands = Pendulum(START)
-    async with Life(database, served.base_url, hands).running():
+    hands = DaemonClock(START)
+    async with DaemonHarness(database, served.base_url, hands).running():
         pass
     symbols = (*SYMBOLS, Symbol("TSLA"))
 
-    later = condition(database, symbols, (), stale_after=STALE_AFTER, now=START + 4 * DAY)
+    later = read_status(database, Scope(symbols, (), STALE_AFTER), now=START + 4 * DAY)
 
     assert later.stale == list(symbols)
 
 
 async def test_missed_fire_times_and_imports_are_no_last_run(database: Path, served: Served) -> None:
-    hands = Pendulum(START)
-    life = Life(database, served.base_url, hands)
-    async with life.running():
+    hands = DaemonClock(START)
+    harness = DaemonHarness(database, served.base_url, hands)
+    async with harness.running():
         pass
     hands.passes(40 * DAY - timedelta(hours=1))
-    life.duty = duty(served.base_url, schedules=(replace(life.duty.schedules[0], catch_up=timedelta(hours=1)),))
-    async with life.running():
+    harness.config = config(
+        served.base_url, schedules=(replace(harness.config.schedules[0], catch_up=timedelta(hours=1)),)
+    )
+    async with harness.running():
         pass
 
     assert ("missed",) in runs(database, "status")
-    last = condition(database, SYMBOLS, (), stale_after=STALE_AFTER, now=hands.wall).last_run
+    last = read_status(database, Scope(SYMBOLS, (), STALE_AFTER), now=hands.wall).last_run
     assert last is not None
     assert last.id == 1

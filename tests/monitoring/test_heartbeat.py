@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 
 from pipeline.monitoring import heartbeat
-from pipeline.monitoring.heartbeat import FRESH_FOR, Beat, State
+from pipeline.monitoring.heartbeat import FRESH_FOR, DaemonState, Heartbeat
 from tests.support.clocks import START
 
-BEAT = Beat(pid=7, started_at=START, at=START, state=State.IDLE, silent_seconds=0.0, next_fire=START, last_run=3)
+BEAT = Heartbeat(
+    pid=7, started_at=START, at=START, state=DaemonState.IDLE, silent_seconds=0.0, next_fire=START, last_run=3
+)
 
 
 def test_what_was_written_is_read(tmp_path: Path) -> None:

@@ -18,9 +18,9 @@ from pipeline import __version__
 from pipeline.api.errors import ApiError, RunEnding, TransientError
 from pipeline.model.outcomes import Outcome, RunStatus, Trigger
 from pipeline.model.symbols import Symbol
-from pipeline.monitoring.heartbeat import Beat, State
+from pipeline.monitoring.heartbeat import DaemonState, Heartbeat
 from pipeline.monitoring.metrics import OUTCOMES, Metrics
-from pipeline.monitoring.status import Condition, condition
+from pipeline.monitoring.status import Scope, Status, read_status
 from pipeline.quota.estimate import Standing
 from pipeline.quota.limits import PLANS, Limit
 from pipeline.store.runs import Ended, Store, Tally
@@ -28,8 +28,8 @@ from pipeline.store.writer import open_writer
 from tests.support.clocks import START
 
 OPENMETRICS = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.3"
-BEAT = Beat(pid=7, started_at=START, at=START, state=State.IDLE, silent_seconds=0.0)
-NOTHING = Condition(
+BEAT = Heartbeat(pid=7, started_at=START, at=START, state=DaemonState.IDLE, silent_seconds=0.0)
+NOTHING = Status(
     last_run=None,
     last_success=None,
     runs={},
@@ -59,8 +59,8 @@ def values(page: bytes) -> dict[str, float]:
     return found
 
 
-def page(metrics: Metrics, condition: Condition | None = NOTHING, beat: Beat | None = BEAT) -> dict[str, float]:
-    return values(metrics.exposition(condition, beat)[1])
+def page(metrics: Metrics, condition: Status | None = NOTHING, beat: Heartbeat | None = BEAT) -> dict[str, float]:
+    return values(metrics.render(condition, beat)[1])
 
 
 async def kept(database: Path) -> None:
@@ -79,7 +79,7 @@ async def kept(database: Path) -> None:
 async def test_what_the_record_knows_is_read_from_it(database: Path) -> None:
     await kept(database)
     now = START + timedelta(hours=1)
-    known = condition(database, SYMBOLS, PLANS["free"], stale_after=timedelta(hours=72), now=now)
+    known = read_status(database, Scope(tuple(SYMBOLS), PLANS["free"], timedelta(hours=72)), now=now)
 
     told = page(Metrics(), known)
 
@@ -129,9 +129,9 @@ def test_every_outcome_of_the_ledger_is_told_from_the_start() -> None:
 def test_requests_and_runs_are_counted_and_timed() -> None:
     metrics = Metrics()
 
-    metrics.asked("answered", 0.25)
-    metrics.asked("answered", 0.15)
-    metrics.asked("throttled", 2)
+    metrics.request_ended("answered", 0.25)
+    metrics.request_ended("answered", 0.15)
+    metrics.request_ended("throttled", 2)
     metrics.run_ended(7_000)
 
     told = page(metrics)
@@ -146,11 +146,11 @@ def test_requests_and_runs_are_counted_and_timed() -> None:
 
 
 def test_what_the_daemon_says_of_itself_is_told() -> None:
-    beat = Beat(
+    beat = Heartbeat(
         pid=7,
         started_at=START,
         at=START + timedelta(seconds=30),
-        state=State.IDLE,
+        state=DaemonState.IDLE,
         next_fire=START + timedelta(hours=1),
         silent_seconds=0.0,
         refused="pipeline.toml: colour: no such key",
@@ -176,7 +176,7 @@ def test_the_build_is_told() -> None:
 def test_what_cannot_be_known_is_absent_and_not_zero() -> None:
     """A record that cannot be read, and before the first beat: what the process knows is told all the same."""
     metrics = Metrics()
-    metrics.asked("answered", 0.2)
+    metrics.request_ended("answered", 0.2)
 
     told = page(metrics, None, None)
 
@@ -216,8 +216,8 @@ def test_whatever_the_record_says_the_page_parses_and_tells_no_series_twice(
 
 def test_it_is_plain_text_unless_openmetrics_is_asked_for() -> None:
     metrics = Metrics()
-    plain_type, plain_page = metrics.exposition(NOTHING, BEAT)
-    open_type, open_page = metrics.exposition(NOTHING, BEAT, OPENMETRICS)
+    plain_type, plain_page = metrics.render(NOTHING, BEAT)
+    open_type, open_page = metrics.render(NOTHING, BEAT, OPENMETRICS)
 
     assert plain_type.startswith("text/plain; version=0.0.4")
     assert open_type.startswith("application/openmetrics-text")
@@ -229,15 +229,15 @@ def test_it_is_plain_text_unless_openmetrics_is_asked_for() -> None:
 
 @given(accept=st.text(max_size=200) | st.from_regex(r"application/openmetrics-text; ?version=.{0,9}", fullmatch=True))
 def test_whatever_a_client_says_to_accept_it_gets_a_page(accept: str) -> None:
-    content_type, told = Metrics().exposition(NOTHING, BEAT, accept)
+    content_type, told = Metrics().render(NOTHING, BEAT, accept)
     assert content_type.startswith(("text/plain", "application/openmetrics-text"))
     assert b"pipeline_requests_total" in told
 
 
 def test_names_and_helps_keep_to_prometheus_rules() -> None:
     known = replace(NOTHING, last_success=START, windows=[Standing("25/day", 3, 22, None)])
-    beat = Beat(pid=7, started_at=START, at=START, state=State.IDLE, next_fire=START, silent_seconds=0.0)
-    for name, family in families(Metrics().exposition(known, beat)[1]).items():
+    beat = Heartbeat(pid=7, started_at=START, at=START, state=DaemonState.IDLE, next_fire=START, silent_seconds=0.0)
+    for name, family in families(Metrics().render(known, beat)[1]).items():
         assert family.documentation, name
         assert family.samples, name
         assert name.startswith(("pipeline_", "process_")), name

@@ -13,11 +13,11 @@ from aiohttp import web
 from pipeline.monitoring.metrics import Metrics
 from pipeline.monitoring.notify import Notifier
 from pipeline.monitoring.ping import Ping
-from pipeline.monitoring.reporter import Watch
+from pipeline.monitoring.reporter import Reporter
 from pipeline.settings.load import SettingsError
 from tests.conftest import Served
 from tests.support.clocks import START
-from tests.support.daemons import DAILY, SYMBOLS, Life, Pendulum
+from tests.support.daemons import DAILY, SYMBOLS, DaemonClock, DaemonHarness
 from tests.support.disk import no_file_larger_than
 
 pytest.importorskip("apprise", reason="the extra `notify` is not installed")
@@ -60,29 +60,29 @@ async def audience() -> AsyncIterator[Audience]:
     await runner.cleanup()
 
 
-def watched(life: Life, audience: Audience) -> Life:
-    """Let the life's watch tell this audience."""
-    life.watch = Watch(
-        life.database,
-        life.watch.watched,
+def reporting_to(harness: DaemonHarness, audience: Audience) -> DaemonHarness:
+    """Let the daemon report to this audience."""
+    harness.reporter = Reporter(
+        harness.database,
+        harness.reporter.scope,
         metrics=Metrics(),
         notifier=Notifier((f"json://{audience.url}/told",)),
         ping=Ping(f"http://{audience.url}/ping/secret"),
-        clock=life.hands.clock(),
+        clock=harness.hands.clock(),
     )
-    return life
+    return harness
 
 
 async def test_a_partial_run_is_one_message_and_the_next_good_one_says_that_all_is_well(
     database: Path, served: Served, audience: Audience
 ) -> None:
     served.api.says("PEP", "no JSON")
-    life = watched(Life(database, served.base_url, Pendulum(START)), audience)
-    async with life.running():
+    harness = reporting_to(DaemonHarness(database, served.base_url, DaemonClock(START)), audience)
+    async with harness.running():
         kind, title, text = await audience.hears()
         assert (kind, title) == ("warning", "A run ended partial")
         assert "run 1 for 2026-03-14 18:30:00 UTC, partial: 2 stored, 1 rejected" in text
-        await life.until(START + DAY)
+        await harness.until(START + DAY)
         kind, title, text = await audience.hears()
         assert (kind, title) == ("success", "Well again")
 
@@ -95,14 +95,14 @@ async def test_a_partial_run_is_one_message_and_the_next_good_one_says_that_all_
 async def test_what_was_missed_is_told_together_with_the_run_that_catches_up(
     database: Path, served: Served, audience: Audience
 ) -> None:
-    hands = Pendulum(START)
-    async with Life(database, served.base_url, hands).running():
+    hands = DaemonClock(START)
+    async with DaemonHarness(database, served.base_url, hands).running():
         pass
     hands.passes(3 * DAY)
     served.api.says("PEP", "no JSON")
-    life = watched(Life(database, served.base_url, hands), audience)
+    harness = reporting_to(DaemonHarness(database, served.base_url, hands), audience)
 
-    async with life.running():
+    async with harness.running():
         _, title, text = await audience.hears()
 
     assert title == "A run ended partial; a fire time was missed"
@@ -114,17 +114,17 @@ async def test_a_refused_key_is_told_once_while_it_lasts_and_not_again_after_a_r
     database: Path, served: Served, audience: Audience
 ) -> None:
     served.api.says("AAPL", KEY_REFUSED, times=3)
-    hands = Pendulum(START)
-    life = watched(Life(database, served.base_url, hands, symbols=SYMBOLS[:1]), audience)
-    async with life.running():
+    hands = DaemonClock(START)
+    harness = reporting_to(DaemonHarness(database, served.base_url, hands, symbols=SYMBOLS[:1]), audience)
+    async with harness.running():
         _, title, _ = await audience.hears()
         assert title == "The key is refused"
-        await life.until(START + 20 * MINUTE)
+        await harness.until(START + 20 * MINUTE)
     hands.passes(HOUR)
-    life = watched(Life(database, served.base_url, hands, symbols=SYMBOLS[:1]), audience)
-    async with life.running():
+    harness = reporting_to(DaemonHarness(database, served.base_url, hands, symbols=SYMBOLS[:1]), audience)
+    async with harness.running():
         assert audience.messages.empty()
-        await life.until(START + DAY)
+        await harness.until(START + DAY)
         kind, title, text = await audience.hears()
 
     assert (kind, title) == ("success", "Well again")
@@ -134,16 +134,16 @@ async def test_a_refused_key_is_told_once_while_it_lasts_and_not_again_after_a_r
 async def test_a_symbol_that_goes_stale_is_told_though_nothing_runs(
     database: Path, served: Served, audience: Audience
 ) -> None:
-    hands = Pendulum(START)
-    life = watched(Life(database, served.base_url, hands, schedules=(DAILY,), goes_on=False), audience)
-    async with life.running():
+    hands = DaemonClock(START)
+    harness = reporting_to(DaemonHarness(database, served.base_url, hands, schedules=(DAILY,), goes_on=False), audience)
+    async with harness.running():
         served.api.says("AAPL", KEY_REFUSED, times=None)
         served.api.says("IBM", KEY_REFUSED, times=None)
         served.api.says("PEP", KEY_REFUSED, times=None)
         for day in (1, 2, 3, 4):
-            await life.until(START + day * DAY)
+            await harness.until(START + day * DAY)
         assert (await audience.hears())[1] == "The key is refused"
-        await life.until(START + 4 * DAY + 2 * HOUR)
+        await harness.until(START + 4 * DAY + 2 * HOUR)
         _, title, text = await audience.hears()
 
     assert "3 symbols are stale" in title.lower() + text.lower()
@@ -155,16 +155,16 @@ async def test_a_full_disk_and_a_wrong_configuration_are_told_while_they_last(
     def wrong() -> None:
         raise SettingsError("config/pipeline.toml: source.plan: 'fre' is no plan")
 
-    life = watched(Life(database, served.base_url, Pendulum(START)), audience)
-    async with life.running() as daemon:
+    harness = reporting_to(DaemonHarness(database, served.base_url, DaemonClock(START)), audience)
+    async with harness.running() as daemon:
         with no_file_larger_than(4096):
-            await life.until(START + DAY)
-            await life.beat()
+            await harness.until(START + DAY)
+            await harness.beat()
             assert (await audience.hears())[1] == "Nothing can be stored"
-        daemon._reread = wrong  # type: ignore[assignment] # returns nothing, since it raises
+        daemon._reload_config = wrong  # type: ignore[assignment] # returns nothing, since it raises
         daemon.reload()
-        await life.settled()
-        await life.beat()
+        await harness.settled()
+        await harness.beat()
         told = " ".join((await audience.hears())[1:])
         assert "new configuration is refused" in told
 
@@ -177,11 +177,11 @@ async def test_a_field_that_appears_and_a_value_that_jumps_are_told(
         "50DayMovingAverage": "280.1", "200DayMovingAverage": "260.2",
     }  # fmt: skip
     served.api.knows("IBM", document)
-    life = watched(Life(database, served.base_url, Pendulum(START), symbols=SYMBOLS[1:2]), audience)
-    async with life.running():
+    harness = reporting_to(DaemonHarness(database, served.base_url, DaemonClock(START), symbols=SYMBOLS[1:2]), audience)
+    async with harness.running():
         assert "the fields drift" in (await audience.hears())[1].lower()  # so many are absent
         served.api.knows("IBM", document | {"MarketCapitalization": "900000000000", "Mood": "fine"})
-        await life.until(START + DAY)
+        await harness.until(START + DAY)
         _, title, text = await audience.hears()
 
     assert "suspicion" in title

@@ -23,7 +23,7 @@ from pipeline.store.migrate import migrate
 from pipeline.store.reader import Record
 from pipeline.store.requests import prune
 from pipeline.store.writer import Writer, open_writer
-from tests.support.clocks import Hands
+from tests.support.clocks import ManualClock
 
 IBM = Symbol("IBM")
 RUN = RunId(1)
@@ -33,7 +33,7 @@ DAY = timedelta(days=1)
 
 @asynccontextmanager
 async def process(
-    database: Path, hands: Hands, *limits: str, patience: float = 120, most: int | None = None
+    database: Path, hands: ManualClock, *limits: str, patience: float = 120, most: int | None = None
 ) -> AsyncIterator[Ledger]:
     """One process's ledger, as it begins."""
     async with open_writer(database) as writer:
@@ -41,7 +41,7 @@ async def process(
 
 
 def begin(
-    writer: Writer, database: Path, hands: Hands, *limits: str, patience: float = 120, most: int | None = None
+    writer: Writer, database: Path, hands: ManualClock, *limits: str, patience: float = 120, most: int | None = None
 ) -> Ledger:
     with Record.open(database) as record:
         return Ledger(
@@ -68,14 +68,14 @@ async def take(ledger: Ledger, *, retry: bool = False) -> Slot:
     return await ledger.take(RUN, IBM, retry=retry)
 
 
-async def test_a_slot_is_in_the_file_before_its_request_may_leave(database: Path, hands: Hands) -> None:
+async def test_a_slot_is_in_the_file_before_its_request_may_leave(database: Path, hands: ManualClock) -> None:
     async with process(database, hands, "25/day") as ledger:
         slot = await take(ledger)
         deadline = instants.to_text(hands.wall + TIMEOUT + GRACE)
         assert rows(database) == [(slot.id, "IBM", instants.to_text(hands.wall), deadline, None, None)]
 
 
-async def test_a_slot_is_closed_with_its_outcome_never_sooner_than_it_was(database: Path, hands: Hands) -> None:
+async def test_a_slot_is_closed_with_its_outcome_never_sooner_than_it_was(database: Path, hands: ManualClock) -> None:
     async with process(database, hands, "25/day") as ledger:
         slot = await take(ledger)
         hands.passes(timedelta(microseconds=1_234_567))
@@ -85,7 +85,7 @@ async def test_a_slot_is_closed_with_its_outcome_never_sooner_than_it_was(databa
     assert instants.from_text(str(row[-2])) >= hands.wall
 
 
-async def test_without_limits_slots_are_only_written_down(database: Path, hands: Hands) -> None:
+async def test_without_limits_slots_are_only_written_down(database: Path, hands: ManualClock) -> None:
     async with process(database, hands) as ledger:
         slots = [await take(ledger) for _ in range(3)]
         assert rows(database) == []
@@ -94,7 +94,7 @@ async def test_without_limits_slots_are_only_written_down(database: Path, hands:
     assert [row[-1] for row in rows(database)] == ["answered"] * 3
 
 
-async def test_a_process_that_was_killed_leaves_its_slots_counted(database: Path, hands: Hands) -> None:
+async def test_a_process_that_was_killed_leaves_its_slots_counted(database: Path, hands: ManualClock) -> None:
     async with process(database, hands, "2/day") as ledger:
         await take(ledger)
         await take(ledger)
@@ -108,7 +108,7 @@ async def test_a_process_that_was_killed_leaves_its_slots_counted(database: Path
 
 @pytest.mark.parametrize("step", [timedelta(days=400), timedelta(days=-400), timedelta(hours=25), timedelta(hours=-1)])
 async def test_no_step_of_the_wall_clock_frees_a_slot_while_the_process_lives(
-    database: Path, hands: Hands, step: timedelta
+    database: Path, hands: ManualClock, step: timedelta
 ) -> None:
     async with process(database, hands, "1/day") as ledger:
         slot = await take(ledger)
@@ -123,7 +123,7 @@ async def test_no_step_of_the_wall_clock_frees_a_slot_while_the_process_lives(
         await take(ledger)
 
 
-async def test_after_a_restart_an_instant_in_the_future_counts_as_now(database: Path, hands: Hands) -> None:
+async def test_after_a_restart_an_instant_in_the_future_counts_as_now(database: Path, hands: ManualClock) -> None:
     async with process(database, hands, "1/day") as ledger:
         ledger.close(await take(ledger), "answered")
     hands.is_set_by(-timedelta(days=30))
@@ -134,7 +134,7 @@ async def test_after_a_restart_an_instant_in_the_future_counts_as_now(database: 
         await take(ledger)
 
 
-async def test_a_run_waits_for_a_slot_that_frees_in_time_and_for_no_other(database: Path, hands: Hands) -> None:
+async def test_a_run_waits_for_a_slot_that_frees_in_time_and_for_no_other(database: Path, hands: ManualClock) -> None:
     async with process(database, hands, "1/minute", patience=120) as ledger:
         ledger.close(await take(ledger), "answered")
         await take(ledger)
@@ -144,7 +144,7 @@ async def test_a_run_waits_for_a_slot_that_frees_in_time_and_for_no_other(databa
             await take(ledger)
 
 
-async def test_a_slot_that_hangs_on_an_answer_still_out_is_waited_for(database: Path, hands: Hands) -> None:
+async def test_a_slot_that_hangs_on_an_answer_still_out_is_waited_for(database: Path, hands: ManualClock) -> None:
     async with process(database, hands, "1/second") as ledger, asyncio.timeout(5):
         first = await take(ledger)
         waiting = asyncio.create_task(take(ledger))
@@ -155,7 +155,7 @@ async def test_a_slot_that_hangs_on_an_answer_still_out_is_waited_for(database: 
         assert hands.waits == [pytest.approx(1, abs=0.01)]
 
 
-async def test_slots_that_are_wanted_together_are_reserved_together(database: Path, hands: Hands) -> None:
+async def test_slots_that_are_wanted_together_are_reserved_together(database: Path, hands: ManualClock) -> None:
     async with open_writer(database) as writer:
         ledger = begin(writer, database, hands, "75/minute", "5/second")
         slots = await asyncio.gather(*(take(ledger) for _ in range(5)))
@@ -163,7 +163,7 @@ async def test_slots_that_are_wanted_together_are_reserved_together(database: Pa
     assert hands.waits == []
 
 
-async def test_a_request_that_never_left_takes_no_slot(database: Path, hands: Hands) -> None:
+async def test_a_request_that_never_left_takes_no_slot(database: Path, hands: ManualClock) -> None:
     async with process(database, hands, "1/day") as ledger:
         ledger.give_back(await take(ledger))
         ledger.give_back(await take(ledger))
@@ -172,7 +172,7 @@ async def test_a_request_that_never_left_takes_no_slot(database: Path, hands: Ha
         await take(ledger)
 
 
-async def test_one_who_goes_away_while_a_slot_is_written_leaves_none_behind(database: Path, hands: Hands) -> None:
+async def test_one_who_goes_away_while_a_slot_is_written_leaves_none_behind(database: Path, hands: ManualClock) -> None:
     async with process(database, hands, "1/day") as ledger:
         taking = asyncio.create_task(take(ledger))
         await asyncio.sleep(0)
@@ -182,7 +182,7 @@ async def test_one_who_goes_away_while_a_slot_is_written_leaves_none_behind(data
         await take(ledger)
 
 
-async def test_max_requests_ends_the_run_like_the_quota(database: Path, hands: Hands) -> None:
+async def test_max_requests_ends_the_run_like_the_quota(database: Path, hands: ManualClock) -> None:
     async with process(database, hands, most=2) as ledger:
         await take(ledger)
         await take(ledger)
@@ -190,7 +190,7 @@ async def test_max_requests_ends_the_run_like_the_quota(database: Path, hands: H
             await take(ledger)
 
 
-async def test_retries_have_a_fifth_of_the_day_across_restarts(database: Path, hands: Hands) -> None:
+async def test_retries_have_a_fifth_of_the_day_across_restarts(database: Path, hands: ManualClock) -> None:
     async with process(database, hands, "25/day") as ledger:
         for _ in range(4):
             ledger.close(await take(ledger, retry=True), "unavailable")
@@ -204,7 +204,7 @@ async def test_retries_have_a_fifth_of_the_day_across_restarts(database: Path, h
 
 
 async def test_when_the_api_says_that_the_quota_has_ended_nothing_is_asked_for_longer_and_longer(
-    database: Path, hands: Hands
+    database: Path, hands: ManualClock
 ) -> None:
     expected = FIRST_BLOCK
     for _ in range(7):
@@ -224,7 +224,7 @@ async def test_when_the_api_says_that_the_quota_has_ended_nothing_is_asked_for_l
     assert expected == DAY
 
 
-async def test_refusals_of_requests_that_were_out_together_block_once(database: Path, hands: Hands) -> None:
+async def test_refusals_of_requests_that_were_out_together_block_once(database: Path, hands: ManualClock) -> None:
     async with process(database, hands, "25/day") as ledger:
         slots = [await take(ledger) for _ in range(3)]
         for slot in slots:
@@ -236,7 +236,7 @@ async def test_refusals_of_requests_that_were_out_together_block_once(database: 
     assert block.until - block.since == FIRST_BLOCK
 
 
-async def test_a_good_answer_lifts_the_block(database: Path, hands: Hands) -> None:
+async def test_a_good_answer_lifts_the_block(database: Path, hands: ManualClock) -> None:
     async with process(database, hands, "25/day") as ledger:
         await ledger.quota_ended(await take(ledger))
         await ledger.quota_is_open()
@@ -245,7 +245,7 @@ async def test_a_good_answer_lifts_the_block(database: Path, hands: Hands) -> No
         assert record.block() is None
 
 
-async def test_slots_no_window_can_hold_any_more_are_pruned(database: Path, hands: Hands) -> None:
+async def test_slots_no_window_can_hold_any_more_are_pruned(database: Path, hands: ManualClock) -> None:
     limits = PLANS["free"]
     async with open_writer(database) as writer:
         ledger = begin(writer, database, hands, "25/day", "1/second")
@@ -258,7 +258,9 @@ async def test_slots_no_window_can_hold_any_more_are_pruned(database: Path, hand
         assert rows(database) == []
 
 
-async def test_what_was_written_while_the_clock_was_ahead_counts_from_now_once(database: Path, hands: Hands) -> None:
+async def test_what_was_written_while_the_clock_was_ahead_counts_from_now_once(
+    database: Path, hands: ManualClock
+) -> None:
     hands.is_set_by(timedelta(days=365))
     async with process(database, hands, "1/day") as ledger:
         slot = await take(ledger)
@@ -273,7 +275,9 @@ async def test_what_was_written_while_the_clock_was_ahead_counts_from_now_once(d
         await take(ledger)
 
 
-async def test_a_slot_that_has_just_ended_does_not_end_sooner_by_being_looked_at(database: Path, hands: Hands) -> None:
+async def test_a_slot_that_has_just_ended_does_not_end_sooner_by_being_looked_at(
+    database: Path, hands: ManualClock
+) -> None:
     async with open_writer(database) as writer:
         ledger = begin(writer, database, hands, "1/day")
         ledger.close(await take(ledger), "answered")
@@ -302,7 +306,7 @@ async def test_across_kills_and_clocks_set_back_the_server_never_counts_one_too_
 ) -> None:
     """The server counts on a clock of its own: real time, which is our process's and never steps."""
     path = tmp_path_factory.mktemp("ledger") / "overviews.db"
-    hands = Hands()
+    hands = ManualClock()
     migrate(path, now=hands.wall)
     counted: list[int] = []
 

@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 
 from pipeline.store.lock import Busy, daemon_lives, held, held_by_daemon, lock_path
-from tests.support.clocks import START, Hands
+from tests.support.clocks import START, ManualClock
 
 
-def locked(database: Path, hands: Hands, told: list[str], seconds: float = 60) -> AbstractAsyncContextManager[None]:
+def locked(
+    database: Path, hands: ManualClock, told: list[str], seconds: float = 60
+) -> AbstractAsyncContextManager[None]:
     return held(
         database,
         "collect",
@@ -24,7 +26,9 @@ def locked(database: Path, hands: Hands, told: list[str], seconds: float = 60) -
     )
 
 
-async def test_the_second_is_told_who_holds_it_and_leaves_when_its_patience_ends(tmp_path: Path, hands: Hands) -> None:
+async def test_the_second_is_told_who_holds_it_and_leaves_when_its_patience_ends(
+    tmp_path: Path, hands: ManualClock
+) -> None:
     database, told = tmp_path / "overviews.db", list[str]()
     async with locked(database, hands, told):
         with pytest.raises(Busy, match=rf"collect, process {os.getpid()}, since 2026-03-14"):
@@ -35,7 +39,7 @@ async def test_the_second_is_told_who_holds_it_and_leaves_when_its_patience_ends
     assert "waiting up to 3 s for collect" in told[0]
 
 
-async def test_the_second_goes_on_when_the_first_has_ended(tmp_path: Path, hands: Hands) -> None:
+async def test_the_second_goes_on_when_the_first_has_ended(tmp_path: Path, hands: ManualClock) -> None:
     database, told, order = tmp_path / "overviews.db", list[str](), list[str]()
     is_waiting = asyncio.Event()
 
@@ -62,7 +66,7 @@ async def test_the_second_goes_on_when_the_first_has_ended(tmp_path: Path, hands
     assert order == ["first", "second"]
 
 
-async def test_a_database_has_one_lock_by_whatever_link_it_is_reached(tmp_path: Path, hands: Hands) -> None:
+async def test_a_database_has_one_lock_by_whatever_link_it_is_reached(tmp_path: Path, hands: ManualClock) -> None:
     (tmp_path / "overviews.db").touch()
     (tmp_path / "link.db").symlink_to("overviews.db")
     async with locked(tmp_path / "overviews.db", hands, []):
@@ -71,7 +75,7 @@ async def test_a_database_has_one_lock_by_whatever_link_it_is_reached(tmp_path: 
                 pass
 
 
-async def test_without_patience_it_is_asked_once(tmp_path: Path, hands: Hands) -> None:
+async def test_without_patience_it_is_asked_once(tmp_path: Path, hands: ManualClock) -> None:
     database, told = tmp_path / "overviews.db", list[str]()
     async with locked(database, hands, told):
         with pytest.raises(Busy):
@@ -81,7 +85,7 @@ async def test_without_patience_it_is_asked_once(tmp_path: Path, hands: Hands) -
     assert told == []
 
 
-async def test_the_lock_file_stays_and_is_its_owners_alone(tmp_path: Path, hands: Hands) -> None:
+async def test_the_lock_file_stays_and_is_its_owners_alone(tmp_path: Path, hands: ManualClock) -> None:
     database = tmp_path / "new" / "overviews.db"
     async with locked(database, hands, []):
         pass

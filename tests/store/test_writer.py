@@ -14,7 +14,7 @@ from pipeline.model.outcomes import RunStatus, Trigger
 from pipeline.store.database import DatabaseError
 from pipeline.store.runs import Store
 from pipeline.store.writer import PAUSES, StorageError, open_writer
-from tests.support.clocks import START, Hands
+from tests.support.clocks import START, ManualClock
 
 
 async def look(db: Connection, texts: Sequence[str]) -> Sequence[str]:
@@ -92,7 +92,7 @@ async def test_a_turn_is_written_whole_or_not_at_all(database: Path) -> None:
         assert await writer.write(look, "PEP") == "PEP"
 
 
-async def test_another_programs_lock_is_waited_out(database: Path, hands: Hands) -> None:
+async def test_another_programs_lock_is_waited_out(database: Path, hands: ManualClock) -> None:
     told: list[str] = []
     with closing(sqlite3.connect(database, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -108,7 +108,7 @@ async def test_another_programs_lock_is_waited_out(database: Path, hands: Hands)
     assert "locked by another program" in told[0]
 
 
-async def test_a_full_disk_is_waited_out_and_what_was_handed_over_is_kept(database: Path, hands: Hands) -> None:
+async def test_a_full_disk_is_waited_out_and_what_was_handed_over_is_kept(database: Path, hands: ManualClock) -> None:
     texts = [f"S{number:05}" * 40 for number in range(400)]
     room = [1]
 
@@ -126,7 +126,7 @@ async def test_a_full_disk_is_waited_out_and_what_was_handed_over_is_kept(databa
     assert hands.waits == [PAUSES[0].total_seconds()]
 
 
-async def test_a_disk_that_stays_full_ends_it_in_bounded_time_with_one_line(database: Path, hands: Hands) -> None:
+async def test_a_disk_that_stays_full_ends_it_in_bounded_time_with_one_line(database: Path, hands: ManualClock) -> None:
     async with open_writer(database, sleep=hands.sleep) as writer:
         await writer.write(limited_to(1), None)
         with pytest.raises(StorageError, match=r"overviews\.db: the disk is full: free some space"):
@@ -137,7 +137,9 @@ async def test_a_disk_that_stays_full_ends_it_in_bounded_time_with_one_line(data
     assert sum(hands.waits) < 60
 
 
-async def test_a_fault_of_our_own_reaches_whoever_waits_and_nobody_waits_for_ever(database: Path, hands: Hands) -> None:
+async def test_a_fault_of_our_own_reaches_whoever_waits_and_nobody_waits_for_ever(
+    database: Path, hands: ManualClock
+) -> None:
     async def faulty(_db: Connection, _items: Sequence[str]) -> Sequence[str]:
         raise KeyError
 

@@ -9,7 +9,7 @@ from pipeline.instants import nanoseconds
 START = datetime(2026, 3, 14, 18, 30, tzinfo=UTC)
 
 
-class Hands:
+class ManualClock:
     """The hands of a clock: the wall's and the process's own, which can be set apart. Waiting moves both at once."""
 
     def __init__(self, wall: datetime = START) -> None:

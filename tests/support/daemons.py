@@ -12,23 +12,24 @@ import pytest
 from apscheduler.schedulers import base as scheduler
 
 from pipeline.collect.run import Source
-from pipeline.daemon.loop import Daemon, Duty
+from pipeline.daemon.loop import Daemon, DaemonConfig
 from pipeline.instants import Nanoseconds
 from pipeline.model.symbols import Symbol
 from pipeline.monitoring.heartbeat import PERIOD
 from pipeline.monitoring.metrics import Metrics
 from pipeline.monitoring.notify import Notifier
 from pipeline.monitoring.ping import Ping
-from pipeline.monitoring.reporter import Watch, Watched
+from pipeline.monitoring.reporter import Reporter
+from pipeline.monitoring.status import Scope
 from pipeline.quota.limits import Limit
 from pipeline.schedule.cron import Schedule
-from tests.support.clocks import START, Hands
+from tests.support.clocks import START, ManualClock
 
 SYMBOLS = tuple(map(Symbol, ("AAPL", "IBM", "PEP")))
 DAILY = Schedule("30 18 * * *", "UTC", timedelta(hours=36), None)
 
 
-class Pendulum(Hands):
+class DaemonClock(ManualClock):
     """Waiting moves the hands at once, but for the heartbeat: that waits for the test."""
 
     def __init__(self, wall: datetime = START) -> None:
@@ -89,16 +90,16 @@ class Pendulum(Hands):
         await self.hangs.wait()
 
 
-class Life:
+class DaemonHarness:
     """One daemon, and the time it lives in."""
 
-    def __init__(self, database: Path, base_url: str, hands: Pendulum, **wanted: Any) -> None:
+    def __init__(self, database: Path, base_url: str, hands: DaemonClock, **wanted: Any) -> None:
         self.database = database
         self.hands = hands
-        self.duty = duty(base_url, **wanted)
-        self.watch = Watch(
+        self.config = config(base_url, **wanted)
+        self.reporter = Reporter(
             database,
-            Watched(self.duty.symbols, self.duty.source.limits, timedelta(hours=72)),
+            Scope(self.config.symbols, self.config.source.limits, timedelta(hours=72)),
             metrics=Metrics(),
             notifier=Notifier(()),
             ping=Ping(None),
@@ -108,8 +109,8 @@ class Life:
         self.task: asyncio.Task[None]
         self._is_dying = False
 
-    def reread(self) -> Duty:
-        return self.duty
+    def reload_config(self) -> DaemonConfig:
+        return self.config
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Daemon]:
@@ -127,7 +128,13 @@ class Life:
     async def begin(self) -> None:
         """Let the daemon live. Return when there is nothing to be done, or it has died."""
         self.hands.hold()
-        self.daemon = Daemon(self.database, self.duty, reread=self.reread, watch=self.watch, clock=self.hands.clock())
+        self.daemon = Daemon(
+            self.database,
+            self.config,
+            reload_config=self.reload_config,
+            reporter=self.reporter,
+            clock=self.hands.clock(),
+        )
         self.task = asyncio.create_task(self.daemon.run())
         await self.settled()
 
@@ -143,13 +150,13 @@ class Life:
             if self._is_dying:
                 self.task.cancel()  # it outlives what a run dies of, be it this
         await self.answered()
-        await self.watch.close()
+        await self.reporter.close()
         if not self._is_dying:
             await self.task
 
     async def answered(self) -> None:
-        """Return once the store has answered, if it still owes a sign of life."""
-        if signs := [task for task in asyncio.all_tasks() if task.get_name() == "sign of life"]:
+        """Return once the store has answered, if it still owes a sign of harness."""
+        if signs := [task for task in asyncio.all_tasks() if task.get_name() == "sign of harness"]:
             await asyncio.wait(signs)
 
     async def settled(self) -> None:
@@ -175,22 +182,22 @@ class Life:
         await self.beat()
 
     async def through(self, instant: datetime) -> None:
-        """Let the time pass up to an instant, and the bell ring by itself meanwhile; then let the heart beat."""
+        """Let the time pass up to an instant, and the timer ring by itself meanwhile; then let the heart beat."""
         while not self.task.done() and (ring := self.rings_at()) is not None and ring <= instant - PERIOD:
             self.hands.passes(max(ring - self.hands.wall, timedelta()))
-            self.daemon.resting.clear()  # only if the bell rings will it rest again
-            self.daemon._bell.wake()  # its timer, on the loop's clock, cannot go off in time
+            self.daemon.resting.clear()  # only if the timer rings will it rest again
+            self.daemon._timer.wake()  # its timer, on the loop's clock, cannot go off in time
             await self.settled()
         self.hands.passes(max(instant - PERIOD - self.hands.wall, timedelta()))
         await self.beat()
 
     def rings_at(self) -> datetime | None:
-        """Return when the bell will ring next."""
-        times = [job.next_run_time for job in self.daemon._bell._scheduler.get_jobs()]
+        """Return when the timer will ring next."""
+        times = [job.next_run_time for job in self.daemon._timer._scheduler.get_jobs()]
         return min(filter(None, times), default=None)
 
 
-def duty(
+def config(
     base_url: str,
     *,
     symbols: tuple[Symbol, ...] = SYMBOLS,
@@ -200,7 +207,7 @@ def duty(
     attempts: int = 1,
     timeout: timedelta = timedelta(seconds=5),
     outcomes_kept: timedelta = timedelta(days=400),
-) -> Duty:
+) -> DaemonConfig:
     source = Source(
         base_url,
         "a-key-for-tests",
@@ -210,7 +217,7 @@ def duty(
         timedelta(minutes=2),
         attempts,
     )
-    return Duty(source, symbols, schedules, goes_on, outcomes_kept)
+    return DaemonConfig(source, symbols, schedules, goes_on, outcomes_kept)
 
 
 def rows(database: Path, query: str, *values: object) -> list[tuple[Any, ...]]:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import ExitCode
 from pipeline.monitoring.metrics import Metrics
-from pipeline.web.app import Answers, ListenError, is_ours, monitor
+from pipeline.web.app import ListenError, Probes, is_ours, monitor
 
 CLOSED_WITHIN_SECONDS = 2
 """How long closing may take at the very most, on a machine that is busy. aiohttp alone would wait 60 s."""
@@ -39,10 +39,10 @@ class Daemon:
                 await self.hold.wait()
         finally:
             self.scrapes -= 1
-        return Metrics().exposition(None, None, accept)
+        return Metrics().render(None, None, accept)
 
-    def answers(self) -> Answers:
-        return Answers(healthy=lambda: self.healthy, ready=lambda: self.ready, metrics=self.metrics)
+    def answers(self) -> Probes:
+        return Probes(healthy=lambda: self.healthy, ready=lambda: self.ready, metrics=self.metrics)
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from pipeline.cli.options import Options, global_options, json_option
 from pipeline.cli.output import print_json, shown
 from pipeline.errors import ExitCode
 from pipeline.monitoring import heartbeat
-from pipeline.monitoring.checks import ailments
-from pipeline.monitoring.heartbeat import Beat
-from pipeline.monitoring.status import Condition, condition
+from pipeline.monitoring.checks import problems
+from pipeline.monitoring.heartbeat import Heartbeat
+from pipeline.monitoring.status import Scope, Status, read_status
 from pipeline.settings.load import Settings
 from pipeline.store.database import DatabaseError
 from pipeline.store.lock import daemon_lives
@@ -28,12 +28,12 @@ def command(ctx: click.Context, options: Options, *, as_json: bool) -> None:
     beat = heartbeat.read(settings.database)
     found, unreadable = _read(settings)
     lives = daemon_lives(settings.database)
-    wrong = [*unreadable, *ailments(beat, found, lives=lives, stale_after=settings.stale_after, now=now)]
+    wrong = [*unreadable, *problems(beat, found, lives=lives, stale_after=settings.stale_after, now=now)]
     _tell(wrong, beat, found, options, as_json=as_json)
     ctx.exit(ExitCode.STALE if wrong else ExitCode.DONE)
 
 
-def _tell(wrong: list[str], beat: Beat | None, found: Condition | None, options: Options, *, as_json: bool) -> None:
+def _tell(wrong: list[str], beat: Heartbeat | None, found: Status | None, options: Options, *, as_json: bool) -> None:
     if as_json:
         print_json({"healthy": not wrong, "ailments": wrong, "daemon": beat and beat.texts()})
     elif wrong:
@@ -42,16 +42,11 @@ def _tell(wrong: list[str], beat: Beat | None, found: Condition | None, options:
         click.echo(shown(f"healthy: {_in_words(beat, found)}"))
 
 
-def _read(settings: Settings) -> tuple[Condition | None, list[str]]:
+def _read(settings: Settings) -> tuple[Status | None, list[str]]:
     """Return the record's condition, None where nothing is kept yet; and why it cannot be read, if it cannot."""
     try:
-        found = condition(
-            settings.database,
-            settings.all_symbols,
-            settings.limits,
-            stale_after=settings.stale_after,
-            now=instants.utc_now(),
-        )
+        scope = Scope(settings.all_symbols, settings.limits, settings.stale_after)
+        found = read_status(settings.database, scope, now=instants.utc_now())
     except NoData:
         return None, []
     except DatabaseError as error:
@@ -59,7 +54,7 @@ def _read(settings: Settings) -> tuple[Condition | None, list[str]]:
     return found, []
 
 
-def _in_words(beat: Beat | None, found: Condition | None) -> str:
+def _in_words(beat: Heartbeat | None, found: Status | None) -> str:
     words = []
     if beat is not None:
         words.append(str(beat.state) + (f", {beat.hindrance}" if beat.hindrance else ""))

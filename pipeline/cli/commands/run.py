@@ -19,18 +19,18 @@ from pipeline.cli.signals import reloadable, stoppable
 from pipeline.cli.source import EXAMPLE_SYMBOLS, SANDBOX_KEY, sandbox_database, serve_sandbox
 from pipeline.cli.verbosity import configure_logs
 from pipeline.collect.run import Source
-from pipeline.daemon.loop import Daemon, Duty
+from pipeline.daemon.loop import Daemon, DaemonConfig
 from pipeline.errors import ExitCode
 from pipeline.instants import utc_now
 from pipeline.monitoring.metrics import Metrics
 from pipeline.monitoring.notify import Notifier
 from pipeline.monitoring.ping import Ping
-from pipeline.monitoring.reporter import Watch, Watched
-from pipeline.monitoring.status import Condition, condition
+from pipeline.monitoring.reporter import Reporter
+from pipeline.monitoring.status import Scope, Status, read_status
 from pipeline.settings.load import Environment, Settings, SettingsError, api_key, load, misspelt, notify_urls, ping_url
 from pipeline.store.database import DatabaseError, refuse_foreign
 from pipeline.store.lock import held_by_daemon
-from pipeline.web.app import Answers, monitor
+from pipeline.web.app import Probes, monitor
 
 _LAST_RESORT = 7.0
 """Seconds after the first signal at which the process ends, whatever hangs. Docker kills after 10."""
@@ -76,7 +76,7 @@ class _Configuration:
         key = [] if self.key == SANDBOX_KEY else [self.key]
         return [*key, *self.notify, *([self.ping] if self.ping else [])]
 
-    def duty(self, base_url: str) -> Duty:
+    def config(self, base_url: str) -> DaemonConfig:
         """Return what the daemon is to do, asking at this address."""
         settings = self.settings
         source = Source(
@@ -88,11 +88,11 @@ class _Configuration:
             settings.wait,
             settings.attempts,
         )
-        return Duty(source, settings.symbols, settings.schedules, settings.goes_on, settings.outcomes_kept)
+        return DaemonConfig(source, settings.symbols, settings.schedules, settings.goes_on, settings.outcomes_kept)
 
-    def watched(self) -> Watched:
-        """Return what is watched over."""
-        return Watched(self.settings.all_symbols, self.settings.limits, self.settings.stale_after)
+    def scope(self) -> Scope:
+        """Return what the status covers."""
+        return Scope(self.settings.all_symbols, self.settings.limits, self.settings.stale_after)
 
 
 def _read(variables: Environment, settings: Settings, *, sandbox: bool) -> _Configuration:
@@ -117,16 +117,16 @@ async def _serve(options: Options, first: _Configuration, log_to: Callable[..., 
         base_url = first.settings.base_url
         if sandbox:
             base_url = await stack.enter_async_context(serve_sandbox(first.settings, now=utc_now))
-        watch = Watch(
+        reporter = Reporter(
             first.database,
-            first.watched(),
+            first.scope(),
             metrics=(metrics := Metrics()),
             notifier=_notifier(first.notify),
             ping=Ping(first.ping),
         )
-        stack.push_async_callback(watch.close)
-        reread = _Reread(options, first, watch, log_to, base_url if sandbox else None)
-        daemon = Daemon(first.database, first.duty(base_url), reread=reread, watch=watch)
+        stack.push_async_callback(reporter.close)
+        reread = _Reread(options, first, reporter, log_to, base_url if sandbox else None)
+        daemon = Daemon(first.database, first.config(base_url), reload_config=reread, reporter=reporter)
 
         def stop() -> None:
             signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a storm of them would take the time that is left
@@ -136,7 +136,7 @@ async def _serve(options: Options, first: _Configuration, log_to: Callable[..., 
         stack.enter_context(reloadable(daemon.reload))
         listen = first.settings.listen
         if listen is not None:
-            answers = _answers(daemon, watch, metrics, first.database)
+            answers = _answers(daemon, reporter, metrics, first.database)
             address = await stack.enter_async_context(monitor(listen.host, listen.port, answers))
             structlog.get_logger().info("listening", address=address)
         structlog.get_logger().info("the daemon has started", version=__version__, database=str(first.database))
@@ -151,7 +151,7 @@ class _Reread:
         self,
         options: Options,
         first: _Configuration,
-        watch: Watch,
+        reporter: Reporter,
         log_to: Callable[..., None],
         base_url: str | None,
     ) -> None:
@@ -159,11 +159,11 @@ class _Reread:
         self._log_to = log_to
         self._current = first
         self._secrets = set(first.secrets)
-        self._watch = watch
+        self._reporter = reporter
         self._base_url = base_url
         """The sandbox's, which stays."""
 
-    def __call__(self) -> Duty:
+    def __call__(self) -> DaemonConfig:
         """Return what is to be done from now on. Raise SettingsError if the configuration is wrong."""
         variables = read_environment()
         settings = load(self._options.config, variables, database=self._options.database)
@@ -182,8 +182,8 @@ class _Reread:
         if self._base_url is not None and settings.limits != self._current.settings.limits:
             log.warning("the stand-in API keeps to the plan it began with: start anew for another")
         self._current = new
-        self._watch.watched = new.watched()
-        return new.duty(self._base_url or settings.base_url)
+        self._reporter.scope = new.scope()
+        return new.config(self._base_url or settings.base_url)
 
 
 def _changes(old: _Configuration, new: _Configuration) -> Iterator[dict[str, object]]:
@@ -211,16 +211,15 @@ def _notifier(urls: tuple[str, ...]) -> Notifier:
     return notifier
 
 
-def _answers(daemon: Daemon, watch: Watch, metrics: Metrics, database: Path) -> Answers:
-    """Return what the monitor is told."""
+def _answers(daemon: Daemon, reporter: Reporter, metrics: Metrics, database: Path) -> Probes:
+    """Return what the HTTP endpoints answer."""
 
-    def read() -> Condition | None:
+    def read() -> Status | None:
         with suppress(DatabaseError):
-            watched = watch.watched
-            return condition(database, watched.symbols, watched.limits, stale_after=watched.stale_after, now=utc_now())
+            return read_status(database, reporter.scope, now=utc_now())
         return None
 
     async def exposition(accept: str) -> tuple[str, bytes]:
-        return metrics.exposition(await asyncio.to_thread(read), daemon.last_beat, accept)
+        return metrics.render(await asyncio.to_thread(read), daemon.last_heartbeat, accept)
 
-    return Answers(daemon.unwell, daemon.unready, exposition)
+    return Probes(daemon.why_unhealthy, daemon.why_not_ready, exposition)

@@ -17,7 +17,7 @@ from pipeline.model.changes import Change
 from pipeline.model.outcomes import Outcome, RunStatus
 from pipeline.model.symbols import Symbol
 from pipeline.monitoring import heartbeat
-from pipeline.monitoring.heartbeat import Beat
+from pipeline.monitoring.heartbeat import Heartbeat
 from pipeline.query.history import History
 from pipeline.quota.estimate import Standing, standings
 from pipeline.settings.load import Settings
@@ -40,7 +40,7 @@ class _Status:
     drift: Drift
     odd: list[Change]
     """What the last run saw that the market cannot explain."""
-    beat: Beat | None
+    beat: Heartbeat | None
     """The daemon's last word, None if none runs."""
     next_run: datetime | None
 
@@ -160,7 +160,7 @@ def _missed_in_words(missed: list[Run]) -> dict[str, str]:
     return {"missed": f"{times} in {_LATELY.days} days, the last {moment(last.scheduled_for)} UTC: {last.detail}"}
 
 
-def _daemon_in_words(beat: Beat | None, next_run: datetime | None) -> dict[str, str]:
+def _daemon_in_words(beat: Heartbeat | None, next_run: datetime | None) -> dict[str, str]:
     """Return what the daemon is at, and when it runs next."""
     at = "-" if next_run is None else f"{instants.for_people(next_run)} UTC"
     if beat is None:
