@@ -12,7 +12,7 @@ install = $(BIN)/pip --disable-pip-version-check -qq install $(1) || $(BIN)/pip 
 unexport $(filter PIPELINE_% ALPHAVANTAGE_API_KEY%,$(.VARIABLES))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench lock clean
+.PHONY: help demo test lint format docs bench lock clean
 
 help: ## show this
 	@grep -E '^[a-z]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 10
@@ -117,6 +117,9 @@ lint: .venv/dev ## check format, rules and types
 format: .venv/dev ## put the code into shape
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
+
+docs: .venv/dev ## write the generated parts of docs/ again
+	@$(BIN)/python -m tests.docs.generate
 
 bench: .venv/dev ## measure what the README promises, as ratios
 	@$(BIN)/python -m benchmarks

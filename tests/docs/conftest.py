@@ -1,0 +1,44 @@
+"""A database in which every question of the documentation has an answer."""
+
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from pipeline.model.document import Overview
+from pipeline.model.outcomes import Outcome, Trigger
+from pipeline.model.symbols import Symbol
+from pipeline.store.migrate import migrate
+from pipeline.store.runs import Ended, Store
+from pipeline.store.snapshots import Observation, observation
+from pipeline.store.writer import open_writer
+from tests.support.clocks import START
+
+
+def seen(symbol: str, day: str, **fields: str) -> Observation:
+    document = {"Symbol": symbol, "Name": symbol, "LatestQuarter": "2025-12-31", "PERatio": "30", "EPS": "4", **fields}
+    at = datetime.fromisoformat(f"{day}T18:00:00+00:00")
+    return observation(Symbol(symbol), at, Overview(Symbol(symbol), document))
+
+
+@pytest.fixture
+async def answerable(tmp_path: Path) -> Path:
+    """Return the path of such a database."""
+    path = tmp_path / "data" / "overviews.db"
+    migrate(path, now=START)
+    tech = {"Sector": "TECHNOLOGY", "MarketCapitalization": "3000000000000", "RevenueTTM": "391000000000"}
+    food = {"Sector": "CONSUMER", "Industry": "BEVERAGES", "MarketCapitalization": "300000000000"}
+    async with open_writer(path) as writer:
+        store = Store(writer)
+        run = await store.begin(Trigger.MANUAL, at=START, symbols=3, due=3)
+        await store.add(
+            [
+                seen("AAPL", "2026-02-20", **tech),
+                seen("AAPL", "2026-03-13", **tech, PERatio="33"),
+                seen("AAPL", "2026-03-20", **(tech | {"RevenueTTM": "395000000000"}), PERatio="33"),
+                seen("PEP", "2026-02-20", **food),
+                seen("PEP", "2026-03-20", **(food | {"Industry": "SOFT DRINKS"})),
+            ]
+        )
+        await store.note(Ended(run, Symbol("KO"), Outcome.FAILED, 3, START, "HTTP 503"))
+    return path

@@ -1,0 +1,185 @@
+"""Write the generated parts of docs/ from the code: `make docs`. A test compares them."""
+
+import ast
+import importlib
+import re
+import tomllib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+import click
+from prometheus_client.parser import text_string_to_metric_families
+
+from pipeline.cli.app import COMMANDS
+from pipeline.errors import ExitCode
+from pipeline.model.anomalies import RULES
+from pipeline.model.fields import CATALOGUE
+from pipeline.model.outcomes import Outcome
+from pipeline.monitoring.metrics import Metrics
+from pipeline.quota.limits import PLANS
+from tests.monitoring.test_metrics import BEAT, NOTHING
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+_BLOCK = re.compile(r"(<!-- generated: ([a-z ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+EXITS = {
+    ExitCode.DONE: "done",
+    ExitCode.FAILED: "failed",
+    ExitCode.USAGE: "wrong usage",
+    ExitCode.REFUSED: "the configuration is wrong, or the key was refused",
+    ExitCode.PARTIAL: "partial: some symbols failed or were rejected",
+    ExitCode.QUOTA: "the quota, or `--max-requests`, ended before all due symbols were requested",
+    ExitCode.BUSY: "another process is collecting, or another daemon runs on this database",
+    ExitCode.STALE: "a configured symbol is stale (`status`), or the daemon has a problem (`health`)",
+    ExitCode.INTERRUPTED: "interrupted",
+}
+ENDS = {
+    Outcome.STORED: ("new or changed", "a new snapshot"),
+    Outcome.UNCHANGED: ("as last seen", "the snapshot is confirmed"),
+    Outcome.UNKNOWN: ("`{}`: the API does not cover the symbol", "requested again after 1, 2, 4, … 30 days"),
+    Outcome.FAILED: ("a server error, reset or timeout, after its retries", "due again in the next run"),
+    Outcome.REJECTED: ("an answer that is not the overview of this symbol", "due again in the next run"),
+    Outcome.DEFERRED: ("not requested: the quota ended, or the run was stopped", "first in line next time"),
+}
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Return a Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def commands() -> str:
+    return table(("command", "does"), ((f"`{_usage(name)}`", text) for name, text in COMMANDS.items()))
+
+
+def exit_codes() -> str:
+    return table(("exit code", "means"), EXITS.items())
+
+
+def options() -> str:
+    shared = {option.name for option in _options("config")}
+    parts = [table(("every command has", "does"), _rows(_options("config")))]
+    for name in COMMANDS:
+        own = [option for option in _options(name) if option.name not in shared]
+        if own:
+            parts.append(f"### {name}\n\n" + table(("option", "does"), _rows(own)))
+    return "\n\n".join(parts)
+
+
+def configuration() -> str:
+    shipped = (ROOT / "config" / "pipeline.toml").read_text(encoding="utf-8")
+    return f"```toml\n{shipped.partition(chr(10) * 2)[2].strip()}\n```"
+
+
+def plans() -> str:
+    rows = ((f"`{plan}`", ", ".join(map(str, limits))) for plan, limits in PLANS.items())
+    return table(("plan", "limits"), rows)
+
+
+def outcomes() -> str:
+    return table(("outcome", "means", "then"), ((f"`{one}`", *ENDS[one]) for one in Outcome))
+
+
+def anomalies() -> str:
+    return table(("anomaly", "rule"), ((f"`{one}`", rule) for one, rule in RULES.items()))
+
+
+def columns() -> str:
+    rows = ((f"`{f.column}`", f.name, f.kind, f.part, f.unit) for f in CATALOGUE)
+    return table(("column", "the API's name", "type", "moves", "unit"), rows)
+
+
+def metrics() -> str:
+    page = Metrics().render(NOTHING, BEAT)[1].decode()
+    ours = [one for one in text_string_to_metric_families(page) if re.match(r"pipeline_.*(?<!_created)$", one.name)]
+    rows = {f"{one.name}_total" if one.type == "counter" else one.name: one.documentation for one in ours}
+    return table(("metric", "is"), ((f"`{name}`", text) for name, text in sorted(rows.items())))
+
+
+def rooms() -> str:
+    layers = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]["contracts"]
+    order = [name.strip() for layer in reversed(layers[0]["layers"]) for name in layer.split("|")]
+    named = [name.removeprefix("pipeline.") for name in order]
+    root = [path.stem for path in (ROOT / "pipeline").glob("*.py") if path.stem.strip("_") not in ("init", "main")]
+    rows = [("the root", "Needed everywhere.", _code(sorted(root)))]
+    for room in named:
+        folder = ROOT / "pipeline" / room
+        if folder.is_dir():
+            doc = ast.get_docstring(ast.parse((folder / "__init__.py").read_text(encoding="utf-8"))) or ""
+            modules = sorted(path.stem for path in folder.glob("*.py") if path.stem != "__init__")
+            rows.append((f"`{room}/`", " ".join(doc.split()), _code(modules)))
+    return table(("room", "for", "modules"), rows)
+
+
+PARTS: dict[str, Callable[[], str]] = {
+    "commands": commands,
+    "exit codes": exit_codes,
+    "options": options,
+    "configuration": configuration,
+    "plans": plans,
+    "outcomes": outcomes,
+    "anomalies": anomalies,
+    "columns": columns,
+    "metrics": metrics,
+    "rooms": rooms,
+}
+
+
+def generated(text: str) -> str:
+    """Return a page with its generated parts written anew from the code."""
+    return _BLOCK.sub(lambda found: f"{found[1]}\n{PARTS[found[2]]()}\n\n{found[3]}", text)
+
+
+def pages() -> Iterator[Path]:
+    """Yield every page of the documentation."""
+    yield ROOT / "README.md"
+    yield from sorted(DOCS.glob("*.md"))
+
+
+def command_of(name: str) -> click.Command:
+    """Return a command of the program."""
+    module = f"pipeline.cli.commands.{name.replace('-', '_')}{'_' if name == 'import' else ''}"
+    command: click.Command = importlib.import_module(module).command
+    return command
+
+
+def _usage(name: str) -> str:
+    command = command_of(name)
+    words = [
+        param.make_metavar(click.Context(command)) for param in command.params if isinstance(param, click.Argument)
+    ]
+    return " ".join([name, *words])
+
+
+def _options(name: str) -> list[click.Option]:
+    return [param for param in command_of(name).params if isinstance(param, click.Option) and param.help]
+
+
+def _rows(options: Iterable[click.Option]) -> Iterator[tuple[str, str]]:
+    for option in options:
+        takes = (
+            option.make_metavar(click.Context(click.Command("")))
+            .replace("INTEGER RANGE", "N")
+            .replace("FLOAT RANGE", "SECONDS")
+        )
+        metavar = "" if option.is_flag or option.count else f" {takes}"
+        yield f"`{', '.join(option.opts)}{metavar}`", option.help or ""
+
+
+def _code(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def main() -> None:
+    """Write every page again whose generated parts differ."""
+    for path in pages():
+        text = path.read_text(encoding="utf-8")
+        if (new := generated(text)) != text:
+            path.write_text(new, encoding="utf-8")
+            print(f"{path.relative_to(ROOT)}: written")
+
+
+if __name__ == "__main__":
+    main()

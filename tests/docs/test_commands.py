@@ -1,0 +1,126 @@
+"""The documentation's commands: each `$ ` line of a console block does what the page says."""
+
+import asyncio
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+
+import click
+import pytest
+
+from pipeline.sandbox.companies import Companies
+from pipeline.sandbox.server import SandboxApi
+from tests.docs.generate import ROOT, command_of, pages
+from tests.support.commands import KEY, PIPELINE, call
+
+yaml = pytest.importorskip("yaml", reason="no YAML library: apprise, a dev dependency, brings one")
+
+_FOREVER = {"run", "sandbox"}
+"""Commands that run until they are stopped: their words are checked, and other tests start them."""
+_EXITS = {"status": {0, 7}, "health": {7}, "doctor": {0, 1}}
+"""Exit codes other than 0: the example database is old, and no daemon runs on it."""
+_ELSEWHERE = {"cd", "python3", ".", "$EDITOR", "systemctl", "journalctl"}
+"""What needs another machine or a person."""
+
+
+def lines_of(page: Path) -> list[str]:
+    """Return the commands of a page's console blocks, without their comments."""
+    blocks = re.findall(r"```console\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    lines = [line[2:] for block in blocks for line in block.splitlines() if line.startswith("$ ")]
+    return [re.sub(r"\s+# .*", "", line) for line in lines]
+
+
+@pytest.fixture(scope="module")
+def api() -> Iterator[str]:
+    """Serve the stand-in API from a thread, since each command has a loop of its own; return its address."""
+    with _served() as base_url:
+        yield base_url
+
+
+@contextmanager
+def _served() -> Iterator[str]:
+    started, stop = threading.Event(), threading.Event()
+    addresses: list[str] = []
+
+    async def serve() -> None:
+        async with SandboxApi(companies=Companies(), limits=(), day=lambda: date(2026, 3, 13)).serve() as base_url:
+            addresses.append(base_url)
+            started.set()
+            await asyncio.to_thread(stop.wait)
+
+    thread = threading.Thread(target=asyncio.run, args=(serve(),))
+    thread.start()
+    started.wait()
+    try:
+        yield addresses[0]
+    finally:
+        stop.set()
+        thread.join()
+
+
+@pytest.fixture
+def folder(answerable: Path, tmp_path: Path) -> Path:
+    """Return a folder as the pages assume it: a configuration, a database, some archives, a place for backups."""
+    shutil.copytree(ROOT / "config", tmp_path / "config")
+    (tmp_path / ".env").touch(mode=0o600)
+    (tmp_path / "backups").mkdir()
+    document = {"Symbol": "IBM", "Name": "An example", "PERatio": "20"}
+    (tmp_path / "2024-03-14").mkdir()
+    (tmp_path / "2024-03-14" / "IBM.json").write_text(json.dumps(document))
+    line = json.dumps({"symbol": "IBM", "observed_at": "2024-03-13T18:00:00Z", "document": document})
+    (tmp_path / "old").mkdir()
+    for name in ("daily.jsonl", "old/2024.jsonl"):
+        (tmp_path / name).write_text(line + "\n")
+        subprocess.run(["gzip", tmp_path / name], check=True)
+    return tmp_path
+
+
+@pytest.mark.parametrize("page", list(pages()), ids=lambda page: page.name)
+def test_every_command_of_a_page_works(folder: Path, api: str, page: Path) -> None:
+    """In order, since one may need what the one before it made."""
+    for line in lines_of(page):
+        _try(line.replace("/mnt/backups", str(folder / "backups")), folder, api)
+
+
+def _try(line: str, folder: Path, base_url: str) -> None:
+    words = shlex.split(line)
+    variables = {
+        "ALPHAVANTAGE_API_KEY": KEY,
+        "PIPELINE_SOURCE__BASE_URL": base_url,
+        "PIPELINE_SOURCE__PLAN": "premium-1200",
+    }
+    while found := re.fullmatch(r"(\w+)=(.*)", words[0]):
+        variables[found[1]] = found[2]
+        words.pop(0)
+    first = words[0].rpartition("/")[2]
+    if first == "make":
+        recipes = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE)
+        assert words[1] in recipes, line
+    elif first == "pip":
+        files = [word for word in words if word.endswith(".txt")]
+        assert all((ROOT / name).exists() for name in files), line
+    elif first == "docker":
+        if words[1] == "compose":
+            services = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))["services"]
+            assert "exec" not in words or words[words.index("exec") + 1] in services, line
+    elif first in _ELSEWHERE:
+        pass
+    elif first == "pipeline" and words[1] in _FOREVER:
+        command_of(words[1]).make_context(words[1], words[2:], parent=click.Context(click.Group("pipeline")))
+    elif first == "pipeline" and not set(line) & set("|>"):
+        ended = call(folder, *words[1:], **variables)
+        assert ended.code in _EXITS.get(words[1], {0}), (line, ended.err)
+    else:
+        paths = {**os.environ, **variables, "PATH": f"{PIPELINE.parent}:{os.environ['PATH']}"}
+        done = subprocess.run(
+            ["bash", "-euc", line], cwd=folder, env=paths, capture_output=True, check=False, timeout=60
+        )
+        assert done.returncode == 0, (line, done.stderr.decode())
