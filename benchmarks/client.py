@@ -28,7 +28,7 @@ from pipeline.cli.event_loop import tune_garbage_collector
 from pipeline.collect.halt import Halt
 from pipeline.collect.run import Order, Source, collect
 from pipeline.model.outcomes import Outcome
-from pipeline.quota.limits import Limit, workers
+from pipeline.quota.limits import Limit, max_workers
 from pipeline.store.migrate import migrate
 
 _CHUNK = 500
@@ -62,7 +62,7 @@ async def _fetched(session: ClientSession, url: str, symbol: str) -> Any:
 
 async def asked(url: str, count: int) -> int:
     """Ask as the product does, with as many workers, and read each answer strictly; then forget it."""
-    left, within, concurrency = iter(symbols(count)), timedelta(seconds=30), workers(())
+    left, within, concurrency = iter(symbols(count)), timedelta(seconds=30), max_workers(())
 
     async def work() -> int:
         got = 0
@@ -87,7 +87,7 @@ def pipeline(database: Path, limits: tuple[Limit, ...]) -> Client:
             base_url=url,
             key=_KEY,
             limits=limits,
-            concurrency=workers(limits),
+            concurrency=max_workers(limits),
             timeout=timedelta(seconds=30),
             wait=timedelta(seconds=120),
             attempts=3,

@@ -11,8 +11,8 @@ from pathlib import Path
 from benchmarks.documents import Documents, symbols
 from benchmarks.throughput import Pieces
 from pipeline import instants
-from pipeline.api.responses import read, strict_json
-from pipeline.model.document import Overview, shred, version
+from pipeline.api.responses import read_response, strict_json
+from pipeline.model.document import Overview, split_document, version_of
 from pipeline.model.outcomes import Trigger
 from pipeline.store.migrate import migrate
 from pipeline.store.runs import Store
@@ -56,8 +56,8 @@ async def _kept(overviews: list[Overview]) -> tuple[float, float]:
 def main() -> None:
     documents, asked = Documents(), symbols(_SYMBOLS)
     bodies = [documents.body(symbol.encode()) for symbol in asked]
-    overviews = [read(symbol, 200, {}, body) for symbol, body in zip(asked, bodies, strict=True)]
-    parts = _alone(lambda: [version(shred(overview)) for overview in overviews])
+    overviews = [read_response(symbol, 200, {}, body) for symbol, body in zip(asked, bodies, strict=True)]
+    parts = _alone(lambda: [version_of(split_document(overview)) for overview in overviews])
     store, store_main = min(asyncio.run(_kept(overviews)) for _ in range(_TIMES))
     pieces = Pieces(
         loads=_alone(lambda: [json.loads(body) for body in bodies]),

@@ -17,7 +17,7 @@ from time import perf_counter
 
 from benchmarks.documents import described, symbols
 from pipeline.instants import to_text
-from pipeline.model.document import Overview, Parts, digest, shred
+from pipeline.model.document import Overview, Parts, digest, split_document
 from pipeline.model.fields import DAILY_FIELDS, PROFILE_FIELDS, REPORTED_FIELDS, Field, Kind
 from pipeline.model.symbols import Symbol
 from pipeline.model.values import Value
@@ -111,7 +111,7 @@ def _is_whole(document: dict[str, str] | None) -> bool:
 def _followed(companies: Companies, symbol: Symbol, days: int) -> _Model:
     """Return a company as seen every day, until so many days brought something new."""
     first = _received(companies, symbol, FIRST_DAY)
-    model, last, day = _Model(shred(first).profile), None, FIRST_DAY
+    model, last, day = _Model(split_document(first).profile), None, FIRST_DAY
     while True:
         received = last if day.weekday() >= _WEEKDAYS and last else _received(companies, symbol, day)
         if received == last:
@@ -119,7 +119,7 @@ def _followed(companies: Companies, symbol: Symbol, days: int) -> _Model:
         elif len(model.versions) == days:
             return model
         else:
-            _add(model, shred(received), day.isoformat())
+            _add(model, split_document(received), day.isoformat())
         last = received
         day += timedelta(days=1)
 

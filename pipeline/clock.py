@@ -16,7 +16,7 @@ _SINCE_BOOT = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 """Linux's monotonic clock stands still while the machine sleeps, and a day's allowance would with it."""
 
 
-def own_clock() -> Nanoseconds:
+def boot_clock() -> Nanoseconds:
     """Return the process's own time, which no step of the wall clock moves, and no sleep holds up."""
     return time.clock_gettime_ns(_SINCE_BOOT)
 
@@ -26,5 +26,5 @@ class Clock:
     """The time, as a run is told it: the wall clock, the process's own, and a way to wait."""
 
     now: Callable[[], datetime] = utc_now
-    own: Callable[[], Nanoseconds] = own_clock
+    monotonic: Callable[[], Nanoseconds] = boot_clock
     sleep: Sleep = asyncio.sleep

@@ -5,10 +5,10 @@ from datetime import UTC, date, datetime, time, timedelta
 
 MILLISECOND = timedelta(milliseconds=1)
 
-BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
+EARLIEST_PLAUSIBLE = datetime(2026, 1, 1, tzinfo=UTC)
 """No clock that is right says less."""
 
-EVER = "9999-12-31T23:59:59.999Z"
+LATEST = "9999-12-31T23:59:59.999Z"
 """The last instant that the file's texts can tell."""
 
 Nanoseconds = int

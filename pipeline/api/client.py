@@ -29,7 +29,7 @@ from yarl import URL
 
 from pipeline import __version__
 from pipeline.api.errors import ApiError, Rejected, TooLarge, Unavailable, Unreachable
-from pipeline.api.responses import LARGEST_BODY, excerpt, read
+from pipeline.api.responses import LARGEST_BODY, excerpt, read_response
 from pipeline.model.document import Overview
 from pipeline.model.symbols import Symbol
 
@@ -82,7 +82,7 @@ class OverviewApi:
             scrubbed = scrubbed.replace(key, b"***")
         if scrubbed == body:
             try:
-                return read(symbol, response.status, response.headers, body)
+                return read_response(symbol, response.status, response.headers, body)
             except ApiError as refusal:
                 # Escapes of JSON hide a key from those who look for it in the bytes.
                 refusal.args = tuple(self._without_keys(str(text)) for text in refusal.args)
@@ -105,7 +105,7 @@ class OverviewApi:
 def _sorted(symbol: Symbol, response: ClientResponse, body: bytes) -> tuple[Overview | None, ApiError | None]:
     """Return what the answer is, as a value: an error raised while another is handled would carry that one along."""
     try:
-        return read(symbol, response.status, response.headers, body), None
+        return read_response(symbol, response.status, response.headers, body), None
     except ApiError as error:
         return None, error
 

@@ -77,7 +77,7 @@ _REFUSAL_KEYS = 8
 """A refusal is a key or two; what has more is no refusal, whatever its texts mention."""
 
 
-def read(asked: Symbol, status: int, headers: Mapping[str, str], body: bytes) -> Overview:
+def read_response(asked: Symbol, status: int, headers: Mapping[str, str], body: bytes) -> Overview:
     """Return the overview that the answer is. Raise the ApiError that says what else it is."""
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.REQUEST_TIMEOUT:
         raise Unavailable(f"HTTP {status}", _retry_after(headers))

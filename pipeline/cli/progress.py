@@ -59,8 +59,8 @@ class RunProgress:
 
 def _facts(collection: Collection, done: int, elapsed: float) -> str:
     rate = done / elapsed if elapsed else 0.0
-    left = collection.ledger.left()
-    to_go = collection.ledger.time_to_go(collection.due - done)
+    left = collection.ledger.remaining()
+    to_go = collection.ledger.time_for(collection.due - done)
     if rate:
         to_go = max(to_go, timedelta(seconds=(collection.due - done) / rate)) if left is None else to_go
     quota = "" if left is None else f", quota left {left:,}"

@@ -6,16 +6,16 @@ import click
 
 from pipeline import instants
 from pipeline.cli.output import print_table
-from pipeline.quota.estimate import Standing
+from pipeline.quota.estimate import WindowUsage
 
 
-def window_json(window: Standing) -> dict[str, Any]:
+def window_json(window: WindowUsage) -> dict[str, Any]:
     """Return a window for JSON: limit, used, left, and next_free_at, null if a slot is free now."""
     free_at = window.next_free_at and instants.to_text(window.next_free_at)
     return {"limit": window.limit, "used": window.used, "left": window.left, "next_free_at": free_at}
 
 
-def print_windows(windows: list[Standing]) -> None:
+def print_windows(windows: list[WindowUsage]) -> None:
     """Print a line for each window."""
     click.echo()
     if not windows:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from pipeline.model.symbols import Known, Symbol
+from pipeline.model.symbols import Symbol, SymbolFreshness
 
 NEVER = datetime.min.replace(tzinfo=UTC)
 
@@ -19,7 +19,9 @@ class Agenda:
     """Not covered by the API, and not yet to be asked again."""
 
 
-def agenda(symbols: Sequence[Symbol], known: Iterable[Known], *, looked_since: datetime, now: datetime) -> Agenda:
+def agenda(
+    symbols: Sequence[Symbol], known: Iterable[SymbolFreshness], *, looked_since: datetime, now: datetime
+) -> Agenda:
     """Return the symbols not looked at since an instant, stalest first.
 
     Stalest first, so that a run cut short by the quota leaves the freshest behind. What failed is taken to be as stale
@@ -30,10 +32,10 @@ def agenda(symbols: Sequence[Symbol], known: Iterable[Known], *, looked_since: d
     for one in known:
         if one.symbol not in turns:
             continue
-        if one.next_try is not None and one.next_try > now:
+        if one.next_try_at is not None and one.next_try_at > now:
             waiting += 1
             del turns[one.symbol]
-        elif one.last_look is not None and looked_since < one.last_look <= now:
+        elif one.last_observed_at is not None and looked_since < one.last_observed_at <= now:
             fresh += 1
             del turns[one.symbol]
         else:
@@ -41,12 +43,12 @@ def agenda(symbols: Sequence[Symbol], known: Iterable[Known], *, looked_since: d
     return Agenda(sorted(turns, key=turns.__getitem__), fresh, waiting)
 
 
-def everything(symbols: Sequence[Symbol], known: Iterable[Known]) -> Agenda:
+def everything(symbols: Sequence[Symbol], known: Iterable[SymbolFreshness]) -> Agenda:
     """Return all the symbols, stalest first, whatever their age."""
     turns = dict.fromkeys(symbols, NEVER)
     turns.update((one.symbol, _turn(one)) for one in known if one.symbol in turns)
     return Agenda(sorted(turns, key=turns.__getitem__), 0, 0)
 
 
-def _turn(one: Known) -> datetime:
-    return max(one.last_look or NEVER, one.last_try or NEVER)
+def _turn(one: SymbolFreshness) -> datetime:
+    return max(one.last_observed_at or NEVER, one.last_tried_at or NEVER)

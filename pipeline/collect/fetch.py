@@ -21,7 +21,7 @@ from pipeline.model.document import Overview
 from pipeline.model.outcomes import RunId
 from pipeline.model.slots import Slot
 from pipeline.model.symbols import Symbol
-from pipeline.quota.ledger import Ledger, RetriesSpent
+from pipeline.quota.ledger import Ledger, RetryBudgetSpent
 
 
 class Ask(Protocol):
@@ -119,7 +119,7 @@ class Fetch:
                 except Unavailable as error:
                     last = error
                     raise
-                except RetriesSpent:
+                except RetryBudgetSpent:
                     raise last from None
         raise AssertionError("unreachable: tenacity raises the last error")
 
@@ -151,7 +151,7 @@ class Fetch:
         while True:
             try:
                 slot, given = await self._slot(symbol, retry=attempts.sent > 0)
-            except RetriesSpent:
+            except RetryBudgetSpent:
                 if throttle is None:
                     raise
                 raise self._no_retries(throttle) from None
@@ -169,7 +169,7 @@ class Fetch:
     async def _slot(self, symbol: Symbol, *, retry: bool) -> tuple[Slot, Pass]:
         """Return a slot that may be used now: no throttle came in, and no deadline passed, while it was waited for."""
         if self._ledger.is_open and not self._brake.is_closed and not self._halt.is_closed:
-            return self._ledger.take_at_once(self._run, symbol, retry=retry), self._brake.free_pass()
+            return self._ledger.take_now(self._run, symbol, retry=retry), self._brake.free_pass()
         while True:
             async with self._halt.interrupts():
                 given = await self._brake.passed()
@@ -193,11 +193,11 @@ class Fetch:
             raise
 
     def _may_send(self, slot: Slot, given: Pass) -> bool:
-        return not self._halt.is_closed and self._brake.still_admits(given) and slot.deadline > self._clock.own()
+        return not self._halt.is_closed and self._brake.still_admits(given) and slot.deadline > self._clock.monotonic()
 
     async def _send(self, symbol: Symbol, slot: Slot, given: Pass, attempts: Attempts) -> Overview:
         """Send the slot's request, and close it with what came back."""
-        asked_at = self._clock.own()
+        asked_at = self._clock.monotonic()
         left = slot.deadline - asked_at
         within = self._timeout if left >= self._longest else max(timedelta(microseconds=left // 1000), _SHORTEST)
         outcome = ABANDONED
@@ -208,12 +208,12 @@ class Fetch:
             outcome = error.kind
             raise
         finally:
-            took = self._clock.own() - asked_at
+            took = self._clock.monotonic() - asked_at
             self.busy += took
             self._asked(outcome, took / 1e9)
             self._settle(slot, outcome, given, attempts)
         if self._ledger.is_probing:
-            await self._ledger.quota_is_open()
+            await self._ledger.quota_resumed()
         return overview
 
     def _settle(self, slot: Slot, outcome: str, given: Pass, attempts: Attempts) -> None:

@@ -257,7 +257,7 @@ async def collect(
     `started` is given the run once it is under way, to watch it; `asked` hears of each request. Raise DatabaseError if
     the file cannot be opened or written at all; what else can go wrong is in the summary.
     """
-    began = clock.own()
+    began = clock.monotonic()
     with Record.open(database) as record:
         todo = _todo(record, order, clock.now())
     async with _equipped(database, source, order, clock) as (writer, ledger, ask):
@@ -327,8 +327,8 @@ async def _equipped(
                 block=block,
                 last_id=last_id,
                 timeout=source.timeout,
-                patience=source.wait,
-                most=order.max_requests,
+                max_wait=source.wait,
+                max_requests=order.max_requests,
                 clock=clock,
             ),
             api.overview,
@@ -346,7 +346,7 @@ async def _finished(
     clock: Clock,
 ) -> Summary:
     """Write what was not asked, and how the run ended; and return it, written or not."""
-    seconds = (clock.own() - began) / 1e9
+    seconds = (clock.monotonic() - began) / 1e9
     rest = tuple(collection.rest())
     reason = decisive(halt.reasons)
     counts = collection.counts

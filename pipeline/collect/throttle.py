@@ -40,13 +40,13 @@ class Brake:
         self._has_probe = False
         self._pauses = 0
         self._in_a_row = 0
-        self._since = self._resume_at = clock.own()
+        self._since = self._resume_at = clock.monotonic()
         self._changed = asyncio.Event()
 
     async def passed(self) -> Pass:
         """Return when one may ask: at once, or after the pause, and then alone until an answer is back."""
         while self.is_closed:
-            left = self._resume_at - self._clock.own()
+            left = self._resume_at - self._clock.monotonic()
             if left > 0:
                 await self._clock.sleep(left / 1e9)
             elif self._has_probe:
@@ -69,7 +69,7 @@ class Brake:
         """Pause everyone for 2 s, then 4, 8, ... Raise QuotaEnded where the throttle is no burst's."""
         if given.pauses < self._pauses:
             return  # asked before the pause: refused together with the one that began it
-        now = self._clock.own()
+        now = self._clock.monotonic()
         self._release()
         if self._in_a_row and error.ambiguous and self._has_day_window:
             raise QuotaEnded(f"refused again after a pause: {error}")

@@ -16,13 +16,13 @@ class ClockWatch:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._wall, self._own = clock.now(), clock.own()
+        self._wall, self._own = clock.now(), clock.monotonic()
         self._asked_at = self._own
         self._asking: asyncio.Task[None] | None = None
 
     def step(self) -> timedelta:
         """Return by how much the wall clock has gone ahead of the process's own since last asked; 0 for a little."""
-        wall, own = self._clock.now(), self._clock.own()
+        wall, own = self._clock.now(), self._clock.monotonic()
         step = wall - self._wall - timedelta(microseconds=(own - self._own) // 1000)
         self._wall, self._own = wall, own
         return step if abs(step) > STEP else timedelta()
@@ -32,7 +32,7 @@ class ClockWatch:
         """How long the store has owed an answer."""
         if self._asking is None or self._asking.done():
             return timedelta()
-        return timedelta(microseconds=(self._clock.own() - self._asked_at) // 1000)
+        return timedelta(microseconds=(self._clock.monotonic() - self._asked_at) // 1000)
 
     def why_silent(self) -> str | None:
         """Return that the store is dead, or as good as; None while it answers."""
@@ -43,5 +43,5 @@ class ClockWatch:
     def ask(self, sign_of_life: Callable[[], Coroutine[None, None, None]]) -> None:
         """Ask for a sign of life, unless one is still owed."""
         if self._asking is None or self._asking.done():
-            self._asked_at = self._clock.own()
+            self._asked_at = self._clock.monotonic()
             self._asking = asyncio.create_task(sign_of_life(), name="sign of life")

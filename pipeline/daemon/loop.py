@@ -91,7 +91,7 @@ class Daemon:
         self._wanted, self._in_force = 1, 0
         """The version of the configuration that is wanted (a step of the clock counts as one), and the one in force."""
         self._started_at = self._anew_at = self._slots_since = clock.now()
-        self._pause_until = self._tidied_at = self._checkpointed_at = clock.own()
+        self._pause_until = self._tidied_at = self._checkpointed_at = clock.monotonic()
         self._collection: Collection | None = None
         self._last: Summary | None = None
         self._next_fire: datetime | None = None
@@ -127,7 +127,7 @@ class Daemon:
             self._refused = None
             self._log.info("the configuration was read again, and is in force")
             self._anew_at = self._clock.now()
-            self._pause_until = self._clock.own()
+            self._pause_until = self._clock.monotonic()
             self._wanted += 1
             self._timer.set(self._config.schedules)
         self._reporter.configuration_reloaded(self._refused)
@@ -233,7 +233,7 @@ class Daemon:
         """Write a heartbeat every half minute, whatever else goes on."""
         period = min(heartbeat.PERIOD, (systemd.watchdog_period() or 2 * heartbeat.PERIOD) / 2)
         while True:
-            beat_at = self._clock.own()
+            beat_at = self._clock.monotonic()
             try:
                 self._clock_watch.ask(self._sign_of_life)
                 self._beat()
@@ -270,7 +270,7 @@ class Daemon:
 
     def _notice_a_dead_timer(self, beat_at: Nanoseconds) -> None:
         """Notice that the bell should have rung: unless the loop was held up itself, and it had no chance to."""
-        now, own = self._clock.now(), self._clock.own()
+        now, own = self._clock.now(), self._clock.monotonic()
         is_late = own - beat_at > nanoseconds(heartbeat.PERIOD + TIMER_LATE)
         if not is_late and self._timer.overdue(now) > TIMER_LATE:
             self._timer_restarts += 1
@@ -308,10 +308,10 @@ class Daemon:
     async def _do_what_is_due(self) -> bool:
         """Do the next thing there is to do. Return whether there was one."""
         now = self._clock.now()
-        if now < instants.BEGINNING:
+        if now < instants.EARLIEST_PLAUSIBLE:
             self._is_hindered(f"the clock is not set: it says {now.date()}")
             return False
-        if self._clock.own() < self._pause_until:
+        if self._clock.monotonic() < self._pause_until:
             return False
         if self._in_force == self._wanted and (await self._due()).is_idle and self._in_force:
             await self._keep_house()
@@ -325,7 +325,7 @@ class Daemon:
             async with self._writing() as writer:
                 if self._in_force != wanted:
                     await self._keep_windows(writer)
-                    since = self._anew_at if instants.BEGINNING < self._anew_at < now else now
+                    since = self._anew_at if instants.EARLIEST_PLAUSIBLE < self._anew_at < now else now
                     await firings.put_in_force(writer, _first_since(config.schedules, now), since=since, now=now)
                     self._in_force = wanted
                 found = await self._due()
@@ -407,7 +407,7 @@ class Daemon:
 
     async def _give_up_storing(self, error: StorageError) -> None:
         """Rest a while before more is asked for that cannot be stored: the quota would go for nothing. Raises it."""
-        self._pause_until = self._clock.own() + nanoseconds(FIRST_PAUSE)
+        self._pause_until = self._clock.monotonic() + nanoseconds(FIRST_PAUSE)
         with suppress(DatabaseError, sqlite3.Error):
             async with self._writing() as writer:
                 await firings.crashed(writer, str(error), now=self._clock.now())
@@ -419,7 +419,7 @@ class Daemon:
 
     async def _keep_house(self) -> None:
         """When nothing else is to be done, delete what is not needed any more, and empty the write-ahead log."""
-        own = self._clock.own()
+        own = self._clock.monotonic()
         try:
             if own >= self._tidied_at:
                 async with self._alone(patience=timedelta()), self._writing() as writer:
@@ -438,14 +438,14 @@ class Daemon:
             return
 
     async def _checkpoint(self) -> None:
-        self._checkpointed_at = self._clock.own() + nanoseconds(CHECKPOINT_EVERY)
+        self._checkpointed_at = self._clock.monotonic() + nanoseconds(CHECKPOINT_EVERY)
         with suppress(DatabaseError):  # the next time will do
             await asyncio.to_thread(checkpoint, self._database)
 
     async def _crashed(self, error: Exception) -> None:
         """Record that the run under way has failed, and rest a while: whatever it was, it may be there still."""
         self._log.exception("a run crashed")
-        self._pause_until = self._clock.own() + nanoseconds(FIRST_PAUSE)
+        self._pause_until = self._clock.monotonic() + nanoseconds(FIRST_PAUSE)
         detail = f"crashed: {', '.join(_faults(error))}; the log has the whole of it"
         self._reporter.run_crashed(detail)
         with suppress(DatabaseError, Halted, sqlite3.Error):  # else the next run to begin marks it as interrupted
@@ -497,7 +497,9 @@ class Daemon:
 
 def _first_since(schedules: Iterable[Schedule], now: datetime) -> dict[str, datetime]:
     """Return since when each schedule counts if none ever did: so that its newest fire time is caught up with."""
-    newest = {schedule: past_fire_times(schedule, since=instants.BEGINNING, now=now).newest for schedule in schedules}
+    newest = {
+        schedule: past_fire_times(schedule, since=instants.EARLIEST_PLAUSIBLE, now=now).newest for schedule in schedules
+    }
     return {str(schedule): now if at is None else at - instants.MILLISECOND for schedule, at in newest.items()}
 
 

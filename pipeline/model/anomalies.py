@@ -1,6 +1,6 @@
-"""Suspicions: jumps that the market cannot explain. They are pointed out where they are seen, and never altered.
+"""Anomalies: changes between two snapshots that are probably mistakes of the API, with the rule for each.
 
-What the API sends is kept as it came, mistakes included: to know what was known is to know those too.
+They are reported and never corrected: the file keeps what the API sent, mistakes included.
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,8 +11,8 @@ from typing import NamedTuple
 from pipeline.model.values import Value
 
 
-class Suspicion(StrEnum):
-    """What is odd about a change."""
+class Anomaly(StrEnum):
+    """What is suspicious about a change."""
 
     UNEXPLAINED_JUMP = "unexplained_jump"
     COLLAPSED = "collapsed"
@@ -20,13 +20,13 @@ class Suspicion(StrEnum):
     ANOTHER_COMPANY = "another_company"
 
 
-JUMP = 1.8
-"""A market value this many times the one before, or this part of it ..."""
-STILL = 0.1
-"""... while shares and both moving averages moved by less than this fraction. A split that the API has half applied
-looks like that: one doubled market value stood for five days in the recordings."""
-ALIKE = 0.5
-"""Names less alike than this (difflib's ratio, which is 1 for the same) are another company's."""
+JUMP_FACTOR = 1.8
+"""A market value at least this many times the previous one, or at most its reciprocal, is a jump ..."""
+STEADY_FRACTION = 0.1
+"""... that nothing explains where shares and both moving averages moved by less than this fraction. A split that the
+API has applied to some fields only looks like that: in the recordings one doubled market value stood for five days."""
+SIMILAR_NAME = 0.5
+"""Names below this similarity (difflib's ratio, 1 for equal names) belong to different companies."""
 
 NEVER_ZERO = frozenset(
     {
@@ -34,66 +34,70 @@ NEVER_ZERO = frozenset(
         "day_50_moving_average", "day_200_moving_average",
     }
 )  # fmt: skip
-"""Columns in which 0 after another value is a gap. (A dividend or a margin may well become 0.)"""
+"""Columns in which 0 after another value is an error. (A dividend or a margin may well become 0.)"""
 
-RULES: dict[Suspicion, str] = {
-    Suspicion.UNEXPLAINED_JUMP: (
-        f"the market value is at least {JUMP:g} times the last one, or that part of it, while shares outstanding and"
-        f" the moving averages moved by less than {STILL:.0%}"
+RULES: dict[Anomaly, str] = {
+    Anomaly.UNEXPLAINED_JUMP: (
+        f"market value changed by a factor of {JUMP_FACTOR:g} or more, up or down, while shares outstanding and the"
+        f" moving averages changed by less than {STEADY_FRACTION:.0%}"
     ),
-    Suspicion.COLLAPSED: (
-        "market value, shares outstanding, revenue, a moving average or a 52-week price fell to 0, or the return on"
-        " equity to the API's sentinel, -99999.99"
+    Anomaly.COLLAPSED: (
+        "market value, shares outstanding, revenue, a moving average or a 52-week price fell to 0, or return on equity"
+        " to the API's sentinel, -99999.99"
     ),
-    Suspicion.QUARTER_WENT_BACK: "the latest quarter is earlier than the last one",
-    Suspicion.ANOTHER_COMPANY: (
-        f"the CIK is another, as when a symbol is given anew; where one is missing, the name is less than {ALIKE:.0%}"
-        " alike (with the same CIK, another name is the same company's)"
+    Anomaly.QUARTER_WENT_BACK: "the latest quarter is earlier than the previous one",
+    Anomaly.ANOTHER_COMPANY: (
+        "the CIK changed, as when a symbol is reassigned; or, where a CIK is missing, the name is less than"
+        f" {SIMILAR_NAME:.0%} similar (with the same CIK, a new name is the same company's)"
     ),
 }
 """Each rule in words, for people."""
 
-COLUMNS_LOOKED_AT = NEVER_ZERO | {"latest_quarter", "cik", "name", "return_on_equity_ttm"}
+CHECKED_COLUMNS = NEVER_ZERO | {"latest_quarter", "cik", "name", "return_on_equity_ttm"}
+"""The columns that the rules need."""
 SENTINEL = "-99999.99"
+"""What the API writes for a return on equity that it lacks."""
 
 
-class Found(NamedTuple):
-    """A suspicion, and the column in which it shows."""
+class ColumnAnomaly(NamedTuple):
+    """An anomaly, and the column in which it shows."""
 
     column: str
-    suspicion: Suspicion
+    anomaly: Anomaly
 
 
-def suspicions(before: Mapping[str, Value], after: Mapping[str, Value], *, is_sentinel: bool) -> Iterator[Found]:
-    """Yield what is odd in going from one snapshot to the next, each given by column.
+def find_anomalies(
+    before: Mapping[str, Value], after: Mapping[str, Value], *, is_sentinel: bool
+) -> Iterator[ColumnAnomaly]:
+    """Yield the anomalies between two snapshots, each given by column (CHECKED_COLUMNS at least).
 
     `is_sentinel`: the return on equity is the sentinel now.
     """
     if _jumps(before, after):
-        yield Found("market_capitalization", Suspicion.UNEXPLAINED_JUMP)
+        yield ColumnAnomaly("market_capitalization", Anomaly.UNEXPLAINED_JUMP)
     for column in sorted(NEVER_ZERO):
         if before[column] and after[column] == 0:
-            yield Found(column, Suspicion.COLLAPSED)
+            yield ColumnAnomaly(column, Anomaly.COLLAPSED)
     if is_sentinel and before["return_on_equity_ttm"] is not None:
-        yield Found("return_on_equity_ttm", Suspicion.COLLAPSED)
+        yield ColumnAnomaly("return_on_equity_ttm", Anomaly.COLLAPSED)
     if _text(after["latest_quarter"]) < _text(before["latest_quarter"]) and after["latest_quarter"] is not None:
-        yield Found("latest_quarter", Suspicion.QUARTER_WENT_BACK)
+        yield ColumnAnomaly("latest_quarter", Anomaly.QUARTER_WENT_BACK)
     if before["cik"] and after["cik"]:
         if _cik(before["cik"]) != _cik(after["cik"]):
-            yield Found("cik", Suspicion.ANOTHER_COMPANY)
+            yield ColumnAnomaly("cik", Anomaly.ANOTHER_COMPANY)
     elif _is_another_name(before["name"], after["name"]):
-        yield Found("name", Suspicion.ANOTHER_COMPANY)
+        yield ColumnAnomaly("name", Anomaly.ANOTHER_COMPANY)
 
 
 def _jumps(before: Mapping[str, Value], after: Mapping[str, Value]) -> bool:
     value = _ratio(before["market_capitalization"], after["market_capitalization"])
-    if value is None or 1 / JUMP < value < JUMP:
+    if value is None or 1 / JUMP_FACTOR < value < JUMP_FACTOR:
         return False
     others = [
         _ratio(before[column], after[column])
         for column in ("shares_outstanding", "day_50_moving_average", "day_200_moving_average")
     ]
-    return all(ratio is not None and abs(ratio - 1) < STILL for ratio in others)
+    return all(ratio is not None and abs(ratio - 1) < STEADY_FRACTION for ratio in others)
 
 
 def _ratio(before: Value, after: Value) -> float | None:
@@ -113,4 +117,4 @@ def _cik(value: Value) -> str:
 def _is_another_name(before: Value, after: Value) -> bool:
     if not isinstance(before, str) or not isinstance(after, str) or before == after:
         return False
-    return SequenceMatcher(None, before.casefold(), after.casefold(), autojunk=False).ratio() < ALIKE
+    return SequenceMatcher(None, before.casefold(), after.casefold(), autojunk=False).ratio() < SIMILAR_NAME

@@ -12,9 +12,9 @@ from functools import lru_cache
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from pipeline.model.anomalies import COLUMNS_LOOKED_AT, JUMP, NEVER_ZERO, SENTINEL, Suspicion, suspicions
+from pipeline.model.anomalies import CHECKED_COLUMNS, JUMP_FACTOR, NEVER_ZERO, SENTINEL, Anomaly, find_anomalies
 from pipeline.model.fields import DAILY_FIELDS, FIELDS, PROFILE_FIELDS, REPORTED_FIELDS, Field, Part
-from pipeline.model.values import Value, legible
+from pipeline.model.values import Value, is_valid
 
 
 class ChangeKind(StrEnum):
@@ -27,7 +27,7 @@ class ChangeKind(StrEnum):
     UNCOVERED = "uncovered"
 
 
-class State(NamedTuple):
+class ComparedSnapshot(NamedTuple):
     """A snapshot as it is compared: its parts, with the ids under which the slow ones are kept."""
 
     observed_at: str
@@ -51,7 +51,7 @@ class Difference(NamedTuple):
     kind: ChangeKind
     before: Any
     after: Any
-    suspicion: Suspicion | None
+    suspicion: Anomaly | None
 
 
 class Change(NamedTuple):
@@ -70,10 +70,10 @@ class Change(NamedTuple):
     """When the old value was last seen."""
     observed_at: datetime
     """When the new one was first seen."""
-    suspicion: Suspicion | None
+    suspicion: Anomaly | None
 
 
-def relative(before: Any, after: Any) -> float | None:
+def relative_change(before: Any, after: Any) -> float | None:
     """Return by which fraction a number changed; None where that says nothing."""
     if type(before) in _NUMBERS and type(after) in _NUMBERS and before:
         return float((after - before) / abs(before))
@@ -83,9 +83,9 @@ def relative(before: Any, after: Any) -> float | None:
 _NUMBERS = frozenset({int, float})
 
 
-def differences(before: State, after: State) -> Iterator[Difference]:
+def differences(before: ComparedSnapshot, after: ComparedSnapshot) -> Iterator[Difference]:
     """Yield what differs between two snapshots, in the order of the catalogue's parts."""
-    odd = dict(_suspicions(before, after))
+    odd = dict(_anomalies(before, after))
     moved = _keys_moved(before.keys, after.keys) if before.layout_id != after.layout_id else _NONE_MOVED
     raw = _Raw(before, after) if before.extra != after.extra or moved is not _NONE_MOVED else _NO_RAW
     for fields, was, now in (
@@ -114,7 +114,7 @@ def differences(before: State, after: State) -> Iterator[Difference]:
 class _Raw:
     """What the columns of two snapshots do not show: their fields that the catalogue lacks, and illegible spellings."""
 
-    def __init__(self, before: State | None, after: State | None) -> None:
+    def __init__(self, before: ComparedSnapshot | None, after: ComparedSnapshot | None) -> None:
         self._states = before, after
         self._before: dict[str, Any] = json.loads(before.extra) if before and before.extra else {}
         self._after: dict[str, Any] = json.loads(after.extra) if after and after.extra else {}
@@ -158,7 +158,7 @@ def _alike(one: Any, other: Any) -> bool:
 def _illegible(field: Field, extra: Mapping[str, Any]) -> Any:
     """Return what was received and is no value of the field's kind, as it was spelled; None for "no value"."""
     received = extra.get(field.name)
-    return None if received is None or legible(field, received) else received
+    return None if received is None or is_valid(field, received) else received
 
 
 @lru_cache(maxsize=256)
@@ -176,7 +176,7 @@ _PLACES: dict[str, tuple[str, int]] = {
 }
 
 
-def _value(state: State, name: str, extra: Mapping[str, Any]) -> Any:
+def _value(state: ComparedSnapshot, name: str, extra: Mapping[str, Any]) -> Any:
     """Return the value of a field by the API's name: its column's, or what was received."""
     field = FIELDS.get(name)
     if field is None or field.column not in _PLACES:
@@ -185,50 +185,47 @@ def _value(state: State, name: str, extra: Mapping[str, Any]) -> Any:
     return _illegible(field, extra) if value is None else value
 
 
-def column(state: State, name: str) -> Value:
+def column(state: ComparedSnapshot, name: str) -> Value:
     """Return the value of a column."""
     part, number = _PLACES[name]
     values: tuple[Value, ...] = getattr(state, part)
     return values[number]
 
 
-# Suspicions
-
-
-_VALUE = _PLACES["market_capitalization"][1]
+_MARKET_VALUE = _PLACES["market_capitalization"][1]
 _SENTINEL_FIELD = "ReturnOnEquityTTM"
-_LOOKED_AT = tuple((name, *_PLACES[name]) for name in sorted(COLUMNS_LOOKED_AT))
+_CHECKED = tuple((name, *_PLACES[name]) for name in sorted(CHECKED_COLUMNS))
 _never_zero = itemgetter(
     *(number for column, (part, number) in _PLACES.items() if part == "daily" and column in NEVER_ZERO)
 )
 
 
-def _suspicions(before: State, after: State) -> Iterator[tuple[str, Suspicion]]:
-    if not _may_be_odd(before, after):
+def _anomalies(before: ComparedSnapshot, after: ComparedSnapshot) -> Iterator[tuple[str, Anomaly]]:
+    """Yield the columns with an anomaly, each with its anomaly."""
+    if not _may_hold_anomaly(before, after):
         return
-    was, now = ({name: getattr(state, part)[number] for name, part, number in _LOOKED_AT} for state in (before, after))
-    yield from suspicions(was, now, is_sentinel=_has_sentinel(after))
+    was, now = ({name: getattr(one, part)[number] for name, part, number in _CHECKED} for one in (before, after))
+    yield from find_anomalies(was, now, is_sentinel=_has_sentinel(after))
 
 
-def _may_be_odd(before: State, after: State) -> bool:
-    """Whether it is worth looking closer: nearly never, and there may be millions of pairs."""
+def _may_hold_anomaly(before: ComparedSnapshot, after: ComparedSnapshot) -> bool:
+    """Whether the rules have to be applied: rarely true, and there may be millions of pairs."""
     return (
         before.statement_id != after.statement_id
         or before.profile_id != after.profile_id
         or before.extra != after.extra
-        or daily_may_be_odd(before.daily, after.daily)
+        or daily_may_hold_anomaly(before.daily, after.daily)
     )
 
 
-def daily_may_be_odd(before: Sequence[Value], after: Sequence[Value]) -> bool:
-    """Whether it is worth looking closer at two snapshots of the same profile, statement and `extra`."""
-    was, now = before[_VALUE], after[_VALUE]
-    if isinstance(was, int) and isinstance(now, int) and not was < now * JUMP < was * JUMP * JUMP:
+def daily_may_hold_anomaly(before: Sequence[Value], after: Sequence[Value]) -> bool:
+    """Whether the rules have to be applied to two snapshots that differ in their daily numbers only."""
+    was, now = before[_MARKET_VALUE], after[_MARKET_VALUE]
+    if isinstance(was, int) and isinstance(now, int) and not was < now * JUMP_FACTOR < was * JUMP_FACTOR * JUMP_FACTOR:
         return True
     return 0 in _never_zero(after)
 
 
-def _has_sentinel(state: State) -> bool:
-    return (
-        state.extra is not None and SENTINEL in state.extra and json.loads(state.extra).get(_SENTINEL_FIELD) == SENTINEL
-    )
+def _has_sentinel(snapshot: ComparedSnapshot) -> bool:
+    extra = snapshot.extra
+    return extra is not None and SENTINEL in extra and json.loads(extra).get(_SENTINEL_FIELD) == SENTINEL

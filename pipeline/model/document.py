@@ -13,7 +13,7 @@ import msgspec
 
 from pipeline.model.fields import DAILY_FIELDS, FIELDS, PROFILE_FIELDS, REPORTED_FIELDS, Field
 from pipeline.model.symbols import Symbol
-from pipeline.model.values import CONVERT, SEPARATOR, Value, read, usual_pattern, write
+from pipeline.model.values import CONVERT, SEPARATOR, Value, format_value, parse_value, usual_pattern
 
 Document = dict[str, Any]
 """An overview as received: a JSON object, keys in the order they came."""
@@ -88,8 +88,8 @@ class _Columns:
 
 
 def _value(field: Field, spelling: object, extra: Document) -> Value:
-    value = read(field, spelling)
-    if write(field, value) != spelling:
+    value = parse_value(field, spelling)
+    if format_value(field, value) != spelling:
         extra[field.name] = spelling
     return value
 
@@ -102,7 +102,7 @@ _DAILY = _Columns(DAILY_FIELDS)
 # Documents
 
 
-def shred(overview: Overview) -> Parts:
+def split_document(overview: Overview) -> Parts:
     """Return the document in columns; `document` gives it back exactly."""
     received = overview.document
     layout, foreign = _layout(tuple(received))
@@ -124,7 +124,7 @@ def _layout(keys: tuple[str, ...]) -> tuple[tuple[str, ...], frozenset[str]]:
     return keys, frozenset(keys) - FIELDS.keys()
 
 
-def document(symbol: Symbol, parts: Parts) -> Document:
+def join_document(symbol: Symbol, parts: Parts) -> Document:
     """Return the document that was shredded: same keys, same order, every value to the letter."""
     extra: Document = json.loads(parts.extra) if parts.extra else {}
     usual: dict[str, str] = {"Symbol": symbol}
@@ -133,7 +133,7 @@ def document(symbol: Symbol, parts: Parts) -> Document:
         (REPORTED_FIELDS, parts.reported),
         (DAILY_FIELDS, parts.daily),
     ):
-        usual.update((field.name, write(field, value)) for field, value in zip(fields, values, strict=True))
+        usual.update((field.name, format_value(field, value)) for field, value in zip(fields, values, strict=True))
     return {name: extra[name] if name in extra else usual[name] for name in parts.layout}
 
 
@@ -148,7 +148,7 @@ class Version:
     extra: str | None
 
 
-def version(parts: Parts) -> Version:
+def version_of(parts: Parts) -> Version:
     """Return the version that the parts make up."""
     return Version(_slow_digest(parts.profile), _slow_digest(parts.reported), parts.daily, parts.layout, parts.extra)
 
@@ -164,7 +164,7 @@ def _digest_at_hand(values: tuple[Value, ...]) -> bytes:
     return digest(values)  # Python has 1 == 1.0, but the values of a column are of one type
 
 
-def equal(one: Version, other: Version) -> bool:
+def same_document(one: Version, other: Version) -> bool:
     """Whether two documents have the same keys and the same values, order aside."""
     return (
         one.daily == other.daily

@@ -15,20 +15,20 @@ Version = TypeVar("Version")
 
 @dataclass(frozen=True, slots=True)
 class Interval(Generic[Version]):
-    """A version first seen at one instant, and seen unchanged at `looks`, each later than the one before."""
+    """A version first seen at one instant, and seen unchanged at `confirmations`, each later than the one before."""
 
     version: Version
     observed_at: str
-    looks: tuple[str, ...] = ()
+    confirmations: tuple[str, ...] = ()
 
     @property
     def confirmed_at(self) -> str:
-        return self.looks[-1] if self.looks else self.observed_at
+        return self.confirmations[-1] if self.confirmations else self.observed_at
 
     def instants(self) -> Iterator[str]:
         """Yield every instant at which the version was seen."""
         yield self.observed_at
-        yield from self.looks
+        yield from self.confirmations
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +41,8 @@ class Merged(Generic[Version]):
     added: list[Interval[Version]]
     confirmed: list[Interval[Version]]
     """Snapshots that stay, and were last confirmed at another instant than before."""
-    removed_looks: list[str]
-    added_looks: list[str]
+    removed_observations: list[str]
+    added_observations: list[str]
 
 
 def merge(
@@ -66,8 +66,8 @@ def merge(
     stored = {one.observed_at for one in intervals if before.isdisjoint(one.instants())}
     old = {interval.observed_at: interval for interval in kept}
     now = {interval.observed_at: interval for interval in intervals}
-    old_looks = {at for interval in kept for at in interval.looks}
-    now_looks = {at for interval in intervals for at in interval.looks}
+    old_looks = {at for interval in kept for at in interval.confirmations}
+    now_looks = {at for interval in intervals for at in interval.confirmations}
     return Merged(
         outcomes=[
             known.get(number, Outcome.STORED if at in stored else Outcome.UNCHANGED)
@@ -76,8 +76,8 @@ def merge(
         removed=[at for at in old if at not in now],
         added=[interval for at, interval in now.items() if at not in old],
         confirmed=[one for at, one in now.items() if at in old and one.confirmed_at != old[at].confirmed_at],
-        removed_looks=sorted(old_looks - now_looks),
-        added_looks=sorted(now_looks - old_looks),
+        removed_observations=sorted(old_looks - now_looks),
+        added_observations=sorted(now_looks - old_looks),
     )
 
 
@@ -101,15 +101,15 @@ def _continued(
     if kept and added and same(kept[-1].version, added[0].version):
         looks = [*added.pop(0).instants()]
         last = kept[-1]
-        confirmed = [Interval(last.version, last.observed_at, (*last.looks, *looks))]
+        confirmed = [Interval(last.version, last.observed_at, (*last.confirmations, *looks))]
     stored = {interval.observed_at for interval in added}
     return Merged(
         outcomes=[Outcome.STORED if at in stored else Outcome.UNCHANGED for at, _ in new],
         removed=[],
         added=added,
         confirmed=confirmed,
-        removed_looks=[],
-        added_looks=[*looks, *(at for interval in added for at in interval.looks)],
+        removed_observations=[],
+        added_observations=[*looks, *(at for interval in added for at in interval.confirmations)],
     )
 
 

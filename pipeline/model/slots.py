@@ -11,7 +11,7 @@ LONGEST_BLOCK = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Spent:
+class SpentSlot:
     """A slot of the ledger, by the instant from which its windows run: its answer, or else its deadline."""
 
     at: datetime

@@ -37,13 +37,13 @@ def same_company(asked: str, answered: object) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class SymbolFreshness:
     """What the file knows of a symbol's freshness."""
 
     symbol: Symbol
-    last_look: datetime | None
+    last_observed_at: datetime | None
     """When the API last told us of it, be it that it does not cover it."""
-    last_try: datetime | None
+    last_tried_at: datetime | None
     """When it was last asked, whatever came of it."""
-    next_try: datetime | None
+    next_try_at: datetime | None
     """Not covered, and not to be asked again before this."""

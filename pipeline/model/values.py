@@ -24,7 +24,7 @@ _DIGITS = 19
 """What an INTEGER of SQLite holds."""
 
 
-def read(field: Field, received: object) -> Value:
+def parse_value(field: Field, received: object) -> Value:
     """Return the column's value of what was received.
 
     None for "no value", and for what the column's type cannot hold.
@@ -38,18 +38,18 @@ def read(field: Field, received: object) -> Value:
     return None
 
 
-def legible(field: Field, received: object) -> bool:
+def is_valid(field: Field, received: object) -> bool:
     """Whether a received value is one the catalogue expects: a value of the field's type, or "no value"."""
     if isinstance(received, str) and _is_missing(field, received):
         return True
-    return read(field, received) is not None
+    return parse_value(field, received) is not None
 
 
 def _is_missing(field: Field, received: str) -> bool:
     return received in _MISSING or received in (field.missing, _SENTINEL.get(field.name))
 
 
-def write(field: Field, value: Value) -> str:
+def format_value(field: Field, value: Value) -> str:
     """Return the value as the API usually spells it: plain decimals, no trailing ".0", its own word for missing."""
     if value is None:
         return field.missing

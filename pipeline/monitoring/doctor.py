@@ -146,7 +146,7 @@ def _disk(database: Path) -> Finding:
 
 def _clock(now: datetime) -> Finding:
     found = f"{instants.for_people(now)} UTC"
-    if now < instants.BEGINNING:
+    if now < instants.EARLIEST_PLAUSIBLE:
         return Finding("clock", Level.PROBLEM, found, "set it: snapshots are kept under the instant it tells")
     return Finding("clock", Level.OK, found)
 

@@ -53,7 +53,7 @@ class Reporter:
         self._memory = b""
         self._lasting: dict[Kind, Concern] = {}
         self._events: list[Concern] = []
-        self._looked = clock.own()
+        self._looked = clock.monotonic()
         self._is_running = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._turn = asyncio.Lock()
@@ -111,7 +111,7 @@ class Reporter:
         """Tell what came up outside runs, and now and then look for what went stale. To be called often."""
         if self._is_running:
             return  # one message a run: it will tell this too
-        own = self._clock.own()
+        own = self._clock.monotonic()
         if own - self._looked >= nanoseconds(LOOK_EVERY):
             self._looked = own
             self._begin(self._tell_stale())

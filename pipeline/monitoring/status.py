@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pipeline import instants
 from pipeline.model.symbols import Symbol
-from pipeline.quota.estimate import Standing, standings
+from pipeline.quota.estimate import WindowUsage, window_usage
 from pipeline.quota.limits import Limit
 from pipeline.store.maintenance import wal_bytes
 from pipeline.store.reader import Record, Run, stale
@@ -33,7 +33,7 @@ class Status:
     """When the last complete run ended."""
     runs: Mapping[str, int]
     """The number of runs by status."""
-    windows: Sequence[Standing]
+    windows: Sequence[WindowUsage]
     snapshots: int
     unknown: Sequence[Symbol]
     stale: Sequence[Symbol]
@@ -57,7 +57,7 @@ def read_status(database: Path, scope: Scope, *, now: datetime) -> Status:
             last_run=record.last_ended(),
             last_success=instants.from_text(success.finished_at) if success and success.finished_at else None,
             runs=record.statuses(),
-            windows=standings(limits, record.spent(now - longest), record.block(), now=now),
+            windows=window_usage(limits, record.spent(now - longest), record.block(), now=now),
             snapshots=sum(state.snapshots for state in states.values()),
             unknown=unknown,
             stale=old,

@@ -9,8 +9,15 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
-from pipeline.instants import EVER
-from pipeline.model.changes import ChangeKind, Difference, State, daily_may_be_odd, differences, relative
+from pipeline.instants import LATEST
+from pipeline.model.changes import (
+    ChangeKind,
+    ComparedSnapshot,
+    Difference,
+    daily_may_hold_anomaly,
+    differences,
+    relative_change,
+)
 from pipeline.model.fields import DAILY_FIELDS, PROFILE_FIELDS, REPORTED_FIELDS, Kind, Part
 from pipeline.query.results import Column
 from pipeline.store.reader import in_portions
@@ -75,14 +82,14 @@ class Comparison:
 
     def _between(self, before: tuple[Any, ...], after: tuple[Any, ...]) -> list[tuple[Any, ...]]:
         """Return what changed from one row to the next: mostly daily numbers, and nothing else need be looked at."""
-        if before[_SLOW] == after[_SLOW] and not daily_may_be_odd(before, after):
+        if before[_SLOW] == after[_SLOW] and not daily_may_hold_anomaly(before, after):
             return _daily_changes(before, after)
         old, new = self._state(before), self._state(after)
         return [_change(after[_SYMBOL], old, new, one) for one in differences(old, new)]
 
-    def _state(self, row: tuple[Any, ...]) -> State:
+    def _state(self, row: tuple[Any, ...]) -> ComparedSnapshot:
         *daily, _, observed, confirmed, profile, statement, layout, extra = row
-        return State(
+        return ComparedSnapshot(
             observed,
             confirmed,
             profile,
@@ -111,13 +118,13 @@ class Comparison:
 
     def _turns(self, symbol: str, gone: list[str], since: str, until: str) -> Iterator[tuple[Any, ...]]:
         """Yield where a symbol that was at times not covered began or ceased to be."""
-        for after, before in zip(["", *gone], [*gone, EVER], strict=True):
+        for after, before in zip(["", *gone], [*gone, LATEST], strict=True):
             first, last = self._covered_between(symbol, after, before, until)
             if first is None or last is None:
                 continue
             if after and since <= first <= until:
                 yield _coverage_row(symbol, ChangeKind.COVERED, after, first)
-            if before is not EVER and since <= before <= until:
+            if before is not LATEST and since <= before <= until:
                 yield _coverage_row(symbol, ChangeKind.UNCOVERED, last, before)
 
     def _covered_between(self, symbol: str, after: str, before: str, until: str) -> tuple[str | None, str | None]:
@@ -146,10 +153,10 @@ class Comparison:
 # Rows
 
 
-def _change(symbol: str, before: State, after: State, found: Difference) -> tuple[Any, ...]:
+def _change(symbol: str, before: ComparedSnapshot, after: ComparedSnapshot, found: Difference) -> tuple[Any, ...]:
     return (
         symbol, found.column, found.part and found.part.value, found.kind.value, found.before, found.after,
-        relative(found.before, found.after), before.confirmed_at, after.observed_at, found.suspicion,
+        relative_change(found.before, found.after), before.confirmed_at, after.observed_at, found.suspicion,
     )  # fmt: skip
 
 

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 from pipeline import instants
 from pipeline.model.changes import Change, ChangeKind
-from pipeline.model.document import Document, Parts, document
+from pipeline.model.document import Document, Parts, join_document
 from pipeline.model.fields import (
     COLUMNS,
     DAILY_FIELDS,
@@ -337,7 +337,7 @@ def _document(held: _Held) -> Document:
         layout=tuple(json.loads(held.keys)),
         extra=held.extra,
     )
-    return document(Symbol(held.symbol), parts)
+    return join_document(Symbol(held.symbol), parts)
 
 
 def _typed_snapshot(fields: Sequence[Field]) -> Callable[..., Snapshot]:
@@ -413,4 +413,4 @@ def _seen_since(at: datetime, max_staleness: timedelta | None) -> str:
 
 
 def _until(given: InstantLike | None) -> str:
-    return instants.EVER if given is None else instants.to_text(_moment(given, day_ends=True))
+    return instants.LATEST if given is None else instants.to_text(_moment(given, day_ends=True))

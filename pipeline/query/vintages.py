@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache, partial
 from typing import Any
 
-from pipeline.model.changes import relative
+from pipeline.model.changes import relative_change
 from pipeline.model.fields import COLUMNS, REPORTED_FIELDS, ColumnKind, Field, Kind
 from pipeline.query.results import Column
 from pipeline.store.reader import in_portions
@@ -97,6 +97,6 @@ def _of_field(symbol: str, field: Field, spans: Sequence[_Span]) -> Iterator[tup
         for value, known_from, known_until in known:
             yield (
                 symbol, field.column, quarter, value, known_from, known_until,
-                before is not None, before, relative(before, value),
+                before is not None, before, relative_change(before, value),
             )  # fmt: skip
             before = value

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pipeline.instants import Nanoseconds, nanoseconds
-from pipeline.model.slots import Block, Spent
+from pipeline.model.slots import Block, SpentSlot
 from pipeline.quota.limits import Limit
 from pipeline.quota.windows import Windows
 
@@ -21,7 +21,7 @@ def pace(windows: Windows, requests: int, *, now: Nanoseconds) -> Nanoseconds:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class WindowUsage:
     """How much of one window is used."""
 
     limit: str
@@ -31,7 +31,9 @@ class Standing:
     """When the next request may go; None: now, as far as this window is concerned."""
 
 
-def standings(limits: Sequence[Limit], spent: Sequence[Spent], block: Block | None, *, now: datetime) -> list[Standing]:
+def window_usage(
+    limits: Sequence[Limit], spent: Sequence[SpentSlot], block: Block | None, *, now: datetime
+) -> list[WindowUsage]:
     """Return how much of each window is used, as a process that began now would reckon."""
     ended = sorted(min(one.at, now) for one in spent)
     blocked = block.until if block is not None and block.until > now else None
@@ -40,12 +42,12 @@ def standings(limits: Sequence[Limit], spent: Sequence[Spent], block: Block | No
         used = sum(1 for at in ended if at > now - limit.period)
         free_at = ended[-limit.count] + limit.period if used >= limit.count else None
         waits = [at for at in (free_at, blocked) if at is not None]
-        states.append(Standing(str(limit), used, max(limit.count - used, 0), max(waits, default=None)))
+        states.append(WindowUsage(str(limit), used, max(limit.count - used, 0), max(waits, default=None)))
     return states
 
 
 def finish_at(
-    limits: Sequence[Limit], spent: Sequence[Spent], block: Block | None, *, requests: int, now: datetime
+    limits: Sequence[Limit], spent: Sequence[SpentSlot], block: Block | None, *, requests: int, now: datetime
 ) -> datetime | None:
     """Return when the last of so many requests may leave at the plan's pace, None if there are none."""
     if not requests:

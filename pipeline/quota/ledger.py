@@ -13,7 +13,7 @@ from pipeline.api.errors import QuotaEnded
 from pipeline.clock import Clock
 from pipeline.instants import Nanoseconds, nanoseconds
 from pipeline.model.outcomes import RunId
-from pipeline.model.slots import LONGEST_BLOCK, Block, Slot, Spent
+from pipeline.model.slots import LONGEST_BLOCK, Block, Slot, SpentSlot
 from pipeline.model.symbols import Symbol
 from pipeline.quota.estimate import pace
 from pipeline.quota.limits import PERIODS, Limit, retry_limits
@@ -33,10 +33,10 @@ FIRST_BLOCK = timedelta(hours=1)
 """How long nothing is asked after the API said that the quota has ended; doubled each time it says so again ..."""
 GRACE = timedelta(seconds=5)
 """How long after its reservation a request may leave: the deadline in the ledger allows for it."""
-_RECKONED = 1000
+_SIMULATED = 1000
 
 
-class RetriesSpent(Exception):
+class RetryBudgetSpent(Exception):
     """The fifth of the day's allowance that is for asking again is used up."""
 
 
@@ -48,15 +48,15 @@ class Ledger:
         writer: Writer,
         limits: Sequence[Limit],
         *,
-        spent: Sequence[Spent],
+        spent: Sequence[SpentSlot],
         block: Block | None,
         last_id: int,
         timeout: timedelta,
-        patience: timedelta,
-        most: int | None = None,
+        max_wait: timedelta,
+        max_requests: int | None = None,
         clock: Clock,
     ) -> None:
-        wall, own = clock.now(), clock.own()
+        wall, own = clock.now(), clock.monotonic()
         self._writer = writer
         self._limits = limits
         self._windows = Windows(limits, [_own(one.at, wall, own) for one in spent])
@@ -64,10 +64,10 @@ class Ledger:
         self._block = block
         self._blocked_until = own + min(_span(block.until - wall), _span(LONGEST_BLOCK)) if block else own
         self._last_id = self._block_covers = last_id
-        self._is_open = not limits and block is None and most is None
+        self._is_open = not limits and block is None and max_requests is None
         self._lifetime = _span(timeout + GRACE)
-        self._patience = _span(patience)
-        self._most = most
+        self._max_wait = _span(max_wait)
+        self._max_requests = max_requests
         self._taken = 0
         self._clock = clock
         self._turn = asyncio.Lock()
@@ -89,44 +89,44 @@ class Ledger:
     def has_day_window(self) -> bool:
         return any(limit.period >= PERIODS["day"] for limit in self._limits)
 
-    def left(self) -> int | None:
+    def remaining(self) -> int | None:
         """Return how many requests the longest window still admits, or None where there is no window."""
         if not self._limits:
             return None
         longest = max(self._limits, key=lambda limit: limit.period)
-        return max(longest.count - self._windows.used(longest, self._clock.own()), 0)
+        return max(longest.count - self._windows.used(longest, self._clock.monotonic()), 0)
 
-    def time_to_go(self, requests: int) -> timedelta:
+    def time_for(self, requests: int) -> timedelta:
         """Return how long so many requests take at the plan's pace, if each answer comes at once.
 
         Reckoned for the first thousand, and by the slowest limit's rate beyond: it is asked for several times a second.
         """
-        own = self._clock.own()
-        reckoned = min(requests, _RECKONED)
-        first = pace(self._windows.copy(), reckoned, now=own) - own
+        own = self._clock.monotonic()
+        simulated = min(requests, _SIMULATED)
+        first = pace(self._windows.copy(), simulated, now=own) - own
         each = max((limit.period / limit.count for limit in self._limits), default=timedelta())
-        return timedelta(microseconds=first // 1000) + each * (requests - reckoned)
+        return timedelta(microseconds=first // 1000) + each * (requests - simulated)
 
     def may_retry(self) -> bool:
         """Whether the fifth of the day's allowance that is for retries has a slot left."""
-        return self._retries.opening(self._clock.own()).at <= self._clock.own()
+        return self._retries.opening(self._clock.monotonic()).at <= self._clock.monotonic()
 
     async def take(self, run: RunId, symbol: Symbol, *, retry: bool) -> Slot:
         """Return a slot, once it is free and durably written down.
 
         Raise QuotaEnded at once if none will be free for longer than we are ready to wait, or after `most` of them;
-        RetriesSpent where the fifth for retries is used up; StorageError if it cannot be written. In all cases, and
+        RetryBudgetSpent where the fifth for retries is used up; StorageError if it cannot be written. In all cases, and
         when cancelled, no slot is used up.
         """
         if self._is_open:
-            return self.take_at_once(run, symbol, retry=retry)
+            return self.take_now(run, symbol, retry=retry)
         async with self._turn:  # first come, first served
-            if self._most is not None and self._taken >= self._most:
-                raise QuotaEnded(f"--max-requests {self._most} reached")
+            if self._max_requests is not None and self._taken >= self._max_requests:
+                raise QuotaEnded(f"--max-requests {self._max_requests} reached")
             await self._wait()
             if retry and not self.may_retry():
-                raise RetriesSpent
-            slot = self.take_at_once(run, symbol, retry=retry)
+                raise RetryBudgetSpent
+            slot = self.take_now(run, symbol, retry=retry)
         if self._limits:
             try:
                 await self._writer.write(reserve_requests, slot)
@@ -158,10 +158,10 @@ class Ledger:
         self._block = Block(now, now + pause)
         self._is_open = False
         self._block_covers = self._last_id
-        self._blocked_until = self._clock.own() + _span(pause)
+        self._blocked_until = self._clock.monotonic() + _span(pause)
         await self._writer.write(set_block, self._block)
 
-    async def quota_is_open(self) -> None:
+    async def quota_resumed(self) -> None:
         """Forget the block: the API answers again."""
         if self._block is not None:
             self._block = None
@@ -169,12 +169,12 @@ class Ledger:
 
     async def _wait(self) -> None:
         while True:
-            own = self._clock.own()
+            own = self._clock.monotonic()
             opening = self._windows.opening(own)
             at = max(opening.at, self._blocked_until)
             if at <= own:
                 return
-            if at - own > self._patience:
+            if at - own > self._max_wait:
                 raise QuotaEnded(self._why_ended(at - own, blocked=self._blocked_until > opening.at))
             if opening.certain:
                 await self._clock.sleep((at - own) / 1e9)
@@ -188,20 +188,20 @@ class Ledger:
             return f"the API said that the quota has ended: nothing is asked before {again} UTC"
         return f"the plan's {', '.join(map(str, self._limits))} is used up: the next slot is free at {again} UTC"
 
-    def take_at_once(self, run: RunId, symbol: Symbol, *, retry: bool) -> Slot:
+    def take_now(self, run: RunId, symbol: Symbol, *, retry: bool) -> Slot:
         """Return a slot, without waiting and unwritten: for where `is_open` says that there is nothing to wait for."""
         self._windows.take()
         if retry:
             self._retries.take()
         self._last_id += 1
         self._taken += 1
-        own = self._clock.own()
+        own = self._clock.monotonic()
         return Slot(self._last_id, run, symbol, retry, self._clock.now(), own, own + self._lifetime)
 
     def _end(
         self, slot: Slot, outcome: str, end: Callable[[Nanoseconds], None], end_retry: Callable[[Nanoseconds], None]
     ) -> None:
-        own = self._clock.own()
+        own = self._clock.monotonic()
         end(own)
         if slot.retry:
             end_retry(own)

@@ -62,12 +62,12 @@ def retry_limits(limits: Sequence[Limit]) -> list[Limit]:
     return [Limit(limit.count // 5, limit.period) for limit in limits if limit.period >= PERIODS["day"]]
 
 
-MOST_WORKERS = 128
+MAX_WORKERS = 128
 """More than this many requests at once cost memory and sockets, and no plan gains by them."""
 UNLIMITED_WORKERS = 32
 """Enough to keep one core busy where no limit says how many may be out; at 128 each request costs a fifth more."""
 
 
-def workers(limits: Sequence[Limit]) -> int:
+def max_workers(limits: Sequence[Limit]) -> int:
     """Return how many requests the limits let be out at once: as many workers can be of use."""
-    return min(MOST_WORKERS, *(limit.count for limit in limits)) if limits else UNLIMITED_WORKERS
+    return min(MAX_WORKERS, *(limit.count for limit in limits)) if limits else UNLIMITED_WORKERS

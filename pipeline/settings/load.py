@@ -27,7 +27,7 @@ from platformdirs import user_data_path
 
 from pipeline.errors import ExitCode, Trouble, file_reason
 from pipeline.model.symbols import Symbol, parse_symbol
-from pipeline.quota.limits import PLANS, Limit, workers
+from pipeline.quota.limits import PLANS, Limit, max_workers
 from pipeline.schedule.cron import Schedule, check_cron, check_timezone
 from pipeline.text import cut, few
 
@@ -460,7 +460,7 @@ def _checked(path: Path | None, values: Mapping[str, Setting]) -> Settings:
         symbols=symbols,
         base_url=_base_url(values["source.base_url"]),
         limits=limits,
-        concurrency=values["source.concurrency"].value or workers(limits),
+        concurrency=values["source.concurrency"].value or max_workers(limits),
         timeout=timedelta(seconds=values["source.timeout_seconds"].value),
         fresh_for=hours("collect.fresh_for_hours"),
         attempts=values["collect.attempts"].value,

@@ -13,9 +13,9 @@ from typing import Any
 from pipeline import instants
 from pipeline.model.fields import CATALOGUE, FIELDS
 from pipeline.model.outcomes import RunStatus
-from pipeline.model.slots import Block, Spent
-from pipeline.model.symbols import Known, Symbol
-from pipeline.model.values import legible
+from pipeline.model.slots import Block, SpentSlot
+from pipeline.model.symbols import Symbol, SymbolFreshness
+from pipeline.model.values import is_valid
 from pipeline.store.database import DatabaseError, opened
 from pipeline.store.migrate import check, shipped
 
@@ -197,14 +197,14 @@ class Record:
         with reading(path) as db:
             yield cls(db)
 
-    def spent(self, since: datetime) -> list[Spent]:
+    def spent(self, since: datetime) -> list[SpentSlot]:
         """Return the slots whose windows run from an instant later than `since`."""
         rows = self._db.execute(
             "SELECT coalesce(finished_at, deadline_at), retry FROM requests"
             " WHERE coalesce(finished_at, deadline_at) > ? AND outcome IS NOT 'unsent'",
             (instants.to_text(since),),
         )
-        return [Spent(instants.from_text(at), bool(retry)) for at, retry in rows]
+        return [SpentSlot(instants.from_text(at), bool(retry)) for at, retry in rows]
 
     def last_request_id(self) -> int:
         """Return the greatest id in the ledger, 0 where it is empty."""
@@ -215,11 +215,11 @@ class Record:
         row = self._db.execute("SELECT since, until FROM blocked").fetchone()
         return None if row is None else Block(instants.from_text(row[0]), instants.from_text(row[1]))
 
-    def known(self) -> Iterator[Known]:
+    def known(self) -> Iterator[SymbolFreshness]:
         """Yield the freshness of every symbol ever asked."""
         for symbol, *texts in self._db.execute("SELECT symbol, last_look, last_try, next_try FROM symbols"):
             last_look, last_try, next_try = (text and instants.from_text(text) for text in texts)
-            yield Known(symbol, last_look, last_try, next_try)
+            yield SymbolFreshness(symbol, last_look, last_try, next_try)
 
     def looked_at_for(self, schedule: str, fire_time: datetime) -> set[str]:
         """Return the symbols that the runs for a fire time looked at, whatever the clock said then."""
@@ -302,7 +302,7 @@ class Record:
 
 
 def _is_unreadable(name: str, value: object) -> bool:
-    return name in FIELDS and not legible(FIELDS[name], value)
+    return name in FIELDS and not is_valid(FIELDS[name], value)
 
 
 def stale(

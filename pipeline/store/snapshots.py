@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from aiosqlite import Connection
 
 from pipeline import instants
-from pipeline.model.document import Overview, Parts, Version, digest, equal, shred, version
+from pipeline.model.document import Overview, Parts, Version, digest, same_document, split_document, version_of
 from pipeline.model.fields import DAILY_FIELDS, PROFILE_FIELDS, REPORTED_FIELDS
 from pipeline.model.intervals import Interval, Merged, merge
 from pipeline.model.outcomes import Outcome
@@ -130,8 +130,8 @@ _STRETCH = f"""
 
 
 def look(overview: Overview, at: datetime) -> Look:
-    parts = shred(overview)
-    return Look(overview.symbol, instants.to_text(at), parts, version(parts))
+    parts = split_document(overview)
+    return Look(overview.symbol, instants.to_text(at), parts, version_of(parts))
 
 
 async def settle(db: Connection, looks: Sequence[Look]) -> list[Outcome]:
@@ -153,7 +153,7 @@ async def settle(db: Connection, looks: Sequence[Look]) -> list[Outcome]:
         kept = [newest] if newest is not None else []
         if not is_timely:
             kept = await _stretch(db, symbol, min(at for at, _ in new), max(at for at, _ in new))
-        merged = merge(kept, new, equal)
+        merged = merge(kept, new, same_document)
         for number, outcome in zip(numbers, merged.outcomes, strict=True):
             outcomes[number] = outcome
         _write_down(plan, symbol, merged)
@@ -199,8 +199,8 @@ async def _stretch(db: Connection, symbol: Symbol, first: str, last: str) -> lis
 
 def _write_down(plan: _Plan, symbol: Symbol, merged: Merged[Version]) -> None:
     plan.remove_snapshots += [(symbol, at) for at in merged.removed]
-    plan.remove_looks += [(symbol, at) for at in merged.removed_looks]
-    plan.looks += [(symbol, at) for at in merged.added_looks]
+    plan.remove_looks += [(symbol, at) for at in merged.removed_observations]
+    plan.looks += [(symbol, at) for at in merged.added_observations]
     plan.confirm += [(symbol, one.observed_at, _reconfirmed(one)) for one in merged.confirmed]
     plan.snapshots += [_row(symbol, interval) for interval in merged.added]
 
@@ -232,7 +232,7 @@ def _row(symbol: Symbol, interval: Interval[Version]) -> tuple[Any, ...]:
 
 def _reconfirmed(interval: Interval[Version]) -> str | None:
     """Return when the version was last confirmed, None if nothing did since it was first seen."""
-    return interval.confirmed_at if interval.looks else None
+    return interval.confirmed_at if interval.confirmations else None
 
 
 def _covered(symbol: Symbol, new: Sequence[tuple[str, Version]], merged: Merged[Version]) -> tuple[Any, ...]:

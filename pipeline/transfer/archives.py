@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 
 from pipeline.api.errors import ApiError, NotJson, TooLarge
-from pipeline.api.responses import LARGEST_BODY, read
+from pipeline.api.responses import LARGEST_BODY, read_response
 from pipeline.errors import Trouble, file_reason
 from pipeline.instants import MILLISECOND, to_text
 from pipeline.model.document import Overview
@@ -292,7 +292,7 @@ def _sorted(symbol: Symbol, body: bytes, status: int = 200, *, most: int = LARGE
     if len(body) > most:
         return TooLarge(f"an answer of more than {most:,} bytes")
     try:
-        return read(symbol, status, {}, body)
+        return read_response(symbol, status, {}, body)
     except ApiError as error:
         return error.with_traceback(None)
 

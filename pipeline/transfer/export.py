@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 import msgspec
 
 from pipeline import instants
-from pipeline.model.document import Parts, document
+from pipeline.model.document import Parts, join_document
 from pipeline.model.fields import CATALOGUE, DAILY_FIELDS, PROFILE_FIELDS, REPORTED_FIELDS, ColumnKind, Kind
 from pipeline.model.symbols import Symbol
 from pipeline.text import inert, write_csv
@@ -145,7 +145,7 @@ def _original(row: tuple[Any, ...]) -> dict[str, Any]:
         layout=_layout(keys),
         extra=extra,
     )
-    line = {"symbol": symbol, "observed_at": observed_at, "document": document(symbol, parts)}
+    line = {"symbol": symbol, "observed_at": observed_at, "document": join_document(symbol, parts)}
     return {**line, "looks": json.loads(looks)} if looks else line
 
 

@@ -70,7 +70,7 @@ async def import_recordings(
     `named` hears of each line that is bad, refused, or in conflict with what is kept. Bad lines do not stop the rest,
     unless `strict`. An interrupt ends it between two transactions. Raise DatabaseError if the file cannot be opened.
     """
-    began = clock.own()
+    began = clock.monotonic()
     async with open_writer(database, sleep=clock.sleep, troubled=troubled) as writer:
         store = Store(writer)
         done = Import(await store.begin(Trigger.IMPORT, at=clock.now(), symbols=0, due=0))
@@ -80,7 +80,7 @@ async def import_recordings(
             done.status, done.exit_code, done.detail = RunStatus.FAILED, ExitCode.FAILED, str(errors.exceptions[0])
         if done.status is RunStatus.RUNNING:
             _end(done, halt)
-        done.seconds = (clock.own() - began) / 1e9
+        done.seconds = (clock.monotonic() - began) / 1e9
         await _finish(store, done, at=clock.now())
     return done
 

@@ -21,7 +21,7 @@ from pipeline.api.errors import (
     UnknownSymbol,
     Unrecognised,
 )
-from pipeline.api.responses import read, strict_json
+from pipeline.api.responses import read_response, strict_json
 from pipeline.model.symbols import Symbol
 from tests.support.recordings import ERRORS, needs_recordings
 
@@ -46,7 +46,7 @@ MEANINGS: dict[str, tuple[type[ApiError], bool]] = {
 
 def refusal(status: int, body: bytes, **headers: str) -> ApiError:
     with pytest.raises(ApiError) as caught:
-        read(IBM, status, {name.replace("_", "-"): text for name, text in headers.items()}, body)
+        read_response(IBM, status, {name.replace("_", "-"): text for name, text in headers.items()}, body)
     return caught.value
 
 
@@ -88,11 +88,11 @@ def test_sample_data_is_an_entitlement_refused() -> None:
 
 
 def test_an_overview_is_the_object_whose_symbol_was_asked_for() -> None:
-    assert read(IBM, 200, {}, b'{"Symbol": "IBM", "Name": "x"}').document == {"Symbol": "IBM", "Name": "x"}
+    assert read_response(IBM, 200, {}, b'{"Symbol": "IBM", "Name": "x"}').document == {"Symbol": "IBM", "Name": "x"}
 
 
 def test_a_class_share_answered_with_a_hyphen_is_the_same_company() -> None:
-    assert read(Symbol("BRK.B"), 200, {}, b'{"Symbol": "BRK-B"}').symbol == "BRK.B"
+    assert read_response(Symbol("BRK.B"), 200, {}, b'{"Symbol": "BRK-B"}').symbol == "BRK.B"
 
 
 @pytest.mark.parametrize("answered", ["IBMX", "", "IB", "\u0131bm", None, 7, ["IBM"]])
@@ -102,7 +102,7 @@ def test_another_companys_overview_is_rejected(answered: object) -> None:
 
 def test_an_overview_that_mentions_a_limit_is_still_an_overview() -> None:
     body = json.dumps({"Symbol": "IBM", "Description": "sells 25 requests per day; this is a premium endpoint"})
-    assert read(IBM, 200, {}, body.encode()).symbol == "IBM"
+    assert read_response(IBM, 200, {}, body.encode()).symbol == "IBM"
 
 
 def test_an_overview_needs_status_200() -> None:

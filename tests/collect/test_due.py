@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.collect.due import NEVER, Agenda, agenda, everything
-from pipeline.model.symbols import Known, Symbol
+from pipeline.model.symbols import Symbol, SymbolFreshness
 
 NOW = datetime(2026, 3, 14, 18, 30, tzinfo=UTC)
 SINCE = NOW - timedelta(hours=20)
@@ -18,11 +18,11 @@ def hours_ago(hours: float) -> datetime:
     return NOW - timedelta(hours=hours)
 
 
-def looked(symbol: Symbol, hours: float) -> Known:
-    return Known(symbol, hours_ago(hours), hours_ago(hours), None)
+def looked(symbol: Symbol, hours: float) -> SymbolFreshness:
+    return SymbolFreshness(symbol, hours_ago(hours), hours_ago(hours), None)
 
 
-def due(symbols: Sequence[Symbol], known: Sequence[Known]) -> Agenda:
+def due(symbols: Sequence[Symbol], known: Sequence[SymbolFreshness]) -> Agenda:
     return agenda(symbols, known, looked_since=SINCE, now=NOW)
 
 
@@ -48,23 +48,23 @@ def test_among_equals_the_order_is_that_of_the_configuration() -> None:
 
 def test_what_failed_takes_its_turn_as_of_its_last_try() -> None:
     """Else a few that always fail would be first in line for ever."""
-    failing = Known(AAPL, hours_ago(500), hours_ago(1), None)
+    failing = SymbolFreshness(AAPL, hours_ago(500), hours_ago(1), None)
 
     assert due([AAPL, GOOG], [failing, looked(GOOG, 30)]).due == [GOOG, AAPL]
 
 
 def test_what_only_failed_so_far_is_due_after_what_was_never_tried() -> None:
-    assert due([AAPL, GOOG], [Known(AAPL, None, hours_ago(1), None)]).due == [GOOG, AAPL]
+    assert due([AAPL, GOOG], [SymbolFreshness(AAPL, None, hours_ago(1), None)]).due == [GOOG, AAPL]
 
 
 def test_what_the_api_does_not_cover_waits_for_its_next_try() -> None:
-    unknown = Known(AAPL, hours_ago(30), hours_ago(30), hours_ago(-1))
+    unknown = SymbolFreshness(AAPL, hours_ago(30), hours_ago(30), hours_ago(-1))
 
     assert due([AAPL], [unknown]) == Agenda([], fresh=0, waiting=1)
 
 
 def test_what_the_api_does_not_cover_is_due_once_its_next_try_has_come() -> None:
-    assert due([AAPL], [Known(AAPL, hours_ago(30), hours_ago(30), NOW)]).due == [AAPL]
+    assert due([AAPL], [SymbolFreshness(AAPL, hours_ago(30), hours_ago(30), NOW)]).due == [AAPL]
 
 
 def test_a_look_in_the_future_makes_nothing_fresh() -> None:
@@ -77,7 +77,7 @@ def test_what_is_no_longer_configured_is_left_out() -> None:
 
 
 def test_everything_is_everything_stalest_first() -> None:
-    unknown = Known(PEP, hours_ago(2), hours_ago(2), hours_ago(-100))
+    unknown = SymbolFreshness(PEP, hours_ago(2), hours_ago(2), hours_ago(-100))
 
     todo = everything([AAPL, GOOG, MSFT, PEP], [looked(AAPL, 1), looked(GOOG, 40), unknown])
 
@@ -87,13 +87,15 @@ def test_everything_is_everything_stalest_first() -> None:
 NAMES = [Symbol(name) for name in "ABCDEFGH"]
 INSTANTS = st.none() | st.floats(-50, 500).map(hours_ago)
 KNOWN = st.lists(
-    st.builds(Known, st.sampled_from(NAMES), INSTANTS, INSTANTS, INSTANTS), unique_by=lambda one: one.symbol
+    st.builds(SymbolFreshness, st.sampled_from(NAMES), INSTANTS, INSTANTS, INSTANTS), unique_by=lambda one: one.symbol
 )
 SYMBOLS = st.lists(st.sampled_from(NAMES), unique=True)
 
 
 @given(symbols=SYMBOLS, known=KNOWN)
-def test_every_symbol_is_either_due_once_or_fresh_or_waiting(symbols: list[Symbol], known: list[Known]) -> None:
+def test_every_symbol_is_either_due_once_or_fresh_or_waiting(
+    symbols: list[Symbol], known: list[SymbolFreshness]
+) -> None:
     todo = due(symbols, known)
 
     assert len(todo.due) + todo.fresh + todo.waiting == len(symbols)
@@ -102,8 +104,8 @@ def test_every_symbol_is_either_due_once_or_fresh_or_waiting(symbols: list[Symbo
 
 
 @given(symbols=SYMBOLS, known=KNOWN)
-def test_nobody_is_asked_before_one_who_has_waited_longer(symbols: list[Symbol], known: list[Known]) -> None:
-    asked = {one.symbol: max(one.last_look or NEVER, one.last_try or NEVER) for one in known}
+def test_nobody_is_asked_before_one_who_has_waited_longer(symbols: list[Symbol], known: list[SymbolFreshness]) -> None:
+    asked = {one.symbol: max(one.last_observed_at or NEVER, one.last_tried_at or NEVER) for one in known}
 
     turns = [asked.get(symbol, NEVER) for symbol in due(symbols, known).due]
 
@@ -111,12 +113,12 @@ def test_nobody_is_asked_before_one_who_has_waited_longer(symbols: list[Symbol],
 
 
 @given(symbols=SYMBOLS, known=KNOWN)
-def test_what_is_due_is_so_whichever_order_it_is_known_in(symbols: list[Symbol], known: list[Known]) -> None:
+def test_what_is_due_is_so_whichever_order_it_is_known_in(symbols: list[Symbol], known: list[SymbolFreshness]) -> None:
     assert due(symbols, known) == due(symbols, list(reversed(known)))
 
 
 @given(symbols=SYMBOLS, known=KNOWN)
-def test_everything_has_the_same_order_as_what_is_due(symbols: list[Symbol], known: list[Known]) -> None:
+def test_everything_has_the_same_order_as_what_is_due(symbols: list[Symbol], known: list[SymbolFreshness]) -> None:
     asked = due(symbols, known).due
 
     assert [symbol for symbol in everything(symbols, known).due if symbol in asked] == asked

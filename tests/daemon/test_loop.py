@@ -746,7 +746,7 @@ async def test_a_clock_set_forward_frees_no_window_early(database: Path) -> None
     """A machine without a clock of its own begins in the past, and is put right when it has found a time server."""
     hands = DaemonClock(FIRST)
     plan = [Limit.parse("3/hour")]
-    api = SandboxApi(companies=Companies(), limits=plan, day=FIRST.date, now=lambda: hands.own)
+    api = SandboxApi(companies=Companies(), limits=plan, day=FIRST.date, now=lambda: hands.monotonic)
     async with api.serve() as base_url:
         harness = DaemonHarness(database, base_url, hands, limits=("3/hour",))
         async with harness.running():

@@ -16,7 +16,7 @@ from pipeline.cli.app import COMMANDS
 from pipeline.errors import ExitCode
 from pipeline.monitoring.heartbeat import DaemonState, Heartbeat
 from pipeline.monitoring.metrics import Metrics
-from pipeline.quota.estimate import Standing
+from pipeline.quota.estimate import WindowUsage
 from pipeline.settings.load import KEY_FILE, is_setting
 from tests.monitoring.test_metrics import NOTHING, values
 from tests.support.clocks import START
@@ -52,7 +52,7 @@ def panels() -> list[Any]:
 
 def told() -> set[str]:
     """Return the name of every series that the daemon can tell."""
-    known = replace(NOTHING, last_success=START, windows=[Standing("25/day", 0, 25, None)])
+    known = replace(NOTHING, last_success=START, windows=[WindowUsage("25/day", 0, 25, None)])
     beat = Heartbeat(pid=1, started_at=START, at=START, state=DaemonState.IDLE, next_fire=START, silent_seconds=0.0)
     return {name.partition("{")[0] for name in values(Metrics().render(known, beat)[1])}
 

@@ -9,9 +9,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.model.anomalies import COLUMNS_LOOKED_AT, JUMP, NEVER_ZERO, RULES, SENTINEL, STILL, Suspicion, suspicions
-from pipeline.model.changes import State, column, differences
-from pipeline.model.document import Overview, shred
+from pipeline.model.anomalies import (
+    CHECKED_COLUMNS,
+    JUMP_FACTOR,
+    NEVER_ZERO,
+    RULES,
+    SENTINEL,
+    STEADY_FRACTION,
+    Anomaly,
+    find_anomalies,
+)
+from pipeline.model.changes import ComparedSnapshot, column, differences
+from pipeline.model.document import Overview, split_document
 from pipeline.model.fields import FIELDS
 from pipeline.model.symbols import Symbol
 from pipeline.model.values import Value
@@ -37,19 +46,19 @@ CALM = {
 """A company of which nothing is odd."""
 
 
-def state(document: Mapping[str, Any]) -> State:
-    parts = shred(Overview(Symbol("IBM"), {"Symbol": "IBM", **document}))
+def state(document: Mapping[str, Any]) -> ComparedSnapshot:
+    parts = split_document(Overview(Symbol("IBM"), {"Symbol": "IBM", **document}))
     ids = hash(parts.profile), hash(parts.reported), hash(parts.layout)
-    return State("a", "a", *ids, parts.profile, parts.reported, parts.daily, parts.layout, parts.extra)
+    return ComparedSnapshot("a", "a", *ids, parts.profile, parts.reported, parts.daily, parts.layout, parts.extra)
 
 
-def odd(was: Mapping[str, Any], now: Mapping[str, Any]) -> list[tuple[str, Suspicion]]:
+def odd(was: Mapping[str, Any], now: Mapping[str, Any]) -> list[tuple[str, Anomaly]]:
     """Return what is suspicious in going from one document to another: each is the calm one, but for these fields."""
     found = differences(state({**CALM, **was}), state({**CALM, **now}))
     return [(one.column, one.suspicion) for one in found if one.suspicion is not None]
 
 
-def went(**now: str) -> list[tuple[str, Suspicion]]:
+def went(**now: str) -> list[tuple[str, Anomaly]]:
     return odd({}, now)
 
 
@@ -58,12 +67,12 @@ def went(**now: str) -> list[tuple[str, Suspicion]]:
 
 @pytest.mark.parametrize("value", ["2000000", "1800000", "500000", "555555"])
 def test_a_market_value_that_jumps_alone_is_suspicious(value: str) -> None:
-    assert went(MarketCapitalization=value) == [("market_capitalization", Suspicion.UNEXPLAINED_JUMP)]
+    assert went(MarketCapitalization=value) == [("market_capitalization", Anomaly.UNEXPLAINED_JUMP)]
 
 
 def test_a_split_half_applied_is_suspicious_and_so_is_its_correction() -> None:
     doubled = {"MarketCapitalization": "2000000"}
-    assert odd({}, doubled) == odd(doubled, {}) == [("market_capitalization", Suspicion.UNEXPLAINED_JUMP)]
+    assert odd({}, doubled) == odd(doubled, {}) == [("market_capitalization", Anomaly.UNEXPLAINED_JUMP)]
 
 
 @pytest.mark.parametrize("value", ["1790000", "560000", "1000001"])
@@ -82,7 +91,7 @@ def test_a_split_that_is_applied_whole_is_not() -> None:
 
 @pytest.mark.parametrize("moved", ["SharesOutstanding", "50DayMovingAverage", "200DayMovingAverage"])
 def test_a_market_value_that_jumps_with_shares_or_an_average_is_not(moved: str) -> None:
-    nearly, enough = (str(round(int(CALM[moved]) * (1 + by))) for by in (STILL * 0.9, STILL))
+    nearly, enough = (str(round(int(CALM[moved]) * (1 + by))) for by in (STEADY_FRACTION * 0.9, STEADY_FRACTION))
     assert odd({}, {"MarketCapitalization": "2000000", moved: enough}) == []
     assert [column for column, _ in odd({}, {"MarketCapitalization": "2000000", moved: nearly})] == [
         "market_capitalization"
@@ -100,7 +109,7 @@ def test_where_what_could_explain_a_jump_is_not_known_nothing_is_said(unknown: s
 @pytest.mark.parametrize("column", sorted(NEVER_ZERO))
 def test_what_is_never_nothing_and_falls_to_0_is_suspicious(column: str) -> None:
     name = next(field.name for field in FIELDS.values() if field.column == column)
-    assert odd({}, {name: "0"}) == [(column, Suspicion.COLLAPSED)]
+    assert odd({}, {name: "0"}) == [(column, Anomaly.COLLAPSED)]
     assert odd({name: "0"}, {}) == odd({name: "0"}, {name: "0", "Name": "Facebook, Inc"}) == []
     assert odd({name: "None"}, {name: "0"}) == odd({}, {name: "None"}) == []
 
@@ -110,7 +119,7 @@ def test_a_dividend_cut_or_a_margin_of_0_is_not() -> None:
 
 
 def test_the_sentinel_is_suspicious_where_a_value_was() -> None:
-    assert went(ReturnOnEquityTTM=SENTINEL) == [("return_on_equity_ttm", Suspicion.COLLAPSED)]
+    assert went(ReturnOnEquityTTM=SENTINEL) == [("return_on_equity_ttm", Anomaly.COLLAPSED)]
     sentinel = {"ReturnOnEquityTTM": SENTINEL}
     assert odd(sentinel, {}) == odd(sentinel, {**sentinel, "Name": "Facebook, Inc"}) == []
     assert odd({"ReturnOnEquityTTM": "None"}, sentinel) == odd(sentinel, {"ReturnOnEquityTTM": "None"}) == []
@@ -120,7 +129,7 @@ def test_the_sentinel_is_suspicious_where_a_value_was() -> None:
 
 
 def test_a_quarter_that_goes_back_is_suspicious() -> None:
-    assert went(LatestQuarter="2025-09-30") == [("latest_quarter", Suspicion.QUARTER_WENT_BACK)]
+    assert went(LatestQuarter="2025-09-30") == [("latest_quarter", Anomaly.QUARTER_WENT_BACK)]
 
 
 @pytest.mark.parametrize("quarter", ["2026-03-31", "None"])
@@ -133,7 +142,7 @@ def test_a_quarter_that_goes_on_or_is_missing_is_not(quarter: str) -> None:
 
 
 def test_another_cik_is_another_company() -> None:
-    assert went(CIK="320193") == went(CIK="320193", Name="Apple Inc") == [("cik", Suspicion.ANOTHER_COMPANY)]
+    assert went(CIK="320193") == went(CIK="320193", Name="Apple Inc") == [("cik", Anomaly.ANOTHER_COMPANY)]
 
 
 def test_a_company_that_takes_another_name_is_the_same_by_its_cik() -> None:
@@ -144,7 +153,7 @@ def test_a_company_that_takes_another_name_is_the_same_by_its_cik() -> None:
 @pytest.mark.parametrize("missing", [{"CIK": "None"}, {"CIK": ""}])
 def test_where_a_cik_is_missing_the_name_tells(missing: dict[str, str]) -> None:
     renamed = {"Name": "Meta Platforms Inc"}
-    another = [("name", Suspicion.ANOTHER_COMPANY)]
+    another = [("name", Anomaly.ANOTHER_COMPANY)]
     assert odd(missing, renamed) == odd({}, {**missing, **renamed}) == odd(missing, {**missing, **renamed}) == another
 
 
@@ -157,11 +166,11 @@ def test_another_spelling_of_a_name_is_not(name: str) -> None:
 
 
 def test_every_suspicion_has_a_rule_in_words_with_the_numbers_it_goes_by() -> None:
-    assert set(RULES) == set(Suspicion)
-    assert f"{JUMP:g}" in RULES[Suspicion.UNEXPLAINED_JUMP]
-    assert f"{STILL:.0%}" in RULES[Suspicion.UNEXPLAINED_JUMP]
-    assert SENTINEL in RULES[Suspicion.COLLAPSED]
-    assert "CIK" in RULES[Suspicion.ANOTHER_COMPANY]
+    assert set(RULES) == set(Anomaly)
+    assert f"{JUMP_FACTOR:g}" in RULES[Anomaly.UNEXPLAINED_JUMP]
+    assert f"{STEADY_FRACTION:.0%}" in RULES[Anomaly.UNEXPLAINED_JUMP]
+    assert SENTINEL in RULES[Anomaly.COLLAPSED]
+    assert "CIK" in RULES[Anomaly.ANOTHER_COMPANY]
 
 
 _NUMBERS = ("0", "None", "10", "18", "100", "180", "181", "179", "1000000", "1800000", "555556")
@@ -179,17 +188,17 @@ _CHOICES: dict[str, tuple[str, ...]] = {
 _DOCUMENT = st.fixed_dictionaries({}, optional={name: st.sampled_from(values) for name, values in _CHOICES.items()})
 
 
-def by_the_rules(older: Mapping[str, str], newer: Mapping[str, str]) -> set[tuple[str, Suspicion]]:
+def by_the_rules(older: Mapping[str, str], newer: Mapping[str, str]) -> set[tuple[str, Anomaly]]:
     """Return what the rules find in two documents, both looked at closely."""
-    return set(suspicions(columns(state(older)), columns(state(newer)), is_sentinel=_has_sentinel(newer)))
+    return set(find_anomalies(columns(state(older)), columns(state(newer)), is_sentinel=_has_sentinel(newer)))
 
 
 def _has_sentinel(document: Mapping[str, str]) -> bool:
     return document.get("ReturnOnEquityTTM") == SENTINEL
 
 
-def columns(seen: State) -> dict[str, Value]:
-    return {name: column(seen, name) for name in COLUMNS_LOOKED_AT}
+def columns(seen: ComparedSnapshot) -> dict[str, Value]:
+    return {name: column(seen, name) for name in CHECKED_COLUMNS}
 
 
 @settings(deadline=None)
@@ -209,9 +218,9 @@ def test_changes_tells_what_is_suspicious_and_lists_only_that_if_asked() -> None
         found = list(asked.changes(suspicious=True))
         assert found == [one for one in asked.changes() if one.suspicion is not None]
     assert [(one.field, one.before, one.after, one.observed_at, one.suspicion) for one in found] == [
-        ("cik", "1326801", "2", after(1), Suspicion.ANOTHER_COMPANY),
-        ("revenue_ttm", 700000, 0, after(1), Suspicion.COLLAPSED),
-        ("cik", "2", "1326801", after(2), Suspicion.ANOTHER_COMPANY),
+        ("cik", "1326801", "2", after(1), Anomaly.ANOTHER_COMPANY),
+        ("revenue_ttm", 700000, 0, after(1), Anomaly.COLLAPSED),
+        ("cik", "2", "1326801", after(2), Anomaly.ANOTHER_COMPANY),
     ]
 
 
@@ -227,7 +236,7 @@ def test_nor_is_one_among_many_companies() -> None:
         told = {(one.symbol, one.field, one.suspicion) for one in asked.changes(suspicious=True)}
     expected = {(name, *found) for name, (older, newer) in pairs.items() for found in by_the_rules(older, newer)}
     assert told == expected
-    assert {suspicion for _, _, suspicion in told} == set(Suspicion)
+    assert {suspicion for _, _, suspicion in told} == set(Anomaly)
 
 
 @needs_recordings

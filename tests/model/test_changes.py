@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.model.changes import Change, ChangeKind, relative
+from pipeline.model.changes import Change, ChangeKind, relative_change
 from pipeline.model.document import Document
 from pipeline.model.fields import COLUMNS, FIELDS, FieldNotFound, Part
-from pipeline.model.values import legible, read
+from pipeline.model.values import is_valid, parse_value
 from pipeline.query.history import History
 from tests.support.looks import Look, after, gone, record, recorded_year, seen
 from tests.support.recordings import needs_recordings
@@ -76,7 +76,7 @@ def test_changes_are_told_by_symbol_the_oldest_first() -> None:
     ],
 )
 def test_the_change_is_relative_to_the_value_before(before: object, now: object, change: float | None) -> None:
-    assert relative(before, now) == change
+    assert relative_change(before, now) == change
 
 
 @pytest.mark.parametrize(
@@ -285,7 +285,7 @@ def as_seen(received: Document) -> dict[str, str]:
         if field is None:
             said[name] = value
         else:
-            said[field.column] = read(field, value) if value is None or legible(field, value) else value
+            said[field.column] = parse_value(field, value) if value is None or is_valid(field, value) else value
     return {name: json.dumps(value, sort_keys=True) for name, value in said.items()}
 
 
@@ -340,7 +340,7 @@ def _in_column(column: str, value: Any) -> Any:
     """Return the value that the column holds, None where it can hold none of it."""
     field = COLUMNS[column]
     if field.kind in ("text", "date"):
-        return read(field, value)
+        return parse_value(field, value)
     return value if type(value) in (int, float) else None
 
 

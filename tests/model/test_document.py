@@ -11,25 +11,25 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from pipeline.model.document import Document, Overview, Parts, document, equal, shred, version
+from pipeline.model.document import Document, Overview, Parts, join_document, same_document, split_document, version_of
 from pipeline.model.fields import CATALOGUE, DAILY_FIELDS, FIELDS, PROFILE_FIELDS, REPORTED_FIELDS, Field, Kind
 from pipeline.model.symbols import Symbol, parse_symbol, same_company
-from pipeline.model.values import Value, legible, read, write
+from pipeline.model.values import Value, format_value, is_valid, parse_value
 from tests.support.recordings import RECORDINGS, needs_recordings, recorded
 
 IBM = Symbol("IBM")
 
 
 def same(one: Document, other: Document) -> bool:
-    return equal(version(parts(one)), version(parts(other)))
+    return same_document(version_of(parts(one)), version_of(parts(other)))
 
 
 def parts(received: Document) -> Parts:
-    return shred(Overview(IBM, {"Symbol": "IBM", **received}))
+    return split_document(Overview(IBM, {"Symbol": "IBM", **received}))
 
 
 def column(name: str, received: object) -> Value:
-    return read(FIELDS[name], received)
+    return parse_value(FIELDS[name], received)
 
 
 def exactly(value: object) -> str:
@@ -60,7 +60,7 @@ DOCUMENTS = st.dictionaries(st.sampled_from(sorted(FIELDS)) | TEXT, SCALARS | NE
 @given(DOCUMENTS)
 @example({"Symbol": "IBM", "EPS": "-0", "EBITDA": "-0", "Beta": "-0.0", "PERatio": "1e-7", "EVToRevenue": "0.0000001"})
 def test_any_document_comes_back_exactly(received: Document) -> None:
-    again = document(IBM, shred(Overview(IBM, received)))
+    again = join_document(IBM, split_document(Overview(IBM, received)))
     assert exactly(again) == exactly(received)
 
 
@@ -106,7 +106,7 @@ def test_every_recorded_overview_comes_back_exactly(name: str) -> None:
         if line["body"].startswith("{") and f'"Symbol": "{line["symbol"]}"' in line["body"]:
             received = json.loads(line["body"])
             symbol = Symbol(line["symbol"])
-            assert exactly(document(symbol, shred(Overview(symbol, received)))) == exactly(received)
+            assert exactly(join_document(symbol, split_document(Overview(symbol, received)))) == exactly(received)
             lengths.add(len(received))
     assert len(lengths) >= 2
 
@@ -121,7 +121,7 @@ def test_the_catalogue_is_the_current_document_in_its_order() -> None:
 def test_nothing_current_is_illegible() -> None:
     for line in recorded("overviews.jsonl.gz"):
         for name, received in json.loads(line["body"]).items():
-            assert name not in FIELDS or legible(FIELDS[name], received), (line["symbol"], name, received)
+            assert name not in FIELDS or is_valid(FIELDS[name], received), (line["symbol"], name, received)
 
 
 def test_the_catalogue_names_each_column_once_in_snake_case() -> None:
@@ -182,7 +182,7 @@ def test_a_column_holds_the_value_or_nothing(name: str, received: object, expect
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_a_number_is_written_as_a_plain_decimal_that_reads_back(number: float) -> None:
-    spelling = write(FIELDS["Beta"], number)
+    spelling = format_value(FIELDS["Beta"], number)
     assert re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", spelling)
     assert column("Beta", spelling) == number
 
@@ -247,4 +247,4 @@ def test_the_same_company_under_a_dot_and_a_hyphen() -> None:
 def test_a_symbol_answered_in_another_spelling_comes_back_so() -> None:
     asked = Symbol("BRK.B")
     received = {"Symbol": "BRK-B", "Name": "x"}
-    assert document(asked, shred(Overview(asked, received))) == received
+    assert join_document(asked, split_document(Overview(asked, received))) == received

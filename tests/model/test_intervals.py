@@ -55,16 +55,16 @@ class Rows:
             version, before = self.snapshots[one.observed_at]
             assert before != one.confirmed_at, "a row that stays as it was is not written"
             self.snapshots[one.observed_at] = version, one.confirmed_at
-        assert self.looks.issuperset(merged.removed_looks)
-        assert self.looks.isdisjoint(merged.added_looks)
-        self.looks = (self.looks - set(merged.removed_looks)) | set(merged.added_looks)
+        assert self.looks.issuperset(merged.removed_observations)
+        assert self.looks.isdisjoint(merged.added_observations)
+        self.looks = (self.looks - set(merged.removed_observations)) | set(merged.added_observations)
 
     def told(self) -> list[tuple[str, str, str, list[str]]]:
         return told(self.intervals())
 
 
 def told(intervals: Sequence[Interval[str]]) -> list[tuple[str, str, str, list[str]]]:
-    return [(one.version.upper(), one.observed_at, one.confirmed_at, list(one.looks)) for one in intervals]
+    return [(one.version.upper(), one.observed_at, one.confirmed_at, list(one.confirmations)) for one in intervals]
 
 
 @settings(deadline=None)
@@ -119,7 +119,7 @@ def test_a_look_between_two_of_another_version_splits_its_interval() -> None:
 
     assert merged.added == [Interval("B", "b"), Interval("A", "c", ("d",))]
     assert merged.confirmed == [Interval("A", "a")]
-    assert (merged.removed, merged.removed_looks, merged.added_looks) == ([], ["c"], [])
+    assert (merged.removed, merged.removed_observations, merged.added_observations) == ([], ["c"], [])
 
 
 def test_a_look_before_the_first_takes_its_place() -> None:
@@ -128,4 +128,4 @@ def test_a_look_before_the_first_takes_its_place() -> None:
     assert merged.outcomes == [Outcome.UNCHANGED], "that version was known: no snapshot more"
     assert merged.removed == ["b"]
     assert merged.added == [Interval("A", "a", ("b", "c"))]
-    assert (merged.confirmed, merged.removed_looks, merged.added_looks) == ([], [], ["b"])
+    assert (merged.confirmed, merged.removed_observations, merged.added_observations) == ([], [], ["b"])

@@ -21,7 +21,7 @@ from pipeline.model.symbols import Symbol
 from pipeline.monitoring.heartbeat import DaemonState, Heartbeat
 from pipeline.monitoring.metrics import OUTCOMES, Metrics
 from pipeline.monitoring.status import Scope, Status, read_status
-from pipeline.quota.estimate import Standing
+from pipeline.quota.estimate import WindowUsage
 from pipeline.quota.limits import PLANS, Limit
 from pipeline.store.runs import Ended, Store, Tally
 from pipeline.store.writer import open_writer
@@ -189,7 +189,7 @@ def test_what_cannot_be_known_is_absent_and_not_zero() -> None:
 
 def test_a_window_that_holds_more_than_the_plan_now_admits_keeps_its_limit() -> None:
     """After a change to a smaller plan, more counts in a window than it admits."""
-    known = replace(NOTHING, windows=[Standing("25/day", 60, 0, None)])
+    known = replace(NOTHING, windows=[WindowUsage("25/day", 60, 0, None)])
     told = page(Metrics(), known)
     assert told['pipeline_window_used{window="25/day"}'] == 60
     assert told['pipeline_window_limit{window="25/day"}'] == 25
@@ -199,7 +199,7 @@ def test_a_window_that_holds_more_than_the_plan_now_admits_keeps_its_limit() -> 
     runs=st.dictionaries(st.sampled_from([*RunStatus, "of a later version"]), st.integers(0, 10**9)),
     windows=st.lists(
         st.builds(
-            lambda limit, used: Standing(str(limit), used, max(limit.count - used, 0), None),
+            lambda limit, used: WindowUsage(str(limit), used, max(limit.count - used, 0), None),
             st.sampled_from([Limit.parse("25/day"), Limit.parse("1/second"), Limit.parse("75/minute")]),
             st.integers(0, 10**6),
         )
@@ -208,7 +208,7 @@ def test_a_window_that_holds_more_than_the_plan_now_admits_keeps_its_limit() -> 
     | st.datetimes(datetime(1990, 1, 1), datetime(2200, 1, 1)).map(lambda at: at.replace(tzinfo=UTC)),
 )
 def test_whatever_the_record_says_the_page_parses_and_tells_no_series_twice(
-    runs: dict[str, int], windows: list[Standing], last_success: datetime | None
+    runs: dict[str, int], windows: list[WindowUsage], last_success: datetime | None
 ) -> None:
     known = replace(NOTHING, runs=runs, windows=windows, last_success=last_success)
     assert page(Metrics(), known)['pipeline_runs_total{status="failed"}'] == runs.get("failed", 0)
@@ -235,7 +235,7 @@ def test_whatever_a_client_says_to_accept_it_gets_a_page(accept: str) -> None:
 
 
 def test_names_and_helps_keep_to_prometheus_rules() -> None:
-    known = replace(NOTHING, last_success=START, windows=[Standing("25/day", 3, 22, None)])
+    known = replace(NOTHING, last_success=START, windows=[WindowUsage("25/day", 3, 22, None)])
     beat = Heartbeat(pid=7, started_at=START, at=START, state=DaemonState.IDLE, next_fire=START, silent_seconds=0.0)
     for name, family in families(Metrics().render(known, beat)[1]).items():
         assert family.documentation, name

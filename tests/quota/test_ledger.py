@@ -33,15 +33,20 @@ DAY = timedelta(days=1)
 
 @asynccontextmanager
 async def process(
-    database: Path, hands: ManualClock, *limits: str, patience: float = 120, most: int | None = None
+    database: Path, hands: ManualClock, *limits: str, max_wait: float = 120, max_requests: int | None = None
 ) -> AsyncIterator[Ledger]:
     """One process's ledger, as it begins."""
     async with open_writer(database) as writer:
-        yield begin(writer, database, hands, *limits, patience=patience, most=most)
+        yield begin(writer, database, hands, *limits, max_wait=max_wait, max_requests=max_requests)
 
 
 def begin(
-    writer: Writer, database: Path, hands: ManualClock, *limits: str, patience: float = 120, most: int | None = None
+    writer: Writer,
+    database: Path,
+    hands: ManualClock,
+    *limits: str,
+    max_wait: float = 120,
+    max_requests: int | None = None,
 ) -> Ledger:
     with Record.open(database) as record:
         return Ledger(
@@ -51,8 +56,8 @@ def begin(
             block=record.block(),
             last_id=record.last_request_id(),
             timeout=TIMEOUT,
-            patience=timedelta(seconds=patience),
-            most=most,
+            max_wait=timedelta(seconds=max_wait),
+            max_requests=max_requests,
             clock=hands.clock(),
         )
 
@@ -135,11 +140,11 @@ async def test_after_a_restart_an_instant_in_the_future_counts_as_now(database: 
 
 
 async def test_a_run_waits_for_a_slot_that_frees_in_time_and_for_no_other(database: Path, hands: ManualClock) -> None:
-    async with process(database, hands, "1/minute", patience=120) as ledger:
+    async with process(database, hands, "1/minute", max_wait=120) as ledger:
         ledger.close(await take(ledger), "answered")
         await take(ledger)
         assert hands.waits == [pytest.approx(60, abs=0.01)]
-    async with process(database, hands, "1/hour", patience=120) as ledger:
+    async with process(database, hands, "1/hour", max_wait=120) as ledger:
         with pytest.raises(QuotaEnded):
             await take(ledger)
 
@@ -183,7 +188,7 @@ async def test_one_who_goes_away_while_a_slot_is_written_leaves_none_behind(data
 
 
 async def test_max_requests_ends_the_run_like_the_quota(database: Path, hands: ManualClock) -> None:
-    async with process(database, hands, most=2) as ledger:
+    async with process(database, hands, max_requests=2) as ledger:
         await take(ledger)
         await take(ledger)
         with pytest.raises(QuotaEnded, match="--max-requests 2"):
@@ -239,7 +244,7 @@ async def test_refusals_of_requests_that_were_out_together_block_once(database: 
 async def test_a_good_answer_lifts_the_block(database: Path, hands: ManualClock) -> None:
     async with process(database, hands, "25/day") as ledger:
         await ledger.quota_ended(await take(ledger))
-        await ledger.quota_is_open()
+        await ledger.quota_resumed()
         assert not ledger.is_probing
     with Record.open(database) as record:
         assert record.block() is None
@@ -283,7 +288,7 @@ async def test_a_slot_that_has_just_ended_does_not_end_sooner_by_being_looked_at
         ledger.close(await take(ledger), "answered")
         await prune(writer, longest=timedelta(days=1), now=hands.wall)
     hands.passes(DAY)  # to the instant: the server counts both ends of a window
-    async with process(database, hands, "1/day", patience=0) as ledger:
+    async with process(database, hands, "1/day", max_wait=0) as ledger:
         with pytest.raises(QuotaEnded):
             await take(ledger)
 
@@ -313,12 +318,12 @@ async def test_across_kills_and_clocks_set_back_the_server_never_counts_one_too_
     async def ask(ledger: Ledger, latency: int, *, answered: bool) -> None:
         slot = await take(ledger)
         hands.passes(timedelta(milliseconds=latency))
-        counted.append(hands.own)
+        counted.append(hands.monotonic)
         if answered:
             ledger.close(slot, "answered")
 
     async with open_writer(path) as writer:
-        ledger = begin(writer, path, hands, "5/day", "2/minute", patience=61)
+        ledger = begin(writer, path, hands, "5/day", "2/minute", max_wait=61)
         for kind, number in steps:
             try:
                 if kind == "ask":
@@ -326,7 +331,7 @@ async def test_across_kills_and_clocks_set_back_the_server_never_counts_one_too_
                 elif kind == "kill":
                     await ask(ledger, number * 1000, answered=False)
                     await writer.write(_nothing, None)
-                    ledger = begin(writer, path, hands, "5/day", "2/minute", patience=61)
+                    ledger = begin(writer, path, hands, "5/day", "2/minute", max_wait=61)
                 elif kind == "pass":
                     hands.passes(timedelta(seconds=number))
                 else:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.quota.estimate import pace
-from pipeline.quota.limits import PERIODS, PLANS, Limit, retry_limits, workers
+from pipeline.quota.limits import PERIODS, PLANS, Limit, max_workers, retry_limits
 from pipeline.quota.windows import Windows
 
 SECOND = 1_000_000_000
@@ -178,8 +178,8 @@ def test_retries_have_a_fifth_of_the_day() -> None:
 
 
 def test_as_many_workers_as_the_plan_lets_be_out_at_once() -> None:
-    assert workers(PLANS["free"]) == 1
-    assert workers(PLANS["premium-75"]) == 5
-    assert workers([Limit(120, PERIODS["minute"])]) == 120
-    assert workers([Limit(5000, PERIODS["minute"])]) == 128
-    assert workers(()) > 1
+    assert max_workers(PLANS["free"]) == 1
+    assert max_workers(PLANS["premium-75"]) == 5
+    assert max_workers([Limit(120, PERIODS["minute"])]) == 120
+    assert max_workers([Limit(5000, PERIODS["minute"])]) == 128
+    assert max_workers(()) > 1

@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.model.document import Overview, document, shred
+from pipeline.model.document import Overview, join_document, split_document
 from pipeline.model.fields import CATALOGUE, FIELDS, Kind
 from pipeline.model.symbols import Symbol, parse_symbol
-from pipeline.model.values import legible
+from pipeline.model.values import is_valid
 from pipeline.sandbox.companies import Companies
 
 COMPANIES = Companies()
@@ -60,10 +60,10 @@ def test_a_document_has_the_catalogues_fields_and_the_apis_spelling(symbol: Symb
         return
 
     assert list(received) == [field.name for field in CATALOGUE]
-    assert all(type(value) is str and legible(FIELDS[name], value) for name, value in received.items())
-    parts = shred(Overview(symbol, received))
+    assert all(type(value) is str and is_valid(FIELDS[name], value) for name, value in received.items())
+    parts = split_document(Overview(symbol, received))
     assert parts.extra is None
-    assert document(symbol, parts) == received
+    assert join_document(symbol, parts) == received
 
 
 @given(any_symbol, any_day)

@@ -14,15 +14,15 @@ class ManualClock:
 
     def __init__(self, wall: datetime = START) -> None:
         self.wall = wall
-        self.own = 1_000_000_000_000
+        self.monotonic = 1_000_000_000_000
         self.waits: list[float] = []
 
     def clock(self) -> Clock:
-        return Clock(now=lambda: self.wall, own=lambda: self.own, sleep=self.sleep)
+        return Clock(now=lambda: self.wall, monotonic=lambda: self.monotonic, sleep=self.sleep)
 
     def passes(self, span: timedelta) -> None:
         self.wall += span
-        self.own += nanoseconds(span)
+        self.monotonic += nanoseconds(span)
 
     def is_set_by(self, step: timedelta) -> None:
         """The wall clock is stepped; the process's own goes on as before."""

@@ -55,12 +55,12 @@ class DaemonClock(ManualClock):
 
     def reboots(self) -> None:
         """The machine's own clock begins anew."""
-        self._ahead += self.own
-        self.own = 0
+        self._ahead += self.monotonic
+        self.monotonic = 0
 
     def elsewhere(self) -> Nanoseconds:
         """Return the own clock of another machine, which neither sleeps nor is set: the server's."""
-        return self.own + self._ahead
+        return self.monotonic + self._ahead
 
     def drive_apscheduler(self, patch: pytest.MonkeyPatch) -> None:
         """Let APScheduler, which reads the wall clock by itself, live in the same time."""

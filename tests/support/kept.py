@@ -6,7 +6,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from pipeline.model.document import Document, Parts, document
+from pipeline.model.document import Document, Parts, join_document
 from pipeline.model.fields import DAILY_FIELDS, PROFILE_FIELDS, REPORTED_FIELDS
 from pipeline.model.symbols import Symbol
 
@@ -48,4 +48,4 @@ def _document(symbol: str, row: tuple[Any, ...]) -> Document:
         layout=tuple(json.loads(str(keys))),
         extra=None if extra is None else str(extra),
     )
-    return document(Symbol(symbol), parts)
+    return join_document(Symbol(symbol), parts)

@@ -11,8 +11,8 @@ from pipeline.cli.options import Options, global_options, json_option
 from pipeline.cli.output import print_facts, print_json
 from pipeline.cli.rate_limits import print_windows, window_json
 from pipeline.collect.due import Agenda, agenda
-from pipeline.model.slots import Block, Spent
-from pipeline.quota.estimate import finish_at, standings
+from pipeline.model.slots import Block, SpentSlot
+from pipeline.quota.estimate import finish_at, window_usage
 from pipeline.settings.load import Settings
 from pipeline.store.reader import NoData, Record
 from pipeline.text import few
@@ -30,7 +30,7 @@ def command(options: Options, *, as_json: bool) -> None:
     todo, spent, block = _read(settings)
     done_at = finish_at(settings.limits, spent, block, requests=len(todo.due), now=now)
     days = _days(done_at, now)
-    windows = standings(settings.limits, spent, block, now=now)
+    windows = window_usage(settings.limits, spent, block, now=now)
     if as_json:
         print_json(
             {
@@ -70,7 +70,7 @@ def _when(done_at: datetime | None, days: int) -> str:
     return f"{instants.for_people(done_at)} UTC{over}"
 
 
-def _read(settings: Settings) -> tuple[Agenda, list[Spent], Block | None]:
+def _read(settings: Settings) -> tuple[Agenda, list[SpentSlot], Block | None]:
     now = instants.utc_now()
     since = now - settings.fresh_for
     longest = max((limit.period for limit in settings.limits), default=settings.fresh_for)

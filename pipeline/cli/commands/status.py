@@ -19,7 +19,7 @@ from pipeline.model.symbols import Symbol
 from pipeline.monitoring import heartbeat
 from pipeline.monitoring.heartbeat import Heartbeat
 from pipeline.query.history import History
-from pipeline.quota.estimate import Standing, standings
+from pipeline.quota.estimate import WindowUsage, window_usage
 from pipeline.settings.load import Settings
 from pipeline.store.lock import daemon_lives
 from pipeline.store.reader import Drift, NoData, Record, Run, SymbolState, stale
@@ -34,7 +34,7 @@ class _Status:
     last_run: Run | None
     missed: list[Run]
     """Fire times of the last days that nothing ran for."""
-    windows: list[Standing]
+    windows: list[WindowUsage]
     states: dict[str, SymbolState]
     stale: list[Symbol]
     drift: Drift
@@ -103,7 +103,7 @@ def _read(settings: Settings, options: Options) -> _Status:
             return _Status(
                 last_run=record.last_run(),
                 missed=record.missed(now - _LATELY),
-                windows=standings(settings.limits, record.spent(now - longest), record.block(), now=now),
+                windows=window_usage(settings.limits, record.spent(now - longest), record.block(), now=now),
                 states=states,
                 stale=stale(settings.all_symbols, states, looked_since=since, in_force_since=record.in_force_since()),
                 drift=record.drift(),
@@ -113,7 +113,7 @@ def _read(settings: Settings, options: Options) -> _Status:
             )
     except NoData as nothing:
         options.say(str(nothing))
-        windows = standings(settings.limits, [], None, now=now)
+        windows = window_usage(settings.limits, [], None, now=now)
         return _Status(None, [], windows, {}, list(settings.all_symbols), Drift([], [], []), [], beat, next_run)
 
 
