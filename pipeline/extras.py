@@ -1,4 +1,4 @@
-"""Extras: optional packages, imported when they are needed; a missing one is reported with how to install it."""
+"""Optional packages: imported when a command needs them; a missing one is an error that names the pip command."""
 
 import importlib
 from types import ModuleType
@@ -7,31 +7,35 @@ from pipeline.errors import ExitCode, Trouble
 
 
 class Missing(Trouble):
-    """The configuration needs an extra that is not installed."""
+    """The configuration needs a package that is not installed."""
 
     exit_code = ExitCode.REFUSED
 
 
 def arrow() -> ModuleType:
     """Return `pipeline.query.arrow`. Raise Trouble if pyarrow is not installed."""
-    return _needing_pyarrow("pipeline.query.arrow")
+    return _imported("pipeline.query.arrow", "an Arrow table needs pyarrow", extra="parquet")
 
 
 def parquet() -> ModuleType:
     """Return `pipeline.transfer.parquet`. Raise Trouble if pyarrow is not installed."""
-    return _needing_pyarrow("pipeline.transfer.parquet")
+    return _imported("pipeline.transfer.parquet", "Parquet needs pyarrow", extra="parquet")
+
+
+def images() -> ModuleType:
+    """Return `pipeline.plot.images`. Raise Trouble if matplotlib is not installed."""
+    return _imported("pipeline.plot.images", "a plot in a file needs matplotlib", extra="plot")
 
 
 def apprise() -> ModuleType:
     """Return the package that sends notifications. Raise Missing if it is not installed."""
-    try:
-        return importlib.import_module("apprise")
-    except ImportError:
-        raise Missing("PIPELINE_NOTIFY_URLS needs apprise: pip install apprise") from None
+    return _imported("apprise", "PIPELINE_NOTIFY_URLS needs apprise", extra="notify", error=Missing)
 
 
-def _needing_pyarrow(module: str) -> ModuleType:
+def _imported(module: str, problem: str, *, extra: str, error: type[Trouble] = Trouble) -> ModuleType:
     try:
         return importlib.import_module(module)
-    except ImportError:
-        raise Trouble("Parquet needs pyarrow: pip install 'overview-pipeline[parquet]'") from None
+    except ImportError as missing:
+        if missing.name is not None and missing.name.partition(".")[0] == __package__:
+            raise  # a mistake of this program's, not a missing package
+        raise error(problem, remedy=f"pip install 'overview-pipeline[{extra}]'") from None

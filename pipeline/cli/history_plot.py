@@ -13,8 +13,8 @@ from pipeline.errors import Trouble
 from pipeline.instants import from_text
 from pipeline.model.fields import COLUMNS, FieldNotFound, Kind
 from pipeline.model.values import Value
-from pipeline.plot.pages import save
-from pipeline.plot.series import Point, Series
+from pipeline.plot.files import save
+from pipeline.plot.series import Plot, Point, Series
 from pipeline.plot.terminal import terminal
 from pipeline.query.history import History
 from pipeline.query.results import Answer, Snapshot
@@ -30,22 +30,23 @@ def draw(record: History, answer: Answer[Snapshot], target: Path | None, options
     if not fields:
         raise FieldNotFound("only numbers can be drawn: name a field such as pe_ratio")
     odd = suspicious(record, symbol)
-    series = [
+    series = tuple(
         Series(
             field,
             tuple(Point(one.observed_at, one.confirmed_at, _number(one.values[field.column])) for one in snapshots),
             frozenset(from_text(at) for at, found in odd.items() if any(f.startswith(field.column) for f in found)),
         )
         for field in fields
-    ]
+    )
     names = [one["name"] for one in record.as_of("now", [symbol], ["name"])]
     title = next((name for name in names if isinstance(name, str)), None)
+    plot = Plot(symbol, title, series, until=snapshots[-1].confirmed_at)
     if target is None:
         width, height = shutil.get_terminal_size()
         is_terminal = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-        click.echo(terminal(symbol, title, series, width=width, height=height - 2, color=is_terminal))
+        click.echo(terminal(plot, width=width, height=height - 2, color=is_terminal))
     else:
-        save(target, symbol, title, series, until=snapshots[-1].confirmed_at)
+        save(target, plot)
         options.say(f"drawn into {target}")
 
 

@@ -1,1 +1,1 @@
-"""Plots: a series of values as a picture. Imports model and query."""
+"""Plots: numeric fields through time, on the terminal or as an SVG, PNG or HTML file. Imports model and query."""

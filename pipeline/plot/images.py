@@ -1,11 +1,15 @@
-"""The picture of a plot, by matplotlib: an extra, so that only `picture.py` imports this module, and when asked to."""
+"""Plots as SVG and PNG, drawn by matplotlib: size, fonts, axes, lines, legend. Needs the extra `plot`.
+
+matplotlib takes half a second to import: only `files.py` imports this module, when a file is to be written.
+"""
 
 import io
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from html import escape
 from typing import Any
 
 import matplotlib as mpl
@@ -17,76 +21,64 @@ from matplotlib.lines import Line2D
 from matplotlib.text import Annotation
 
 from pipeline.model.fields import Field
-from pipeline.plot.series import (
-    Line,
-    Series,
-    bounds,
-    date_ticks,
-    day,
-    heading,
-    human,
-    journey,
-    lines,
-    marked,
-    spoken,
-    summary,
-    value_ticks,
-)
+from pipeline.plot import labels
+from pipeline.plot.labels import day, human, placeholder, trend
+from pipeline.plot.palette import LIGHT as PALETTE
+from pipeline.plot.series import Line, Plot, Series, bounds, lines, summary, suspicious_points
+from pipeline.plot.ticks import date_ticks, value_ticks
 from pipeline.text import cut
 
-
-@dataclass(frozen=True, slots=True)
-class Palette:
-    """The colours of a picture, as `#rrggbb`; no two alike, so that a page can give each another one."""
-
-    paper: str = "#ffffff"
-    ink: str = "#1a1a1b"
-    faint: str = "#5f6368"
-    grid: str = "#e4e6e9"
-    axis: str = "#b4b8be"
-    line: str = "#0072b2"
-    """Of the Okabe-Ito palette, as `wrong` is: told apart by the colour-blind too."""
-    unseen: str = "#3b8fc4"
-    wrong: str = "#d55e00"
-
-
-PALETTE = Palette()
-COLORS = asdict(PALETTE)
-"""The same, by name."""
-
+# Sizes in inches.
 _WIDTH = 9.6
-_LEFT, _RIGHT = 0.86, 0.95
-_TOP, _BOTTOM = 0.6, 0.56
+_LEFT, _RIGHT, _TOP, _BOTTOM = 0.86, 0.95, 0.6, 0.56
+"""Margins of the image."""
 _HEADING, _DATES = 0.44, 0.28
-_ALONE, _STACKED, _SAID = 3.6, 1.75, 0.3
-"""Inches: of the picture, its margins, what is above and below panels; a panel alone, one of several, mere words."""
+"""Above each panel; below the last one."""
+_ONLY_PANEL, _PANEL, _TEXT_PANEL = 3.6, 1.75, 0.3
+"""Heights: of a panel alone, of one of several, of one that holds a sentence."""
 _DOTS_PER_INCH = 160
 _LONGEST_TITLE = 78
 
 
-def svg(symbol: str, name: str | None, series: Sequence[Series], *, until: datetime) -> str:
-    """Return the picture as SVG: letters as shapes, so that it needs no font; the same text for the same series."""
-    with _our_style():
+def svg(plot: Plot) -> str:
+    """Return the plot as SVG: letters as shapes, so that it needs no font; equal plots give equal text."""
+    with _style():
         text = io.StringIO()
-        figure = _figure(symbol, name, series, until)
+        figure = _figure(plot)
         FigureCanvasSVG(figure)  # the figure's canvas from now on; pyplot's would be the process's
         figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
-    return text.getvalue()
+    return _described(text.getvalue(), plot)
 
 
-def png(symbol: str, name: str | None, series: Sequence[Series], *, until: datetime) -> bytes:
-    """Return the picture as PNG."""
-    with _our_style():
+def png(plot: Plot) -> bytes:
+    """Return the plot as PNG."""
+    with _style():
         raw = io.BytesIO()
-        figure = _figure(symbol, name, series, until)
+        figure = _figure(plot)
         FigureCanvasAgg(figure)
         figure.savefig(raw, format="png", metadata={"Software": "overview-pipeline"})
     return raw.getvalue()
 
 
+_COMMENT = re.compile("<!--.*?-->\n?", re.DOTALL)
+"""matplotlib writes the text that its shapes spell into comments."""
+_DOCTYPE = re.compile("<!DOCTYPE[^>]*>\n?")
+_SVG = re.compile("<svg [^>]*>")
+
+
+def _described(text: str, plot: Plot) -> str:
+    """Return the SVG with a title, and with a description for those who cannot see it; without matplotlib's notes."""
+    text = _DOCTYPE.sub("", _COMMENT.sub("", text))
+    opening = _SVG.search(text)
+    assert opening is not None
+    trends = "; ".join(f"{one.field.column}: {placeholder(one) or trend(one.points)}" for one in plot.series)
+    words = f"\n <title>{escape(plot.title)}</title>\n <desc>{escape(trends)}</desc>"
+    return f'{text[: opening.end() - 1]} role="img">{words}{text[opening.end() :]}'
+
+
 @contextmanager
-def _our_style() -> Iterator[None]:
-    """Draw as we mean to, whatever the user's matplotlibrc says."""
+def _style() -> Iterator[None]:
+    """Draw in our own style until the block ends, whatever the user's matplotlibrc says."""
     with mpl.rc_context(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)  # a box is drawn in its place
         mpl.rcdefaults()
@@ -106,15 +98,15 @@ def _our_style() -> Iterator[None]:
         yield
 
 
-def _figure(symbol: str, name: str | None, series: Sequence[Series], until: datetime) -> Figure:
-    plotted = [one for one in series if spoken(one) is None]
-    ordered = [*plotted, *(one for one in series if spoken(one) is not None)]  # the dates stand below the last line
-    panel = _ALONE if len(series) == 1 else _STACKED
-    heights = [panel] * len(plotted) + [_SAID] * (len(series) - len(plotted))
+def _figure(plot: Plot) -> Figure:
+    plotted = [one for one in plot.series if placeholder(one) is None]
+    ordered = [*plotted, *(one for one in plot.series if one not in plotted)]  # the dates stand below the last line
+    panel = _ONLY_PANEL if len(ordered) == 1 else _PANEL
+    heights = [panel] * len(plotted) + [_TEXT_PANEL] * (len(ordered) - len(plotted))
     dates = _DATES if plotted else 0.0
-    height = _TOP + _BOTTOM + dates + sum(heights) + _HEADING * len(series)
+    height = _TOP + _BOTTOM + dates + sum(heights) + _HEADING * len(ordered)
     figure = Figure(figsize=(_WIDTH, height), facecolor=PALETTE.paper)
-    span = _padded(bounds(plotted), until)
+    span = _padded(bounds(plotted), plot.until)
     top = height - _TOP
     for number, (one, tall) in enumerate(zip(ordered, heights, strict=True), start=1):
         top -= _HEADING + tall
@@ -124,39 +116,39 @@ def _figure(symbol: str, name: str | None, series: Sequence[Series], until: date
         if number == len(plotted):
             top -= dates
     left = _LEFT / _WIDTH
-    title = cut(heading(symbol, name), _LONGEST_TITLE)
+    title = cut(plot.title, _LONGEST_TITLE)
     figure.text(left, 1 - 0.26 / height, title, va="top", size=14, weight="bold", color=PALETTE.ink)
-    source = f"Alpha Vantage OVERVIEW, as observed by overview-pipeline; last look {day(until)}"
+    source = f"Alpha Vantage OVERVIEW, as observed by overview-pipeline; last observed {day(plot.until)}"
     figure.text(left, 0.2 / height, source, va="bottom", size=7.5, color=PALETTE.faint)
-    _legend(figure, series, height)
+    _legend(figure, plotted, height)
     return figure
 
 
 def _padded(span: tuple[datetime, datetime] | None, until: datetime) -> tuple[datetime, datetime]:
-    """Return what the axis of dates reaches over: never nothing."""
+    """Return the interval that the axis of dates shows: never an empty one."""
     start, end = span or (until, until)
     spare = max((end - start) * 0.01, timedelta(hours=1)) if start < end else timedelta(days=1)
     return start - spare, end + spare
 
 
 def _panel(axes: Axes, series: Series, span: tuple[datetime, datetime], *, dated: bool) -> None:
-    words, said = spoken(series), summary(series.points)
+    text, values = placeholder(series), summary(series.points)
     axes.set_xlim(_x(span[0]), _x(span[1]))
     _name(axes, series.field)
-    if words is not None or said is None:
+    if text is not None or values is None:
         axes.set_axis_off()
-        axes.text(0, 1, words or "", transform=axes.transAxes, va="top", color=PALETTE.faint)
+        axes.text(0, 1, text or "", transform=axes.transAxes, va="top", color=PALETTE.faint)
         return
-    _above(axes, journey(series.points), 1, ha="right", size=8.5, color=PALETTE.faint)
+    _above(axes, trend(series.points), 1, ha="right", size=8.5, color=PALETTE.faint)
     _dates(axes, span, dated=dated)
-    _values(axes, said.low, said.high)
+    _values(axes, values.low, values.high)
     for line in lines(series.points):
         _draw(axes, line)
     _mark(axes, series)
-    if not said.gone:
+    if not values.ends_without_value:
         axes.annotate(
-            human(said.last),
-            (1, said.last),
+            human(values.last),
+            (1, values.last),
             (6, 0),
             xycoords=("axes fraction", "data"),
             textcoords="offset points",
@@ -205,33 +197,34 @@ def _x(instant: datetime) -> float:
 
 
 def _values(axes: Axes, low: float, high: float) -> None:
-    """Set the axis of values: a little wider than they are, with round values on it."""
+    """Set the axis of values: a little wider than they are, with ticks at round values."""
     spare = (high - low) * 0.07 or abs(low) * 0.05 or 1.0
     axes.set_ylim(low - spare, high + spare)
     ticks = value_ticks(low - spare, high + spare, 6) if low < high else value_ticks(low, high, 1)
     axes.set_yticks([tick.value for tick in ticks], [tick.label for tick in ticks])
 
 
+_DOTTED = (0, (1, 1.4))
 _NOWHERE = float("nan")
-"""Where the pen is lifted."""
+"""matplotlib lifts its pen here."""
 
 
 def _draw(axes: Axes, line: Line) -> None:
-    """Draw one line: thick where its value was known to hold, dots where it was seen once, thin in between."""
-    steps_x = [_x(instant) for stretch in line for instant in (stretch.start, stretch.end)]
-    steps_y = [stretch.value for stretch in line for _ in range(2)]
-    axes.plot(steps_x, steps_y, color=PALETTE.unseen, linewidth=1, linestyle=(0, (1, 1.4)), zorder=2)
-    known = [stretch for stretch in line if stretch.known]
+    """Draw one line: thick where its value is confirmed, a dot where it was seen once, thin dots in between."""
+    steps_x = [_x(instant) for segment in line for instant in (segment.start, segment.end)]
+    steps_y = [segment.value for segment in line for _ in range(2)]
+    axes.plot(steps_x, steps_y, color=PALETTE.gap, linewidth=1, linestyle=_DOTTED, zorder=2)
+    confirmed = [segment for segment in line if segment.confirmed]
     axes.plot(
-        [x for stretch in known for x in (_x(stretch.start), _x(stretch.end), _NOWHERE)],
-        [y for stretch in known for y in (stretch.value, stretch.value, _NOWHERE)],
+        [x for segment in confirmed for x in (_x(segment.start), _x(segment.end), _NOWHERE)],
+        [y for segment in confirmed for y in (segment.value, segment.value, _NOWHERE)],
         color=PALETTE.line,
         linewidth=2,
         zorder=3,
     )
     axes.plot(
-        [_x(stretch.start) for stretch in known if stretch.start == stretch.end],
-        [stretch.value for stretch in known if stretch.start == stretch.end],
+        [_x(segment.start) for segment in confirmed if segment.start == segment.end],
+        [segment.value for segment in confirmed if segment.start == segment.end],
         linestyle="none",
         marker="o",
         markersize=2.2,
@@ -242,33 +235,30 @@ def _draw(axes: Axes, line: Line) -> None:
 
 
 def _mark(axes: Axes, series: Series) -> None:
-    places = marked(series)
-    axes.plot([_x(instant) for instant, _ in places], [value for _, value in places], zorder=4, **_WRONG)
+    places = suspicious_points(series)
+    axes.plot([_x(instant) for instant, _ in places], [value for _, value in places], zorder=4, **_SUSPICIOUS_MARK)
 
 
-_WRONG: dict[str, Any] = {
+_SUSPICIOUS_MARK: dict[str, Any] = {
     "linestyle": "none",
     "marker": "o",
     "markersize": 7,
     "markerfacecolor": "none",
-    "markeredgecolor": PALETTE.wrong,
+    "markeredgecolor": PALETTE.suspicious,
     "markeredgewidth": 1.4,
 }
 
 
-def _legend(figure: Figure, series: Sequence[Series], height: float) -> None:
-    """Explain what the picture shows, and nothing else, at the lower right."""
-    every = [line for one in series if spoken(one) is None for line in lines(one.points)]
+def _legend(figure: Figure, plotted: Sequence[Series], height: float) -> None:
+    """Explain, at the lower right, the marks that the image shows."""
     handles = []
-    if any(len(line) > 1 for line in every):
+    if any(len(line) > 1 for one in plotted for line in lines(one.points)):
         handles = [
-            Line2D([], [], color=PALETTE.line, linewidth=2, label="known to hold"),
-            Line2D(
-                [], [], color=PALETTE.unseen, linewidth=1, linestyle=(0, (1, 1.4)), label="changed unseen in between"
-            ),
+            Line2D([], [], color=PALETTE.line, linewidth=2, label=labels.CONFIRMED),
+            Line2D([], [], color=PALETTE.gap, linewidth=1, linestyle=_DOTTED, label=labels.UNCONFIRMED),
         ]
-    if any(spoken(one) is None and marked(one) for one in series):
-        handles.append(Line2D([], [], label="looks wrong", **_WRONG))
+    if any(map(suspicious_points, plotted)):
+        handles.append(Line2D([], [], label=labels.SUSPICIOUS, **_SUSPICIOUS_MARK))
     if handles:
         figure.legend(
             handles=handles,

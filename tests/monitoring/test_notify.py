@@ -340,7 +340,8 @@ def test_with_addresses_and_without_the_extra_one_line_says_what_to_do(monkeypat
     with pytest.raises(Trouble) as caught:
         Notifier((f"json://{SECRET}",))
 
-    assert str(caught.value) == "PIPELINE_NOTIFY_URLS needs apprise: pip install apprise"
+    assert "PIPELINE_NOTIFY_URLS" in str(caught.value)
+    assert caught.value.remedy == "pip install 'overview-pipeline[notify]'"
     assert caught.value.exit_code == 3
     assert caught.value.__cause__ is None
 

@@ -1,0 +1,123 @@
+"""A panel of a terminal plot: lines drawn in Braille dots, two by four to a character."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+
+from pipeline.plot.series import Line, Series, summary
+from pipeline.plot.ticks import value_ticks
+
+Paint = Callable[[str, str], str]
+"""Returns a text in a style, given as the parameters of an ANSI escape sequence."""
+
+CONFIRMED, UNCONFIRMED, SUSPICIOUS, BOLD, DIM = "36", "2;36", "1;31", "1", "2"
+MARKER = "×"  # noqa: RUF001 - a cross, to be seen among dots
+
+_ACROSS, _DOWN = 2, 4
+"""Dots of one character."""
+_BLANK = 0x2800
+_DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
+"""The bits of Braille, by row and column."""
+_SPACING = 2
+"""Distance of the dots in a dotted segment."""
+_SHORTEST_DOTTED = 4
+"""Dots: a shorter segment is drawn solid, as nobody could see that it is dotted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """The values at a panel's lowest and highest dot, and the labels beside its rows."""
+
+    low: float
+    high: float
+    dots: int
+    labels: dict[int, str]
+
+    def dot(self, value: float) -> int:
+        """Return the dot of a value, counted from the top."""
+        return _nearest_dot(value, self.low, self.high, self.dots)
+
+
+def panel_scale(series: Series, rows: int) -> Scale:
+    """Return the scale of a panel of so many rows."""
+    values = summary(series.points)
+    low, high = (values.low, values.high) if values else (0.0, 0.0)
+    dots = rows * _DOWN
+    ticks = value_ticks(low, high, max(3, rows // 2))
+    return Scale(low, high, dots, {_nearest_dot(tick.value, low, high, dots) // _DOWN: tick.label for tick in ticks})
+
+
+def _nearest_dot(value: float, low: float, high: float, dots: int) -> int:
+    """Return which of the dots from `high` down to `low` is nearest."""
+    return round((high - value) / (high - low) * (dots - 1)) if high > low else dots // 2
+
+
+class Canvas:
+    """The dots of one panel."""
+
+    def __init__(self, columns: int, rows: int, span: tuple[datetime, datetime], scale: Scale) -> None:
+        self.has_dotted = False
+        """Whether some segment is dotted."""
+        self._scale = scale
+        self._columns = columns
+        self._start, self._length = span[0], span[1] - span[0]
+        self._bits = [[0] * columns for _ in range(rows)]
+        self._styles = [[UNCONFIRMED] * columns for _ in range(rows)]
+        self._marks: set[tuple[int, int]] = set()
+
+    def draw(self, line: Line) -> None:
+        """Draw a line in steps: a value holds until another was seen."""
+        before = self._scale.dot(line[0].value)
+        for segment in line:
+            left, right, y = self._across(segment.start), self._across(segment.end), self._scale.dot(segment.value)
+            for between in range(min(before, y), max(before, y) + 1):
+                self._set(left, between, CONFIRMED)
+            is_dotted = not segment.confirmed and right - left >= _SHORTEST_DOTTED
+            self.has_dotted |= is_dotted
+            for x in range(left, right + 1):
+                if not is_dotted:
+                    self._set(x, y, CONFIRMED)
+                elif x % _SPACING == 0:
+                    self._set(x, y, UNCONFIRMED)
+            before = y
+
+    def mark(self, instant: datetime, value: float) -> None:
+        """Mark a suspicious point."""
+        self._marks.add((self._scale.dot(value) // _DOWN, self._across(instant) // _ACROSS))
+
+    def rows(self, margin: int, paint: Paint) -> list[str]:
+        """Return the rows as text, each with the scale in the `margin` columns to its left."""
+        return [self._edge(row, margin, paint) + self._row(row, paint) for row in range(len(self._bits))]
+
+    def _edge(self, row: int, margin: int, paint: Paint) -> str:
+        label = self._scale.labels.get(row, "")
+        return paint(f"{label:>{margin}}{'┤' if label else '│'}", DIM)
+
+    def _row(self, row: int, paint: Paint) -> str:
+        cells: list[tuple[str, str]] = []
+        style = ""
+        for column, bits in enumerate(self._bits[row]):
+            if (row, column) in self._marks:
+                style = SUSPICIOUS
+                cells.append((style, MARKER))
+            elif bits:
+                style = self._styles[row][column]
+                cells.append((style, chr(_BLANK + bits)))
+            else:
+                cells.append((style, " "))  # in the colour before it, for fewer escape sequences
+        while cells and cells[-1][1] == " ":
+            cells.pop()
+        return "".join(
+            paint("".join(character for _, character in group), style)
+            for style, group in groupby(cells, key=lambda cell: cell[0])
+        )
+
+    def _across(self, instant: datetime) -> int:
+        return round((instant - self._start) / self._length * (self._columns * _ACROSS - 1))
+
+    def _set(self, x: int, y: int, style: str) -> None:
+        row, column = y // _DOWN, x // _ACROSS
+        self._bits[row][column] |= _DOTS[y % _DOWN][x % _ACROSS]
+        if style == CONFIRMED:
+            self._styles[row][column] = CONFIRMED

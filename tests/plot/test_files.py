@@ -1,0 +1,41 @@
+"""Plots as files: which formats there are, and that a file is whole."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import Trouble
+from pipeline.plot.files import FORMATS
+from tests.support.plots import needs_matplotlib, pe, saved
+
+
+@pytest.mark.parametrize("name", ["a.pdf", "a", "svg", "a.svg.gz"])
+def test_an_unknown_format_is_refused_and_the_known_ones_named(tmp_path: Path, name: str) -> None:
+    with pytest.raises(Trouble) as refused:
+        saved(tmp_path / name, pe(1.0, 2.0))
+    assert str(tmp_path / name) in str(refused.value)
+    assert all(suffix in str(refused.value.remedy) for suffix in FORMATS)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_matplotlib_the_error_names_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr("pipeline.plot.images", raising=False)
+    monkeypatch.delitem(sys.modules, "pipeline.plot.images", raising=False)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(Trouble) as missing:
+        saved(tmp_path / "a.svg", pe(1.0, 2.0))
+    assert "matplotlib" in missing.value.problem
+    assert missing.value.remedy == "pip install 'overview-pipeline[plot]'"
+    assert list(tmp_path.iterdir()) == []
+
+
+@needs_matplotlib
+def test_an_older_file_is_replaced_and_a_failure_names_the_file_and_the_reason(tmp_path: Path) -> None:
+    (tmp_path / "a.svg").write_text("old")
+    assert saved(tmp_path / "a.svg", pe(1.0, 2.0)).startswith(b"<?xml")
+    with pytest.raises(Trouble, match=r"a\.svg .*no such file or directory"):
+        saved(tmp_path / "nowhere" / "a.svg", pe(1.0))
+    (tmp_path / "folder.svg").mkdir()
+    with pytest.raises(Trouble, match=r"folder\.svg is a folder"):
+        saved(tmp_path / "folder.svg", pe(1.0))
