@@ -15,7 +15,7 @@ from typing import Any
 
 from pipeline.model.symbols import Symbol
 from pipeline.query.history import History
-from pipeline.store.reader import reading
+from pipeline.store.reader import open_for_reading
 from pipeline.transfer.export import Selection, originals
 
 FIELDS = ("pe_ratio", "eps", "revenue_ttm")
@@ -134,7 +134,7 @@ def compared(database: Path, companies: int) -> Compared:
 
 
 def _kept_raw(database: Path, raw: Path, symbols: list[str]) -> int:
-    with reading(database) as ours, closing(sqlite3.connect(raw)) as db, db:
+    with open_for_reading(database) as ours, closing(sqlite3.connect(raw)) as db, db:
         db.execute("PRAGMA synchronous = OFF")
         db.execute("CREATE TABLE answers (symbol TEXT, observed_at TEXT, body TEXT)")
         documents = originals(ours, Selection(tuple(map(Symbol, symbols))))

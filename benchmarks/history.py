@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmarks.processes import measured, tell
 from benchmarks.report import Line, ratio
-from pipeline.store.migrate import shipped
+from pipeline.store.migrate import shipped_migrations
 
 QUESTION = "History: questions asked before, in milliseconds, the median of nine; the targets are for 10 million"
 DAYS = 1_000
@@ -109,7 +109,7 @@ def _made(database: Path, companies: int) -> str:
 
 def _database(place: Path, companies: int) -> Path:
     """Return where a record of so many companies is, or will be: one of another schema would be refused."""
-    schema = "".join(migration.checksum for migration in shipped())
+    schema = "".join(migration.checksum for migration in shipped_migrations())
     return place / f"{companies}x{DAYS}-{sha256(schema.encode()).hexdigest()[:8]}.db"
 
 

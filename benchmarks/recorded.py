@@ -14,7 +14,7 @@ from typing import Any
 from benchmarks.storage import PARTS, RecordedSeries
 from benchmarks.stored import bytes_of, has_dbstat
 from pipeline.instants import from_text, to_text
-from pipeline.store.reader import reading
+from pipeline.store.reader import open_for_reading
 from pipeline.transfer.export import Selection, originals
 
 _LEDGER = ("requests", "blocked", "outcomes")
@@ -27,7 +27,7 @@ def imported(recording: Path) -> RecordedSeries:
         database = Path(folder, "overviews.db")
         command = [str(Path(sys.executable).with_name("pipeline")), "--database", str(database), "-q", "import"]
         subprocess.run([*command, str(recording)], cwd=folder, stdout=sys.stderr, check=True)
-        with reading(database) as db:
+        with open_for_reading(database) as db:
             kept = _kept(originals(db, Selection()))
             (snapshots,) = db.execute("SELECT count(*) FROM snapshots").fetchone()
             (whole,) = db.execute("SELECT sum(pgsize) FROM dbstat").fetchone()

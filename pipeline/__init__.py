@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pipeline.query.results import Vintage as Vintage
     from pipeline.store.database import DatabaseError as DatabaseError
     from pipeline.store.reader import NoData as NoData
-    from pipeline.store.reader import SymbolNotFound as SymbolNotFound
+    from pipeline.store.stored_symbols import SymbolNotFound as SymbolNotFound
 
 __version__ = "0.1.0"
 
@@ -30,7 +30,7 @@ _PUBLIC = {
     "History": "pipeline.query.history",
     "NoData": "pipeline.store.reader",
     "Snapshot": "pipeline.query.results",
-    "SymbolNotFound": "pipeline.store.reader",
+    "SymbolNotFound": "pipeline.store.stored_symbols",
     "Trouble": "pipeline.errors",
     "Vintage": "pipeline.query.results",
 }

@@ -14,7 +14,7 @@ from pipeline.cli.configuration import load_settings
 from pipeline.cli.options import Options
 from pipeline.errors import Trouble
 from pipeline.model.fields import CATALOGUE
-from pipeline.store.reader import reading
+from pipeline.store.reader import open_for_reading
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -30,7 +30,7 @@ def _symbols(ctx: click.Context, _param: click.Parameter, begun: str) -> list[st
     given = {name: of.params[name] for of in (ctx.find_root(), ctx) for name in _WHERE if of.params.get(name)}
     with suppress(Trouble, OSError, sqlite3.Error):
         database = load_settings(Options(**given, quiet=True)).database
-        with reading(database) as db:
+        with open_for_reading(database) as db:
             rows = db.execute(_BEGINNING_WITH, {"begun": begun.upper(), "most": _MOST})
             return [symbol for (symbol,) in rows]
     return []

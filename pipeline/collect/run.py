@@ -24,8 +24,8 @@ from pipeline.model.symbols import Symbol
 from pipeline.quota.ledger import Ledger
 from pipeline.quota.limits import Limit, longest_window
 from pipeline.store import requests
-from pipeline.store.reader import Record
-from pipeline.store.runs import Ended, Store, Tally
+from pipeline.store.reader import Reader
+from pipeline.store.runs import RunResult, Store, SymbolResult
 from pipeline.store.writer import StorageError, Writer, open_writer
 
 FAILURES_IN_A_ROW = 10
@@ -144,7 +144,7 @@ class Collection:
 
     async def answers(self) -> None:
         """Return once the store has answered: it may be waiting for a disk, or be dead."""
-        await self._store.answers()
+        await self._store.ping()
 
     def drain(self) -> None:
         """Break off the requests still in flight."""
@@ -177,7 +177,7 @@ class Collection:
                 fetched.overview,
                 at=fetched.at,
                 attempts=attempts.sent,
-                answered=partial(self._kept, symbol, attempts),
+                on_done=partial(self._kept, symbol, attempts),
             )
 
     def _kept(self, symbol: Symbol, attempts: Attempts, outcome: Outcome, error: BaseException | None) -> None:
@@ -198,7 +198,7 @@ class Collection:
     async def _note(self, symbol: Symbol, outcome: Outcome, attempts: Attempts, detail: str) -> None:
         self._count(symbol, outcome, detail)
         try:
-            await self._store.note(Ended(self.run, symbol, outcome, attempts.sent, self._clock.now(), detail))
+            await self._store.note(SymbolResult(self.run, symbol, outcome, attempts.sent, self._clock.now(), detail))
         except StorageError as error:
             self._halt(error)
 
@@ -258,7 +258,7 @@ async def collect(
     the file cannot be opened or written at all; what else can go wrong is in the summary.
     """
     began = clock.monotonic()
-    with Record.open(database) as record:
+    with Reader.open(database) as record:
         todo = _todo(record, order, clock.now())
     async with _equipped(database, source, order, clock) as (writer, ledger, ask):
         store = Store(writer)
@@ -291,14 +291,14 @@ async def collect(
     return summary
 
 
-def _todo(record: Record, order: Order, now: datetime) -> Agenda:
+def _todo(record: Reader, order: Order, now: datetime) -> Agenda:
     """Return what there is to do. What a run for the same fire time looked at is done, be the clock set back since."""
     if order.looked_since is None:
-        return everything(order.symbols, record.known())
-    todo = agenda(order.symbols, record.known(), looked_since=order.looked_since, now=now)
+        return everything(order.symbols, record.freshness())
+    todo = agenda(order.symbols, record.freshness(), looked_since=order.looked_since, now=now)
     if order.schedule is None or order.scheduled_for is None:
         return todo
-    done = record.looked_at_for(order.schedule, order.scheduled_for)
+    done = record.observed_for(order.schedule, order.scheduled_for)
     due = [symbol for symbol in todo.due if symbol not in done]
     return Agenda(due, todo.fresh + len(todo.due) - len(due), todo.waiting)
 
@@ -309,15 +309,15 @@ async def _equipped(
 ) -> AsyncIterator[tuple[Writer, Ledger, Ask]]:
     """Open what a run needs: the writer, the ledger as the file has it, and the API."""
     limits = source.limits
-    with Record.open(database) as record:
+    with Reader.open(database) as record:
         longest = max((limit.period for limit in limits), default=timedelta())
-        spent, block, last_id = record.spent(clock.now() - longest), record.block(), record.last_request_id()
+        spent, block, last_id = record.spent_slots(clock.now() - longest), record.block(), record.last_request_id()
     log = structlog.get_logger()
     async with (
         open_api(source.base_url, source.key, concurrency=source.concurrency, reuse=not limits) as api,
-        open_writer(database, sleep=clock.sleep, troubled=log.warning) as writer,
+        open_writer(database, sleep=clock.sleep, on_retry=log.warning) as writer,
     ):
-        await requests.prune(writer, longest=longest_window(limits), now=clock.now())
+        await requests.prune_requests(writer, longest=longest_window(limits), now=clock.now())
         yield (
             writer,
             Ledger(
@@ -353,7 +353,7 @@ async def _finished(
     counts[Outcome.DEFERRED] += len(rest)
     status, exit_code = ending(counts, reason)
     detail = collection.common_trouble() if reason is None else str(reason)
-    tally = Tally(status, counts, collection.ledger.sent, seconds, detail)
+    tally = RunResult(status, counts, collection.ledger.sent, seconds, detail)
     unwritten = next((one for one in halt.reasons if isinstance(one, StorageError)), None)
     try:
         if rest:

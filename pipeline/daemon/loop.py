@@ -36,10 +36,10 @@ from pipeline.schedule.cron import PastFireTimes, Schedule, past_fire_times
 from pipeline.schedule.next_run import FIRST_PAUSE, Decision, FreeAt, ScheduledRun, decide
 from pipeline.store import lock, requests
 from pipeline.store import schedules as firings
-from pipeline.store.database import DatabaseError, may_pass
-from pipeline.store.maintenance import checkpoint, tidy, wal_bytes
+from pipeline.store.database import DatabaseError, is_temporary
+from pipeline.store.maintenance import checkpoint, prune, wal_bytes
 from pipeline.store.migrate import migrate
-from pipeline.store.reader import NoData, Record
+from pipeline.store.reader import NoData, Reader
 from pipeline.store.schedules import last_firings
 from pipeline.store.writer import StorageError, Writer, open_writer
 
@@ -99,7 +99,7 @@ class Daemon:
         self._told: dict[str, datetime | None] = {}
         self._refused: str | None = None
         self._timer_restarts = 0
-        self._set_forward: list[requests.Step] = []
+        self._set_forward: list[requests.ClockStep] = []
         self._is_unheard = False
         self.last_heartbeat = self._heartbeat()
 
@@ -210,7 +210,7 @@ class Daemon:
             except Halted:
                 continue
             except DatabaseError as error:
-                if not may_pass(error):
+                if not is_temporary(error):
                     raise
                 self._is_hindered(str(error))
                 self._reporter.storage(str(error))
@@ -260,7 +260,7 @@ class Daemon:
         if step > timedelta():
             self._blockers.remember("the machine slept, or its clock was set forward", until=now)
             # Of the slots only those that this process took tell the time that it was before.
-            self._set_forward.append(requests.Step(step, self._slots_since, now - step))
+            self._set_forward.append(requests.ClockStep(step, self._slots_since, now - step))
         else:
             self._blockers.shift(step, now=now)
             self._anew_at += step
@@ -326,7 +326,7 @@ class Daemon:
                 if self._in_force != wanted:
                     await self._keep_windows(writer)
                     since = self._anew_at if instants.EARLIEST_PLAUSIBLE < self._anew_at < now else now
-                    await firings.put_in_force(writer, _first_since(config.schedules, now), since=since, now=now)
+                    await firings.activate(writer, _first_since(config.schedules, now), since=since, now=now)
                     self._in_force = wanted
                 found = await self._due()
                 for past in found.missed:
@@ -342,7 +342,7 @@ class Daemon:
     async def _keep_windows(self, writer: Writer) -> None:
         """See to it that no window frees early because the clock was set forward."""
         while self._set_forward:
-            await requests.shift(writer, self._set_forward[0])
+            await requests.compensate_clock_step(writer, self._set_forward[0])
             del self._set_forward[0]
 
     async def _due(self) -> Decision:
@@ -367,7 +367,7 @@ class Daemon:
                 yield at, last
 
         schedule = str(past.schedule)
-        count = await firings.miss(writer, schedule, with_reasons(), now=past.now)
+        count = await firings.record_missed(writer, schedule, with_reasons(), now=past.now)
         self._log.warning("fire times were missed", schedule=schedule, count=count, why=last)
         self._reporter.fire_times_missed(schedule, count, past.now, last)
 
@@ -410,7 +410,7 @@ class Daemon:
         self._pause_until = self._clock.monotonic() + nanoseconds(FIRST_PAUSE)
         with suppress(DatabaseError, sqlite3.Error):
             async with self._writing() as writer:
-                await firings.crashed(writer, str(error), now=self._clock.now())
+                await firings.record_crash(writer, str(error), now=self._clock.now())
         raise error
 
     def _is_under_way(self, collection: Collection) -> None:
@@ -424,7 +424,7 @@ class Daemon:
             if own >= self._tidied_at:
                 async with self._alone(patience=timedelta()), self._writing() as writer:
                     config = self._config
-                    await tidy(
+                    await prune(
                         writer,
                         longest_window=longest_window(config.source.limits),
                         outcomes_kept=config.outcomes_kept,
@@ -450,7 +450,7 @@ class Daemon:
         self._reporter.run_crashed(detail)
         with suppress(DatabaseError, Halted, sqlite3.Error):  # else the next run to begin marks it as interrupted
             async with self._alone(), self._writing() as writer:
-                await firings.crashed(writer, detail, now=self._clock.now())
+                await firings.record_crash(writer, detail, now=self._clock.now())
         again = instants.for_people(self._clock.now() + FIRST_PAUSE)
         self._is_hindered(f"a run crashed: nothing is tried before {again} UTC, or a reload")
 
@@ -463,13 +463,13 @@ class Daemon:
         async with AsyncExitStack() as stack:
             async with self._halt.interrupts():
                 await stack.enter_async_context(
-                    lock.held(
+                    lock.hold_lock(
                         self._database,
                         "run",
-                        patience=patience,
+                        max_wait=patience,
                         now=self._clock.now,
                         sleep=asyncio.sleep,
-                        waiting=self._is_hindered if patience is None else lambda _why: None,
+                        on_wait=self._is_hindered if patience is None else lambda _why: None,
                     )
                 )
             yield
@@ -478,7 +478,7 @@ class Daemon:
     async def _writing(self) -> AsyncIterator[Writer]:
         # What is known to hinder is not logged with each new try.
         troubled = self._log.warning if self._blockers.current is None else self._log.debug
-        async with open_writer(self._database, sleep=self._clock.sleep, troubled=troubled) as writer:
+        async with open_writer(self._database, sleep=self._clock.sleep, on_retry=troubled) as writer:
             yield writer
 
     def _is_hindered(self, why: str) -> None:
@@ -510,8 +510,8 @@ def _read(database: Path, limits: Iterable[Limit], now: datetime) -> tuple[dict[
     try:
         last = last_firings(database, now=now)
         ended = min((one.finished_at for one in last.values() if one.finished_at), default=now)
-        with Record.open(database) as record:
-            spent, block = record.spent(min(ended, now) - longest), record.block()
+        with Reader.open(database) as record:
+            spent, block = record.spent_slots(min(ended, now) - longest), record.block()
     except NoData:
         raise DatabaseError(f"{database} is gone: put it back, or start the daemon anew to begin another") from None
     return last, lambda at: finish_at(limits, spent, block, requests=1, now=at) or at

@@ -15,9 +15,9 @@ from pathlib import Path
 from pipeline import instants
 from pipeline.errors import ExitCode
 from pipeline.settings.load import Environment, Settings, SettingsError, api_key, is_setting, notify_urls, ping_url
-from pipeline.store.database import OLDEST_SQLITE, SAFE_SQLITE, DatabaseError, opened
+from pipeline.store.database import OLDEST_SQLITE, SAFE_SQLITE, DatabaseError, connect
 from pipeline.store.lock import lock_path
-from pipeline.store.migrate import check, shipped
+from pipeline.store.migrate import check_schema, shipped_migrations
 
 OLDEST_PYTHON = (3, 11)
 LITTLE_DISK, NO_DISK = 1_000_000_000, 100_000_000
@@ -166,8 +166,8 @@ def _database(path: Path, *, now: datetime, thorough: bool) -> Iterator[Finding]
         yield Finding("database", Level.NOTE, f"{path} is not there yet", "pipeline collect makes it")
         return
     try:
-        with opened(path, "ro") as db:
-            version = check(db, path, shipped())
+        with connect(path, "ro") as db:
+            version = check_schema(db, path, shipped_migrations())
             yield _migrations(path, version)
             if version:
                 yield _soundness(db, thorough=thorough)
@@ -178,7 +178,7 @@ def _database(path: Path, *, now: datetime, thorough: bool) -> Iterator[Finding]
 
 
 def _migrations(path: Path, version: int) -> Finding:
-    known = len(shipped())
+    known = len(shipped_migrations())
     found = f"{path}, schema {version} of {known}, {path.stat().st_size:,} bytes"
     if version < known:
         return Finding("database", Level.NOTE, found, "the next pipeline collect brings it up to date")

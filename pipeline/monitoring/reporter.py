@@ -28,7 +28,8 @@ from pipeline.monitoring.ping import Ping
 from pipeline.monitoring.status import Scope, read_status
 from pipeline.query.history import History
 from pipeline.store.database import DatabaseError
-from pipeline.store.reader import Drift, Record
+from pipeline.store.drift import Drift
+from pipeline.store.reader import Reader
 
 LOOK_EVERY = timedelta(hours=1)
 """How often it is looked for what went stale though nothing ran."""
@@ -175,7 +176,7 @@ class Reporter:
     # What the record tells
 
     def _concerns_of_the_record(self, began: datetime) -> list[Concern]:
-        with Record.open(self._database) as record:
+        with Reader.open(self._database) as record:
             drift = record.drift()
         with History.open(self._database) as history:
             odd = list(islice(history.changes(since=began, suspicious=True), _MOST_SUSPICIONS))

@@ -10,7 +10,7 @@ from pipeline.model.symbols import Symbol
 from pipeline.quota.estimate import WindowUsage, window_usage
 from pipeline.quota.limits import Limit
 from pipeline.store.maintenance import wal_bytes
-from pipeline.store.reader import Record, Run, stale
+from pipeline.store.reader import Reader, Run, stale
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +48,16 @@ def read_status(database: Path, scope: Scope, *, now: datetime) -> Status:
     """Return the status. Raise NoData if nothing is stored yet, DatabaseError if the file cannot be read."""
     symbols, limits = scope.symbols, scope.limits
     longest = max((limit.period for limit in limits), default=timedelta())
-    with Record.open(database) as record:
-        states = record.states()
-        success = record.last_complete()
-        old = stale(symbols, states, looked_since=now - scope.stale_after, in_force_since=record.in_force_since())
+    with Reader.open(database) as record:
+        states = record.symbol_states()
+        success = record.last_complete_run()
+        old = stale(symbols, states, observed_since=now - scope.stale_after, scheduled_since=record.scheduled_since())
         unknown = [one for one in symbols if one in states and states[one].state == "unknown"]
         return Status(
-            last_run=record.last_ended(),
+            last_run=record.last_finished_run(),
             last_success=instants.from_text(success.finished_at) if success and success.finished_at else None,
-            runs=record.statuses(),
-            windows=window_usage(limits, record.spent(now - longest), record.block(), now=now),
+            runs=record.counts_by_status(),
+            windows=window_usage(limits, record.spent_slots(now - longest), record.block(), now=now),
             snapshots=sum(state.snapshots for state in states.values()),
             unknown=unknown,
             stale=old,

@@ -20,7 +20,7 @@ from pipeline.model.changes import (
 )
 from pipeline.model.fields import DAILY_FIELDS, PROFILE_FIELDS, REPORTED_FIELDS, Kind, Part
 from pipeline.query.results import Column
-from pipeline.store.reader import in_portions
+from pipeline.store.stored_symbols import symbol_batches
 
 _COLUMNS_OF = {
     "profiles": ", ".join(field.column for field in PROFILE_FIELDS),
@@ -54,7 +54,7 @@ class Comparison:
 
         In lists, for there may be hundreds of thousands. None: all symbols ever asked.
         """
-        for some in in_portions(self._db, symbols, since, until):
+        for some in symbol_batches(self._db, symbols, since, until):
             coverage = self._coverage_changes(some, since, until)
             found = self._value_changes(some, since, until)
             if coverage:

@@ -40,7 +40,8 @@ from pipeline.model.values import Value
 from pipeline.query.compare import CHANGE_COLUMNS, Comparison
 from pipeline.query.results import Answer, Column, Snapshot, Vintage, columns_of
 from pipeline.query.vintages import vintage_columns, vintage_rows
-from pipeline.store.reader import check_symbols, reading, stored_symbols
+from pipeline.store.reader import open_for_reading
+from pipeline.store.stored_symbols import check_symbols, stored_symbols
 
 InstantLike = datetime | date | str
 """An instant, or what the command line takes for one."""
@@ -79,7 +80,7 @@ class History:
     @contextmanager
     def open(cls, path: Path | str) -> Iterator["History"]:
         """Open a file for reading. Raise DatabaseError where it is absent, empty, not ours, or of another version."""
-        with reading(Path(path)) as db:
+        with open_for_reading(Path(path)) as db:
             yield cls(db, Path(path))
 
     # Symbols

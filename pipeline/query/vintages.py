@@ -9,7 +9,7 @@ from typing import Any
 from pipeline.model.changes import relative_change
 from pipeline.model.fields import COLUMNS, REPORTED_FIELDS, ColumnKind, Field, Kind
 from pipeline.query.results import Column
-from pipeline.store.reader import in_portions
+from pipeline.store.stored_symbols import symbol_batches
 
 _Reported = tuple[Any, ...]
 _Span = tuple[_Reported, str, str]
@@ -45,7 +45,7 @@ def vintage_rows(
     All that was observed until its end is gone through: a value may take the place of a much older one.
     """
     statement = lru_cache(maxsize=4096)(partial(_statement, db))
-    for some in in_portions(db, symbols, "", until):
+    for some in symbol_batches(db, symbols, "", until):
         for symbol, spans in _spans(db, some, until, statement).items():
             for field in fields:
                 for row in _of_field(symbol, field, spans):

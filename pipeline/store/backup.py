@@ -5,8 +5,8 @@ from pathlib import Path
 
 from pipeline.errors import file_reason
 from pipeline.files import PRIVATE_FOLDER
-from pipeline.store.database import DatabaseError, create, opened, translated, uri
-from pipeline.store.reader import Record
+from pipeline.store.database import DatabaseError, connect, create_private, translate_errors, uri
+from pipeline.store.reader import Reader
 
 
 def backup(database: Path, file: Path) -> int:
@@ -16,11 +16,11 @@ def backup(database: Path, file: Path) -> int:
     if either file fails.
     """
     partial = _room_for(file)
-    with Record.open(database):
+    with Reader.open(database):
         pass  # it is ours, and there
-    create(partial)
+    create_private(partial)
     try:
-        with opened(database, "ro") as source, translated(partial):
+        with connect(database, "ro") as source, translate_errors(partial):
             copy = sqlite3.connect(uri(partial, "rw"), uri=True, isolation_level=None)
             try:
                 source.backup(copy)  # in one step: a writer in between would make it begin again

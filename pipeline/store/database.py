@@ -23,7 +23,7 @@ class DatabaseError(Trouble):
     """A database that cannot be used: the line names the file, what is wrong, and the remedy."""
 
 
-def create(path: Path) -> None:
+def create_private(path: Path) -> None:
     """Make the file, and its folder, readable by its owner alone. Do nothing where it exists.
 
     Made before SQLite opens it, because `-wal` and `-shm` take over its mode. Raise DatabaseError if it cannot be.
@@ -48,11 +48,11 @@ def uri(path: Path, mode: str) -> str:
 
 
 @contextmanager
-def opened(path: Path, mode: str) -> Iterator[sqlite3.Connection]:
+def connect(path: Path, mode: str) -> Iterator[sqlite3.Connection]:
     """Open the file, and translate whatever SQLite says of it into a DatabaseError."""
     if path.is_dir():
         raise DatabaseError(f"{path} is a folder: name a file in it")
-    with translated(path):
+    with translate_errors(path):
         name = uri(path, mode) + ("&immutable=1" if mode == "ro" and _is_frozen(path) else "")
         db = sqlite3.connect(name, uri=True, timeout=_BUSY_SECONDS, isolation_level=None)
         try:
@@ -67,12 +67,12 @@ def _is_frozen(path: Path) -> bool:
 
 
 @contextmanager
-def translated(path: Path) -> Iterator[None]:
+def translate_errors(path: Path) -> Iterator[None]:
     """Raise sqlite3's errors as DatabaseError."""
     try:
         yield
     except sqlite3.Error as error:
-        raise DatabaseError(f"{path}: {reason(error)}") from error
+        raise DatabaseError(f"{path}: {explain(error)}") from error
 
 
 _REASONS = {
@@ -88,7 +88,7 @@ _REASONS = {
 }
 
 
-def reason(error: sqlite3.Error) -> str:
+def explain(error: sqlite3.Error) -> str:
     """Return what the error means, and the remedy, in one line."""
     name = getattr(error, "sqlite_errorname", "") or ""
     for known, text in _REASONS.items():
@@ -100,17 +100,17 @@ def reason(error: sqlite3.Error) -> str:
 def refuse_foreign(path: Path) -> None:
     """Raise DatabaseError for a file that is no database of ours, before anything is made beside it."""
     if path.exists():
-        with opened(path, "ro") as db:
-            identify(db, path)
+        with connect(path, "ro") as db:
+            schema_version(db, path)
 
 
-def is_storage_trouble(error: sqlite3.Error) -> bool:
+def is_storage_failure(error: sqlite3.Error) -> bool:
     """Whether the error is the disk's or another program's doing, and may pass; not ours."""
     name = getattr(error, "sqlite_errorname", "") or ""
     return name.startswith(tuple(_REASONS))
 
 
-def may_pass(error: DatabaseError) -> bool:
+def is_temporary(error: DatabaseError) -> bool:
     """Whether the error is a disk's or another program's doing, and may pass without anyone touching the file."""
     cause = error.__cause__
     name = getattr(cause, "sqlite_errorname", "") or ""
@@ -122,7 +122,7 @@ _PASSING = (
 )  # fmt: skip
 
 
-def identify(db: sqlite3.Connection, path: Path) -> int:
+def schema_version(db: sqlite3.Connection, path: Path) -> int:
     """Return the version of the file's schema, 0 where it holds nothing. Raise DatabaseError if it is not ours."""
     (application,) = db.execute("PRAGMA application_id").fetchone()
     (version,) = db.execute("PRAGMA user_version").fetchone()

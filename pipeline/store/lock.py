@@ -44,29 +44,29 @@ def _beside(database: Path, suffix: str) -> Path:
 
 
 @asynccontextmanager
-async def held(
+async def hold_lock(
     database: Path,
     purpose: str,
     *,
-    patience: timedelta | None,
+    max_wait: timedelta | None,
     now: Callable[[], datetime],
     sleep: Callable[[float], Awaitable[None]],
-    waiting: Callable[[str], None],
+    on_wait: Callable[[str], None],
 ) -> AsyncIterator[None]:
     """Hold the database's lock. `waiting` hears once, in words, whom we wait for.
 
-    Raise Busy, naming the holder, when it is not free within `patience` (None: wait as long as it takes). The system
+    Raise Busy, naming the holder, when it is not free within `max_wait` (None: wait as long as it takes). The system
     frees the lock of a process that dies, however it dies.
     """
     path = lock_path(database)
     with _file(path) as descriptor:
-        await _acquire(path, descriptor, patience=patience, sleep=sleep, waiting=waiting)
+        await _acquire(path, descriptor, max_wait=max_wait, sleep=sleep, on_wait=on_wait)
         with _signed(descriptor, purpose, now()):
             yield
 
 
 @contextmanager
-def held_by_daemon(database: Path, *, now: datetime) -> Iterator[None]:
+def hold_daemon_lock(database: Path, *, now: datetime) -> Iterator[None]:
     """Be the database's daemon. Raise Busy at once, naming the other, if there is one."""
     path = daemon_lock_path(database)
     with _file(path) as descriptor:
@@ -80,7 +80,7 @@ def held_by_daemon(database: Path, *, now: datetime) -> Iterator[None]:
             yield
 
 
-def daemon_lives(database: Path) -> bool:
+def is_daemon_running(database: Path) -> bool:
     """Whether a daemon holds this database: whatever it said last, one that has died holds nothing."""
     try:
         descriptor = os.open(daemon_lock_path(database), os.O_RDONLY | os.O_CLOEXEC)
@@ -122,18 +122,18 @@ async def _acquire(
     path: Path,
     descriptor: int,
     *,
-    patience: timedelta | None,
+    max_wait: timedelta | None,
     sleep: Callable[[float], Awaitable[None]],
-    waiting: Callable[[str], None],
+    on_wait: Callable[[str], None],
 ) -> None:
-    left = timedelta.max if patience is None else patience
+    left = timedelta.max if max_wait is None else max_wait
     is_told = False
     while not _locked(path, descriptor):
         if left <= timedelta():
             raise Busy(f"another process is collecting into this database: {_holder(descriptor)}")
         if not is_told:
-            up_to = "" if patience is None else f"up to {patience.total_seconds():g} s "
-            waiting(f"waiting {up_to}for {_holder(descriptor)}")
+            up_to = "" if max_wait is None else f"up to {max_wait.total_seconds():g} s "
+            on_wait(f"waiting {up_to}for {_holder(descriptor)}")
             is_told = True
         await sleep(min(_AGAIN, left).total_seconds())
         left -= _AGAIN

@@ -8,15 +8,15 @@ from aiosqlite import Connection
 
 from pipeline import instants
 from pipeline.store import requests
-from pipeline.store.database import opened
+from pipeline.store.database import connect
 from pipeline.store.writer import Writer
 
 _AT_ONCE = 1_000
 
 
-async def tidy(writer: Writer, *, longest_window: timedelta, outcomes_kept: timedelta, now: datetime) -> int:
+async def prune(writer: Writer, *, longest_window: timedelta, outcomes_kept: timedelta, now: datetime) -> int:
     """Delete the slots and the outcomes that are too old; return how many outcomes these were."""
-    await requests.prune(writer, longest=longest_window, now=now)
+    await requests.prune_requests(writer, longest=longest_window, now=now)
     before = instants.to_text(now - outcomes_kept)
     count = 0
     while some := await writer.write(_prune_outcomes, before):
@@ -53,5 +53,5 @@ def checkpoint(database: Path) -> None:
 
     SQLite does it by itself when the last connection closes: there may be one that does not. Raise DatabaseError.
     """
-    with opened(database, "rw") as db:
+    with connect(database, "rw") as db:
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -8,7 +8,14 @@ from datetime import datetime
 from pathlib import Path
 
 from pipeline import files, instants
-from pipeline.store.database import APPLICATION_ID, OLDEST_SQLITE, DatabaseError, create, identify, opened
+from pipeline.store.database import (
+    APPLICATION_ID,
+    OLDEST_SQLITE,
+    DatabaseError,
+    connect,
+    create_private,
+    schema_version,
+)
 
 FOLDER = files.shipped("migrations", "migrations")
 
@@ -35,7 +42,7 @@ class Migration:
         return hashlib.sha256(self.sql.encode()).hexdigest()
 
 
-def shipped(folder: Path = FOLDER) -> list[Migration]:
+def shipped_migrations(folder: Path = FOLDER) -> list[Migration]:
     """Return the migrations of this program, in order."""
     files = sorted(folder.glob("[0-9][0-9][0-9][0-9]_*.sql"))
     return [Migration(int(file.name[:4]), file.stem[5:], file.read_text(encoding="utf-8")) for file in files]
@@ -50,10 +57,10 @@ def migrate(path: Path, *, now: datetime, folder: Path = FOLDER) -> list[Migrati
     if sqlite3.sqlite_version_info < OLDEST_SQLITE:
         wanted = ".".join(map(str, OLDEST_SQLITE))
         raise DatabaseError(f"SQLite {sqlite3.sqlite_version} is too old: Python needs one of {wanted} or newer")
-    migrations = shipped(folder)
-    create(path)
-    with opened(path, "rw") as db:
-        version = check(db, path, migrations)
+    migrations = shipped_migrations(folder)
+    create_private(path)
+    with connect(path, "rw") as db:
+        version = check_schema(db, path, migrations)
         # Only a file that is ours, or empty, is ever written to.
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
@@ -63,9 +70,9 @@ def migrate(path: Path, *, now: datetime, folder: Path = FOLDER) -> list[Migrati
     return pending
 
 
-def check(db: sqlite3.Connection, path: Path, migrations: list[Migration]) -> int:
+def check_schema(db: sqlite3.Connection, path: Path, migrations: list[Migration]) -> int:
     """Return the version of the file. Raise DatabaseError unless these migrations, in part or whole, made it."""
-    version = identify(db, path)
+    version = schema_version(db, path)
     if version > len(migrations):
         raise DatabaseError(
             f"{path} was written by a newer overview-pipeline (schema {version}, this one knows {len(migrations)}):"
@@ -83,7 +90,7 @@ def _apply(db: sqlite3.Connection, migration: Migration, now: datetime) -> None:
     db.execute("BEGIN IMMEDIATE")
     try:
         db.execute(_MIGRATIONS_TABLE)
-        for statement in statements(migration.sql):
+        for statement in split_statements(migration.sql):
             db.execute(statement)
         db.execute(
             "INSERT INTO migrations (version, name, checksum, applied_at) VALUES (?, ?, ?, ?)",
@@ -99,7 +106,7 @@ def _apply(db: sqlite3.Connection, migration: Migration, now: datetime) -> None:
         raise
 
 
-def statements(sql: str) -> Iterator[str]:
+def split_statements(sql: str) -> Iterator[str]:
     """Yield the statements of a script, one by one: executescript would commit between them."""
     statement = ""
     for line in sql.splitlines(keepends=True):

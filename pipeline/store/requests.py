@@ -9,7 +9,7 @@ from aiosqlite import Connection
 
 from pipeline import instants
 from pipeline.model.slots import LONGEST_BLOCK, Block, Slot
-from pipeline.store.writer import Writer, inserting
+from pipeline.store.writer import Writer, bulk_insert
 
 _PRUNED_AT_ONCE = 1000
 UNSENT = "unsent"
@@ -26,8 +26,8 @@ class ClosedRequest:
 # SQL
 
 _RESERVED = ["id", "run_id", "symbol", "retry", "reserved_at", "deadline_at"]
-_RESERVE = inserting("requests", _RESERVED)
-_WRITE_DOWN = inserting("requests", [*_RESERVED, "finished_at", "outcome"])
+_RESERVE = bulk_insert("requests", _RESERVED)
+_WRITE_DOWN = bulk_insert("requests", [*_RESERVED, "finished_at", "outcome"])
 
 
 def _row(slot: Slot) -> tuple[Any, ...]:
@@ -67,7 +67,7 @@ async def clear_block(db: Connection, asked: Sequence[None]) -> Sequence[None]:
     return asked
 
 
-async def prune(writer: Writer, *, longest: timedelta, now: datetime) -> None:
+async def prune_requests(writer: Writer, *, longest: timedelta, now: datetime) -> None:
     """Delete, in small steps, the slots older than a day and the longest window: no window can still hold them."""
     before = instants.to_text(now - longest - timedelta(days=1))
     # To the next millisecond, as slots are closed: never sooner than it was.
@@ -77,7 +77,7 @@ async def prune(writer: Writer, *, longest: timedelta, now: datetime) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class ClockStep:
     """The wall clock was set forward, and what was written by it from `since` to `until` tells the time before."""
 
     by: timedelta
@@ -85,15 +85,15 @@ class Step:
     until: datetime
 
 
-async def shift(writer: Writer, step: Step) -> None:
+async def compensate_clock_step(writer: Writer, step: ClockStep) -> None:
     """Let slots count as long as they would have, had the wall clock not been set forward.
 
     What was written by a clock that was behind would seem older than it is, and its windows free too early.
     """
-    await writer.write(_shift, step)
+    await writer.write(_compensate_clock_step, step)
 
 
-async def _shift(db: Connection, steps: Sequence[Step]) -> Sequence[None]:
+async def _compensate_clock_step(db: Connection, steps: Sequence[ClockStep]) -> Sequence[None]:
     for step in steps:
         values = {
             "by": f"{step.by.total_seconds():+.3f} seconds",

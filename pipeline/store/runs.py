@@ -13,17 +13,17 @@ from pipeline.model.outcomes import Outcome, RunId, RunStatus, Trigger
 from pipeline.model.symbols import Symbol
 from pipeline.store.snapshots import Look, Observation, look, settle
 from pipeline.store.symbol_states import TRIED, uncover
-from pipeline.store.writer import Answered, Writer, inserting
+from pipeline.store.writer import OnDone, Writer, bulk_insert
 
 DEFERRED_AT_ONCE = 10_000
-"""Rows made at a time, so that a list of a hundred thousand does not lie in memory twice."""
+"""BulkStatement made at a time, so that a list of a hundred thousand does not lie in memory twice."""
 
 
-DIED = "the process ended without finishing it"
+ABANDONED = "the process ended without finishing it"
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class SymbolResult:
     """How asking for one symbol ended in a run, when, and after how many requests."""
 
     run: RunId
@@ -43,7 +43,7 @@ class _Answer(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class RunResult:
     """How a run ended, in numbers."""
 
     status: RunStatus
@@ -55,7 +55,7 @@ class Tally:
     """How many symbols it was about, where that was not known when it began."""
 
 
-_ADD_OUTCOMES = inserting("outcomes", ["symbol", "run_id", "outcome", "attempts", "at", "detail"])
+_ADD_OUTCOMES = bulk_insert("outcomes", ["symbol", "run_id", "outcome", "attempts", "at", "detail"])
 
 
 class Store:
@@ -80,7 +80,7 @@ class Store:
         run: RunId = await self._writer.write(_begin, begun)
         return run
 
-    async def answers(self) -> None:
+    async def ping(self) -> None:
         """Return once the file has taken a transaction, in which nothing was written."""
         await self._writer.write(_nothing, None)
 
@@ -89,9 +89,9 @@ class Store:
         outcome: Outcome = await self._writer.write(_keep, _Answer(run, attempts, look(overview, at)))
         return outcome
 
-    def hand_over(self, run: RunId, overview: Overview, *, at: datetime, attempts: int, answered: Answered) -> None:
+    def hand_over(self, run: RunId, overview: Overview, *, at: datetime, attempts: int, on_done: OnDone) -> None:
         """Keep the overview, without waiting: `answered` hears the outcome once it is durable, or the error."""
-        self._writer.post(_keep, _Answer(run, attempts, look(overview, at)), answered)
+        self._writer.post(_keep, _Answer(run, attempts, look(overview, at)), on_done)
 
     async def add(self, observations: Sequence[Observation]) -> list[Outcome]:
         """Return what became of each observation, made whenever, once all are durable, in one transaction.
@@ -102,7 +102,7 @@ class Store:
         outcomes: list[Outcome] = await self._writer.write(_add_all, observations)
         return outcomes
 
-    async def note(self, ended: Ended) -> None:
+    async def note(self, ended: SymbolResult) -> None:
         """Write how asking for a symbol ended without an overview."""
         await self._writer.write(_note, ended)
 
@@ -111,12 +111,12 @@ class Store:
         count: int = await self._writer.write(_defer, (run, tuple(symbols), instants.to_text(at), detail))
         return count
 
-    async def finish(self, run: RunId, tally: Tally, *, at: datetime) -> None:
+    async def finish(self, run: RunId, tally: RunResult, *, at: datetime) -> None:
         """Write how the run ended."""
         await self._writer.write(_finish, (run, tally, instants.to_text(at)))
 
 
-async def cut_off(db: Connection, status: RunStatus, detail: str, *, at: str) -> None:
+async def close_abandoned_runs(db: Connection, status: RunStatus, detail: str, *, at: str) -> None:
     """Give the runs that still count as under way, and are not, a status, and the counts of what came of them."""
     counts = ", ".join(
         f"{outcome} = (SELECT count(*) FROM outcomes WHERE run_id = runs.id AND outcome = '{outcome}')"
@@ -140,7 +140,7 @@ async def _begin(
     ids = []
     for trigger, at, symbols, due, schedule, scheduled_for in runs:
         # We hold the lock, so whoever began these has died.
-        await cut_off(db, RunStatus.INTERRUPTED, DIED, at=at)
+        await close_abandoned_runs(db, RunStatus.INTERRUPTED, ABANDONED, at=at)
         # Written while the clock was ahead: such a look would seem fresh, and hide what is seen now, until then.
         await db.execute(
             "UPDATE symbols SET last_look = NULL, last_try = NULL, next_try = NULL WHERE last_look > ? OR last_try > ?",
@@ -155,7 +155,7 @@ async def _begin(
     return ids
 
 
-async def _finish(db: Connection, ends: Sequence[tuple[RunId, Tally, str]]) -> Sequence[None]:
+async def _finish(db: Connection, ends: Sequence[tuple[RunId, RunResult, str]]) -> Sequence[None]:
     for run, tally, at in ends:
         counts = {outcome.value: tally.counts.get(outcome, 0) for outcome in Outcome}
         await db.execute(
@@ -179,7 +179,7 @@ async def _finish(db: Connection, ends: Sequence[tuple[RunId, Tally, str]]) -> S
     return [None] * len(ends)
 
 
-async def _note(db: Connection, ends: Sequence[Ended]) -> Sequence[None]:
+async def _note(db: Connection, ends: Sequence[SymbolResult]) -> Sequence[None]:
     gone = [(e.symbol, instants.to_text(e.at)) for e in ends if e.outcome is Outcome.UNKNOWN]
     await uncover(db, gone, noted_at=max((at for _, at in gone), default=""))
     for ended in ends:

@@ -17,7 +17,7 @@ from pipeline.model.intervals import Interval, Merged, merge
 from pipeline.model.outcomes import Outcome
 from pipeline.model.symbols import Symbol
 from pipeline.store.symbol_states import COVERED, RESTATE
-from pipeline.store.writer import Rows, inserting
+from pipeline.store.writer import BulkStatement, bulk_insert
 
 
 class Look(NamedTuple):
@@ -83,18 +83,18 @@ class _Plan:
 
 _ONCE = "ON CONFLICT (digest) DO NOTHING"
 _DAILY = [f.column for f in DAILY_FIELDS]
-_ADD_PROFILES = inserting("profiles", ["digest", *(f.column for f in PROFILE_FIELDS)], _ONCE)
-_ADD_STATEMENTS = inserting("statements", ["digest", *(f.column for f in REPORTED_FIELDS)], _ONCE)
-_ADD_LAYOUTS = inserting("layouts", ["digest", "keys"], _ONCE)
-_ADD_SNAPSHOTS = inserting(
+_ADD_PROFILES = bulk_insert("profiles", ["digest", *(f.column for f in PROFILE_FIELDS)], _ONCE)
+_ADD_STATEMENTS = bulk_insert("statements", ["digest", *(f.column for f in REPORTED_FIELDS)], _ONCE)
+_ADD_LAYOUTS = bulk_insert("layouts", ["digest", "keys"], _ONCE)
+_ADD_SNAPSHOTS = bulk_insert(
     "snapshots",
     ["symbol", "observed_at", "reconfirmed_at", "profile_id", "statement_id", "layout_id", *_DAILY, "extra"],
     profile_id="(SELECT id FROM profiles WHERE digest = {})",
     statement_id="(SELECT id FROM statements WHERE digest = {})",
     layout_id="(SELECT id FROM layouts WHERE digest = {})",
 )
-_ADD_LOOKS = inserting("looks", ["symbol", "at"])
-_CONFIRM = Rows(
+_ADD_LOOKS = bulk_insert("looks", ["symbol", "at"])
+_CONFIRM = BulkStatement(
     3,
     "UPDATE snapshots SET reconfirmed_at = column3 FROM",
     "WHERE snapshots.symbol = column1 AND snapshots.observed_at = column2",

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from aiosqlite import Connection
 
 from pipeline.model.symbols import Symbol
-from pipeline.store.writer import inserting
+from pipeline.store.writer import bulk_insert
 
-_ADD_UNCOVERED = inserting("uncovered", ["symbol", "at"], "ON CONFLICT DO NOTHING")
-COVERED = inserting(
+_ADD_UNCOVERED = bulk_insert("uncovered", ["symbol", "at"], "ON CONFLICT DO NOTHING")
+COVERED = bulk_insert(
     "symbols",
     ["symbol", "since", "last_look", "last_try", "last_outcome", "snapshots", "state"],
     """ON CONFLICT (symbol) DO UPDATE SET

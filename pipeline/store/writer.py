@@ -1,8 +1,8 @@
-"""The writer: the one connection that writes, one task that owns it, one transaction a turn.
+"""The writer: the one connection that writes, owned by one task, which commits writes in batches.
 
-Whatever has arrived since the last commit shares the next one: at 25 a day every answer is durable at once, at full
-speed hundreds share a commit. Callers may be cancelled or go away; the task never is. (On a connection that callers
-share, a cancelled COMMIT commits, and a cancelled BEGIN takes the lock for nobody.)
+Everything that has arrived since the last commit shares the next one: at 25 a day each answer is durable at once, at
+full speed hundreds share a commit. Callers may be cancelled; the task never is. (On a connection that callers share, a
+cancelled COMMIT still commits, and a cancelled BEGIN takes the lock for nobody.)
 """
 
 import asyncio
@@ -15,28 +15,25 @@ from typing import Any, NamedTuple
 
 import aiosqlite
 
-from pipeline.store.database import DatabaseError, is_storage_trouble, opened, reason, translated, uri
+from pipeline.store.database import DatabaseError, connect, explain, is_storage_failure, translate_errors, uri
 
 Apply = Callable[[aiosqlite.Connection, Sequence[Any]], Awaitable[Sequence[Any]]]
-"""Writes all the items of one kind that a turn holds, and returns a result for each. May run again after a rollback."""
+"""Writes all the items of one kind in a batch, and returns a result for each. May run again after a rollback."""
 
 PAUSES = tuple(timedelta(seconds=seconds) for seconds in (0.5, 1, 2, 4, 8, 15))
-"""How long a turn that cannot be stored is put off, before each new try; after the last it is given up."""
+"""The pauses before each retry of a batch that could not be stored; after the last it fails."""
 _BUSY_SECONDS = 1.0
-
-
 LINGER = timedelta(milliseconds=10)
-"""While writes keep coming, a turn waits so long for more: it costs a millisecond or two, however small it is."""
+"""While writes keep coming, a batch waits this long for more: a commit costs 1 to 2 ms, however small it is."""
+MAX_ROWS = 128
+"""Rows in one statement: any SQLite takes the parameters of that many."""
 
-MOST_ROWS = 128
-"""Rows in one statement: so many parameters as any SQLite takes."""
 
+class BulkStatement:
+    """A statement that writes many rows in one step; it reads them as `column1`, `column2`, ...
 
-class Rows:
-    """A statement that writes many rows in one step, given to it as `column1`, `column2`, ...
-
-    SQLite then works through them without Python's lock. executemany takes and releases it for each row, and at
-    thousands of rows a second the event loop spends its time on getting it back.
+    SQLite then writes them without Python's lock. executemany takes and releases it for each row, and at thousands of
+    rows a second the event loop spends its time waiting for it.
     """
 
     def __init__(self, columns: int, before: str, after: str) -> None:
@@ -46,14 +43,15 @@ class Rows:
         self._statements: dict[int, str] = {}
 
     async def write(self, db: aiosqlite.Connection, rows: Sequence[Sequence[Any]]) -> None:
-        """Write the rows. They are filled up with NULLs to a power of two, so that few statements stay prepared.
+        """Write the rows.
 
-        The statement leaves out a row whose first column is NULL.
+        They are padded to a power of two, so that few statements stay prepared: with rows of NULLs, which the
+        statement must skip by its first column.
         """
-        for start in range(0, len(rows), MOST_ROWS):
-            some = rows[start : start + MOST_ROWS]
-            count = 1 << (len(some) - 1).bit_length()
-            values = [value for row in some for value in row]
+        for start in range(0, len(rows), MAX_ROWS):
+            chunk = rows[start : start + MAX_ROWS]
+            count = 1 << (len(chunk) - 1).bit_length()
+            values = [value for row in chunk for value in row]
             values += [None] * (count * self._columns - len(values))
             await db.execute(self._statement(count), values)
 
@@ -63,13 +61,13 @@ class Rows:
         return self._statements.setdefault(count, f"{self._before} (VALUES {values}) {self._after}")
 
 
-def inserting(table: str, columns: Sequence[str], after: str = "", **reads: str) -> Rows:
-    """Return the statement that inserts rows into a table.
+def bulk_insert(table: str, columns: Sequence[str], after: str = "", **lookups: str) -> BulkStatement:
+    """Return a statement that inserts rows of these columns into a table, followed by `after`.
 
-    A column named in `reads` takes the value of that SQL expression, in which {} is what the row gives.
+    A column named in `lookups` gets the value of that SQL expression, in which {} stands for the row's value.
     """
-    given = [reads.get(name, "{}").format(f"column{number}") for number, name in enumerate(columns, start=1)]
-    return Rows(
+    given = [lookups.get(name, "{}").format(f"column{number}") for number, name in enumerate(columns, start=1)]
+    return BulkStatement(
         len(columns),
         f"INSERT INTO {table} ({', '.join(columns)}) SELECT {', '.join(given)} FROM",
         f"WHERE column1 IS NOT NULL {after}",
@@ -77,25 +75,25 @@ def inserting(table: str, columns: Sequence[str], after: str = "", **reads: str)
 
 
 class StorageError(DatabaseError):
-    """What was to be written could not be, for as long as we were ready to wait."""
+    """Something could not be written, in spite of all retries."""
 
 
-Answered = Callable[[Any, BaseException | None], None]
-"""Hears what became of a write: its result, once it is durable, or why it could not be made so."""
+OnDone = Callable[[Any, BaseException | None], None]
+"""Called once for a write: with its result when it is durable, or with the error."""
 
 
 class _Write(NamedTuple):
     apply: Apply
     item: Any
-    answered: Answered
+    on_done: OnDone
 
 
-def _unheard(_result: Any, _error: BaseException | None) -> None:
-    """Nobody waits for this write."""
+def _ignore(_result: Any, _error: BaseException | None) -> None:
+    """Do nothing: nobody waits for this write."""
 
 
 class Writer:
-    """Takes writes, and answers each once it is durable."""
+    """Takes writes, and reports each when it is durable."""
 
     def __init__(
         self,
@@ -103,34 +101,33 @@ class Writer:
         path: Path,
         *,
         sleep: Callable[[float], Awaitable[None]],
-        troubled: Callable[[str], None],
+        on_retry: Callable[[str], None],
     ) -> None:
         self._db = db
         self._path = path
         self._sleep = sleep
-        self._troubled = troubled
-        self._arrived: list[_Write] = []
+        self._on_retry = on_retry
+        self._waiting: list[_Write] = []
         self._has_arrived = asyncio.Event()
         self._is_closed = False
-        self._unanswered: list[_Write] = []
-        self._given_up: BaseException | None = None
+        self._unfinished: list[_Write] = []
+        """The writes of the batch under way, last first."""
+        self._failure: BaseException | None = None
+        """Why nothing more is written: each later write fails with it."""
 
-    def post(self, apply: Apply, item: Any, answered: Answered = _unheard) -> None:
-        """Hand over a write.
-
-        `answered` hears of StorageError if the disk would not take it for as long as the writer waits.
-        """
-        if self._given_up is not None:
-            asyncio.get_running_loop().call_soon(answered, None, self._given_up)
+    def post(self, apply: Apply, item: Any, on_done: OnDone = _ignore) -> None:
+        """Add a write to the next batch. `on_done` gets StorageError if it cannot be stored in spite of all retries."""
+        if self._failure is not None:
+            asyncio.get_running_loop().call_soon(on_done, None, self._failure)
             return
-        self._arrived.append(_Write(apply, item, answered))
+        self._waiting.append(_Write(apply, item, on_done))
         self._has_arrived.set()
 
     async def write(self, apply: Apply, item: Any) -> Any:
-        """Return the result of a write that is durable. Raise StorageError if it cannot be made so."""
+        """Return the result of a write once it is durable. Raise StorageError if it cannot be stored."""
         done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
-        def answered(result: Any, error: BaseException | None) -> None:
+        def finish(result: Any, error: BaseException | None) -> None:
             if done.done():  # the caller went away
                 return
             if error is None:
@@ -138,76 +135,73 @@ class Writer:
             else:
                 done.set_exception(error)
 
-        self.post(apply, item, answered)
+        self.post(apply, item, finish)
         return await done
 
     async def run(self) -> None:
-        """Write until closed, then return: everything handed over before is written, and nothing more is taken.
+        """Write until closed, and what was posted before that; then refuse further writes.
 
-        If it fails for a reason of our own, whoever waits hears of it, and it is raised here.
+        A bug in an `Apply` fails every waiting write, and is raised here too.
         """
         try:
             await self._run()
         except BaseException as error:
-            self._give_up(error)
+            self._failure = error
+            self._unfinished += self._waiting
+            self._waiting = []
+            self._fail_unfinished(error)
             raise
-        self._given_up = self._given_up or StorageError(f"{self._path}: closed, as the run has ended")
+        self._failure = self._failure or StorageError(f"{self._path}: closed: the run has ended")
 
-    def _give_up(self, error: BaseException) -> None:
-        self._given_up = error
-        self._unanswered += self._arrived
-        self._arrived = []
-        self._answer_rest(error)
-
-    def _answer_rest(self, error: BaseException) -> None:
-        while self._unanswered:
-            self._unanswered.pop().answered(None, error)
+    def _fail_unfinished(self, error: BaseException) -> None:
+        while self._unfinished:
+            self._unfinished.pop().on_done(None, error)
 
     async def _run(self) -> None:
-        while self._arrived or not self._is_closed:
-            is_busy = self._has_arrived.is_set()  # more came while the last turn was written
+        while self._waiting or not self._is_closed:
+            is_busy = self._has_arrived.is_set()  # more arrived while the last batch was written
             await self._has_arrived.wait()
             if is_busy and not self._is_closed:
                 await asyncio.sleep(LINGER.total_seconds())
             self._has_arrived.clear()
-            turn, self._arrived = self._arrived, []
-            if turn:
-                await self._turn(turn)
+            batch, self._waiting = self._waiting, []
+            if batch:
+                await self._write_batch(batch)
 
     def close(self) -> None:
-        """Let `run` end when it has written what it was handed."""
+        """Let `run` end once everything posted so far is written."""
         self._is_closed = True
         self._has_arrived.set()
 
-    async def _turn(self, turn: list[_Write]) -> None:
+    async def _write_batch(self, batch: list[_Write]) -> None:
         by_kind: dict[Apply, list[_Write]] = {}
-        for write in turn:
+        for write in batch:
             by_kind.setdefault(write.apply, []).append(write)
         in_order = [write for writes in by_kind.values() for write in writes]
-        self._unanswered = in_order[::-1]
+        self._unfinished = in_order[::-1]
         try:
-            results = await self._stored(by_kind)
+            results = await self._transaction_with_retries(by_kind)
         except (sqlite3.Error, DatabaseError) as error:
-            self._answer_rest(error)
+            self._fail_unfinished(error)
             return
         for result in (result for of_kind in results for result in of_kind):
-            self._unanswered.pop().answered(result, None)
+            self._unfinished.pop().on_done(result, None)
 
-    async def _stored(self, by_kind: dict[Apply, list[_Write]]) -> list[Sequence[Any]]:
-        """Return the results of a turn once it is committed, trying again while the trouble may pass."""
-        if self._given_up is not None:
-            raise self._given_up  # what came while the last turn was being given up
+    async def _transaction_with_retries(self, by_kind: dict[Apply, list[_Write]]) -> list[Sequence[Any]]:
+        """Return the results of a batch once it is committed. Retry as long as the failure may be temporary."""
+        if self._failure is not None:
+            raise self._failure  # this batch arrived while the last one was failing
         for pause in (*PAUSES, None):
             try:
                 return await self._transaction(by_kind)
             except sqlite3.Error as error:
-                if not is_storage_trouble(error):
+                if not is_storage_failure(error):
                     raise
                 if pause is None:
-                    lost = StorageError(f"{self._path}: {reason(error)}")
-                    self._given_up = lost
-                    raise lost from error
-                self._troubled(f"{self._path}: {reason(error)}; trying again in {pause.total_seconds():g} s")
+                    failure = StorageError(f"{self._path}: {explain(error)}")
+                    self._failure = failure
+                    raise failure from error
+                self._on_retry(f"{self._path}: {explain(error)}; retrying in {pause.total_seconds():g} s")
             await self._sleep(pause.total_seconds())
         raise AssertionError("unreachable")
 
@@ -229,22 +223,23 @@ async def open_writer(
     path: Path,
     *,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-    troubled: Callable[[str], None] = lambda _text: None,
+    on_retry: Callable[[str], None] = lambda _text: None,
 ) -> AsyncIterator[Writer]:
-    """Open the one connection that writes to a migrated file. On leaving, what was handed over is written.
+    """Open the one connection that writes to a migrated database. On leaving, everything posted is written first.
 
-    `troubled` hears of each time that a turn cannot be stored and is put off.
+    `on_retry` is called with one line before each retry of a batch that could not be stored. Raise DatabaseError if the
+    file cannot be opened.
     """
-    with opened(path, "rw") as db_to_be:
-        # Failing here is cheap; a failed connection of aiosqlite leaves a thread that talks to a closed loop.
+    with connect(path, "rw") as db_to_be:
+        # Fail here if at all: a failed connection of aiosqlite leaves a thread that talks to a closed loop.
         db_to_be.execute("PRAGMA user_version")
     async with AsyncExitStack() as stack:
-        with translated(path):
+        with translate_errors(path):
             db = await stack.enter_async_context(
                 aiosqlite.connect(uri(path, "rw"), uri=True, timeout=_BUSY_SECONDS, isolation_level=None)
             )
             await _check_durable(db, path)
-        writer = Writer(db, path, sleep=sleep, troubled=troubled)
+        writer = Writer(db, path, sleep=sleep, on_retry=on_retry)
         running = asyncio.create_task(writer.run(), name="writer")
         try:
             yield writer
@@ -259,7 +254,10 @@ async def _check_durable(db: aiosqlite.Connection, path: Path) -> None:
     await db.execute("PRAGMA synchronous = FULL")
     synchronous = await _pragma(db, "PRAGMA synchronous")
     if (mode, synchronous) != ("wal", 2):
-        raise DatabaseError(f"{path}: SQLite will not write durably here (journal {mode}, synchronous {synchronous})")
+        raise DatabaseError(
+            f"{path}: SQLite cannot write durably here (journal_mode {mode}, synchronous {synchronous})",
+            remedy="put the database on a local disk",
+        )
 
 
 async def _pragma(db: aiosqlite.Connection, statement: str) -> Any:

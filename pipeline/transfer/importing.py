@@ -15,7 +15,7 @@ from pipeline.errors import ExitCode
 from pipeline.model.document import Overview
 from pipeline.model.outcomes import Outcome, RunId, RunStatus, Trigger
 from pipeline.model.symbols import Symbol
-from pipeline.store.runs import Store, Tally
+from pipeline.store.runs import RunResult, Store
 from pipeline.store.snapshots import Observation, observation
 from pipeline.store.writer import StorageError, open_writer
 from pipeline.transfer.archives import Bad, Place, Recorded, Skipped
@@ -71,7 +71,7 @@ async def import_recordings(
     unless `strict`. An interrupt ends it between two transactions. Raise DatabaseError if the file cannot be opened.
     """
     began = clock.monotonic()
-    async with open_writer(database, sleep=clock.sleep, troubled=troubled) as writer:
+    async with open_writer(database, sleep=clock.sleep, on_retry=troubled) as writer:
         store = Store(writer)
         done = Import(await store.begin(Trigger.IMPORT, at=clock.now(), symbols=0, due=0))
         try:
@@ -98,7 +98,7 @@ def _end(done: Import, halt: Halt) -> None:
 
 async def _finish(store: Store, done: Import, *, at: datetime) -> None:
     bad = f"{done.bad:,} bad lines" if done.bad else None
-    tally = Tally(done.status, done.counts, 0, done.seconds, done.detail or bad, symbols=len(done.symbols))
+    tally = RunResult(done.status, done.counts, 0, done.seconds, done.detail or bad, symbols=len(done.symbols))
     try:
         await store.finish(done.run, tally, at=at)
     except StorageError as error:

@@ -18,7 +18,7 @@ from pipeline import __version__
 from pipeline.files import new_file
 from pipeline.model.fields import DAILY_FIELDS, PROFILE_FIELDS, REPORTED_FIELDS, ColumnKind, Field, Kind
 from pipeline.query.arrow import RAW_TYPES, schema_of, table, typed_array
-from pipeline.store.migrate import shipped
+from pipeline.store.migrate import shipped_migrations
 from pipeline.transfer.export import COLUMNS, WANTED_SYMBOLS, Selection
 
 _ROWS_AT_ONCE = 256
@@ -32,7 +32,7 @@ _DICTIONARY_BYTES = 64 << 20
 
 
 SCHEMA = schema_of(COLUMNS).with_metadata(
-    {"overview_pipeline.schema": str(len(shipped())), "overview_pipeline.version": __version__}
+    {"overview_pipeline.schema": str(len(shipped_migrations())), "overview_pipeline.version": __version__}
 )
 """The columns of the view `overviews`; which schema of the record and which program they come from."""
 _IDS = ("profile_id", "statement_id")

@@ -371,7 +371,7 @@ def test_status_without_a_record_shows_everything_as_stale_and_ends_with_7(folde
     ended = call(folder, "status", "--json")
 
     assert ended.code == ExitCode.STALE
-    assert "there is no record yet at data/overviews.db: pipeline collect begins one" in ended.err
+    assert "no database at data/overviews.db: create it with pipeline collect" in ended.err
     assert ended.json["stale"] == ["AAPL"]
     assert ended.json["last_run"] is None
     assert not (folder / "data").exists()
@@ -410,7 +410,7 @@ def test_a_plan_without_limits_says_so(folder: Path) -> None:
 
 def test_runs_and_backup_without_a_record_end_with_1(folder: Path) -> None:
     for verb in (["runs"], ["runs", "1"], ["backup", "copy.db"]):
-        assert_refused(call(folder, *verb), ExitCode.FAILED, "there is no record yet", "pipeline collect begins one")
+        assert_refused(call(folder, *verb), ExitCode.FAILED, "no database at", "pipeline collect")
 
 
 def test_symbols_without_a_record_are_those_configured(folder: Path) -> None:

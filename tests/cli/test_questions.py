@@ -14,7 +14,7 @@ import pytest
 from pipeline.model.anomalies import RULES
 from pipeline.model.outcomes import RunStatus, Trigger
 from pipeline.store.migrate import migrate
-from pipeline.store.runs import Store, Tally
+from pipeline.store.runs import RunResult, Store
 from pipeline.store.writer import open_writer
 from tests.cli.test_app import assert_refused
 from tests.support.clocks import START
@@ -273,7 +273,7 @@ def test_without_since_changes_are_those_since_the_last_run_began() -> None:
             store = Store(writer)
             for trigger, hours, requests in ((Trigger.MANUAL, 5, 1), (Trigger.MANUAL, 7, 0), (Trigger.IMPORT, 8, 0)):
                 run = await store.begin(trigger, at=after(hours), symbols=1, due=1)
-                tally = Tally(RunStatus.COMPLETE, {}, requests, 1.0, None)
+                tally = RunResult(RunStatus.COMPLETE, {}, requests, 1.0, None)
                 await store.finish(run, tally, at=after(hours))
 
     everything = ask(path, "changes", "--json")

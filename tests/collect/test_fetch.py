@@ -16,7 +16,7 @@ from pipeline.model.symbols import Symbol
 from pipeline.quota.limits import Limit
 from pipeline.sandbox.companies import Companies
 from pipeline.sandbox.server import SandboxApi
-from pipeline.store.reader import Record
+from pipeline.store.reader import Reader
 from tests.conftest import Served
 from tests.support.clocks import ManualClock
 from tests.support.hostile import drops, hostile
@@ -125,7 +125,7 @@ async def test_a_server_error_that_passes_is_no_failure(runs: Runs) -> None:
     runs.served.api.says(SYMBOLS[1], "busy", status=503, times=2)
     summary = await runs.collect(3)
     assert ended(summary) == (RunStatus.COMPLETE, ExitCode.DONE)
-    with Record.open(runs.database) as record:
+    with Reader.open(runs.database) as record:
         attempts = {o.symbol: o.attempts for o in record.outcomes(summary.run)}
     assert attempts[SYMBOLS[1]] == 3
     assert summary.requests == 5
@@ -146,7 +146,7 @@ async def test_a_dropped_connection_is_asked_again_and_each_time_is_a_request(ru
     assert ended(summary) == (RunStatus.FAILED, ExitCode.FAILED)
     assert summary.counts[Outcome.FAILED] == 3
     assert len(server.requests) == summary.requests == 9
-    with Record.open(runs.database) as record:
+    with Reader.open(runs.database) as record:
         assert record.last_request_id() == 9
 
 
@@ -156,8 +156,8 @@ async def test_a_server_that_is_not_there_costs_no_quota(runs: Runs) -> None:
     summary = await runs.collect(9, base_url=base_url, limits=limits("25/day"))
     assert ended(summary) == (RunStatus.FAILED, ExitCode.FAILED)
     assert summary.requests == 0
-    with Record.open(runs.database) as record:
-        assert record.spent(runs.hands.wall - timedelta(days=2)) == []
+    with Reader.open(runs.database) as record:
+        assert record.spent_slots(runs.hands.wall - timedelta(days=2)) == []
 
 
 async def test_ten_failures_in_a_row_end_the_run_and_no_further_request_leaves(runs: Runs) -> None:
@@ -270,7 +270,7 @@ async def test_simultaneous_words_of_the_quotas_end_count_as_one_and_no_further_
         runs.served.api.says(symbol, QUOTA, times=None)
     summary = await runs.collect(40, concurrency=5, limits=limits("100/day"))
     assert runs.asked.total() == 5 == summary.requests
-    with Record.open(runs.database) as record:
+    with Reader.open(runs.database) as record:
         block = record.block()
     assert block is not None
     assert block.until - block.since == timedelta(hours=1)
@@ -284,7 +284,7 @@ async def test_after_a_block_one_request_alone_sees_whether_the_quota_is_open(ru
     hands.passes(timedelta(minutes=61))
     probe = await runs.collect(40, limits=plan, concurrency=5)
     assert probe.requests == 1
-    with Record.open(runs.database) as record:
+    with Reader.open(runs.database) as record:
         block = record.block()
     assert block is not None
     assert block.until - block.since == timedelta(hours=2)

@@ -33,7 +33,7 @@ from pipeline.quota.limits import Limit
 from pipeline.sandbox.companies import Companies
 from pipeline.sandbox.server import SandboxApi
 from pipeline.store.migrate import migrate
-from pipeline.store.reader import Record
+from pipeline.store.reader import Reader
 from pipeline.store.writer import StorageError
 from tests.conftest import Served
 from tests.support.clocks import ManualClock
@@ -226,7 +226,7 @@ async def test_a_hostile_server_stores_nothing_and_costs_bounded_time(
     assert (summary.status, summary.counts[outcome]) == (RunStatus.FAILED, 1)
     assert summary.requests == len(server.requests) == (2 if outcome is Outcome.FAILED else 1)
     assert all_symbols(database) == []
-    with Record.open(database) as record:
+    with Reader.open(database) as record:
         (ended,) = record.outcomes(summary.run)
     assert ended.detail
 
@@ -323,7 +323,7 @@ async def test_interrupted_it_lets_those_in_flight_finish_and_defers_the_rest(tm
     summary = json.loads(ended.out)
     assert (ended.code, summary["status"]) == (ExitCode.INTERRUPTED, "interrupted")
     assert (summary["stored"], summary["deferred"], summary["requests"]) == (2, 4, 2)
-    with Record.open(database) as record:
+    with Reader.open(database) as record:
         assert Counter(o.outcome for o in record.outcomes(1)) == {"stored": 2, "deferred": 4}
 
 
@@ -366,7 +366,7 @@ async def test_a_request_that_hangs_is_broken_off_when_the_run_was_interrupted(
     assert (summary.status, summary.exit_code) == (RunStatus.INTERRUPTED, ExitCode.INTERRUPTED)
     assert summary.counts == {Outcome.DEFERRED: 3}
     assert summary.requests == 2
-    with Record.open(database) as record:
+    with Reader.open(database) as record:
         assert len(record.outcomes(summary.run)) == 3
 
 

@@ -24,11 +24,11 @@ from pipeline.schedule.cron import Schedule
 from pipeline.settings.load import SettingsError
 from pipeline.store import lock
 from pipeline.store.database import DatabaseError
-from pipeline.store.lock import held_by_daemon
+from pipeline.store.lock import hold_daemon_lock
 from pipeline.store.migrate import migrate
-from pipeline.store.reader import Record
+from pipeline.store.reader import Reader
 from pipeline.store.runs import Store
-from pipeline.store.schedules import AHEAD
+from pipeline.store.schedules import CLOCK_TOLERANCE
 from pipeline.store.writer import StorageError, open_writer
 from tests.conftest import Served
 from tests.support.clocks import START
@@ -143,7 +143,7 @@ async def test_fire_times_noted_by_a_clock_a_day_ahead_come_again_when_it_is_rig
         (None, "schedule", "2026-03-15T18:30:00.000Z"),
         (str(DAILY), "schedule", "2026-03-15T18:30:00.000Z"),
     ]
-    assert DAY > AHEAD
+    assert DAY > CLOCK_TOLERANCE
 
 
 async def test_a_clock_that_is_not_set_yet_is_waited_for(database: Path, served: Served) -> None:
@@ -370,8 +370,8 @@ async def test_a_run_waits_for_a_collect_by_hand_and_asks_only_what_that_did_not
     hands = DaemonClock(FIRST)
     harness = DaemonHarness(database, served.base_url, hands)
     async with harness.running() as daemon:
-        async with lock.held(
-            database, "collect", patience=None, now=lambda: hands.wall, sleep=hands.sleep, waiting=lambda _text: None
+        async with lock.hold_lock(
+            database, "collect", max_wait=None, now=lambda: hands.wall, sleep=hands.sleep, on_wait=lambda _text: None
         ):
             hands.passes(DAY)
             await hands.swing()
@@ -387,9 +387,9 @@ async def test_a_run_waits_for_a_collect_by_hand_and_asks_only_what_that_did_not
 
 async def test_a_second_daemon_is_refused_and_the_first_one_named(database: Path) -> None:
     with (
-        held_by_daemon(database, now=START),
+        hold_daemon_lock(database, now=START),
         pytest.raises(lock.Busy, match=rf"another daemon runs .*: run, process {os.getpid()}, since 2026-03-14"),
-        held_by_daemon(database, now=START),
+        hold_daemon_lock(database, now=START),
     ):
         pass
 
@@ -497,7 +497,7 @@ async def test_the_store_check_of_a_run_that_has_just_ended_is_answered(database
         store = Store(writer)
     async with asyncio.timeout(5):
         with pytest.raises(StorageError, match="closed, as the run has ended"):
-            await store.answers()
+            await store.ping()
 
 
 async def test_what_hindered_is_over_once_the_record_can_be_read_again_though_nothing_is_due(
@@ -520,8 +520,8 @@ async def test_what_hindered_is_over_once_the_record_can_be_read_again_though_no
 @asynccontextmanager
 async def collect_by_hand(database: Path, hands: DaemonClock) -> AsyncIterator[None]:
     """Another process holds the lock."""
-    async with lock.held(
-        database, "collect", patience=None, now=lambda: hands.wall, sleep=hands.sleep, waiting=lambda _text: None
+    async with lock.hold_lock(
+        database, "collect", max_wait=None, now=lambda: hands.wall, sleep=hands.sleep, on_wait=lambda _text: None
     ):
         yield
 
@@ -858,8 +858,8 @@ async def test_reasons_and_counts_are_right_again_once_the_clock_is(database: Pa
         await harness.beat(2)
         harness.hands.sleeps(5 * HOUR)
         await harness.beat(2)
-        with Record.open(database) as record:
-            missed = record.missed(harness.hands.wall - 7 * DAY)
+        with Reader.open(database) as record:
+            missed = record.missed_fire_times(harness.hands.wall - 7 * DAY)
 
     # The first two were noted while the clock was ahead, and hold: they might have come, had it been an hour's error.
     ahead, slept = "the machine slept, or its clock was set forward", "the machine slept, or the daemon was held up"

@@ -37,7 +37,7 @@ from pipeline.sandbox.companies import Companies
 from pipeline.sandbox.server import Answer, SandboxApi
 from pipeline.schedule.cron import Schedule
 from pipeline.store.migrate import migrate
-from pipeline.store.reader import SymbolNotFound
+from pipeline.store.stored_symbols import SymbolNotFound
 from tests.conftest import Served
 from tests.support.daemons import DaemonClock, DaemonHarness, rows
 

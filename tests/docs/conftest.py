@@ -9,7 +9,7 @@ from pipeline.model.document import Overview
 from pipeline.model.outcomes import Outcome, Trigger
 from pipeline.model.symbols import Symbol
 from pipeline.store.migrate import migrate
-from pipeline.store.runs import Ended, Store
+from pipeline.store.runs import Store, SymbolResult
 from pipeline.store.snapshots import Observation, observation
 from pipeline.store.writer import open_writer
 from tests.support.clocks import START
@@ -40,5 +40,5 @@ async def answerable(tmp_path: Path) -> Path:
                 seen("PEP", "2026-03-20", **(food | {"Industry": "SOFT DRINKS"})),
             ]
         )
-        await store.note(Ended(run, Symbol("KO"), Outcome.FAILED, 3, START, "HTTP 503"))
+        await store.note(SymbolResult(run, Symbol("KO"), Outcome.FAILED, 3, START, "HTTP 503"))
     return path

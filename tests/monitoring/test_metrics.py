@@ -23,7 +23,7 @@ from pipeline.monitoring.metrics import OUTCOMES, Metrics
 from pipeline.monitoring.status import Scope, Status, read_status
 from pipeline.quota.estimate import WindowUsage
 from pipeline.quota.limits import PLANS, Limit
-from pipeline.store.runs import Ended, Store, Tally
+from pipeline.store.runs import RunResult, Store, SymbolResult
 from pipeline.store.writer import open_writer
 from tests.support.clocks import START
 
@@ -71,8 +71,8 @@ async def kept(database: Path) -> None:
         for number, status in enumerate(ends):
             at = START + timedelta(minutes=number)
             run = await store.begin(Trigger.MANUAL, at=at, symbols=3, due=3)
-            await store.note(Ended(run, Symbol("NONE"), Outcome.UNKNOWN, 1, at, "{}"))
-            await store.finish(run, Tally(status, Counter[Outcome](), 3, 1.5, None), at=at)
+            await store.note(SymbolResult(run, Symbol("NONE"), Outcome.UNKNOWN, 1, at, "{}"))
+            await store.finish(run, RunResult(status, Counter[Outcome](), 3, 1.5, None), at=at)
         await store.begin(Trigger.MANUAL, at=START, symbols=3, due=3)  # under way
 
 

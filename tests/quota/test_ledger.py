@@ -20,8 +20,8 @@ from pipeline.model.symbols import Symbol
 from pipeline.quota.ledger import FIRST_BLOCK, GRACE, Ledger
 from pipeline.quota.limits import PLANS, Limit, longest_window
 from pipeline.store.migrate import migrate
-from pipeline.store.reader import Record
-from pipeline.store.requests import prune
+from pipeline.store.reader import Reader
+from pipeline.store.requests import prune_requests
 from pipeline.store.writer import Writer, open_writer
 from tests.support.clocks import ManualClock
 
@@ -48,11 +48,11 @@ def begin(
     max_wait: float = 120,
     max_requests: int | None = None,
 ) -> Ledger:
-    with Record.open(database) as record:
+    with Reader.open(database) as record:
         return Ledger(
             writer,
             [Limit.parse(limit) for limit in limits],
-            spent=record.spent(hands.wall - DAY),
+            spent=record.spent_slots(hands.wall - DAY),
             block=record.block(),
             last_id=record.last_request_id(),
             timeout=TIMEOUT,
@@ -235,7 +235,7 @@ async def test_refusals_of_requests_that_were_out_together_block_once(database: 
         for slot in slots:
             ledger.close(slot, "quota_ended")
             await ledger.quota_ended(slot)
-    with Record.open(database) as record:
+    with Reader.open(database) as record:
         block = record.block()
     assert block is not None
     assert block.until - block.since == FIRST_BLOCK
@@ -246,7 +246,7 @@ async def test_a_good_answer_lifts_the_block(database: Path, hands: ManualClock)
         await ledger.quota_ended(await take(ledger))
         await ledger.quota_resumed()
         assert not ledger.is_probing
-    with Record.open(database) as record:
+    with Reader.open(database) as record:
         assert record.block() is None
 
 
@@ -256,10 +256,10 @@ async def test_slots_no_window_can_hold_any_more_are_pruned(database: Path, hand
         ledger = begin(writer, database, hands, "25/day", "1/second")
         ledger.close(await take(ledger), "answered")
         hands.passes(2 * DAY - timedelta(seconds=5))
-        await prune(writer, longest=longest_window(limits), now=hands.wall)
+        await prune_requests(writer, longest=longest_window(limits), now=hands.wall)
         assert len(rows(database)) == 1
         hands.passes(timedelta(seconds=10))
-        await prune(writer, longest=longest_window(limits), now=hands.wall)
+        await prune_requests(writer, longest=longest_window(limits), now=hands.wall)
         assert rows(database) == []
 
 
@@ -274,7 +274,7 @@ async def test_what_was_written_while_the_clock_was_ahead_counts_from_now_once(
     hands.is_set_by(-timedelta(days=365))
     for _ in range(2):
         async with open_writer(database) as writer:
-            await prune(writer, longest=timedelta(days=1), now=hands.wall)
+            await prune_requests(writer, longest=timedelta(days=1), now=hands.wall)
         hands.passes(DAY / 2 + timedelta(seconds=1))
     async with process(database, hands, "1/day") as ledger:
         await take(ledger)
@@ -286,7 +286,7 @@ async def test_a_slot_that_has_just_ended_does_not_end_sooner_by_being_looked_at
     async with open_writer(database) as writer:
         ledger = begin(writer, database, hands, "1/day")
         ledger.close(await take(ledger), "answered")
-        await prune(writer, longest=timedelta(days=1), now=hands.wall)
+        await prune_requests(writer, longest=timedelta(days=1), now=hands.wall)
     hands.passes(DAY)  # to the instant: the server counts both ends of a window
     async with process(database, hands, "1/day", max_wait=0) as ledger:
         with pytest.raises(QuotaEnded):

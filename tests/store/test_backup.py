@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.store.backup import backup
 from pipeline.store.database import DatabaseError
-from pipeline.store.reader import NoData, Record
+from pipeline.store.reader import NoData, Reader
 
 
 def looks(path: Path) -> int:
@@ -63,7 +63,7 @@ def test_a_backup_is_taken_while_a_transaction_is_open(
 def test_the_copy_can_be_read_as_the_record_it_is(database: Path, tmp_path: Path) -> None:
     backup(database, tmp_path / "copy.db")
 
-    with Record.open(tmp_path / "copy.db") as record:
+    with Reader.open(tmp_path / "copy.db") as record:
         assert record.runs(1) == []
 
 
@@ -94,7 +94,7 @@ def test_what_a_killed_backup_left_does_not_stand_in_the_way(database: Path, tmp
 
 
 def test_without_a_database_nothing_is_made(tmp_path: Path) -> None:
-    with pytest.raises(NoData, match="there is no record yet"):
+    with pytest.raises(NoData, match=r"absent\.db: .*pipeline collect"):
         backup(tmp_path / "absent.db", tmp_path / "copy.db")
 
     assert list(tmp_path.iterdir()) == []

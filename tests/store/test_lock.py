@@ -9,20 +9,20 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.store.lock import Busy, daemon_lives, held, held_by_daemon, lock_path
+from pipeline.store.lock import Busy, hold_daemon_lock, hold_lock, is_daemon_running, lock_path
 from tests.support.clocks import START, ManualClock
 
 
 def locked(
     database: Path, hands: ManualClock, told: list[str], seconds: float = 60
 ) -> AbstractAsyncContextManager[None]:
-    return held(
+    return hold_lock(
         database,
         "collect",
-        patience=timedelta(seconds=seconds),
+        max_wait=timedelta(seconds=seconds),
         now=lambda: hands.wall,
         sleep=hands.sleep,
-        waiting=told.append,
+        on_wait=told.append,
     )
 
 
@@ -48,13 +48,13 @@ async def test_the_second_goes_on_when_the_first_has_ended(tmp_path: Path, hands
         await hands.sleep(seconds)
 
     async def second() -> None:
-        async with held(
+        async with hold_lock(
             database,
             "collect",
-            patience=timedelta(seconds=60),
+            max_wait=timedelta(seconds=60),
             now=lambda: hands.wall,
             sleep=tick,
-            waiting=told.append,
+            on_wait=told.append,
         ):
             order.append("second")
 
@@ -94,26 +94,26 @@ async def test_the_lock_file_stays_and_is_its_owners_alone(tmp_path: Path, hands
 
 
 def test_whether_a_daemon_lives_is_told_by_its_lock(database: Path) -> None:
-    assert daemon_lives(database)  # none ever was: its last word decides
-    with held_by_daemon(database, now=START):
-        assert daemon_lives(database)
-    assert not daemon_lives(database)
+    assert is_daemon_running(database)  # none ever was: its last word decides
+    with hold_daemon_lock(database, now=START):
+        assert is_daemon_running(database)
+    assert not is_daemon_running(database)
 
 
 def test_whoever_looks_at_a_daemon_does_not_keep_one_from_starting(database: Path) -> None:
-    with held_by_daemon(database, now=START):
+    with hold_daemon_lock(database, now=START):
         pass
     is_over = threading.Event()
 
     def look() -> None:
         while not is_over.is_set():
-            daemon_lives(database)
+            is_daemon_running(database)
 
     looker = threading.Thread(target=look)
     looker.start()
     try:
         for _ in range(300):
-            with held_by_daemon(database, now=START):
+            with hold_daemon_lock(database, now=START):
                 pass
     finally:
         is_over.set()

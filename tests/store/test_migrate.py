@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from pipeline import instants
 from pipeline.model.fields import CATALOGUE, DAILY_FIELDS, FISCAL_FIELDS, PROFILE_FIELDS, REPORTED_FIELDS, Field, Kind
 from pipeline.store.database import APPLICATION_ID, DatabaseError
-from pipeline.store.migrate import FOLDER, migrate, shipped, statements
-from pipeline.store.reader import NoData, Record
+from pipeline.store.migrate import FOLDER, migrate, shipped_migrations, split_statements
+from pipeline.store.reader import NoData, Reader
 from tests.support.clocks import START
 from tests.support.kept import documents
 
@@ -25,23 +25,23 @@ SQL_TYPES = {Kind.TEXT: "TEXT", Kind.INTEGER: "INTEGER", Kind.REAL: "REAL", Kind
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[sqlite3.Connection]:
+def open_for_reading(path: Path) -> Iterator[sqlite3.Connection]:
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         yield db
 
 
 def tables(path: Path) -> list[str]:
-    with reading(path) as db:
+    with open_for_reading(path) as db:
         return [name for (name,) in db.execute("SELECT name FROM sqlite_master ORDER BY name")]
 
 
 def version(path: Path) -> int:
-    with reading(path) as db:
+    with open_for_reading(path) as db:
         return int(db.execute("PRAGMA user_version").fetchone()[0])
 
 
 def columns(path: Path, table: str) -> list[tuple[str, str]]:
-    with reading(path) as db:
+    with open_for_reading(path) as db:
         return [(name, kind) for _, name, kind, *_ in db.execute(f"PRAGMA table_info({table})")]
 
 
@@ -70,7 +70,7 @@ def path(tmp_path: Path) -> Path:
 def test_a_file_is_made_with_its_folder_and_is_its_owners_alone(path: Path) -> None:
     applied = migrate(path, now=START)
 
-    assert [migration.version for migration in applied] == list(range(1, len(shipped()) + 1))
+    assert [migration.version for migration in applied] == list(range(1, len(shipped_migrations()) + 1))
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
 
@@ -78,9 +78,9 @@ def test_a_file_is_made_with_its_folder_and_is_its_owners_alone(path: Path) -> N
 def test_a_file_is_ours_in_wal_mode_and_of_the_newest_version(path: Path) -> None:
     migrate(path, now=START)
 
-    with reading(path) as db:
+    with open_for_reading(path) as db:
         assert db.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,)
-        assert db.execute("PRAGMA user_version").fetchone() == (len(shipped()),)
+        assert db.execute("PRAGMA user_version").fetchone() == (len(shipped_migrations()),)
         assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
         assert db.execute("SELECT DISTINCT applied_at FROM migrations").fetchall() == [(instants.to_text(START),)]
 
@@ -123,8 +123,8 @@ def test_a_migration_that_fails_leaves_those_before_it(path: Path, folder: Path)
     assert version(path) == 1
 
 
-FIRST = shipped()[0]
-STATEMENTS = list(statements(FIRST.sql))
+FIRST = shipped_migrations()[0]
+STATEMENTS = list(split_statements(FIRST.sql))
 
 
 @pytest.mark.parametrize("kept", range(len(STATEMENTS)))
@@ -136,7 +136,7 @@ def test_a_shipped_migration_broken_off_after_any_statement_leaves_nothing(path:
         migrate(path, now=START, folder=folder)
 
     assert tables(path) == []
-    assert migrate(path, now=START) == shipped()
+    assert migrate(path, now=START) == shipped_migrations()
 
 
 def test_a_migration_cut_off_within_a_statement_leaves_nothing(path: Path, folder: Path) -> None:
@@ -161,14 +161,14 @@ def test_a_migration_altered_since_it_was_applied_is_refused(path: Path, folder:
 
 
 def test_a_file_of_a_newer_version_is_refused_and_untouched(database: Path) -> None:
-    with reading(database) as db:
+    with open_for_reading(database) as db:
         db.execute("PRAGMA user_version = 999")
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     before = digest(database)
 
     with pytest.raises(DatabaseError, match=r"newer overview-pipeline \(schema 999, .*: install that version"):
         migrate(database, now=START)
-    with pytest.raises(DatabaseError, match="newer"), Record.open(database):
+    with pytest.raises(DatabaseError, match="newer"), Reader.open(database):
         pass
 
     assert digest(database) == before
@@ -176,7 +176,7 @@ def test_a_file_of_a_newer_version_is_refused_and_untouched(database: Path) -> N
 
 def test_a_file_of_another_program_is_refused_and_untouched(tmp_path: Path) -> None:
     path = tmp_path / "theirs.db"
-    with reading(path) as db:
+    with open_for_reading(path) as db:
         db.execute("CREATE TABLE theirs (a)")
     before = digest(path)
 
@@ -215,13 +215,13 @@ def test_an_empty_file_is_taken_as_ours(path: Path) -> None:
     path.parent.mkdir()
     path.touch()
 
-    with pytest.raises(NoData, match="is empty: pipeline collect begins the record"), Record.open(path):
+    with pytest.raises(NoData, match=r"overviews\.db is empty: .*pipeline collect"), Reader.open(path):
         pass
-    assert migrate(path, now=START) == shipped()
+    assert migrate(path, now=START) == shipped_migrations()
 
 
 def test_a_semicolon_within_a_string_ends_no_statement() -> None:
-    assert [text.strip() for text in statements("INSERT INTO a VALUES (';\n');\nSELECT 1;\n")] == [
+    assert [text.strip() for text in split_statements("INSERT INTO a VALUES (';\n');\nSELECT 1;\n")] == [
         "INSERT INTO a VALUES (';\n');",
         "SELECT 1;",
     ]
@@ -254,7 +254,7 @@ def test_the_views_show_every_field_in_the_apis_order(database: Path, view: str)
 
 
 def test_every_table_is_strict(database: Path) -> None:
-    with reading(database) as db:
+    with open_for_reading(database) as db:
         loose = db.execute(
             "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND NOT strict"
             " AND name NOT LIKE 'sqlite_%'"
@@ -276,7 +276,7 @@ def test_instants_sort_as_text_as_they_do_in_time(one: datetime, other: datetime
 
 
 def test_the_fields_in_the_file_are_the_catalogue(database: Path) -> None:
-    with reading(database) as db:
+    with open_for_reading(database) as db:
         rows = set(db.execute("SELECT field, name, kind, part, unit, fiscal FROM fields"))
 
     assert rows == {(f.column, f.name, f.kind, f.part, f.unit, int(f in FISCAL_FIELDS)) for f in CATALOGUE}
@@ -306,7 +306,7 @@ def test_a_file_of_the_first_version_keeps_what_it_holds(tmp_path: Path) -> None
         db.execute("INSERT INTO outcomes VALUES (1, 'ZZZ', 'unknown', 1, '2026-01-03', NULL)")
     migrate(path, now=START)
 
-    with reading(path) as db:
+    with open_for_reading(path) as db:
         kept = db.execute(
             "SELECT symbol, name, latest_quarter, eps, observed_at, confirmed_at FROM overviews"
         ).fetchall()

@@ -19,8 +19,8 @@ from pipeline import instants
 from pipeline.model.document import Document, Overview
 from pipeline.model.outcomes import Outcome, RunId, RunStatus, Trigger
 from pipeline.model.symbols import Symbol
-from pipeline.store.reader import Record
-from pipeline.store.runs import Ended, Store, Tally
+from pipeline.store.reader import Reader
+from pipeline.store.runs import RunResult, Store, SymbolResult
 from pipeline.store.snapshots import Observation, observation
 from pipeline.store.writer import open_writer
 from tests.support.clocks import START
@@ -85,8 +85,8 @@ async def test_slow_parts_are_kept_once_and_shared(database: Path) -> None:
 
 async def test_symbols_know_what_is_kept_of_them(database: Path) -> None:
     await keep(database, (overview(), 0), (overview(), 1), (overview(EPS="2"), 2))
-    with Record.open(database) as record:
-        state = record.states()["IBM"]
+    with Reader.open(database) as record:
+        state = record.symbol_states()["IBM"]
     assert (state.state, state.since, state.last_look, state.last_outcome) == ("covered", at(0), at(2), "stored")
     assert state.snapshots == 2
 
@@ -154,8 +154,8 @@ async def test_any_looks_in_any_order_again_and_again(
     await keep(path, *((version(name), hour) for name, hour in filled))
     assert kept_versions(path) == in_order(looks)
     assert looks_kept(path) == [at(hour) for _, hour in looks]
-    with Record.open(path) as record:
-        state = record.states()["IBM"]
+    with Reader.open(path) as record:
+        state = record.symbol_states()["IBM"]
     assert state.snapshots == len(in_order(looks))
     assert state.last_look == at(len(looks) - 1)
 
@@ -244,15 +244,15 @@ async def note(
     async with open_writer(database) as writer:
         store = Store(writer)
         run = await store.begin(Trigger.MANUAL, at=began or when, symbols=1, due=1)
-        await store.note(Ended(run, IBM, outcome, attempts, when, "why"))
+        await store.note(SymbolResult(run, IBM, outcome, attempts, when, "why"))
 
 
 async def test_a_symbol_that_is_not_covered_is_asked_again_after_1_2_4_to_30_days(database: Path) -> None:
     when = START
     for days in (1, 2, 4, 8, 16, 30, 30):
         await note(database, Outcome.UNKNOWN, when)
-        with Record.open(database) as record:
-            state = record.states()["IBM"]
+        with Reader.open(database) as record:
+            state = record.symbol_states()["IBM"]
         assert state.state == "unknown"
         assert state.since == instants.to_text(START)
         assert state.next_try == instants.to_text(when + timedelta(days=days))
@@ -262,8 +262,8 @@ async def test_a_symbol_that_is_not_covered_is_asked_again_after_1_2_4_to_30_day
 async def test_what_a_run_finds_out_days_after_it_began_counts(database: Path) -> None:
     when = START + timedelta(days=3)  # a long list, or the machine slept meanwhile
     await note(database, Outcome.UNKNOWN, when, began=START)
-    with Record.open(database) as record:
-        state = record.states()["IBM"]
+    with Reader.open(database) as record:
+        state = record.symbol_states()["IBM"]
     assert (state.state, state.next_try) == ("unknown", instants.to_text(when + timedelta(days=1)))
 
 
@@ -271,11 +271,11 @@ async def test_a_symbol_covered_again_begins_anew(database: Path) -> None:
     await note(database, Outcome.UNKNOWN, START)
     await note(database, Outcome.UNKNOWN, START + HOUR)
     await keep(database, (overview(), 2))
-    with Record.open(database) as record:
-        assert (record.states()["IBM"].state, record.states()["IBM"].next_try) == ("covered", None)
+    with Reader.open(database) as record:
+        assert (record.symbol_states()["IBM"].state, record.symbol_states()["IBM"].next_try) == ("covered", None)
     await note(database, Outcome.UNKNOWN, START + 3 * HOUR)
-    with Record.open(database) as record:
-        state = record.states()["IBM"]
+    with Reader.open(database) as record:
+        state = record.symbol_states()["IBM"]
     assert (state.since, state.next_try) == (at(3), instants.to_text(START + 3 * HOUR + timedelta(days=1)))
     assert len(snapshots(database, "IBM")) == 1
 
@@ -283,8 +283,8 @@ async def test_a_symbol_covered_again_begins_anew(database: Path) -> None:
 async def test_a_look_in_the_future_hides_nothing_that_is_seen_now(database: Path) -> None:
     await note(database, Outcome.UNKNOWN, LATER + 1000 * HOUR)
     await keep(database, (overview(), 0))
-    with Record.open(database) as record:
-        state = record.states()["IBM"]
+    with Reader.open(database) as record:
+        state = record.symbol_states()["IBM"]
     assert (state.state, state.last_look, state.next_try, state.snapshots) == ("covered", at(0), None, 1)
 
 
@@ -292,16 +292,16 @@ async def test_a_clock_that_was_ahead_does_not_make_a_symbol_due_for_ever(databa
     ahead = 24 * 365
     await keep(database, (overview(), ahead))
     await keep(database, (overview(), 0))
-    with Record.open(database) as record:
-        assert record.states()["IBM"].last_look == at(0)
+    with Reader.open(database) as record:
+        assert record.symbol_states()["IBM"].last_look == at(0)
 
 
 async def test_a_recording_does_not_undo_a_later_try(database: Path) -> None:
     await add(database, ("A", 0))
     await note(database, Outcome.REJECTED, START + 5 * HOUR)
     await add(database, ("A", 2))
-    with Record.open(database) as record:
-        state = record.states()["IBM"]
+    with Reader.open(database) as record:
+        state = record.symbol_states()["IBM"]
     assert (state.last_look, state.last_try, state.last_outcome) == (at(2), at(5), "rejected")
 
 
@@ -309,8 +309,8 @@ async def test_a_failure_is_a_try_and_no_look(database: Path) -> None:
     await keep(database, (overview(), 0))
     await note(database, Outcome.FAILED, START + HOUR)
     await note(database, Outcome.DEFERRED, START + 2 * HOUR, attempts=0)
-    with Record.open(database) as record:
-        state = record.states()["IBM"]
+    with Reader.open(database) as record:
+        state = record.symbol_states()["IBM"]
     assert (state.last_look, state.last_try, state.last_outcome) == (at(0), at(1), "failed")
 
 
@@ -319,11 +319,11 @@ async def test_a_run_says_how_it_ended_and_how_each_symbol_did(database: Path) -
         store = Store(writer)
         run = await store.begin(Trigger.MANUAL, at=START, symbols=9, due=3)
         await store.keep(run, overview(), at=START, attempts=2)
-        await store.note(Ended(run, PEP, Outcome.REJECTED, 1, START, "no JSON"))
+        await store.note(SymbolResult(run, PEP, Outcome.REJECTED, 1, START, "no JSON"))
         assert await store.defer(run, [Symbol("KO")], at=START, detail="the quota") == 1
         counts = {Outcome.STORED: 1, Outcome.REJECTED: 1, Outcome.DEFERRED: 1}
-        await store.finish(run, Tally(RunStatus.QUOTA_EXHAUSTED, counts, 3, 1.5, "the quota"), at=START + HOUR)
-    with Record.open(database) as record:
+        await store.finish(run, RunResult(RunStatus.QUOTA_EXHAUSTED, counts, 3, 1.5, "the quota"), at=START + HOUR)
+    with Reader.open(database) as record:
         kept = record.run(run)
         outcomes = [(o.symbol, o.outcome, o.attempts, o.detail) for o in record.outcomes(run)]
     assert kept is not None
@@ -344,7 +344,7 @@ async def test_a_run_whose_process_died_is_marked_by_the_next(database: Path) ->
         first = await store.begin(Trigger.MANUAL, at=START, symbols=1, due=1)
         second = await store.begin(Trigger.MANUAL, at=START + HOUR, symbols=1, due=1)
     assert first != second
-    with Record.open(database) as record:
+    with Reader.open(database) as record:
         died, alive = record.run(first), record.run(RunId(second))
     assert died is not None
     assert alive is not None
@@ -356,8 +356,8 @@ async def test_a_run_under_way_is_counted_as_far_as_it_is(database: Path) -> Non
         store = Store(writer)
         run = await store.begin(Trigger.MANUAL, at=START, symbols=9, due=9)
         await store.keep(run, overview(), at=START, attempts=1)
-        await store.note(Ended(run, PEP, Outcome.UNKNOWN, 1, START, None))
-        with Record.open(database) as record:
+        await store.note(SymbolResult(run, PEP, Outcome.UNKNOWN, 1, START, None))
+        with Reader.open(database) as record:
             (running,) = record.runs(1)
     assert (running.status, running.due, running.stored, running.unknown, running.failed) == ("running", 9, 1, 1, 0)
 
@@ -366,8 +366,8 @@ async def test_a_run_whose_process_died_keeps_the_counts_of_what_came_of_it(data
     async with open_writer(database) as writer:
         store = Store(writer)
         run = await store.begin(Trigger.SCHEDULE, at=START, symbols=9, due=3)
-        await store.note(Ended(run, Symbol("AAPL"), Outcome.FAILED, 3, START, "no connection"))
-        await store.note(Ended(run, Symbol("IBM"), Outcome.UNKNOWN, 1, START))
+        await store.note(SymbolResult(run, Symbol("AAPL"), Outcome.FAILED, 3, START, "no connection"))
+        await store.note(SymbolResult(run, Symbol("IBM"), Outcome.UNKNOWN, 1, START))
         await store.begin(Trigger.MANUAL, at=START + HOUR, symbols=1, due=1)
 
     with closing(sqlite3.connect(database)) as db:

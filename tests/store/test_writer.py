@@ -101,7 +101,7 @@ async def test_another_programs_lock_is_waited_out(database: Path, hands: Manual
             await hands.sleep(seconds)
             other.execute("COMMIT")
 
-        async with open_writer(database, sleep=release, troubled=told.append) as writer:
+        async with open_writer(database, sleep=release, on_retry=told.append) as writer:
             await writer.write(look, "IBM")
     assert looks(database) == ["IBM"]
     assert hands.waits == [PAUSES[0].total_seconds()]

@@ -26,9 +26,9 @@ from pipeline.model.fields import CATALOGUE, Kind
 from pipeline.model.outcomes import Outcome, Trigger
 from pipeline.model.symbols import Symbol
 from pipeline.sandbox.companies import Companies
-from pipeline.store.migrate import shipped
-from pipeline.store.reader import reading
-from pipeline.store.runs import Ended, Store
+from pipeline.store.migrate import shipped_migrations
+from pipeline.store.reader import open_for_reading
+from pipeline.store.runs import Store, SymbolResult
 from pipeline.store.writer import open_writer
 from pipeline.transfer.export import (
     COLUMNS,
@@ -70,7 +70,7 @@ async def keep(database: Path, *looks: Looked) -> None:
             if document:
                 await store.keep(run, Overview(symbol, document), at=instant, attempts=1)
             else:
-                await store.note(Ended(run, symbol, Outcome.UNKNOWN, 1, instant))
+                await store.note(SymbolResult(run, symbol, Outcome.UNKNOWN, 1, instant))
 
 
 def seen(symbol: Symbol, day: str, **fields: Any) -> Looked:
@@ -93,7 +93,7 @@ async def kept(database: Path) -> Path:
 
 @contextmanager
 def state(database: Path) -> Iterator[sqlite3.Connection]:
-    with reading(database) as db, one_state(db):
+    with open_for_reading(database) as db, one_state(db):
         yield db
 
 
@@ -390,7 +390,7 @@ async def test_standard_output_takes_the_data_alone(kept: Path, tmp_path: Path) 
 def test_a_symbol_of_which_nothing_is_kept_ends_with_1_and_names_the_nearest(kept: Path, tmp_path: Path) -> None:
     done = call(tmp_path, "--database", str(kept), "export", "--output", "x.csv", "PEPP")
     assert (done.code, done.out) == (1, "")
-    assert "there is no snapshot of PEPP; did you mean PEP?" in done.err
+    assert "no snapshot of PEPP: did you mean PEP?" in done.err
     assert not (tmp_path / "x.csv").exists()
 
 
@@ -423,7 +423,7 @@ def test_what_does_not_go_together_is_told(kept: Path, tmp_path: Path, arguments
 
 def test_without_a_record_no_file_is_made(tmp_path: Path) -> None:
     done = call(tmp_path, "--database", "absent.db", "export", "--output", "x.csv")
-    assert (done.code, done.err.count("there is no record yet")) == (1, 1)
+    assert (done.code, done.err.count("no database at")) == (1, 1)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -574,7 +574,7 @@ async def test_parquet_says_what_it_comes_from_and_is_compressed_with_dictionari
     from pipeline import __version__  # noqa: PLC0415
 
     file = pq.ParquetFile(parquet(kept))
-    assert file.schema_arrow.metadata[b"overview_pipeline.schema"] == str(len(shipped())).encode()
+    assert file.schema_arrow.metadata[b"overview_pipeline.schema"] == str(len(shipped_migrations())).encode()
     assert file.schema_arrow.metadata[b"overview_pipeline.version"] == __version__.encode()
     columns = [file.metadata.row_group(0).column(n) for n in range(len(COLUMNS))]
     assert {column.compression for column in columns} == {"ZSTD"}

@@ -99,13 +99,13 @@ def command(
         async with collection_progress(options) as progress:
             with interruptible(halt, progress.drain, options):
                 async with (
-                    lock.held(
+                    lock.hold_lock(
                         settings.database,
                         "collect",
-                        patience=timedelta(seconds=wait),
+                        max_wait=timedelta(seconds=wait),
                         now=instants.utc_now,
                         sleep=asyncio.sleep,
-                        waiting=options.say,
+                        on_wait=options.say,
                     ),
                     served as base_url,
                 ):

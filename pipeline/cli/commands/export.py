@@ -22,7 +22,8 @@ from pipeline.cli.output import print_json
 from pipeline.cli.params import symbols_argument
 from pipeline.extras import parquet
 from pipeline.files import filling, replacing
-from pipeline.store.reader import check_symbols, reading
+from pipeline.store.reader import open_for_reading
+from pipeline.store.stored_symbols import check_symbols
 from pipeline.transfer.export import (
     Selection,
     expected,
@@ -113,7 +114,7 @@ def command(
     selection = Selection(parse_symbols(symbols, options), since, until)
     database = load_settings(options).database
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # like Ctrl-C: what was half written is removed
-    with reading(database) as db, one_state(db):
+    with open_for_reading(database) as db, one_state(db):
         check_symbols(db, database, selection.symbols)
         with _counting(options, expected(db, selection)) as count:
             if wanted is _Form.PARTITIONS:

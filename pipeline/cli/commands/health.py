@@ -13,7 +13,7 @@ from pipeline.monitoring.heartbeat import Heartbeat
 from pipeline.monitoring.status import Scope, Status, read_status
 from pipeline.settings.load import Settings
 from pipeline.store.database import DatabaseError
-from pipeline.store.lock import daemon_lives
+from pipeline.store.lock import is_daemon_running
 from pipeline.store.reader import NoData
 
 
@@ -27,7 +27,7 @@ def command(ctx: click.Context, options: Options, *, as_json: bool) -> None:
     now = instants.utc_now()
     beat = heartbeat.read(settings.database)
     found, unreadable = _read(settings)
-    lives = daemon_lives(settings.database)
+    lives = is_daemon_running(settings.database)
     wrong = [*unreadable, *problems(beat, found, lives=lives, stale_after=settings.stale_after, now=now)]
     _tell(wrong, beat, found, options, as_json=as_json)
     ctx.exit(ExitCode.STALE if wrong else ExitCode.DONE)

@@ -74,13 +74,13 @@ def command(
 
     async def once() -> Import:
         with interruptible(halt, lambda: _nothing if begun.is_set() else None, options):
-            async with lock.held(
+            async with lock.hold_lock(
                 settings.database,
                 "import",
-                patience=timedelta(seconds=wait),
+                max_wait=timedelta(seconds=wait),
                 now=instants.utc_now,
                 sleep=asyncio.sleep,
-                waiting=options.say,
+                on_wait=options.say,
             ):
                 now = instants.utc_now()
                 migrate(settings.database, now=now)

@@ -14,7 +14,7 @@ from pipeline.collect.due import Agenda, agenda
 from pipeline.model.slots import Block, SpentSlot
 from pipeline.quota.estimate import finish_at, window_usage
 from pipeline.settings.load import Settings
-from pipeline.store.reader import NoData, Record
+from pipeline.store.reader import NoData, Reader
 from pipeline.text import few
 
 
@@ -75,8 +75,8 @@ def _read(settings: Settings) -> tuple[Agenda, list[SpentSlot], Block | None]:
     since = now - settings.fresh_for
     longest = max((limit.period for limit in settings.limits), default=settings.fresh_for)
     try:
-        with Record.open(settings.database) as record:
-            todo = agenda(settings.all_symbols, record.known(), looked_since=since, now=now)
-            return todo, record.spent(now - longest), record.block()
+        with Reader.open(settings.database) as record:
+            todo = agenda(settings.all_symbols, record.freshness(), looked_since=since, now=now)
+            return todo, record.spent_slots(now - longest), record.block()
     except NoData:
         return agenda(settings.all_symbols, (), looked_since=since, now=now), [], None

@@ -29,7 +29,7 @@ from pipeline.monitoring.reporter import Reporter
 from pipeline.monitoring.status import Scope, Status, read_status
 from pipeline.settings.load import Environment, Settings, SettingsError, api_key, load, misspelt, notify_urls, ping_url
 from pipeline.store.database import DatabaseError, refuse_foreign
-from pipeline.store.lock import held_by_daemon
+from pipeline.store.lock import hold_daemon_lock
 from pipeline.web.app import Probes, monitor
 
 _LAST_RESORT = 7.0
@@ -113,7 +113,7 @@ def _read(variables: Environment, settings: Settings, *, sandbox: bool) -> _Conf
 async def _serve(options: Options, first: _Configuration, log_to: Callable[..., None], *, sandbox: bool) -> None:
     """Be the daemon of the database until a signal ends it."""
     async with AsyncExitStack() as stack:
-        stack.enter_context(held_by_daemon(first.database, now=utc_now()))
+        stack.enter_context(hold_daemon_lock(first.database, now=utc_now()))
         base_url = first.settings.base_url
         if sandbox:
             base_url = await stack.enter_async_context(serve_sandbox(first.settings, now=utc_now))

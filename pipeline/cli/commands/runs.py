@@ -9,7 +9,7 @@ from pipeline.cli.options import Options, format_option, global_options, json_op
 from pipeline.cli.output import moment, print_json, print_rows, shown
 from pipeline.model.outcomes import Outcome
 from pipeline.store.database import DatabaseError
-from pipeline.store.reader import Record, Run, SymbolOutcome
+from pipeline.store.reader import Reader, Run, SymbolOutcome
 
 _MOST = 2**63 - 1
 """What an INTEGER of SQLite holds."""
@@ -23,7 +23,7 @@ _MOST = 2**63 - 1
 @global_options
 def command(options: Options, *, run: int | None, limit: int, form: str, as_json: bool) -> None:
     """List the last runs, the newest first; or, given a RUN's number, how each symbol ended in it."""
-    with Record.open(load_settings(options).database) as record:
+    with Reader.open(load_settings(options).database) as record:
         if run is None:
             _print_runs(record.runs(limit), form=form, as_json=as_json)
             return

@@ -21,8 +21,9 @@ from pipeline.monitoring.heartbeat import Heartbeat
 from pipeline.query.history import History
 from pipeline.quota.estimate import WindowUsage, window_usage
 from pipeline.settings.load import Settings
-from pipeline.store.lock import daemon_lives
-from pipeline.store.reader import Drift, NoData, Record, Run, SymbolState, stale
+from pipeline.store.drift import Drift
+from pipeline.store.lock import is_daemon_running
+from pipeline.store.reader import NoData, Reader, Run, SymbolState, stale
 from pipeline.text import few
 
 _LATELY = timedelta(days=7)
@@ -95,17 +96,19 @@ def _read(settings: Settings, options: Options) -> _Status:
     longest = max((limit.period for limit in settings.limits), default=settings.fresh_for)
     since = now - settings.stale_after
     beat = heartbeat.read(settings.database)
-    beat = beat if beat is not None and daemon_lives(settings.database) else None
+    beat = beat if beat is not None and is_daemon_running(settings.database) else None
     next_run = min(filter(None, (schedule.next(now) for schedule in settings.schedules)), default=None)
     try:
-        with Record.open(settings.database) as record:
-            states = record.states()
+        with Reader.open(settings.database) as record:
+            states = record.symbol_states()
             return _Status(
                 last_run=record.last_run(),
-                missed=record.missed(now - _LATELY),
-                windows=window_usage(settings.limits, record.spent(now - longest), record.block(), now=now),
+                missed=record.missed_fire_times(now - _LATELY),
+                windows=window_usage(settings.limits, record.spent_slots(now - longest), record.block(), now=now),
                 states=states,
-                stale=stale(settings.all_symbols, states, looked_since=since, in_force_since=record.in_force_since()),
+                stale=stale(
+                    settings.all_symbols, states, observed_since=since, scheduled_since=record.scheduled_since()
+                ),
                 drift=record.drift(),
                 odd=_odd(settings.database),
                 beat=beat,

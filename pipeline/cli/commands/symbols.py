@@ -9,7 +9,7 @@ from pipeline.cli.options import Options, format_option, global_options, json_op
 from pipeline.cli.output import moment, print_json, print_rows
 from pipeline.model.symbols import Symbol
 from pipeline.settings.load import Settings
-from pipeline.store.reader import NoData, Record, SymbolState
+from pipeline.store.reader import NoData, Reader, SymbolState
 
 
 @click.command(epilog="Examples: pipeline symbols; pipeline symbols --format csv > known.csv")
@@ -39,8 +39,8 @@ def command(options: Options, *, kept_too: bool, form: str, as_json: bool) -> No
 
 def _states(settings: Settings) -> dict[str, SymbolState]:
     try:
-        with Record.open(settings.database) as record:
-            return record.states()
+        with Reader.open(settings.database) as record:
+            return record.symbol_states()
     except NoData:
         return {}
 

@@ -1,0 +1,49 @@
+"""Drift: where the API's newest documents and the field catalogue disagree."""
+
+import json
+import sqlite3
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.model.fields import CATALOGUE, FIELDS
+from pipeline.model.values import is_valid
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """The fields in which the newest documents and the catalogue disagree, by the API's names."""
+
+    unknown_fields: list[str]
+    """Sent, but not in the catalogue: stored in `extra`."""
+    absent_fields: list[str]
+    """In the catalogue, but no longer sent for any symbol."""
+    unreadable_fields: list[str]
+    """Sent with a value that the column's type cannot hold: NULL in the column, stored in `extra`."""
+
+
+_NEWEST_DOCUMENTS = """
+    SELECT layouts.keys, snapshots.extra
+      FROM symbols
+      JOIN snapshots ON snapshots.symbol = symbols.symbol AND snapshots.observed_at = (
+               SELECT newest.observed_at FROM snapshots AS newest
+                WHERE newest.symbol = symbols.symbol ORDER BY newest.observed_at DESC LIMIT 1)
+      JOIN layouts ON layouts.id = snapshots.layout_id
+     WHERE symbols.state = 'covered'
+"""
+
+
+def read_drift(db: sqlite3.Connection) -> Drift:
+    """Return the drift of the newest document of each covered symbol. All lists are empty if there is none."""
+    layouts: set[str] = set()
+    unreadable: set[str] = set()
+    for keys, extra in db.execute(_NEWEST_DOCUMENTS):
+        layouts.add(keys)
+        if extra is not None:
+            unreadable.update(name for name, value in json.loads(extra).items() if _is_unreadable(name, value))
+    sent = {name for keys in layouts for name in json.loads(keys)}
+    absent = [field.name for field in CATALOGUE if field.name not in sent] if layouts else []
+    return Drift(sorted(sent - FIELDS.keys()), absent, sorted(unreadable))
+
+
+def _is_unreadable(name: str, value: Any) -> bool:
+    return name in FIELDS and not is_valid(FIELDS[name], value)

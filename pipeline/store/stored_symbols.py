@@ -1,0 +1,77 @@
+"""Stored symbols: which symbols have snapshots, and batches of them that are small enough to read at once."""
+
+import difflib
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date
+from pathlib import Path
+
+from pipeline.store.database import DatabaseError
+from pipeline.store.reader import NoData
+
+_ROWS_AT_ONCE = 20_000
+"""Snapshots of a batch: between two batches no reader holds the file."""
+
+
+class SymbolNotFound(DatabaseError):
+    """A symbol has no snapshot."""
+
+
+def stored_symbols(db: sqlite3.Connection) -> list[str]:
+    """Return the symbols that have a snapshot, in order."""
+    return [symbol for (symbol,) in db.execute("SELECT symbol FROM symbols WHERE snapshots > 0 ORDER BY symbol")]
+
+
+def check_symbols(db: sqlite3.Connection, path: Path, symbols: Iterable[str] = ()) -> list[str]:
+    """Return the symbols, in upper case, sorted and without duplicates.
+
+    Raise NoData if the database holds no snapshot at all, and SymbolNotFound, with similar symbols that have one, for a
+    symbol that has none.
+    """
+    wanted = sorted({symbol.upper() for symbol in symbols})
+    if not db.execute("SELECT EXISTS (SELECT 1 FROM symbols WHERE snapshots > 0)").fetchone()[0]:
+        raise NoData(f"{path} holds no snapshot yet", remedy="store some with pipeline collect or pipeline import")
+    query = "SELECT symbol FROM symbols WHERE snapshots > 0 AND symbol IN (SELECT value FROM json_each(?))"
+    found = {symbol for (symbol,) in db.execute(query, (json.dumps(wanted),))}
+    for symbol in wanted:
+        if symbol not in found:
+            raise _not_found(symbol, stored_symbols(db))
+    return wanted
+
+
+def _not_found(symbol: str, known: list[str]) -> SymbolNotFound:
+    near = difflib.get_close_matches(symbol, known, n=3, cutoff=0.5)
+    near = near or [one for one in known if one.startswith(symbol[:1])][:3]
+    hint = f"did you mean {' or '.join(near)}? " if near else ""
+    return SymbolNotFound(f"no snapshot of {symbol[:40]}", remedy=f"{hint}pipeline symbols lists all {len(known):,}")
+
+
+def symbol_batches(
+    db: sqlite3.Connection, symbols: Sequence[str] | None, since: str, until: str
+) -> Iterator[list[str]]:
+    """Yield the symbols in batches whose snapshots observed in an interval can be read at once.
+
+    `since` and `until` are instants as text; an empty `since` has no beginning. None: all symbols ever requested.
+    """
+    query = "SELECT symbol, snapshots FROM symbols"
+    if symbols is None:
+        counts = db.execute(query).fetchall()
+    else:
+        wanted = "JOIN json_each(?) AS wanted ON wanted.value = symbol ORDER BY symbol"
+        counts = db.execute(f"{query} {wanted}", (json.dumps(symbols),)).fetchall()
+    days = (_day(until) - _day(since)).days + 2
+    batch: list[str] = []
+    rows = 0
+    for symbol, snapshots in counts:
+        rows += min(snapshots, days) + 1  # about one a day at most; where it is more, a batch is larger
+        batch.append(symbol)
+        if rows >= _ROWS_AT_ONCE:
+            yield batch
+            batch, rows = [], 0
+    if batch:
+        yield batch
+
+
+def _day(text: str) -> date:
+    return date.fromisoformat(text[:10]) if text else date.min
