@@ -1,4 +1,7 @@
-"""Instants: aware and UTC inside, ISO-8601 text to the millisecond in the file, in JSON and in logs."""
+"""Timestamps: aware and in UTC inside, ISO-8601 text to the millisecond in the database, in JSON and in logs.
+
+Here are the only parsers of timestamps that come from outside: `parse` and `parse_received`.
+"""
 
 import re
 from datetime import UTC, date, datetime, time, timedelta
@@ -6,27 +9,27 @@ from datetime import UTC, date, datetime, time, timedelta
 MILLISECOND = timedelta(milliseconds=1)
 
 EARLIEST_PLAUSIBLE = datetime(2026, 1, 1, tzinfo=UTC)
-"""No clock that is right says less."""
+"""A clock that shows less is wrong."""
 
 LATEST = "9999-12-31T23:59:59.999Z"
-"""The last instant that the file's texts can tell."""
+"""The last instant that the database's text can hold."""
 
 Nanoseconds = int
-"""An instant or a span of the process's own clock, which no step of the wall clock moves."""
+"""A reading of the monotonic clock, or a span between two."""
 
 
 def utc_now() -> datetime:
-    """Return the wall clock's instant."""
+    """Return what the wall clock shows."""
     return datetime.now(UTC)
 
 
 def nanoseconds(span: timedelta) -> Nanoseconds:
-    """Return a span in the unit of the process's own clock."""
+    """Return a span in the unit of the monotonic clock."""
     return span // timedelta(microseconds=1) * 1000
 
 
 def to_text(instant: datetime) -> str:
-    """Return an aware instant as `2026-11-22T09:41:07.123Z`: of one length, so that text sorts as time does."""
+    """Return an aware instant as `2026-11-22T09:41:07.123Z`: always as long, so that text sorts by time."""
     if instant.tzinfo is not UTC:
         instant = instant.astimezone(UTC)
     return instant.isoformat(timespec="milliseconds")[:-6] + "Z"
@@ -38,55 +41,83 @@ def from_text(text: str) -> datetime:
 
 
 def for_people(instant: datetime) -> str:
-    """Return an instant to the second, as tables show it."""
+    """Return an instant to the second, as tables and messages show it: `2026-11-22 09:41:07`."""
     return instant.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
-# Instants as people write them: on the command line, and in questions asked from Python
-
-
-FORMS = "2026-03-14, 2026-03-14T18:30 (UTC, or with an offset: 18:30+02:00), now, today, yesterday, 7d or 3h (ago)"
-_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
-_INSTANT = re.compile(
-    rf"{_DAY.pattern}[T ][0-9]{{2}}:[0-9]{{2}}(:[0-9]{{2}}(\.[0-9]{{1,6}})?)?(Z|[+-][0-9]{{2}}:?[0-9]{{2}})?", re.ASCII
+FORMS = "2026-03-14, 2026-03-14T18:30Z, 2026-03-14T18:30+02:00, now, today, yesterday, 7d or 3h (ago)"
+"""The spellings that `parse` accepts, for messages and help."""
+_ISO_FORMS = "2026-03-14T18:30:00Z or 2026-03-14"
+_DAY = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+_ISO = re.compile(
+    rf"({_DAY})(?:[Tt ]([0-9]{{2}}:[0-9]{{2}}(?::[0-9]{{2}})?)(?:(?<=:[0-9]{{2}}:[0-9]{{2}})[.,]([0-9]{{1,9}}))?"
+    r"([Zz]|[-+][0-9]{2}(?::?[0-9]{2})?)?)?"
 )
-_AGO = re.compile(r"([0-9]{1,6})(m|h|d|w)", re.ASCII)
+_UTC_OFFSET = {None: "+00:00", "Z": "+00:00", "z": "+00:00"}
+_AGO = re.compile(r"([0-9]{1,6})([mhdw])")
 _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 _FIRST_YEAR = 1900
-"""Text of the file has years of four digits; nobody asks for earlier ones."""
+"""The database's text has years of four digits; questions about earlier ones are mistakes."""
+_FIRST_YEAR_RECEIVED = 1970
 
 
 def parse(text: str, *, now: datetime, day_ends: bool) -> datetime:
-    """Return the instant that a person wrote. A day alone is its last millisecond in UTC, or its first.
+    """Return the instant that a person wrote, on the command line or in a question from Python.
 
-    Raise ValueError, saying which forms there are, for anything else.
+    A day alone is its last millisecond in UTC, or its first. Raise ValueError, naming FORMS, for anything else.
     """
     try:
-        instant = _parsed(text.strip(), now, day_ends=day_ends)
+        instant = _parse(text.strip().lower(), now, day_ends=day_ends)
         if instant.year >= _FIRST_YEAR:
             return instant
     except (ValueError, OverflowError):
         pass
-    raise ValueError(f"{text[:40]!r} is no instant: write {FORMS}")
+    raise ValueError(f"invalid timestamp {text[:40]!r}: use {FORMS}")
 
 
-def _parsed(text: str, now: datetime, *, day_ends: bool) -> datetime:
+def _parse(text: str, now: datetime, *, day_ends: bool) -> datetime:
     today = now.astimezone(UTC).date()
-    match text.lower():
+    match text:
         case "now":
             return now
         case "today":
             return of_day(today, ends=day_ends)
         case "yesterday":
             return of_day(today - timedelta(days=1), ends=day_ends)
-    if ago := _AGO.fullmatch(text.lower()):
+    if ago := _AGO.fullmatch(text):
         return now - int(ago[1]) * _UNITS[ago[2]]
-    if _DAY.fullmatch(text):
-        return of_day(date.fromisoformat(text), ends=day_ends)
-    if not _INSTANT.fullmatch(text.upper()):
+    return _parse_iso(text, day_ends=day_ends)
+
+
+def parse_received(text: str) -> datetime:
+    """Return when something was received, of ISO-8601 text. Raise ValueError for any other text, or before 1970.
+
+    Nothing may count as known earlier than it was: a date alone is its last millisecond in UTC, and what is finer than
+    a millisecond is rounded up.
+    """
+    try:
+        instant = _parse_iso(text, day_ends=True)
+        received = instant + timedelta(microseconds=-instant.microsecond % 1000)
+    except (ValueError, OverflowError):
+        raise ValueError(f"invalid timestamp {text[:40]!r}: use {_ISO_FORMS}") from None
+    if received.year < _FIRST_YEAR_RECEIVED:
+        raise ValueError(f"invalid timestamp {text!r}: it is before {_FIRST_YEAR_RECEIVED}")
+    return received
+
+
+def _parse_iso(text: str, *, day_ends: bool) -> datetime:
+    """Return the instant, in UTC, of ISO-8601 text; without an offset it is UTC, finer than a microsecond rounds up.
+
+    Raise ValueError or OverflowError for any other text. (`fromisoformat` alone also takes weeks, and hours alone.)
+    """
+    spelling = _ISO.fullmatch(text)
+    if spelling is None:
         raise ValueError(text)
-    instant = datetime.fromisoformat(text.upper())
-    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+    day, clock, fraction, offset = spelling.groups()
+    if clock is None:
+        return of_day(date.fromisoformat(day), ends=day_ends)
+    instant = datetime.fromisoformat(f"{day}T{clock}{_UTC_OFFSET.get(offset, offset)}").astimezone(UTC)
+    return instant + timedelta(microseconds=-(-int(fraction.ljust(9, "0")) // 1000)) if fraction else instant
 
 
 def of_day(day: date, *, ends: bool) -> datetime:

@@ -1,5 +1,6 @@
-"""Instants: one length in the file, and one parser for those that people write."""
+"""Timestamps: one length in the database; parsers of those that people and recordings write."""
 
+import re
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -49,9 +50,45 @@ def test_an_instant_is_the_same_wherever_it_is_written(text: str, instant: str, 
     ["", "tomorrow", "14.03.2026", "2026-3-14", "2026-02-30", "2026-03-14T25:00", "2026-03-14T18:30+99:00", "7",
      "-7d", "7 d", "999999w", "0001-01-01", "\uff12026-03-14", "2026-03-14T18:30 Z", "1e3d"],
 )  # fmt: skip
-def test_what_is_no_instant_is_told_with_the_forms_there_are(text: str) -> None:
-    with pytest.raises(ValueError, match=r"is no instant: write 2026-03-14, .*yesterday, 7d or 3h"):
+def test_an_invalid_timestamp_is_refused_with_the_valid_forms(text: str) -> None:
+    with pytest.raises(ValueError, match=rf"{re.escape(repr(text))}.* 2026-03-14, .*yesterday, 7d or 3h"):
         instants.parse(text, now=NOW, day_ends=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2024-03-14T18:30:00Z", "2024-03-14T18:30:00.000Z"),
+        ("2024-03-14t18:30:00.120z", "2024-03-14T18:30:00.120Z"),
+        ("2024-03-14 18:30:00", "2024-03-14T18:30:00.000Z"),
+        ("2024-03-14T18:30", "2024-03-14T18:30:00.000Z"),
+        ("2024-03-14T18:30:00+05:30", "2024-03-14T13:00:00.000Z"),
+        ("2024-03-14T18:30:00-0500", "2024-03-14T23:30:00.000Z"),
+        ("2024-03-14T18:30:00+00", "2024-03-14T18:30:00.000Z"),
+        ("2024-03-14", "2024-03-14T23:59:59.999Z"),
+        ("2024-03-14T18:30:00.1230000", "2024-03-14T18:30:00.123Z"),
+        ("2024-03-14T18:30:00.123000001", "2024-03-14T18:30:00.124Z"),
+        ("2024-03-14T23:59:59.9999Z", "2024-03-15T00:00:00.000Z"),
+        ("1970-01-01T00:00:00Z", "1970-01-01T00:00:00.000Z"),
+    ],
+)
+def test_what_was_received_is_never_earlier_than_written(text: str, expected: str) -> None:
+    assert instants.to_text(instants.parse_received(text)) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "now", "20240314", "2024-W11-4", "2024-03-14T18", "2024-02-30", "2024-03-14T24:00:00Z",
+        "2024-03-14T18:30:60Z",
+        "2024-03-14T18:30:00 UTC", "2024-03-14T18:30:00+24:00", "2024-03-14T18:30.5", "2024-03-14Z", " 2024-03-14",
+        "2024-03-14\n", "\u0662024-03-14", "1969-12-31", "1970-01-01T00:00:00+01:00", "0001-01-01T00:00:00+05:00",
+        "9999-12-31T23:59:59-05:00", "9999-12-31T23:59:59.9999Z", "2024-03-14T18:30:00.1234567890",
+    ],
+)  # fmt: skip
+def test_other_texts_are_refused_with_an_example(text: str) -> None:
+    with pytest.raises(ValueError, match=rf"{re.escape(repr(text))}: (use 2026-03-14T18:30:00Z|.* 1970)"):
+        instants.parse_received(text)
 
 
 @given(st.text(max_size=40))

@@ -11,7 +11,7 @@ import sys
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ import msgspec
 from pipeline.api.errors import ApiError, NotJson, TooLarge
 from pipeline.api.responses import LARGEST_BODY, read_response
 from pipeline.errors import Trouble, file_reason
-from pipeline.instants import MILLISECOND, to_text
+from pipeline.instants import parse_received, to_text
 from pipeline.model.document import Overview
 from pipeline.model.symbols import Symbol, parse_symbol
 from pipeline.text import few, harmless
@@ -125,40 +125,7 @@ def size(source: Path | None) -> int | None:
         return None
 
 
-def instant(text: str) -> datetime:
-    """Return the instant that ISO-8601 text names. Raise ValueError, saying why, for any other text.
-
-    Nothing may be taken as known earlier than it was: a date alone is its last millisecond, and what is finer than a
-    millisecond is rounded up. Without an offset it is UTC.
-    """
-    spelling = _INSTANT.fullmatch(text)
-    if spelling is None:
-        raise ValueError(f"{text[:40]!r} is no instant: ISO-8601, as in {_EXAMPLE} or {_EXAMPLE[:10]}")
-    day, time, fraction, offset = spelling.groups()
-    try:
-        began = datetime.fromisoformat(f"{day}T{time or '00:00'}{_UTC.get(offset, offset)}").astimezone(UTC)
-        moment = began + (_TO_ITS_END if time is None else _rounded_up(fraction))
-    except (ValueError, OverflowError):
-        raise ValueError(f"{text!r} is no instant: there is no such day, time or offset") from None
-    if moment.year < _FIRST_YEAR:
-        raise ValueError(f"{text!r} is before {_FIRST_YEAR}")
-    return moment
-
-
-def _rounded_up(fraction: str | None) -> timedelta:
-    """Return the fraction of a second, given by its digits, in whole milliseconds."""
-    return MILLISECOND * -(-int(fraction.ljust(9, "0")) // 1_000_000) if fraction else timedelta()
-
-
 _EXAMPLE = "2024-03-14T18:30:00Z"
-_INSTANT = re.compile(
-    r"([0-9]{4}-[0-9]{2}-[0-9]{2})"
-    r"(?:[Tt ]([0-9]{2}:[0-9]{2}(?::[0-9]{2})?)(?:(?<=:[0-9]{2}:[0-9]{2})[.,]([0-9]{1,9}))?"
-    r"([Zz]|[-+][0-9]{2}(?::?[0-9]{2})?)?)?"
-)
-_UTC = {None: "+00:00", "Z": "+00:00", "z": "+00:00"}
-_TO_ITS_END = timedelta(days=1) - MILLISECOND
-_FIRST_YEAR = 1970
 
 
 # One line
@@ -253,7 +220,7 @@ def _looks(given: object, observed_at: datetime, now: datetime) -> tuple[datetim
 
 def _named(name: str, text: str, now: datetime) -> datetime:
     try:
-        moment = instant(text)
+        moment = parse_received(text)
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
     return _past(name, moment, now)

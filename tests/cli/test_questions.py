@@ -367,7 +367,7 @@ def test_all_vintages_are_of_every_symbol_so_none_may_be_named(kept: Path) -> No
     "words", [["as-of", "when"], ["history", "IBM", "--since", "2026-02-30"], ["changes", "--until", ""]]
 )
 def test_what_is_no_instant_ends_with_2_and_the_forms_are_named(kept: Path, words: Sequence[str]) -> None:
-    assert_refused(ask(kept, *words), 2, "is no instant", "2026-03-14", "yesterday", "7d")
+    assert_refused(ask(kept, *words), 2, "2026-03-14", "yesterday", "7d")
 
 
 @pytest.mark.parametrize("words", QUESTIONS)
