@@ -26,7 +26,8 @@ from pipeline import instants
 from pipeline.api.client import open_api
 from pipeline.cli.event_loop import tune_garbage_collector
 from pipeline.collect.halt import Halt
-from pipeline.collect.run import Order, Source, collect
+from pipeline.collect.order import Order, Source
+from pipeline.collect.run import collect
 from pipeline.model.outcomes import Outcome
 from pipeline.quota.limits import Limit, max_workers
 from pipeline.store.migrate import migrate
@@ -92,7 +93,7 @@ def pipeline(database: Path, limits: tuple[Limit, ...]) -> Client:
             wait=timedelta(seconds=120),
             attempts=3,
         )
-        order = Order(symbols(count), looked_since=None)
+        order = Order(symbols(count), observed_since=None)
         summary = await collect(database, source, order, halt=Halt())
         return summary.counts[Outcome.STORED]
 

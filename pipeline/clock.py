@@ -28,3 +28,6 @@ class Clock:
     now: Callable[[], datetime] = utc_now
     monotonic: Callable[[], Nanoseconds] = boot_clock
     sleep: Sleep = asyncio.sleep
+
+
+REAL_CLOCK = Clock()

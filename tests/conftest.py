@@ -2,16 +2,13 @@
 
 import shutil
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 
 import pytest
 
-from pipeline.sandbox.companies import Companies
-from pipeline.sandbox.server import SandboxApi
 from tests.support.clocks import ManualClock
 from tests.support.looks import empty
+from tests.support.sandbox import Served, serving
 
 
 @pytest.fixture
@@ -26,16 +23,7 @@ def database(tmp_path: Path) -> Path:
     return path
 
 
-@dataclass(frozen=True)
-class Served:
-    """The stand-in API, and where it is."""
-
-    api: SandboxApi
-    base_url: str
-
-
 @pytest.fixture
 async def served() -> AsyncIterator[Served]:
-    api = SandboxApi(companies=Companies(), limits=(), day=lambda: date(2026, 3, 13))
-    async with api.serve() as base_url:
-        yield Served(api, base_url)
+    async with serving() as served:
+        yield served

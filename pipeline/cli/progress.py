@@ -18,7 +18,7 @@ from rich.progress import (
 )
 
 from pipeline.cli.options import Options
-from pipeline.collect.run import Collection
+from pipeline.collect.active_run import ActiveRun
 
 _EVERY = 0.2
 """Seconds between two looks at the run. It is looked at, rather than told, so that a symbol costs nothing."""
@@ -30,17 +30,17 @@ class RunProgress:
     def __init__(self, bar: Progress | None) -> None:
         self._bar = bar
         self._task: TaskID | None = None
-        self.collection: Collection | None = None
+        self.run: ActiveRun | None = None
 
-    def started(self, collection: Collection) -> None:
+    def started(self, run: ActiveRun) -> None:
         """Begin to draw this run."""
-        self.collection = collection
-        if self._bar is not None and collection.due:
-            self._task = self._bar.add_task("collecting", total=collection.due, facts="")
+        self.run = run
+        if self._bar is not None and run.due:
+            self._task = self._bar.add_task("collecting", total=run.due, facts="")
 
-    def drain(self) -> Callable[[], None] | None:
+    def cancel_requests(self) -> Callable[[], None] | None:
         """Return what breaks off the requests in flight, None while there is no run yet."""
-        return None if self.collection is None else self.collection.drain
+        return None if self.run is None else self.run.cancel_requests
 
     async def draw(self) -> None:
         """Draw until cancelled."""
@@ -50,19 +50,19 @@ class RunProgress:
 
     def update(self) -> None:
         """Draw the run as it stands."""
-        if self._bar is None or self._task is None or self.collection is None:
+        if self._bar is None or self._task is None or self.run is None:
             return
-        done = self.collection.counts.total()
+        done = self.run.counts.total()
         elapsed = self._bar.tasks[self._task].elapsed or 0.0
-        self._bar.update(self._task, completed=done, facts=_facts(self.collection, done, elapsed))
+        self._bar.update(self._task, completed=done, facts=_facts(self.run, done, elapsed))
 
 
-def _facts(collection: Collection, done: int, elapsed: float) -> str:
+def _facts(run: ActiveRun, done: int, elapsed: float) -> str:
     rate = done / elapsed if elapsed else 0.0
-    left = collection.ledger.remaining()
-    to_go = collection.ledger.time_for(collection.due - done)
+    left = run.slots.remaining()
+    to_go = run.slots.time_for(run.due - done)
     if rate:
-        to_go = max(to_go, timedelta(seconds=(collection.due - done) / rate)) if left is None else to_go
+        to_go = max(to_go, timedelta(seconds=(run.due - done) / rate)) if left is None else to_go
     quota = "" if left is None else f", quota left {left:,}"
     return f"{rate:.1f}/s{quota}, {_in_words(to_go)} to go"
 

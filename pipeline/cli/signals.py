@@ -12,37 +12,35 @@ from contextlib import contextmanager, suppress
 from queue import SimpleQueue
 
 from pipeline.cli.options import Options
-from pipeline.collect.halt import Halt
-from pipeline.collect.run import DRAIN, Interrupted
+from pipeline.collect.halt import INTERRUPT_GRACE, Halt, Interrupted
 from pipeline.errors import ExitCode
 
-Drain = Callable[[], None]
+CancelRequests = Callable[[], None]
 
 _SHOW_CURSOR = b"\x1b[?25h"
 _STDERR = 2
 
 
 @contextmanager
-def interruptible(halt: Halt, drain_of_run: Callable[[], Drain | None], options: Options) -> Iterator[None]:
+def interruptible(halt: Halt, cancel_of_run: Callable[[], CancelRequests | None], options: Options) -> Iterator[None]:
     """Let SIGINT and SIGTERM end the run: requests in flight get up to 5 s. A second signal ends the process at once.
 
-    `drain_of_run` returns what cancels requests still in flight at that deadline, or None while no run has begun.
+    `cancel_of_run` returns what cancels requests still in flight at that deadline, or None while no run has begun.
     """
     loop, main = asyncio.get_running_loop(), asyncio.current_task()
+    seconds = INTERRUPT_GRACE.total_seconds()
     assert main is not None
 
     def stop() -> None:
         halt(Interrupted("stopped by a signal"))
-        drain = drain_of_run()
-        if drain is None:
+        cancel_requests = cancel_of_run()
+        if cancel_requests is None:
             main.cancel()  # it is waiting for the lock
             return
-        loop.call_later(DRAIN.total_seconds(), drain)
-        options.say(
-            f"stopping: up to {DRAIN.total_seconds():g} s for what is in flight; press Ctrl-C again to quit now"
-        )
+        loop.call_later(seconds, cancel_requests)
+        options.say(f"stopping: up to {seconds:g} s for what is in flight; press Ctrl-C again to quit now")
 
-    with stoppable(stop, last_resort=DRAIN.total_seconds() + 3, exit_code=ExitCode.INTERRUPTED):
+    with stoppable(stop, last_resort=seconds + 3, exit_code=ExitCode.INTERRUPTED):
         yield
 
 

@@ -1,4 +1,4 @@
-"""Freshness: which symbols are due, and which of them come first."""
+"""Due symbols: which symbols a run requests, stalest first, and which are fresh or wait."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,45 +10,45 @@ NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
-class Agenda:
-    """What a run has to do: the symbols to ask, in order, and how many are left alone."""
+class Selection:
+    """The symbols that a run requests, in order, and how many it leaves out."""
 
     due: list[Symbol]
     fresh: int
     waiting: int
-    """Not covered by the API, and not yet to be asked again."""
+    """Not covered by the API, and not to be requested again yet."""
 
 
-def agenda(
-    symbols: Sequence[Symbol], known: Iterable[SymbolFreshness], *, looked_since: datetime, now: datetime
-) -> Agenda:
-    """Return the symbols not looked at since an instant, stalest first.
+def select_due(
+    symbols: Sequence[Symbol], known: Iterable[SymbolFreshness], *, observed_since: datetime, now: datetime
+) -> Selection:
+    """Return the symbols without an observation since an instant, stalest first.
 
-    Stalest first, so that a run cut short by the quota leaves the freshest behind. What failed is taken to be as stale
-    as its last try: else a few that always fail would be first in line for ever, and end every run.
+    Stalest first, so that a run cut short by the quota leaves the freshest behind. A failure counts like an
+    observation in this order: otherwise a few symbols that always fail would come first forever, and end every run.
     """
-    turns = dict.fromkeys(symbols, NEVER)
+    last_requests = dict.fromkeys(symbols, NEVER)
     fresh = waiting = 0
     for one in known:
-        if one.symbol not in turns:
+        if one.symbol not in last_requests:
             continue
         if one.next_try_at is not None and one.next_try_at > now:
             waiting += 1
-            del turns[one.symbol]
-        elif one.last_observed_at is not None and looked_since < one.last_observed_at <= now:
+            del last_requests[one.symbol]
+        elif one.last_observed_at is not None and observed_since < one.last_observed_at <= now:
             fresh += 1
-            del turns[one.symbol]
+            del last_requests[one.symbol]
         else:
-            turns[one.symbol] = _turn(one)
-    return Agenda(sorted(turns, key=turns.__getitem__), fresh, waiting)
+            last_requests[one.symbol] = _last_request(one)
+    return Selection(sorted(last_requests, key=last_requests.__getitem__), fresh, waiting)
 
 
-def everything(symbols: Sequence[Symbol], known: Iterable[SymbolFreshness]) -> Agenda:
+def select_all(symbols: Sequence[Symbol], known: Iterable[SymbolFreshness]) -> Selection:
     """Return all the symbols, stalest first, whatever their age."""
-    turns = dict.fromkeys(symbols, NEVER)
-    turns.update((one.symbol, _turn(one)) for one in known if one.symbol in turns)
-    return Agenda(sorted(turns, key=turns.__getitem__), 0, 0)
+    last_requests = dict.fromkeys(symbols, NEVER)
+    last_requests.update((one.symbol, _last_request(one)) for one in known if one.symbol in last_requests)
+    return Selection(sorted(last_requests, key=last_requests.__getitem__), 0, 0)
 
 
-def _turn(one: SymbolFreshness) -> datetime:
+def _last_request(one: SymbolFreshness) -> datetime:
     return max(one.last_observed_at or NEVER, one.last_tried_at or NEVER)

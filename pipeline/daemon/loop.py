@@ -16,9 +16,11 @@ from pathlib import Path
 import structlog
 
 from pipeline import instants
-from pipeline.clock import Clock
-from pipeline.collect.halt import Halt, Halted
-from pipeline.collect.run import DRAIN, REAL, Collection, Interrupted, Order, Source, Summary, collect
+from pipeline.clock import REAL_CLOCK, Clock
+from pipeline.collect.active_run import ActiveRun
+from pipeline.collect.halt import INTERRUPT_GRACE, Halt, Halted, Interrupted
+from pipeline.collect.order import Order, Source
+from pipeline.collect.run import Summary, collect
 from pipeline.daemon import systemd
 from pipeline.daemon.blockers import Blockers
 from pipeline.daemon.clock_watch import ClockWatch
@@ -72,7 +74,7 @@ class Daemon:
         *,
         reload_config: Callable[[], DaemonConfig],
         reporter: Reporter,
-        clock: Clock = REAL,
+        clock: Clock = REAL_CLOCK,
     ) -> None:
         self._database = database
         self._config = config
@@ -92,7 +94,7 @@ class Daemon:
         """The version of the configuration that is wanted (a step of the clock counts as one), and the one in force."""
         self._started_at = self._anew_at = self._slots_since = clock.now()
         self._pause_until = self._tidied_at = self._checkpointed_at = clock.monotonic()
-        self._collection: Collection | None = None
+        self._active_run: ActiveRun | None = None
         self._last: Summary | None = None
         self._next_fire: datetime | None = None
         self._continues_at: datetime | None = None
@@ -106,12 +108,12 @@ class Daemon:
     # What it is told, and what it tells
 
     def stop(self) -> None:
-        """Stop in order: nothing more is begun, and what is in flight may finish within `DRAIN`."""
+        """Stop in order: nothing more is begun, and what is in flight may finish within `INTERRUPT_GRACE`."""
         self._is_stopping = True
         systemd.stopping("stopping")
         self._halt(Interrupted("the daemon was stopped"))
-        if self._collection is not None:
-            asyncio.get_running_loop().call_later(DRAIN.total_seconds(), self._collection.drain)
+        if self._active_run is not None:
+            asyncio.get_running_loop().call_later(INTERRUPT_GRACE.total_seconds(), self._active_run.cancel_requests)
         self._wake()
         self._beat()
 
@@ -145,7 +147,7 @@ class Daemon:
             return "stopping"
         if self._blockers.current is not None:
             return self._blockers.current
-        return None if self._in_force or self._collection is not None else "starting"
+        return None if self._in_force or self._active_run is not None else "starting"
 
     def _heartbeat(self) -> Heartbeat:
         """Return how things stand with the daemon."""
@@ -154,7 +156,7 @@ class Daemon:
             started_at=self._started_at,
             at=self._clock.now(),
             state=self._state(),
-            run=None if self._collection is None else self._collection.run,
+            run=None if self._active_run is None else self._active_run.id,
             hindrance=self._blockers.current,
             next_fire=self._next_fire,
             continues_at=self._continues_at,
@@ -168,7 +170,7 @@ class Daemon:
     def _state(self) -> DaemonState:
         if self._is_stopping:
             return DaemonState.STOPPING
-        if self._collection is not None:
+        if self._active_run is not None:
             return DaemonState.COLLECTING
         return DaemonState.IDLE if self._blockers.current is None else DaemonState.WAITING
 
@@ -298,8 +300,8 @@ class Daemon:
     async def _sign_of_life(self) -> None:
         """Return once the store has answered. That it cannot be used is an answer: whoever has to use it tells that."""
         with suppress(DatabaseError):
-            if self._collection is not None:
-                await self._collection.answers()
+            if self._active_run is not None:
+                await self._active_run.wait_for_store()
             elif self._in_force:
                 await asyncio.to_thread(last_firings, self._database, now=self._clock.now())
 
@@ -377,7 +379,7 @@ class Daemon:
         began = self._clock.now()
         order = Order(
             run.schedule.symbols or config.symbols,
-            looked_since=run.fire_time - instants.MILLISECOND,  # a look at that very instant is one since
+            observed_since=run.fire_time - instants.MILLISECOND,  # a look at that very instant is one since
             trigger=run.trigger,
             schedule=str(run.schedule),
             scheduled_for=run.fire_time,
@@ -391,17 +393,17 @@ class Daemon:
                 config.source,
                 order,
                 halt=self._halt,
-                started=self._is_under_way,
-                asked=self._reporter.request_ended,
+                on_start=self._is_under_way,
+                on_request=self._reporter.request_ended,
                 clock=self._clock,
             )
         finally:
-            self._collection = None
+            self._active_run = None
         self._blockers.remember(f"run {summary.run} was still going", until=self._clock.now())
         self._last = summary
         self._reporter.run_ended(summary, run.fire_time, began=began)
-        if summary.unwritten is not None:
-            await self._give_up_storing(summary.unwritten)
+        if summary.storage_error is not None:
+            await self._give_up_storing(summary.storage_error)
         await self._checkpoint()
         self._beat()
 
@@ -413,8 +415,8 @@ class Daemon:
                 await firings.record_crash(writer, str(error), now=self._clock.now())
         raise error
 
-    def _is_under_way(self, collection: Collection) -> None:
-        self._collection = collection
+    def _is_under_way(self, active_run: ActiveRun) -> None:
+        self._active_run = active_run
         self._beat()
 
     async def _keep_house(self) -> None:

@@ -14,8 +14,8 @@ import msgspec
 import structlog
 
 from pipeline import instants
-from pipeline.clock import Clock
-from pipeline.collect.run import REAL, Summary
+from pipeline.clock import REAL_CLOCK, Clock
+from pipeline.collect.run import Summary
 from pipeline.errors import ExitCode
 from pipeline.instants import nanoseconds
 from pipeline.model.changes import Change
@@ -41,7 +41,14 @@ class Reporter:
     """Takes note of what the daemon does, and tells of it."""
 
     def __init__(
-        self, database: Path, scope: Scope, *, metrics: Metrics, notifier: Notifier, ping: Ping, clock: Clock = REAL
+        self,
+        database: Path,
+        scope: Scope,
+        *,
+        metrics: Metrics,
+        notifier: Notifier,
+        ping: Ping,
+        clock: Clock = REAL_CLOCK,
     ) -> None:
         self.scope = scope
         """Replaced when the configuration is read again."""

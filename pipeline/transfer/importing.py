@@ -9,8 +9,7 @@ from pathlib import Path
 
 from pipeline.api.errors import ApiError, UnknownSymbol
 from pipeline.clock import Clock
-from pipeline.collect.halt import Halt, Halted
-from pipeline.collect.run import Interrupted
+from pipeline.collect.halt import Halt, Halted, Interrupted
 from pipeline.errors import ExitCode
 from pipeline.model.document import Overview
 from pipeline.model.outcomes import Outcome, RunId, RunStatus, Trigger

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.collect.due import NEVER, Agenda, agenda, everything
+from pipeline.collect.due import NEVER, Selection, select_all, select_due
 from pipeline.model.symbols import Symbol, SymbolFreshness
 
 NOW = datetime(2026, 3, 14, 18, 30, tzinfo=UTC)
@@ -22,16 +22,16 @@ def looked(symbol: Symbol, hours: float) -> SymbolFreshness:
     return SymbolFreshness(symbol, hours_ago(hours), hours_ago(hours), None)
 
 
-def due(symbols: Sequence[Symbol], known: Sequence[SymbolFreshness]) -> Agenda:
-    return agenda(symbols, known, looked_since=SINCE, now=NOW)
+def due(symbols: Sequence[Symbol], known: Sequence[SymbolFreshness]) -> Selection:
+    return select_due(symbols, known, observed_since=SINCE, now=NOW)
 
 
 def test_a_symbol_that_was_never_asked_is_due() -> None:
-    assert due([AAPL], []) == Agenda([AAPL], fresh=0, waiting=0)
+    assert due([AAPL], []) == Selection([AAPL], fresh=0, waiting=0)
 
 
 def test_a_symbol_looked_at_since_is_fresh() -> None:
-    assert due([AAPL], [looked(AAPL, 19)]) == Agenda([], fresh=1, waiting=0)
+    assert due([AAPL], [looked(AAPL, 19)]) == Selection([], fresh=1, waiting=0)
 
 
 def test_a_symbol_looked_at_just_then_is_due() -> None:
@@ -60,7 +60,7 @@ def test_what_only_failed_so_far_is_due_after_what_was_never_tried() -> None:
 def test_what_the_api_does_not_cover_waits_for_its_next_try() -> None:
     unknown = SymbolFreshness(AAPL, hours_ago(30), hours_ago(30), hours_ago(-1))
 
-    assert due([AAPL], [unknown]) == Agenda([], fresh=0, waiting=1)
+    assert due([AAPL], [unknown]) == Selection([], fresh=0, waiting=1)
 
 
 def test_what_the_api_does_not_cover_is_due_once_its_next_try_has_come() -> None:
@@ -73,15 +73,15 @@ def test_a_look_in_the_future_makes_nothing_fresh() -> None:
 
 
 def test_what_is_no_longer_configured_is_left_out() -> None:
-    assert due([AAPL], [looked(GOOG, 30), looked(MSFT, 1)]) == Agenda([AAPL], fresh=0, waiting=0)
+    assert due([AAPL], [looked(GOOG, 30), looked(MSFT, 1)]) == Selection([AAPL], fresh=0, waiting=0)
 
 
 def test_everything_is_everything_stalest_first() -> None:
     unknown = SymbolFreshness(PEP, hours_ago(2), hours_ago(2), hours_ago(-100))
 
-    todo = everything([AAPL, GOOG, MSFT, PEP], [looked(AAPL, 1), looked(GOOG, 40), unknown])
+    todo = select_all([AAPL, GOOG, MSFT, PEP], [looked(AAPL, 1), looked(GOOG, 40), unknown])
 
-    assert todo == Agenda([MSFT, GOOG, PEP, AAPL], fresh=0, waiting=0)
+    assert todo == Selection([MSFT, GOOG, PEP, AAPL], fresh=0, waiting=0)
 
 
 NAMES = [Symbol(name) for name in "ABCDEFGH"]
@@ -121,5 +121,5 @@ def test_what_is_due_is_so_whichever_order_it_is_known_in(symbols: list[Symbol],
 def test_everything_has_the_same_order_as_what_is_due(symbols: list[Symbol], known: list[SymbolFreshness]) -> None:
     asked = due(symbols, known).due
 
-    assert [symbol for symbol in everything(symbols, known).due if symbol in asked] == asked
-    assert sorted(everything(symbols, known).due) == sorted(symbols)
+    assert [symbol for symbol in select_all(symbols, known).due if symbol in asked] == asked
+    assert sorted(select_all(symbols, known).due) == sorted(symbols)

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.collect.halt import Halt, Halted
-from pipeline.collect.run import Order, Source, Summary, collect
+from pipeline.collect.order import Order, Source
+from pipeline.collect.run import Summary, collect
 from pipeline.errors import ExitCode
 from pipeline.model.outcomes import Outcome, RunStatus
 from pipeline.model.symbols import Symbol
@@ -17,9 +18,9 @@ from pipeline.quota.limits import Limit
 from pipeline.sandbox.companies import Companies
 from pipeline.sandbox.server import SandboxApi
 from pipeline.store.reader import Reader
-from tests.conftest import Served
 from tests.support.clocks import ManualClock
 from tests.support.hostile import drops, hostile
+from tests.support.sandbox import Served
 
 SYMBOLS = tuple(Symbol(f"QU{a}{b}") for a in "ABCDEFGH" for b in "ABCDEFGH")
 

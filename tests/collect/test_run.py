@@ -6,56 +6,35 @@ import random
 import signal
 import sqlite3
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
-from datetime import date, timedelta
+from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from pipeline.api.errors import KeyRefused, QuotaEnded
-from pipeline.collect.halt import Halt
-from pipeline.collect.run import (
-    UNSTORED,
-    Collection,
-    Interrupted,
-    Order,
-    Source,
-    TooManyFailures,
-    collect,
-    decisive,
-    ending,
-)
+from pipeline.collect.active_run import UNSTORED_PER_WORKER, ActiveRun
+from pipeline.collect.endings import decisive_reason, ending
+from pipeline.collect.failures import TooManyFailures
+from pipeline.collect.halt import Halt, Interrupted
+from pipeline.collect.order import Order, Source
+from pipeline.collect.run import collect
 from pipeline.errors import ExitCode
 from pipeline.model.outcomes import Outcome, RunStatus
 from pipeline.model.symbols import Symbol
 from pipeline.quota.limits import Limit
-from pipeline.sandbox.companies import Companies
-from pipeline.sandbox.server import SandboxApi
 from pipeline.store.migrate import migrate
 from pipeline.store.reader import Reader
 from pipeline.store.writer import StorageError
-from tests.conftest import Served
 from tests.support.clocks import ManualClock
 from tests.support.commands import KEY, finished, pipeline, start
 from tests.support.disk import no_file_larger_than
 from tests.support.hostile import Say, bomb, drips, drops, hostile, never_ends, says, sends
 from tests.support.kept import all_symbols, documents
 from tests.support.recordings import ERRORS, needs_recordings, recorded
+from tests.support.sandbox import serving
 
 QUICK = {"PIPELINE_SOURCE__LIMITS": "[]"}
-
-
-@asynccontextmanager
-async def serving(*limits: str, latency: float = 0) -> AsyncIterator[Served]:
-    api = SandboxApi(
-        companies=Companies(),
-        limits=[Limit.parse(limit) for limit in limits],
-        day=lambda: date(2026, 3, 13),
-        latency=timedelta(seconds=latency),
-    )
-    async with api.serve() as base_url:
-        yield Served(api, base_url)
 
 
 def configure(folder: Path, base_url: str, symbols: list[str], *limits: str, **source: object) -> Path:
@@ -337,7 +316,7 @@ async def test_a_second_signal_ends_it_though_a_request_hangs(tmp_path: Path) ->
         process.send_signal(signal.SIGINT)
         assert process.stderr is not None
         async with asyncio.timeout(4):
-            while b"again to end at once" not in await process.stderr.readline():
+            while b"stopping" not in await process.stderr.readline():
                 pass
             process.send_signal(signal.SIGINT)
             await process.wait()
@@ -350,18 +329,18 @@ async def test_a_request_that_hangs_is_broken_off_when_the_run_was_interrupted(
     async with hostile(drips) as (server, base_url):
         source = Source(base_url, KEY, (), 2, timedelta(seconds=30), timedelta(), 3)
         halt, order = Halt(), Order((Symbol("IBM"), Symbol("PEP"), Symbol("KO")), None)
-        runs: list[Collection] = []
+        runs: list[ActiveRun] = []
 
         async def stop() -> None:
             while len(server.requests) < 2:
                 await asyncio.sleep(0)
             halt(Interrupted("stopped by a signal"))
             (run,) = runs
-            run.drain()
+            run.cancel_requests()
 
         stopping = asyncio.create_task(stop())
         async with asyncio.timeout(10):
-            summary = await collect(database, source, order, halt=halt, started=runs.append, clock=hands.clock())
+            summary = await collect(database, source, order, halt=halt, on_start=runs.append, clock=hands.clock())
         await stopping
     assert (summary.status, summary.exit_code) == (RunStatus.INTERRUPTED, ExitCode.INTERRUPTED)
     assert summary.counts == {Outcome.DEFERRED: 3}
@@ -389,7 +368,7 @@ async def test_on_a_full_disk_it_spends_no_more_quota_and_ends_with_one_line(
     assert (summary.status, summary.exit_code) == (RunStatus.FAILED, ExitCode.FAILED)
     assert summary.detail is not None
     assert "overviews.db: the disk" in summary.detail
-    assert 1 <= summary.counts[Outcome.FAILED] <= 4 * (1 if limits else 1 + UNSTORED)
+    assert 1 <= summary.counts[Outcome.FAILED] <= 4 * (1 if limits else 1 + UNSTORED_PER_WORKER)
     assert summary.counts.total() == 200
     # What was stored before is there, once; of what was asked, only those in flight are lost.
     kept = all_symbols(database)
@@ -413,4 +392,4 @@ async def test_on_a_full_disk_it_spends_no_more_quota_and_ends_with_one_line(
     ],
 )
 def test_where_several_rows_apply_the_lowest_decides(reasons: list[Exception], status: RunStatus, code: int) -> None:
-    assert ending(Counter({Outcome.STORED: 1}), decisive(reasons)) == (status, code)
+    assert ending(Counter({Outcome.STORED: 1}), decisive_reason(reasons)) == (status, code)

@@ -13,7 +13,8 @@ import pytest
 
 from pipeline import instants
 from pipeline.collect.halt import Halt
-from pipeline.collect.run import Order, collect
+from pipeline.collect.order import Order
+from pipeline.collect.run import collect
 from pipeline.daemon.loop import Daemon, DaemonConfig
 from pipeline.model.symbols import Symbol
 from pipeline.monitoring import heartbeat
@@ -30,10 +31,10 @@ from pipeline.store.reader import Reader
 from pipeline.store.runs import Store
 from pipeline.store.schedules import CLOCK_TOLERANCE
 from pipeline.store.writer import StorageError, open_writer
-from tests.conftest import Served
 from tests.support.clocks import START
 from tests.support.daemons import DAILY, SYMBOLS, DaemonClock, DaemonHarness, rows, runs
 from tests.support.disk import no_file_larger_than
+from tests.support.sandbox import Served
 
 HOUR, DAY, MINUTE = timedelta(hours=1), timedelta(days=1), timedelta(minutes=1)
 FIRST = START  # 18:30 on 14 March 2026, a fire time of the daily schedule
@@ -378,7 +379,7 @@ async def test_a_run_waits_for_a_collect_by_hand_and_asks_only_what_that_did_not
             while daemon.why_not_ready() is None:
                 await asyncio.sleep(0)
             assert re.match(r"waiting for collect, process \d+, since ", daemon.why_not_ready() or "")
-            order = Order(SYMBOLS[:2], looked_since=None)
+            order = Order(SYMBOLS[:2], observed_since=None)
             await collect(database, harness.config.source, order, halt=Halt(), clock=hands.clock())
         await harness.settled()
 

@@ -28,7 +28,7 @@ import structlog
 from aiohttp import web
 
 from pipeline import instants
-from pipeline.collect.run import Collection
+from pipeline.collect.active_run import ActiveRun
 from pipeline.model.outcomes import Outcome, RunStatus, Trigger
 from pipeline.model.symbols import Symbol
 from pipeline.query.history import History
@@ -38,8 +38,8 @@ from pipeline.sandbox.server import Answer, SandboxApi
 from pipeline.schedule.cron import Schedule
 from pipeline.store.migrate import migrate
 from pipeline.store.stored_symbols import SymbolNotFound
-from tests.conftest import Served
 from tests.support.daemons import DaemonClock, DaemonHarness, rows
+from tests.support.sandbox import Served
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 OUTCOMES_KEPT = 20 * DAY
@@ -248,7 +248,7 @@ class Year:
             outcomes_kept=OUTCOMES_KEPT,
         )
         self._kept: Path | None = None
-        self._slept_in: Collection | None = None
+        self._slept_in: ActiveRun | None = None
         await self.harness.begin()
         await self._check()
         day = self.hands.wall
@@ -301,7 +301,7 @@ class Year:
 
     def _kill(self) -> None:
         """Kill the daemon: what is durable by now is all that is left of it."""
-        if not self._is_over() and (self._slept_in is None or self._slept_in is not self.harness.daemon._collection):
+        if not self._is_over() and (self._slept_in is None or self._slept_in is not self.harness.daemon._active_run):
             self.happened["killed"] += 1
             self._kept = self.database.with_name("kept.db")
             with closing(sqlite3.connect(self.database)) as db, closing(sqlite3.connect(self._kept)) as copy:
@@ -311,8 +311,8 @@ class Year:
             self.harness.dies()
 
     def _acknowledged_by_the_run(self) -> tuple[int, int] | None:
-        run = self.harness.daemon._collection
-        return None if run is None else (run.run, run.counts[Outcome.STORED] + run.counts[Outcome.UNCHANGED])
+        run = self.harness.daemon._active_run
+        return None if run is None else (run.id, run.counts[Outcome.STORED] + run.counts[Outcome.UNCHANGED])
 
     def _bury(self, left: Path) -> None:
         """Put back what a kill left of the file, without which there is no killing within one process."""
@@ -339,7 +339,7 @@ class Year:
         One that leaves after the sleep leaves later than its deadline in the ledger, which is the wall clock's; and
         only by that deadline is a daemon that is killed before the answer known to have asked.
         """
-        self._slept_in = self.harness.daemon._collection
+        self._slept_in = self.harness.daemon._active_run
         self._nap()
 
     def _set_back(self) -> None:

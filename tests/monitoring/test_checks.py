@@ -6,15 +6,16 @@ import msgspec
 import pytest
 
 from pipeline.collect.halt import Halt
-from pipeline.collect.run import Order, collect
+from pipeline.collect.order import Order
+from pipeline.collect.run import collect
 from pipeline.model.symbols import Symbol
 from pipeline.monitoring.checks import problems
 from pipeline.monitoring.status import Scope, Status, read_status
 from pipeline.store.reader import Run
-from tests.conftest import Served
 from tests.monitoring.test_heartbeat import BEAT
 from tests.support.clocks import START
 from tests.support.daemons import SYMBOLS, DaemonClock, DaemonHarness, config, runs
+from tests.support.sandbox import Served
 
 STALE_AFTER = timedelta(hours=72)
 DAY = timedelta(days=1)
@@ -63,7 +64,7 @@ async def test_the_condition_counts_what_the_record_holds(database: Path, served
     harness = DaemonHarness(database, served.base_url, hands, limits=("25/day",))
     async with harness.running():
         pass
-    order = Order((SYMBOLS[0],), looked_since=None)
+    order = Order((SYMBOLS[0],), observed_since=None)
     await collect(database, config(served.base_url).source, order, halt=Halt(), clock=hands.clock())
 
     scope = Scope((*SYMBOLS, Symbol("TSLA")), harness.config.source.limits, STALE_AFTER)

@@ -15,10 +15,10 @@ from pipeline.monitoring.notify import Notifier
 from pipeline.monitoring.ping import Ping
 from pipeline.monitoring.reporter import Reporter
 from pipeline.settings.load import SettingsError
-from tests.conftest import Served
 from tests.support.clocks import START
 from tests.support.daemons import DAILY, SYMBOLS, DaemonClock, DaemonHarness
 from tests.support.disk import no_file_larger_than
+from tests.support.sandbox import Served
 
 pytest.importorskip("apprise", reason="the extra `notify` is not installed")
 

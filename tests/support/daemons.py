@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from apscheduler.schedulers import base as scheduler
 
-from pipeline.collect.run import Source
+from pipeline.collect.order import Source
 from pipeline.daemon.loop import Daemon, DaemonConfig
 from pipeline.instants import Nanoseconds
 from pipeline.model.symbols import Symbol

@@ -20,7 +20,8 @@ from pipeline.cli.source import EXAMPLE_SYMBOLS, LATENCY, SANDBOX_KEY, sandbox_d
 from pipeline.cli.verbosity import configure_logs
 from pipeline.clock import Clock
 from pipeline.collect.halt import Halt
-from pipeline.collect.run import Order, Source, Summary, collect
+from pipeline.collect.order import Order, Source
+from pipeline.collect.run import Summary, collect
 from pipeline.errors import ExitCode
 from pipeline.model.outcomes import Outcome, RunStatus
 from pipeline.settings.load import Settings, SettingsError, api_key
@@ -80,8 +81,8 @@ def command(
         settings = replace(settings, database=sandbox_database(settings.database))
     refuse_foreign(settings.database)
     now = _clock(day)
-    looked_since = None if symbols or force else now() - settings.fresh_for
-    order = Order(wanted, looked_since, max_requests=max_requests)
+    observed_since = None if symbols or force else now() - settings.fresh_for
+    order = Order(wanted, observed_since, max_requests=max_requests)
     source = Source(
         settings.base_url,
         key,
@@ -97,7 +98,7 @@ def command(
     async def once() -> Summary:
         halt = Halt()
         async with collection_progress(options) as progress:
-            with interruptible(halt, progress.drain, options):
+            with interruptible(halt, progress.cancel_requests, options):
                 async with (
                     lock.hold_lock(
                         settings.database,
@@ -115,7 +116,7 @@ def command(
                         replace(source, base_url=base_url),
                         order,
                         halt=halt,
-                        started=progress.started,
+                        on_start=progress.started,
                         clock=Clock(now),
                     )
 
@@ -153,7 +154,7 @@ def summary_json(summary: Summary) -> dict[str, object]:
         "trigger": summary.trigger,
         "status": summary.status,
         "symbols": summary.symbols,
-        "due": len(summary.agenda.due),
+        "due": len(summary.selection.due),
         **{outcome.value: summary.counts[outcome] for outcome in Outcome},
         "requests": summary.requests,
         "seconds": round(summary.seconds, 3),
@@ -162,7 +163,7 @@ def summary_json(summary: Summary) -> dict[str, object]:
 
 def _print(summary: Summary, settings: Settings) -> None:
     """Print what happened, what it means, and, as in the lesson this began as, how long how many calls took."""
-    if not summary.agenda.due:
+    if not summary.selection.due:
         _print_nothing_due(summary, settings)
         return
     rows = [
@@ -190,9 +191,9 @@ def _time_taken(summary: Summary, settings: Settings) -> str:
 
 def _print_nothing_due(summary: Summary, settings: Settings) -> None:
     hours = settings.fresh_for.total_seconds() / 3600
-    waiting = f", {summary.agenda.waiting:,} not covered and asked again later" if summary.agenda.waiting else ""
+    waiting = f", {summary.selection.waiting:,} not covered and asked again later" if summary.selection.waiting else ""
     click.echo(
-        f"nothing is due: {summary.agenda.fresh:,} symbols looked at within {hours:g} h{waiting}."
+        f"nothing is due: {summary.selection.fresh:,} symbols looked at within {hours:g} h{waiting}."
         " --force asks all the same"
     )
 

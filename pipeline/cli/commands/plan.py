@@ -10,7 +10,7 @@ from pipeline.cli.configuration import load_settings
 from pipeline.cli.options import Options, global_options, json_option
 from pipeline.cli.output import print_facts, print_json
 from pipeline.cli.rate_limits import print_windows, window_json
-from pipeline.collect.due import Agenda, agenda
+from pipeline.collect.due import Selection, select_due
 from pipeline.model.slots import Block, SpentSlot
 from pipeline.quota.estimate import finish_at, window_usage
 from pipeline.settings.load import Settings
@@ -70,13 +70,13 @@ def _when(done_at: datetime | None, days: int) -> str:
     return f"{instants.for_people(done_at)} UTC{over}"
 
 
-def _read(settings: Settings) -> tuple[Agenda, list[SpentSlot], Block | None]:
+def _read(settings: Settings) -> tuple[Selection, list[SpentSlot], Block | None]:
     now = instants.utc_now()
     since = now - settings.fresh_for
     longest = max((limit.period for limit in settings.limits), default=settings.fresh_for)
     try:
         with Reader.open(settings.database) as record:
-            todo = agenda(settings.all_symbols, record.freshness(), looked_since=since, now=now)
+            todo = select_due(settings.all_symbols, record.freshness(), observed_since=since, now=now)
             return todo, record.spent_slots(now - longest), record.block()
     except NoData:
-        return agenda(settings.all_symbols, (), looked_since=since, now=now), [], None
+        return select_due(settings.all_symbols, (), observed_since=since, now=now), [], None

@@ -18,7 +18,7 @@ from pipeline.cli.options import Options, global_options
 from pipeline.cli.signals import reloadable, stoppable
 from pipeline.cli.source import EXAMPLE_SYMBOLS, SANDBOX_KEY, sandbox_database, serve_sandbox
 from pipeline.cli.verbosity import configure_logs
-from pipeline.collect.run import Source
+from pipeline.collect.order import Source
 from pipeline.daemon.loop import Daemon, DaemonConfig
 from pipeline.errors import ExitCode
 from pipeline.instants import utc_now

@@ -1,0 +1,164 @@
+"""The run under way: workers that fetch symbol after symbol, hand over what is to be kept, and count the outcomes."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator
+from functools import partial
+
+import structlog
+
+from pipeline.api.errors import ApiError
+from pipeline.clock import Clock
+from pipeline.collect.failures import Failures
+from pipeline.collect.fetch import Attempts, Fetch, Fetched
+from pipeline.collect.halt import Halt, Halted
+from pipeline.collect.ports import Results, Slots
+from pipeline.model.outcomes import Outcome, RunId
+from pipeline.model.symbols import Symbol
+from pipeline.store.runs import SymbolResult
+from pipeline.store.writer import StorageError
+
+UNSTORED_PER_WORKER = 8
+"""Overviews of each worker that may wait until they are durable: enough to fill a transaction while one is written."""
+
+
+class ActiveRun:
+    """A run under way, and how many symbols ended how so far."""
+
+    def __init__(
+        self,
+        run: RunId,
+        due: list[Symbol],
+        *,
+        fetch: Fetch,
+        slots: Slots,
+        results: Results,
+        halt: Halt,
+        clock: Clock,
+    ) -> None:
+        self.id = run
+        self.due = len(due)
+        self.counts: Counter[Outcome] = Counter()
+        self.slots = slots
+        self.failures = Failures()
+        self._left: Iterator[Symbol] = iter(due)
+        self._fetch = fetch
+        self._results = results
+        self._halt = halt
+        self._clock = clock
+        self._room = asyncio.Semaphore(0)
+        self._bug: BaseException | None = None
+        self._requesting: set[asyncio.Task[None]] = set()
+        self._is_cancelling = False
+        self._log = structlog.get_logger().bind(run=run)
+
+    @property
+    def busy_seconds(self) -> float:
+        """How long the requests took, added up: what one after another would have taken."""
+        return self._fetch.busy / 1e9
+
+    async def work(self, workers: int) -> None:
+        """Fetch symbol after symbol with a fixed number of workers, until none is left or the run is halted.
+
+        A worker does not wait until its overview is durable, but only a few of each worker may wait for that. Raise
+        whatever the store raised besides StorageError: a bug.
+        """
+        self._room = asyncio.Semaphore(workers * UNSTORED_PER_WORKER)
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(workers, self.due)):
+                group.create_task(self._work())
+        for _ in range(workers * UNSTORED_PER_WORKER):
+            await self._room.acquire()
+        if self._bug is not None:
+            raise self._bug
+
+    def rest(self) -> Iterator[Symbol]:
+        """Yield the symbols that no worker started on."""
+        return self._left
+
+    async def wait_for_store(self) -> None:
+        """Return once the store has written something: it may be waiting for a disk, or be dead."""
+        await self._results.ping()
+
+    def cancel_requests(self) -> None:
+        """Cancel the requests still open."""
+        self._is_cancelling = True
+        for task in self._requesting:
+            task.cancel()
+
+    async def _work(self) -> None:
+        for symbol in self._left:
+            await self._observe(symbol)
+            if self._halt.reasons:
+                return
+
+    async def _observe(self, symbol: Symbol) -> None:
+        """Fetch one symbol, and hand over what is to be kept."""
+        attempts = Attempts()
+        try:
+            fetched = await self._fetch_cancellably(symbol, attempts)
+        except StorageError as error:
+            self._count_unstored(attempts, error)
+        except Halted:
+            await self._note(symbol, Outcome.DEFERRED, attempts, f"the run ended first: {self._halt.reasons[0]}")
+        except ApiError as error:
+            await self._note(symbol, error.outcome, attempts, str(error))
+        else:
+            self.failures.end_row()
+            await self._room.acquire()
+            self._results.hand_over(
+                self.id,
+                fetched.overview,
+                at=fetched.at,
+                attempts=attempts.sent,
+                on_done=partial(self._on_written, symbol, attempts),
+            )
+
+    async def _fetch_cancellably(self, symbol: Symbol, attempts: Attempts) -> Fetched:
+        """Fetch, so that `cancel_requests` ends it with Halted."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._requesting.add(task)
+        try:
+            return await self._fetch(symbol, attempts)
+        except asyncio.CancelledError:
+            if not self._is_cancelling:
+                raise
+            task.uncancel()
+            raise Halted from None
+        finally:
+            self._requesting.discard(task)
+
+    async def _note(self, symbol: Symbol, outcome: Outcome, attempts: Attempts, detail: str) -> None:
+        """Count and write how a symbol ended without an overview."""
+        self._count(symbol, outcome, detail)
+        try:
+            await self._results.note(SymbolResult(self.id, symbol, outcome, attempts.sent, self._clock.now(), detail))
+        except StorageError as error:
+            self._halt(error)
+
+    def _on_written(self, symbol: Symbol, attempts: Attempts, outcome: Outcome, error: BaseException | None) -> None:
+        self._room.release()
+        if error is None:
+            self._count(symbol, outcome, "")
+        else:
+            self._count_unstored(attempts, error)
+
+    def _count(self, symbol: Symbol, outcome: Outcome, detail: str) -> None:
+        self.counts[outcome] += 1
+        if outcome in (Outcome.FAILED, Outcome.REJECTED):
+            self._log.warning(f"symbol {outcome}", symbol=symbol, detail=detail)
+            if reason := self.failures.add(symbol, detail):
+                self._halt(reason)
+        elif outcome is not Outcome.DEFERRED:
+            self._log.debug(f"symbol {outcome}", symbol=symbol)
+            if outcome is Outcome.UNKNOWN:
+                self.failures.end_row()
+
+    def _count_unstored(self, attempts: Attempts, error: BaseException) -> None:
+        """Count a symbol whose answer could not be kept, and halt the run."""
+        self.counts[Outcome.FAILED if attempts.sent else Outcome.DEFERRED] += 1
+        if not isinstance(error, StorageError):
+            self._bug = self._bug or error
+            error = StorageError(f"what was fetched could not be written: {type(error).__name__}")
+        self._halt(error)

@@ -1,0 +1,68 @@
+"""Endings: what each answer means for its symbol and for the run, and how a run ends.
+
+what came back                                 | the symbol's outcome  | the run     | its status, exit code
+---------------------------------------------- | --------------------- | ----------- | ---------------------
+its overview                                   | stored, unchanged     | continues   | complete, 0
+{}: not covered                                | unknown               | continues   | complete, 0
+not an overview of the symbol                  | rejected              | continues   | partial, 4
+server error, reset, timeout, after retries    | failed                | continues   | partial, 4
+only failures and rejections: ten in a row ... | deferred for the rest | ends        | failed, 1
+... or all there were                          |                       |             | failed, 1
+throttle                                       | requested again       | pauses      | (`throttle`)
+quota ended, or --max-requests reached         | deferred for the rest | ends        | quota_exhausted, 5
+key refused, endpoint not in the plan          | deferred for the rest | ends        | failed, 3
+nothing can be stored                          | failed if it was sent | ends        | failed, 1
+interrupted                                    | deferred for the rest | ends        | interrupted, 130
+
+The lowest row that applies decides. The outcome of a symbol is that of its ApiError (`api.errors`).
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from pipeline.api.errors import KeyRefused, NotInPlan, QuotaEnded
+from pipeline.collect.failures import TooManyFailures
+from pipeline.collect.halt import Interrupted
+from pipeline.errors import ExitCode
+from pipeline.model.outcomes import Outcome, RunStatus
+from pipeline.store.writer import StorageError
+
+
+class Ending(NamedTuple):
+    """How a run ended."""
+
+    status: RunStatus
+    exit_code: int
+
+
+COMPLETE = Ending(RunStatus.COMPLETE, ExitCode.DONE)
+PARTIAL = Ending(RunStatus.PARTIAL, ExitCode.PARTIAL)
+FAILED = Ending(RunStatus.FAILED, ExitCode.FAILED)
+
+_CUT_SHORT: dict[type[Exception], Ending] = {
+    TooManyFailures: FAILED,
+    QuotaEnded: Ending(RunStatus.QUOTA_EXHAUSTED, ExitCode.QUOTA),
+    KeyRefused: Ending(RunStatus.FAILED, ExitCode.REFUSED),
+    NotInPlan: Ending(RunStatus.FAILED, ExitCode.REFUSED),
+    StorageError: FAILED,
+    Interrupted: Ending(RunStatus.INTERRUPTED, ExitCode.INTERRUPTED),
+}
+"""What cuts a run short, in the order of the table."""
+
+
+def decisive_reason(reasons: Iterable[Exception]) -> Exception | None:
+    """Return the reason that decides how the run ended, the lowest of the table; None if it was not cut short."""
+    order = list(_CUT_SHORT)
+    return max(reasons, key=lambda reason: order.index(type(reason)), default=None)
+
+
+def ending(counts: Counter[Outcome], reason: Exception | None) -> Ending:
+    """Return the ending of a run with these outcomes, cut short for this reason if any."""
+    if reason is not None:
+        return _CUT_SHORT[type(reason)]
+    if not counts[Outcome.FAILED] + counts[Outcome.REJECTED]:
+        return COMPLETE
+    if counts[Outcome.STORED] + counts[Outcome.UNCHANGED] + counts[Outcome.UNKNOWN]:
+        return PARTIAL
+    return FAILED

@@ -1,0 +1,77 @@
+"""The default engine of a run: slots and results in the SQLite file, overviews from the HTTP API.
+
+No other module of this room knows which engine a run has.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import structlog
+
+from pipeline.api.client import open_api
+from pipeline.clock import Clock
+from pipeline.collect.due import Selection, select_all, select_due
+from pipeline.collect.order import Order, Source
+from pipeline.collect.ports import RequestOverview, Results, Slots
+from pipeline.quota.ledger import Ledger
+from pipeline.quota.limits import longest_window
+from pipeline.store import requests
+from pipeline.store.reader import Reader
+from pipeline.store.runs import Store
+from pipeline.store.writer import open_writer
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """What a run uses."""
+
+    request: RequestOverview
+    slots: Slots
+    results: Results
+
+
+@asynccontextmanager
+async def open_engine(
+    database: Path, source: Source, *, max_requests: int | None, clock: Clock
+) -> AsyncIterator[Engine]:
+    """Open the file's writer, with the ledger as the file has it, and the API. Raise DatabaseError, StorageError."""
+    limits, longest = source.limits, longest_window(source.limits)
+    with Reader.open(database) as reader:
+        spent, block, last_id = reader.spent_slots(clock.now() - longest), reader.block(), reader.last_request_id()
+    log = structlog.get_logger()
+    async with (
+        open_api(source.base_url, source.key, concurrency=source.concurrency, reuse=not limits) as api,
+        open_writer(database, sleep=clock.sleep, on_retry=log.warning) as writer,
+    ):
+        await requests.prune_requests(writer, longest=longest, now=clock.now())
+        ledger = Ledger(
+            writer,
+            limits,
+            spent=spent,
+            block=block,
+            last_id=last_id,
+            timeout=source.timeout,
+            max_wait=source.wait,
+            max_requests=max_requests,
+            clock=clock,
+        )
+        yield Engine(api.overview, ledger, Store(writer))
+
+
+def select_symbols(database: Path, order: Order, *, now: datetime) -> Selection:
+    """Return the symbols that are due, as the file has it. Raise DatabaseError if it cannot be opened.
+
+    A symbol observed by an earlier run for the same fire time is not due, even if the clock was set back since.
+    """
+    with Reader.open(database) as reader:
+        if order.observed_since is None:
+            return select_all(order.symbols, reader.freshness())
+        selection = select_due(order.symbols, reader.freshness(), observed_since=order.observed_since, now=now)
+        if order.schedule is None or order.scheduled_for is None:
+            return selection
+        done = reader.observed_for(order.schedule, order.scheduled_for)
+    due = [symbol for symbol in selection.due if symbol not in done]
+    return Selection(due, selection.fresh + len(selection.due) - len(due), selection.waiting)

@@ -1,0 +1,41 @@
+"""Failures: how many symbols failed or were rejected in a row, and what was wrong most often."""
+
+from collections import Counter
+
+from pipeline.model.symbols import Symbol
+
+FAILURES_IN_A_ROW = 10
+"""This many with no overview between them end the run: the cause is not the symbols."""
+_DETAILS, _OTHER = 50, "other errors"
+"""How many different details are counted: a server may word each error differently."""
+
+
+class TooManyFailures(Exception):
+    """The reason to halt a run that gets nothing but failures and rejections."""
+
+
+class Failures:
+    """The failures and rejections of a run."""
+
+    def __init__(self) -> None:
+        self._details: Counter[str] = Counter()
+        self._in_a_row = 0
+
+    def add(self, symbol: Symbol, detail: str) -> TooManyFailures | None:
+        """Count a failure. Return the reason to halt the run with the tenth in a row, else None."""
+        self._details[detail if detail in self._details or len(self._details) < _DETAILS else _OTHER] += 1
+        self._in_a_row += 1
+        if self._in_a_row != FAILURES_IN_A_ROW:
+            return None
+        return TooManyFailures(f"{FAILURES_IN_A_ROW} failures in a row; the last: {symbol}: {detail}")
+
+    def end_row(self) -> None:
+        """Note that a symbol got an answer: the next failure is the first in a row."""
+        self._in_a_row = 0
+
+    def most_common(self) -> str | None:
+        """Return the most frequent detail, with its share if there were others; None without failures."""
+        if not self._details:
+            return None
+        ((detail, count),) = self._details.most_common(1)
+        return detail if count == self._details.total() else f"{detail} ({count:,} of {self._details.total():,})"

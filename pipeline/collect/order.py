@@ -1,0 +1,36 @@
+"""Orders: what one run has to do, and the source that it collects from."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from pipeline.model.outcomes import Trigger
+from pipeline.model.symbols import Symbol
+from pipeline.quota.limits import Limit
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The API that overviews come from, and the limits of its plan."""
+
+    base_url: str
+    key: str
+    limits: tuple[Limit, ...]
+    concurrency: int
+    timeout: timedelta
+    wait: timedelta
+    """How long a run waits for a free slot before it ends for want of quota."""
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What one run has to do."""
+
+    symbols: tuple[Symbol, ...]
+    observed_since: datetime | None
+    """Request the symbols without an observation since this instant; None: request all, whatever their age."""
+    trigger: Trigger = Trigger.MANUAL
+    max_requests: int | None = None
+    schedule: str | None = None
+    """The schedule that the run is for, if any, and its fire time."""
+    scheduled_for: datetime | None = None

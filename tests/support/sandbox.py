@@ -1,0 +1,31 @@
+"""The stand-in API, served on loopback."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from pipeline.quota.limits import Limit
+from pipeline.sandbox.companies import Companies
+from pipeline.sandbox.server import SandboxApi
+
+
+@dataclass(frozen=True)
+class Served:
+    """The stand-in API, and its URL."""
+
+    api: SandboxApi
+    base_url: str
+
+
+@asynccontextmanager
+async def serving(*limits: str, latency: float = 0) -> AsyncIterator[Served]:
+    """Serve while the block runs, within limits such as `25/day`, each answer after `latency` seconds."""
+    api = SandboxApi(
+        companies=Companies(),
+        limits=[Limit.parse(limit) for limit in limits],
+        day=lambda: date(2026, 3, 13),
+        latency=timedelta(seconds=latency),
+    )
+    async with api.serve() as base_url:
+        yield Served(api, base_url)
