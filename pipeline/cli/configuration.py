@@ -7,28 +7,29 @@ import click
 
 from pipeline.cli.options import Options
 from pipeline.model.symbols import Symbol, parse_symbol
-from pipeline.settings.load import Environment, Settings, environment, load, misspelt, once
+from pipeline.settings.environment import Environment, misspelt_variables, with_dotenv
+from pipeline.settings.load import Settings, load
+from pipeline.settings.symbol_files import without_duplicates
 
 
 def read_environment() -> Environment:
     """Return the process's variables, with those of `.env` in the working directory."""
-    return environment(os.environ, Path(".env"))
+    return with_dotenv(os.environ, Path(".env"))
 
 
 def load_settings(options: Options, variables: Environment | None = None) -> Settings:
     """Return the settings, and tell what was taken otherwise than written. Raise SettingsError for unusable ones."""
     variables = variables or read_environment()
     settings = load(options.config, variables, database=options.database)
-    for notice in (*variables.problems, *misspelt(variables.variables), *settings.notices):
+    for notice in (*variables.problems, *misspelt_variables(variables.variables), *settings.notices):
         options.say(notice)
     return settings
 
 
 def parse_symbols(texts: tuple[str, ...], options: Options) -> tuple[Symbol, ...]:
     """Return the symbols named on the command line, each once. Raise a usage error for what cannot be one."""
-    notices: list[str] = []
     try:
-        symbols = tuple(once(map(parse_symbol, texts), notices))
+        symbols, notices = without_duplicates(map(parse_symbol, texts))
     except ValueError as error:
         raise click.UsageError(str(error), click.get_current_context()) from None
     for notice in notices:

@@ -14,7 +14,10 @@ from pathlib import Path
 
 from pipeline import instants
 from pipeline.errors import ExitCode
-from pipeline.settings.load import Environment, Settings, SettingsError, api_key, is_setting, notify_urls, ping_url
+from pipeline.settings.environment import Environment, is_setting
+from pipeline.settings.errors import SettingsError
+from pipeline.settings.load import Settings
+from pipeline.settings.secrets import api_key, notify_urls, ping_url
 from pipeline.store.database import OLDEST_SQLITE, SAFE_SQLITE, DatabaseError, connect
 from pipeline.store.lock import lock_path
 from pipeline.store.migrate import check_schema, shipped_migrations

@@ -1,209 +1,38 @@
-"""Settings: the configuration file and the environment, checked whole before anything starts.
+"""Load: the configuration file, the environment over it, all of it checked, in the units that the program uses.
 
-Every value has a path (`source.plan`), a type, a default, and an origin: the default, the file, or the variable that
-set it. Secrets come from the environment alone, and are never among the values.
+Each value keeps its origin: the default, the file, or the variable that set it. Secrets are not among the values.
 """
 
-import csv
 import difflib
-import ipaddress
-import re
-import stat
-import tomllib
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import IntEnum
-from io import StringIO
-from itertools import chain, combinations, groupby
+from itertools import chain, combinations
 from pathlib import Path
-from typing import Annotated, Any
-from urllib.parse import urlsplit
+from typing import Any, TypeVar
 
 import msgspec
-from dotenv.parser import parse_stream
-from msgspec import Meta
 from platformdirs import user_data_path
 
-from pipeline.errors import ExitCode, Trouble, file_reason
+from pipeline.errors import file_reason
 from pipeline.model.symbols import Symbol, parse_symbol
 from pipeline.quota.limits import PLANS, Limit, max_workers
 from pipeline.schedule.cron import Schedule, check_cron, check_timezone
-from pipeline.text import cut, few
+from pipeline.settings.addresses import Listen, check_url
+from pipeline.settings.config_file import read_config
+from pipeline.settings.environment import CONFIG, Environment, variable_of
+from pipeline.settings.errors import SettingsError
+from pipeline.settings.schema import KEYS, SCHEDULE, Configuration, ScheduleTable, leaves, places, type_of
+from pipeline.settings.symbol_files import read_symbol_file, without_duplicates
+from pipeline.text import cut
+
+T = TypeVar("T")
 
 DEFAULT_CONFIG = Path("config/pipeline.toml")
-DEFAULT_DATABASE = "data/overviews.db"
-KEY, KEY_FILE = "ALPHAVANTAGE_API_KEY", "ALPHAVANTAGE_API_KEY_FILE"
-NOTIFY_URLS, PING_URL = "PIPELINE_NOTIFY_URLS", "PIPELINE_PING_URL"
-_SECRETS = {KEY: "the key", NOTIFY_URLS: "the secrets", PING_URL: "the secrets"}
-_PREFIX = "PIPELINE_"
-
-
-class SettingsError(Trouble):
-    """A configuration that cannot be used: the line names the place, what is wrong there, and the remedy."""
-
-    exit_code = ExitCode.REFUSED
-
-
-# The environment
-
-
-@dataclass(frozen=True, slots=True)
-class Environment:
-    """The process's variables, and below them those of `.env`."""
-
-    variables: Mapping[str, str]
-    from_file: frozenset[str] = frozenset()
-    problems: tuple[str, ...] = ()
-
-    def origin(self, name: str) -> str:
-        """Return where the variable was set, for people."""
-        return f".env: {name}" if name in self.from_file else name
-
-
-def environment(variables: Mapping[str, str], dotenv: Path) -> Environment:
-    """Return the variables and, where the file is there, its own: those set win, nothing is interpolated.
-
-    A broken line or a file that others can read is a problem to tell, not an error.
-    """
-    try:
-        text = dotenv.read_text(encoding="utf-8")
-        mode = dotenv.stat().st_mode
-    except FileNotFoundError:
-        return Environment(variables)
-    except (OSError, ValueError) as error:
-        return Environment(variables, problems=(f"{dotenv}: cannot be read ({_why(error)}): nothing of it is used",))
-    problems = []
-    found: dict[str, str] = {}
-    for binding in parse_stream(StringIO(text)):
-        if binding.error or (binding.key is not None and binding.value is None):
-            problems.append(f"{dotenv}: line {binding.original.line} is not NAME=value: it is skipped")
-        elif binding.key is not None and binding.value is not None:
-            found[binding.key] = binding.value
-    secrets = [what for name, what in _SECRETS.items() if found.get(name)]
-    if mode & (stat.S_IRGRP | stat.S_IROTH) and secrets:
-        problems.append(f"{dotenv}: others on this machine can read {secrets[0]} in it: chmod 600 {dotenv}")
-    own = found.keys() - variables.keys()
-    return Environment({**found, **variables}, frozenset(own), tuple(problems))
-
-
-def key_variable(environment: Environment) -> str | None:
-    """Return the variable that the API key is taken from, None if none is set.
-
-    One that is empty gives way to one that is not: the `.env` of `pipeline init` begins with an empty key. Of two that
-    are not, the environment's comes before that of `.env`.
-    """
-    names = [name for name in (KEY, KEY_FILE) if name in environment.variables]
-    return min(
-        names, key=lambda name: (not environment.variables[name].strip(), name in environment.from_file), default=None
-    )
-
-
-def api_key(environment: Environment) -> str:
-    """Return the API key. Raise SettingsError where there is none, or none that could be one."""
-    name = key_variable(environment)
-    if name is None:
-        raise SettingsError(f"no API key: set {KEY}, write it into .env, or try without: pipeline collect --sandbox")
-    value = environment.variables[name]
-    if name == KEY or not value.strip():
-        return _checked_key(value, environment.origin(name))
-    path = Path(value)
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, ValueError) as error:
-        raise SettingsError(f"{environment.origin(name)}: {path} cannot be read ({_why(error)})") from None
-    return _checked_key(text, str(path))
-
-
-def _checked_key(text: str, origin: str) -> str:
-    key = text.strip()
-    if not key:
-        raise SettingsError(f"{origin}: the API key is empty; a free one is at alphavantage.co/support/#api-key")
-    if not (key.isascii() and key.isprintable()) or " " in key:
-        raise SettingsError(f"{origin}: no API key: it holds spaces or characters that none has")
-    return key
-
-
-_NEXT_URL = re.compile(r"\s*,\s*(?=[a-z][a-z0-9+.-]*://)|\s+", re.ASCII | re.IGNORECASE)
-"""What parts one URL from the next. Other commas belong to a URL: those of mail have them between addresses."""
-_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://.", re.ASCII | re.IGNORECASE)
-
-
-def notify_urls(environment: Environment) -> tuple[str, ...]:
-    """Return the URLs that notifications go to, none if none are set. Raise SettingsError for what is no URL.
-
-    They are secrets: an error does not repeat them, nor is one to be logged.
-    """
-    urls = [url.rstrip(",") for url in _NEXT_URL.split(environment.variables.get(NOTIFY_URLS, "").strip(" \t\r\n,"))]
-    urls = [url for url in urls if url]
-    for number, url in enumerate(urls, start=1):
-        if not _SCHEME.match(url) or not url.isprintable():
-            which = f"number {number} of {len(urls)} " if len(urls) > 1 else "it "
-            raise SettingsError(
-                f"{environment.origin(NOTIFY_URLS)}: {which}is no URL: write mailto://..., ntfy://... and so on,"
-                " a space or a comma between two, a space within one as %20"
-            )
-    return tuple(urls)
-
-
-def ping_url(environment: Environment) -> str | None:
-    """Return the URL that is told of every run, None if none is set. Raise SettingsError for one that is not safe.
-
-    It is a secret: an error does not repeat it, nor is it to be logged.
-    """
-    url = environment.variables.get(PING_URL, "").strip()
-    if not url:
-        return None
-    where = environment.origin(PING_URL)
-    try:
-        parts = urlsplit(url)
-        _ = parts.port
-    except ValueError:
-        raise SettingsError(f"{where}: it is no URL, such as https://hc-ping.com/...") from None
-    is_plain = url.isascii() and url.isprintable() and " " not in url and "\\" not in url
-    if parts.scheme not in ("https", "http") or not parts.hostname or not is_plain:
-        raise SettingsError(f"{where}: it is no URL, such as https://hc-ping.com/...")
-    if parts.scheme == "http" and not _is_loopback(parts.hostname):
-        raise SettingsError(f"{where}: over http it could be read on its way: use https (or loopback)")
-    return url
-
-
-# The values
-
-
-_Hours = Annotated[float, Meta(ge=0, le=24 * 365 * 10)]
-_KEYS: dict[str, tuple[Any, Any]] = {
-    "database": (Annotated[str, Meta(min_length=1)], DEFAULT_DATABASE),
-    "symbols.list": (list[str], []),
-    "symbols.file": (Annotated[str, Meta(min_length=1)] | None, None),
-    "source.base_url": (str, "https://www.alphavantage.co/query"),
-    "source.plan": (str | None, "free"),
-    "source.limits": (list[str] | None, None),
-    "source.concurrency": (Annotated[int, Meta(ge=1, le=1000)] | None, None),
-    "source.timeout_seconds": (Annotated[float, Meta(gt=0, le=600)], 30.0),
-    "collect.fresh_for_hours": (_Hours, 20.0),
-    "collect.attempts": (Annotated[int, Meta(ge=1, le=10)], 3),
-    "collect.wait_seconds": (Annotated[float, Meta(ge=0, le=86_400)], 120.0),
-    "collect.continue": (bool, True),
-    "schedule.cron": (str, "30 18 * * mon-fri"),
-    "schedule.timezone": (str, "America/New_York"),
-    "schedule.catch_up_hours": (_Hours, 36.0),
-    "schedule.symbols": (list[str] | None, None),
-    "schedule.symbols_file": (Annotated[str, Meta(min_length=1)] | None, None),
-    "status.stale_after_hours": (_Hours, 72.0),
-    "status.listen": (str | None, None),
-    "keep.outcomes_days": (Annotated[int, Meta(ge=1, le=36_500)], 400),
-}
-_NOT_IN_PLAIN_URLS = "@?# \\"
-"""A user, a query or a fragment; and what programs have read differently."""
-_TABLES = {name.partition(".")[0] for name in _KEYS if "." in name}
-_REPEATED = "schedule"
-"""The table that there may be several of: [[schedule]]. Their paths count from 1: schedule[1].cron."""
-_NUMBER = re.compile(r"\[[0-9]+\]")
-_DEFAULT = "default"
-_LAST_PORT = 65_535
-_SHOWN = 60
-"""Characters of a wrong value that an error repeats."""
+_NOT_IN_BASE_URLS = "@?# \\"
+"""A user, a query or a fragment; and a backslash, because programs disagree on which host a URL with one names."""
+_MOST_SHOWN = 60
 
 
 class Layer(IntEnum):
@@ -216,23 +45,19 @@ class Layer(IntEnum):
     COMMAND_LINE = 4
 
 
-def misspelt(variables: Iterable[str]) -> Iterator[str]:
-    """Yield what is to be told of variables that look like overrides and are none: those set nothing."""
-    known = {*map(_variable, _KEYS), NOTIFY_URLS, PING_URL}
-    for variable in sorted(variables):
-        if variable.startswith(_PREFIX) and variable not in known:
-            near = difflib.get_close_matches(variable, known, n=1, cutoff=0.9)
-            if near or "__" in variable:
-                yield f"{variable} sets nothing{f'; did you mean {near[0]}?' if near else ': there is no such key'}"
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a value was set: the layer, and its name for people."""
+
+    layer: Layer
+    name: str
+
+    def place(self, path: str) -> str:
+        """Return how an error names the place of a value: a variable's name says which key it is for."""
+        return f"{self.name}: {path}" if self.layer <= Layer.FILE else self.name
 
 
-def _variable(name: str) -> str:
-    return _PREFIX + name.upper().replace(".", "__")
-
-
-def is_setting(variable: str) -> bool:
-    """Whether a variable of the environment overrides a setting."""
-    return variable.removeprefix(_PREFIX).lower().replace("__", ".") in _KEYS
+_DEFAULT = Origin(Layer.DEFAULT, "default")
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,23 +67,11 @@ class Setting:
     path: str
     value: Any
     origin: str
-    layer: Layer
-
-
-@dataclass(frozen=True, slots=True)
-class Listen:
-    """Where the daemon answers: a literal address or `localhost`, and a port. Port 0 is any that is free."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What was configured, checked and in the units the program reckons in."""
+    """The configuration, checked, in the units that the program uses."""
 
     database: Path
     symbols: tuple[Symbol, ...]
@@ -269,8 +82,8 @@ class Settings:
     fresh_for: timedelta
     attempts: int
     wait: timedelta
-    goes_on: bool
-    """Whether the daemon goes on with a run when the window frees."""
+    resume: bool
+    """Whether the daemon resumes a run that the quota cut short when the window frees."""
     schedules: tuple[Schedule, ...]
     stale_after: timedelta
     listen: Listen | None
@@ -279,7 +92,7 @@ class Settings:
     """The configuration file, or None where there is none."""
     values: tuple[Setting, ...] = field(repr=False)
     notices: tuple[str, ...] = field(repr=False)
-    """What was taken otherwise than written: symbols given twice, lines of a listing left out."""
+    """What was ignored: duplicate symbols, lines of a listing."""
 
     @property
     def all_symbols(self) -> tuple[Symbol, ...]:
@@ -291,378 +104,226 @@ class Settings:
 def load(config: Path | None, environment: Environment, *, database: Path | None = None) -> Settings:
     """Return the settings of the file and the environment. Raise SettingsError at the first that cannot be used.
 
-    `config` is the file named on the command line; else PIPELINE_CONFIG names it, else `config/pipeline.toml`, which
-    alone may be absent. Then everything has its default, and the database is in the user's data folder.
+    `config` is the file named on the command line. Without it PIPELINE_CONFIG names the file, or else it is
+    `config/pipeline.toml`, which alone may be missing: then everything has its default, and the database is in the
+    user's data folder. `database` overrides what is configured.
     """
     path = named_config(config, environment) or (DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None)
-    document = _document(path) if path else {}
-    read = _Reading(path, dict(_flat(path, document)) if path else {}, environment)
-    values = {name: read.setting(name) for name in _paths(read, document.get(_REPEATED))}
-    if database is not None:
-        values["database"] = Setting("database", str(database), "--database", Layer.COMMAND_LINE)
-    elif path is None and values["database"].layer is Layer.DEFAULT:
-        kept = user_data_path("overview-pipeline", appauthor=False) / "overviews.db"
-        values["database"] = Setting("database", str(kept), f"{_DEFAULT}: no configuration file", Layer.DEFAULT)
-    return _checked(path, values)
+    return _check(_read(path, environment, database))
 
 
 def named_config(named: Path | None, environment: Environment) -> Path | None:
-    """Return the configuration file that is named, on the command line or else by PIPELINE_CONFIG."""
-    variable = environment.variables.get(f"{_PREFIX}CONFIG")
+    """Return the configuration file that the command line (`named`) or else PIPELINE_CONFIG names."""
+    variable = environment.variables.get(CONFIG)
     return named or (Path(variable) if variable else None)
 
 
-def _document(path: Path) -> dict[str, Any]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
-        raise SettingsError(f"{path}: cannot be read ({_why(error)}); pipeline init writes one") from None
-    try:
-        return tomllib.loads(text)
-    except RecursionError:
-        raise SettingsError(f"{path}: no TOML: nested too deeply") from None
-    except ValueError as error:  # a number of 5,000 digits is one, and no TOMLDecodeError
-        both = {"[schedule]", "[[schedule]]"} <= {line.partition("#")[0].strip() for line in text.splitlines()}
-        remedy = "; of several schedules each is a [[schedule]], and none a [schedule]" if both else ""
-        raise SettingsError(f"{path}: no TOML: {error}{_of_line(str(error), text)}{remedy}") from None
-
-
-def _of_line(error: str, text: str) -> str:
-    """Return which key stands in the line that an error names; nothing of any other text, which may be a secret."""
-    at = re.search(r"at line ([0-9]+)", error)
-    lines = text.splitlines()
-    if at is None or int(at[1]) > len(lines):
-        return ""
-    name = lines[int(at[1]) - 1].partition("=")[0].strip()
-    is_known = any(key.rpartition(".")[2] == name for key in _KEYS)
-    return f": {name} = ...; texts are written in quotes" if is_known else ""
-
-
-def _flat(path: Path, document: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    for name, value in document.items():
-        if name in _TABLES:
-            for place, table in _tables(path, name, value):
-                for key, member in table.items():
-                    _known(path, f"{name}.{key}", f"{place}.{key}")
-                    yield f"{place}.{key}", member
-        else:
-            for inner in value if isinstance(value, dict) else ():
-                _no_secret(path, f"{name}.{inner}")
-            _known(path, name, name)
-            yield name, value
-
-
-def _tables(path: Path, name: str, value: object) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the table of that name and its place, or each of several. Raise SettingsError for what is no table."""
-    places = {name: value}
-    if name == _REPEATED and isinstance(value, list) and value:
-        places = {f"{name}[{number}]": table for number, table in enumerate(value, start=1)}
-    for place, table in places.items():
-        if not isinstance(table, dict):
-            several = f", or [[{name}]] for each of several" if name == _REPEATED else ""
-            raise SettingsError(f"{path}: {name} is a table: write [{name}] and its keys below{several}")
-        yield place, table
-
-
-def _known(path: Path, name: str, place: str) -> None:
-    if name in _KEYS:
-        return
-    _no_secret(path, place)
-    near = difflib.get_close_matches(name, [*_KEYS, *_TABLES], n=1)
-    raise SettingsError(f"{path}: {place}: no such key{f'; did you mean {near[0]}?' if near else ''}")
-
-
-def _no_secret(path: Path, name: str) -> None:
-    plain = re.sub("[^a-z]", "", name.lower())
-    for words, variable in ((("api", "key"), KEY), (("notify", "url"), NOTIFY_URLS), (("ping", "url"), PING_URL)):
-        if all(word in plain for word in words):
-            raise SettingsError(f"{path}: {name}: secrets do not belong here: set {variable}, or write it into .env")
-
-
-def _paths(read: "_Reading", repeated: object) -> Iterator[str]:
-    """Yield the path of every value, table by table. `repeated` is what the file has under `schedule`."""
-    for table, names in groupby(_KEYS, lambda name: name.partition(".")[0]):
-        if table == _REPEATED and isinstance(repeated, list):
-            keys = list(names)
-            read.refuse_to_override(keys)
-            for number in range(1, len(repeated) + 1):
-                yield from (name.replace(table, f"{table}[{number}]", 1) for name in keys)
-        else:
-            yield from names
-
-
 @dataclass(frozen=True, slots=True)
-class _Reading:
-    """Where values are looked for: the environment first, then the file, then the default."""
+class _Layered:
+    """The configuration of all layers, and where each value was set."""
 
     path: Path | None
-    in_file: Mapping[str, Any]
-    environment: Environment
+    configuration: Configuration
+    schedule_places: tuple[str, ...]
+    """The path of each schedule's table: `schedule`, or `schedule[1]` and so on."""
+    values: tuple[Setting, ...]
+    origins: Mapping[str, Origin]
 
-    def refuse_to_override(self, names: Iterable[str]) -> None:
-        """Raise SettingsError if a variable sets one of the keys that several tables of the file have."""
-        for variable in map(_variable, names):
-            if variable in self.environment.variables:
-                raise SettingsError(
-                    f"{self.environment.origin(variable)}: {self.path} has [[{_REPEATED}]] tables, and a variable does"
-                    " not say which of them it is for: set it in that file"
-                )
+    def origin(self, path: str) -> Origin:
+        return self.origins.get(path, _DEFAULT)
 
-    def setting(self, name: str) -> Setting:
-        kind, default = _KEYS[_NUMBER.sub("", name)]
-        variable = _variable(name)
-        if variable in self.environment.variables:
-            origin = self.environment.origin(variable)
-            layer = Layer.DOTENV if variable in self.environment.from_file else Layer.ENVIRONMENT
-            return Setting(name, _from_text(self.environment.variables[variable], kind, origin), origin, layer)
-        if name in self.in_file:
-            origin = str(self.path)
-            return Setting(name, _converted(self.in_file[name], kind, f"{origin}: {name}"), origin, Layer.FILE)
-        return Setting(name, default, _DEFAULT, Layer.DEFAULT)
+    def place(self, path: str) -> str:
+        return self.origin(path).place(path)
+
+    def checked(self, path: str, check: Callable[[str], T], text: str) -> T:
+        """Return what `check` makes of a text at a path, and put the place into the errors that it raises."""
+        try:
+            return check(text)
+        except SettingsError as error:
+            raise error.at(self.place(path)) from None
+        except ValueError as error:
+            raise SettingsError(f"{self.place(path)}: {error}") from None
 
 
-def _from_text(text: str, kind: Any, origin: str) -> Any:
-    if "list" not in str(kind):
-        return _converted(text, kind, origin, strict=False)
+def _read(path: Path | None, environment: Environment, database: Path | None) -> _Layered:
+    """Return the file's values, overridden by those of the environment and the command line, each of its type."""
+    document = read_config(path) if path else {}
+    origins = {at: Origin(Layer.FILE, str(path)) for at, _, _ in leaves(document)}
+    for key, text, origin in _overrides(path, document, environment, database):
+        place, _, name = key.rpartition(".")
+        (document.setdefault(place, {}) if place else document)[name] = text
+        origins[key] = origin
+    for at, table, name in leaves(document):
+        table[name] = _converted(table[name], type_of(at), origins[at], at)
+    schedule = document.get(SCHEDULE, {})
+    is_list = isinstance(schedule, list)
+    configuration = msgspec.convert({**document, SCHEDULE: schedule if is_list else [schedule]}, Configuration)
+    complete = msgspec.to_builtins(configuration)
+    if not is_list:
+        (complete[SCHEDULE],) = complete[SCHEDULE]
+    values = [Setting(at, table[name], origins.get(at, _DEFAULT).name) for at, table, name in leaves(complete)]
+    return _Layered(path, configuration, tuple(places(SCHEDULE, schedule)), tuple(values), origins)
+
+
+def _overrides(
+    path: Path | None, document: Mapping[str, Any], environment: Environment, database: Path | None
+) -> Iterator[tuple[str, str, Origin]]:
+    """Yield the keys that variables or the command line set, the texts, and their origins."""
+    for key in KEYS:
+        variable = variable_of(key)
+        if variable not in environment.variables:
+            continue
+        if key.startswith(f"{SCHEDULE}.") and isinstance(document.get(SCHEDULE), list):
+            raise SettingsError(
+                f"{environment.origin(variable)}: {path} has [[{SCHEDULE}]] tables, and a variable cannot name one",
+                remedy="set it in that file",
+            )
+        layer = Layer.DOTENV if variable in environment.from_dotenv else Layer.ENVIRONMENT
+        yield key, environment.variables[variable], Origin(layer, environment.origin(variable))
+    if database is not None:
+        yield "database", str(database), Origin(Layer.COMMAND_LINE, "--database")
+    elif path is None and variable_of("database") not in environment.variables:
+        default = user_data_path("overview-pipeline", appauthor=False) / "overviews.db"
+        yield "database", str(default), Origin(Layer.DEFAULT, "default: no configuration file")
+
+
+def _converted(value: Any, kind: Any, origin: Origin, path: str) -> Any:
+    """Return the value as the key's type; variables hold text, lists as JSON. Raise SettingsError for a wrong type."""
+    is_text = origin.layer in (Layer.DOTENV, Layer.ENVIRONMENT)
+    if is_text and "list" in str(kind):
+        value, is_text = _json_list(value, origin), False
+    try:
+        return msgspec.convert(value, kind, strict=not is_text)
+    except msgspec.ValidationError as error:
+        expected = str(error).replace("`", "").lower().replace("expected bool", "expected true or false")
+        shown = cut(repr(value), _MOST_SHOWN)
+        raise SettingsError(f"{origin.place(path)}: {expected} (it is {shown})") from None
+
+
+def _json_list(text: str, origin: Origin) -> list[Any]:
     try:
         found = msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
         found = None
     if not isinstance(found, list):
-        raise SettingsError(f'{origin}: a list is given as JSON, such as ["AAPL", "MSFT"] or ["25/day"]')
-    return _converted(found, kind, origin)
+        raise SettingsError(
+            f"{origin.name}: expected a list as JSON", remedy='write ["AAPL", "MSFT"], ["25/day"] or []'
+        )
+    return found
 
 
-def _converted(value: Any, kind: Any, where: str, *, strict: bool = True) -> Any:
-    try:
-        return msgspec.convert(value, kind, strict=strict)
-    except msgspec.ValidationError as error:
-        wanted = str(error).replace("`", "").lower().replace("expected bool", "expected true or false")
-        raise SettingsError(f"{where}: {wanted} (it is {_short(value)})") from None
-
-
-def _short(value: object) -> str:
-    return cut(repr(value), _SHOWN)
-
-
-# What the values mean
-
-
-def _checked(path: Path | None, values: Mapping[str, Setting]) -> Settings:
-    def hours(name: str) -> timedelta:
-        return timedelta(hours=values[name].value)
-
-    limits = _limits(values["source.plan"], values["source.limits"])
-    symbols, notices = _symbols(path, values["symbols.list"], values["symbols.file"])
-    schedules = _schedules(path, values, notices)
+def _check(read: _Layered) -> Settings:
+    """Return what the configuration means. Raise SettingsError for a value that makes no sense."""
+    source, collect, keep = read.configuration.source, read.configuration.collect, read.configuration.keep
+    status = read.configuration.status
+    limits = _limits(read)
+    listed = read.configuration.symbols
+    symbols, notices = _symbols(read, "symbols.list", listed.listed, "symbols.file", listed.file)
+    schedules, more_notices = _schedules(read)
     return Settings(
-        database=_path(values["database"]),
+        database=read.checked("database", _file_path, read.configuration.database),
         symbols=symbols,
-        base_url=_base_url(values["source.base_url"]),
+        base_url=read.checked("source.base_url", _base_url, source.base_url),
         limits=limits,
-        concurrency=values["source.concurrency"].value or max_workers(limits),
-        timeout=timedelta(seconds=values["source.timeout_seconds"].value),
-        fresh_for=hours("collect.fresh_for_hours"),
-        attempts=values["collect.attempts"].value,
-        wait=timedelta(seconds=values["collect.wait_seconds"].value),
-        goes_on=values["collect.continue"].value,
+        concurrency=source.concurrency or max_workers(limits),
+        timeout=timedelta(seconds=source.timeout_seconds),
+        fresh_for=timedelta(hours=collect.fresh_for_hours),
+        attempts=collect.attempts,
+        wait=timedelta(seconds=collect.wait_seconds),
+        resume=collect.resume,
         schedules=schedules,
-        stale_after=hours("status.stale_after_hours"),
-        listen=_listen(values["status.listen"]),
-        outcomes_kept=timedelta(days=values["keep.outcomes_days"].value),
-        config=path,
-        values=tuple(values.values()),
-        notices=tuple(notices),
+        stale_after=timedelta(hours=status.stale_after_hours),
+        listen=None if status.listen is None else read.checked("status.listen", Listen.parse, status.listen),
+        outcomes_kept=timedelta(days=keep.outcomes_days),
+        config=read.path,
+        values=read.values,
+        notices=(*notices, *more_notices),
     )
 
 
-def _at(setting: Setting) -> str:
-    """Return the place of a setting, as an error names it: a variable's name says which setting it is."""
-    return f"{setting.origin}: {setting.path}" if setting.layer <= Layer.FILE else setting.origin
-
-
-def _valid(setting: Setting, check: Any) -> Any:
-    try:
-        return check(setting.value)
-    except ValueError as error:
-        raise SettingsError(f"{_at(setting)}: {error}") from None
-
-
-def _limits(plan: Setting, limits: Setting) -> tuple[Limit, ...]:
-    """Return the limits of the one that was set. Set in one place both contradict; else the later layer overrides."""
-    if limits.value is not None:
+def _limits(read: _Layered) -> tuple[Limit, ...]:
+    """Return the limits, or those of the plan: whichever the later layer sets. One layer must not set both."""
+    source = read.configuration.source
+    plan, limits = read.origin("source.plan"), read.origin("source.limits")
+    if source.limits is not None:
         if plan.layer is limits.layer:
-            raise SettingsError(f"{limits.origin}: source.plan and source.limits are both set: keep one")
+            raise SettingsError(f"{limits.name}: source.plan and source.limits are both set", remedy="keep one of them")
         if limits.layer > plan.layer:
-            return tuple(_valid(replace(limits, value=text), Limit.parse) for text in limits.value)
-    if plan.value not in PLANS:
-        near = difflib.get_close_matches(str(plan.value), PLANS, n=1)
-        meant = f' (did you mean "{near[0]}"?)' if near else ""
-        raise SettingsError(f"{_at(plan)}: {_short(plan.value)} is no plan{meant}; there are: {', '.join(PLANS)}")
-    return PLANS[plan.value]
+            return tuple(read.checked("source.limits", Limit.parse, text) for text in source.limits)
+    return read.checked("source.plan", _plan, source.plan)
 
 
-def _path(setting: Setting) -> Path:
-    """Return the path, with `~` resolved, if it can be one."""
-    text = str(setting.value)
-    try:
-        path = Path(text).expanduser()
-        path.exists()  # a name too long, a folder that is not ours to look into
-        text.encode()
-    except (OSError, RuntimeError, UnicodeEncodeError) as error:
-        why = file_reason(error) if isinstance(error, OSError) else "no such user, or not UTF-8"
-        raise SettingsError(f"{_at(setting)}: {_short(text)} cannot be used ({why})") from None
-    if "\0" in text or not path.name:
-        raise SettingsError(f"{_at(setting)}: {_short(text)} names no file")
-    return path
+def _plan(name: str) -> tuple[Limit, ...]:
+    if name in PLANS:
+        return PLANS[name]
+    near = difflib.get_close_matches(name, PLANS, n=1)
+    raise SettingsError(
+        f"unknown plan {cut(repr(name), _MOST_SHOWN)} (expected one of: {', '.join(PLANS)})",
+        remedy=f"did you mean {near[0]}?" if near else None,
+    )
 
 
-def _base_url(setting: Setting) -> str:
-    """Return the URL, if the key is safe on its way there: over TLS, or not leaving this machine."""
-    url = str(setting.value)
-    try:
-        parts = urlsplit(url)
-        _ = parts.port
-    except ValueError:
-        raise SettingsError(f"{_at(setting)}: {_short(url)} is no URL") from None
-    is_plain = url.isascii() and url.isprintable() and not set(url) & set(_NOT_IN_PLAIN_URLS)
-    if parts.scheme not in ("https", "http") or not parts.hostname or not is_plain:
-        raise SettingsError(f"{_at(setting)}: {_short(url)} is no plain URL, such as https://www.alphavantage.co/query")
-    if parts.scheme == "http" and not _is_loopback(parts.hostname):
-        raise SettingsError(f"{_at(setting)}: over http the key could be read on its way: use https (or loopback)")
+def _base_url(url: str) -> str:
+    check_url(
+        url,
+        forbidden=_NOT_IN_BASE_URLS,
+        remedy="use one without user, query or fragment, such as https://www.alphavantage.co/query",
+    )
     return url
 
 
-_ADDRESS = re.compile(r"(?:\[([0-9a-f:.]+)\]|([0-9.]+|localhost)):([0-9]{1,5})", re.ASCII | re.IGNORECASE)
-
-
-def _listen(setting: Setting) -> Listen | None:
-    """Return the address and port, if they are ones to listen on."""
-    if setting.value is None:
-        return None
-    if found := _ADDRESS.fullmatch(setting.value):
-        bracketed, plain, port = found.groups()
-        host = (bracketed or plain).lower()
-        if int(port) <= _LAST_PORT and (host == "localhost" or _version(host) == (6 if bracketed else 4)):
-            return Listen(host, int(port))
-    raise SettingsError(
-        f"{_at(setting)}: {_short(setting.value)} is no address to listen on: write an address or localhost, and a"
-        ' port, such as "127.0.0.1:8080" or "[::1]:8080"'
-    )
-
-
-def _version(host: str) -> int | None:
+def _file_path(text: str) -> Path:
+    """Return the path of a file, with `~` expanded. Raise SettingsError for one that cannot be a file's."""
+    shown = cut(repr(text), _MOST_SHOWN)
     try:
-        return ipaddress.ip_address(host).version
-    except ValueError:
-        return None
+        path = Path(text).expanduser()
+        path.exists()  # raises for a name that is too long, or a folder that we may not search
+        text.encode()
+    except (OSError, RuntimeError, UnicodeEncodeError) as error:
+        why = file_reason(error) if isinstance(error, OSError) else "no such user, or not UTF-8"
+        raise SettingsError(f"{shown} cannot be used ({why})") from None
+    if "\0" in text or not path.name:
+        raise SettingsError(f"{shown} is not the path of a file")
+    return path
 
 
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-# Schedules
-
-
-def _schedules(config: Path | None, values: Mapping[str, Setting], notices: list[str]) -> tuple[Schedule, ...]:
-    """Return the schedules, no two of which fire by the same line in the same zone."""
-    places = [path.removesuffix(".cron") for path in values if path.endswith(".cron")]
-    schedules = [_schedule(config, place, values, notices) for place in places]
-    for (place, one), (other, two) in combinations(zip(places, schedules, strict=True), 2):
+def _schedules(read: _Layered) -> tuple[tuple[Schedule, ...], list[str]]:
+    """Return the schedules, no two of which have the same line and zone, and notices about their symbols."""
+    tables = dict(zip(read.schedule_places, read.configuration.schedule, strict=True))
+    schedules, notices = {}, []
+    for place, table in tables.items():
+        schedules[place], of_table = _schedule(read, place, table)
+        notices += [f"{place}: {notice}" for notice in of_table]
+    for (place, one), (other, two) in combinations(schedules.items(), 2):
         if str(one).lower() == str(two).lower():
-            raise SettingsError(f"{config}: {place} and {other} are both {one}: make one of them, with all symbols")
-    return tuple(schedules)
+            raise SettingsError(
+                f"{read.path}: {place} and {other} are both {one}", remedy="merge them into one, with all symbols"
+            )
+    return tuple(schedules.values()), notices
 
 
-def _schedule(config: Path | None, place: str, values: Mapping[str, Setting], notices: list[str]) -> Schedule:
-    cron, zone = values[f"{place}.cron"], values[f"{place}.timezone"]
-    _valid(cron, check_cron)
-    _valid(zone, check_timezone)
-    listed, file = values[f"{place}.symbols"], values[f"{place}.symbols_file"]
-    symbols, told = _symbols(config, listed, file)
-    if listed.value is not None and not symbols:
+def _schedule(read: _Layered, place: str, table: ScheduleTable) -> tuple[Schedule, list[str]]:
+    read.checked(f"{place}.cron", check_cron, table.cron)
+    read.checked(f"{place}.timezone", check_timezone, table.timezone)
+    listed = f"{place}.symbols"
+    symbols, notices = _symbols(read, listed, table.symbols, f"{place}.symbols_file", table.symbols_file)
+    if table.symbols is not None and not symbols:
         raise SettingsError(
-            f"{_at(listed)}: it holds no symbol: name some, or leave it out to ask for all of [symbols]"
+            f"{read.place(listed)}: the list is empty",
+            remedy="name some symbols, or leave it out to collect all of [symbols]",
         )
-    notices += [f"{place}: {notice}" for notice in told]
-    catch_up = timedelta(hours=values[f"{place}.catch_up_hours"].value)
-    return Schedule(cron.value, zone.value, catch_up, symbols or None)
+    return Schedule(table.cron, table.timezone, timedelta(hours=table.catch_up_hours), symbols or None), notices
 
 
-# Symbols
-
-
-def _symbols(config: Path | None, listed: Setting, file: Setting) -> tuple[tuple[Symbol, ...], list[str]]:
+def _symbols(
+    read: _Layered, listed_at: str, listed: Iterable[str] | None, file_at: str, file: str | None
+) -> tuple[tuple[Symbol, ...], list[str]]:
+    """Return the symbols of a list and a file, each once, and notices of what was ignored."""
+    symbols = [read.checked(listed_at, parse_symbol, text) for text in listed or ()]
     notices: list[str] = []
-    found = [_valid(replace(listed, value=text), parse_symbol) for text in listed.value or ()]
-    if file.value is not None:
-        base = config.parent if config is not None else Path()
-        found += _symbol_file(base / _path(file), _at(file), notices)
-    return tuple(once(found, notices)), notices
-
-
-def once(symbols: Iterable[Symbol], notices: list[str]) -> Iterator[Symbol]:
-    """Yield each symbol once, and add to the notices which were given more often."""
-    seen: set[Symbol] = set()
-    again: dict[Symbol, None] = {}
-    for symbol in symbols:
-        if symbol in seen:
-            again[symbol] = None
-        else:
-            seen.add(symbol)
-            yield symbol
-    if again:
-        notices.append(f"taken once, though given more often: {few(list(again))}")
-
-
-def _symbol_file(path: Path, where: str, notices: list[str]) -> list[Symbol]:
-    shown = path if str(path).isprintable() else Path(repr(str(path)))  # an error is one line
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, ValueError) as error:
-        raise SettingsError(f"{where}: {shown} cannot be read ({_why(error)})") from None
-    listing = text.lower().startswith("symbol,")
-    symbols = _listing(shown, text, notices) if listing else list(_lines(shown, text))
-    if not symbols:
-        raise SettingsError(f"{shown}: holds no symbol: one a line, or a LISTING_STATUS csv with active stocks")
-    return symbols
-
-
-def _lines(path: Path, text: str) -> Iterator[Symbol]:
-    for number, line in enumerate(text.split("\n"), start=1):  # splitlines would also part at control characters
-        name = line.partition("#")[0].strip()
-        if name:
-            try:
-                yield parse_symbol(name)
-            except ValueError as error:
-                raise SettingsError(f"{path}: line {number}: {error}; one a line") from None
-
-
-def _listing(path: Path, text: str, notices: list[str]) -> list[Symbol]:
-    """Return the active stocks of a LISTING_STATUS csv. What it lists that is no symbol is left out, and told."""
-    symbols, refused = [], []
-    try:
-        for row in csv.DictReader(StringIO(text)):
-            # A csv of another making, pipeline symbols' for one, has no such columns: all of it is meant.
-            if (row.get("status", "Active"), row.get("assetType", "Stock")) == ("Active", "Stock"):
-                name = row.get("symbol") or row.get("Symbol") or ""
-                try:
-                    symbols.append(parse_symbol(name))
-                except ValueError:
-                    refused.append(name)
-    except csv.Error as error:
-        raise SettingsError(f"{path}: no csv: {error}") from None
-    notices.append(f"{path}: {len(symbols):,} active stocks taken from the csv")
-    if refused:
-        notices.append(f"{path}: left out, being no symbols: {few([repr(name) for name in refused])}")
-    return symbols
-
-
-def _why(error: OSError | ValueError) -> str:
-    if isinstance(error, OSError):
-        return file_reason(error)
-    return "not UTF-8" if isinstance(error, UnicodeError) else str(error)
+    if file is not None:
+        folder = read.path.parent if read.path is not None else Path()
+        found, notices = read.checked(file_at, lambda text: read_symbol_file(folder / _file_path(text)), file)
+        symbols += found
+    unique, duplicates = without_duplicates(symbols)
+    return unique, notices + duplicates

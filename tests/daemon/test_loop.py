@@ -22,7 +22,7 @@ from pipeline.quota.limits import Limit
 from pipeline.sandbox.companies import Companies
 from pipeline.sandbox.server import SandboxApi
 from pipeline.schedule.cron import Schedule
-from pipeline.settings.load import SettingsError
+from pipeline.settings.errors import SettingsError
 from pipeline.store import lock
 from pipeline.store.database import DatabaseError
 from pipeline.store.lock import hold_daemon_lock

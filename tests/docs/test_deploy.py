@@ -17,7 +17,7 @@ from pipeline.errors import ExitCode
 from pipeline.monitoring.heartbeat import DaemonState, Heartbeat
 from pipeline.monitoring.metrics import Metrics
 from pipeline.quota.estimate import WindowUsage
-from pipeline.settings.load import KEY_FILE, is_setting
+from pipeline.settings.environment import API_KEY_FILE, is_setting
 from tests.monitoring.test_metrics import NOTHING, values
 from tests.support.clocks import START
 
@@ -29,7 +29,7 @@ ALERTS = DEPLOY / "alerts.yml"
 DASHBOARD = DEPLOY / "grafana-dashboard.json"
 UNITS = sorted(DEPLOY.glob("*.service"))
 INSTALLED = "/opt/overview-pipeline/bin/pipeline"
-ELSEWHERE = {"PIPELINE_CONFIG", "PIPELINE_NOTIFY_URLS", "PIPELINE_PING_URL", KEY_FILE}
+ELSEWHERE = {"PIPELINE_CONFIG", "PIPELINE_NOTIFY_URLS", "PIPELINE_PING_URL", API_KEY_FILE}
 """Variables that the program reads, and that are no settings."""
 
 
@@ -150,7 +150,7 @@ def test_only_the_daemon_starts_unless_monitoring_is_asked_for_and_every_image_h
 
 def test_the_key_comes_from_a_file_that_git_and_the_image_do_not_see() -> None:
     (secret,) = compose()["services"]["daemon"]["secrets"]
-    assert compose()["services"]["daemon"]["environment"][KEY_FILE] == f"/run/secrets/{secret}"
+    assert compose()["services"]["daemon"]["environment"][API_KEY_FILE] == f"/run/secrets/{secret}"
     path = compose()["secrets"][secret]["file"]
     assert path.startswith("./data/")
     assert "/data/" in (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
@@ -233,7 +233,7 @@ def test_the_units_set_variables_that_the_program_reads(unit: Path) -> None:
     for name in variables:
         assert is_setting(name) or name in ELSEWHERE, name
     credential = service(unit)["LoadCredential"].partition(":")[0]
-    assert variables[KEY_FILE] == f"%d/{credential}"
+    assert variables[API_KEY_FILE] == f"%d/{credential}"
     state = f"/var/lib/{service(unit)['StateDirectory']}"
     assert variables["PIPELINE_DATABASE"].startswith(f"{state}/")
     assert service(unit)["WorkingDirectory"] == state

@@ -11,12 +11,14 @@ import pytest
 
 from pipeline.errors import ExitCode
 from pipeline.monitoring.doctor import Finding, Level, exit_code, findings
-from pipeline.settings.load import KEY, Environment, Settings, SettingsError, load
+from pipeline.settings.environment import API_KEY, Environment
+from pipeline.settings.errors import SettingsError
+from pipeline.settings.load import Settings, load
 from pipeline.store.database import SAFE_SQLITE
 from pipeline.store.lock import lock_path
 from tests.support.clocks import START
 
-KEYED = Environment({KEY: "S3CR3TK3Y"})
+KEYED = Environment({API_KEY: "S3CR3TK3Y"})
 
 Examined = Callable[..., dict[str, Finding]]
 
@@ -89,7 +91,7 @@ def test_a_key_is_told_by_its_length_alone(examined: Examined) -> None:
     assert examined()["key"].found == "set, 9 characters"
 
 
-@pytest.mark.parametrize("variables", [{}, {KEY: ""}])
+@pytest.mark.parametrize("variables", [{}, {API_KEY: ""}])
 def test_a_key_that_is_missing_ends_with_3(examined: Examined, variables: dict[str, str]) -> None:
     found = examined(Environment(variables))
 
@@ -100,7 +102,7 @@ def test_a_key_that_is_missing_ends_with_3(examined: Examined, variables: dict[s
 
 
 def test_a_bad_dotenv_ends_with_3(examined: Examined) -> None:
-    found = examined(Environment({KEY: "ABC"}, problems=(".env: line 1 is not NAME=value: it is skipped",)))
+    found = examined(Environment({API_KEY: "ABC"}, problems=(".env: line 1 is not NAME=value: it is skipped",)))
 
     assert found[".env"] == Finding(
         ".env", Level.PROBLEM, ".env: line 1 is not NAME=value: it is skipped", "mend the file", ExitCode.REFUSED
@@ -110,7 +112,7 @@ def test_a_bad_dotenv_ends_with_3(examined: Examined) -> None:
 
 def test_a_variable_that_sets_nothing_is_noted(examined: Examined) -> None:
     found = examined(
-        Environment({KEY: "ABC", "PIPELINE_SOURCE__PLANN": "x", "PIPELINE_DATABASE": "y", "PIPELINE_ENV": "z"})
+        Environment({API_KEY: "ABC", "PIPELINE_SOURCE__PLANN": "x", "PIPELINE_DATABASE": "y", "PIPELINE_ENV": "z"})
     )
 
     assert found["environment"].level is Level.NOTE

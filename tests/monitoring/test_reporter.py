@@ -14,7 +14,7 @@ from pipeline.monitoring.metrics import Metrics
 from pipeline.monitoring.notify import Notifier
 from pipeline.monitoring.ping import Ping
 from pipeline.monitoring.reporter import Reporter
-from pipeline.settings.load import SettingsError
+from pipeline.settings.errors import SettingsError
 from tests.support.clocks import START
 from tests.support.daemons import DAILY, SYMBOLS, DaemonClock, DaemonHarness
 from tests.support.disk import no_file_larger_than

@@ -15,22 +15,19 @@ from pipeline.errors import ExitCode
 from pipeline.model.symbols import Symbol, parse_symbol
 from pipeline.quota.limits import PLANS, Limit
 from pipeline.schedule.cron import Schedule
-from pipeline.settings.load import (
-    KEY,
-    KEY_FILE,
+from pipeline.settings.addresses import Listen
+from pipeline.settings.environment import (
+    API_KEY,
+    API_KEY_FILE,
     NOTIFY_URLS,
     PING_URL,
     Environment,
-    Listen,
-    Settings,
-    SettingsError,
-    api_key,
-    environment,
-    load,
-    misspelt,
-    notify_urls,
-    ping_url,
+    misspelt_variables,
+    with_dotenv,
 )
+from pipeline.settings.errors import SettingsError
+from pipeline.settings.load import Settings, load
+from pipeline.settings.secrets import api_key, notify_urls, ping_url
 from tests.support.recordings import RECORDINGS, needs_recordings
 
 NOTHING = Environment({})
@@ -88,7 +85,7 @@ def test_what_is_not_configured_has_its_default(configured: Configured) -> None:
     assert settings.fresh_for == timedelta(hours=20)
     assert settings.wait == timedelta(seconds=120)
     assert settings.attempts == 3
-    assert settings.goes_on
+    assert settings.resume
     assert settings.listen is None
     assert settings.outcomes_kept == timedelta(days=400)
     assert settings.schedules == (Schedule("30 18 * * mon-fri", "America/New_York", timedelta(hours=36), None),)
@@ -112,11 +109,15 @@ def test_the_file_that_is_shipped_says_what_the_defaults_are() -> None:
 def test_an_unknown_key_is_refused_and_the_nearest_named(configured: Configured) -> None:
     line = refusal(lambda: configured('[source]\npaln = "free"'))
 
-    assert "pipeline.toml: source.paln: no such key; did you mean source.plan?" in line
+    assert "pipeline.toml: source.paln: " in line
+    assert "source.plan?" in line
 
 
 def test_an_unknown_table_is_refused_and_the_nearest_named(configured: Configured) -> None:
-    assert "sorce: no such key; did you mean source?" in refusal(lambda: configured('[sorce]\nplan = "free"'))
+    line = refusal(lambda: configured('[sorce]\nplan = "free"'))
+
+    assert "pipeline.toml: sorce: " in line
+    assert "source?" in line
 
 
 @pytest.mark.parametrize(
@@ -126,7 +127,7 @@ def test_an_unknown_table_is_refused_and_the_nearest_named(configured: Configure
 def test_a_secret_in_the_file_is_refused_with_where_it_belongs(configured: Configured, text: str) -> None:
     line = refusal(lambda: configured(text))
 
-    assert "secrets do not belong here" in line
+    assert "secret" in line
     assert "ALPHAVANTAGE_API_KEY" in line
     assert ".env" in line
     assert "s3cr3t" not in line
@@ -135,17 +136,25 @@ def test_a_secret_in_the_file_is_refused_with_where_it_belongs(configured: Confi
 def test_a_plan_that_is_none_is_refused_and_the_nearest_named(configured: Configured) -> None:
     line = refusal(lambda: configured('[source]\nplan = "fre"'))
 
-    assert """source.plan: 'fre' is no plan (did you mean "free"?); there are: free, premium-75""" in line
+    assert "pipeline.toml: source.plan: " in line
+    assert "'fre'" in line
+    assert ": free, premium-75, premium-150" in line
+    assert line.endswith("free?")
 
 
 def test_a_plan_like_no_other_is_refused_with_those_there_are(configured: Configured) -> None:
-    assert "'gold' is no plan; there are: free, premium-75" in refusal(lambda: configured('[source]\nplan = "gold"'))
+    line = refusal(lambda: configured('[source]\nplan = "gold"'))
+
+    assert "'gold'" in line
+    assert ": free, premium-75, premium-150" in line
+    assert "?" not in line
 
 
 def test_a_limit_over_no_period_is_refused_with_how_one_is_written(configured: Configured) -> None:
     line = refusal(lambda: configured('[source]\nlimits = ["25/fortnight"]'))
 
-    assert "source.limits: '25/fortnight' is no limit" in line
+    assert "pipeline.toml: source.limits: " in line
+    assert "'25/fortnight'" in line
     assert "second, minute, hour, day" in line
 
 
@@ -153,19 +162,22 @@ def test_a_limit_over_no_period_is_refused_with_how_one_is_written(configured: C
     "text", ["0/day", "-1/day", "25", "25/", "/day", "1.5/day", "25 per day", "9999999999/day", ""]
 )
 def test_what_is_no_limit_is_refused(configured: Configured, text: str) -> None:
-    assert "is no limit" in refusal(lambda: configured(f"[source]\nlimits = {json.dumps([text])}"))
+    line = refusal(lambda: configured(f"[source]\nlimits = {json.dumps([text])}"))
+
+    assert "source.limits: " in line
+    assert repr(text) in line
 
 
 def test_plan_and_limits_both_in_the_file_contradict_each_other(configured: Configured) -> None:
     line = refusal(lambda: configured('[source]\nplan = "free"\nlimits = ["25/day"]'))
 
-    assert "source.plan and source.limits are both set: keep one" in line
+    assert "source.plan and source.limits" in line
 
 
 def test_plan_and_limits_both_in_the_environment_contradict_each_other(configured: Configured) -> None:
     variables = {"PIPELINE_SOURCE__PLAN": "free", "PIPELINE_SOURCE__LIMITS": "[]"}
 
-    assert "keep one" in refusal(lambda: configured(**variables))
+    assert "source.plan and source.limits" in refusal(lambda: configured(**variables))
 
 
 def test_limits_in_the_environment_override_a_plan_in_the_file(configured: Configured) -> None:
@@ -184,7 +196,7 @@ def test_a_plan_in_the_environment_overrides_limits_in_the_dotenv(tmp_path: Path
     dotenv = tmp_path / ".env"
     dotenv.write_text('PIPELINE_SOURCE__LIMITS=["1/day"]\n')
 
-    settings = load(None, environment({"PIPELINE_SOURCE__PLAN": "premium-75"}, dotenv), database=tmp_path / "a.db")
+    settings = load(None, with_dotenv({"PIPELINE_SOURCE__PLAN": "premium-75"}, dotenv), database=tmp_path / "a.db")
 
     assert settings.limits == PLANS["premium-75"]
 
@@ -209,7 +221,7 @@ def test_no_limits_means_none(configured: Configured) -> None:
         ("[collect]\nwait_seconds = nan", "collect.wait_seconds: expected float >= 0"),
         ("[collect]\nfresh_for_hours = inf", "collect.fresh_for_hours: expected float <="),
         ('[collect]\ncontinue = "yes"', "collect.continue: expected true or false"),
-        ("source = 1", "source is a table: write [source] and its keys below"),
+        ("source = 1", "source must be a table"),
         ("[database]\npath = 1", "database: expected str"),
     ],
 )
@@ -223,9 +235,7 @@ def test_a_refusal_repeats_no_more_of_a_wrong_value_than_fits_a_line(configured:
 
 @pytest.mark.parametrize("line", ["0 0 30 2 *", "0 0 31 4,6,9,11 *", "0 0 30-31 feb *", "0 0 */30 2 1#5"])
 def test_a_cron_line_that_can_never_fire_is_refused(configured: Configured, line: str) -> None:
-    assert f"schedule.cron: cron line {line!r} never fires" in refusal(
-        lambda: configured(f"[schedule]\ncron = {line!r}")
-    )
+    assert f"schedule.cron: cron line {line!r}" in refusal(lambda: configured(f"[schedule]\ncron = {line!r}"))
 
 
 def test_a_bad_time_zone_is_refused_with_a_good_one(configured: Configured) -> None:
@@ -327,7 +337,7 @@ def test_the_symbols_of_a_schedule_may_be_in_a_file_beside_the_configuration(
     settings = configured('[schedule]\nsymbols = ["PEP"]\nsymbols_file = "few.txt"')
 
     assert settings.schedules[0].symbols == ("PEP", "KO")
-    assert settings.notices == ("schedule: taken once, though given more often: PEP",)
+    assert settings.notices == ("schedule: duplicate symbols ignored: PEP",)
 
 
 def test_all_symbols_are_those_listed_and_those_that_only_a_schedule_names(configured: Configured) -> None:
@@ -343,18 +353,20 @@ def test_all_symbols_are_those_listed_and_those_that_only_a_schedule_names(confi
 @pytest.mark.parametrize(
     ("table", "why"),
     [
-        ("crn = 'x'", "schedule[2].crn: no such key; did you mean schedule.cron?"),
-        ("api_key = 'S3CR3T'", "schedule[2].api_key: secrets do not belong here: set ALPHAVANTAGE_API_KEY"),
+        ("crn = 'x'", "schedule[2].crn: "),
+        ("crn = 'x'", "schedule.cron?"),
+        ("api_key = 'S3CR3T'", "schedule[2].api_key: "),
+        ("api_key = 'S3CR3T'", "ALPHAVANTAGE_API_KEY"),
         ("cron = 1", "schedule[2].cron: expected str"),
         ("cron = '0 0 30 2 *'", "schedule[2].cron: cron line '0 0 30 2 *' never fires"),
         ("timezone = 'Nowhere'", "schedule[2].timezone: unknown time zone 'Nowhere'"),
         ("catch_up_hours = -1", "schedule[2].catch_up_hours: expected float >= 0"),
         ("symbols = 'KO'", "schedule[2].symbols: expected array"),
-        ("symbols = ['K O']", "schedule[2].symbols: 'K O' is no symbol"),
-        ("symbols = []", "schedule[2].symbols: it holds no symbol: name some, or leave it out"),
+        ("symbols = ['K O']", "schedule[2].symbols: "),
+        ("symbols = []", "schedule[2].symbols: "),
         ("symbols_file = 'absent.txt'", "schedule[2].symbols_file: "),
         ("", "schedule[1] and schedule[2] are both 30 18 * * mon-fri America/New_York"),
-        ("cron = ' 30  18 * * MON-FRI'\nsymbols = ['KO']", "make one of them, with all symbols"),
+        ("cron = ' 30  18 * * MON-FRI'\nsymbols = ['KO']", "schedule[1] and schedule[2] are both 30 18 "),
     ],
 )
 def test_what_is_wrong_with_one_of_several_schedules_names_which(configured: Configured, table: str, why: str) -> None:
@@ -367,14 +379,16 @@ def test_what_is_wrong_with_one_of_several_schedules_names_which(configured: Con
 
 @pytest.mark.parametrize("text", ["schedule = []", "schedule = [1]", "schedule = 1", "schedule = [{}, 1]"])
 def test_schedules_that_are_no_tables_are_refused_with_both_forms(configured: Configured, text: str) -> None:
-    assert "schedule is a table: write [schedule] and its keys below, or [[schedule]]" in refusal(
-        lambda: configured(text)
-    )
+    line = refusal(lambda: configured(text))
+
+    assert "pipeline.toml: schedule " in line
+    assert "[schedule]" in line
+    assert "[[schedule]]" in line
 
 
 @pytest.mark.parametrize("text", ["[[collect]]\nattempts = 3", '"schedule[1]" = 1', "[[schedule]]\n'cron[1]' = 'x'"])
 def test_nothing_else_is_repeated_or_numbered(configured: Configured, text: str) -> None:
-    assert any(why in refusal(lambda: configured(text)) for why in ("collect is a table", "no such key"))
+    assert any(why in refusal(lambda: configured(text)) for why in ("collect must be a table", "unknown key"))
 
 
 def test_a_variable_overrides_the_single_schedule(configured: Configured) -> None:
@@ -389,8 +403,7 @@ def test_a_variable_cannot_tell_which_of_several_schedules_it_is_for(configured:
     line = refusal(lambda: configured("[[schedule]]", **{variable: "@daily"}))
 
     assert line.startswith(f"{variable}: ")
-    assert "pipeline.toml has [[schedule]] tables, and a variable does not say which" in line
-    assert "set it in that file" in line
+    assert "pipeline.toml has [[schedule]] tables" in line
 
 
 # Where the daemon answers
@@ -458,7 +471,7 @@ def test_what_is_no_url_to_notify_is_refused_and_not_repeated(text: str) -> None
     line = refusal(lambda: notify_urls(Environment({NOTIFY_URLS: text})))
 
     assert line.startswith(f"{NOTIFY_URLS}: ")
-    assert "is no URL: write mailto://" in line
+    assert "mailto://" in line
     assert "S3CR3T" not in line
 
 
@@ -486,19 +499,19 @@ def test_without_a_url_to_ping_there_is_none(variables: dict[str, str]) -> None:
 @pytest.mark.parametrize(
     ("url", "why"),
     [
-        ("http://hc-ping.com/S3CR3T", "over http it could be read on its way: use https"),
-        ("ftp://hc-ping.com/S3CR3T", "it is no URL, such as https://hc-ping.com/..."),
-        ("S3CR3T", "it is no URL"),
-        ("https:///S3CR3T", "it is no URL"),
-        ("https://h/S3CR3T x", "it is no URL"),
-        ("https://h:99999/S3CR3T", "it is no URL"),
-        ("https://[::1/S3CR3T", "it is no URL"),
-        ("http://127.0.0.1\\@h/S3CR3T", "it is no URL"),
+        ("http://hc-ping.com/S3CR3T", "plain http"),
+        ("ftp://hc-ping.com/S3CR3T", "invalid URL; use one such as https://hc-ping.com/"),
+        ("S3CR3T", "invalid URL"),
+        ("https:///S3CR3T", "invalid URL"),
+        ("https://h/S3CR3T x", "invalid URL"),
+        ("https://h:99999/S3CR3T", "invalid URL"),
+        ("https://[::1/S3CR3T", "invalid URL"),
+        ("http://127.0.0.1\\@h/S3CR3T", "invalid URL"),
     ],
 )
 def test_a_url_to_ping_that_is_not_safe_is_refused_and_not_repeated(url: str, why: str) -> None:
     with pytest.raises(SettingsError) as refused:
-        ping_url(Environment({PING_URL: url}, from_file=frozenset({PING_URL})))
+        ping_url(Environment({PING_URL: url}, from_dotenv=frozenset({PING_URL})))
 
     assert str(refused.value).startswith(f".env: {PING_URL}: {why}")
     assert "S3CR3T" not in str(refused.value)
@@ -521,15 +534,16 @@ def test_a_secret_of_the_daemon_in_the_file_is_refused_with_where_it_belongs(
 ) -> None:
     line = refusal(lambda: configured(text))
 
-    assert f"secrets do not belong here: set {variable}, or write it into .env" in line
+    assert f"set {variable}" in line
+    assert ".env" in line
     assert "S3CR3T" not in line
 
 
 def test_the_secrets_of_the_daemon_are_not_taken_for_misspelt_settings() -> None:
-    assert list(misspelt([NOTIFY_URLS, PING_URL, "PIPELINE_CONFIG"])) == []
-    assert list(misspelt(["PIPELINE_NOTIFY_URL"])) == [
-        "PIPELINE_NOTIFY_URL sets nothing; did you mean PIPELINE_NOTIFY_URLS?"
-    ]
+    assert list(misspelt_variables([NOTIFY_URLS, PING_URL, "PIPELINE_CONFIG"])) == []
+    (warning,) = misspelt_variables(["PIPELINE_NOTIFY_URL"])
+    assert warning.startswith("PIPELINE_NOTIFY_URL ")
+    assert "PIPELINE_NOTIFY_URLS?" in warning
 
 
 # Where values come from
@@ -541,7 +555,7 @@ def test_the_environment_overrides_dotenv_and_that_the_file_and_that_the_default
     (tmp_path / ".env").write_text("PIPELINE_COLLECT__ATTEMPTS=4\nPIPELINE_COLLECT__WAIT_SECONDS=4\n")
     config = tmp_path / "pipeline.toml"
     config.write_text("[collect]\nattempts = 5\nwait_seconds = 5\nfresh_for_hours = 5\n")
-    variables = environment({"PIPELINE_COLLECT__ATTEMPTS": "6"}, tmp_path / ".env")
+    variables = with_dotenv({"PIPELINE_COLLECT__ATTEMPTS": "6"}, tmp_path / ".env")
 
     settings = load(config, variables)
 
@@ -590,13 +604,13 @@ def test_a_variable_sets_the_value_at_its_path(
         ("PIPELINE_COLLECT__ATTEMPTS", "4.5", "expected int"),
         ("PIPELINE_COLLECT__ATTEMPTS", "0", "expected int >= 1"),
         ("PIPELINE_COLLECT__WAIT_SECONDS", "nan", "expected float >= 0"),
-        ("PIPELINE_SOURCE__LIMITS", "25/day", "given as JSON"),
-        ("PIPELINE_SOURCE__LIMITS", '["25/day"', "given as JSON"),
-        ("PIPELINE_SOURCE__LIMITS", '{"a": 1}', "given as JSON"),
-        ("PIPELINE_SOURCE__LIMITS", "null", "given as JSON"),
+        ("PIPELINE_SOURCE__LIMITS", "25/day", "list as JSON"),
+        ("PIPELINE_SOURCE__LIMITS", '["25/day"', "list as JSON"),
+        ("PIPELINE_SOURCE__LIMITS", '{"a": 1}', "list as JSON"),
+        ("PIPELINE_SOURCE__LIMITS", "null", "list as JSON"),
         ("PIPELINE_SOURCE__LIMITS", "[25]", "expected str"),
-        ("PIPELINE_SYMBOLS__LIST", "AAPL", 'such as ["AAPL", "MSFT"]'),
-        ("PIPELINE_SOURCE__PLAN", "fre", 'did you mean "free"?'),
+        ("PIPELINE_SYMBOLS__LIST", "AAPL", '["AAPL", "MSFT"]'),
+        ("PIPELINE_SOURCE__PLAN", "fre", "free?"),
         ("PIPELINE_DATABASE", "", "length >= 1"),
     ],
 )
@@ -619,7 +633,8 @@ def test_other_variables_of_that_prefix_are_left_alone(configured: Configured) -
 def test_a_configuration_that_is_named_has_to_be_there(tmp_path: Path) -> None:
     line = refusal(lambda: load(tmp_path / "absent.toml", NOTHING))
 
-    assert "absent.toml: cannot be read (no such file or directory); pipeline init writes one" in line
+    assert "absent.toml: cannot be read (no such file or directory)" in line
+    assert "pipeline init" in line
 
 
 def test_a_configuration_that_a_variable_names_has_to_be_there(tmp_path: Path) -> None:
@@ -647,13 +662,14 @@ def test_a_configuration_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["database = ", "[source", "a = 1\na = 2", f"a = {'[' * 50_000}", f"a = {'9' * 5000}"])
 def test_a_configuration_that_is_no_toml_is_refused(configured: Configured, text: str) -> None:
-    assert "pipeline.toml: no TOML: " in refusal(lambda: configured(text))
+    assert "pipeline.toml: invalid TOML: " in refusal(lambda: configured(text))
 
 
 def test_where_toml_is_wrong_the_key_is_named_and_no_value(configured: Configured) -> None:
     said = refusal(lambda: configured("[source]\nplan = S3CR3T"))
 
-    assert ": plan = ...; texts are written in quotes" in said
+    assert "plan = ..." in said
+    assert "quotes" in said
     assert "S3CR3T" not in said + refusal(lambda: configured("S3CR3T = = 1"))
 
 
@@ -709,7 +725,7 @@ def test_the_symbol_file_is_beside_the_configuration_and_the_database_in_the_wor
 
 @pytest.mark.parametrize("text", [".", "/", "a\\u0000b"])
 def test_a_database_without_a_name_is_refused(configured: Configured, text: str) -> None:
-    assert "names no file" in refusal(lambda: configured(f'database = "{text}"'))
+    assert "is not the path of a file" in refusal(lambda: configured(f'database = "{text}"'))
 
 
 def test_a_database_whose_name_is_too_long_for_the_disk_is_refused(configured: Configured) -> None:
@@ -749,7 +765,8 @@ def test_https_is_allowed_and_http_on_loopback(configured: Configured, url: str)
 def test_http_to_another_machine_is_refused(configured: Configured, url: str) -> None:
     line = refusal(lambda: configured(f'[source]\nbase_url = "{url}"'))
 
-    assert "source.base_url: over http the key could be read on its way: use https" in line
+    assert "source.base_url: " in line
+    assert "https" in line
 
 
 @pytest.mark.parametrize(
@@ -787,7 +804,7 @@ def test_a_symbol_given_twice_is_taken_once_and_said(configured: Configured) -> 
     settings = configured('[symbols]\nlist = ["AAPL", "MSFT", "aapl", "AAPL"]')
 
     assert settings.symbols == ("AAPL", "MSFT")
-    assert settings.notices == ("taken once, though given more often: AAPL",)
+    assert settings.notices == ("duplicate symbols ignored: AAPL",)
 
 
 def test_a_symbol_in_the_list_and_in_the_file_is_taken_once(configured: Configured, tmp_path: Path) -> None:
@@ -796,7 +813,7 @@ def test_a_symbol_in_the_list_and_in_the_file_is_taken_once(configured: Configur
     settings = configured('[symbols]\nlist = ["AAPL"]\nfile = "names.txt"')
 
     assert settings.symbols == ("AAPL", "MSFT")
-    assert settings.notices == ("taken once, though given more often: AAPL",)
+    assert settings.notices == ("duplicate symbols ignored: AAPL",)
 
 
 def test_many_symbols_given_twice_are_said_in_short(configured: Configured) -> None:
@@ -815,7 +832,6 @@ def test_what_is_no_symbol_is_refused_by_place(configured: Configured, name: str
     line = refusal(lambda: configured(f'[symbols]\nlist = ["{name}"]'))
 
     assert "pipeline.toml: symbols.list: " in line
-    assert "is no symbol" in line
     assert line.isprintable()
 
 
@@ -848,7 +864,10 @@ def test_a_bad_line_of_a_symbol_file_is_named_by_its_number(filed: Callable[[byt
 
 @pytest.mark.parametrize("content", [b"", b"\n\n", b"# nothing\n", b"symbol,name,status\n"])
 def test_a_symbol_file_that_holds_none_is_refused(filed: Callable[[bytes], Settings], content: bytes) -> None:
-    assert "names.txt: holds no symbol: one a line, or a LISTING_STATUS csv" in refusal(lambda: filed(content))
+    line = refusal(lambda: filed(content))
+
+    assert "names.txt contains no symbols" in line
+    assert "LISTING_STATUS" in line
 
 
 def test_a_symbol_file_that_is_missing_is_refused(configured: Configured) -> None:
@@ -886,11 +905,11 @@ def test_of_a_listing_the_active_stocks_are_taken_and_told(filed: Callable[[byte
 
 
 def test_what_a_listing_lists_that_is_no_symbol_is_left_out_and_told(filed: Callable[[bytes], Settings]) -> None:
-    assert filed(LISTING).notices[1].endswith("names.txt: left out, being no symbols: 'NYCB- PR-U'")
+    assert filed(LISTING).notices[1].endswith("names.txt: invalid symbols ignored: 'NYCB- PR-U'")
 
 
 def test_a_listing_without_an_active_stock_is_refused(filed: Callable[[bytes], Settings]) -> None:
-    assert "holds no symbol" in refusal(lambda: filed(LISTING.replace(b"Active", b"Delisted")))
+    assert "contains no symbols" in refusal(lambda: filed(LISTING.replace(b"Active", b"Delisted")))
 
 
 @needs_recordings
@@ -942,7 +961,7 @@ def dotenv(tmp_path: Path) -> Callable[..., Environment]:
         path = tmp_path / ".env"
         path.write_text(text, encoding="utf-8")
         path.chmod(mode)
-        return environment(variables, path)
+        return with_dotenv(variables, path)
 
     return read
 
@@ -956,7 +975,7 @@ def test_dotenv_adds_to_the_environment_and_never_overrides_it(dotenv: Callable[
 
 
 def test_nothing_in_dotenv_is_interpolated(dotenv: Callable[..., Environment]) -> None:
-    assert dotenv(f"{KEY}=a$HOME${{PATH}}b\n", HOME="x", PATH="y").variables[KEY] == "a$HOME${PATH}b"
+    assert dotenv(f"{API_KEY}=a$HOME${{PATH}}b\n", HOME="x", PATH="y").variables[API_KEY] == "a$HOME${PATH}b"
 
 
 @pytest.mark.parametrize("line", ["what is this", "A: b", "=x", "A", 'A="open'])
@@ -965,7 +984,8 @@ def test_a_broken_line_of_dotenv_is_skipped_and_told(dotenv: Callable[..., Envir
 
     assert found.variables == {}
     assert len(found.problems) == 1
-    assert "line 2 is not NAME=value: it is skipped" in found.problems[0]
+    assert "line 2 " in found.problems[0]
+    assert "NAME=value" in found.problems[0]
 
 
 def test_the_lines_around_a_broken_one_are_taken(dotenv: Callable[..., Environment]) -> None:
@@ -973,9 +993,9 @@ def test_the_lines_around_a_broken_one_are_taken(dotenv: Callable[..., Environme
 
 
 def test_a_key_that_others_can_read_is_told(dotenv: Callable[..., Environment]) -> None:
-    (problem,) = dotenv(f"{KEY}=abc\n", mode=0o644).problems
+    (problem,) = dotenv(f"{API_KEY}=abc\n", mode=0o644).problems
 
-    assert "others on this machine can read the key in it: chmod 600" in problem
+    assert "chmod 600" in problem
     assert "abc" not in problem
 
 
@@ -983,30 +1003,30 @@ def test_a_key_that_others_can_read_is_told(dotenv: Callable[..., Environment]) 
 def test_other_secrets_that_others_can_read_are_told(dotenv: Callable[..., Environment], name: str) -> None:
     (problem,) = dotenv(f"{name}=abc\n", mode=0o644).problems
 
-    assert "others on this machine can read the secrets in it: chmod 600" in problem
+    assert "chmod 600" in problem
 
 
 def test_what_is_no_secret_may_be_read_by_others(dotenv: Callable[..., Environment]) -> None:
-    assert dotenv(f"PIPELINE_SOURCE__PLAN=free\n{KEY}=\n", mode=0o644).problems == ()
+    assert dotenv(f"PIPELINE_SOURCE__PLAN=free\n{API_KEY}=\n", mode=0o644).problems == ()
 
 
 def test_no_dotenv_is_no_problem(tmp_path: Path) -> None:
-    assert environment({"A": "1"}, tmp_path / ".env") == Environment({"A": "1"})
+    assert with_dotenv({"A": "1"}, tmp_path / ".env") == Environment({"A": "1"})
 
 
 def test_a_dotenv_that_is_a_folder_is_told_and_not_used(tmp_path: Path) -> None:
     (tmp_path / ".env").mkdir()
 
-    found = environment({"A": "1"}, tmp_path / ".env")
+    found = with_dotenv({"A": "1"}, tmp_path / ".env")
 
     assert found.variables == {"A": "1"}
-    assert "cannot be read (is a directory): nothing of it is used" in found.problems[0]
+    assert "cannot be read (is a directory)" in found.problems[0]
 
 
 def test_a_dotenv_that_is_not_utf_8_is_told_and_not_used(tmp_path: Path) -> None:
     (tmp_path / ".env").write_bytes(b"A=\xff\n")
 
-    assert "cannot be read (not UTF-8)" in environment({}, tmp_path / ".env").problems[0]
+    assert "cannot be read (not UTF-8)" in with_dotenv({}, tmp_path / ".env").problems[0]
 
 
 def test_a_dotenv_in_a_folder_above_is_not_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -1014,7 +1034,7 @@ def test_a_dotenv_in_a_folder_above_is_not_found(tmp_path: Path, monkeypatch: py
     (tmp_path / "below").mkdir()
     monkeypatch.chdir(tmp_path / "below")
 
-    assert environment({}, Path(".env")).variables == {}
+    assert with_dotenv({}, Path(".env")).variables == {}
 
 
 # The key
@@ -1023,52 +1043,52 @@ def test_a_dotenv_in_a_folder_above_is_not_found(tmp_path: Path, monkeypatch: py
 def test_without_a_key_the_remedies_are_named() -> None:
     line = refusal(lambda: api_key(NOTHING))
 
-    assert KEY in line
+    assert API_KEY in line
     assert ".env" in line
     assert "pipeline collect --sandbox" in line
 
 
 @pytest.mark.parametrize("text", ["", "  ", "\n"])
 def test_a_key_that_is_empty_is_none(text: str) -> None:
-    assert f"{KEY}: the API key is empty" in refusal(lambda: api_key(Environment({KEY: text})))
+    assert f"{API_KEY}: the API key is empty" in refusal(lambda: api_key(Environment({API_KEY: text})))
 
 
 @pytest.mark.parametrize("text", ["two words", "a\tb", "k\u00e9y", "a\x1b[31mb"])
 def test_what_cannot_be_a_key_is_refused_and_not_repeated(text: str) -> None:
-    line = refusal(lambda: api_key(Environment({KEY: text})))
+    line = refusal(lambda: api_key(Environment({API_KEY: text})))
 
-    assert line.startswith(f"{KEY}: no API key")
+    assert line.startswith(f"{API_KEY}: invalid API key")
     assert text not in line
 
 
 def test_the_key_may_be_in_a_file(tmp_path: Path) -> None:
     (tmp_path / "key").write_text("ABC\n")
 
-    assert api_key(Environment({KEY_FILE: str(tmp_path / "key")})) == "ABC"
+    assert api_key(Environment({API_KEY_FILE: str(tmp_path / "key")})) == "ABC"
 
 
 @pytest.mark.parametrize("content", [b"", b"\n\n", b"\xef\xbb\xbf\n"])
 def test_a_key_file_that_is_empty_is_named(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "key").write_bytes(content)
 
-    assert "key: the API key is empty" in refusal(lambda: api_key(Environment({KEY_FILE: str(tmp_path / "key")})))
+    assert "key: the API key is empty" in refusal(lambda: api_key(Environment({API_KEY_FILE: str(tmp_path / "key")})))
 
 
 def test_a_key_file_that_is_missing_is_named(tmp_path: Path) -> None:
-    line = refusal(lambda: api_key(Environment({KEY_FILE: str(tmp_path / "key")})))
+    line = refusal(lambda: api_key(Environment({API_KEY_FILE: str(tmp_path / "key")})))
 
-    assert line.startswith(f"{KEY_FILE}: ")
+    assert line.startswith(f"{API_KEY_FILE}: ")
     assert "cannot be read (no such file or directory)" in line
 
 
 def test_a_key_file_that_is_a_folder_is_named(tmp_path: Path) -> None:
-    assert "cannot be read (is a directory)" in refusal(lambda: api_key(Environment({KEY_FILE: str(tmp_path)})))
+    assert "cannot be read (is a directory)" in refusal(lambda: api_key(Environment({API_KEY_FILE: str(tmp_path)})))
 
 
 def test_a_key_file_that_is_not_utf_8_is_named(tmp_path: Path) -> None:
     (tmp_path / "key").write_bytes(b"\xff\xfe")
 
-    assert "cannot be read (not UTF-8)" in refusal(lambda: api_key(Environment({KEY_FILE: str(tmp_path / "key")})))
+    assert "cannot be read (not UTF-8)" in refusal(lambda: api_key(Environment({API_KEY_FILE: str(tmp_path / "key")})))
 
 
 def test_a_key_file_counts_where_the_key_itself_is_left_empty(
@@ -1077,7 +1097,7 @@ def test_a_key_file_counts_where_the_key_itself_is_left_empty(
     """As in the `.env` that `pipeline init` writes, once its last line is filled in."""
     (tmp_path / "key").write_text("ABC")
 
-    assert api_key(dotenv(f"{KEY}=\n{KEY_FILE}={tmp_path / 'key'}\n")) == "ABC"
+    assert api_key(dotenv(f"{API_KEY}=\n{API_KEY_FILE}={tmp_path / 'key'}\n")) == "ABC"
 
 
 def test_a_key_file_of_the_environment_comes_before_a_key_in_dotenv(
@@ -1085,11 +1105,11 @@ def test_a_key_file_of_the_environment_comes_before_a_key_in_dotenv(
 ) -> None:
     (tmp_path / "key").write_text("ABC")
 
-    assert api_key(dotenv(f"{KEY}=DEF\n", **{KEY_FILE: str(tmp_path / "key")})) == "ABC"
+    assert api_key(dotenv(f"{API_KEY}=DEF\n", **{API_KEY_FILE: str(tmp_path / "key")})) == "ABC"
 
 
 def test_a_key_comes_before_a_key_file_in_the_same_place(tmp_path: Path) -> None:
-    assert api_key(Environment({KEY: "DEF", KEY_FILE: str(tmp_path / "absent")})) == "DEF"
+    assert api_key(Environment({API_KEY: "DEF", API_KEY_FILE: str(tmp_path / "absent")})) == "DEF"
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="modes do not bind root")

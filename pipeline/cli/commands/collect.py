@@ -24,7 +24,9 @@ from pipeline.collect.order import Order, Source
 from pipeline.collect.run import Summary, collect
 from pipeline.errors import ExitCode
 from pipeline.model.outcomes import Outcome, RunStatus
-from pipeline.settings.load import Settings, SettingsError, api_key
+from pipeline.settings.errors import SettingsError
+from pipeline.settings.load import Settings
+from pipeline.settings.secrets import api_key
 from pipeline.store import lock
 from pipeline.store.database import refuse_foreign
 from pipeline.store.migrate import migrate

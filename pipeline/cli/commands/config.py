@@ -5,16 +5,9 @@ import click
 from pipeline.cli.configuration import load_settings, read_environment
 from pipeline.cli.options import Options, global_options, json_option
 from pipeline.cli.output import print_json, print_table
-from pipeline.settings.load import (
-    NOTIFY_URLS,
-    PING_URL,
-    Environment,
-    SettingsError,
-    api_key,
-    key_variable,
-    notify_urls,
-    ping_url,
-)
+from pipeline.settings.environment import NOTIFY_URLS, PING_URL, Environment
+from pipeline.settings.errors import SettingsError
+from pipeline.settings.secrets import api_key, key_variable, notify_urls, ping_url
 
 
 @click.command(epilog="Example: PIPELINE_SOURCE__PLAN=premium-75 pipeline config")

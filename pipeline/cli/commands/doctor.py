@@ -9,7 +9,8 @@ from pipeline.cli.configuration import read_environment
 from pipeline.cli.options import Options, global_options, json_option
 from pipeline.cli.output import print_json, shown
 from pipeline.monitoring.doctor import Finding, Level, exit_code, findings
-from pipeline.settings.load import Settings, SettingsError, load
+from pipeline.settings.errors import SettingsError
+from pipeline.settings.load import Settings, load
 
 
 @click.command(epilog="Examples: pipeline doctor; pipeline doctor --quick --json")

@@ -27,7 +27,10 @@ from pipeline.monitoring.notify import Notifier
 from pipeline.monitoring.ping import Ping
 from pipeline.monitoring.reporter import Reporter
 from pipeline.monitoring.status import Scope, Status, read_status
-from pipeline.settings.load import Environment, Settings, SettingsError, api_key, load, misspelt, notify_urls, ping_url
+from pipeline.settings.environment import Environment, misspelt_variables
+from pipeline.settings.errors import SettingsError
+from pipeline.settings.load import Settings, load
+from pipeline.settings.secrets import api_key, notify_urls, ping_url
 from pipeline.store.database import DatabaseError, refuse_foreign
 from pipeline.store.lock import hold_daemon_lock
 from pipeline.web.app import Probes, monitor
@@ -88,7 +91,7 @@ class _Configuration:
             settings.wait,
             settings.attempts,
         )
-        return DaemonConfig(source, settings.symbols, settings.schedules, settings.goes_on, settings.outcomes_kept)
+        return DaemonConfig(source, settings.symbols, settings.schedules, settings.resume, settings.outcomes_kept)
 
     def scope(self) -> Scope:
         """Return what the status covers."""
@@ -173,7 +176,7 @@ class _Reread:
         self._secrets |= set(new.secrets)  # a run under way uses the one before
         self._log_to(secrets=self._secrets)
         log = structlog.get_logger()
-        for notice in (*variables.problems, *misspelt(variables.variables), *settings.notices):
+        for notice in (*variables.problems, *misspelt_variables(variables.variables), *settings.notices):
             log.warning(notice)
         for change in _changes(self._current, new):
             log.info("the configuration has changed", **change)

@@ -1,0 +1,68 @@
+"""Addresses: which URLs are safe to send a secret to, and which addresses the daemon can listen on."""
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from pipeline.settings.errors import SettingsError
+from pipeline.text import cut
+
+_ADDRESS = re.compile(r"(?:\[([0-9a-f:.]+)\]|([0-9.]+|localhost)):([0-9]{1,5})", re.ASCII | re.IGNORECASE)
+_LAST_PORT = 65_535
+_MOST_SHOWN = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Where the daemon answers: a literal address or `localhost`, and a port. Port 0 is any free one."""
+
+    host: str
+    port: int
+
+    @classmethod
+    def parse(cls, text: str) -> "Listen":
+        """Return the address and port of a text such as `127.0.0.1:8080`. Raise SettingsError for any other."""
+        if found := _ADDRESS.fullmatch(text):
+            bracketed, plain, port = found.groups()
+            host = (bracketed or plain).lower()
+            if int(port) <= _LAST_PORT and (host == "localhost" or _version(host) == (6 if bracketed else 4)):
+                return cls(host, int(port))
+        raise SettingsError(
+            f"invalid address to listen on {cut(repr(text), _MOST_SHOWN)}",
+            remedy='use an IP address or localhost and a port, such as "127.0.0.1:8080" or "[::1]:8080"',
+        )
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def check_url(url: str, *, forbidden: str, remedy: str) -> None:
+    """Raise SettingsError unless a secret is safe on its way to the URL: over TLS, or within this machine.
+
+    `forbidden` are the characters that it must not contain. It may hold a secret itself, so errors do not repeat it.
+    """
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        raise SettingsError("invalid URL", remedy=remedy) from None
+    is_plain = url.isascii() and url.isprintable() and not set(url) & set(forbidden)
+    if parts.scheme not in ("https", "http") or not parts.hostname or not is_plain:
+        raise SettingsError("invalid URL", remedy=remedy)
+    if parts.scheme == "http" and not _is_loopback(parts.hostname):
+        raise SettingsError("plain http would expose the secret in transit", remedy="use https (or a loopback address)")
+
+
+def _version(host: str) -> int | None:
+    try:
+        return ipaddress.ip_address(host).version
+    except ValueError:
+        return None
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,80 @@
+"""Configuration file: read the TOML and refuse unknown keys and secrets in it; the values are not checked yet."""
+
+import difflib
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import file_reason
+from pipeline.settings.environment import API_KEY, NOTIFY_URLS, PING_URL
+from pipeline.settings.errors import SettingsError
+from pipeline.settings.schema import KEYS, SCHEDULE, TABLES, places
+
+_SECRETS = {("api", "key"): API_KEY, ("notify", "url"): NOTIFY_URLS, ("ping", "url"): PING_URL}
+"""A key whose name contains all these words is meant to hold a secret: its variable."""
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Return the file's document, in which each key is known and each table is one. Raise SettingsError otherwise."""
+    document = _parse(path)
+    for name, value in document.items():
+        if name not in TABLES:
+            for inner in value if isinstance(value, dict) else ():
+                _refuse_secret(path, f"{name}.{inner}")
+            _refuse_unknown(path, name, place=name)
+            continue
+        for place, table in places(name, value).items():
+            if not isinstance(table, dict):
+                repeated = f", or [[{name}]] for each of several" if name == SCHEDULE else ""
+                raise SettingsError(
+                    f"{path}: {name} must be a table", remedy=f"write [{name}] and its keys below it{repeated}"
+                )
+            for key in table:
+                _refuse_unknown(path, f"{name}.{key}", place=f"{place}.{key}")
+    return document
+
+
+def _parse(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise SettingsError(
+            f"{path}: cannot be read ({file_reason(error)})", remedy="pipeline init writes one"
+        ) from None
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise SettingsError(f"{path}: invalid TOML: nested too deeply") from None
+    except ValueError as error:  # a number of 5,000 digits raises one that is not a TOMLDecodeError
+        raise SettingsError(f"{path}: invalid TOML: {error}", remedy=_toml_remedy(str(error), text)) from None
+
+
+def _toml_remedy(error: str, text: str) -> str | None:
+    """Return what to do about common mistakes. Of the text it repeats known keys alone: the rest may be a secret."""
+    lines = text.splitlines()
+    if {"[schedule]", "[[schedule]]"} <= {line.partition("#")[0].strip() for line in lines}:
+        return "write [[schedule]] for each of several schedules, and no [schedule]"
+    at = re.search(r"at line ([0-9]+)", error)
+    if at is None or int(at[1]) > len(lines):
+        return None
+    name = lines[int(at[1]) - 1].partition("=")[0].strip()
+    return f"check {name} = ...: texts need quotes" if any(key.rpartition(".")[2] == name for key in KEYS) else None
+
+
+def _refuse_unknown(path: Path, key: str, *, place: str) -> None:
+    if key in KEYS:
+        return
+    _refuse_secret(path, place)
+    near = difflib.get_close_matches(key, [*KEYS, *TABLES], n=1)
+    remedy = f"did you mean {near[0]}?" if near else "pipeline config lists the keys"
+    raise SettingsError(f"{path}: {place}: unknown key", remedy=remedy)
+
+
+def _refuse_secret(path: Path, name: str) -> None:
+    letters = re.sub("[^a-z]", "", name.lower())
+    for words, variable in _SECRETS.items():
+        if all(word in letters for word in words):
+            raise SettingsError(
+                f"{path}: {name}: secrets do not belong in this file", remedy=f"set {variable}, or write it into .env"
+            )

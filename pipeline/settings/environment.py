@@ -1,0 +1,81 @@
+"""Environment: the process's variables and those of `.env`, and which of them mean something to this program."""
+
+import difflib
+import stat
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+
+from dotenv.parser import parse_stream
+
+from pipeline.errors import file_reason
+from pipeline.settings.schema import KEYS
+
+API_KEY, API_KEY_FILE = "ALPHAVANTAGE_API_KEY", "ALPHAVANTAGE_API_KEY_FILE"
+NOTIFY_URLS, PING_URL = "PIPELINE_NOTIFY_URLS", "PIPELINE_PING_URL"
+CONFIG = "PIPELINE_CONFIG"
+_PREFIX = "PIPELINE_"
+_ALMOST_EQUAL = 0.9
+"""How similar a variable must be to one of ours to be a misspelling; others may share the prefix."""
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """The process's variables, and below them those of `.env`."""
+
+    variables: Mapping[str, str]
+    from_dotenv: frozenset[str] = frozenset()
+    problems: tuple[str, ...] = ()
+    """What is wrong with `.env`, one line each."""
+
+    def origin(self, name: str) -> str:
+        """Return where the variable was set, as messages show it."""
+        return f".env: {name}" if name in self.from_dotenv else name
+
+
+def with_dotenv(variables: Mapping[str, str], dotenv: Path) -> Environment:
+    """Return the variables, with those of the `.env` file added where it exists.
+
+    Variables that are set already win, and nothing is interpolated. A broken line, or a file that other users can read,
+    is a problem to report, not an error.
+    """
+    try:
+        text = dotenv.read_text(encoding="utf-8")
+        mode = dotenv.stat().st_mode
+    except FileNotFoundError:
+        return Environment(variables)
+    except (OSError, ValueError) as error:
+        return Environment(variables, problems=(f"{dotenv}: cannot be read ({file_reason(error)}): it is ignored",))
+    problems = []
+    found: dict[str, str] = {}
+    for binding in parse_stream(StringIO(text)):
+        if binding.error or (binding.key is not None and binding.value is None):
+            problems.append(f"{dotenv}: line {binding.original.line} is ignored: write NAME=value")
+        elif binding.key is not None and binding.value is not None:
+            found[binding.key] = binding.value
+    if mode & (stat.S_IRGRP | stat.S_IROTH) and any(map(found.get, (API_KEY, NOTIFY_URLS, PING_URL))):
+        problems.append(f"{dotenv}: other users can read the secrets in it: chmod 600 {dotenv}")
+    from_dotenv = found.keys() - variables.keys()
+    return Environment({**found, **variables}, frozenset(from_dotenv), tuple(problems))
+
+
+def variable_of(path: str) -> str:
+    """Return the variable that overrides a key: `PIPELINE_SOURCE__PLAN` for `source.plan`."""
+    return _PREFIX + path.upper().replace(".", "__")
+
+
+def is_setting(variable: str) -> bool:
+    """Whether a variable overrides a key of the configuration."""
+    return variable.removeprefix(_PREFIX).lower().replace("__", ".") in KEYS
+
+
+def misspelt_variables(variables: Iterable[str]) -> Iterator[str]:
+    """Yield a warning for each variable that looks like one of ours and has no effect."""
+    known = {*map(variable_of, KEYS), NOTIFY_URLS, PING_URL}
+    for variable in sorted(variables):
+        if variable.startswith(_PREFIX) and variable not in known:
+            near = difflib.get_close_matches(variable, known, n=1, cutoff=_ALMOST_EQUAL)
+            if near or "__" in variable:
+                hint = f"did you mean {near[0]}?" if near else "pipeline config lists the keys"
+                yield f"{variable} has no effect: {hint}"

@@ -1,0 +1,118 @@
+"""Schema: the tables and keys of the configuration, with their types and defaults.
+
+A key's path is its table and name: `source.plan`. Several schedules count from 1: `schedule[1].cron`.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+from msgspec import Meta, Struct, field
+from msgspec.structs import fields
+
+Text = Annotated[str, Meta(min_length=1)]
+Hours = Annotated[float, Meta(ge=0, le=24 * 365 * 10)]
+
+
+class Table(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A table of the configuration file."""
+
+
+class SymbolsTable(Table, frozen=True):
+    """Which symbols to collect."""
+
+    listed: list[str] = field(name="list", default_factory=list)
+    file: Text | None = None
+
+
+class SourceTable(Table, frozen=True):
+    """Where overviews come from, and how fast."""
+
+    base_url: str = "https://www.alphavantage.co/query"
+    plan: str = "free"
+    limits: list[str] | None = None
+    concurrency: Annotated[int, Meta(ge=1, le=1000)] | None = None
+    timeout_seconds: Annotated[float, Meta(gt=0, le=600)] = 30.0
+
+
+class CollectTable(Table, frozen=True):
+    """What a run does."""
+
+    fresh_for_hours: Hours = 20.0
+    attempts: Annotated[int, Meta(ge=1, le=10)] = 3
+    wait_seconds: Annotated[float, Meta(ge=0, le=86_400)] = 120.0
+    resume: bool = field(name="continue", default=True)
+
+
+class ScheduleTable(Table, frozen=True):
+    """When the daemon runs, and for which symbols."""
+
+    cron: str = "30 18 * * mon-fri"
+    timezone: str = "America/New_York"
+    catch_up_hours: Hours = 36.0
+    symbols: list[str] | None = None
+    symbols_file: Text | None = None
+
+
+class StatusTable(Table, frozen=True):
+    """When data is stale, and where the daemon serves its status."""
+
+    stale_after_hours: Hours = 72.0
+    listen: str | None = None
+
+
+class KeepTable(Table, frozen=True):
+    """How long history is kept."""
+
+    outcomes_days: Annotated[int, Meta(ge=1, le=36_500)] = 400
+
+
+class Configuration(Table, frozen=True):
+    """The whole configuration, typed but not yet checked for sense."""
+
+    database: Text = "data/overviews.db"
+    symbols: SymbolsTable = SymbolsTable()
+    source: SourceTable = SourceTable()
+    collect: CollectTable = CollectTable()
+    schedule: list[ScheduleTable] = field(default_factory=lambda: [ScheduleTable()])
+    status: StatusTable = StatusTable()
+    keep: KeepTable = KeepTable()
+
+
+SCHEDULE = "schedule"
+"""The one table that may be repeated: [[schedule]]."""
+TABLES: dict[str, type[Table]] = {
+    "symbols": SymbolsTable,
+    "source": SourceTable,
+    "collect": CollectTable,
+    SCHEDULE: ScheduleTable,
+    "status": StatusTable,
+    "keep": KeepTable,
+}
+KEYS: dict[str, Any] = {
+    "database": Text,
+    **{f"{name}.{key.encode_name}": key.type for name, table in TABLES.items() for key in fields(table)},
+}
+"""The type of each key, by its path."""
+
+
+def type_of(path: str) -> Any:
+    """Return the type of the key at a path, which may be that of one of several schedules."""
+    return KEYS[re.sub(r"\[[0-9]+\]", "", path)]
+
+
+def places(name: str, value: Any) -> dict[str, Any]:
+    """Return the tables of that name by their path: `schedule[1]`, `schedule[2]` where there is a list of them."""
+    if name == SCHEDULE and isinstance(value, list) and value:
+        return {f"{name}[{number}]": table for number, table in enumerate(value, start=1)}
+    return {name: value}
+
+
+def leaves(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any], str]]:
+    """Yield each key of a document of known keys: its path, the table that holds it, and its name there."""
+    for name, value in document.items():
+        if name in TABLES:
+            for place, table in places(name, value).items():
+                yield from ((f"{place}.{key}", table, key) for key in table)
+        else:
+            yield name, document, name

@@ -1,0 +1,87 @@
+"""Secrets: the API key and the URLs for notifications and pings. They come from the environment or `.env` alone.
+
+No error repeats one, and none may be logged.
+"""
+
+import re
+from pathlib import Path
+
+from pipeline.errors import file_reason
+from pipeline.settings.addresses import check_url
+from pipeline.settings.environment import API_KEY, API_KEY_FILE, NOTIFY_URLS, PING_URL, Environment
+from pipeline.settings.errors import SettingsError
+
+_NEXT_URL = re.compile(r"\s*,\s*(?=[a-z][a-z0-9+.-]*://)|\s+", re.ASCII | re.IGNORECASE)
+"""What separates two URLs. Other commas are part of a URL: mailto URLs have them between addresses."""
+_URL = re.compile(r"[a-z][a-z0-9+.-]*://.", re.ASCII | re.IGNORECASE)
+_NOT_IN_PING_URLS = " \\"
+"""A backslash, because programs disagree on which host a URL with one names."""
+
+
+def key_variable(environment: Environment) -> str | None:
+    """Return the variable that the API key is taken from, None if none is set.
+
+    A variable that is not empty comes before one that is: the `.env` of `pipeline init` begins with an empty key. Of
+    two that are not empty, the environment's comes before that of `.env`.
+    """
+    names = [name for name in (API_KEY, API_KEY_FILE) if name in environment.variables]
+    return min(
+        names, key=lambda name: (not environment.variables[name].strip(), name in environment.from_dotenv), default=None
+    )
+
+
+def api_key(environment: Environment) -> str:
+    """Return the API key. Raise SettingsError if there is none, or if it cannot be a key."""
+    name = key_variable(environment)
+    if name is None:
+        remedy = f"set {API_KEY}, write it into .env, or try without: pipeline collect --sandbox"
+        raise SettingsError("no API key", remedy=remedy)
+    value = environment.variables[name]
+    if name == API_KEY or not value.strip():
+        return _checked_key(value, environment.origin(name))
+    path = Path(value)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"{environment.origin(name)}: {path} cannot be read ({file_reason(error)})") from None
+    return _checked_key(text, str(path))
+
+
+def _checked_key(text: str, origin: str) -> str:
+    key = text.strip()
+    if not key:
+        raise SettingsError(
+            f"{origin}: the API key is empty", remedy="get a free one at alphavantage.co/support/#api-key"
+        )
+    if not (key.isascii() and key.isprintable()) or " " in key:
+        raise SettingsError(
+            f"{origin}: invalid API key", remedy="copy it again: a key is of ASCII characters, without spaces"
+        )
+    return key
+
+
+def notify_urls(environment: Environment) -> tuple[str, ...]:
+    """Return the URLs that notifications go to, none if none are set. Raise SettingsError for an invalid one."""
+    urls = [url.rstrip(",") for url in _NEXT_URL.split(environment.variables.get(NOTIFY_URLS, "").strip(" \t\r\n,"))]
+    urls = [url for url in urls if url]
+    for number, url in enumerate(urls, start=1):
+        if not _URL.match(url) or not url.isprintable():
+            which = f" (number {number} of {len(urls)})" if len(urls) > 1 else ""
+            raise SettingsError(
+                f"{environment.origin(NOTIFY_URLS)}: invalid URL{which}",
+                remedy="use URLs such as mailto://... or ntfy://..., separated by spaces or commas; a space within a"
+                " URL is %20",
+            )
+    return tuple(urls)
+
+
+def ping_url(environment: Environment) -> str | None:
+    """Return the URL that is requested for every run, None if none is set. Raise SettingsError for an unsafe one."""
+    url = environment.variables.get(PING_URL, "").strip()
+    if not url:
+        return None
+    try:
+        check_url(url, forbidden=_NOT_IN_PING_URLS, remedy="use one such as https://hc-ping.com/...")
+    except SettingsError as error:
+        raise error.at(environment.origin(PING_URL)) from None
+    return url
