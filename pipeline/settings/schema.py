@@ -74,7 +74,7 @@ class Configuration(Table, frozen=True):
     symbols: SymbolsTable = SymbolsTable()
     source: SourceTable = SourceTable()
     collect: CollectTable = CollectTable()
-    schedule: list[ScheduleTable] = field(default_factory=lambda: [ScheduleTable()])
+    schedule: ScheduleTable | list[ScheduleTable] = ScheduleTable()
     status: StatusTable = StatusTable()
     keep: KeepTable = KeepTable()
 
