@@ -40,7 +40,7 @@ async def open_engine(
     """Open the file's writer, with the ledger as the file has it, and the API. Raise DatabaseError, StorageError."""
     limits, longest = source.limits, longest_window(source.limits)
     with Reader.open(database) as reader:
-        spent, block, last_id = reader.spent_slots(clock.now() - longest), reader.block(), reader.last_request_id()
+        quota = reader.quota_state(clock.now() - longest)
     log = structlog.get_logger()
     async with (
         open_api(source.base_url, source.key, concurrency=source.concurrency, reuse=not limits) as api,
@@ -50,9 +50,7 @@ async def open_engine(
         ledger = Ledger(
             writer,
             limits,
-            spent=spent,
-            block=block,
-            last_id=last_id,
+            quota,
             timeout=source.timeout,
             max_wait=source.wait,
             max_requests=max_requests,

@@ -508,15 +508,14 @@ def _first_since(schedules: Iterable[Schedule], now: datetime) -> dict[str, date
 def _read(database: Path, limits: Iterable[Limit], now: datetime) -> tuple[dict[str, Firing], FreeAt]:
     """Return what the record has of the schedules, and of the quota."""
     limits = tuple(limits)
-    longest = max((limit.period for limit in limits), default=timedelta())
     try:
         last = last_firings(database, now=now)
         ended = min((one.finished_at for one in last.values() if one.finished_at), default=now)
         with Reader.open(database) as record:
-            spent, block = record.spent_slots(min(ended, now) - longest), record.block()
+            quota = record.quota_state(min(ended, now) - longest_window(limits))
     except NoData:
         raise DatabaseError(f"{database} is gone: put it back, or start the daemon anew to begin another") from None
-    return last, lambda at: finish_at(limits, spent, block, requests=1, now=at) or at
+    return last, lambda at: finish_at(limits, quota, requests=1, now=at) or at
 
 
 def _faults(error: BaseException) -> Iterator[str]:

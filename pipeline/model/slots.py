@@ -1,5 +1,6 @@
-"""Slots: permission for one request, and what of past ones still counts against the quota."""
+"""Slots: permission for one request each, and what past requests leave of the quota."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -11,24 +12,8 @@ LONGEST_BLOCK = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
-class SpentSlot:
-    """A slot of the ledger, by the instant from which its windows run: its answer, or else its deadline."""
-
-    at: datetime
-    retry: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """The API's word that the quota has ended: no request before `until`."""
-
-    since: datetime
-    until: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class Slot:
-    """Permission to send one request, until `deadline` on the process's own clock."""
+    """Permission to send one request, until `deadline` on the monotonic clock."""
 
     id: int
     run: RunId
@@ -37,3 +22,31 @@ class Slot:
     reserved_at: datetime
     taken: Nanoseconds
     deadline: Nanoseconds
+
+
+@dataclass(frozen=True, slots=True)
+class SpentSlot:
+    """A slot in the ledger, by the instant from which its windows run: its answer's, or else its deadline."""
+
+    at: datetime
+    retry: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """The API said at `since` that the quota has ended: no request before `until`."""
+
+    since: datetime
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaState:
+    """What the database holds of the quota: all that a ledger or an estimate starts from."""
+
+    spent: Sequence[SpentSlot] = ()
+    """The slots that may still count in a window."""
+    block: Block | None = None
+    """Set by the API's last "quota ended", even if it is over; None after a good answer."""
+    last_request_id: int = 0
+    """The greatest id in the ledger, 0 if it is empty."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from pipeline import instants
 from pipeline.model.symbols import Symbol
 from pipeline.quota.estimate import WindowUsage, window_usage
-from pipeline.quota.limits import Limit
+from pipeline.quota.limits import Limit, longest_window
 from pipeline.store.maintenance import wal_bytes
 from pipeline.store.reader import Reader, Run, stale
 
@@ -47,7 +47,6 @@ class Status:
 def read_status(database: Path, scope: Scope, *, now: datetime) -> Status:
     """Return the status. Raise NoData if nothing is stored yet, DatabaseError if the file cannot be read."""
     symbols, limits = scope.symbols, scope.limits
-    longest = max((limit.period for limit in limits), default=timedelta())
     with Reader.open(database) as record:
         states = record.symbol_states()
         success = record.last_complete_run()
@@ -57,7 +56,7 @@ def read_status(database: Path, scope: Scope, *, now: datetime) -> Status:
             last_run=record.last_finished_run(),
             last_success=instants.from_text(success.finished_at) if success and success.finished_at else None,
             runs=record.counts_by_status(),
-            windows=window_usage(limits, record.spent_slots(now - longest), record.block(), now=now),
+            windows=window_usage(limits, record.quota_state(now - longest_window(limits)), now=now),
             snapshots=sum(state.snapshots for state in states.values()),
             unknown=unknown,
             stale=old,

@@ -5,19 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pipeline.instants import Nanoseconds, nanoseconds
-from pipeline.model.slots import Block, SpentSlot
+from pipeline.model.slots import QuotaState
 from pipeline.quota.limits import Limit
 from pipeline.quota.windows import Windows
 
-
-def pace(windows: Windows, requests: int, *, now: Nanoseconds) -> Nanoseconds:
-    """Return when the last of so many requests may leave, if each answer came at once. Uses the windows up."""
-    at = now
-    for _ in range(requests):
-        at = windows.opening(at).at
-        windows.take()
-        windows.end(at)
-    return at
+_MAX_SIMULATED = 1000
+"""Requests that `time_for` simulates one by one: a progress bar needs it several times a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,30 +21,58 @@ class WindowUsage:
     used: int
     left: int
     next_free_at: datetime | None
-    """When the next request may go; None: now, as far as this window is concerned."""
+    """When this window admits the next request; None: now."""
 
 
-def window_usage(
-    limits: Sequence[Limit], spent: Sequence[SpentSlot], block: Block | None, *, now: datetime
-) -> list[WindowUsage]:
-    """Return how much of each window is used, as a process that began now would reckon."""
-    ended = sorted(min(one.at, now) for one in spent)
-    blocked = block.until if block is not None and block.until > now else None
-    states = []
+def window_usage(limits: Sequence[Limit], state: QuotaState, *, now: datetime) -> list[WindowUsage]:
+    """Return how much of each window is used, for a process that starts now."""
+    ended = sorted(min(one.at, now) for one in state.spent)
+    blocked = state.block.until if state.block is not None and state.block.until > now else None
+    usages = []
     for limit in limits:
         used = sum(1 for at in ended if at > now - limit.period)
         free_at = ended[-limit.count] + limit.period if used >= limit.count else None
         waits = [at for at in (free_at, blocked) if at is not None]
-        states.append(WindowUsage(str(limit), used, max(limit.count - used, 0), max(waits, default=None)))
-    return states
+        usages.append(WindowUsage(str(limit), used, max(limit.count - used, 0), max(waits, default=None)))
+    return usages
 
 
-def finish_at(
-    limits: Sequence[Limit], spent: Sequence[SpentSlot], block: Block | None, *, requests: int, now: datetime
-) -> datetime | None:
-    """Return when the last of so many requests may leave at the plan's pace, None if there are none."""
+def finish_at(limits: Sequence[Limit], state: QuotaState, *, requests: int, now: datetime) -> datetime | None:
+    """Return when the last of that many requests may leave at the plan's pace, for a process that starts now.
+
+    None if there are no requests.
+    """
     if not requests:
         return None
-    start = max(now, block.until) if block is not None else now
-    windows = Windows(limits, [-nanoseconds(start - min(one.at, start)) for one in spent])
+    start = max(now, state.block.until) if state.block is not None else now
+    windows = Windows(limits, [-nanoseconds(start - min(one.at, start)) for one in state.spent])
     return start + timedelta(microseconds=pace(windows, requests, now=0) // 1000)
+
+
+def remaining(limits: Sequence[Limit], windows: Windows, *, now: Nanoseconds) -> int | None:
+    """Return how many requests the longest window still admits, None where there is no window."""
+    if not limits:
+        return None
+    longest = max(limits, key=lambda limit: limit.period)
+    return max(longest.count - windows.used(longest, now), 0)
+
+
+def time_for(limits: Sequence[Limit], windows: Windows, requests: int, *, now: Nanoseconds) -> timedelta:
+    """Return how long that many requests take at the plan's pace, if each is answered at once.
+
+    The first thousand are simulated; beyond, each takes as long as the slowest limit's rate makes it.
+    """
+    simulated = min(requests, _MAX_SIMULATED)
+    first = pace(windows.copy(), simulated, now=now) - now
+    each = max((limit.period / limit.count for limit in limits), default=timedelta())
+    return timedelta(microseconds=first // 1000) + each * (requests - simulated)
+
+
+def pace(windows: Windows, requests: int, *, now: Nanoseconds) -> Nanoseconds:
+    """Return when the last of that many requests may leave, if each is answered at once. Uses the windows up."""
+    at = now
+    for _ in range(requests):
+        at = windows.opening(at).at
+        windows.take()
+        windows.end(at)
+    return at

@@ -1,7 +1,7 @@
-"""The ledger: permission to send, committed before the request leaves, whatever happens to us afterwards.
+"""The ledger: stores a reservation before each request, so that a crash cannot exceed the quota.
 
-While the process lives it reckons with its own clock, which no step of the wall clock moves. What an earlier process
-wrote is trusted: its instants are the wall clock's, and one in the future counts as now.
+While the process lives, windows run on the monotonic clock, which no step of the wall clock moves. What an earlier
+process stored has the wall clock's instants; one in the future counts as now.
 """
 
 import asyncio
@@ -13,9 +13,10 @@ from pipeline.api.errors import QuotaEnded
 from pipeline.clock import Clock
 from pipeline.instants import Nanoseconds, nanoseconds
 from pipeline.model.outcomes import RunId
-from pipeline.model.slots import LONGEST_BLOCK, Block, Slot, SpentSlot
+from pipeline.model.slots import QuotaState, Slot
 from pipeline.model.symbols import Symbol
-from pipeline.quota.estimate import pace
+from pipeline.quota import estimate
+from pipeline.quota.block import QuotaBlock
 from pipeline.quota.limits import PERIODS, Limit, retry_limits
 from pipeline.quota.windows import Windows
 from pipeline.store.requests import (
@@ -29,44 +30,43 @@ from pipeline.store.requests import (
 )
 from pipeline.store.writer import Writer
 
-FIRST_BLOCK = timedelta(hours=1)
-"""How long nothing is asked after the API said that the quota has ended; doubled each time it says so again ..."""
 GRACE = timedelta(seconds=5)
 """How long after its reservation a request may leave: the deadline in the ledger allows for it."""
-_SIMULATED = 1000
 
 
 class RetryBudgetSpent(Exception):
-    """The fifth of the day's allowance that is for asking again is used up."""
+    """The fifth of the day's allowance that is reserved for retries is used up."""
 
 
 class Ledger:
-    """Hands out the slots of a plan's windows, and writes down what became of them."""
+    """Hands out the slots of a plan's windows, and stores what became of each.
+
+    A run takes a slot, sends one request, and closes the slot, or gives it back if the request never left; it reports
+    when the API says that the quota has ended, and when it answers again.
+    """
 
     def __init__(
         self,
         writer: Writer,
         limits: Sequence[Limit],
+        state: QuotaState,
         *,
-        spent: Sequence[SpentSlot],
-        block: Block | None,
-        last_id: int,
         timeout: timedelta,
         max_wait: timedelta,
         max_requests: int | None = None,
         clock: Clock,
     ) -> None:
+        """Start from the state in the database. `take` waits up to `max_wait`; a request has up to `timeout`."""
         wall, own = clock.now(), clock.monotonic()
+        spent = [(_monotonic(one.at, wall, own), one.retry) for one in state.spent]
         self._writer = writer
         self._limits = limits
-        self._windows = Windows(limits, [_own(one.at, wall, own) for one in spent])
-        self._retries = Windows(retry_limits(limits), [_own(one.at, wall, own) for one in spent if one.retry])
-        self._block = block
-        self._blocked_until = own + min(_span(block.until - wall), _span(LONGEST_BLOCK)) if block else own
-        self._last_id = self._block_covers = last_id
-        self._is_open = not limits and block is None and max_requests is None
-        self._lifetime = _span(timeout + GRACE)
-        self._max_wait = _span(max_wait)
+        self._windows = Windows(limits, [at for at, _ in spent])
+        self._retries = Windows(retry_limits(limits), [at for at, is_retry in spent if is_retry])
+        self._block = QuotaBlock(state.block, last_request_id=state.last_request_id, wall=wall, monotonic=own)
+        self._last_id = state.last_request_id
+        self._lifetime = nanoseconds(timeout + GRACE)
+        self._max_wait = nanoseconds(max_wait)
         self._max_requests = max_requests
         self._taken = 0
         self._clock = clock
@@ -77,56 +77,41 @@ class Ledger:
 
     @property
     def is_probing(self) -> bool:
-        """Whether the API last said that the quota has ended, so that one request goes ahead alone to see."""
-        return self._block is not None
-
-    @property
-    def is_open(self) -> bool:
-        """Whether there is nothing to wait for: no limit, no block, no most."""
-        return self._is_open
+        """Whether the API last said that the quota has ended: one request has to go ahead alone and see."""
+        return self._block.is_set
 
     @property
     def has_day_window(self) -> bool:
+        """Whether a limit counts over a day or longer."""
         return any(limit.period >= PERIODS["day"] for limit in self._limits)
 
     def remaining(self) -> int | None:
-        """Return how many requests the longest window still admits, or None where there is no window."""
-        if not self._limits:
-            return None
-        longest = max(self._limits, key=lambda limit: limit.period)
-        return max(longest.count - self._windows.used(longest, self._clock.monotonic()), 0)
+        """Return how many requests the longest window still admits, None where there is no window."""
+        return estimate.remaining(self._limits, self._windows, now=self._clock.monotonic())
 
     def time_for(self, requests: int) -> timedelta:
-        """Return how long so many requests take at the plan's pace, if each answer comes at once.
-
-        Reckoned for the first thousand, and by the slowest limit's rate beyond: it is asked for several times a second.
-        """
-        own = self._clock.monotonic()
-        simulated = min(requests, _SIMULATED)
-        first = pace(self._windows.copy(), simulated, now=own) - own
-        each = max((limit.period / limit.count for limit in self._limits), default=timedelta())
-        return timedelta(microseconds=first // 1000) + each * (requests - simulated)
+        """Return how long that many requests take at the plan's pace, if each is answered at once."""
+        return estimate.time_for(self._limits, self._windows, requests, now=self._clock.monotonic())
 
     def may_retry(self) -> bool:
-        """Whether the fifth of the day's allowance that is for retries has a slot left."""
-        return self._retries.opening(self._clock.monotonic()).at <= self._clock.monotonic()
+        """Return whether the fifth of the day's allowance that is for retries has a slot left."""
+        now = self._clock.monotonic()
+        return self._retries.opening(now).at <= now
 
     async def take(self, run: RunId, symbol: Symbol, *, retry: bool) -> Slot:
-        """Return a slot, once it is free and durably written down.
+        """Return a slot, once it is free and its reservation is on the disk.
 
-        Raise QuotaEnded at once if none will be free for longer than we are ready to wait, or after `most` of them;
-        RetryBudgetSpent where the fifth for retries is used up; StorageError if it cannot be written. In all cases, and
-        when cancelled, no slot is used up.
+        Raise QuotaEnded at once if the wait would be longer than `max_wait`, or after `max_requests` slots;
+        RetryBudgetSpent where the fifth for retries is used up; StorageError if the reservation cannot be written. In
+        all cases, and when cancelled, no slot is used up.
         """
-        if self._is_open:
-            return self.take_now(run, symbol, retry=retry)
         async with self._turn:  # first come, first served
             if self._max_requests is not None and self._taken >= self._max_requests:
                 raise QuotaEnded(f"--max-requests {self._max_requests} reached")
             await self._wait()
             if retry and not self.may_retry():
                 raise RetryBudgetSpent
-            slot = self.take_now(run, symbol, retry=retry)
+            slot = self._new_slot(run, symbol, retry=retry)
         if self._limits:
             try:
                 await self._writer.write(reserve_requests, slot)
@@ -136,87 +121,77 @@ class Ledger:
         return slot
 
     def close(self, slot: Slot, outcome: str) -> None:
-        """Note that the slot's answer is back, or that its request was given up."""
+        """Store that the slot's answer is back, or that its request was abandoned."""
         self._end(slot, outcome, self._windows.end, self._retries.end)
         self.sent += 1
 
     def give_back(self, slot: Slot) -> None:
-        """Note that the slot's request never left."""
+        """Store that the slot's request never left."""
         self._taken -= 1
         self._end(slot, UNSENT, lambda _at: self._windows.give_back(), lambda _at: self._retries.give_back())
 
     async def quota_ended(self, slot: Slot) -> None:
-        """Ask nothing for an hour, or for twice as long as the last time: the API says that the quota has ended.
+        """Block requests, because the API answered this slot's request with "quota ended".
 
-        It said so to the request of this slot. Those that were out together count as one.
+        Such answers to requests that were out together count as one. Raise StorageError.
         """
-        if slot.id <= self._block_covers:
-            return
-        now = self._clock.now()
-        last = self._block.until - self._block.since if self._block else timedelta()
-        pause = min(2 * last, LONGEST_BLOCK) if last else FIRST_BLOCK
-        self._block = Block(now, now + pause)
-        self._is_open = False
-        self._block_covers = self._last_id
-        self._blocked_until = self._clock.monotonic() + _span(pause)
-        await self._writer.write(set_block, self._block)
+        if not self._block.covers(slot.id):
+            wall, own = self._clock.now(), self._clock.monotonic()
+            block = self._block.extend(last_request_id=self._last_id, wall=wall, monotonic=own)
+            await self._writer.write(set_block, block)
 
     async def quota_resumed(self) -> None:
-        """Forget the block: the API answers again."""
-        if self._block is not None:
-            self._block = None
+        """Lift the block, because the API answers again. Raise StorageError."""
+        if self._block.is_set:
+            self._block.lift()
             await self._writer.write(clear_block, None)
 
     async def _wait(self) -> None:
+        """Return when a slot is free. Raise QuotaEnded if that takes too long."""
         while True:
-            own = self._clock.monotonic()
-            opening = self._windows.opening(own)
-            at = max(opening.at, self._blocked_until)
-            if at <= own:
+            now = self._clock.monotonic()
+            opening = self._windows.opening(now)
+            at = max(opening.at, self._block.until)
+            if at <= now:
                 return
-            if at - own > self._max_wait:
-                raise QuotaEnded(self._why_ended(at - own, blocked=self._blocked_until > opening.at))
+            if at - now > self._max_wait:
+                raise QuotaEnded(self._why_ended(at - now, blocked=self._block.until > opening.at))
             if opening.certain:
-                await self._clock.sleep((at - own) / 1e9)
+                await self._clock.sleep((at - now) / 1e9)
             else:
                 self._answered.clear()
                 await self._answered.wait()
 
     def _why_ended(self, wait: Nanoseconds, *, blocked: bool) -> str:
-        again = instants.for_people(self._clock.now() + timedelta(microseconds=wait // 1000))
+        at = instants.for_people(self._clock.now() + timedelta(microseconds=wait // 1000))
         if blocked:
-            return f"the API said that the quota has ended: nothing is asked before {again} UTC"
-        return f"the plan's {', '.join(map(str, self._limits))} is used up: the next slot is free at {again} UTC"
+            return f"the API said that the quota has ended: no requests before {at} UTC"
+        return f"the plan's {', '.join(map(str, self._limits))} is used up: the next slot is free at {at} UTC"
 
-    def take_now(self, run: RunId, symbol: Symbol, *, retry: bool) -> Slot:
-        """Return a slot, without waiting and unwritten: for where `is_open` says that there is nothing to wait for."""
+    def _new_slot(self, run: RunId, symbol: Symbol, *, retry: bool) -> Slot:
         self._windows.take()
         if retry:
             self._retries.take()
         self._last_id += 1
         self._taken += 1
-        own = self._clock.monotonic()
-        return Slot(self._last_id, run, symbol, retry, self._clock.now(), own, own + self._lifetime)
+        now = self._clock.monotonic()
+        return Slot(self._last_id, run, symbol, retry, self._clock.now(), now, now + self._lifetime)
 
     def _end(
         self, slot: Slot, outcome: str, end: Callable[[Nanoseconds], None], end_retry: Callable[[Nanoseconds], None]
     ) -> None:
-        own = self._clock.monotonic()
-        end(own)
+        now = self._clock.monotonic()
+        end(now)
         if slot.retry:
-            end_retry(own)
+            end_retry(now)
         self._answered.set()
-        # To the next millisecond: never sooner than it was.
+        # To the next millisecond: a window must not free sooner than it was used.
         finished_at = instants.to_text(self._clock.now() + instants.MILLISECOND)
         self._writer.post(
             close_requests if self._limits else insert_closed_requests, ClosedRequest(slot, finished_at, outcome)
         )
 
 
-def _own(at: datetime, wall: datetime, own: Nanoseconds) -> Nanoseconds:
-    """Return an instant of the wall clock as one of the process's own; one in the future as now."""
-    return own - _span(wall - at)
-
-
-def _span(period: timedelta) -> Nanoseconds:
-    return max(nanoseconds(period), 0)
+def _monotonic(at: datetime, wall: datetime, monotonic: Nanoseconds) -> Nanoseconds:
+    """Return the wall clock's instant on the monotonic clock; one in the future as now."""
+    return monotonic - max(nanoseconds(wall - at), 0)

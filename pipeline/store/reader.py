@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pipeline import instants
 from pipeline.model.outcomes import RunStatus
-from pipeline.model.slots import Block, SpentSlot
+from pipeline.model.slots import Block, QuotaState, SpentSlot
 from pipeline.model.symbols import Symbol, SymbolFreshness
 from pipeline.store.database import DatabaseError, connect
 from pipeline.store.drift import Drift, read_drift
@@ -116,23 +116,17 @@ class Reader:
         with open_for_reading(path) as db:
             yield cls(db)
 
-    def spent_slots(self, since: datetime) -> list[SpentSlot]:
-        """Return the slots of requests that ended, or had their deadline, after `since`."""
-        rows = self._db.execute(
+    def quota_state(self, since: datetime) -> QuotaState:
+        """Return what counts against the quota, with the slots that ended, or had their deadline, after `since`."""
+        slots = self._db.execute(
             "SELECT coalesce(finished_at, deadline_at), retry FROM requests"
             " WHERE coalesce(finished_at, deadline_at) > ? AND outcome IS NOT 'unsent'",
             (instants.to_text(since),),
         )
-        return [SpentSlot(instants.from_text(at), bool(retry)) for at, retry in rows]
-
-    def last_request_id(self) -> int:
-        """Return the greatest id in the ledger, 0 if it is empty."""
-        return int(self._db.execute("SELECT coalesce(max(id), 0) FROM requests").fetchone()[0])
-
-    def block(self) -> Block | None:
-        """Return the block set by the API's last "quota ended", even if it is over; None after a good answer."""
-        row = self._db.execute("SELECT since, until FROM blocked").fetchone()
-        return None if row is None else Block(instants.from_text(row[0]), instants.from_text(row[1]))
+        spent = [SpentSlot(instants.from_text(at), bool(retry)) for at, retry in slots]
+        block = self._db.execute("SELECT since, until FROM blocked").fetchone()
+        (last_id,) = self._db.execute("SELECT coalesce(max(id), 0) FROM requests").fetchone()
+        return QuotaState(spent, block and Block(*map(instants.from_text, block)), last_id)
 
     def freshness(self) -> Iterator[SymbolFreshness]:
         """Yield the freshness of every symbol ever requested or imported."""

@@ -148,7 +148,7 @@ async def test_a_dropped_connection_is_asked_again_and_each_time_is_a_request(ru
     assert summary.counts[Outcome.FAILED] == 3
     assert len(server.requests) == summary.requests == 9
     with Reader.open(runs.database) as record:
-        assert record.last_request_id() == 9
+        assert record.quota_state(runs.hands.wall).last_request_id == 9
 
 
 async def test_a_server_that_is_not_there_costs_no_quota(runs: Runs) -> None:
@@ -158,7 +158,7 @@ async def test_a_server_that_is_not_there_costs_no_quota(runs: Runs) -> None:
     assert ended(summary) == (RunStatus.FAILED, ExitCode.FAILED)
     assert summary.requests == 0
     with Reader.open(runs.database) as record:
-        assert record.spent_slots(runs.hands.wall - timedelta(days=2)) == []
+        assert record.quota_state(runs.hands.wall - timedelta(days=2)).spent == []
 
 
 async def test_ten_failures_in_a_row_end_the_run_and_no_further_request_leaves(runs: Runs) -> None:
@@ -272,7 +272,7 @@ async def test_simultaneous_words_of_the_quotas_end_count_as_one_and_no_further_
     summary = await runs.collect(40, concurrency=5, limits=limits("100/day"))
     assert runs.asked.total() == 5 == summary.requests
     with Reader.open(runs.database) as record:
-        block = record.block()
+        block = record.quota_state(runs.hands.wall).block
     assert block is not None
     assert block.until - block.since == timedelta(hours=1)
 
@@ -286,7 +286,7 @@ async def test_after_a_block_one_request_alone_sees_whether_the_quota_is_open(ru
     probe = await runs.collect(40, limits=plan, concurrency=5)
     assert probe.requests == 1
     with Reader.open(runs.database) as record:
-        block = record.block()
+        block = record.quota_state(runs.hands.wall).block
     assert block is not None
     assert block.until - block.since == timedelta(hours=2)
 

@@ -11,8 +11,9 @@ from pipeline.cli.options import Options, global_options, json_option
 from pipeline.cli.output import print_facts, print_json
 from pipeline.cli.rate_limits import print_windows, window_json
 from pipeline.collect.due import Selection, select_due
-from pipeline.model.slots import Block, SpentSlot
+from pipeline.model.slots import QuotaState
 from pipeline.quota.estimate import finish_at, window_usage
+from pipeline.quota.limits import longest_window
 from pipeline.settings.load import Settings
 from pipeline.store.reader import NoData, Reader
 from pipeline.text import few
@@ -27,10 +28,10 @@ def command(options: Options, *, as_json: bool) -> None:
     if not settings.all_symbols:
         options.say("no symbols are configured: list them in the file of pipeline init")
     now = instants.utc_now()
-    todo, spent, block = _read(settings)
-    done_at = finish_at(settings.limits, spent, block, requests=len(todo.due), now=now)
+    todo, quota = _read(settings)
+    done_at = finish_at(settings.limits, quota, requests=len(todo.due), now=now)
     days = _days(done_at, now)
-    windows = window_usage(settings.limits, spent, block, now=now)
+    windows = window_usage(settings.limits, quota, now=now)
     if as_json:
         print_json(
             {
@@ -70,13 +71,12 @@ def _when(done_at: datetime | None, days: int) -> str:
     return f"{instants.for_people(done_at)} UTC{over}"
 
 
-def _read(settings: Settings) -> tuple[Selection, list[SpentSlot], Block | None]:
+def _read(settings: Settings) -> tuple[Selection, QuotaState]:
     now = instants.utc_now()
     since = now - settings.fresh_for
-    longest = max((limit.period for limit in settings.limits), default=settings.fresh_for)
     try:
         with Reader.open(settings.database) as record:
             todo = select_due(settings.all_symbols, record.freshness(), observed_since=since, now=now)
-            return todo, record.spent_slots(now - longest), record.block()
+            return todo, record.quota_state(now - longest_window(settings.limits))
     except NoData:
-        return select_due(settings.all_symbols, (), observed_since=since, now=now), [], None
+        return select_due(settings.all_symbols, (), observed_since=since, now=now), QuotaState()

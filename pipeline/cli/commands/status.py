@@ -15,11 +15,13 @@ from pipeline.cli.rate_limits import print_windows, window_json
 from pipeline.errors import ExitCode
 from pipeline.model.changes import Change
 from pipeline.model.outcomes import Outcome, RunStatus
+from pipeline.model.slots import QuotaState
 from pipeline.model.symbols import Symbol
 from pipeline.monitoring import heartbeat
 from pipeline.monitoring.heartbeat import Heartbeat
 from pipeline.query.history import History
 from pipeline.quota.estimate import WindowUsage, window_usage
+from pipeline.quota.limits import longest_window
 from pipeline.settings.load import Settings
 from pipeline.store.drift import Drift
 from pipeline.store.lock import is_daemon_running
@@ -93,7 +95,6 @@ def command(ctx: click.Context, options: Options, *, as_json: bool) -> None:
 
 def _read(settings: Settings, options: Options) -> _Status:
     now = instants.utc_now()
-    longest = max((limit.period for limit in settings.limits), default=settings.fresh_for)
     since = now - settings.stale_after
     beat = heartbeat.read(settings.database)
     beat = beat if beat is not None and is_daemon_running(settings.database) else None
@@ -104,7 +105,9 @@ def _read(settings: Settings, options: Options) -> _Status:
             return _Status(
                 last_run=record.last_run(),
                 missed=record.missed_fire_times(now - _LATELY),
-                windows=window_usage(settings.limits, record.spent_slots(now - longest), record.block(), now=now),
+                windows=window_usage(
+                    settings.limits, record.quota_state(now - longest_window(settings.limits)), now=now
+                ),
                 states=states,
                 stale=stale(
                     settings.all_symbols, states, observed_since=since, scheduled_since=record.scheduled_since()
@@ -116,7 +119,7 @@ def _read(settings: Settings, options: Options) -> _Status:
             )
     except NoData as nothing:
         options.say(str(nothing))
-        windows = window_usage(settings.limits, [], None, now=now)
+        windows = window_usage(settings.limits, QuotaState(), now=now)
         return _Status(None, [], windows, {}, list(settings.all_symbols), Drift([], [], []), [], beat, next_run)
 
 
