@@ -16,6 +16,7 @@ from pipeline.model.symbols import Symbol
 from pipeline.sandbox.companies import Companies
 from pipeline.store.migrate import migrate
 from pipeline.store.runs import Store
+from pipeline.store.snapshots import covered
 from pipeline.store.writer import open_writer
 
 _FIRST_DAY = date(2025, 9, 1)
@@ -37,9 +38,9 @@ async def _kept(ours: Path, raw: Path) -> int:
             store = Store(writer)
             for number in range(DAYS):
                 at = begin + timedelta(days=number)
-                run = await store.begin(Trigger.MANUAL, at=at, symbols=len(symbols), due=len(symbols))
+                await store.begin(Trigger.MANUAL, at=at, symbols=len(symbols), due=len(symbols))
                 overviews = [_overview(companies, symbol, at.date()) for symbol in symbols]
-                ends = await asyncio.gather(*(store.keep(run, one, at=at, attempts=1) for one in overviews))
+                ends = await store.add([covered(one, at) for one in overviews])
                 new = [one for one, end in zip(overviews, ends, strict=True) if end is Outcome.STORED]
                 rows.executemany(
                     "INSERT INTO answers VALUES (?, ?, ?)",

@@ -1,4 +1,4 @@
-"""Snapshots, written: every observation of a symbol, so that any past day can be asked for."""
+"""Snapshots: writes observations, as the versions of each symbol's document and the interval each was seen in."""
 
 import json
 from bisect import bisect_left, bisect_right
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from aiosqlite import Connection
 
@@ -16,12 +16,12 @@ from pipeline.model.fields import DAILY_FIELDS, PROFILE_FIELDS, REPORTED_FIELDS
 from pipeline.model.intervals import Interval, Merged, merge
 from pipeline.model.outcomes import Outcome
 from pipeline.model.symbols import Symbol
-from pipeline.store.symbol_states import COVERED, RESTATE
+from pipeline.store.symbol_states import NewObservations, derive_states, extend_states, store_uncovered
 from pipeline.store.writer import BulkStatement, bulk_insert
 
 
-class Look(NamedTuple):
-    """One overview, ready to be written."""
+class Covered(NamedTuple):
+    """An observation of an overview, split and ready to be written. `at` is an instant as text."""
 
     symbol: Symbol
     at: str
@@ -29,63 +29,82 @@ class Look(NamedTuple):
     version: Version
 
 
-class Observation(NamedTuple):
-    """What one look at a symbol found, ready to be written: a document, or that the API does not cover it (None)."""
+class Uncovered(NamedTuple):
+    """An observation that the API does not cover the symbol."""
 
     symbol: Symbol
     at: str
-    look: Look | None
 
-    def again(self, at: datetime) -> "Observation":
-        """Return the same seen at another instant."""
-        text = instants.to_text(at)
-        return Observation(self.symbol, text, self.look and self.look._replace(at=text))
 
-    def weight(self) -> int:
-        """Return about how many characters it holds: a few thousand, unless somebody means ill."""
-        if self.look is None:
-            return 0
-        texts = sum(len(value) for value in self.look.parts.profile if isinstance(value, str))
-        return texts + len(self.look.parts.extra or "")
+Observation: TypeAlias = Covered | Uncovered
+
+
+def covered(overview: Overview, at: datetime) -> Covered:
+    """Return the observation of an overview at an instant."""
+    parts = split_document(overview)
+    return Covered(overview.symbol, instants.to_text(at), parts, version_of(parts))
 
 
 def observation(symbol: Symbol, at: datetime, overview: Overview | None) -> Observation:
-    """Return a look, taken apart. None: the API does not cover the symbol."""
-    return Observation(symbol, instants.to_text(at), None if overview is None else look(overview, at))
+    """Return an observation at an instant. None: the API does not cover the symbol."""
+    return Uncovered(symbol, instants.to_text(at)) if overview is None else covered(overview, at)
+
+
+def repeated(observation: Observation, at: datetime) -> Observation:
+    """Return the same observation at another instant."""
+    return observation._replace(at=instants.to_text(at))
+
+
+def text_length(observation: Observation) -> int:
+    """Return about how many characters an observation holds: a few thousand, unless somebody made it huge."""
+    if isinstance(observation, Uncovered):
+        return 0
+    texts = sum(len(value) for value in observation.parts.profile if isinstance(value, str))
+    return texts + len(observation.parts.extra or "")
+
+
+async def store_observations(db: Connection, observations: Sequence[Observation]) -> list[Outcome]:
+    """Store observations, and return the outcome of each, in order.
+
+    Whatever the order in which observations are stored, the tables end up the same. Of two documents for one instant
+    the first stays, and the other is rejected.
+    """
+    outcomes = iter(await _store_covered(db, [one for one in observations if isinstance(one, Covered)]))
+    await store_uncovered(db, [(one.symbol, one.at) for one in observations if isinstance(one, Uncovered)])
+    return [Outcome.UNKNOWN if isinstance(one, Uncovered) else next(outcomes) for one in observations]
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
-    """What the file has of a symbol before a look is written."""
+class _Stored:
+    """What the file holds of a symbol before its new observations are written."""
 
     newest: Interval[Version] | None
     was_uncovered: bool
+    """Whether the API ever said that it does not cover the symbol."""
 
 
 @dataclass(slots=True)
-class _Plan:
-    """The rows that make the record what it would be, had all looks come in order."""
+class _Changes:
+    """The rows to delete, insert and update. `looks`: the later observations that confirmed a snapshot."""
 
-    remove_snapshots: list[tuple[Symbol, str]] = field(default_factory=list)
-    remove_looks: list[tuple[Symbol, str]] = field(default_factory=list)
+    deleted_snapshots: list[tuple[Symbol, str]] = field(default_factory=list)
+    deleted_looks: list[tuple[Symbol, str]] = field(default_factory=list)
     profiles: dict[bytes, tuple[Any, ...]] = field(default_factory=dict)
     statements: dict[bytes, tuple[Any, ...]] = field(default_factory=dict)
     layouts: dict[bytes, str] = field(default_factory=dict)
     snapshots: list[tuple[Any, ...]] = field(default_factory=list)
     looks: list[tuple[Symbol, str]] = field(default_factory=list)
-    confirm: list[tuple[Symbol, str, str | None]] = field(default_factory=list)
-    covered: list[tuple[Any, ...]] = field(default_factory=list)
-    restate: list[Symbol] = field(default_factory=list)
+    reconfirmed: list[tuple[Symbol, str, str | None]] = field(default_factory=list)
+    extended_states: list[NewObservations] = field(default_factory=list)
+    derived_states: list[Symbol] = field(default_factory=list)
 
 
-# SQL. The columns are the field catalogue's, which is a constant: no name in these texts comes from outside.
-
-
-_ONCE = "ON CONFLICT (digest) DO NOTHING"
+# The columns in the SQL below are the field catalogue's, a constant: no name in it comes from outside.
+_IF_NEW = "ON CONFLICT (digest) DO NOTHING"
 _DAILY = [f.column for f in DAILY_FIELDS]
-_ADD_PROFILES = bulk_insert("profiles", ["digest", *(f.column for f in PROFILE_FIELDS)], _ONCE)
-_ADD_STATEMENTS = bulk_insert("statements", ["digest", *(f.column for f in REPORTED_FIELDS)], _ONCE)
-_ADD_LAYOUTS = bulk_insert("layouts", ["digest", "keys"], _ONCE)
+_ADD_PROFILES = bulk_insert("profiles", ["digest", *(f.column for f in PROFILE_FIELDS)], _IF_NEW)
+_ADD_STATEMENTS = bulk_insert("statements", ["digest", *(f.column for f in REPORTED_FIELDS)], _IF_NEW)
+_ADD_LAYOUTS = bulk_insert("layouts", ["digest", "keys"], _IF_NEW)
 _ADD_SNAPSHOTS = bulk_insert(
     "snapshots",
     ["symbol", "observed_at", "reconfirmed_at", "profile_id", "statement_id", "layout_id", *_DAILY, "extra"],
@@ -94,21 +113,16 @@ _ADD_SNAPSHOTS = bulk_insert(
     layout_id="(SELECT id FROM layouts WHERE digest = {})",
 )
 _ADD_LOOKS = bulk_insert("looks", ["symbol", "at"])
-_CONFIRM = BulkStatement(
+_RECONFIRM = BulkStatement(
     3,
     "UPDATE snapshots SET reconfirmed_at = column3 FROM",
     "WHERE snapshots.symbol = column1 AND snapshots.observed_at = column2",
 )
-_KEPT_COLUMNS = f"""
+_VERSION_COLUMNS = f"""
     observed_at, confirmed_at, profiles.digest, statements.digest, layouts.keys, extra, {", ".join(_DAILY)}
 """
-_KEPT_PARTS = """
-      JOIN profiles ON profiles.id = profile_id
-      JOIN statements ON statements.id = statement_id
-      JOIN layouts ON layouts.id = layout_id
-"""
 _NEWEST = f"""
-    SELECT wanted.value, EXISTS (SELECT 1 FROM uncovered WHERE uncovered.symbol = wanted.value), {_KEPT_COLUMNS}
+    SELECT wanted.value, EXISTS (SELECT 1 FROM uncovered WHERE uncovered.symbol = wanted.value), {_VERSION_COLUMNS}
       FROM json_each(?) AS wanted
       LEFT JOIN snapshots ON snapshots.symbol = wanted.value AND snapshots.observed_at = (
                SELECT newest.observed_at FROM snapshots AS newest
@@ -117,8 +131,11 @@ _NEWEST = f"""
       LEFT JOIN statements ON statements.id = statement_id
       LEFT JOIN layouts ON layouts.id = layout_id
 """
-_STRETCH = f"""
-    SELECT {_KEPT_COLUMNS} FROM snapshots {_KEPT_PARTS}
+_NEIGHBOURS = f"""
+    SELECT {_VERSION_COLUMNS} FROM snapshots
+      JOIN profiles ON profiles.id = profile_id
+      JOIN statements ON statements.id = statement_id
+      JOIN layouts ON layouts.id = layout_id
      WHERE snapshots.symbol = :symbol
        AND observed_at >= coalesce((SELECT observed_at FROM snapshots WHERE symbol = :symbol AND observed_at <= :first
                                      ORDER BY observed_at DESC LIMIT 1), :first)
@@ -126,53 +143,48 @@ _STRETCH = f"""
                                      ORDER BY observed_at LIMIT 1), :last)
      ORDER BY observed_at
 """
-"""The snapshots that looks from `first` to `last` can touch: those they fall into or between, and the next."""
+"""The snapshots that observations from `first` to `last` can change: those they fall into or between, and the next."""
 
 
-def look(overview: Overview, at: datetime) -> Look:
-    parts = split_document(overview)
-    return Look(overview.symbol, instants.to_text(at), parts, version_of(parts))
+async def _store_covered(db: Connection, observations: Sequence[Covered]) -> list[Outcome]:
+    """Store overviews, and return the outcome of each.
 
-
-async def settle(db: Connection, looks: Sequence[Look]) -> list[Outcome]:
-    """Put looks among those already kept, so that the record is the one it would be had they all come in order.
-
-    Nearly always they come after all that is kept of their symbol. The wall clock may have been set back, though, and
-    recordings are imported in whatever order.
+    Nearly always they are newer than all that is stored of their symbol. But the wall clock may have been set back, and
+    recordings are imported in any order: then the snapshots around them are read, and the rows that differ are written.
     """
-    known = await _known(db, {look.symbol for look in looks})
-    outcomes: list[Outcome] = [Outcome.REJECTED] * len(looks)
+    stored = await _read_stored(db, {one.symbol for one in observations})
+    outcomes: list[Outcome] = [Outcome.REJECTED] * len(observations)
     by_symbol: dict[Symbol, list[int]] = {}
-    for number, look in enumerate(looks):
-        by_symbol.setdefault(look.symbol, []).append(number)
-    plan = _Plan()
+    for number, one in enumerate(observations):
+        by_symbol.setdefault(one.symbol, []).append(number)
+    changes = _Changes()
     for symbol, numbers in by_symbol.items():
-        newest = known[symbol].newest
-        is_timely = newest is None or min(looks[number].at for number in numbers) > newest.confirmed_at
-        new = [(looks[number].at, looks[number].version) for number in numbers]
-        kept = [newest] if newest is not None else []
-        if not is_timely:
-            kept = await _stretch(db, symbol, min(at for at, _ in new), max(at for at, _ in new))
-        merged = merge(kept, new, same_document)
+        new = [observations[number] for number in numbers]
+        newest = stored[symbol].newest
+        before = [newest] if newest is not None else []
+        is_late = newest is not None and min(one.at for one in new) <= newest.confirmed_at
+        if is_late:
+            before = await _read_neighbours(db, symbol, min(one.at for one in new), max(one.at for one in new))
+        merged = merge(before, [(one.at, one.version) for one in new], same_document)
         for number, outcome in zip(numbers, merged.outcomes, strict=True):
             outcomes[number] = outcome
-        _write_down(plan, symbol, merged)
-        _write_parts(plan, kept, merged, [looks[number] for number in numbers])
-        if known[symbol].was_uncovered or not is_timely:
-            plan.restate.append(symbol)
+        _add_rows(changes, symbol, merged)
+        _add_parts(changes, before, merged, new)
+        if is_late or stored[symbol].was_uncovered:
+            changes.derived_states.append(symbol)
         else:
-            plan.covered.append(_covered(symbol, new, merged))
-    await _write(db, plan)
+            changes.extended_states.append(_new_observations(symbol, new, merged))
+    await _write(db, changes)
     return outcomes
 
 
-async def _known(db: Connection, symbols: Iterable[Symbol]) -> dict[str, _Known]:
+async def _read_stored(db: Connection, symbols: Iterable[Symbol]) -> dict[str, _Stored]:
     rows = await db.execute_fetchall(_NEWEST, (json.dumps(list(symbols)),))
-    return {symbol: _Known(_newest(row), bool(uncovered)) for symbol, uncovered, *row in rows}
+    return {symbol: _Stored(_newest(row), bool(uncovered)) for symbol, uncovered, *row in rows}
 
 
 def _newest(row: Sequence[Any]) -> Interval[Version] | None:
-    """Return the newest interval. Of its looks only the last: those that come after it need no more."""
+    """Return the newest interval, with only the last of its confirmations: newer observations need no more."""
     observed_at, confirmed_at, *_ = row
     if observed_at is None:
         return None
@@ -184,9 +196,9 @@ def _version(row: Sequence[Any]) -> Version:
     return Version(profile, statement, tuple(daily), _keys_of(keys), extra)
 
 
-async def _stretch(db: Connection, symbol: Symbol, first: str, last: str) -> list[Interval[Version]]:
-    """Return the intervals that looks from `first` to `last` can touch, with all their looks."""
-    rows = list(await db.execute_fetchall(_STRETCH, {"symbol": symbol, "first": first, "last": last}))
+async def _read_neighbours(db: Connection, symbol: Symbol, first: str, last: str) -> list[Interval[Version]]:
+    """Return the intervals that observations from `first` to `last` can change, with all their confirmations."""
+    rows = list(await db.execute_fetchall(_NEIGHBOURS, {"symbol": symbol, "first": first, "last": last}))
     if not rows:
         return []
     query = "SELECT at FROM looks WHERE symbol = ? AND at BETWEEN ? AND ? ORDER BY at"
@@ -197,73 +209,71 @@ async def _stretch(db: Connection, symbol: Symbol, first: str, last: str) -> lis
     ]
 
 
-def _write_down(plan: _Plan, symbol: Symbol, merged: Merged[Version]) -> None:
-    plan.remove_snapshots += [(symbol, at) for at in merged.removed]
-    plan.remove_looks += [(symbol, at) for at in merged.removed_observations]
-    plan.looks += [(symbol, at) for at in merged.added_observations]
-    plan.confirm += [(symbol, one.observed_at, _reconfirmed(one)) for one in merged.confirmed]
-    plan.snapshots += [_row(symbol, interval) for interval in merged.added]
+def _add_rows(changes: _Changes, symbol: Symbol, merged: Merged[Version]) -> None:
+    changes.deleted_snapshots += [(symbol, at) for at in merged.removed]
+    changes.deleted_looks += [(symbol, at) for at in merged.removed_observations]
+    changes.looks += [(symbol, at) for at in merged.added_observations]
+    changes.reconfirmed += [(symbol, one.observed_at, _reconfirmed_at(one)) for one in merged.confirmed]
+    changes.snapshots += [_snapshot_row(symbol, interval) for interval in merged.added]
 
 
-def _write_parts(
-    plan: _Plan, kept: Sequence[Interval[Version]], merged: Merged[Version], looks: Sequence[Look]
+def _add_parts(
+    changes: _Changes, before: Sequence[Interval[Version]], merged: Merged[Version], new: Sequence[Covered]
 ) -> None:
-    """Add the parts that new snapshots begin to use. Most share theirs with the one before."""
+    """Add the parts of the new snapshots. Most snapshots share theirs with the one before."""
     begun = {interval.observed_at for interval in merged.added}
-    profiles = {interval.version.profile for interval in kept}
-    statements = {interval.version.statement for interval in kept}
-    for look in looks:
-        if look.at in begun:
-            seen, parts = look.version, look.parts
-            if seen.profile not in profiles:
-                plan.profiles[seen.profile] = parts.profile
-            if seen.statement not in statements:
-                plan.statements[seen.statement] = parts.reported
-            plan.layouts[_layout(parts.layout)] = _keys(parts.layout)
+    profiles = {interval.version.profile for interval in before}
+    statements = {interval.version.statement for interval in before}
+    for one in new:
+        if one.at in begun:
+            version, parts = one.version, one.parts
+            if version.profile not in profiles:
+                changes.profiles[version.profile] = parts.profile
+            if version.statement not in statements:
+                changes.statements[version.statement] = parts.reported
+            changes.layouts[_layout_digest(parts.layout)] = _keys_text(parts.layout)
 
 
-def _row(symbol: Symbol, interval: Interval[Version]) -> tuple[Any, ...]:
-    made = interval.version
+def _snapshot_row(symbol: Symbol, interval: Interval[Version]) -> tuple[Any, ...]:
+    version = interval.version
     return (
-        symbol, interval.observed_at, _reconfirmed(interval),
-        made.profile, made.statement, _layout(made.layout), *made.daily, made.extra,
+        symbol, interval.observed_at, _reconfirmed_at(interval),
+        version.profile, version.statement, _layout_digest(version.layout), *version.daily, version.extra,
     )  # fmt: skip
 
 
-def _reconfirmed(interval: Interval[Version]) -> str | None:
-    """Return when the version was last confirmed, None if nothing did since it was first seen."""
+def _reconfirmed_at(interval: Interval[Version]) -> str | None:
+    """Return when the version was last confirmed, or None if it was observed only once."""
     return interval.confirmed_at if interval.confirmations else None
 
 
-def _covered(symbol: Symbol, new: Sequence[tuple[str, Version]], merged: Merged[Version]) -> tuple[Any, ...]:
-    """Return what looks that come after all others tell of their symbol."""
-    instant = [at for at, _ in new]
-    last = max(instant)
-    outcome = merged.outcomes[instant.index(last)].value
-    return symbol, min(instant), last, last, outcome, len(merged.added), "covered"
+def _new_observations(symbol: Symbol, new: Sequence[Covered], merged: Merged[Version]) -> NewObservations:
+    at = [one.at for one in new]
+    last = max(at)
+    return NewObservations(symbol, min(at), last, merged.outcomes[at.index(last)], len(merged.added))
 
 
-async def _write(db: Connection, plan: _Plan) -> None:
+async def _write(db: Connection, changes: _Changes) -> None:
     for table, column, rows in (
-        ("snapshots", "observed_at", plan.remove_snapshots),
-        ("looks", "at", plan.remove_looks),
+        ("snapshots", "observed_at", changes.deleted_snapshots),
+        ("looks", "at", changes.deleted_looks),
     ):
         if rows:
             await db.executemany(f"DELETE FROM {table} WHERE symbol = ? AND {column} = ?", rows)
-    await _ADD_PROFILES.write(db, [(key, *values) for key, values in plan.profiles.items()])
-    await _ADD_STATEMENTS.write(db, [(key, *values) for key, values in plan.statements.items()])
-    await _ADD_LAYOUTS.write(db, list(plan.layouts.items()))
-    await _ADD_SNAPSHOTS.write(db, sorted(plan.snapshots, key=_place))
-    await _ADD_LOOKS.write(db, plan.looks)
-    await _CONFIRM.write(db, plan.confirm)
-    await COVERED.write(db, plan.covered)
-    if plan.restate:
-        await db.execute(RESTATE, {"symbols": json.dumps(plan.restate), "noted_at": ""})
+    await _ADD_PROFILES.write(db, [(key, *values) for key, values in changes.profiles.items()])
+    await _ADD_STATEMENTS.write(db, [(key, *values) for key, values in changes.statements.items()])
+    await _ADD_LAYOUTS.write(db, list(changes.layouts.items()))
+    await _ADD_SNAPSHOTS.write(db, sorted(changes.snapshots, key=_key))
+    await _ADD_LOOKS.write(db, changes.looks)
+    await _RECONFIRM.write(db, changes.reconfirmed)
+    await extend_states(db, changes.extended_states)
+    if changes.derived_states:
+        await derive_states(db, changes.derived_states)
 
 
 @lru_cache(maxsize=64)
-def _layout(keys: tuple[str, ...]) -> bytes:
-    """Return the digest of a layout, of which there are a dozen in all."""
+def _layout_digest(keys: tuple[str, ...]) -> bytes:
+    """Return the digest of a layout; there are about a dozen layouts in all."""
     return digest(keys)
 
 
@@ -273,10 +283,10 @@ def _keys_of(text: str) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=64)
-def _keys(keys: tuple[str, ...]) -> str:
+def _keys_text(keys: tuple[str, ...]) -> str:
     return json.dumps(keys, ensure_ascii=False)
 
 
-def _place(row: Sequence[Any]) -> tuple[str, str]:
-    """Return where a snapshot lies in its table: pages that are filled in order are filled better."""
+def _key(row: Sequence[Any]) -> tuple[str, str]:
+    """Return a snapshot's primary key: pages that are filled in its order are filled better."""
     return row[0], row[1]

@@ -1,15 +1,35 @@
-"""What is known of each symbol: covered or not, when last observed, when to try again."""
+"""Symbol states: writes what is known of each symbol: covered or not, last observed when, to be tried again when."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from typing import NamedTuple
 
 from aiosqlite import Connection
 
+from pipeline import instants
+from pipeline.model.outcomes import Outcome
 from pipeline.model.symbols import Symbol
+from pipeline.store.reader import SymbolState
 from pipeline.store.writer import bulk_insert
 
-_ADD_UNCOVERED = bulk_insert("uncovered", ["symbol", "at"], "ON CONFLICT DO NOTHING")
-COVERED = bulk_insert(
+MAX_BACKOFF_DAYS = 30
+"""A symbol that is not covered is tried again after 1 day, then 2, 4, 8, 16, and then every 30."""
+
+
+class NewObservations(NamedTuple):
+    """What one transaction adds to a covered symbol: observations that are all newer than those stored before."""
+
+    symbol: Symbol
+    first: str
+    last: str
+    outcome: Outcome
+    """Of the last one."""
+    snapshots: int
+    """How many of them began a new snapshot."""
+
+
+_EXTEND = bulk_insert(
     "symbols",
     ["symbol", "since", "last_look", "last_try", "last_outcome", "snapshots", "state"],
     """ON CONFLICT (symbol) DO UPDATE SET
@@ -19,11 +39,68 @@ COVERED = bulk_insert(
         last_try = max(coalesce(last_try, ''), excluded.last_try), snapshots = snapshots + excluded.snapshots
      WHERE excluded.last_look >= coalesce(last_look, '')""",
 )
-RESTATE = """
+
+
+async def extend_states(db: Connection, added: Iterable[NewObservations]) -> None:
+    """Bring the states of covered symbols up to date with newer observations: what nearly every write does."""
+    rows = [(one.symbol, one.first, one.last, one.last, one.outcome.value, one.snapshots, "covered") for one in added]
+    await _EXTEND.write(db, rows)
+
+
+_ATTEMPT = bulk_insert(
+    "symbols",
+    ["symbol", "last_try", "last_outcome"],
+    "ON CONFLICT (symbol) DO UPDATE SET last_try = excluded.last_try, last_outcome = excluded.last_outcome",
+)
+
+
+async def note_attempts(db: Connection, attempts: Sequence[tuple[Symbol, str, Outcome]]) -> None:
+    """Write attempts that brought no observation: each a symbol, when it was requested, and the outcome."""
+    await _ATTEMPT.write(db, [(symbol, at, outcome.value) for symbol, at, outcome in attempts])
+
+
+_ADD_UNCOVERED = bulk_insert("uncovered", ["symbol", "at"], "ON CONFLICT DO NOTHING")
+
+
+async def store_uncovered(db: Connection, found: Sequence[tuple[Symbol, str]], *, noted_at: str = "") -> None:
+    """Store observations, each a symbol and an instant, that the API does not cover a symbol.
+
+    `noted_at`: an instant up to which they are credible although it is days after the run began.
+    """
+    if found:
+        await _ADD_UNCOVERED.write(db, found)
+        await derive_states(db, {symbol for symbol, _ in found}, noted_at=noted_at)
+
+
+class Evidence(NamedTuple):
+    """What the file holds of one symbol's observations."""
+
+    symbol: str
+    seen: str | None
+    """When its overview was last observed."""
+    gone: str | None
+    """When the API last said that it does not cover the symbol."""
+    first_seen: str | None
+    """The first observation of an overview after `gone`."""
+    first_gone: str | None
+    """The first time after `seen` that it was not covered ..."""
+    times_gone: int
+    """... and how often that was observed up to `gone`."""
+    is_new: bool
+    """Whether the overview observed at `seen` began a new snapshot."""
+    snapshots: int
+
+
+_EVIDENCE = """
+    -- Observations after this instant come from a clock that was ahead, and must not hide what is observed now.
     WITH credible AS (
-        SELECT max(:noted_at, coalesce((SELECT strftime('%Y-%m-%dT%H:%M:%fZ', started_at, '+1 day')
-                                          FROM runs ORDER BY id DESC LIMIT 1), '9999')) AS until
-    ), looked AS (
+        SELECT max(:noted_at,
+                   coalesce((SELECT strftime('%Y-%m-%dT%H:%M:%fZ', started_at, '+1 day')
+                               FROM runs ORDER BY id DESC LIMIT 1), '9999')) AS until
+    ),
+    -- The last credible observation of an overview: the beginning of a snapshot, or a confirmation (`looks`).
+    -- If there is none, the newest, credible or not.
+    last_seen AS (
         SELECT value AS symbol,
                coalesce(
                    nullif(max(
@@ -33,49 +110,60 @@ RESTATE = """
                    (SELECT confirmed_at FROM snapshots WHERE symbol = value ORDER BY observed_at DESC LIMIT 1)) AS seen,
                (SELECT max(at) FROM uncovered WHERE symbol = value AND at <= credible.until) AS gone
           FROM json_each(:symbols), credible
-    ), stated AS (
-        SELECT symbol, seen, gone, iif(gone IS NULL OR seen >= gone, 'covered', 'unknown') AS state,
-               (SELECT count(*) FROM uncovered AS u
-                 WHERE u.symbol = looked.symbol AND at > coalesce(seen, '') AND at <= gone) AS times
-          FROM looked
     )
-    INSERT INTO symbols (symbol, state, since, last_look, next_try, last_try, last_outcome, snapshots)
-    SELECT symbol, state,
-           iif(state = 'unknown',
-               (SELECT min(at) FROM uncovered AS u WHERE u.symbol = stated.symbol AND at > coalesce(seen, '')),
-               min(coalesce((SELECT min(at) FROM looks WHERE looks.symbol = stated.symbol AND at > coalesce(gone, '')),
-                            seen),
-                   coalesce((SELECT min(observed_at) FROM snapshots AS s
-                              WHERE s.symbol = stated.symbol AND observed_at > coalesce(gone, '')), seen))),
-           iif(state = 'unknown', gone, seen),
-           iif(state = 'unknown',
-               strftime('%Y-%m-%dT%H:%M:%fZ', gone, min(1 << min(times - 1, 5), 30) || ' days'), NULL),
-           iif(state = 'unknown', gone, seen),
-           CASE WHEN state = 'unknown' THEN 'unknown'
-                WHEN EXISTS (SELECT 1 FROM snapshots AS s WHERE s.symbol = stated.symbol AND observed_at = seen)
-                THEN 'stored' ELSE 'unchanged' END,
-           (SELECT count(*) FROM snapshots AS s WHERE s.symbol = stated.symbol)
-      FROM stated
-     WHERE true
-    ON CONFLICT (symbol) DO UPDATE SET
+    -- Each subquery is a seek in a primary key, but for the two that count.
+    SELECT symbol, seen, gone,
+           min(coalesce((SELECT min(at) FROM looks AS l
+                          WHERE l.symbol = last_seen.symbol AND at > coalesce(gone, '')), seen),
+               coalesce((SELECT min(observed_at) FROM snapshots AS s
+                          WHERE s.symbol = last_seen.symbol AND observed_at > coalesce(gone, '')), seen)),
+           (SELECT min(at) FROM uncovered AS u WHERE u.symbol = last_seen.symbol AND at > coalesce(seen, '')),
+           (SELECT count(*) FROM uncovered AS u
+             WHERE u.symbol = last_seen.symbol AND at > coalesce(seen, '') AND at <= gone),
+           EXISTS (SELECT 1 FROM snapshots AS s WHERE s.symbol = last_seen.symbol AND observed_at = seen),
+           (SELECT count(*) FROM snapshots AS s WHERE s.symbol = last_seen.symbol)
+      FROM last_seen
+"""
+_WRITE_STATES = bulk_insert(
+    "symbols",
+    SymbolState.__slots__,
+    """ON CONFLICT (symbol) DO UPDATE SET
         state = excluded.state, since = excluded.since, last_look = excluded.last_look, next_try = excluded.next_try,
         last_outcome = iif(last_try > excluded.last_try, last_outcome, excluded.last_outcome),
-        last_try = max(coalesce(last_try, ''), excluded.last_try), snapshots = excluded.snapshots
-"""
-"""What is known of a symbol, from its looks alone.
-
-One that was found uncovered is asked again after 1 day, then 2, 4, ... 30, while it stays so. What was noted by a clock
-a day and more ahead of the last run's hides nothing; what a run notes now, it may have begun days ago, counts.
-"""
-TRIED = """
-    INSERT INTO symbols (symbol, last_try, last_outcome) VALUES (:symbol, :at, :outcome)
-    ON CONFLICT (symbol) DO UPDATE SET last_try = excluded.last_try, last_outcome = excluded.last_outcome
-"""
+        last_try = max(coalesce(last_try, ''), excluded.last_try), snapshots = excluded.snapshots""",
+)
 
 
-async def uncover(db: Connection, found: Sequence[tuple[Symbol, str]], *, noted_at: str = "") -> None:
-    """Note the looks that found a symbol not covered."""
-    if found:
-        await _ADD_UNCOVERED.write(db, found)
-        symbols = json.dumps(sorted({symbol for symbol, _ in found}))
-        await db.execute(RESTATE, {"symbols": symbols, "noted_at": noted_at})
+async def derive_states(db: Connection, symbols: Iterable[str], *, noted_at: str = "") -> None:
+    """Write the states of symbols as all their observations, in whatever order they were stored, make them.
+
+    A later attempt without an observation stays the last attempt.
+    """
+    wanted = {"symbols": json.dumps(sorted(symbols)), "noted_at": noted_at}
+    states = [derive_state(Evidence(*row)) for row in await db.execute_fetchall(_EVIDENCE, wanted)]
+    await _WRITE_STATES.write(db, [[getattr(state, name) for name in SymbolState.__slots__] for state in states])
+
+
+def derive_state(evidence: Evidence) -> SymbolState:
+    """Return the state of a symbol: covered unless the API has said otherwise since the last overview.
+
+    While it stays uncovered, the time to the next attempt doubles.
+    """
+    seen, gone = evidence.seen, evidence.gone
+    if gone is None or (seen is not None and seen >= gone):
+        state, since, last, next_try = "covered", evidence.first_seen, seen, None
+        outcome = Outcome.STORED if evidence.is_new else Outcome.UNCHANGED
+    else:
+        days = min(2 ** min(evidence.times_gone - 1, 5), MAX_BACKOFF_DAYS)
+        next_try = instants.to_text(instants.from_text(gone) + timedelta(days=days))
+        state, since, last, outcome = "unknown", evidence.first_gone, gone, Outcome.UNKNOWN
+    return SymbolState(
+        symbol=evidence.symbol,
+        state=state,
+        since=since,
+        last_look=last,
+        next_try=next_try,
+        last_try=last,
+        last_outcome=outcome.value,
+        snapshots=evidence.snapshots,
+    )

@@ -15,7 +15,7 @@ from pipeline.model.document import Overview
 from pipeline.model.outcomes import Outcome, RunId, RunStatus, Trigger
 from pipeline.model.symbols import Symbol
 from pipeline.store.runs import RunResult, Store
-from pipeline.store.snapshots import Observation, observation
+from pipeline.store.snapshots import Observation, observation, repeated, text_length
 from pipeline.store.writer import StorageError, open_writer
 from pipeline.transfer.archives import Bad, Place, Recorded, Skipped
 
@@ -181,8 +181,8 @@ def _take(line: Recorded, chunk: _Chunk) -> None:
     overview = answer if isinstance(answer, Overview) else None
     first = observation(line.symbol, line.observed_at, overview)
     chunk.seen.append(_Seen(line.place, first))
-    chunk.seen += [_Seen(line.place, first.again(at)) for at in line.looks]
-    chunk.weight += first.weight()
+    chunk.seen += [_Seen(line.place, repeated(first, at)) for at in line.looks]
+    chunk.weight += text_length(first)
 
 
 async def _keep(store: Store, seen: list[_Seen], done: Import, named: Callable[[Bad], None]) -> None:
@@ -196,5 +196,5 @@ async def _keep(store: Store, seen: list[_Seen], done: Import, named: Callable[[
 
 
 def _conflict(one: _Seen) -> Bad:
-    symbol, at, _ = one.observation
-    return Bad(one.place, f"another document of {symbol} is kept for {at}: that one stays")
+    found = one.observation
+    return Bad(one.place, f"conflicts with the document of {found.symbol} stored for {found.at}, which stays")

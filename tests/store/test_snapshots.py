@@ -27,6 +27,7 @@ from tests.support.clocks import START
 from tests.support.kept import documents, snapshots
 from tests.support.looks import empty
 from tests.support.recordings import needs_recordings, recorded
+from tests.support.storing import store_overview
 
 IBM, PEP = Symbol("IBM"), Symbol("PEP")
 HOUR = timedelta(hours=1)
@@ -44,7 +45,7 @@ async def keep(database: Path, *looks: tuple[Overview, int]) -> list[Outcome]:
         outcomes = []
         for seen, hour in looks:
             run = await store.begin(Trigger.MANUAL, at=LATER, symbols=1, due=1)
-            outcomes.append(await store.keep(run, seen, at=START + hour * HOUR, attempts=1))
+            outcomes.append(await store_overview(store, run, seen, at=START + hour * HOUR))
         return outcomes
 
 
@@ -97,7 +98,7 @@ async def test_many_at_once_share_a_commit_and_lose_nothing(database: Path) -> N
         store = Store(writer)
         run = await store.begin(Trigger.MANUAL, at=START, symbols=300, due=300)
         outcomes = await asyncio.gather(
-            *(store.keep(run, overview(name, EPS=str(n)), at=START, attempts=1) for n, name in enumerate(names))
+            *(store_overview(store, run, overview(name, EPS=str(n)), at=START) for n, name in enumerate(names))
         )
     assert set(outcomes) == {Outcome.STORED}
     assert all(len(snapshots(database, name)) == 1 for name in names)
@@ -318,7 +319,7 @@ async def test_a_run_says_how_it_ended_and_how_each_symbol_did(database: Path) -
     async with open_writer(database) as writer:
         store = Store(writer)
         run = await store.begin(Trigger.MANUAL, at=START, symbols=9, due=3)
-        await store.keep(run, overview(), at=START, attempts=2)
+        await store_overview(store, run, overview(), at=START, attempts=2)
         await store.note(SymbolResult(run, PEP, Outcome.REJECTED, 1, START, "no JSON"))
         assert await store.defer(run, [Symbol("KO")], at=START, detail="the quota") == 1
         counts = {Outcome.STORED: 1, Outcome.REJECTED: 1, Outcome.DEFERRED: 1}
@@ -355,7 +356,7 @@ async def test_a_run_under_way_is_counted_as_far_as_it_is(database: Path) -> Non
     async with open_writer(database) as writer:
         store = Store(writer)
         run = await store.begin(Trigger.MANUAL, at=START, symbols=9, due=9)
-        await store.keep(run, overview(), at=START, attempts=1)
+        await store_overview(store, run, overview(), at=START)
         await store.note(SymbolResult(run, PEP, Outcome.UNKNOWN, 1, START, None))
         with Reader.open(database) as record:
             (running,) = record.runs(1)

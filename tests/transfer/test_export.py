@@ -44,6 +44,7 @@ from pipeline.transfer.export import (
 )
 from tests.support.clocks import START
 from tests.support.commands import PIPELINE, call, environment, pipeline
+from tests.support.storing import store_overview
 
 IBM, PEP = Symbol("IBM"), Symbol("PEP")
 LATER = START + timedelta(days=1000)
@@ -68,7 +69,7 @@ async def keep(database: Path, *looks: Looked) -> None:
         for symbol, instant, document in looks:
             run = await store.begin(Trigger.MANUAL, at=LATER, symbols=1, due=1)
             if document:
-                await store.keep(run, Overview(symbol, document), at=instant, attempts=1)
+                await store_overview(store, run, Overview(symbol, document), at=instant)
             else:
                 await store.note(SymbolResult(run, symbol, Outcome.UNKNOWN, 1, instant))
 

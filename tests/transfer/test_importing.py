@@ -159,7 +159,7 @@ def test_of_two_documents_for_one_instant_the_first_stays_and_the_other_is_named
     done = imported(tmp_path, "x.jsonl")
 
     assert (done.code, counts(done)["conflicts"]) == (0, 1)
-    assert "x.jsonl, line 2: another document of IBM is kept for 2024-01-01T00:00:00.000Z" in done.err
+    assert "x.jsonl, line 2: conflicts with the document of IBM stored for 2024-01-01T00:00:00.000Z" in done.err
     assert documents(tmp_path / "a.db", "IBM") == [document()]
 
 
