@@ -17,7 +17,7 @@ NOTIFY_URLS, PING_URL = "PIPELINE_NOTIFY_URLS", "PIPELINE_PING_URL"
 CONFIG = "PIPELINE_CONFIG"
 _PREFIX = "PIPELINE_"
 _ALMOST_EQUAL = 0.9
-"""How similar a variable must be to one of ours to be a misspelling; others may share the prefix."""
+"""How similar a variable must be to a known one to be a misspelling; others may share the prefix."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ def is_setting(variable: str) -> bool:
 
 
 def misspelt_variables(variables: Iterable[str]) -> Iterator[str]:
-    """Yield a warning for each variable that looks like one of ours and has no effect."""
+    """Yield a warning for each variable that looks like a known one and has no effect."""
     known = {*map(variable_of, KEYS), NOTIFY_URLS, PING_URL}
     for variable in sorted(variables):
         if variable.startswith(_PREFIX) and variable not in known:

@@ -1,0 +1,100 @@
+"""The environment: `.env` adds to it, its problems are reported, misspelt variables get a warning."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pipeline.settings.environment import (
+    API_KEY,
+    NOTIFY_URLS,
+    PING_URL,
+    Environment,
+    misspelt_variables,
+    with_dotenv,
+)
+
+
+def test_dotenv_adds_to_the_environment_and_never_overrides_it(dotenv: Callable[..., Environment]) -> None:
+    found = dotenv("A=file\nB=file\n", A="set")
+
+    assert found.variables == {"A": "set", "B": "file"}
+    assert found.origin("A") == "A"
+    assert found.origin("B") == ".env: B"
+
+
+def test_nothing_in_dotenv_is_interpolated(dotenv: Callable[..., Environment]) -> None:
+    assert dotenv(f"{API_KEY}=a$HOME${{PATH}}b\n", HOME="x", PATH="y").variables[API_KEY] == "a$HOME${PATH}b"
+
+
+@pytest.mark.parametrize("line", ["what is this", "A: b", "=x", "A", 'A="open'])
+def test_an_invalid_line_of_dotenv_is_ignored_and_reported(dotenv: Callable[..., Environment], line: str) -> None:
+    found = dotenv(f"# mine\n{line}\n")
+
+    assert found.variables == {}
+    assert len(found.problems) == 1
+    assert "line 2 " in found.problems[0]
+    assert "NAME=value" in found.problems[0]
+
+
+def test_the_lines_around_an_invalid_one_are_used(dotenv: Callable[..., Environment]) -> None:
+    assert dotenv("A=1\nwhat is this\nexport B='2'\n").variables == {"A": "1", "B": "2"}
+
+
+def test_a_key_that_other_users_can_read_is_reported(dotenv: Callable[..., Environment]) -> None:
+    (problem,) = dotenv(f"{API_KEY}=abc\n", mode=0o644).problems
+
+    assert "chmod 600" in problem
+    assert "abc" not in problem
+
+
+@pytest.mark.parametrize("name", [NOTIFY_URLS, PING_URL])
+def test_other_secrets_that_other_users_can_read_are_reported(dotenv: Callable[..., Environment], name: str) -> None:
+    (problem,) = dotenv(f"{name}=abc\n", mode=0o644).problems
+
+    assert "chmod 600" in problem
+
+
+def test_a_dotenv_without_secrets_may_be_readable_by_others(dotenv: Callable[..., Environment]) -> None:
+    assert dotenv(f"PIPELINE_SOURCE__PLAN=free\n{API_KEY}=\n", mode=0o644).problems == ()
+
+
+def test_a_missing_dotenv_is_not_a_problem(tmp_path: Path) -> None:
+    assert with_dotenv({"A": "1"}, tmp_path / ".env") == Environment({"A": "1"})
+
+
+def test_a_dotenv_that_is_a_folder_is_reported_and_ignored(tmp_path: Path) -> None:
+    (tmp_path / ".env").mkdir()
+
+    found = with_dotenv({"A": "1"}, tmp_path / ".env")
+
+    assert found.variables == {"A": "1"}
+    assert "cannot be read (is a directory)" in found.problems[0]
+
+
+def test_a_dotenv_that_is_not_utf_8_is_reported_and_ignored(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes(b"A=\xff\n")
+
+    assert "cannot be read (not UTF-8)" in with_dotenv({}, tmp_path / ".env").problems[0]
+
+
+def test_a_dotenv_in_a_parent_folder_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".env").write_text("A=1")
+    (tmp_path / "below").mkdir()
+    monkeypatch.chdir(tmp_path / "below")
+
+    assert with_dotenv({}, Path(".env")).variables == {}
+
+
+def test_the_variables_of_secrets_are_known_and_their_misspellings_reported() -> None:
+    assert list(misspelt_variables([NOTIFY_URLS, PING_URL, "PIPELINE_CONFIG"])) == []
+    (warning,) = misspelt_variables(["PIPELINE_NOTIFY_URL"])
+    assert warning.startswith("PIPELINE_NOTIFY_URL ")
+    assert "PIPELINE_NOTIFY_URLS?" in warning
+
+
+def test_an_unknown_key_in_a_variable_is_reported() -> None:
+    (warning,) = misspelt_variables(["PIPELINE_SOURCE__PORT", "PIPELINE_SOURCE__PLAN", "PIPELINE_ENV", "HOME"])
+
+    assert warning.startswith("PIPELINE_SOURCE__PORT ")
+    assert "pipeline config" in warning

@@ -1,0 +1,78 @@
+"""The schema: every key has a type and a default, and a value of the wrong type or size is refused."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from pipeline.quota.limits import PLANS
+from pipeline.schedule.cron import Schedule
+from pipeline.settings.load import load
+from pipeline.settings.schema import KEYS
+from tests.support.configurations import NO_VARIABLES, Configured, origins, refusal
+
+DOCUMENTED_KEYS = {
+    "database", "symbols.list", "symbols.file", "source.base_url", "source.plan", "source.limits", "source.concurrency",
+    "source.timeout_seconds", "collect.fresh_for_hours", "collect.attempts", "collect.wait_seconds", "collect.continue",
+    "schedule.cron", "schedule.timezone", "schedule.catch_up_hours", "schedule.symbols", "schedule.symbols_file",
+    "status.stale_after_hours", "status.listen", "keep.outcomes_days",
+}  # fmt: skip
+
+
+def test_the_keys_are_those_documented() -> None:
+    assert KEYS.keys() == DOCUMENTED_KEYS
+
+
+def test_a_key_that_is_not_configured_has_its_default(configured: Configured) -> None:
+    settings = configured()
+
+    assert settings.limits == PLANS["free"]
+    assert settings.database == Path("data/overviews.db")
+    assert settings.fresh_for == timedelta(hours=20)
+    assert settings.wait == timedelta(seconds=120)
+    assert settings.attempts == 3
+    assert settings.resume
+    assert settings.listen is None
+    assert settings.outcomes_kept == timedelta(days=400)
+    assert settings.schedules == (Schedule("30 18 * * mon-fri", "America/New_York", timedelta(hours=36), None),)
+    assert set(origins(settings).values()) == {"default"}
+
+
+def test_the_shipped_file_shows_the_defaults(configured: Configured) -> None:
+    shipped = load(Path(__file__).parents[2] / "config" / "pipeline.toml", NO_VARIABLES)
+
+    defaults = {setting.path: setting.value for setting in configured().values}
+    shown = {setting.path: setting.value for setting in shipped.values}
+    assert shown == {**defaults, "symbols.list": ["AAPL", "GOOG", "TSLA", "MSFT", "PEP"]}
+    assert {path for path, origin in origins(shipped).items() if origin == "default"} == {
+        "symbols.file", "source.limits", "source.concurrency", "schedule.symbols", "schedule.symbols_file",
+        "status.listen",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("database = 1", "database: expected str"),
+        ("database = 2026-01-01", "database: expected str"),
+        ('database = ""', "database: expected str of length >= 1"),
+        ('[symbols]\nlist = "AAPL"', "symbols.list: expected array"),
+        ("[symbols]\nlist = [1]", "symbols.list: expected str"),
+        ("[source]\nconcurrency = 0", "source.concurrency: expected int >= 1"),
+        ("[source]\nconcurrency = 2.5", "source.concurrency: expected int"),
+        ("[source]\ntimeout_seconds = 0", "source.timeout_seconds: expected float > 0"),
+        ("[collect]\nattempts = true", "collect.attempts: expected int"),
+        ("[collect]\nattempts = 99999999999999999999", "collect.attempts: expected int <= 10"),
+        ("[collect]\nwait_seconds = nan", "collect.wait_seconds: expected float >= 0"),
+        ("[collect]\nfresh_for_hours = inf", "collect.fresh_for_hours: expected float <="),
+        ('[collect]\ncontinue = "yes"', "collect.continue: expected true or false"),
+        ("source = 1", "source must be a table"),
+        ("[database]\npath = 1", "database: expected str"),
+    ],
+)
+def test_a_value_of_the_wrong_type_or_size_is_refused(configured: Configured, text: str, place: str) -> None:
+    assert f"pipeline.toml: {place}" in refusal(lambda: configured(text))
+
+
+def test_an_error_cuts_a_long_value(configured: Configured) -> None:
+    assert len(refusal(lambda: configured(f"database = [{', '.join(['1'] * 5000)}]"))) < 300
