@@ -1,1 +1,1 @@
-"""Queries: questions to the record, read-only. Imports model and store."""
+"""Queries: read-only questions to the database, and the public Python API. Imports model and store."""

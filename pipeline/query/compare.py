@@ -1,16 +1,19 @@
-"""Comparing: what changed in a record, found by going through its rows. What a change is, `pipeline.changes` says.
+"""Changes: each snapshot compared with the one before it. What counts as a change, `pipeline.model.changes` says.
 
-Nearly always only daily numbers differ: those are compared as the rows have them. The rest is looked at closer.
+Nearly always only daily numbers differ: those are compared straight in the rows. All else is compared as snapshots.
 """
 
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 from typing import Any
 
 from pipeline.instants import LATEST
 from pipeline.model.changes import (
+    Change,
     ChangeKind,
     ComparedSnapshot,
     Difference,
@@ -19,15 +22,11 @@ from pipeline.model.changes import (
     relative_change,
 )
 from pipeline.model.fields import DAILY_FIELDS, PROFILE_FIELDS, REPORTED_FIELDS, Kind, Part
-from pipeline.query.results import Column
+from pipeline.query.results import Answer, Column
 from pipeline.store.stored_symbols import symbol_batches
 
-_COLUMNS_OF = {
-    "profiles": ", ".join(field.column for field in PROFILE_FIELDS),
-    "statements": ", ".join(field.column for field in REPORTED_FIELDS),
-    "layouts": "keys",
-}
-_DAILY_COLUMNS = ", ".join(field.column for field in DAILY_FIELDS)
+Row = tuple[Any, ...]
+
 CHANGE_COLUMNS = (
     Column("symbol", Kind.TEXT),
     Column("field", Kind.TEXT),
@@ -40,58 +39,107 @@ CHANGE_COLUMNS = (
     Column("observed_at", "instant"),
     Column("suspicion", Kind.TEXT),
 )
+"""The columns of an answer, in the order of the attributes of `Change`."""
+
+_ROUNDING = 1e-12
+"""From 3 to 3.15 is a change of 0.05, though in binary fractions a little less."""
+_COLUMNS_OF = {
+    "profiles": ", ".join(field.column for field in PROFILE_FIELDS),
+    "statements": ", ".join(field.column for field in REPORTED_FIELDS),
+    "layouts": "keys",
+}
+_DAILY_NAMES = tuple(field.column for field in DAILY_FIELDS)
+
+# A row to compare begins with its daily numbers, so that they can be zipped without being cut out. After them:
+_SYMBOL, _OBSERVED_AT, _CONFIRMED_AT = range(len(DAILY_FIELDS), len(DAILY_FIELDS) + 3)
+_SLOW_PARTS = slice(_CONFIRMED_AT + 1, None)
+_SELECTED = f"{', '.join(_DAILY_NAMES)}, symbol, observed_at, confirmed_at, profile_id, statement_id, layout_id, extra"
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeFilter:
+    """Which changes an answer has."""
+
+    columns: frozenset[str] | None = None
+    """None: of all fields."""
+    part: Part | None = None
+    """None: of all parts."""
+    min_change: float = 0.0
+    """The smallest relative change of a number, as a fraction."""
+    suspicious: bool = False
+    """Only changes that the market cannot explain."""
+
+    def selected(self, rows: Iterator[Row]) -> Iterator[Row]:
+        """Return the rows of an answer that pass."""
+        return rows if self == ChangeFilter() else (row for row in rows if self._passes(Change._make(row)))
+
+    def _passes(self, change: Change) -> bool:
+        is_known_field = change.part is not None  # an unknown field may have the name of a column
+        return (
+            (self.columns is None or (is_known_field and change.field in self.columns))
+            and (self.part is None or change.part == self.part)
+            and (
+                change.change is None
+                or abs(change.change) + _ROUNDING >= self.min_change
+                or change.kind != ChangeKind.CHANGED
+            )
+            and (change.suspicion is not None or not self.suspicious)
+        )
 
 
 class Comparison:
-    """Compares each snapshot of a record with the one before it."""
+    """Compares each snapshot of a database with the one before it. Remembers the parts that it read."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
         self._part = lru_cache(maxsize=4096)(self._read_part)
 
-    def changes(self, symbols: Sequence[str] | None, since: str, until: str) -> Iterator[list[tuple[Any, ...]]]:
-        """Yield what changed in the snapshots observed in an interval, by symbol and instant, some symbols at a time.
+    def changes(self, symbols: Sequence[str] | None, only: ChangeFilter, *, since: str, until: str) -> Answer[Change]:
+        """Return what changed in the snapshots observed in an interval, by symbol and instant. None: all symbols."""
 
-        In lists, for there may be hundreds of thousands. None: all symbols ever asked.
-        """
-        for some in symbol_batches(self._db, symbols, since, until):
-            coverage = self._coverage_changes(some, since, until)
-            found = self._value_changes(some, since, until)
-            if coverage:
-                found = sorted(found + coverage, key=lambda row: (row[0], row[8]))
-            yield found
+        def read() -> Iterator[Row]:
+            return only.selected(chain.from_iterable(self._batches(symbols, since, until)))
 
-    def _value_changes(self, symbols: Sequence[str], since: str, until: str) -> list[tuple[Any, ...]]:
-        """Return what changed in the snapshots observed in an interval, by symbol and instant."""
+        return Answer(CHANGE_COLUMNS, read, _change)
+
+    def _batches(self, symbols: Sequence[str] | None, since: str, until: str) -> Iterator[list[Row]]:
+        """Yield the changes as lists, each of some symbols: there may be hundreds of thousands."""
+        for batch in symbol_batches(self._db, symbols, since, until):
+            coverage = self._coverage_changes(batch, since, until)
+            rows = self._value_changes(batch, since, until)
+            yield sorted(rows + coverage, key=_by_symbol_and_instant) if coverage else rows
+
+    def _value_changes(self, symbols: Sequence[str], since: str, until: str) -> list[Row]:
+        """Return the fields that changed. Each symbol's last snapshot before the interval is read to compare with."""
         query = f"""
-            SELECT {_DAILY_COLUMNS}, symbol, observed_at, confirmed_at, profile_id, statement_id, layout_id, extra
+            SELECT {_SELECTED}
               FROM json_each(:symbols) AS wanted
              CROSS JOIN snapshots ON snapshots.symbol = wanted.value
                AND observed_at >= coalesce((SELECT observed_at FROM snapshots WHERE symbol = wanted.value
                                                AND observed_at < :since ORDER BY observed_at DESC LIMIT 1), :since)
                AND observed_at <= :until
         """
-        given = {"symbols": json.dumps(symbols), "since": since, "until": until}
-        found: list[tuple[Any, ...]] = []
-        before: tuple[Any, ...] | None = None
-        for after in self._db.execute(query, given):
+        parameters = {"symbols": json.dumps(symbols), "since": since, "until": until}
+        found: list[Row] = []
+        before: Row | None = None
+        for after in self._db.execute(query, parameters):
             if before is not None and before[_SYMBOL] == after[_SYMBOL]:
                 found += self._between(before, after)
             before = after
         return found
 
-    def _between(self, before: tuple[Any, ...], after: tuple[Any, ...]) -> list[tuple[Any, ...]]:
-        """Return what changed from one row to the next: mostly daily numbers, and nothing else need be looked at."""
-        if before[_SLOW] == after[_SLOW] and not daily_may_hold_anomaly(before, after):
+    def _between(self, before: Row, after: Row) -> list[Row]:
+        """Return what changed from one row to the next: mostly daily numbers alone."""
+        if before[_SLOW_PARTS] == after[_SLOW_PARTS] and not daily_may_hold_anomaly(before, after):
             return _daily_changes(before, after)
-        old, new = self._state(before), self._state(after)
-        return [_change(after[_SYMBOL], old, new, one) for one in differences(old, new)]
+        old, new = self._compared(before), self._compared(after)
+        return [_change_row(after[_SYMBOL], old, new, difference) for difference in differences(old, new)]
 
-    def _state(self, row: tuple[Any, ...]) -> ComparedSnapshot:
-        *daily, _, observed, confirmed, profile, statement, layout, extra = row
+    def _compared(self, row: Row) -> ComparedSnapshot:
+        *daily, _symbol, observed_at, confirmed_at, profile, statement, layout, extra = row
         return ComparedSnapshot(
-            observed,
-            confirmed,
+            observed_at,
+            confirmed_at,
             profile,
             statement,
             layout,
@@ -106,19 +154,20 @@ class Comparison:
         row = self._db.execute(f"SELECT {_COLUMNS_OF[table]} FROM {table} WHERE id = ?", (part_id,)).fetchone()
         return tuple(json.loads(row[0])) if table == "layouts" else tuple(row)
 
-    def _coverage_changes(self, symbols: Sequence[str], since: str, until: str) -> list[tuple[Any, ...]]:
+    def _coverage_changes(self, symbols: Sequence[str], since: str, until: str) -> list[Row]:
+        """Return where the API began or ceased to cover a symbol."""
         query = """
             SELECT uncovered.symbol, uncovered.at
               FROM json_each(?) AS wanted CROSS JOIN uncovered ON uncovered.symbol = wanted.value AND at <= ?
         """
-        gone: dict[str, list[str]] = {}
+        uncovered: dict[str, list[str]] = {}
         for symbol, at in self._db.execute(query, (json.dumps(symbols), until)):
-            gone.setdefault(symbol, []).append(at)
-        return [row for symbol, at in gone.items() for row in self._turns(symbol, at, since, until)]
+            uncovered.setdefault(symbol, []).append(at)
+        return [row for symbol, at in uncovered.items() for row in self._coverage_turns(symbol, at, since, until)]
 
-    def _turns(self, symbol: str, gone: list[str], since: str, until: str) -> Iterator[tuple[Any, ...]]:
-        """Yield where a symbol that was at times not covered began or ceased to be."""
-        for after, before in zip(["", *gone], [*gone, LATEST], strict=True):
+    def _coverage_turns(self, symbol: str, uncovered: list[str], since: str, until: str) -> Iterator[Row]:
+        """Yield the coverage changes of a symbol, given the instants at which it was found uncovered."""
+        for after, before in zip(["", *uncovered], [*uncovered, LATEST], strict=True):
             first, last = self._covered_between(symbol, after, before, until)
             if first is None or last is None:
                 continue
@@ -128,9 +177,9 @@ class Comparison:
                 yield _coverage_row(symbol, ChangeKind.UNCOVERED, last, before)
 
     def _covered_between(self, symbol: str, after: str, before: str, until: str) -> tuple[str | None, str | None]:
-        """Return the first and the last look between two others, and not after `until`, that found the symbol covered.
+        """Return the first and the last observation between two others, up to `until`, that found the symbol covered.
 
-        Of two looks at one instant, the one that found it covered counts as the later, as it does for its state.
+        Of two at one instant, the one that found it covered counts as the later, as it does for the symbol's state.
         """
         query = """
             SELECT min(at), max(at) FROM (
@@ -145,44 +194,46 @@ class Comparison:
                 SELECT max(at) FROM looks WHERE symbol = :symbol AND at >= :after AND at < :before AND at <= :until
             )
         """
-        given = {"symbol": symbol, "after": after, "before": before, "until": until}
-        first, last = self._db.execute(query, given).fetchone()
+        parameters = {"symbol": symbol, "after": after, "before": before, "until": until}
+        first, last = self._db.execute(query, parameters).fetchone()
         return first, last
 
 
-# Rows
+# The rows of an answer hold texts and numbers only, no members of an enumeration: the garbage collector drops such
+# tuples at first sight, and would go through tens of thousands of others again and again.
+
+_DAILY, _CHANGED = Part.DAILY.value, ChangeKind.CHANGED.value
+_OBSERVED_AT_IN_ANSWER = [column.name for column in CHANGE_COLUMNS].index("observed_at")
 
 
-def _change(symbol: str, before: ComparedSnapshot, after: ComparedSnapshot, found: Difference) -> tuple[Any, ...]:
+def _by_symbol_and_instant(row: Row) -> tuple[str, str]:
+    return row[0], row[_OBSERVED_AT_IN_ANSWER]
+
+
+def _change_row(symbol: str, before: ComparedSnapshot, after: ComparedSnapshot, found: Difference) -> Row:
     return (
         symbol, found.column, found.part and found.part.value, found.kind.value, found.before, found.after,
         relative_change(found.before, found.after), before.confirmed_at, after.observed_at, found.suspicion,
     )  # fmt: skip
 
 
-# A row to be compared begins with its daily numbers, so that they can be gone through without being cut out; then:
-_SYMBOL, _OBSERVED, _CONFIRMED = range(len(DAILY_FIELDS), len(DAILY_FIELDS) + 3)
-_SLOW = slice(_CONFIRMED + 1, None)
-_DAILY_NAMES = tuple(field.column for field in DAILY_FIELDS)
-# Plain texts, not members of an enumeration: rows of nothing but texts and numbers are dropped by the garbage collector
-# at first sight, and tens of thousands of others gone through again and again.
-_OF_DAILY, _CHANGED = Part.DAILY.value, ChangeKind.CHANGED.value
-
-
-def _daily_changes(before: tuple[Any, ...], after: tuple[Any, ...]) -> list[tuple[Any, ...]]:
-    """Return the daily numbers that changed, where nothing else did and none is odd: as `_change` would, and sooner."""
-    symbol, last, first = after[_SYMBOL], before[_CONFIRMED], after[_OBSERVED]
+def _daily_changes(before: Row, after: Row) -> list[Row]:
+    """Return the daily numbers that changed, where nothing else did: what `_change_row` would, and faster."""
+    symbol, last_confirmed_at, observed_at = after[_SYMBOL], before[_CONFIRMED_AT], after[_OBSERVED_AT]
     return [
         (
-            symbol, column, _OF_DAILY, _CHANGED, was, now,
-            (now - was) / abs(was) if was and now is not None else None, last, first, None,
+            symbol, column, _DAILY, _CHANGED, old, new,
+            (new - old) / abs(old) if old and new is not None else None, last_confirmed_at, observed_at, None,
         )
-        for column, was, now in zip(_DAILY_NAMES, before, after, strict=False)  # what follows them is not compared
-        if was != now
+        for column, old, new in zip(_DAILY_NAMES, before, after, strict=False)  # what follows them is not compared
+        if old != new
     ]  # fmt: skip
 
 
-def _coverage_row(symbol: str, kind: ChangeKind, last: str, first: str) -> tuple[Any, ...]:
-    states = ("covered", "unknown")
-    before, after = states if kind is ChangeKind.UNCOVERED else states[::-1]
-    return symbol, "state", None, kind.value, before, after, None, last, first, None
+def _coverage_row(symbol: str, kind: ChangeKind, last_confirmed_at: str, observed_at: str) -> Row:
+    before, after = ("covered", "unknown") if kind is ChangeKind.UNCOVERED else ("unknown", "covered")
+    return symbol, "state", None, kind.value, before, after, None, last_confirmed_at, observed_at, None
+
+
+def _change(symbol: str, field: str, part: str | None, kind: str, *others: Any) -> Change:
+    return Change(symbol, field, part, ChangeKind(kind), *others)

@@ -1,4 +1,4 @@
-"""Results: what questions to a record give. Rows of named and typed columns, and the objects that are made of them."""
+"""Results: an answer, its columns and rows, and the objects that its rows become."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 import msgspec
 
 from pipeline import extras
+from pipeline.instants import from_text
 from pipeline.model.fields import ColumnKind, Field, FieldNotFound, field_named
 from pipeline.model.values import Value
 
@@ -24,29 +25,40 @@ class Column(NamedTuple):
 
 
 class Answer(Generic[T]):
-    """The answer to a question: iterable, again and again; `rows` has its rows as the file has them."""
+    """The answer to a question. Each iteration reads the database again."""
 
     def __init__(
-        self, columns: Sequence[Column], rows: Callable[[], Iterator[tuple[Any, ...]]], typed: Callable[..., T]
+        self, columns: Sequence[Column], read: Callable[[], Iterator[tuple[Any, ...]]], make: Callable[..., T]
     ) -> None:
+        """Take what reads the rows, and what makes an object of a row's values, in which instants are datetimes."""
         self.columns = tuple(columns)
-        self.rows = rows
-        self._typed = typed
+        self._read = read
+        self._make = make
 
     def __iter__(self) -> Iterator[T]:
-        return (self._typed(*row) for row in self.rows())
+        places = [place for place, column in enumerate(self.columns) if column.kind == "instant"]
+        for row in self._read():
+            values = list(row)
+            for place in places:
+                values[place] = from_text(values[place])
+            yield self._make(*values)
 
     @property
     def names(self) -> tuple[str, ...]:
+        """The names of the columns."""
         return tuple(column.name for column in self.columns)
 
+    def rows(self) -> Iterator[tuple[Any, ...]]:
+        """Return the rows as tuples in the order of the columns; instants and dates are text, as stored."""
+        return self._read()
+
     def to_arrow(self) -> "pa.Table":
-        """Return a typed Arrow table. Raise Trouble where pyarrow is not installed."""
-        return extras.arrow().table(self.columns, list(self.rows()))
+        """Return a typed Arrow table. Raise Trouble if pyarrow is not installed."""
+        return extras.arrow().table(self.columns, list(self._read()))
 
 
 class Snapshot(msgspec.Struct, frozen=True, gc=False):
-    """A version of a company's overview, as far as it was asked for."""
+    """A version of a company's overview: the fields that were requested, and when it was observed."""
 
     symbol: str
     observed_at: datetime
@@ -59,7 +71,7 @@ class Snapshot(msgspec.Struct, frozen=True, gc=False):
     """In an as-of answer: how long before the instant it was last seen."""
 
     def __getitem__(self, field: str) -> Value:
-        """Return the value of a field. Raise FieldNotFound, or KeyError for one that was not asked for."""
+        """Return the value of a field. Raise FieldNotFound, or KeyError for one that was not requested."""
         return self.values[field_named(field).column]
 
     def __iter__(self) -> Iterator[str]:
@@ -73,7 +85,7 @@ class Snapshot(msgspec.Struct, frozen=True, gc=False):
 
 
 class Vintage(NamedTuple):
-    """A reported value of one quarter, with the interval in which we knew it."""
+    """A reported value of one fiscal quarter, with the interval in which it was known."""
 
     symbol: str
     field: str
@@ -90,5 +102,5 @@ class Vintage(NamedTuple):
 
 
 def columns_of(fields: Sequence[Field]) -> Iterator[Column]:
-    """Yield the columns in which fields are given."""
+    """Yield the columns that hold fields."""
     return (Column(field.column, field.kind) for field in fields)

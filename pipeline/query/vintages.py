@@ -1,26 +1,87 @@
-"""Vintages: the values that a company reported for a quarter, each with when we knew it. Read-only SQL."""
+"""Vintages: the values that a company reported for a fiscal quarter, each with when it was known, and restatements."""
 
 import json
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from pipeline.model.changes import relative_change
-from pipeline.model.fields import COLUMNS, REPORTED_FIELDS, ColumnKind, Field, Kind
-from pipeline.query.results import Column
+from pipeline.model.fields import COLUMNS, REPORTED_FIELDS, ColumnKind, Field, FieldNotFound, Kind, Part
+from pipeline.model.values import Value
+from pipeline.query.results import Answer, Column, Vintage
 from pipeline.store.stored_symbols import symbol_batches
 
-_Reported = tuple[Any, ...]
-_Span = tuple[_Reported, str, str]
-_REPORTED = ", ".join(field.column for field in REPORTED_FIELDS)
-_REPORTED_PLACES = {field: number for number, field in enumerate(REPORTED_FIELDS)}
-_QUARTER = _REPORTED_PLACES[COLUMNS["latest_quarter"]]
-_KNOWN_FROM = 4
+_Statement = tuple[Any, ...]
+"""The values of `REPORTED_FIELDS`."""
+_REPORTED_COLUMNS = ", ".join(field.column for field in REPORTED_FIELDS)
+_PLACES = {field: place for place, field in enumerate(REPORTED_FIELDS)}
+_QUARTER_FIELD = COLUMNS["latest_quarter"]
+_QUARTER_PLACE = _PLACES[_QUARTER_FIELD]
 
 
-def vintage_columns(fields: Sequence[Field]) -> tuple[Column, ...]:
-    """Return the columns of the vintages of these fields."""
+class _Row(NamedTuple):
+    """A row of an answer, as its columns are named."""
+
+    symbol: str
+    field: str
+    latest_quarter: str
+    value: Value
+    known_from: str
+    known_until: str
+    is_restatement: bool
+    before: Value
+    change: float | None
+
+
+@dataclass(slots=True)
+class _Sighting:
+    """What was reported, with when it was first and last seen before something else was."""
+
+    statement: _Statement
+    first_seen: str
+    last_seen: str
+
+
+@dataclass(slots=True)
+class _Known:
+    """A value of a quarter, with when it was known."""
+
+    value: Value
+    known_from: str
+    known_until: str
+
+
+def check_fiscal(fields: Sequence[Field]) -> Sequence[Field]:
+    """Return the fields. Raise FieldNotFound for one that is not reported by quarter."""
+    for field in fields:
+        if field is _QUARTER_FIELD:
+            raise FieldNotFound(f"{field.column} names the quarters: pipeline history shows it through time")
+        if field.part is not Part.REPORTED:
+            raise FieldNotFound(f"{field.column} is not reported by quarter: pipeline history shows it through time")
+    return fields
+
+
+def vintages(
+    db: sqlite3.Connection, symbols: Sequence[str] | None, fields: Sequence[Field], *, since: str, until: str
+) -> Answer[Vintage]:
+    """Return the vintages first known in an interval, by symbol, field and quarter. None: of all symbols."""
+    return Answer(_columns(fields), lambda: _rows(db, symbols, fields, since=since, until=until), Vintage)
+
+
+def restatements(
+    db: sqlite3.Connection, symbols: Sequence[str] | None, fields: Sequence[Field], *, since: str, until: str
+) -> Answer[Vintage]:
+    """Return the vintages first known in an interval that replaced another value of their quarter."""
+
+    def read() -> Iterator[_Row]:
+        return (row for row in _rows(db, symbols, fields, since=since, until=until) if row.is_restatement)
+
+    return Answer(_columns(fields), read, Vintage)
+
+
+def _columns(fields: Sequence[Field]) -> tuple[Column, ...]:
     kinds = {field.kind for field in fields}
     numbers: ColumnKind = Kind.REAL if kinds <= {Kind.INTEGER, Kind.REAL} else "json"
     value: ColumnKind = Kind.INTEGER if kinds == {Kind.INTEGER} else numbers
@@ -37,66 +98,76 @@ def vintage_columns(fields: Sequence[Field]) -> tuple[Column, ...]:
     )
 
 
-def vintage_rows(
+def _rows(
     db: sqlite3.Connection, symbols: Sequence[str] | None, fields: Sequence[Field], *, since: str, until: str
-) -> Iterator[tuple[Any, ...]]:
-    """Yield the vintages first known in an interval, by symbol, field and quarter. None: of all symbols ever asked.
-
-    All that was observed until its end is gone through: a value may take the place of a much older one.
-    """
+) -> Iterator[_Row]:
+    """Yield the vintages. All snapshots until the interval's end are read: a value may replace a much older one."""
     statement = lru_cache(maxsize=4096)(partial(_statement, db))
-    for some in symbol_batches(db, symbols, "", until):
-        for symbol, spans in _spans(db, some, until, statement).items():
+    for batch in symbol_batches(db, symbols, "", until):
+        for symbol, sightings in _sightings(db, batch, until, statement).items():
             for field in fields:
-                for row in _of_field(symbol, field, spans):
-                    if row[_KNOWN_FROM] >= since:
+                for row in _of_field(symbol, field, sightings):
+                    if row.known_from >= since:
                         yield row
 
 
-def _statement(db: sqlite3.Connection, statement_id: int) -> _Reported:
-    row: _Reported = db.execute(f"SELECT {_REPORTED} FROM statements WHERE id = ?", (statement_id,)).fetchone()
+def _statement(db: sqlite3.Connection, statement_id: int) -> _Statement:
+    row: _Statement = db.execute(f"SELECT {_REPORTED_COLUMNS} FROM statements WHERE id = ?", (statement_id,)).fetchone()
     return row
 
 
-def _spans(
-    db: sqlite3.Connection, symbols: Sequence[str], until: str, statement: Callable[[int], _Reported]
-) -> dict[str, list[_Span]]:
-    """Return by symbol what was reported, with when each statement was first and last seen before another was."""
+def _sightings(
+    db: sqlite3.Connection, symbols: Sequence[str], until: str, statement: Callable[[int], _Statement]
+) -> dict[str, list[_Sighting]]:
+    """Return by symbol what was reported, in order; snapshots in a row with the same statement are one sighting."""
     query = """
         SELECT symbol, statement_id, observed_at, confirmed_at
           FROM json_each(?) AS wanted
          CROSS JOIN snapshots ON snapshots.symbol = wanted.value AND observed_at <= ?
     """
-    spans: dict[str, list[_Span]] = {}
+    found: dict[str, list[_Sighting]] = {}
     last: tuple[str, int] | None = None
-    for symbol, number, observed, confirmed in db.execute(query, (json.dumps(symbols), until)).fetchall():
-        of_symbol = spans.setdefault(symbol, [])
+    for symbol, number, observed_at, confirmed_at in db.execute(query, (json.dumps(symbols), until)).fetchall():
+        of_symbol = found.setdefault(symbol, [])
         if last == (symbol, number):
-            of_symbol[-1] = (*of_symbol[-1][:2], confirmed)
+            of_symbol[-1].last_seen = confirmed_at
         else:
-            of_symbol.append((statement(number), observed, confirmed))
+            of_symbol.append(_Sighting(statement(number), observed_at, confirmed_at))
         last = symbol, number
-    return spans
+    return found
 
 
-def _of_field(symbol: str, field: Field, spans: Sequence[_Span]) -> Iterator[tuple[Any, ...]]:
-    """Yield the values of a field, by quarter in the order in which we learnt of them."""
-    place = _REPORTED_PLACES[field]
-    by_quarter: dict[str, list[list[Any]]] = {}
-    for reported, known_from, known_until in spans:
-        quarter, value = reported[_QUARTER], reported[place]
+def _of_field(symbol: str, field: Field, sightings: Sequence[_Sighting]) -> Iterator[_Row]:
+    """Yield the values of a field, by quarter in the order in which they were first known."""
+    for quarter, known in _by_quarter(field, sightings).items():
+        before: Value = None
+        for one in known:
+            change = relative_change(before, one.value)
+            is_restatement = before is not None
+            yield _Row(
+                symbol,
+                field.column,
+                quarter,
+                one.value,
+                one.known_from,
+                one.known_until,
+                is_restatement,
+                before,
+                change,
+            )
+            before = one.value
+
+
+def _by_quarter(field: Field, sightings: Sequence[_Sighting]) -> dict[str, list[_Known]]:
+    place = _PLACES[field]
+    found: dict[str, list[_Known]] = {}
+    for sighting in sightings:
+        quarter, value = sighting.statement[_QUARTER_PLACE], sighting.statement[place]
         if quarter is None or value is None:
             continue
-        known = by_quarter.setdefault(quarter, [])
-        if known and known[-1][0] == value:
-            known[-1][2] = known_until
+        known = found.setdefault(quarter, [])
+        if known and known[-1].value == value:
+            known[-1].known_until = sighting.last_seen
         else:
-            known.append([value, known_from, known_until])
-    for quarter, known in by_quarter.items():
-        before = None
-        for value, known_from, known_until in known:
-            yield (
-                symbol, field.column, quarter, value, known_from, known_until,
-                before is not None, before, relative_change(before, value),
-            )  # fmt: skip
-            before = value
+            known.append(_Known(value, sighting.first_seen, sighting.last_seen))
+    return found

@@ -16,8 +16,9 @@ from pipeline import instants
 from pipeline.errors import Trouble
 from pipeline.model.document import Document
 from pipeline.model.fields import FISCAL_FIELDS, FieldNotFound
-from pipeline.query.history import DEFAULT_FIELDS, History
+from pipeline.query.history import History
 from pipeline.query.results import Answer, Snapshot, Vintage
+from pipeline.query.snapshots import DEFAULT_FIELDS
 from pipeline.store.database import DatabaseError
 from pipeline.store.reader import NoData
 from pipeline.store.stored_symbols import SymbolNotFound

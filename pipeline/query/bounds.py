@@ -1,0 +1,35 @@
+"""Instants in questions: what a caller may pass, and the bounds of a query made of it."""
+
+from datetime import UTC, date, datetime, timedelta
+
+from pipeline import instants
+
+InstantLike = datetime | date | str
+"""An aware datetime, a day, or text as on the command line: `2026-03-14`, `2026-03-14T18:30Z`, `7d`, `yesterday`."""
+
+
+def instant(given: InstantLike, *, day_ends: bool) -> datetime:
+    """Return the instant in UTC; of a day its last millisecond or its first. Raise ValueError for any other value."""
+    if isinstance(given, str):
+        return instants.parse(given, now=instants.utc_now(), day_ends=day_ends)
+    if isinstance(given, datetime):
+        if given.tzinfo is None:
+            raise ValueError(f"{given} has no time zone: pass an aware one, as in datetime(2026, 3, 14, tzinfo=UTC)")
+        return given.astimezone(UTC)
+    return instants.of_day(given, ends=day_ends)
+
+
+def since_text(given: InstantLike | None) -> str:
+    """Return the lower bound as stored texts are compared; None: no bound."""
+    return "" if given is None else instants.to_text(instant(given, day_ends=False))
+
+
+def until_text(given: InstantLike | None) -> str:
+    """Return the upper bound as stored texts are compared; None: no bound."""
+    return instants.LATEST if given is None else instants.to_text(instant(given, day_ends=True))
+
+
+def seen_since_text(at: datetime, max_staleness: timedelta | None) -> str:
+    """Return the earliest last observation that is not too stale at an instant; None: no bound."""
+    longest = at - datetime.min.replace(tzinfo=UTC)
+    return "" if max_staleness is None or max_staleness > longest else instants.to_text(at - max_staleness)

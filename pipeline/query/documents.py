@@ -1,0 +1,69 @@
+"""Documents: overviews exactly as they were received, put together again from their stored parts."""
+
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from functools import lru_cache
+
+from pipeline.instants import to_text
+from pipeline.model.document import Document, Parts, join_document
+from pipeline.model.fields import DAILY_FIELDS, PROFILE_FIELDS, REPORTED_FIELDS
+from pipeline.model.symbols import Symbol
+from pipeline.model.values import Value
+from pipeline.query.bounds import seen_since_text
+from pipeline.query.snapshots import LAST_SEEN, LISTED, NEWEST_NOT_AFTER
+
+PART_COLUMNS = ", ".join(
+    [
+        *(f"profiles.{field.column}" for field in PROFILE_FIELDS),
+        *(f"statements.{field.column}" for field in REPORTED_FIELDS),
+        *(f"snapshots.{field.column}" for field in DAILY_FIELDS),
+    ]
+)
+"""What `stored_document` takes as its values."""
+PART_TABLES = """
+    JOIN profiles ON profiles.id = snapshots.profile_id
+    JOIN statements ON statements.id = snapshots.statement_id
+    JOIN layouts ON layouts.id = snapshots.layout_id
+"""
+_REPORTED_AT = len(PROFILE_FIELDS)
+_DAILY_AT = _REPORTED_AT + len(REPORTED_FIELDS)
+
+
+def documents_as_of(
+    db: sqlite3.Connection, at: datetime, symbols: Sequence[str], max_staleness: timedelta | None
+) -> Iterator[Document]:
+    """Yield for each symbol the newest document not after an instant, unless it is too stale."""
+    query = f"""
+        SELECT snapshots.symbol, layouts.keys, snapshots.extra, {PART_COLUMNS}
+          FROM {LISTED} AS wanted
+         CROSS JOIN snapshots ON snapshots.symbol = wanted.symbol AND {NEWEST_NOT_AFTER}
+          {PART_TABLES}
+         WHERE {LAST_SEEN} >= :seen_since
+    """
+    parameters = {
+        "at": to_text(at),
+        "symbols": json.dumps(symbols),
+        "seen_since": seen_since_text(at, max_staleness),
+    }
+    for symbol, keys, extra, *values in db.execute(query, parameters).fetchall():
+        yield stored_document(symbol, keys, extra, values)
+
+
+def stored_document(symbol: str, keys: str, extra: str | None, values: Sequence[Value]) -> Document:
+    """Return a document from a row: `layouts.keys`, `snapshots.extra`, and the values of `PART_COLUMNS`."""
+    parts = Parts(
+        profile=tuple(values[:_REPORTED_AT]),
+        reported=tuple(values[_REPORTED_AT:_DAILY_AT]),
+        daily=tuple(values[_DAILY_AT:]),
+        layout=_layout(keys),
+        extra=extra,
+    )
+    return join_document(Symbol(symbol), parts)
+
+
+@lru_cache(maxsize=64)
+def _layout(keys: str) -> tuple[str, ...]:
+    """Return the keys of a layout, of which a database has a dozen."""
+    return tuple(json.loads(keys))
