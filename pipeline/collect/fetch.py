@@ -84,9 +84,14 @@ class Fetch:
         try:
             return await self._attempt(symbol, attempts)
         except Unavailable as error:
-            return await self._retry(symbol, attempts, error)
+            first = error
+        return await self._retry(symbol, attempts, first)
 
     async def _retry(self, symbol: Symbol, attempts: Attempts, last: Unavailable) -> Fetched:
+        """Attempt it again, as tenacity counts and waits; its first attempt is the one that failed.
+
+        That one goes without tenacity, which would cost 100 µs a symbol: a third of what a run without limits takes.
+        """
         async for attempt in self._policy.retrying(may_retry=self._slots.may_retry, sleep=self._interruptible_sleep):
             with attempt:
                 if attempt.retry_state.attempt_number == 1:
