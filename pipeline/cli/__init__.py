@@ -1,1 +1,1 @@
-"""The command line: arguments in, one call, an exit code out. Imports everything."""
+"""The command line: read arguments, open resources, call one function, return an exit code. May import every room."""

@@ -1,4 +1,7 @@
-"""The command line: `pipeline VERB`. A verb's module is imported when the verb is called: each answers at once."""
+"""The `pipeline` command: find the subcommand, run it, and turn errors and interruptions into exit codes.
+
+A subcommand's module is imported only when it is called, so that each starts fast.
+"""
 
 import difflib
 import importlib
@@ -8,6 +11,7 @@ import sys
 import threading
 from io import FileIO, TextIOWrapper
 from keyword import iskeyword
+from typing import NoReturn
 
 import click
 
@@ -16,36 +20,36 @@ from pipeline.cli.options import Options, global_options
 from pipeline.errors import ExitCode, Trouble, file_reason
 
 COMMANDS = {
-    "init": "Write a commented configuration and a .env to fill in.",
-    "collect": "Ask for every overview that is due, and keep the answers.",
-    "run": "Be the daemon: collect on schedule, until stopped.",
-    "plan": "Show what is due, what it costs and how long it takes; sends nothing.",
-    "schedule": "Show the next fire times of each schedule, in its zone and in UTC.",
-    "health": "Tell in one line whether the daemon and its record are well; ends with 7 if not.",
-    "status": "Show the last run, the quota left, what is stale, and drift.",
-    "history": "Show one company through time; --plot draws it.",
-    "as-of": "Show what was known at an instant, and how stale that was.",
-    "changes": "List what changed, from what to what, and between which looks.",
-    "vintages": "List each reported value by fiscal quarter, and when we knew it.",
-    "export": "Write the record for other tools: Parquet, CSV, JSON Lines.",
-    "import": "Take in recordings made elsewhere.",
-    "runs": "List past runs, or one run's outcomes.",
-    "symbols": "List the configured symbols with what is known of each.",
+    "init": "Create a commented configuration file and a .env to fill in.",
+    "collect": "Request the overviews that are due, once, and store them.",
+    "run": "Run as a daemon: collect on schedule until stopped.",
+    "plan": "Show what is due, what it costs and how long it takes.",
+    "schedule": "Show when each schedule runs next.",
+    "health": "Report on one line whether daemon and data are healthy.",
+    "status": "Show the last run, quota left, stale symbols and API drift.",
+    "history": "Show one company over time; --plot draws it.",
+    "as-of": "Show what was known at a point in time.",
+    "changes": "List which values changed, from what to what, and when.",
+    "vintages": "List reported values by fiscal quarter, with restatements.",
+    "export": "Write snapshots as Parquet, CSV or JSON Lines.",
+    "import": "Import recorded API responses.",
+    "runs": "List past runs, or the outcomes of one.",
+    "symbols": "List the configured symbols and their state.",
     "config": "Show every setting and where it came from.",
-    "doctor": "Check machine, file and configuration, with a remedy for each finding.",
-    "backup": "Copy the database to a file, while it is in use.",
-    "sandbox": "Serve the stand-in API, to try everything without a key.",
+    "doctor": "Check the installation; name a remedy for each problem.",
+    "backup": "Copy the database to a file while it is in use.",
+    "sandbox": "Serve a simulated API that needs no key.",
 }
 
 UNWAITED = "unwaited"
-"""How the threads are called that the end of the process does not wait for."""
+"""Name prefix of the threads that exit does not wait for."""
+_GRACE_SECONDS = 0.05
+"""Exit does give them this long, for those that are about to end."""
 _STDOUT, _STDERR = 1, 2
-_MOMENT = 0.05
-"""Seconds that it does wait, so that nothing is broken off that is about to end."""
 
 
 class _Commands(click.Group):
-    """Knows every verb's one line; imports a verb's module when it is called."""
+    """Lists every command without importing it; imports the one that is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -54,34 +58,34 @@ class _Commands(click.Group):
         if name not in COMMANDS:
             return None
         if name == "run":
-            # A daemon that is told to end while it loads has ended in order. (As process 1 it would not end at all.)
-            signal.signal(signal.SIGTERM, _leave)
+            # Stopping a daemon that is still loading is a clean stop. (As process 1 it would ignore the signal.)
+            signal.signal(signal.SIGTERM, _exit_done)
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
         command: click.Command = importlib.import_module(f"pipeline.cli.commands.{_module(name)}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Verbs"):
+        with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            ctx.fail(f"no such verb: {args[0]}{_nearest(args[0])}")
+            ctx.fail(f"unknown command {args[0]!r}{_suggestion(args[0])}")
         return super().resolve_command(ctx, args)
 
 
-def _leave(_number: int, _frame: object) -> None:
+def _exit_done(_number: int, _frame: object) -> None:
     os._exit(ExitCode.DONE)
 
 
-def _module(verb: str) -> str:
-    """Return the name of a verb's module: the verb, as Python lets it be written."""
-    return f"{verb}_" if iskeyword(verb) else verb.replace("-", "_")
+def _module(command: str) -> str:
+    """Return the name of a command's module: as_of for as-of, import_ for import."""
+    return f"{command}_" if iskeyword(command) else command.replace("-", "_")
 
 
-def _nearest(name: str) -> str:
+def _suggestion(name: str) -> str:
     near = difflib.get_close_matches(name, COMMANDS, n=1)
     return f"; did you mean {near[0]}?" if near else ""
 
@@ -89,53 +93,59 @@ def _nearest(name: str) -> str:
 @click.command(
     cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Begin with: pipeline collect --sandbox. Exit codes: 0 done, 1 failed, 2 usage, 3 configuration or key,"
-    " 4 partial, 5 quota ended, 6 busy, 7 stale, 130 interrupted.",
+    epilog="Try it without a key: pipeline collect --sandbox\n\n"
+    "Exit codes: 0 done, 1 failed, 2 usage, 3 configuration or key, 4 partial, 5 quota ended, 6 busy, 7 stale,"
+    " 130 interrupted.",
 )
 @global_options
 @click.version_option(__version__, prog_name="pipeline")
 @click.pass_context
 def pipeline(ctx: click.Context, /, options: Options) -> None:
-    """Keep the history that Alpha Vantage's company OVERVIEW does not.
+    """Keep a history of Alpha Vantage's company OVERVIEW data.
 
-    Collects overviews within your plan's limits and keeps every answer as a snapshot in SQLite.
+    The API only knows today's values. This program requests them on schedule, within your plan's limits, and stores
+    each version as a snapshot in SQLite.
     """
     ctx.obj = options
 
 
 def main() -> None:
-    """Run the command line, and end the process with the verb's exit code."""
+    """Run the command line and exit with the command's exit code."""
     code: int = ExitCode.DONE
     _open_standard_streams()
     if isinstance(sys.stdout, TextIOWrapper):
-        # A terminal of another encoding gets what it cannot show as an escape, not a traceback.
+        # Escape what a terminal of another encoding cannot show, rather than fail.
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         code = _run()
         sys.stdout.flush()
     except BrokenPipeError:
-        _discard_output()  # its reader is gone (`| head`): end quietly
+        _discard_output()  # its reader has gone (`| head`): end quietly
     except OSError as error:
         _discard_output()
         click.echo(f"pipeline: {error.filename or 'standard output'}: {file_reason(error)}", err=True)
         code = ExitCode.FAILED
     except KeyboardInterrupt:
         code = ExitCode.INTERRUPTED
-    unwaited = [thread for thread in threading.enumerate() if thread.name.startswith(UNWAITED)]
+    _exit_without(UNWAITED, code)
+
+
+def _exit_without(prefix: str, code: int) -> NoReturn:
+    """Exit without waiting for threads of this name: Python would wait, but a DNS lookup cannot be cancelled."""
+    unwaited = [thread for thread in threading.enumerate() if thread.name.startswith(prefix)]
     for thread in unwaited:
-        thread.join(_MOMENT)  # those that do nothing end by themselves
+        thread.join(_GRACE_SECONDS)  # idle ones end by themselves
     if any(thread.is_alive() for thread in unwaited):
-        # Python would wait for them: a DNS query cannot be broken off, and takes its time.
         sys.stderr.flush()
         os._exit(code)
     sys.exit(code)
 
 
 def _open_standard_streams() -> None:
-    """Open on nothing what the caller closed of stdin, stdout and stderr (`2>&-`).
+    """Open /dev/null for each of stdin, stdout and stderr that the caller closed (`2>&-`).
 
-    A file of ours would take the number of one that is closed, and with it what is meant for the stream; and uvloop
-    aborts the process when it comes to close a number so low.
+    Otherwise the next file opened would get its descriptor, and the stream's output with it; and uvloop aborts the
+    process when it closes a descriptor that low.
     """
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
         pass
@@ -147,7 +157,7 @@ def _open_standard_streams() -> None:
 
 
 def _discard_output() -> None:
-    """Let nothing more be flushed to where nothing can be written."""
+    """Discard what is still buffered: exit would try to write it to a closed stdout."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -161,18 +171,18 @@ def _run() -> int:
         error.show()
         return ExitCode.USAGE
     except click.ClickException as error:
-        _tell(error)
+        _print_error(error)
         return error.exit_code
     except click.Abort:
         return ExitCode.INTERRUPTED
     except SystemExit:
-        # Thus click and rich answer a closed pipe, each in its own way: one of them ends with 1.
+        # How click and rich respond to a closed pipe, one of them with exit code 1.
         raise BrokenPipeError from None
     return int(code or ExitCode.DONE)
 
 
-def _tell(error: click.ClickException) -> None:
-    """Say what is wrong in one line, and where help is if it was the words that were wrong."""
+def _print_error(error: click.ClickException) -> None:
+    """Print the error on one line, for a usage error with the help to read."""
     hint = ""
     if isinstance(error, click.UsageError) and error.ctx is not None:
         hint = f" ({error.ctx.command_path} --help)"

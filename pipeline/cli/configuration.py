@@ -1,4 +1,4 @@
-"""The settings of a verb: read from the file and the environment, with what is to be told of them told."""
+"""Load a command's settings from the configuration file and the environment, and print notices about them."""
 
 import os
 from pathlib import Path
@@ -13,12 +13,12 @@ from pipeline.settings.symbol_files import without_duplicates
 
 
 def read_environment() -> Environment:
-    """Return the process's variables, with those of `.env` in the working directory."""
+    """Return the process's variables, together with those of `.env` in the working directory."""
     return with_dotenv(os.environ, Path(".env"))
 
 
 def load_settings(options: Options, variables: Environment | None = None) -> Settings:
-    """Return the settings, and tell what was taken otherwise than written. Raise SettingsError for unusable ones."""
+    """Return the settings, and print what was ignored or adjusted. Raise SettingsError for invalid ones."""
     variables = variables or read_environment()
     settings = load(options.config, variables, database=options.database)
     for notice in (*variables.problems, *misspelt_variables(variables.variables), *settings.notices):
@@ -27,7 +27,7 @@ def load_settings(options: Options, variables: Environment | None = None) -> Set
 
 
 def parse_symbols(texts: tuple[str, ...], options: Options) -> tuple[Symbol, ...]:
-    """Return the symbols named on the command line, each once. Raise a usage error for what cannot be one."""
+    """Return the symbols named on the command line, without duplicates. Raise a usage error for an invalid one."""
     try:
         symbols, notices = without_duplicates(map(parse_symbol, texts))
     except ValueError as error:

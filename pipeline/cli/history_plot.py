@@ -1,4 +1,4 @@
-"""`pipeline history --plot`: an answer drawn, on the terminal or into a file."""
+"""Draw `pipeline history --plot`: on the terminal, or into a file."""
 
 import os
 import shutil
@@ -8,9 +8,7 @@ from pathlib import Path
 import click
 
 from pipeline.cli.options import Options
-from pipeline.cli.results import suspicious
 from pipeline.errors import Trouble
-from pipeline.instants import from_text
 from pipeline.model.fields import COLUMNS, FieldNotFound, Kind
 from pipeline.model.values import Value
 from pipeline.plot.files import save
@@ -20,8 +18,11 @@ from pipeline.query.history import History
 from pipeline.query.results import Answer, Snapshot
 
 
-def draw(record: History, answer: Answer[Snapshot], target: Path | None, options: Options) -> None:
-    """Draw the numbers among the fields of the answer: into a file, or, for None, on the terminal."""
+def draw(history: History, answer: Answer[Snapshot], target: Path | None, options: Options) -> None:
+    """Draw the answer's numeric fields into the target file, or on the terminal if it is None.
+
+    Raise Trouble if there are no snapshots, and FieldNotFound if no field is numeric.
+    """
     snapshots = list(answer)
     if not snapshots:
         raise Trouble("nothing was observed in those days: there is nothing to draw")
@@ -29,17 +30,18 @@ def draw(record: History, answer: Answer[Snapshot], target: Path | None, options
     fields = [COLUMNS[column.name] for column in answer.columns if column.kind in (Kind.INTEGER, Kind.REAL)]
     if not fields:
         raise FieldNotFound("only numbers can be drawn: name a field such as pe_ratio")
-    odd = suspicious(record, symbol)
+    suspicious = {(change.field, change.observed_at) for change in history.changes([symbol], suspicious=True)}
     series = tuple(
         Series(
             field,
             tuple(Point(one.observed_at, one.confirmed_at, _number(one.values[field.column])) for one in snapshots),
-            frozenset(from_text(at) for at, found in odd.items() if any(f.startswith(field.column) for f in found)),
+            frozenset(one.observed_at for one in snapshots if (field.column, one.observed_at) in suspicious),
         )
         for field in fields
     )
-    names = [one["name"] for one in record.as_of("now", [symbol], ["name"])]
+    names = [one["name"] for one in history.as_of("now", [symbol], ["name"])]
     title = next((name for name in names if isinstance(name, str)), None)
+    plot = Plot(symbol, title, series, until=snapshots[-1].confirmed_at)
     plot = Plot(symbol, title, series, until=snapshots[-1].confirmed_at)
     if target is None:
         width, height = shutil.get_terminal_size()
@@ -47,7 +49,7 @@ def draw(record: History, answer: Answer[Snapshot], target: Path | None, options
         click.echo(terminal(plot, width=width, height=height - 2, color=is_terminal))
     else:
         save(target, plot)
-        options.say(f"drawn into {target}")
+        options.say(f"plot saved to {target}")
 
 
 def _number(value: Value) -> float | None:

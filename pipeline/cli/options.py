@@ -1,4 +1,4 @@
-"""What every verb takes, before or after its name."""
+"""The options that several commands share: the global ones, --since, --until, --day, --format and --json."""
 
 import sys
 from collections.abc import Callable
@@ -27,22 +27,22 @@ class Options:
     quiet: bool = False
 
     def say(self, text: str) -> None:
-        """Tell the person something that is not the verb's output."""
+        """Print a note to stderr, unless --quiet was given."""
         if not self.quiet:
             # Not click.echo: it would write past the progress bar, which puts itself in sys.stderr's place.
-            with suppress(OSError):  # nobody listens any more: no reason to stop
+            with suppress(OSError):  # stderr has no reader any more: no reason to stop
                 print(f"pipeline: {text}", file=sys.stderr, flush=True)
 
 
 def global_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a verb the global options as one `options` argument."""
+    """Give a command the global options, taken before or after its name, as one `options` argument."""
 
-    @click.option("--config", type=_FILE, help="Configuration file [$PIPELINE_CONFIG, or config/pipeline.toml].")
-    @click.option("--database", type=_FILE, help="Database file, instead of the configured one.")
-    @click.option("-v", "--verbose", count=True, help="Log more: -v each run, -vv each symbol.")
     @click.option(
-        "-q", "--quiet", is_flag=True, help="No progress, no notes, no summary: errors, and the data asked for."
+        "--config", metavar="FILE", type=_FILE, help="Configuration file [$PIPELINE_CONFIG or config/pipeline.toml]."
     )
+    @click.option("--database", metavar="FILE", type=_FILE, help="Database file, instead of the configured one.")
+    @click.option("-v", "--verbose", count=True, help="Log more: -v each run, -vv each symbol.")
+    @click.option("-q", "--quiet", is_flag=True, help="Print data and errors only: no progress, notes or summary.")
     @wraps(function)
     def with_options(
         *args: Any, config: Path | None, database: Path | None, verbose: int, quiet: bool, **rest: Any
@@ -60,20 +60,20 @@ def global_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return with_options
 
 
-def _liveable(_ctx: click.Context, _option: click.Parameter, day: datetime | None) -> datetime | None:
-    """Return the day, if instants some years to either side of it are ones we can reckon with."""
+def _check_day(_ctx: click.Context, _option: click.Parameter, day: datetime | None) -> datetime | None:
+    """Return the day if dates some years before and after it can be computed with, else raise a usage error."""
     if day is not None and not _FIRST_YEAR <= day.year <= _LAST_YEAR:
-        raise click.BadParameter(f"a day from {_FIRST_YEAR} to {_LAST_YEAR}")
+        raise click.BadParameter(f"{day:%Y-%m-%d}: use a day from {_FIRST_YEAR} to {_LAST_YEAR}")
     return day
 
 
 def day_option(text: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Return the option for the day that the sandbox's companies live in."""
-    return click.option("--day", type=click.DateTime(["%Y-%m-%d"]), callback=_liveable, help=text)
+    """Return the option for the day that the sandbox simulates."""
+    return click.option("--day", metavar="DATE", type=click.DateTime(["%Y-%m-%d"]), callback=_check_day, help=text)
 
 
 class Instant(click.ParamType[datetime]):
-    """An instant as people write it. A day alone means its end (UTC) where `day_ends`, its start elsewhere."""
+    """A point in time, as `instants.parse` reads it. A date alone means its end (UTC) if `day_ends`, else its start."""
 
     name = "instant"
 
@@ -87,18 +87,23 @@ class Instant(click.ParamType[datetime]):
             self.fail(str(error), param, ctx)
 
 
-since_option = click.option("--since", type=Instant(day_ends=False), help="From then on; a date means its start, UTC.")
-until_option = click.option("--until", type=Instant(day_ends=True), help="Up to then; a date means its end, UTC.")
+since_option = click.option("--since", type=Instant(day_ends=False), help="From then on; a date means its start (UTC).")
+until_option = click.option("--until", type=Instant(day_ends=True), help="Up to then; a date means its end (UTC).")
 
 
 def check_interval(since: datetime | None, until: datetime | None) -> None:
-    """Raise a usage error if nothing can lie in the interval."""
+    """Raise a usage error if `since` is after `until`."""
     if since is not None and until is not None and since > until:
         text = f"--since {instants.for_people(since)} is later than --until {instants.for_people(until)} (UTC)"
         raise click.UsageError(text, click.get_current_context())
 
 
+def examples(*lines: str) -> str:
+    """Return the end of a help text: examples, each on a line of its own."""
+    return "\n".join(["\b", "Example:" if len(lines) == 1 else "Examples:", *(f"  {line}" for line in lines)])
+
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON value.")
 format_option = click.option(
-    "--format", "form", type=click.Choice(["table", "csv", "jsonl"]), default="table", help="[table]"
+    "--format", "form", type=click.Choice(["table", "csv", "jsonl"]), default="table", help="Output format [table]."
 )

@@ -1,8 +1,9 @@
-"""What verbs print: one JSON value, rows for programs, a table for people; nothing in it acts on a terminal."""
+"""Print a command's data to stdout as JSON, CSV, JSON Lines or a table, with terminal control characters escaped."""
 
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 
 import click
 import msgspec
@@ -13,8 +14,15 @@ from rich.text import Text
 
 from pipeline.text import few, harmless, inert, write_csv
 
-_MANY = 500
-"""Rows that rich lays out in half a second; it would take 20 s over the symbols of a large list."""
+_MOST_FOR_RICH = 500
+"""Rows that rich lays out in half a second; 12,000 symbols would take it 20 s."""
+
+
+@contextmanager
+def tolerate_closed_stdout() -> Iterator[None]:
+    """Ignore that stdout has no reader any more: the exit code of what is done must not change."""
+    with suppress(BrokenPipeError, SystemExit):  # click and rich turn the one into the other
+        yield
 
 
 def print_json(value: object) -> None:
@@ -23,7 +31,7 @@ def print_json(value: object) -> None:
 
 
 def print_json_rows(names: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print rows as one JSON array of objects, a line each, as they come."""
+    """Print rows as one JSON array with an object on each line, as they are read."""
     before = "[\n"
     for row in rows:
         click.echo(f"{before}  {inert(msgspec.json.encode(dict(zip(names, row, strict=True))).decode())}", nl=False)
@@ -32,7 +40,7 @@ def print_json_rows(names: Sequence[str], rows: Iterable[Sequence[object]]) -> N
 
 
 def print_rows(names: Sequence[str], rows: Iterable[Sequence[object]], form: str) -> None:
-    """Print rows as `csv` or `jsonl`, or as a `table`."""
+    """Print rows in the `form` csv, jsonl or table."""
     match form:
         case "csv":
             write_csv(sys.stdout, names, map(_harmless, rows) if sys.stdout.isatty() else rows)
@@ -44,12 +52,12 @@ def print_rows(names: Sequence[str], rows: Iterable[Sequence[object]], form: str
 
 
 def _harmless(row: Sequence[object]) -> list[object]:
-    """Return the cells for a terminal to show. A file gets them as they are: it acts on nothing."""
+    """Return the cells with control characters escaped, for a terminal. A file gets them as they are."""
     return [harmless(cell) if isinstance(cell, str) else cell for cell in row]
 
 
 def print_table(names: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print a table: numbers to the right. On a terminal it is coloured, and long texts are folded to fit."""
+    """Print a table, numbers right-aligned. On a terminal headers are bold, and long texts wrap to fit its width."""
     cells = [list(row) for row in rows]
     texts = [[shown(cell) for cell in row] for row in cells]
     right = [any(_is_figure(row[number]) for row in cells) for number in range(len(names))]
@@ -81,29 +89,29 @@ def _is_figure(cell: object) -> bool:
     return isinstance(cell, (int, float)) or (isinstance(cell, str) and _PERCENT.fullmatch(cell) is not None)
 
 
-_FOLDED = 12
-"""Columns that a text which may be folded needs at least."""
+_NARROWEST = 12
+"""Characters that a column of text needs at least, if it may wrap."""
 _GAP = 2
 
 
 def _least(widths: Sequence[int | None]) -> int:
-    """Return how wide a table is at least, of columns some of which may be folded (None)."""
-    return sum((_FOLDED if width is None else width) + _GAP for width in widths) - _GAP
+    """Return the least width of a table, given its columns' widths (None: may wrap)."""
+    return sum((_NARROWEST if width is None else width) + _GAP for width in widths) - _GAP
 
 
 _WHOLE = re.compile(r"[0-9-]{10} [0-9:]{5,8}|\S{0,12}|.{0,8}")
-"""Instants, and short words: they are not folded while there are longer texts to fold."""
+"""Times and short words: they do not wrap while longer texts can."""
 
 
 def _whole_width(header: str, is_number: bool, cells: Sequence[str]) -> int | None:  # noqa: FBT001 - columns are zipped to it, in this order
-    """Return how wide a column of whole cells is, whose header may be folded; None where cells may be folded too."""
+    """Return the width of a column whose cells must not wrap (its header may); None if the cells may wrap too."""
     if is_number or all(map(_WHOLE.fullmatch, cells)):
         return max(cell_len(text) for text in (*header.split(" "), *cells))
     return None
 
 
 def print_facts(facts: Mapping[str, object]) -> None:
-    """Print names and values, a line each."""
+    """Print a name and its value on each line."""
     texts = [[name, shown(value)] for name, value in facts.items()]
     if not _is_for_rich(texts):
         _print_aligned(texts, [False, False])
@@ -117,11 +125,11 @@ def print_facts(facts: Mapping[str, object]) -> None:
 
 
 def _is_for_rich(rows: Sequence[object]) -> bool:
-    return sys.stdout.isatty() and len(rows) <= _MANY
+    return sys.stdout.isatty() and len(rows) <= _MOST_FOR_RICH
 
 
 def _print_aligned(rows: list[list[str]], right: Sequence[bool]) -> None:
-    """Print rows in columns, neither coloured nor folded."""
+    """Print rows in columns, without bold and without wrapping."""
     widths = [max(cell_len(row[number]) for row in rows) for number in range(len(right))]
     for row in rows:
         line = ""
@@ -132,7 +140,7 @@ def _print_aligned(rows: list[list[str]], right: Sequence[bool]) -> None:
 
 
 def shown(value: object) -> str:
-    """Return a value as people read it, harmless to a terminal."""
+    """Return a value as people read it, with control characters escaped."""
     if value is None:
         return "-"
     if isinstance(value, bool):
@@ -144,6 +152,6 @@ def shown(value: object) -> str:
     return harmless(str(value))
 
 
-def moment(text: str | None) -> str | None:
-    """Return an instant of the file as a table shows it: to the second, UTC."""
+def time_text(text: str | None) -> str | None:
+    """Return a stored time as a table shows it: to the second, in UTC."""
     return text and text[:19].replace("T", " ")

@@ -1,6 +1,6 @@
-"""What verbs are about, symbols and fields: as arguments and options, which a shell completes at the Tab key.
+"""Arguments and options for symbols and fields, with shell completion.
 
-Completing is silent, whatever is wrong: a message would stand in the middle of what is being typed.
+Completion never prints an error: it would appear in the middle of the line that is being typed.
 """
 
 import sqlite3
@@ -18,49 +18,53 @@ from pipeline.store.reader import open_for_reading
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
-_MOST = 200
-"""Symbols offered: more than anybody reads, and a letter more narrows them down."""
-_BEGINNING_WITH = """
-    SELECT symbol FROM symbols WHERE symbol >= :begun AND symbol < :begun || char(127) ORDER BY symbol LIMIT :most
+_OFFERED = 200
+"""Symbols offered at most: typing another letter narrows them down."""
+_SYMBOLS_WITH_PREFIX = """
+    SELECT symbol FROM symbols WHERE symbol >= :prefix AND symbol < :prefix || char(127) ORDER BY symbol LIMIT :offered
 """
 
 
-def _symbols(ctx: click.Context, _param: click.Parameter, begun: str) -> list[str]:
-    """Return the symbols of the record that begin like this, the first of them."""
-    given = {name: of.params[name] for of in (ctx.find_root(), ctx) for name in _WHERE if of.params.get(name)}
+def _complete_symbols(ctx: click.Context, _param: click.Parameter, prefix: str) -> list[str]:
+    """Return the first symbols in the database that start with the prefix."""
+    given = {
+        name: level.params[name]
+        for level in (ctx.find_root(), ctx)
+        for name in ("config", "database")
+        if level.params.get(name)
+    }
     with suppress(Trouble, OSError, sqlite3.Error):
         database = load_settings(Options(**given, quiet=True)).database
         with open_for_reading(database) as db:
-            rows = db.execute(_BEGINNING_WITH, {"begun": begun.upper(), "most": _MOST})
+            rows = db.execute(_SYMBOLS_WITH_PREFIX, {"prefix": prefix.upper(), "offered": _OFFERED})
             return [symbol for (symbol,) in rows]
     return []
 
 
-_WHERE = ("config", "database")
+def _complete_fields(_ctx: click.Context, _param: click.Parameter, prefix: str) -> list[str]:
+    """Return the columns that start with the prefix, or the API's field names if no column does."""
+    columns = [field.column for field in CATALOGUE if field.column.startswith(prefix)]
+    return columns or [field.name for field in CATALOGUE if field.name.startswith(prefix)]
 
 
-def _fields(_ctx: click.Context, _param: click.Parameter, begun: str) -> list[str]:
-    """Return the columns that begin like this, and the API's names where none does."""
-    columns = [field.column for field in CATALOGUE if field.column.startswith(begun)]
-    return columns or [field.name for field in CATALOGUE if field.name.startswith(begun)]
-
-
-symbols_argument: Decorator = click.argument("symbols", nargs=-1, shell_complete=_symbols)
-"""The symbols that a verb is about; none: all."""
-fields_argument: Decorator = click.argument("fields", nargs=-1, shell_complete=_fields)
+symbols_argument: Decorator = click.argument("symbols", nargs=-1, shell_complete=_complete_symbols)
+"""Any number of symbols; none means all."""
+fields_argument: Decorator = click.argument("fields", nargs=-1, shell_complete=_complete_fields)
+"""Any number of fields, by column or by the API's name; none means the command's default."""
 
 
 def symbol_argument(*, required: bool) -> Decorator:
-    """Return the one symbol that a verb is about."""
-    return click.argument("symbol", required=required, shell_complete=_symbols)
+    """Return the argument for one symbol."""
+    return click.argument("symbol", required=required, shell_complete=_complete_symbols)
 
 
-def field_option(text: str) -> Decorator:
-    """Return the option for fields, each time for one more."""
+def field_option(verb: str) -> Decorator:
+    """Return the repeatable option for fields; its help is `verb` and what a field is."""
     return click.option(
         "--field",
         "fields",
         multiple=True,
-        shell_complete=_fields,
-        help=f"{text} this column, or field as the API spells it; repeatable.",
+        metavar="FIELD",
+        shell_complete=_complete_fields,
+        help=f"{verb} this field: a column (pe_ratio) or the API's name (PERatio). Repeatable.",
     )

@@ -1,4 +1,4 @@
-"""The progress of a run, on a terminal: how many symbols of how many, how fast, the quota left, the time to go."""
+"""Draw progress bars on a terminal's stderr: of a collecting run, and of an import or export."""
 
 import asyncio
 import sys
@@ -11,6 +11,7 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     TaskID,
     TaskProgressColumn,
     TextColumn,
@@ -20,12 +21,12 @@ from rich.progress import (
 from pipeline.cli.options import Options
 from pipeline.collect.active_run import ActiveRun
 
-_EVERY = 0.2
-"""Seconds between two looks at the run. It is looked at, rather than told, so that a symbol costs nothing."""
+_REFRESH_SECONDS = 0.2
+"""The bar polls the run: notifying it of each symbol would slow the run down."""
 
 
 class RunProgress:
-    """Draws a run, if there is a terminal to draw on."""
+    """The progress of a collecting run: symbols done, requests a second, quota left, time to go. No bar: no drawing."""
 
     def __init__(self, bar: Progress | None) -> None:
         self._bar = bar
@@ -33,23 +34,23 @@ class RunProgress:
         self.run: ActiveRun | None = None
 
     def started(self, run: ActiveRun) -> None:
-        """Begin to draw this run."""
+        """Draw this run from now on."""
         self.run = run
         if self._bar is not None and run.due:
             self._task = self._bar.add_task("collecting", total=run.due, facts="")
 
     def cancel_requests(self) -> Callable[[], None] | None:
-        """Return what breaks off the requests in flight, None while there is no run yet."""
+        """Return the function that cancels the run's requests in flight, None before the run has started."""
         return None if self.run is None else self.run.cancel_requests
 
     async def draw(self) -> None:
-        """Draw until cancelled."""
+        """Redraw until cancelled."""
         while True:
             self.update()
-            await asyncio.sleep(_EVERY)
+            await asyncio.sleep(_REFRESH_SECONDS)
 
     def update(self) -> None:
-        """Draw the run as it stands."""
+        """Redraw once."""
         if self._bar is None or self._task is None or self.run is None:
             return
         done = self.run.counts.total()
@@ -64,10 +65,10 @@ def _facts(run: ActiveRun, done: int, elapsed: float) -> str:
     if rate:
         to_go = max(to_go, timedelta(seconds=(run.due - done) / rate)) if left is None else to_go
     quota = "" if left is None else f", quota left {left:,}"
-    return f"{rate:.1f}/s{quota}, {_in_words(to_go)} to go"
+    return f"{rate:.1f}/s{quota}, {_span_text(to_go)} to go"
 
 
-def _in_words(span: timedelta) -> str:
+def _span_text(span: timedelta) -> str:
     seconds = round(span.total_seconds())
     if seconds < 120:
         return f"{seconds} s"
@@ -76,13 +77,12 @@ def _in_words(span: timedelta) -> str:
 
 @asynccontextmanager
 async def collection_progress(options: Options) -> AsyncIterator[RunProgress]:
-    """Yield a progress that draws itself until the block ends."""
-    if options.quiet or not sys.stderr.isatty():
-        yield RunProgress(None)
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[facts]}"))
-    with Progress(*columns, console=Console(file=sys.stderr), transient=True) as bar:
+    """Yield a progress that redraws itself until the block ends."""
+    with _bar(options, MofNCompleteColumn(), TextColumn("{task.fields[facts]}")) as bar:
         progress = RunProgress(bar)
+        if bar is None:
+            yield progress
+            return
         drawing = asyncio.create_task(progress.draw(), name="progress")
         try:
             yield progress
@@ -93,12 +93,32 @@ async def collection_progress(options: Options) -> AsyncIterator[RunProgress]:
 
 
 @contextmanager
-def step_progress(options: Options, what: str, total: float | None) -> Iterator[Callable[[float], None]]:
-    """Yield what is told of each step towards `total` (None: nobody knows), and draws it if there is a terminal."""
+def byte_progress(options: Options, label: str, total: float | None) -> Iterator[Callable[[float], None]]:
+    """Yield the function to call with each number of bytes done; it draws percent of `total` (None: unknown)."""
+    with _bar(options, TaskProgressColumn(), TimeRemainingColumn()) as bar:
+        yield _advance(bar, label, total)
+
+
+@contextmanager
+def row_progress(options: Options, label: str, total: float | None) -> Iterator[Callable[[float], None]]:
+    """Yield the function to call with each number of rows done; it draws how many of `total` are done."""
+    with _bar(options, MofNCompleteColumn(), TimeRemainingColumn()) as bar:
+        yield _advance(bar, label, total)
+
+
+@contextmanager
+def _bar(options: Options, *columns: ProgressColumn) -> Iterator[Progress | None]:
+    """Yield a bar, or None where there is no terminal to draw on."""
     if options.quiet or not sys.stderr.isatty():
-        yield lambda _step: None
+        yield None
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(file=sys.stderr), transient=True) as bar:
-        task = bar.add_task(what, total=total)
-        yield lambda step: bar.advance(task, step)
+    console = Console(file=sys.stderr)
+    with Progress(TextColumn("{task.description}"), BarColumn(), *columns, console=console, transient=True) as bar:
+        yield bar
+
+
+def _advance(bar: Progress | None, label: str, total: float | None) -> Callable[[float], None]:
+    if bar is None:
+        return lambda _step: None
+    task = bar.add_task(label, total=total)
+    return lambda step: bar.advance(task, step)

@@ -1,4 +1,4 @@
-"""How verbs show the windows of a plan."""
+"""Show the plan's rate limits: how many requests each window has used and has left, and when the next slot is free."""
 
 from typing import Any
 
@@ -10,16 +10,16 @@ from pipeline.quota.estimate import WindowUsage
 
 
 def window_json(window: WindowUsage) -> dict[str, Any]:
-    """Return a window for JSON: limit, used, left, and next_free_at, null if a slot is free now."""
+    """Return a window for JSON: limit, used, left, and next_free_at (null if a slot is free now)."""
     free_at = window.next_free_at and instants.to_text(window.next_free_at)
     return {"limit": window.limit, "used": window.used, "left": window.left, "next_free_at": free_at}
 
 
 def print_windows(windows: list[WindowUsage]) -> None:
-    """Print a line for each window."""
+    """Print an empty line, then a table with a row for each window."""
     click.echo()
     if not windows:
-        click.echo("no limits: requests go as fast as the server answers")
+        click.echo("no limits: requests are sent as fast as the server answers")
         return
     rows = [
         (w.limit, w.used, w.left, f"{instants.for_people(w.next_free_at)} UTC" if w.next_free_at else "now")

@@ -1,4 +1,4 @@
-"""What the verbs that ask have in common: the record they ask, and how they print an answer."""
+"""Run queries for commands and print their results: a table for people; CSV, JSON or JSON Lines for programs."""
 
 import json
 import math
@@ -20,10 +20,10 @@ Show = Callable[[Any], object]
 
 @contextmanager
 def open_history(options: Options) -> Iterator[History]:
-    """Open the configured database for queries. Raise NoData where it holds no snapshot yet."""
-    with History.open(load_settings(options).database) as record:
-        record.check_symbols([])
-        yield record
+    """Open the configured database for queries. Raise NoData if it holds no snapshot yet."""
+    with History.open(load_settings(options).database) as history:
+        history.check_symbols([])
+        yield history
 
 
 def print_result(
@@ -35,9 +35,9 @@ def print_result(
     shown: Mapping[str, Show] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> int:
-    """Print an answer as programs or people read it, and return how many rows it has.
+    """Print an answer in a `form` (table, csv, jsonl) or as one JSON value, and return the number of rows.
 
-    A table leaves out the `hidden` columns, shows others as `shown` says, and instants to the minute.
+    A table omits the `hidden` columns, formats those in `shown`, renames those in `headers`, and cuts times to minutes.
     """
     rows = _Counted(answer.rows())
     if as_json:
@@ -45,14 +45,14 @@ def print_result(
     elif form == "jsonl":
         print_rows(answer.names, rows, form)
     elif form == "csv":
-        print_rows(answer.names, _spelled(answer, rows), form)
+        print_rows(answer.names, _as_cells(answer, rows), form)
     else:
-        _print_table(answer, _spelled(answer, rows), frozenset(hidden), shown or {}, headers or {})
+        _print_table(answer, _as_cells(answer, rows), frozenset(hidden), shown or {}, headers or {})
     return rows.count
 
 
 class _Counted:
-    """Counts rows as they pass."""
+    """Counts the rows that are read from it."""
 
     def __init__(self, rows: Iterator[tuple[Any, ...]]) -> None:
         self._rows = rows
@@ -64,15 +64,15 @@ class _Counted:
             yield row
 
 
-def _spelled(answer: Answer[Any], rows: Iterable[tuple[Any, ...]]) -> Iterable[Sequence[Any]]:
-    """Return rows for cells: a value that was received as no text and no number is the JSON it was."""
-    varied = [column.kind == "json" for column in answer.columns]
-    if not any(varied):
+def _as_cells(answer: Answer[Any], rows: Iterable[tuple[Any, ...]]) -> Iterable[Sequence[Any]]:
+    """Return rows for a table or CSV, in which a received value other than text or a number is its JSON."""
+    is_json = [column.kind == "json" for column in answer.columns]
+    if not any(is_json):
         return rows
     return (
         [
-            json.dumps(value, ensure_ascii=False) if varies and type(value) in _NESTED else value
-            for value, varies in zip(row, varied, strict=True)
+            json.dumps(value, ensure_ascii=False) if nested and type(value) in _NESTED else value
+            for value, nested in zip(row, is_json, strict=True)
         ]
         for row in rows
     )
@@ -100,7 +100,7 @@ def _print_table(
 
 
 def _minute(text: str | None) -> str | None:
-    """Return an instant as a table has room for it: to the minute, UTC."""
+    """Return a time as a table shows it: to the minute, in UTC."""
     return text and text[:16].replace("T", " ")
 
 
@@ -109,7 +109,7 @@ def _same(value: object) -> object:
 
 
 def percent(fraction: float | None) -> str | None:
-    """Return a relative change as people read it. Percent however large: "times" would mislead from below zero."""
+    """Return a relative change in percent: `+5.1%`, `+2,000%`. ("20 times" misleads if the old value was below 0.)"""
     if fraction is None:
         return None
     if abs(fraction) < _BEYOND_ALL:
@@ -121,7 +121,7 @@ _WHOLE_PERCENT, _BEYOND_ALL = 10, 10_000
 
 
 def ago(hours: float | None) -> str | None:
-    """Return a span as people read it."""
+    """Return a span in its largest sensible unit: `12 min`, `27 h`, `5 d`."""
     if hours is None:
         return None
     if hours < 1:
@@ -130,16 +130,6 @@ def ago(hours: float | None) -> str | None:
 
 
 def say_nothing_found(text: str) -> None:
-    """Say that an answer is empty, and why; the verb ends with 1."""
+    """Print why an answer is empty to stderr; the command then ends with 1."""
     click.echo(f"pipeline: {text}", err=True)
     sys.stdout.flush()
-
-
-def suspicious(record: History, symbol: str) -> dict[str, list[str]]:
-    """Return what is odd about a symbol's snapshots, by when they were observed."""
-    odd: dict[str, list[str]] = {}
-    answer = record.changes([symbol], suspicious=True)
-    for row in answer.rows():
-        change = dict(zip(answer.names, row, strict=True))
-        odd.setdefault(change["observed_at"], []).append(f"{change['field']}: {change['suspicion']}")
-    return odd

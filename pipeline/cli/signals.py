@@ -38,7 +38,7 @@ def interruptible(halt: Halt, cancel_of_run: Callable[[], CancelRequests | None]
             main.cancel()  # it is waiting for the lock
             return
         loop.call_later(seconds, cancel_requests)
-        options.say(f"stopping: up to {seconds:g} s for what is in flight; press Ctrl-C again to quit now")
+        options.say(f"stopping: up to {seconds:g} s for requests in flight; a second signal quits at once")
 
     with stoppable(stop, last_resort=seconds + 3, exit_code=ExitCode.INTERRUPTED):
         yield

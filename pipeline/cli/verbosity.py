@@ -1,4 +1,4 @@
-"""How loud a verb logs."""
+"""Set up logging for a command: -v and -q choose the level, a terminal or a file the format."""
 
 import logging
 import sys
@@ -11,9 +11,10 @@ from pipeline.cli.options import Options
 def configure_logs(
     options: Options, *, secrets: Iterable[str], unattended: bool = False, for_programs: bool = False
 ) -> None:
-    """Log for a person on a terminal, who sees the progress bar too, or as JSON lines for whoever gathers them.
+    """Log readable lines to a terminal, else (or `for_programs`) JSON lines; `secrets` never appear in them.
 
-    A verb that nobody looks at logs each run, as with -v; and with -q what is not as it should be.
+    Levels: warnings; each run with -v; everything with -vv; errors only with -q. An `unattended` command logs one
+    level more: each run, and with -q still warnings.
     """
     readable = sys.stderr.isatty() and not for_programs
     level = _level(options, options.verbose + unattended, quiet=logging.WARNING if unattended else logging.ERROR)

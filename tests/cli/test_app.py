@@ -109,11 +109,11 @@ def test_no_verb_at_all_gets_the_help_and_ends_with_2(tmp_path: Path) -> None:
 
     assert ended.code == ExitCode.USAGE
     assert ended.out == ""
-    assert "Verbs:" in ended.err
+    assert all(command in ended.err for command in COMMANDS)
 
 
 def test_an_unknown_verb_is_refused_and_the_nearest_named(tmp_path: Path) -> None:
-    assert_refused(call(tmp_path, "stauts"), ExitCode.USAGE, "no such verb: stauts; did you mean status?", "--help")
+    assert_refused(call(tmp_path, "stauts"), ExitCode.USAGE, "stauts", "did you mean status?", "--help")
 
 
 def test_a_plan_for_no_symbols_says_that_none_are_configured(tmp_path: Path) -> None:
@@ -399,13 +399,11 @@ def test_a_plan_tells_people_when_it_is_done(folder: Path) -> None:
 
     assert ended.code == 0
     assert "30 (A0, A1, A2, A3, A4 and 25 more)" in ended.out
-    assert re.search(r"done by +\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC, over 2 days, the stalest first", ended.out)
+    assert re.search(r"done by +\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC, over 2 days", ended.out)
 
 
 def test_a_plan_without_limits_says_so(folder: Path) -> None:
-    assert (
-        "no limits: requests go as fast as the server answers" in call(folder, "plan", PIPELINE_SOURCE__LIMITS="[]").out
-    )
+    assert "no limits" in call(folder, "plan", PIPELINE_SOURCE__LIMITS="[]").out
 
 
 def test_runs_and_backup_without_a_record_end_with_1(folder: Path) -> None:
@@ -438,7 +436,8 @@ def test_init_writes_a_configuration_that_loads_and_a_private_dotenv(tmp_path: P
     ended = call(tmp_path, "init")
 
     assert ended.code == 0
-    assert "config/pipeline.toml: written\n.env: written\n" in ended.out
+    assert "config/pipeline.toml: " in ended.out
+    assert ".env: " in ended.out
     assert stat.S_IMODE((tmp_path / ".env").stat().st_mode) == 0o600
     assert call(tmp_path, "config").code == 0
     assert "the API key is empty" in call(tmp_path, "collect").err
@@ -593,9 +592,11 @@ def test_a_run_tells_people_what_happened_and_how_long_the_calls_took(collected:
     out = collected.second.out
 
     assert "stored" in out
-    assert "run 2 is complete" in out
-    assert re.search(r"\d+ calls took \d+\.\d\d s; one after another they would have taken \d+\.\d\d s", out)
-    assert "kept in data/sandbox.db" in out
+    assert "run 2" in out
+    assert "complete" in out
+    assert re.search(r"13 requests took \d+\.\d\d s; .* \d+\.\d\d s", out)
+    assert "data/sandbox.db" in out
+    assert "pipeline status" in out
 
 
 def test_the_sandbox_never_touches_the_real_database(collected: Collected) -> None:
@@ -735,9 +736,7 @@ def test_a_run_has_an_outcome_for_every_symbol(collected: Collected) -> None:
 
 
 def test_an_unknown_run_ends_with_1(collected: Collected) -> None:
-    assert_refused(
-        collected.at_sandbox("runs", "99"), ExitCode.FAILED, "there is no run 99; pipeline runs lists those there are"
-    )
+    assert_refused(collected.at_sandbox("runs", "99"), ExitCode.FAILED, "99", "pipeline runs")
 
 
 def test_symbols_are_listed_with_what_is_known_of_each(collected: Collected) -> None:
@@ -880,7 +879,7 @@ def test_from_an_empty_folder_with_only_a_key_it_does_the_sensible_thing(tmp_pat
 
     assert ended.returncode == ExitCode.FAILED
     assert json.loads(ended.stdout)["failed"] == 1
-    assert "pipeline: no configuration file: defaults are used, and the database is " in ended.stderr
+    assert "no configuration file" in ended.stderr
     (database,) = tmp_path.rglob("overviews.db")
     assert str(database) in ended.stderr
 
@@ -898,7 +897,7 @@ async def test_the_sandbox_serves_until_it_is_stopped(tmp_path: Path) -> None:
 
     assert answer["Symbol"] == "IBM"
     assert ended.code == 0
-    assert "pipeline: requests seen: 1; over a limit: 0\n" in ended.err
+    assert re.search(r"requests.*\b1\b.*\b0\b", ended.err.splitlines()[-1])
 
 
 def test_a_port_in_use_ends_with_1(tmp_path: Path, silent: socket.socket) -> None:

@@ -83,7 +83,7 @@ class Process:
 async def daemon(folder: Path, *arguments: str, **variables: str) -> AsyncIterator[Process]:
     started = Process(await start(folder, "run", *arguments, **variables))
     try:
-        await started.logs("the daemon has started")
+        await started.logs("daemon started")
         yield started
     finally:
         if started.process.returncode is None:
@@ -150,7 +150,7 @@ async def test_sighup_takes_over_a_configuration_and_refuses_a_wrong_one(tmp_pat
             await running.logs("run ended")
             configure(tmp_path, base_url, [*FEW, "TSLA"])
             running.send(signal.SIGHUP)
-            assert '"added": ["TSLA"]' in await running.logs("the configuration has changed.*symbols|added")
+            assert '"added": ["TSLA"]' in await running.logs("configuration changed.*symbols|added")
 
             (tmp_path / "config" / "pipeline.toml").write_text("[source]\nplan = 'fre'\n")
             running.send(signal.SIGHUP)
@@ -228,7 +228,7 @@ async def test_a_name_server_that_never_answers_does_not_keep_it_from_ending_in_
         running.send(signal.SIGTERM)
         code, seconds = await running.ends()
     assert (code, seconds < 8) == (0, True)
-    assert "the daemon has ended" in running.lines[-1]
+    assert "daemon ended" in running.lines[-1]
     with closing(sqlite3.connect(tmp_path / "overviews.db")) as db:
         assert db.execute("SELECT status FROM runs").fetchall() == [("interrupted",)]
 

@@ -59,6 +59,14 @@ def _cell(value: object) -> str:
     return "" if value is None else str(value)
 
 
+def assert_notes(ended: Ended, *words: str) -> None:
+    """It printed one note, with these words in it."""
+    assert ended.err.startswith("pipeline: ")
+    assert ended.err.count("\n") == 1
+    for word in words:
+        assert word in ended.err
+
+
 def table(ended: Ended) -> list[list[str]]:
     """Return the cells of a table, which lie two spaces apart at least."""
     assert ended.code == 0, ended.err
@@ -99,9 +107,8 @@ def test_a_time_in_which_nothing_was_observed_ends_with_1_and_says_when_the_reco
     for form, out in ((("--json",), "[]\n"), (("--format", "jsonl"), ""), ((), "")):
         ended = ask(kept, "history", "ibm", "--until", "2026-03-13", *form)
         assert (ended.code, ended.out) == (1, out)
-        assert ended.err == (
-            "pipeline: no snapshot of IBM was observed then: its record begins 2026-03-14 18:30:00 UTC\n"
-        )
+        assert "IBM" in ended.err
+        assert "2026-03-14 18:30:00 UTC" in ended.err
     header = ask(kept, "history", "IBM", "eps", "--until", "2026-03-13", "--format", "csv").out
     assert header == "symbol,observed_at,confirmed_at,eps\n"
 
@@ -126,7 +133,7 @@ def test_plot_draws_into_a_file(kept: Path, tmp_path: Path) -> None:
 
 def test_what_cannot_be_drawn_is_refused(kept: Path) -> None:
     assert_refused(ask(kept, "history", "IBM", "name", "--plot"), 2, "only numbers can be drawn")
-    assert_refused(ask(kept, "history", "IBM", "--plot", "ibm.pdf"), 2, "name a FILE.svg, .png or .html")
+    assert_refused(ask(kept, "history", "IBM", "--plot", "ibm.pdf"), 2, "ibm.pdf", "FILE.svg, .png or .html")
     assert_refused(ask(kept, "history", "IBM", "--until", "2020-01-01", "--plot"), 1, "nothing to draw")
 
 
@@ -159,10 +166,10 @@ def test_what_was_seen_later_changes_nothing_that_was_known() -> None:
 def test_max_staleness_leaves_out_what_was_last_seen_longer_before_and_says_so(kept: Path) -> None:
     ended = ask(kept, "as-of", "2026-03-15", "--max-staleness", "24", "--json")
     assert [row["symbol"] for row in ended.json] == ["PEP"]
-    assert ended.err == "pipeline: left out: 1 symbols last seen more than 24 h before 2026-03-15 23:59:59 UTC\n"
+    assert_notes(ended, "1 symbols", "24 h", "2026-03-15 23:59:59 UTC")
     none = ask(kept, "as-of", "2026-03-15", "--max-staleness", "0.5", "--json")
     assert (none.code, none.out) == (0, "[]\n")
-    assert "left out: 2 symbols" in none.err
+    assert_notes(none, "2 symbols", "0.5 h")
     original = ask(kept, "as-of", "2026-03-15", "--max-staleness", "24", "--original")
     assert [json.loads(line)["Symbol"] for line in original.out.splitlines()] == ["PEP"]
     assert len(ask(kept, "as-of", "2026-03-15", "--max-staleness", "99999999", "--json").json) == 2
@@ -194,15 +201,14 @@ def test_before_the_first_snapshot_nothing_was_known_and_it_says_when_the_record
     for form, out in ((["--json"], "[]\n"), ([], ""), (["--original"], "")):
         ended = ask(kept, "as-of", "2026-03-14T18:29:59", *form)
         assert (ended.code, ended.out) == (1, out)
-        assert ended.err == (
-            "pipeline: nothing was known at 2026-03-14 18:29:59 UTC: the record begins 2026-03-14 18:30:00 UTC\n"
-        )
+        assert_notes(ended, "2026-03-14 18:29:59 UTC", "2026-03-14 18:30:00 UTC")
     ended = ask(kept, "as-of", "2026-03-14", "PEP", "--json")
     assert (ended.code, ended.json) == (1, [])
-    assert "the record of them begins 2026-03-15 20:30:00 UTC" in ended.err
+    assert_notes(ended, "2026-03-15 20:30:00 UTC")
     some = ask(kept, "as-of", "2026-03-14", "PEP", "IBM", "--json")
     assert [row["symbol"] for row in some.json] == ["IBM"]
-    assert (some.code, some.err) == (0, "pipeline: nothing was known yet of 1 of the 2\n")
+    assert some.code == 0
+    assert_notes(some, "1 of the 2")
 
 
 # changes
@@ -256,13 +262,16 @@ def test_a_value_that_is_no_text_and_no_number_is_the_json_it_was_received_as() 
 
 @pytest.mark.parametrize("fraction", ["five", "-5%", "5 %", "5%%", "1e3", "", "nan"])
 def test_a_min_change_that_is_no_fraction_is_refused(kept: Path, fraction: str) -> None:
-    assert_refused(ask(kept, "changes", "--min-change", fraction), 2, "write 5% or 0.05")
+    assert_refused(ask(kept, "changes", "--min-change", fraction), 2, "--min-change", "5% or 0.05")
 
 
 def test_where_nothing_changed_it_says_so_and_ends_with_0(kept: Path) -> None:
-    assert ask(kept, "changes", "PEP", "--since", "2026-01-01") == Ended(0, "", "pipeline: nothing changed\n")
+    none = ask(kept, "changes", "PEP", "--since", "2026-01-01")
+    assert (none.code, none.out) == (0, "")
+    assert_notes(none, "no changes")
     ended = ask(kept, "changes", "PEP", "--since", "2026-01-01", "--suspicious", "--json")
-    assert ended == Ended(0, "[]\n", "pipeline: nothing is suspicious\n")
+    assert (ended.code, ended.out) == (0, "[]\n")
+    assert_notes(ended, "no suspicious")
 
 
 def test_without_since_changes_are_those_since_the_last_run_began() -> None:
@@ -278,12 +287,12 @@ def test_without_since_changes_are_those_since_the_last_run_began() -> None:
 
     everything = ask(path, "changes", "--json")
     assert [row["after"] for row in everything.json] == [2]
-    assert everything.err == "pipeline: no run yet: all changes\n"
+    assert_notes(everything, "no run yet")
     asyncio.run(ran())
     asyncio.run(keep(path, [seen(5, EPS="3"), seen(6, EPS="4")]))
     ended = ask(path, "changes", "--json")
     assert [(row["before"], row["after"]) for row in ended.json] == [(2, 3), (3, 4)]
-    assert ended.err == "pipeline: since the last run, 2026-03-14 23:30:00 UTC\n"
+    assert_notes(ended, "last run", "2026-03-14 23:30:00 UTC")
     assert [row["after"] for row in ask(path, "changes", "--until", "2026-03-14T23:30", "--json").json] == [2, 3]
 
 
@@ -322,14 +331,16 @@ def test_all_lists_the_restatements_of_every_symbol(kept: Path) -> None:
     assert (row["symbol"], row["field"], row["before"], row["value"]) == ("IBM", "revenue_ttm", 100, 104)
     assert rows(kept, "vintages", "--all", "--since", text(2)) == [row]
     none = ask(kept, "vintages", "--all", "EBITDA")
-    assert none == Ended(0, "", "pipeline: no restatement is known\n")
+    assert (none.code, none.out) == (0, "")
+    assert_notes(none, "no restatement")
     assert_refused(ask(kept, "vintages"), 2, "SYMBOL", "--all")
 
 
 def test_what_has_no_vintages_is_refused(kept: Path) -> None:
     assert_refused(ask(kept, "vintages", "IBM", "pe_ratio"), 2, "pe_ratio is not reported", "pipeline history")
     ended = ask(kept, "vintages", "PEP", "--json")
-    assert ended == Ended(0, "[]\n", "pipeline: no reported value is known\n")
+    assert (ended.code, ended.out) == (0, "[]\n")
+    assert_notes(ended, "no reported value")
 
 
 # What cannot be answered
@@ -360,7 +371,7 @@ def test_an_unknown_field_ends_with_2_and_the_nearest_is_named(kept: Path, words
 
 
 def test_all_vintages_are_of_every_symbol_so_none_may_be_named(kept: Path) -> None:
-    assert_refused(ask(kept, "vintages", "IBM", "--all"), 2, "there is no field 'IBM'", "--all is of every symbol")
+    assert_refused(ask(kept, "vintages", "IBM", "--all"), 2, "'IBM'", "--all")
 
 
 @pytest.mark.parametrize(

@@ -125,7 +125,7 @@ async def test_without_a_configuration_it_does_the_sensible_thing(tmp_path: Path
     assert str(database) in ended.err
     assert all_symbols(database) == ["AAPL"]
     assert database.stat().st_mode & 0o777 == 0o600
-    assert "calls" in ended.out or "1 call took" in ended.out
+    assert "1 request took" in ended.out
 
 
 # What it refuses

@@ -190,7 +190,8 @@ def test_many_bad_lines_do_not_flood_the_terminal(tmp_path: Path) -> None:
     done = imported(tmp_path, "x.jsonl")
 
     assert counts(done)["bad"] == 300
-    assert "and 200 more like these: -v names them all" in done.err
+    assert "and 200 more" in done.err
+    assert "-v" in done.err
     assert done.err.count("\n") == 101
 
 

@@ -1,1 +1,1 @@
-"""Commands: one module for each, loaded when the command is called."""
+"""The commands of `pipeline`: one module for each, imported only when the command is called."""

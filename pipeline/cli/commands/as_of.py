@@ -1,4 +1,4 @@
-"""`pipeline as-of INSTANT [SYMBOL...]`: what was known then."""
+"""`pipeline as-of INSTANT [SYMBOL...]`: show what was known at a point in time."""
 
 import json
 from datetime import datetime, timedelta
@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import click
 
 from pipeline.cli.configuration import parse_symbols
-from pipeline.cli.options import Instant, Options, format_option, global_options, json_option
+from pipeline.cli.options import Instant, Options, examples, format_option, global_options, json_option
 from pipeline.cli.params import field_option, symbols_argument
 from pipeline.cli.results import ago, open_history, print_result, say_nothing_found
 from pipeline.errors import ExitCode
@@ -17,7 +17,7 @@ from pipeline.text import inert
 
 
 class _Hours(click.ParamType[timedelta]):
-    """A span, in hours."""
+    """A number of hours."""
 
     name = "hours"
 
@@ -28,22 +28,24 @@ class _Hours(click.ParamType[timedelta]):
         except (ValueError, OverflowError):
             span = -timedelta.resolution
         if span < timedelta(0):
-            self.fail(f"{text[:20]!r} is no number of hours", param, ctx)
+            self.fail(f"invalid number of hours {text[:20]!r}: use 48, 0.5, …", param, ctx)
         return span
 
 
 @click.command(
     name="as-of",
-    epilog="Examples: pipeline as-of 2026-03-14; pipeline as-of 2026-03-14T18:30+01:00 AAPL --field pe_ratio;"
-    " pipeline as-of 7d --max-staleness 48 --format csv; pipeline as-of yesterday AAPL --original",
+    epilog=examples(
+        "pipeline as-of 2026-03-14",
+        "pipeline as-of 2026-03-14T18:30+01:00 AAPL --field pe_ratio",
+        "pipeline as-of 7d --max-staleness 48 --format csv",
+        "pipeline as-of yesterday AAPL --original",
+    ),
 )
 @click.argument("instant", type=Instant(day_ends=True))
 @symbols_argument
 @field_option("Show")
-@click.option(
-    "--max-staleness", type=_Hours(), metavar="HOURS", help="Leave out what was last seen so many HOURS before."
-)
-@click.option("--original", is_flag=True, help="Print the documents exactly as received, one a line.")
+@click.option("--max-staleness", type=_Hours(), metavar="HOURS", help="Omit symbols last seen more than HOURS before.")
+@click.option("--original", is_flag=True, help="Print each document exactly as received, as JSON Lines.")
 @format_option
 @json_option
 @global_options
@@ -59,22 +61,22 @@ def command(
     original: bool,
     form: str,
     as_json: bool,
-) -> None:
-    """Show what was known at an INSTANT: of each symbol the newest snapshot not after it, and how stale that was.
+) -> int:
+    """Show what was known at an INSTANT: the newest snapshot of each symbol by then, and how stale it was.
 
-    A date alone means its end, in UTC. Nothing that was seen later has a part in the answer.
+    A date alone means its end (UTC). Data received later never affects the answer.
     """
     if original and (fields or as_json or form != "table"):
-        raise click.UsageError("--original prints whole documents: it goes with no --field, --format or --json", ctx)
+        raise click.UsageError("--original prints whole documents: drop --field, --format and --json", ctx)
     wanted = parse_symbols(symbols, options) or None
-    with open_history(options) as record:
+    with open_history(options) as history:
         if original:
-            documents = list(record.documents_as_of(instant, wanted, max_staleness=max_staleness))
+            documents = list(history.documents_as_of(instant, wanted, max_staleness=max_staleness))
             found = len(documents)
             for document in documents:
                 click.echo(inert(json.dumps(document, ensure_ascii=False)))
         else:
-            answer = record.as_of(instant, wanted, fields, max_staleness=max_staleness)
+            answer = history.as_of(instant, wanted, fields, max_staleness=max_staleness)
             found = print_result(
                 answer,
                 form=form,
@@ -83,34 +85,32 @@ def command(
                 shown={"staleness_hours": ago},
                 headers={"staleness_hours": "last seen before"},
             )
-        tell = _Tell(record, options, instant, wanted)
-        if not tell(found, max_staleness):
-            ctx.exit(ExitCode.FAILED)
+        is_known = _say_what_is_missing(history, options, found, instant=instant, wanted=wanted, longest=max_staleness)
+    return ExitCode.DONE if is_known else ExitCode.FAILED
 
 
-class _Tell:
-    """Says what an answer leaves out, and why."""
-
-    def __init__(self, record: History, options: Options, instant: datetime, wanted: tuple[Symbol, ...] | None) -> None:
-        self._record = record
-        self._options = options
-        self._instant = instant
-        self._wanted = wanted
-
-    def __call__(self, found: int, longest: timedelta | None) -> bool:
-        """Tell, and return whether anything was known then."""
-        known = found
-        if longest is not None:
-            known = sum(1 for _ in self._record.as_of(self._instant, self._wanted, ["pe_ratio"]).rows())
-        at = f"{for_people(self._instant)} UTC"
-        if longest is not None and known > found:
-            hours = longest.total_seconds() / 3600
-            self._options.say(f"left out: {known - found:,} symbols last seen more than {hours:g} h before {at}")
-        if self._wanted is not None and 0 < known < len(self._wanted):
-            self._options.say(f"nothing was known yet of {len(self._wanted) - known:,} of the {len(self._wanted):,}")
-        if not known:
-            began = self._record.first_observed_at(self._wanted)
-            assert began is not None
-            of = "of them begins" if self._wanted else "begins"
-            say_nothing_found(f"nothing was known at {at}: the record {of} {for_people(began)} UTC")
-        return known > 0
+def _say_what_is_missing(
+    history: History,
+    options: Options,
+    found: int,
+    *,
+    instant: datetime,
+    wanted: tuple[Symbol, ...] | None,
+    longest: timedelta | None,
+) -> bool:
+    """Print what an answer of `found` symbols omits, and why. Return whether anything was known then."""
+    known = found
+    if longest is not None:
+        known = sum(1 for _ in history.as_of(instant, wanted, ["pe_ratio"]).rows())
+    at = f"{for_people(instant)} UTC"
+    if longest is not None and known > found:
+        hours = longest.total_seconds() / 3600
+        options.say(f"omitted: {known - found:,} symbols last seen more than {hours:g} h before {at}")
+    if wanted is not None and 0 < known < len(wanted):
+        options.say(f"nothing was known yet of {len(wanted) - known:,} of the {len(wanted):,} symbols")
+    if not known:
+        first = history.first_observed_at(wanted)
+        assert first is not None
+        whose = "their" if wanted else "the"
+        say_nothing_found(f"nothing was known at {at}: {whose} first snapshot is of {for_people(first)} UTC")
+    return known > 0

@@ -1,4 +1,4 @@
-"""`pipeline changes [SYMBOL...]`: what is new."""
+"""`pipeline changes [SYMBOL...]`: list which values changed, from what to what, and when."""
 
 import re
 from datetime import datetime
@@ -9,6 +9,7 @@ from pipeline.cli.configuration import parse_symbols
 from pipeline.cli.options import (
     Options,
     check_interval,
+    examples,
     format_option,
     global_options,
     json_option,
@@ -22,38 +23,46 @@ from pipeline.model.anomalies import RULES
 from pipeline.model.fields import Part
 from pipeline.text import cut
 
-_ODD = "; ".join(f"{suspicion}: {rule}" for suspicion, rule in RULES.items())
+_RULES = "; ".join(f"{suspicion}: {rule}" for suspicion, rule in RULES.items())
 
 
 class _Threshold(click.ParamType[float]):
-    """A relative change: 5%, or 0.05."""
+    """A relative change: 5% or 0.05."""
 
     name = "fraction"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
         text = str(value)
         if re.fullmatch(r"[0-9]+(\.[0-9]+)?%|0(\.[0-9]+)?", text) is None:
-            self.fail(f"{text[:20]!r} is no fraction: write 5% or 0.05", param, ctx)
+            self.fail(f"invalid fraction {text[:20]!r}: use 5% or 0.05", param, ctx)
         return float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
 
 
 @click.command(
-    epilog="Examples: pipeline changes; pipeline changes AAPL --since 30d --part reported;"
-    f" pipeline changes --since 2026-03-14 --min-change 5%; pipeline changes --suspicious --since 2026-01-01\n\n"
-    f"What is suspicious: {_ODD}."
+    epilog=examples(
+        "pipeline changes",
+        "pipeline changes AAPL --since 30d --part reported",
+        "pipeline changes --since 2026-03-14 --min-change 5%",
+        "pipeline changes --suspicious --since 2026-01-01",
+    )
+    + f"\n\nSuspicious changes: {_RULES}."
 )
 @symbols_argument
 @since_option
 @until_option
-@click.option("--part", type=click.Choice([part.value for part in Part]), help="Only fields that move at this speed.")
+@click.option(
+    "--part",
+    type=click.Choice([part.value for part in Part]),
+    help="Only fields of this part; parts change at different speeds.",
+)
 @field_option("Only")
 @click.option(
     "--min-change",
     type=_Threshold(),
     default="0",
-    help="Leave out numbers that changed by less: 5%, or 0.05 (not what is no number, or was 0).",
+    help="Omit numbers that changed by less: 5% or 0.05. (Text, and numbers that were 0, are always listed.)",
 )
-@click.option("--suspicious", is_flag=True, help="Only what the market cannot explain; below is what that means.")
+@click.option("--suspicious", is_flag=True, help="Only changes that the market does not explain; rules below.")
 @format_option
 @json_option
 @global_options
@@ -70,17 +79,17 @@ def command(
     form: str,
     as_json: bool,
 ) -> None:
-    """List what changed: each field's value before and after, when the old was last seen, and when the new first was.
+    """List changed values: old and new, when the old one was last seen, and when the new one was first seen.
 
-    Without --since: what is new since the last run began. Fields that the API begins or ceases to send count, and so do
-    symbols that it begins or ceases to cover. Text of another spelling for the same number does not.
+    Without --since and --until: since the last run began. A field that the API starts or stops sending is a change; so
+    is a symbol that it starts or stops covering. The same number in another spelling is not.
     """
     check_interval(since, until)
     wanted = parse_symbols(symbols, options) or None
-    with open_history(options) as record:
+    with open_history(options) as history:
         if is_since_last_run := since is None and until is None:
-            since = record.last_run_started_at()
-        answer = record.changes(
+            since = history.last_run_started_at()
+        answer = history.changes(
             wanted,
             since=since,
             until=until,
@@ -90,8 +99,7 @@ def command(
             suspicious=suspicious,
         )
         if is_since_last_run:
-            last = "no run yet: all changes" if since is None else f"since the last run, {for_people(since)} UTC"
-            options.say(last)
+            options.say("no run yet: all changes" if since is None else f"since the last run, {for_people(since)} UTC")
         hidden = () if suspicious else ("part", "kind", "suspicion")
         found = print_result(
             answer,
@@ -102,12 +110,12 @@ def command(
             headers={"last_confirmed_at": "last seen"},
         )
         if not found:
-            options.say("nothing changed" if not suspicious else "nothing is suspicious")
+            options.say("no suspicious changes" if suspicious else "no changes")
 
 
 _LONGEST = 40
 
 
 def _short(value: object) -> object:
-    """Return a value as a table has room for it: descriptions reach 2,000 characters."""
+    """Return a value cut for a table: descriptions reach 2,000 characters."""
     return cut(value, _LONGEST) if isinstance(value, str) else value

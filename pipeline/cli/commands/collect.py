@@ -1,9 +1,7 @@
-"""`pipeline collect`: one run, now."""
+"""`pipeline collect`: request the overviews that are due, once, and print what came of it."""
 
-import asyncio
 from collections.abc import Callable
-from contextlib import nullcontext, suppress
-from dataclasses import replace
+from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import date, datetime, timedelta
 
 import click
@@ -11,41 +9,44 @@ import click
 from pipeline import instants
 from pipeline.cli.configuration import load_settings, parse_symbols, read_environment
 from pipeline.cli.event_loop import run_async
-from pipeline.cli.options import Options, day_option, global_options, json_option
-from pipeline.cli.output import print_json, print_table, shown
+from pipeline.cli.exclusive import exclusive_run
+from pipeline.cli.options import Options, day_option, examples, global_options, json_option
+from pipeline.cli.output import print_json, print_table, shown, tolerate_closed_stdout
 from pipeline.cli.params import symbols_argument
 from pipeline.cli.progress import collection_progress
 from pipeline.cli.signals import interruptible
-from pipeline.cli.source import EXAMPLE_SYMBOLS, LATENCY, SANDBOX_KEY, sandbox_database, serve_sandbox
+from pipeline.cli.source import SANDBOX_KEY, SANDBOX_LATENCY, sandbox_settings, serve_sandbox, source
 from pipeline.cli.verbosity import configure_logs
 from pipeline.clock import Clock
 from pipeline.collect.halt import Halt
-from pipeline.collect.order import Order, Source
+from pipeline.collect.order import Order
 from pipeline.collect.run import Summary, collect
-from pipeline.errors import ExitCode
 from pipeline.model.outcomes import Outcome, RunStatus
+from pipeline.model.symbols import Symbol
 from pipeline.settings.errors import SettingsError
 from pipeline.settings.load import Settings
 from pipeline.settings.secrets import api_key
-from pipeline.store import lock
 from pipeline.store.database import refuse_foreign
-from pipeline.store.migrate import migrate
 
 
 @click.command(
-    epilog="Examples: pipeline collect; pipeline collect AAPL BRK-B; pipeline collect --sandbox --day 2026-03-14"
+    epilog=examples("pipeline collect", "pipeline collect AAPL BRK-B", "pipeline collect --sandbox --day 2026-03-14")
 )
 @symbols_argument
-@click.option("--force", is_flag=True, help="Ask for every symbol, however fresh it is.")
-@click.option("--max-requests", type=click.IntRange(min=1), help="Send at most so many requests.")
+@click.option("--force", is_flag=True, help="Request every symbol, however fresh it is.")
+@click.option("--max-requests", metavar="N", type=click.IntRange(min=1), help="Send at most this many requests.")
 @click.option(
-    "--wait", type=click.FloatRange(min=0), default=60, help="Seconds to wait for another collect to end [60]."
+    "--wait",
+    metavar="SECONDS",
+    type=click.FloatRange(min=0),
+    default=60,
+    help="Wait this long for another collect to end [60].",
 )
+@click.option("--sandbox", is_flag=True, help="Use a simulated API and sandbox.db beside the database; needs no key.")
+@day_option("With --sandbox: simulate this day, to build up some history.")
 @click.option(
-    "--sandbox", is_flag=True, help="Ask the stand-in API, into sandbox.db beside the database: no key needed."
+    "--latency", metavar="MS", type=click.IntRange(0, 60_000), help="With --sandbox: delay of each response [200]."
 )
-@day_option("With --sandbox: collect as of that day, to make some history.")
-@click.option("--latency", type=click.IntRange(0, 60_000), help="With --sandbox: ms to each answer [200].")
 @json_option
 @global_options
 @click.pass_context
@@ -61,96 +62,91 @@ def command(
     day: datetime | None,
     latency: int | None,
     as_json: bool,
-) -> None:
-    """Ask for the overview of every configured symbol that is due, stalest first, and keep every answer.
+) -> int:
+    """Request the overview of every configured symbol that is due, stalest first, and store every response.
 
-    SYMBOLs named here are asked whatever their age. Ctrl-C lets those in flight finish; a second one ends it at once.
+    SYMBOLS named here are requested however fresh they are. Ctrl-C lets requests in flight finish; pressed twice, it
+    quits at once.
     """
-    if day is not None and not sandbox:
-        raise click.UsageError("--day needs --sandbox: the real API knows only today", ctx)
-    if latency is not None and not sandbox:
-        raise click.UsageError("--latency needs --sandbox: it is how long the stand-in API takes", ctx)
+    if not sandbox:
+        _refuse_sandbox_options(ctx, day, latency)
     variables = read_environment()
     settings = load_settings(options, variables)
-    if settings.config is None and not sandbox:
-        options.say(f"no configuration file: defaults are used, and the database is {settings.database}")
-    wanted = parse_symbols(symbols, options) or settings.all_symbols or (EXAMPLE_SYMBOLS if sandbox else ())
-    if not wanted:
-        raise SettingsError("no symbols: name some (pipeline collect AAPL), or list them in the file of pipeline init")
+    if sandbox:
+        settings = sandbox_settings(settings)
+    elif settings.config is None:
+        options.say(f"no configuration file: using defaults and the database {settings.database}")
+    wanted = _wanted(symbols, settings, options)
     key = SANDBOX_KEY if sandbox else api_key(variables)
     configure_logs(options, secrets=[] if sandbox else [key])
-    if sandbox:
-        settings = replace(settings, database=sandbox_database(settings.database))
     refuse_foreign(settings.database)
     now = _clock(day)
-    observed_since = None if symbols or force else now() - settings.fresh_for
-    order = Order(wanted, observed_since, max_requests=max_requests)
-    source = Source(
-        settings.base_url,
-        key,
-        settings.limits,
-        settings.concurrency,
-        settings.timeout,
-        settings.wait,
-        settings.attempts,
-    )
-    takes = LATENCY if latency is None else timedelta(milliseconds=latency)
-    served = serve_sandbox(settings, now=now, latency=takes) if sandbox else nullcontext(settings.base_url)
-
-    async def once() -> Summary:
-        halt = Halt()
-        async with collection_progress(options) as progress:
-            with interruptible(halt, progress.cancel_requests, options):
-                async with (
-                    lock.hold_lock(
-                        settings.database,
-                        "collect",
-                        max_wait=timedelta(seconds=wait),
-                        now=instants.utc_now,
-                        sleep=asyncio.sleep,
-                        on_wait=options.say,
-                    ),
-                    served as base_url,
-                ):
-                    migrate(settings.database, now=instants.utc_now())
-                    return await collect(
-                        settings.database,
-                        replace(source, base_url=base_url),
-                        order,
-                        halt=halt,
-                        on_start=progress.started,
-                        clock=Clock(now),
-                    )
-
-    try:
-        summary = run_async(once())
-    except asyncio.CancelledError:
-        ctx.exit(ExitCode.INTERRUPTED)
-    _tell(summary, settings, options, as_json=as_json, sandbox=sandbox)
-    ctx.exit(summary.exit_code)
+    order = Order(wanted, None if symbols or force else now() - settings.fresh_for, max_requests=max_requests)
+    delay = SANDBOX_LATENCY if latency is None else timedelta(milliseconds=latency)
+    served = serve_sandbox(settings, now=now, latency=delay) if sandbox else nullcontext(settings.base_url)
+    max_wait = timedelta(seconds=wait)
+    summary = run_async(_collect(settings, served, order, options, key=key, clock=Clock(now), max_wait=max_wait))
+    _print_summary(summary, settings, options, as_json=as_json, sandbox=sandbox)
+    return summary.exit_code
 
 
-def _tell(summary: Summary, settings: Settings, options: Options, *, as_json: bool, sandbox: bool) -> None:
-    """Print how the run ended. If nobody reads on, the exit code tells it all the same."""
-    with suppress(BrokenPipeError, SystemExit):
-        if as_json:
-            print_json(summary_json(summary))
-        elif not options.quiet:
-            _print(summary, settings)
-            if sandbox:
-                click.echo(f"look at it: pipeline status --database {settings.database}")
+def _refuse_sandbox_options(ctx: click.Context, day: datetime | None, latency: int | None) -> None:
+    if day is not None:
+        raise click.UsageError("--day needs --sandbox: the real API only knows today", ctx)
+    if latency is not None:
+        raise click.UsageError("--latency needs --sandbox: it delays the responses of the simulated API", ctx)
+
+
+def _wanted(named: tuple[str, ...], settings: Settings, options: Options) -> tuple[Symbol, ...]:
+    """Return the symbols named, else those configured. Raise SettingsError if there are none."""
+    symbols = parse_symbols(named, options) or settings.all_symbols
+    if not symbols:
+        remedy = "name some (pipeline collect AAPL), or list them in the file that pipeline init creates"
+        raise SettingsError("no symbols", remedy=remedy)
+    return symbols
 
 
 def _clock(day: date | None) -> Callable[[], datetime]:
-    """Return the wall clock; set to the given day, if any, at the hour it is now."""
+    """Return the wall clock, moved to the given day if there is one."""
     if day is None:
         return instants.utc_now
     shift = timedelta(days=(day.toordinal() - instants.utc_now().toordinal()))
     return lambda: instants.utc_now() + shift
 
 
+async def _collect(
+    settings: Settings,
+    served: AbstractAsyncContextManager[str],
+    order: Order,
+    options: Options,
+    *,
+    key: str,
+    clock: Clock,
+    max_wait: timedelta,
+) -> Summary:
+    halt = Halt()
+    async with collection_progress(options) as progress:
+        with interruptible(halt, progress.cancel_requests, options):
+            async with (
+                exclusive_run(settings.database, "collect", max_wait=max_wait, options=options),
+                served as base_url,
+            ):
+                api = source(settings, base_url, key)
+                return await collect(settings.database, api, order, halt=halt, on_start=progress.started, clock=clock)
+
+
+def _print_summary(summary: Summary, settings: Settings, options: Options, *, as_json: bool, sandbox: bool) -> None:
+    with tolerate_closed_stdout():
+        if as_json:
+            print_json(summary_json(summary))
+        elif not options.quiet:
+            _print(summary, settings)
+            if sandbox:
+                click.echo(f"next: pipeline status --database {settings.database}")
+
+
 def summary_json(summary: Summary) -> dict[str, object]:
-    """Return a run's end for JSON; `seconds` is wall time."""
+    """Return how a run ended, for JSON; `seconds` is elapsed time."""
     return {
         "run": summary.run,
         "trigger": summary.trigger,
@@ -164,7 +160,6 @@ def summary_json(summary: Summary) -> dict[str, object]:
 
 
 def _print(summary: Summary, settings: Settings) -> None:
-    """Print what happened, what it means, and, as in the lesson this began as, how long how many calls took."""
     if not summary.selection.due:
         _print_nothing_due(summary, settings)
         return
@@ -177,41 +172,44 @@ def _print(summary: Summary, settings: Settings) -> None:
     click.echo(f"run {summary.run} {_ENDED[summary.status].format(run=summary.run)}{why}")
     if summary.requests:
         click.echo(_time_taken(summary, settings))
-    click.echo(f"kept in {settings.database}")
+    click.echo(f"database: {settings.database}")
 
 
 def _time_taken(summary: Summary, settings: Settings) -> str:
-    """Say how long the calls took: against one after another, or, where the plan set the pace, that it did."""
-    calls = "1 call" if summary.requests == 1 else f"{summary.requests:,} calls"
-    took = f"{calls} took {summary.seconds:.2f} s"
+    """Return how long the requests took and, as in the asyncio lesson, how long they would have taken one by one.
+
+    Where the plan's rate limits set the pace, that comparison would mean nothing: then the limits are named.
+    """
+    requests = "1 request" if summary.requests == 1 else f"{summary.requests:,} requests"
+    took = f"{requests} took {summary.seconds:.2f} s"
     if summary.requests == 1:
         return took
     if summary.seconds > summary.busy_seconds:
-        return f"{took}, at the pace of the plan ({', '.join(map(str, settings.limits)) or 'no limits'})"
+        return f"{took}, at the plan's pace ({', '.join(map(str, settings.limits)) or 'no limits'})"
     return f"{took}; one after another they would have taken {summary.busy_seconds:.2f} s"
 
 
 def _print_nothing_due(summary: Summary, settings: Settings) -> None:
     hours = settings.fresh_for.total_seconds() / 3600
-    waiting = f", {summary.selection.waiting:,} not covered and asked again later" if summary.selection.waiting else ""
+    waiting = f", {summary.selection.waiting:,} not covered and retried later" if summary.selection.waiting else ""
     click.echo(
-        f"nothing is due: {summary.selection.fresh:,} symbols looked at within {hours:g} h{waiting}."
-        " --force asks all the same"
+        f"nothing is due: {summary.selection.fresh:,} symbols observed within {hours:g} h{waiting}."
+        " To request them anyway: --force"
     )
 
 
 _MEANING = {
-    Outcome.STORED: "new or changed: a snapshot more",
-    Outcome.UNCHANGED: "as last seen: the snapshot is confirmed",
-    Outcome.UNKNOWN: "the API does not cover them",
-    Outcome.FAILED: "no answer after all attempts",
-    Outcome.REJECTED: "the answer was no overview of the symbol",
-    Outcome.DEFERRED: "not asked: the next run begins with them",
+    Outcome.STORED: "new snapshot stored",
+    Outcome.UNCHANGED: "same as last time: snapshot confirmed",
+    Outcome.UNKNOWN: "not covered by the API",
+    Outcome.FAILED: "no response after all attempts",
+    Outcome.REJECTED: "the response was not the symbol's overview",
+    Outcome.DEFERRED: "not requested: first in line in the next run",
 }
 _ENDED = {
     RunStatus.COMPLETE: "is complete",
-    RunStatus.PARTIAL: "is partial: pipeline runs {run} says what failed",
-    RunStatus.QUOTA_EXHAUSTED: "ended before all were asked",
+    RunStatus.PARTIAL: "is partial: pipeline runs {run} shows what failed",
+    RunStatus.QUOTA_EXHAUSTED: "ended before all symbols were requested",
     RunStatus.FAILED: "failed",
     RunStatus.INTERRUPTED: "was interrupted",
 }

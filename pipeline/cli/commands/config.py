@@ -1,16 +1,16 @@
-"""`pipeline config`: every setting, and where it came from."""
+"""`pipeline config`: every setting, its value, and where it came from."""
 
 import click
 
 from pipeline.cli.configuration import load_settings, read_environment
-from pipeline.cli.options import Options, global_options, json_option
+from pipeline.cli.options import Options, examples, global_options, json_option
 from pipeline.cli.output import print_json, print_table
 from pipeline.settings.environment import NOTIFY_URLS, PING_URL, Environment
 from pipeline.settings.errors import SettingsError
 from pipeline.settings.secrets import api_key, key_variable, notify_urls, ping_url
 
 
-@click.command(epilog="Example: PIPELINE_SOURCE__PLAN=premium-75 pipeline config")
+@click.command(epilog=examples("pipeline config", "PIPELINE_SOURCE__PLAN=premium-75 pipeline config"))
 @json_option
 @global_options
 def command(options: Options, *, as_json: bool) -> None:
@@ -19,8 +19,8 @@ def command(options: Options, *, as_json: bool) -> None:
     settings = load_settings(options, variables)
     rows = [(setting.path, setting.value, setting.origin) for setting in settings.values]
     rows += [
-        ("notify_urls", *_secret(variables, NOTIFY_URLS, [masked(url) for url in notify_urls(variables)])),
-        ("ping_url", *_secret(variables, PING_URL, (url := ping_url(variables)) and masked(url))),
+        ("notify_urls", *_secret(variables, NOTIFY_URLS, [_masked(url) for url in notify_urls(variables)])),
+        ("ping_url", *_secret(variables, PING_URL, (url := ping_url(variables)) and _masked(url))),
         ("api_key", *_key(variables)),
     ]
     if as_json:
@@ -30,7 +30,7 @@ def command(options: Options, *, as_json: bool) -> None:
 
 
 def _secret(variables: Environment, name: str, value: object) -> tuple[object, str]:
-    """Return a secret's masked value, None where there is none, and where it came from."""
+    """Return a secret's masked value (None if not set) and where it came from."""
     return value or None, variables.origin(name) if variables.variables.get(name) else "not set"
 
 
@@ -38,11 +38,11 @@ def _key(variables: Environment) -> tuple[str | None, str]:
     name = key_variable(variables)
     origin = variables.origin(name) if name else "not set"
     try:
-        return masked(api_key(variables)), origin
+        return _masked(api_key(variables)), origin
     except SettingsError:
         return None, origin
 
 
-def masked(key: str) -> str:
-    """Return a secret's length and no more of it: enough to see that there is one."""
+def _masked(key: str) -> str:
+    """Return a secret's length only: enough to see that it is set."""
     return f"*** ({len(key)} characters)"

@@ -1,4 +1,4 @@
-"""`pipeline doctor`: what is wrong, or will be, and what to do about it."""
+"""`pipeline doctor`: check the installation and print each finding with its remedy."""
 
 from dataclasses import asdict
 
@@ -6,24 +6,21 @@ import click
 
 from pipeline import instants
 from pipeline.cli.configuration import read_environment
-from pipeline.cli.options import Options, global_options, json_option
+from pipeline.cli.options import Options, examples, global_options, json_option
 from pipeline.cli.output import print_json, shown
 from pipeline.monitoring.doctor import Finding, Level, exit_code, findings
 from pipeline.settings.errors import SettingsError
 from pipeline.settings.load import Settings, load
 
 
-@click.command(epilog="Examples: pipeline doctor; pipeline doctor --quick --json")
-@click.option(
-    "--quick", is_flag=True, help="Skip the thorough reading of the database, which takes long if it is large."
-)
+@click.command(epilog=examples("pipeline doctor", "pipeline doctor --quick --json"))
+@click.option("--quick", is_flag=True, help="Check the database quickly: a full check of a large one takes long.")
 @json_option
 @global_options
-@click.pass_context
-def command(ctx: click.Context, options: Options, *, quick: bool, as_json: bool) -> None:
+def command(options: Options, *, quick: bool, as_json: bool) -> int:
     """Check Python, SQLite, configuration, key, disk, clock, file modes and the database.
 
-    Ends with 0 if there is no problem, 3 if it is the configuration or the key, else 1.
+    Exits with 0 if there is no problem, 3 if the first one is the configuration or key, else 1.
     """
     variables = read_environment()
     settings: Settings | SettingsError
@@ -37,14 +34,14 @@ def command(ctx: click.Context, options: Options, *, quick: bool, as_json: bool)
     else:
         for one in found:
             _print(one)
-    ctx.exit(exit_code(found))
+    return exit_code(found)
 
 
 _COLOURS = {Level.OK: "green", Level.NOTE: "yellow", Level.PROBLEM: "red"}
 
 
 def _print(finding: Finding) -> None:
-    """Print a finding, and below it what to do about it."""
+    """Print a finding, and on the next line its remedy."""
     level = click.style(f"{finding.level:8}", fg=_COLOURS[finding.level])
     click.echo(f"{level} {finding.check:14} {shown(finding.found)}")
     if finding.remedy:

@@ -1,11 +1,11 @@
-"""`pipeline export --output FILE`: the record, for other tools."""
+"""`pipeline export --output FILE`: write snapshots for other tools, as Parquet, CSV or JSON Lines."""
 
 import gzip
 import signal
 import sqlite3
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -13,13 +13,20 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypeVar, cast
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from pipeline.cli.configuration import load_settings, parse_symbols
-from pipeline.cli.options import Options, check_interval, global_options, json_option, since_option, until_option
+from pipeline.cli.options import (
+    Options,
+    check_interval,
+    examples,
+    global_options,
+    json_option,
+    since_option,
+    until_option,
+)
 from pipeline.cli.output import print_json
 from pipeline.cli.params import symbols_argument
+from pipeline.cli.progress import row_progress
 from pipeline.extras import parquet
 from pipeline.files import filling, replacing
 from pipeline.store.reader import open_for_reading
@@ -38,13 +45,13 @@ from pipeline.transfer.export import (
 _FORMATS = ("parquet", "csv", "jsonl")
 _STDOUT = Path("-")
 _EVERY = 1_000
-"""Rows between two looks at the progress bar."""
+"""Rows between two updates of the progress bar."""
 
 T = TypeVar("T")
 
 
 class _Form(StrEnum):
-    """What is written."""
+    """What to write."""
 
     PARQUET = "parquet"
     PARTITIONS = "partitions"
@@ -54,36 +61,45 @@ class _Form(StrEnum):
 
 
 @dataclass(slots=True)
-class _Count:
-    """How many rows have been read; drawn where there is a terminal."""
+class _Counter:
+    """Counts the rows that are read through it, and advances a progress bar."""
 
-    draw: Callable[[int], object] | None = None
+    advance: Callable[[float], object]
     rows: int = 0
 
     def rows_of(self, items: Iterable[T], size: Callable[[T], int] | None = None) -> Iterator[T]:
-        """Yield the items, counting the rows of each: one, or its size."""
-        drawn = 0
+        """Yield the items, counting each as one row, or as its size."""
+        drawn = self.rows
         for item in items:
             self.rows += size(item) if size else 1
-            if self.draw and self.rows - drawn >= _EVERY:
-                self.draw(self.rows)
+            if self.rows - drawn >= _EVERY:
+                self.advance(self.rows - drawn)
                 drawn = self.rows
             yield item
 
 
 @click.command(
-    epilog="Examples: pipeline export --output overviews.parquet;"
-    " pipeline export IBM --since 2026-01-01 --output ibm.csv;"
-    " pipeline export --original --output all.jsonl.gz;"
-    " pipeline export --partition --output overviews (DuckDB reads 'overviews/*/*/*.parquet')"
+    epilog=examples(
+        "pipeline export --output overviews.parquet",
+        "pipeline export IBM --since 2026-01-01 --output ibm.csv",
+        "pipeline export --original --output all.jsonl.gz",
+        "pipeline export --partition --output overviews",
+        "  (DuckDB reads it as 'overviews/*/*/*.parquet')",
+    )
 )
 @symbols_argument
 @click.option(
-    "--output", type=click.Path(path_type=Path), required=True, metavar="FILE", help="Where to; - is standard output."
+    "--output",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="FILE",
+    help="File to write; - is stdout.",
 )
-@click.option("--format", "form", type=click.Choice(_FORMATS), help="[as the name of FILE ends]")
-@click.option("--original", is_flag=True, help="JSON Lines of the documents as received, which import takes back.")
-@click.option("--partition", is_flag=True, help="Parquet in a new folder, FILE: year=2026/month=03/part-0.parquet.")
+@click.option("--format", "form", type=click.Choice(_FORMATS), help="Output format [by the ending of FILE].")
+@click.option("--original", is_flag=True, help="Write documents as received, as JSON Lines that import reads.")
+@click.option(
+    "--partition", is_flag=True, help="Write Parquet into a new folder: FILE/year=2026/month=03/part-0.parquet."
+)
 @since_option
 @until_option
 @json_option
@@ -100,34 +116,36 @@ def command(
     until: datetime | None,
     as_json: bool,
 ) -> None:
-    """Write every snapshot, or those of the SYMBOLs, that was first observed in an interval, ends included.
+    """Write all snapshots, or those of the SYMBOLS, that were first observed in an interval, ends included.
 
-    An existing FILE is replaced, once the new one is whole. It is one state of the record, while a run may go on. In
-    CSV a text that begins like a formula is quoted with an apostrophe; --original and Parquet have every text as it is.
+    An existing FILE is replaced once the new one is complete. The export is one consistent state of the database, even
+    during a run. In CSV an apostrophe is put before text that a spreadsheet would run as a formula; --original and
+    Parquet leave every text as it is.
     """
     check_interval(since, until)
     wanted = _form(output, form, original=original, partition=partition)
     if as_json and output == _STDOUT:
-        raise click.UsageError("--json tells of the file, and there is none with --output -", _context())
+        raise click.UsageError("--json describes the file: use it with --output FILE, not -", _context())
     if wanted in (_Form.PARQUET, _Form.PARTITIONS):
-        parquet()  # before anything else is looked at
+        parquet()  # fails early if pyarrow is not installed
     selection = Selection(parse_symbols(symbols, options), since, until)
     database = load_settings(options).database
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # like Ctrl-C: what was half written is removed
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # like Ctrl-C: removes the partial file
     with open_for_reading(database) as db, one_state(db):
         check_symbols(db, database, selection.symbols)
-        with _counting(options, expected(db, selection)) as count:
+        with row_progress(options, "exporting", expected(db, selection)) as advance:
+            counter = _Counter(advance)
             if wanted is _Form.PARTITIONS:
                 with filling(output) as folder:
-                    parquet().write_partitioned(folder, _groups(db, selection, count))
+                    parquet().write_partitioned(folder, _groups(db, selection, counter))
             else:
                 with (
                     _stdout() if output == _STDOUT else replacing(output, database) as file,
                     _packing(file) if _is_packed(output) else nullcontext(file) as target,
                 ):
-                    _write(target, db, selection, wanted, count)
+                    _write(target, db, selection, wanted, counter)
     if output != _STDOUT:
-        _tell(output, count.rows, options, as_json=as_json)
+        _print(output, counter.rows, options, as_json=as_json)
 
 
 def _context() -> click.Context:
@@ -135,23 +153,23 @@ def _context() -> click.Context:
 
 
 def _form(output: Path, form: str | None, *, original: bool, partition: bool) -> _Form:
-    """Return what to write: in the format named, else as the file's name ends, else as the other options imply."""
+    """Return what to write: in the named format, else by the file's ending, else as other options imply."""
     named = output.with_suffix("") if _is_packed(output) else output
     ending = named.suffix.removeprefix(".").lower()
     implied = "jsonl" if original else "parquet" if partition else None
     chosen = form or (ending if ending in _FORMATS else implied)
     if chosen is None:
-        raise click.UsageError(
-            "which format? name a FILE.parquet, .csv(.gz) or .jsonl(.gz), or give --format", _context()
-        )
+        raise click.UsageError("unknown format: use a FILE.parquet, .csv(.gz) or .jsonl(.gz), or --format", _context())
     if original and (chosen != "jsonl" or partition):
-        raise click.UsageError("--original writes JSON Lines: it goes with no other format", _context())
+        raise click.UsageError("--original writes JSON Lines: drop the other format", _context())
     if partition and (chosen != "parquet" or output == _STDOUT):
-        raise click.UsageError("--partition writes a folder of Parquet: it goes with no other format", _context())
+        raise click.UsageError(
+            "--partition writes a folder of Parquet: drop the other format, name a folder", _context()
+        )
     if chosen == "parquet" and _is_packed(output):
-        raise click.UsageError("Parquet is compressed already: name a FILE.parquet", _context())
+        raise click.UsageError("Parquet is already compressed: use a FILE.parquet", _context())
     if chosen == "parquet" and output == _STDOUT and sys.stdout.isatty():
-        raise click.UsageError("Parquet is no text for a terminal: name a file, or pipe it on", _context())
+        raise click.UsageError("a terminal cannot show Parquet: name a file, or pipe it into a program", _context())
     return _Form.ORIGINALS if original else _Form.PARTITIONS if partition else _Form(chosen)
 
 
@@ -160,44 +178,32 @@ def _is_packed(output: Path) -> bool:
 
 
 def _packing(file: BinaryIO) -> BinaryIO:
-    """Return a file that passes on what is written to it, compressed: without a name or a time, so always the same."""
+    """Return a file that compresses into `file`: without name and time, so that the same rows give the same bytes."""
     return cast("BinaryIO", gzip.GzipFile("", "wb", fileobj=file, mtime=0))
 
 
 def _stdout() -> BinaryIO:
-    """Return standard output for bytes: a file of its own, so that it may be closed after its reader has gone."""
+    """Return standard output for bytes, as a file object that may be closed after the reader has gone."""
     return open(sys.stdout.fileno(), "wb", closefd=False)
 
 
-def _write(file: BinaryIO, db: sqlite3.Connection, selection: Selection, form: _Form, count: _Count) -> None:
+def _write(file: BinaryIO, db: sqlite3.Connection, selection: Selection, form: _Form, counter: _Counter) -> None:
     match form:
         case _Form.CSV:
-            write_rows_csv(file, count.rows_of(rows(db, selection)))
+            write_rows_csv(file, counter.rows_of(rows(db, selection)))
         case _Form.JSONL:
-            write_rows_jsonl(file, count.rows_of(rows(db, selection)))
+            write_rows_jsonl(file, counter.rows_of(rows(db, selection)))
         case _Form.ORIGINALS:
-            write_jsonl(file, count.rows_of(originals(db, selection)))
+            write_jsonl(file, counter.rows_of(originals(db, selection)))
         case _:
-            parquet().write(file, (group.table for group in _groups(db, selection, count)))
+            parquet().write(file, (group.table for group in _groups(db, selection, counter)))
 
 
-def _groups(db: sqlite3.Connection, selection: Selection, count: _Count) -> Iterator[Any]:
-    return count.rows_of(parquet().groups(db, selection), lambda group: int(group.table.num_rows))
+def _groups(db: sqlite3.Connection, selection: Selection, counter: _Counter) -> Iterator[Any]:
+    return counter.rows_of(parquet().groups(db, selection), lambda group: int(group.table.num_rows))
 
 
-@contextmanager
-def _counting(options: Options, total: int | None) -> Iterator[_Count]:
-    """Yield a count that is drawn until the block ends, if there is a terminal to draw on."""
-    if options.quiet or not sys.stderr.isatty():
-        yield _Count()
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(file=sys.stderr), transient=True) as bar:
-        task = bar.add_task("exporting", total=total)
-        yield _Count(lambda rows: bar.update(task, completed=rows))
-
-
-def _tell(output: Path, rows: int, options: Options, *, as_json: bool) -> None:
+def _print(output: Path, rows: int, options: Options, *, as_json: bool) -> None:
     files = [path for path in output.rglob("*") if path.is_file()] if output.is_dir() else [output]
     size = sum(path.stat().st_size for path in files)
     if as_json:

@@ -1,4 +1,4 @@
-"""`pipeline history SYMBOL [FIELD...]`: one company through time."""
+"""`pipeline history SYMBOL [FIELD...]`: show or plot one company over time."""
 
 from datetime import datetime
 from pathlib import Path
@@ -8,6 +8,7 @@ import click
 from pipeline.cli.options import (
     Options,
     check_interval,
+    examples,
     format_option,
     global_options,
     json_option,
@@ -15,9 +16,9 @@ from pipeline.cli.options import (
     until_option,
 )
 from pipeline.cli.params import fields_argument, symbol_argument
-from pipeline.cli.results import open_history, print_result, say_nothing_found, suspicious
+from pipeline.cli.results import open_history, print_result, say_nothing_found
 from pipeline.errors import ExitCode
-from pipeline.instants import for_people
+from pipeline.instants import for_people, to_text
 from pipeline.model.fields import Kind
 from pipeline.query.history import History
 from pipeline.query.results import Answer, Column, Snapshot
@@ -28,8 +29,12 @@ _PICTURES = (".svg", ".png", ".html")
 
 
 @click.command(
-    epilog="Examples: pipeline history AAPL; pipeline history AAPL pe_ratio EPS --since 2026-01-01 --format csv;"
-    " pipeline history AAPL --plot; pipeline history AAPL market_capitalization --plot aapl.svg"
+    epilog=examples(
+        "pipeline history AAPL",
+        "pipeline history AAPL pe_ratio EPS --since 2026-01-01 --format csv",
+        "pipeline history AAPL --plot",
+        "pipeline history AAPL market_capitalization --plot aapl.svg",
+    )
 )
 @symbol_argument(required=True)
 @fields_argument
@@ -40,7 +45,7 @@ _PICTURES = (".svg", ".png", ".html")
     is_flag=False,
     flag_value=_TERMINAL,
     metavar="[FILE]",
-    help="Draw it: here, or into a FILE.svg, .png or .html.",
+    help="Draw it: here, or into FILE.svg, .png or .html.",
 )
 @format_option
 @json_option
@@ -57,45 +62,48 @@ def command(
     plot: str | None,
     form: str,
     as_json: bool,
-) -> None:
-    """Show the snapshots of a SYMBOL, the oldest first: when each was first seen, and when last unchanged.
+) -> int:
+    """Show the snapshots of a SYMBOL, oldest first: when each was first seen, and when last seen unchanged.
 
-    A FIELD is a column (pe_ratio) or the API's name (PERatio); without, a sensible few are shown.
+    A FIELD is a column (pe_ratio) or the API's name (PERatio). Without FIELDS: a few important ones.
     """
     if plot is not None and (as_json or form != "table"):
-        raise click.UsageError("--plot draws: it goes with no --json or --format", ctx)
+        raise click.UsageError("--plot draws: drop --json and --format", ctx)
     if plot is not None and plot != _TERMINAL and not plot.lower().endswith(_PICTURES):
         if Path(plot).suffix:
-            raise click.UsageError(f"--plot {plot}: name a FILE.svg, .png or .html", ctx)
-        # `--plot pe_ratio`: click takes the word behind an option for its value.
+            raise click.UsageError(f"--plot {plot}: use a FILE.svg, .png or .html", ctx)
+        # `--plot pe_ratio`: click reads a field after --plot as its value.
         fields, plot = (plot, *fields), _TERMINAL
     check_interval(since, until)
-    with open_history(options) as record:
-        answer = record.history(symbol, fields or (_PLOTTED if plot else None), since=since, until=until)
+    with open_history(options) as history:
+        answer = history.history(symbol, fields or (_PLOTTED if plot else None), since=since, until=until)
         if plot is not None:
-            from pipeline.cli.history_plot import draw  # noqa: PLC0415 - 40 ms that whoever reads numbers need not wait
+            from pipeline.cli.history_plot import draw  # noqa: PLC0415 - it takes 40 ms, and few plot
 
-            draw(record, answer, None if plot == _TERMINAL else Path(plot), options)
-            return
+            draw(history, answer, None if plot == _TERMINAL else Path(plot), options)
+            return ExitCode.DONE
         if as_json:
-            answer = _with_suspicions(record, symbol, answer)
+            answer = _with_suspicions(history, symbol, answer)
         if not print_result(answer, form=form, as_json=as_json, hidden=("symbol",)):
-            say_nothing_found(_why_empty(record, symbol))
-            ctx.exit(ExitCode.FAILED)
+            say_nothing_found(_why_empty(history, symbol))
+            return ExitCode.FAILED
+    return ExitCode.DONE
 
 
-def _why_empty(record: History, symbol: str) -> str:
-    began = record.first_observed_at(record.check_symbols([symbol]))
+def _why_empty(history: History, symbol: str) -> str:
+    began = history.first_observed_at(history.check_symbols([symbol]))
     assert began is not None
-    return f"no snapshot of {symbol.upper()} was observed then: its record begins {for_people(began)} UTC"
+    return f"no snapshot of {symbol.upper()} was observed then: its first is of {for_people(began)} UTC"
 
 
-def _with_suspicions(record: History, symbol: str, answer: Answer[Snapshot]) -> Answer[Snapshot]:
-    """Return the answer with what is odd about each snapshot, as `changes --suspicious` has it."""
-    odd = suspicious(record, symbol)
+def _with_suspicions(history: History, symbol: str, answer: Answer[Snapshot]) -> Answer[Snapshot]:
+    """Return the answer with a column of each snapshot's suspicious changes, as texts `field: suspicion`."""
+    found: dict[str, list[str]] = {}
+    for change in history.changes([symbol], suspicious=True):
+        found.setdefault(to_text(change.observed_at), []).append(f"{change.field}: {change.suspicion}")
     place = answer.names.index("observed_at")
     return Answer(
         (*answer.columns, Column("suspicions", Kind.TEXT)),
-        lambda: ((*row, odd.get(row[place], [])) for row in answer.rows()),
+        lambda: ((*row, found.get(row[place], [])) for row in answer.rows()),
         Snapshot,
     )

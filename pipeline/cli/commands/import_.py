@@ -1,54 +1,57 @@
-"""`pipeline import FILE...`: recordings made elsewhere."""
+"""`pipeline import FILE...`: import API responses that were recorded elsewhere."""
 
 import asyncio
-from contextlib import suppress
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import click
 
-from pipeline import instants
 from pipeline.cli.configuration import load_settings
 from pipeline.cli.event_loop import run_async
-from pipeline.cli.options import Instant, Options, global_options, json_option
-from pipeline.cli.output import print_json, print_table, shown
-from pipeline.cli.progress import step_progress
+from pipeline.cli.exclusive import exclusive_run
+from pipeline.cli.options import Instant, Options, examples, global_options, json_option
+from pipeline.cli.output import print_json, print_table, shown, tolerate_closed_stdout
+from pipeline.cli.progress import byte_progress
 from pipeline.cli.signals import interruptible
 from pipeline.cli.verbosity import configure_logs
 from pipeline.clock import Clock
 from pipeline.collect.halt import Halt
-from pipeline.errors import ExitCode
+from pipeline.instants import utc_now
 from pipeline.model.outcomes import Outcome, Trigger
-from pipeline.store import lock
 from pipeline.store.database import refuse_foreign
-from pipeline.store.migrate import migrate
-from pipeline.transfer.archives import Bad, check, recordings, size
+from pipeline.transfer.archives import Bad, Recorded, check, recordings, size
 from pipeline.transfer.importing import Import, Refused, import_recordings
 
-_NAMED = 100
-"""So many bad lines are named; the rest are counted, unless -v is given."""
+_REPORTED = 100
+"""How many bad lines are reported one by one without -v; the rest are counted."""
 
 
 @click.command(
     name="import",
-    epilog="Examples: pipeline import daily.jsonl.gz; zcat old/*.gz | pipeline import -;"
-    " pipeline import 2024-03-14/ --observed-at 2024-03-14",
+    epilog=examples(
+        "pipeline import daily.jsonl.gz",
+        "zcat old/*.gz | pipeline import -",
+        "pipeline import 2024-03-14/ --observed-at 2024-03-14",
+    ),
 )
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, allow_dash=True))
 @click.option(
     "--observed-at",
     type=Instant(day_ends=True),
-    help="When that was received which does not say so itself; a date means its end, UTC.",
+    help="When responses without a time of their own were received; a date means its end (UTC).",
 )
 @click.option("--strict", is_flag=True, help="Stop at the first bad line.")
 @click.option(
-    "--wait", type=click.FloatRange(min=0), default=60, help="Seconds to wait for another process to end [60]."
+    "--wait",
+    metavar="SECONDS",
+    type=click.FloatRange(min=0),
+    default=60,
+    help="Wait this long for another process to end [60].",
 )
 @json_option
 @global_options
-@click.pass_context
 def command(
-    ctx: click.Context,
     options: Options,
     *,
     files: tuple[Path, ...],
@@ -56,12 +59,12 @@ def command(
     strict: bool,
     wait: float,
     as_json: bool,
-) -> None:
-    """Put recordings into the record, in whatever order they come, and however often.
+) -> int:
+    """Import recorded API responses, in any order; importing the same file again changes nothing.
 
-    A FILE is JSON Lines, gzipped or not, - for standard input: objects of "symbol", "observed_at" and "body" (the
-    answer's text) or "document" (its JSON). Or a folder of SYMBOL.json files, with --observed-at. Each answer is sorted
-    as a live one would be: a refusal becomes no snapshot. A snapshot that is kept is never replaced.
+    A FILE is JSON Lines (gzip is fine, - is standard input) of objects with "symbol", "observed_at", and "body" (the
+    response's text) or "document" (its JSON). Or it is a folder of SYMBOL.json files, with --observed-at. Responses are
+    classified like live ones: an error message does not become a snapshot. Stored snapshots are never replaced.
     """
     sources = [None if str(file) == "-" else file for file in files]
     check(sources, observed_at)
@@ -69,76 +72,79 @@ def command(
     configure_logs(options, secrets=[])
     refuse_foreign(settings.database)
     sizes = [size(source) for source in sources]
-    halt, begun = Halt(), asyncio.Event()
-    named = _Named(options)
+    total = None if None in sizes else sum(filter(None, sizes))
+    report = _BadLineReport(options)
 
-    async def once() -> Import:
-        with interruptible(halt, lambda: _nothing if begun.is_set() else None, options):
-            async with lock.hold_lock(
-                settings.database,
-                "import",
-                max_wait=timedelta(seconds=wait),
-                now=instants.utc_now,
-                sleep=asyncio.sleep,
-                on_wait=options.say,
-            ):
-                now = instants.utc_now()
-                migrate(settings.database, now=now)
-                begun.set()
-                total = None if None in sizes else sum(filter(None, sizes))
-                with step_progress(options, "importing", total) as advanced:
-                    lines = (
-                        line
-                        for source in sources
-                        for line in recordings(source, observed_at=observed_at, now=now, advanced=advanced)
-                    )
-                    return await import_recordings(
-                        settings.database,
-                        lines,
-                        strict=strict,
-                        halt=halt,
-                        named=named,
-                        clock=Clock(),
-                        troubled=options.say,
-                    )
+    def lines(advance: Callable[[float], None]) -> Iterator[Recorded | Bad]:
+        now = utc_now()
+        for source in sources:
+            yield from recordings(source, observed_at=observed_at, now=now, advanced=advance)
 
-    try:
-        done = run_async(once())
-    except asyncio.CancelledError:
-        ctx.exit(ExitCode.INTERRUPTED)
-    named.end()
-    with suppress(BrokenPipeError, SystemExit):
+    done = run_async(
+        _import(
+            settings.database, lines, total, report, strict=strict, max_wait=timedelta(seconds=wait), options=options
+        )
+    )
+    report.end()
+    with tolerate_closed_stdout():
         if as_json:
             print_json(_json(done))
         elif not options.quiet:
             _print(done, settings.database)
-    ctx.exit(done.exit_code)
+    return done.exit_code
 
 
-def _nothing() -> None:
-    """Between two chunks there is nothing to break off."""
+async def _import(
+    database: Path,
+    lines: Callable[[Callable[[float], None]], Iterator[Recorded | Bad]],
+    total: int | None,
+    report: Callable[[Bad], None],
+    options: Options,
+    *,
+    strict: bool,
+    max_wait: timedelta,
+) -> Import:
+    halt, has_begun = Halt(), asyncio.Event()
+    with interruptible(halt, lambda: _nothing_in_flight if has_begun.is_set() else None, options):
+        async with exclusive_run(database, "import", max_wait=max_wait, options=options):
+            has_begun.set()
+            with byte_progress(options, "importing", total) as advance:
+                return await import_recordings(
+                    database,
+                    lines(advance),
+                    strict=strict,
+                    halt=halt,
+                    named=report,
+                    clock=Clock(),
+                    troubled=options.say,
+                )
 
 
-class _Named:
-    """Names bad lines on stderr: the first hundred, or all with -v."""
+def _nothing_in_flight() -> None:
+    """Cancel nothing: between two chunks an import waits for no response."""
+
+
+class _BadLineReport:
+    """Prints bad lines to stderr: the first hundred, or with -v all, and then refused responses too."""
 
     def __init__(self, options: Options) -> None:
         self._options = options
         self._count = 0
 
     def __call__(self, bad: Bad) -> None:
+        """Print this line, or count it."""
         if isinstance(bad, Refused):
             if self._options.verbose:
                 self._options.say(f"{bad.place}: {bad.why}")
             return
         self._count += 1
-        if self._count <= _NAMED or self._options.verbose:
+        if self._count <= _REPORTED or self._options.verbose:
             self._options.say(f"{bad.place}: {bad.why}")
 
     def end(self) -> None:
-        """Say how many were not named."""
-        if self._count > _NAMED and not self._options.verbose:
-            self._options.say(f"and {self._count - _NAMED:,} more like these: -v names them all")
+        """Print how many were only counted."""
+        if self._count > _REPORTED and not self._options.verbose:
+            self._options.say(f"and {self._count - _REPORTED:,} more bad lines: -v shows them all")
 
 
 def _json(done: Import) -> dict[str, object]:
@@ -160,17 +166,17 @@ def _json(done: Import) -> dict[str, object]:
 def _print(done: Import, database: Path) -> None:
     kinds = ", ".join(f"{count:,} {kind}" for kind, count in done.refused.items())
     rows: list[tuple[str, int, str]] = [
-        ("stored", done.counts[Outcome.STORED], "new: a snapshot more"),
-        ("unchanged", done.counts[Outcome.UNCHANGED], "as seen before or known already: a look, or nothing more"),
-        ("unknown", done.counts[Outcome.UNKNOWN], "the API did not cover the symbol"),
-        ("refused", done.refused.total(), f"no overview (-v names them): {kinds}"),
-        ("in conflict", done.conflicts, "another document is kept for that symbol and instant, and stays"),
-        ("bad", done.bad, "could not be read: named above"),
+        ("stored", done.counts[Outcome.STORED], "new snapshots stored"),
+        ("unchanged", done.counts[Outcome.UNCHANGED], "same document as before, or imported already"),
+        ("unknown", done.counts[Outcome.UNKNOWN], "symbol not covered by the API then"),
+        ("refused", done.refused.total(), f"not an overview (-v shows them): {kinds}"),
+        ("in conflict", done.conflicts, "a different document is stored for that time; it was kept"),
+        ("bad", done.bad, "unreadable: shown above"),
     ]
-    print_table(["looks", "count", ""], [row for row in rows if row[1]])
+    print_table(["responses", "count", ""], [row for row in rows if row[1]])
     click.echo()
     why = f": {shown(done.detail)}" if done.detail else ""
     rate = f", {done.lines / done.seconds:,.0f} a second" if done.seconds >= 1 else ""
     click.echo(f"run {done.run} is {done.status}{why}")
     click.echo(f"{done.lines:,} lines of {len(done.symbols):,} symbols took {done.seconds:.2f} s{rate}")
-    click.echo(f"kept in {database}")
+    click.echo(f"database: {database}")

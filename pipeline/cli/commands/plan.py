@@ -1,4 +1,4 @@
-"""`pipeline plan`: what is due, what it costs, and when it will be done. Sends nothing."""
+"""`pipeline plan`: what is due, what it costs, and when it would be done. Sends no request."""
 
 import math
 from datetime import datetime, timedelta
@@ -7,7 +7,7 @@ import click
 
 from pipeline import instants
 from pipeline.cli.configuration import load_settings
-from pipeline.cli.options import Options, global_options, json_option
+from pipeline.cli.options import Options, examples, global_options, json_option
 from pipeline.cli.output import print_facts, print_json
 from pipeline.cli.rate_limits import print_windows, window_json
 from pipeline.collect.due import Selection, select_due
@@ -19,14 +19,14 @@ from pipeline.store.reader import NoData, Reader
 from pipeline.text import few
 
 
-@click.command(epilog="Example: PIPELINE_SOURCE__PLAN=premium-75 pipeline plan")
+@click.command(epilog=examples("pipeline plan", "PIPELINE_SOURCE__PLAN=premium-75 pipeline plan"))
 @json_option
 @global_options
 def command(options: Options, *, as_json: bool) -> None:
-    """Show what a run would ask for now, and when it would be done at this plan's pace."""
+    """Show what a run would request now, and when it would be done at this plan's pace. Sends no request."""
     settings = load_settings(options)
     if not settings.all_symbols:
-        options.say("no symbols are configured: list them in the file of pipeline init")
+        options.say("no symbols are configured: list them in the file that pipeline init creates")
     now = instants.utc_now()
     todo, quota = _read(settings)
     done_at = finish_at(settings.limits, quota, requests=len(todo.due), now=now)
@@ -50,24 +50,24 @@ def command(options: Options, *, as_json: bool) -> None:
         {
             "symbols": len(settings.all_symbols),
             "due": f"{len(todo.due):,}" + (f" ({few(todo.due, 5)})" if todo.due else ""),
-            "fresh": f"{todo.fresh:,}, looked at within {settings.fresh_for.total_seconds() / 3600:g} h",
-            "not covered": f"{todo.waiting:,}, to be asked again later",
-            "requests": f"{len(todo.due):,}, and more where one has to be asked again",
-            "done by": _when(done_at, days),
+            "fresh": f"{todo.fresh:,}, observed within {settings.fresh_for.total_seconds() / 3600:g} h",
+            "not covered": f"{todo.waiting:,}, retried later",
+            "requests": f"{len(todo.due):,}, plus retries",
+            "done by": _done_text(done_at, days),
         }
     )
     print_windows(windows)
 
 
 def _days(done_at: datetime | None, now: datetime) -> int:
-    """Return how many days' allowances it takes: 0 if nothing is due."""
+    """Return how many days it takes: 0 if nothing is due."""
     return 0 if done_at is None else max(math.ceil((done_at - now) / timedelta(days=1)), 1)
 
 
-def _when(done_at: datetime | None, days: int) -> str:
+def _done_text(done_at: datetime | None, days: int) -> str:
     if done_at is None:
         return "now: nothing is due"
-    over = f", over {days:,} days, the stalest first" if days > 1 else ""
+    over = f", over {days:,} days, stalest first" if days > 1 else ""
     return f"{instants.for_people(done_at)} UTC{over}"
 
 
@@ -75,8 +75,8 @@ def _read(settings: Settings) -> tuple[Selection, QuotaState]:
     now = instants.utc_now()
     since = now - settings.fresh_for
     try:
-        with Reader.open(settings.database) as record:
-            todo = select_due(settings.all_symbols, record.freshness(), observed_since=since, now=now)
-            return todo, record.quota_state(now - longest_window(settings.limits))
+        with Reader.open(settings.database) as reader:
+            todo = select_due(settings.all_symbols, reader.freshness(), observed_since=since, now=now)
+            return todo, reader.quota_state(now - longest_window(settings.limits))
     except NoData:
         return select_due(settings.all_symbols, (), observed_since=since, now=now), QuotaState()

@@ -1,4 +1,4 @@
-"""`pipeline sandbox`: the stand-in API, by itself."""
+"""`pipeline sandbox`: serve the simulated API on a local port."""
 
 import asyncio
 import signal
@@ -9,7 +9,7 @@ import click
 
 from pipeline import instants
 from pipeline.cli.event_loop import run_async
-from pipeline.cli.options import Options, day_option, global_options, json_option
+from pipeline.cli.options import Options, day_option, examples, global_options, json_option
 from pipeline.cli.output import print_json
 from pipeline.errors import Trouble, file_reason
 from pipeline.quota.limits import PLANS
@@ -20,14 +20,16 @@ UNLIMITED = "none"
 
 
 @click.command(
-    epilog="Examples: pipeline sandbox --port 8321 --plan premium-75; pipeline sandbox --listing > symbols.csv"
+    epilog=examples("pipeline sandbox --port 8321 --plan premium-75", "pipeline sandbox --listing > symbols.csv")
 )
-@click.option("--port", type=click.IntRange(0, 65_535), default=0, help="Loopback port [a free one].")
-@click.option("--latency", type=click.IntRange(0, 60_000), default=0, help="Milliseconds to each answer [0].")
-@click.option("--plan", type=click.Choice([*PLANS, UNLIMITED]), default="free", help="Whose limits it enforces [free].")
-@day_option("The day that its companies live in [today].")
-@click.option("--seed", type=int, default=0, help="Another seed, other companies [0].")
-@click.option("--listing", is_flag=True, help="Print its LISTING_STATUS csv, which symbols.file takes, and end.")
+@click.option("--port", metavar="N", type=click.IntRange(0, 65_535), default=0, help="Local port [any free one].")
+@click.option("--latency", metavar="MS", type=click.IntRange(0, 60_000), default=0, help="Delay of each response [0].")
+@click.option(
+    "--plan", type=click.Choice([*PLANS, UNLIMITED]), default="free", help="Enforce this plan's limits [free]."
+)
+@day_option("The day to simulate [today].")
+@click.option("--seed", metavar="N", type=int, default=0, help="Another seed invents other companies [0].")
+@click.option("--listing", is_flag=True, help="Print its LISTING_STATUS csv (as symbols.file reads) and exit.")
 @json_option
 @global_options
 def command(
@@ -41,9 +43,9 @@ def command(
     listing: bool,
     as_json: bool,
 ) -> None:
-    """Serve invented companies over HTTP on this machine, with a plan's limits and the API's refusals.
+    """Serve a simulated API with invented companies, a plan's limits and the API's error messages, on this machine.
 
-    Point source.base_url at the address it prints; any key will do. It ends with Ctrl-C.
+    Set source.base_url to the URL it prints; it accepts any key. Stop it with Ctrl-C.
     """
     companies = Companies(seed)
     if listing:
@@ -52,14 +54,14 @@ def command(
     api = SandboxApi(
         companies=companies,
         limits=() if plan == UNLIMITED else PLANS[plan],
-        day=_living(day),
+        day=_days(day),
         latency=timedelta(milliseconds=latency),
     )
     run_async(_serve(api, port, options, as_json=as_json))
 
 
-def _living(day: datetime | None) -> Callable[[], date]:
-    """Return the day that the companies live in: the given one for ever, else whichever it is."""
+def _days(day: datetime | None) -> Callable[[], date]:
+    """Return a function that returns the given day, or without one the current day (UTC)."""
     return day.date if day is not None else lambda: instants.utc_now().date()
 
 
@@ -73,9 +75,9 @@ async def _serve(api: SandboxApi, port: int, options: Options, *, as_json: bool)
                 print_json({"base_url": base_url})
             else:
                 click.echo(base_url)
-            options.say("serving invented companies; Ctrl-C ends it. In another terminal:")
+            options.say("serving invented companies; stop with Ctrl-C. In another terminal:")
             options.say(f"  ALPHAVANTAGE_API_KEY=any PIPELINE_SOURCE__BASE_URL={base_url} pipeline collect QUVEX")
             await stopped.wait()
     except OSError as error:
-        raise Trouble(f"port {port} cannot be used: {file_reason(error)}; try another") from None
-    options.say(f"requests seen: {api.requests:,}; over a limit: {api.refused:,}")
+        raise Trouble(f"port {port} cannot be used: {file_reason(error)}", remedy="try another") from None
+    options.say(f"requests received: {api.requests:,}; over a limit: {api.refused:,}")

@@ -1,4 +1,4 @@
-"""`pipeline schedule`: when each schedule fires next."""
+"""`pipeline schedule`: show when each schedule runs next, in its own time zone and in UTC."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ import click
 
 from pipeline import instants
 from pipeline.cli.configuration import load_settings
-from pipeline.cli.options import Options, format_option, global_options, json_option
+from pipeline.cli.options import Options, examples, format_option, global_options, json_option
 from pipeline.cli.output import print_json_rows, print_rows
 from pipeline.schedule.cron import Schedule
 from pipeline.settings.load import Settings
@@ -18,16 +18,22 @@ from pipeline.settings.load import Settings
 _PARTS = {"d": 24, "h": 60, "min": 60}
 
 
-@click.command(epilog="Examples: pipeline schedule; pipeline schedule --count 20 --format csv")
-@click.option("--count", type=click.IntRange(1, 10_000), default=5, help="So many of each schedule [5].")
+@click.command(epilog=examples("pipeline schedule", "pipeline schedule --count 20 --format csv"))
+@click.option(
+    "--count",
+    metavar="N",
+    type=click.IntRange(1, 10_000),
+    default=5,
+    help="Show the next N times of each schedule [5].",
+)
 @format_option
 @json_option
 @global_options
 def command(options: Options, *, count: int, form: str, as_json: bool) -> None:
-    """Show the next fire times of each schedule, in its zone and in UTC. Sends nothing."""
+    """Show when each schedule runs next, in its time zone and in UTC."""
     settings = load_settings(options)
     now = instants.utc_now()
-    coming = _coming(settings, now, count)
+    coming = _fire_times(settings, now, count)
     if form == "table" and not as_json:
         print_rows(["schedule", "symbols", "in its zone", "UTC", "in"], (fire.for_people(now) for fire in coming), form)
         return
@@ -51,9 +57,9 @@ class _Fire:
 
     def for_people(self, now: datetime) -> tuple[object, ...]:
         shown, name = self.local.isoformat(" "), self.local.tzname() or ""
-        if name.isalpha():  # of a zone whose time has no name, the database has the offset in its place
+        if name.isalpha():  # for a zone without a name, this is the offset again
             shown = f"{shown} {name}"
-        return str(self.schedule), self.symbols, shown, instants.for_people(self.at), _in_words(self.at - now)
+        return str(self.schedule), self.symbols, shown, instants.for_people(self.at), _span_text(self.at - now)
 
     def for_programs(self) -> tuple[object, ...]:
         schedule = self.schedule
@@ -61,15 +67,15 @@ class _Fire:
         return str(schedule), schedule.cron, schedule.timezone, self.symbols, fires_at, local
 
 
-def _coming(settings: Settings, now: datetime, count: int) -> Iterator[_Fire]:
+def _fire_times(settings: Settings, now: datetime, count: int) -> Iterator[_Fire]:
     for schedule in settings.schedules:
         symbols = len(settings.symbols if schedule.symbols is None else schedule.symbols)
         for at in islice(schedule.fire_times(now), count):
             yield _Fire(schedule, symbols, at)
 
 
-def _in_words(span: timedelta) -> str:
-    """Return a span by its two greatest units: `2 d 4 h`, `3 h 12 min`, `12 min 5 s`."""
+def _span_text(span: timedelta) -> str:
+    """Return a span in its two largest units: `2 d 4 h`, `3 h 12 min`, `12 min 5 s`."""
     seconds = int(span.total_seconds())
     for size, large, small in ((86_400, "d", "h"), (3_600, "h", "min"), (60, "min", "s")):
         if seconds >= size:

@@ -1,4 +1,4 @@
-"""`pipeline status`: the last run, the quota, what is stale, and drift."""
+"""`pipeline status`: the last run, quota left, stale symbols, API drift, and whether a daemon runs."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -9,8 +9,8 @@ import click
 
 from pipeline import instants
 from pipeline.cli.configuration import load_settings
-from pipeline.cli.options import Options, global_options, json_option
-from pipeline.cli.output import moment, print_facts, print_json
+from pipeline.cli.options import Options, examples, global_options, json_option
+from pipeline.cli.output import print_facts, print_json, time_text
 from pipeline.cli.rate_limits import print_windows, window_json
 from pipeline.errors import ExitCode
 from pipeline.model.changes import Change
@@ -28,23 +28,23 @@ from pipeline.store.lock import is_daemon_running
 from pipeline.store.reader import NoData, Reader, Run, SymbolState, stale
 from pipeline.text import few
 
-_LATELY = timedelta(days=7)
-"""How far back fire times that were missed are told."""
+_RECENT = timedelta(days=7)
+"""Missed runs are shown for this long."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Status:
+class _Report:
     last_run: Run | None
     missed: list[Run]
-    """Fire times of the last days that nothing ran for."""
+    """Recent scheduled times without a run."""
     windows: list[WindowUsage]
     states: dict[str, SymbolState]
     stale: list[Symbol]
     drift: Drift
-    odd: list[Change]
-    """What the last run saw that the market cannot explain."""
+    suspicious: list[Change]
+    """Suspicious changes since the last run began."""
     beat: Heartbeat | None
-    """The daemon's last word, None if none runs."""
+    """None if no daemon runs."""
     next_run: datetime | None
 
     @property
@@ -56,16 +56,18 @@ class _Status:
         return sum(1 for state in self.states.values() if state.snapshots)
 
     def unknown(self, symbols: Sequence[Symbol]) -> list[Symbol]:
-        """Return the configured symbols that the API does not cover."""
+        """Return those of the symbols that the API does not cover."""
         return [symbol for symbol in symbols if symbol in self.states and self.states[symbol].state == "unknown"]
 
 
-@click.command(epilog="Examples: pipeline status; pipeline status --json | jq .stale")
+@click.command(epilog=examples("pipeline status", "pipeline status --json | jq .stale"))
 @json_option
 @global_options
-@click.pass_context
-def command(ctx: click.Context, options: Options, *, as_json: bool) -> None:
-    """Show how things stand. Ends with 7 if a configured symbol is stale: not looked at for `stale_after_hours`."""
+def command(options: Options, *, as_json: bool) -> int:
+    """Show the last run, quota left, stale symbols, API drift, and whether a daemon runs.
+
+    Exits with 7 if a configured symbol is stale: not observed for stale_after_hours.
+    """
     settings = load_settings(options)
     status = _read(settings, options)
     unknown = status.unknown(settings.all_symbols)
@@ -84,119 +86,119 @@ def command(ctx: click.Context, options: Options, *, as_json: bool) -> None:
                 "unknown": unknown,
                 "drift": asdict(status.drift),
                 "suspicions": [
-                    {"symbol": one.symbol, "field": one.field, "suspicion": one.suspicion} for one in status.odd
+                    {"symbol": one.symbol, "field": one.field, "suspicion": one.suspicion} for one in status.suspicious
                 ],
             }
         )
     else:
         _print(settings, status, unknown)
-    ctx.exit(ExitCode.STALE if status.stale else ExitCode.DONE)
+    return ExitCode.STALE if status.stale else ExitCode.DONE
 
 
-def _read(settings: Settings, options: Options) -> _Status:
+def _read(settings: Settings, options: Options) -> _Report:
     now = instants.utc_now()
     since = now - settings.stale_after
     beat = heartbeat.read(settings.database)
     beat = beat if beat is not None and is_daemon_running(settings.database) else None
     next_run = min(filter(None, (schedule.next(now) for schedule in settings.schedules)), default=None)
     try:
-        with Reader.open(settings.database) as record:
-            states = record.symbol_states()
-            return _Status(
-                last_run=record.last_run(),
-                missed=record.missed_fire_times(now - _LATELY),
+        with Reader.open(settings.database) as reader:
+            states = reader.symbol_states()
+            return _Report(
+                last_run=reader.last_run(),
+                missed=reader.missed_fire_times(now - _RECENT),
                 windows=window_usage(
-                    settings.limits, record.quota_state(now - longest_window(settings.limits)), now=now
+                    settings.limits, reader.quota_state(now - longest_window(settings.limits)), now=now
                 ),
                 states=states,
                 stale=stale(
-                    settings.all_symbols, states, observed_since=since, scheduled_since=record.scheduled_since()
+                    settings.all_symbols, states, observed_since=since, scheduled_since=reader.scheduled_since()
                 ),
-                drift=record.drift(),
-                odd=_odd(settings.database),
+                drift=reader.drift(),
+                suspicious=_suspicious(settings.database),
                 beat=beat,
                 next_run=next_run,
             )
     except NoData as nothing:
         options.say(str(nothing))
         windows = window_usage(settings.limits, QuotaState(), now=now)
-        return _Status(None, [], windows, {}, list(settings.all_symbols), Drift([], [], []), [], beat, next_run)
+        return _Report(None, [], windows, {}, list(settings.all_symbols), Drift([], [], []), [], beat, next_run)
 
 
-def _odd(database: Path) -> list[Change]:
-    with History.open(database) as record:
-        since = record.last_run_started_at()
-        return [] if since is None else list(record.changes(since=since, suspicious=True))
+def _suspicious(database: Path) -> list[Change]:
+    with History.open(database) as history:
+        since = history.last_run_started_at()
+        return [] if since is None else list(history.changes(since=since, suspicious=True))
 
 
-def _print(settings: Settings, status: _Status, unknown: list[Symbol]) -> None:
+def _print(settings: Settings, status: _Report, unknown: list[Symbol]) -> None:
     print_facts(
         {
             "database": settings.database,
-            "kept": f"snapshots {status.snapshots:,}, companies {status.companies:,}",
-            **_run_in_words(status.last_run),
-            **_missed_in_words(status.missed),
-            **_daemon_in_words(status.beat, status.next_run),
-            "stale": f"{len(status.stale):,}" + _named(status.stale),
-            "not covered": f"{len(unknown):,}" + _named(unknown),
-            **_drift_in_words(status.drift),
-            **_odd_in_words(status.odd),
+            "stored": f"{status.snapshots:,} snapshots of {status.companies:,} companies",
+            **_run_lines(status.last_run),
+            **_missed_line(status.missed),
+            **_daemon_lines(status.beat, status.next_run),
+            "stale": _count_and_names(status.stale),
+            "not covered": _count_and_names(unknown),
+            **_drift_lines(status.drift),
+            **_suspicious_line(status.suspicious),
         }
     )
     print_windows(status.windows)
 
 
-def _run_in_words(run: Run | None) -> dict[str, str]:
+def _run_lines(run: Run | None) -> dict[str, str]:
     if run is None:
         return {"last run": "none yet"}
     counts = {name: getattr(run, name) for name in Outcome}
-    asked = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count) or "nothing was due"
+    outcomes = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count) or "nothing was due"
     if run.status == RunStatus.RUNNING:
-        asked = f"{sum(counts.values()):,} of {run.due:,} so far, unless its process has died"
-    lines = {"last run": f"{run.id}, {moment(run.started_at)} UTC: {run.status}", "": asked}
-    return {**lines, "because": run.detail} if run.detail else lines
+        outcomes = f"{sum(counts.values()):,} of {run.due:,} so far, unless its process died"
+    lines = {"last run": f"{run.id}, {time_text(run.started_at)} UTC: {run.status}", "": outcomes}
+    return {**lines, "reason": run.detail} if run.detail else lines
 
 
-def _missed_in_words(missed: list[Run]) -> dict[str, str]:
-    """Return a line for the fire times that nothing ran for, none if there were none."""
+def _missed_line(missed: list[Run]) -> dict[str, str]:
+    """Return a line about scheduled times without a run, none if there were none."""
     if not missed:
         return {}
     last = missed[-1]
-    times = "1 fire time" if len(missed) == 1 else f"{len(missed):,} fire times"
-    return {"missed": f"{times} in {_LATELY.days} days, the last {moment(last.scheduled_for)} UTC: {last.detail}"}
+    runs = "1 run" if len(missed) == 1 else f"{len(missed):,} runs"
+    return {"missed": f"{runs} in {_RECENT.days} days, the last at {time_text(last.scheduled_for)} UTC: {last.detail}"}
 
 
-def _daemon_in_words(beat: Heartbeat | None, next_run: datetime | None) -> dict[str, str]:
-    """Return what the daemon is at, and when it runs next."""
+def _daemon_lines(beat: Heartbeat | None, next_run: datetime | None) -> dict[str, str]:
+    """Return what the daemon is doing, and when it runs next."""
     at = "-" if next_run is None else f"{instants.for_people(next_run)} UTC"
     if beat is None:
-        return {"daemon": "not running", "next run": f"{at}, if pipeline run is started"}
+        return {"daemon": "not running", "next run": f"{at}, if you start pipeline run"}
     lines = {"daemon": f"{beat.state}, process {beat.pid}" + (f": {beat.hindrance}" if beat.hindrance else "")}
     if not beat.is_fresh(instants.utc_now()):
-        lines["daemon"] = f"process {beat.pid}, not heard of since {instants.for_people(beat.at)} UTC"
+        lines["daemon"] = f"process {beat.pid}, no heartbeat since {instants.for_people(beat.at)} UTC"
     if beat.continues_at is not None:
-        lines["goes on"] = f"{instants.for_people(beat.continues_at)} UTC, with what the last run did not ask"
+        lines["continues"] = f"{instants.for_people(beat.continues_at)} UTC, with what the last run did not request"
     if beat.refused is not None:
-        lines["refused"] = f"the new configuration: {beat.refused}"
+        lines["refused"] = f"new configuration: {beat.refused}"
     return {**lines, "next run": at}
 
 
-def _named(symbols: Sequence[str]) -> str:
-    return f" ({few(symbols)})" if symbols else ""
+def _count_and_names(symbols: Sequence[str]) -> str:
+    return f"{len(symbols):,}" + (f" ({few(symbols)})" if symbols else "")
 
 
-def _drift_in_words(drift: Drift) -> dict[str, str]:
-    """Return a line for each way in which the API's fields have moved, none where they have not."""
+def _drift_lines(drift: Drift) -> dict[str, str]:
+    """Return a line for each way in which the API's fields have changed, none if they have not."""
     lines = {
-        "new fields": (drift.unknown_fields, "sent, and kept in extra"),
+        "new fields": (drift.unknown_fields, "stored in extra"),
         "absent fields": (drift.absent_fields, "no longer sent for any symbol"),
-        "unreadable": (drift.unreadable_fields, "in a spelling that no column takes; kept in extra"),
+        "unreadable": (drift.unreadable_fields, "do not fit their column's type; stored in extra"),
     }
     return {name: f"{few(fields)}: {meaning}" for name, (fields, meaning) in lines.items() if fields}
 
 
-def _odd_in_words(odd: list[Change]) -> dict[str, str]:
-    """Return a line for what is suspicious, none where nothing is."""
-    if not odd:
+def _suspicious_line(changes: list[Change]) -> dict[str, str]:
+    """Return a line about suspicious changes, none if there are none."""
+    if not changes:
         return {}
-    return {"suspicious": f"{few([f'{one.symbol} {one.field}' for one in odd])}: pipeline changes --suspicious"}
+    return {"suspicious": f"{few([f'{one.symbol} {one.field}' for one in changes])}: pipeline changes --suspicious"}

@@ -1,4 +1,4 @@
-"""`pipeline vintages SYMBOL [FIELD...]`: reported values by quarter, and when we knew them."""
+"""`pipeline vintages SYMBOL [FIELD...]`: list reported values by fiscal quarter, and when each was known."""
 
 from datetime import datetime
 
@@ -7,6 +7,7 @@ import click
 from pipeline.cli.options import (
     Options,
     check_interval,
+    examples,
     format_option,
     global_options,
     json_option,
@@ -19,12 +20,15 @@ from pipeline.model.fields import FieldNotFound
 
 
 @click.command(
-    epilog="Examples: pipeline vintages AAPL; pipeline vintages AAPL revenue_ttm EBITDA --format csv;"
-    " pipeline vintages --all --since 30d"
+    epilog=examples(
+        "pipeline vintages AAPL",
+        "pipeline vintages AAPL revenue_ttm EBITDA --format csv",
+        "pipeline vintages --all --since 30d",
+    )
 )
 @symbol_argument(required=False)
 @fields_argument
-@click.option("--all", "of_all", is_flag=True, help="List the restatements of every symbol, of the FIELDs named.")
+@click.option("--all", "of_all", is_flag=True, help="List the restatements of all symbols instead (of FIELDS only).")
 @since_option
 @until_option
 @format_option
@@ -43,24 +47,24 @@ def command(
     form: str,
     as_json: bool,
 ) -> None:
-    """List each reported value of a SYMBOL by fiscal quarter, with the interval in which we knew it.
+    """List each reported value of a SYMBOL by fiscal quarter, with the interval in which it was known.
 
     A second value for one quarter is a restatement: by the company, or, within days of its report, by the API, which
-    moves the quarter first and its values later. Without FIELDs: those read off a quarter's statements.
+    updates the quarter first and its values later. Without FIELDS: all that come from a quarter's statements.
     """
     if symbol is None and not of_all:
-        raise click.UsageError("name a SYMBOL, or --all for the restatements of every one", ctx)
+        raise click.UsageError("name a SYMBOL, or use --all for the restatements of all symbols", ctx)
     check_interval(since, until)
-    with open_history(options) as record:
+    with open_history(options) as history:
         if of_all:
             named = [symbol, *fields] if symbol is not None else []
             try:
-                answer = record.restatements(None, named or None, since=since, until=until)
+                answer = history.restatements(None, named or None, since=since, until=until)
             except FieldNotFound as error:
-                raise click.UsageError(f"{error} (--all is of every symbol: only FIELDs go with it)", ctx) from None
+                raise click.UsageError(f"{error} (--all takes FIELDS only, no SYMBOL)", ctx) from None
         else:
             assert symbol is not None
-            answer = record.vintages(symbol, fields or None, since=since, until=until)
+            answer = history.vintages(symbol, fields or None, since=since, until=until)
         found = print_result(
             answer,
             form=form,
@@ -70,4 +74,4 @@ def command(
             headers={"is_restatement": "", "latest_quarter": "quarter"},
         )
         if not found:
-            options.say("no restatement is known" if of_all else "no reported value is known")
+            options.say("no restatements" if of_all else "no reported values")

@@ -1,0 +1,130 @@
+"""Everything a daemon is configured with: read at start, and read again on SIGHUP."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from pipeline.cli.configuration import read_environment
+from pipeline.cli.options import Options
+from pipeline.cli.source import SANDBOX_KEY, sandbox_settings, source
+from pipeline.daemon.loop import DaemonConfig
+from pipeline.monitoring.reporter import Reporter
+from pipeline.monitoring.status import Scope
+from pipeline.settings.environment import Environment, misspelt_variables
+from pipeline.settings.errors import SettingsError
+from pipeline.settings.load import Settings, load
+from pipeline.settings.secrets import api_key, notify_urls, ping_url
+
+_NAMED = 20
+"""How many added or removed symbols a log line names."""
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonSettings:
+    """The settings, and the secrets that go with them."""
+
+    settings: Settings
+    key: str
+    notify: tuple[str, ...]
+    ping: str | None
+
+    @classmethod
+    def read(cls, settings: Settings, variables: Environment, *, sandbox: bool) -> "DaemonSettings":
+        """Return them for these settings. Raise SettingsError for a missing key, or a schedule without symbols."""
+        if sandbox:
+            settings = sandbox_settings(settings)
+        for schedule in settings.schedules:
+            if not (schedule.symbols or settings.symbols):
+                remedy = "list them under [symbols] in the file that pipeline init creates"
+                raise SettingsError("no symbols", remedy=remedy)
+        key = SANDBOX_KEY if sandbox else api_key(variables)
+        return cls(settings, key, notify_urls(variables), ping_url(variables))
+
+    @property
+    def database(self) -> Path:
+        return self.settings.database
+
+    @property
+    def secrets(self) -> list[str]:
+        """What must not appear in a log."""
+        key = [] if self.key == SANDBOX_KEY else [self.key]
+        return [*key, *self.notify, *([self.ping] if self.ping else [])]
+
+    @property
+    def scope(self) -> Scope:
+        """What the status covers."""
+        return Scope(self.settings.all_symbols, self.settings.limits, self.settings.stale_after)
+
+    def config(self, base_url: str) -> DaemonConfig:
+        """Return what the daemon collects, from the API at this URL."""
+        settings = self.settings
+        return DaemonConfig(
+            source(settings, base_url, self.key),
+            settings.symbols,
+            settings.schedules,
+            settings.resume,
+            settings.outcomes_kept,
+        )
+
+
+class Reload:
+    """Reads the configuration again, logs what changed, and applies it to logs and reporter."""
+
+    def __init__(
+        self,
+        options: Options,
+        first: DaemonSettings,
+        reporter: Reporter,
+        set_up_logs: Callable[..., None],
+        *,
+        sandbox_url: str | None,
+    ) -> None:
+        self._options = options
+        self._current = first
+        self._reporter = reporter
+        self._set_up_logs = set_up_logs
+        self._secrets = set(first.secrets)
+        self._sandbox_url = sandbox_url
+
+    def __call__(self) -> DaemonConfig:
+        """Return what the daemon collects from now on. Raise SettingsError if the configuration is invalid."""
+        variables = read_environment()
+        settings = load(self._options.config, variables, database=self._options.database)
+        if settings.config is None and self._current.settings.config is not None:
+            raise SettingsError(f"{self._current.settings.config} is gone", remedy="put it back")
+        new = DaemonSettings.read(settings, variables, sandbox=self._sandbox_url is not None)
+        self._secrets |= set(new.secrets)  # a run in progress still uses the previous ones
+        self._set_up_logs(secrets=self._secrets)
+        log = structlog.get_logger()
+        for notice in (*variables.problems, *misspelt_variables(variables.variables), *settings.notices):
+            log.warning(notice)
+        for change in _changes(self._current, new):
+            log.info("configuration changed", **change)
+        if _fixed(new) != _fixed(self._current):
+            log.warning("restart needed: database, status.listen, notifications or pings changed")
+        if self._sandbox_url is not None and new.settings.limits != self._current.settings.limits:
+            log.warning("restart needed: the sandbox keeps the limits it started with")
+        self._current = new
+        self._reporter.scope = new.scope
+        return new.config(self._sandbox_url or settings.base_url)
+
+
+def _changes(old: DaemonSettings, new: DaemonSettings) -> Iterator[dict[str, object]]:
+    """Yield what differs, as facts for the log; of the key only that it does."""
+    before = {one.path: one.value for one in old.settings.values}
+    after = {one.path: one.value for one in new.settings.values}
+    for path in sorted(before.keys() | after.keys()):
+        if before.get(path) != after.get(path):
+            yield {"key": path, "before": before.get(path), "after": after.get(path)}
+    had, has = set(old.settings.all_symbols), set(new.settings.all_symbols)
+    if had != has:
+        yield {"symbols": len(has), "added": sorted(has - had)[:_NAMED], "removed": sorted(had - has)[:_NAMED]}
+    if old.key != new.key:
+        yield {"api_key": "changed"}
+
+
+def _fixed(configured: DaemonSettings) -> tuple[object, ...]:
+    """Return what only a restart can change."""
+    return configured.database, configured.settings.listen, configured.notify, configured.ping
