@@ -30,7 +30,7 @@ def export(database: Path) -> Exported:
     done = Exported()
     with tempfile.TemporaryDirectory(dir=database.parent) as folder, open_for_reading(database) as db, one_state(db):
         target, began = Path(folder, "overviews.parquet"), perf_counter()
-        with replacing(target, database) as file:
+        with replacing(target) as file:
             parquet.write(file, (group.table for group in _counted(parquet.groups(db, Selection()), done)))
         done.seconds, done.bytes, done.peak_megabytes = perf_counter() - began, target.stat().st_size, peak_megabytes()
     return done

@@ -1,9 +1,10 @@
-"""Files that are whole or absent: written beside the target, then renamed."""
+"""Files: writes them beside their target and renames them, so that they are whole or absent; finds shipped files."""
 
 import os
+import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -12,7 +13,7 @@ from pipeline.errors import Trouble, file_reason
 
 PRIVATE_FILE = 0o600
 PRIVATE_FOLDER = 0o700
-"""Nobody but their owner can read what we keep."""
+"""Modes of what only its owner may read: the database, and everything made from it."""
 
 _PACKAGE = Path(__file__).parent
 
@@ -24,77 +25,106 @@ def shipped(in_wheel: str, in_checkout: str) -> Path:
 
 
 @contextmanager
-def replacing(target: Path, database: Path) -> Iterator[BinaryIO]:
-    """Yield a new file, its owner's alone, that takes the target's place when the block ends well.
+def replacing(target: Path, *, reserved: Collection[Path] = (), mode: int = PRIVATE_FILE) -> Iterator[BinaryIO]:
+    """Yield a new file that replaces the target when the block succeeds, once it is on the disk.
 
-    It is written beside the target: a failure leaves what was there, and nothing else. Raise Trouble where the target
-    is a folder, no ordinary file or of the database, or cannot be written.
+    If the block fails, the target stays as it was. Missing folders are created; a link stays a link. Raise Trouble if
+    the target is a folder, no regular file or one of the `reserved` files, or if it cannot be written.
     """
-    target = _resolved(target)
-    with _writing(target):
+    target = _resolve(target)
+    with _report_failure(target):
         if target.is_dir():
-            raise Trouble(f"{target} is a folder: name a file in it")
+            raise Trouble(f"{target} is a folder", remedy="name a file in it")
         if target.exists() and not target.is_file():
-            raise Trouble(f"{target} is no ordinary file: write to stdout (--output -) instead")
-        if _is_of(database, target):
-            raise Trouble(f"{target} belongs to the database: name another file")
+            raise Trouble(f"{target} is not a regular file", remedy="name another file, or write to stdout")
+        if target in reserved:
+            raise Trouble(f"{target} must not be overwritten", remedy="name another file")
         target.parent.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(prefix=f"{target.name}.", suffix=".partial", dir=target.parent)
-        partial = Path(name)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                yield file
-                _sync(file)
-            partial.replace(target)
-        finally:
-            partial.unlink(missing_ok=True)
+        with _written_beside(target, mode) as file:
+            yield file
+            _sync(file)
+
+
+def replace_content(path: Path, content: bytes) -> None:
+    """Replace a private file at once, so that nobody reads half of it. Raise OSError if it cannot be written.
+
+    It is not synced: for what is written every few seconds, and may be lost in a power cut.
+    """
+    with _written_beside(path, PRIVATE_FILE) as file:
+        file.write(content)
+
+
+@contextmanager
+def renaming(partial: Path, target: Path) -> Iterator[None]:
+    """Rename `partial` to the target when the block succeeds; remove it if the block fails."""
+    try:
+        yield
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 @contextmanager
 def filling(target: Path) -> Iterator[Path]:
-    """Yield a new folder, its owner's alone, that becomes the target when the block ends well.
+    """Yield a new private folder that becomes the target when the block succeeds.
 
-    Raise Trouble where the target is a file or a folder with something in it, or cannot be written.
+    Raise Trouble if the target is a file or a folder that is not empty, or if it cannot be written.
     """
-    target = _resolved(target)
-    with _writing(target):
+    target = _resolve(target)
+    with _report_failure(target):
         if target.exists() and not target.is_dir():
-            raise Trouble(f"{target} is a file: with --partition, name a folder")
+            raise Trouble(f"{target} is a file", remedy="with --partition, name a folder")
         if target.is_dir() and any(target.iterdir()):
-            raise Trouble(f"{target} is not empty: name a new folder, or empty it first")
+            raise Trouble(f"{target} is not empty", remedy="name a new folder, or empty it first")
         target.parent.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(prefix=f"{target.name}.", suffix=".partial", dir=target.parent))
         try:
             yield partial
-            partial.replace(target)  # which an empty folder does not prevent
+            partial.replace(target)  # which works if the target is an empty folder
         finally:
             with suppress(FileNotFoundError):
                 shutil.rmtree(partial)
 
 
 @contextmanager
-def new_file(path: Path) -> Iterator[BinaryIO]:
-    """Yield a new file in a folder of ours; the folders between are made."""
+def new_file(path: Path, *, mode: int = PRIVATE_FILE) -> Iterator[BinaryIO]:
+    """Yield a new file, in private folders where they are missing; remove it if the block fails.
+
+    Raise FileExistsError if there is one already, and OSError if it cannot be written.
+    """
     path.parent.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
-    with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, PRIVATE_FILE), "wb") as file:
+    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
+            _sync(file)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def _written_beside(target: Path, mode: int) -> Iterator[BinaryIO]:
+    partial = target.with_name(f"{target.name}.{secrets.token_hex(4)}.partial")
+    descriptor = os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode)
+    with renaming(partial, target), os.fdopen(descriptor, "wb") as file:
         yield file
-        _sync(file)
 
 
-def _resolved(target: Path) -> Path:
-    """Return the file that a name leads to, so that a link to it stays one."""
+def _resolve(target: Path) -> Path:
+    """Return the file that a path leads to, so that a link to it stays a link."""
     try:
         resolved = target.resolve()
     except (OSError, RuntimeError):
         resolved = target
-    with suppress(OSError):  # of a name that is too long, which opening it will tell
-        if resolved.is_symlink():  # from 3.13 on, such a link is resolved to itself
+    with suppress(OSError):  # a name that is too long fails when it is opened
+        if resolved.is_symlink():  # from Python 3.13 on, such a link is resolved to itself
             raise Trouble(f"{target} leads nowhere: it is a link to itself")
     return resolved
 
 
 @contextmanager
-def _writing(target: Path) -> Iterator[None]:
+def _report_failure(target: Path) -> Iterator[None]:
     try:
         yield
     except BrokenPipeError:
@@ -104,15 +134,6 @@ def _writing(target: Path) -> Iterator[None]:
 
 
 def _sync(file: BinaryIO) -> None:
-    """Bring the file to the disk, lest a power cut leave an empty one under the name."""
+    """Write the file to the disk: otherwise a power cut could leave an empty file under its name."""
     file.flush()
     os.fsync(file.fileno())
-
-
-def _is_of(database: Path, target: Path) -> bool:
-    """Whether the target is the database, or one of the files beside it that go with it."""
-    own = database.resolve()
-    return any(target == own.with_name(f"{own.name}{more}") for more in _BESIDE)
-
-
-_BESIDE = ("", "-wal", "-shm", "-journal", ".lock", ".daemon.lock")

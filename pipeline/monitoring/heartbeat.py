@@ -1,6 +1,5 @@
 """The heartbeat: what the daemon says of itself every half minute, in a file beside the database."""
 
-import os
 from contextlib import suppress
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -9,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from pipeline import instants
-from pipeline.files import PRIVATE_FILE
+from pipeline.files import replace_content
 
 PERIOD = timedelta(seconds=30)
 FRESH_FOR = 3 * PERIOD
@@ -71,19 +70,7 @@ def heartbeat_path(database: Path) -> Path:
 
 def write(database: Path, beat: Heartbeat) -> None:
     """Write the heartbeat. Raise OSError if it cannot be written."""
-    replace(heartbeat_path(database), msgspec.json.encode(beat.texts()))
-
-
-def replace(path: Path, content: bytes) -> None:
-    """Replace a file of our own at once, so that nobody reads half of one. Raise OSError if it cannot be written."""
-    new = path.with_name(f"{path.name}.{os.getpid()}.new")
-    try:
-        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE_FILE), "wb") as file:
-            file.write(content)
-        new.replace(path)
-    except BaseException:
-        new.unlink(missing_ok=True)
-        raise
+    replace_content(heartbeat_path(database), msgspec.json.encode(beat.texts()))
 
 
 def read(database: Path) -> Heartbeat | None:

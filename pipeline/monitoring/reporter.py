@@ -17,10 +17,10 @@ from pipeline import instants
 from pipeline.clock import REAL_CLOCK, Clock
 from pipeline.collect.run import Summary
 from pipeline.errors import ExitCode
+from pipeline.files import replace_content
 from pipeline.instants import nanoseconds
 from pipeline.model.changes import Change
 from pipeline.model.outcomes import Outcome, RunStatus
-from pipeline.monitoring import heartbeat
 from pipeline.monitoring.alerts import Alerts, Concern, Kind, Message
 from pipeline.monitoring.metrics import Metrics
 from pipeline.monitoring.notify import Notifier
@@ -178,7 +178,7 @@ class Reporter:
         if memory != self._memory:
             self._memory = memory
             with suppress(OSError):  # after a restart it is told once more
-                heartbeat.replace(_memory_path(self._database), memory)
+                replace_content(_memory_path(self._database), memory)
 
     # What the record tells
 

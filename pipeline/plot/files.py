@@ -4,11 +4,14 @@ import logging
 from pathlib import Path
 
 from pipeline import extras
-from pipeline.errors import Trouble, file_reason
+from pipeline.errors import Trouble
+from pipeline.files import replacing
 from pipeline.plot.html_page import html_page
 from pipeline.plot.series import Plot
 
 FORMATS = (".svg", ".png", ".html")
+_SHARED_FILE = 0o666
+"""As the umask has it: a picture is made to be shown."""
 
 
 def save(path: Path, plot: Plot) -> None:
@@ -18,7 +21,9 @@ def save(path: Path, plot: Plot) -> None:
     """
     if path.suffix.lower() not in FORMATS:
         raise Trouble(f"{path}: unknown format of a plot", remedy=f"name a file that ends in {', '.join(FORMATS)}")
-    _write(path, _content(path.suffix.lower(), plot))
+    content = _content(path.suffix.lower(), plot)
+    with replacing(path, mode=_SHARED_FILE) as file:
+        file.write(content)
 
 
 def _content(suffix: str, plot: Plot) -> bytes:
@@ -29,19 +34,3 @@ def _content(suffix: str, plot: Plot) -> bytes:
         return png
     svg: str = images.svg(plot)
     return (svg if suffix == ".svg" else html_page(plot, svg)).encode()
-
-
-def _write(path: Path, content: bytes) -> None:
-    partial = path.with_name(f"{path.name}.partial")
-    try:
-        if path.is_dir():
-            raise Trouble(f"{path} is a folder: name a file in it")
-        try:
-            partial.unlink(missing_ok=True)  # left by a process that was killed
-            with partial.open("xb") as file:
-                file.write(content)
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
-    except OSError as error:
-        raise Trouble(f"{path} cannot be written: {file_reason(error)}") from None

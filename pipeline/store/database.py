@@ -1,4 +1,4 @@
-"""The database file: whose it is, how it is opened, and what is wrong with it in one line."""
+"""The database file: creates and opens it, checks that it is ours, and explains SQLite's errors in one line."""
 
 import os
 import sqlite3
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.errors import Trouble, file_reason
-from pipeline.files import PRIVATE_FILE, PRIVATE_FOLDER
+from pipeline.files import PRIVATE_FILE, new_file
 
 APPLICATION_ID = 0x4F565057
 """Marks our files in their header: "OVPW"."""
@@ -20,40 +20,59 @@ _BUSY_SECONDS = 1.0
 
 
 class DatabaseError(Trouble):
-    """A database that cannot be used: the line names the file, what is wrong, and the remedy."""
+    """A database that cannot be used. The line names the file, the problem and the remedy."""
+
+
+def beside(database: Path, suffix: str) -> Path:
+    """Return the file beside the database whose name is the database's with a suffix, such as `.lock`.
+
+    The same file by whatever link the database is reached, as SQLite does it for `-wal`.
+    """
+    real = database.resolve()
+    return real.with_name(f"{real.name}{suffix}")
+
+
+def database_files(database: Path) -> frozenset[Path]:
+    """Return the database, and the files beside it that nothing else may overwrite."""
+    return frozenset(beside(database, suffix) for suffix in ("", "-wal", "-shm", "-journal", ".lock", ".daemon.lock"))
 
 
 def create_private(path: Path) -> None:
-    """Make the file, and its folder, readable by its owner alone. Do nothing where it exists.
+    """Create an empty file that only its owner can read, and its folder. Do nothing if it exists.
 
-    Made before SQLite opens it, because `-wal` and `-shm` take over its mode. Raise DatabaseError if it cannot be.
+    It is created before SQLite opens it, because `-wal` and `-shm` inherit its mode. Raise DatabaseError if it cannot
+    be created.
     """
     try:
-        path.parent.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, PRIVATE_FILE))
+        with new_file(path):
+            pass
     except FileExistsError:
         if path.is_dir():
-            raise DatabaseError(f"{path} is a folder: name a file in it") from None
+            raise _is_folder(path) from None
         if not path.parent.is_dir():
-            raise DatabaseError(f"{path.parent} is no folder") from None
+            raise DatabaseError(f"{path.parent} is not a folder", remedy="name a file in a folder") from None
         if path.is_file() and path.stat().st_size == 0:
-            path.chmod(PRIVATE_FILE)  # made beforehand, to be ours
+            path.chmod(PRIVATE_FILE)  # created by somebody else, for us to fill
     except OSError as error:
-        raise DatabaseError(f"{path} cannot be made: {file_reason(error)}") from None
+        raise DatabaseError(f"{path} cannot be created: {file_reason(error)}") from None
+
+
+def _is_folder(path: Path) -> DatabaseError:
+    return DatabaseError(f"{path} is a folder", remedy="name a file in it")
 
 
 def uri(path: Path, mode: str) -> str:
-    """Return the name under which SQLite opens the file in a mode: `ro` or `rw`, neither of which creates it."""
+    """Return the name by which SQLite opens an existing file in a mode: `ro` or `rw`."""
     return f"{path.absolute().as_uri()}?mode={mode}"
 
 
 @contextmanager
 def connect(path: Path, mode: str) -> Iterator[sqlite3.Connection]:
-    """Open the file, and translate whatever SQLite says of it into a DatabaseError."""
+    """Open an existing file with SQLite, `ro` or `rw`, and raise every error of SQLite as DatabaseError."""
     if path.is_dir():
-        raise DatabaseError(f"{path} is a folder: name a file in it")
+        raise _is_folder(path)
     with translate_errors(path):
-        name = uri(path, mode) + ("&immutable=1" if mode == "ro" and _is_frozen(path) else "")
+        name = uri(path, mode) + ("&immutable=1" if mode == "ro" and _is_on_read_only_mount(path) else "")
         db = sqlite3.connect(name, uri=True, timeout=_BUSY_SECONDS, isolation_level=None)
         try:
             yield db
@@ -61,8 +80,8 @@ def connect(path: Path, mode: str) -> Iterator[sqlite3.Connection]:
             db.close()
 
 
-def _is_frozen(path: Path) -> bool:
-    """Whether nobody can write beside the file, as on a read-only mount: SQLite could not make the -shm it reads by."""
+def _is_on_read_only_mount(path: Path) -> bool:
+    """Whether nobody can write beside the file: SQLite could not create the -shm that it needs for reading a WAL."""
     return not os.access(path.parent, os.W_OK) and not path.with_name(f"{path.name}-wal").exists()
 
 
@@ -75,58 +94,56 @@ def translate_errors(path: Path) -> Iterator[None]:
         raise DatabaseError(f"{path}: {explain(error)}") from error
 
 
-_REASONS = {
+_STORAGE_FAILURES = {
     "SQLITE_NOTADB": "not a database: name another file, or move this one away",
     "SQLITE_CORRUPT": "damaged: keep a copy, then try sqlite3's .recover, or restore a backup",
     "SQLITE_READONLY": "read-only: check the modes of the file and its folder",
     "SQLITE_FULL": "the disk is full: free some space",
-    "SQLITE_IOERR": "the disk fails to read or write, or is full",
+    "SQLITE_IOERR": "the disk failed to read or write, or is full: free some space, or check the disk",
     "SQLITE_BUSY": "locked by another program: close it there, and try again",
     "SQLITE_LOCKED": "locked by another program: close it there, and try again",
     "SQLITE_CANTOPEN": "cannot be opened: check the path and the modes of the file and its folder",
     "SQLITE_PERM": "not permitted: check the modes of the file and its folder",
 }
+"""What is wrong and what to do, by the name of SQLite's error code."""
+_TEMPORARY_FAILURES = tuple(_STORAGE_FAILURES.keys() - {"SQLITE_NOTADB", "SQLITE_CORRUPT"})
 
 
 def explain(error: sqlite3.Error) -> str:
-    """Return what the error means, and the remedy, in one line."""
-    name = getattr(error, "sqlite_errorname", "") or ""
-    for known, text in _REASONS.items():
-        if name.startswith(known):
+    """Return the problem and the remedy in one line; what SQLite says, if it is none of the usual failures."""
+    name = _code_name(error)
+    for prefix, text in _STORAGE_FAILURES.items():
+        if name.startswith(prefix):
             return text
     return f"{error} ({name or type(error).__name__})"
 
 
+def _code_name(error: BaseException | None) -> str:
+    return getattr(error, "sqlite_errorname", "") or ""
+
+
+def is_storage_failure(error: sqlite3.Error) -> bool:
+    """Whether the file, the disk or another program caused the error, and not a bug."""
+    return _code_name(error).startswith(tuple(_STORAGE_FAILURES))
+
+
+def is_temporary(error: DatabaseError) -> bool:
+    """Whether the disk or another program caused the error, so that it may pass without a repair of the file."""
+    return _code_name(error.__cause__).startswith(_TEMPORARY_FAILURES)
+
+
 def refuse_foreign(path: Path) -> None:
-    """Raise DatabaseError for a file that is no database of ours, before anything is made beside it."""
+    """Raise DatabaseError if the file exists and is not our database; nothing is written or created."""
     if path.exists():
         with connect(path, "ro") as db:
             schema_version(db, path)
 
 
-def is_storage_failure(error: sqlite3.Error) -> bool:
-    """Whether the error is the disk's or another program's doing, and may pass; not ours."""
-    name = getattr(error, "sqlite_errorname", "") or ""
-    return name.startswith(tuple(_REASONS))
-
-
-def is_temporary(error: DatabaseError) -> bool:
-    """Whether the error is a disk's or another program's doing, and may pass without anyone touching the file."""
-    cause = error.__cause__
-    name = getattr(cause, "sqlite_errorname", "") or ""
-    return isinstance(cause, sqlite3.Error) and name.startswith(_PASSING)
-
-
-_PASSING = (
-    "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM"
-)  # fmt: skip
-
-
 def schema_version(db: sqlite3.Connection, path: Path) -> int:
-    """Return the version of the file's schema, 0 where it holds nothing. Raise DatabaseError if it is not ours."""
+    """Return the version of the file's schema, 0 if the file is empty. Raise DatabaseError if it is not ours."""
     (application,) = db.execute("PRAGMA application_id").fetchone()
     (version,) = db.execute("PRAGMA user_version").fetchone()
     (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
     if application != APPLICATION_ID and (tables or application or version):
-        raise DatabaseError(f"{path} belongs to another program: name another file")
+        raise DatabaseError(f"{path} belongs to another program", remedy="name another file")
     return int(version)

@@ -105,7 +105,7 @@ def test_a_damaged_database_gives_no_backup(database: Path, writer: sqlite3.Conn
     writer.close()
     damage(database)
 
-    with pytest.raises(DatabaseError, match=r"damaged|not sound"):
+    with pytest.raises(DatabaseError, match=r"damaged"):
         backup(database, tmp_path / "copy.db")
 
     assert sorted(path.suffix for path in tmp_path.iterdir() if "copy" in path.name) == []
@@ -115,7 +115,7 @@ def test_a_damaged_database_gives_no_backup(database: Path, writer: sqlite3.Conn
 def test_a_name_that_cannot_be_made_is_refused(database: Path, tmp_path: Path, name: str) -> None:
     (tmp_path / "file").touch()
 
-    with pytest.raises(DatabaseError, match="cannot be made"):
+    with pytest.raises(DatabaseError, match="cannot be created"):
         backup(database, tmp_path / name)
 
 

@@ -206,7 +206,7 @@ def test_a_folder_is_refused(tmp_path: Path) -> None:
 def test_a_file_below_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
-    with pytest.raises(DatabaseError, match=r"file is no folder|cannot be made"):
+    with pytest.raises(DatabaseError, match=r"file is not a folder|cannot be created"):
         migrate(tmp_path / "file" / "overviews.db", now=START)
 
 

@@ -4,7 +4,6 @@ import csv
 import gzip
 import importlib.util
 import json
-import os
 import resource
 import sqlite3
 import stat
@@ -19,8 +18,6 @@ from typing import Any
 import pytest
 
 from pipeline import instants
-from pipeline.errors import Trouble
-from pipeline.files import filling, replacing
 from pipeline.model.document import Document, Overview
 from pipeline.model.fields import CATALOGUE, Kind
 from pipeline.model.outcomes import Outcome, Trigger
@@ -248,109 +245,6 @@ async def test_originals_of_an_interval_keep_to_it(database: Path) -> None:
         interval = Selection(since=at("2026-01-02"), until=at("2026-01-02"))
         assert [line["symbol"] for line in originals(db, interval)] == ["PEP"]
         assert [line["symbol"] for line in originals(db, Selection((IBM,)))] == ["IBM"]
-
-
-# Files
-
-
-def test_a_file_takes_the_place_of_another_when_it_is_whole(database: Path, tmp_path: Path) -> None:
-    (tmp_path / "out.csv").write_bytes(b"old")
-    with replacing(tmp_path / "out.csv", database) as file:
-        file.write(b"new")
-        file.flush()
-        assert (tmp_path / "out.csv").read_bytes() == b"old"
-
-    assert (tmp_path / "out.csv").read_bytes() == b"new"
-    assert stat.S_IMODE((tmp_path / "out.csv").stat().st_mode) == 0o600
-
-
-@pytest.mark.parametrize("failure", [KeyboardInterrupt, Trouble, ValueError])
-def test_a_failure_leaves_the_old_file_and_no_rest(
-    database: Path, tmp_path: Path, failure: type[BaseException]
-) -> None:
-    folder = tmp_path / "exports"
-    folder.mkdir()
-    (folder / "out.csv").write_bytes(b"old")
-
-    def fail() -> None:
-        with replacing(folder / "out.csv", database) as file:
-            file.write(b"new")
-            raise failure("disk")
-
-    with pytest.raises(failure):
-        fail()
-
-    assert [(path.name, path.read_bytes()) for path in folder.iterdir()] == [("out.csv", b"old")]
-
-
-def test_a_link_stays_one(database: Path, tmp_path: Path) -> None:
-    (tmp_path / "latest.csv").symlink_to(tmp_path / "out.csv")
-    with replacing(tmp_path / "latest.csv", database) as file:
-        file.write(b"new")
-
-    assert (tmp_path / "latest.csv").is_symlink()
-    assert (tmp_path / "out.csv").read_bytes() == b"new"
-
-
-@pytest.mark.parametrize("name", ["overviews.db", "overviews.db-wal", "overviews.db.lock", "./overviews.db", "link"])
-def test_the_database_is_never_replaced(database: Path, tmp_path: Path, name: str) -> None:
-    (tmp_path / "link").symlink_to(database)
-    with pytest.raises(Trouble, match="belongs to the database"), replacing(tmp_path / name, database):
-        pass
-
-
-@pytest.mark.parametrize(
-    ("name", "reason"),
-    [
-        ("", "is a folder"),
-        ("fifo", "no ordinary file"),
-        ("out.db/out.csv", "cannot be written"),
-        ("x" * 300, "cannot be written: file name too long"),
-        ("loop", "leads nowhere|cannot be written"),
-    ],
-)
-def test_what_cannot_be_a_file_is_refused(database: Path, tmp_path: Path, name: str, reason: str) -> None:
-    os.mkfifo(tmp_path / "fifo")
-    (tmp_path / "out.db").touch()
-    (tmp_path / "loop").symlink_to("loop")
-    with pytest.raises(Trouble, match=reason), replacing(tmp_path / name, database):
-        pass
-
-
-def test_a_folder_is_there_when_it_is_whole(tmp_path: Path) -> None:
-    with filling(tmp_path / "deep" / "out") as folder:
-        (folder / "part").write_bytes(b"x")
-        assert not (tmp_path / "deep" / "out").exists()
-
-    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["out"]
-    assert [path.name for path in (tmp_path / "deep" / "out").iterdir()] == ["part"]
-
-
-def test_an_empty_folder_may_be_filled_and_a_failure_leaves_it_empty(tmp_path: Path) -> None:
-    (tmp_path / "out").mkdir()
-
-    def fail() -> None:
-        with filling(tmp_path / "out") as folder:
-            (folder / "part").write_bytes(b"x")
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        fail()
-    assert [path.name for path in tmp_path.rglob("*")] == ["out"]
-
-    with filling(tmp_path / "out") as folder:
-        (folder / "part").write_bytes(b"x")
-    assert [path.name for path in tmp_path.rglob("*")] == ["out", "part"]
-
-
-@pytest.mark.parametrize(("name", "reason"), [("full", "is not empty"), ("file", "is a file"), ("x" * 300, "too long")])
-def test_a_folder_with_something_in_it_is_left_alone(tmp_path: Path, name: str, reason: str) -> None:
-    (tmp_path / "full").mkdir()
-    (tmp_path / "full" / "precious").touch()
-    (tmp_path / "file").touch()
-    with pytest.raises(Trouble, match=reason), filling(tmp_path / name):
-        pass
-    assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "full", "precious"]
 
 
 # The command

@@ -29,6 +29,7 @@ from pipeline.cli.params import symbols_argument
 from pipeline.cli.progress import row_progress
 from pipeline.extras import parquet
 from pipeline.files import filling, replacing
+from pipeline.store.database import database_files
 from pipeline.store.reader import open_for_reading
 from pipeline.store.stored_symbols import check_symbols
 from pipeline.transfer.export import (
@@ -140,7 +141,7 @@ def command(
                     parquet().write_partitioned(folder, _groups(db, selection, counter))
             else:
                 with (
-                    _stdout() if output == _STDOUT else replacing(output, database) as file,
+                    _stdout() if output == _STDOUT else replacing(output, reserved=database_files(database)) as file,
                     _packing(file) if _is_packed(output) else nullcontext(file) as target,
                 ):
                     _write(target, db, selection, wanted, counter)

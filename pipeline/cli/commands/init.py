@@ -1,6 +1,5 @@
 """`pipeline init`: create a configuration file and a .env to fill in."""
 
-import os
 from pathlib import Path
 
 import click
@@ -9,7 +8,7 @@ from pipeline.cli.configuration import read_environment
 from pipeline.cli.options import Options, examples, global_options, json_option
 from pipeline.cli.output import print_json
 from pipeline.errors import Trouble, file_reason
-from pipeline.files import PRIVATE_FILE, shipped
+from pipeline.files import PRIVATE_FILE, new_file, shipped
 from pipeline.settings.load import DEFAULT_CONFIG, named_config
 
 
@@ -39,11 +38,10 @@ def _create(path: Path, text: str, mode: int) -> bool:
     """Create the file and return True, or return False if it exists. Raise Trouble if it cannot be created."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode)
+        with new_file(path, mode=mode) as file:
+            file.write(text.encode())
     except OSError as error:
         if isinstance(error, FileExistsError) and path.is_file():
             return False
         raise Trouble(f"{path} cannot be written: {file_reason(error)}") from None
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
     return True

@@ -1,0 +1,150 @@
+"""Files: whole or absent, whatever happens while they are written."""
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import Trouble
+from pipeline.files import filling, new_file, replace_content, replacing
+
+
+def test_a_file_takes_the_place_of_another_when_it_is_whole(tmp_path: Path) -> None:
+    (tmp_path / "out.csv").write_bytes(b"old")
+    with replacing(tmp_path / "out.csv") as file:
+        file.write(b"new")
+        file.flush()
+        assert (tmp_path / "out.csv").read_bytes() == b"old"
+
+    assert (tmp_path / "out.csv").read_bytes() == b"new"
+    assert stat.S_IMODE((tmp_path / "out.csv").stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("failure", [KeyboardInterrupt, Trouble, ValueError])
+def test_a_failure_leaves_the_old_file_and_no_rest(tmp_path: Path, failure: type[BaseException]) -> None:
+    folder = tmp_path / "exports"
+    folder.mkdir()
+    (folder / "out.csv").write_bytes(b"old")
+
+    def fail() -> None:
+        with replacing(folder / "out.csv") as file:
+            file.write(b"new")
+            raise failure("disk")
+
+    with pytest.raises(failure):
+        fail()
+
+    assert [(path.name, path.read_bytes()) for path in folder.iterdir()] == [("out.csv", b"old")]
+
+
+def test_a_link_stays_one(tmp_path: Path) -> None:
+    (tmp_path / "latest.csv").symlink_to(tmp_path / "out.csv")
+    with replacing(tmp_path / "latest.csv") as file:
+        file.write(b"new")
+
+    assert (tmp_path / "latest.csv").is_symlink()
+    assert (tmp_path / "out.csv").read_bytes() == b"new"
+
+
+@pytest.mark.parametrize("name", ["reserved.db", "./reserved.db", "link"])
+def test_a_reserved_file_is_never_replaced_by_whatever_name(tmp_path: Path, name: str) -> None:
+    reserved = tmp_path.resolve() / "reserved.db"
+    reserved.write_bytes(b"precious")
+    (tmp_path / "link").symlink_to(reserved)
+
+    with pytest.raises(Trouble, match=r"reserved\.db.*another file"), replacing(tmp_path / name, reserved={reserved}):
+        pass
+
+    assert reserved.read_bytes() == b"precious"
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("", "is a folder"),
+        ("fifo", "not a regular file"),
+        ("out.db/out.csv", "cannot be written"),
+        ("x" * 300, "cannot be written: file name too long"),
+        ("loop", "link to itself|cannot be written"),
+    ],
+)
+def test_what_cannot_be_a_file_is_refused(tmp_path: Path, name: str, reason: str) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "out.db").touch()
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(Trouble, match=reason), replacing(tmp_path / name):
+        pass
+
+
+def test_a_folder_is_there_when_it_is_whole(tmp_path: Path) -> None:
+    with filling(tmp_path / "deep" / "out") as folder:
+        (folder / "part").write_bytes(b"x")
+        assert not (tmp_path / "deep" / "out").exists()
+
+    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["out"]
+    assert [path.name for path in (tmp_path / "deep" / "out").iterdir()] == ["part"]
+
+
+def test_an_empty_folder_may_be_filled_and_a_failure_leaves_it_empty(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+
+    def fail() -> None:
+        with filling(tmp_path / "out") as folder:
+            (folder / "part").write_bytes(b"x")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail()
+    assert [path.name for path in tmp_path.rglob("*")] == ["out"]
+
+    with filling(tmp_path / "out") as folder:
+        (folder / "part").write_bytes(b"x")
+    assert [path.name for path in tmp_path.rglob("*")] == ["out", "part"]
+
+
+@pytest.mark.parametrize(("name", "reason"), [("full", "is not empty"), ("file", "is a file"), ("x" * 300, "too long")])
+def test_a_folder_with_something_in_it_is_left_alone(tmp_path: Path, name: str, reason: str) -> None:
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "precious").touch()
+    (tmp_path / "file").touch()
+    with pytest.raises(Trouble, match=reason), filling(tmp_path / name):
+        pass
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "full", "precious"]
+
+
+def test_replaced_content_is_private_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "beat.json").write_bytes(b"old")
+    replace_content(tmp_path / "beat.json", b"new")
+
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("beat.json", b"new")]
+    assert stat.S_IMODE((tmp_path / "beat.json").stat().st_mode) == 0o600
+
+
+def test_a_new_file_gets_its_mode_and_private_folders(tmp_path: Path) -> None:
+    with new_file(tmp_path / "deep" / "new", mode=0o644) as file:
+        file.write(b"x")
+
+    assert (tmp_path / "deep" / "new").read_bytes() == b"x"
+    assert stat.S_IMODE((tmp_path / "deep" / "new").stat().st_mode) == 0o644
+    assert stat.S_IMODE((tmp_path / "deep").stat().st_mode) == 0o700
+
+
+def test_a_new_file_never_replaces_another(tmp_path: Path) -> None:
+    (tmp_path / "old").write_bytes(b"precious")
+
+    with pytest.raises(FileExistsError), new_file(tmp_path / "old"):
+        pass
+
+    assert (tmp_path / "old").read_bytes() == b"precious"
+
+
+def test_a_new_file_that_fails_midway_is_removed(tmp_path: Path) -> None:
+    def fail() -> None:
+        with new_file(tmp_path / "new") as file:
+            file.write(b"half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail()
+    assert list(tmp_path.iterdir()) == []
