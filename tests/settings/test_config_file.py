@@ -20,6 +20,11 @@ def test_an_unknown_key_is_refused_and_the_nearest_named(configured: Configured)
     assert "source.plan?" in line
 
 
+@pytest.mark.parametrize("text", ['plan = "free"', '[collect]\nplan = "free"'])
+def test_a_key_in_the_wrong_table_is_refused_and_the_right_one_named(configured: Configured, text: str) -> None:
+    assert "source.plan?" in refusal(lambda: configured(text))
+
+
 def test_the_remedy_is_a_part_of_its_own(configured: Configured) -> None:
     with pytest.raises(SettingsError) as refused:
         configured('[source]\npaln = "free"')
