@@ -67,7 +67,7 @@ def variable_of(path: str) -> str:
 
 def is_setting(variable: str) -> bool:
     """Whether a variable overrides a key of the configuration."""
-    return variable.removeprefix(_PREFIX).lower().replace("__", ".") in KEYS
+    return variable in map(variable_of, KEYS)
 
 
 def misspelt_variables(variables: Iterable[str]) -> Iterator[str]:

@@ -114,13 +114,13 @@ def test_nothing_is_resumed_where_that_is_switched_off() -> None:
     assert decided(cut_short(RunStatus.INTERRUPTED), FIRE + HOUR, resume=False).is_idle
 
 
-def test_the_run_that_has_waited_longest_is_resumed_first() -> None:
+@pytest.mark.parametrize(("daily", "earlier", "first"), [(1, 3, DAILY), (3, 1, EARLIER)])
+def test_the_run_that_has_waited_longest_is_resumed_first(daily: int, earlier: int, first: Schedule) -> None:
     """Otherwise a long list would take each slot that frees, and another schedule's symbols would never get one."""
+    cut = cut_short(RunStatus.QUOTA_EXHAUSTED)
     last = {
-        str(DAILY): replace(cut_short(RunStatus.QUOTA_EXHAUSTED), finished_at=FIRE + 3 * HOUR),
-        str(EARLIER): replace(
-            cut_short(RunStatus.QUOTA_EXHAUSTED), scheduled_for=FIRE - 30 * MINUTE, finished_at=FIRE + HOUR
-        ),
+        str(DAILY): replace(cut, finished_at=FIRE + daily * HOUR),
+        str(EARLIER): replace(cut, scheduled_for=FIRE - 30 * MINUTE, finished_at=FIRE + earlier * HOUR),
     }
     found = decide(
         [DAILY, EARLIER],
@@ -130,7 +130,8 @@ def test_the_run_that_has_waited_longest_is_resumed_first() -> None:
         reset_at=FIRE,
         free_at=lambda at: max(at, FIRE + 4 * HOUR),
     )
-    assert found.run == ScheduledRun(EARLIER, FIRE - 30 * MINUTE, Trigger.CONTINUE)
+    assert found.run is not None
+    assert (found.run.schedule, found.run.trigger) == (first, Trigger.CONTINUE)
 
 
 def test_after_the_clock_was_set_back_a_future_fire_time_is_not_resumed() -> None:

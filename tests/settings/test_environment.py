@@ -10,9 +10,12 @@ from pipeline.settings.environment import (
     NOTIFY_URLS,
     PING_URL,
     Environment,
+    is_setting,
     misspelt_variables,
+    variable_of,
     with_dotenv,
 )
+from pipeline.settings.schema import KEYS
 
 
 def test_dotenv_adds_to_the_environment_and_never_overrides_it(dotenv: Callable[..., Environment]) -> None:
@@ -98,3 +101,9 @@ def test_an_unknown_key_in_a_variable_is_reported() -> None:
 
     assert warning.startswith("PIPELINE_SOURCE__PORT ")
     assert "pipeline config" in warning
+
+
+def test_each_key_has_a_variable_spelt_with_the_prefix_in_upper_case() -> None:
+    assert all(is_setting(variable_of(key)) for key in KEYS)
+    assert variable_of("source.plan") == "PIPELINE_SOURCE__PLAN"
+    assert not any(map(is_setting, ["SOURCE__PLAN", "DATABASE", "pipeline_database", "PIPELINE_PLAN", PING_URL]))
