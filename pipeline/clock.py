@@ -1,4 +1,7 @@
-"""The clock of a run: the time as it is told, so that a test can tell another. Apart: asyncio takes long to load."""
+"""The clock of a run: wall clock, monotonic clock and sleep as one value, so that a test can pass another.
+
+Apart from `instants`, because asyncio takes long to import.
+"""
 
 import asyncio
 import time
@@ -9,21 +12,21 @@ from datetime import datetime
 from pipeline.instants import Nanoseconds, utc_now
 
 Sleep = Callable[[float], Awaitable[None]]
-"""Waits so many seconds."""
+"""Waits for a number of seconds."""
 
 
 _SINCE_BOOT = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-"""Linux's monotonic clock stands still while the machine sleeps, and a day's allowance would with it."""
+"""Linux's CLOCK_MONOTONIC stops while the machine sleeps, and the quota's windows would stop with it."""
 
 
 def boot_clock() -> Nanoseconds:
-    """Return the process's own time, which no step of the wall clock moves, and no sleep holds up."""
+    """Return the time since boot: no step of the wall clock moves it, and it goes on while the machine sleeps."""
     return time.clock_gettime_ns(_SINCE_BOOT)
 
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """The time, as a run is told it: the wall clock, the process's own, and a way to wait."""
+    """The wall clock, the monotonic clock, and a way to wait."""
 
     now: Callable[[], datetime] = utc_now
     monotonic: Callable[[], Nanoseconds] = boot_clock

@@ -1,4 +1,4 @@
-"""Logs: for people on a terminal, JSON lines elsewhere; in UTC, and never with the key."""
+"""Logs: readable lines on a terminal, JSON lines elsewhere; timestamps in UTC, and never a secret."""
 
 import logging
 import re
@@ -14,10 +14,10 @@ from pipeline.text import harmless
 
 
 class _Stderr:
-    """Whatever sys.stderr is when a line is written: a progress bar puts itself in between."""
+    """Writes to the current `sys.stderr`, which a progress bar may have replaced since start-up."""
 
     def write(self, text: str) -> int:
-        with suppress(OSError):  # its reader is gone, or its disk is full: no reason to stop collecting
+        with suppress(OSError):  # its reader is gone, or its disk is full: collecting goes on
             return sys.stderr.write(text)
         return 0
 
@@ -27,9 +27,9 @@ class _Stderr:
 
 
 def configure(level: int, *, readable: bool, secrets: Iterable[str] = ()) -> None:
-    """Send the program's log lines to stderr from this level on.
+    """Send log lines of this level and above to stderr, as text if `readable`, else as JSON.
 
-    Nothing in the program puts a secret into a line; the last step takes them out of it all the same.
+    Nothing in the program logs a secret; the last processor replaces them all the same.
     """
     renderer: Processor = (
         structlog.dev.ConsoleRenderer(colors=False, pad_event_to=0) if readable else structlog.processors.JSONRenderer()
@@ -49,23 +49,23 @@ def configure(level: int, *, readable: bool, secrets: Iterable[str] = ()) -> Non
         logger_factory=structlog.WriteLoggerFactory(file=file),
         cache_logger_on_first_use=False,
     )
-    # Libraries log through the standard library; what they warn of is ours to tell too.
+    # Libraries log through the standard library: forward their warnings.
     logging.basicConfig(level=logging.WARNING, handlers=[_Forward()], force=True)
 
 
 class _Forward(logging.Handler):
-    """Hands the standard library's records to structlog: the class of what went wrong, without its text."""
+    """Forwards records of the standard library's logging to structlog, without the text of the exception."""
 
     def emit(self, record: logging.LogRecord) -> None:
         error = record.exc_info[0] if record.exc_info else None
-        # A library's message can hold a URL, and so the key: only where it comes from, and what it is.
+        # A formatted message can contain a URL, and so the key: log the unformatted one, or the exception's class.
         structlog.get_logger().log(
-            record.levelno, "a library warns", library=record.name, error=error.__name__ if error else record.msg
+            record.levelno, "library warning", library=record.name, error=error.__name__ if error else record.msg
         )
 
 
 def _printable(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Escape control characters: what a server sent must not move a terminal's cursor, nor look like a line of ours."""
+    """Escape control characters: text from a server must not move a terminal's cursor or forge a log line."""
     return {
         name: harmless(value, kept="\n" if name == "exception" else "") if isinstance(value, str) else value
         for name, value in event.items()
@@ -73,7 +73,7 @@ def _printable(_logger: WrappedLogger, _method: str, event: EventDict) -> EventD
 
 
 def scrubber(secrets: Iterable[str]) -> Processor:
-    """Return the last step: it replaces each secret, however it is encoded, in the finished line."""
+    """Return the last processor: it replaces each secret, in any encoding, in the finished line."""
     hidden = sorted((secret for secret in secrets if secret), key=len, reverse=True)
     pattern = re.compile("|".join("".join(map(_spellings, secret)) for secret in hidden))
 
@@ -84,7 +84,7 @@ def scrubber(secrets: Iterable[str]) -> Processor:
 
 
 def _spellings(character: str) -> str:
-    """Return the pattern of a character as it is, percent-encoded, or escaped by JSON or repr."""
+    """Return a pattern for a character: plain, percent-encoded, or escaped by JSON or repr."""
     encoded = "".join(f"%{byte:02x}" for byte in character.encode())
     escape = r"\\*" if character in "\"'\\" else ""
     return f"(?:{escape}{re.escape(character)}|(?i:{encoded}))"

@@ -8,16 +8,16 @@ from typing import Protocol
 
 
 class Writable(Protocol):
-    """Takes text."""
+    """A file, or what else has `write`."""
 
     def write(self, text: str, /) -> object: ...
 
 
 def harmless(text: str, *, kept: str = "") -> str:
-    """Return the text with each character that acts, rather than shows, written as its escape; but for those `kept`.
+    """Return the text with each control character written as its escape, except for those `kept`.
 
-    Control characters, changes of direction, line ends of other kinds: they move a terminal's cursor, or forge a line.
-    Spaces of every kind stay: company names hold no-break ones.
+    Control characters, changes of direction and unusual line ends can move a terminal's cursor or forge a line.
+    Spaces of every kind stay: company names contain no-break spaces.
     """
     if text.isprintable():
         return text
@@ -29,11 +29,11 @@ def _shows(character: str) -> bool:
 
 
 _ACTIVE = re.compile("[\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-"""What JSON lets pass unescaped, though terminals act on it: the other control characters, and changes of direction."""
+"""Control characters that JSON does not escape although terminals act on them, and changes of direction."""
 
 
 def inert(json_text: str) -> str:
-    """Return JSON that says the same, and that no terminal acts on."""
+    """Return JSON of the same value with the remaining control characters escaped, safe for a terminal."""
     if json_text.isascii() and "\x7f" not in json_text:
         return json_text
     return _ACTIVE.sub(lambda match: f"\\u{ord(match[0]):04x}", json_text)
@@ -43,20 +43,20 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def not_a_formula(cell: object) -> object:
-    """Return a cell that a spreadsheet will not run: a text that begins like a formula is quoted, a number is not."""
+    """Return the cell with a quote before text that a spreadsheet would run as a formula. Numbers stay as they are."""
     if isinstance(cell, str) and cell.startswith(_FORMULA):
         return f"'{cell}"
     return cell
 
 
 def write_csv(file: Writable, names: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Write names and rows as CSV that a spreadsheet will not run. The file has to leave line ends as they are."""
+    """Write names and rows as CSV without formulas. The file must not translate line ends (`newline=""`)."""
     usual = csv.writer(file, lineterminator="\n")
     quoting = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
     usual.writerow(names)
     for row in rows:
         cells = [not_a_formula(cell) if cell.__class__ is str else cell for cell in row]
-        # Before Python 3.13 a lone \r is not quoted, and readers take it for the end of the row.
+        # Before Python 3.13 a lone \r is not quoted, and readers end the row there.
         writer = quoting if [cell for cell in cells if cell.__class__ is str and "\r" in cell] else usual
         writer.writerow(cells)
 

@@ -1,7 +1,8 @@
-"""The API's edge: one request, one answer. Whatever aiohttp raises becomes an ApiError here, and holds no key.
+"""The HTTP client of the API: one call sends one request and returns an overview, or raises an ApiError.
 
-Never more requests than asked for: aiohttp by itself sends a GET again when the server drops a connection; here it
-does not. Never elsewhere: no redirects, no cookies, no proxy from the environment, TLS verified.
+Every exception of aiohttp becomes an ApiError whose text never contains the key. aiohttp resends a GET when the server
+drops the connection; this client does not, because each request uses quota. It follows no redirects, keeps no cookies,
+takes no proxy from the environment, and verifies TLS.
 """
 
 import asyncio
@@ -34,8 +35,8 @@ from pipeline.model.document import Overview
 from pipeline.model.symbols import Symbol
 
 _CHUNK = 65_536
-_KEY_WORTH_LOOKING_FOR = 8
-"""A key shorter than this stands in many a text by chance."""
+_DISTINCTIVE_KEY = 8
+"""Characters of a key from which on it does not occur in a document by chance."""
 _HEADERS = {
     "Accept": "application/json, */*;q=0.1",
     "Accept-Encoding": "gzip",
@@ -44,19 +45,19 @@ _HEADERS = {
 
 
 class OverviewApi:
-    """Asks for overviews over one session."""
+    """Requests overviews over one HTTP session."""
 
     def __init__(self, session: ClientSession, base_url: str, key: str) -> None:
         self._session = session
         self._before_symbol = f"{base_url}?function=OVERVIEW&symbol="
         self._after_symbol = f"&apikey={quote(key, safe='')}"
         self._keys = {key.encode(), quote(key, safe="").encode()}
-        self._is_telling = len(key) >= _KEY_WORTH_LOOKING_FOR
+        self._is_distinctive = len(key) >= _DISTINCTIVE_KEY
 
     async def overview(self, symbol: Symbol, *, within: timedelta) -> Overview:
         """Return the overview of the symbol. Raise the ApiError that says what came instead.
 
-        The answer must be here whole `within` that time.
+        The whole answer must arrive `within` that time.
         """
         url = URL(f"{self._before_symbol}{quote(symbol, safe='')}{self._after_symbol}", encoded=True)
         timeout = _timeout(within)
@@ -64,18 +65,18 @@ class OverviewApi:
             async with self._session.get(url, timeout=timeout, allow_redirects=False) as response:
                 body = await _body(response)
         except (ClientConnectorError, ConnectionTimeoutError) as error:
-            # The name of the class only: texts of aiohttp's errors can hold the URL, and so the key.
+            # The class's name only: texts of aiohttp's errors can contain the URL, and so the key.
             raise Unreachable(f"no connection to the server ({_name(error)})") from None
         except TimeoutError as error:
-            raise Unavailable(f"no whole answer within {within.total_seconds():g} s ({_name(error)})") from None
+            raise Unavailable(f"no complete answer within {within.total_seconds():g} s ({_name(error)})") from None
         except (ClientError, ValueError) as error:
-            raise Unavailable(f"the answer broke off or was no HTTP ({_name(error)})") from None
+            raise Unavailable(f"incomplete answer or invalid HTTP ({_name(error)})") from None
         return self._read(symbol, response, body)
 
     def _read(self, symbol: Symbol, response: ClientResponse, body: bytes) -> Overview:
-        """Return the overview in the body. The API's own notice echoes the key: it is taken out of what is no overview.
+        """Return the overview in the body. Raise an ApiError without the key, which the API's own notices echo.
 
-        An overview that holds the key is not altered, and so cannot be kept.
+        An overview that contains the key is rejected: nothing may alter a document, nor store the key.
         """
         scrubbed = body
         for key in self._keys:
@@ -84,16 +85,16 @@ class OverviewApi:
             try:
                 return read_response(symbol, response.status, response.headers, body)
             except ApiError as refusal:
-                # Escapes of JSON hide a key from those who look for it in the bytes.
+                # The key may have been spelled with JSON escapes, which the bytes do not show.
                 refusal.args = tuple(self._without_keys(str(text)) for text in refusal.args)
                 raise
-        overview, error = _sorted(symbol, response, body)
+        overview, error = _classify(symbol, response, body)
         if error is not None:
-            # Sorted by its own words, told without the key.
+            # Classified by the original wording, described without the key.
             error.args = (excerpt(scrubbed),)
             raise error
-        if overview is None or self._is_telling:
-            raise Rejected("an overview that holds the API key: not kept")
+        if overview is None or self._is_distinctive:
+            raise Rejected("the overview contains the API key")
         return overview
 
     def _without_keys(self, text: str) -> str:
@@ -102,8 +103,8 @@ class OverviewApi:
         return text
 
 
-def _sorted(symbol: Symbol, response: ClientResponse, body: bytes) -> tuple[Overview | None, ApiError | None]:
-    """Return what the answer is, as a value: an error raised while another is handled would carry that one along."""
+def _classify(symbol: Symbol, response: ClientResponse, body: bytes) -> tuple[Overview | None, ApiError | None]:
+    """Return the overview or the error as a value: raised, the error would chain to another one, with the key."""
     try:
         return read_response(symbol, response.status, response.headers, body), None
     except ApiError as error:
@@ -112,7 +113,7 @@ def _sorted(symbol: Symbol, response: ClientResponse, body: bytes) -> tuple[Over
 
 @lru_cache(maxsize=16)
 def _timeout(within: timedelta) -> ClientTimeout:
-    """Return the timeout as aiohttp takes it. Of its kinds only `total` stops a server that drips."""
+    """Return aiohttp's timeout. Of its kinds only `total` stops a server that sends a byte at a time."""
     return ClientTimeout(total=within.total_seconds())
 
 
@@ -122,7 +123,7 @@ async def _body(response: ClientResponse) -> bytes:
         size += len(chunk)
         if size > LARGEST_BODY:
             response.close()
-            raise TooLarge(f"an answer of more than {LARGEST_BODY:,} bytes")
+            raise TooLarge(f"answer larger than {LARGEST_BODY:,} bytes")
         chunks.append(chunk)
     return b"".join(chunks)
 
@@ -133,10 +134,9 @@ def _name(error: BaseException) -> str:
 
 @asynccontextmanager
 async def open_api(base_url: str, key: str, *, concurrency: int, reuse: bool) -> AsyncIterator[OverviewApi]:
-    """Open the session. `reuse` keeps connections for the next request, which is fast where no window is to be kept.
+    """Open the session. `reuse` keeps connections alive: faster, and right only for a plan without limits.
 
-    With a window none is reused: a request on a connection that the server is just closing would take a slot for
-    nothing.
+    With limits, a request on a connection that the server is just closing would waste a slot.
     """
     connector = TCPConnector(limit=concurrency, force_close=not reuse, ttl_dns_cache=300)
     async with ClientSession(
@@ -148,12 +148,12 @@ async def open_api(base_url: str, key: str, *, concurrency: int, reuse: bool) ->
         auto_decompress=True,
     ) as session:
         yield OverviewApi(session, base_url, key)
-    # TLS connections close a turn of the loop later.
+    # TLS connections close one iteration of the event loop later.
     await asyncio.sleep(0)
 
 
 async def _sent_once(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
-    """Turn the errors after which aiohttp would send a request again into one after which it does not."""
+    """Replace the errors after which aiohttp would resend a request by one after which it does not."""
     try:
         return await handler(request)
     except ClientConnectorError:

@@ -1,4 +1,14 @@
-"""api.errors."""
+"""The API's failures, as a tree of exceptions that say what to do next.
+
+ApiError
+    TransientError: retry
+        Throttled, Unavailable (Unreachable)
+    RunEnding: end the run
+        QuotaEnded, KeyRefused, NotInPlan
+    UnknownSymbol: store that the API does not cover it
+    Rejected: give the symbol up for this run
+        OtherSymbol, NotJson, TooLarge, BadRequest, Unrecognised
+"""
 
 from datetime import timedelta
 
@@ -6,15 +16,15 @@ from pipeline.model.outcomes import Outcome
 
 
 class ApiError(Exception):
-    """An answer that is no overview. Its text never holds the key."""
+    """No overview came back. The text never contains the API key."""
 
     outcome = Outcome.REJECTED
     kind = "error"
-    """What the ledger calls it."""
+    """How the ledger and the metrics name it."""
 
 
 class TransientError(ApiError):
-    """Asking again can cure it; not before `retry_after`, if the server said so."""
+    """A retry may help; not before `retry_after`, if the server named one."""
 
     outcome = Outcome.FAILED
     kind = "transient"
@@ -25,7 +35,7 @@ class TransientError(ApiError):
 
 
 class Throttled(TransientError):
-    """Too many requests just now. `ambiguous`: the same words may mean that the day's quota has ended."""
+    """Too many requests in a short time. `ambiguous`: the same wording can mean that the day's quota has ended."""
 
     outcome = Outcome.DEFERRED
     kind = "throttled"
@@ -36,19 +46,19 @@ class Throttled(TransientError):
 
 
 class Unavailable(TransientError):
-    """A server error, a reset, a timeout."""
+    """A server error, a reset or a timeout."""
 
     kind = "unavailable"
 
 
 class Unreachable(Unavailable):
-    """No connection came about, so the server cannot have seen the request."""
+    """No connection was made, so the server cannot have counted the request."""
 
     kind = "unreachable"
 
 
 class RunEnding(ApiError):
-    """No other symbol would fare better: the run ends."""
+    """Every other symbol would fail the same way: the run ends."""
 
     outcome = Outcome.DEFERRED
     kind = "ending"
@@ -80,13 +90,13 @@ class UnknownSymbol(ApiError):
 
 
 class Rejected(ApiError):
-    """An answer that cannot be taken, and that asking again will not mend."""
+    """An unusable answer that a retry would not change."""
 
     kind = "rejected"
 
 
 class OtherSymbol(Rejected):
-    """The overview of another company than the one asked for."""
+    """The overview of another company than the requested one."""
 
 
 class NotJson(Rejected):
@@ -102,6 +112,6 @@ class BadRequest(Rejected):
 
 
 class Unrecognised(Rejected):
-    """Wording never seen before."""
+    """An unknown wording: see `responses.REFUSALS`."""
 
     kind = "unrecognised"

@@ -1,7 +1,8 @@
-"""Answers: what one HTTP answer means. Status, headers and bytes in; an Overview or an ApiError out.
+"""What the API's answers mean: an overview, or one of the refusals. A new refusal wording is a line in REFUSALS.
 
-An overview is recognised by what it is, an object whose Symbol is the one asked for, never by the absence of an error:
-the API refuses with HTTP 200 and a sentence, under a key that has changed over the years.
+Pure: status, headers and bytes in; an Overview or an ApiError out. An overview is an object whose Symbol is the
+requested one. The absence of an error message proves nothing: the API refuses with HTTP 200 and a sentence, under a
+key that has changed over the years.
 """
 
 import json
@@ -32,7 +33,7 @@ from pipeline.model.symbols import Symbol, same_company
 from pipeline.text import cut
 
 LARGEST_BODY = 1_000_000
-"""Bytes, decoded: an overview has 2 to 4 kB, and a bomb a million times what was sent."""
+"""Bytes after decompression. An overview has 2 to 4 kB; a compression bomb has many times what was sent."""
 
 Refusal = Callable[[str, timedelta | None], ApiError]
 
@@ -52,12 +53,12 @@ def _refused(error: type[ApiError]) -> Refusal:
 REFUSALS: tuple[tuple[re.Pattern[str], Refusal], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE), refusal)
     for pattern, refusal in (
-        # A burst, the day's quota or a premium endpoint, all in these words (2025-12 on). They go on to name the
-        # day's limit and "premium endpoints", so they are asked for first.
+        # A burst, the day's quota or a premium endpoint, all in the same words (since 2025-12). The sentence also
+        # names the day's limit and "premium endpoints", so this pattern has to come first.
         (r"spreading out your (free )?API requests more sparingly", _ambiguous),
         (r"burst pattern detected", _throttled),
         (r"minute-level rate limit", _throttled),
-        # Which of the two was passed, it does not say (2018 to 2023).
+        # It does not say which of the two limits was exceeded (2018 to 2023).
         (r"\d+ (calls|requests) per minute and \d+ (calls|requests) per day", _ambiguous),
         (r"higher API call (volume|frequency)", _ambiguous),
         (r"\d+ (calls|requests) ?(per |/ ?)day", _refused(QuotaEnded)),
@@ -69,16 +70,16 @@ REFUSALS: tuple[tuple[re.Pattern[str], Refusal], ...] = tuple(
         (r"API function .{0,60} does not exist", _refused(BadRequest)),
     )
 )
-"""The API's wordings, the first that fits decides. Sources: recordings of 2018 to 2026."""
+"""The wordings of refusals and their meanings; the first match decides. Source: recordings of 2018 to 2026."""
 
 _SAMPLE_DATA = {"endpoint", "message", "data"}
-"""The keys of the artificial data that a key without the entitlement is shown."""
+"""The keys of the sample data that the API sends to a key whose plan lacks the endpoint."""
 _REFUSAL_KEYS = 8
-"""A refusal is a key or two; what has more is no refusal, whatever its texts mention."""
+"""The most keys of a refusal. Known ones have one or two; a larger object may mention limits in its texts."""
 
 
 def read_response(asked: Symbol, status: int, headers: Mapping[str, str], body: bytes) -> Overview:
-    """Return the overview that the answer is. Raise the ApiError that says what else it is."""
+    """Return the overview in an answer. Raise the ApiError that says what it is instead."""
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.REQUEST_TIMEOUT:
         raise Unavailable(f"HTTP {status}", _retry_after(headers))
     try:
@@ -86,19 +87,19 @@ def read_response(asked: Symbol, status: int, headers: Mapping[str, str], body: 
     except NotJson as error:
         raise _by_status(status, headers) or error from None
     if not isinstance(answer, dict):
-        raise _by_status(status, headers) or NotJson(f"JSON, but no object: {excerpt(body)}")
+        raise _by_status(status, headers) or NotJson(f"not a JSON object: {excerpt(body)}")
     if status == HTTPStatus.OK and "Symbol" in answer:
         if same_company(asked, answer["Symbol"]):
             return Overview(asked, answer)
-        raise OtherSymbol(f"the overview of {str(answer['Symbol'])[:40]!r}")
-    raise _refusal(answer, headers) or _by_status(status, headers) or _unlike_any(answer, body)
+        raise OtherSymbol(f"overview of another symbol: {str(answer['Symbol'])[:40]!r}")
+    raise _refusal(answer, headers) or _by_status(status, headers) or _unrecognised(answer, body)
 
 
 def _refusal(answer: dict[str, Any], headers: Mapping[str, str]) -> ApiError | None:
     if len(answer) > _REFUSAL_KEYS:
         return None
     if answer.keys() >= _SAMPLE_DATA:
-        return NotInPlan("sample data instead of an answer: the endpoint is not in the key's plan")
+        return NotInPlan("sample data: the endpoint is not in the key's plan")
     text = " ".join(value for value in answer.values() if isinstance(value, str))
     for pattern, refusal in REFUSALS:
         if pattern.search(text):
@@ -118,14 +119,14 @@ def _by_status(status: int, headers: Mapping[str, str]) -> ApiError | None:
             return BadRequest(f"HTTP {status}")
 
 
-def _unlike_any(answer: dict[str, Any], body: bytes) -> ApiError:
+def _unrecognised(answer: dict[str, Any], body: bytes) -> ApiError:
     if not answer:
-        return UnknownSymbol("the API does not cover it")
+        return UnknownSymbol("not covered by the API")
     return Unrecognised(excerpt(body))
 
 
 def _retry_after(headers: Mapping[str, str]) -> timedelta | None:
-    """Return the Retry-After of the answer, given in seconds or, measured against the answer's own Date, as a date."""
+    """Return the Retry-After header: seconds, or a date, which is measured against the answer's own Date."""
     text = headers.get("Retry-After", "").strip()
     if re.fullmatch(r"[0-9]{1,9}", text):
         return timedelta(seconds=int(text))
@@ -143,17 +144,17 @@ _DEEPEST = 50
 
 
 def strict_json(body: bytes) -> Any:
-    """Return the JSON value of the bytes. Raise NotJson for all that other readers would take differently.
+    """Return the JSON value of the bytes. Raise NotJson for anything that two JSON readers could read differently.
 
-    Refused besides bad syntax: another encoding than UTF-8, NaN and infinities, numbers too large for a float or of
-    more than 100 digits, a key given twice, lone surrogates, NUL, nesting deeper than 50.
+    Besides bad syntax: any encoding but UTF-8, NaN and infinities, numbers too large for a float or longer than 100
+    digits, duplicate keys, lone surrogates, NUL, nesting deeper than 50.
     """
     if (usual := _usual_json(body)) is not None:
         return usual
     try:
         text = body.decode()
         value = json.loads(
-            text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite, parse_int=_short
+            text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite, parse_int=_integer
         )
         if type(value) is not dict or not all(type(member) is str for member in value.values()) or "\\u" in text:
             _check(value)
@@ -162,7 +163,7 @@ def strict_json(body: bytes) -> Any:
     except RecursionError:
         raise NotJson("nested too deeply") from None
     except ValueError as error:
-        raise NotJson(f"no strict JSON ({_reason(error)}): {excerpt(body)}") from None
+        raise NotJson(f"not strict JSON ({_reason(error)}): {excerpt(body)}") from None
     return value
 
 
@@ -171,13 +172,13 @@ _QUOTES = 4
 
 
 def _usual_json(body: bytes) -> dict[str, str] | None:
-    """Return what nearly every answer is, an object of texts, read at a third of the cost; None for any other.
+    """Return an object of texts, which nearly every answer is, at a third of the cost; None for any other value.
 
-    Where no backslash is escaped, one before a quote escapes that, and every other quote begins or ends a key or a
-    text: four a member, or else a key was given twice. Of what escapes can spell, msgspec refuses all that we do but
-    NUL.
+    Where no backslash is escaped, a backslash before a quote escapes the quote, and every other quote starts or ends a
+    key or a text: four per member, or else a key was given twice. Of the escapes that `strict_json` refuses, msgspec
+    accepts only NUL.
     """
-    is_escaped = b"\\" in body  # one byte is looked for much sooner than two, and most bodies escape nothing
+    is_escaped = b"\\" in body  # finding one byte is much faster than two, and most bodies escape nothing
     if is_escaped and (b"\\\\" in body or b"\\u0000" in body):
         return None
     try:
@@ -191,33 +192,33 @@ def _usual_json(body: bytes) -> dict[str, str] | None:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        raise ValueError("a key given twice")
+        raise ValueError("duplicate key")
     return members
 
 
 def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no number")
+    raise ValueError(f"invalid number {name}")
 
 
 def _finite(text: str) -> float:
     number = float(text)
     if abs(number) == float("inf"):
-        raise ValueError("a number too large")
+        raise ValueError("number too large")
     return number
 
 
-def _short(text: str) -> int:
+def _integer(text: str) -> int:
     if len(text) > _LONGEST_INTEGER:
-        raise ValueError("a number too long")
+        raise ValueError("number too long")
     return int(text)
 
 
 def _check(value: Any) -> None:
     for text in _texts(value, _DEEPEST):
         if "\0" in text:
-            raise ValueError("NUL in a text")
+            raise ValueError("NUL character")
         if any("\ud800" <= character <= "\udfff" for character in text):
-            raise ValueError("a lone surrogate")
+            raise ValueError("lone surrogate")
 
 
 def _texts(value: Any, depth: int) -> Iterator[str]:
@@ -246,7 +247,7 @@ _ECHOED_KEY = re.compile(r"(API key as )\S+", re.IGNORECASE)
 
 
 def excerpt(body: bytes) -> str:
-    """Return the beginning of a body in one printable line, without the key that the API's own notice echoes."""
+    """Return the start of a body as one short printable line, without the key that the API's own notices echo."""
     text = body[: 4 * _EXCERPT].decode(errors="replace")
     line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return cut(_ECHOED_KEY.sub(r"\1***", line), _EXCERPT)

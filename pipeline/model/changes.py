@@ -1,7 +1,7 @@
-"""Changes: what differs between one snapshot of a company and the next. Values in, values out.
+"""Changes: what differs between two consecutive snapshots of a company.
 
-A change is a change of value: another spelling of the same number is a new snapshot, but no change. A field that the
-API begins or ceases to send is one, whatever its value; so is a symbol that it begins or ceases to cover.
+A change is a change of value: a new spelling of the same number makes a new snapshot, but no change. A field that the
+API starts or stops sending is a change, with any value; so is a symbol that it starts or stops covering.
 """
 
 import json
@@ -18,7 +18,7 @@ from pipeline.model.values import Value, is_valid
 
 
 class ChangeKind(StrEnum):
-    """What became of a field, or of a symbol."""
+    """How a field, or the coverage of a symbol, changed."""
 
     CHANGED = "changed"
     APPEARED = "appeared"
@@ -28,7 +28,7 @@ class ChangeKind(StrEnum):
 
 
 class ComparedSnapshot(NamedTuple):
-    """A snapshot as it is compared: its parts, with the ids under which the slow ones are kept."""
+    """A snapshot prepared for comparison: its parts, with the ids of the stored ones."""
 
     observed_at: str
     confirmed_at: str
@@ -47,7 +47,7 @@ class Difference(NamedTuple):
 
     column: str
     part: Part | None
-    """None for a field that the catalogue lacks."""
+    """None for a field that is not in the catalogue."""
     kind: ChangeKind
     before: Any
     after: Any
@@ -55,26 +55,26 @@ class Difference(NamedTuple):
 
 
 class Change(NamedTuple):
-    """A value, the one before it, and between which looks it changed."""
+    """A value, the previous one, and the observations between which it changed."""
 
     symbol: str
     field: str
-    """The column; as the API spells it, for a field that the catalogue lacks; `state`, for coverage."""
+    """The column; the API's name for a field that is not in the catalogue; `state` for coverage."""
     part: str | None
     kind: ChangeKind
     before: Any
     after: Any
     change: float | None
-    """Relative to the value before: 0.05 is 5 % more. None unless both are numbers, and that before is not 0."""
+    """Relative to the previous value: 0.05 is 5 % more. None unless both are numbers, the previous one not 0."""
     last_confirmed_at: datetime
-    """When the old value was last seen."""
+    """When the previous value was last observed."""
     observed_at: datetime
-    """When the new one was first seen."""
+    """When the new value was first observed."""
     suspicion: Anomaly | None
 
 
 def relative_change(before: Any, after: Any) -> float | None:
-    """Return by which fraction a number changed; None where that says nothing."""
+    """Return by which fraction a number changed; None unless both are numbers, the first not 0."""
     if type(before) in _NUMBERS and type(after) in _NUMBERS and before:
         return float((after - before) / abs(before))
     return None
@@ -85,9 +85,9 @@ _NUMBERS = frozenset({int, float})
 
 def differences(before: ComparedSnapshot, after: ComparedSnapshot) -> Iterator[Difference]:
     """Yield what differs between two snapshots, in the order of the catalogue's parts."""
-    odd = dict(_anomalies(before, after))
+    anomalies = dict(_anomalies(before, after))
     moved = _keys_moved(before.keys, after.keys) if before.layout_id != after.layout_id else _NONE_MOVED
-    raw = _Raw(before, after) if before.extra != after.extra or moved is not _NONE_MOVED else _NO_RAW
+    extra = _Extra(before, after) if before.extra != after.extra or moved is not _NONE_MOVED else _NO_EXTRA
     for fields, was, now in (
         (PROFILE_FIELDS, before.profile, after.profile),
         (REPORTED_FIELDS, before.reported, after.reported),
@@ -103,30 +103,30 @@ def differences(before: ComparedSnapshot, after: ComparedSnapshot) -> Iterator[D
                         field.column,
                         field.part,
                         ChangeKind.CHANGED,
-                        old if old is not None else raw.old(field),
-                        new if new is not None else raw.new(field),
-                        odd.get(field.column),
+                        old if old is not None else extra.old(field),
+                        new if new is not None else extra.new(field),
+                        anomalies.get(field.column),
                     )
-    if raw is not _NO_RAW:
-        yield from raw.differences(moved)
+    if extra is not _NO_EXTRA:
+        yield from extra.differences(moved)
 
 
-class _Raw:
-    """What the columns of two snapshots do not show: their fields that the catalogue lacks, and illegible spellings."""
+class _Extra:
+    """The differences that columns do not show: fields that are not in the catalogue, and invalid values."""
 
     def __init__(self, before: ComparedSnapshot | None, after: ComparedSnapshot | None) -> None:
-        self._states = before, after
+        self._snapshots = before, after
         self._before: dict[str, Any] = json.loads(before.extra) if before and before.extra else {}
         self._after: dict[str, Any] = json.loads(after.extra) if after and after.extra else {}
 
     def old(self, field: Field) -> Any:
-        return _illegible(field, self._before)
+        return _invalid(field, self._before)
 
     def new(self, field: Field) -> Any:
-        return _illegible(field, self._after)
+        return _invalid(field, self._after)
 
     def differences(self, moved: Mapping[str, ChangeKind]) -> Iterator[Difference]:
-        before, after = self._states
+        before, after = self._snapshots
         assert before is not None
         assert after is not None
         for name, kind in moved.items():
@@ -138,32 +138,32 @@ class _Raw:
             field = FIELDS.get(name)
             old, new = self._before.get(name), self._after.get(name)
             if field is None:
-                if not _alike(old, new):
+                if not _same_json(old, new):
                     yield Difference(name, None, ChangeKind.CHANGED, old, new, None)
             elif _value(before, name, {}) is None and _value(after, name, {}) is None:
                 old, new = self.old(field), self.new(field)
-                if not _alike(old, new):
+                if not _same_json(old, new):
                     yield Difference(field.column, field.part, ChangeKind.CHANGED, old, new, None)
 
 
-_NO_RAW = _Raw(None, None)
+_NO_EXTRA = _Extra(None, None)
 _NONE_MOVED: dict[str, ChangeKind] = {}
 
 
-def _alike(one: Any, other: Any) -> bool:
-    """Whether two JSON values are the same: Python has True == 1 == 1.0."""
+def _same_json(one: Any, other: Any) -> bool:
+    """Whether two JSON values are the same: in Python True == 1 == 1.0."""
     return bool(one == other) and json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
 
 
-def _illegible(field: Field, extra: Mapping[str, Any]) -> Any:
-    """Return what was received and is no value of the field's kind, as it was spelled; None for "no value"."""
+def _invalid(field: Field, extra: Mapping[str, Any]) -> Any:
+    """Return the received value as it was written if it is not valid for the field, else None."""
     received = extra.get(field.name)
     return None if received is None or is_valid(field, received) else received
 
 
 @lru_cache(maxsize=256)
 def _keys_moved(before: tuple[str, ...], after: tuple[str, ...]) -> dict[str, ChangeKind]:
-    """Return the fields that only one of two layouts has."""
+    """Return the fields that only one of the two layouts has."""
     moved = {name: ChangeKind.DISAPPEARED for name in before if name not in after}
     moved |= {name: ChangeKind.APPEARED for name in after if name not in before}
     return moved or _NONE_MOVED
@@ -176,19 +176,19 @@ _PLACES: dict[str, tuple[str, int]] = {
 }
 
 
-def _value(state: ComparedSnapshot, name: str, extra: Mapping[str, Any]) -> Any:
-    """Return the value of a field by the API's name: its column's, or what was received."""
+def _value(snapshot: ComparedSnapshot, name: str, extra: Mapping[str, Any]) -> Any:
+    """Return the value of a field by the API's name: its column's, or as it was received."""
     field = FIELDS.get(name)
     if field is None or field.column not in _PLACES:
         return extra.get(name)
-    value = column(state, field.column)
-    return _illegible(field, extra) if value is None else value
+    value = column(snapshot, field.column)
+    return _invalid(field, extra) if value is None else value
 
 
-def column(state: ComparedSnapshot, name: str) -> Value:
+def column(snapshot: ComparedSnapshot, name: str) -> Value:
     """Return the value of a column."""
     part, number = _PLACES[name]
-    values: tuple[Value, ...] = getattr(state, part)
+    values: tuple[Value, ...] = getattr(snapshot, part)
     return values[number]
 
 

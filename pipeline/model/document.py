@@ -1,4 +1,4 @@
-"""Documents: an overview split into typed parts and put together again, to the letter."""
+"""Documents: an overview split into typed parts, joined again exactly, and compared with another."""
 
 import json
 import re
@@ -16,12 +16,12 @@ from pipeline.model.symbols import Symbol
 from pipeline.model.values import CONVERT, SEPARATOR, Value, format_value, parse_value, usual_pattern
 
 Document = dict[str, Any]
-"""An overview as received: a JSON object, keys in the order they came."""
+"""An overview as received: a JSON object, keys in their order."""
 
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """A document that the API gave as the overview of `symbol`."""
+    """A document that the API sent as the overview of `symbol`."""
 
     symbol: Symbol
     document: Document
@@ -29,7 +29,7 @@ class Overview:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """A document in columns. `extra` is JSON text, sorted by key, or None where the columns say all."""
+    """A document in columns. `extra` is what they do not hold, as JSON text sorted by key, or None."""
 
     profile: tuple[Value, ...]
     reported: tuple[Value, ...]
@@ -38,45 +38,44 @@ class Parts:
     extra: str | None
 
 
-_LONGEST_REMEMBERED = 4_000
-"""Characters of a part: descriptions reach 2,030."""
+_LONGEST_CACHED = 4_000
+"""Characters of a part that caches accept: descriptions reach 2,030, and a hostile text could have a million."""
 
 
 class _Columns:
-    """The fields of one part, read together."""
+    """The fields of one part, parsed together."""
 
-    def __init__(self, fields: tuple[Field, ...], *, remembered: int = 0) -> None:
-        """`remembered`: of so many lines the values are kept at hand, where the same come again and again."""
+    def __init__(self, fields: tuple[Field, ...], *, cached: int = 0) -> None:
+        """`cached` is how many parsed lines to cache: profiles and statements repeat."""
         self.fields = fields
-        self._usual_values = lru_cache(remembered)(self._converted) if remembered else self._converted
+        self._usual_values = lru_cache(cached)(self._convert) if cached else self._convert
         self._all_of = itemgetter(*(field.name for field in fields))
         self._columns = tuple((field.missing, CONVERT[field.kind]) for field in fields)
 
     @cached_property
     def _are_usual(self) -> Callable[[str], object]:
-        """Made when first asked for: it takes 7 ms, which a command that only looks at the file can do without."""
+        """Compile when first used: it takes 7 ms, which commands that only read the database save."""
         return re.compile(SEPARATOR.join(map(usual_pattern, self.fields)), re.ASCII).fullmatch
 
     def read(self, received: Mapping[str, Any], extra: Document) -> tuple[Value, ...]:
-        """Return the values of the fields, and note in `extra` each whose spelling they would not give back."""
+        """Return the values of the fields, and add to `extra` each text that its value would not reproduce."""
         try:
             spellings = self._all_of(received)
-        except KeyError:  # documents of before 2025 lack some
+        except KeyError:  # documents from before 2025 lack some fields
             spellings = tuple([received.get(field.name, field.missing) for field in self.fields])
         try:
             line = SEPARATOR.join(spellings)
-        except TypeError:  # not all are texts
+        except TypeError:  # some are not texts
             line = None
-        if line is None:
-            usual = None
-        else:
-            usual = (self._usual_values if len(line) <= _LONGEST_REMEMBERED else self._converted)(line)
+        usual = None
+        if line is not None:
+            usual = (self._usual_values if len(line) <= _LONGEST_CACHED else self._convert)(line)
         if usual is not None:
             return usual
         return tuple([_value(field, spelling, extra) for field, spelling in zip(self.fields, spellings, strict=True)])
 
-    def _converted(self, line: str) -> tuple[Value, ...] | None:
-        """Return the values of usual spellings, None for others."""
+    def _convert(self, line: str) -> tuple[Value, ...] | None:
+        """Return the values of a line of usual spellings, None if some are not."""
         if not self._are_usual(line):
             return None
         return tuple(
@@ -94,16 +93,13 @@ def _value(field: Field, spelling: object, extra: Document) -> Value:
     return value
 
 
-_PROFILE = _Columns(PROFILE_FIELDS, remembered=1024)
-_REPORTED = _Columns(REPORTED_FIELDS, remembered=1024)
+_PROFILE = _Columns(PROFILE_FIELDS, cached=1024)
+_REPORTED = _Columns(REPORTED_FIELDS, cached=1024)
 _DAILY = _Columns(DAILY_FIELDS)
 
 
-# Documents
-
-
 def split_document(overview: Overview) -> Parts:
-    """Return the document in columns; `document` gives it back exactly."""
+    """Return the document in columns; `join_document` reverses it exactly."""
     received = overview.document
     layout, foreign = _layout(tuple(received))
     extra = {name: received[name] for name in foreign}
@@ -120,12 +116,12 @@ def split_document(overview: Overview) -> Parts:
 
 @lru_cache(maxsize=16)
 def _layout(keys: tuple[str, ...]) -> tuple[tuple[str, ...], frozenset[str]]:
-    """Return a layout, one object for all documents that have it, and which of its keys the catalogue lacks."""
+    """Return the layout, one object for all documents that share it, and the keys that the catalogue lacks."""
     return keys, frozenset(keys) - FIELDS.keys()
 
 
 def join_document(symbol: Symbol, parts: Parts) -> Document:
-    """Return the document that was shredded: same keys, same order, every value to the letter."""
+    """Return the document that was split: same keys, same order, every value exactly as received."""
     extra: Document = json.loads(parts.extra) if parts.extra else {}
     usual: dict[str, str] = {"Symbol": symbol}
     for fields, values in (
@@ -139,7 +135,7 @@ def join_document(symbol: Symbol, parts: Parts) -> Document:
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """What tells one version of a symbol's document from another: its slow parts by digest, the rest itself."""
+    """What identifies a version of a symbol's document: digests of its slow parts, and the rest as it is."""
 
     profile: bytes
     statement: bytes
@@ -149,23 +145,23 @@ class Version:
 
 
 def version_of(parts: Parts) -> Version:
-    """Return the version that the parts make up."""
+    """Return the version that consists of these parts."""
     return Version(_slow_digest(parts.profile), _slow_digest(parts.reported), parts.daily, parts.layout, parts.extra)
 
 
 def _slow_digest(values: tuple[Value, ...]) -> bytes:
-    """Return the digest of a part that comes again and again. One of long texts is not kept at hand: it may be huge."""
+    """Return the digest of a part that repeats: from a cache, unless its texts are long."""
     characters = sum([len(value) for value in values if isinstance(value, str)])
-    return (_digest_at_hand if characters <= _LONGEST_REMEMBERED else digest)(values)
+    return (_cached_digest if characters <= _LONGEST_CACHED else digest)(values)
 
 
 @lru_cache(maxsize=2048)
-def _digest_at_hand(values: tuple[Value, ...]) -> bytes:
-    return digest(values)  # Python has 1 == 1.0, but the values of a column are of one type
+def _cached_digest(values: tuple[Value, ...]) -> bytes:
+    return digest(values)  # in Python 1 == 1.0, but the values of a column have one type
 
 
 def same_document(one: Version, other: Version) -> bool:
-    """Whether two documents have the same keys and the same values, order aside."""
+    """Whether two documents have the same keys and values, in any order."""
     return (
         one.daily == other.daily
         and one.statement == other.statement
@@ -176,10 +172,10 @@ def same_document(one: Version, other: Version) -> bool:
 
 
 def _unordered(extra: str | None) -> str | None:
-    """Return the text with the keys of nested objects sorted too. Text, because Python has 1 == 1.0 == True."""
+    """Return the JSON text with all keys sorted. Text, because in Python 1 == 1.0 == True."""
     return extra and json.dumps(json.loads(extra), sort_keys=True)
 
 
 def digest(values: tuple[Value, ...]) -> bytes:
-    """Return the 16 bytes under which a profile, a statement or a layout is kept once."""
+    """Return the 16-byte digest (BLAKE2b of msgpack) by which profiles, statements and layouts are stored once."""
     return blake2b(msgspec.msgpack.encode(values), digest_size=16).digest()

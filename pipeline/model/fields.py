@@ -1,4 +1,8 @@
-"""The field catalogue: each field of an overview with its column, type and unit, and finding one by name."""
+"""The field catalogue: every field of an overview, with column, type, part and unit. A new API field goes here.
+
+Schema, parser, views, docs, `fields` and `changes --part` follow CATALOGUE. Adding a field takes a line in it and a
+migration that adds its column; until then the field is stored in `extra` and nothing is lost.
+"""
 
 import difflib
 from collections.abc import Iterable, Sequence
@@ -10,7 +14,7 @@ from pipeline.errors import ExitCode, Trouble
 
 
 class Kind(StrEnum):
-    """What a column holds, and so how a received spelling is read."""
+    """The type of a column, and so how a received text is parsed."""
 
     TEXT = "text"
     INTEGER = "integer"
@@ -19,11 +23,11 @@ class Kind(StrEnum):
 
 
 ColumnKind = Kind | Literal["instant", "json", "boolean"]
-"""What a column of an answer holds: besides the fields' kinds, ISO-8601 instants, and values that vary in kind."""
+"""The type of a column of an answer: also ISO-8601 timestamps (`instant`), and values of varying type (`json`)."""
 
 
 class Part(StrEnum):
-    """How fast a field moves, measured on 3,663 pairs of consecutive real snapshots."""
+    """How often a field changes, measured on 3,663 pairs of consecutive real snapshots."""
 
     PROFILE = "profile"
     REPORTED = "reported"
@@ -32,7 +36,7 @@ class Part(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field of the document: the API's name for it, and ours."""
+    """One field of the document: its name in the API, its column here, and what it holds."""
 
     name: str
     column: str
@@ -40,7 +44,7 @@ class Field:
     part: Part
     unit: str
     missing: str = "None"
-    """How the API usually spells "no value" in this field."""
+    """How the API usually writes "no value" in this field."""
 
 
 def _profile(name: str, column: str, missing: str = "None") -> Field:
@@ -56,7 +60,7 @@ def _daily(name: str, column: str, unit: str, missing: str = "None", kind: Kind 
 
 
 _REPORTED_MONEY = "reporting currency"
-"""Currency says USD for every company, yet these are in the issuer's own: do not compare across companies."""
+"""In the issuer's currency, although Currency says USD for every company: not comparable across companies."""
 
 CATALOGUE: tuple[Field, ...] = (
     _profile("Symbol", "symbol"),
@@ -115,7 +119,7 @@ CATALOGUE: tuple[Field, ...] = (
     _reported("DividendDate", "dividend_date", Kind.DATE, "date"),
     _reported("ExDividendDate", "ex_dividend_date", Kind.DATE, "date"),
 )
-"""The 55 fields the API has sent since mid 2025, in its order. Those it dropped before, and new ones, go to `extra`."""
+"""The 55 fields that the API has sent since mid 2025, in its order. All others are stored in `extra`."""
 
 SYMBOL_FIELD = CATALOGUE[0]
 PROFILE_FIELDS = tuple(f for f in CATALOGUE if f.part is Part.PROFILE and f is not SYMBOL_FIELD)
@@ -130,7 +134,7 @@ FISCAL_FIELDS = tuple(
         "book_value", "revenue_per_share_ttm", "quarterly_earnings_growth_yoy", "quarterly_revenue_growth_yoy",
     )
 )  # fmt: skip
-"""Read off the statements of a quarter, which a company may restate; the other reported ones are not its to restate."""
+"""The reported fields that come from a quarter's statements, which a company can restate."""
 
 
 class FieldNotFound(Trouble):
@@ -139,27 +143,27 @@ class FieldNotFound(Trouble):
     exit_code = ExitCode.USAGE
 
 
-def field_named(text: str) -> Field:
-    """Return the field of a column's name, or of the API's. Raise FieldNotFound, naming the nearest, for any other."""
+def find_field(text: str) -> Field:
+    """Return the field with this name, a column's or the API's. Raise FieldNotFound, naming the nearest ones."""
     field = COLUMNS.get(text) or FIELDS.get(text) or _BY_LOWER.get(text.lower().replace("-", "_"))
     if field is not None:
         return field
     near = difflib.get_close_matches(text.lower(), _BY_LOWER, n=3) or [one for one in _BY_LOWER if _is_part(text, one)]
     names = list(dict.fromkeys(_BY_LOWER[one].column for one in near))[:3]
-    hint = f"; did you mean {' or '.join(names)}?" if names else "; the README lists them all"
-    raise FieldNotFound(f"there is no field {text[:40]!r}{hint}")
+    remedy = f"did you mean {' or '.join(names)}?" if names else "docs/database.md lists all fields"
+    raise FieldNotFound(f"unknown field {text[:40]!r}", remedy=remedy)
 
 
 def _is_part(text: str, name: str) -> bool:
-    """Whether somebody who wrote the text may have meant the name, and left the rest of it out."""
+    """Whether the text may be an abbreviation of the name."""
     return bool(text) and text.lower() in name
 
 
 _BY_LOWER = {name.lower(): field for field in CATALOGUE for name in (field.name, field.column)}
 
 
-def fields_named(given: Iterable[str | Field] | None, usual: Sequence[Field]) -> tuple[Field, ...]:
-    """Return the fields given, each once; the usual ones where none are."""
-    asked = [given] if isinstance(given, str) else given or ()
-    fields = [field if isinstance(field, Field) else field_named(field) for field in asked] or usual
+def find_fields(given: Iterable[str | Field] | None, default: Sequence[Field]) -> tuple[Field, ...]:
+    """Return the given fields without duplicates and the symbol, or the default ones where none are given."""
+    names = [given] if isinstance(given, str) else given or ()
+    fields = [field if isinstance(field, Field) else find_field(field) for field in names] or default
     return tuple(dict.fromkeys(field for field in fields if field is not SYMBOL_FIELD))

@@ -1,7 +1,7 @@
-"""Intervals: looks in whatever order in, the versions they saw and when each is known to have held out.
+"""Intervals: observations in any order in; the versions they saw, and how long each is known to have held, out.
 
-The record is a function of the set of looks, and of nothing else. So a look that comes late, between two others, is put
-there by folding the stretch around it anew, and the rows that differ are the ones to write.
+The result depends on the set of observations only, not on their order. An observation that arrives late, between two
+others, is inserted by folding the stretch around it again; the rows that differ are the ones to write.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,7 +15,7 @@ Version = TypeVar("Version")
 
 @dataclass(frozen=True, slots=True)
 class Interval(Generic[Version]):
-    """A version first seen at one instant, and seen unchanged at `confirmations`, each later than the one before."""
+    """A version first observed at one instant, and observed unchanged at `confirmations`, in order."""
 
     version: Version
     observed_at: str
@@ -23,67 +23,68 @@ class Interval(Generic[Version]):
 
     @property
     def confirmed_at(self) -> str:
+        """When the version was last observed."""
         return self.confirmations[-1] if self.confirmations else self.observed_at
 
     def instants(self) -> Iterator[str]:
-        """Yield every instant at which the version was seen."""
+        """Yield every instant at which the version was observed."""
         yield self.observed_at
         yield from self.confirmations
 
 
 @dataclass(frozen=True, slots=True)
 class Merged(Generic[Version]):
-    """What new looks make of a stretch of the record: what became of each, and the rows that differ."""
+    """What new observations change in a stretch of stored intervals: an outcome for each, and the rows to write."""
 
     outcomes: list[Outcome]
     removed: list[str]
-    """Snapshots that are none any more."""
+    """Instants of snapshots that no longer are any."""
     added: list[Interval[Version]]
     confirmed: list[Interval[Version]]
-    """Snapshots that stay, and were last confirmed at another instant than before."""
+    """Snapshots that stay, with another last confirmation."""
     removed_observations: list[str]
     added_observations: list[str]
 
 
 def merge(
-    kept: Sequence[Interval[Version]], new: Sequence[tuple[str, Version]], same: Callable[[Version, Version], bool]
+    stored: Sequence[Interval[Version]], new: Sequence[tuple[str, Version]], same: Callable[[Version, Version], bool]
 ) -> Merged[Version]:
-    """Return what new looks, in the order they came, make of the kept intervals that they may touch.
+    """Return what new observations, in the order they came, change in the stored intervals that they can touch.
 
-    Of two versions seen at one instant the first stays, and the other is rejected.
+    Of two different versions observed at the same instant the first stays, and the second is rejected.
     """
-    if _continues(kept, new):
-        return _continued(kept, new, same)
-    seen = {at: interval.version for interval in kept for at in interval.instants()}
+    if _continues(stored, new):
+        return _append(stored, new, same)
+    seen = {at: interval.version for interval in stored for at in interval.instants()}
     before = frozenset(seen)
-    known: dict[int, Outcome] = {}
+    settled: dict[int, Outcome] = {}
     for number, (at, version) in enumerate(new):
         if at in seen:
-            known[number] = Outcome.UNCHANGED if same(seen[at], version) else Outcome.REJECTED
+            settled[number] = Outcome.UNCHANGED if same(seen[at], version) else Outcome.REJECTED
         else:
             seen[at] = version
-    intervals = fold(sorted(seen.items(), key=lambda look: look[0]), same)
-    stored = {one.observed_at for one in intervals if before.isdisjoint(one.instants())}
-    old = {interval.observed_at: interval for interval in kept}
+    intervals = fold(sorted(seen.items(), key=lambda observation: observation[0]), same)
+    first_seen = {one.observed_at for one in intervals if before.isdisjoint(one.instants())}
+    old = {interval.observed_at: interval for interval in stored}
     now = {interval.observed_at: interval for interval in intervals}
-    old_looks = {at for interval in kept for at in interval.confirmations}
-    now_looks = {at for interval in intervals for at in interval.confirmations}
+    old_confirmations = {at for interval in stored for at in interval.confirmations}
+    now_confirmations = {at for interval in intervals for at in interval.confirmations}
     return Merged(
         outcomes=[
-            known.get(number, Outcome.STORED if at in stored else Outcome.UNCHANGED)
+            settled.get(number, Outcome.STORED if at in first_seen else Outcome.UNCHANGED)
             for number, (at, _) in enumerate(new)
         ],
         removed=[at for at in old if at not in now],
         added=[interval for at, interval in now.items() if at not in old],
         confirmed=[one for at, one in now.items() if at in old and one.confirmed_at != old[at].confirmed_at],
-        removed_observations=sorted(old_looks - now_looks),
-        added_observations=sorted(now_looks - old_looks),
+        removed_observations=sorted(old_confirmations - now_confirmations),
+        added_observations=sorted(now_confirmations - old_confirmations),
     )
 
 
-def _continues(kept: Sequence[Interval[Version]], new: Sequence[tuple[str, Version]]) -> bool:
-    """Whether new looks come in order, and after all that is kept: as they do in nearly every run and recording."""
-    last = kept[-1].confirmed_at if kept else ""
+def _continues(stored: Sequence[Interval[Version]], new: Sequence[tuple[str, Version]]) -> bool:
+    """Whether new observations are in order and later than all stored ones, as in nearly every run and import."""
+    last = stored[-1].confirmed_at if stored else ""
     for at, _ in new:
         if at <= last:
             return False
@@ -91,32 +92,34 @@ def _continues(kept: Sequence[Interval[Version]], new: Sequence[tuple[str, Versi
     return True
 
 
-def _continued(
-    kept: Sequence[Interval[Version]], new: Sequence[tuple[str, Version]], same: Callable[[Version, Version], bool]
+def _append(
+    stored: Sequence[Interval[Version]], new: Sequence[tuple[str, Version]], same: Callable[[Version, Version], bool]
 ) -> Merged[Version]:
-    """Return what `merge` does of looks that go on where the kept ones end, at a third of the cost."""
+    """Return what `merge` does for observations that continue the stored ones, at a third of the cost."""
     added = fold(new, same)
     confirmed = []
-    looks = []
-    if kept and added and same(kept[-1].version, added[0].version):
-        looks = [*added.pop(0).instants()]
-        last = kept[-1]
-        confirmed = [Interval(last.version, last.observed_at, (*last.confirmations, *looks))]
-    stored = {interval.observed_at for interval in added}
+    confirmations = []
+    if stored and added and same(stored[-1].version, added[0].version):
+        confirmations = [*added.pop(0).instants()]
+        last = stored[-1]
+        confirmed = [Interval(last.version, last.observed_at, (*last.confirmations, *confirmations))]
+    first_seen = {interval.observed_at for interval in added}
     return Merged(
-        outcomes=[Outcome.STORED if at in stored else Outcome.UNCHANGED for at, _ in new],
+        outcomes=[Outcome.STORED if at in first_seen else Outcome.UNCHANGED for at, _ in new],
         removed=[],
         added=added,
         confirmed=confirmed,
         removed_observations=[],
-        added_observations=[*looks, *(at for interval in added for at in interval.confirmations)],
+        added_observations=[*confirmations, *(at for interval in added for at in interval.confirmations)],
     )
 
 
-def fold(looks: Iterable[tuple[str, Version]], same: Callable[[Version, Version], bool]) -> list[Interval[Version]]:
-    """Return the intervals of looks that are in order: each run of the same version, from its first to its last."""
+def fold(
+    observations: Iterable[tuple[str, Version]], same: Callable[[Version, Version], bool]
+) -> list[Interval[Version]]:
+    """Return the intervals of observations that are in order: each run of the same version, from first to last."""
     runs: list[tuple[Version, list[str]]] = []
-    for at, version in looks:
+    for at, version in observations:
         if runs and (runs[-1][0] is version or same(runs[-1][0], version)):
             runs[-1][1].append(at)
         else:

@@ -30,7 +30,7 @@ class RunStatus(StrEnum):
 
 
 class Trigger(StrEnum):
-    """What began a run."""
+    """What started a run."""
 
     MANUAL = "manual"
     SCHEDULE = "schedule"

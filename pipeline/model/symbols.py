@@ -1,4 +1,4 @@
-"""Symbols: which texts can be one, and when two name the same company."""
+"""Symbols: which texts are valid, which name the same company, and how fresh a symbol's data is."""
 
 import re
 from dataclasses import dataclass
@@ -8,42 +8,39 @@ from typing import NewType
 Symbol = NewType("Symbol", str)
 
 
-# Symbols
-
-
 _SYMBOL = re.compile(r"-?[A-Z0-9]+(?:[-.:/][A-Z0-9]+)*(?:\([A-Z0-9]+\))?")
-"""What LISTING_STATUS lists: BRK-B, XXX-P-A, AGZ:BAT, BC/PB, and in one case -P-HIZ or NXT(EXP20091224)."""
+"""The forms that LISTING_STATUS contains: BRK-B, XXX-P-A, AGZ:BAT, BC/PB, and once each -P-HIZ and NXT(EXP20091224)."""
 _LONGEST_SYMBOL = 32
 
 
 def parse_symbol(text: str) -> Symbol:
-    """Return the text as a symbol, in upper case. Raise ValueError, saying why, for what cannot be one."""
+    """Return the text as a symbol, in upper case. Raise ValueError for an invalid one."""
     upper = text.upper() if text.isascii() else text
     if len(upper) > _LONGEST_SYMBOL or _SYMBOL.fullmatch(upper) is None:
-        raise ValueError(f"{text[:40]!r} is no symbol: letters and digits, joined by - . : or / (BRK-B)")
+        raise ValueError(f"invalid symbol {text[:40]!r}: use letters and digits, joined by - . : or /, such as BRK-B")
     return Symbol(upper)
 
 
-def same_company(asked: str, answered: object) -> bool:
-    """Whether an answer's Symbol names the company asked for. This is the one place where that is decided.
+def same_company(requested: str, answered: object) -> bool:
+    """Whether an answer's Symbol names the requested company. No other code decides this.
 
-    Class shares are listed with a dot and answered with a hyphen (BRK.B, BRK-B): the same company.
+    Class shares are listed with a dot and answered with a hyphen: BRK.B and BRK-B are the same company.
     """
     return (
         isinstance(answered, str)
         and answered.isascii()
-        and answered.upper().replace(".", "-") == asked.replace(".", "-")
+        and answered.upper().replace(".", "-") == requested.replace(".", "-")
     )
 
 
 @dataclass(frozen=True, slots=True)
 class SymbolFreshness:
-    """What the file knows of a symbol's freshness."""
+    """When a symbol was last observed and last requested, as the database has it."""
 
     symbol: Symbol
     last_observed_at: datetime | None
-    """When the API last told us of it, be it that it does not cover it."""
+    """When the API last sent its overview, or said that it does not cover it; None if never."""
     last_tried_at: datetime | None
-    """When it was last asked, whatever came of it."""
+    """When it was last requested, with any outcome."""
     next_try_at: datetime | None
-    """Not covered, and not to be asked again before this."""
+    """For a symbol that is not covered: when it is due again."""

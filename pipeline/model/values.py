@@ -1,4 +1,4 @@
-"""Values: a received spelling as a typed value, and back."""
+"""Values: a field's text from the API parsed to a typed value, and formatted back."""
 
 import re
 from collections.abc import Callable
@@ -8,27 +8,21 @@ from decimal import Decimal
 from pipeline.model.fields import Field, Kind
 
 Value = str | int | float | None
-"""What a column holds; None where the API says that it has no value."""
-
-
-# Values
+"""The value of a column; None where the API says that it has none."""
 
 
 _NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]{1,4})?", re.ASCII)
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _MISSING = frozenset({"None", "-"})
 _SENTINEL = {"ReturnOnEquityTTM": "-99999.99"}
-"""What the API writes for a return on equity that it lacks, besides its words for missing."""
+"""What the API also writes for a missing return on equity."""
 _SMALLEST, _LARGEST = -(2**63) + 1, 2**63 - 1  # of one less, SQLite's abs() fails
 _DIGITS = 19
-"""What an INTEGER of SQLite holds."""
+"""The most digits of an INTEGER in SQLite."""
 
 
 def parse_value(field: Field, received: object) -> Value:
-    """Return the column's value of what was received.
-
-    None for "no value", and for what the column's type cannot hold.
-    """
+    """Return the column's value. None for "no value", and for anything that the column's type cannot hold."""
     if isinstance(received, str):
         if _is_missing(field, received):
             return None
@@ -39,7 +33,7 @@ def parse_value(field: Field, received: object) -> Value:
 
 
 def is_valid(field: Field, received: object) -> bool:
-    """Whether a received value is one the catalogue expects: a value of the field's type, or "no value"."""
+    """Whether a received value is what the catalogue expects: a value of the field's type, or "no value"."""
     if isinstance(received, str) and _is_missing(field, received):
         return True
     return parse_value(field, received) is not None
@@ -50,7 +44,7 @@ def _is_missing(field: Field, received: str) -> bool:
 
 
 def format_value(field: Field, value: Value) -> str:
-    """Return the value as the API usually spells it: plain decimals, no trailing ".0", its own word for missing."""
+    """Return the value as the API usually writes it: plain decimals, no trailing ".0", the field's word for missing."""
     if value is None:
         return field.missing
     if isinstance(value, float):
@@ -108,14 +102,14 @@ _READ: dict[Kind, Callable[[str], Value]] = {
 }
 
 
-# The usual spellings, which nearly every document has throughout: told by one regular expression for a part, at a
-# third of the cost of looking at each value. What it does not match goes the long way round, through read and write.
+# Nearly every document has only usual spellings. One regular expression per part checks for them, at a third of the
+# cost of checking each value. Parts that it does not match go through parse_value and format_value.
 
 SEPARATOR = "\x1f"
 _USUAL = {
     Kind.TEXT: rf"[^{SEPARATOR}]*",
     Kind.INTEGER: r"(?:0|-?[1-9][0-9]{0,17})",
-    # 15 digits at most, which a float gives back as they were; no "-0", and no zero at the end of a fraction.
+    # Up to 15 digits, which a float reproduces exactly; no "-0", and no trailing zero in a fraction.
     Kind.REAL: r"(?:0|-?(?:[1-9][0-9]{0,8}|0(?=\.))(?:\.[0-9]{0,5}[1-9])?)",
     Kind.DATE: (
         r"[12][0-9]{3}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])"
@@ -126,7 +120,7 @@ CONVERT: dict[Kind, Callable[[str], Value]] = {Kind.TEXT: str, Kind.INTEGER: int
 
 
 def usual_pattern(field: Field) -> str:
-    """Return the pattern of the field's usual spellings: its own word for missing, or a value and no other's word."""
+    """Return the pattern of the field's usual spellings: its own word for missing, or a value that is no such word."""
     words = sorted({*_MISSING, field.missing, _SENTINEL.get(field.name, "-")})
     value = _USUAL[field.kind]
     alike = "|".join(re.escape(word) for word in words if re.fullmatch(value, word))

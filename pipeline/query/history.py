@@ -17,7 +17,7 @@ from pathlib import Path
 from pipeline.instants import from_text
 from pipeline.model.changes import Change
 from pipeline.model.document import Document
-from pipeline.model.fields import FISCAL_FIELDS, Field, FieldNotFound, Part, fields_named
+from pipeline.model.fields import FISCAL_FIELDS, Field, FieldNotFound, Part, find_fields
 from pipeline.query.bounds import InstantLike, instant, since_text, until_text
 from pipeline.query.compare import ChangeFilter, Comparison
 from pipeline.query.documents import documents_as_of
@@ -99,7 +99,7 @@ class History:
         Raise SymbolNotFound or FieldNotFound.
         """
         (wanted,) = self.check_symbols([symbol])
-        columns = fields_named(fields, DEFAULT_FIELDS)
+        columns = find_fields(fields, DEFAULT_FIELDS)
         return history(self._db, wanted, columns, since=since_text(since), until=until_text(until))
 
     def as_of(
@@ -115,7 +115,7 @@ class History:
         Nothing observed later takes part, not even in the staleness: it counts from the last observation not after the
         instant. `max_staleness` leaves out snapshots that were staler. Raise SymbolNotFound or FieldNotFound.
         """
-        columns = fields_named(fields, DEFAULT_FIELDS)
+        columns = find_fields(fields, DEFAULT_FIELDS)
         wanted = None if symbols is None else self.check_symbols(symbols)
         return as_of(self._db, instant(at, day_ends=True), wanted, columns, max_staleness)
 
@@ -169,7 +169,7 @@ class History:
         not reported by quarter.
         """
         wanted = self.check_symbols([symbol])
-        columns = check_fiscal(fields_named(fields, FISCAL_FIELDS))
+        columns = check_fiscal(find_fields(fields, FISCAL_FIELDS))
         return vintages(self._db, wanted, columns, since=since_text(since), until=until_text(until))
 
     def restatements(
@@ -185,7 +185,7 @@ class History:
         `since` and `until` select those first known then, however old the replaced value was. Raise as `vintages` does.
         """
         wanted = None if symbols is None else self.check_symbols(symbols)
-        columns = check_fiscal(fields_named(fields, FISCAL_FIELDS))
+        columns = check_fiscal(find_fields(fields, FISCAL_FIELDS))
         return restatements(self._db, wanted, columns, since=since_text(since), until=until_text(until))
 
 
@@ -199,7 +199,7 @@ def _changing(fields: Iterable[str | Field] | None) -> frozenset[str] | None:
     named = [fields] if isinstance(fields, str) else list(fields or ())
     if not named:
         return None
-    columns = frozenset(field.column for field in fields_named(named, ()))
+    columns = frozenset(field.column for field in find_fields(named, ()))
     if not columns:  # the symbol alone, which is in every answer
         raise FieldNotFound("symbol never changes: name another field")
     return columns

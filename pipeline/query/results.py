@@ -8,7 +8,7 @@ import msgspec
 
 from pipeline import extras
 from pipeline.instants import from_text
-from pipeline.model.fields import ColumnKind, Field, FieldNotFound, field_named
+from pipeline.model.fields import ColumnKind, Field, FieldNotFound, find_field
 from pipeline.model.values import Value
 
 if TYPE_CHECKING:
@@ -72,14 +72,14 @@ class Snapshot(msgspec.Struct, frozen=True, gc=False):
 
     def __getitem__(self, field: str) -> Value:
         """Return the value of a field. Raise FieldNotFound, or KeyError for one that was not requested."""
-        return self.values[field_named(field).column]
+        return self.values[find_field(field).column]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.values)
 
     def __contains__(self, field: object) -> bool:
         try:
-            return isinstance(field, str) and field_named(field).column in self.values
+            return isinstance(field, str) and find_field(field).column in self.values
         except FieldNotFound:
             return False
 

@@ -1,4 +1,7 @@
-"""Limits: how many requests each plan allows."""
+"""Plans and limits: PLANS says how many requests each plan of Alpha Vantage allows per second, minute and day.
+
+A new plan is a line in PLANS; the configuration, `sandbox --plan` and their messages take its name from there.
+"""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -16,17 +19,17 @@ _LIMIT = re.compile(r"\s*([1-9][0-9]{0,6})\s*/\s*([a-z]+)\s*")
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """At most `count` requests in any `period`: `25/day`."""
+    """Up to `count` requests in any `period`: `25/day`."""
 
     count: int
     period: timedelta
 
     @classmethod
     def parse(cls, text: str) -> "Limit":
-        """Return the limit that the text spells. Raise ValueError, with the spelling that is meant, for any other."""
+        """Return the limit, of text such as `25/day`. Raise ValueError for any other text."""
         match = _LIMIT.fullmatch(text)
         if match is None or match[2] not in PERIODS:
-            raise ValueError(f'{text!r} is no limit: a count and one of {", ".join(PERIODS)}, as in "25/day"')
+            raise ValueError(f'invalid limit {text!r}: use a count per {", ".join(PERIODS)}, such as "25/day"')
         return cls(int(match[1]), PERIODS[match[2]])
 
     def __str__(self) -> str:
@@ -46,28 +49,28 @@ PLANS: dict[str, tuple[Limit, ...]] = {
     "premium-600": _premium(600, 20),
     "premium-1200": _premium(1200, 30),
 }
-"""What each plan allows. The caps per second are the API's "burst" limits."""
+"""The limits of each plan. Those per second are the API's "burst" limits."""
 
 
 def longest_window(limits: Iterable[Limit]) -> timedelta:
-    """Return the longest period that a limit counts over, zero where there are no limits."""
+    """Return the longest period of the limits, zero where there are none."""
     return max((limit.period for limit in limits), default=timedelta())
 
 
 def retry_limits(limits: Sequence[Limit]) -> list[Limit]:
-    """Return what retries may take of these limits: a fifth of the day's, so that they never eat the allowance.
+    """Return the limits of retries: a fifth of each limit per day, so that retries never use up the allowance.
 
-    An allowance of fewer than five a day leaves none; the other windows leave retries to the slots they share.
+    Less than five a day leaves no retries. Shorter windows need no such share: they refill soon.
     """
     return [Limit(limit.count // 5, limit.period) for limit in limits if limit.period >= PERIODS["day"]]
 
 
 MAX_WORKERS = 128
-"""More than this many requests at once cost memory and sockets, and no plan gains by them."""
+"""More requests at once cost memory and sockets, and no plan is faster with them."""
 UNLIMITED_WORKERS = 32
-"""Enough to keep one core busy where no limit says how many may be out; at 128 each request costs a fifth more."""
+"""Workers where there is no limit: enough to keep one core busy. At 128 each request costs a fifth more."""
 
 
 def max_workers(limits: Sequence[Limit]) -> int:
-    """Return how many requests the limits let be out at once: as many workers can be of use."""
+    """Return how many requests the limits allow at once, which is how many workers can be of use."""
     return min(MAX_WORKERS, *(limit.count for limit in limits)) if limits else UNLIMITED_WORKERS

@@ -1,4 +1,4 @@
-"""Rate-limit windows: when the next request may leave, given those that have."""
+"""Rate-limit windows: when the next request may leave, given the past ones."""
 
 from collections import deque
 from collections.abc import Iterable, Sequence
@@ -8,28 +8,28 @@ from pipeline.instants import Nanoseconds, nanoseconds
 from pipeline.quota.limits import Limit
 
 _TICK: Nanoseconds = 1_000_000
-"""The resolution in which the ledger is kept: a window ends one tick late, so that it may include both its ends."""
+"""The ledger's resolution, 1 ms. A window ends one tick late, because the server may count both its ends."""
 
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """When the next slot is free. If not `certain`, then no sooner than this: it hangs on an answer still out."""
+    """When the next slot is free; if not `certain`, the earliest time, as it depends on an answer still awaited."""
 
     at: Nanoseconds
     certain: bool
 
 
 class Windows:
-    """The slots taken so far, seen by every limit at once. A value with no clock: instants are arguments."""
+    """The slots taken so far, counted by every limit. A value with no clock: instants are arguments."""
 
     def __init__(self, limits: Sequence[Limit], ended: Iterable[Nanoseconds] = ()) -> None:
         self._limits = [(limit.count, nanoseconds(limit.period)) for limit in limits]
-        # Of the slots whose answer is back, a limit of n looks no further than the n that ended last.
+        # Of the slots whose answer is back, a limit of n needs only the n that ended last.
         self._ended = deque(sorted(ended), maxlen=max((limit.count for limit in limits), default=0))
         self._out = 0
 
     def copy(self) -> "Windows":
-        """Return windows with the same slots, to reckon ahead with."""
+        """Return windows with the same slots, to simulate with."""
         other = Windows(())
         other._limits, other._ended, other._out = self._limits, self._ended.copy(), self._out
         return other
@@ -38,7 +38,7 @@ class Windows:
         """Return when the next slot is free: `now` if one is."""
         at, certain = now, True
         for count, period in self._limits:
-            room = count - self._out  # of the answers that are back, how many may still count
+            room = count - self._out  # how many of the slots that have ended may still count
             if room <= 0:
                 soonest = now + period
                 if soonest > at:
@@ -50,19 +50,19 @@ class Windows:
         return Opening(at, certain)
 
     def take(self) -> None:
-        """Count one slot more, until its `end`."""
+        """Count one more slot, until its `end`."""
         self._out += 1
 
     def end(self, now: Nanoseconds) -> None:
-        """A slot's answer is back, or its request was given up: it counts for a period more."""
+        """Note that a slot's answer is back, or its request abandoned: it counts for one more period."""
         self._out -= 1
         self._ended.append(max(now, self._ended[-1]) if self._ended else now)
 
     def give_back(self) -> None:
-        """A slot's request never left: it counts no more."""
+        """Note that a slot's request never left: it no longer counts."""
         self._out -= 1
 
     def used(self, limit: Limit, now: Nanoseconds) -> int:
-        """Return how many slots count in this limit's window."""
+        """Return how many slots count in this limit's window now."""
         since = now - nanoseconds(limit.period) - _TICK
         return self._out + sum(1 for ended in self._ended if ended > since)

@@ -182,7 +182,7 @@ def _check_keys(text: bytes) -> None:
         pairs = json.loads(text, object_pairs_hook=tuple, parse_int=str, parse_float=str)
         names = [name for name, _ in pairs]
         if len(set(names)) < len(names):
-            raise ValueError("a key given twice")
+            raise ValueError("duplicate key")
 
 
 def _length(members: Mapping[str, msgspec.Raw]) -> int:
