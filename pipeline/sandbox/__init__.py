@@ -1,1 +1,1 @@
-"""The sandbox: a stand-in for the API with invented companies. Imports model and quota."""
+"""Sandbox: a stand-in for the API, with invented companies. Imports model and quota.limits."""

@@ -33,8 +33,9 @@ from pipeline.model.outcomes import Outcome, RunStatus, Trigger
 from pipeline.model.symbols import Symbol
 from pipeline.query.history import History
 from pipeline.quota.limits import Limit
+from pipeline.sandbox.answers import Answer
 from pipeline.sandbox.companies import Companies
-from pipeline.sandbox.server import Answer, SandboxApi
+from pipeline.sandbox.server import SandboxApi
 from pipeline.schedule.cron import Schedule
 from pipeline.store.migrate import migrate
 from pipeline.store.stored_symbols import SymbolNotFound
@@ -168,7 +169,7 @@ class Unreliable(SandboxApi):
             else:
                 happens()
 
-    def _of(self, symbol: str, apikey: str) -> Answer:
+    def _answer_for(self, symbol: str, apikey: str) -> Answer:
         if self.is_out_of_quota:
             self.is_out_of_quota = False
             return Answer(QUOTA_ENDED, headers={"Trouble": "quota"})
@@ -176,7 +177,7 @@ class Unreliable(SandboxApi):
             return Answer(b"down", 503, headers={"Trouble": "outage"})
         if self._chance.random() < self._failing:
             return self._chance.choice(TROUBLES)
-        return super()._of(symbol, apikey)
+        return super()._answer_for(symbol, apikey)
 
 
 QUOTA_ENDED = b'{"Information": "our standard API rate limit is 25 requests per day: you have reached it"}'
