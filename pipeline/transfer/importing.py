@@ -1,4 +1,4 @@
-"""Importing: recordings made elsewhere, put among what runs have seen. Chunk by chunk, each one transaction."""
+"""Importing: the entries of archives stored among what runs observed, chunk by chunk, a transaction each."""
 
 import asyncio
 from collections import Counter
@@ -17,18 +17,19 @@ from pipeline.model.symbols import Symbol
 from pipeline.store.runs import RunResult, Store
 from pipeline.store.snapshots import Observation, observation, repeated, text_length
 from pipeline.store.writer import StorageError, open_writer
-from pipeline.transfer.archives import Bad, Place, Recorded, Skipped
+from pipeline.transfer.entries import Entry, Place, Problem, RecordedResponse, Skipped
 
 CHUNK = 3_000
-"""Lines in one transaction: a commit's share of each is small, and so is what lies in memory."""
+"""Entries of a transaction: few enough to hold in memory, and enough to share the cost of a commit."""
+_LARGEST_CHUNK = 32_000_000
+"""Characters of a transaction: three times as many as CHUNK responses of the usual size have."""
 
-_HEAVIEST = 32_000_000
-"""Characters in one transaction: CHUNK lines of the usual size have a third of it."""
+OnProblem = Callable[[Problem], None]
 
 
 @dataclass(slots=True)
-class Import:
-    """What an import did. Refusals and the like are counted by kind, and are nothing bad: that is how they came."""
+class ImportResult:
+    """What an import did. Refused responses are counted by kind; they were recorded so, and are not bad."""
 
     run: RunId
     status: RunStatus = RunStatus.RUNNING
@@ -36,165 +37,180 @@ class Import:
     lines: int = 0
     bad: int = 0
     conflicts: int = 0
-    """Documents other than the one that is kept for their symbol and instant."""
+    """Documents that differ from the one stored for their symbol and instant."""
     counts: Counter[Outcome] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
     symbols: set[Symbol] = field(default_factory=set)
     seconds: float = 0.0
     detail: str | None = None
 
+    def fail(self, detail: str) -> None:
+        """Set the status and the exit code of a failure."""
+        self.status, self.exit_code, self.detail = RunStatus.FAILED, ExitCode.FAILED, detail
 
-class Refused(Bad):
-    """An answer that was recorded, and is no overview: nothing is wrong with its line."""
+    def end(self, halt: Halt) -> None:
+        """Set the status and the exit code, once all entries are stored or reading stopped."""
+        if any(isinstance(reason, Interrupted) for reason in halt.reasons):
+            self.status, self.exit_code = RunStatus.INTERRUPTED, ExitCode.INTERRUPTED
+        elif self.detail is not None:
+            self.status, self.exit_code = RunStatus.FAILED, ExitCode.FAILED
+        elif self.bad:
+            self.status, self.exit_code = RunStatus.PARTIAL, ExitCode.PARTIAL
+        else:
+            self.status = RunStatus.COMPLETE
+
+
+class Refused(Problem):
+    """A recorded response that is not an overview: nothing is wrong with its entry."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
+class _Placed:
+    """An observation, and where it was read."""
+
     place: Place
     observation: Observation
 
 
-async def import_recordings(
+async def import_archives(
     database: Path,
-    lines: Iterable[Recorded | Bad],
+    entries: Iterable[Entry],
     *,
     strict: bool,
     halt: Halt,
-    named: Callable[[Bad], None],
+    on_problem: OnProblem,
     clock: Clock,
-    troubled: Callable[[str], None],
-) -> Import:
-    """Put every look of the lines into a migrated file whose lock the caller holds; return what was done.
+    on_retry: Callable[[str], None],
+) -> ImportResult:
+    """Store every observation of the entries in a migrated database whose lock the caller holds; return what was done.
 
-    `named` hears of each line that is bad, refused, or in conflict with what is kept. Bad lines do not stop the rest,
-    unless `strict`. An interrupt ends it between two transactions. Raise DatabaseError if the file cannot be opened.
+    `on_problem` is called for each entry that is bad, refused, or in conflict with what is stored. Bad entries do not
+    stop the import, unless `strict`; an interrupt does between two transactions. `on_retry` is called before a write is
+    retried. Raise DatabaseError if the database cannot be opened.
     """
     began = clock.monotonic()
-    async with open_writer(database, sleep=clock.sleep, on_retry=troubled) as writer:
+    async with open_writer(database, sleep=clock.sleep, on_retry=on_retry) as writer:
         store = Store(writer)
-        done = Import(await store.begin(Trigger.IMPORT, at=clock.now(), symbols=0, due=0))
+        result = ImportResult(await store.begin(Trigger.IMPORT, at=clock.now(), symbols=0, due=0))
         try:
-            await _keep_all(store, iter(lines), done, strict=strict, halt=halt, named=named)
+            await _store_all(store, iter(entries), result, strict=strict, halt=halt, on_problem=on_problem)
         except* StorageError as errors:
-            done.status, done.exit_code, done.detail = RunStatus.FAILED, ExitCode.FAILED, str(errors.exceptions[0])
-        if done.status is RunStatus.RUNNING:
-            _end(done, halt)
-        done.seconds = (clock.monotonic() - began) / 1e9
-        await _finish(store, done, at=clock.now())
-    return done
+            result.fail(str(errors.exceptions[0]))
+        if result.status is RunStatus.RUNNING:
+            result.end(halt)
+        result.seconds = (clock.monotonic() - began) / 1e9
+        await _finish(store, result, at=clock.now())
+    return result
 
 
-def _end(done: Import, halt: Halt) -> None:
-    if any(isinstance(reason, Interrupted) for reason in halt.reasons):
-        done.status, done.exit_code = RunStatus.INTERRUPTED, ExitCode.INTERRUPTED
-    elif done.detail is not None:
-        done.status, done.exit_code = RunStatus.FAILED, ExitCode.FAILED
-    elif done.bad:
-        done.status, done.exit_code = RunStatus.PARTIAL, ExitCode.PARTIAL
-    else:
-        done.status = RunStatus.COMPLETE
-
-
-async def _finish(store: Store, done: Import, *, at: datetime) -> None:
-    bad = f"{done.bad:,} bad lines" if done.bad else None
-    tally = RunResult(done.status, done.counts, 0, done.seconds, done.detail or bad, symbols=len(done.symbols))
+async def _finish(store: Store, result: ImportResult, *, at: datetime) -> None:
+    detail = result.detail or (f"{result.bad:,} bad lines" if result.bad else None)
+    of_run = RunResult(result.status, result.counts, 0, result.seconds, detail, symbols=len(result.symbols))
     try:
-        await store.finish(done.run, tally, at=at)
+        await store.finish(result.run, of_run, at=at)
     except StorageError as error:
-        done.status, done.exit_code, done.detail = RunStatus.FAILED, ExitCode.FAILED, str(error)
+        result.fail(str(error))
 
 
-async def _keep_all(
+async def _store_all(
     store: Store,
-    lines: Iterator[Recorded | Bad],
-    done: Import,
+    entries: Iterator[Entry],
+    result: ImportResult,
     *,
     strict: bool,
     halt: Halt,
-    named: Callable[[Bad], None],
+    on_problem: OnProblem,
 ) -> None:
-    """Keep chunk after chunk: one is written while the next is read, in a thread, which may wait for standard input."""
+    """Store chunk after chunk: one is written while a thread, which may wait for standard input, reads the next."""
     async with asyncio.TaskGroup() as group:
         writing: asyncio.Task[None] | None = None
-        while not halt.reasons and done.detail is None:
+        while not halt.reasons and result.detail is None:
             try:
                 async with halt.interrupts():
-                    chunk = await asyncio.to_thread(_read, lines, strict=strict)
+                    chunk = await asyncio.to_thread(_next_chunk, entries, strict=strict)
             except Halted:
                 return
             if writing is not None:
                 await writing
-            if not chunk.lines and not chunk.bad:
+            if not chunk.lines and not chunk.problems:
                 return
-            chunk.count(done, named)
-            writing = group.create_task(_keep(store, chunk.seen, done, named))
+            chunk.count(result, on_problem)
+            writing = group.create_task(_store_chunk(store, chunk.placed, result, on_problem))
 
 
 @dataclass(slots=True)
 class _Chunk:
-    """The next lines, read and taken apart."""
+    """The next entries, by what becomes of them."""
 
     lines: int = 0
-    seen: list[_Seen] = field(default_factory=list)
+    placed: list[_Placed] = field(default_factory=list)
     refused: list[tuple[Place, ApiError]] = field(default_factory=list)
-    bad: list[Bad] = field(default_factory=list)
-    weight: int = 0
+    problems: list[Problem] = field(default_factory=list)
+    characters: int = 0
     is_last: bool = False
-    """Whether the last of the bad lines is where reading is to stop."""
+    """Whether the last of the problems ends the import."""
 
-    def count(self, done: Import, named: Callable[[Bad], None]) -> None:
-        """Add what was read to what was done, and name what is bad."""
-        done.lines += self.lines
-        for place, answer in self.refused:
-            done.refused[answer.kind] += 1
-            done.counts[answer.outcome] += 1
-            named(Refused(place, f"no overview: {answer.kind}: {answer}"))
-        for bad in self.bad:
-            named(bad)
-            done.bad += not isinstance(bad, Skipped)
+    @property
+    def is_full(self) -> bool:
+        return self.lines >= CHUNK or len(self.placed) >= CHUNK or self.characters >= _LARGEST_CHUNK
+
+    def add_problem(self, problem: Problem, *, strict: bool) -> None:
+        """Add a problem. Skipped files are not lines, and do not end a strict import."""
+        is_bad = not isinstance(problem, Skipped)
+        self.problems.append(problem)
+        self.lines += is_bad
+        self.is_last = strict and is_bad
+
+    def add_response(self, entry: RecordedResponse) -> None:
+        """Add the observations of a response, or its refusal."""
+        self.lines += 1
+        response = entry.response
+        if isinstance(response, ApiError) and not isinstance(response, UnknownSymbol):
+            self.refused.append((entry.place, response))
+            return
+        overview = response if isinstance(response, Overview) else None
+        first = observation(entry.symbol, entry.observed_at, overview)
+        self.placed.append(_Placed(entry.place, first))
+        self.placed += [_Placed(entry.place, repeated(first, at)) for at in entry.observed_again_at]
+        self.characters += text_length(first)
+
+    def count(self, result: ImportResult, on_problem: OnProblem) -> None:
+        """Add the chunk to the result, and report its problems."""
+        result.lines += self.lines
+        for place, refusal in self.refused:
+            result.refused[refusal.kind] += 1
+            result.counts[refusal.outcome] += 1
+            on_problem(Refused(place, f"no overview: {refusal.kind}: {refusal}"))
+        for problem in self.problems:
+            on_problem(problem)
+            result.bad += not isinstance(problem, Skipped)
         if self.is_last:
-            done.detail = f"{self.bad[-1].place}: {self.bad[-1].why}"
+            result.detail = f"{self.problems[-1].place}: {self.problems[-1].reason}"
 
 
-def _read(lines: Iterator[Recorded | Bad], *, strict: bool) -> _Chunk:
-    """Return the next lines: as many as make a transaction, or up to the first bad one where that is the end."""
+def _next_chunk(entries: Iterator[Entry], *, strict: bool) -> _Chunk:
+    """Return the next entries: as many as make a transaction, or up to the problem that ends the import."""
     chunk = _Chunk()
-    for line in lines:
-        if isinstance(line, Bad):
-            chunk.bad.append(line)
-            chunk.lines += not isinstance(line, Skipped)
-            chunk.is_last = strict and not isinstance(line, Skipped)
+    for entry in entries:
+        if isinstance(entry, Problem):
+            chunk.add_problem(entry, strict=strict)
         else:
-            chunk.lines += 1
-            _take(line, chunk)
-        if chunk.is_last or chunk.lines >= CHUNK or len(chunk.seen) >= CHUNK or chunk.weight >= _HEAVIEST:
+            chunk.add_response(entry)
+        if chunk.is_last or chunk.is_full:
             break
     return chunk
 
 
-def _take(line: Recorded, chunk: _Chunk) -> None:
-    """Add the looks that a line tells of; or the answer that was none."""
-    answer = line.answer
-    if isinstance(answer, ApiError) and not isinstance(answer, UnknownSymbol):
-        chunk.refused.append((line.place, answer))
-        return
-    overview = answer if isinstance(answer, Overview) else None
-    first = observation(line.symbol, line.observed_at, overview)
-    chunk.seen.append(_Seen(line.place, first))
-    chunk.seen += [_Seen(line.place, repeated(first, at)) for at in line.looks]
-    chunk.weight += text_length(first)
-
-
-async def _keep(store: Store, seen: list[_Seen], done: Import, named: Callable[[Bad], None]) -> None:
-    outcomes = await store.add([one.observation for one in seen])
-    for one, outcome in zip(seen, outcomes, strict=True):
-        done.symbols.add(one.observation.symbol)
-        done.counts[outcome] += 1
+async def _store_chunk(store: Store, placed: list[_Placed], result: ImportResult, on_problem: OnProblem) -> None:
+    outcomes = await store.add([one.observation for one in placed])
+    for one, outcome in zip(placed, outcomes, strict=True):
+        result.symbols.add(one.observation.symbol)
+        result.counts[outcome] += 1
         if outcome is Outcome.REJECTED:
-            done.conflicts += 1
-            named(_conflict(one))
+            result.conflicts += 1
+            on_problem(_conflict(one))
 
 
-def _conflict(one: _Seen) -> Bad:
+def _conflict(one: _Placed) -> Problem:
     found = one.observation
-    return Bad(one.place, f"conflicts with the document of {found.symbol} stored for {found.at}, which stays")
+    return Problem(one.place, f"conflicts with the document of {found.symbol} stored for {found.at}, which stays")

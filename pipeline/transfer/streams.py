@@ -1,4 +1,4 @@
-"""Input streams: files, standard input, gzip; bounded and decoded."""
+"""Input streams: a file or standard input, gzipped or not, as plain bytes."""
 
 import io
 import sys
@@ -14,21 +14,18 @@ STANDARD_INPUT = "standard input"
 
 CHUNK_BYTES = 65_536
 LONGEST_LINE = 16 * 2**20
-_GZIP = b"\x1f\x8b"
 BOM = b"\xef\xbb\xbf"
+_GZIP = b"\x1f\x8b"
+_GZIP_FORMAT = 16 + zlib.MAX_WBITS
 
-Advanced = Callable[[int], None]
-"""Hears of each piece that was read: its bytes as they lie on disk."""
+OnRead = Callable[[int], None]
+"""Called for each piece that was read, with its length in bytes before it is unpacked."""
 
-
-# Bytes
-
-
-UNREADABLE = (OSError, EOFError, zlib.error)
+STREAM_ERRORS = (OSError, EOFError, zlib.error)
 
 
-def unreadable(error: BaseException, lines: int) -> str:
-    """Return what is wrong with a source that could be read up to a line."""
+def stream_problem(error: BaseException, lines: int) -> str:
+    """Return what is wrong with a source, of which some lines could be read."""
     if isinstance(error, EOFError):
         why = "is cut off"
     elif isinstance(error, zlib.error):
@@ -39,37 +36,40 @@ def unreadable(error: BaseException, lines: int) -> str:
 
 
 @contextmanager
-def opened(source: Path | None, advanced: Advanced) -> Iterator[io.BufferedReader]:
-    """Open the plain bytes of a source, whether it is gzipped, which its first two bytes tell, or not."""
+def open_stream(source: Path | None, on_read: OnRead) -> Iterator[io.BufferedReader]:
+    """Open the plain bytes of a source; None: standard input. Reading may raise one of STREAM_ERRORS.
+
+    The first two bytes say whether it is gzipped.
+    """
     if source is None:
-        yield _plain(sys.stdin.buffer, advanced)
+        yield _plain(sys.stdin.buffer, on_read)
     else:
         with source.open("rb") as file:
-            yield _plain(file, advanced)
+            yield _plain(file, on_read)
 
 
-def _plain(source: BinaryIO, advanced: Advanced) -> io.BufferedReader:
+def _plain(source: BinaryIO, on_read: OnRead) -> io.BufferedReader:
     head = source.read(len(_GZIP))
-    chunks = _chunks(head, source, advanced)
+    chunks = _chunks(head, source, on_read)
     return io.BufferedReader(_Stream(_inflated(chunks) if head == _GZIP else chunks), CHUNK_BYTES)
 
 
-def _chunks(head: bytes, source: BinaryIO, advanced: Advanced) -> Iterator[bytes]:
+def _chunks(head: bytes, source: BinaryIO, on_read: OnRead) -> Iterator[bytes]:
     chunk = head
     while chunk:
-        advanced(len(chunk))
+        on_read(len(chunk))
         yield chunk
         chunk = source.read(CHUNK_BYTES)
 
 
 def _inflated(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield what gzip packed, each byte of it that comes before the file breaks off (EOFError) or is damaged."""
+    """Yield the unpacked bytes: all up to where the file is cut off (EOFError) or damaged (zlib.error)."""
     inflate = zlib.decompressobj(wbits=_GZIP_FORMAT)
     for packed in chunks:
         rest = packed
         while rest:
             if inflate.eof:
-                rest = rest.lstrip(b"\0")  # which pads the end of an archive on tape
+                rest = rest.lstrip(b"\0")  # padding after an archive on tape
                 if not rest:
                     break
                 inflate = zlib.decompressobj(wbits=_GZIP_FORMAT)
@@ -77,7 +77,7 @@ def _inflated(chunks: Iterator[bytes]) -> Iterator[bytes]:
             try:
                 plain = inflate.decompress(rest, CHUNK_BYTES)
             except zlib.error:
-                # The call gives up all that it had unpacked: it is gone through again, to just before the damage.
+                # The call returned nothing of what it had unpacked: unpack again, up to the damage.
                 yield from (before.decompress(rest[i : i + 1]) for i in range(len(rest)))
                 raise
             yield plain
@@ -86,11 +86,8 @@ def _inflated(chunks: Iterator[bytes]) -> Iterator[bytes]:
         raise EOFError
 
 
-_GZIP_FORMAT = 16 + zlib.MAX_WBITS
-
-
 class _Stream(io.RawIOBase):
-    """Chunks as a file, for io's own way of finding lines."""
+    """Chunks as a file, so that io finds the lines."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks = chunks

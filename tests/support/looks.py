@@ -18,7 +18,8 @@ from pipeline.store.migrate import migrate
 from pipeline.store.runs import Store
 from pipeline.store.snapshots import Observation, observation
 from pipeline.store.writer import open_writer
-from pipeline.transfer.archives import Recorded, recordings
+from pipeline.transfer.archives import read_archive
+from pipeline.transfer.entries import RecordedResponse
 from tests.support.clocks import START
 from tests.support.recordings import RECORDINGS
 
@@ -94,7 +95,7 @@ def empty() -> Path:
 def recorded_year() -> Iterable[Look]:
     """Yield the looks of the recorded year, in its order."""
     source = RECORDINGS / "daily_2023_2025.jsonl.gz"
-    for one in recordings(source, observed_at=None, now=AFTER_ALL, advanced=lambda _: None):
-        if isinstance(one, Recorded) and isinstance(one.answer, (Overview, UnknownSymbol)):
-            document = one.answer.document if isinstance(one.answer, Overview) else None
-            yield from (Look(one.symbol, at, document) for at in (one.observed_at, *one.looks))
+    for one in read_archive(source, observed_at=None, now=AFTER_ALL, on_read=lambda _: None):
+        if isinstance(one, RecordedResponse) and isinstance(one.response, (Overview, UnknownSymbol)):
+            document = one.response.document if isinstance(one.response, Overview) else None
+            yield from (Look(one.symbol, at, document) for at in (one.observed_at, *one.observed_again_at))

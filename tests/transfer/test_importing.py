@@ -1,4 +1,4 @@
-"""Importing: the whole command on real files, and what it leaves in the record."""
+"""Importing: the whole command on real files, and what it leaves in the database."""
 
 import asyncio
 import gzip
@@ -42,9 +42,9 @@ def imported(folder: Path, *arguments: str | Path, database: str = "a.db", stdin
 
 
 def counts(done: Finished | Ended) -> dict[str, Any]:
-    told = json.loads(done.out)
+    printed = json.loads(done.out)
     return {
-        name: value for name, value in told.items() if value and name not in ("run", "trigger", "status", "seconds")
+        name: value for name, value in printed.items() if value and name not in ("run", "trigger", "status", "seconds")
     }
 
 
@@ -77,7 +77,7 @@ def test_a_recorded_year_comes_back_to_the_letter(tmp_path: Path) -> None:
 
 
 @needs_recordings
-def test_in_whatever_order_and_again_the_record_is_the_same(tmp_path: Path) -> None:
+def test_the_database_does_not_depend_on_the_order_of_imports_or_on_repetition(tmp_path: Path) -> None:
     with gzip.open(DAILY, "rt") as file:
         lines = file.readlines()
     random.Random(7).shuffle(lines)
@@ -94,20 +94,20 @@ def test_in_whatever_order_and_again_the_record_is_the_same(tmp_path: Path) -> N
 # What a file can hold
 
 
-def test_a_look_that_found_the_same_is_kept_as_a_look(tmp_path: Path) -> None:
+def test_an_observation_that_found_the_same_document_is_stored_without_a_snapshot(tmp_path: Path) -> None:
     write(tmp_path / "x.jsonl", line("2024-01-01T00:00:00Z"), line("2024-01-03"), line("2024-01-02T00:00:00Z"))
 
     assert counts(imported(tmp_path, "x.jsonl")) == {"lines": 3, "symbols": 1, "stored": 1, "unchanged": 2}
     assert snapshots(tmp_path / "a.db", "IBM") == [("2024-01-01T00:00:00.000Z", "2024-01-03T23:59:59.999Z")]
 
 
-def test_what_comes_over_standard_input_is_taken(tmp_path: Path) -> None:
+def test_standard_input_is_imported(tmp_path: Path) -> None:
     given = gzip.compress(json.dumps(line("2024-01-01T00:00:00Z")).encode())
 
     assert counts(imported(tmp_path, "-", stdin=given))["stored"] == 1
 
 
-def test_a_folder_of_documents_is_taken_as_of_the_day_given(tmp_path: Path) -> None:
+def test_a_folder_of_documents_is_imported_as_of_the_day_given(tmp_path: Path) -> None:
     kept = tmp_path / "2024-03-14"
     kept.mkdir()
     (kept / "IBM.json").write_text(json.dumps(document()))
@@ -118,7 +118,7 @@ def test_a_folder_of_documents_is_taken_as_of_the_day_given(tmp_path: Path) -> N
 
     assert counts(done) == {"lines": 3, "symbols": 3, "stored": 2, "unknown": 1}
     assert done.code == 0
-    assert "skipped what is no SYMBOL.json: README.txt" in done.err
+    assert "skipped, not SYMBOL.json: README.txt" in done.err
     assert snapshots(tmp_path / "a.db", "BRK-B") == [("2024-03-14T23:59:59.999Z", "2024-03-14T23:59:59.999Z")]
 
 
@@ -139,7 +139,7 @@ def test_a_refusal_never_touches_a_good_snapshot(tmp_path: Path) -> None:
 # What is wrong with one
 
 
-def test_a_bad_line_is_named_and_the_rest_is_taken(tmp_path: Path) -> None:
+def test_a_bad_line_is_reported_and_the_rest_imported(tmp_path: Path) -> None:
     write(tmp_path / "x.jsonl", line("2024-01-01T00:00:00Z"), "{broken", line("2024-01-02T00:00:00Z", EPS="2"))
     done = imported(tmp_path, "x.jsonl")
 
@@ -154,7 +154,7 @@ def test_strict_stops_at_the_first_bad_line(tmp_path: Path) -> None:
     assert (done.code, counts(done)["stored"]) == (1, 1)
 
 
-def test_of_two_documents_for_one_instant_the_first_stays_and_the_other_is_named(tmp_path: Path) -> None:
+def test_of_two_documents_for_one_instant_the_first_stays_and_the_other_is_reported(tmp_path: Path) -> None:
     write(tmp_path / "x.jsonl", line("2024-01-01T00:00:00Z"), line("2024-01-01T00:00:00Z", EPS="2"))
     done = imported(tmp_path, "x.jsonl")
 
@@ -163,7 +163,7 @@ def test_of_two_documents_for_one_instant_the_first_stays_and_the_other_is_named
     assert documents(tmp_path / "a.db", "IBM") == [document()]
 
 
-def test_a_file_cut_off_in_the_middle_gives_its_whole_lines_and_is_named(tmp_path: Path) -> None:
+def test_the_whole_lines_of_a_cut_off_file_are_imported(tmp_path: Path) -> None:
     lines = "".join(json.dumps(line(f"2024-01-{day:02}", EPS=str(day))) + "\n" for day in range(1, 31))
     (tmp_path / "x.jsonl.gz").write_bytes(gzip.compress(lines.encode())[:-40])
     done = imported(tmp_path, "x.jsonl.gz")
@@ -174,7 +174,7 @@ def test_a_file_cut_off_in_the_middle_gives_its_whole_lines_and_is_named(tmp_pat
 
 
 @pytest.mark.parametrize("name", ["missing.jsonl", "empty-folder"])
-def test_what_cannot_be_read_is_told_before_anything_is_done(tmp_path: Path, name: str) -> None:
+def test_an_unreadable_source_is_reported_before_anything_is_imported(tmp_path: Path, name: str) -> None:
     (tmp_path / "empty-folder").mkdir()
     write(tmp_path / "x.jsonl", line("2024-01-01T00:00:00Z"))
     done = imported(tmp_path, "x.jsonl", name)
@@ -195,7 +195,7 @@ def test_many_bad_lines_do_not_flood_the_terminal(tmp_path: Path) -> None:
     assert done.err.count("\n") == 101
 
 
-def test_what_was_exported_comes_back_as_it_was_whatever_it_holds(tmp_path: Path) -> None:
+def test_an_exported_database_is_imported_as_it_was(tmp_path: Path) -> None:
     nested: Any = 1
     for _ in range(40):
         nested = [nested]

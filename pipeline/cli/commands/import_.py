@@ -20,8 +20,9 @@ from pipeline.collect.halt import Halt
 from pipeline.instants import utc_now
 from pipeline.model.outcomes import Outcome, Trigger
 from pipeline.store.database import refuse_foreign
-from pipeline.transfer.archives import Bad, Recorded, check, recordings, size
-from pipeline.transfer.importing import Import, Refused, import_recordings
+from pipeline.transfer.archives import archive_size, check_archives, read_archive
+from pipeline.transfer.entries import Entry, Problem
+from pipeline.transfer.importing import ImportResult, Refused, import_archives
 
 _REPORTED = 100
 """How many bad lines are reported one by one without -v; the rest are counted."""
@@ -67,22 +68,22 @@ def command(
     classified like live ones: an error message does not become a snapshot. Stored snapshots are never replaced.
     """
     sources = [None if str(file) == "-" else file for file in files]
-    check(sources, observed_at)
+    check_archives(sources, observed_at)
     settings = load_settings(options)
     configure_logs(options, secrets=[])
     refuse_foreign(settings.database)
-    sizes = [size(source) for source in sources]
+    sizes = [archive_size(source) for source in sources]
     total = None if None in sizes else sum(filter(None, sizes))
     report = _BadLineReport(options)
 
-    def lines(advance: Callable[[float], None]) -> Iterator[Recorded | Bad]:
+    def entries(advance: Callable[[float], None]) -> Iterator[Entry]:
         now = utc_now()
         for source in sources:
-            yield from recordings(source, observed_at=observed_at, now=now, advanced=advance)
+            yield from read_archive(source, observed_at=observed_at, now=now, on_read=advance)
 
     done = run_async(
         _import(
-            settings.database, lines, total, report, strict=strict, max_wait=timedelta(seconds=wait), options=options
+            settings.database, entries, total, report, strict=strict, max_wait=timedelta(seconds=wait), options=options
         )
     )
     report.end()
@@ -96,27 +97,27 @@ def command(
 
 async def _import(
     database: Path,
-    lines: Callable[[Callable[[float], None]], Iterator[Recorded | Bad]],
+    entries: Callable[[Callable[[float], None]], Iterator[Entry]],
     total: int | None,
-    report: Callable[[Bad], None],
+    report: Callable[[Problem], None],
     options: Options,
     *,
     strict: bool,
     max_wait: timedelta,
-) -> Import:
+) -> ImportResult:
     halt, has_begun = Halt(), asyncio.Event()
     with interruptible(halt, lambda: _nothing_in_flight if has_begun.is_set() else None, options):
         async with exclusive_run(database, "import", max_wait=max_wait, options=options):
             has_begun.set()
             with byte_progress(options, "importing", total) as advance:
-                return await import_recordings(
+                return await import_archives(
                     database,
-                    lines(advance),
+                    entries(advance),
                     strict=strict,
                     halt=halt,
-                    named=report,
+                    on_problem=report,
                     clock=Clock(),
-                    troubled=options.say,
+                    on_retry=options.say,
                 )
 
 
@@ -131,15 +132,15 @@ class _BadLineReport:
         self._options = options
         self._count = 0
 
-    def __call__(self, bad: Bad) -> None:
+    def __call__(self, problem: Problem) -> None:
         """Print this line, or count it."""
-        if isinstance(bad, Refused):
+        if isinstance(problem, Refused):
             if self._options.verbose:
-                self._options.say(f"{bad.place}: {bad.why}")
+                self._options.say(f"{problem.place}: {problem.reason}")
             return
         self._count += 1
         if self._count <= _REPORTED or self._options.verbose:
-            self._options.say(f"{bad.place}: {bad.why}")
+            self._options.say(f"{problem.place}: {problem.reason}")
 
     def end(self) -> None:
         """Print how many were only counted."""
@@ -147,7 +148,7 @@ class _BadLineReport:
             self._options.say(f"and {self._count - _REPORTED:,} more bad lines: -v shows them all")
 
 
-def _json(done: Import) -> dict[str, object]:
+def _json(done: ImportResult) -> dict[str, object]:
     return {
         "run": done.run,
         "trigger": Trigger.IMPORT,
@@ -163,7 +164,7 @@ def _json(done: Import) -> dict[str, object]:
     }
 
 
-def _print(done: Import, database: Path) -> None:
+def _print(done: ImportResult, database: Path) -> None:
     kinds = ", ".join(f"{count:,} {kind}" for kind, count in done.refused.items())
     rows: list[tuple[str, int, str]] = [
         ("stored", done.counts[Outcome.STORED], "new snapshots stored"),

@@ -1,0 +1,87 @@
+"""Entries: what an archive yields - a recorded response, or a problem with its place in the archive."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from pipeline.api.errors import ApiError, TooLarge
+from pipeline.api.responses import LARGEST_BODY, read_response
+from pipeline.instants import to_text
+from pipeline.model.document import Overview
+from pipeline.model.symbols import Symbol
+from pipeline.text import harmless
+from pipeline.transfer.streams import STANDARD_INPUT
+
+EXAMPLE = "2024-03-14T18:30:00Z"
+WITHOUT_TIME = f"does not say when it was received: give --observed-at, as in {EXAMPLE}"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A line of a file, counted from 1; line 0 is the file itself."""
+
+    file: str
+    line: int = 0
+
+    def __str__(self) -> str:
+        name = harmless(self.file)
+        return f"{name}, line {self.line}" if self.line else name
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedResponse:
+    """One response as it was received, and the later instants, in order, at which it was received again."""
+
+    place: Place
+    symbol: Symbol
+    observed_at: datetime
+    observed_again_at: tuple[datetime, ...]
+    response: Overview | ApiError
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What could not be read, and why, in one line."""
+
+    place: Place
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped(Problem):
+    """Something that does not belong to the archive: reported, but not counted as bad."""
+
+
+Entry = RecordedResponse | Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """When the responses of an archive were received, as far as the import knows."""
+
+    observed_at: datetime | None
+    """Of responses that do not say so themselves."""
+    now: datetime
+    """Nothing can have been received later."""
+
+
+def place_of(source: Path | None, line: int = 0) -> Place:
+    """Return the place of a source; None is standard input."""
+    return Place(STANDARD_INPUT if source is None else str(source), line)
+
+
+def check_past(name: str, instant: datetime, now: datetime) -> datetime:
+    """Return the instant. Raise ValueError, naming the key, if it is later than `now`."""
+    if instant > now:
+        raise ValueError(f"{name}: {to_text(instant)} is in the future (a date alone means its end)")
+    return instant
+
+
+def classify(symbol: Symbol, body: bytes, status: int = 200, *, longest: int = LARGEST_BODY) -> Overview | ApiError:
+    """Return what a response means, as if it had just come from the API."""
+    if len(body) > longest:
+        return TooLarge(f"an answer of more than {longest:,} bytes")
+    try:
+        return read_response(symbol, status, {}, body)
+    except ApiError as error:
+        return error.with_traceback(None)
