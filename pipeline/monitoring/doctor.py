@@ -176,8 +176,7 @@ def _database(path: Path, *, now: datetime, thorough: bool) -> Iterator[Finding]
                 yield _soundness(db, thorough=thorough)
                 yield _future(db, now)
     except DatabaseError as error:
-        found, _, remedy = str(error).rpartition(": ")
-        yield Finding("database", Level.PROBLEM, found or remedy, remedy if found else "name another file")
+        yield Finding("database", Level.PROBLEM, error.problem, error.remedy or "name another file")
 
 
 def _migrations(path: Path, version: int) -> Finding:

@@ -91,31 +91,34 @@ def translate_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        raise DatabaseError(f"{path}: {explain(error)}") from error
+        problem, remedy = explain(error)
+        raise DatabaseError(f"{path}: {problem}", remedy=remedy) from error
 
 
+_CHECK_MODES = "check the modes of the file and its folder"
+_UNLOCK = "close it there, and try again"
 _STORAGE_FAILURES = {
-    "SQLITE_NOTADB": "not a database: name another file, or move this one away",
-    "SQLITE_CORRUPT": "damaged: keep a copy, then try sqlite3's .recover, or restore a backup",
-    "SQLITE_READONLY": "read-only: check the modes of the file and its folder",
-    "SQLITE_FULL": "the disk is full: free some space",
-    "SQLITE_IOERR": "the disk failed to read or write, or is full: free some space, or check the disk",
-    "SQLITE_BUSY": "locked by another program: close it there, and try again",
-    "SQLITE_LOCKED": "locked by another program: close it there, and try again",
-    "SQLITE_CANTOPEN": "cannot be opened: check the path and the modes of the file and its folder",
-    "SQLITE_PERM": "not permitted: check the modes of the file and its folder",
+    "SQLITE_NOTADB": ("not a database", "name another file, or move this one away"),
+    "SQLITE_CORRUPT": ("damaged", "keep a copy, then try sqlite3's .recover, or restore a backup"),
+    "SQLITE_READONLY": ("read-only", _CHECK_MODES),
+    "SQLITE_FULL": ("the disk is full", "free some space"),
+    "SQLITE_IOERR": ("the disk failed to read or write", "check that it works and is not full"),
+    "SQLITE_BUSY": ("locked by another program", _UNLOCK),
+    "SQLITE_LOCKED": ("locked by another program", _UNLOCK),
+    "SQLITE_CANTOPEN": ("cannot be opened", f"check the path, and {_CHECK_MODES}"),
+    "SQLITE_PERM": ("not permitted", _CHECK_MODES),
 }
-"""What is wrong and what to do, by the name of SQLite's error code."""
+"""Problem and remedy, by the beginning of the name of SQLite's error code."""
 _TEMPORARY_FAILURES = tuple(_STORAGE_FAILURES.keys() - {"SQLITE_NOTADB", "SQLITE_CORRUPT"})
 
 
-def explain(error: sqlite3.Error) -> str:
-    """Return the problem and the remedy in one line; what SQLite says, if it is none of the usual failures."""
+def explain(error: sqlite3.Error) -> tuple[str, str | None]:
+    """Return the problem and the remedy; what SQLite says, and None, if it is none of the usual failures."""
     name = _code_name(error)
-    for prefix, text in _STORAGE_FAILURES.items():
+    for prefix, explanation in _STORAGE_FAILURES.items():
         if name.startswith(prefix):
-            return text
-    return f"{error} ({name or type(error).__name__})"
+            return explanation
+    return f"{error} ({name or type(error).__name__})", None
 
 
 def _code_name(error: BaseException | None) -> str:

@@ -1,4 +1,4 @@
-"""Locks: one collecting process at a time to a database, and one daemon; and a word on who holds each."""
+"""Locks: let one process at a time collect into a database, and one daemon run on it; each names its holder."""
 
 import fcntl
 import json
@@ -11,36 +11,29 @@ from pathlib import Path
 
 from pipeline import instants
 from pipeline.errors import ExitCode, Trouble, file_reason
-from pipeline.files import PRIVATE_FILE
-from pipeline.store.database import DatabaseError
+from pipeline.files import PRIVATE_FILE, PRIVATE_FOLDER
+from pipeline.store.database import DatabaseError, beside
 
-_AGAIN = timedelta(seconds=0.1)
-"""flock has no wait that ends: it is asked again this often."""
-
-
-_GLANCES, _GLANCE = 20, 0.01
-"""Whoever looks whether a daemon lives holds its lock for a moment: a start tries so often, so many seconds apart."""
+_POLL_INTERVAL = timedelta(seconds=0.1)
+"""flock cannot wait with a timeout, so it is tried this often."""
+_DAEMON_TRIES, _DAEMON_PAUSE = 20, 0.01
+"""`is_daemon_running` holds the daemon's lock for a moment, so a daemon that starts tries again: times, and seconds."""
 
 
 class Busy(Trouble):
-    """Another process is collecting into the same database, and did not end in time."""
+    """Another process holds the database, and did not end in time."""
 
     exit_code = ExitCode.BUSY
 
 
 def lock_path(database: Path) -> Path:
-    """Return the file that is locked. It stays when the lock goes: removing it would let two hold "the" lock."""
-    return _beside(database, "lock")
+    """Return the file that is locked. It is never removed: otherwise two processes could lock two files of one name."""
+    return beside(database, ".lock")
 
 
 def daemon_lock_path(database: Path) -> Path:
-    """Return the file that the database's daemon keeps locked while it lives."""
-    return _beside(database, "daemon.lock")
-
-
-def _beside(database: Path, suffix: str) -> Path:
-    real = database.resolve()  # by whatever link it is reached, as SQLite does
-    return real.with_name(f"{real.name}.{suffix}")
+    """Return the file that the daemon of the database keeps locked while it runs."""
+    return beside(database, ".daemon.lock")
 
 
 @asynccontextmanager
@@ -53,10 +46,10 @@ async def hold_lock(
     sleep: Callable[[float], Awaitable[None]],
     on_wait: Callable[[str], None],
 ) -> AsyncIterator[None]:
-    """Hold the database's lock. `waiting` hears once, in words, whom we wait for.
+    """Hold the database's lock; other processes see the `purpose`, such as `collect`.
 
-    Raise Busy, naming the holder, when it is not free within `max_wait` (None: wait as long as it takes). The system
-    frees the lock of a process that dies, however it dies.
+    If it is taken, `on_wait` is called once with a line that names the holder. Raise Busy, which names it too, if the
+    lock is not free within `max_wait` (None: wait without a limit). The system frees the lock of a process that dies.
     """
     path = lock_path(database)
     with _file(path) as descriptor:
@@ -67,24 +60,24 @@ async def hold_lock(
 
 @contextmanager
 def hold_daemon_lock(database: Path, *, now: datetime) -> Iterator[None]:
-    """Be the database's daemon. Raise Busy at once, naming the other, if there is one."""
+    """Hold the daemon's lock of the database. Raise Busy, which names the other daemon, if one is running."""
     path = daemon_lock_path(database)
     with _file(path) as descriptor:
-        for _ in range(_GLANCES):
-            if is_ours := _locked(path, descriptor):
+        for _ in range(_DAEMON_TRIES):
+            if is_locked := _try_lock(path, descriptor):
                 break
-            time.sleep(_GLANCE)  # before there is a loop to hold up
-        if not is_ours:
-            raise Busy(f"another daemon runs on this database: {_holder(descriptor)}")
+            time.sleep(_DAEMON_PAUSE)  # there is no event loop yet that it could block
+        if not is_locked:
+            raise Busy(f"another daemon runs on this database: {_holder(descriptor)}", remedy="stop it first")
         with _signed(descriptor, "run", now):
             yield
 
 
 def is_daemon_running(database: Path) -> bool:
-    """Whether a daemon holds this database: whatever it said last, one that has died holds nothing."""
+    """Return False if no daemon holds the lock of this database. Return True if one does, or if it cannot be known."""
     try:
         descriptor = os.open(daemon_lock_path(database), os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:  # none ever was, or it is not ours to look
+    except OSError:  # there was never a daemon, or we may not open the file
         return True
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -98,10 +91,10 @@ def is_daemon_running(database: Path) -> bool:
 @contextmanager
 def _file(path: Path) -> Iterator[int]:
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.parent.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE)
     except OSError as error:
-        raise DatabaseError(f"{path} cannot be made: {file_reason(error)}") from None
+        raise DatabaseError(f"{path} cannot be created: {file_reason(error)}") from None
     try:
         yield descriptor
     finally:
@@ -110,11 +103,11 @@ def _file(path: Path) -> Iterator[int]:
 
 @contextmanager
 def _signed(descriptor: int, purpose: str, now: datetime) -> Iterator[None]:
-    """Say in the file who holds it, while the block runs."""
-    with suppress(OSError):  # a courtesy, for which a full disk has no room
+    """Write into the file who holds the lock, while the block runs."""
+    with suppress(OSError):  # only a hint for people: a full disk must not stop us
         _sign(descriptor, purpose, now)
     yield
-    with suppress(OSError):  # the same, on a disk that has become read-only
+    with suppress(OSError):  # the same for a disk that has become read-only
         os.ftruncate(descriptor, 0)
 
 
@@ -127,19 +120,22 @@ async def _acquire(
     on_wait: Callable[[str], None],
 ) -> None:
     left = timedelta.max if max_wait is None else max_wait
-    is_told = False
-    while not _locked(path, descriptor):
+    has_reported = False
+    while not _try_lock(path, descriptor):
         if left <= timedelta():
-            raise Busy(f"another process is collecting into this database: {_holder(descriptor)}")
-        if not is_told:
+            raise Busy(
+                f"another process is collecting into this database: {_holder(descriptor)}",
+                remedy="wait until it has ended",
+            )
+        if not has_reported:
             up_to = "" if max_wait is None else f"up to {max_wait.total_seconds():g} s "
             on_wait(f"waiting {up_to}for {_holder(descriptor)}")
-            is_told = True
-        await sleep(min(_AGAIN, left).total_seconds())
-        left -= _AGAIN
+            has_reported = True
+        await sleep(min(_POLL_INTERVAL, left).total_seconds())
+        left -= _POLL_INTERVAL
 
 
-def _locked(path: Path, descriptor: int) -> bool:
+def _try_lock(path: Path, descriptor: int) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -160,4 +156,4 @@ def _holder(descriptor: int) -> str:
         signature = json.loads(os.pread(descriptor, 1000, 0))
         return f"{signature['purpose']}, process {signature['pid']}, since {signature['since']}"
     except (ValueError, KeyError, TypeError):
-        return "a process that has just begun"
+        return "a process that has just started"

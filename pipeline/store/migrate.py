@@ -1,4 +1,4 @@
-"""Migrations: numbered SQL files, each applied whole or not at all, and never altered once applied."""
+"""Migrations: brings a database to the newest schema by numbered SQL files, each applied whole or not at all."""
 
 import hashlib
 import sqlite3
@@ -31,7 +31,7 @@ _MIGRATIONS_TABLE = """
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """One step of the schema, as shipped."""
+    """One numbered SQL file, such as `0002_ask.sql`. Once released it is never edited."""
 
     version: int
     name: str
@@ -39,29 +39,32 @@ class Migration:
 
     @property
     def checksum(self) -> str:
+        """Return the SHA-256 of its SQL, by which an edited migration is noticed."""
         return hashlib.sha256(self.sql.encode()).hexdigest()
 
 
 def shipped_migrations(folder: Path = FOLDER) -> list[Migration]:
-    """Return the migrations of this program, in order."""
-    files = sorted(folder.glob("[0-9][0-9][0-9][0-9]_*.sql"))
-    return [Migration(int(file.name[:4]), file.stem[5:], file.read_text(encoding="utf-8")) for file in files]
+    """Return the migrations that this program comes with, in order."""
+    paths = sorted(folder.glob("[0-9][0-9][0-9][0-9]_*.sql"))
+    return [Migration(int(path.name[:4]), path.stem[5:], path.read_text(encoding="utf-8")) for path in paths]
 
 
 def migrate(path: Path, *, now: datetime, folder: Path = FOLDER) -> list[Migration]:
-    """Bring the file to this program's schema, making it if need be. Return the migrations applied.
+    """Bring the database to this program's schema; create it if it is missing. Return the migrations applied.
 
-    Raise DatabaseError for a file of another program or of a newer version, which is left untouched, and for one whose
-    migrations were not those that are shipped. The caller holds the lock.
+    Raise DatabaseError for a file of another program or of a newer version, which stays untouched, and for one that was
+    made by other migrations. The caller holds the lock.
     """
     if sqlite3.sqlite_version_info < OLDEST_SQLITE:
-        wanted = ".".join(map(str, OLDEST_SQLITE))
-        raise DatabaseError(f"SQLite {sqlite3.sqlite_version} is too old: Python needs one of {wanted} or newer")
+        oldest = ".".join(map(str, OLDEST_SQLITE))
+        raise DatabaseError(
+            f"SQLite {sqlite3.sqlite_version} is too old", remedy=f"use a Python with SQLite {oldest} or newer"
+        )
     migrations = shipped_migrations(folder)
     create_private(path)
     with connect(path, "rw") as db:
         version = check_schema(db, path, migrations)
-        # Only a file that is ours, or empty, is ever written to.
+        # Only now, because the file is ours or empty, is it written to.
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
         pending = migrations[version:]
@@ -71,22 +74,22 @@ def migrate(path: Path, *, now: datetime, folder: Path = FOLDER) -> list[Migrati
 
 
 def check_schema(db: sqlite3.Connection, path: Path, migrations: list[Migration]) -> int:
-    """Return the version of the file. Raise DatabaseError unless these migrations, in part or whole, made it."""
+    """Return the schema version of the file. Raise DatabaseError unless the first of these migrations made it."""
     version = schema_version(db, path)
     if version > len(migrations):
         raise DatabaseError(
-            f"{path} was written by a newer overview-pipeline (schema {version}, this one knows {len(migrations)}):"
-            " install that version"
+            f"{path} was written by a newer overview-pipeline (its schema is {version}, ours {len(migrations)})",
+            remedy="upgrade this one",
         )
     if version:
         applied = db.execute("SELECT version, checksum FROM migrations ORDER BY version").fetchall()
         if applied != [(migration.version, migration.checksum) for migration in migrations[:version]]:
-            raise DatabaseError(f"{path}: its migrations are not those of this program: restore a backup")
+            raise DatabaseError(f"{path} was made by migrations other than this program's", remedy="restore a backup")
     return version
 
 
 def _apply(db: sqlite3.Connection, migration: Migration, now: datetime) -> None:
-    """Apply one migration and its version number in one transaction: killed at any instant, it is whole or absent."""
+    """Apply one migration and its version number in one transaction: killed at any time, it is applied or not."""
     db.execute("BEGIN IMMEDIATE")
     try:
         db.execute(_MIGRATIONS_TABLE)
@@ -96,7 +99,7 @@ def _apply(db: sqlite3.Connection, migration: Migration, now: datetime) -> None:
             "INSERT INTO migrations (version, name, checksum, applied_at) VALUES (?, ?, ?, ?)",
             (migration.version, migration.name, migration.checksum, instants.to_text(now)),
         )
-        # Pragmas take no parameters; both numbers are ours.
+        # Pragmas take no parameters; both numbers come from this program.
         db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         db.execute(f"PRAGMA user_version = {migration.version}")
         db.execute("COMMIT")
@@ -107,7 +110,10 @@ def _apply(db: sqlite3.Connection, migration: Migration, now: datetime) -> None:
 
 
 def split_statements(sql: str) -> Iterator[str]:
-    """Yield the statements of a script, one by one: executescript would commit between them."""
+    """Yield the statements of a script, one by one, as executescript would commit between them.
+
+    Raise ValueError if the last one is cut off.
+    """
     statement = ""
     for line in sql.splitlines(keepends=True):
         statement += line
@@ -115,4 +121,4 @@ def split_statements(sql: str) -> Iterator[str]:
             yield statement
             statement = ""
     if any(line.strip() and not line.lstrip().startswith("--") for line in statement.splitlines()):
-        raise ValueError(f"no end to the statement that begins {statement.strip()[:60]!r}")
+        raise ValueError(f"incomplete SQL statement: {statement.strip()[:60]!r}")

@@ -1,4 +1,4 @@
-"""The ledger's table: slots reserved before their requests leave, and closed after."""
+"""Requests: the ledger's table, in which a slot is reserved before its request leaves, and closed after."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,23 +11,24 @@ from pipeline import instants
 from pipeline.model.slots import LONGEST_BLOCK, Block, Slot
 from pipeline.store.writer import Writer, bulk_insert
 
-_PRUNED_AT_ONCE = 1000
+_ROWS_AT_ONCE = 1_000
+"""Slots deleted in one transaction."""
 UNSENT = "unsent"
 """The outcome of a slot whose request never left: it counts in no window."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClosedRequest:
+    """A slot whose request has ended, when, and how: an outcome as the API's client names it, or UNSENT."""
+
     slot: Slot
     finished_at: str
     outcome: str
 
 
-# SQL
-
 _RESERVED = ["id", "run_id", "symbol", "retry", "reserved_at", "deadline_at"]
 _RESERVE = bulk_insert("requests", _RESERVED)
-_WRITE_DOWN = bulk_insert("requests", [*_RESERVED, "finished_at", "outcome"])
+_INSERT_CLOSED = bulk_insert("requests", [*_RESERVED, "finished_at", "outcome"])
 
 
 def _row(slot: Slot) -> tuple[Any, ...]:
@@ -38,11 +39,13 @@ def _row(slot: Slot) -> tuple[Any, ...]:
 
 
 async def reserve_requests(db: Connection, slots: Sequence[Slot]) -> Sequence[None]:
+    """Write slots before their requests leave. Until they are closed, they count from their deadlines."""
     await _RESERVE.write(db, [_row(slot) for slot in slots])
     return [None] * len(slots)
 
 
 async def close_requests(db: Connection, closed: Sequence[ClosedRequest]) -> Sequence[None]:
+    """Write when the requests of reserved slots ended, and how."""
     await db.executemany(
         "UPDATE requests SET finished_at = ?, outcome = ? WHERE id = ?",
         [(one.finished_at, one.outcome, one.slot.id) for one in closed],
@@ -51,34 +54,60 @@ async def close_requests(db: Connection, closed: Sequence[ClosedRequest]) -> Seq
 
 
 async def insert_closed_requests(db: Connection, closed: Sequence[ClosedRequest]) -> Sequence[None]:
-    """Write slots of a plan without limits, which were not reserved."""
-    await _WRITE_DOWN.write(db, [(*_row(one.slot), one.finished_at, one.outcome) for one in closed])
+    """Write the slots of a plan without limits, which are not reserved before."""
+    await _INSERT_CLOSED.write(db, [(*_row(one.slot), one.finished_at, one.outcome) for one in closed])
     return [None] * len(closed)
 
 
 async def set_block(db: Connection, blocks: Sequence[Block]) -> Sequence[None]:
+    """Write since when the API's quota has ended, and until when nothing is requested."""
     rows = [(instants.to_text(block.since), instants.to_text(block.until)) for block in blocks]
     await db.executemany("INSERT OR REPLACE INTO blocked (id, since, until) VALUES (1, ?, ?)", rows)
     return [None] * len(blocks)
 
 
-async def clear_block(db: Connection, asked: Sequence[None]) -> Sequence[None]:
+async def clear_block(db: Connection, items: Sequence[None]) -> Sequence[None]:
+    """Delete the block: the API answers again."""
     await db.execute("DELETE FROM blocked")
-    return asked
+    return items
 
 
 async def prune_requests(writer: Writer, *, longest: timedelta, now: datetime) -> None:
-    """Delete, in small steps, the slots older than a day and the longest window: no window can still hold them."""
+    """Delete the slots that no window can hold any more, in small steps: those older than `longest` and a day.
+
+    Before that, slots from a clock that was ahead are set to `now`: else they would count for as long as it was ahead.
+    """
     before = instants.to_text(now - longest - timedelta(days=1))
-    # To the next millisecond, as slots are closed: never sooner than it was.
-    await writer.write(_bring_back, instants.to_text(now + instants.MILLISECOND))
-    while await writer.write(_prune, before) == _PRUNED_AT_ONCE:
+    # Rounded up to the next millisecond, as where slots are closed: a window never frees too early.
+    await writer.write(_pull_back_to, instants.to_text(now + instants.MILLISECOND))
+    while await writer.write(_delete_before, before) == _ROWS_AT_ONCE:
         pass
+
+
+async def _pull_back_to(db: Connection, instants_now: Sequence[str]) -> Sequence[None]:
+    for now in instants_now:
+        await db.execute("UPDATE requests SET finished_at = ? WHERE coalesce(finished_at, deadline_at) > ?", (now, now))
+        await db.execute("UPDATE blocked SET since = ? WHERE since > ?", (now, now))
+        latest = instants.to_text(instants.from_text(now) + LONGEST_BLOCK)
+        await db.execute("UPDATE blocked SET until = min(until, ?)", (latest,))
+    return [None] * len(instants_now)
+
+
+async def _delete_before(db: Connection, instants_before: Sequence[str]) -> Sequence[int]:
+    counts = []
+    for before in instants_before:
+        cursor = await db.execute(
+            "DELETE FROM requests WHERE id IN"
+            " (SELECT id FROM requests WHERE coalesce(finished_at, deadline_at) < ? LIMIT ?)",
+            (before, _ROWS_AT_ONCE),
+        )
+        counts.append(cursor.rowcount)
+    return counts
 
 
 @dataclass(frozen=True, slots=True)
 class ClockStep:
-    """The wall clock was set forward, and what was written by it from `since` to `until` tells the time before."""
+    """The wall clock was set forward. What was written from `since` to `until`, by the old time, is `by` too early."""
 
     by: timedelta
     since: datetime
@@ -86,14 +115,14 @@ class ClockStep:
 
 
 async def compensate_clock_step(writer: Writer, step: ClockStep) -> None:
-    """Let slots count as long as they would have, had the wall clock not been set forward.
+    """Move what was written before the wall clock was set forward by the same step.
 
-    What was written by a clock that was behind would seem older than it is, and its windows free too early.
+    Else it would seem older than it is, and its windows would free too early.
     """
-    await writer.write(_compensate_clock_step, step)
+    await writer.write(_move, step)
 
 
-async def _compensate_clock_step(db: Connection, steps: Sequence[ClockStep]) -> Sequence[None]:
+async def _move(db: Connection, steps: Sequence[ClockStep]) -> Sequence[None]:
     for step in steps:
         values = {
             "by": f"{step.by.total_seconds():+.3f} seconds",
@@ -117,28 +146,3 @@ async def _compensate_clock_step(db: Connection, steps: Sequence[ClockStep]) -> 
             values,
         )
     return [None] * len(steps)
-
-
-async def _prune(db: Connection, asked: Sequence[str]) -> Sequence[int]:
-    counts = []
-    for before in asked:
-        cursor = await db.execute(
-            "DELETE FROM requests WHERE id IN"
-            " (SELECT id FROM requests WHERE coalesce(finished_at, deadline_at) < ? LIMIT ?)",
-            (before, _PRUNED_AT_ONCE),
-        )
-        counts.append(cursor.rowcount)
-    return counts
-
-
-async def _bring_back(db: Connection, asked: Sequence[str]) -> Sequence[None]:
-    """Let what was written while the clock was ahead count from now, once: not from now again at every start."""
-    for now in asked:
-        await db.execute("UPDATE requests SET finished_at = ? WHERE coalesce(finished_at, deadline_at) > ?", (now, now))
-        await db.execute("UPDATE blocked SET since = ? WHERE since > ?", (now, now))
-        await db.execute("UPDATE blocked SET until = min(until, ?)", (_a_day_later(now),))
-    return [None] * len(asked)
-
-
-def _a_day_later(text: str) -> str:
-    return instants.to_text(instants.from_text(text) + LONGEST_BLOCK)

@@ -197,11 +197,12 @@ class Writer:
             except sqlite3.Error as error:
                 if not is_storage_failure(error):
                     raise
+                problem, remedy = explain(error)
+                failure = StorageError(f"{self._path}: {problem}", remedy=remedy)
                 if pause is None:
-                    failure = StorageError(f"{self._path}: {explain(error)}")
                     self._failure = failure
                     raise failure from error
-                self._on_retry(f"{self._path}: {explain(error)}; retrying in {pause.total_seconds():g} s")
+                self._on_retry(f"{failure}; retrying in {pause.total_seconds():g} s")
             await self._sleep(pause.total_seconds())
         raise AssertionError("unreachable")
 

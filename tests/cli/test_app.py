@@ -316,9 +316,9 @@ def alien(folder: Path) -> dict[str, Path]:
 @pytest.mark.parametrize(
     ("kind", "words"),
     [
-        ("random", ["not a database: name another file"]),
+        ("random", ["not a database", "name another file"]),
         ("theirs", ["belongs to another program: name another file"]),
-        ("newer", ["written by a newer overview-pipeline (schema 999", "install that version"]),
+        ("newer", ["newer overview-pipeline", "999", "upgrade"]),
     ],
 )
 def test_a_file_that_is_not_ours_ends_with_1_and_stays_as_it_was(

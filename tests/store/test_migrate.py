@@ -142,7 +142,7 @@ def test_a_shipped_migration_broken_off_after_any_statement_leaves_nothing(path:
 def test_a_migration_cut_off_within_a_statement_leaves_nothing(path: Path, folder: Path) -> None:
     (folder / "0001_first.sql").write_text("CREATE TABLE one (a TEXT);\nCREATE TABLE two (b")
 
-    with pytest.raises(ValueError, match="no end to the statement that begins 'CREATE TABLE two"):
+    with pytest.raises(ValueError, match="incomplete SQL statement: 'CREATE TABLE two"):
         migrate(path, now=START, folder=folder)
 
     assert tables(path) == []
@@ -154,7 +154,7 @@ def test_a_migration_altered_since_it_was_applied_is_refused(path: Path, folder:
     (folder / "0002_second.sql").write_text("CREATE TABLE three (c TEXT);\n")
     before = digest(path)
 
-    with pytest.raises(DatabaseError, match="its migrations are not those of this program: restore a backup"):
+    with pytest.raises(DatabaseError, match=r"overviews\.db .*migrations.*restore a backup"):
         migrate(path, now=START, folder=folder)
 
     assert digest(path) == before
@@ -166,7 +166,7 @@ def test_a_file_of_a_newer_version_is_refused_and_untouched(database: Path) -> N
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     before = digest(database)
 
-    with pytest.raises(DatabaseError, match=r"newer overview-pipeline \(schema 999, .*: install that version"):
+    with pytest.raises(DatabaseError, match=r"newer overview-pipeline .*999.*upgrade"):
         migrate(database, now=START)
     with pytest.raises(DatabaseError, match="newer"), Reader.open(database):
         pass
@@ -192,7 +192,7 @@ def test_what_is_no_database_is_refused_and_untouched(tmp_path: Path) -> None:
     path.write_bytes(bytes(range(256)) * 16)
     before = digest(path)
 
-    with pytest.raises(DatabaseError, match="not a database: name another file, or move this one away"):
+    with pytest.raises(DatabaseError, match="not a database; name another file"):
         migrate(path, now=START)
 
     assert digest(path) == before

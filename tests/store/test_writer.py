@@ -129,7 +129,7 @@ async def test_a_full_disk_is_waited_out_and_what_was_handed_over_is_kept(databa
 async def test_a_disk_that_stays_full_ends_it_in_bounded_time_with_one_line(database: Path, hands: ManualClock) -> None:
     async with open_writer(database, sleep=hands.sleep) as writer:
         await writer.write(limited_to(1), None)
-        with pytest.raises(StorageError, match=r"overviews\.db: the disk is full: free some space"):
+        with pytest.raises(StorageError, match=r"overviews\.db: the disk is full; free some space"):
             await asyncio.gather(*(writer.write(look, f"S{number:05}" * 40) for number in range(400)))
         with pytest.raises(StorageError):
             await writer.write(look, "later")
