@@ -1,3 +1,5 @@
+"""Server: it enforces the plan's limits exactly, answers like the API, and says what a test scripts."""
+
 import asyncio
 import csv
 import json
@@ -25,7 +27,7 @@ RECORDINGS = Path(__file__).parents[3] / "shared" / "recordings" / "errors"
 
 
 class Clock:
-    """A clock of the server's that goes only when it is told to."""
+    """The server's clock, which only a test moves."""
 
     def __init__(self) -> None:
         self.at = 0
@@ -56,7 +58,7 @@ class Received:
 
 
 class Client:
-    """Asks the server, as a program would."""
+    """Sends requests to the server, as a program does."""
 
     def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
         self.session = session
@@ -74,7 +76,7 @@ class Client:
 
 
 @asynccontextmanager
-async def asking(api: SandboxApi) -> AsyncIterator[Client]:
+async def client_of(api: SandboxApi) -> AsyncIterator[Client]:
     async with api.serve() as url, aiohttp.ClientSession() as session:
         yield Client(session, url)
 
@@ -89,8 +91,8 @@ def only_text(body: str) -> str:
 
 
 @pytest.mark.parametrize("symbol", ["QUVEX", "QUVEX-B", "OXNEV", "ZORVA-U", "AAPL"])
-async def test_an_overview_comes_as_json_indented_by_four(symbol: str) -> None:
-    async with asking(sandbox()) as client:
+async def test_an_overview_is_json_indented_by_four(symbol: str) -> None:
+    async with client_of(sandbox()) as client:
         response = await client.overview(symbol)
 
     assert response.status == 200
@@ -100,29 +102,29 @@ async def test_an_overview_comes_as_json_indented_by_four(symbol: str) -> None:
 
 
 @pytest.mark.parametrize("symbol", [COMPANIES.symbols[-1], "XYZ.FRK", "no symbol", "ÆØÅ"])
-async def test_what_is_not_covered_is_an_empty_object(symbol: str) -> None:
-    async with asking(sandbox()) as client:
+async def test_the_answer_for_a_symbol_that_is_not_covered_is_an_empty_object(symbol: str) -> None:
+    async with client_of(sandbox()) as client:
         assert await client.text(symbol) == "{}"
 
 
-async def test_a_class_share_with_a_dot_is_answered_with_a_hyphen() -> None:
-    async with asking(sandbox()) as client:
+async def test_a_class_share_with_a_dot_gets_a_hyphen() -> None:
+    async with client_of(sandbox()) as client:
         assert json.loads(await client.text("QUVEX.B"))["Symbol"] == "QUVEX-B"
 
 
-async def test_an_answer_is_of_the_day() -> None:
+async def test_an_overview_is_that_of_the_day() -> None:
     days = iter([TODAY, TODAY, TODAY + timedelta(1)])
     api = SandboxApi(companies=COMPANIES, limits=[], day=lambda: next(days))
 
-    async with asking(api) as client:
+    async with client_of(api) as client:
         first, again, next_day = [await client.text("QUVEX") for _ in range(3)]
 
     assert first == again
     assert json.loads(next_day) == COMPANIES.document(Symbol("QUVEX"), TODAY + timedelta(1)) != json.loads(first)
 
 
-async def test_the_listing_comes_as_csv() -> None:
-    async with asking(sandbox()) as client:
+async def test_the_listing_is_csv() -> None:
+    async with client_of(sandbox()) as client:
         response = await client.get(function="LISTING_STATUS", apikey=KEY)
 
     assert response.headers["Content-Type"] == "text/csv"
@@ -148,8 +150,8 @@ REFUSED_CALLS = {
 @pytest.mark.parametrize(
     ("phrase", "query"), [(phrase, query) for phrase, queries in REFUSED_CALLS.items() for query in queries]
 )
-async def test_a_call_that_is_wrong_is_refused_with_status_200(phrase: str, query: dict[str, str]) -> None:
-    async with asking(sandbox()) as client:
+async def test_a_wrong_call_is_refused_with_status_200(phrase: str, query: dict[str, str]) -> None:
+    async with client_of(sandbox()) as client:
         response = await client.get(**query)
 
     assert (response.status, response.headers["Content-Type"]) == (200, "application/json")
@@ -157,14 +159,14 @@ async def test_a_call_that_is_wrong_is_refused_with_status_200(phrase: str, quer
 
 
 async def test_the_demo_key_gets_ibm() -> None:
-    async with asking(sandbox()) as client:
+    async with client_of(sandbox()) as client:
         assert json.loads(await client.text("IBM", apikey="demo"))["Symbol"] == "IBM"
 
 
 async def test_there_is_one_path_and_one_method() -> None:
     api = sandbox()
     async with (
-        asking(api) as client,
+        client_of(api) as client,
         client.session.get(client.url + "/more") as elsewhere,
         client.session.post(client.url) as post,
     ):
@@ -177,7 +179,7 @@ async def test_there_is_one_path_and_one_method() -> None:
 
 
 @pytest.mark.parametrize("texts", [("3/minute",), ("7/minute", "2/second"), ("9/hour", "4/minute", "1/second")])
-async def test_the_windows_slide_and_are_exact(texts: tuple[str, ...]) -> None:
+async def test_windows_slide_and_are_exact(texts: tuple[str, ...]) -> None:
     draw = random.Random("/".join(texts))
     clock = Clock()
     api = sandbox(*texts, now=clock)
@@ -185,7 +187,7 @@ async def test_the_windows_slide_and_are_exact(texts: tuple[str, ...]) -> None:
     expected: list[bool] = []
     got: list[bool] = []
 
-    async with asking(api) as client:
+    async with client_of(api) as client:
         for _ in range(60):
             clock.at += draw.choice([0, SECOND // 2, SECOND, SECOND + 1, 15 * SECOND, 60 * SECOND])
             expected.append(
@@ -203,11 +205,11 @@ async def test_the_windows_slide_and_are_exact(texts: tuple[str, ...]) -> None:
     assert 0 < sum(expected) < 60
 
 
-async def test_a_refused_request_counts_like_any_other() -> None:
+async def test_a_refused_request_counts() -> None:
     clock = Clock()
     api = sandbox("1/second", now=clock)
 
-    async with asking(api) as client:
+    async with client_of(api) as client:
         for _ in range(4):  # each within a second of the one before it
             await client.overview("QUVEX")
             clock.at += SECOND // 2
@@ -218,17 +220,17 @@ async def test_a_refused_request_counts_like_any_other() -> None:
     assert "Symbol" in json.loads(after_a_pause)
 
 
-async def test_a_wrong_call_counts_like_any_other() -> None:
+async def test_a_wrong_call_counts() -> None:
     api = sandbox("1/minute")
 
-    async with asking(api) as client:
+    async with client_of(api) as client:
         await client.get()
         assert "Minute-level" in await client.text("QUVEX")
 
 
 async def test_without_limits_nothing_is_refused() -> None:
     api = sandbox()
-    async with asking(api) as client:
+    async with client_of(api) as client:
         for _ in range(50):
             assert "Symbol" in json.loads(await client.text("QUVEX"))
 
@@ -248,8 +250,8 @@ async def test_without_limits_nothing_is_refused() -> None:
         (("1/minute", "1/second"), "Minute-level rate limit exceed"),
     ],
 )
-async def test_each_window_is_refused_in_the_apis_words(texts: tuple[str, ...], phrase: str) -> None:
-    async with asking(sandbox(*texts)) as client:
+async def test_each_window_has_the_apis_phrase_of_refusal(texts: tuple[str, ...], phrase: str) -> None:
+    async with client_of(sandbox(*texts)) as client:
         await client.overview("QUVEX")
         response = await client.overview("QUVEX")
 
@@ -261,19 +263,19 @@ async def test_each_window_is_refused_in_the_apis_words(texts: tuple[str, ...], 
 
 async def test_every_plan_can_be_served() -> None:
     for plan in PLANS.values():
-        async with asking(SandboxApi(companies=COMPANIES, limits=plan, day=lambda: TODAY)) as client:
+        async with client_of(SandboxApi(companies=COMPANIES, limits=plan, day=lambda: TODAY)) as client:
             assert "Symbol" in json.loads(await client.text("QUVEX"))
 
 
 @pytest.mark.skipif(not RECORDINGS.exists(), reason="the recordings are not here")
-async def test_no_refusal_is_a_recorded_sentence() -> None:
+async def test_no_refusal_repeats_a_recorded_sentence() -> None:
     recorded = [" ".join(path.read_text().split()) for path in RECORDINGS.glob("*.json")]
     said: list[str] = []
     for texts in (("1/day",), ("9/day", "1/second"), ("9/minute", "1/second"), ("1/minute",)):
-        async with asking(sandbox(*texts)) as client:
+        async with client_of(sandbox(*texts)) as client:
             await client.overview("QUVEX")
             said.append(only_text(await client.text("QUVEX")))
-    async with asking(sandbox()) as client:
+    async with client_of(sandbox()) as client:
         for query in [query for queries in REFUSED_CALLS.values() for query in queries]:
             said.append(only_text((await client.get(**query)).text))  # noqa: PERF401 - each answer is awaited
 
@@ -284,12 +286,12 @@ async def test_no_refusal_is_a_recorded_sentence() -> None:
 # Scripts
 
 
-async def test_what_was_laid_down_comes_in_order_and_then_the_company() -> None:
+async def test_scripted_answers_come_in_order_and_then_the_companys() -> None:
     api = sandbox()
     api.says("QUVEX", "first", status=503, content_type="text/html", headers={"Retry-After": "17"})
     api.says("QUVEX", b"\xff\x00", times=2)
 
-    async with asking(api) as client:
+    async with client_of(api) as client:
         answers = [await client.overview("QUVEX") for _ in range(4)]
         other = await client.text("OXNEV")
 
@@ -300,44 +302,44 @@ async def test_what_was_laid_down_comes_in_order_and_then_the_company() -> None:
     assert json.loads(other)["Symbol"] == "OXNEV"
 
 
-async def test_what_is_laid_down_for_ever_comes_after_what_is_not() -> None:
+async def test_a_permanent_script_comes_after_those_for_one_request() -> None:
     api = sandbox()
     api.says("QUVEX", "always", times=None)
     api.says("QUVEX", "once")
 
-    async with asking(api) as client:
+    async with client_of(api) as client:
         assert [await client.text("QUVEX") for _ in range(3)] == ["once", "always", "always"]
 
 
-async def test_a_known_document_is_given_from_then_on() -> None:
+async def test_a_scripted_document_is_the_answer_from_then_on() -> None:
     api = sandbox()
     api.knows("QUVEX", {"Symbol": "QUVEX", "EPS": 5, "Name": "Ø"})
     api.says("QUVEX", "{}")
 
-    async with asking(api) as client:
+    async with client_of(api) as client:
         assert await client.text("QUVEX") == "{}"
         for _ in range(2):
             assert json.loads(await client.text("QUVEX")) == {"Symbol": "QUVEX", "EPS": 5, "Name": "Ø"}
 
 
-async def test_limits_apply_before_a_script_and_use_none_of_it_up() -> None:
+async def test_a_request_over_a_limit_uses_up_no_script() -> None:
     clock = Clock()
     api = sandbox("1/second", now=clock)
-    api.says("QUVEX", "laid down")
+    api.says("QUVEX", "scripted")
 
-    async with asking(api) as client:
+    async with client_of(api) as client:
         await client.overview("OXNEV")
         refused = await client.text("QUVEX")
         clock.at += SECOND + 1
         answered = await client.text("QUVEX")
 
     assert "Burst pattern" in refused
-    assert answered == "laid down"
+    assert answered == "scripted"
 
 
-async def test_it_tells_what_it_was_asked_in_order() -> None:
+async def test_it_lists_the_symbols_of_all_requests_in_order() -> None:
     api = sandbox("2/minute")
-    async with asking(api) as client:
+    async with client_of(api) as client:
         for symbol in ("QUVEX", "BRK.B", "QUVEX"):
             await client.overview(symbol)
 
@@ -345,7 +347,7 @@ async def test_it_tells_what_it_was_asked_in_order() -> None:
     assert (api.requests, api.refused) == (3, 1)
 
 
-def test_it_forgets_the_first_of_what_it_was_asked_before_that_fills_the_memory() -> None:
+def test_it_forgets_old_symbols_before_they_fill_the_memory() -> None:
     api = sandbox()
     for number in range(250_000):
         api._note(str(number))
@@ -357,15 +359,15 @@ def test_it_forgets_the_first_of_what_it_was_asked_before_that_fills_the_memory(
 # Serving
 
 
-async def test_an_answer_is_late_but_its_request_counts_on_arrival() -> None:
+async def test_latency_delays_the_answer_but_the_request_counts_on_arrival() -> None:
     slept: list[float] = []
-    two_came, go_on = asyncio.Event(), asyncio.Event()
+    two_came, may_answer = asyncio.Event(), asyncio.Event()
 
     async def sleep(seconds: float) -> None:
         slept.append(seconds)
         if len(slept) == 2:
             two_came.set()
-        await go_on.wait()
+        await may_answer.wait()
 
     api = SandboxApi(
         companies=COMPANIES,
@@ -374,18 +376,18 @@ async def test_an_answer_is_late_but_its_request_counts_on_arrival() -> None:
         latency=timedelta(milliseconds=250),
         sleep=sleep,
     )
-    async with asking(api) as client, asyncio.timeout(30), asyncio.TaskGroup() as tasks:
+    async with client_of(api) as client, asyncio.timeout(30), asyncio.TaskGroup() as tasks:
         answers = [tasks.create_task(client.text("QUVEX")) for _ in range(2)]
         await two_came.wait()
         assert (api.requests, api.refused) == (2, 1)
         assert not any(answer.done() for answer in answers)
-        go_on.set()
+        may_answer.set()
 
     assert slept == [0.25, 0.25]  # the refused one too
     assert sorted("Symbol" in json.loads(answer.result()) for answer in answers) == [False, True]
 
 
-async def test_it_closes_at_once_with_connections_open_and_answers_under_way() -> None:
+async def test_it_closes_at_once_with_open_connections_and_requests() -> None:
     asleep = asyncio.Event()
 
     async def sleep(_: float) -> None:
@@ -422,7 +424,7 @@ async def test_the_port_is_free_again_afterwards() -> None:
 
 async def test_the_key_is_in_no_log(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    async with asking(sandbox("1/day")) as client:
+    async with client_of(sandbox("1/day")) as client:
         await client.overview("QUVEX")
         await client.overview("QUVEX")
 
