@@ -1,4 +1,4 @@
-"""Logs: JSON lines or readable ones, in UTC, and never with the key."""
+"""Logs: JSON lines or readable ones, in UTC, and never with a secret."""
 
 import json
 import logging
@@ -29,18 +29,18 @@ def _as_before() -> Iterator[None]:
     root.setLevel(level)
 
 
-def told(capsys: pytest.CaptureFixture[str]) -> str:
+def logged(capsys: pytest.CaptureFixture[str]) -> str:
     captured = capsys.readouterr()
     assert captured.out == ""
     return captured.err
 
 
-def test_a_line_is_json_with_level_event_and_what_it_is_about(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_line_is_json_with_its_level_event_and_facts(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure(logging.INFO, readable=False)
 
     structlog.get_logger().bind(run=7).warning("no overview", symbol="AAPL", detail=None)
 
-    line = json.loads(told(capsys))
+    line = json.loads(logged(capsys))
     assert line.pop("timestamp")
     assert line == {"event": "no overview", "level": "warning", "run": 7, "symbol": "AAPL", "detail": None}
 
@@ -48,28 +48,28 @@ def test_a_line_is_json_with_level_event_and_what_it_is_about(capsys: pytest.Cap
 def test_instants_are_utc(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure(logging.INFO, readable=False)
 
-    structlog.get_logger().info("run began")
+    structlog.get_logger().info("run started")
 
-    stamp = json.loads(told(capsys))["timestamp"]
+    stamp = json.loads(logged(capsys))["timestamp"]
     assert stamp.endswith("Z")
     assert datetime.fromisoformat(stamp).utcoffset() == timedelta()
 
 
-def test_what_is_below_the_level_is_not_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_lines_below_the_level_are_not_logged(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure(logging.WARNING, readable=False)
 
-    structlog.get_logger().info("run began")
+    structlog.get_logger().info("run started")
 
-    assert told(capsys) == ""
+    assert logged(capsys) == ""
 
 
 def test_a_readable_line_has_no_colours(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure(logging.INFO, readable=True)
 
-    structlog.get_logger().info("run began", symbols=5)
+    structlog.get_logger().info("run started", symbols=5)
 
-    line = told(capsys)
-    assert "run began" in line
+    line = logged(capsys)
+    assert "run started" in line
     assert "symbols=5" in line
     assert line.removesuffix("\n").isprintable()
 
@@ -86,19 +86,19 @@ def test_a_readable_line_has_no_colours(capsys: pytest.CaptureFixture[str]) -> N
         quote(KEY, safe="/+=&'~"),
     ],
 )
-def test_the_key_is_taken_out_however_it_is_encoded(
+def test_the_key_is_replaced_in_any_encoding(
     capsys: pytest.CaptureFixture[str], spelling: str, *, readable: bool
 ) -> None:
     logs.configure(logging.INFO, readable=readable, secrets=[KEY])
 
     structlog.get_logger().info(f"GET /query?apikey={spelling}&x=1", url=f"https://x/?apikey={spelling}")
 
-    line = told(capsys)
+    line = logged(capsys)
     assert "***" in line
     assert "S3CR3T" not in line
 
 
-def test_the_key_is_taken_out_of_a_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_key_is_replaced_in_a_traceback(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure(logging.INFO, readable=False, secrets=[KEY])
 
     try:
@@ -106,21 +106,21 @@ def test_the_key_is_taken_out_of_a_traceback(capsys: pytest.CaptureFixture[str])
     except ValueError:
         structlog.get_logger().exception("run failed")
 
-    line = told(capsys)
+    line = logged(capsys)
     assert "Traceback" in json.loads(line)["exception"]
     assert "S3CR3T" not in line
 
 
-def test_an_empty_secret_takes_nothing_out(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_empty_secret_replaces_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure(logging.INFO, readable=False, secrets=["", "KEY"])
 
-    structlog.get_logger().info("run began")
+    structlog.get_logger().info("run started")
 
-    assert json.loads(told(capsys))["event"] == "run began"
+    assert json.loads(logged(capsys))["event"] == "run started"
 
 
 @given(key=WORDS, before=st.text(max_size=10), after=st.text(max_size=10))
-def test_no_line_holds_the_key(key: str, before: str, after: str) -> None:
+def test_no_line_contains_the_key(key: str, before: str, after: str) -> None:
     def scrub(line: str) -> str:
         step: Any = logs.scrubber([key])
         return str(step(None, "info", line))
@@ -138,13 +138,15 @@ def test_control_characters_are_escaped(capsys: pytest.CaptureFixture[str], *, r
         "no overview\x1b[2J\nforged", detail="a\x1b[31m\x9b\u202e\r\nlevel=error event=forged"
     )
 
-    out = told(capsys)
+    out = logged(capsys)
     assert out.count("\n") == 1
     assert out.removesuffix("\n").isprintable()
 
 
 @pytest.mark.parametrize("readable", [True, False])
-def test_a_library_is_named_and_not_quoted(capsys: pytest.CaptureFixture[str], *, readable: bool) -> None:
+def test_a_warning_of_a_library_names_it_and_its_error_only(
+    capsys: pytest.CaptureFixture[str], *, readable: bool
+) -> None:
     logs.configure(logging.INFO, readable=readable, secrets=[KEY])
 
     try:
@@ -152,16 +154,16 @@ def test_a_library_is_named_and_not_quoted(capsys: pytest.CaptureFixture[str], *
     except ValueError:
         logging.getLogger("some.library").exception("could not fetch")
 
-    out = told(capsys)
+    out = logged(capsys)
     assert "some.library" in out
     assert "ValueError" in out
     assert "S3CR3T" not in out
     assert "https" not in out
 
 
-def test_what_a_library_merely_mentions_is_not_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_a_library_logs_below_warning_is_dropped(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure(logging.DEBUG, readable=False)
 
     logging.getLogger("some.library").info("by the way")
 
-    assert told(capsys) == ""
+    assert logged(capsys) == ""

@@ -78,7 +78,7 @@ _REFUSAL_KEYS = 8
 """The most keys of a refusal. Known ones have one or two; a larger object may mention limits in its texts."""
 
 
-def read_response(asked: Symbol, status: int, headers: Mapping[str, str], body: bytes) -> Overview:
+def read_response(requested: Symbol, status: int, headers: Mapping[str, str], body: bytes) -> Overview:
     """Return the overview in an answer. Raise the ApiError that says what it is instead."""
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.REQUEST_TIMEOUT:
         raise Unavailable(f"HTTP {status}", _retry_after(headers))
@@ -89,8 +89,8 @@ def read_response(asked: Symbol, status: int, headers: Mapping[str, str], body: 
     if not isinstance(answer, dict):
         raise _by_status(status, headers) or NotJson(f"not a JSON object: {excerpt(body)}")
     if status == HTTPStatus.OK and "Symbol" in answer:
-        if same_company(asked, answer["Symbol"]):
-            return Overview(asked, answer)
+        if same_company(requested, answer["Symbol"]):
+            return Overview(requested, answer)
         raise OtherSymbol(f"overview of another symbol: {str(answer['Symbol'])[:40]!r}")
     raise _refusal(answer, headers) or _by_status(status, headers) or _unrecognised(answer, body)
 

@@ -1,4 +1,4 @@
-"""Intervals: whatever order and portions looks come in, they make what they would have made in order."""
+"""Intervals: observations in any order and portions give the intervals that they give in order."""
 
 from collections.abc import Sequence
 
@@ -8,20 +8,20 @@ from hypothesis import strategies as st
 from pipeline.model.intervals import Interval, Merged, fold, merge
 from pipeline.model.outcomes import Outcome
 
-Look = tuple[str, str]
+Observation = tuple[str, str]
 """An instant, and the version seen. A and a are the same, as documents are whose keys come in another order."""
 
 INSTANTS = "abcdefgh"
-LOOKS = st.lists(st.tuples(st.sampled_from(INSTANTS), st.sampled_from("AaBbC")), max_size=16)
+OBSERVATIONS = st.lists(st.tuples(st.sampled_from(INSTANTS), st.sampled_from("AaBbC")), max_size=16)
 
 
 def same(one: str, other: str) -> bool:
     return one.upper() == other.upper()
 
 
-def in_order(looks: Sequence[Look]) -> list[tuple[str, str, str, list[str]]]:
-    """What looks are to make, the naive way: version, when first and last seen, and the looks between."""
-    first = dict(reversed(looks))
+def in_order(observations: Sequence[Observation]) -> list[tuple[str, str, str, list[str]]]:
+    """Compute intervals the naive way: version, first and last instant, and the instants after the first."""
+    first = dict(reversed(observations))
     kept: list[tuple[str, str, str, list[str]]] = []
     for at, version in sorted(first.items()):
         if kept and same(kept[-1][0], version):
@@ -33,15 +33,15 @@ def in_order(looks: Sequence[Look]) -> list[tuple[str, str, str, list[str]]]:
 
 
 class Rows:
-    """Rows as the file has them, to which nothing is done but what a merge says."""
+    """The rows of the database, changed only as a merge says."""
 
     def __init__(self) -> None:
         self.snapshots: dict[str, tuple[str, str]] = {}
-        self.looks: set[str] = set()
+        self.observations: set[str] = set()
 
     def intervals(self) -> list[Interval[str]]:
         return [
-            Interval(version, at, tuple(sorted(look for look in self.looks if at < look <= confirmed)))
+            Interval(version, at, tuple(sorted(one for one in self.observations if at < one <= confirmed)))
             for at, (version, confirmed) in sorted(self.snapshots.items())
         ]
 
@@ -55,36 +55,36 @@ class Rows:
             version, before = self.snapshots[one.observed_at]
             assert before != one.confirmed_at, "a row that stays as it was is not written"
             self.snapshots[one.observed_at] = version, one.confirmed_at
-        assert self.looks.issuperset(merged.removed_observations)
-        assert self.looks.isdisjoint(merged.added_observations)
-        self.looks = (self.looks - set(merged.removed_observations)) | set(merged.added_observations)
+        assert self.observations.issuperset(merged.removed_observations)
+        assert self.observations.isdisjoint(merged.added_observations)
+        self.observations = (self.observations - set(merged.removed_observations)) | set(merged.added_observations)
 
-    def told(self) -> list[tuple[str, str, str, list[str]]]:
-        return told(self.intervals())
+    def shown(self) -> list[tuple[str, str, str, list[str]]]:
+        return shown(self.intervals())
 
 
-def told(intervals: Sequence[Interval[str]]) -> list[tuple[str, str, str, list[str]]]:
+def shown(intervals: Sequence[Interval[str]]) -> list[tuple[str, str, str, list[str]]]:
     return [(one.version.upper(), one.observed_at, one.confirmed_at, list(one.confirmations)) for one in intervals]
 
 
 @settings(deadline=None)
-@given(looks=LOOKS, data=st.data())
-def test_in_whatever_order_and_portions_looks_make_the_fold_of_their_set(
-    looks: list[Look], data: st.DataObject
+@given(observations=OBSERVATIONS, data=st.data())
+def test_observations_in_any_order_and_portions_give_the_fold_of_their_set(
+    observations: list[Observation], data: st.DataObject
 ) -> None:
     rows = Rows()
-    left = looks
+    left = observations
     while left:
         count = data.draw(st.integers(1, len(left)))
         rows.apply(merge(rows.intervals(), left[:count], same))
         left = left[count:]
-    assert rows.told() == in_order(looks)
-    assert not rows.looks & rows.snapshots.keys()
+    assert rows.shown() == in_order(observations)
+    assert not rows.observations & rows.snapshots.keys()
 
 
 @settings(deadline=None)
-@given(kept=LOOKS, new=LOOKS)
-def test_each_look_is_told_what_became_of_it(kept: list[Look], new: list[Look]) -> None:
+@given(kept=OBSERVATIONS, new=OBSERVATIONS)
+def test_each_observation_gets_its_outcome(kept: list[Observation], new: list[Observation]) -> None:
     rows = Rows()
     rows.apply(merge([], kept, same))
     merged = merge(rows.intervals(), new, same)
@@ -105,16 +105,16 @@ def test_each_look_is_told_what_became_of_it(kept: list[Look], new: list[Look]) 
 
 @settings(deadline=None)
 @given(versions=st.text("AaBbC", max_size=12))
-def test_a_fold_is_each_run_of_the_same_from_its_first_look_to_its_last(versions: str) -> None:
-    looks = [(f"{n:02}", version) for n, version in enumerate(versions)]
+def test_a_fold_is_each_run_of_one_version_from_its_first_observation_to_its_last(versions: str) -> None:
+    observations = [(f"{n:02}", version) for n, version in enumerate(versions)]
 
-    folded = fold(looks, same)
+    folded = fold(observations, same)
 
-    assert told(folded) == in_order(looks)
-    assert [at for one in folded for at in one.instants()] == [at for at, _ in looks]
+    assert shown(folded) == in_order(observations)
+    assert [at for one in folded for at in one.instants()] == [at for at, _ in observations]
 
 
-def test_a_look_between_two_of_another_version_splits_its_interval() -> None:
+def test_an_observation_between_two_of_another_version_splits_their_interval() -> None:
     merged = merge([Interval("A", "a", ("c", "d"))], [("b", "B")], same)
 
     assert merged.added == [Interval("B", "b"), Interval("A", "c", ("d",))]
@@ -122,10 +122,10 @@ def test_a_look_between_two_of_another_version_splits_its_interval() -> None:
     assert (merged.removed, merged.removed_observations, merged.added_observations) == ([], ["c"], [])
 
 
-def test_a_look_before_the_first_takes_its_place() -> None:
+def test_an_observation_before_the_first_takes_its_place() -> None:
     merged = merge([Interval("A", "b", ("c",))], [("a", "A")], same)
 
-    assert merged.outcomes == [Outcome.UNCHANGED], "that version was known: no snapshot more"
+    assert merged.outcomes == [Outcome.UNCHANGED], "the version was known: no new snapshot"
     assert merged.removed == ["b"]
     assert merged.added == [Interval("A", "a", ("b", "c"))]
     assert (merged.confirmed, merged.removed_observations, merged.added_observations) == ([], [], ["b"])
