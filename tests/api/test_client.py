@@ -1,4 +1,4 @@
-"""The API's edge: as many requests as asked for, bounded in time and memory, and the key nowhere else."""
+"""The HTTP client: one request per call, bounded in time and memory, and the key in no error."""
 
 import asyncio
 import ssl
@@ -49,7 +49,7 @@ async def refused(say: Say, within: timedelta = SOON) -> ApiError:
     return caught.value
 
 
-async def test_it_asks_as_the_api_wants_to_be_asked() -> None:
+async def test_a_request_has_the_path_and_parameters_of_the_api() -> None:
     async with hostile(says(b'{"Symbol": "IBM"}')) as (server, base_url), api(base_url) as opened:
         overview = await opened.overview(IBM, within=SOON)
     assert overview.document == {"Symbol": "IBM"}
@@ -57,7 +57,7 @@ async def test_it_asks_as_the_api_wants_to_be_asked() -> None:
 
 
 @pytest.mark.parametrize("reuse", [True, False])
-async def test_a_dropped_connection_sends_nothing_again(reuse: bool) -> None:
+async def test_no_request_is_resent_when_the_connection_drops(reuse: bool) -> None:
     """aiohttp alone sends a GET a second time when the server drops it, on a fresh connection too."""
     async with hostile(drops) as (server, base_url), api(base_url, reuse=reuse) as opened:
         for _ in range(4):
@@ -67,7 +67,7 @@ async def test_a_dropped_connection_sends_nothing_again(reuse: bool) -> None:
 
 
 @pytest.mark.parametrize("reuse", [True, False])
-async def test_kept_alive_connections_that_drop_send_nothing_again(reuse: bool) -> None:
+async def test_no_request_is_resent_when_a_kept_alive_connection_drops(reuse: bool) -> None:
     answers = iter([says(b'{"Symbol": "IBM"}'), drops] * 4)
 
     async def alternate(writer: asyncio.StreamWriter) -> None:
@@ -82,17 +82,17 @@ async def test_kept_alive_connections_that_drop_send_nothing_again(reuse: bool) 
     assert server.connections == (4 if reuse else 8)
 
 
-async def test_a_reset_in_the_middle_of_a_body_is_no_answer() -> None:
+async def test_a_reset_in_the_middle_of_a_body_is_unavailable() -> None:
     half = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"Symbol": "IBM"'
     assert type(await refused(sends(half, then_drop=True))) is Unavailable
 
 
-async def test_a_body_shorter_than_it_says_is_no_answer() -> None:
+async def test_a_body_shorter_than_its_content_length_is_unavailable() -> None:
     short = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 40\r\n\r\n{"Symbol": "IBM"}'
     assert type(await refused(sends(short, then_drop=True))) is Unavailable
 
 
-async def test_a_body_longer_than_it_says_is_no_answer() -> None:
+async def test_a_body_longer_than_its_content_length_is_unavailable() -> None:
     long = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n{"Symbol": "IBM"}'
     assert type(await refused(sends(long))) is Unavailable
 
@@ -139,19 +139,19 @@ async def test_a_redirect_is_not_followed() -> None:
         (b"<html>busy</html>", NotJson),
     ],
 )
-async def test_what_is_no_overview_is_named(body: bytes, expected: type[ApiError]) -> None:
+async def test_other_answers_are_classified(body: bytes, expected: type[ApiError]) -> None:
     assert type(await refused(says(body))) is expected
 
 
-async def test_a_wrong_content_encoding_is_no_answer() -> None:
+async def test_a_wrong_content_encoding_is_unavailable() -> None:
     assert type(await refused(says(b"not gzip at all", "200 OK", "Content-Encoding: gzip"))) is Unavailable
 
 
-async def test_no_http_at_all_is_no_answer() -> None:
+async def test_an_answer_that_is_not_http_is_unavailable() -> None:
     assert type(await refused(sends(b"SSH-2.0-OpenSSH\r\n\r\n", then_drop=True))) is Unavailable
 
 
-async def test_a_server_that_is_not_there_was_not_asked() -> None:
+async def test_a_refused_connection_is_unreachable() -> None:
     async with hostile(drops) as (_, base_url):
         pass
     async with api(base_url) as opened:
@@ -159,21 +159,21 @@ async def test_a_server_that_is_not_there_was_not_asked() -> None:
             await opened.overview(IBM, within=SOON)
 
 
-async def test_the_key_that_an_answer_echoes_is_in_no_error() -> None:
-    told = await refused(says(f'{{"Information": "We saw {KEY} and 25 requests per day"}}'.encode()))
-    assert type(told) is QuotaEnded
-    odd = await refused(says(f'{{"odd": "{"x" * 150}{KEY} S3CR3T%2FKEY%2B4U%3D%3D"}}'.encode()))
-    assert type(odd) is Unrecognised
-    assert "S3C" not in str(odd)
+async def test_no_error_contains_the_key_that_an_answer_echoes() -> None:
+    error = await refused(says(f'{{"Information": "We saw {KEY} and 25 requests per day"}}'.encode()))
+    assert type(error) is QuotaEnded
+    unknown = await refused(says(f'{{"odd": "{"x" * 150}{KEY} S3CR3T%2FKEY%2B4U%3D%3D"}}'.encode()))
+    assert type(unknown) is Unrecognised
+    assert "S3C" not in str(unknown)
 
 
-async def test_a_key_that_json_spells_with_escapes_is_in_no_error_either() -> None:
+async def test_no_error_contains_a_key_written_with_json_escapes() -> None:
     spelt = "".join(f"\\u{ord(character):04x}" for character in KEY)
-    told = await refused(says(f'{{"Error Message": "Invalid API call: {spelt} will not do"}}'.encode()))
-    assert str(told) == "Invalid API call: *** will not do"
+    error = await refused(says(f'{{"Error Message": "Invalid API call: {spelt} will not do"}}'.encode()))
+    assert str(error) == "Invalid API call: *** will not do"
 
 
-async def test_a_key_that_is_a_word_of_the_refusal_does_not_change_what_it_means() -> None:
+async def test_a_key_that_is_a_word_of_the_refusal_does_not_change_its_meaning() -> None:
     say = says(b'{"Information": "The **demo** API key is for demo purposes only."}')
     async with hostile(say) as (_, base_url), api(base_url, key="demo") as opened:
         with pytest.raises(KeyRefused) as caught:
@@ -181,7 +181,7 @@ async def test_a_key_that_is_a_word_of_the_refusal_does_not_change_what_it_means
     assert "demo" not in str(caught.value)
 
 
-async def test_an_overview_that_holds_the_key_is_not_kept() -> None:
+async def test_an_overview_that_contains_the_key_is_rejected() -> None:
     assert type(await refused(says(f'{{"Symbol": "IBM", "Name": "{KEY}"}}'.encode()))) is Rejected
 
 
@@ -199,7 +199,7 @@ def self_signed(tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
     return context
 
 
-async def test_a_man_in_the_middle_with_a_certificate_of_his_own_gets_nothing(self_signed: ssl.SSLContext) -> None:
+async def test_a_self_signed_man_in_the_middle_gets_no_request(self_signed: ssl.SSLContext) -> None:
     seen: list[bytes] = []
 
     async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

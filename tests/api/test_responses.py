@@ -1,4 +1,4 @@
-"""Answers: every refusal lands where it belongs, and nothing but an overview of the symbol asked is an overview."""
+"""Responses: each refusal has its meaning, and only an overview of the requested symbol is an overview."""
 
 import csv
 import json
@@ -51,7 +51,7 @@ def refusal(status: int, body: bytes, **headers: str) -> ApiError:
 
 
 @needs_recordings
-def test_every_recorded_refusal_means_what_its_table_says() -> None:
+def test_every_recorded_refusal_has_its_listed_meaning() -> None:
     with (ERRORS / "MEANING.tsv").open() as table:
         rows = list(csv.DictReader(table, delimiter="\t"))
     assert {row["file"] for row in rows} == {path.name for path in ERRORS.iterdir()} - {"MEANING.tsv"}
@@ -62,7 +62,7 @@ def test_every_recorded_refusal_means_what_its_table_says() -> None:
         assert getattr(error, "ambiguous", False) is ambiguous, row["file"]
 
 
-def test_a_refusal_is_known_by_its_words_under_whatever_key_it_comes() -> None:
+def test_a_refusal_is_recognised_by_its_wording_under_any_key() -> None:
     for key in ("Note", "Information", "Error Message", "detail", "never seen"):
         body = json.dumps({key: "Our standard rate is 25 requests per day for this key."}).encode()
         assert type(refusal(200, body)) is QuotaEnded
@@ -78,16 +78,16 @@ def test_a_refusal_is_known_by_its_words_under_whatever_key_it_comes() -> None:
         ("The service is resting today.", Unrecognised),
     ],
 )
-def test_words_decide(text: str, expected: type[ApiError]) -> None:
+def test_the_wording_decides(text: str, expected: type[ApiError]) -> None:
     assert type(refusal(200, json.dumps({"Information": text}).encode())) is expected
 
 
-def test_sample_data_is_an_entitlement_refused() -> None:
+def test_sample_data_means_that_the_plan_lacks_the_endpoint() -> None:
     body = b'{"endpoint": "OVERVIEW", "message": "artificial", "data": {"Symbol": "IBM"}}'
     assert type(refusal(200, body)) is NotInPlan
 
 
-def test_an_overview_is_the_object_whose_symbol_was_asked_for() -> None:
+def test_an_overview_is_an_object_with_the_requested_symbol() -> None:
     assert read_response(IBM, 200, {}, b'{"Symbol": "IBM", "Name": "x"}').document == {"Symbol": "IBM", "Name": "x"}
 
 
@@ -153,7 +153,7 @@ def test_retry_after_is_read_in_seconds_and_as_a_date() -> None:
         b'"IBM"',
     ],
 )
-def test_what_is_not_strict_json_is_refused(body: bytes) -> None:
+def test_anything_but_strict_json_is_refused(body: bytes) -> None:
     assert type(refusal(200, body)) is NotJson
 
 
@@ -191,7 +191,7 @@ def outcome(text: str) -> object:
 
 
 @pytest.mark.parametrize("rest", ["and our rate limit is 25 requests per day", "and something never said before"])
-def test_the_key_that_the_api_echoes_is_in_no_error(rest: str) -> None:
+def test_no_error_contains_the_key_that_the_api_echoes(rest: str) -> None:
     body = json.dumps({"Information": f"We have detected your API key as K3YK3YK3YK3YK3Y1 {rest}."})
     assert "K3Y" not in str(refusal(200, body.encode()))
 

@@ -1,4 +1,4 @@
-"""Suspicions: what the market cannot explain is pointed out; what it can is not."""
+"""Anomalies: changes that the market cannot explain are found; changes that it can explain are not."""
 
 import json
 import random
@@ -43,23 +43,23 @@ CALM = {
     "DividendPerShare": "4",
     "ProfitMargin": "0.3",
 }
-"""A company of which nothing is odd."""
+"""A company without anomalies."""
 
 
-def state(document: Mapping[str, Any]) -> ComparedSnapshot:
+def snapshot(document: Mapping[str, Any]) -> ComparedSnapshot:
     parts = split_document(Overview(Symbol("IBM"), {"Symbol": "IBM", **document}))
     ids = hash(parts.profile), hash(parts.reported), hash(parts.layout)
     return ComparedSnapshot("a", "a", *ids, parts.profile, parts.reported, parts.daily, parts.layout, parts.extra)
 
 
-def odd(was: Mapping[str, Any], now: Mapping[str, Any]) -> list[tuple[str, Anomaly]]:
-    """Return what is suspicious in going from one document to another: each is the calm one, but for these fields."""
-    found = differences(state({**CALM, **was}), state({**CALM, **now}))
-    return [(one.column, one.suspicion) for one in found if one.suspicion is not None]
+def anomalies(was: Mapping[str, Any], now: Mapping[str, Any]) -> list[tuple[str, Anomaly]]:
+    """Return the anomalies from one document to the next; both are the calm one except for these fields."""
+    changed = differences(snapshot({**CALM, **was}), snapshot({**CALM, **now}))
+    return [(one.column, one.suspicion) for one in changed if one.suspicion is not None]
 
 
-def went(**now: str) -> list[tuple[str, Anomaly]]:
-    return odd({}, now)
+def anomalies_of(**now: str) -> list[tuple[str, Anomaly]]:
+    return anomalies({}, now)
 
 
 # Market values
@@ -67,105 +67,114 @@ def went(**now: str) -> list[tuple[str, Anomaly]]:
 
 @pytest.mark.parametrize("value", ["2000000", "1800000", "500000", "555555"])
 def test_a_market_value_that_jumps_alone_is_suspicious(value: str) -> None:
-    assert went(MarketCapitalization=value) == [("market_capitalization", Anomaly.UNEXPLAINED_JUMP)]
+    assert anomalies_of(MarketCapitalization=value) == [("market_capitalization", Anomaly.UNEXPLAINED_JUMP)]
 
 
-def test_a_split_half_applied_is_suspicious_and_so_is_its_correction() -> None:
+def test_a_half_applied_split_is_suspicious_and_so_is_its_correction() -> None:
     doubled = {"MarketCapitalization": "2000000"}
-    assert odd({}, doubled) == odd(doubled, {}) == [("market_capitalization", Anomaly.UNEXPLAINED_JUMP)]
+    assert anomalies({}, doubled) == anomalies(doubled, {}) == [("market_capitalization", Anomaly.UNEXPLAINED_JUMP)]
 
 
 @pytest.mark.parametrize("value", ["1790000", "560000", "1000001"])
-def test_a_market_value_that_moves_by_less_is_not(value: str) -> None:
-    assert went(MarketCapitalization=value) == []
+def test_a_market_value_that_moves_by_less_is_not_suspicious(value: str) -> None:
+    assert anomalies_of(MarketCapitalization=value) == []
 
 
-def test_a_split_that_is_applied_whole_is_not() -> None:
+def test_a_fully_applied_split_is_not_suspicious() -> None:
     split = {
         "SharesOutstanding": "10000", "52WeekHigh": "110", "52WeekLow": "90", "50DayMovingAverage": "100",
         "200DayMovingAverage": "95",
     }  # fmt: skip
-    assert odd({}, split) == []
-    assert odd({}, {**split, "MarketCapitalization": "2000000"}) == []
+    assert anomalies({}, split) == []
+    assert anomalies({}, {**split, "MarketCapitalization": "2000000"}) == []
 
 
 @pytest.mark.parametrize("moved", ["SharesOutstanding", "50DayMovingAverage", "200DayMovingAverage"])
-def test_a_market_value_that_jumps_with_shares_or_an_average_is_not(moved: str) -> None:
+def test_a_market_value_that_jumps_with_shares_or_an_average_is_not_suspicious(moved: str) -> None:
     nearly, enough = (str(round(int(CALM[moved]) * (1 + by))) for by in (STEADY_FRACTION * 0.9, STEADY_FRACTION))
-    assert odd({}, {"MarketCapitalization": "2000000", moved: enough}) == []
-    assert [column for column, _ in odd({}, {"MarketCapitalization": "2000000", moved: nearly})] == [
+    assert anomalies({}, {"MarketCapitalization": "2000000", moved: enough}) == []
+    assert [column for column, _ in anomalies({}, {"MarketCapitalization": "2000000", moved: nearly})] == [
         "market_capitalization"
     ]
 
 
 @pytest.mark.parametrize("unknown", ["SharesOutstanding", "50DayMovingAverage", "200DayMovingAverage"])
-def test_where_what_could_explain_a_jump_is_not_known_nothing_is_said(unknown: str) -> None:
-    assert odd({}, {"MarketCapitalization": "2000000", unknown: "None"}) == []
+def test_a_jump_is_not_suspicious_where_its_explanation_may_be_missing(unknown: str) -> None:
+    assert anomalies({}, {"MarketCapitalization": "2000000", unknown: "None"}) == []
 
 
 # What fell to nothing
 
 
 @pytest.mark.parametrize("column", sorted(NEVER_ZERO))
-def test_what_is_never_nothing_and_falls_to_0_is_suspicious(column: str) -> None:
+def test_a_fall_to_0_of_a_value_that_is_never_0_is_suspicious(column: str) -> None:
     name = next(field.name for field in FIELDS.values() if field.column == column)
-    assert odd({}, {name: "0"}) == [(column, Anomaly.COLLAPSED)]
-    assert odd({name: "0"}, {}) == odd({name: "0"}, {name: "0", "Name": "Facebook, Inc"}) == []
-    assert odd({name: "None"}, {name: "0"}) == odd({}, {name: "None"}) == []
+    assert anomalies({}, {name: "0"}) == [(column, Anomaly.COLLAPSED)]
+    assert anomalies({name: "0"}, {}) == anomalies({name: "0"}, {name: "0", "Name": "Facebook, Inc"}) == []
+    assert anomalies({name: "None"}, {name: "0"}) == anomalies({}, {name: "None"}) == []
 
 
-def test_a_dividend_cut_or_a_margin_of_0_is_not() -> None:
-    assert went(DividendPerShare="0", ProfitMargin="0", ReturnOnEquityTTM="0") == []
+def test_a_dividend_or_a_margin_of_0_is_not_suspicious() -> None:
+    assert anomalies_of(DividendPerShare="0", ProfitMargin="0", ReturnOnEquityTTM="0") == []
 
 
-def test_the_sentinel_is_suspicious_where_a_value_was() -> None:
-    assert went(ReturnOnEquityTTM=SENTINEL) == [("return_on_equity_ttm", Anomaly.COLLAPSED)]
+def test_the_sentinel_is_suspicious_after_a_value() -> None:
+    assert anomalies_of(ReturnOnEquityTTM=SENTINEL) == [("return_on_equity_ttm", Anomaly.COLLAPSED)]
     sentinel = {"ReturnOnEquityTTM": SENTINEL}
-    assert odd(sentinel, {}) == odd(sentinel, {**sentinel, "Name": "Facebook, Inc"}) == []
-    assert odd({"ReturnOnEquityTTM": "None"}, sentinel) == odd(sentinel, {"ReturnOnEquityTTM": "None"}) == []
+    assert anomalies(sentinel, {}) == anomalies(sentinel, {**sentinel, "Name": "Facebook, Inc"}) == []
+    assert (
+        anomalies({"ReturnOnEquityTTM": "None"}, sentinel) == anomalies(sentinel, {"ReturnOnEquityTTM": "None"}) == []
+    )
 
 
 # Quarters
 
 
 def test_a_quarter_that_goes_back_is_suspicious() -> None:
-    assert went(LatestQuarter="2025-09-30") == [("latest_quarter", Anomaly.QUARTER_WENT_BACK)]
+    assert anomalies_of(LatestQuarter="2025-09-30") == [("latest_quarter", Anomaly.QUARTER_WENT_BACK)]
 
 
 @pytest.mark.parametrize("quarter", ["2026-03-31", "None"])
-def test_a_quarter_that_goes_on_or_is_missing_is_not(quarter: str) -> None:
-    assert went(LatestQuarter=quarter) == []
-    assert odd({"LatestQuarter": "None"}, {"LatestQuarter": quarter}) == []
+def test_a_quarter_that_advances_or_is_missing_is_not_suspicious(quarter: str) -> None:
+    assert anomalies_of(LatestQuarter=quarter) == []
+    assert anomalies({"LatestQuarter": "None"}, {"LatestQuarter": quarter}) == []
 
 
 # Another company
 
 
 def test_another_cik_is_another_company() -> None:
-    assert went(CIK="320193") == went(CIK="320193", Name="Apple Inc") == [("cik", Anomaly.ANOTHER_COMPANY)]
+    assert (
+        anomalies_of(CIK="320193") == anomalies_of(CIK="320193", Name="Apple Inc") == [("cik", Anomaly.ANOTHER_COMPANY)]
+    )
 
 
-def test_a_company_that_takes_another_name_is_the_same_by_its_cik() -> None:
-    assert went(Name="Meta Platforms Inc") == []
-    assert went(Name="Meta Platforms Inc", CIK="0001326801") == []
+def test_a_company_with_a_new_name_and_the_same_cik_is_not_suspicious() -> None:
+    assert anomalies_of(Name="Meta Platforms Inc") == []
+    assert anomalies_of(Name="Meta Platforms Inc", CIK="0001326801") == []
 
 
 @pytest.mark.parametrize("missing", [{"CIK": "None"}, {"CIK": ""}])
-def test_where_a_cik_is_missing_the_name_tells(missing: dict[str, str]) -> None:
+def test_the_name_decides_where_a_cik_is_missing(missing: dict[str, str]) -> None:
     renamed = {"Name": "Meta Platforms Inc"}
     another = [("name", Anomaly.ANOTHER_COMPANY)]
-    assert odd(missing, renamed) == odd({}, {**missing, **renamed}) == odd(missing, {**missing, **renamed}) == another
+    assert (
+        anomalies(missing, renamed)
+        == anomalies({}, {**missing, **renamed})
+        == anomalies(missing, {**missing, **renamed})
+        == another
+    )
 
 
 @pytest.mark.parametrize("name", ["FACEBOOK INC", "Facebook, Inc. - Class A", "None"])
-def test_another_spelling_of_a_name_is_not(name: str) -> None:
-    assert odd({"CIK": "None"}, {"CIK": "None", "Name": name}) == []
+def test_another_spelling_of_a_name_is_not_suspicious(name: str) -> None:
+    assert anomalies({"CIK": "None"}, {"CIK": "None", "Name": name}) == []
 
 
 # The rules
 
 
-def test_every_suspicion_has_a_rule_in_words_with_the_numbers_it_goes_by() -> None:
+def test_every_anomaly_has_a_rule_in_words_with_its_numbers() -> None:
     assert set(RULES) == set(Anomaly)
     assert f"{JUMP_FACTOR:g}" in RULES[Anomaly.UNEXPLAINED_JUMP]
     assert f"{STEADY_FRACTION:.0%}" in RULES[Anomaly.UNEXPLAINED_JUMP]
@@ -189,8 +198,8 @@ _DOCUMENT = st.fixed_dictionaries({}, optional={name: st.sampled_from(values) fo
 
 
 def by_the_rules(older: Mapping[str, str], newer: Mapping[str, str]) -> set[tuple[str, Anomaly]]:
-    """Return what the rules find in two documents, both looked at closely."""
-    return set(find_anomalies(columns(state(older)), columns(state(newer)), is_sentinel=_has_sentinel(newer)))
+    """Return what the rules find in two documents, without the cheap check before."""
+    return set(find_anomalies(columns(snapshot(older)), columns(snapshot(newer)), is_sentinel=_has_sentinel(newer)))
 
 
 def _has_sentinel(document: Mapping[str, str]) -> bool:
@@ -203,20 +212,20 @@ def columns(seen: ComparedSnapshot) -> dict[str, Value]:
 
 @settings(deadline=None)
 @given(_DOCUMENT, _DOCUMENT)
-def test_no_suspicion_is_passed_over_for_speed(older: dict[str, str], newer: dict[str, str]) -> None:
-    """What differs is looked at closely only where it may be odd: that must be wherever a rule fires."""
-    found = differences(state(older), state(newer))
+def test_the_cheap_check_misses_no_anomaly(older: dict[str, str], newer: dict[str, str]) -> None:
+    """The rules are applied only where a cheap check allows it: that must include each place where one fires."""
+    found = differences(snapshot(older), snapshot(newer))
     assert {(one.column, one.suspicion) for one in found if one.suspicion is not None} == by_the_rules(older, newer)
 
 
-# In the record
+# In the database
 
 
-def test_changes_tells_what_is_suspicious_and_lists_only_that_if_asked() -> None:
+def test_changes_marks_anomalies_and_can_list_only_those() -> None:
     path = record([seen(0, **CALM), seen(1, **{**CALM, "CIK": "2", "RevenueTTM": "0", "Name": "x"}), seen(2, **CALM)])
-    with History.open(path) as asked:
-        found = list(asked.changes(suspicious=True))
-        assert found == [one for one in asked.changes() if one.suspicion is not None]
+    with History.open(path) as history:
+        found = list(history.changes(suspicious=True))
+        assert found == [one for one in history.changes() if one.suspicion is not None]
     assert [(one.field, one.before, one.after, one.observed_at, one.suspicion) for one in found] == [
         ("cik", "1326801", "2", after(1), Anomaly.ANOTHER_COMPANY),
         ("revenue_ttm", 700000, 0, after(1), Anomaly.COLLAPSED),
@@ -224,7 +233,7 @@ def test_changes_tells_what_is_suspicious_and_lists_only_that_if_asked() -> None
     ]
 
 
-def test_nor_is_one_among_many_companies() -> None:
+def test_changes_finds_every_anomaly_among_many_companies() -> None:
     choose = random.Random(7).choice
     pairs = {}
     for number in range(300):
@@ -232,24 +241,24 @@ def test_nor_is_one_among_many_companies() -> None:
         some = {name: choose(_CHOICES[name]) for name in (choose([*_CHOICES]), "MarketCapitalization")}
         pairs[f"S{number:03}"] = older, older | some
     looks = [seen(hours, name, **one) for name, both in pairs.items() for hours, one in enumerate(both)]
-    with History.open(record(looks)) as asked:
-        told = {(one.symbol, one.field, one.suspicion) for one in asked.changes(suspicious=True)}
+    with History.open(record(looks)) as history:
+        listed = {(one.symbol, one.field, one.suspicion) for one in history.changes(suspicious=True)}
     expected = {(name, *found) for name, (older, newer) in pairs.items() for found in by_the_rules(older, newer)}
-    assert told == expected
-    assert {suspicion for _, _, suspicion in told} == set(Anomaly)
+    assert listed == expected
+    assert {suspicion for _, _, suspicion in listed} == set(Anomaly)
 
 
 @needs_recordings
-def test_in_the_recorded_year_nothing_is_suspicious() -> None:
-    with History.open(record(list(recorded_year()))) as asked:
-        assert list(asked.changes(suspicious=True)) == []
+def test_the_recorded_year_has_no_anomaly() -> None:
+    with History.open(record(list(recorded_year()))) as history:
+        assert list(history.changes(suspicious=True)) == []
 
 
 @needs_recordings
-def test_in_five_years_of_recorded_overviews_nothing_is_either() -> None:
-    """By symbol in time order, years apart at times: worse than any daily record could be."""
+def test_five_years_of_recorded_overviews_have_no_anomaly() -> None:
+    """By symbol in time order, sometimes years apart: more changes than in any daily history."""
     lines = sorted(recorded("overviews.jsonl.gz"), key=lambda line: (line["symbol"], line["recorded_as"]))
     looks = [Look(line["symbol"], after(hours), json.loads(line["body"])) for hours, line in enumerate(lines)]
-    with History.open(record(looks)) as asked:
-        assert list(asked.changes(suspicious=True)) == []
-        assert len({(one.symbol, one.observed_at) for one in asked.changes()}) > 50
+    with History.open(record(looks)) as history:
+        assert list(history.changes(suspicious=True)) == []
+        assert len({(one.symbol, one.observed_at) for one in history.changes()}) > 50

@@ -72,14 +72,14 @@ async def take(ledger: Ledger, *, retry: bool = False) -> Slot:
     return await ledger.take(RUN, IBM, retry=retry)
 
 
-async def test_a_slot_is_in_the_file_before_its_request_may_leave(database: Path, hands: ManualClock) -> None:
+async def test_a_slot_is_in_the_database_before_its_request_may_leave(database: Path, hands: ManualClock) -> None:
     async with process(database, hands, "25/day") as ledger:
         slot = await take(ledger)
         deadline = instants.to_text(hands.wall + TIMEOUT + GRACE)
         assert rows(database) == [(slot.id, "IBM", instants.to_text(hands.wall), deadline, None, None)]
 
 
-async def test_a_slot_is_closed_with_its_outcome_never_sooner_than_it_was(database: Path, hands: ManualClock) -> None:
+async def test_a_slot_is_closed_with_its_outcome_at_no_earlier_instant(database: Path, hands: ManualClock) -> None:
     async with process(database, hands, "25/day") as ledger:
         slot = await take(ledger)
         hands.passes(timedelta(microseconds=1_234_567))
@@ -89,7 +89,7 @@ async def test_a_slot_is_closed_with_its_outcome_never_sooner_than_it_was(databa
     assert instants.from_text(str(row[-2])) >= hands.wall
 
 
-async def test_without_limits_slots_are_only_written_down(database: Path, hands: ManualClock) -> None:
+async def test_without_limits_slots_are_stored_only_when_closed(database: Path, hands: ManualClock) -> None:
     async with process(database, hands) as ledger:
         slots = [await take(ledger) for _ in range(3)]
         assert rows(database) == []
@@ -138,7 +138,9 @@ async def test_after_a_restart_an_instant_in_the_future_counts_as_now(database: 
         await take(ledger)
 
 
-async def test_a_run_waits_for_a_slot_that_frees_in_time_and_for_no_other(database: Path, hands: ManualClock) -> None:
+async def test_take_waits_for_a_slot_that_frees_within_max_wait_and_no_longer(
+    database: Path, hands: ManualClock
+) -> None:
     async with process(database, hands, "1/minute", max_wait=120) as ledger:
         ledger.close(await take(ledger), "answered")
         await take(ledger)
@@ -148,7 +150,7 @@ async def test_a_run_waits_for_a_slot_that_frees_in_time_and_for_no_other(databa
             await take(ledger)
 
 
-async def test_a_slot_that_hangs_on_an_answer_still_out_is_waited_for(database: Path, hands: ManualClock) -> None:
+async def test_take_waits_for_a_slot_that_depends_on_an_awaited_answer(database: Path, hands: ManualClock) -> None:
     async with process(database, hands, "1/second") as ledger, asyncio.timeout(5):
         first = await take(ledger)
         waiting = asyncio.create_task(take(ledger))
@@ -159,7 +161,7 @@ async def test_a_slot_that_hangs_on_an_answer_still_out_is_waited_for(database: 
         assert hands.waits == [pytest.approx(1, abs=0.01)]
 
 
-async def test_slots_that_are_wanted_together_are_reserved_together(database: Path, hands: ManualClock) -> None:
+async def test_slots_taken_at_the_same_time_are_reserved_together(database: Path, hands: ManualClock) -> None:
     async with open_writer(database) as writer:
         ledger = begin(writer, database, hands, "75/minute", "5/second")
         slots = await asyncio.gather(*(take(ledger) for _ in range(5)))
@@ -167,7 +169,7 @@ async def test_slots_that_are_wanted_together_are_reserved_together(database: Pa
     assert hands.waits == []
 
 
-async def test_a_request_that_never_left_takes_no_slot(database: Path, hands: ManualClock) -> None:
+async def test_a_request_that_never_left_uses_no_slot(database: Path, hands: ManualClock) -> None:
     async with process(database, hands, "1/day") as ledger:
         ledger.give_back(await take(ledger))
         ledger.give_back(await take(ledger))
@@ -176,7 +178,7 @@ async def test_a_request_that_never_left_takes_no_slot(database: Path, hands: Ma
         await take(ledger)
 
 
-async def test_one_who_goes_away_while_a_slot_is_written_leaves_none_behind(database: Path, hands: ManualClock) -> None:
+async def test_a_cancelled_take_uses_no_slot(database: Path, hands: ManualClock) -> None:
     async with process(database, hands, "1/day") as ledger:
         taking = asyncio.create_task(take(ledger))
         await asyncio.sleep(0)
@@ -207,9 +209,7 @@ async def test_retries_have_a_fifth_of_the_day_across_restarts(database: Path, h
         assert ledger.may_retry()
 
 
-async def test_when_the_api_says_that_the_quota_has_ended_nothing_is_asked_for_longer_and_longer(
-    database: Path, hands: ManualClock
-) -> None:
+async def test_each_quota_ended_of_the_api_blocks_requests_for_longer(database: Path, hands: ManualClock) -> None:
     expected = FIRST_BLOCK
     for _ in range(3):
         async with process(database, hands, "25/day") as ledger:
@@ -248,7 +248,7 @@ async def test_a_good_answer_lifts_the_block(database: Path, hands: ManualClock)
         assert record.quota_state(hands.wall).block is None
 
 
-async def test_slots_no_window_can_hold_any_more_are_pruned(database: Path, hands: ManualClock) -> None:
+async def test_slots_that_no_window_can_contain_are_pruned(database: Path, hands: ManualClock) -> None:
     limits = PLANS["free"]
     async with open_writer(database) as writer:
         ledger = begin(writer, database, hands, "25/day", "1/second")
@@ -278,9 +278,7 @@ async def test_what_was_written_while_the_clock_was_ahead_counts_from_now_once(
         await take(ledger)
 
 
-async def test_a_slot_that_has_just_ended_does_not_end_sooner_by_being_looked_at(
-    database: Path, hands: ManualClock
-) -> None:
+async def test_pruning_does_not_end_a_slot_sooner(database: Path, hands: ManualClock) -> None:
     async with open_writer(database) as writer:
         ledger = begin(writer, database, hands, "1/day")
         ledger.close(await take(ledger), "answered")

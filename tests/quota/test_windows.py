@@ -113,7 +113,7 @@ def test_each_request_leaves_at_the_earliest_instant_the_promise_allows(
 
 
 @given(limits=LIMITS, ended=st.lists(st.integers(-100_000 * SECOND, 0), max_size=40))
-def test_what_an_earlier_process_sent_still_counts(limits: list[Limit], ended: list[int]) -> None:
+def test_requests_of_an_earlier_process_still_count(limits: list[Limit], ended: list[int]) -> None:
     windows = Windows(limits, ended)
     opening = windows.opening(0)
     for limit in limits:
@@ -122,7 +122,7 @@ def test_what_an_earlier_process_sent_still_counts(limits: list[Limit], ended: l
         assert windows.used(limit, 0) == min(sum(1 for at in free_at if at > 0), max(limit.count for limit in limits))
 
 
-def test_five_at_once_where_the_plan_admits_five() -> None:
+def test_as_many_requests_at_once_as_the_plan_allows() -> None:
     windows = Windows(PLANS["premium-75"])
     for _ in range(5):
         assert windows.opening(0).at == 0
@@ -130,7 +130,7 @@ def test_five_at_once_where_the_plan_admits_five() -> None:
     assert not windows.opening(0).certain
 
 
-def test_an_answer_still_out_makes_the_opening_uncertain() -> None:
+def test_an_awaited_answer_makes_the_opening_uncertain() -> None:
     windows = Windows([Limit(1, PERIODS["second"])])
     windows.take()
     assert windows.opening(5) == windows.opening(5)
