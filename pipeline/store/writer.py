@@ -151,7 +151,7 @@ class Writer:
             self._waiting = []
             self._fail_unfinished(error)
             raise
-        self._failure = self._failure or StorageError(f"{self._path}: closed: the run has ended")
+        self._failure = self._failure or StorageError(f"{self._path}: closed, as the run has ended")
 
     def _fail_unfinished(self, error: BaseException) -> None:
         while self._unfinished:
