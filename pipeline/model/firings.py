@@ -15,5 +15,5 @@ class Firing:
     scheduled_for: datetime | None = None
     status: RunStatus | None = None
     finished_at: datetime | None = None
-    fruitless: int = 0
-    """How many of the last runs for it, in a row, stored nothing."""
+    empty_runs: int = 0
+    """How many runs for it, in a row up to the last, observed nothing."""

@@ -108,10 +108,10 @@ def _resumes_at(firing: Firing, *, now: datetime, reset_at: datetime, free_at: F
     if firing.scheduled_for is None or firing.scheduled_for > now:
         return None  # the clock was set back: this fire time will come again
     ended = min(firing.finished_at or now, now)
-    doublings = min(max(firing.fruitless - 1, 0), _MOST_DOUBLINGS)
+    doublings = min(max(firing.empty_runs - 1, 0), _MOST_DOUBLINGS)
     pause: timedelta = min(FIRST_PAUSE * 2**doublings, LONGEST_PAUSE)
     match firing.status:
-        case RunStatus.INTERRUPTED if firing.fruitless > 1 and reset_at <= ended:
+        case RunStatus.INTERRUPTED if firing.empty_runs > 1 and reset_at <= ended:
             return ended + pause  # repeatedly without a result: this run may be what kills the process
         case RunStatus.INTERRUPTED | RunStatus.RUNNING:  # still "running" after a restart: the process was killed
             return now

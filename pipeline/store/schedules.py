@@ -54,7 +54,7 @@ def _firing(since: str, runs: Sequence[tuple[str, str, str | None, int]]) -> Fir
         scheduled_for=instants.from_text(scheduled_for),
         status=RunStatus(status),
         finished_at=None if finished_at is None else instants.from_text(finished_at),
-        fruitless=next((number for number, (*_, observed) in enumerate(runs) if observed), len(runs)),
+        empty_runs=next((number for number, (*_, observed) in enumerate(runs) if observed), len(runs)),
     )
 
 

@@ -39,8 +39,8 @@ def decided(
     )
 
 
-def cut_short(status: RunStatus, *, fruitless: int = 0) -> Firing:
-    return replace(DONE, status=status, fruitless=fruitless)
+def cut_short(status: RunStatus, *, empty_runs: int = 0) -> Firing:
+    return replace(DONE, status=status, empty_runs=empty_runs)
 
 
 def test_a_fire_time_without_a_run_is_run() -> None:
@@ -87,21 +87,21 @@ def test_a_run_that_the_quota_cut_short_is_resumed_when_the_window_frees() -> No
 def test_a_run_cut_short_by_the_quota_in_a_free_window_is_resumed_after_growing_pauses() -> None:
     """Otherwise an API that throttles everything would get all of a day's requests, a few a minute."""
     ended = FIRE + MINUTE
-    for fruitless, pause in [(0, 15), (1, 15), (2, 30), (3, 60), (5, 240), (50, 240)]:
-        last = cut_short(RunStatus.QUOTA_EXHAUSTED, fruitless=fruitless)
+    for empty_runs, pause in [(0, 15), (1, 15), (2, 30), (3, 60), (5, 240), (50, 240)]:
+        last = cut_short(RunStatus.QUOTA_EXHAUSTED, empty_runs=empty_runs)
         assert decided(last, ended + 2 * MINUTE).resumes_at == ended + pause * MINUTE
 
 
 def test_a_failed_run_is_resumed_after_growing_pauses() -> None:
     ended = FIRE + MINUTE
     assert decided(cut_short(RunStatus.FAILED), ended).resumes_at == ended + FIRST_PAUSE
-    assert decided(cut_short(RunStatus.FAILED, fruitless=99), ended).resumes_at == ended + LONGEST_PAUSE
+    assert decided(cut_short(RunStatus.FAILED, empty_runs=99), ended).resumes_at == ended + LONGEST_PAUSE
     assert decided(cut_short(RunStatus.FAILED), ended + FIRST_PAUSE).run == ScheduledRun(DAILY, FIRE, Trigger.CONTINUE)
 
 
 def test_a_restart_or_reload_ends_the_pause() -> None:
     now = FIRE + 5 * MINUTE
-    found = decided(cut_short(RunStatus.FAILED, fruitless=9), now, reset_at=FIRE + 4 * MINUTE)
+    found = decided(cut_short(RunStatus.FAILED, empty_runs=9), now, reset_at=FIRE + 4 * MINUTE)
     assert found.run == ScheduledRun(DAILY, FIRE, Trigger.CONTINUE)
 
 
@@ -141,15 +141,15 @@ def test_after_the_clock_was_set_back_a_future_fire_time_is_not_resumed() -> Non
 @given(
     minutes=st.integers(0, 60 * 24 * 3),
     status=st.sampled_from([*RunStatus]),
-    fruitless=st.integers(0, 100),
+    empty_runs=st.integers(0, 100),
     free_in=st.integers(-100, 10_000),
     resume=st.booleans(),
 )
 def test_resumes_at_is_when_there_is_something_to_run(
-    *, minutes: int, status: RunStatus, fruitless: int, free_in: int, resume: bool
+    *, minutes: int, status: RunStatus, empty_runs: int, free_in: int, resume: bool
 ) -> None:
     now = FIRE + 2 * MINUTE + minutes * MINUTE
-    last = replace(DONE, status=status, fruitless=fruitless)
+    last = replace(DONE, status=status, empty_runs=empty_runs)
     free_at = FIRE + free_in * MINUTE
     found = decided(last, now, resume=resume, free_at=free_at)
 
