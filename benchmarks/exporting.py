@@ -12,7 +12,7 @@ from benchmarks.processes import peak_megabytes
 from pipeline.files import replacing
 from pipeline.store.reader import open_for_reading
 from pipeline.transfer import parquet
-from pipeline.transfer.export import Selection, one_state
+from pipeline.transfer.export import Selection, read_transaction
 
 
 @dataclass(slots=True)
@@ -28,7 +28,11 @@ class Exported:
 def export(database: Path) -> Exported:
     """Export a record into a file beside it that is not kept."""
     done = Exported()
-    with tempfile.TemporaryDirectory(dir=database.parent) as folder, open_for_reading(database) as db, one_state(db):
+    with (
+        tempfile.TemporaryDirectory(dir=database.parent) as folder,
+        open_for_reading(database) as db,
+        read_transaction(db),
+    ):
         target, began = Path(folder, "overviews.parquet"), perf_counter()
         with replacing(target) as file:
             parquet.write(file, (group.table for group in _counted(parquet.groups(db, Selection()), done)))

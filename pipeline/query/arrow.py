@@ -18,17 +18,28 @@ TYPES: dict[ColumnKind, pa.DataType] = {
     "json": pa.string(),
     "boolean": pa.bool_(),
 }
+"""The types of a table's columns."""
+RAW_TYPES: dict[ColumnKind, pa.DataType] = {
+    Kind.TEXT: pa.string(),
+    Kind.INTEGER: pa.int64(),
+    Kind.REAL: pa.float64(),
+    Kind.DATE: pa.string(),
+    "instant": pa.string(),
+    "json": pa.string(),
+    "boolean": pa.bool_(),
+}
+"""The types of values as rows hold them, which `typed_array` makes the others of: instants and dates are text."""
 
 
 def table(columns: Sequence[tuple[str, ColumnKind]], rows: Sequence[tuple[Any, ...]]) -> pa.Table:
-    """Return rows as a typed Arrow table. Instants and dates may be text as in the file, or datetimes and dates."""
+    """Return rows as a typed Arrow table. Instants and dates may be text, as stored, or datetimes and dates."""
     values = list(zip(*rows, strict=True)) or [()] * len(columns)
-    arrays = [typed_array(_inferred(each, kind), kind) for (_, kind), each in zip(columns, values, strict=True)]
+    arrays = [typed_array(_raw_array(each, kind), kind) for (_, kind), each in zip(columns, values, strict=True)]
     return pa.table(arrays, schema=schema_of(columns))
 
 
-def _inferred(values: Sequence[Any], kind: ColumnKind) -> pa.Array:
-    """Return values as Arrow holds them before `typed_array`; mixed kinds become text: as received, else JSON."""
+def _raw_array(values: Sequence[Any], kind: ColumnKind) -> pa.Array:
+    """Return values as an Arrow array of their raw type; of a `json` column all become text."""
     if kind == "json":
         values = [value if value is None or isinstance(value, str) else json.dumps(value) for value in values]
     elif kind is Kind.REAL:
@@ -42,19 +53,5 @@ def typed_array(array: pa.Array, kind: ColumnKind) -> pa.Array:
 
 
 def schema_of(columns: Iterable[tuple[str, ColumnKind]]) -> pa.Schema:
+    """Return the schema of a table of these columns."""
     return pa.schema([pa.field(name, TYPES[kind]) for name, kind in columns])
-
-
-# Reading. The slow parts are shared by many snapshots, so the narrow rows are read, and joined to their parts in Arrow:
-# each part is read once for a row group, and memory does not grow with the record.
-
-
-RAW_TYPES: dict[ColumnKind, pa.DataType] = {
-    Kind.TEXT: pa.string(),
-    Kind.INTEGER: pa.int64(),
-    Kind.REAL: pa.float64(),
-    Kind.DATE: pa.string(),
-    "instant": pa.string(),
-    "json": pa.string(),
-    "boolean": pa.bool_(),
-}

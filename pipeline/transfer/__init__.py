@@ -1,5 +1,3 @@
-"""Import and export: archives of API responses in; rows, documents and Parquet out.
-
-A new export format goes to `formats` (text) or to a module like `parquet`, and to `pipeline export`'s list of formats.
-Imports model, api, store, collect and query.
+"""Import and export: archives of API responses in; rows, documents and Parquet files out. Imports model, api, store,
+collect and query.
 """

@@ -1,23 +1,18 @@
-"""Export: the record as rows or as the documents received, for other tools, and a file that is whole or absent."""
+"""Export: which snapshots are exported, as rows of columns or as the documents received. `formats` writes them."""
 
 import heapq
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
-from io import TextIOWrapper
-from typing import Any, BinaryIO
-
-import msgspec
+from typing import Any
 
 from pipeline import instants
-from pipeline.model.document import Parts, join_document
-from pipeline.model.fields import CATALOGUE, DAILY_FIELDS, PROFILE_FIELDS, REPORTED_FIELDS, ColumnKind, Kind
+from pipeline.model.fields import CATALOGUE, ColumnKind, Kind
 from pipeline.model.symbols import Symbol
-from pipeline.text import inert, write_csv
+from pipeline.query.documents import PART_COLUMNS, PART_TABLES, stored_document
 
 COLUMNS: tuple[tuple[str, ColumnKind], ...] = (
     ("symbol", Kind.TEXT),
@@ -30,7 +25,7 @@ COLUMNS: tuple[tuple[str, ColumnKind], ...] = (
 NAMES = tuple(name for name, _ in COLUMNS)
 
 _EVERY_INSTANT = ("", "~")
-"""Texts before and after every instant's."""
+"""Texts that sort before and after every instant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +37,7 @@ class Selection:
     until: datetime | None = None
 
     def parameters(self) -> dict[str, Any]:
-        """Return what `WANTED` and its like are bound to."""
+        """Return the parameters of the queries below, and of those with `WANTED_SYMBOLS`."""
         earliest, latest = _EVERY_INSTANT
         return {
             "symbols": json.dumps(self.symbols) if self.symbols else None,
@@ -51,7 +46,7 @@ class Selection:
         }
 
 
-# Symbols first, then each one's interval: a seek for each, whatever the symbols have besides.
+# Symbols first, then each one's interval: a seek for each, however much else the symbols have.
 
 WANTED_SYMBOLS = "(:symbols IS NULL OR symbols.symbol IN (SELECT value FROM json_each(:symbols)))"
 _ROWS = f"""
@@ -60,11 +55,6 @@ _ROWS = f"""
      WHERE observed_at BETWEEN :since AND :until AND {WANTED_SYMBOLS}
      ORDER BY symbol
 """
-_PART_COLUMNS = (
-    *(f"profiles.{field.column}" for field in PROFILE_FIELDS),
-    *(f"statements.{field.column}" for field in REPORTED_FIELDS),
-    *(f"snapshots.{field.column}" for field in DAILY_FIELDS),
-)
 _ORIGINALS = f"""
     SELECT symbols.symbol, snapshots.observed_at, layouts.keys, snapshots.extra,
            CASE WHEN snapshots.confirmed_at > snapshots.observed_at THEN (
@@ -73,12 +63,10 @@ _ORIGINALS = f"""
                     WHERE looks.symbol = symbols.symbol
                       AND at > snapshots.observed_at AND at <= snapshots.confirmed_at
                     ORDER BY at)) END,
-           {", ".join(_PART_COLUMNS)}
+           {PART_COLUMNS}
       FROM symbols
      CROSS JOIN snapshots ON snapshots.symbol = symbols.symbol AND snapshots.observed_at BETWEEN :since AND :until
-      JOIN profiles ON profiles.id = snapshots.profile_id
-      JOIN statements ON statements.id = snapshots.statement_id
-      JOIN layouts ON layouts.id = snapshots.layout_id
+      {PART_TABLES}
      WHERE {WANTED_SYMBOLS}
      ORDER BY symbols.symbol
 """
@@ -92,8 +80,8 @@ _UNCOVERED = f"""
 
 
 @contextmanager
-def one_state(db: sqlite3.Connection) -> Iterator[None]:
-    """Hold one state of the record until the block ends, whatever a run writes meanwhile."""
+def read_transaction(db: sqlite3.Connection) -> Iterator[None]:
+    """Read one state of the database until the block ends, whatever a run writes meanwhile."""
     db.execute("BEGIN")
     try:
         yield
@@ -101,83 +89,37 @@ def one_state(db: sqlite3.Connection) -> Iterator[None]:
         db.execute("ROLLBACK")
 
 
-def expected(db: sqlite3.Connection, selection: Selection) -> int | None:
-    """Return how many snapshots the selection has, or None where only reading them would tell."""
+def snapshot_count(db: sqlite3.Connection, selection: Selection) -> int | None:
+    """Return how many snapshots the selection has; None if only reading them would show."""
     if selection.since or selection.until:
         return None
     query = f"SELECT coalesce(sum(snapshots), 0) FROM symbols WHERE {WANTED_SYMBOLS}"
     return int(db.execute(query, selection.parameters()).fetchone()[0])
 
 
-def rows(db: sqlite3.Connection, selection: Selection) -> Iterator[tuple[Any, ...]]:
+def overview_rows(db: sqlite3.Connection, selection: Selection) -> Iterator[tuple[Any, ...]]:
     """Yield the rows of the view `overviews`, by symbol and instant."""
     for row in db.execute(_ROWS, selection.parameters()):  # noqa: UP028 - would close it after its database
         yield row
 
 
-# Documents, as received
-
-
 def originals(db: sqlite3.Connection, selection: Selection) -> Iterator[dict[str, Any]]:
-    """Yield what `import` takes back into an equal record, by symbol and instant: a snapshot, or `{}` for none, each.
+    """Yield what `import` makes an equal database of, by symbol and instant: snapshots, and `{}` where uncovered.
 
-    `looks`, where there are any, are the later instants at which the document was found unchanged.
+    `looks`, where there are any, are the later instants at which the document was observed unchanged.
     """
-    known = (_original(row) for row in db.execute(_ORIGINALS, selection.parameters()))
-    uncovered = (_nothing(*row) for row in db.execute(_UNCOVERED, selection.parameters()))
-    yield from heapq.merge(known, uncovered, key=lambda line: (line["symbol"], line["observed_at"]))
+    snapshots = (_original(*row) for row in db.execute(_ORIGINALS, selection.parameters()))
+    uncovered = (_uncovered(*row) for row in db.execute(_UNCOVERED, selection.parameters()))
+    yield from heapq.merge(snapshots, uncovered, key=lambda line: (line["symbol"], line["observed_at"]))
 
 
-def _nothing(symbol: str, at: str) -> dict[str, Any]:
-    return {"symbol": symbol, "observed_at": at, "document": {}}
-
-
-_REPORTED_AT = len(PROFILE_FIELDS)
-_DAILY_AT = _REPORTED_AT + len(REPORTED_FIELDS)
-
-
-def _original(row: tuple[Any, ...]) -> dict[str, Any]:
-    symbol, observed_at, keys, extra, looks, *values = row
-    parts = Parts(
-        profile=tuple(values[:_REPORTED_AT]),
-        reported=tuple(values[_REPORTED_AT:_DAILY_AT]),
-        daily=tuple(values[_DAILY_AT:]),
-        layout=_layout(keys),
-        extra=extra,
-    )
-    line = {"symbol": symbol, "observed_at": observed_at, "document": join_document(symbol, parts)}
+def _original(
+    symbol: str, observed_at: str, keys: str, extra: str | None, looks: str | None, *values: Any
+) -> dict[str, Any]:
+    document = stored_document(symbol, keys, extra, values)
+    line = {"symbol": symbol, "observed_at": observed_at, "document": document}
     return {**line, "looks": json.loads(looks)} if looks else line
 
 
-@lru_cache(maxsize=64)
-def _layout(keys: str) -> tuple[str, ...]:
-    """Return the keys of a layout, of which there are a dozen in all."""
-    return tuple(json.loads(keys))
-
-
-# Files
-
-
-def write_rows_csv(file: BinaryIO, rows: Iterable[tuple[Any, ...]]) -> None:
-    """Write rows as CSV: a name above each column, missing empty."""
-    with _text(file) as text:
-        write_csv(text, NAMES, rows)
-
-
-def write_rows_jsonl(file: BinaryIO, rows: Iterable[tuple[Any, ...]]) -> None:
-    """Write rows as JSON Lines: an object each, missing null."""
-    write_jsonl(file, (dict(zip(NAMES, row, strict=True)) for row in rows))
-
-
-def write_jsonl(file: BinaryIO, lines: Iterable[Mapping[str, Any]]) -> None:
-    """Write objects as JSON, a line each."""
-    with _text(file) as text:
-        for line in lines:
-            text.write(inert(msgspec.json.encode(line).decode()) + "\n")
-
-
-@contextmanager
-def _text(file: BinaryIO) -> Iterator[TextIOWrapper]:
-    text = TextIOWrapper(file, encoding="utf-8", newline="", write_through=False)
-    yield text
-    text.detach()  # flushes; who opened the file closes it
+def _uncovered(symbol: str, at: str) -> dict[str, Any]:
+    return {"symbol": symbol, "observed_at": at, "document": {}}

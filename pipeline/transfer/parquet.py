@@ -1,4 +1,4 @@
-"""Parquet and Arrow: the record in typed columns. Needs the extra `parquet`; import it where it is asked for."""
+"""Parquet export: snapshots in typed columns, as one file or a folder per month. Needs the extra `parquet`."""
 
 import json
 import sqlite3
@@ -24,17 +24,20 @@ from pipeline.transfer.export import COLUMNS, WANTED_SYMBOLS, Selection
 _ROWS_AT_ONCE = 256
 """Few enough to stay in the processor's cache between SQLite and Arrow: 1.4 times as fast as 2,048."""
 _GROUP = 65_536
-"""Rows of a row group at most: about 40 MB in memory, of which two are held, one being encoded."""
+"""Most rows of a row group: about 40 MB in memory, twice, as one is encoded while the next is read."""
 _BUFFER = 1 << 20
-"""Bytes to a write: each has to wait for Python, which the reading thread keeps busy."""
+"""Bytes of a write: each waits for Python, which the reading thread keeps busy."""
 _DICTIONARY_BYTES = 64 << 20
-"""A row group's descriptions are 5 MB or so. By default Parquet gives up a dictionary at 1 MB and repeats each text."""
+"""A row group's descriptions are 5 MB or so. By default Parquet drops a dictionary at 1 MB and repeats each text."""
 
 
 SCHEMA = schema_of(COLUMNS).with_metadata(
     {"overview_pipeline.schema": str(len(shipped_migrations())), "overview_pipeline.version": __version__}
 )
-"""The columns of the view `overviews`; which schema of the record and which program they come from."""
+"""The columns of the view `overviews`, and which schema of the database and which program they come from."""
+
+# Profiles and statements are shared by many snapshots. So narrow rows are read, with the ids of their parts, and joined
+# in Arrow: each part is read once for a row group, and memory does not grow with the database.
 _IDS = ("profile_id", "statement_id")
 _PARTS = tuple((field.column, field.kind) for field in (*PROFILE_FIELDS, *REPORTED_FIELDS))
 _PART_NAMES = {name for name, _ in _PARTS}
@@ -68,7 +71,7 @@ class Group:
 
 
 def groups(db: sqlite3.Connection, selection: Selection) -> Iterator[Group]:
-    """Yield the selection month by month, each in as many groups as memory asks for."""
+    """Yield the selection month by month, each in as many groups as memory needs."""
     parameters = selection.parameters()
     while True:
         (first,) = db.execute(_FIRST, parameters).fetchone()
@@ -78,12 +81,12 @@ def groups(db: sqlite3.Connection, selection: Selection) -> Iterator[Group]:
         after = f"{month}~"  # sorts after every instant of the month, and before those of the next
         of_month = {**parameters, "since": first, "until": min(after, parameters["until"])}
         for narrow in _narrow(db.execute(_SNAPSHOTS, of_month)):
-            yield Group(month, _whole(db, narrow))
+            yield Group(month, _joined(db, narrow))
         parameters["since"] = after
 
 
 def _narrow(cursor: sqlite3.Cursor) -> Iterator[pa.Table]:
-    """Yield the cursor's rows, a row group's at a time."""
+    """Yield the cursor's rows, a row group at a time."""
     batches: list[pa.RecordBatch] = []
     while rows := cursor.fetchmany(_ROWS_AT_ONCE):
         batches.append(pa.RecordBatch.from_struct_array(pa.array(rows, _NARROW_ROW)))
@@ -95,11 +98,11 @@ def _narrow(cursor: sqlite3.Cursor) -> Iterator[pa.Table]:
 
 
 _NARROW_ROW = pa.struct(list(_NARROW_SCHEMA))
-"""Rows become columns in one call, with a twelfth less work than a call for each column."""
+"""One call makes columns of rows: a twelfth less work than a call for each column."""
 
 
-def _whole(db: sqlite3.Connection, narrow: pa.Table) -> pa.Table:
-    """Return narrow rows with the columns of their parts, in the order of the view."""
+def _joined(db: sqlite3.Connection, narrow: pa.Table) -> pa.Table:
+    """Return narrow rows joined with their parts, in the order of the view."""
     columns = {name: typed_array(_chunk(narrow, name), kind) for name, kind in _NARROW if name not in _IDS}
     columns |= _parts(db, "profiles", PROFILE_FIELDS, _chunk(narrow, "profile_id"))
     columns |= _parts(db, "statements", REPORTED_FIELDS, _chunk(narrow, "statement_id"))
@@ -111,7 +114,7 @@ def _chunk(narrow: pa.Table, name: str) -> pa.Array:
 
 
 def _parts(db: sqlite3.Connection, name: str, fields: Sequence[Field], ids: pa.Array) -> dict[str, pa.Array]:
-    """Return the columns of the parts that have the ids: each part is read once, and its place taken for each id."""
+    """Return the columns of the parts that have the ids: each part is read once, then repeated by its place."""
     wanted = json.dumps(pc.unique(ids).to_pylist())
     columns = [("id", Kind.INTEGER), *((field.column, field.kind) for field in fields)]
     names = ", ".join(f"parts.{column}" for column, _ in columns)
@@ -121,11 +124,8 @@ def _parts(db: sqlite3.Connection, name: str, fields: Sequence[Field], ids: pa.A
     return {field.column: parts.column(field.column).chunk(0).take(places) for field in fields}
 
 
-# Writing
-
-
 def write(file: BinaryIO, tables: Iterable[pa.Table]) -> None:
-    """Write tables as one Parquet file, a row group each. One is encoded while the next is read."""
+    """Write tables as one Parquet file, a row group each. While one is encoded, the next is read."""
     with (
         pa.output_stream(pa.PythonFile(_Sink(file), "w"), buffer_size=_BUFFER) as buffered,
         _writer(buffered) as writer,
@@ -141,7 +141,7 @@ def write(file: BinaryIO, tables: Iterable[pa.Table]) -> None:
 
 
 class _Sink:
-    """A file as Arrow may have it: not to close, and, once it has failed, not to fail again while Arrow tidies up."""
+    """A file for Arrow that it cannot close, and that fails once only, not again while Arrow cleans up."""
 
     closed = False
 
@@ -159,10 +159,10 @@ class _Sink:
         return len(some)
 
     def flush(self) -> None:
-        """Do nothing: who opened the file does."""
+        """Do nothing: the opener of the file does."""
 
     def close(self) -> None:
-        """Do nothing: who opened the file does."""
+        """Do nothing: the opener of the file does."""
 
 
 def _writer(file: pa.NativeFile) -> pq.ParquetWriter:
@@ -178,11 +178,11 @@ def _writer(file: pa.NativeFile) -> pq.ParquetWriter:
 
 _DAILY_NAMES = {field.column for field in DAILY_FIELDS}
 _DICTIONARIES = [name for name, _ in COLUMNS if name not in _DAILY_NAMES]
-"""What repeats from row to row; daily numbers seldom do."""
+"""Columns that repeat from row to row; daily numbers seldom do."""
 
 
 def write_partitioned(folder: Path, groups: Iterable[Group]) -> None:
-    """Write groups as a folder a month, as DuckDB, Spark and Trino know them: `year=2026/month=03/part-0.parquet`."""
+    """Write groups as a folder per month, as DuckDB, Spark and Trino read them: `year=2026/month=03/part-0.parquet`."""
     for month, of_month in groupby(groups, key=attrgetter("month")):
         year, number = month.split("-")
         with new_file(folder / f"year={year}" / f"month={number}" / "part-0.parquet") as file:

@@ -32,16 +32,8 @@ from pipeline.files import filling, replacing
 from pipeline.store.database import database_files
 from pipeline.store.reader import open_for_reading
 from pipeline.store.stored_symbols import check_symbols
-from pipeline.transfer.export import (
-    Selection,
-    expected,
-    one_state,
-    originals,
-    rows,
-    write_jsonl,
-    write_rows_csv,
-    write_rows_jsonl,
-)
+from pipeline.transfer.export import Selection, originals, overview_rows, read_transaction, snapshot_count
+from pipeline.transfer.formats import write_jsonl, write_rows_csv, write_rows_jsonl
 
 _FORMATS = ("parquet", "csv", "jsonl")
 _STDOUT = Path("-")
@@ -132,9 +124,9 @@ def command(
     selection = Selection(parse_symbols(symbols, options), since, until)
     database = load_settings(options).database
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # like Ctrl-C: removes the partial file
-    with open_for_reading(database) as db, one_state(db):
+    with open_for_reading(database) as db, read_transaction(db):
         check_symbols(db, database, selection.symbols)
-        with row_progress(options, "exporting", expected(db, selection)) as advance:
+        with row_progress(options, "exporting", snapshot_count(db, selection)) as advance:
             counter = _Counter(advance)
             if wanted is _Form.PARTITIONS:
                 with filling(output) as folder:
@@ -191,9 +183,9 @@ def _stdout() -> BinaryIO:
 def _write(file: BinaryIO, db: sqlite3.Connection, selection: Selection, form: _Form, counter: _Counter) -> None:
     match form:
         case _Form.CSV:
-            write_rows_csv(file, counter.rows_of(rows(db, selection)))
+            write_rows_csv(file, counter.rows_of(overview_rows(db, selection)))
         case _Form.JSONL:
-            write_rows_jsonl(file, counter.rows_of(rows(db, selection)))
+            write_rows_jsonl(file, counter.rows_of(overview_rows(db, selection)))
         case _Form.ORIGINALS:
             write_jsonl(file, counter.rows_of(originals(db, selection)))
         case _:

@@ -1,0 +1,36 @@
+"""Export formats: CSV and JSON Lines; a new one, such as .xlsx, goes here. Parquet has a module of its own."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from io import TextIOWrapper
+from typing import Any, BinaryIO
+
+import msgspec
+
+from pipeline.text import inert, write_csv
+from pipeline.transfer.export import NAMES
+
+
+def write_rows_csv(file: BinaryIO, rows: Iterable[tuple[Any, ...]]) -> None:
+    """Write the rows of `export` as CSV: a header with the names, missing values empty."""
+    with _text(file) as text:
+        write_csv(text, NAMES, rows)
+
+
+def write_rows_jsonl(file: BinaryIO, rows: Iterable[tuple[Any, ...]]) -> None:
+    """Write the rows of `export` as JSON Lines: an object each, missing values null."""
+    write_jsonl(file, (dict(zip(NAMES, row, strict=True)) for row in rows))
+
+
+def write_jsonl(file: BinaryIO, objects: Iterable[Mapping[str, Any]]) -> None:
+    """Write objects as JSON Lines."""
+    with _text(file) as text:
+        for each in objects:
+            text.write(inert(msgspec.json.encode(each).decode()) + "\n")
+
+
+@contextmanager
+def _text(file: BinaryIO) -> Iterator[TextIOWrapper]:
+    text = TextIOWrapper(file, encoding="utf-8", newline="", write_through=False)
+    yield text
+    text.detach()  # flushes, and leaves closing to whoever opened the file

@@ -1,0 +1,129 @@
+"""Parquet: every column in its type, a row group per month, files in folders of months."""
+
+import stat
+import subprocess
+from datetime import date, datetime, timedelta
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline import __version__, instants
+from pipeline.model.fields import Kind
+from pipeline.store.migrate import shipped_migrations
+from pipeline.transfer.export import COLUMNS, NAMES, Selection
+from tests.support.commands import PIPELINE, call, environment
+from tests.support.exports import IBM, PEP, at, observed, open_state, store_all, view
+
+
+def parquet(database: Path, selection: Selection = Selection()) -> BytesIO:  # noqa: B008 - frozen
+    from pipeline.transfer.parquet import groups, write  # noqa: PLC0415 - needs the extra
+
+    file = BytesIO()
+    with open_state(database) as db:
+        write(file, (group.table for group in groups(db, selection)))
+    return file
+
+
+def plain(value: object) -> object:
+    """Return a value of a Parquet file as the database has it."""
+    if isinstance(value, datetime):
+        assert value.utcoffset() == timedelta(0)
+        return instants.to_text(value)
+    return value.isoformat() if isinstance(value, date) else value
+
+
+async def test_parquet_has_every_column_in_its_type_and_every_value(kept: Path, pq: Any) -> None:
+    table = pq.read_table(parquet(kept))
+    names = {
+        Kind.TEXT: "dictionary<values=string, indices=int32, ordered=0>",
+        Kind.INTEGER: "int64",
+        Kind.REAL: "double",
+        Kind.DATE: "date32[day]",
+        "instant": "timestamp[ms, tz=UTC]",
+        "json": "string",
+    }
+    assert [(field.name, str(field.type)) for field in table.schema] == [(name, names[kind]) for name, kind in COLUMNS]
+    read = [{name: plain(value) for name, value in row.items()} for row in table.to_pylist()]
+    assert [row["confirmed_at"] for row in read if row["symbol"] == "PEP"] == ["2026-01-16T12:00:00.000Z"]
+    assert sorted(read, key=lambda row: (row["symbol"], row["observed_at"])) == view(kept)
+
+
+async def test_a_row_group_holds_one_month_by_symbol_and_instant(database: Path, pq: Any) -> None:
+    days = ("2025-12-31T23:59:59.999", "2026-01-01", "2026-01-02", "2026-03-01")
+    await store_all(database, *(observed(s, day, EPS=str(n)) for s in (PEP, IBM) for n, day in enumerate(days)))
+    file = pq.ParquetFile(parquet(database))
+    groups = [file.read_row_group(n, ["symbol", "eps"]).to_pylist() for n in range(file.num_row_groups)]
+    assert [[(row["symbol"], row["eps"]) for row in group] for group in groups] == [
+        [("IBM", 0), ("PEP", 0)],
+        [("IBM", 1), ("IBM", 2), ("PEP", 1), ("PEP", 2)],
+        [("IBM", 3), ("PEP", 3)],
+    ]
+
+
+async def test_a_month_too_large_for_memory_has_several_row_groups(
+    long_database: Path, pq: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pipeline.transfer import parquet as module  # noqa: PLC0415 - needs the extra
+
+    monkeypatch.setattr(module, "_GROUP", 512)
+    file = pq.ParquetFile(parquet(long_database))
+    sizes = [file.metadata.row_group(n).num_rows for n in range(file.num_row_groups)]
+    assert max(sizes) == 512
+    assert file.read().num_rows == sum(sizes) == len(view(long_database))
+    read = [{name: plain(value) for name, value in row.items()} for row in file.read().to_pylist()]
+    assert sorted(read, key=lambda row: (row["symbol"], row["observed_at"])) == view(long_database)
+
+
+async def test_parquet_names_its_schema_and_program_and_is_compressed_with_dictionaries(kept: Path, pq: Any) -> None:
+    file = pq.ParquetFile(parquet(kept))
+    assert file.schema_arrow.metadata[b"overview_pipeline.schema"] == str(len(shipped_migrations())).encode()
+    assert file.schema_arrow.metadata[b"overview_pipeline.version"] == __version__.encode()
+    columns = [file.metadata.row_group(0).column(n) for n in range(len(COLUMNS))]
+    assert {column.compression for column in columns} == {"ZSTD"}
+    texts = [column for column, (_, kind) in zip(columns, COLUMNS, strict=True) if kind is Kind.TEXT]
+    assert all("RLE_DICTIONARY" in column.encodings for column in texts)
+
+
+async def test_parquet_holds_the_selection_alone(database: Path, pq: Any) -> None:
+    days = ("01-15", "02-14", "02-15", "03-15", "03-16", "04-15")
+    await store_all(
+        database, *(observed(symbol, f"2026-{day}", EPS=day.replace("-", ".")) for symbol in (IBM, PEP) for day in days)
+    )
+    selection = Selection((IBM,), since=at("2026-02-15"), until=at("2026-03-15"))
+    assert pq.read_table(parquet(database, selection))["observed_at"].to_pylist() == [
+        at("2026-02-15"), at("2026-03-15"),
+    ]  # fmt: skip
+
+
+async def test_parquet_of_nothing_has_its_columns(database: Path, pq: Any) -> None:
+    table = pq.read_table(parquet(database))
+    assert (table.num_rows, table.column_names) == (0, list(NAMES))
+
+
+def test_partitions_are_folders_of_a_month(kept: Path, tmp_path: Path, pq: Any) -> None:
+    done = call(tmp_path, "--database", str(kept), "export", "--partition", "--output", "out")
+    assert (done.code, done.err) == (0, "")
+    files = sorted(path for path in (tmp_path / "out").rglob("*") if path.is_file())
+    assert [str(path.relative_to(tmp_path / "out")) for path in files] == [
+        "year=2026/month=01/part-0.parquet",
+        "year=2026/month=02/part-0.parquet",
+    ]
+    assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}
+    read = pq.read_table(tmp_path / "out", partitioning="hive").to_pylist()
+    assert [(row["symbol"], row["year"], row["month"]) for row in read] == [
+        ("IBM", 2026, 1), ("PEP", 2026, 1), ("IBM", 2026, 2),
+    ]  # fmt: skip
+
+    again = call(tmp_path, "--database", str(kept), "export", "--partition", "--output", "out")
+    assert (again.code, "is not empty" in again.err) == (1, True)
+
+
+@pytest.mark.process
+def test_parquet_goes_through_a_pipe(kept: Path, tmp_path: Path, pq: Any) -> None:
+    done = subprocess.run(
+        [PIPELINE, "--database", kept, "export", "--output", "-", "--format", "parquet"],
+        cwd=tmp_path, env=environment(tmp_path), capture_output=True, check=True,
+    )  # fmt: skip
+    assert pq.read_table(BytesIO(done.stdout)).num_rows == 3
