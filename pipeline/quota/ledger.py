@@ -5,7 +5,7 @@ process stored has the wall clock's instants; one in the future counts as now.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from pipeline import instants
@@ -122,13 +122,20 @@ class Ledger:
 
     def close(self, slot: Slot, outcome: str) -> None:
         """Store that the slot's answer is back, or that its request was abandoned."""
-        self._end(slot, outcome, self._windows.end, self._retries.end)
+        now = self._clock.monotonic()
+        self._windows.end(now)
+        if slot.retry:
+            self._retries.end(now)
         self.sent += 1
+        self._store(slot, outcome)
 
     def give_back(self, slot: Slot) -> None:
         """Store that the slot's request never left."""
+        self._windows.give_back()
+        if slot.retry:
+            self._retries.give_back()
         self._taken -= 1
-        self._end(slot, UNSENT, lambda _at: self._windows.give_back(), lambda _at: self._retries.give_back())
+        self._store(slot, UNSENT)
 
     async def quota_ended(self, slot: Slot) -> None:
         """Block requests, because the API answered this slot's request with "quota ended".
@@ -177,13 +184,7 @@ class Ledger:
         now = self._clock.monotonic()
         return Slot(self._last_id, run, symbol, retry, self._clock.now(), now, now + self._lifetime)
 
-    def _end(
-        self, slot: Slot, outcome: str, end: Callable[[Nanoseconds], None], end_retry: Callable[[Nanoseconds], None]
-    ) -> None:
-        now = self._clock.monotonic()
-        end(now)
-        if slot.retry:
-            end_retry(now)
+    def _store(self, slot: Slot, outcome: str) -> None:
         self._answered.set()
         # To the next millisecond: a window must not free sooner than it was used.
         finished_at = instants.to_text(self._clock.now() + instants.MILLISECOND)
