@@ -10,7 +10,7 @@ from typing import Any, TextIO
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from pipeline.text import harmless
+from pipeline.text import printable
 
 
 class _Stderr:
@@ -67,7 +67,7 @@ class _Forward(logging.Handler):
 def _printable(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Escape control characters: text from a server must not move a terminal's cursor or forge a log line."""
     return {
-        name: harmless(value, kept="\n" if name == "exception" else "") if isinstance(value, str) else value
+        name: printable(value, kept="\n" if name == "exception" else "") if isinstance(value, str) else value
         for name, value in event.items()
     }
 

@@ -13,7 +13,7 @@ class Writable(Protocol):
     def write(self, text: str, /) -> object: ...
 
 
-def harmless(text: str, *, kept: str = "") -> str:
+def printable(text: str, *, kept: str = "") -> str:
     """Return the text with each control character written as its escape, except for those `kept`.
 
     Control characters, changes of direction and unusual line ends can move a terminal's cursor or forge a line.
@@ -32,7 +32,7 @@ _ACTIVE = re.compile("[\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 """Control characters that JSON does not escape although terminals act on them, and changes of direction."""
 
 
-def inert(json_text: str) -> str:
+def printable_json(json_text: str) -> str:
     """Return JSON of the same value with the remaining control characters escaped, safe for a terminal."""
     if json_text.isascii() and "\x7f" not in json_text:
         return json_text
@@ -42,7 +42,7 @@ def inert(json_text: str) -> str:
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
-def not_a_formula(cell: object) -> object:
+def quote_formula(cell: object) -> object:
     """Return the cell with a quote before text that a spreadsheet would run as a formula. Numbers stay as they are."""
     if isinstance(cell, str) and cell.startswith(_FORMULA):
         return f"'{cell}"
@@ -55,7 +55,7 @@ def write_csv(file: Writable, names: Sequence[str], rows: Iterable[Sequence[obje
     quoting = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
     usual.writerow(names)
     for row in rows:
-        cells = [not_a_formula(cell) if cell.__class__ is str else cell for cell in row]
+        cells = [quote_formula(cell) if cell.__class__ is str else cell for cell in row]
         # Before Python 3.13 a lone \r is not quoted, and readers end the row there.
         writer = quoting if [cell for cell in cells if cell.__class__ is str and "\r" in cell] else usual
         writer.writerow(cells)

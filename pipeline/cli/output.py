@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.text import few, harmless, inert, write_csv
+from pipeline.text import few, printable, printable_json, write_csv
 
 _MOST_FOR_RICH = 500
 """Rows that rich lays out in half a second; 12,000 symbols would take it 20 s."""
@@ -27,14 +27,16 @@ def tolerate_closed_stdout() -> Iterator[None]:
 
 def print_json(value: object) -> None:
     """Print one JSON value."""
-    click.echo(inert(msgspec.json.format(msgspec.json.encode(value), indent=2).decode()))
+    click.echo(printable_json(msgspec.json.format(msgspec.json.encode(value), indent=2).decode()))
 
 
 def print_json_rows(names: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Print rows as one JSON array with an object on each line, as they are read."""
     before = "[\n"
     for row in rows:
-        click.echo(f"{before}  {inert(msgspec.json.encode(dict(zip(names, row, strict=True))).decode())}", nl=False)
+        click.echo(
+            f"{before}  {printable_json(msgspec.json.encode(dict(zip(names, row, strict=True))).decode())}", nl=False
+        )
         before = ",\n"
     click.echo("[]" if before == "[\n" else "\n]")
 
@@ -46,14 +48,14 @@ def print_rows(names: Sequence[str], rows: Iterable[Sequence[object]], form: str
             write_csv(sys.stdout, names, map(_harmless, rows) if sys.stdout.isatty() else rows)
         case "jsonl":
             for row in rows:
-                click.echo(inert(msgspec.json.encode(dict(zip(names, row, strict=True))).decode()))
+                click.echo(printable_json(msgspec.json.encode(dict(zip(names, row, strict=True))).decode()))
         case _:
             print_table(names, rows)
 
 
 def _harmless(row: Sequence[object]) -> list[object]:
     """Return the cells with control characters escaped, for a terminal. A file gets them as they are."""
-    return [harmless(cell) if isinstance(cell, str) else cell for cell in row]
+    return [printable(cell) if isinstance(cell, str) else cell for cell in row]
 
 
 def print_table(names: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -149,7 +151,7 @@ def shown(value: object) -> str:
         return f"{value:,}"
     if isinstance(value, (list, tuple)):
         return few([shown(one) for one in value]) if value else "-"
-    return harmless(str(value))
+    return printable(str(value))
 
 
 def time_text(text: str | None) -> str | None:

@@ -15,7 +15,7 @@ from enum import StrEnum
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from pipeline.text import cut, few, harmless
+from pipeline.text import cut, few, printable
 
 LONGEST_PATIENCE = 32
 FORGOTTEN_AFTER = 64
@@ -265,7 +265,7 @@ def _over(names: Iterable[_Name]) -> Iterator[str]:
 
 def _shown(text: str) -> str:
     """Return what came from elsewhere as one short line that acts on nothing."""
-    return cut(harmless(text), LONGEST_LINE)
+    return cut(printable(text), LONGEST_LINE)
 
 
 def _capitalised(text: str) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pipeline.model.fields import Field
-from pipeline.text import harmless
+from pipeline.text import printable
 
 _LARGEST, _SMALLEST = 1e30, 1e-30
 """A larger value is an error of the API and would flatten all others; a smaller one is drawn as 0."""
@@ -42,7 +42,7 @@ class Plot:
     @property
     def title(self) -> str:
         """The heading, safe to show anywhere."""
-        return harmless(f"{self.symbol}  {self.name}" if self.name else self.symbol)
+        return printable(f"{self.symbol}  {self.name}" if self.name else self.symbol)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from pipeline.api.responses import LARGEST_BODY, read_response
 from pipeline.instants import to_text
 from pipeline.model.document import Overview
 from pipeline.model.symbols import Symbol
-from pipeline.text import harmless
+from pipeline.text import printable
 from pipeline.transfer.streams import STANDARD_INPUT
 
 EXAMPLE = "2024-03-14T18:30:00Z"
@@ -24,7 +24,7 @@ class Place:
     line: int = 0
 
     def __str__(self) -> str:
-        name = harmless(self.file)
+        name = printable(self.file)
         return f"{name}, line {self.line}" if self.line else name
 
 

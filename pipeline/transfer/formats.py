@@ -7,7 +7,7 @@ from typing import Any, BinaryIO
 
 import msgspec
 
-from pipeline.text import inert, write_csv
+from pipeline.text import printable_json, write_csv
 from pipeline.transfer.export import NAMES
 
 
@@ -26,7 +26,7 @@ def write_jsonl(file: BinaryIO, objects: Iterable[Mapping[str, Any]]) -> None:
     """Write objects as JSON Lines."""
     with _text(file) as text:
         for each in objects:
-            text.write(inert(msgspec.json.encode(each).decode()) + "\n")
+            text.write(printable_json(msgspec.json.encode(each).decode()) + "\n")
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import msgspec
 from pipeline.api.errors import NotJson
 from pipeline.api.responses import LARGEST_BODY
 from pipeline.model.symbols import parse_symbol
-from pipeline.text import few, harmless
+from pipeline.text import few, printable
 from pipeline.transfer.entries import (
     WITHOUT_TIME,
     Entry,
@@ -38,7 +38,9 @@ def read_folder(folder: Path, received: Received, on_read: OnRead) -> Iterator[E
         yield Problem(place_of(folder), WITHOUT_TIME)
         return
     if others:
-        yield Skipped(place_of(folder), f"skipped, not SYMBOL.json: {few([harmless(name) for name in others], _NAMED)}")
+        yield Skipped(
+            place_of(folder), f"skipped, not SYMBOL.json: {few([printable(name) for name in others], _NAMED)}"
+        )
     for path in paths:
         yield from read_file(path, received, on_read)
 

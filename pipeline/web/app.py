@@ -18,7 +18,7 @@ from aiohttp import web
 
 from pipeline import __version__
 from pipeline.errors import ExitCode, Trouble
-from pipeline.text import harmless
+from pipeline.text import printable
 
 HEALTHY, READY, METRICS = "/-/healthy", "/-/ready", "/metrics"
 _METHODS = ("GET", "HEAD")
@@ -132,7 +132,7 @@ def _verdict(good: str, why_not: str | None) -> web.Response:
 
 
 def _said(status: int, line: str, **headers: str) -> web.Response:
-    return web.Response(status=status, body=f"{harmless(line)}\n".encode(), headers=_HEADERS | headers)
+    return web.Response(status=status, body=f"{printable(line)}\n".encode(), headers=_HEADERS | headers)
 
 
 def is_ours(host: str, own_names: Collection[str]) -> bool:

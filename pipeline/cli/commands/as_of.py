@@ -13,7 +13,7 @@ from pipeline.errors import ExitCode
 from pipeline.instants import for_people
 from pipeline.model.symbols import Symbol
 from pipeline.query.history import History
-from pipeline.text import inert
+from pipeline.text import printable_json
 
 
 class _Hours(click.ParamType[timedelta]):
@@ -74,7 +74,7 @@ def command(
             documents = list(history.documents_as_of(instant, wanted, max_staleness=max_staleness))
             found = len(documents)
             for document in documents:
-                click.echo(inert(json.dumps(document, ensure_ascii=False)))
+                click.echo(printable_json(json.dumps(document, ensure_ascii=False)))
         else:
             answer = history.as_of(instant, wanted, fields, max_staleness=max_staleness)
             found = print_result(
