@@ -1,4 +1,4 @@
-"""Freshness: what is due, stalest first; what is fresh, or not covered, is left alone."""
+"""Due symbols: stalest first, without those that are fresh or not covered."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -18,7 +18,7 @@ def hours_ago(hours: float) -> datetime:
     return NOW - timedelta(hours=hours)
 
 
-def looked(symbol: Symbol, hours: float) -> SymbolFreshness:
+def observed(symbol: Symbol, hours: float) -> SymbolFreshness:
     return SymbolFreshness(symbol, hours_ago(hours), hours_ago(hours), None)
 
 
@@ -26,62 +26,66 @@ def due(symbols: Sequence[Symbol], known: Sequence[SymbolFreshness]) -> Selectio
     return select_due(symbols, known, observed_since=SINCE, now=NOW)
 
 
-def test_a_symbol_that_was_never_asked_is_due() -> None:
+def test_a_symbol_without_a_request_is_due() -> None:
     assert due([AAPL], []) == Selection([AAPL], fresh=0, waiting=0)
 
 
-def test_a_symbol_looked_at_since_is_fresh() -> None:
-    assert due([AAPL], [looked(AAPL, 19)]) == Selection([], fresh=1, waiting=0)
+def test_a_symbol_observed_since_is_fresh() -> None:
+    assert due([AAPL], [observed(AAPL, 19)]) == Selection([], fresh=1, waiting=0)
 
 
-def test_a_symbol_looked_at_just_then_is_due() -> None:
-    assert due([AAPL], [looked(AAPL, 20)]).due == [AAPL]
+def test_a_symbol_observed_at_that_very_instant_is_due() -> None:
+    assert due([AAPL], [observed(AAPL, 20)]).due == [AAPL]
 
 
-def test_the_stalest_comes_first_and_what_was_never_asked_before_it() -> None:
-    assert due([AAPL, GOOG, MSFT], [looked(AAPL, 30), looked(GOOG, 40)]).due == [MSFT, GOOG, AAPL]
+def test_symbols_without_a_request_come_first_and_then_the_stalest() -> None:
+    assert due([AAPL, GOOG, MSFT], [observed(AAPL, 30), observed(GOOG, 40)]).due == [MSFT, GOOG, AAPL]
 
 
 def test_among_equals_the_order_is_that_of_the_configuration() -> None:
-    assert due([MSFT, AAPL, GOOG], [looked(AAPL, 30), looked(GOOG, 30), looked(MSFT, 30)]).due == [MSFT, AAPL, GOOG]
+    assert due([MSFT, AAPL, GOOG], [observed(AAPL, 30), observed(GOOG, 30), observed(MSFT, 30)]).due == [
+        MSFT,
+        AAPL,
+        GOOG,
+    ]
 
 
-def test_what_failed_takes_its_turn_as_of_its_last_try() -> None:
-    """Else a few that always fail would be first in line for ever."""
+def test_a_failure_counts_like_an_observation_in_the_order() -> None:
+    """Otherwise a few symbols that always fail would come first forever."""
     failing = SymbolFreshness(AAPL, hours_ago(500), hours_ago(1), None)
 
-    assert due([AAPL, GOOG], [failing, looked(GOOG, 30)]).due == [GOOG, AAPL]
+    assert due([AAPL, GOOG], [failing, observed(GOOG, 30)]).due == [GOOG, AAPL]
 
 
-def test_what_only_failed_so_far_is_due_after_what_was_never_tried() -> None:
+def test_a_symbol_that_only_failed_comes_after_one_without_a_request() -> None:
     assert due([AAPL, GOOG], [SymbolFreshness(AAPL, None, hours_ago(1), None)]).due == [GOOG, AAPL]
 
 
-def test_what_the_api_does_not_cover_waits_for_its_next_try() -> None:
+def test_a_symbol_that_is_not_covered_waits_for_its_next_try() -> None:
     unknown = SymbolFreshness(AAPL, hours_ago(30), hours_ago(30), hours_ago(-1))
 
     assert due([AAPL], [unknown]) == Selection([], fresh=0, waiting=1)
 
 
-def test_what_the_api_does_not_cover_is_due_once_its_next_try_has_come() -> None:
+def test_a_symbol_that_is_not_covered_is_due_at_its_next_try() -> None:
     assert due([AAPL], [SymbolFreshness(AAPL, hours_ago(30), hours_ago(30), NOW)]).due == [AAPL]
 
 
-def test_a_look_in_the_future_makes_nothing_fresh() -> None:
-    """The clock was wrong then, or is now: asking once too often is the lesser harm."""
-    assert due([AAPL], [looked(AAPL, -1)]).due == [AAPL]
+def test_an_observation_in_the_future_makes_nothing_fresh() -> None:
+    """The clock was wrong then, or is now: one request too many is the lesser harm."""
+    assert due([AAPL], [observed(AAPL, -1)]).due == [AAPL]
 
 
-def test_what_is_no_longer_configured_is_left_out() -> None:
-    assert due([AAPL], [looked(GOOG, 30), looked(MSFT, 1)]) == Selection([AAPL], fresh=0, waiting=0)
+def test_a_symbol_that_is_not_configured_is_left_out() -> None:
+    assert due([AAPL], [observed(GOOG, 30), observed(MSFT, 1)]) == Selection([AAPL], fresh=0, waiting=0)
 
 
-def test_everything_is_everything_stalest_first() -> None:
+def test_all_symbols_are_selected_stalest_first() -> None:
     unknown = SymbolFreshness(PEP, hours_ago(2), hours_ago(2), hours_ago(-100))
 
-    todo = select_all([AAPL, GOOG, MSFT, PEP], [looked(AAPL, 1), looked(GOOG, 40), unknown])
+    selection = select_all([AAPL, GOOG, MSFT, PEP], [observed(AAPL, 1), observed(GOOG, 40), unknown])
 
-    assert todo == Selection([MSFT, GOOG, PEP, AAPL], fresh=0, waiting=0)
+    assert selection == Selection([MSFT, GOOG, PEP, AAPL], fresh=0, waiting=0)
 
 
 NAMES = [Symbol(name) for name in "ABCDEFGH"]
@@ -96,30 +100,32 @@ SYMBOLS = st.lists(st.sampled_from(NAMES), unique=True)
 def test_every_symbol_is_either_due_once_or_fresh_or_waiting(
     symbols: list[Symbol], known: list[SymbolFreshness]
 ) -> None:
-    todo = due(symbols, known)
+    selection = due(symbols, known)
 
-    assert len(todo.due) + todo.fresh + todo.waiting == len(symbols)
-    assert len(set(todo.due)) == len(todo.due)
-    assert set(todo.due) <= set(symbols)
-
-
-@given(symbols=SYMBOLS, known=KNOWN)
-def test_nobody_is_asked_before_one_who_has_waited_longer(symbols: list[Symbol], known: list[SymbolFreshness]) -> None:
-    asked = {one.symbol: max(one.last_observed_at or NEVER, one.last_tried_at or NEVER) for one in known}
-
-    turns = [asked.get(symbol, NEVER) for symbol in due(symbols, known).due]
-
-    assert turns == sorted(turns)
+    assert len(selection.due) + selection.fresh + selection.waiting == len(symbols)
+    assert len(set(selection.due)) == len(selection.due)
+    assert set(selection.due) <= set(symbols)
 
 
 @given(symbols=SYMBOLS, known=KNOWN)
-def test_what_is_due_is_so_whichever_order_it_is_known_in(symbols: list[Symbol], known: list[SymbolFreshness]) -> None:
+def test_no_symbol_comes_before_one_that_has_waited_longer(symbols: list[Symbol], known: list[SymbolFreshness]) -> None:
+    requested_at = {one.symbol: max(one.last_observed_at or NEVER, one.last_tried_at or NEVER) for one in known}
+
+    order = [requested_at.get(symbol, NEVER) for symbol in due(symbols, known).due]
+
+    assert order == sorted(order)
+
+
+@given(symbols=SYMBOLS, known=KNOWN)
+def test_the_selection_does_not_depend_on_the_order_of_the_facts(
+    symbols: list[Symbol], known: list[SymbolFreshness]
+) -> None:
     assert due(symbols, known) == due(symbols, list(reversed(known)))
 
 
 @given(symbols=SYMBOLS, known=KNOWN)
-def test_everything_has_the_same_order_as_what_is_due(symbols: list[Symbol], known: list[SymbolFreshness]) -> None:
-    asked = due(symbols, known).due
+def test_all_symbols_have_the_same_order_as_the_due_ones(symbols: list[Symbol], known: list[SymbolFreshness]) -> None:
+    due_symbols = due(symbols, known).due
 
-    assert [symbol for symbol in select_all(symbols, known).due if symbol in asked] == asked
+    assert [symbol for symbol in select_all(symbols, known).due if symbol in due_symbols] == due_symbols
     assert sorted(select_all(symbols, known).due) == sorted(symbols)

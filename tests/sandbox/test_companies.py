@@ -48,7 +48,7 @@ def test_numbers_have_no_more_digits_than_the_apis(symbol: Symbol, day: date) ->
 
 
 @given(any_symbol, st.lists(any_day, min_size=1, max_size=5))
-def test_a_day_is_the_same_whichever_days_were_before(symbol: Symbol, days: list[date]) -> None:
+def test_a_day_is_the_same_whichever_days_came_before(symbol: Symbol, days: list[date]) -> None:
     before = [COMPANIES.document(symbol, day) for day in days]
 
     assert before[-1] == Companies().document(symbol, days[-1])

@@ -1,4 +1,4 @@
-"""A server that does what a test tells it to, byte by byte, and counts what it was asked."""
+"""A server that sends the bytes a test gives it, and counts its requests."""
 
 import asyncio
 import zlib
@@ -60,7 +60,7 @@ def says(body: bytes, status: str = "200 OK", *headers: str) -> Say:
 
 
 def sends(answer: bytes, *, then_drop: bool = False) -> Say:
-    """Send these bytes, and drop the connection after them or not."""
+    """Send these bytes, and then drop the connection or not."""
 
     async def say(writer: asyncio.StreamWriter) -> None:
         writer.write(answer)
@@ -72,12 +72,12 @@ def sends(answer: bytes, *, then_drop: bool = False) -> Say:
 
 
 async def drops(writer: asyncio.StreamWriter) -> None:
-    """Drop the connection without a word."""
+    """Drop the connection without an answer."""
     writer.transport.abort()
 
 
 async def drips(writer: asyncio.StreamWriter) -> None:
-    """Send a byte now and then, for ever."""
+    """Send a byte now and then, forever."""
     writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n")
     while True:
         writer.write(b" ")

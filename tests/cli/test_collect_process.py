@@ -1,0 +1,233 @@
+"""`pipeline collect` as a process: what it keeps, what it sends, and how kills and signals end it."""
+
+import asyncio
+import json
+import random
+import signal
+import sqlite3
+from collections import Counter
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import ExitCode
+from pipeline.store.reader import Reader
+from tests.support.commands import KEY, finished, pipeline, start
+from tests.support.hostile import drips, hostile
+from tests.support.kept import all_symbols, documents
+from tests.support.recordings import needs_recordings, recorded
+from tests.support.sandbox import serving
+
+pytestmark = pytest.mark.process
+
+
+def configure(folder: Path, base_url: str, symbols: list[str], *limits: str, **source: object) -> Path:
+    """Write the configuration file, as `pipeline init` puts it, and return where the database will be."""
+    (folder / "config").mkdir(exist_ok=True)
+    lines = [
+        'database = "data/overviews.db"',
+        "[symbols]",
+        f"list = {json.dumps(symbols)}",
+        "[source]",
+        f'base_url = "{base_url}"',
+        f"limits = {json.dumps(limits)}",
+        *(f"{name} = {json.dumps(value)}" for name, value in source.items()),
+    ]
+    (folder / "config" / "pipeline.toml").write_text("\n".join(lines))
+    return folder / "data" / "overviews.db"
+
+
+def query(database: Path, sql: str) -> list[tuple[object, ...]]:
+    with closing(sqlite3.connect(database)) as db:
+        return db.execute(sql).fetchall()
+
+
+@needs_recordings
+async def test_recorded_overviews_are_all_stored_and_read_back_exactly(tmp_path: Path) -> None:
+    bodies = {line["symbol"]: line["body"] for line in recorded("overviews.jsonl.gz")}
+    async with serving() as served:
+        for symbol, body in bodies.items():
+            served.api.says(symbol, body)
+        database = configure(tmp_path, served.base_url, list(bodies))
+        ended = await pipeline(tmp_path, "collect", "--json")
+    summary = json.loads(ended.out)
+    assert (ended.code, summary["status"], summary["stored"]) == (0, "complete", len(bodies))
+    assert summary["requests"] == served.api.requests == len(bodies)
+    for symbol, body in bodies.items():
+        assert [json.dumps(kept) for kept in documents(database, symbol)] == [json.dumps(json.loads(body))]
+
+
+async def test_the_json_summary_has_the_keys_of_the_contract(tmp_path: Path) -> None:
+    async with serving() as served:
+        configure(tmp_path, served.base_url, ["QUVEX", "AAPL"])
+        ended = await pipeline(tmp_path, "collect", "--json")
+    summary = json.loads(ended.out)
+    assert list(summary) == (
+        [
+            "run",
+            "trigger",
+            "status",
+            "symbols",
+            "due",
+            "stored",
+            "unchanged",
+            "unknown",
+            "failed",
+            "rejected",
+            "deferred",
+            "requests",
+            "seconds",
+        ]
+    )
+    assert (summary["run"], summary["trigger"], summary["symbols"], summary["due"]) == (1, "manual", 2, 2)
+
+
+async def test_due_symbols_are_requested_and_named_ones_whatever_their_age(tmp_path: Path) -> None:
+    async with serving() as served:
+        configure(tmp_path, served.base_url, ["QUVEX", "AAPL", "MSFT"])
+        await pipeline(tmp_path, "collect", "AAPL")
+        await pipeline(tmp_path, "collect")
+        assert Counter(served.api.seen) == {"QUVEX": 1, "AAPL": 1, "MSFT": 1}
+        nothing = await pipeline(tmp_path, "collect")
+        assert (nothing.code, "--force" in nothing.out) == (0, True)
+        await pipeline(tmp_path, "collect", "msft", "MSFT")
+        await pipeline(tmp_path, "collect", "--force")
+    assert Counter(served.api.seen) == {"QUVEX": 2, "AAPL": 2, "MSFT": 3}
+
+
+async def test_without_a_configuration_it_uses_defaults_and_the_users_data_folder(tmp_path: Path) -> None:
+    async with serving() as served:
+        ended = await pipeline(
+            tmp_path, "collect", "AAPL", PIPELINE_SOURCE__BASE_URL=served.base_url, XDG_DATA_HOME=str(tmp_path / "data")
+        )
+    database = tmp_path / "data" / "overview-pipeline" / "overviews.db"
+    assert ended.code == 0
+    assert str(database) in ended.err
+    assert all_symbols(database) == ["AAPL"]
+    assert database.stat().st_mode & 0o777 == 0o600
+    assert "1 request took" in ended.out
+
+
+async def test_the_key_is_in_no_output_and_no_log(tmp_path: Path) -> None:
+    body = json.dumps({"Information": f"We have detected your API key as {KEY}. Something new about {KEY}."})
+    async with serving() as served:
+        for symbol in ("QUVEX", "AAPL", "MSFT"):
+            served.api.says(symbol, body, times=None)
+        database = configure(tmp_path, served.base_url, ["QUVEX", "AAPL", "MSFT"])
+        ended = await pipeline(tmp_path, "-vv", "collect")
+    assert ended.code == ExitCode.FAILED
+    assert "Something new about" in ended.err
+    assert KEY not in ended.out + ended.err
+    assert not any(KEY.encode() in file.read_bytes() for file in database.parent.iterdir())
+
+
+async def test_of_two_at_once_one_waits_and_no_symbol_is_requested_twice(tmp_path: Path) -> None:
+    symbols = [f"Q{n:02}X" for n in range(30)]
+    async with serving("40/day", latency=0.05) as served:
+        for symbol in symbols:
+            served.api.knows(symbol, {"Symbol": symbol})
+        configure(tmp_path, served.base_url, symbols, "40/day", concurrency=2)
+        first, second = await asyncio.gather(start(tmp_path, "collect"), start(tmp_path, "collect"))
+        ends = await asyncio.gather(finished(first), finished(second))
+    assert [end.code for end in ends] == [0, 0]
+    assert served.api.refused == 0
+    assert Counter(served.api.seen) == dict.fromkeys(symbols, 1)
+    assert sum("waiting" in end.err and "60 s" in end.err for end in ends) == 1
+
+
+async def test_with_wait_0_the_second_exits_with_6(tmp_path: Path) -> None:
+    async with serving(latency=0.5) as served:
+        database = configure(tmp_path, served.base_url, ["QUVEX", "AAPL", "MSFT", "TSLA"], concurrency=1)
+        first = await start(tmp_path, "collect")
+        async with asyncio.timeout(20):
+            while not served.api.seen:
+                await asyncio.sleep(0.01)
+        second = await pipeline(tmp_path, "collect", "--wait", "0")
+        assert second.code == ExitCode.BUSY
+        assert f"process {first.pid}" in second.err
+        assert second.err.count("\n") == 1
+        assert (await finished(first)).code == 0
+    assert len(all_symbols(database)) == 4
+
+
+async def kill_rounds(folder: Path, rounds: int, *limits: str) -> None:
+    """Kill it at random instants, restart it, and let the last one end; then count."""
+    symbols = [f"Q{n:03}X" for n in range(100)]
+    chance = random.Random(rounds)
+    async with serving(latency=0.05) as served:
+        for symbol in symbols:
+            served.api.knows(symbol, {"Symbol": symbol, "Name": symbol})
+        database = configure(folder, served.base_url, symbols, *limits, concurrency=2)
+        acknowledged_symbols: set[str] = set()
+        for _ in range(rounds):
+            process = await start(folder, "-vv", "collect")
+            try:
+                async with asyncio.timeout(chance.uniform(0.45, 1.4)):
+                    await process.wait()
+            except TimeoutError:
+                process.kill()
+            acknowledged_symbols |= acknowledged((await finished(process)).err)
+        for _ in range(60):
+            ended = await pipeline(folder, "-vv", "collect")
+            acknowledged_symbols |= acknowledged(ended.err)
+            if ended.code == ExitCode.QUOTA:
+                break
+        assert ended.code == ExitCode.QUOTA, ended.err
+        assert served.api.requests <= 25
+        kept = all_symbols(database)
+        assert acknowledged_symbols <= set(kept) <= set(served.api.seen)
+        for symbol in kept:
+            assert documents(database, symbol) == [{"Symbol": symbol, "Name": symbol}]
+        assert query(database, "PRAGMA integrity_check") == [("ok",)]
+
+
+def acknowledged(log: str) -> set[str]:
+    """Return the symbols logged as stored, which is done only after the commit."""
+    lines = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
+    return {line["symbol"] for line in lines if line["event"] == "symbol stored"}
+
+
+async def test_killed_at_random_instants_it_stays_within_the_plan_and_loses_nothing(tmp_path: Path) -> None:
+    await kill_rounds(tmp_path, 4, "25/day")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+async def test_killed_twenty_times_on_the_free_plan(tmp_path: Path) -> None:
+    await kill_rounds(tmp_path, 20, "25/day", "1/second")
+
+
+async def test_an_interrupt_lets_open_requests_finish_and_defers_the_rest(tmp_path: Path) -> None:
+    async with serving(latency=0.4) as served:
+        symbols = ["QUVEX", "AAPL", "MSFT", "TSLA", "PEP", "KO"]
+        database = configure(tmp_path, served.base_url, symbols, concurrency=2)
+        process = await start(tmp_path, "collect", "--json")
+        async with asyncio.timeout(20):
+            while len(served.api.seen) < 2:
+                await asyncio.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        ended = await finished(process)
+    summary = json.loads(ended.out)
+    assert (ended.code, summary["status"]) == (ExitCode.INTERRUPTED, "interrupted")
+    assert (summary["stored"], summary["deferred"], summary["requests"]) == (2, 4, 2)
+    with Reader.open(database) as record:
+        assert Counter(o.outcome for o in record.outcomes(1)) == {"stored": 2, "deferred": 4}
+
+
+async def test_a_second_signal_ends_it_while_a_request_hangs(tmp_path: Path) -> None:
+    async with hostile(drips) as (server, base_url):
+        database = configure(tmp_path, base_url, ["QUVEX"])
+        process = await start(tmp_path, "collect")
+        async with asyncio.timeout(20):
+            while not server.requests:
+                await asyncio.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        assert process.stderr is not None
+        async with asyncio.timeout(20):
+            while b"stopping" not in await process.stderr.readline():
+                pass
+            process.send_signal(signal.SIGINT)
+            await process.wait()
+    assert (await finished(process)).code == ExitCode.INTERRUPTED
+    assert query(database, "SELECT status FROM runs") == [("running",)]  # it did not wait for the run to end

@@ -1,0 +1,133 @@
+"""Endings: each row of the table of outcomes, by what the server received."""
+
+import shutil
+from collections import Counter
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from pipeline.api.errors import KeyRefused, QuotaEnded
+from pipeline.collect.endings import decisive_reason, ending
+from pipeline.collect.failures import TooManyFailures
+from pipeline.collect.halt import Halt, Interrupted
+from pipeline.collect.order import Order, Source
+from pipeline.collect.run import collect
+from pipeline.errors import ExitCode
+from pipeline.model.outcomes import Outcome, RunStatus
+from pipeline.model.symbols import Symbol
+from pipeline.quota.limits import Limit
+from pipeline.store.writer import StorageError
+from tests.support.clocks import ManualClock
+from tests.support.commands import KEY
+from tests.support.kept import all_symbols
+from tests.support.looks import empty
+from tests.support.recordings import ERRORS, needs_recordings
+from tests.support.runs import BAD_KEY, PREMIUM, SYMBOLS, Runs, ended, limits
+from tests.support.sandbox import serving
+
+
+async def test_overviews_are_stored_and_the_run_is_complete(runs: Runs) -> None:
+    first, second = await runs.collect(5), await runs.collect(5)
+    assert ended(first) == ended(second) == (RunStatus.COMPLETE, ExitCode.DONE)
+    assert (first.counts[Outcome.STORED], second.counts[Outcome.UNCHANGED]) == (5, 5)
+    assert runs.requested.total() == 10 == first.requests + second.requests
+
+
+async def test_a_symbol_that_is_not_covered_is_unknown_and_the_run_complete(runs: Runs) -> None:
+    runs.served.api.says(SYMBOLS[1], "{}")
+    summary = await runs.collect(3)
+    assert ended(summary) == (RunStatus.COMPLETE, ExitCode.DONE)
+    assert (summary.counts[Outcome.UNKNOWN], summary.counts[Outcome.STORED]) == (1, 2)
+    assert runs.requested[SYMBOLS[1]] == 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    ['{"Symbol": "OTHER"}', "<html/>", " " * 1_100_000, '{"Error Message": "Invalid API call."}', '{"a": "new"}'],
+)
+async def test_what_is_not_the_overview_is_rejected_without_a_retry_and_the_run_partial(runs: Runs, body: str) -> None:
+    runs.served.api.says(SYMBOLS[1], body, times=None)
+    summary = await runs.collect(3)
+    assert ended(summary) == (RunStatus.PARTIAL, ExitCode.PARTIAL)
+    assert (summary.counts[Outcome.REJECTED], summary.counts[Outcome.STORED]) == (1, 2)
+    assert runs.requested[SYMBOLS[1]] == 1
+
+
+async def test_a_run_with_only_failures_fails_however_few(runs: Runs) -> None:
+    runs.served.api.says(SYMBOLS[0], "<html/>")
+    assert ended(await runs.collect(1)) == (RunStatus.FAILED, ExitCode.FAILED)
+
+
+async def test_a_full_window_of_our_ledger_is_the_quotas_end(runs: Runs) -> None:
+    summary = await runs.collect(20, limits=limits("7/day"), concurrency=5)
+    assert ended(summary) == (RunStatus.QUOTA_EXHAUSTED, ExitCode.QUOTA)
+    assert (summary.counts[Outcome.STORED], summary.counts[Outcome.DEFERRED]) == (7, 13)
+    assert runs.requested.total() == 7
+
+
+async def test_max_requests_ends_the_run_like_the_quota_unless_all_were_requested(runs: Runs) -> None:
+    assert ended(await runs.collect(20, max_requests=7)) == (RunStatus.QUOTA_EXHAUSTED, ExitCode.QUOTA)
+    assert runs.requested.total() == 7
+    assert ended(await runs.collect(7, max_requests=7)) == (RunStatus.COMPLETE, ExitCode.DONE)
+
+
+@pytest.mark.parametrize("body", [BAD_KEY, PREMIUM])
+async def test_a_refused_key_or_plan_ends_the_run_and_no_further_request_leaves(runs: Runs, body: str) -> None:
+    for symbol in SYMBOLS:
+        runs.served.api.says(symbol, body, times=None)
+    summary = await runs.collect(40, concurrency=5)
+    assert ended(summary) == (RunStatus.FAILED, ExitCode.REFUSED)
+    assert summary.counts[Outcome.DEFERRED] == 40
+    assert runs.requested.total() == 5
+
+
+@pytest.mark.parametrize(
+    ("reasons", "status", "code"),
+    [
+        ([QuotaEnded("x"), Interrupted("y")], RunStatus.INTERRUPTED, 130),
+        ([TooManyFailures("x"), QuotaEnded("y")], RunStatus.QUOTA_EXHAUSTED, 5),
+        ([KeyRefused("x"), QuotaEnded("y")], RunStatus.FAILED, 3),
+        ([StorageError("x"), KeyRefused("y")], RunStatus.FAILED, 1),
+        ([Interrupted("x"), StorageError("y")], RunStatus.INTERRUPTED, 130),
+        ([TooManyFailures("x")], RunStatus.FAILED, 1),
+    ],
+)
+def test_where_several_rows_apply_the_lowest_decides(reasons: list[Exception], status: RunStatus, code: int) -> None:
+    assert ending(Counter({Outcome.STORED: 1}), decisive_reason(reasons)) == (status, code)
+
+
+@needs_recordings
+async def test_no_recorded_refusal_is_stored_or_reveals_the_key(tmp_path: Path) -> None:
+    expected = {
+        "Throttled": (RunStatus.QUOTA_EXHAUSTED, ExitCode.QUOTA, Outcome.DEFERRED),
+        "QuotaEnded": (RunStatus.QUOTA_EXHAUSTED, ExitCode.QUOTA, Outcome.DEFERRED),
+        "NotInPlan": (RunStatus.FAILED, ExitCode.REFUSED, Outcome.DEFERRED),
+        "KeyRefused": (RunStatus.FAILED, ExitCode.REFUSED, Outcome.DEFERRED),
+        "BadRequest": (RunStatus.FAILED, ExitCode.FAILED, Outcome.REJECTED),
+        "UnknownSymbol": (RunStatus.COMPLETE, ExitCode.DONE, Outcome.UNKNOWN),
+        "Unavailable": (RunStatus.FAILED, ExitCode.FAILED, Outcome.FAILED),
+    }
+    kinds = {
+        "auth": "KeyRefused", "bad": "BadRequest", "entitlement": "NotInPlan", "no": "UnknownSymbol",
+        "throttle": "Throttled", "transient": "Unavailable",
+    }  # fmt: skip
+    symbols = [Symbol(name) for name in ("QUVEX", "AAPL", "MSFT")]
+    for line in (ERRORS / "MEANING.tsv").read_text().splitlines()[1:]:
+        name, _, meaning, *_, http = line.split("\t")
+        hands = ManualClock()
+        database = tmp_path / f"{name}.db"
+        shutil.copy(empty(), database)
+        body = (ERRORS / name).read_text().replace("X" * 16, KEY)
+        async with serving() as served:
+            for symbol in symbols:
+                served.api.says(symbol, body, status=int(http.split()[0]), times=None)
+            source = Source(
+                served.base_url, KEY, (Limit.parse("25/day"),), 1, timedelta(seconds=5), timedelta(seconds=120), 3
+            )
+            summary = await collect(database, source, Order(tuple(symbols), None), halt=Halt(), clock=hands.clock())
+        status, code, outcome = expected[kinds[meaning.split()[0]]]
+        assert (summary.status, summary.exit_code) == (status, code), name
+        assert summary.counts[outcome] == 3, name
+        assert all_symbols(database) == []
+        assert not any(KEY.encode() in file.read_bytes() for file in tmp_path.glob(f"{name}.db*"))
