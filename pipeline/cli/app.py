@@ -175,9 +175,10 @@ def _run() -> int:
         return error.exit_code
     except click.Abort:
         return ExitCode.INTERRUPTED
-    except SystemExit:
-        # How click and rich respond to a closed pipe, one of them with exit code 1.
-        raise BrokenPipeError from None
+    except SystemExit as ended:
+        if ended.code == 0:
+            return ExitCode.DONE  # shell completion
+        raise BrokenPipeError from None  # how click and rich respond to a closed pipe
     return int(code or ExitCode.DONE)
 
 

@@ -1,4 +1,4 @@
-"""What verbs print: the same facts for people and for programs, and nothing in it acts on a terminal."""
+"""What commands print: the same facts for people and for programs, and nothing that controls a terminal."""
 
 import csv
 import json
@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.cli.output import print_facts, print_json, print_rows, print_table, shown, time_text
-from pipeline.cli.results import percent
 from pipeline.text import few
 
 HOSTILE = "a\x1b[31mb\x07\x9b2J\u202e\x7fc\r"
@@ -45,23 +44,7 @@ def test_csv_is_harmless_to_a_terminal_and_as_it_is_in_a_file(monkeypatch: pytes
     assert list(csv.reader(StringIO(file.getvalue(), newline=""))) == [["text"], [HOSTILE]]
 
 
-@pytest.mark.parametrize(
-    ("fraction", "text"),
-    [
-        (None, None),
-        (0.051, "+5.1%"),
-        (-1.0, "-100.0%"),
-        (20.0, "+2,000%"),
-        (-20.0, "-2,000%"),
-        (1e308, "beyond +1,000,000%"),
-        (float("-inf"), "beyond -1,000,000%"),
-    ],
-)
-def test_a_relative_change_is_told_in_percent(fraction: float | None, text: str | None) -> None:
-    assert percent(fraction) == text
-
-
-def test_percent_stands_to_the_right_as_numbers_do(capsys: pytest.CaptureFixture[str]) -> None:
+def test_percentages_are_right_aligned_as_numbers_are(capsys: pytest.CaptureFixture[str]) -> None:
     print_table(["change", "kind"], [["-5.1%", "a"], ["+2,000%", "b"], [None, "c"]])
 
     assert [line.rstrip() for line in printed(capsys).splitlines()] == [

@@ -1,14 +1,16 @@
-"""The command line, as a process of its own or in this one."""
+"""The command line, called in this process or started as one of its own; and what tests expect of its output."""
 
 import asyncio
+import csv
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
-from io import StringIO
+from io import BytesIO, StringIO, TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -18,19 +20,72 @@ from pipeline.cli.app import main
 
 KEY = "S3CR3TK3YOFOURS1"
 PIPELINE = Path(sys.executable).with_name("pipeline")
+NEEDED = {
+    "backup": ["copy.db"],
+    "history": ["IBM"],
+    "as-of": ["2026-03-14"],
+    "vintages": ["IBM"],
+    "export": ["--output", "x.csv"],
+    "import": ["x.jsonl"],
+}
+"""The arguments that a command requires."""
 
 
 @dataclass(frozen=True)
-class Finished:
+class Ended:
     """How a command ended, and what it printed."""
 
     code: int | None
     out: str
     err: str
 
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+# In this process, which takes a tenth of the time
+
+_OWN_VARIABLES = ("PIPELINE_", "_PIPELINE_", "ALPHAVANTAGE_", "XDG_", "FORCE_COLOR", "NO_COLOR", "COLUMNS", "TTY_")
+_HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def call(folder: Path, *arguments: str, **variables: str) -> Ended:
+    """Call the command line in this process, in a folder, without the developer's environment."""
+    out, err = _stream(), _stream()
+    handlers = {number: signal.getsignal(number) for number in _HANDLED}
+    with pytest.MonkeyPatch.context() as patch:
+        for name in os.environ:
+            if name.startswith(_OWN_VARIABLES):
+                patch.delenv(name)
+        for name, value in {"HOME": str(folder / "home"), **variables}.items():
+            patch.setenv(name, value)
+        patch.chdir(folder)
+        patch.setattr(sys, "argv", ["pipeline", *arguments])
+        try:
+            with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as ended:
+                main()
+        finally:
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+    assert isinstance(ended.value.code, int)
+    return Ended(ended.value.code, _text(out), _text(err))
+
+
+def _stream() -> TextIOWrapper:
+    return TextIOWrapper(BytesIO(), encoding="utf-8", newline="\n", write_through=True)
+
+
+def _text(stream: TextIOWrapper) -> str:
+    stream.seek(0)
+    return stream.read()
+
+
+# As a process of its own
+
 
 def environment(folder: Path, **variables: str) -> Mapping[str, str]:
-    """Return an environment in which nothing of the developer's is seen."""
+    """Return an environment without anything of the developer's."""
     own = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR", "SYSTEMROOT") if name in os.environ}
     return {**own, "HOME": str(folder), "ALPHAVANTAGE_API_KEY": KEY, **variables}
 
@@ -48,63 +103,79 @@ async def start(folder: Path, *arguments: str, **variables: str) -> asyncio.subp
     )
 
 
-async def finished(process: asyncio.subprocess.Process) -> Finished:
+async def finished(process: asyncio.subprocess.Process) -> Ended:
     """Wait for the process to end."""
     async with asyncio.timeout(60):
         out, err = await process.communicate()
-    return Finished(process.returncode, out.decode(), err.decode())
+    return Ended(process.returncode, out.decode(), err.decode())
 
 
-async def pipeline(folder: Path, *arguments: str, **variables: str) -> Finished:
+async def pipeline(folder: Path, *arguments: str, **variables: str) -> Ended:
     """Run `pipeline` in a folder to its end."""
     return await finished(await start(folder, *arguments, **variables))
 
 
-def run(folder: Path, *arguments: str | Path, stdin: bytes = b"") -> Finished:
-    """Run `pipeline` in a folder to its end, where nothing else is to happen meanwhile."""
-    done = subprocess.run(
-        [PIPELINE, *arguments],
-        cwd=folder,
-        env=environment(folder),
-        input=stdin,
-        capture_output=True,
-        timeout=60,
-        check=False,
-    )
-    return Finished(done.returncode, done.stdout.decode(), done.stderr.decode())
+def run(folder: Path, *arguments: str | Path, stdin: bytes = b"", **variables: str) -> Ended:
+    """Run `pipeline` in a folder to its end, while nothing else is to happen in this process."""
+    return _run([PIPELINE, *arguments], folder, environment(folder, **variables), stdin)
 
 
-# In this process, which takes a tenth of the time
+def run_shell(folder: Path, script: str, **variables: str) -> Ended:
+    """Run a bash script in a folder, in which $PIPELINE and $PYTHON are the programs to start."""
+    programs = {"PIPELINE": str(PIPELINE), "PYTHON": sys.executable}
+    return _run(["bash", "-c", script], folder, environment(folder, **programs, **variables), b"")
 
 
-OWN = ("PIPELINE_", "ALPHAVANTAGE_", "XDG_", "FORCE_COLOR", "NO_COLOR", "COLUMNS", "TTY_")
+def _run(words: list[str | Path], folder: Path, env: Mapping[str, str], stdin: bytes) -> Ended:
+    done = subprocess.run(words, cwd=folder, env=env, input=stdin, capture_output=True, timeout=60, check=False)
+    return Ended(done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
-@dataclass(frozen=True)
-class Ended:
-    """How a verb ended, and what it printed."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
+# What is expected of the output
 
 
-def call(folder: Path, *arguments: str, **variables: str) -> Ended:
-    """Call the command line in this process, in a folder, where nothing of the developer's is seen."""
-    out, err = StringIO(), StringIO()
-    with pytest.MonkeyPatch.context() as patch:
-        for name in os.environ:
-            if name.startswith(OWN):
-                patch.delenv(name)
-        for name, value in {"HOME": str(folder / "home"), **variables}.items():
-            patch.setenv(name, value)
-        patch.chdir(folder)
-        patch.setattr(sys, "argv", ["pipeline", *arguments])
-        with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as ended:
-            main()
-    assert isinstance(ended.value.code, int)
-    return Ended(ended.value.code, out.getvalue(), err.getvalue())
+def assert_refused(ended: Ended, code: int, *words: str) -> None:
+    """Check that it printed one error line with these words in it, and ended with this code."""
+    assert ended.code == code
+    assert ended.out == ""
+    assert_note(ended, *words)
+    assert ended.err[:-1].isprintable()
+
+
+def assert_note(ended: Ended, *words: str) -> None:
+    """Check that it printed one line to stderr, with these words in it."""
+    assert ended.err.startswith("pipeline: ")
+    assert ended.err.count("\n") == 1
+    for word in words:
+        assert word in ended.err
+
+
+# Queries
+
+
+def query(database: Path, *arguments: str) -> Ended:
+    """Call a command that queries a database."""
+    return call(database.parent, *arguments, "--database", str(database))
+
+
+def rows(database: Path, *arguments: str) -> Any:
+    """Return what --json prints, having checked that JSON Lines and CSV say the same."""
+    ended = query(database, *arguments, "--json")
+    assert ended.code == 0, ended.err
+    array = ended.json
+    lines = [json.loads(line) for line in query(database, *arguments, "--format", "jsonl").out.splitlines()]
+    assert [{name: row[name] for name in line} for row, line in zip(array, lines, strict=True)] == lines
+    cells = list(csv.DictReader(StringIO(query(database, *arguments, "--format", "csv").out, newline="")))
+    assert [list(row) for row in cells] == [list(line) for line in lines]
+    assert [list(row.values()) for row in cells] == [[_cell(value) for value in line.values()] for line in lines]
+    return array
+
+
+def _cell(value: object) -> str:
+    return "" if value is None else str(value)
+
+
+def table(ended: Ended) -> list[list[str]]:
+    """Return the cells of a printed table, which are at least two spaces apart."""
+    assert ended.code == 0, ended.err
+    return [[cell.strip() for cell in line.split("  ") if cell.strip()] for line in ended.out.splitlines()]

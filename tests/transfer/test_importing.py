@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.commands import PIPELINE, Ended, Finished, call, environment, run
+from tests.support.commands import PIPELINE, Ended, call, environment, run
 from tests.support.kept import all_symbols, documents, snapshots
 from tests.support.recordings import RECORDINGS, needs_recordings, recorded
 
@@ -34,14 +34,14 @@ def write(path: Path, *lines: dict[str, Any] | str) -> Path:
     return path
 
 
-def imported(folder: Path, *arguments: str | Path, database: str = "a.db", stdin: bytes = b"") -> Finished | Ended:
+def imported(folder: Path, *arguments: str | Path, database: str = "a.db", stdin: bytes = b"") -> Ended:
     options = ("--database", database, "--json")
     if stdin:
         return run(folder, "import", *arguments, *options, stdin=stdin)
     return call(folder, "import", *map(str, arguments), *options)
 
 
-def counts(done: Finished | Ended) -> dict[str, Any]:
+def counts(done: Ended) -> dict[str, Any]:
     printed = json.loads(done.out)
     return {
         name: value for name, value in printed.items() if value and name not in ("run", "trigger", "status", "seconds")

@@ -1,0 +1,81 @@
+"""`pipeline as-of`: what was known at a point in time, and what an answer omits."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.support.commands import assert_note, assert_refused, query, rows, table
+from tests.support.looks import Look, after, gone, keep, record, seen, text
+
+
+def test_each_symbol_is_a_row_with_its_staleness(kept: Path) -> None:
+    assert rows(kept, "as-of", "2026-03-15", "--field", "PERatio") == [
+        {"symbol": "IBM", "observed_at": text(2), "confirmed_at": text(2),
+         "staleness_hours": pytest.approx(27.4999997, abs=1e-7), "pe_ratio": 11.5},
+        {"symbol": "PEP", "observed_at": text(26), "confirmed_at": text(26),
+         "staleness_hours": pytest.approx(3.4999997, abs=1e-7), "pe_ratio": 20},
+    ]  # fmt: skip
+    assert table(query(kept, "as-of", "2026-03-15", "ibm", "--field", "pe_ratio")) == [
+        ["symbol", "observed", "last seen before", "pe_ratio"],
+        ["IBM", "2026-03-14 20:30", "27 h", "11.5"],
+    ]
+
+
+def test_later_observations_change_no_answer() -> None:
+    path = record([seen(0, PERatio="1"), seen(1, "PEP", PERatio="5")])
+    asked = [("as-of", "2026-03-14T20:00", *rest) for rest in (["--json"], [], ["--original"], ["--format", "csv"])]
+    before = [query(path, *one) for one in asked]
+    later = [seen(9, PERatio="1"), seen(8, PERatio="2"), seen(1.6, "PEP", PERatio="5"), gone(3, "PEP")]
+    asyncio.run(keep(path, later))
+    assert [query(path, *one) for one in asked] == before
+    assert all(one.code == 0 and one.err == "" for one in before)
+
+
+def test_max_staleness_omits_older_observations_and_says_so(kept: Path) -> None:
+    ended = query(kept, "as-of", "2026-03-15", "--max-staleness", "24", "--json")
+    assert [row["symbol"] for row in ended.json] == ["PEP"]
+    assert_note(ended, "1 symbols", "24 h", "2026-03-15 23:59:59 UTC")
+    none = query(kept, "as-of", "2026-03-15", "--max-staleness", "0.5", "--json")
+    assert (none.code, none.out) == (0, "[]\n")
+    assert_note(none, "2 symbols", "0.5 h")
+    original = query(kept, "as-of", "2026-03-15", "--max-staleness", "24", "--original")
+    assert [json.loads(line)["Symbol"] for line in original.out.splitlines()] == ["PEP"]
+    assert len(query(kept, "as-of", "2026-03-15", "--max-staleness", "99999999", "--json").json) == 2
+
+
+@pytest.mark.parametrize("hours", ["inf", "nan", "1e12", "-1", "x"])
+def test_an_invalid_staleness_is_refused(kept: Path, hours: str) -> None:
+    assert_refused(query(kept, "as-of", "2026-03-15", "--max-staleness", hours), 2, "--max-staleness")
+
+
+def test_original_prints_exactly_what_was_received(tmp_path: Path) -> None:
+    received = {
+        "EPS": "1.50",
+        "Symbol": "IBM",
+        "New": {"b": [1, 1.0, None], "a": "é\u202e\x9b"},
+        "PERatio": "-",
+        "Beta": 1,
+    }
+    path = record([Look("IBM", after(0), received)])
+    ended = query(path, "as-of", "now", "--original")
+    assert json.dumps(json.loads(ended.out)) == json.dumps(received)
+    assert ended.out.count("\n") == 1
+    assert ended.out[:-1].isprintable()
+    for other in (["--field", "eps"], ["--json"], ["--format", "csv"]):
+        assert_refused(query(path, "as-of", "now", "--original", *other), 2, "--original prints whole documents")
+
+
+def test_before_the_first_snapshot_it_ends_with_1_and_names_the_first(kept: Path) -> None:
+    for form, out in ((["--json"], "[]\n"), ([], ""), (["--original"], "")):
+        ended = query(kept, "as-of", "2026-03-14T18:29:59", *form)
+        assert (ended.code, ended.out) == (1, out)
+        assert_note(ended, "2026-03-14 18:29:59 UTC", "2026-03-14 18:30:00 UTC")
+    ended = query(kept, "as-of", "2026-03-14", "PEP", "--json")
+    assert (ended.code, ended.json) == (1, [])
+    assert_note(ended, "2026-03-15 20:30:00 UTC")
+    some = query(kept, "as-of", "2026-03-14", "PEP", "IBM", "--json")
+    assert [row["symbol"] for row in some.json] == ["IBM"]
+    assert some.code == 0
+    assert_note(some, "1 of the 2")

@@ -1,0 +1,32 @@
+"""`pipeline health`: one line, and exit code 7 if something is wrong. (A daemon that runs: test_daemon_process.py.)"""
+
+from pathlib import Path
+
+from pipeline.errors import ExitCode
+from tests.support.collected import Collected
+from tests.support.commands import call
+
+
+def test_without_a_daemon_it_ends_with_7_and_names_the_command_that_starts_one(collected: Collected) -> None:
+    ended = collected.at_sandbox("health")
+
+    assert (ended.code, ended.err) == (ExitCode.STALE, "")
+    assert ended.out.startswith("unhealthy: ")
+    assert ended.out.count("\n") == 1
+    assert "pipeline run" in ended.out
+
+
+def test_json_lists_what_is_wrong(collected: Collected) -> None:
+    ended = collected.at_sandbox("health", "--json", PIPELINE_SYMBOLS__LIST='["NEVERASKED"]')
+
+    assert ended.code == ExitCode.STALE
+    assert list(ended.json) == ["healthy", "ailments", "daemon"]
+    assert ended.json["healthy"] is False
+    assert any("NEVERASKED" in text for text in ended.json["ailments"])
+
+
+def test_a_foreign_file_is_named(folder: Path, alien: dict[str, Path]) -> None:
+    ended = call(folder, "health", "--database", str(alien["theirs"]))
+
+    assert ended.code == ExitCode.STALE
+    assert str(alien["theirs"]) in ended.out

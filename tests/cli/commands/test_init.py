@@ -1,0 +1,42 @@
+"""`pipeline init`: the configuration and .env that it creates."""
+
+import stat
+from pathlib import Path
+
+from pipeline.errors import ExitCode
+from tests.support.commands import assert_refused, call
+
+
+def test_it_creates_a_configuration_that_loads_and_a_private_dotenv(tmp_path: Path) -> None:
+    ended = call(tmp_path, "init")
+
+    assert ended.code == 0
+    assert "config/pipeline.toml: " in ended.out
+    assert ".env: " in ended.out
+    assert stat.S_IMODE((tmp_path / ".env").stat().st_mode) == 0o600
+    assert call(tmp_path, "config").code == 0
+    assert "the API key is empty" in call(tmp_path, "collect").err
+
+
+def test_it_never_overwrites(tmp_path: Path) -> None:
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "pipeline.toml").write_text("# mine")
+    (tmp_path / ".env").write_text("# mine too")
+
+    ended = call(tmp_path, "init", "--json")
+
+    assert ended.code == 0
+    assert ended.json == {"written": []}
+    assert (tmp_path / "config" / "pipeline.toml").read_text() == "# mine"
+    assert (tmp_path / ".env").read_text() == "# mine too"
+
+
+def test_it_writes_where_the_configuration_will_be_read(tmp_path: Path) -> None:
+    assert call(tmp_path, "--config", "a/b.toml", "init", "--json").json["written"] == ["a/b.toml", ".env"]
+    assert call(tmp_path, "init", "--json", PIPELINE_CONFIG="c.toml").json["written"] == ["c.toml"]
+
+
+def test_a_file_in_place_of_the_folder_ends_with_1(tmp_path: Path) -> None:
+    (tmp_path / "config").touch()
+
+    assert_refused(call(tmp_path, "init"), ExitCode.FAILED, "config/pipeline.toml cannot be written")

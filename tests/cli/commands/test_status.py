@@ -1,0 +1,54 @@
+"""`pipeline status`: what is stored, stale and left of the quota."""
+
+import re
+from pathlib import Path
+
+from pipeline.errors import ExitCode
+from tests.support.collected import Collected
+from tests.support.commands import call
+
+
+def test_without_a_database_everything_is_stale_and_it_ends_with_7(folder: Path) -> None:
+    ended = call(folder, "status", "--json")
+
+    assert ended.code == ExitCode.STALE
+    assert "no database at data/overviews.db: create it with pipeline collect" in ended.err
+    assert ended.json["stale"] == ["AAPL"]
+    assert ended.json["last_run"] is None
+    assert not (folder / "data").exists()
+
+
+def test_status_in_json(collected: Collected) -> None:
+    ended = collected.at_sandbox("status", "--json", PIPELINE_SOURCE__LIMITS='["25/day"]')
+
+    status = ended.json
+    assert ended.code == 0
+    assert list(status) == [
+        "database", "snapshots", "companies", "daemon", "next_run", "last_run", "missed", "windows", "stale", "unknown",
+        "drift", "suspicions",
+    ]  # fmt: skip
+    assert status["database"] == "data/sandbox.db"
+    assert status["snapshots"] >= status["companies"] >= 10
+    assert status["last_run"]["id"] == 2
+    assert status["last_run"]["status"] == "complete"
+    assert status["stale"] == []
+    assert collected.fund in status["unknown"]
+    assert status["drift"] == {"unknown_fields": [], "absent_fields": [], "unreadable_fields": []}
+    (window,) = status["windows"]
+    assert list(window) == ["limit", "used", "left", "next_free_at"]
+    assert window["limit"] == "25/day"
+
+
+def test_it_ends_with_0_if_nothing_is_stale(collected: Collected) -> None:
+    ended = collected.at_sandbox("status")
+
+    assert ended.code == 0
+    assert "no limits" in ended.out
+    assert re.search(r"last run +2, \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC: complete", ended.out)
+
+
+def test_it_ends_with_7_if_a_symbol_is_stale(collected: Collected) -> None:
+    ended = collected.at_sandbox("status", PIPELINE_SYMBOLS__LIST='["NEVERASKED"]')
+
+    assert ended.code == ExitCode.STALE
+    assert re.search(r"stale +1 \(NEVERASKED\)", ended.out)

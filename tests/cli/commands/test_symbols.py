@@ -1,0 +1,34 @@
+"""`pipeline symbols`: the configured symbols and their state."""
+
+import json
+from pathlib import Path
+
+from tests.support.collected import Collected
+from tests.support.commands import call
+
+
+def test_without_a_database_the_configured_symbols_are_listed(folder: Path) -> None:
+    (row,) = call(folder, "symbols", "--json").json
+
+    assert row["symbol"] == "AAPL"
+    assert row["state"] is None
+    assert row["snapshots"] == 0
+
+
+def test_symbols_are_listed_with_their_state(collected: Collected) -> None:
+    rows = {row["symbol"]: row for row in collected.at_sandbox("symbols", "--json").json}
+
+    assert list(rows) == [*collected.names, collected.fund]
+    assert rows[collected.fund]["state"] == "unknown"
+    assert rows[collected.fund]["next_try"] > rows[collected.fund]["last_try"]
+    covered = [row for row in rows.values() if row["state"] == "covered"]
+    assert all(row["snapshots"] >= 1 and row["last_outcome"] in ("stored", "unchanged") for row in covered)
+
+
+def test_all_lists_symbols_that_are_no_longer_configured(collected: Collected) -> None:
+    one = collected.names[0]
+
+    rows = collected.at_sandbox("symbols", "--all", "--json", PIPELINE_SYMBOLS__LIST=json.dumps([one])).json
+
+    assert rows[0]["symbol"] == one
+    assert {row["symbol"] for row in rows} == {*collected.names, collected.fund}

@@ -1,0 +1,74 @@
+"""What the tests of commands begin with: configured folders, a database to query, and one that was collected into."""
+
+import socket
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from pipeline.store.migrate import migrate
+from tests.support.clocks import START
+from tests.support.collected import Collected
+from tests.support.looks import gone, record, seen
+from tests.support.silent import SilentServer
+
+Q1, Q2 = "2025-12-31", "2026-03-31"
+PROFILE = {"Name": "An Example Inc", "CIK": "1"}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return a folder with a configuration of one symbol, AAPL."""
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "pipeline.toml").write_text('[symbols]\nlist = ["AAPL"]\n')
+    return tmp_path
+
+
+@pytest.fixture
+def configure(folder: Path) -> Callable[[str], object]:
+    """Return the function that replaces the folder's configuration."""
+    return (folder / "config" / "pipeline.toml").write_text
+
+
+@pytest.fixture
+def silent() -> Iterator[SilentServer]:
+    """Yield a server that no request should reach."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield SilentServer(listening)
+
+
+@pytest.fixture(scope="session")
+def kept() -> Path:
+    """Return a database of two companies: IBM changed, was restated and lost its coverage; PEP was seen once, later."""
+    return record([
+        seen(0, PERatio="10", EPS="1", LatestQuarter=Q1, RevenueTTM="100", **PROFILE),
+        seen(1, PERatio="10", EPS="1", LatestQuarter=Q1, RevenueTTM="100", **PROFILE),
+        seen(2, PERatio="11.5", EPS="1.0", LatestQuarter=Q1, RevenueTTM="104", New="x", **PROFILE),
+        seen(30, PERatio="11.5", EPS="1.0", LatestQuarter=Q2, RevenueTTM="0", New="x", **PROFILE),
+        gone(40),
+        seen(26, "PEP", PERatio="20", Name="Pop"),
+    ])  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def alien(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Return files that are not databases of this program, by what they are."""
+    folder = tmp_path_factory.mktemp("alien")
+    paths = {name: folder / name / "sandbox.db" for name in ("random", "theirs", "newer")}
+    for path in paths.values():
+        path.parent.mkdir()
+    paths["random"].write_bytes(bytes(range(256)) * 64)
+    with closing(sqlite3.connect(paths["theirs"])) as db:
+        db.execute("CREATE TABLE theirs (a)")
+    migrate(paths["newer"], now=START)
+    with closing(sqlite3.connect(paths["newer"], isolation_level=None)) as db:
+        db.execute("PRAGMA user_version = 999")
+    return paths
+
+
+@pytest.fixture(scope="session")
+def collected(tmp_path_factory: pytest.TempPathFactory) -> Collected:
+    """Return a folder that was collected into; its database must not be changed."""
+    return Collected(tmp_path_factory.mktemp("sandbox"))

@@ -1,0 +1,75 @@
+"""What commands do with a file that is not this program's database, or cannot be one."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import ExitCode
+from tests.support.commands import KEY, NEEDED, assert_refused, call
+from tests.support.silent import SilentServer
+
+READERS = [
+    [command, *NEEDED.get(command, [])]
+    for command in ("status", "plan", "runs", "symbols", "backup", "history", "as-of", "changes", "vintages", "export")
+]
+
+
+COLLECT = ["collect", "--sandbox", "--latency", "0"]
+
+
+@pytest.mark.parametrize("command", [*READERS, COLLECT])
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("random", ["not a database", "name another file"]),
+        ("theirs", ["another program", "name another file"]),
+        ("newer", ["newer", "999", "upgrade"]),
+    ],
+)
+def test_a_foreign_file_ends_with_1_and_is_left_unchanged(
+    folder: Path, alien: dict[str, Path], command: list[str], kind: str, words: list[str]
+) -> None:
+    path = alien[kind]
+    before = path.read_bytes()
+
+    ended = call(folder, "-q", "--database", str(path), *command)
+
+    assert_refused(ended, ExitCode.FAILED, str(path), *words)
+    assert path.read_bytes() == before
+    assert not (folder / "copy.db").exists()
+
+
+@pytest.mark.parametrize("command", READERS)
+def test_a_database_that_is_a_folder_ends_with_1(folder: Path, command: list[str]) -> None:
+    assert_refused(call(folder, "--database", "config", *command), ExitCode.FAILED, "config")
+
+
+def test_collecting_into_a_folder_ends_with_1(folder: Path, silent: SilentServer) -> None:
+    ended = call(
+        folder, "--database", "config", "collect", ALPHAVANTAGE_API_KEY=KEY, PIPELINE_SOURCE__BASE_URL=silent.url
+    )
+
+    assert_refused(ended, ExitCode.FAILED, "config is a folder: name a file in it")
+    silent.assert_nothing_received()
+
+
+@pytest.mark.parametrize("name", [".", "/", "x" * 300])
+@pytest.mark.parametrize("command", [*READERS, COLLECT])
+def test_a_path_that_cannot_be_a_file_ends_with_3(folder: Path, command: list[str], name: str) -> None:
+    assert_refused(call(folder, "--database", name, *command), ExitCode.REFUSED, "--database: ")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="modes do not bind root")
+def test_a_database_in_a_folder_that_is_read_only_ends_with_1(folder: Path, silent: SilentServer) -> None:
+    (folder / "data").mkdir(mode=0o500)
+
+    ended = call(folder, "collect", ALPHAVANTAGE_API_KEY=KEY, PIPELINE_SOURCE__BASE_URL=silent.url)
+
+    assert_refused(ended, ExitCode.FAILED, "permission denied")
+    silent.assert_nothing_received()
+
+
+def test_runs_and_backup_without_a_database_end_with_1(folder: Path) -> None:
+    for command in (["runs"], ["runs", "1"], ["backup", "copy.db"]):
+        assert_refused(call(folder, *command), ExitCode.FAILED, "no database at", "pipeline collect")
