@@ -20,11 +20,10 @@ from pipeline.model.anomalies import (
     find_anomalies,
 )
 from pipeline.model.changes import ComparedSnapshot, column, differences
-from pipeline.model.document import Overview, split_document
 from pipeline.model.fields import FIELDS
-from pipeline.model.symbols import Symbol
 from pipeline.model.values import Value
 from pipeline.query.history import History
+from tests.support.documents import compared
 from tests.support.looks import Look, after, record, recorded_year, seen
 from tests.support.recordings import needs_recordings, recorded
 
@@ -46,15 +45,9 @@ CALM = {
 """A company without anomalies."""
 
 
-def snapshot(document: Mapping[str, Any]) -> ComparedSnapshot:
-    parts = split_document(Overview(Symbol("IBM"), {"Symbol": "IBM", **document}))
-    ids = hash(parts.profile), hash(parts.reported), hash(parts.layout)
-    return ComparedSnapshot("a", "a", *ids, parts.profile, parts.reported, parts.daily, parts.layout, parts.extra)
-
-
 def anomalies(was: Mapping[str, Any], now: Mapping[str, Any]) -> list[tuple[str, Anomaly]]:
     """Return the anomalies from one document to the next; both are the calm one except for these fields."""
-    changed = differences(snapshot({**CALM, **was}), snapshot({**CALM, **now}))
+    changed = differences(compared({**CALM, **was}), compared({**CALM, **now}))
     return [(one.column, one.suspicion) for one in changed if one.suspicion is not None]
 
 
@@ -199,7 +192,7 @@ _DOCUMENT = st.fixed_dictionaries({}, optional={name: st.sampled_from(values) fo
 
 def by_the_rules(older: Mapping[str, str], newer: Mapping[str, str]) -> set[tuple[str, Anomaly]]:
     """Return what the rules find in two documents, without the cheap check before."""
-    return set(find_anomalies(columns(snapshot(older)), columns(snapshot(newer)), is_sentinel=_has_sentinel(newer)))
+    return set(find_anomalies(columns(compared(older)), columns(compared(newer)), is_sentinel=_has_sentinel(newer)))
 
 
 def _has_sentinel(document: Mapping[str, str]) -> bool:
@@ -214,7 +207,7 @@ def columns(seen: ComparedSnapshot) -> dict[str, Value]:
 @given(_DOCUMENT, _DOCUMENT)
 def test_the_cheap_check_misses_no_anomaly(older: dict[str, str], newer: dict[str, str]) -> None:
     """The rules are applied only where a cheap check allows it: that must include each place where one fires."""
-    found = differences(snapshot(older), snapshot(newer))
+    found = differences(compared(older), compared(newer))
     assert {(one.column, one.suspicion) for one in found if one.suspicion is not None} == by_the_rules(older, newer)
 
 

@@ -1,8 +1,14 @@
-"""Documents: texts and values that a field may be sent, and an exact comparison."""
+"""Documents: texts and values that a field may be sent, an exact comparison, and snapshots prepared for comparison."""
 
 import json
+from collections.abc import Mapping
+from typing import Any
 
 from hypothesis import strategies as st
+
+from pipeline.model.changes import ComparedSnapshot
+from pipeline.model.document import Overview, split_document
+from pipeline.model.symbols import Symbol
 
 
 def exactly(value: object) -> str:
@@ -23,3 +29,10 @@ SPELLINGS = st.one_of(
 )
 NUMBERS = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
 SCALARS = SPELLINGS | NUMBERS | st.booleans() | st.none()
+
+
+def compared(document: Mapping[str, Any]) -> ComparedSnapshot:
+    """Return a document, to which its Symbol is added, as a snapshot prepared for comparison."""
+    parts = split_document(Overview(Symbol("IBM"), {"Symbol": "IBM", **document}))
+    ids = hash(parts.profile), hash(parts.reported), hash(parts.layout)
+    return ComparedSnapshot("a", "a", *ids, parts.profile, parts.reported, parts.daily, parts.layout, parts.extra)

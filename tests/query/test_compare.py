@@ -1,0 +1,233 @@
+"""Comparing: the changes of a symbol through time, narrowed by bounds, fields and size, and its coverage."""
+
+import json
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.model.changes import Change, ChangeKind
+from pipeline.model.document import Document
+from pipeline.model.fields import COLUMNS, FIELDS, FieldNotFound, Part
+from pipeline.model.values import is_valid, parse_value
+from pipeline.query.history import History
+from tests.support.changes import changes
+from tests.support.looks import Look, after, gone, record, seen
+
+CHANGED, APPEARED, DISAPPEARED = ChangeKind.CHANGED, ChangeKind.APPEARED, ChangeKind.DISAPPEARED
+COVERED, UNCOVERED = ChangeKind.COVERED, ChangeKind.UNCOVERED
+
+
+def listed(*looks: Look, **bounds: Any) -> list[tuple[Any, ...]]:
+    return [(one.field, one.kind, one.before, one.after) for one in changes(*looks, **bounds)]
+
+
+def test_a_change_has_both_values_and_when_each_was_last_and_first_observed() -> None:
+    looks = [seen(hours, EPS=eps, Name="An Example") for hours, eps in ((0, "2"), (1, "2"), (3, "2.5"), (3.5, "2.5"))]
+    looks += [seen(4, EPS="2.5", Name="Another Example")]
+    assert changes(*looks) == [
+        Change("IBM", "eps", "daily", CHANGED, 2.0, 2.5, 0.25, after(1), after(3), None),
+        Change("IBM", "name", "profile", CHANGED, "An Example", "Another Example", None, after(3.5), after(4), None),
+    ]
+
+
+def test_changes_are_ordered_by_symbol_and_time() -> None:
+    looks = [seen(hours, symbol, EPS=str(hours), Beta=str(hours)) for hours in (0, 1, 2) for symbol in ("PEP", "IBM")]
+    assert [(one.symbol, one.field, one.observed_at) for one in changes(*looks)] == [
+        (symbol, field, after(hours)) for symbol in ("IBM", "PEP") for hours in (1, 2) for field in ("eps", "beta")
+    ]
+    assert {one.symbol for one in changes(*looks, symbols=["pep"])} == {"PEP"}
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("67.10", "67.100"), ("1", "1.0"), ("0", "-0"), ("0.5", 0.5), (1, 1.0), ("None", "-"), ("-", None)],
+)
+def test_another_spelling_of_a_value_is_a_snapshot_but_no_change(one: object, other: object) -> None:
+    looks = [seen(0, EPS=one), seen(1, EPS=other), seen(2, EPS="99")]
+    ((field, _, _, now),) = listed(*looks)
+    assert (field, now) == ("eps", 99)
+    (last,) = changes(*looks)
+    assert last.last_confirmed_at == after(1), "the other spelling was observed last"
+
+
+@pytest.mark.parametrize("name", ["Symbol", "Name"])
+def test_another_order_of_keys_is_no_change(name: str) -> None:
+    first, second = {"Symbol": "IBM", "Name": "x", "EPS": "1"}, {"EPS": "1", "Name": "x", "Symbol": "IBM"}
+    looks = [Look("IBM", after(0), first), Look("IBM", after(1), second), Look("IBM", after(2), {**second, "EPS": "2"})]
+    assert [row[0] for row in listed(*looks)] == ["eps"]
+
+
+# Bounds
+
+
+LOOKS = [
+    seen(0, EPS="100", Beta="1.00", Name="x", RevenueTTM="1000", New="1"),
+    seen(1, EPS="105", Beta="1.01", Name="y", RevenueTTM="949"),
+    seen(2, EPS="0", Beta="1.01", Name="y", RevenueTTM="949"),
+    seen(3, EPS="7", Beta="1.01", Name="y", RevenueTTM="949"),
+]
+
+
+def fields(**bounds: Any) -> list[tuple[str, float]]:
+    return [(one.field, (one.observed_at - after(0)).total_seconds() / 3600) for one in changes(*LOOKS, **bounds)]
+
+
+def test_since_and_until_include_changes_first_observed_then() -> None:
+    assert fields(since=after(2)) == [("eps", 2), ("eps", 3)]
+    assert fields(since=after(2), until=after(2)) == [("eps", 2)]
+    assert [hours for _, hours in fields(until=after(1))] == [1] * 5
+    assert fields(until=after(0)) == fields(since=after(4)) == fields(since=after(3), until=after(2)) == []
+
+
+def test_part_selects_the_fields_of_one_part() -> None:
+    assert fields(part="profile") == [("name", 1)]
+    assert fields(part=Part.REPORTED) == [("revenue_ttm", 1)]
+    assert {field for field, _ in fields(part="daily")} == {"eps", "beta"}
+
+
+def test_fields_selects_by_either_name() -> None:
+    assert fields(fields=["RevenueTTM", "name"]) == [("name", 1), ("revenue_ttm", 1)]
+
+
+def test_no_fields_means_all_and_the_symbol_is_refused() -> None:
+    assert fields(fields=[]) == fields()
+    with pytest.raises(FieldNotFound, match="symbol never changes"):
+        fields(fields=["symbol"])
+
+
+def test_a_field_outside_the_catalogue_is_not_confused_with_a_column_of_its_name() -> None:
+    looks = seen(0, PERatio="1", pe_ratio="1"), seen(1, PERatio="1", pe_ratio="2"), seen(2, PERatio="3", pe_ratio="2")
+
+    assert listed(*looks, fields=["pe_ratio"]) == [("pe_ratio", ChangeKind.CHANGED, 1.0, 3.0)]
+
+
+def test_min_change_leaves_out_only_numbers_that_changed_by_less() -> None:
+    assert fields(min_change=0.05) == [("name", 1), ("revenue_ttm", 1), ("eps", 1), ("New", 1), ("eps", 2), ("eps", 3)]
+    assert fields(min_change=0.0501) == [("name", 1), ("revenue_ttm", 1), ("New", 1), ("eps", 2), ("eps", 3)]
+    assert fields(min_change=0.052) == [("name", 1), ("New", 1), ("eps", 2), ("eps", 3)]
+
+
+@pytest.mark.parametrize(
+    ("before", "now"), [("3", "3.15"), ("3", "2.85"), ("0.7", "0.735"), ("20", "21"), ("1", "1.05")]
+)
+def test_a_change_of_exactly_min_change_is_not_lost_to_binary_fractions(before: str, now: str) -> None:
+    looks = [seen(0, EPS=before), seen(1, EPS=now)]
+    assert listed(*looks, min_change=0.05) == listed(*looks)
+    assert listed(*looks, min_change=0.05001) == []
+
+
+# Coverage
+
+
+def turns(history: History, **bounds: Any) -> list[tuple[Any, ...]]:
+    return [
+        (one.kind, one.before, one.after, one.last_confirmed_at, one.observed_at)
+        for one in history.changes(**bounds)
+        if one.field == "state"
+    ]
+
+
+def coverage(*looks: Look, **bounds: Any) -> list[tuple[Any, ...]]:
+    with History.open(record(looks)) as history:
+        return turns(history, **bounds)
+
+
+def test_the_start_and_the_end_of_coverage_are_changes() -> None:
+    looks = [gone(0), seen(1, EPS="1"), seen(2, EPS="1"), gone(3), gone(4), seen(5, EPS="2")]
+    assert changes(*looks) == [
+        Change("IBM", "state", None, COVERED, "unknown", "covered", None, after(0), after(1), None),
+        Change("IBM", "state", None, UNCOVERED, "covered", "unknown", None, after(2), after(3), None),
+        Change("IBM", "eps", "daily", CHANGED, 1.0, 2.0, 1.0, after(2), after(5), None),
+        Change("IBM", "state", None, COVERED, "unknown", "covered", None, after(4), after(5), None),
+    ]
+    assert [row[0] for row in coverage(*looks, since=after(3))] == [UNCOVERED, COVERED]
+    assert [row[0] for row in coverage(*looks, until=after(3))] == [COVERED, UNCOVERED]
+    assert coverage(*looks, since=after(3.5), until=after(4)) == coverage(*looks, part="daily") == []
+
+
+def naive_coverage(looks: Sequence[Look]) -> list[tuple[Any, ...]]:
+    """Return the turns of coverage. Of two looks at one instant, the one that found the symbol covered is the later."""
+    states = {True: "covered", False: "unknown"}
+    found = sorted((look.at, look.document is not None) for look in looks)
+    return [
+        (COVERED if now else UNCOVERED, states[was], states[now], last, at)
+        for (last, was), (at, now) in pairwise(found)
+        if was is not now
+    ]
+
+
+_COVERAGE = st.builds(
+    lambda hours, eps: seen(hours, EPS=eps) if eps else gone(hours),
+    st.integers(0, 9),
+    st.sampled_from(["1", "2", None]),
+)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    looks=st.lists(_COVERAGE, max_size=9, unique_by=lambda look: (look.at, look.document is None)),
+    cut=st.integers(0, 9),
+    since=st.integers(0, 9),
+    until=st.integers(0, 9),
+)
+def test_coverage_turns_where_the_looks_say_in_any_order(looks: list[Look], cut: int, since: int, until: int) -> None:
+    expected = naive_coverage(looks)
+    with History.open(record(looks[:cut], looks[cut:])) as history:
+        assert turns(history) == expected
+        bounds = {"since": after(since), "until": after(until)}
+        assert turns(history, **bounds) == [row for row in expected if after(since) <= row[-1] <= after(until)]
+
+
+# Any documents
+
+
+_NAMES = (
+    "EPS", "PERatio", "MarketCapitalization", "LatestQuarter", "RevenueTTM", "ReturnOnEquityTTM", "Name", "CIK", "New",
+    "Dropped",
+)  # fmt: skip
+_VALUES = st.sampled_from(
+    ["1", "1.0", "2", "0", "None", "-", "abc", "-99999.99", "2025-12-31", "", 1, 1.0, True, None, {"a": [1, 1.0]}]
+)
+_DOCUMENTS = st.lists(st.dictionaries(st.sampled_from(_NAMES), _VALUES, max_size=len(_NAMES)), min_size=1, max_size=5)
+
+
+def as_seen(received: Document) -> dict[str, str]:
+    """Return the values of a document by column: typed if valid, else as received."""
+    said = {}
+    for name, value in received.items():
+        field = FIELDS.get(name)
+        if field is None:
+            said[name] = value
+        else:
+            said[field.column] = parse_value(field, value) if value is None or is_valid(field, value) else value
+    return {name: json.dumps(value, sort_keys=True) for name, value in said.items()}
+
+
+@settings(max_examples=30, deadline=None)
+@given(documents=_DOCUMENTS)
+def test_replaying_all_changes_from_the_first_snapshot_gives_all_others(documents: list[Document]) -> None:
+    rows = changes(*(seen(hours, **received) for hours, received in enumerate(documents)))
+    replayed = as_seen(documents[0])
+    for hours, received in enumerate(documents):
+        for row in rows:
+            if row.observed_at == after(hours):
+                replay(replayed, row)
+        assert replayed == as_seen(received)
+    same = [row for row in rows if row.kind is CHANGED and json.dumps(row.before) == json.dumps(row.after)]
+    assert same == []
+
+
+def replay(said: dict[str, str], change: Change) -> None:
+    """Apply one change, which has to fit the values before."""
+    if change.kind is APPEARED:
+        assert change.field not in said
+    else:
+        assert said.pop(change.field) == json.dumps(change.before, sort_keys=True)
+    if change.kind is not DISAPPEARED:
+        said[change.field] = json.dumps(change.after, sort_keys=True)
+    field = COLUMNS.get(change.field)
+    assert change.part == (field.part if field else None)

@@ -1,0 +1,113 @@
+"""The views of changes and restatements: they contain what the Python API returns."""
+
+import sqlite3
+from collections.abc import Iterable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.model.document import Document
+from pipeline.model.fields import COLUMNS, FIELDS
+from pipeline.model.values import parse_value
+from pipeline.query.history import History
+from tests.support.looks import record, recorded_year, seen
+from tests.support.recordings import needs_recordings
+
+
+def view(path: Path, name: str) -> list[tuple[Any, ...]]:
+    with closing(sqlite3.connect(path)) as db:
+        return sorted(db.execute(f"SELECT * FROM {name}").fetchall(), key=repr)
+
+
+def by_columns(rows: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """Return rows of changes as the view has them: values of columns only."""
+    expected = []
+    for symbol, column, part, _, before, now, change, last, observed, _ in rows:
+        field = COLUMNS.get(column)
+        if field is not None:
+            was, is_now = (None if value is None else _in_column(column, value) for value in (before, now))
+            if was != is_now:
+                # To the view a field that appears or disappears with a value is a change from or to NULL.
+                expected.append((symbol, column, part, was, is_now, change, last, observed))
+    return sorted(expected, key=repr)
+
+
+def _in_column(column: str, value: Any) -> Any:
+    """Return the value that the column holds, None if it cannot."""
+    field = COLUMNS[column]
+    if field.kind in ("text", "date"):
+        return parse_value(field, value)
+    return value if type(value) in (int, float) else None
+
+
+def restated(path: Path) -> list[tuple[Any, ...]]:
+    """Return the restatements of the Python API that replaced a value of the snapshot directly before."""
+    with History.open(path) as history:
+        rows = list(history.restatements().rows())
+        direct = []
+        for symbol, field, quarter, value, known_from, _, _, before, change in rows:
+            snapshots = list(history.history(symbol, [field, "latest_quarter"], until=known_from).rows())
+            if len(snapshots) > 1 and snapshots[-2][3:] == (before, quarter):
+                direct.append((symbol, field, quarter, before, value, change, snapshots[-2][2], known_from))
+    return sorted(direct, key=repr)
+
+
+def assert_views_agree(path: Path) -> None:
+    with History.open(path) as history:
+        assert view(path, "overview_changes") == by_columns(history.changes().rows())
+    assert view(path, "restatements") == restated(path)
+
+
+_COLUMN_VALUES = st.sampled_from(["1", "1.0", "2", "-2.5", "0", "None", "-", "x", "2025-12-31"])
+_REPORTED_NAMES = (
+    "LatestQuarter",
+    "RevenueTTM",
+    "BookValue",
+    "EBITDA",
+    "AnalystRatingBuy",
+    "Name",
+    "EPS",
+    "Beta",
+    "New",
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(
+        st.fixed_dictionaries(
+            {"LatestQuarter": st.sampled_from(["2025-12-31", "2025-09-30", "None"])},
+            optional=dict.fromkeys(_REPORTED_NAMES[1:], _COLUMN_VALUES),
+        ),
+        max_size=8,
+    )
+)
+def test_the_views_contain_what_python_returns(documents: list[Document]) -> None:
+    assert_views_agree(record([seen(n // 2, "AB"[n % 2], **received) for n, received in enumerate(documents)]))
+
+
+def test_the_views_contain_every_field_of_the_catalogue() -> None:
+    """Each takes one value, another, and none."""
+    other = {"integer": "2", "real": "2.5", "text": "y", "date": "2025-12-31"}
+    value = {"integer": "1", "real": "1.5", "text": "x", "date": "2025-09-30"}
+    every = [field for field in FIELDS.values() if field.name != "Symbol"]
+    looks = [
+        seen(0, **{field.name: value[field.kind] for field in every}),
+        seen(1, **{field.name: other[field.kind] for field in every}),
+        seen(2, **{field.name: field.missing for field in every}),
+    ]
+    path = record(looks)
+    assert_views_agree(path)
+    assert {row[1] for row in view(path, "overview_changes")} == {field.column for field in every}
+    assert len(view(path, "overview_changes")) == 2 * len(every)
+
+
+@needs_recordings
+def test_the_views_contain_what_python_returns_for_the_recorded_year() -> None:
+    path = record(list(recorded_year()))
+    assert_views_agree(path)
+    assert len(view(path, "overview_changes")) > 13_000
+    assert len(view(path, "restatements")) > 200
