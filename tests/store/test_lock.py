@@ -39,6 +39,15 @@ async def test_the_second_is_told_who_holds_it_and_leaves_when_its_patience_ends
     assert "waiting up to 3 s for collect" in told[0]
 
 
+async def test_a_second_daemon_is_refused_and_the_first_one_named(database: Path) -> None:
+    with (
+        hold_daemon_lock(database, now=START),
+        pytest.raises(Busy, match=rf"another daemon runs .*: run, process {os.getpid()}, since 2026-03-14"),
+        hold_daemon_lock(database, now=START),
+    ):
+        pass
+
+
 async def test_the_second_goes_on_when_the_first_has_ended(tmp_path: Path, hands: ManualClock) -> None:
     database, told, order = tmp_path / "overviews.db", list[str](), list[str]()
     is_waiting = asyncio.Event()

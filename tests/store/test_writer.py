@@ -181,3 +181,12 @@ async def test_a_run_is_begun_and_finished_through_it(database: Path) -> None:
         run = await Store(writer).begin(Trigger.MANUAL, at=START, symbols=0, due=0)
     with closing(sqlite3.connect(database)) as db:
         assert db.execute("SELECT id, status FROM runs").fetchall() == [(run, RunStatus.RUNNING)]
+
+
+async def test_the_store_check_of_a_run_that_has_just_ended_is_answered(database: Path) -> None:
+    """A write that a writer takes after its end would never be answered, and the daemon be unhealthy for good."""
+    async with open_writer(database) as writer:
+        store = Store(writer)
+    async with asyncio.timeout(5):
+        with pytest.raises(StorageError, match=r"overviews\.db: closed"):
+            await store.ping()
