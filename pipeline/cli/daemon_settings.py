@@ -9,7 +9,7 @@ import structlog
 from pipeline.cli.configuration import read_environment
 from pipeline.cli.options import Options
 from pipeline.cli.source import SANDBOX_KEY, sandbox_settings, source
-from pipeline.daemon.loop import DaemonConfig
+from pipeline.daemon.config import DaemonConfig
 from pipeline.monitoring.reporter import Reporter
 from pipeline.monitoring.status import Scope
 from pipeline.settings.environment import Environment, misspelt_variables

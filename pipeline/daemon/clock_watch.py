@@ -1,47 +1,72 @@
-"""The pulse: what a heartbeat finds out: whether the wall clock was stepped, and whether the store still answers."""
+"""Clock watch: detects a step of the wall clock (set, or the machine slept) and a stalled timer."""
 
-import asyncio
-from collections.abc import Callable, Coroutine
 from datetime import timedelta
 
+import structlog
+
 from pipeline.clock import Clock
-from pipeline.monitoring.heartbeat import ANSWERS_WITHIN
+from pipeline.daemon.blockers import CLOCK_STEPPED, Blockers
+from pipeline.daemon.timer import Timer
+from pipeline.instants import Nanoseconds, nanoseconds
+from pipeline.monitoring import heartbeat
+from pipeline.store import requests
+from pipeline.store.writer import Writer
 
 STEP = timedelta(seconds=2)
-"""The wall clock may stray so far from the process's own between two heartbeats: more, and it was set."""
+"""The wall clock was set if it drifts from the process's own clock by more than this between two checks."""
+TIMER_LATE = timedelta(seconds=5)
+"""A timer that is overdue by more than this has stalled."""
 
 
 class ClockWatch:
-    """Compares the clocks, and asks the store for signs of life."""
+    """Compares the wall clock with the process's own at each heartbeat, and the timer with both."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, timer: Timer, blockers: Blockers) -> None:
+        self.timer_restarts = 0
         self._clock = clock
+        self._timer = timer
+        self._blockers = blockers
         self._wall, self._own = clock.now(), clock.monotonic()
-        self._asked_at = self._own
-        self._asking: asyncio.Task[None] | None = None
+        self._slots_since = self._wall
+        self._forward: list[requests.ClockStep] = []
+        self._log = structlog.get_logger()
 
-    def step(self) -> timedelta:
-        """Return by how much the wall clock has gone ahead of the process's own since last asked; 0 for a little."""
+    def check_for_step(self) -> timedelta:
+        """Return by how much the wall clock was set since the last check: 0 if it was not, negative if it was set back.
+
+        On systems where the process's own clock stands still while the machine sleeps, a sleep is a step forward.
+        """
+        step = self._measure_step()
+        if not step:
+            return step
+        now = self._clock.now()
+        self._log.warning("clock was set, or machine slept", seconds=round(step.total_seconds(), 1))
+        if step > timedelta():
+            self._blockers.remember(CLOCK_STEPPED, until=now)
+            # Only the slots that this process took carry instants of the clock as it was before.
+            self._forward.append(requests.ClockStep(step, self._slots_since, now - step))
+        else:
+            self._blockers.shift(step, now=now)
+        self._slots_since += step
+        return step
+
+    async def shift_slots(self, writer: Writer) -> None:
+        """Move the slots taken before the clock was set forward along with it, so that no window frees early."""
+        while self._forward:
+            await requests.compensate_clock_step(writer, self._forward[0])
+            del self._forward[0]
+
+    def check_timer(self, *, since: Nanoseconds) -> None:
+        """Restart the timer if it has stalled. `since`: when it was last woken, by the process's own clock."""
+        # If the loop itself was held up, the timer had no chance to fire.
+        loop_is_late = self._clock.monotonic() - since > nanoseconds(heartbeat.PERIOD + TIMER_LATE)
+        if not loop_is_late and self._timer.overdue(self._clock.now()) > TIMER_LATE:
+            self.timer_restarts += 1
+            self._log.warning("stalled timer restarted", restarts=self.timer_restarts)
+        self._timer.wake()
+
+    def _measure_step(self) -> timedelta:
         wall, own = self._clock.now(), self._clock.monotonic()
         step = wall - self._wall - timedelta(microseconds=(own - self._own) // 1000)
         self._wall, self._own = wall, own
         return step if abs(step) > STEP else timedelta()
-
-    @property
-    def silence(self) -> timedelta:
-        """How long the store has owed an answer."""
-        if self._asking is None or self._asking.done():
-            return timedelta()
-        return timedelta(microseconds=(self._clock.monotonic() - self._asked_at) // 1000)
-
-    def why_silent(self) -> str | None:
-        """Return that the store is dead, or as good as; None while it answers."""
-        if self.silence <= ANSWERS_WITHIN:
-            return None
-        return f"the store has not answered for {self.silence.total_seconds():.0f} s"
-
-    def ask(self, sign_of_life: Callable[[], Coroutine[None, None, None]]) -> None:
-        """Ask for a sign of life, unless one is still owed."""
-        if self._asking is None or self._asking.done():
-            self._asked_at = self._clock.monotonic()
-            self._asking = asyncio.create_task(sign_of_life(), name="sign of life")

@@ -1,4 +1,4 @@
-"""The doctor: what is wrong, or will be, with machine, file and configuration; each finding with its remedy."""
+"""Doctor: checks Python, SQLite, settings, key, disk, clock, file modes and database, each finding with its remedy."""
 
 import platform
 import shutil
@@ -14,6 +14,7 @@ from pathlib import Path
 
 from pipeline import instants
 from pipeline.errors import ExitCode
+from pipeline.monitoring.checks import Kind, unusable_database
 from pipeline.settings.environment import Environment, is_setting
 from pipeline.settings.errors import SettingsError
 from pipeline.settings.load import Settings
@@ -24,6 +25,9 @@ from pipeline.store.migrate import check_schema, shipped_migrations
 
 OLDEST_PYTHON = (3, 11)
 LITTLE_DISK, NO_DISK = 1_000_000_000, 100_000_000
+"""Free bytes."""
+_CONFIGURED = frozenset({Kind.ENV_FILE, Kind.CONFIGURATION, Kind.KEY, Kind.NOTIFICATIONS})
+"""Problems of these kinds exit with 3, the others with 1."""
 
 
 class Level(StrEnum):
@@ -36,30 +40,29 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing looked at: what was found, and what to do about it."""
+    """The result of one check."""
 
-    check: str
+    check: Kind
     level: Level
     found: str
     remedy: str | None = None
-    exit_code: int = ExitCode.FAILED
-    """What the command ends with, if this is a problem."""
 
 
 def findings(
     settings: Settings | SettingsError, variables: Environment, *, now: datetime, thorough: bool
 ) -> Iterator[Finding]:
-    """Yield what was found, one by one. `thorough` reads the whole database, which takes a while for a large one."""
+    """Yield what was found, one by one. `thorough` reads the whole database, which takes long if it is large."""
     yield _python()
     yield _sqlite()
     yield from _environment(variables)
     if isinstance(settings, SettingsError):
-        yield _refused("configuration", str(settings), "mend it; pipeline config shows what is read")
+        remedy = settings.remedy or "fix it; pipeline config shows what is read"
+        yield Finding(Kind.CONFIGURATION, Level.PROBLEM, settings.problem, remedy)
         return
-    yield Finding("configuration", Level.OK, str(settings.config or "none: defaults"))
+    yield Finding(Kind.CONFIGURATION, Level.OK, str(settings.config or "none: defaults"))
     yield _symbols(settings)
     yield _key(variables)
-    yield from _told(variables)
+    yield from _notifications(variables)
     yield _disk(settings.database)
     yield _clock(now)
     yield from _modes([settings.database, lock_path(settings.database), Path(".env")])
@@ -67,73 +70,72 @@ def findings(
 
 
 def exit_code(found: Iterable[Finding]) -> int:
-    """Return 0 if there is no problem, else the first one's exit code."""
-    return next((one.exit_code for one in found if one.level is Level.PROBLEM), ExitCode.DONE)
-
-
-def _refused(name: str, found: str, remedy: str) -> Finding:
-    return Finding(name, Level.PROBLEM, found, remedy, ExitCode.REFUSED)
+    """Return 0 if there is no problem, else the exit code of the first one."""
+    first = next((one for one in found if one.level is Level.PROBLEM), None)
+    if first is None:
+        return ExitCode.DONE
+    return ExitCode.REFUSED if first.check in _CONFIGURED else ExitCode.FAILED
 
 
 def _python() -> Finding:
     found = f"{platform.python_version()} ({sys.executable})"
     if sys.version_info < OLDEST_PYTHON:
-        return Finding("python", Level.PROBLEM, found, "install 3.11 or newer")
-    return Finding("python", Level.OK, found)
+        return Finding(Kind.PYTHON, Level.PROBLEM, found, "install 3.11 or newer")
+    return Finding(Kind.PYTHON, Level.OK, found)
 
 
 def _sqlite() -> Finding:
     found = sqlite3.sqlite_version
     if sqlite3.sqlite_version_info < OLDEST_SQLITE:
-        wanted = ".".join(map(str, OLDEST_SQLITE))
-        return Finding("sqlite", Level.PROBLEM, found, f"use a Python that is built with {wanted} or newer")
+        oldest = ".".join(map(str, OLDEST_SQLITE))
+        return Finding(Kind.SQLITE, Level.PROBLEM, found, f"use a Python that is built with {oldest} or newer")
     if sqlite3.sqlite_version_info < SAFE_SQLITE:
         return Finding(
-            "sqlite",
+            Kind.SQLITE,
             Level.NOTE,
-            f"{found}: before 3.51.3 two programs that write at the same time can damage a WAL file",
-            "nothing, as long as only this program writes: it takes a lock",
+            f"{found}: before 3.51.3, two programs that write at the same time can damage a WAL file",
+            "nothing to do as long as only this program writes: it takes a lock",
         )
-    return Finding("sqlite", Level.OK, found)
+    return Finding(Kind.SQLITE, Level.OK, found)
 
 
 def _environment(variables: Environment) -> Iterator[Finding]:
     for problem in variables.problems:
-        yield Finding(".env", Level.PROBLEM, problem, "mend the file", ExitCode.REFUSED)
+        yield Finding(Kind.ENV_FILE, Level.PROBLEM, problem, "fix the file")
     for name in sorted(variables.variables):
         if name.startswith("PIPELINE_") and "__" in name and not is_setting(name):
-            yield Finding("environment", Level.NOTE, f"{name} sets nothing", "pipeline config lists the keys")
+            yield Finding(Kind.ENVIRONMENT, Level.NOTE, f"{name} sets nothing", "pipeline config lists the keys")
 
 
 def _symbols(settings: Settings) -> Finding:
     if not settings.all_symbols:
-        return Finding("symbols", Level.NOTE, "none are configured", "list some, or name them: pipeline collect AAPL")
-    return Finding("symbols", Level.OK, f"{len(settings.all_symbols):,}")
+        remedy = "list some in the configuration, or name them: pipeline collect AAPL"
+        return Finding(Kind.SYMBOLS, Level.NOTE, "none configured", remedy)
+    return Finding(Kind.SYMBOLS, Level.OK, f"{len(settings.all_symbols):,}")
 
 
 def _key(variables: Environment) -> Finding:
     try:
         key = api_key(variables)
     except SettingsError as error:
-        return _refused(
-            "key",
-            str(error).partition("; ")[0],
-            "a free one is at alphavantage.co/support/#api-key; pipeline collect --sandbox needs none",
-        )
-    return Finding("key", Level.OK, f"set, {len(key)} characters")
+        remedy = "get a free one at alphavantage.co/support/#api-key; pipeline collect --sandbox needs none"
+        return Finding(Kind.KEY, Level.PROBLEM, error.problem, remedy)
+    return Finding(Kind.KEY, Level.OK, f"set, {len(key)} characters")
 
 
-def _told(variables: Environment) -> Iterator[Finding]:
-    """Yield who is told of trouble, if anybody is to be, and whether that can be done."""
+def _notifications(variables: Environment) -> Iterator[Finding]:
+    """Yield where problems are sent to, if anywhere, and whether they can be sent."""
     try:
         urls, ping = notify_urls(variables), ping_url(variables)
     except SettingsError as error:
-        yield _refused("notifications", str(error), "mend it, or take it out")
+        remedy = error.remedy or "fix it, or remove the variable"
+        yield Finding(Kind.NOTIFICATIONS, Level.PROBLEM, error.problem, remedy)
         return
     if urls and find_spec("apprise") is None:
-        yield _refused("notifications", "PIPELINE_NOTIFY_URLS needs apprise", "pip install apprise")
+        remedy = "pip install 'overview-pipeline[notify]'"
+        yield Finding(Kind.NOTIFICATIONS, Level.PROBLEM, "PIPELINE_NOTIFY_URLS needs apprise", remedy)
     elif urls or ping:
-        yield Finding("notifications", Level.OK, f"{len(urls)} addresses, {'a' if ping else 'no'} ping")
+        yield Finding(Kind.NOTIFICATIONS, Level.OK, f"{len(urls)} addresses, {'a' if ping else 'no'} ping")
 
 
 def _disk(database: Path) -> Finding:
@@ -141,64 +143,65 @@ def _disk(database: Path) -> Finding:
     free = shutil.disk_usage(folder).free
     found = f"{free / 1e9:,.1f} GB free for {folder}"
     if free < NO_DISK:
-        return Finding("disk", Level.PROBLEM, found, "free some space: nothing could be stored")
+        return Finding(Kind.DISK, Level.PROBLEM, found, "free some space: nothing can be stored")
     if free < LITTLE_DISK:
-        return Finding("disk", Level.NOTE, found, "free some space soon")
-    return Finding("disk", Level.OK, found)
+        return Finding(Kind.DISK, Level.NOTE, found, "free some space soon")
+    return Finding(Kind.DISK, Level.OK, found)
 
 
 def _clock(now: datetime) -> Finding:
     found = f"{instants.for_people(now)} UTC"
     if now < instants.EARLIEST_PLAUSIBLE:
-        return Finding("clock", Level.PROBLEM, found, "set it: snapshots are kept under the instant it tells")
-    return Finding("clock", Level.OK, found)
+        return Finding(Kind.CLOCK, Level.PROBLEM, found, "set it: snapshots are stored under its time")
+    return Finding(Kind.CLOCK, Level.OK, found)
 
 
 def _modes(files: Iterable[Path]) -> Iterator[Finding]:
     for file in files:
         if file.is_file() and file.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
             mode = stat.filemode(file.stat().st_mode)
-            yield Finding("modes", Level.NOTE, f"{file} is {mode}: others can reach it", f"chmod 600 {file}")
+            yield Finding(Kind.MODES, Level.NOTE, f"{file} is {mode}: other users can access it", f"chmod 600 {file}")
 
 
 def _database(path: Path, *, now: datetime, thorough: bool) -> Iterator[Finding]:
     if path.is_dir():
-        yield Finding("database", Level.PROBLEM, f"{path} is a folder", "name a file in it")
+        yield Finding(Kind.DATABASE, Level.PROBLEM, f"{path} is a folder", "name a file in it")
         return
     if not path.exists():
-        yield Finding("database", Level.NOTE, f"{path} is not there yet", "pipeline collect makes it")
+        yield Finding(Kind.DATABASE, Level.NOTE, f"{path} does not exist yet", "pipeline collect creates it")
         return
     try:
         with connect(path, "ro") as db:
             version = check_schema(db, path, shipped_migrations())
             yield _migrations(path, version)
             if version:
-                yield _soundness(db, thorough=thorough)
+                yield _integrity(db, thorough=thorough)
                 yield _future(db, now)
     except DatabaseError as error:
-        yield Finding("database", Level.PROBLEM, error.problem, error.remedy or "name another file")
+        problem = unusable_database(error)
+        yield Finding(problem.kind, Level.PROBLEM, problem.text, problem.remedy or "name another file")
 
 
 def _migrations(path: Path, version: int) -> Finding:
     known = len(shipped_migrations())
     found = f"{path}, schema {version} of {known}, {path.stat().st_size:,} bytes"
     if version < known:
-        return Finding("database", Level.NOTE, found, "the next pipeline collect brings it up to date")
-    return Finding("database", Level.OK, found)
+        return Finding(Kind.DATABASE, Level.NOTE, found, "the next pipeline collect migrates it")
+    return Finding(Kind.DATABASE, Level.OK, found)
 
 
-def _soundness(db: sqlite3.Connection, *, thorough: bool) -> Finding:
+def _integrity(db: sqlite3.Connection, *, thorough: bool) -> Finding:
     name = "integrity_check" if thorough else "quick_check"
     rows = [row[0] for row in db.execute(f"PRAGMA {name}")]
     if rows == ["ok"]:
-        return Finding("integrity", Level.OK, f"{name}: ok")
-    return Finding("integrity", Level.PROBLEM, f"{name}: {rows[0]}", "restore a backup, or try sqlite3's .recover")
+        return Finding(Kind.INTEGRITY, Level.OK, f"{name}: ok")
+    remedy = "restore a backup, or try sqlite3's .recover"
+    return Finding(Kind.INTEGRITY, Level.PROBLEM, f"{name}: {rows[0]}", remedy)
 
 
 def _future(db: sqlite3.Connection, now: datetime) -> Finding:
     (latest,) = db.execute("SELECT max(last_look) FROM symbols").fetchone()
     if latest is not None and instants.from_text(latest) > now + timedelta(minutes=1):
-        return Finding(
-            "looks", Level.PROBLEM, f"the last look is at {latest}, which is to come", "set the clock, and keep it set"
-        )
-    return Finding("looks", Level.OK, f"the last at {latest}" if latest else "none yet")
+        found = f"the last observation is at {latest}, in the future"
+        return Finding(Kind.OBSERVATIONS, Level.PROBLEM, found, "set the clock, and keep it set")
+    return Finding(Kind.OBSERVATIONS, Level.OK, f"the last at {latest}" if latest else "none yet")

@@ -1,4 +1,4 @@
-"""The heartbeat: what the daemon says of itself every half minute, in a file beside the database."""
+"""Heartbeat: a file beside the database that the daemon rewrites every `PERIOD`, so that others see that it lives."""
 
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -11,59 +11,63 @@ from pipeline import instants
 from pipeline.files import replace_content
 
 PERIOD = timedelta(seconds=30)
+"""How often the daemon beats (at least twice as often as systemd's watchdog, if there is one)."""
 FRESH_FOR = 3 * PERIOD
-"""A heartbeat older than this is none: the daemon is gone, or hangs."""
+"""A heartbeat older than this means that the daemon is gone, or hangs."""
 
 ANSWERS_WITHIN = timedelta(seconds=90)
-"""A store that does not answer for longer is dead, or as good as."""
+"""A store that does not answer for longer is taken for dead."""
 
 
 class DaemonState(StrEnum):
-    """What the daemon is at."""
+    """What the daemon is doing."""
 
     IDLE = "idle"
     WAITING = "waiting"
-    """Something is due and cannot run yet: `hindrance` says why."""
+    """Something is due and cannot run: `blocked_by` says why."""
     COLLECTING = "collecting"
     STOPPING = "stopping"
 
 
-class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):
-    """One heartbeat. Instants are aware, UTC."""
+class Heartbeat(
+    msgspec.Struct, frozen=True, kw_only=True, rename={"blocked_by": "hindrance", "resumes_at": "continues_at"}
+):
+    """One heartbeat. Instants are aware, UTC. The keys of its JSON are stable."""
 
     pid: int
     started_at: datetime
     at: datetime
     state: DaemonState
     run: int | None = None
-    """The run under way."""
-    hindrance: str | None = None
+    """The run in progress."""
+    blocked_by: str | None = None
     """Why what is due cannot run."""
     next_fire: datetime | None = None
-    continues_at: datetime | None = None
-    """When it goes on with what the quota's end, or an outage, left unasked."""
+    resumes_at: datetime | None = None
+    """When the last run, cut short by the quota or an outage, is resumed."""
     last_run: int | None = None
     last_status: str | None = None
     silent_seconds: float
     """How long the store had not answered."""
     refused: str | None = None
-    """Why the configuration was not taken over when last asked to: the one before is still in force."""
+    """Why the last reload of the configuration failed: the previous one is still in force."""
     timer_restarts: int = 0
 
     def texts(self) -> dict[str, object]:
-        """Return it for JSON, with instants as everywhere in it."""
+        """Return it by its JSON keys, with instants as text."""
+        values = msgspec.structs.astuple(self)
         return {
-            name: instants.to_text(value) if isinstance(value, datetime) else value
-            for name, value in msgspec.structs.asdict(self).items()
+            key: instants.to_text(value) if isinstance(value, datetime) else value
+            for key, value in zip(self.__struct_encode_fields__, values, strict=True)
         }
 
     def is_fresh(self, now: datetime) -> bool:
-        """Whether the daemon lives, as far as can be told. One from the future does not count: the clock was set."""
+        """Whether the daemon seems to live. A heartbeat from the future does not count: the clock was set."""
         return abs(now - self.at) <= FRESH_FOR
 
 
 def heartbeat_path(database: Path) -> Path:
-    """Return the file of the daemon of this database."""
+    """Return the heartbeat file of the daemon of this database."""
     real = database.resolve()
     return real.with_name(f"{real.name}.heartbeat.json")
 
@@ -74,7 +78,7 @@ def write(database: Path, beat: Heartbeat) -> None:
 
 
 def read(database: Path) -> Heartbeat | None:
-    """Return the last heartbeat, None where there is none that can be read."""
+    """Return the last heartbeat, None if there is none or it is unreadable."""
     try:
         return msgspec.json.decode(heartbeat_path(database).read_bytes(), type=Heartbeat)
     except (OSError, msgspec.DecodeError):
@@ -82,6 +86,6 @@ def read(database: Path) -> Heartbeat | None:
 
 
 def remove(database: Path) -> None:
-    """Take the file away: the daemon has ended in order."""
+    """Remove the file: the daemon has ended in order."""
     with suppress(OSError):
         heartbeat_path(database).unlink()

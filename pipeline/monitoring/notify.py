@@ -19,7 +19,7 @@ import structlog
 from pipeline import extras
 from pipeline.clock import Sleep
 from pipeline.errors import ExitCode, Trouble
-from pipeline.monitoring.alerts import Message, joined
+from pipeline.monitoring.messages import Message, joined
 from pipeline.monitoring.outbox import CLOSING, SENDING, NotNow, Outbox, Undelivered, retrying, silence
 
 

@@ -273,7 +273,7 @@ class Year:
         self._away()
 
     def _is_over(self) -> bool:
-        return self._kept is not None or self.harness.task.done() or self.harness.daemon._is_stopping
+        return self._kept is not None or self.harness.task.done() or self.harness.daemon.status.is_stopping
 
     async def _happens(self) -> None:
         """Let something happen now and then: about once in so many days."""
@@ -302,7 +302,9 @@ class Year:
 
     def _kill(self) -> None:
         """Kill the daemon: what is durable by now is all that is left of it."""
-        if not self._is_over() and (self._slept_in is None or self._slept_in is not self.harness.daemon._active_run):
+        if not self._is_over() and (
+            self._slept_in is None or self._slept_in is not self.harness.daemon.status.active_run
+        ):
             self.happened["killed"] += 1
             self._kept = self.database.with_name("kept.db")
             with closing(sqlite3.connect(self.database)) as db, closing(sqlite3.connect(self._kept)) as copy:
@@ -312,7 +314,7 @@ class Year:
             self.harness.dies()
 
     def _acknowledged_by_the_run(self) -> tuple[int, int] | None:
-        run = self.harness.daemon._active_run
+        run = self.harness.daemon.status.active_run
         return None if run is None else (run.id, run.counts[Outcome.STORED] + run.counts[Outcome.UNCHANGED])
 
     def _bury(self, left: Path) -> None:
@@ -340,7 +342,7 @@ class Year:
         One that leaves after the sleep leaves later than its deadline in the ledger, which is the wall clock's; and
         only by that deadline is a daemon that is killed before the answer known to have asked.
         """
-        self._slept_in = self.harness.daemon._active_run
+        self._slept_in = self.harness.daemon.status.active_run
         self._nap()
 
     def _set_back(self) -> None:
@@ -369,7 +371,7 @@ class Year:
             return
         await self.harness.answered()
         self.seen = max(self.seen, self.hands.wall)
-        assert self.harness.daemon.why_unhealthy() is None
+        assert self.harness.daemon.status.why_unhealthy() is None
         assert self.harness.daemon.why_not_ready() is None
         assert self.api.refused == 0, "the server counts more requests than the plan allows"
         assert rows(self.database, "SELECT id FROM runs WHERE status = 'running'") == []

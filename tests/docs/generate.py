@@ -17,7 +17,7 @@ from pipeline.model.fields import CATALOGUE
 from pipeline.model.outcomes import Outcome
 from pipeline.monitoring.metrics import Metrics
 from pipeline.quota.limits import PLANS
-from tests.monitoring.test_metrics import BEAT, NOTHING
+from tests.support.monitoring import BEAT, EMPTY
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -92,7 +92,7 @@ def columns() -> str:
 
 
 def metrics() -> str:
-    page = Metrics().render(NOTHING, BEAT)[1].decode()
+    page = Metrics().render(EMPTY, BEAT)[1].decode()
     ours = [one for one in text_string_to_metric_families(page) if re.match(r"pipeline_.*(?<!_created)$", one.name)]
     rows = {f"{one.name}_total" if one.type == "counter" else one.name: one.documentation for one in ours}
     return table(("metric", "is"), ((f"`{name}`", text) for name, text in sorted(rows.items())))

@@ -18,8 +18,8 @@ from pipeline.monitoring.heartbeat import DaemonState, Heartbeat
 from pipeline.monitoring.metrics import Metrics
 from pipeline.quota.estimate import WindowUsage
 from pipeline.settings.environment import API_KEY_FILE, is_setting
-from tests.monitoring.test_metrics import NOTHING, values
 from tests.support.clocks import START
+from tests.support.monitoring import EMPTY, values
 
 yaml = pytest.importorskip("yaml", reason="no YAML library: apprise, a dev dependency, brings one")
 
@@ -52,7 +52,7 @@ def panels() -> list[Any]:
 
 def told() -> set[str]:
     """Return the name of every series that the daemon can tell."""
-    known = replace(NOTHING, last_success=START, windows=[WindowUsage("25/day", 0, 25, None)])
+    known = replace(EMPTY, last_success=START, windows=[WindowUsage("25/day", 0, 25, None)])
     beat = Heartbeat(pid=1, started_at=START, at=START, state=DaemonState.IDLE, next_fire=START, silent_seconds=0.0)
     return {name.partition("{")[0] for name in values(Metrics().render(known, beat)[1])}
 
@@ -69,7 +69,7 @@ def test_every_metric_named_is_one_that_is_told(path: Path) -> None:
 
 def test_every_label_that_is_asked_for_is_one_that_occurs() -> None:
     text = ALERTS.read_text(encoding="utf-8") + DASHBOARD.read_text(encoding="utf-8").replace('\\"', '"')
-    page = Metrics().render(NOTHING, None)[1].decode()
+    page = Metrics().render(EMPTY, None)[1].decode()
     for label, names in re.findall(r'\b(state|status|outcome)=~?"([a-z_|]+)"', text):
         for name in names.split("|"):
             assert f'{label}="{name}"' in page, (label, name)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import ExitCode
+from pipeline.monitoring.checks import Kind
 from pipeline.monitoring.doctor import Finding, Level, exit_code, findings
 from pipeline.settings.environment import API_KEY, Environment
 from pipeline.settings.errors import SettingsError
@@ -20,7 +21,7 @@ from tests.support.clocks import START
 
 KEYED = Environment({API_KEY: "S3CR3TK3Y"})
 
-Examined = Callable[..., dict[str, Finding]]
+Examined = Callable[..., dict[Kind, Finding]]
 
 
 @pytest.fixture
@@ -36,13 +37,13 @@ def settings(tmp_path: Path, database: Path, monkeypatch: pytest.MonkeyPatch) ->
 def examined(settings: Settings) -> Examined:
     """Examine it all, and return the findings by what was checked."""
 
-    def examine(variables: Environment = KEYED, *, now: datetime = START, thorough: bool = True) -> dict[str, Finding]:
+    def examine(variables: Environment = KEYED, *, now: datetime = START, thorough: bool = True) -> dict[Kind, Finding]:
         return {one.check: one for one in findings(settings, variables, now=now, thorough=thorough)}
 
     return examine
 
 
-def code(found: dict[str, Finding]) -> int:
+def code(found: dict[Kind, Finding]) -> int:
     return exit_code(found.values())
 
 
@@ -71,7 +72,7 @@ def test_whatever_is_not_well_has_a_remedy(
 
 
 def test_an_sqlite_that_can_damage_a_file_is_noted(examined: Examined) -> None:
-    found = examined()["sqlite"]
+    found = examined()[Kind.SQLITE]
 
     assert found.found.startswith(sqlite3.sqlite_version)
     assert found.level is (Level.OK if sqlite3.sqlite_version_info >= SAFE_SQLITE else Level.NOTE)
@@ -82,31 +83,31 @@ def test_a_configuration_that_cannot_be_used_ends_with_3(settings: Settings) -> 
 
     found = {one.check: one for one in findings(error, KEYED, now=START, thorough=True)}
 
-    assert found["configuration"].level is Level.PROBLEM
-    assert found["configuration"].found == str(error)
+    assert found[Kind.CONFIGURATION].level is Level.PROBLEM
+    assert found[Kind.CONFIGURATION].found == error.problem
     assert code(found) == ExitCode.REFUSED
 
 
 def test_a_key_is_told_by_its_length_alone(examined: Examined) -> None:
-    assert examined()["key"].found == "set, 9 characters"
+    assert examined()[Kind.KEY].found == "set, 9 characters"
 
 
 @pytest.mark.parametrize("variables", [{}, {API_KEY: ""}])
 def test_a_key_that_is_missing_ends_with_3(examined: Examined, variables: dict[str, str]) -> None:
     found = examined(Environment(variables))
 
-    assert found["key"].level is Level.PROBLEM
-    assert "alphavantage.co/support" in (found["key"].remedy or "")
-    assert "alphavantage.co/support" not in found["key"].found
+    assert found[Kind.KEY].level is Level.PROBLEM
+    assert "alphavantage.co/support" in (found[Kind.KEY].remedy or "")
+    assert "alphavantage.co/support" not in found[Kind.KEY].found
     assert code(found) == ExitCode.REFUSED
 
 
 def test_a_bad_dotenv_ends_with_3(examined: Examined) -> None:
     found = examined(Environment({API_KEY: "ABC"}, problems=(".env: line 1 is not NAME=value: it is skipped",)))
 
-    assert found[".env"] == Finding(
-        ".env", Level.PROBLEM, ".env: line 1 is not NAME=value: it is skipped", "mend the file", ExitCode.REFUSED
-    )
+    assert found[Kind.ENV_FILE].level is Level.PROBLEM
+    assert found[Kind.ENV_FILE].found == ".env: line 1 is not NAME=value: it is skipped"
+    assert found[Kind.ENV_FILE].remedy
     assert code(found) == ExitCode.REFUSED
 
 
@@ -115,8 +116,8 @@ def test_a_variable_that_sets_nothing_is_noted(examined: Examined) -> None:
         Environment({API_KEY: "ABC", "PIPELINE_SOURCE__PLANN": "x", "PIPELINE_DATABASE": "y", "PIPELINE_ENV": "z"})
     )
 
-    assert found["environment"].level is Level.NOTE
-    assert found["environment"].found == "PIPELINE_SOURCE__PLANN sets nothing"
+    assert found[Kind.ENVIRONMENT].level is Level.NOTE
+    assert found[Kind.ENVIRONMENT].found == "PIPELINE_SOURCE__PLANN sets nothing"
     assert code(found) == ExitCode.DONE
 
 
@@ -126,14 +127,14 @@ def test_no_symbols_is_noted(database: Path, tmp_path: Path, settings: Settings)
 
     found = {one.check: one for one in findings(bare, KEYED, now=START, thorough=False)}
 
-    assert found["symbols"].level is Level.NOTE
+    assert found[Kind.SYMBOLS].level is Level.NOTE
 
 
 def test_a_clock_that_is_behind_is_a_problem(examined: Examined) -> None:
     found = examined(now=datetime(2019, 12, 31, tzinfo=UTC))
 
-    assert found["clock"].level is Level.PROBLEM
-    assert found["clock"].found == "2019-12-31 00:00:00 UTC"
+    assert found[Kind.CLOCK].level is Level.PROBLEM
+    assert found[Kind.CLOCK].found == "2019-12-31 00:00:00 UTC"
     assert code(found) == ExitCode.FAILED
 
 
@@ -141,21 +142,21 @@ def test_a_look_that_is_to_come_is_a_problem(examined: Examined, database: Path)
     with closing(sqlite3.connect(database, isolation_level=None)) as db:
         db.execute("INSERT INTO symbols (symbol, last_look) VALUES ('AAPL', '2026-03-14T19:30:00.000Z')")
 
-    assert examined(now=START)["looks"].level is Level.PROBLEM
-    assert examined(now=START + timedelta(hours=1))["looks"].level is Level.OK
+    assert examined(now=START)[Kind.OBSERVATIONS].level is Level.PROBLEM
+    assert examined(now=START + timedelta(hours=1))[Kind.OBSERVATIONS].level is Level.OK
 
 
 def test_files_that_others_can_reach_are_noted(examined: Examined, database: Path, tmp_path: Path) -> None:
     for path in (database, lock_path(database), tmp_path / ".env"):
         path.touch()
         path.chmod(0o640)
-        found = examined()["modes"]
+        found = examined()[Kind.MODES]
         path.chmod(0o600)
 
         assert found.level is Level.NOTE
         assert str(path.name) in found.found
         assert (found.remedy or "").startswith("chmod 600 ")
-    assert "modes" not in examined()
+    assert Kind.MODES not in examined()
 
 
 def test_a_database_that_is_not_there_yet_is_noted(examined: Examined, database: Path) -> None:
@@ -164,8 +165,8 @@ def test_a_database_that_is_not_there_yet_is_noted(examined: Examined, database:
 
     found = examined()
 
-    assert found["database"].level is Level.NOTE
-    assert found["database"].remedy == "pipeline collect makes it"
+    assert found[Kind.DATABASE].level is Level.NOTE
+    assert found[Kind.DATABASE].remedy == "pipeline collect creates it"
     assert code(found) == ExitCode.DONE
     assert not database.exists()
 
@@ -177,8 +178,8 @@ def test_an_empty_database_is_noted(examined: Examined, database: Path) -> None:
 
     found = examined()
 
-    assert found["database"].level is Level.NOTE
-    assert "schema 0 of" in found["database"].found
+    assert found[Kind.DATABASE].level is Level.NOTE
+    assert "schema 0 of" in found[Kind.DATABASE].found
     assert code(found) == ExitCode.DONE
 
 
@@ -189,8 +190,8 @@ def test_what_is_no_database_ends_with_1_and_a_remedy(examined: Examined, databa
 
     found = examined()
 
-    assert found["database"] == Finding(
-        "database", Level.PROBLEM, f"{database}: not a database", "name another file, or move this one away"
+    assert found[Kind.DATABASE] == Finding(
+        Kind.DATABASE, Level.PROBLEM, f"{database}: not a database", "name another file, or move this one away"
     )
     assert code(found) == ExitCode.FAILED
 
@@ -199,7 +200,7 @@ def test_a_database_of_a_newer_version_ends_with_1_and_a_remedy(examined: Examin
     with closing(sqlite3.connect(database, isolation_level=None)) as db:
         db.execute("PRAGMA user_version = 999")
 
-    found = examined()["database"]
+    found = examined()[Kind.DATABASE]
 
     assert found.level is Level.PROBLEM
     assert "newer" in found.found
@@ -211,7 +212,7 @@ def test_a_database_that_is_a_folder_ends_with_1_and_a_remedy(settings: Settings
 
     found = {one.check: one for one in findings(folder, KEYED, now=START, thorough=True)}
 
-    assert found["database"] == Finding("database", Level.PROBLEM, f"{tmp_path} is a folder", "name a file in it")
+    assert found[Kind.DATABASE] == Finding(Kind.DATABASE, Level.PROBLEM, f"{tmp_path} is a folder", "name a file in it")
     assert code(found) == ExitCode.FAILED
 
 
@@ -232,14 +233,14 @@ def test_a_damaged_database_ends_with_1_and_a_remedy(examined: Examined, databas
 
 
 def test_the_whole_database_is_read_only_when_that_is_asked_for(examined: Examined) -> None:
-    assert examined(thorough=True)["integrity"].found == "integrity_check: ok"
-    assert examined(thorough=False)["integrity"].found == "quick_check: ok"
+    assert examined(thorough=True)[Kind.INTEGRITY].found == "integrity_check: ok"
+    assert examined(thorough=False)[Kind.INTEGRITY].found == "quick_check: ok"
 
 
 def test_the_first_problem_decides(settings: Settings) -> None:
-    first = Finding("a", Level.PROBLEM, "", "", ExitCode.REFUSED)
-    second = Finding("b", Level.PROBLEM, "", "", ExitCode.FAILED)
-    note = Finding("c", Level.NOTE, "", "", ExitCode.USAGE)
+    first = Finding(Kind.KEY, Level.PROBLEM, "", "")
+    second = Finding(Kind.DISK, Level.PROBLEM, "", "")
+    note = Finding(Kind.CONFIGURATION, Level.NOTE, "", "")
 
     assert exit_code([note, first, second]) == ExitCode.REFUSED
     assert exit_code([note, second, first]) == ExitCode.FAILED
@@ -250,7 +251,7 @@ def test_the_first_problem_decides(settings: Settings) -> None:
 def test_a_database_that_cannot_be_read_ends_with_1(examined: Examined, database: Path) -> None:
     database.chmod(0)
 
-    assert examined()["database"].level is Level.PROBLEM
+    assert examined()[Kind.DATABASE].level is Level.PROBLEM
 
 
 def test_the_doctor_changes_nothing(examined: Examined, database: Path, tmp_path: Path) -> None:

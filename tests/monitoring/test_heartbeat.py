@@ -5,13 +5,10 @@ from pathlib import Path
 import pytest
 
 from pipeline.monitoring import heartbeat
-from pipeline.monitoring.heartbeat import FRESH_FOR, DaemonState, Heartbeat
+from pipeline.monitoring.heartbeat import FRESH_FOR
 from tests.support.clocks import START
 from tests.support.disk import no_file_larger_than
-
-BEAT = Heartbeat(
-    pid=7, started_at=START, at=START, state=DaemonState.IDLE, silent_seconds=0.0, next_fire=START, last_run=3
-)
+from tests.support.monitoring import BEAT
 
 
 def test_what_was_written_is_read(tmp_path: Path) -> None:

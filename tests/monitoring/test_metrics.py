@@ -7,12 +7,12 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from prometheus_client import REGISTRY, Metric
+from prometheus_client import REGISTRY
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
-from prometheus_client.parser import text_string_to_metric_families as plain
 
 from pipeline import __version__
 from pipeline.api.errors import ApiError, RunEnding, TransientError
@@ -26,41 +26,14 @@ from pipeline.quota.limits import PLANS, Limit
 from pipeline.store.runs import RunResult, Store, SymbolResult
 from pipeline.store.writer import open_writer
 from tests.support.clocks import START
+from tests.support.monitoring import BEAT, EMPTY, families, values
 
 OPENMETRICS = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.3"
-BEAT = Heartbeat(pid=7, started_at=START, at=START, state=DaemonState.IDLE, silent_seconds=0.0)
-NOTHING = Status(
-    last_run=None,
-    last_success=None,
-    runs={},
-    windows=(),
-    snapshots=0,
-    unknown=(),
-    stale=(),
-    fresh=0,
-    database_bytes=0,
-)
 SYMBOLS = [Symbol("AAPL"), Symbol("NONE"), Symbol("OLD")]
 
 
-def families(page: bytes) -> dict[str, Metric]:
-    return {family.name: family for family in plain(page.decode())}
-
-
-def values(page: bytes) -> dict[str, float]:
-    """Return every sample of a page by its name and labels, as Prometheus would show it."""
-    found: dict[str, float] = {}
-    for family in plain(page.decode()):
-        for sample in family.samples:
-            labels = ",".join(f'{name}="{value}"' for name, value in sample.labels.items())
-            name = f"{sample.name}{{{labels}}}" if labels else sample.name
-            assert name not in found, "Prometheus refuses a page that tells a series twice"
-            found[name] = sample.value
-    return found
-
-
-def page(metrics: Metrics, condition: Status | None = NOTHING, beat: Heartbeat | None = BEAT) -> dict[str, float]:
-    return values(metrics.render(condition, beat)[1])
+def page(metrics: Metrics, status: Status | None = EMPTY, beat: Heartbeat | None = BEAT) -> dict[str, float]:
+    return values(metrics.render(status, beat)[1])
 
 
 async def kept(database: Path) -> None:
@@ -98,7 +71,7 @@ async def test_what_the_record_knows_is_read_from_it(database: Path) -> None:
 
 
 def test_every_ended_status_is_told_from_the_start_and_a_run_under_way_is_not() -> None:
-    told = page(Metrics(), replace(NOTHING, runs={"running": 1, "missed": 2, "failed": 3}))
+    told = page(Metrics(), replace(EMPTY, runs={"running": 1, "missed": 2, "failed": 3}))
 
     statuses = {name.split('"')[1]: count for name, count in told.items() if name.startswith("pipeline_runs_total")}
     assert statuses == {
@@ -184,12 +157,13 @@ def test_what_cannot_be_known_is_absent_and_not_zero() -> None:
     assert "pipeline_snapshots_total" not in told
     assert "pipeline_heartbeat_timestamp_seconds" not in told
     assert "pipeline_last_success_timestamp_seconds" not in page(metrics)
-    assert "pipeline_next_fire_timestamp_seconds" not in page(metrics)
+    unscheduled = msgspec.structs.replace(BEAT, next_fire=None)
+    assert "pipeline_next_fire_timestamp_seconds" not in page(metrics, beat=unscheduled)
 
 
 def test_a_window_that_holds_more_than_the_plan_now_admits_keeps_its_limit() -> None:
     """After a change to a smaller plan, more counts in a window than it admits."""
-    known = replace(NOTHING, windows=[WindowUsage("25/day", 60, 0, None)])
+    known = replace(EMPTY, windows=[WindowUsage("25/day", 60, 0, None)])
     told = page(Metrics(), known)
     assert told['pipeline_window_used{window="25/day"}'] == 60
     assert told['pipeline_window_limit{window="25/day"}'] == 25
@@ -210,14 +184,14 @@ def test_a_window_that_holds_more_than_the_plan_now_admits_keeps_its_limit() -> 
 def test_whatever_the_record_says_the_page_parses_and_tells_no_series_twice(
     runs: dict[str, int], windows: list[WindowUsage], last_success: datetime | None
 ) -> None:
-    known = replace(NOTHING, runs=runs, windows=windows, last_success=last_success)
+    known = replace(EMPTY, runs=runs, windows=windows, last_success=last_success)
     assert page(Metrics(), known)['pipeline_runs_total{status="failed"}'] == runs.get("failed", 0)
 
 
 def test_it_is_plain_text_unless_openmetrics_is_asked_for() -> None:
     metrics = Metrics()
-    plain_type, plain_page = metrics.render(NOTHING, BEAT)
-    open_type, open_page = metrics.render(NOTHING, BEAT, OPENMETRICS)
+    plain_type, plain_page = metrics.render(EMPTY, BEAT)
+    open_type, open_page = metrics.render(EMPTY, BEAT, OPENMETRICS)
 
     assert plain_type.startswith("text/plain; version=0.0.4")
     assert open_type.startswith("application/openmetrics-text")
@@ -229,13 +203,13 @@ def test_it_is_plain_text_unless_openmetrics_is_asked_for() -> None:
 
 @given(accept=st.text(max_size=200) | st.from_regex(r"application/openmetrics-text; ?version=.{0,9}", fullmatch=True))
 def test_whatever_a_client_says_to_accept_it_gets_a_page(accept: str) -> None:
-    content_type, told = Metrics().render(NOTHING, BEAT, accept)
+    content_type, told = Metrics().render(EMPTY, BEAT, accept)
     assert content_type.startswith(("text/plain", "application/openmetrics-text"))
     assert b"pipeline_requests_total" in told
 
 
 def test_names_and_helps_keep_to_prometheus_rules() -> None:
-    known = replace(NOTHING, last_success=START, windows=[WindowUsage("25/day", 3, 22, None)])
+    known = replace(EMPTY, last_success=START, windows=[WindowUsage("25/day", 3, 22, None)])
     beat = Heartbeat(pid=7, started_at=START, at=START, state=DaemonState.IDLE, next_fire=START, silent_seconds=0.0)
     for name, family in families(Metrics().render(known, beat)[1]).items():
         assert family.documentation, name

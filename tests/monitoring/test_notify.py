@@ -20,14 +20,14 @@ from aiohttp import web
 
 from pipeline import logs
 from pipeline.errors import Trouble
-from pipeline.monitoring.alerts import Message
+from pipeline.monitoring.messages import Message
 from pipeline.monitoring.notify import AddressError, Notifier
 from pipeline.monitoring.outbox import ATTEMPTS, FIRST_PAUSE, KEPT, LONGEST_PAUSE, Outbox
 from pipeline.monitoring.ping import Ping
 
 SECRET = "s3cr3t-t0k3n"
 BAD = Message("A run failed", "- run 12", is_good=False)
-GOOD = Message("Well again", "Well again:\n- run failed", is_good=True)
+GOOD = Message("Recovered", "Recovered:\n- run failed", is_good=True)
 PLENTY = timedelta(seconds=20)
 
 
@@ -139,7 +139,7 @@ async def test_a_message_reaches_every_service(place: Place, capsys: pytest.Capt
         for served in (place, other):
             told = "\n".join(f"{message['title']}\n{message['message']}" for message in served.messages)
             assert "A run failed" in told
-            assert "Well again" in told
+            assert "Recovered" in told
     assert notifier.refused == []
     assert written(capsys) == []
 
@@ -204,7 +204,7 @@ async def test_a_service_that_is_down_is_told_all_of_it_at_once_when_it_is_back(
 
     last = place.messages[-1]
     assert len(place.asked) == ATTEMPTS + 1
-    assert last["title"] == "Well again (and 1 told late)"
+    assert last["title"].startswith("Recovered (and 1 ")
     assert BAD.body in last["message"]
 
 
@@ -255,7 +255,7 @@ def test_the_process_ends_though_a_service_hangs() -> None:
     script = """
 import asyncio, socket
 from datetime import timedelta
-from pipeline.monitoring.alerts import Message
+from pipeline.monitoring.messages import Message
 from pipeline.monitoring.notify import Notifier
 
 never_answers = socket.create_server(("127.0.0.1", 0))

@@ -12,7 +12,8 @@ import pytest
 from apscheduler.schedulers import base as scheduler
 
 from pipeline.collect.order import Source
-from pipeline.daemon.loop import Daemon, DaemonConfig
+from pipeline.daemon.config import DaemonConfig
+from pipeline.daemon.loop import Daemon
 from pipeline.instants import Nanoseconds
 from pipeline.model.symbols import Symbol
 from pipeline.monitoring.heartbeat import PERIOD
@@ -23,8 +24,11 @@ from pipeline.monitoring.reporter import Reporter
 from pipeline.monitoring.status import Scope
 from pipeline.quota.limits import Limit
 from pipeline.schedule.cron import Schedule
+from pipeline.store import lock
 from tests.support.clocks import START, ManualClock
 
+FIRST = START
+"""18:30 on 14 March 2026, a Saturday: a fire time of the daily schedule."""
 SYMBOLS = tuple(map(Symbol, ("AAPL", "IBM", "PEP")))
 DAILY = Schedule("30 18 * * *", "UTC", timedelta(hours=36), None)
 
@@ -161,7 +165,7 @@ class DaemonHarness:
 
     async def settled(self) -> None:
         """Return when there is nothing to be done, or the daemon has ended. Raise what it died of."""
-        rests = asyncio.ensure_future(self.daemon.resting.wait())
+        rests = asyncio.ensure_future(self.daemon.idle.wait())
         async with asyncio.timeout(30):
             await asyncio.wait({rests, self.task}, return_when=asyncio.FIRST_COMPLETED)
         rests.cancel()
@@ -185,7 +189,7 @@ class DaemonHarness:
         """Let the time pass up to an instant, and the timer ring by itself meanwhile; then let the heart beat."""
         while not self.task.done() and (ring := self.rings_at()) is not None and ring <= instant - PERIOD:
             self.hands.passes(max(ring - self.hands.wall, timedelta()))
-            self.daemon.resting.clear()  # only if the timer rings will it rest again
+            self.daemon.idle.clear()  # only if the timer rings will it rest again
             self.daemon._timer.wake()  # its timer, on the loop's clock, cannot go off in time
             await self.settled()
         self.hands.passes(max(instant - PERIOD - self.hands.wall, timedelta()))
@@ -203,7 +207,7 @@ def config(
     symbols: tuple[Symbol, ...] = SYMBOLS,
     schedules: tuple[Schedule, ...] = (DAILY,),
     limits: tuple[str, ...] = (),
-    goes_on: bool = True,
+    resumes: bool = True,
     attempts: int = 1,
     timeout: timedelta = timedelta(seconds=5),
     outcomes_kept: timedelta = timedelta(days=400),
@@ -217,7 +221,7 @@ def config(
         timedelta(minutes=2),
         attempts,
     )
-    return DaemonConfig(source, symbols, schedules, goes_on, outcomes_kept)
+    return DaemonConfig(source, symbols, schedules, resumes, outcomes_kept)
 
 
 def rows(database: Path, query: str, *values: object) -> list[tuple[Any, ...]]:
@@ -228,3 +232,18 @@ def rows(database: Path, query: str, *values: object) -> list[tuple[Any, ...]]:
 def runs(database: Path, *columns: str) -> list[tuple[Any, ...]]:
     """Return these columns of all runs, in order."""
     return rows(database, f"SELECT {', '.join(columns)} FROM runs ORDER BY id")
+
+
+@asynccontextmanager
+async def collect_by_hand(database: Path, hands: DaemonClock) -> AsyncIterator[None]:
+    """Another process holds the lock."""
+    async with lock.hold_lock(
+        database, "collect", max_wait=None, now=lambda: hands.wall, sleep=hands.sleep, on_wait=lambda _text: None
+    ):
+        yield
+
+
+async def waits_for_the_lock(daemon: Daemon) -> None:
+    async with asyncio.timeout(10):
+        while daemon.why_not_ready() is None or "waiting for" not in (daemon.why_not_ready() or ""):
+            await asyncio.sleep(0)

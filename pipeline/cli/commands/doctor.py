@@ -30,7 +30,7 @@ def command(options: Options, *, quick: bool, as_json: bool) -> int:
         settings = error
     found = list(findings(settings, variables, now=instants.utc_now(), thorough=not quick))
     if as_json:
-        print_json([{name: value for name, value in asdict(one).items() if name != "exit_code"} for one in found])
+        print_json([asdict(one) for one in found])
     else:
         for one in found:
             _print(one)

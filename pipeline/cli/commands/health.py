@@ -8,7 +8,7 @@ from pipeline.cli.options import Options, examples, global_options, json_option
 from pipeline.cli.output import print_json, shown
 from pipeline.errors import ExitCode
 from pipeline.monitoring import heartbeat
-from pipeline.monitoring.checks import problems
+from pipeline.monitoring.checks import Problem, health_problems, unusable_database
 from pipeline.monitoring.heartbeat import Heartbeat
 from pipeline.monitoring.status import Scope, Status, read_status
 from pipeline.settings.load import Settings
@@ -25,40 +25,41 @@ def command(options: Options, *, as_json: bool) -> int:
     settings = load_settings(options)
     now = instants.utc_now()
     beat = heartbeat.read(settings.database)
-    found, unreadable = _read(settings)
-    lives = is_daemon_running(settings.database)
-    wrong = [*unreadable, *problems(beat, found, lives=lives, stale_after=settings.stale_after, now=now)]
-    _print(wrong, beat, found, options, as_json=as_json)
+    status, unreadable = _read(settings)
+    is_running = is_daemon_running(settings.database)
+    problems = health_problems(beat, status, is_running=is_running, stale_after=settings.stale_after, now=now)
+    wrong = [str(problem) for problem in (*unreadable, *problems)]
+    _print(wrong, beat, status, options, as_json=as_json)
     return ExitCode.STALE if wrong else ExitCode.DONE
 
 
-def _print(wrong: list[str], beat: Heartbeat | None, found: Status | None, options: Options, *, as_json: bool) -> None:
+def _print(wrong: list[str], beat: Heartbeat | None, status: Status | None, options: Options, *, as_json: bool) -> None:
     if as_json:
         print_json({"healthy": not wrong, "ailments": wrong, "daemon": beat and beat.texts()})
     elif wrong:
         click.echo(shown(f"unhealthy: {'; '.join(wrong)}"))
     elif not options.quiet:
-        click.echo(shown(f"healthy: {_summary(beat, found)}"))
+        click.echo(shown(f"healthy: {_summary(beat, status)}"))
 
 
-def _read(settings: Settings) -> tuple[Status | None, list[str]]:
+def _read(settings: Settings) -> tuple[Status | None, list[Problem]]:
     """Return the status of the database (None if nothing is stored yet), and why it cannot be read, if so."""
     try:
         scope = Scope(settings.all_symbols, settings.limits, settings.stale_after)
-        found = read_status(settings.database, scope, now=instants.utc_now())
+        status = read_status(settings.database, scope, now=instants.utc_now())
     except NoData:
         return None, []
     except DatabaseError as error:
-        return None, [str(error)]
-    return found, []
+        return None, [unusable_database(error)]
+    return status, []
 
 
-def _summary(beat: Heartbeat | None, found: Status | None) -> str:
+def _summary(beat: Heartbeat | None, status: Status | None) -> str:
     words = []
     if beat is not None:
-        words.append(str(beat.state) + (f", {beat.hindrance}" if beat.hindrance else ""))
+        words.append(str(beat.state) + (f", {beat.blocked_by}" if beat.blocked_by else ""))
         if beat.next_fire is not None:
             words.append(f"next run {instants.for_people(beat.next_fire)} UTC")
-    if found is not None and found.last_run is not None:
-        words.append(f"last run {found.last_run.id} {found.last_run.status}")
+    if status is not None and status.last_run is not None:
+        words.append(f"last run {status.last_run.id} {status.last_run.status}")
     return ", ".join(words)

@@ -109,6 +109,6 @@ def _probes(daemon: Daemon, reporter: Reporter, metrics: Metrics, database: Path
         return None
 
     async def exposition(accept: str) -> tuple[str, bytes]:
-        return metrics.render(await asyncio.to_thread(read), daemon.last_heartbeat, accept)
+        return metrics.render(await asyncio.to_thread(read), daemon.status.heartbeat, accept)
 
-    return Probes(daemon.why_unhealthy, daemon.why_not_ready, exposition)
+    return Probes(daemon.status.why_unhealthy, daemon.why_not_ready, exposition)

@@ -18,6 +18,7 @@ from pipeline.model.outcomes import Outcome, RunStatus
 from pipeline.model.slots import QuotaState
 from pipeline.model.symbols import Symbol
 from pipeline.monitoring import heartbeat
+from pipeline.monitoring.checks import ABSENT_FIELD, NEW_FIELD, UNREADABLE_FIELD
 from pipeline.monitoring.heartbeat import Heartbeat
 from pipeline.query.history import History
 from pipeline.quota.estimate import WindowUsage, window_usage
@@ -173,11 +174,11 @@ def _daemon_lines(beat: Heartbeat | None, next_run: datetime | None) -> dict[str
     at = "-" if next_run is None else f"{instants.for_people(next_run)} UTC"
     if beat is None:
         return {"daemon": "not running", "next run": f"{at}, if you start pipeline run"}
-    lines = {"daemon": f"{beat.state}, process {beat.pid}" + (f": {beat.hindrance}" if beat.hindrance else "")}
+    lines = {"daemon": f"{beat.state}, process {beat.pid}" + (f": {beat.blocked_by}" if beat.blocked_by else "")}
     if not beat.is_fresh(instants.utc_now()):
         lines["daemon"] = f"process {beat.pid}, no heartbeat since {instants.for_people(beat.at)} UTC"
-    if beat.continues_at is not None:
-        lines["continues"] = f"{instants.for_people(beat.continues_at)} UTC, with what the last run did not request"
+    if beat.resumes_at is not None:
+        lines["continues"] = f"{instants.for_people(beat.resumes_at)} UTC, with what the last run did not request"
     if beat.refused is not None:
         lines["refused"] = f"new configuration: {beat.refused}"
     return {**lines, "next run": at}
@@ -190,9 +191,9 @@ def _count_and_names(symbols: Sequence[str]) -> str:
 def _drift_lines(drift: Drift) -> dict[str, str]:
     """Return a line for each way in which the API's fields have changed, none if they have not."""
     lines = {
-        "new fields": (drift.unknown_fields, "stored in extra"),
-        "absent fields": (drift.absent_fields, "no longer sent for any symbol"),
-        "unreadable": (drift.unreadable_fields, "do not fit their column's type; stored in extra"),
+        "new fields": (drift.unknown_fields, NEW_FIELD),
+        "absent fields": (drift.absent_fields, ABSENT_FIELD),
+        "unreadable": (drift.unreadable_fields, UNREADABLE_FIELD),
     }
     return {name: f"{few(fields)}: {meaning}" for name, (fields, meaning) in lines.items() if fields}
 

@@ -1,0 +1,74 @@
+"""Access to the database: the lock that one collecting process holds at a time, and the writer."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import structlog
+
+from pipeline.clock import Clock
+from pipeline.collect.halt import Halt, Halted, Interrupted
+from pipeline.daemon.status import DaemonStatus
+from pipeline.store import lock
+from pipeline.store.writer import Writer, open_writer
+
+
+class DatabaseAccess:
+    """Gives access until the daemon is stopped, which also ends every wait for it."""
+
+    def __init__(self, database: Path, status: DaemonStatus, clock: Clock) -> None:
+        self.halt = Halt()
+        """Ends what is done under the lock now."""
+        self._database = database
+        self._status = status
+        self._clock = clock
+        self._log = structlog.get_logger()
+
+    def stop(self) -> None:
+        """End what is done under the lock, and give no access any more."""
+        self._status.is_stopping = True
+        self.halt(Interrupted("the daemon was stopped"))
+
+    def check(self) -> None:
+        """Raise Halted if the daemon is stopping."""
+        if self._status.is_stopping:
+            raise Halted
+
+    @asynccontextmanager
+    async def exclusive(self) -> AsyncIterator[None]:
+        """Hold the database's lock: wait for it as long as it takes, which blocks runs meanwhile. May raise Halted."""
+        async with self._locked(None):
+            yield
+
+    @asynccontextmanager
+    async def exclusive_now(self) -> AsyncIterator[None]:
+        """Hold the database's lock if it is free. Raise lock.Busy if it is not; may raise Halted."""
+        async with self._locked(timedelta()):
+            yield
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[Writer]:
+        """Open the writer. Its retries are logged, unless it is known already that runs are blocked."""
+        log = self._log.debug if self._status.is_blocked else self._log.warning
+        async with open_writer(self._database, sleep=self._clock.sleep, on_retry=log) as writer:
+            yield writer
+
+    @asynccontextmanager
+    async def _locked(self, patience: timedelta | None) -> AsyncIterator[None]:
+        self.check()
+        self.halt = Halt()
+        async with AsyncExitStack() as stack:
+            async with self.halt.interrupts():
+                await stack.enter_async_context(
+                    lock.hold_lock(
+                        self._database,
+                        "run",
+                        max_wait=patience,
+                        now=self._clock.now,
+                        sleep=asyncio.sleep,
+                        on_wait=self._status.block if patience is None else lambda _why: None,
+                    )
+                )
+            yield

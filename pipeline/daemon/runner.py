@@ -1,0 +1,128 @@
+"""Runner: does one scheduled run under the lock, and pauses after a crash or when nothing can be stored."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import structlog
+
+from pipeline import instants
+from pipeline.clock import Clock
+from pipeline.collect.active_run import ActiveRun
+from pipeline.collect.halt import Halted
+from pipeline.collect.order import Order
+from pipeline.collect.run import collect
+from pipeline.daemon.access import DatabaseAccess
+from pipeline.daemon.blockers import Blockers
+from pipeline.daemon.config import DaemonConfig
+from pipeline.daemon.status import DaemonStatus
+from pipeline.instants import nanoseconds
+from pipeline.monitoring.reporter import Reporter
+from pipeline.schedule.next_run import FIRST_PAUSE, ScheduledRun
+from pipeline.store import schedules
+from pipeline.store.database import DatabaseError
+from pipeline.store.writer import StorageError
+
+
+class Runner:
+    """Does runs, one at a time."""
+
+    def __init__(
+        self,
+        database: Path,
+        access: DatabaseAccess,
+        status: DaemonStatus,
+        *,
+        blockers: Blockers,
+        reporter: Reporter,
+        clock: Clock,
+    ) -> None:
+        self._database = database
+        self._access = access
+        self._status = status
+        self._blockers = blockers
+        self._reporter = reporter
+        self._clock = clock
+        self._paused_until = clock.monotonic()
+        self._log = structlog.get_logger()
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether it is too early for another run."""
+        return self._clock.monotonic() < self._paused_until
+
+    def end_pause(self) -> None:
+        """Allow another run at once."""
+        self._paused_until = self._clock.monotonic()
+
+    async def run(self, run: ScheduledRun, config: DaemonConfig) -> None:
+        """Do one run. The caller holds the lock. Raise StorageError if what came of it could not all be written."""
+        began = self._clock.now()
+        order = Order(
+            run.schedule.symbols or config.symbols,
+            observed_since=run.fire_time - instants.MILLISECOND,  # an observation at that very instant counts
+            trigger=run.trigger,
+            schedule=str(run.schedule),
+            scheduled_for=run.fire_time,
+        )
+        at = instants.for_people(run.fire_time)
+        self._log.info("run due", fire_time=f"{at} UTC", schedule=order.schedule, trigger=str(run.trigger))
+        self._reporter.run_started(run.fire_time)
+        try:
+            summary = await collect(
+                self._database,
+                config.source,
+                order,
+                halt=self._access.halt,
+                on_start=self._started,
+                on_request=self._reporter.request_ended,
+                clock=self._clock,
+            )
+        finally:
+            self._status.active_run = None
+        self._blockers.remember(f"run {summary.run} was still in progress", until=self._clock.now())
+        self._status.last_run = summary
+        self._reporter.run_ended(summary, run.fire_time, began=began)
+        if summary.storage_error is not None:
+            await self._pause_for_storage(summary.storage_error)
+            raise summary.storage_error
+
+    async def record_crash(self, error: Exception) -> None:
+        """Reader that the run in progress has failed by a bug of this program, and pause: it may happen again."""
+        self._log.error("run crashed", exc_info=error)
+        self._pause()
+        detail = f"crashed: {', '.join(_places(error))}; see the log for details"
+        self._reporter.run_crashed(detail)
+        with suppress(DatabaseError, Halted, sqlite3.Error):  # then the next run marks it as interrupted
+            async with self._access.exclusive(), self._access.writing() as writer:
+                await schedules.record_crash(writer, detail, now=self._clock.now())
+        again = instants.for_people(self._clock.now() + FIRST_PAUSE)
+        self._status.block(f"a run crashed: nothing runs before {again} UTC, or a reload")
+
+    async def _pause_for_storage(self, error: StorageError) -> None:
+        """Pause, since requests whose answers cannot be stored would waste the quota."""
+        self._pause()
+        with suppress(DatabaseError, sqlite3.Error):
+            async with self._access.writing() as writer:
+                await schedules.record_crash(writer, str(error), now=self._clock.now())
+
+    def _pause(self) -> None:
+        self._paused_until = self._clock.monotonic() + nanoseconds(FIRST_PAUSE)
+
+    def _started(self, active_run: ActiveRun) -> None:
+        self._status.active_run = active_run
+        self._status.beat()
+
+
+def _places(error: BaseException) -> Iterator[str]:
+    """Yield each error's class and place, without its text: that may hold anything, secrets included."""
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from _places(inner)
+        return
+    frame = error.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    where = "" if frame is None else f" in {Path(frame.tb_frame.f_code.co_filename).name}:{frame.tb_lineno}"
+    yield f"{type(error).__name__}{where}"

@@ -1,0 +1,133 @@
+"""Access: runs wait for the lock and the disk, and notice what has changed meanwhile."""
+
+import asyncio
+import re
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+from pipeline.collect.halt import Halt
+from pipeline.collect.order import Order
+from pipeline.collect.run import collect
+from pipeline.model.symbols import Symbol
+from pipeline.store import lock
+from tests.support.daemons import (
+    FIRST,
+    SYMBOLS,
+    DaemonClock,
+    DaemonHarness,
+    collect_by_hand,
+    runs,
+    waits_for_the_lock,
+)
+from tests.support.disk import no_file_larger_than
+from tests.support.sandbox import Served
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+
+
+async def test_a_full_disk_is_waited_for_and_what_was_missed_meanwhile_says_so(database: Path, served: Served) -> None:
+    hands = DaemonClock(FIRST)
+    harness = DaemonHarness(database, served.base_url, hands)
+    async with harness.running() as daemon:
+        with no_file_larger_than(4096):
+            await harness.until(FIRST + DAY)
+            assert re.search(r"overviews\.db: the disk .*full", daemon.why_not_ready() or "")
+            assert daemon.status.heartbeat.state == "waiting"
+            await harness.until(FIRST + 2 * DAY)
+        await harness.beat()
+        assert daemon.why_not_ready() is None
+
+    (_, missed, ran) = runs(database, "status", "detail")
+    assert missed[0] == "missed"
+    assert re.search(r"overviews\.db: the disk .*full", missed[1])
+    assert ran == ("complete", None)
+
+
+async def test_a_run_waits_for_a_collect_by_hand_and_asks_only_what_that_did_not(
+    database: Path, served: Served
+) -> None:
+    hands = DaemonClock(FIRST)
+    harness = DaemonHarness(database, served.base_url, hands)
+    async with harness.running() as daemon:
+        async with lock.hold_lock(
+            database, "collect", max_wait=None, now=lambda: hands.wall, sleep=hands.sleep, on_wait=lambda _text: None
+        ):
+            hands.passes(DAY)
+            await hands.swing()
+            while daemon.why_not_ready() is None:
+                await asyncio.sleep(0)
+            assert re.match(r"waiting for collect, process \d+, since ", daemon.why_not_ready() or "")
+            order = Order(SYMBOLS[:2], observed_since=None)
+            await collect(database, harness.config.source, order, halt=Halt(), clock=hands.clock())
+        await harness.settled()
+
+    assert runs(database, "trigger", "due") == [("schedule", 3), ("manual", 2), ("schedule", 1)]
+
+
+async def test_what_hindered_is_over_once_the_record_can_be_read_again_though_nothing_is_due(
+    database: Path, served: Served
+) -> None:
+    harness = DaemonHarness(database, served.base_url, DaemonClock(FIRST))
+    async with harness.running() as daemon:
+        with closing(sqlite3.connect(database, isolation_level=None)) as other:
+            other.execute("PRAGMA locking_mode = EXCLUSIVE")
+            other.execute("BEGIN EXCLUSIVE")
+            harness.hands.passes(DAY - 2 * HOUR)  # tidying is due, and nothing else
+            await harness.beat()
+            assert "locked by another program" in (daemon.why_not_ready() or "")
+            other.execute("ROLLBACK")
+        await harness.beat()
+        assert daemon.why_not_ready() is None
+        assert daemon.status.heartbeat.state == "idle"
+
+
+async def test_a_reload_while_it_waits_for_the_lock_is_what_then_runs(database: Path, served: Served) -> None:
+    hands = DaemonClock(FIRST)
+    harness = DaemonHarness(database, served.base_url, hands)
+    async with harness.running() as daemon:
+        async with collect_by_hand(database, hands):
+            hands.passes(DAY)
+            await hands.swing()
+            await waits_for_the_lock(daemon)
+            harness.config = replace(harness.config, symbols=(*SYMBOLS, Symbol("TSLA")))
+            daemon.reload()
+        await harness.settled()
+
+    assert runs(database, "symbols")[-1] == (4,)
+    assert "TSLA" in served.api.seen
+
+
+async def test_a_clock_set_right_while_it_waits_for_the_lock_is_heeded(database: Path, served: Served) -> None:
+    hands = DaemonClock(FIRST + 2 * DAY)  # two days ahead
+    harness = DaemonHarness(database, served.base_url, hands)
+    async with collect_by_hand(database, hands):
+        begun = asyncio.create_task(harness.begin())
+        while not hasattr(harness, "daemon"):
+            await asyncio.sleep(0)
+        await waits_for_the_lock(harness.daemon)
+        hands.is_set_by(-2 * DAY)
+        await hands.swing()
+    await begun
+    await harness.until(FIRST + DAY)
+    harness.daemon.stop()
+    await harness.ended()
+
+    assert [at for (at,) in runs(database, "scheduled_for")] == ["2026-03-14T18:30:00.000Z", "2026-03-15T18:30:00.000Z"]
+
+
+async def test_stopped_before_a_run_has_begun_it_begins_none(database: Path, served: Served) -> None:
+    hands = DaemonClock(FIRST)
+    harness = DaemonHarness(database, served.base_url, hands)
+    async with collect_by_hand(database, hands):
+        begun = asyncio.create_task(harness.begin())
+        while not hasattr(harness, "daemon"):
+            await asyncio.sleep(0)
+        await waits_for_the_lock(harness.daemon)
+        harness.daemon.stop()
+        await harness.ended()
+    await begun
+
+    assert runs(database, "id") == []

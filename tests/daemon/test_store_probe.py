@@ -1,0 +1,38 @@
+"""Store probe: one check at a time, and how long it waits."""
+
+import asyncio
+from datetime import timedelta
+
+from pipeline.daemon.store_probe import StoreProbe
+from tests.support.clocks import ManualClock
+
+MINUTE = timedelta(minutes=1)
+
+
+async def turns() -> None:
+    for _ in range(3):
+        await asyncio.sleep(0)
+
+
+async def test_a_store_that_owes_an_answer_is_not_asked_again_and_is_dead_after_a_while(hands: ManualClock) -> None:
+    probe = StoreProbe(hands.clock())
+    answers, asked = asyncio.Event(), 0
+
+    async def check() -> None:
+        nonlocal asked
+        asked += 1
+        await answers.wait()
+
+    for _ in range(4):
+        probe.start(check)
+        await turns()
+        hands.passes(MINUTE)
+    assert asked == 1
+    assert probe.silence == 4 * MINUTE
+
+    answers.set()
+    await turns()
+    assert probe.silence == timedelta()
+    probe.start(check)
+    await turns()
+    assert asked == 2

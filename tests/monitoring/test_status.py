@@ -1,0 +1,67 @@
+"""Status: the last run, the quota and the stale symbols, as a real database has them."""
+
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+from pipeline.collect.halt import Halt
+from pipeline.collect.order import Order
+from pipeline.collect.run import collect
+from pipeline.model.symbols import Symbol
+from pipeline.monitoring.status import Scope, read_status
+from tests.support.clocks import START
+from tests.support.daemons import SYMBOLS, DaemonClock, DaemonHarness, config, runs
+from tests.support.sandbox import Served
+
+STALE_AFTER = timedelta(hours=72)
+DAY = timedelta(days=1)
+
+
+async def test_the_status_counts_what_the_database_holds(database: Path, served: Served) -> None:
+    served.api.says("PEP", "{}")
+    hands = DaemonClock(START)
+    harness = DaemonHarness(database, served.base_url, hands, limits=("25/day",))
+    async with harness.running():
+        pass
+    order = Order((SYMBOLS[0],), observed_since=None)
+    await collect(database, config(served.base_url).source, order, halt=Halt(), clock=hands.clock())
+
+    scope = Scope((*SYMBOLS, Symbol("TSLA")), harness.config.source.limits, STALE_AFTER)
+    found = read_status(database, scope, now=hands.wall)
+
+    assert found.last_run is not None
+    assert (found.last_run.id, found.runs, found.snapshots) == (2, {"complete": 2}, 2)
+    assert found.last_success == START
+    assert [(window.limit, window.used) for window in found.windows] == [("25/day", 4)]
+    # TSLA was never asked for, yet nothing was missed so far: the daemon has only just begun.
+    assert (found.unknown, found.stale, found.fresh) == (["PEP"], [], 3)
+    assert found.database_bytes >= database.stat().st_size
+
+
+async def test_a_symbol_never_observed_is_stale_once_there_was_time_enough(database: Path, served: Served) -> None:
+    hands = DaemonClock(START)
+    async with DaemonHarness(database, served.base_url, hands).running():
+        pass
+    symbols = (*SYMBOLS, Symbol("TSLA"))
+
+    later = read_status(database, Scope(symbols, (), STALE_AFTER), now=START + 4 * DAY)
+
+    assert later.stale == list(symbols)
+
+
+async def test_missed_fire_times_are_not_the_last_run(database: Path, served: Served) -> None:
+    hands = DaemonClock(START)
+    harness = DaemonHarness(database, served.base_url, hands)
+    async with harness.running():
+        pass
+    hands.passes(40 * DAY - timedelta(hours=1))
+    harness.config = config(
+        served.base_url, schedules=(replace(harness.config.schedules[0], catch_up=timedelta(hours=1)),)
+    )
+    async with harness.running():
+        pass
+
+    assert ("missed",) in runs(database, "status")
+    last = read_status(database, Scope(SYMBOLS, (), STALE_AFTER), now=hands.wall).last_run
+    assert last is not None
+    assert last.id == 1
