@@ -1,4 +1,4 @@
-"""What companies looked like, and when it was known: Alpha Vantage overviews, kept in SQLite.
+"""What companies looked like, and when it was known: Alpha Vantage overviews, stored in SQLite.
 
 The public Python API is what this module offers, documented in docs/python.md; every other module is internal.
 """
@@ -36,12 +36,14 @@ _PUBLIC = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    """Import a public name when it is first used: `pipeline --version` needs none of them."""
-    if name not in _PUBLIC:
-        raise AttributeError(f"module 'pipeline' has no attribute {name!r}")
-    return getattr(importlib.import_module(_PUBLIC[name]), name)
+if not TYPE_CHECKING:  # for a type checker the imports above are all there is
+
+    def __getattr__(name: str) -> Any:
+        """Import a public name when it is first used: `pipeline --version` needs none of them."""
+        if name not in _PUBLIC:
+            raise AttributeError(f"module 'pipeline' has no attribute {name!r}")
+        return getattr(importlib.import_module(_PUBLIC[name]), name)
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_PUBLIC])
+    return ["__version__", *_PUBLIC]
