@@ -1,0 +1,27 @@
+"""Bounds: the instants that questions take."""
+
+from datetime import UTC, date, datetime, timedelta, timezone
+
+import pytest
+
+from pipeline.query.history import History
+from tests.support.looks import Look, record, seen
+
+MILLISECOND = timedelta(milliseconds=1)
+
+
+@pytest.mark.parametrize("day", ["2026-03-14", date(2026, 3, 14)])
+def test_a_date_means_its_end_in_utc(day: str | date) -> None:
+    last = datetime(2026, 3, 14, 23, 59, 59, 999_000, UTC)
+    looks = [Look("A", last, {"Symbol": "A"}), Look("B", last + MILLISECOND, {"Symbol": "B"})]
+    with History.open(record(looks)) as history:
+        assert [(one.symbol, one.staleness) for one in history.as_of(day)] == [("A", timedelta(0))]
+        assert [one.symbol for one in history.as_of("2026-03-15")] == ["A", "B"]
+        east = timezone(timedelta(hours=5, minutes=30))
+        assert [one.symbol for one in history.as_of((last + MILLISECOND).astimezone(east))] == ["A", "B"]
+        assert [one.symbol for one in history.as_of("2026-03-15T01:59:59.999+02:00")] == ["A"]
+
+
+def test_a_naive_instant_is_refused() -> None:
+    with History.open(record([seen(0)])) as history, pytest.raises(ValueError, match="time zone"):
+        history.as_of(datetime(2026, 3, 14))
