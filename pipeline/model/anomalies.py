@@ -8,7 +8,7 @@ from difflib import SequenceMatcher
 from enum import StrEnum
 from typing import NamedTuple
 
-from pipeline.model.values import Value
+from pipeline.model.values import SENTINEL, Value
 
 
 class Anomaly(StrEnum):
@@ -43,7 +43,7 @@ RULES: dict[Anomaly, str] = {
     ),
     Anomaly.COLLAPSED: (
         "market value, shares outstanding, revenue, a moving average or a 52-week price fell to 0, or return on equity"
-        " to the API's sentinel, -99999.99"
+        f" to the API's sentinel, {SENTINEL}"
     ),
     Anomaly.QUARTER_WENT_BACK: "the latest quarter is earlier than the previous one",
     Anomaly.ANOTHER_COMPANY: (
@@ -55,8 +55,6 @@ RULES: dict[Anomaly, str] = {
 
 CHECKED_COLUMNS = NEVER_ZERO | {"latest_quarter", "cik", "name", "return_on_equity_ttm"}
 """The columns that the rules need."""
-SENTINEL = "-99999.99"
-"""What the API writes for a return on equity that it lacks."""
 
 
 class ColumnAnomaly(NamedTuple):

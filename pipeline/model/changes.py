@@ -12,9 +12,9 @@ from functools import lru_cache
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from pipeline.model.anomalies import CHECKED_COLUMNS, JUMP_FACTOR, NEVER_ZERO, SENTINEL, Anomaly, find_anomalies
+from pipeline.model.anomalies import CHECKED_COLUMNS, JUMP_FACTOR, NEVER_ZERO, Anomaly, find_anomalies
 from pipeline.model.fields import DAILY_FIELDS, FIELDS, PROFILE_FIELDS, REPORTED_FIELDS, Field, Part
-from pipeline.model.values import Value, is_valid
+from pipeline.model.values import SENTINEL, SENTINEL_FIELD, Value, is_valid
 
 
 class ChangeKind(StrEnum):
@@ -193,7 +193,6 @@ def column(snapshot: ComparedSnapshot, name: str) -> Value:
 
 
 _MARKET_VALUE = _PLACES["market_capitalization"][1]
-_SENTINEL_FIELD = "ReturnOnEquityTTM"
 _CHECKED = tuple((name, *_PLACES[name]) for name in sorted(CHECKED_COLUMNS))
 _never_zero = itemgetter(
     *(number for column, (part, number) in _PLACES.items() if part == "daily" and column in NEVER_ZERO)
@@ -228,4 +227,4 @@ def daily_may_hold_anomaly(before: Sequence[Value], after: Sequence[Value]) -> b
 
 def _has_sentinel(snapshot: ComparedSnapshot) -> bool:
     extra = snapshot.extra
-    return extra is not None and SENTINEL in extra and json.loads(extra).get(_SENTINEL_FIELD) == SENTINEL
+    return extra is not None and SENTINEL in extra and json.loads(extra).get(SENTINEL_FIELD) == SENTINEL

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
+from functools import cache
 
 from pipeline.model.fields import Field, Kind
 
@@ -14,7 +15,7 @@ Value = str | int | float | None
 _NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]{1,4})?", re.ASCII)
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _MISSING = frozenset({"None", "-"})
-_SENTINEL = {"ReturnOnEquityTTM": "-99999.99"}
+SENTINEL_FIELD, SENTINEL = "ReturnOnEquityTTM", "-99999.99"
 """What the API also writes for a missing return on equity."""
 _SMALLEST, _LARGEST = -(2**63) + 1, 2**63 - 1  # of one less, SQLite's abs() fails
 _DIGITS = 19
@@ -40,7 +41,12 @@ def is_valid(field: Field, received: object) -> bool:
 
 
 def _is_missing(field: Field, received: str) -> bool:
-    return received in _MISSING or received in (field.missing, _SENTINEL.get(field.name))
+    return received in _words_for_missing(field)
+
+
+@cache
+def _words_for_missing(field: Field) -> frozenset[str]:
+    return _MISSING | {field.missing} | ({SENTINEL} if field.name == SENTINEL_FIELD else frozenset())
 
 
 def format_value(field: Field, value: Value) -> str:
@@ -121,7 +127,7 @@ CONVERT: dict[Kind, Callable[[str], Value]] = {Kind.TEXT: str, Kind.INTEGER: int
 
 def usual_pattern(field: Field) -> str:
     """Return the pattern of the field's usual spellings: its own word for missing, or a value that is no such word."""
-    words = sorted({*_MISSING, field.missing, _SENTINEL.get(field.name, "-")})
+    words = sorted(_words_for_missing(field))
     value = _USUAL[field.kind]
     alike = "|".join(re.escape(word) for word in words if re.fullmatch(value, word))
     unlike = rf"(?!(?:{alike})(?:{SEPARATOR}|\Z))" if alike else ""

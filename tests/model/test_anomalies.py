@@ -14,14 +14,13 @@ from pipeline.model.anomalies import (
     JUMP_FACTOR,
     NEVER_ZERO,
     RULES,
-    SENTINEL,
     STEADY_FRACTION,
     Anomaly,
     find_anomalies,
 )
 from pipeline.model.changes import ComparedSnapshot, column, differences
 from pipeline.model.fields import FIELDS
-from pipeline.model.values import Value
+from pipeline.model.values import SENTINEL, Value
 from pipeline.query.history import History
 from tests.support.documents import compared
 from tests.support.looks import Look, after, record, recorded_year, seen
