@@ -1,9 +1,7 @@
 """The ledger: a slot is durable before its request leaves, and nothing frees one early."""
 
 import asyncio
-import sqlite3
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,99 +12,52 @@ from hypothesis import strategies as st
 
 from pipeline import instants
 from pipeline.api.errors import QuotaEnded
-from pipeline.model.outcomes import RunId
-from pipeline.model.slots import Slot
-from pipeline.model.symbols import Symbol
 from pipeline.quota.block import FIRST_BLOCK
 from pipeline.quota.ledger import GRACE, Ledger
-from pipeline.quota.limits import PLANS, Limit, longest_window
 from pipeline.store.migrate import migrate
 from pipeline.store.reader import Reader
-from pipeline.store.requests import prune_requests
-from pipeline.store.writer import Writer, open_writer
+from pipeline.store.writer import open_writer
 from tests.support.clocks import ManualClock
+from tests.support.ledgers import TIMEOUT, ledger_of_a_process, open_ledger, stored_requests, take
 
-IBM = Symbol("IBM")
-RUN = RunId(1)
-TIMEOUT = timedelta(seconds=30)
 DAY = timedelta(days=1)
 
 
-@asynccontextmanager
-async def process(
-    database: Path, hands: ManualClock, *limits: str, max_wait: float = 120, max_requests: int | None = None
-) -> AsyncIterator[Ledger]:
-    """One process's ledger, as it begins."""
-    async with open_writer(database) as writer:
-        yield begin(writer, database, hands, *limits, max_wait=max_wait, max_requests=max_requests)
-
-
-def begin(
-    writer: Writer,
-    database: Path,
-    hands: ManualClock,
-    *limits: str,
-    max_wait: float = 120,
-    max_requests: int | None = None,
-) -> Ledger:
-    with Reader.open(database) as record:
-        return Ledger(
-            writer,
-            [Limit.parse(limit) for limit in limits],
-            record.quota_state(hands.wall - DAY),
-            timeout=TIMEOUT,
-            max_wait=timedelta(seconds=max_wait),
-            max_requests=max_requests,
-            clock=hands.clock(),
-        )
-
-
-def rows(database: Path) -> list[tuple[object, ...]]:
-    with sqlite3.connect(database) as db:
-        found = db.execute("SELECT id, symbol, reserved_at, deadline_at, finished_at, outcome FROM requests").fetchall()
-    db.close()
-    return found
-
-
-async def take(ledger: Ledger, *, retry: bool = False) -> Slot:
-    return await ledger.take(RUN, IBM, retry=retry)
-
-
 async def test_a_slot_is_in_the_database_before_its_request_may_leave(database: Path, hands: ManualClock) -> None:
-    async with process(database, hands, "25/day") as ledger:
+    async with ledger_of_a_process(database, hands, "25/day") as ledger:
         slot = await take(ledger)
         deadline = instants.to_text(hands.wall + TIMEOUT + GRACE)
-        assert rows(database) == [(slot.id, "IBM", instants.to_text(hands.wall), deadline, None, None)]
+        assert stored_requests(database) == [(slot.id, "IBM", instants.to_text(hands.wall), deadline, None, None)]
 
 
 async def test_a_slot_is_closed_with_its_outcome_at_no_earlier_instant(database: Path, hands: ManualClock) -> None:
-    async with process(database, hands, "25/day") as ledger:
+    async with ledger_of_a_process(database, hands, "25/day") as ledger:
         slot = await take(ledger)
         hands.passes(timedelta(microseconds=1_234_567))
         ledger.close(slot, "answered")
-    (row,) = rows(database)
+    (row,) = stored_requests(database)
     assert row[-1] == "answered"
     assert instants.from_text(str(row[-2])) >= hands.wall
 
 
 async def test_without_limits_slots_are_stored_only_when_closed(database: Path, hands: ManualClock) -> None:
-    async with process(database, hands) as ledger:
+    async with ledger_of_a_process(database, hands) as ledger:
         slots = [await take(ledger) for _ in range(3)]
-        assert rows(database) == []
+        assert stored_requests(database) == []
         for slot in slots:
             ledger.close(slot, "answered")
-    assert [row[-1] for row in rows(database)] == ["answered"] * 3
+    assert [row[-1] for row in stored_requests(database)] == ["answered"] * 3
 
 
 async def test_a_process_that_was_killed_leaves_its_slots_counted(database: Path, hands: ManualClock) -> None:
-    async with process(database, hands, "2/day") as ledger:
+    async with ledger_of_a_process(database, hands, "2/day") as ledger:
         await take(ledger)
         await take(ledger)
-    async with process(database, hands, "2/day") as ledger:
+    async with ledger_of_a_process(database, hands, "2/day") as ledger:
         with pytest.raises(QuotaEnded, match="2/day"):
             await take(ledger)
     hands.passes(DAY + GRACE + TIMEOUT)
-    async with process(database, hands, "2/day") as ledger:
+    async with ledger_of_a_process(database, hands, "2/day") as ledger:
         await take(ledger)
 
 
@@ -114,7 +65,7 @@ async def test_a_process_that_was_killed_leaves_its_slots_counted(database: Path
 async def test_no_step_of_the_wall_clock_frees_a_slot_while_the_process_lives(
     database: Path, hands: ManualClock, step: timedelta
 ) -> None:
-    async with process(database, hands, "1/day") as ledger:
+    async with ledger_of_a_process(database, hands, "1/day") as ledger:
         slot = await take(ledger)
         ledger.close(slot, "answered")
         hands.is_set_by(step)
@@ -128,10 +79,10 @@ async def test_no_step_of_the_wall_clock_frees_a_slot_while_the_process_lives(
 
 
 async def test_after_a_restart_an_instant_in_the_future_counts_as_now(database: Path, hands: ManualClock) -> None:
-    async with process(database, hands, "1/day") as ledger:
+    async with ledger_of_a_process(database, hands, "1/day") as ledger:
         ledger.close(await take(ledger), "answered")
     hands.is_set_by(-timedelta(days=30))
-    async with process(database, hands, "1/day") as ledger:
+    async with ledger_of_a_process(database, hands, "1/day") as ledger:
         with pytest.raises(QuotaEnded):
             await take(ledger)
         hands.passes(DAY + timedelta(seconds=1))
@@ -141,17 +92,17 @@ async def test_after_a_restart_an_instant_in_the_future_counts_as_now(database: 
 async def test_take_waits_for_a_slot_that_frees_within_max_wait_and_no_longer(
     database: Path, hands: ManualClock
 ) -> None:
-    async with process(database, hands, "1/minute", max_wait=120) as ledger:
+    async with ledger_of_a_process(database, hands, "1/minute", max_wait=120) as ledger:
         ledger.close(await take(ledger), "answered")
         await take(ledger)
         assert hands.waits == [pytest.approx(60, abs=0.01)]
-    async with process(database, hands, "1/hour", max_wait=120) as ledger:
+    async with ledger_of_a_process(database, hands, "1/hour", max_wait=120) as ledger:
         with pytest.raises(QuotaEnded):
             await take(ledger)
 
 
 async def test_take_waits_for_a_slot_that_depends_on_an_awaited_answer(database: Path, hands: ManualClock) -> None:
-    async with process(database, hands, "1/second") as ledger, asyncio.timeout(5):
+    async with ledger_of_a_process(database, hands, "1/second") as ledger, asyncio.timeout(5):
         first = await take(ledger)
         waiting = asyncio.create_task(take(ledger))
         await asyncio.sleep(0)
@@ -163,23 +114,23 @@ async def test_take_waits_for_a_slot_that_depends_on_an_awaited_answer(database:
 
 async def test_slots_taken_at_the_same_time_are_reserved_together(database: Path, hands: ManualClock) -> None:
     async with open_writer(database) as writer:
-        ledger = begin(writer, database, hands, "75/minute", "5/second")
+        ledger = open_ledger(writer, database, hands, "75/minute", "5/second")
         slots = await asyncio.gather(*(take(ledger) for _ in range(5)))
     assert len({slot.id for slot in slots}) == 5
     assert hands.waits == []
 
 
 async def test_a_request_that_never_left_uses_no_slot(database: Path, hands: ManualClock) -> None:
-    async with process(database, hands, "1/day") as ledger:
+    async with ledger_of_a_process(database, hands, "1/day") as ledger:
         ledger.give_back(await take(ledger))
         ledger.give_back(await take(ledger))
         assert ledger.sent == 0
-    async with process(database, hands, "1/day") as ledger:
+    async with ledger_of_a_process(database, hands, "1/day") as ledger:
         await take(ledger)
 
 
 async def test_a_cancelled_take_uses_no_slot(database: Path, hands: ManualClock) -> None:
-    async with process(database, hands, "1/day") as ledger:
+    async with ledger_of_a_process(database, hands, "1/day") as ledger:
         taking = asyncio.create_task(take(ledger))
         await asyncio.sleep(0)
         taking.cancel()
@@ -189,7 +140,7 @@ async def test_a_cancelled_take_uses_no_slot(database: Path, hands: ManualClock)
 
 
 async def test_max_requests_ends_the_run_like_the_quota(database: Path, hands: ManualClock) -> None:
-    async with process(database, hands, max_requests=2) as ledger:
+    async with ledger_of_a_process(database, hands, max_requests=2) as ledger:
         await take(ledger)
         await take(ledger)
         with pytest.raises(QuotaEnded, match="--max-requests 2"):
@@ -197,29 +148,29 @@ async def test_max_requests_ends_the_run_like_the_quota(database: Path, hands: M
 
 
 async def test_retries_have_a_fifth_of_the_day_across_restarts(database: Path, hands: ManualClock) -> None:
-    async with process(database, hands, "25/day") as ledger:
+    async with ledger_of_a_process(database, hands, "25/day") as ledger:
         for _ in range(4):
             ledger.close(await take(ledger, retry=True), "unavailable")
         assert ledger.may_retry()
-    async with process(database, hands, "25/day") as ledger:
+    async with ledger_of_a_process(database, hands, "25/day") as ledger:
         assert ledger.may_retry()
         ledger.close(await take(ledger, retry=True), "unavailable")
         assert not ledger.may_retry()
-    async with process(database, hands, "75/minute") as ledger:
+    async with ledger_of_a_process(database, hands, "75/minute") as ledger:
         assert ledger.may_retry()
 
 
 async def test_each_quota_ended_of_the_api_blocks_requests_for_longer(database: Path, hands: ManualClock) -> None:
     expected = FIRST_BLOCK
     for _ in range(3):
-        async with process(database, hands, "25/day") as ledger:
+        async with ledger_of_a_process(database, hands, "25/day") as ledger:
             slot = await take(ledger)
             ledger.close(slot, "quota_ended")
             await ledger.quota_ended(slot)
             with pytest.raises(QuotaEnded, match="the API said"):
                 await take(ledger)
         hands.passes(expected - timedelta(seconds=130))
-        async with process(database, hands, "25/day") as ledger:
+        async with ledger_of_a_process(database, hands, "25/day") as ledger:
             assert ledger.is_probing
             with pytest.raises(QuotaEnded, match="the API said"):
                 await take(ledger)
@@ -228,65 +179,24 @@ async def test_each_quota_ended_of_the_api_blocks_requests_for_longer(database: 
 
 
 async def test_refusals_of_requests_that_were_out_together_block_once(database: Path, hands: ManualClock) -> None:
-    async with process(database, hands, "25/day") as ledger:
+    async with ledger_of_a_process(database, hands, "25/day") as ledger:
         slots = [await take(ledger) for _ in range(3)]
         for slot in slots:
             ledger.close(slot, "quota_ended")
             await ledger.quota_ended(slot)
-    with Reader.open(database) as record:
-        block = record.quota_state(hands.wall).block
+    with Reader.open(database) as reader:
+        block = reader.quota_state(hands.wall).block
     assert block is not None
     assert block.until - block.since == FIRST_BLOCK
 
 
 async def test_a_good_answer_lifts_the_block(database: Path, hands: ManualClock) -> None:
-    async with process(database, hands, "25/day") as ledger:
+    async with ledger_of_a_process(database, hands, "25/day") as ledger:
         await ledger.quota_ended(await take(ledger))
         await ledger.quota_resumed()
         assert not ledger.is_probing
-    with Reader.open(database) as record:
-        assert record.quota_state(hands.wall).block is None
-
-
-async def test_slots_that_no_window_can_contain_are_pruned(database: Path, hands: ManualClock) -> None:
-    limits = PLANS["free"]
-    async with open_writer(database) as writer:
-        ledger = begin(writer, database, hands, "25/day", "1/second")
-        ledger.close(await take(ledger), "answered")
-        hands.passes(2 * DAY - timedelta(seconds=5))
-        await prune_requests(writer, longest=longest_window(limits), now=hands.wall)
-        assert len(rows(database)) == 1
-        hands.passes(timedelta(seconds=10))
-        await prune_requests(writer, longest=longest_window(limits), now=hands.wall)
-        assert rows(database) == []
-
-
-async def test_what_was_written_while_the_clock_was_ahead_counts_from_now_once(
-    database: Path, hands: ManualClock
-) -> None:
-    hands.is_set_by(timedelta(days=365))
-    async with process(database, hands, "1/day") as ledger:
-        slot = await take(ledger)
-        ledger.close(slot, "answered")
-        await ledger.quota_ended(slot)
-    hands.is_set_by(-timedelta(days=365))
-    for _ in range(2):
-        async with open_writer(database) as writer:
-            await prune_requests(writer, longest=timedelta(days=1), now=hands.wall)
-        hands.passes(DAY / 2 + timedelta(seconds=1))
-    async with process(database, hands, "1/day") as ledger:
-        await take(ledger)
-
-
-async def test_pruning_does_not_end_a_slot_sooner(database: Path, hands: ManualClock) -> None:
-    async with open_writer(database) as writer:
-        ledger = begin(writer, database, hands, "1/day")
-        ledger.close(await take(ledger), "answered")
-        await prune_requests(writer, longest=timedelta(days=1), now=hands.wall)
-    hands.passes(DAY)  # to the instant: the server counts both ends of a window
-    async with process(database, hands, "1/day", max_wait=0) as ledger:
-        with pytest.raises(QuotaEnded):
-            await take(ledger)
+    with Reader.open(database) as reader:
+        assert reader.quota_state(hands.wall).block is None
 
 
 STEPS = st.lists(
@@ -319,7 +229,7 @@ async def test_across_kills_and_clocks_set_back_the_server_never_counts_one_too_
             ledger.close(slot, "answered")
 
     async with open_writer(path) as writer:
-        ledger = begin(writer, path, hands, "5/day", "2/minute", max_wait=61)
+        ledger = open_ledger(writer, path, hands, "5/day", "2/minute", max_wait=61)
         for kind, number in steps:
             try:
                 if kind == "ask":
@@ -327,7 +237,7 @@ async def test_across_kills_and_clocks_set_back_the_server_never_counts_one_too_
                 elif kind == "kill":
                     await ask(ledger, number * 1000, answered=False)
                     await writer.write(_nothing, None)
-                    ledger = begin(writer, path, hands, "5/day", "2/minute", max_wait=61)
+                    ledger = open_ledger(writer, path, hands, "5/day", "2/minute", max_wait=61)
                 elif kind == "pass":
                     hands.passes(timedelta(seconds=number))
                 else:
