@@ -8,7 +8,7 @@ BIN := .venv/bin
 # Quiet, unless it fails: then once more, and loudly.
 install = $(BIN)/pip --disable-pip-version-check -qq install $(1) || $(BIN)/pip install $(1)
 
-# What a user of this machine configured for a record of theirs is no business of the demo's or the tests'.
+# The demo and the tests must not see how the user of this machine configured a database of their own.
 unexport $(filter PIPELINE_% ALPHAVANTAGE_API_KEY%,$(.VARIABLES))
 
 .DEFAULT_GOAL := help
@@ -65,7 +65,7 @@ print_table(["symbol", "name", "sector", "$$ bn", "P/E", "observed"], rows)
 endef
 export DEMO_LATEST
 
-demo: .venv/runtime ## collect 25 invented companies, twice, and show what was kept; needs no key
+demo: .venv/runtime ## collect 25 invented companies twice, and show the results; needs no key
 	@rm -rf .demo && mkdir -p .demo/config
 	@printf '%s\n' "$$DEMO_CONFIG" > .demo/config/pipeline.toml
 	@set -e; cd .demo; PATH="$(CURDIR)/$(BIN):$$PATH"; \
@@ -76,32 +76,32 @@ demo: .venv/runtime ## collect 25 invented companies, twice, and show what was k
 	{ grep ',Stock,' listing.csv | head -24; grep -e '^QUVEX-B,' -e '^OXNEV,' listing.csv; } \
 	  | cut -d, -f1 > config/symbols.txt; \
 	week_ago=$$(python -c 'from datetime import *; print(datetime.now(timezone.utc).date() - timedelta(days=7))'); \
-	echo "in .demo, afresh: a configuration of 26 symbols, one of which the stand-in API does not cover"; \
-	say 'A week ago: all are due, and asked at once, within the plan'; \
+	echo "new folder .demo: a configuration with 26 symbols, one of which the sandbox API does not cover"; \
+	say 'A week ago: all symbols are due, and are requested at the same time, within the plan'; \
 	run collect --sandbox --day $$week_ago; \
-	say 'Today: what changed becomes a new snapshot, beside the old one'; \
+	say 'Today: an overview that changed is stored as a new snapshot beside the old one'; \
 	run collect --sandbox; \
-	say 'How things stand'; \
+	say 'The status: what is stored, the last run, stale symbols, and the quota left'; \
 	run status; \
-	say 'Once more: nothing is due, so nothing is asked'; \
+	say 'Once more: nothing is due, so nothing is requested'; \
 	run collect --sandbox; \
-	say 'What was kept: the view latest_overviews of sandbox.db, which any tool can query'; \
+	say 'The data: the view latest_overviews in sandbox.db, which any SQLite tool can query'; \
 	python -c "$$DEMO_LATEST"; \
-	say 'And its point, what was known when: five days ago'; \
+	say 'Point in time: what was known five days ago'; \
 	run as-of 5d QUVEX-B ABOLK ADONK --field market_capitalization --field pe_ratio --field latest_quarter; \
-	say 'What is new since the last run, by a fifth or more'; \
+	say 'Changes since the last run began, of 20% or more'; \
 	run changes --min-change 20%; \
-	say 'One company through time'; \
+	say 'One company over time'; \
 	run history QUVEX-B market_capitalization pe_ratio eps latest_quarter; \
-	say 'Look around: cd .demo, where log.txt has what went to stderr, and'; \
+	say 'Next: cd .demo (log.txt has what went to stderr), and try'; \
 	printf '  ../$(BIN)/pipeline %-14s %s\n' \
-	  runs 'each run, and what came of it' \
-	  symbols 'each company, and when it was last looked at' \
-	  plan 'what is due, and what it would cost' \
-	  schedule 'when the daemon would run' \
-	  'run --sandbox' 'the daemon, until Ctrl-C' \
-	  doctor 'what is wrong, if anything is' \
-	  --help 'everything else'
+	  runs 'each run and its outcomes' \
+	  symbols 'each symbol and its state' \
+	  plan 'what is due, and how long it would take' \
+	  schedule 'when the daemon would collect' \
+	  'run --sandbox' 'the daemon; stop it with Ctrl-C' \
+	  doctor 'what is wrong, and how to fix it' \
+	  --help 'all commands'
 
 # To work on it
 

@@ -154,6 +154,11 @@ def shown(value: object) -> str:
     return printable(str(value))
 
 
-def time_text(text: str | None) -> str | None:
-    """Return a stored time as a table shows it: to the second, in UTC."""
-    return text and text[:19].replace("T", " ")
+def to_second(time: str | None) -> str | None:
+    """Return a stored time as a table shows it: `2026-03-14 18:30:00`, in UTC."""
+    return time and time[:19].replace("T", " ")
+
+
+def to_minute(time: str | None) -> str | None:
+    """Return a stored time as a narrow table shows it: `2026-03-14 18:30`, in UTC."""
+    return time and time[:16].replace("T", " ")

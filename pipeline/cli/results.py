@@ -11,7 +11,7 @@ import click
 
 from pipeline.cli.configuration import load_settings
 from pipeline.cli.options import Options
-from pipeline.cli.output import print_json_rows, print_rows
+from pipeline.cli.output import print_json_rows, print_rows, to_minute
 from pipeline.query.history import History
 from pipeline.query.results import Answer
 
@@ -89,7 +89,7 @@ def _print_table(
     headers: Mapping[str, str],
 ) -> None:
     kept: list[tuple[int, Show]] = [
-        (number, shown.get(column.name, _minute if column.kind == "instant" else _same))
+        (number, shown.get(column.name, to_minute if column.kind == "instant" else _same))
         for number, column in enumerate(answer.columns)
         if column.name not in hidden
     ]
@@ -97,11 +97,6 @@ def _print_table(
     cells = [[show(row[number]) for number, show in kept] for row in rows]
     if cells:
         print_rows(names, cells, "table")
-
-
-def _minute(text: str | None) -> str | None:
-    """Return a time as a table shows it: to the minute, in UTC."""
-    return text and text[:16].replace("T", " ")
 
 
 def _same(value: object) -> object:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.cli.output import print_facts, print_json, print_rows, print_table, shown, time_text
+from pipeline.cli.output import print_facts, print_json, print_rows, print_table, shown, to_second
 from pipeline.text import few
 
 HOSTILE = "a\x1b[31mb\x07\x9b2J\u202e\x7fc\r"
@@ -185,8 +185,8 @@ def test_of_many_names_a_few_are_shown_and_how_many_more() -> None:
 
 
 def test_an_instant_is_shown_to_the_second() -> None:
-    assert time_text("2026-03-14T18:30:00.123Z") == "2026-03-14 18:30:00"
-    assert time_text(None) is None
+    assert to_second("2026-03-14T18:30:00.123Z") == "2026-03-14 18:30:00"
+    assert to_second(None) is None
 
 
 @pytest.mark.parametrize("columns", [40, 60, 80, 200])

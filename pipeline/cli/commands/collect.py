@@ -193,8 +193,8 @@ def _print_nothing_due(summary: Summary, settings: Settings) -> None:
     hours = settings.fresh_for.total_seconds() / 3600
     waiting = f", {summary.selection.waiting:,} not covered and retried later" if summary.selection.waiting else ""
     click.echo(
-        f"nothing is due: {summary.selection.fresh:,} symbols observed within {hours:g} h{waiting}."
-        " To request them anyway: --force"
+        f"nothing is due: {summary.selection.fresh:,} symbols observed within {hours:g} h{waiting}\n"
+        "to request them anyway: pipeline collect --force"
     )
 
 

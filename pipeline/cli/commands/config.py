@@ -4,7 +4,7 @@ import click
 
 from pipeline.cli.configuration import load_settings, read_environment
 from pipeline.cli.options import Options, examples, global_options, json_option
-from pipeline.cli.output import print_json, print_table
+from pipeline.cli.output import print_json, print_table, shown
 from pipeline.settings.environment import NOTIFY_URLS, PING_URL, Environment
 from pipeline.settings.errors import SettingsError
 from pipeline.settings.secrets import api_key, key_variable, notify_urls, ping_url
@@ -26,7 +26,7 @@ def command(options: Options, *, as_json: bool) -> None:
     if as_json:
         print_json([{"key": path, "value": value, "origin": origin} for path, value, origin in rows])
     else:
-        print_table(["key", "value", "from"], rows)
+        print_table(["key", "value", "from"], [(path, shown(value), origin) for path, value, origin in rows])
 
 
 def _secret(variables: Environment, name: str, value: object) -> tuple[object, str]:

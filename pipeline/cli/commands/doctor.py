@@ -1,5 +1,8 @@
 """`pipeline doctor`: check the installation and print each finding with its remedy."""
 
+import shutil
+import sys
+import textwrap
 from dataclasses import asdict
 
 import click
@@ -43,6 +46,18 @@ _COLOURS = {Level.OK: "green", Level.NOTE: "yellow", Level.PROBLEM: "red"}
 def _print(finding: Finding) -> None:
     """Print a finding, and on the next line its remedy."""
     level = click.style(f"{finding.level:8}", fg=_COLOURS[finding.level])
-    click.echo(f"{level} {finding.check:14} {shown(finding.found)}")
+    click.echo(f"{level} {finding.check:14} {_indented(shown(finding.found))}")
     if finding.remedy:
-        click.echo(f"{'':23} -> {shown(finding.remedy)}")
+        click.echo(f"{'':{_INDENT}}-> {_indented(shown(finding.remedy))}")
+
+
+_INDENT = 24
+
+
+def _indented(text: str) -> str:
+    """Return the text, wrapped on a terminal as far from the left as all findings are."""
+    if not sys.stdout.isatty():
+        return text
+    width = max(shutil.get_terminal_size().columns - _INDENT - len("-> "), 20)
+    lines = textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
+    return f"\n{'':{_INDENT}}".join(lines)

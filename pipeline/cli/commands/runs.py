@@ -6,7 +6,7 @@ import click
 
 from pipeline.cli.configuration import load_settings
 from pipeline.cli.options import Options, examples, format_option, global_options, json_option
-from pipeline.cli.output import print_json, print_rows, shown, time_text
+from pipeline.cli.output import print_json, print_rows, shown, to_second
 from pipeline.model.outcomes import Outcome
 from pipeline.store.database import DatabaseError
 from pipeline.store.reader import Reader, Run, SymbolOutcome
@@ -40,7 +40,7 @@ def command(options: Options, *, run: int | None, limit: int, form: str, as_json
 
 def _summary(run: Run) -> str:
     """Return a run's status, the time and schedule it ran for (if any), and why it ended so."""
-    fire_time = f" for {time_text(run.scheduled_for)} UTC" if run.scheduled_for else ""
+    fire_time = f" for {to_second(run.scheduled_for)} UTC" if run.scheduled_for else ""
     schedule = f" ({run.schedule})" if run.schedule else ""
     because = f": {shown(run.detail)}" if run.detail else ""
     return f"{run.status}{fire_time}{schedule}{because}"
@@ -54,7 +54,7 @@ def _print_runs(runs: list[Run], *, form: str, as_json: bool) -> None:
     else:
         names = ["id", "trigger", "scheduled_for", "started", "status", "due", "outcomes", "requests", "seconds"]
         rows = [
-            [run.id, run.trigger, time_text(run.scheduled_for), time_text(run.started_at), run.status, run.due,
+            [run.id, run.trigger, to_second(run.scheduled_for), to_second(run.started_at), run.status, run.due,
              _counts(run), run.requests, run.seconds]
             for run in runs
         ]  # fmt: skip
@@ -77,6 +77,6 @@ def _print_outcomes(outcomes: list[SymbolOutcome], *, form: str, as_json: bool) 
     if as_json:
         print_json([asdict(outcome) for outcome in outcomes])
         return
-    at = time_text if form == "table" else str
+    at = to_second if form == "table" else str
     rows = [(o.symbol, o.outcome, o.attempts, at(o.at), o.detail) for o in outcomes]
     print_rows(["symbol", "outcome", "attempts", "at", "detail"], rows, form)

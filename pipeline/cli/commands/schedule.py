@@ -35,7 +35,7 @@ def command(options: Options, *, count: int, form: str, as_json: bool) -> None:
     now = instants.utc_now()
     coming = _fire_times(settings, now, count)
     if form == "table" and not as_json:
-        print_rows(["schedule", "symbols", "in its zone", "UTC", "in"], (fire.for_people(now) for fire in coming), form)
+        print_rows(["schedule", "symbols", "local time", "UTC", "in"], (fire.for_people(now) for fire in coming), form)
         return
     names = ["schedule", "cron", "timezone", "symbols", "fires_at", "local"]
     rows = (fire.for_programs() for fire in coming)

@@ -10,7 +10,7 @@ import click
 from pipeline import instants
 from pipeline.cli.configuration import load_settings
 from pipeline.cli.options import Options, examples, global_options, json_option
-from pipeline.cli.output import print_facts, print_json, time_text
+from pipeline.cli.output import print_facts, print_json, to_second
 from pipeline.cli.rate_limits import print_windows, window_json
 from pipeline.errors import ExitCode
 from pipeline.model.changes import Change
@@ -156,7 +156,7 @@ def _run_lines(run: Run | None) -> dict[str, str]:
     outcomes = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count) or "nothing was due"
     if run.status == RunStatus.RUNNING:
         outcomes = f"{sum(counts.values()):,} of {run.due:,} so far, unless its process died"
-    lines = {"last run": f"{run.id}, {time_text(run.started_at)} UTC: {run.status}", "": outcomes}
+    lines = {"last run": f"{run.id}, {to_second(run.started_at)} UTC: {run.status}", "": outcomes}
     return {**lines, "reason": run.detail} if run.detail else lines
 
 
@@ -166,7 +166,7 @@ def _missed_line(missed: list[Run]) -> dict[str, str]:
         return {}
     last = missed[-1]
     runs = "1 run" if len(missed) == 1 else f"{len(missed):,} runs"
-    return {"missed": f"{runs} in {_RECENT.days} days, the last at {time_text(last.scheduled_for)} UTC: {last.detail}"}
+    return {"missed": f"{runs} in {_RECENT.days} days, the last at {to_second(last.scheduled_for)} UTC: {last.detail}"}
 
 
 def _daemon_lines(beat: Heartbeat | None, next_run: datetime | None) -> dict[str, str]:

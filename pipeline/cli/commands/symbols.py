@@ -1,12 +1,13 @@
 """`pipeline symbols`: list the configured symbols, whether the API covers them, and what is stored."""
 
 from dataclasses import asdict
+from typing import Any
 
 import click
 
 from pipeline.cli.configuration import load_settings
 from pipeline.cli.options import Options, examples, format_option, global_options, json_option
-from pipeline.cli.output import print_json, print_rows, time_text
+from pipeline.cli.output import print_json, print_rows, print_table, to_minute
 from pipeline.model.symbols import Symbol
 from pipeline.settings.load import Settings
 from pipeline.store.reader import NoData, Reader, SymbolState
@@ -21,22 +22,33 @@ def command(options: Options, *, stored_too: bool, form: str, as_json: bool) -> 
     """List the configured symbols: whether the API covers them, when they were last observed, what is stored."""
     settings = load_settings(options)
     states = _states(settings)
-    names = [*settings.all_symbols, *(sorted(states.keys() - set(settings.all_symbols)) if stored_too else [])]
-    rows = [states.get(name) or _never_requested(Symbol(name)) for name in names]
+    symbols = [*settings.all_symbols, *(sorted(states.keys() - set(settings.all_symbols)) if stored_too else [])]
+    rows = [states.get(name) or _never_requested(Symbol(name)) for name in symbols]
     if as_json:
         print_json([asdict(row) for row in rows])
-        return
-    is_table = form == "table"
-    at = time_text if is_table else (lambda text: text)
-    observed = "observed" if is_table else "last look"  # a name that programs know
-    print_rows(
-        ["symbol", "state", "snapshots", observed, "last try", "last outcome", "next try"],
-        [
-            (r.symbol, r.state, r.snapshots, at(r.last_look), at(r.last_try), r.last_outcome, at(r.next_try))
-            for r in rows
-        ],
-        form,
-    )
+    elif form == "table":
+        _print_table(rows)
+    else:
+        names = ["symbol", "state", "snapshots", "last look", "last try", "last outcome", "next try"]
+        print_rows(names, [_cells(row) for row in rows], form)
+
+
+def _cells(row: SymbolState) -> list[Any]:
+    return [row.symbol, row.state, row.snapshots, row.last_look, row.last_try, row.last_outcome, row.next_try]
+
+
+def _print_table(states: list[SymbolState]) -> None:
+    """Print a table that fits 80 columns, unless a last try found nothing: only then it has a column of its own."""
+    names = ["symbol", "state", "snapshots", "observed", "last try", "last outcome", "next try"]
+    rows = [[to_minute(cell) if index in _TIMES else cell for index, cell in enumerate(_cells(s))] for s in states]
+    if all(state.last_try == state.last_look for state in states):
+        del names[_LAST_TRY]
+        for row in rows:
+            del row[_LAST_TRY]
+    print_table(names, rows)
+
+
+_TIMES, _LAST_TRY = (3, 4, 6), 4
 
 
 def _states(settings: Settings) -> dict[str, SymbolState]:

@@ -1,6 +1,8 @@
 """`pipeline symbols`: the configured symbols and their state."""
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from tests.support.collected import Collected
@@ -32,3 +34,17 @@ def test_all_lists_symbols_that_are_no_longer_configured(collected: Collected) -
 
     assert rows[0]["symbol"] == one
     assert {row["symbol"] for row in rows} == {*collected.names, collected.fund}
+
+
+def test_the_table_shows_the_last_try_only_if_one_found_nothing(collected: Collected, tmp_path: Path) -> None:
+    copy = collected.backup(tmp_path / "copy.db")
+    usual = collected("--database", str(copy), "symbols").out.splitlines()
+    with closing(sqlite3.connect(copy)) as db:
+        db.execute("UPDATE symbols SET last_try = '2999-01-01T00:00:00.000Z' WHERE symbol = ?", (collected.names[0],))
+        db.commit()
+    header, first, *_ = collected("--database", str(copy), "symbols").out.splitlines()
+
+    assert "last try" not in usual[0]
+    assert all(len(line) <= 80 for line in usual)
+    assert "last try" in header
+    assert "2999-01-01 00:00" in first
