@@ -86,14 +86,14 @@ def hostile() -> Path:
     ])  # fmt: skip
 
 
-ASKED = [
+SHOWING_TEXT = [
     ["history", "IBM", "name", "sector"],
     ["as-of", "now", "--field", "Name"],
     ["changes", "--since", "2026-01-01"],
 ]
 
 
-@pytest.mark.parametrize("words", [*ASKED, ["as-of", "now", "--original"], ["history", "IBM", "eps", "--plot"]])
+@pytest.mark.parametrize("words", [*SHOWING_TEXT, ["as-of", "now", "--original"], ["history", "IBM", "eps", "--plot"]])
 def test_received_text_cannot_control_a_terminal(hostile: Path, words: Sequence[str]) -> None:
     for form in [[], ["--json"], ["--format", "jsonl"]]:
         ended = query(hostile, *words, *form)
@@ -102,7 +102,7 @@ def test_received_text_cannot_control_a_terminal(hostile: Path, words: Sequence[
     assert query(hostile, *words).code == 0
 
 
-@pytest.mark.parametrize("words", ASKED)
+@pytest.mark.parametrize("words", SHOWING_TEXT)
 def test_received_text_is_shown_in_full(hostile: Path, words: Sequence[str]) -> None:
     out = query(hostile, *words).out
     assert r"=1+1 \x1b[31mred\x07\x9b2J" in out
@@ -110,7 +110,7 @@ def test_received_text_is_shown_in_full(hostile: Path, words: Sequence[str]) -> 
     assert HOSTILE in found
 
 
-@pytest.mark.parametrize("words", ASKED)
+@pytest.mark.parametrize("words", SHOWING_TEXT)
 def test_no_cell_of_a_csv_is_a_formula(hostile: Path, words: Sequence[str]) -> None:
     out = query(hostile, *words, "--format", "csv").out
     cells = [cell for row in csv.reader(StringIO(out, newline="")) for cell in row]

@@ -25,11 +25,11 @@ def test_each_symbol_is_a_row_with_its_staleness(kept: Path) -> None:
 
 def test_later_observations_change_no_answer() -> None:
     path = record([seen(0, PERatio="1"), seen(1, "PEP", PERatio="5")])
-    asked = [("as-of", "2026-03-14T20:00", *rest) for rest in (["--json"], [], ["--original"], ["--format", "csv"])]
-    before = [query(path, *one) for one in asked]
+    commands = [("as-of", "2026-03-14T20:00", *rest) for rest in (["--json"], [], ["--original"], ["--format", "csv"])]
+    before = [query(path, *one) for one in commands]
     later = [seen(9, PERatio="1"), seen(8, PERatio="2"), seen(1.6, "PEP", PERatio="5"), gone(3, "PEP")]
     asyncio.run(keep(path, later))
-    assert [query(path, *one) for one in asked] == before
+    assert [query(path, *one) for one in commands] == before
     assert all(one.code == 0 and one.err == "" for one in before)
 
 
