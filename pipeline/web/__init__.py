@@ -1,1 +1,1 @@
-"""The web: the daemon over HTTP. Imports monitoring and query."""
+"""The web: what the daemon serves over HTTP. Imports monitoring and query."""

@@ -28,7 +28,8 @@ from pipeline.monitoring.reporter import Reporter
 from pipeline.monitoring.status import Status, read_status
 from pipeline.store.database import DatabaseError, refuse_foreign
 from pipeline.store.lock import hold_daemon_lock
-from pipeline.web.app import Probes, monitor
+from pipeline.web.app import Probes
+from pipeline.web.server import serving
 
 _LAST_RESORT = 7.0
 """Seconds after the first signal at which the process ends, whatever hangs. Docker kills after 10."""
@@ -86,7 +87,7 @@ async def _serve(options: Options, first: DaemonSettings, set_up_logs: Callable[
         listen = first.settings.listen
         if listen is not None:
             probes = _probes(daemon, reporter, metrics, first.database)
-            address = await stack.enter_async_context(monitor(listen.host, listen.port, probes))
+            address = await stack.enter_async_context(serving(listen.host, listen.port, probes))
             log.info("listening", address=address)
         log.info("daemon started", version=__version__, database=str(first.database))
         await daemon.run()

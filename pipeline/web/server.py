@@ -1,0 +1,62 @@
+"""The HTTP server: listens on an address while the daemon runs. An address that cannot be used is one clear error."""
+
+import errno
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+
+from pipeline.errors import ExitCode, Trouble, file_reason
+from pipeline.web.app import Probes, application
+
+_CLOSING_SECONDS = 0.1
+"""How long answers in progress may take when the server closes. Slower ones are dropped."""
+
+
+class ListenError(Trouble):
+    """An address that cannot be listened on."""
+
+    exit_code = ExitCode.REFUSED
+
+
+@asynccontextmanager
+async def serving(host: str, port: int, probes: Probes) -> AsyncIterator[str]:
+    """Listen while the block runs, and yield the URL. Port 0 takes a free one. Raise ListenError if that fails."""
+    app = application(probes, {host.lower(), socket.gethostname().lower()})
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=_CLOSING_SECONDS)
+    await runner.setup()
+    try:
+        await _listen(runner, host, port)
+        yield f"http://{_authority(host, runner.addresses[0][1])}"
+    finally:
+        await runner.cleanup()
+
+
+async def _listen(runner: web.AppRunner, host: str, port: int) -> None:
+    try:
+        await web.TCPSite(runner, host, port).start()
+    except (OSError, OverflowError, UnicodeError) as error:  # the latter two: an invalid port or name
+        reason, remedy = _explain(error)
+        problem = f"status.listen: cannot listen on {_authority(host, port)}: {reason}"
+        raise ListenError(problem, remedy=remedy) from None
+
+
+def _authority(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+_EXPLAINED = {
+    errno.EADDRINUSE: ("another program listens there", "stop it, or choose another port"),
+    errno.EACCES: ("not permitted", "choose a port of 1024 or above"),
+    errno.EADDRNOTAVAIL: ("not an address of this machine", "use 127.0.0.1, 0.0.0.0, or one that it has"),
+}
+
+
+def _explain(error: Exception) -> tuple[str, str]:
+    """Return what is wrong with the address, and the remedy."""
+    if isinstance(error, socket.gaierror):
+        return "unknown host", "use an address, such as 127.0.0.1:8080"
+    if isinstance(error, OSError) and error.errno:
+        return _EXPLAINED.get(error.errno, (file_reason(error), "choose another address or port"))
+    return "invalid address", "use one of this machine, such as 127.0.0.1:8080"
