@@ -1,18 +1,94 @@
-"""The ledger's table: what no window can contain is pruned, and a clock that was ahead is forgotten once."""
+"""Requests: what the ledger's table holds after slots are closed, pruned, or the clock was wrong."""
 
-from datetime import timedelta
+import sqlite3
+from contextlib import closing
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from pipeline import instants
 from pipeline.api.errors import QuotaEnded
+from pipeline.instants import Nanoseconds, nanoseconds
+from pipeline.model.outcomes import RunId
+from pipeline.model.slots import Block, Slot
 from pipeline.quota.limits import PLANS, longest_window
-from pipeline.store.requests import prune_requests
+from pipeline.store.reader import Reader
+from pipeline.store.requests import (
+    UNSENT,
+    ClockStep,
+    ClosedRequest,
+    close_requests,
+    compensate_clock_step,
+    prune_requests,
+    reserve_requests,
+    set_block,
+)
 from pipeline.store.writer import open_writer
-from tests.support.clocks import ManualClock
+from tests.support.clocks import START, ManualClock
 from tests.support.ledgers import ledger_of_a_process, open_ledger, stored_requests, take
+from tests.support.store import HOUR, IBM, at
 
 DAY = timedelta(days=1)
+
+
+def slot(number: int, reserved_at: datetime, *, timeout: timedelta = HOUR) -> Slot:
+    deadline = Nanoseconds(nanoseconds(timeout))
+    return Slot(number, RunId(1), IBM, False, reserved_at, Nanoseconds(0), deadline)
+
+
+def rows(database: Path) -> list[tuple[int, str, str | None]]:
+    with closing(sqlite3.connect(database)) as db:
+        return db.execute("SELECT id, deadline_at, finished_at FROM requests ORDER BY id").fetchall()
+
+
+async def test_a_slot_counts_from_its_deadline_until_it_is_closed_and_never_if_it_was_not_sent(database: Path) -> None:
+    async with open_writer(database) as writer:
+        for number in (1, 2, 3):
+            await writer.write(reserve_requests, slot(number, START))
+        await writer.write(close_requests, ClosedRequest(slot(2, START), at(0.5), "answered"))
+        await writer.write(close_requests, ClosedRequest(slot(3, START), at(0.5), UNSENT))
+
+    with Reader.open(database) as reader:
+        state = reader.quota_state(START - DAY)
+    assert sorted(one.at for one in state.spent) == [START + HOUR / 2, START + HOUR]
+    assert state.last_request_id == 3
+
+
+async def test_pruning_deletes_what_is_older_than_the_longest_window_and_a_day(database: Path) -> None:
+    async with open_writer(database) as writer:
+        for number in range(2_500):
+            writer.post(reserve_requests, slot(number + 1, START, timeout=timedelta(seconds=1)))
+        await writer.write(reserve_requests, slot(9_000, START + HOUR))
+        await prune_requests(writer, longest=DAY, now=START + 2 * DAY + HOUR)
+
+    assert [number for number, *_ in rows(database)] == [9_000]
+
+
+async def test_pruning_pulls_back_what_was_written_while_the_clock_was_ahead(database: Path) -> None:
+    ahead = START + 365 * DAY
+    async with open_writer(database) as writer:
+        await writer.write(reserve_requests, slot(1, ahead))
+        await writer.write(set_block, Block(ahead, ahead + DAY))
+        await prune_requests(writer, longest=DAY, now=START)
+
+    now = START + instants.MILLISECOND
+    assert [finished for *_, finished in rows(database)] == [instants.to_text(now)]
+    with Reader.open(database) as reader:
+        assert reader.quota_state(START - DAY).block == Block(now, now + DAY)
+
+
+async def test_a_clock_set_forward_moves_what_was_written_before_by_the_same_step(database: Path) -> None:
+    async with open_writer(database) as writer:
+        for number, hour in ((1, -2), (2, 0), (3, 1)):
+            await writer.write(reserve_requests, slot(number, START + hour * HOUR))
+        await writer.write(close_requests, ClosedRequest(slot(3, START), at(1.5), "answered"))
+        await writer.write(set_block, Block(START, START + HOUR))
+        await compensate_clock_step(writer, ClockStep(10 * HOUR, START - HOUR, START + HOUR))
+
+    assert rows(database) == [(1, at(-1), None), (2, at(11), None), (3, at(12), at(11.5))]
+    with Reader.open(database) as reader:
+        assert reader.quota_state(START - DAY).block == Block(START + 10 * HOUR, START + 11 * HOUR)
 
 
 async def test_slots_that_no_window_can_contain_are_pruned(database: Path, hands: ManualClock) -> None:

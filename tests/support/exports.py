@@ -16,7 +16,7 @@ from pipeline.store.runs import Store, SymbolResult
 from pipeline.store.writer import open_writer
 from pipeline.transfer.export import NAMES, Selection, overview_rows, read_transaction
 from tests.support.clocks import START
-from tests.support.storing import store_overview
+from tests.support.store import store_overview
 
 IBM, PEP = Symbol("IBM"), Symbol("PEP")
 LATER = START + timedelta(days=1000)

@@ -1,0 +1,59 @@
+"""Maintenance: old outcomes and slots go, snapshots stay, and the write-ahead log is emptied."""
+
+import sqlite3
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+
+from pipeline.model.outcomes import Outcome, RunStatus, Trigger
+from pipeline.model.symbols import Symbol
+from pipeline.store.maintenance import checkpoint, prune, wal_bytes
+from pipeline.store.runs import RunResult, Store, SymbolResult
+from pipeline.store.writer import open_writer
+from tests.support.clocks import START
+from tests.support.store import overview, store_overview
+
+DAY = timedelta(days=1)
+
+
+def count(database: Path, table: str) -> int:
+    with closing(sqlite3.connect(database)) as db:
+        return int(db.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
+
+
+async def test_outcomes_older_than_they_are_kept_are_deleted_and_counted(database: Path) -> None:
+    async with open_writer(database) as writer:
+        store = Store(writer)
+        for days in (0, 10):
+            at = START + days * DAY
+            run = await store.begin(Trigger.MANUAL, at=at, symbols=1_500, due=1_500)
+            await store_overview(store, run, overview(EPS=str(days)), at=at)
+            await store.defer(run, [Symbol(f"S{number}") for number in range(1_500)], at=at, detail="quota")
+            await store.finish(run, RunResult(RunStatus.PARTIAL, {}, 1, 1.0, None), at=at)
+
+        deleted = await prune(writer, longest_window=DAY, outcomes_kept=9 * DAY, now=START + 10 * DAY)
+
+    assert (deleted, count(database, "outcomes")) == (1_501, 1_501)
+    assert (count(database, "runs"), count(database, "snapshots")) == (2, 2)
+
+
+async def test_outcomes_of_a_run_under_way_stay(database: Path) -> None:
+    async with open_writer(database) as writer:
+        store = Store(writer)
+        run = await store.begin(Trigger.MANUAL, at=START, symbols=1, due=1)
+        await store.note(SymbolResult(run, Symbol("IBM"), Outcome.FAILED, 1, START))
+        assert await prune(writer, longest_window=DAY, outcomes_kept=DAY, now=START + 10 * DAY) == 0
+    assert count(database, "outcomes") == 1
+
+
+def test_a_checkpoint_empties_the_log_that_an_open_reader_keeps(database: Path) -> None:
+    with closing(sqlite3.connect(database, isolation_level=None)) as other:
+        other.execute("INSERT INTO looks VALUES ('IBM', '2026')")
+        assert wal_bytes(database) > 0
+        checkpoint(database)
+        assert wal_bytes(database) == 0
+    assert count(database, "looks") == 1
+
+
+def test_without_a_log_there_are_no_bytes_in_it(tmp_path: Path) -> None:
+    assert wal_bytes(tmp_path / "absent.db") == 0

@@ -1,0 +1,122 @@
+"""The reader: which run is the last, what counts as stale, and which databases it refuses."""
+
+import sqlite3
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from pipeline.model.outcomes import Outcome, RunStatus, Trigger
+from pipeline.model.symbols import Symbol
+from pipeline.store.database import DatabaseError
+from pipeline.store.reader import NoData, Reader, SymbolState, stale
+from pipeline.store.runs import RunResult, Store, SymbolResult
+from pipeline.store.writer import open_writer
+from tests.support.clocks import START
+from tests.support.store import HOUR, IBM, at, note, overview, store_overview
+
+DAILY = "30 18 * * mon-fri America/New_York"
+
+
+async def run(database: Path, trigger: Trigger, status: RunStatus | None, hour: int) -> int:
+    """Store a run that ended with a status, or is under way (None)."""
+    async with open_writer(database) as writer:
+        store = Store(writer)
+        number = await store.begin(trigger, at=START + hour * HOUR, symbols=1, due=1)
+        if status is not None:
+            await store.finish(number, RunResult(status, {}, 1, 1.0, None), at=START + hour * HOUR)
+        return number
+
+
+async def test_the_last_run_depends_on_what_counts_as_one(database: Path) -> None:
+    complete = await run(database, Trigger.SCHEDULE, RunStatus.COMPLETE, 0)
+    failed = await run(database, Trigger.MANUAL, RunStatus.FAILED, 1)
+    imported = await run(database, Trigger.IMPORT, RunStatus.COMPLETE, 2)
+    under_way = await run(database, Trigger.MANUAL, None, 3)
+    with closing(sqlite3.connect(database)) as db, db:
+        db.execute("INSERT INTO runs (trigger, status, scheduled_for) VALUES ('schedule', 'missed', ?)", (at(4),))
+
+    with Reader.open(database) as reader:
+        found = (reader.last_run(), reader.last_finished_run(), reader.last_complete_run())
+        assert [one and one.id for one in found] == [under_way, failed, complete]
+        assert [one.id for one in reader.runs(3)] == [under_way + 1, under_way, imported]
+        assert reader.counts_by_status() == {"complete": 2, "failed": 1, "running": 1, "missed": 1}
+
+
+async def test_missed_fire_times_are_those_since_an_instant(database: Path) -> None:
+    with closing(sqlite3.connect(database)) as db, db:
+        db.executemany(
+            "INSERT INTO runs (trigger, status, schedule, scheduled_for) VALUES ('schedule', 'missed', ?, ?)",
+            [(DAILY, at(2)), (DAILY, at(1)), (None, at(3)), ("other", at(4))],
+        )
+    with Reader.open(database) as reader:
+        assert [one.scheduled_for for one in reader.missed_fire_times(START + 2 * HOUR)] == [at(2), at(4)]
+
+
+async def test_what_the_runs_for_a_fire_time_observed_is_what_the_api_answered(database: Path) -> None:
+    async with open_writer(database) as writer:
+        store = Store(writer)
+        for trigger, symbol in ((Trigger.SCHEDULE, "IBM"), (Trigger.CONTINUE, "PEP")):
+            number = await store.begin(trigger, at=START, symbols=9, due=9, schedule=DAILY, scheduled_for=START - HOUR)
+            await store_overview(store, number, overview(Symbol(symbol)), at=START)
+        for symbol, outcome in (("NONE", Outcome.UNKNOWN), ("KO", Outcome.FAILED), ("V", Outcome.DEFERRED)):
+            await store.note(SymbolResult(number, Symbol(symbol), outcome, 1, START))
+        number = await store.begin(Trigger.MANUAL, at=START, symbols=1, due=1)
+        await store_overview(store, number, overview(Symbol("TSLA")), at=START)
+
+    with Reader.open(database) as reader:
+        assert reader.observed_for(DAILY, START - HOUR) == {"IBM", "PEP", "NONE"}
+        assert reader.observed_for(DAILY, START) == set()
+
+
+async def test_freshness_is_of_every_symbol_ever_requested(database: Path) -> None:
+    await note(database, Outcome.UNKNOWN, START)
+    with Reader.open(database) as reader:
+        (one,) = reader.freshness()
+    assert (one.symbol, one.last_tried_at) == ("IBM", START)
+    assert one.next_try_at == START + timedelta(days=1)
+
+
+def state(last_look: str | None, state: str | None = "covered") -> SymbolState:
+    return SymbolState("IBM", state, None, last_look, None, None, None, 1)
+
+
+@pytest.mark.parametrize(
+    ("found", "scheduled_since", "is_stale"),
+    [
+        (state(at(5)), 0, False),
+        (state(at(4)), 0, True),
+        (state(at(4), "unknown"), 0, False),  # the API does not cover it
+        (state(None, None), 0, True),
+        (None, 0, True),
+        (None, 6, False),  # the schedule is newer: nothing can have been missed yet
+        (state(None, None), 6, False),
+        (state(at(4)), 6, True),
+        (None, None, True),
+    ],
+)
+def test_a_symbol_is_stale_if_its_last_observation_is_too_old(
+    found: SymbolState | None, scheduled_since: int | None, *, is_stale: bool
+) -> None:
+    states = {} if found is None else {"IBM": found}
+    since = None if scheduled_since is None else START + scheduled_since * HOUR
+
+    assert stale([IBM], states, observed_since=START + 5 * HOUR, scheduled_since=since) == [IBM] * is_stale
+
+
+def test_a_missing_database_has_no_data_and_a_sandbox_beside_it_is_named(tmp_path: Path) -> None:
+    (tmp_path / "sandbox.db").touch()
+    with pytest.raises(NoData) as missing, Reader.open(tmp_path / "overviews.db"):
+        pass
+    assert str(tmp_path / "overviews.db") in missing.value.problem
+    assert all(name in str(missing.value.remedy) for name in ("pipeline collect", str(tmp_path / "sandbox.db")))
+
+
+def test_an_older_schema_is_refused_and_the_command_that_upgrades_it_is_named(database: Path) -> None:
+    with closing(sqlite3.connect(database)) as db:
+        db.executescript("PRAGMA user_version = 1; DELETE FROM migrations WHERE version > 1")
+    with pytest.raises(DatabaseError) as older, Reader.open(database):
+        pass
+    assert str(database) in older.value.problem
+    assert "pipeline collect" in str(older.value.remedy)
