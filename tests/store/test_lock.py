@@ -1,4 +1,4 @@
-"""The lock: one at a time, the next one waits and is told for whom."""
+"""Locks: one process at a time; the next one waits, and knows for whom."""
 
 import asyncio
 import os
@@ -14,7 +14,7 @@ from tests.support.clocks import START, ManualClock
 
 
 def locked(
-    database: Path, hands: ManualClock, told: list[str], seconds: float = 60
+    database: Path, hands: ManualClock, lines: list[str], seconds: float = 60
 ) -> AbstractAsyncContextManager[None]:
     return hold_lock(
         database,
@@ -22,21 +22,21 @@ def locked(
         max_wait=timedelta(seconds=seconds),
         now=lambda: hands.wall,
         sleep=hands.sleep,
-        on_wait=told.append,
+        on_wait=lines.append,
     )
 
 
-async def test_the_second_is_told_who_holds_it_and_leaves_when_its_patience_ends(
+async def test_the_second_names_the_holder_and_gives_up_after_its_longest_wait(
     tmp_path: Path, hands: ManualClock
 ) -> None:
-    database, told = tmp_path / "overviews.db", list[str]()
-    async with locked(database, hands, told):
+    database, lines = tmp_path / "overviews.db", list[str]()
+    async with locked(database, hands, lines):
         with pytest.raises(Busy, match=rf"collect, process {os.getpid()}, since 2026-03-14"):
-            async with locked(database, hands, told, seconds=3):
+            async with locked(database, hands, lines, seconds=3):
                 pass
     assert sum(hands.waits) == pytest.approx(3)
-    assert len(told) == 1
-    assert "waiting up to 3 s for collect" in told[0]
+    assert len(lines) == 1
+    assert "waiting up to 3 s for collect" in lines[0]
 
 
 async def test_a_second_daemon_is_refused_and_the_first_one_named(database: Path) -> None:
@@ -48,8 +48,8 @@ async def test_a_second_daemon_is_refused_and_the_first_one_named(database: Path
         pass
 
 
-async def test_the_second_goes_on_when_the_first_has_ended(tmp_path: Path, hands: ManualClock) -> None:
-    database, told, order = tmp_path / "overviews.db", list[str](), list[str]()
+async def test_the_second_continues_when_the_first_has_ended(tmp_path: Path, hands: ManualClock) -> None:
+    database, lines, order = tmp_path / "overviews.db", list[str](), list[str]()
     is_waiting = asyncio.Event()
 
     async def tick(seconds: float) -> None:
@@ -63,11 +63,11 @@ async def test_the_second_goes_on_when_the_first_has_ended(tmp_path: Path, hands
             max_wait=timedelta(seconds=60),
             now=lambda: hands.wall,
             sleep=tick,
-            on_wait=told.append,
+            on_wait=lines.append,
         ):
             order.append("second")
 
-    async with locked(database, hands, told):
+    async with locked(database, hands, lines):
         waiting = asyncio.create_task(second())
         await is_waiting.wait()
         order.append("first")
@@ -75,7 +75,7 @@ async def test_the_second_goes_on_when_the_first_has_ended(tmp_path: Path, hands
     assert order == ["first", "second"]
 
 
-async def test_a_database_has_one_lock_by_whatever_link_it_is_reached(tmp_path: Path, hands: ManualClock) -> None:
+async def test_a_database_has_one_lock_by_any_link_to_it(tmp_path: Path, hands: ManualClock) -> None:
     (tmp_path / "overviews.db").touch()
     (tmp_path / "link.db").symlink_to("overviews.db")
     async with locked(tmp_path / "overviews.db", hands, []):
@@ -84,17 +84,17 @@ async def test_a_database_has_one_lock_by_whatever_link_it_is_reached(tmp_path: 
                 pass
 
 
-async def test_without_patience_it_is_asked_once(tmp_path: Path, hands: ManualClock) -> None:
-    database, told = tmp_path / "overviews.db", list[str]()
-    async with locked(database, hands, told):
+async def test_without_a_wait_the_lock_is_tried_once(tmp_path: Path, hands: ManualClock) -> None:
+    database, lines = tmp_path / "overviews.db", list[str]()
+    async with locked(database, hands, lines):
         with pytest.raises(Busy):
-            async with locked(database, hands, told, seconds=0):
+            async with locked(database, hands, lines, seconds=0):
                 pass
     assert hands.waits == []
-    assert told == []
+    assert lines == []
 
 
-async def test_the_lock_file_stays_and_is_its_owners_alone(tmp_path: Path, hands: ManualClock) -> None:
+async def test_the_lock_file_stays_and_is_private(tmp_path: Path, hands: ManualClock) -> None:
     database = tmp_path / "new" / "overviews.db"
     async with locked(database, hands, []):
         pass
@@ -102,28 +102,28 @@ async def test_the_lock_file_stays_and_is_its_owners_alone(tmp_path: Path, hands
     assert lock_path(database).stat().st_mode & 0o777 == 0o600
 
 
-def test_whether_a_daemon_lives_is_told_by_its_lock(database: Path) -> None:
-    assert is_daemon_running(database)  # none ever was: its last word decides
+def test_a_daemon_runs_as_long_as_its_lock_is_held(database: Path) -> None:
+    assert is_daemon_running(database)  # there was never one: the heartbeat decides
     with hold_daemon_lock(database, now=START):
         assert is_daemon_running(database)
     assert not is_daemon_running(database)
 
 
-def test_whoever_looks_at_a_daemon_does_not_keep_one_from_starting(database: Path) -> None:
+def test_checking_for_a_daemon_does_not_keep_one_from_starting(database: Path) -> None:
     with hold_daemon_lock(database, now=START):
         pass
     is_over = threading.Event()
 
-    def look() -> None:
+    def check() -> None:
         while not is_over.is_set():
             is_daemon_running(database)
 
-    looker = threading.Thread(target=look)
-    looker.start()
+    checker = threading.Thread(target=check)
+    checker.start()
     try:
         for _ in range(300):
             with hold_daemon_lock(database, now=START):
                 pass
     finally:
         is_over.set()
-        looker.join()
+        checker.join()

@@ -1,4 +1,4 @@
-"""Migrations: whole or not at all, never altered, and never applied to what is not ours."""
+"""Migrations: whole or not at all, never edited, and never applied to another program's file."""
 
 import hashlib
 import shutil
@@ -67,7 +67,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "data" / "overviews.db"
 
 
-def test_a_file_is_made_with_its_folder_and_is_its_owners_alone(path: Path) -> None:
+def test_a_database_is_created_with_its_folder_and_is_private(path: Path) -> None:
     applied = migrate(path, now=START)
 
     assert [migration.version for migration in applied] == list(range(1, len(shipped_migrations()) + 1))
@@ -75,7 +75,7 @@ def test_a_file_is_made_with_its_folder_and_is_its_owners_alone(path: Path) -> N
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
 
 
-def test_a_file_is_ours_in_wal_mode_and_of_the_newest_version(path: Path) -> None:
+def test_a_database_is_ours_in_wal_mode_and_of_the_newest_version(path: Path) -> None:
     migrate(path, now=START)
 
     with open_for_reading(path) as db:
@@ -85,7 +85,7 @@ def test_a_file_is_ours_in_wal_mode_and_of_the_newest_version(path: Path) -> Non
         assert db.execute("SELECT DISTINCT applied_at FROM migrations").fetchall() == [(instants.to_text(START),)]
 
 
-def test_applied_twice_is_applied_once(path: Path) -> None:
+def test_applying_twice_changes_nothing(path: Path) -> None:
     migrate(path, now=START)
     before = digest(path)
 
@@ -187,7 +187,7 @@ def test_a_file_of_another_program_is_refused_and_untouched(tmp_path: Path) -> N
     assert [file.name for file in tmp_path.iterdir()] == ["theirs.db"]
 
 
-def test_what_is_no_database_is_refused_and_untouched(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_database_is_refused_and_untouched(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_bytes(bytes(range(256)) * 16)
     before = digest(path)
@@ -210,7 +210,7 @@ def test_a_file_below_a_file_is_refused(tmp_path: Path) -> None:
         migrate(tmp_path / "file" / "overviews.db", now=START)
 
 
-def test_an_empty_file_is_taken_as_ours(path: Path) -> None:
+def test_an_empty_file_becomes_a_database(path: Path) -> None:
     """It is what a process that was killed before its first migration leaves."""
     path.parent.mkdir()
     path.touch()
@@ -282,7 +282,7 @@ def test_the_fields_in_the_file_are_the_catalogue(database: Path) -> None:
     assert rows == {(f.column, f.name, f.kind, f.part, f.unit, int(f in FISCAL_FIELDS)) for f in CATALOGUE}
 
 
-def test_a_file_of_the_first_version_keeps_what_it_holds(tmp_path: Path) -> None:
+def test_a_database_of_the_first_version_keeps_its_content(tmp_path: Path) -> None:
     path, first = tmp_path / "old.db", tmp_path / "first"
     first.mkdir()
     shutil.copy(FOLDER / "0001_record.sql", first)

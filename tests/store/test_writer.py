@@ -1,4 +1,4 @@
-"""The writer: one transaction a turn, whole or not at all, whatever callers and disks do."""
+"""The writer: one transaction a batch, whole or not at all, whatever callers and disks do."""
 
 import asyncio
 import sqlite3
@@ -17,18 +17,18 @@ from pipeline.store.writer import PAUSES, StorageError, open_writer
 from tests.support.clocks import START, ManualClock
 
 
-async def look(db: Connection, texts: Sequence[str]) -> Sequence[str]:
+async def insert(db: Connection, texts: Sequence[str]) -> Sequence[str]:
     await db.executemany("INSERT INTO looks (symbol, at) VALUES (?, '')", [(text,) for text in texts])
     return texts
 
 
-def looks(database: Path) -> list[str]:
+def inserted(database: Path) -> list[str]:
     with closing(sqlite3.connect(database)) as db:
         return [row[0] for row in db.execute("SELECT symbol FROM looks ORDER BY symbol")]
 
 
 def limited_to(pages: int) -> Any:
-    """A write after which the file may have so many pages: a disk that fills up."""
+    """A write after which the file may have that many pages only: a disk that fills up."""
 
     async def limit(db: Connection, items: Sequence[None]) -> Sequence[None]:
         await db.execute(f"PRAGMA max_page_count = {pages}")
@@ -39,61 +39,61 @@ def limited_to(pages: int) -> Any:
 
 async def test_a_write_is_answered_once_it_is_durable(database: Path) -> None:
     async with open_writer(database) as writer:
-        assert await writer.write(look, "IBM") == "IBM"
-        assert looks(database) == ["IBM"]
+        assert await writer.write(insert, "IBM") == "IBM"
+        assert inserted(database) == ["IBM"]
 
 
-async def test_what_was_handed_over_is_written_though_nobody_waits(database: Path) -> None:
+async def test_what_was_posted_is_written_though_nobody_waits(database: Path) -> None:
     async with open_writer(database) as writer:
         for number in range(100):
-            writer.post(look, f"S{number:03}")
-    assert len(looks(database)) == 100
+            writer.post(insert, f"S{number:03}")
+    assert len(inserted(database)) == 100
 
 
-async def test_what_arrives_meanwhile_shares_the_next_commit(database: Path) -> None:
-    turns: list[int] = []
+async def test_writes_that_arrive_meanwhile_share_the_next_commit(database: Path) -> None:
+    batches: list[int] = []
 
     async def counted(db: Connection, texts: Sequence[str]) -> Sequence[str]:
-        turns.append(len(texts))
-        return await look(db, texts)
+        batches.append(len(texts))
+        return await insert(db, texts)
 
     async with open_writer(database) as writer:
         await asyncio.gather(*(writer.write(counted, f"S{number:03}") for number in range(200)))
-    assert sum(turns) == 200
-    assert len(turns) <= 3
+    assert sum(batches) == 200
+    assert len(batches) <= 3
 
 
-async def test_callers_who_go_away_at_any_moment_do_no_harm(database: Path) -> None:
+async def test_callers_may_be_cancelled_at_any_moment(database: Path) -> None:
     async with open_writer(database) as writer:
         for number in range(300):
-            writing = asyncio.create_task(writer.write(look, f"S{number:03}"))
+            writing = asyncio.create_task(writer.write(insert, f"S{number:03}"))
             for _ in range(number % 7):
                 await asyncio.sleep(0)
             writing.cancel()
-        await writer.write(look, "last")
-    found = looks(database)
+        await writer.write(insert, "last")
+    found = inserted(database)
     assert "last" in found
     assert len(found) == len(set(found))
 
 
-async def test_a_turn_is_written_whole_or_not_at_all(database: Path) -> None:
+async def test_a_batch_is_written_whole_or_not_at_all(database: Path) -> None:
     async def broken(db: Connection, items: Sequence[None]) -> Sequence[None]:
         await db.execute("INSERT INTO no_such_table VALUES (1)")
         return items
 
     async with open_writer(database) as writer:
-        good = asyncio.create_task(writer.write(look, "IBM"))
+        good = asyncio.create_task(writer.write(insert, "IBM"))
         bad = asyncio.create_task(writer.write(broken, None))
         with pytest.raises(sqlite3.OperationalError):
             await bad
         with pytest.raises(sqlite3.OperationalError):
             await good
-        assert looks(database) == []
-        assert await writer.write(look, "PEP") == "PEP"
+        assert inserted(database) == []
+        assert await writer.write(insert, "PEP") == "PEP"
 
 
 async def test_another_programs_lock_is_waited_out(database: Path, hands: ManualClock) -> None:
-    told: list[str] = []
+    lines: list[str] = []
     with closing(sqlite3.connect(database, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
 
@@ -101,20 +101,20 @@ async def test_another_programs_lock_is_waited_out(database: Path, hands: Manual
             await hands.sleep(seconds)
             other.execute("COMMIT")
 
-        async with open_writer(database, sleep=release, on_retry=told.append) as writer:
-            await writer.write(look, "IBM")
-    assert looks(database) == ["IBM"]
+        async with open_writer(database, sleep=release, on_retry=lines.append) as writer:
+            await writer.write(insert, "IBM")
+    assert inserted(database) == ["IBM"]
     assert hands.waits == [PAUSES[0].total_seconds()]
-    assert "locked by another program" in told[0]
+    assert "locked by another program" in lines[0]
 
 
-async def test_a_full_disk_is_waited_out_and_what_was_handed_over_is_kept(database: Path, hands: ManualClock) -> None:
+async def test_a_full_disk_is_waited_out_and_everything_posted_is_stored(database: Path, hands: ManualClock) -> None:
     texts = [f"S{number:05}" * 40 for number in range(400)]
     room = [1]
 
     async def on_a_small_disk(db: Connection, items: Sequence[str]) -> Sequence[str]:
         await db.execute(f"PRAGMA max_page_count = {room[0]}")
-        return await look(db, items)
+        return await insert(db, items)
 
     async def freed(seconds: float) -> None:
         await hands.sleep(seconds)
@@ -122,7 +122,7 @@ async def test_a_full_disk_is_waited_out_and_what_was_handed_over_is_kept(databa
 
     async with open_writer(database, sleep=freed) as writer:
         await asyncio.gather(*(writer.write(on_a_small_disk, text) for text in texts))
-    assert looks(database) == texts
+    assert inserted(database) == texts
     assert hands.waits == [PAUSES[0].total_seconds()]
 
 
@@ -130,30 +130,28 @@ async def test_a_disk_that_stays_full_ends_it_in_bounded_time_with_one_line(data
     async with open_writer(database, sleep=hands.sleep) as writer:
         await writer.write(limited_to(1), None)
         with pytest.raises(StorageError, match=r"overviews\.db: the disk is full; free some space"):
-            await asyncio.gather(*(writer.write(look, f"S{number:05}" * 40) for number in range(400)))
+            await asyncio.gather(*(writer.write(insert, f"S{number:05}" * 40) for number in range(400)))
         with pytest.raises(StorageError):
-            await writer.write(look, "later")
+            await writer.write(insert, "later")
     assert hands.waits == [pause.total_seconds() for pause in PAUSES]
     assert sum(hands.waits) < 60
 
 
-async def test_a_fault_of_our_own_reaches_whoever_waits_and_nobody_waits_for_ever(
-    database: Path, hands: ManualClock
-) -> None:
+async def test_a_bug_reaches_every_caller_and_nobody_waits_for_good(database: Path, hands: ManualClock) -> None:
     async def faulty(_db: Connection, _items: Sequence[str]) -> Sequence[str]:
         raise KeyError
 
     async def everything() -> None:
         async with open_writer(database, sleep=hands.sleep) as writer, asyncio.timeout(10):
-            writes = [asyncio.create_task(writer.write(apply, "x")) for apply in (look, faulty)]
+            writes = [asyncio.create_task(writer.write(apply, "x")) for apply in (insert, faulty)]
             results = await asyncio.gather(*writes, return_exceptions=True)
             assert {type(result) for result in results} == {KeyError}
             with pytest.raises(KeyError):
-                await writer.write(look, "later")
+                await writer.write(insert, "later")
 
     with pytest.raises(KeyError):
         await everything()
-    assert looks(database) == []
+    assert inserted(database) == []
 
 
 async def test_durability_is_set_and_read_back(database: Path) -> None:
