@@ -58,7 +58,7 @@ async def test_the_last_firing_has_its_last_run_and_the_runs_since_one_that_obse
         await fired(writer, 2, (RunStatus.PARTIAL, 3), (RunStatus.FAILED, 0), (RunStatus.FAILED, 0))
     firing = last_firings(database, now=START + 2 * HOUR)[DAILY]
     at = START + 2 * HOUR
-    assert firing == Firing(START - DAY, scheduled_for=at, status=RunStatus.FAILED, finished_at=at, fruitless=2)
+    assert firing == Firing(START - DAY, scheduled_for=at, status=RunStatus.FAILED, finished_at=at, empty_runs=2)
 
 
 async def test_a_fire_time_far_ahead_of_the_clock_is_still_to_come(database: Path) -> None:
