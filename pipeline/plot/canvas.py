@@ -40,7 +40,7 @@ class Scale:
 
 
 def panel_scale(series: Series, rows: int) -> Scale:
-    """Return the scale of a panel of so many rows."""
+    """Return the scale of a panel of `rows` rows."""
     values = summary(series.points)
     low, high = (values.low, values.high) if values else (0.0, 0.0)
     dots = rows * _DOWN

@@ -11,7 +11,7 @@ UNCONFIRMED = "changed at some time in between"
 SUSPICIOUS = "suspicious"
 """The words of the legend."""
 
-SCALES = ((1e12, "T"), (1e9, "B"), (1e6, "M"))
+_SCALES = ((1e12, "T"), (1e9, "B"), (1e6, "M"))
 SCIENTIFIC = 1e15, 1e-6
 """A number at least as large as the one, or smaller than the other, is written with its exponent."""
 
@@ -85,4 +85,4 @@ def human(value: float) -> str:
 
 def scale_of(size: float) -> tuple[float, str]:
     """Return what to divide a number of this size by, and the letter that says so: 1e9 and `B`."""
-    return next(((divisor, letter) for divisor, letter in SCALES if size >= divisor), (1.0, ""))
+    return next(((divisor, letter) for divisor, letter in _SCALES if size >= divisor), (1.0, ""))

@@ -20,7 +20,7 @@ _NARROWEST = 32
 _FEWEST_ROWS = 4
 """Rows of a panel, however low the terminal: it scrolls."""
 _AIRY = 7
-"""A panel of at least so many rows has an empty one above it."""
+"""Rows from which a panel has an empty one above it."""
 
 
 def terminal(plot: Plot, *, width: int, height: int, color: bool) -> str:

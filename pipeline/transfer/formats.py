@@ -33,4 +33,4 @@ def write_jsonl(file: BinaryIO, objects: Iterable[Mapping[str, Any]]) -> None:
 def _text(file: BinaryIO) -> Iterator[TextIOWrapper]:
     text = TextIOWrapper(file, encoding="utf-8", newline="", write_through=False)
     yield text
-    text.detach()  # flushes, and leaves closing to whoever opened the file
+    text.detach()  # flushes; closing would close the file

@@ -203,6 +203,6 @@ def _response(symbol: Symbol, line: _Line) -> Overview | ApiError:
     if line.body is not None:
         raise ValueError("has a body and a document: give one of them")
     response = classify(symbol, document, http_status, longest=_LONGEST_ESCAPE * LARGEST_BODY)
-    if type(response) is NotJson:  # a mistake of whoever wrote the line, not of the API
+    if type(response) is NotJson:  # a mistake in the archive, not of the API
         raise ValueError(f"document should be an object of strict JSON: {response}")
     return response

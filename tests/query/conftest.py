@@ -1,4 +1,4 @@
-"""Databases to ask questions of."""
+"""Databases to query."""
 
 from pathlib import Path
 

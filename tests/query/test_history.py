@@ -33,19 +33,19 @@ def test_an_absent_an_empty_and_another_programs_file_are_refused(tmp_path: Path
 )
 def test_an_unknown_field_is_refused_and_the_nearest_named(three: Path, field: str, nearest: str | None) -> None:
     with History.open(three) as history:
-        for ask in (
+        for question in (
             lambda: history.history("IBM", [field]),
             lambda: history.as_of("now", fields=[field]),
             lambda: history.changes(fields=[field]),
             lambda: history.vintages("IBM", [field]),
         ):
             with pytest.raises(FieldNotFound, match=nearest or repr(field)):
-                ask()
+                question()
 
 
 def test_an_unknown_symbol_is_refused_and_the_nearest_named(three: Path) -> None:
     with History.open(three) as history:
-        for ask in (
+        for question in (
             lambda: history.history("IBN"),
             lambda: history.as_of("now", ["IBN", "PEP"]),
             lambda: history.documents_as_of("now", ["IBN"]),
@@ -54,7 +54,7 @@ def test_an_unknown_symbol_is_refused_and_the_nearest_named(three: Path) -> None
             lambda: history.restatements(["IBN"]),
         ):
             with pytest.raises(SymbolNotFound, match=r"no snapshot of IBN: .*IBM.*pipeline symbols"):
-                list(ask())
+                list(question())
 
 
 def test_the_first_observation_is_of_all_or_of_some_symbols_in_any_case(three: Path) -> None:

@@ -101,6 +101,7 @@ def test_an_observation_that_found_the_same_document_is_stored_without_a_snapsho
     assert snapshots(tmp_path / "a.db", "IBM") == [("2024-01-01T00:00:00.000Z", "2024-01-03T23:59:59.999Z")]
 
 
+@pytest.mark.process
 def test_standard_input_is_imported(tmp_path: Path) -> None:
     given = gzip.compress(json.dumps(line("2024-01-01T00:00:00Z")).encode())
 
@@ -195,6 +196,7 @@ def test_many_bad_lines_do_not_flood_the_terminal(tmp_path: Path) -> None:
     assert done.err.count("\n") == 101
 
 
+@pytest.mark.process
 def test_an_exported_database_is_imported_as_it_was(tmp_path: Path) -> None:
     nested: Any = 1
     for _ in range(40):
@@ -216,6 +218,7 @@ def test_an_exported_database_is_imported_as_it_was(tmp_path: Path) -> None:
     assert documents(tmp_path / "a.db", "IBM") == documents(tmp_path / "b.db", "IBM")
 
 
+@pytest.mark.process
 async def test_ctrl_c_ends_it_while_it_waits_for_standard_input(tmp_path: Path) -> None:
     process = await asyncio.create_subprocess_exec(
         PIPELINE,

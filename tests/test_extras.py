@@ -1,0 +1,54 @@
+"""Extras: a missing package is an error that names the pip command."""
+
+import sys
+from collections.abc import Callable
+from types import ModuleType
+
+import pytest
+
+from pipeline import extras
+from pipeline.errors import ExitCode, Trouble
+from pipeline.extras import Missing
+
+OURS = ("pipeline.query.arrow", "pipeline.transfer.parquet", "pipeline.plot.images")
+
+
+@pytest.mark.parametrize(
+    ("load", "package", "extra"),
+    [
+        (extras.arrow, "pyarrow", "parquet"),
+        (extras.parquet, "pyarrow", "parquet"),
+        (extras.images, "matplotlib", "plot"),
+        (extras.apprise, "apprise", "notify"),
+    ],
+)
+def test_a_missing_package_is_named_with_the_pip_command(
+    monkeypatch: pytest.MonkeyPatch, load: Callable[[], ModuleType], package: str, extra: str
+) -> None:
+    for module in OURS:
+        monkeypatch.delitem(sys.modules, module, raising=False)
+    monkeypatch.setitem(sys.modules, package, None)
+
+    with pytest.raises(Trouble) as missing:
+        load()
+
+    assert package in missing.value.problem
+    assert missing.value.remedy == f"pip install 'overview-pipeline[{extra}]'"
+
+
+def test_a_package_that_the_configuration_needs_refuses_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "apprise", None)
+
+    with pytest.raises(Missing) as missing:
+        extras.apprise()
+
+    assert missing.value.exit_code == ExitCode.REFUSED
+
+
+def test_a_broken_module_of_the_program_is_not_reported_as_a_missing_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("matplotlib")
+    monkeypatch.delitem(sys.modules, "pipeline.plot.images", raising=False)
+    monkeypatch.setitem(sys.modules, "pipeline.plot.palette", None)
+
+    with pytest.raises(ModuleNotFoundError, match=r"pipeline\.plot\.palette"):
+        extras.images()
