@@ -13,9 +13,8 @@ from pipeline.collect.failures import Failures
 from pipeline.collect.fetch import Attempts, Fetch, Fetched
 from pipeline.collect.halt import Halt, Halted
 from pipeline.collect.ports import Results, Slots
-from pipeline.model.outcomes import Outcome, RunId
+from pipeline.model.outcomes import Outcome, RunId, SymbolResult
 from pipeline.model.symbols import Symbol
-from pipeline.store.runs import SymbolResult
 from pipeline.store.writer import StorageError
 
 UNSTORED_PER_WORKER = 8

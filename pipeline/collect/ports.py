@@ -5,10 +5,9 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from pipeline.model.document import Overview
-from pipeline.model.outcomes import Outcome, RunId, Trigger
+from pipeline.model.outcomes import Outcome, RunId, RunResult, SymbolResult, Trigger
 from pipeline.model.slots import Slot
 from pipeline.model.symbols import Symbol
-from pipeline.store.runs import RunResult, SymbolResult
 
 
 class RequestOverview(Protocol):
@@ -59,6 +58,6 @@ class Results(Protocol):
         attempts: int,
         on_done: Callable[[Outcome, BaseException | None], None],
     ) -> None: ...
-    async def note(self, ended: SymbolResult) -> None: ...
+    async def note(self, result: SymbolResult) -> None: ...
     async def defer(self, run: RunId, symbols: Iterable[Symbol], *, at: datetime, detail: str) -> int: ...
-    async def finish(self, run: RunId, tally: RunResult, *, at: datetime) -> None: ...
+    async def finish(self, run: RunId, result: RunResult, *, at: datetime) -> None: ...

@@ -18,8 +18,7 @@ from pipeline.collect.order import Order, Source
 from pipeline.collect.ports import Results
 from pipeline.collect.retry import RetryPolicy
 from pipeline.instants import Nanoseconds
-from pipeline.model.outcomes import Outcome, RunId, RunStatus, Trigger
-from pipeline.store.runs import RunResult
+from pipeline.model.outcomes import Outcome, RunId, RunResult, RunStatus, Trigger
 from pipeline.store.writer import StorageError
 
 

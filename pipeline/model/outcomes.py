@@ -1,7 +1,12 @@
 """Outcomes: how a symbol ended in a run, and how a run ended."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import NewType
+
+from pipeline.model.symbols import Symbol
 
 RunId = NewType("RunId", int)
 
@@ -37,3 +42,28 @@ class Trigger(StrEnum):
     CATCH_UP = "catch_up"
     CONTINUE = "continue"
     IMPORT = "import"
+
+
+@dataclass(frozen=True, slots=True)
+class SymbolResult:
+    """How one symbol ended in a run, when, and after how many requests."""
+
+    run: RunId
+    symbol: Symbol
+    outcome: Outcome
+    attempts: int
+    at: datetime
+    detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """How a run ended, in numbers."""
+
+    status: RunStatus
+    counts: Mapping[Outcome, int]
+    requests: int
+    seconds: float
+    detail: str | None
+    symbols: int | None = None
+    """How many symbols it was for, if that was not known when it began."""

@@ -9,6 +9,7 @@ import msgspec
 
 from pipeline import instants
 from pipeline.files import replace_content
+from pipeline.store.database import beside
 
 PERIOD = timedelta(seconds=30)
 """How often the daemon beats (at least twice as often as systemd's watchdog, if there is one)."""
@@ -68,8 +69,7 @@ class Heartbeat(
 
 def heartbeat_path(database: Path) -> Path:
     """Return the heartbeat file of the daemon of this database."""
-    real = database.resolve()
-    return real.with_name(f"{real.name}.heartbeat.json")
+    return beside(database, ".heartbeat.json")
 
 
 def write(database: Path, beat: Heartbeat) -> None:

@@ -28,7 +28,7 @@ from pipeline.monitoring.notify import Notifier
 from pipeline.monitoring.ping import Ping
 from pipeline.monitoring.status import Scope, read_status
 from pipeline.query.history import History
-from pipeline.store.database import DatabaseError
+from pipeline.store.database import DatabaseError, beside
 from pipeline.store.reader import Reader
 
 STALE_CHECK_EVERY = timedelta(hours=1)
@@ -194,8 +194,7 @@ class Reporter:
 
 def _alerts_path(database: Path) -> Path:
     """Return the file that remembers what was reported, so that a restart does not repeat it."""
-    real = database.resolve()
-    return real.with_name(f"{real.name}.told.json")
+    return beside(database, ".told.json")
 
 
 def _load_alerts(database: Path) -> Alerts:

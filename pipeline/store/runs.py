@@ -1,7 +1,6 @@
 """Runs: the store side of a run, which writes its beginning, its observations, how each symbol ended, and its end."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -9,7 +8,7 @@ from aiosqlite import Connection
 
 from pipeline import instants
 from pipeline.model.document import Overview
-from pipeline.model.outcomes import Outcome, RunId, RunStatus, Trigger
+from pipeline.model.outcomes import Outcome, RunId, RunResult, RunStatus, SymbolResult, Trigger
 from pipeline.model.symbols import Symbol
 from pipeline.store.snapshots import Covered, Observation, covered, store_observations
 from pipeline.store.symbol_states import note_attempts, store_uncovered
@@ -19,31 +18,6 @@ ABANDONED = "the process ended without finishing it"
 """The detail of a run that never ended."""
 _ROWS_AT_ONCE = 10_000
 """Rows made at a time, so that a list of a hundred thousand symbols is not in memory twice."""
-
-
-@dataclass(frozen=True, slots=True)
-class SymbolResult:
-    """How one symbol ended in a run, when, and after how many requests."""
-
-    run: RunId
-    symbol: Symbol
-    outcome: Outcome
-    attempts: int
-    at: datetime
-    detail: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class RunResult:
-    """How a run ended, in numbers."""
-
-    status: RunStatus
-    counts: Mapping[Outcome, int]
-    requests: int
-    seconds: float
-    detail: str | None
-    symbols: int | None = None
-    """How many symbols it was for, if that was not known when it began."""
 
 
 class _Begun(NamedTuple):

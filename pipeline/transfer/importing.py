@@ -12,9 +12,9 @@ from pipeline.clock import Clock
 from pipeline.collect.halt import Halt, Halted, Interrupted
 from pipeline.errors import ExitCode
 from pipeline.model.document import Overview
-from pipeline.model.outcomes import Outcome, RunId, RunStatus, Trigger
+from pipeline.model.outcomes import Outcome, RunId, RunResult, RunStatus, Trigger
 from pipeline.model.symbols import Symbol
-from pipeline.store.runs import RunResult, Store
+from pipeline.store.runs import Store
 from pipeline.store.snapshots import Observation, observation, repeated, text_length
 from pipeline.store.writer import StorageError, open_writer
 from pipeline.transfer.entries import Entry, Place, Problem, RecordedResponse, Skipped

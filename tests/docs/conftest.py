@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from pipeline.model.document import Overview
-from pipeline.model.outcomes import Outcome, Trigger
+from pipeline.model.outcomes import Outcome, SymbolResult, Trigger
 from pipeline.model.symbols import Symbol
 from pipeline.store.migrate import migrate
-from pipeline.store.runs import Store, SymbolResult
+from pipeline.store.runs import Store
 from pipeline.store.snapshots import Observation, observation
 from pipeline.store.writer import open_writer
 from tests.support.clocks import START

@@ -16,14 +16,14 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 
 from pipeline import __version__
 from pipeline.api.errors import ApiError, RunEnding, TransientError
-from pipeline.model.outcomes import Outcome, RunStatus, Trigger
+from pipeline.model.outcomes import Outcome, RunResult, RunStatus, SymbolResult, Trigger
 from pipeline.model.symbols import Symbol
 from pipeline.monitoring.heartbeat import DaemonState, Heartbeat
 from pipeline.monitoring.metrics import OUTCOMES, Metrics
 from pipeline.monitoring.status import Scope, Status, read_status
 from pipeline.quota.estimate import WindowUsage
 from pipeline.quota.limits import PLANS, Limit
-from pipeline.store.runs import RunResult, Store, SymbolResult
+from pipeline.store.runs import Store
 from pipeline.store.writer import open_writer
 from tests.support.clocks import START
 from tests.support.monitoring import BEAT, EMPTY, families, values

@@ -5,10 +5,10 @@ from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
-from pipeline.model.outcomes import Outcome, RunStatus, Trigger
+from pipeline.model.outcomes import Outcome, RunResult, RunStatus, SymbolResult, Trigger
 from pipeline.model.symbols import Symbol
 from pipeline.store.maintenance import checkpoint, prune, wal_bytes
-from pipeline.store.runs import RunResult, Store, SymbolResult
+from pipeline.store.runs import Store
 from pipeline.store.writer import open_writer
 from tests.support.clocks import START
 from tests.support.store import overview, store_overview

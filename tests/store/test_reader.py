@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.model.outcomes import Outcome, RunStatus, Trigger
+from pipeline.model.outcomes import Outcome, RunResult, RunStatus, SymbolResult, Trigger
 from pipeline.model.symbols import Symbol
 from pipeline.store.database import DatabaseError
 from pipeline.store.reader import NoData, Reader, SymbolState, stale
-from pipeline.store.runs import RunResult, Store, SymbolResult
+from pipeline.store.runs import Store
 from pipeline.store.writer import open_writer
 from tests.support.clocks import START
 from tests.support.store import HOUR, IBM, at, note, overview, store_overview

@@ -4,10 +4,10 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from pipeline.model.outcomes import Outcome, RunId, RunStatus, Trigger
+from pipeline.model.outcomes import Outcome, RunId, RunResult, RunStatus, SymbolResult, Trigger
 from pipeline.model.symbols import Symbol
 from pipeline.store.reader import Reader
-from pipeline.store.runs import RunResult, Store, SymbolResult
+from pipeline.store.runs import Store
 from pipeline.store.writer import open_writer
 from tests.support.clocks import START
 from tests.support.store import (

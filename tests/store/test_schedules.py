@@ -6,9 +6,9 @@ from datetime import timedelta
 from pathlib import Path
 
 from pipeline.model.firings import Firing
-from pipeline.model.outcomes import Outcome, RunStatus, Trigger
+from pipeline.model.outcomes import Outcome, RunResult, RunStatus, Trigger
 from pipeline.store.reader import Reader
-from pipeline.store.runs import RunResult, Store
+from pipeline.store.runs import Store
 from pipeline.store.schedules import CLOCK_TOLERANCE, activate, last_firings, record_crash, record_missed
 from pipeline.store.writer import Writer, open_writer
 from tests.support.clocks import START

@@ -9,10 +9,10 @@ from typing import Any
 
 from pipeline.model.document import Document, Overview
 from pipeline.model.fields import CATALOGUE, Kind
-from pipeline.model.outcomes import Outcome, Trigger
+from pipeline.model.outcomes import Outcome, SymbolResult, Trigger
 from pipeline.model.symbols import Symbol
 from pipeline.store.reader import open_for_reading
-from pipeline.store.runs import Store, SymbolResult
+from pipeline.store.runs import Store
 from pipeline.store.writer import open_writer
 from pipeline.transfer.export import NAMES, Selection, overview_rows, read_transaction
 from tests.support.clocks import START

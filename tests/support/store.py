@@ -7,10 +7,10 @@ from typing import Any
 
 from pipeline import instants
 from pipeline.model.document import Overview
-from pipeline.model.outcomes import Outcome, RunId, Trigger
+from pipeline.model.outcomes import Outcome, RunId, SymbolResult, Trigger
 from pipeline.model.symbols import Symbol
 from pipeline.store.reader import Reader, SymbolState
-from pipeline.store.runs import Store, SymbolResult
+from pipeline.store.runs import Store
 from pipeline.store.snapshots import observation
 from pipeline.store.writer import open_writer
 from tests.support.clocks import START

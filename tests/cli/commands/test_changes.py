@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.model.anomalies import RULES
-from pipeline.model.outcomes import RunStatus, Trigger
-from pipeline.store.runs import RunResult, Store
+from pipeline.model.outcomes import RunResult, RunStatus, Trigger
+from pipeline.store.runs import Store
 from pipeline.store.writer import open_writer
 from tests.support.commands import assert_note, assert_refused, call, query, rows, table
 from tests.support.looks import after, keep, record, seen, text
