@@ -1,9 +1,12 @@
 """The stand-in API, served on loopback."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import Future
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
+from threading import Thread
 
 from pipeline.quota.limits import Limit
 from pipeline.sandbox.companies import Companies
@@ -29,3 +32,24 @@ async def serving(*limits: str, latency: float = 0) -> AsyncIterator[Served]:
     )
     async with api.serve() as base_url:
         yield Served(api, base_url)
+
+
+@contextmanager
+def serving_beside(*limits: str, latency: float = 0) -> Iterator[Served]:
+    """Serve from a thread, for a command called in this one, which runs an event loop of its own."""
+    ready: Future[tuple[Served, Callable[[], object]]] = Future()
+
+    async def serve() -> None:
+        loop, stopped = asyncio.get_running_loop(), asyncio.Event()
+        async with serving(*limits, latency=latency) as served:
+            ready.set_result((served, lambda: loop.call_soon_threadsafe(stopped.set)))
+            await stopped.wait()
+
+    thread = Thread(target=lambda: asyncio.run(serve()), name="sandbox")
+    thread.start()
+    served, stop = ready.result(timeout=30)
+    try:
+        yield served
+    finally:
+        stop()
+        thread.join()

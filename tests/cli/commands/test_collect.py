@@ -3,12 +3,18 @@
 import json
 import re
 import stat
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+
+import pytest
 
 from pipeline.errors import ExitCode
 from tests.support.collected import Collected
-from tests.support.commands import KEY, Ended, call
-from tests.support.silent import SilentServer
+from tests.support.commands import KEY, Ended, assert_note, call
+from tests.support.kept import all_symbols, documents
+from tests.support.recordings import needs_recordings, recorded
+from tests.support.sandbox import Served, serving_beside
 
 
 def test_a_run_in_json_is_one_object(collected: Collected) -> None:
@@ -94,19 +100,80 @@ def test_quiet_prints_nothing_about_a_complete_run(collected: Collected, tmp_pat
     assert ended == Ended(0, "", "")
 
 
-def test_an_empty_folder_and_a_key_are_enough(tmp_path: Path, silent: SilentServer) -> None:
-    ended = call(
-        tmp_path,
-        *("collect", "AAPL", "--json"),
+@pytest.fixture
+def api() -> Iterator[Served]:
+    """Yield a simulated API without limits, whose responses a test may set."""
+    with serving_beside() as served:
+        yield served
+
+
+def collect(folder: Path, api: Served, *arguments: str, symbols: Iterable[str] = ()) -> Ended:
+    """Call `pipeline collect` on this API and the database overviews.db."""
+    return call(
+        folder,
+        *("--database", "overviews.db", "collect", *arguments),
         ALPHAVANTAGE_API_KEY=KEY,
+        PIPELINE_SOURCE__BASE_URL=api.base_url,
         PIPELINE_SOURCE__LIMITS="[]",
-        PIPELINE_SOURCE__BASE_URL=silent.url,
-        PIPELINE_SOURCE__TIMEOUT_SECONDS="0.1",
-        PIPELINE_COLLECT__ATTEMPTS="1",
+        PIPELINE_SYMBOLS__LIST=json.dumps(list(symbols)),
     )
 
+
+@needs_recordings
+def test_recorded_overviews_are_all_stored_and_read_back_exactly(tmp_path: Path, api: Served) -> None:
+    bodies = {line["symbol"]: line["body"] for line in recorded("overviews.jsonl.gz")}
+    for symbol, body in bodies.items():
+        api.api.says(symbol, body)
+
+    ended = collect(tmp_path, api, "--json", symbols=bodies)
+
+    assert (ended.code, ended.json["status"], ended.json["stored"]) == (0, "complete", len(bodies))
+    assert ended.json["requests"] == api.api.requests == len(bodies)
+    for symbol, body in bodies.items():
+        stored = documents(tmp_path / "overviews.db", symbol)
+        assert [json.dumps(document) for document in stored] == [json.dumps(json.loads(body))]
+
+
+def test_due_symbols_are_requested_and_named_ones_however_fresh(tmp_path: Path, api: Served) -> None:
+    symbols = ["QUVEX", "AAPL", "MSFT"]
+
+    collect(tmp_path, api, "AAPL", symbols=symbols)
+    collect(tmp_path, api, symbols=symbols)
+    assert Counter(api.api.seen) == {"QUVEX": 1, "AAPL": 1, "MSFT": 1}
+    nothing = collect(tmp_path, api, symbols=symbols)
+    assert (nothing.code, "--force" in nothing.out) == (0, True)
+    collect(tmp_path, api, "msft", "MSFT", symbols=symbols)
+    collect(tmp_path, api, "--force", symbols=symbols)
+
+    assert Counter(api.api.seen) == {"QUVEX": 2, "AAPL": 2, "MSFT": 3}
+
+
+def test_the_key_is_in_no_output_no_log_and_no_file(tmp_path: Path, api: Served) -> None:
+    body = json.dumps({"Information": f"We have detected your API key as {KEY}. Something new about {KEY}."})
+    symbols = ["QUVEX", "AAPL", "MSFT"]
+    for symbol in symbols:
+        api.api.says(symbol, body, times=None)
+
+    ended = collect(tmp_path, api, "-vv", symbols=symbols)
+
     assert ended.code == ExitCode.FAILED
-    assert ended.json["failed"] == 1
-    (database,) = tmp_path.rglob("overviews.db")
-    assert str(database) in ended.err
-    assert KEY not in ended.err
+    assert "Something new about" in ended.err
+    assert KEY not in ended.out + ended.err
+    assert not any(KEY.encode() in file.read_bytes() for file in tmp_path.iterdir() if file.is_file())
+
+
+def test_without_a_configuration_it_uses_defaults_and_the_users_data_folder(tmp_path: Path, api: Served) -> None:
+    ended = call(
+        tmp_path,
+        *("collect", "AAPL"),
+        ALPHAVANTAGE_API_KEY=KEY,
+        PIPELINE_SOURCE__BASE_URL=api.base_url,
+        XDG_DATA_HOME=str(tmp_path / "data"),
+    )
+
+    database = tmp_path / "data" / "overview-pipeline" / "overviews.db"
+    assert ended.code == 0
+    assert_note(ended, str(database))
+    assert all_symbols(database) == ["AAPL"]
+    assert database.stat().st_mode & 0o777 == 0o600
+    assert "1 request took" in ended.out
