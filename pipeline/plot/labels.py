@@ -7,7 +7,7 @@ from math import floor, log10
 from pipeline.plot.series import Point, Series, merged, summary, suspicious_points
 
 CONFIRMED = "confirmed"
-UNCONFIRMED = "changed at some time in between"
+UNCONFIRMED = "changed in between"
 SUSPICIOUS = "suspicious"
 """The words of the legend."""
 

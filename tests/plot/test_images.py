@@ -7,7 +7,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from tests.support.plots import HOSTILE, needs_matplotlib, pe, saved
+from pipeline.plot.series import Plot
+from tests.support.plots import HOSTILE, UNTIL, needs_matplotlib, pe, saved
 
 pytestmark = needs_matplotlib
 
@@ -57,6 +58,17 @@ def test_a_hostile_name_is_inert_in_every_format(tmp_path: Path) -> None:
 def test_an_svg_has_a_description_for_those_who_cannot_see_it(tmp_path: Path) -> None:
     description = ET.fromstring(saved(tmp_path / "a.svg", pe(1.0, 2.0))).findtext("{http://www.w3.org/2000/svg}desc")
     assert description == "pe_ratio: 1 → 2, +100.0 %"
+
+
+def test_the_legend_covers_no_other_text() -> None:
+    from pipeline.plot.images import _figure  # noqa: PLC0415 - needs the extra
+
+    figure = _figure(Plot("ACME", "Acme", (pe(1.0, 4.0, None, 2.0, suspicious=[1]),), UNTIL))
+    figure.draw_without_rendering()
+    (legend,) = figure.legends
+    assert not [
+        text.get_text() for text in figure.texts if legend.get_window_extent().overlaps(text.get_window_extent())
+    ]
 
 
 @pytest.mark.process
