@@ -1,4 +1,4 @@
-"""What deploys it: every file parses, and names only what the program has: metrics, verbs, settings, files."""
+"""Deployment files: each parses, and names only metrics, commands, settings and files that exist."""
 
 import json
 import re
@@ -30,7 +30,7 @@ DASHBOARD = DEPLOY / "grafana-dashboard.json"
 UNITS = sorted(DEPLOY.glob("*.service"))
 INSTALLED = "/opt/overview-pipeline/bin/pipeline"
 ELSEWHERE = {"PIPELINE_CONFIG", "PIPELINE_NOTIFY_URLS", "PIPELINE_PING_URL", API_KEY_FILE}
-"""Variables that the program reads, and that are no settings."""
+"""Variables that the program reads besides its settings."""
 
 
 def parsed(path: Path) -> Any:
@@ -50,8 +50,8 @@ def panels() -> list[Any]:
     return list(json.loads(DASHBOARD.read_text(encoding="utf-8"))["panels"])
 
 
-def told() -> set[str]:
-    """Return the name of every series that the daemon can tell."""
+def exported() -> set[str]:
+    """Return the name of every series that the daemon exports."""
     known = replace(EMPTY, last_success=START, windows=[WindowUsage("25/day", 0, 25, None)])
     beat = Heartbeat(pid=1, started_at=START, at=START, state=DaemonState.IDLE, next_fire=START, silent_seconds=0.0)
     return {name.partition("{")[0] for name in values(Metrics().render(known, beat)[1])}
@@ -61,13 +61,13 @@ def told() -> set[str]:
 
 
 @pytest.mark.parametrize("path", [ALERTS, DEPLOY / "alerts.test.yml", DASHBOARD], ids=lambda path: path.name)
-def test_every_metric_named_is_one_that_is_told(path: Path) -> None:
+def test_every_metric_named_is_exported(path: Path) -> None:
     named = set(re.findall(r"\b(?:pipeline|process)_[a-z_]+", path.read_text(encoding="utf-8")))
     assert named
-    assert named <= told()
+    assert named <= exported()
 
 
-def test_every_label_that_is_asked_for_is_one_that_occurs() -> None:
+def test_every_label_value_queried_exists() -> None:
     text = ALERTS.read_text(encoding="utf-8") + DASHBOARD.read_text(encoding="utf-8").replace('\\"', '"')
     page = Metrics().render(EMPTY, None)[1].decode()
     for label, names in re.findall(r'\b(state|status|outcome)=~?"([a-z_|]+)"', text):
@@ -76,20 +76,20 @@ def test_every_label_that_is_asked_for_is_one_that_occurs() -> None:
 
 
 @pytest.mark.parametrize("rule", rules(), ids=lambda rule: rule["alert"])
-def test_every_alert_says_how_bad_it_is_since_when_and_what_to_do(rule: Any) -> None:
+def test_every_alert_has_a_severity_a_duration_and_a_remedy(rule: Any) -> None:
     assert rule["labels"]["severity"] in {"critical", "warning"}
     assert re.fullmatch(r"[0-9]+[mhd]", rule["for"])
     assert "{{ $labels.instance }}" in rule["annotations"]["summary"]
     assert len(rule["annotations"]["description"]) > 80
 
 
-def test_every_alert_is_tested_and_each_name_is_given_once() -> None:
+def test_every_alert_is_tested_and_has_its_own_name() -> None:
     names = [rule["alert"] for rule in rules()]
     assert len(names) == len(set(names))
     assert set(re.findall(r"Pipeline[A-Z]\w+", (DEPLOY / "alerts.test.yml").read_text(encoding="utf-8"))) == set(names)
 
 
-def test_the_alerts_hold_their_tests() -> None:
+def test_the_alerts_pass_their_tests() -> None:
     promtool = shutil.which("promtool")
     if promtool is None:
         pytest.skip("promtool, of Prometheus, is not on this machine")
@@ -99,14 +99,14 @@ def test_the_alerts_hold_their_tests() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_every_verb_and_setting_that_an_alert_sends_one_to_is_there() -> None:
+def test_every_command_and_setting_that_an_alert_names_exists() -> None:
     text = ALERTS.read_text(encoding="utf-8")
     assert set(re.findall(r"`pipeline ([a-z-]+)", text)) <= COMMANDS.keys()
     for name in re.findall(r"\b(?:status|schedule|collect|source)\.[a-z_]+", text):
         assert is_setting("PIPELINE_" + name.upper().replace(".", "__")), name
 
 
-def test_no_panel_lies_upon_another_and_each_asks_the_source_that_was_chosen() -> None:
+def test_no_panels_overlap_and_each_queries_the_chosen_source() -> None:
     taken: set[tuple[int, int]] = set()
     for panel in panels():
         at = panel["gridPos"]
@@ -133,7 +133,7 @@ def test_the_containers_mount_files_that_exist() -> None:
                 assert source in compose()["volumes"]
 
 
-def test_the_containers_may_do_little_and_are_reached_from_this_machine_alone() -> None:
+def test_the_containers_have_few_rights_and_listen_on_this_machine_only() -> None:
     for service in compose()["services"].values():
         assert service["cap_drop"] == ["ALL"]
         assert service["security_opt"] == ["no-new-privileges:true"]
@@ -141,14 +141,14 @@ def test_the_containers_may_do_little_and_are_reached_from_this_machine_alone() 
     assert compose()["services"]["daemon"]["read_only"]
 
 
-def test_only_the_daemon_starts_unless_monitoring_is_asked_for_and_every_image_has_a_version() -> None:
+def test_only_the_daemon_starts_by_default_and_every_image_has_a_version() -> None:
     for name, service in compose()["services"].items():
         if name != "daemon":
             assert service["profiles"] == ["monitoring"]
             assert re.fullmatch(r"[a-z/]+:v?[0-9]+\.[0-9]+\.[0-9]+", service["image"])
 
 
-def test_the_key_comes_from_a_file_that_git_and_the_image_do_not_see() -> None:
+def test_the_key_comes_from_a_file_that_is_neither_in_git_nor_in_the_image() -> None:
     (secret,) = compose()["services"]["daemon"]["secrets"]
     assert compose()["services"]["daemon"]["environment"][API_KEY_FILE] == f"/run/secrets/{secret}"
     path = compose()["secrets"][secret]["file"]
@@ -159,7 +159,7 @@ def test_the_key_comes_from_a_file_that_git_and_the_image_do_not_see() -> None:
     assert "!data" not in shipped
 
 
-def test_the_daemon_is_watched_where_it_listens() -> None:
+def test_prometheus_scrapes_the_address_that_the_daemon_listens_on() -> None:
     daemon = compose()["services"]["daemon"]
     port = daemon["environment"]["PIPELINE_STATUS__LISTEN"].partition(":")[2]
     (scraped,) = parsed(DEPLOY / "prometheus.yml")["scrape_configs"]
@@ -184,7 +184,7 @@ def instructions(name: str) -> list[str]:
 
 
 def verbs_of_the_image() -> Iterator[str]:
-    """Yield every verb that the image, Compose and the units call."""
+    """Yield every command that the image, Compose and the units run."""
     (check,) = instructions("HEALTHCHECK")
     program, verb = json.loads(check.partition("CMD ")[2])
     assert program == "pipeline"
@@ -196,7 +196,7 @@ def verbs_of_the_image() -> Iterator[str]:
         yield service(unit)["ExecStart"].split()[1]
 
 
-def test_every_verb_that_is_called_exists() -> None:
+def test_every_command_that_is_run_exists() -> None:
     assert set(verbs_of_the_image()) == {"health", "run", "collect"}
     assert set(verbs_of_the_image()) <= COMMANDS.keys()
 
@@ -211,7 +211,7 @@ def test_the_image_runs_the_daemon_itself_as_nobody() -> None:
 
 
 def section(path: Path, name: str) -> dict[str, list[str]]:
-    """Return the directives of a section, each with all it is given."""
+    """Return the directives of a section, each with all its values."""
     directives: dict[str, list[str]] = {}
     current = ""
     for line in path.read_text(encoding="utf-8").splitlines():
@@ -246,13 +246,13 @@ def test_the_containers_set_variables_that_the_program_reads() -> None:
         assert is_setting(name) or name in ELSEWHERE, name
 
 
-def test_what_starting_again_cannot_mend_is_not_started_again() -> None:
+def test_systemd_does_not_restart_what_a_restart_cannot_fix() -> None:
     daemon, once = (service(DEPLOY / name) for name in ("pipeline.service", "pipeline-collect.service"))
     assert daemon["RestartPreventExitStatus"].split() == [str(ExitCode.REFUSED), str(ExitCode.BUSY)]
     assert once["SuccessExitStatus"] == str(ExitCode.QUOTA)
 
 
-def test_both_units_are_hardened_alike() -> None:
+def test_both_units_have_the_same_hardening() -> None:
     def hardening(unit: Path) -> str:
         text = unit.read_text(encoding="utf-8")
         return text[text.index("CapabilityBoundingSet=") :].partition("[Install]")[0].strip()
@@ -286,11 +286,11 @@ def test_systemd_finds_nothing_wrong_with_the_units(systemd: Path) -> None:
 
 
 @pytest.mark.parametrize("unit", [path.name for path in UNITS])
-def test_the_units_are_little_exposed(systemd: Path, unit: str) -> None:
-    """As systemd reckons, times ten: most services as they ship are above 90, these at 11."""
+def test_the_units_have_little_exposure(systemd: Path, unit: str) -> None:
+    """As systemd rates it, times ten: most services as shipped are above 90, these at 11."""
     analyze("security", "--offline=yes", "--no-pager", "--threshold=20", systemd / unit)
 
 
-def test_the_timer_goes_off_when_the_schedule_of_the_configuration_says(systemd: Path) -> None:
+def test_the_timer_fires_when_the_default_schedule_does(systemd: Path) -> None:
     (calendar,) = section(DEPLOY / "pipeline-collect.timer", "Timer")["OnCalendar"]
     assert "Mon..Fri *-*-* 18:30:00 America/New_York" in analyze("calendar", calendar)
