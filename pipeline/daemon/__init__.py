@@ -1,1 +1,1 @@
-"""The daemon: collects on schedule for years. Imports all rooms but web and cli."""
+"""The daemon: runs the schedules for years. Imports all rooms but web and cli."""

@@ -1,7 +1,7 @@
-"""The bell: APScheduler, which rings at each fire time. What is to be done then, the database says.
+"""Timer: wakes the daemon at each fire time, by APScheduler. What is due then, the database decides.
 
-It asks our own arithmetic for the next fire time, and is woken at each heartbeat: its timer sees neither sleep nor a
-step of the clock, and an error in its loop would stop it for good.
+Fire times come from `schedule.cron`. The timer is woken at each heartbeat, because APScheduler's own notices neither
+sleep nor a step of the clock, and an error in its loop would stop it for good.
 """
 
 from collections.abc import Callable, Iterable
@@ -14,48 +14,48 @@ from pipeline.schedule.cron import Schedule
 
 
 class FireTimes(BaseTrigger):  # type: ignore[misc]  # APScheduler ships no types
-    """The fire times of a schedule, as APScheduler asks for them."""
+    """The fire times of a schedule, as an APScheduler trigger."""
 
     def __init__(self, schedule: Schedule) -> None:
         self._schedule = schedule
 
     def get_next_fire_time(self, previous: datetime | None, now: datetime) -> datetime | None:
-        """Return the first that is still to come. (Asked for all that were missed, it would enumerate months.)"""
+        """Return the next one after now: past ones are skipped, since there may be months of them."""
         return self._schedule.next(max(previous, now) if previous else now)
 
 
 class Timer:
-    """Rings at the fire times of all schedules."""
+    """Calls `wake` at the fire times of all schedules."""
 
-    def __init__(self, ring: Callable[[], None]) -> None:
-        self._ring = ring
+    def __init__(self, wake: Callable[[], None]) -> None:
+        self._wake_daemon = wake
         # By default a job that is a second late, on a busy machine or after sleep, would be dropped.
         defaults = {"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
         self._scheduler = AsyncIOScheduler(timezone=UTC, job_defaults=defaults)
 
     def start(self) -> None:
-        """Begin to ring, on the running loop."""
+        """Start, on the running loop."""
         self._scheduler.start()
 
     def set(self, schedules: Iterable[Schedule]) -> None:
-        """Ring for these schedules and no others, from now on, whatever the clock said before."""
+        """Replace the schedules, and compute their fire times from now on."""
         self._scheduler.remove_all_jobs()
         for schedule in schedules:
-            self._scheduler.add_job(self._rung, FireTimes(schedule), id=str(schedule))
+            self._scheduler.add_job(self._fire, FireTimes(schedule), id=str(schedule))
 
     def wake(self) -> None:
-        """Let it look at the clock and set its timer anew, which brings it back if the timer has died."""
+        """Read the clock and set the timer again, which also revives a stalled one."""
         self._scheduler.wakeup()
 
     def overdue(self, now: datetime) -> timedelta:
-        """Return how long it has been silent that should have rung: for more than a moment, and its timer has died."""
+        """Return how long ago it should have fired: if more than a moment, it has stalled."""
         times = [job.next_run_time for job in self._scheduler.get_jobs() if job.next_run_time is not None]
         return max(now - min(times, default=now), timedelta())
 
     def stop(self) -> None:
-        """Ring no more."""
+        """Stop for good."""
         self._scheduler.shutdown(wait=False)
 
-    async def _rung(self) -> None:
-        """Ring. A coroutine: APScheduler would call a function in a thread."""
-        self._ring()
+    async def _fire(self) -> None:
+        """Wake the daemon. A coroutine, because APScheduler would call a function in a thread."""
+        self._wake_daemon()

@@ -1,1 +1,1 @@
-"""Monitoring: how the daemon and its record are, and who is notified. Imports collect, query and what is below."""
+"""Monitoring: what is wrong, who is notified, and the metrics. Imports collect, query, settings and the rooms below."""

@@ -1,7 +1,7 @@
-"""Telling: notifications through apprise, and pings in the style of healthchecks.io. Neither can fail a run.
+"""Notifications through apprise, to mail, chat or phone. They cannot fail a run, nor hold it up.
 
-Callers put down what is to be told, and go on: an outbox for each address sends it, in order. The addresses are
-secrets. They reach no log, no error, no file: what is logged is a scheme and a number, a class name, a status.
+An outbox for each address sends them in order. The addresses are secrets: they reach no log, no error, no file. What
+is logged is a scheme and a number, a class name, a status.
 """
 
 import asyncio
@@ -18,18 +18,8 @@ import structlog
 
 from pipeline import extras
 from pipeline.clock import Sleep
-from pipeline.errors import ExitCode, Trouble
 from pipeline.monitoring.messages import Message, joined
 from pipeline.monitoring.outbox import CLOSING, SENDING, NotNow, Outbox, Undelivered, retrying, silence
-
-
-class AddressError(Trouble):
-    """An address that cannot be used. The line names its variable, and nothing of the address."""
-
-    exit_code = ExitCode.REFUSED
-
-
-# Notifications
 
 
 class _Plugin(Protocol):
@@ -42,7 +32,7 @@ _SCHEME = re.compile(r"\s*([a-zA-Z][a-zA-Z0-9.+-]{0,19})://")
 
 
 class _Service:
-    """One of the addresses, and what it is called where it must not be named."""
+    """One of the addresses, known in logs by its scheme and number."""
 
     def __init__(self, plugin: _Plugin, name: Mapping[str, object], *, sleep: Sleep, within: timedelta) -> None:
         self._plugin = plugin
@@ -52,25 +42,25 @@ class _Service:
         self._under_way: Future[bool] | None = None
 
     async def send(self, messages: Sequence[Message]) -> int:
-        """Send them as one, and return how many they are; 0 if they were not taken."""
+        """Send them as one message, and return how many they are; 0 if the service did not accept it."""
         message = joined(messages)
         try:
             async for attempt in retrying(self._sleep):
                 with attempt:
                     await self._attempt(message)
         except Undelivered as error:
-            self._log.warning("a notification was not taken", error=str(error), waiting=len(messages))
+            self._log.warning("notification not sent", error=str(error), waiting=len(messages))
             return 0
         return len(messages)
 
     async def _attempt(self, message: Message) -> None:
-        """Hand it to apprise, which blocks: in a thread of its own, that nobody waits for.
+        """Hand it to apprise, which blocks, in a thread of its own that nothing waits for.
 
-        Not in the loop's own few threads: services that hang would fill them, and collecting needs them for DNS. Nor by
-        apprise's `async_notify`: its threads are waited for when Python ends.
+        The loop's own few threads would fill with services that hang, and collecting needs them for DNS. Python waits
+        at exit for the threads of apprise's `async_notify`.
         """
         if self._under_way is not None and not self._under_way.done():
-            raise Undelivered("it still hangs over the one before")
+            raise Undelivered("the previous message still hangs")
         future: Future[bool] = Future()
         future.set_running_or_notify_cancel()
         threading.Thread(target=self._deliver, args=(message, future), name="notify", daemon=True).start()
@@ -79,7 +69,7 @@ class _Service:
             async with asyncio.timeout(self._within.total_seconds()):
                 was_taken = await asyncio.wrap_future(future)
         except TimeoutError:
-            raise Undelivered(f"it did not end within {self._within.total_seconds():g} s") from None
+            raise Undelivered(f"no end within {self._within.total_seconds():g} s") from None
         if not was_taken:
             raise NotNow("refused, or no connection")
 
@@ -98,12 +88,12 @@ class _Service:
 
 
 class Notifier:
-    """Sends messages to every service it was given an address of, each in its own time."""
+    """Sends messages to every configured service, each at its own pace."""
 
     def __init__(self, urls: Sequence[str], *, sleep: Sleep = asyncio.sleep, within: timedelta = SENDING) -> None:
-        """Load apprise, which takes about a second, if there is any address. Raise Trouble if it is not installed."""
+        """Load apprise, which takes about a second, if there are addresses. Raise Trouble if it is not installed."""
         self.refused: list[str] = []
-        """A line for each address that apprise cannot take."""
+        """A line for each address that apprise does not accept."""
         self._outboxes: list[Outbox[Message]] = []
         if not urls:
             return
@@ -114,39 +104,39 @@ class Notifier:
             plugin = load(url.strip())
             if plugin is None:
                 self.refused.append(
-                    f"PIPELINE_NOTIFY_URLS: address {number} ({scheme}) is none that apprise takes, so it is not used;"
-                    " how to write it: appriseit.com/services"
+                    f"PIPELINE_NOTIFY_URLS: address {number} ({scheme}) is not used: apprise does not accept it;"
+                    " appriseit.com/services shows how to write it"
                 )
                 continue
             service = _Service(plugin, {"service": scheme, "number": number}, sleep=sleep, within=within)
             self._outboxes.append(Outbox(service.send, sleep=sleep))
 
     def send(self, message: Message) -> None:
-        """Have the message sent to all. Returns at once."""
+        """Queue the message for all services, and return at once."""
         for outbox in self._outboxes:
             outbox.put(message)
 
     async def close(self, within: timedelta = CLOSING) -> None:
-        """Give what waits that much time."""
+        """Give waiting messages up to this much time."""
         unsent = sum(await asyncio.gather(*(outbox.close(within) for outbox in self._outboxes)))
         if unsent:
-            structlog.get_logger().warning("notifications were not sent before the end", messages=unsent)
+            structlog.get_logger().warning("notifications not sent before the end", messages=unsent)
 
 
 def _loader() -> Callable[[str], _Plugin | None]:
-    """Return what makes a service of an address, or None of what apprise cannot take."""
-    # Its lines hold addresses, in part or (when it traces) whole; what it sends with logs their paths when it debugs.
+    """Return a function that makes a service of an address, None of one that apprise does not accept."""
+    # Their log lines hold addresses, in part or (at trace level) whole, or their paths (at debug level).
     for library in ("apprise", "urllib3", "slixmpp"):
         silence(logging.getLogger(library))
     apprise: Any = extras.apprise()
     asset = apprise.AppriseAsset()
-    # A redirect can carry a token away; an address that needs it says redirect=yes. (Not every version knows this.)
+    # A redirect can leak a token; an address that needs one says redirect=yes. (Not every version knows this.)
     asset.http_redirects = False
 
     def load(url: str) -> _Plugin | None:
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of plugins that are deprecated, and not used
+                warnings.simplefilter("ignore")  # about deprecated plugins
                 plugin: _Plugin | None = apprise.Apprise.instantiate(url, asset=asset)
         except Exception:  # noqa: BLE001 - parsing raises what it likes (UnicodeEncodeError), with the address in its text
             return None

@@ -1,4 +1,4 @@
-"""Outboxes: messages wait for their address, are retried, and never hold up the caller."""
+"""Outbox: messages wait here for one address, are retried, and never hold up the caller."""
 
 import asyncio
 import logging
@@ -15,26 +15,27 @@ T = TypeVar("T")
 
 ATTEMPTS = 3
 KEPT = 20
-"""So many are kept for an address that takes none, the newest."""
+"""How many messages wait at most for an address that is down: the newest."""
 FIRST_WAIT, LONGEST_WAIT = timedelta(seconds=5), timedelta(minutes=1)
-"""Between the attempts to send one thing."""
+"""Between the attempts to send one message."""
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(minutes=5), timedelta(hours=6)
-"""After those attempts, until the next: the network may be down that the run failed for."""
+"""After those attempts, until the next ones: the network may be down, as for the run that failed."""
 SENDING, PINGING, CLOSING = timedelta(seconds=30), timedelta(seconds=10), timedelta(seconds=2)
+"""Time limits: for a notification, for a ping, and for what still waits when the daemon ends."""
 
 
 class Undelivered(Exception):
-    """It was not taken. Its text is for the log: no part of an address."""
+    """A message was not accepted. The text is for the log: no part of an address."""
 
 
 class NotNow(Undelivered):
-    """Trying again in a moment may help."""
+    """A message was not accepted; a retry may help."""
 
 
 class Outbox(Generic[T]):
-    """What waits to be sent to one address, and the task that sends it, in order. Who puts something in never waits.
+    """A queue of messages to one address, and the task that sends them in order.
 
-    `send` is given all that waits, oldest first, and returns how many it is done with. If none, the rest waits too.
+    `send` gets all waiting messages, oldest first, and returns how many it has dealt with; 0 if the address is down.
     """
 
     def __init__(self, send: Callable[[Sequence[T]], Awaitable[int]], *, sleep: Sleep) -> None:
@@ -47,7 +48,7 @@ class Outbox(Generic[T]):
         self._dropped = 0
 
     def put(self, item: T) -> None:
-        """Have it sent after what waits already. Where too much does, the oldest is dropped."""
+        """Queue a message, and return at once. If the queue is full, the oldest message is dropped."""
         self._dropped += len(self._waiting) == KEPT
         self._waiting.append(item)
         self._put.set()
@@ -55,7 +56,7 @@ class Outbox(Generic[T]):
             self._task = asyncio.create_task(self._run(), name="outbox")
 
     async def close(self, within: timedelta) -> int:
-        """Send what waits, if that can be done within the time. Return how many were not sent."""
+        """Send what waits, within this time. Return how many messages were not sent."""
         self._closing.set()
         if self._task is not None:
             await asyncio.wait({self._task}, timeout=within.total_seconds())
@@ -79,18 +80,18 @@ class Outbox(Generic[T]):
             await self._either(self._put.wait(), self._closing.wait())
 
     async def _send_first(self) -> int:
-        """Send of what waits, and take out what is done with. Return how many those are."""
+        """Send waiting messages, and remove those that are dealt with. Return how many those are."""
         self._put.clear()
         dropped = self._dropped
         done = await self._send(tuple(self._waiting))
-        # What was dropped meanwhile was among the first, and is out already.
+        # Messages dropped meanwhile were among the first, and are gone already.
         for _ in range(done - (self._dropped - dropped)):
             self._waiting.popleft()
         return done
 
     @staticmethod
     async def _either(*waits: Awaitable[object]) -> None:
-        """Return when one of them has."""
+        """Return as soon as one of them has."""
         tasks = [asyncio.ensure_future(wait) for wait in waits]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -100,6 +101,7 @@ class Outbox(Generic[T]):
 
 
 def retrying(sleep: Sleep) -> AsyncRetrying:
+    """Return the attempts at sending one message: retried after growing waits if `NotNow` is raised."""
     return AsyncRetrying(
         retry=retry_if_exception_type(NotNow),
         stop=stop_after_attempt(ATTEMPTS),
@@ -110,7 +112,7 @@ def retrying(sleep: Sleep) -> AsyncRetrying:
 
 
 def silence(logger: logging.Logger) -> None:
-    """Let nothing of it, nor of those below it, be written (`disabled` would leave those below)."""
+    """Drop all that this logger, or one below it, logs. (`disabled` would not include those below.)"""
     logger.setLevel(logging.CRITICAL + 1)
     logger.addHandler(logging.NullHandler())
     logger.propagate = False

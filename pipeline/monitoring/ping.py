@@ -1,4 +1,4 @@
-"""Pings to a healthchecks.io-style address at the start and end of each run."""
+"""Pings to a healthchecks.io-style address at the start and end of each run, which notices when they stay out."""
 
 import asyncio
 from collections.abc import Sequence
@@ -13,79 +13,82 @@ from yarl import URL
 
 from pipeline import __version__
 from pipeline.clock import Sleep
-from pipeline.monitoring.notify import AddressError
+from pipeline.errors import ExitCode, Trouble
 from pipeline.monitoring.outbox import CLOSING, PINGING, NotNow, Outbox, Undelivered, retrying
 
 _LONGEST_BODY = 10_000
-"""Bytes of a ping: healthchecks.io takes 100 kB, others less."""
+"""Bytes of a ping: healthchecks.io accepts 100 kB, others less."""
 
 
-# Pings
+class AddressError(Trouble):
+    """An address that cannot be used. The message names its variable, and nothing of the address."""
+
+    exit_code = ExitCode.REFUSED
 
 
 class _Signal(StrEnum):
-    """What a ping says: the end of its path."""
+    """What a ping reports: the end of its path."""
 
     START = "/start"
     SUCCESS = ""
     FAIL = "/fail"
 
 
-class _Beat(NamedTuple):
+class _Message(NamedTuple):
     signal: _Signal
     text: str
 
 
 class Ping:
-    """Tells a monitor that runs start and how they end, so that it misses them when they do not.
+    """Reports that runs start and how they end, in order.
 
-    A ping is about now: one that is not taken after a few attempts is given up.
+    A ping is about now: one that is not accepted after a few attempts is dropped.
     """
 
     def __init__(self, url: str | None, *, sleep: Sleep = asyncio.sleep, within: timedelta = PINGING) -> None:
-        """Raise AddressError if the address is none. Without one, nothing is sent."""
+        """Take the address; None: nothing is sent. Raise AddressError if it is not one."""
         self._urls = None if url is None else {signal: _extended(url, signal) for signal in _Signal}
         self._sleep = sleep
         self._timeout = ClientTimeout(total=within.total_seconds())
-        self._outbox: Outbox[_Beat] = Outbox(self._send, sleep=sleep)
+        self._outbox: Outbox[_Message] = Outbox(self._send, sleep=sleep)
         self._session: ClientSession | None = None
 
     def start(self, text: str = "") -> None:
-        """Say that a run has started. Returns at once."""
+        """Report that a run has started, and return at once."""
         self._put(_Signal.START, text)
 
     def success(self, text: str = "") -> None:
-        """Say that a run has ended well. Returns at once."""
+        """Report that a run has succeeded, and return at once."""
         self._put(_Signal.SUCCESS, text)
 
     def fail(self, text: str = "") -> None:
-        """Say that a run has failed. Returns at once."""
+        """Report that a run has failed, and return at once."""
         self._put(_Signal.FAIL, text)
 
     async def close(self, within: timedelta = CLOSING) -> None:
-        """Give what waits that much time."""
+        """Give waiting pings up to this much time."""
         unsent = await self._outbox.close(within)
         if unsent:
-            structlog.get_logger().warning("pings were not sent before the end", pings=unsent)
+            structlog.get_logger().warning("pings not sent before the end", pings=unsent)
         if self._session is not None:
             await self._session.close()
 
     def _put(self, signal: _Signal, text: str) -> None:
         if self._urls is not None:
-            self._outbox.put(_Beat(signal, text))
+            self._outbox.put(_Message(signal, text))
 
-    async def _send(self, beats: Sequence[_Beat]) -> int:
-        """Send the first."""
-        beat = beats[0]
+    async def _send(self, messages: Sequence[_Message]) -> int:
+        """Send the first, and drop it if that fails."""
+        message = messages[0]
         try:
             async for attempt in retrying(self._sleep):
                 with attempt:
-                    await self._attempt(beat)
+                    await self._attempt(message)
         except Undelivered as error:
-            structlog.get_logger().warning("a ping was not taken", ping=beat.signal.name.lower(), error=str(error))
+            structlog.get_logger().warning("ping not sent", ping=message.signal.name.lower(), error=str(error))
         return 1
 
-    async def _attempt(self, beat: _Beat) -> None:
+    async def _attempt(self, message: _Message) -> None:
         assert self._urls is not None
         if self._session is None:
             self._session = ClientSession(
@@ -95,13 +98,13 @@ class Ping:
                 timeout=self._timeout,
                 trust_env=False,
             )
-        body = beat.text.encode(errors="replace")[:_LONGEST_BODY]
+        body = message.text.encode(errors="replace")[:_LONGEST_BODY]
         try:
-            # Nothing of the answer is read but its status. A redirect is not followed: it could carry the secret away.
-            async with self._session.post(self._urls[beat.signal], data=body, allow_redirects=False) as response:
+            # Only the status of the answer is read. Redirects are not followed: they could leak the secret.
+            async with self._session.post(self._urls[message.signal], data=body, allow_redirects=False) as response:
                 status = response.status
         except (ClientError, TimeoutError, ValueError) as error:
-            # The name of the class only: texts of aiohttp's errors can hold the URL.
+            # Only the class: the texts of aiohttp's errors can hold the URL.
             raise NotNow(type(error).__name__) from None
         if status >= 500 or status == 429:
             raise NotNow(f"HTTP {status}")
@@ -110,7 +113,7 @@ class Ping:
 
 
 def _extended(url: str, signal: _Signal) -> URL:
-    """Return the address with the signal at the end of its path; its query stays where it is."""
+    """Return the address with the signal at the end of its path, before its query. Raise AddressError."""
     text = url.strip()
     try:
         parts = urlsplit(text)
@@ -121,6 +124,6 @@ def _extended(url: str, signal: _Signal) -> URL:
         is_address = False
     if not is_address or not (text.isascii() and text.isprintable()) or " " in text:
         raise AddressError(
-            "PIPELINE_PING_URL: no address that can be pinged: it begins with https://, and has no spaces"
+            "PIPELINE_PING_URL: invalid address", remedy="use a URL that begins with https:// and has no spaces"
         )
     return address

@@ -1,4 +1,4 @@
-"""Alerts: what lasts is told once, what happens is told once, what comes and goes is told ever more rarely."""
+"""Alerts: lasting problems and events are reported once, those that come and go ever more rarely."""
 
 import json
 from collections import Counter
@@ -21,11 +21,11 @@ def stale(*symbols: str) -> list[Problem]:
     return [problem(Kind.STALE, symbol) for symbol in symbols]
 
 
-def told(message: Message | None, *problems: Problem) -> bool:
+def reports(message: Message | None, *problems: Problem) -> bool:
     return message is not None and all(problem.text in message.body for problem in problems)
 
 
-def test_nothing_wrong_is_no_news() -> None:
+def test_no_problem_is_no_message() -> None:
     alerts = Alerts()
 
     assert alerts.report([]) is None
@@ -33,11 +33,11 @@ def test_nothing_wrong_is_no_news() -> None:
 
 
 @pytest.mark.parametrize("kind", sorted(LASTING))
-def test_what_lasts_is_told_when_it_comes_up_and_once_when_it_is_over(kind: Kind) -> None:
+def test_a_lasting_problem_is_reported_when_it_appears_and_once_when_it_is_over(kind: Kind) -> None:
     alerts = Alerts()
     wrong = problem(kind, "X")
 
-    assert told(alerts.report_after_run([wrong]), wrong)
+    assert reports(alerts.report_after_run([wrong]), wrong)
     assert alerts.report_after_run([wrong]) is None
     assert alerts.report([wrong]) is None
     well = alerts.report_after_run([])
@@ -48,18 +48,18 @@ def test_what_lasts_is_told_when_it_comes_up_and_once_when_it_is_over(kind: Kind
 
 
 @pytest.mark.parametrize("kind", sorted(NOTIFIED - LASTING))
-def test_an_event_is_told_once_however_often_it_is_reported(kind: Kind) -> None:
+def test_an_event_is_reported_once_however_often_it_is_found(kind: Kind) -> None:
     alerts = Alerts()
     first, second = problem(kind, "1"), problem(kind, "2")
 
-    assert told(alerts.report([first, first]), first)
+    assert reports(alerts.report([first, first]), first)
     assert alerts.report([first]) is None
     message = alerts.report_after_run([first, second])
-    assert told(message, second)
-    assert not told(message, first)
+    assert reports(message, second)
+    assert not reports(message, first)
 
 
-def test_all_is_not_well_while_something_is_left_but_the_next_message_says_what_is_over() -> None:
+def test_recovery_is_not_reported_while_a_problem_remains_but_the_next_message_says_what_is_over() -> None:
     alerts = Alerts()
     alerts.report_after_run(stale("IBM", "AAPL"))
 
@@ -75,12 +75,12 @@ def test_all_is_not_well_while_something_is_left_but_the_next_message_says_what_
     assert "AAPL" not in well.body
 
 
-def test_what_comes_back_is_told_though_another_lasts_for_ever() -> None:
+def test_a_problem_that_returns_is_reported_while_another_lasts() -> None:
     alerts = Alerts()
     alerts.report_after_run(stale("DEAD", "IBM"))
     alerts.report_after_run(stale("DEAD"))
 
-    assert told(alerts.report_after_run(stale("DEAD", "IBM")), *stale("IBM"))
+    assert reports(alerts.report_after_run(stale("DEAD", "IBM")), *stale("IBM"))
 
 
 def test_only_the_end_of_a_run_shows_that_something_is_over() -> None:
@@ -101,31 +101,31 @@ def test_a_failed_run_is_over_with_the_next_good_one() -> None:
     assert (well.title, well.is_good) == ("Recovered", True)
 
 
-def test_a_suspicion_is_pointed_out_and_never_over() -> None:
+def test_a_suspicious_value_is_reported_and_never_over() -> None:
     alerts = Alerts()
     assert alerts.report_after_run([problem(Kind.SUSPICION, "IBM")]) is not None
     assert alerts.report_after_run([]) is None
 
 
-def test_new_fields_are_told_beyond_those_that_were() -> None:
+def test_new_fields_are_reported_without_those_reported_before() -> None:
     alerts = Alerts()
     first, second = problem(Kind.DRIFT, "Beta2"), problem(Kind.DRIFT, "Gamma")
     alerts.report_after_run([first])
 
     message = alerts.report_after_run([first, second])
 
-    assert told(message, second)
-    assert not told(message, first)
+    assert reports(message, second)
+    assert not reports(message, first)
 
 
-def test_what_flaps_is_told_twice_and_then_no_more() -> None:
+def test_a_problem_that_comes_and_goes_is_reported_twice_and_then_no_more() -> None:
     alerts = Alerts()
     messages = [alerts.report_after_run(stale("IBM") if run % 2 == 0 else []) for run in range(1_000)]
 
     assert [message.is_good for message in messages if message] == [False, True, False]
 
 
-def test_runs_that_fail_now_and_then_are_all_told_but_all_is_not_well_between_them() -> None:
+def test_runs_that_fail_now_and_then_are_all_reported_but_no_recovery_between_them() -> None:
     alerts = Alerts()
     messages = [
         alerts.report_after_run([problem(Kind.RUN_PARTIAL, str(run))] if run % 2 == 0 else []) for run in range(1_000)
@@ -135,7 +135,7 @@ def test_runs_that_fail_now_and_then_are_all_told_but_all_is_not_well_between_th
 
 
 @pytest.mark.parametrize("gap", [1, 2, 3, 4, 7, 8, 31, 32, 63, 64, 65])
-def test_the_rarer_it_comes_the_more_often_it_is_told(gap: int) -> None:
+def test_the_rarer_a_problem_the_more_often_it_is_reported(gap: int) -> None:
     alerts = Alerts()
     messages = [alerts.report_after_run(stale("IBM") if run % (gap + 1) == 0 else []) for run in range(40 * (gap + 1))]
 
@@ -143,7 +143,7 @@ def test_the_rarer_it_comes_the_more_often_it_is_told(gap: int) -> None:
     assert bad == (40 if gap >= 32 else gap.bit_length() + 1)
 
 
-def test_long_enough_without_it_and_it_is_as_new() -> None:
+def test_a_problem_that_is_absent_long_enough_counts_as_new() -> None:
     alerts = Alerts()
     for _ in range(20):
         alerts.report_after_run(stale("IBM"))
@@ -156,7 +156,7 @@ def test_long_enough_without_it_and_it_is_as_new() -> None:
     assert alerts.report_after_run([]) is not None
 
 
-def test_events_are_not_remembered_for_ever_but_as_long_as_they_are_reported() -> None:
+def test_events_are_remembered_as_long_as_they_are_found_and_a_bounded_number_after() -> None:
     alerts = Alerts()
     reported = [problem(Kind.MISSED, str(number)) for number in range(EVENTS_REMEMBERED + 500)]
     assert alerts.report(reported) is not None
@@ -181,7 +181,7 @@ def send(alerts: Alerts, after_run: bool, problems: Iterable[Problem]) -> Messag
 
 
 @given(reports=REPORTS)
-def test_every_event_is_told_exactly_once_at_its_first_report(reports: list[tuple[bool, list[Problem]]]) -> None:
+def test_every_event_is_reported_exactly_once_when_first_found(reports: list[tuple[bool, list[Problem]]]) -> None:
     alerts = Alerts()
     reported: set[Problem] = set()
     for after_run, problems in reports:
@@ -193,42 +193,42 @@ def test_every_event_is_told_exactly_once_at_its_first_report(reports: list[tupl
 
 
 @given(reports=REPORTS)
-def test_what_lasts_is_told_at_once_and_again_only_after_a_run_without_it(
+def test_a_lasting_problem_is_reported_at_once_and_again_only_after_a_run_without_it(
     reports: list[tuple[bool, list[Problem]]],
 ) -> None:
     alerts = Alerts()
-    untold = {problem(kind, subject) for kind in LASTING for subject in SUBJECTS}
+    unreported = {problem(kind, subject) for kind in LASTING for subject in SUBJECTS}
     maybe = set[Problem]()
     for after_run, problems in reports:
         message = send(alerts, after_run, problems)
         for state in (problem(kind, subject) for kind in LASTING for subject in SUBJECTS):
             times = message.body.count(state.text) if message else 0
             assert times <= 1
-            if state in problems and state in untold:
+            if state in problems and state in unreported:
                 assert times == 1
             elif state not in problems or state not in maybe:
                 assert times == 0
             if state in problems:
-                untold.discard(state)
+                unreported.discard(state)
                 maybe.discard(state)
             elif after_run:
                 maybe.add(state)
 
 
 @given(reports=REPORTS)
-def test_well_again_is_told_only_when_nothing_is_wrong_and_never_twice_running(
+def test_recovery_is_reported_only_when_nothing_is_wrong_and_never_twice_in_a_row(
     reports: list[tuple[bool, list[Problem]]],
 ) -> None:
     alerts = Alerts()
-    was_told = False
+    was_bad = False
     for after_run, problems in reports:
         message = send(alerts, after_run, problems)
         if message and message.is_good:
             assert after_run
-            assert was_told
+            assert was_bad
             assert not any(problem.kind in LASTING for problem in problems)
         if message:
-            was_told = not message.is_good
+            was_bad = not message.is_good
 
 
 @given(reports=REPORTS)
@@ -256,5 +256,5 @@ def test_a_restart_at_any_moment_changes_nothing(reports: list[tuple[bool, list[
         {"courses": [["stale", [], 0, 0, None]], "events": None},
     ],
 )
-def test_what_cannot_be_read_is_forgotten(kept: object) -> None:
+def test_an_unreadable_memory_is_forgotten(kept: object) -> None:
     assert Alerts.from_json(kept).to_json() == Alerts().to_json()
