@@ -1,1 +1,1 @@
-"""What `make bench` runs: one module a question, each answered by a ratio measured in one run on one machine."""
+"""The measurements of `make bench`: a module for each question, answered by ratios of one run on one machine."""

@@ -1,7 +1,7 @@
-"""Measure what the README promises: `python -m benchmarks`, or `python -m benchmarks windows memory`.
+"""Measure the promised numbers: `python -m benchmarks`, or `python -m benchmarks windows memory`.
 
-It takes about ten minutes, four of which a window of a minute and an idle daemon take by their nature. It fails when
-a count is wrong, never for a time.
+It takes about ten minutes; a window of a minute and an idle daemon take four of them. It fails when a count is wrong,
+never for a time.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks import history, idle, importing, lesson, memory, startup, storage, throughput, windows
-from benchmarks.processes import tell
+from benchmarks.processes import report_progress
 from benchmarks.report import Line, tables
 
 Answer = tuple[str, Sequence[Line]]
@@ -40,18 +40,18 @@ def _questions(
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     names = list(_questions(uvloop=False, large=False, folder=None))
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(names)}; all if none is given")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of {', '.join(names)} [all]")
     parser.add_argument("--uvloop", action="store_true", help="throughput with uvloop, on both sides")
-    parser.add_argument("--large", action="store_true", help="history with a record of 10 million snapshots too")
-    parser.add_argument("--folder", type=Path, help="where history keeps its records, and finds them again")
+    parser.add_argument("--large", action="store_true", help="history also with 10 million snapshots")
+    parser.add_argument("--folder", type=Path, help="where history keeps its databases, and finds them again")
     arguments = parser.parse_args()
-    if unheard_of := set(arguments.names) - set(names):
-        parser.error(f"no such name: {', '.join(sorted(unheard_of))}; there are {', '.join(names)}")
+    if unknown := set(arguments.names) - set(names):
+        parser.error(f"unknown name: {', '.join(sorted(unknown))} (expected any of {', '.join(names)})")
     questions = _questions(uvloop=arguments.uvloop, large=arguments.large, folder=arguments.folder)
     try:
         answers: list[Answer] = [(questions[name][0], questions[name][1]()) for name in arguments.names or names]
     except subprocess.CalledProcessError as error:
-        tell(f"could not be measured: {error}")
+        report_progress(f"measurement failed: {error}")
         return 1
     print(f"{_machine()}\n\n{tables(answers)}")
     return int(any(line.is_broken for _, lines in answers for line in lines))

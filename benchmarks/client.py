@@ -1,6 +1,6 @@
-"""The clients that are compared. Run as a process: does one of them once, and prints what it took as JSON.
+"""The clients that are compared. Run as a process: runs one of them once, and prints what it took as JSON.
 
-`pipeline` is the product, whole but for its start: it parses strictly, types, deduplicates and commits durably. The
+`pipeline` is the product without its start: it parses strictly, types, deduplicates and commits durably. The
 others are what is usually written instead, with aiohttp alone: they parse, and store nothing.
 """
 
@@ -37,21 +37,21 @@ _KEY = "benchmark"
 
 
 Client = Callable[[str, int], Awaitable[int]]
-"""Asks a URL for so many symbols, and returns how many overviews it got."""
+"""Requests `count` symbols from a URL, and returns how many overviews it got."""
 
 
 async def one_by_one(url: str, count: int) -> int:
-    """Ask for one symbol after another."""
+    """Request one symbol after another."""
     async with ClientSession() as session:
         return len([await _fetched(session, url, symbol) for symbol in symbols(count)])
 
 
 async def gathered(url: str, count: int) -> int:
-    """Ask for all symbols at once, in chunks of 500."""
-    asked, got = symbols(count), 0
+    """Request all symbols at once, in chunks of 500."""
+    names, got = symbols(count), 0
     async with ClientSession() as session:
         for start in range(0, count, _CHUNK):
-            chunk = asked[start : start + _CHUNK]
+            chunk = names[start : start + _CHUNK]
             got += len(await asyncio.gather(*(_fetched(session, url, symbol) for symbol in chunk)))
     return got
 
@@ -61,8 +61,8 @@ async def _fetched(session: ClientSession, url: str, symbol: str) -> Any:
         return await response.json()
 
 
-async def asked(url: str, count: int) -> int:
-    """Ask as the product does, with as many workers, and read each answer strictly; then forget it."""
+async def requested(url: str, count: int) -> int:
+    """Request like the product, with as many workers, and parse each answer strictly, but store nothing."""
     left, within, concurrency = iter(symbols(count)), timedelta(seconds=30), max_workers(())
 
     async def work() -> int:
@@ -113,7 +113,7 @@ def _timed(client: Client, url: str, count: int, *, loop: Callable[[], asyncio.A
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("client", choices=("one-by-one", "gathered", "asked", "pipeline"))
+    parser.add_argument("client", choices=("one-by-one", "gathered", "requested", "pipeline"))
     parser.add_argument("url")
     parser.add_argument("count", type=int)
     parser.add_argument("--limit", action="append", type=Limit.parse, default=[])
@@ -122,12 +122,12 @@ def main() -> None:
     arguments = parser.parse_args()
     loop = None
     if arguments.uvloop:
-        import uvloop  # noqa: PLC0415 - an extra: only where it is asked for
+        import uvloop  # noqa: PLC0415 - an extra: only where the option wants it
 
         loop = uvloop.new_event_loop
     with tempfile.TemporaryDirectory() as folder:
         database = arguments.database or Path(folder, "overviews.db")
-        plain = {"one-by-one": one_by_one, "gathered": gathered, "asked": asked}
+        plain = {"one-by-one": one_by_one, "gathered": gathered, "requested": requested}
         client = plain.get(arguments.client) or pipeline(database, tuple(arguments.limit))
         took = _timed(client, arguments.url, arguments.count, loop=loop)
     if took.overviews != arguments.count:

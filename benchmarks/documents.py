@@ -1,4 +1,4 @@
-"""The documents that the measuring server sends: 55 fields, 2.5 kB, and no two of them the same in any part."""
+"""The documents that the measuring server sends: 55 fields, 2.5 kB, each different in every part."""
 
 import json
 from collections.abc import Iterator
@@ -9,22 +9,22 @@ from pipeline.model.symbols import Symbol, parse_symbol
 from pipeline.sandbox.companies import Companies
 
 _MODELS = 256
-"""Companies from which all documents are made: inventing one takes a millisecond, altering one a microsecond."""
+"""Companies that all documents are made from: to invent one takes a millisecond, to alter one a microsecond."""
 _DAY = date(2026, 3, 13)
 _DESCRIPTION = 740
 """Characters. The sandbox's own descriptions are shorter than real ones."""
 _OF_ITS_OWN = ("Symbol", "CIK", "MarketCapitalization", "SharesOutstanding")
-"""One field of each part and the symbol: so nothing is shared, and every row of every table has to be written."""
+"""The symbol and a field of each part, so that nothing is shared and every row of every table is written."""
 _FIRST = 1_000_000
 
 
 def symbols(count: int) -> tuple[Symbol, ...]:
-    """Return so many symbols, the first ones always the same."""
+    """Return `count` symbols, the first ones always the same."""
     return tuple(parse_symbol(f"S{number:06d}") for number in range(count))
 
 
 class Documents:
-    """Makes the document of a symbol in a few microseconds, so that the server never is what is measured."""
+    """Makes the document of a symbol in a few microseconds, so that the server is not the bottleneck."""
 
     def __init__(self) -> None:
         self._models = [_model(document) for document in islice(_invented(), _MODELS)]
@@ -52,7 +52,7 @@ def described(document: dict[str, str]) -> dict[str, str]:
 
 
 def _model(document: dict[str, str]) -> bytes:
-    """Return the document as bytes with places for what is each symbol's own."""
+    """Return the document as a bytes template with a place for each field that every symbol has of its own."""
     longer = described(document)
     fields = longer | {"Description": longer["Description"].replace("%", "")} | dict.fromkeys(_OF_ITS_OWN, "%")
     places = iter((b"%b", b"%d", b"%d", b"%d"))

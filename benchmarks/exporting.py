@@ -1,4 +1,4 @@
-"""A record as one Parquet file, written as the command writes it. Run as a process: prints what it took, as JSON."""
+"""A database as one Parquet file, written as the command writes it. Run as a process: prints JSON."""
 
 import argparse
 import json
@@ -17,7 +17,7 @@ from pipeline.transfer.export import Selection, read_transaction
 
 @dataclass(slots=True)
 class Exported:
-    """What it took."""
+    """What the export took."""
 
     rows: int = 0
     bytes: int = 0
@@ -26,7 +26,7 @@ class Exported:
 
 
 def export(database: Path) -> Exported:
-    """Export a record into a file beside it that is not kept."""
+    """Export a database to a temporary file beside it."""
     done = Exported()
     with (
         tempfile.TemporaryDirectory(dir=database.parent) as folder,

@@ -1,4 +1,4 @@
-"""What does a daemon cost that has nothing to do?"""
+"""What does an idle daemon cost?"""
 
 import os
 import subprocess
@@ -9,12 +9,12 @@ import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.processes import tell
+from benchmarks.processes import report_progress
 from benchmarks.report import Line
 
 QUESTION = "Idle: a daemon of 5 symbols over two minutes, its next run far away, scraped once"
 _SETTLING, _WATCHED = 15, 120
-"""Seconds: the first run, and what is measured."""
+"""Seconds: for the first run, and for the measurement."""
 _CONFIG = """
 database = "overviews.db"
 [source]
@@ -28,8 +28,8 @@ listen = "127.0.0.1:0"
 
 
 def measure() -> Sequence[Line]:
-    """Return its memory, and what share of a processor it takes."""
-    tell(f"idle: a daemon, for {_SETTLING + _WATCHED} s")
+    """Return its memory, and its share of a processor."""
+    report_progress(f"idle: a daemon, for {_SETTLING + _WATCHED} s")
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "config").mkdir()
         Path(folder, "config", "pipeline.toml").write_text(_CONFIG)
@@ -38,10 +38,10 @@ def measure() -> Sequence[Line]:
             try:
                 assert daemon.stderr is not None
                 address = daemon.stderr.readline().partition('"address": "')[2].partition('"')[0]
-                time.sleep(_SETTLING)  # its first run ends meanwhile
+                time.sleep(_SETTLING)  # for its first run
                 urllib.request.urlopen(f"{address}/metrics", timeout=10).read()
                 before = _cpu_seconds(daemon.pid)
-                time.sleep(_WATCHED)  # what is measured is that nothing happens
+                time.sleep(_WATCHED)  # nothing happens: that is measured
                 used, megabytes = _cpu_seconds(daemon.pid) - before, _resident_megabytes(daemon.pid)
             finally:
                 daemon.terminate()

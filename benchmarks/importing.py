@@ -1,4 +1,4 @@
-"""How fast are recordings taken in?"""
+"""How fast does import read recordings?"""
 
 import json
 import random
@@ -12,19 +12,19 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.documents import described
-from benchmarks.processes import tell
+from benchmarks.processes import report_progress
 from benchmarks.report import Line
 from pipeline.model.symbols import Symbol
 from pipeline.sandbox.companies import Companies
 
-QUESTION = "Import: 25,000 lines of 250 companies over 100 days; lines a second, the command's own start aside"
+QUESTION = "Import: 25,000 lines of 250 companies over 100 days; lines a second, without the start of the command"
 _COMPANIES, _DAYS = 250, 100
 _FIRST = date(2026, 1, 1)
 
 
 def measure() -> list[Line]:
-    """Return the rate of a file in order, of the same again, and of one out of order."""
-    tell("import: 25,000 lines, three times")
+    """Return the rates of a file in order, of the same file again, and of one out of order."""
+    report_progress("import: 25,000 lines, three times")
     command = str(Path(sys.executable).with_name("pipeline"))
     with tempfile.TemporaryDirectory() as folder:
         lines = list(_lines())
@@ -37,16 +37,16 @@ def measure() -> list[Line]:
             done: dict[str, Any] = json.loads(subprocess.check_output(run, cwd=folder, stderr=subprocess.DEVNULL))
             return done
 
-        told = [
+        imports = [
             ("in order", "≥ 5,000", imported("days.jsonl", "a.db")),
-            ("again: nothing is new", "", imported("days.jsonl", "a.db")),
+            ("again, with nothing new", "", imported("days.jsonl", "a.db")),
             ("out of order", "", imported("mixed.jsonl", "b.db")),
         ]
     return [
         Line(
             what, f"{done['lines'] / done['seconds']:,.0f}", target, f"{done['stored']:,} stored in {done['seconds']} s"
         )
-        for what, target, done in told
+        for what, target, done in imports
     ]
 
 

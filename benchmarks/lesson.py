@@ -1,14 +1,14 @@
-"""The comparison that every lesson on asyncio makes: five requests one after another, and at once. And ours."""
+"""Five requests one after another, all at once, and as we send them: the comparison of every asyncio lesson."""
 
 from datetime import timedelta
 from statistics import median
 
-from benchmarks.processes import Took, measured, tell
+from benchmarks.processes import Took, measured, report_progress
 from benchmarks.report import Line
 from benchmarks.server import Plan, served
 from pipeline.quota.limits import PLANS
 
-QUESTION = "Lesson: five symbols, 200 ms latency, start-up aside"
+QUESTION = "Lesson: five symbols, 200 ms latency, without start-up"
 _SYMBOLS = 5
 _LATENCY = timedelta(milliseconds=200)
 _PLAN = "premium-75"
@@ -19,7 +19,7 @@ _LIMITS = [argument for limit in PLANS[_PLAN] for argument in ("--limit", str(li
 
 def measure() -> list[Line]:
     """Return how long the three ways take."""
-    tell("lesson: five symbols, three ways, five times each")
+    report_progress("lesson: five symbols, three ways, five times each")
     one_by_one, gathered, pipeline = (
         _seconds(*client) for client in (("one-by-one",), ("gathered",), ("pipeline", *_LIMITS))
     )
@@ -30,7 +30,7 @@ def measure() -> list[Line]:
             "pipeline / gathered",
             f"{pipeline / gathered:.3f}",
             "≤ 1.3",
-            f"{pipeline:.3f} s, plan {_PLAN}: slots reserved on disk, answers kept",
+            f"{pipeline:.3f} s, plan {_PLAN}: slots reserved on disk, answers stored",
         ),
     ]
 

@@ -1,4 +1,4 @@
-"""What the steps between bytes and commit cost, each alone. Run as a process: prints microseconds a symbol as JSON."""
+"""The cost of each step from bytes to commit, alone. Run as a process: prints microseconds a symbol as JSON."""
 
 import asyncio
 import json
@@ -24,7 +24,7 @@ _TIMES = 5
 
 
 def _alone(piece: Callable[[], object]) -> float:
-    """Return the best of a few times: what is measured is the work, not what else the machine did."""
+    """Return the best of a few times, so that other work of the machine is not measured."""
     return min(_once(piece) for _ in range(_TIMES))
 
 
@@ -43,8 +43,8 @@ def _check(_outcome: object, error: BaseException | None) -> None:
         raise error
 
 
-async def _kept(overviews: list[Overview]) -> tuple[float, float]:
-    """Return the wall time and the main thread's time of keeping the overviews in a new file."""
+async def _stored(overviews: list[Overview]) -> tuple[float, float]:
+    """Return the wall time and the main thread's time of storing the overviews in a new file."""
     with tempfile.TemporaryDirectory() as folder:
         database, at = Path(folder, "overviews.db"), instants.utc_now()
         migrate(database, now=at)
@@ -61,11 +61,11 @@ async def _kept(overviews: list[Overview]) -> tuple[float, float]:
 
 
 def main() -> None:
-    documents, asked = Documents(), symbols(_SYMBOLS)
-    bodies = [documents.body(symbol.encode()) for symbol in asked]
-    overviews = [read_response(symbol, 200, {}, body) for symbol, body in zip(asked, bodies, strict=True)]
+    documents, names = Documents(), symbols(_SYMBOLS)
+    bodies = [documents.body(symbol.encode()) for symbol in names]
+    overviews = [read_response(symbol, 200, {}, body) for symbol, body in zip(names, bodies, strict=True)]
     parts = _alone(lambda: [version_of(split_document(overview)) for overview in overviews])
-    store, store_main = min(asyncio.run(_kept(overviews)) for _ in range(_TIMES))
+    store, store_main = min(asyncio.run(_stored(overviews)) for _ in range(_TIMES))
     pieces = Pieces(
         loads=_alone(lambda: [json.loads(body) for body in bodies]),
         strict=_alone(lambda: [strict_json(body) for body in bodies]),

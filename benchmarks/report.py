@@ -1,4 +1,4 @@
-"""What a question's answer looks like, and the table that all of them make."""
+"""Lines of results, and the tables that they make."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -6,24 +6,24 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One figure, beside what it ought to be and what it was made of."""
+    """One figure, its target, and what it was computed from."""
 
     what: str
     figure: str
     target: str = ""
     made_of: str = ""
-    """The absolute figures, and what was compared."""
+    """The absolute figures, and what they are."""
     is_broken: bool = False
-    """Whether a promise is broken that no machine excuses. A time never is: machines differ, and are busy."""
+    """Whether a count is wrong. A time never is: machines differ, and are busy."""
 
 
 def ratio(what: str, measured: float, compared: float, *, target: str, made_of: str) -> Line:
-    """Return the line of a figure that is compared with another."""
+    """Return the line of a figure as a multiple of another."""
     return Line(what, f"{measured / compared:.3f}", target, made_of)
 
 
 def tables(answers: Iterable[tuple[str, Sequence[Line]]]) -> str:
-    """Return the answers to all questions, a table each, with the columns where they are in the others."""
+    """Return a table for each question, all with the same column widths."""
     all_answers = [(question, list(lines)) for question, lines in answers]
     lines = [line for _, of_question in all_answers for line in of_question]
     widths = [max(len(column) for column in columns) for columns in zip(*map(_columns, lines), strict=True)]

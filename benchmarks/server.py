@@ -1,7 +1,7 @@
-"""The server that all is measured against: in a process of its own, bare enough not to be what is measured.
+"""The server that the clients are measured against: a process of its own, fast enough not to be the bottleneck.
 
-It speaks as much HTTP as a GET needs, counts what arrives in every window of its plan, refuses what is over a limit,
-and ends when whoever started it closes its standard input, or dies. Its last line says what it counted.
+It speaks as much HTTP as a GET needs, counts the requests in every window of its plan, and refuses those over a limit.
+It ends when its standard input is closed. Its last line has the counts, as JSON.
 """
 
 import argparse
@@ -26,13 +26,13 @@ _SYMBOL = b"symbol="
 _ENDS_SYMBOL = (b"&", b" ")
 _CLOSE = b"connection: close"
 _LONGEST_RUN = timedelta(minutes=20)
-"""After this it ends whatever happens."""
+"""It ends after this in any case."""
 _REFUSAL = b'{"Information": "Burst pattern detected: more requests than this plan allows."}'
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a server is started with."""
+    """The options of a server."""
 
     latency: timedelta = timedelta()
     limits: tuple[Limit, ...] = ()
@@ -40,21 +40,21 @@ class Plan:
 
 @dataclass(slots=True)
 class Counted:
-    """What a server saw, once it has ended."""
+    """The counts of a server that has ended."""
 
     requests: int = 0
     refused: int = 0
     most_in_sliding_window: int = 0
     most_in_fixed_window: int = 0
     first: float = 0.0
-    """When the first request came, in seconds of the machine's monotonic clock; `last`: the last."""
+    """When the first request arrived, in seconds of the machine's monotonic clock; `last`: the last."""
     last: float = 0.0
     cpu_seconds: float = 0.0
 
 
 @dataclass(slots=True)
 class Served:
-    """A server that is running; `counted` is filled in when it ends."""
+    """A running server; `counted` is set when it ends."""
 
     url: str
     counted: Counted = field(default_factory=Counted)
@@ -62,7 +62,7 @@ class Served:
 
 @contextmanager
 def served(plan: Plan) -> Iterator[Served]:
-    """Run a server while the block runs, and fill in what it counted."""
+    """Run a server while the block runs, then set its counts."""
     limits = [argument for limit in plan.limits for argument in ("--limit", str(limit))]
     command = python("benchmarks.server", "--latency", str(plan.latency.total_seconds()), *limits)
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
@@ -89,7 +89,7 @@ class Windows:
         self.counted = Counted()
 
     def admits(self) -> bool:
-        """Count one more arrival, the refused ones too, and return whether it is within every limit."""
+        """Count a request, and return whether it is within every limit. Refused requests count too."""
         now = time.monotonic()
         counted = self.counted
         counted.requests += 1
@@ -131,7 +131,7 @@ class Connection(asyncio.Protocol):
         self._received += data
         while (end := self._received.find(_END)) >= 0:
             head, self._received = self._received[:end], self._received[end + len(_END) :]
-            answer = self._answer(head)  # counted on arrival: what is delayed is only the answer
+            answer = self._answer(head)  # counted on arrival: only the answer is delayed
             closes = _CLOSE in head.lower()
             if self._latency:
                 asyncio.get_running_loop().call_later(self._latency, self._send, answer, closes)
@@ -139,7 +139,7 @@ class Connection(asyncio.Protocol):
                 self._send(answer, closes)
 
     def _answer(self, head: bytes) -> bytes:
-        body = self._documents.body(_asked(head)) if self._windows.admits() else _REFUSAL
+        body = self._documents.body(_symbol(head)) if self._windows.admits() else _REFUSAL
         return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
 
     def _send(self, answer: bytes, closes: bool) -> None:  # noqa: FBT001 - called back by the loop
@@ -149,7 +149,7 @@ class Connection(asyncio.Protocol):
             self._transport.close()
 
 
-def _asked(head: bytes) -> bytes:
+def _symbol(head: bytes) -> bytes:
     start = head.index(_SYMBOL) + len(_SYMBOL)
     return head[start : min(found for mark in _ENDS_SYMBOL if (found := head.find(mark, start)) >= 0)]
 

@@ -1,4 +1,4 @@
-"""Does the command answer at once?"""
+"""How fast does the command start?"""
 
 import os
 import subprocess
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 
-from benchmarks.processes import measured, tell
+from benchmarks.processes import measured, report_progress
 from benchmarks.report import Line
 from benchmarks.server import Plan, served
 
@@ -17,12 +17,12 @@ QUESTION = "Start-up: the installed command, the median of seven; in seconds, an
 _TIMES = 7
 _SYMBOLS = 25
 _STALE = 7
-"""The exit code of `status` where symbols were not looked at for long: an answer too."""
+"""The exit code of `status` when symbols are stale, which is a success here."""
 
 
 def measure() -> list[Line]:
-    """Return how long two verbs take."""
-    tell("start-up: a few commands, seven times each")
+    """Return how long two commands take."""
+    report_progress("start-up: a few commands, seven times each")
     command = str(Path(sys.executable).with_name("pipeline"))
     with tempfile.TemporaryDirectory() as folder:
         database = str(Path(folder, "overviews.db"))
@@ -46,7 +46,7 @@ def _seconds(command: Sequence[str], folder: str) -> float:
 
 
 def _once(command: Sequence[str], folder: str) -> float:
-    """Run a command in an empty folder, so that no configuration of this machine's user has a say."""
+    """Run a command in an empty folder, so that it finds no configuration."""
     began = time.perf_counter()
     done = subprocess.run(
         command, cwd=folder, env=_environment(), capture_output=True, text=True, check=False, timeout=60

@@ -1,9 +1,9 @@
-"""How much room does a version of a company take, against the row of JSON that is usually kept?"""
+"""How many bytes does a snapshot take, against the row of JSON that is usually stored?"""
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.processes import measured, tell
+from benchmarks.processes import measured, report_progress
 from benchmarks.report import Line
 
 COMPANIES, DAYS = 50, 200
@@ -12,12 +12,12 @@ QUESTION = (
     f"Storage: bytes a distinct snapshot, {COMPANIES} of the sandbox's companies on {DAYS} days, and a recorded series"
 )
 _RECORDING = Path(__file__).parents[2] / "shared" / "recordings" / "daily_2023_2025.jsonl.gz"
-_NO_DBSTAT = "this build of SQLite lacks dbstat, which would tell"
+_NO_DBSTAT = "this build of SQLite has no dbstat, which is needed"
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What the same snapshots take in two files."""
+    """The size of the same snapshots in two files."""
 
     snapshots: int
     bytes_ours: int
@@ -26,24 +26,24 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class RecordedSeries:
-    """What a recorded series takes, and how many of its overviews come back to the letter."""
+    """The size of a recorded series, and how many of its overviews are read back exactly."""
 
     snapshots: int
     bytes_parts: int
     bytes_all: int
-    """Of all the file but the ledger and the runs' outcomes."""
+    """Of the whole file without the ledger and the runs' outcomes."""
     overviews: int
     exact: int
 
 
 def measure() -> list[Line]:
-    """Return the bytes a snapshot takes in our tables, and in one table of JSON; and what a recorded series takes."""
+    """Return the bytes of a snapshot in our tables and in one table of JSON, and those of a recorded series."""
     return [*_invented(), *_recorded()]
 
 
 def _invented() -> list[Line]:
-    tell(f"storage: {COMPANIES} companies, {DAYS} days")
-    answer = measured("benchmarks.stored")
+    report_progress(f"storage: {COMPANIES} companies, {DAYS} days")
+    answer = measured("benchmarks.invented_series")
     if answer is None:
         return [Line("bytes a snapshot", "-", "≤ 300", _NO_DBSTAT)]
     stored = Stored(**answer)
@@ -57,9 +57,9 @@ def _invented() -> list[Line]:
 def _recorded() -> list[Line]:
     what = "recorded series: bytes a snapshot"
     if not _RECORDING.exists():
-        return [Line(what, "-", "≤ 300", f"skipped: there is no {_RECORDING.name}")]
-    tell("storage: a recorded series")
-    answer = measured("benchmarks.recorded", str(_RECORDING))
+        return [Line(what, "-", "≤ 300", f"skipped: {_RECORDING.name} not found")]
+    report_progress("storage: a recorded series")
+    answer = measured("benchmarks.recorded_series", str(_RECORDING))
     if answer is None:
         return [Line(what, "-", "≤ 300", _NO_DBSTAT)]
     series = RecordedSeries(**answer)
@@ -67,13 +67,13 @@ def _recorded() -> list[Line]:
     return [
         Line(what, f"{parts:.1f}", "≤ 300", f"{series.snapshots:,} snapshots: {', '.join(PARTS)}, with their indexes"),
         Line(
-            "  all of the file but ledger and outcomes",
+            "  the file without ledger and outcomes",
             f"{whole:.1f}",
             "≤ 300",
-            "looks, symbols, runs and the schema besides",
+            "including observations, symbols, runs and the schema",
         ),
         Line(
-            "  overviews that come back to the letter",
+            "  overviews read back exactly",
             f"{series.exact:,}",
             f"{series.overviews:,}",
             "keys, their order, and values",

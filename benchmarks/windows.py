@@ -1,9 +1,9 @@
-"""Does a plan's window cost more time than it must, and is it ever overrun? Against a server that enforces it."""
+"""Does a plan's window cost more time than necessary, and is it ever exceeded? Its server enforces it."""
 
 from dataclasses import dataclass
 from datetime import timedelta
 
-from benchmarks.processes import Took, measured, tell
+from benchmarks.processes import Took, measured, report_progress
 from benchmarks.report import Line, ratio
 from benchmarks.server import Counted, Plan, served
 from pipeline.quota.limits import Limit
@@ -19,7 +19,7 @@ class _Case:
     target: str
 
     def least(self) -> timedelta:
-        """Return how long it must take: the last wave may leave when all windows before it have passed."""
+        """Return the least time it takes: the last wave may leave when all windows before it have passed."""
         waves_before = (self.symbols - 1) // self.limit.count
         return waves_before * self.limit.period + _LATENCY
 
@@ -31,13 +31,13 @@ _CASES = (
 
 
 def measure() -> list[Line]:
-    """Return how near each plan's window comes to the least time, and how often it was overrun."""
+    """Return each plan's time as a multiple of the least, and how often its window was exceeded."""
     return [line for case in _CASES for line in _measured(case)]
 
 
 def _measured(case: _Case) -> list[Line]:
     least = case.least().total_seconds()
-    tell(f"windows: {case.limit}, {case.symbols} symbols: {least:.0f} s at least")
+    report_progress(f"windows: {case.limit}, {case.symbols} symbols: {least:.0f} s at least")
     with served(Plan(_LATENCY, (case.limit,))) as server:
         took = Took(
             **measured("benchmarks.client", "pipeline", server.url, str(case.symbols), "--limit", str(case.limit))
@@ -45,11 +45,11 @@ def _measured(case: _Case) -> list[Line]:
     made_of = f"{took.seconds:.2f} s, least possible {least:.2f} s"
     return [
         ratio(f"{case.limit}, {case.symbols} symbols", took.seconds, least, target=case.target, made_of=made_of),
-        _overrun(case, server.counted),
+        _exceeded(case, server.counted),
     ]
 
 
-def _overrun(case: _Case, counted: Counted) -> Line:
+def _exceeded(case: _Case, counted: Counted) -> Line:
     over = max(counted.refused, counted.most_in_sliding_window - case.limit.count)
     most = f"most in any window {counted.most_in_sliding_window}, in a fixed one {counted.most_in_fixed_window}"
     made_of = f"{counted.requests} requests for {case.symbols} symbols; {most}"

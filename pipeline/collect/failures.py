@@ -11,7 +11,7 @@ _DETAILS, _OTHER = 50, "other errors"
 
 
 class TooManyFailures(Exception):
-    """The reason to halt a run that gets nothing but failures and rejections."""
+    """The reason to halt a run that gets only failures and rejections."""
 
 
 class Failures:

@@ -17,7 +17,7 @@ class RetryPolicy:
     first_wait: timedelta = timedelta(seconds=1)
     longest_wait: timedelta = timedelta(seconds=30)
     longest_retry_after: timedelta = timedelta(minutes=2)
-    """The longest wait that a server's Retry-After may ask for."""
+    """The longest wait for a server's Retry-After."""
 
     def wait(self, state: RetryCallState) -> float:
         """Return the seconds until the next attempt: the server's Retry-After, or else exponential with jitter."""

@@ -59,7 +59,7 @@ async def test_a_full_disk_ends_the_run_before_it_spends_more_quota(
         source = Source(served.base_url, KEY, plan, 4, timedelta(seconds=5), timedelta(), 3)
         with no_file_larger_than(database.stat().st_size + 200_000):
             summary = await collect(database, source, Order(symbols, None), halt=Halt(), clock=hands.clock())
-        asked = served.api.requests
+        requests = served.api.requests
     assert (summary.status, summary.exit_code) == (RunStatus.FAILED, ExitCode.FAILED)
     assert summary.detail is not None
     assert "overviews.db: the disk" in summary.detail
@@ -68,5 +68,5 @@ async def test_a_full_disk_ends_the_run_before_it_spends_more_quota(
     # All that was stored before is there, once; of what was fetched, only what was pending is lost.
     kept = all_symbols(database)
     assert len(kept) == summary.counts[Outcome.STORED]
-    assert asked == len(kept) + summary.counts[Outcome.FAILED]
+    assert requests == len(kept) + summary.counts[Outcome.FAILED]
     assert sum(hands.waits) < 60

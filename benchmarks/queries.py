@@ -1,4 +1,4 @@
-"""Questions to a record, and to the table of JSON rows that is usually kept instead. Run as a process: prints JSON."""
+"""Queries to a database, and to rows of JSON, which are usually stored instead. Run as a process: prints JSON."""
 
 import argparse
 import json
@@ -25,8 +25,8 @@ _TIMES = 9
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """How long the questions took, in milliseconds, each asked before; and how many rows the long answers had."""
+class Timings:
+    """How many milliseconds each query took when repeated, and how many rows the long results had."""
 
     history: float
     as_of: float
@@ -42,7 +42,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """The same snapshots in our tables and as rows of JSON: bytes of the rows, and milliseconds of questions."""
+    """The same snapshots in our tables and as rows of JSON: bytes of the rows, and milliseconds of queries."""
 
     snapshots: int
     bytes_raw: int
@@ -53,18 +53,18 @@ class Compared:
     as_of_raw_seeking: float
 
 
-def asked(database: Path) -> Asked:
-    """Ask a record what was known on a day, and what changed on it."""
-    with History.open(database) as record:
-        day = _middle(record)
+def time_queries(database: Path) -> Timings:
+    """Return how long it takes to find what was known on a day, and what changed on it."""
+    with History.open(database) as history:
+        day = _middle(history)
         saturday = day + timedelta(days=3)
-        kept = record.symbols()
-        symbol = kept[len(kept) // 2]
-        as_of = record.as_of(day, fields=FIELDS)
-        weekend = record.as_of(saturday, fields=FIELDS)
-        of_one = record.history(symbol, [FIELD])
-        changes = record.changes(since=day, until=day)
-        return Asked(
+        symbols = history.symbols()
+        symbol = symbols[len(symbols) // 2]
+        as_of = history.as_of(day, fields=FIELDS)
+        weekend = history.as_of(saturday, fields=FIELDS)
+        of_one = history.history(symbol, [FIELD])
+        changes = history.changes(since=day, until=day)
+        return Timings(
             history=_milliseconds(lambda: list(of_one)),
             as_of=_milliseconds(lambda: list(as_of.rows())),
             as_of_objects=_milliseconds(lambda: list(as_of)),
@@ -78,21 +78,18 @@ def asked(database: Path) -> Asked:
         )
 
 
-def _middle(record: History) -> date:
-    """Return a Wednesday in the middle of what was recorded."""
-    snapshots = list(record.history(record.symbols()[0], [FIELD]))
+def _middle(history: History) -> date:
+    """Return a Wednesday in the middle of the recorded days."""
+    snapshots = list(history.history(history.symbols()[0], [FIELD]))
     day = snapshots[len(snapshots) // 2].observed_at.date()
     return day + timedelta(days=2 - day.weekday())
 
 
 def _latest(database: Path) -> list[Any]:
-    """Return what an analyst would ask who only opens the file."""
+    """Return the rows of a typical SQL query on the views."""
     query = "SELECT symbol, name, market_capitalization, pe_ratio FROM latest_overviews WHERE sector = ?"
     with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as db:
         return db.execute(query, (SECTOR,)).fetchall()
-
-
-# The alternative
 
 
 _AS_OF = """
@@ -110,13 +107,13 @@ _AS_OF_SEEKING = """
 _HISTORY = "SELECT observed_at, json_extract(body, '$.PERatio') FROM answers WHERE symbol = ? ORDER BY observed_at"
 
 
-def compared(database: Path, companies: int) -> Compared:
-    """Put the first companies' documents into rows, as they were received, and ask both what was known."""
-    with tempfile.TemporaryDirectory(dir=database.parent) as folder, History.open(database) as record:
-        raw, day = Path(folder, "raw.db"), _middle(record)
-        at, symbols = f"{day}T23:59:59.999Z", record.symbols()[:companies]
-        snapshots = _kept_raw(database, raw, symbols)
-        of_one, as_of = record.history(symbols[0], [FIELD]), record.as_of(day, symbols, FIELDS)
+def compare(database: Path, companies: int) -> Compared:
+    """Write the first companies' documents as rows of JSON, and time the same queries on both."""
+    with tempfile.TemporaryDirectory(dir=database.parent) as folder, History.open(database) as history:
+        raw, day = Path(folder, "raw.db"), _middle(history)
+        at, symbols = f"{day}T23:59:59.999Z", history.symbols()[:companies]
+        snapshots = _write_raw(database, raw, symbols)
+        of_one, as_of = history.history(symbols[0], [FIELD]), history.as_of(day, symbols, FIELDS)
         with closing(sqlite3.connect(raw)) as db:
             db.execute("PRAGMA cache_size = -65536")
             db.execute("PRAGMA mmap_size = 1099511627776")
@@ -133,7 +130,7 @@ def compared(database: Path, companies: int) -> Compared:
             )
 
 
-def _kept_raw(database: Path, raw: Path, symbols: list[str]) -> int:
+def _write_raw(database: Path, raw: Path, symbols: list[str]) -> int:
     with open_for_reading(database) as ours, closing(sqlite3.connect(raw)) as db, db:
         db.execute("PRAGMA synchronous = OFF")
         db.execute("CREATE TABLE answers (symbol TEXT, observed_at TEXT, body TEXT)")
@@ -146,30 +143,27 @@ def _kept_raw(database: Path, raw: Path, symbols: list[str]) -> int:
         return int(db.execute("SELECT count(*) FROM answers").fetchone()[0])
 
 
-# Measuring
+def _milliseconds(query: Callable[[], object]) -> float:
+    """Return how long a repeated query takes: the median of a few times."""
+    query()
+    return median(_once(query) for _ in range(_TIMES)) * 1_000
 
 
-def _milliseconds(ask: Callable[[], object]) -> float:
-    """Return how long a question takes that was asked before: the median of a few times."""
-    ask()
-    return median(_once(ask) for _ in range(_TIMES)) * 1_000
-
-
-def _once(ask: Callable[[], object]) -> float:
+def _once(query: Callable[[], object]) -> float:
     began = time.perf_counter()
-    ask()
+    query()
     return time.perf_counter() - began
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("database", type=Path)
-    parser.add_argument("--compare", type=int, metavar="COMPANIES", help="ask the rows of JSON too, of so many")
+    parser.add_argument("--compare", type=int, metavar="COMPANIES", help="compare with rows of JSON of as many")
     arguments = parser.parse_args()
     if arguments.compare:
-        print(json.dumps(asdict(compared(arguments.database, arguments.compare))))
+        print(json.dumps(asdict(compare(arguments.database, arguments.compare))))
     else:
-        print(json.dumps(asdict(asked(arguments.database))))
+        print(json.dumps(asdict(time_queries(arguments.database))))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The sandbox's companies through some days, kept in our tables and as rows of JSON. Run as a process."""
+"""Some days of the sandbox's companies, in our tables and as rows of JSON. Run as a process: prints JSON."""
 
 import asyncio
 import json
@@ -23,8 +23,8 @@ _FIRST_DAY = date(2025, 9, 1)
 _SIZE = "SELECT coalesce(sum(pgsize), 0) FROM dbstat WHERE name IN (SELECT name FROM sqlite_master WHERE tbl_name = ?)"
 
 
-async def _kept(ours: Path, raw: Path) -> int:
-    """Keep every day's overviews in both files, what is unchanged in neither, and return how many were new."""
+async def _stored(ours: Path, raw: Path) -> int:
+    """Store every day's new overviews in both files, and return how many there were."""
     companies = Companies()
     symbols = [symbol for symbol in companies.symbols if companies.document(symbol, _FIRST_DAY)][:COMPANIES]
     begin = datetime.combine(_FIRST_DAY, datetime.min.time(), UTC)
@@ -75,7 +75,7 @@ def main() -> None:
     if has_dbstat():
         with tempfile.TemporaryDirectory() as folder:
             ours, raw = Path(folder, "overviews.db"), Path(folder, "raw.db")
-            snapshots = asyncio.run(_kept(ours, raw))
+            snapshots = asyncio.run(_stored(ours, raw))
             stored = asdict(Stored(snapshots, bytes_of(ours, PARTS), bytes_of(raw, ("answers",))))
     print(json.dumps(stored))
 

@@ -1,8 +1,8 @@
-"""A record of millions of snapshots, made in minutes. Run as a process: prints what it made, as JSON.
+"""A database of millions of snapshots, generated in minutes. Run as a process: prints JSON.
 
-A hundred of the sandbox's companies are followed day by day; all others are copies of these under symbols of their own,
-with a profile, statements and amounts of their own, put straight into the tables. They lie there as in a record that
-was imported, or vacuumed: by symbol and instant, with the statements in the order in which they were first seen.
+A hundred of the sandbox's companies are followed day by day. All others are copies of these with other symbols,
+profiles, statements and amounts, inserted straight into the tables. Their rows are in the order of a file that was
+imported or vacuumed: by symbol and instant, the statements as they were first observed.
 """
 
 import argparse
@@ -27,28 +27,28 @@ from pipeline.store.migrate import migrate
 MODELS = 100
 FIRST_DAY = date(2022, 1, 3)
 _BEGINS, _APART = time(22), timedelta(milliseconds=29)
-"""When a day's round begins, and how soon one answer follows the other."""
+"""When a day's run begins, and the time from one answer to the next."""
 _WEEKDAYS = 5
-"""At the weekend nothing changes, and every look finds it so."""
+"""On a weekend nothing changes, and every observation says so."""
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
-    """What was made, and how long it took."""
+class Generated:
+    """What was generated, and how long it took."""
 
     snapshots: int
-    looks: int
+    observations: int
     seconds: float
     bytes: int
 
 
 @dataclass(slots=True)
 class _Version:
-    """A snapshot of a model: the days on which it was seen, the first of which made it."""
+    """A snapshot of a model, and the days on which it was observed."""
 
     days: list[str]
     statement: int
-    """Among the model's."""
+    """Its place among the model's."""
     daily: tuple[Value, ...]
     layout: tuple[str, ...]
     extra: str | None
@@ -61,7 +61,7 @@ class _Model:
     profile: tuple[Value, ...]
     versions: list[_Version] = field(default_factory=list)
     statements: dict[tuple[Value, ...], str] = field(default_factory=dict)
-    """When each was first seen."""
+    """The day of each one's first observation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +72,13 @@ class _Company:
     symbol: Symbol
     model: int
     clock: str
-    """What follows the day in its instants: each answer has a moment of its own."""
+    """The time of day of its observations, as text; each company has another."""
     factor: float
-    """By which its amounts differ from the model's."""
+    """Its amounts, as a multiple of the model's."""
 
 
-def make(database: Path, companies: int, days: int) -> Made:
-    """Make a record of so many companies, with a snapshot each on so many days; return what it took."""
+def generate(database: Path, companies: int, days: int) -> Generated:
+    """Generate a database with a snapshot of each company on each of `days` days; return what it took."""
     began = perf_counter()
     models = list(_models(min(companies, MODELS), days))
     migrate(database, now=datetime(2022, 1, 1, tzinfo=UTC))
@@ -90,8 +90,8 @@ def make(database: Path, companies: int, days: int) -> Made:
         _fill(db, models, [_company(number, symbol, companies) for number, symbol in enumerate(symbols(companies))])
         db.execute("COMMIT")
         db.execute("PRAGMA journal_mode = WAL")
-        (looks,) = db.execute("SELECT count(*) FROM looks").fetchone()
-    return Made(companies * days, looks, perf_counter() - began, database.stat().st_size)
+        (observations,) = db.execute("SELECT count(*) FROM looks").fetchone()
+    return Generated(companies * days, observations, perf_counter() - began, database.stat().st_size)
 
 
 # Models
@@ -109,7 +109,7 @@ def _is_whole(document: dict[str, str] | None) -> bool:
 
 
 def _followed(companies: Companies, symbol: Symbol, days: int) -> _Model:
-    """Return a company as seen every day, until so many days brought something new."""
+    """Return a company as observed every day, until `days` of them had something new."""
     first = _received(companies, symbol, FIRST_DAY)
     model, last, day = _Model(split_document(first).profile), None, FIRST_DAY
     while True:
@@ -193,7 +193,7 @@ def _profile(values: tuple[Value, ...], company: _Company) -> tuple[Value, ...]:
 
 
 def _add_statements(db: sqlite3.Connection, models: list[_Model], companies: list[_Company]) -> None:
-    """Add each company's statements in the order in which a record would have come by them."""
+    """Add each company's statements in the order of their first observation."""
     of_model = [list(enumerate(model.statements.items())) for model in models]
     seen = sorted((day, one.number, place, values) for one in companies for place, (values, day) in of_model[one.model])
     _insert(db, "statements", REPORTED_FIELDS, (_statement(values, companies[number]) for _, number, _, values in seen))
@@ -252,7 +252,7 @@ def main() -> None:
     parser.add_argument("companies", type=int)
     parser.add_argument("days", type=int)
     arguments = parser.parse_args()
-    print(json.dumps(asdict(make(arguments.database, arguments.companies, arguments.days))))
+    print(json.dumps(asdict(generate(arguments.database, arguments.companies, arguments.days))))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A series of answers that were really received, imported by the command. Run as a process: prints what was kept."""
+"""A series of answers that the real API gave, imported by the command. Run as a process: prints JSON."""
 
 import argparse
 import gzip
@@ -11,18 +11,18 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from benchmarks.invented_series import bytes_of, has_dbstat
 from benchmarks.storage import PARTS, RecordedSeries
-from benchmarks.stored import bytes_of, has_dbstat
 from pipeline.instants import from_text, to_text
 from pipeline.store.reader import open_for_reading
 from pipeline.transfer.export import Selection, originals
 
 _LEDGER = ("requests", "blocked", "outcomes")
-"""What a record has of how it came about; an import has nearly nothing of it, and a ledger is pruned."""
+"""Tables about collecting: an import hardly fills them, and they are pruned."""
 
 
 def imported(recording: Path) -> RecordedSeries:
-    """Import a recording into a new file; return what it takes there, and whether it comes back."""
+    """Import a recording into a new file; return its size there, and how much is read back exactly."""
     with tempfile.TemporaryDirectory() as folder:
         database = Path(folder, "overviews.db")
         command = [str(Path(sys.executable).with_name("pipeline")), "--database", str(database), "-q", "import"]
@@ -43,7 +43,7 @@ def imported(recording: Path) -> RecordedSeries:
 
 
 def _kept(lines: Iterator[dict[str, Any]]) -> dict[tuple[str, str], Any]:
-    """Return the document of each symbol at each look."""
+    """Return the document of each symbol at each observation."""
     return {
         (line["symbol"], at): line["document"] for line in lines for at in (line["observed_at"], *line.get("looks", ()))
     }
@@ -55,13 +55,13 @@ def _overviews(recording: Path) -> Iterator[tuple[str, str, Any]]:
             try:
                 received = json.loads(line["body"])
             except json.JSONDecodeError:
-                continue  # no overview: a page of HTML, an empty answer
+                continue  # not an overview: a page of HTML, an empty answer
             if "Symbol" in received:
                 yield line["symbol"], to_text(from_text(line["observed_at"])), received
 
 
 def _spelled(document: object) -> str:
-    """Return a document as it is compared: same keys in the same order, same values to the letter."""
+    """Return a document as text, to compare the order of its keys and the spelling of its values too."""
     return json.dumps(document)
 
 
