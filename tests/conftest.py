@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.clocks import ManualClock
-from tests.support.looks import empty
+from tests.support.observations import empty_database
 from tests.support.sandbox import Served, serving
 
 
@@ -19,7 +19,7 @@ def hands() -> ManualClock:
 @pytest.fixture
 def database(tmp_path: Path) -> Path:
     path = tmp_path / "overviews.db"
-    shutil.copy(empty(), path)
+    shutil.copy(empty_database(), path)
     return path
 
 

@@ -11,7 +11,7 @@ import pytest
 from pipeline.store.migrate import migrate
 from tests.support.clocks import START
 from tests.support.collected import Collected
-from tests.support.looks import gone, record, seen
+from tests.support.observations import database_of, seen, uncovered
 from tests.support.silent import SilentServer
 
 Q1, Q2 = "2025-12-31", "2026-03-31"
@@ -42,12 +42,12 @@ def silent() -> Iterator[SilentServer]:
 @pytest.fixture(scope="session")
 def kept() -> Path:
     """Return a database of two companies: IBM changed, was restated and lost its coverage; PEP was seen once, later."""
-    return record([
+    return database_of([
         seen(0, PERatio="10", EPS="1", LatestQuarter=Q1, RevenueTTM="100", **PROFILE),
         seen(1, PERatio="10", EPS="1", LatestQuarter=Q1, RevenueTTM="100", **PROFILE),
         seen(2, PERatio="11.5", EPS="1.0", LatestQuarter=Q1, RevenueTTM="104", New="x", **PROFILE),
         seen(30, PERatio="11.5", EPS="1.0", LatestQuarter=Q2, RevenueTTM="0", New="x", **PROFILE),
-        gone(40),
+        uncovered(40),
         seen(26, "PEP", PERatio="20", Name="Pop"),
     ])  # fmt: skip
 

@@ -11,7 +11,7 @@ from pipeline import __version__
 from pipeline.cli.app import COMMANDS
 from pipeline.errors import ExitCode
 from tests.support.commands import KEY, Ended, assert_refused, call, run_shell
-from tests.support.looks import record, seen
+from tests.support.observations import database_of, seen
 
 
 def test_the_version_is_printed(tmp_path: Path) -> None:
@@ -134,4 +134,4 @@ def long(folder: Path, configure: Callable[[str], object]) -> Path:
     """Return a database of a long history, beside a configuration of many symbols."""
     (folder / "config" / "names.txt").write_text("\n".join(f"A{number}" for number in range(20_000)))
     configure('[symbols]\nfile = "names.txt"')
-    return record([seen(hours, EPS=str(hours), Name="x" * 500) for hours in range(1_500)])
+    return database_of([seen(hours, EPS=str(hours), Name="x" * 500) for hours in range(1_500)])

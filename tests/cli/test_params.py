@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.commands import Ended, call
-from tests.support.looks import record, seen
+from tests.support.observations import database_of, seen
 
 RECORD = [seen(0, "AAPL", EPS="1"), seen(0, "ABT", EPS="1"), seen(0, "IBM", EPS="1")]
 
@@ -44,7 +44,7 @@ def test_commands_and_fields_are_offered_without_a_database(
 
 
 def test_symbols_in_the_database_are_offered_wherever_it_is_named() -> None:
-    database = record(RECORD)
+    database = database_of(RECORD)
 
     before = offered(database.parent, "--database", database.name, "history", "a")
     behind = offered(database.parent, "as-of", "--database", database.name, "7d", "AAPL", "I")

@@ -15,7 +15,7 @@ from pipeline.store.migrate import migrate
 from tests.support.clocks import START
 from tests.support.collected import Collected
 from tests.support.commands import assert_refused, query, rows
-from tests.support.looks import gone, keep, record, seen, text
+from tests.support.observations import database_of, seen, store_observations, text, uncovered
 
 QUESTIONS = [["history", "IBM"], ["as-of", "now"], ["as-of", "now", "--original"], ["changes"], ["vintages", "IBM"]]
 
@@ -63,7 +63,7 @@ def test_an_empty_or_missing_database_ends_with_1_and_a_remedy(tmp_path: Path, w
     for name in ("absent.db", "empty.db", "migrated.db"):
         assert_refused(query(tmp_path / name, *words), 1, str(tmp_path / name), "pipeline collect")
     assert not (tmp_path / "absent.db").exists()
-    asyncio.run(keep(tmp_path / "migrated.db", [gone(0)]))
+    asyncio.run(store_observations(tmp_path / "migrated.db", [uncovered(0)]))
     assert_refused(query(tmp_path / "migrated.db", *words), 1, "no snapshot yet", "pipeline collect")
 
 
@@ -80,7 +80,7 @@ HOSTILE = "=1+1 \x1b[31mred\x07\x9b2J\u202e[bold]x[/bold]\r\nnext"
 @pytest.fixture(scope="module")
 def hostile() -> Path:
     calm = {"EPS": "1", "LatestQuarter": "2025-12-31", "RevenueTTM": "1"}
-    return record([
+    return database_of([
         seen(0, Name="calm", Sector="@SUM(A1)", **calm),
         seen(1, Name=HOSTILE, Sector=HOSTILE, **{"=cmd|' /C calc'!A0\x1b[2J": HOSTILE}, **calm),
     ])  # fmt: skip

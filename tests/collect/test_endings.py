@@ -21,7 +21,7 @@ from pipeline.store.writer import StorageError
 from tests.support.clocks import ManualClock
 from tests.support.commands import KEY
 from tests.support.kept import all_symbols
-from tests.support.looks import empty
+from tests.support.observations import empty_database
 from tests.support.recordings import ERRORS, needs_recordings
 from tests.support.runs import BAD_KEY, PREMIUM, SYMBOLS, Runs, ended, limits
 from tests.support.sandbox import serving
@@ -117,7 +117,7 @@ async def test_no_recorded_refusal_is_stored_or_reveals_the_key(tmp_path: Path) 
         name, _, meaning, *_, http = line.split("\t")
         hands = ManualClock()
         database = tmp_path / f"{name}.db"
-        shutil.copy(empty(), database)
+        shutil.copy(empty_database(), database)
         body = (ERRORS / name).read_text().replace("X" * 16, KEY)
         async with serving() as served:
             for symbol in symbols:

@@ -23,7 +23,7 @@ from pipeline.model.fields import FIELDS
 from pipeline.model.values import SENTINEL, Value
 from pipeline.query.history import History
 from tests.support.documents import compared
-from tests.support.looks import Look, after, record, recorded_year, seen
+from tests.support.observations import Observed, after, database_of, recorded_year, seen
 from tests.support.recordings import needs_recordings, recorded
 
 CALM = {
@@ -214,7 +214,9 @@ def test_the_cheap_check_misses_no_anomaly(older: dict[str, str], newer: dict[st
 
 
 def test_changes_marks_anomalies_and_can_list_only_those() -> None:
-    path = record([seen(0, **CALM), seen(1, **{**CALM, "CIK": "2", "RevenueTTM": "0", "Name": "x"}), seen(2, **CALM)])
+    path = database_of(
+        [seen(0, **CALM), seen(1, **{**CALM, "CIK": "2", "RevenueTTM": "0", "Name": "x"}), seen(2, **CALM)]
+    )
     with History.open(path) as history:
         found = list(history.changes(suspicious=True))
         assert found == [one for one in history.changes() if one.suspicion is not None]
@@ -232,8 +234,8 @@ def test_changes_finds_every_anomaly_among_many_companies() -> None:
         older = {name: choose(values) for name, values in _CHOICES.items()}
         some = {name: choose(_CHOICES[name]) for name in (choose([*_CHOICES]), "MarketCapitalization")}
         pairs[f"S{number:03}"] = older, older | some
-    looks = [seen(hours, name, **one) for name, both in pairs.items() for hours, one in enumerate(both)]
-    with History.open(record(looks)) as history:
+    observations = [seen(hours, name, **one) for name, both in pairs.items() for hours, one in enumerate(both)]
+    with History.open(database_of(observations)) as history:
         listed = {(one.symbol, one.field, one.suspicion) for one in history.changes(suspicious=True)}
     expected = {(name, *found) for name, (older, newer) in pairs.items() for found in by_the_rules(older, newer)}
     assert listed == expected
@@ -242,7 +244,7 @@ def test_changes_finds_every_anomaly_among_many_companies() -> None:
 
 @needs_recordings
 def test_the_recorded_year_has_no_anomaly() -> None:
-    with History.open(record(list(recorded_year()))) as history:
+    with History.open(database_of(list(recorded_year()))) as history:
         assert list(history.changes(suspicious=True)) == []
 
 
@@ -250,7 +252,9 @@ def test_the_recorded_year_has_no_anomaly() -> None:
 def test_five_years_of_recorded_overviews_have_no_anomaly() -> None:
     """By symbol in time order, sometimes years apart: more changes than in any daily history."""
     lines = sorted(recorded("overviews.jsonl.gz"), key=lambda line: (line["symbol"], line["recorded_as"]))
-    looks = [Look(line["symbol"], after(hours), json.loads(line["body"])) for hours, line in enumerate(lines)]
-    with History.open(record(looks)) as history:
+    observations = [
+        Observed(line["symbol"], after(hours), json.loads(line["body"])) for hours, line in enumerate(lines)
+    ]
+    with History.open(database_of(observations)) as history:
         assert list(history.changes(suspicious=True)) == []
         assert len({(one.symbol, one.observed_at) for one in history.changes()}) > 50

@@ -9,7 +9,7 @@ import pytest
 from pipeline.model.fields import Kind
 from pipeline.query.history import History
 from tests.support.answers import answers
-from tests.support.looks import record
+from tests.support.observations import database_of
 from tests.support.vintages import Q1, reported
 
 
@@ -64,5 +64,5 @@ def types(table: Any) -> dict[str, Any]:
 def test_whole_numbers_of_any_size_go_into_arrow() -> None:
     pytest.importorskip("pyarrow")
     huge = 2**62 + 1
-    with History.open(record([reported(0, Q1, str(huge)), reported(1, Q1, "1")])) as history:
+    with History.open(database_of([reported(0, Q1, str(huge)), reported(1, Q1, "1")])) as history:
         assert history.vintages("IBM", ["revenue_ttm"]).to_arrow().column("value").to_pylist() == [huge, 1]

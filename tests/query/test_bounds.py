@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 import pytest
 
 from pipeline.query.history import History
-from tests.support.looks import Look, record, seen
+from tests.support.observations import Observed, database_of, seen
 
 MILLISECOND = timedelta(milliseconds=1)
 
@@ -13,8 +13,8 @@ MILLISECOND = timedelta(milliseconds=1)
 @pytest.mark.parametrize("day", ["2026-03-14", date(2026, 3, 14)])
 def test_a_date_means_its_end_in_utc(day: str | date) -> None:
     last = datetime(2026, 3, 14, 23, 59, 59, 999_000, UTC)
-    looks = [Look("A", last, {"Symbol": "A"}), Look("B", last + MILLISECOND, {"Symbol": "B"})]
-    with History.open(record(looks)) as history:
+    observations = [Observed("A", last, {"Symbol": "A"}), Observed("B", last + MILLISECOND, {"Symbol": "B"})]
+    with History.open(database_of(observations)) as history:
         assert [(one.symbol, one.staleness) for one in history.as_of(day)] == [("A", timedelta(0))]
         assert [one.symbol for one in history.as_of("2026-03-15")] == ["A", "B"]
         east = timezone(timedelta(hours=5, minutes=30))
@@ -23,5 +23,5 @@ def test_a_date_means_its_end_in_utc(day: str | date) -> None:
 
 
 def test_a_naive_instant_is_refused() -> None:
-    with History.open(record([seen(0)])) as history, pytest.raises(ValueError, match="time zone"):
+    with History.open(database_of([seen(0)])) as history, pytest.raises(ValueError, match="time zone"):
         history.as_of(datetime(2026, 3, 14))

@@ -15,31 +15,35 @@ from pipeline.model.fields import COLUMNS, FIELDS, FieldNotFound, Part
 from pipeline.model.values import is_valid, parse_value
 from pipeline.query.history import History
 from tests.support.changes import changes
-from tests.support.looks import Look, after, gone, record, seen
+from tests.support.observations import Observed, after, database_of, seen, uncovered
 
 CHANGED, APPEARED, DISAPPEARED = ChangeKind.CHANGED, ChangeKind.APPEARED, ChangeKind.DISAPPEARED
 COVERED, UNCOVERED = ChangeKind.COVERED, ChangeKind.UNCOVERED
 
 
-def listed(*looks: Look, **bounds: Any) -> list[tuple[Any, ...]]:
-    return [(one.field, one.kind, one.before, one.after) for one in changes(*looks, **bounds)]
+def listed(*observations: Observed, **bounds: Any) -> list[tuple[Any, ...]]:
+    return [(one.field, one.kind, one.before, one.after) for one in changes(*observations, **bounds)]
 
 
 def test_a_change_has_both_values_and_when_each_was_last_and_first_observed() -> None:
-    looks = [seen(hours, EPS=eps, Name="An Example") for hours, eps in ((0, "2"), (1, "2"), (3, "2.5"), (3.5, "2.5"))]
-    looks += [seen(4, EPS="2.5", Name="Another Example")]
-    assert changes(*looks) == [
+    observations = [
+        seen(hours, EPS=eps, Name="An Example") for hours, eps in ((0, "2"), (1, "2"), (3, "2.5"), (3.5, "2.5"))
+    ]
+    observations += [seen(4, EPS="2.5", Name="Another Example")]
+    assert changes(*observations) == [
         Change("IBM", "eps", "daily", CHANGED, 2.0, 2.5, 0.25, after(1), after(3), None),
         Change("IBM", "name", "profile", CHANGED, "An Example", "Another Example", None, after(3.5), after(4), None),
     ]
 
 
 def test_changes_are_ordered_by_symbol_and_time() -> None:
-    looks = [seen(hours, symbol, EPS=str(hours), Beta=str(hours)) for hours in (0, 1, 2) for symbol in ("PEP", "IBM")]
-    assert [(one.symbol, one.field, one.observed_at) for one in changes(*looks)] == [
+    observations = [
+        seen(hours, symbol, EPS=str(hours), Beta=str(hours)) for hours in (0, 1, 2) for symbol in ("PEP", "IBM")
+    ]
+    assert [(one.symbol, one.field, one.observed_at) for one in changes(*observations)] == [
         (symbol, field, after(hours)) for symbol in ("IBM", "PEP") for hours in (1, 2) for field in ("eps", "beta")
     ]
-    assert {one.symbol for one in changes(*looks, symbols=["pep"])} == {"PEP"}
+    assert {one.symbol for one in changes(*observations, symbols=["pep"])} == {"PEP"}
 
 
 @pytest.mark.parametrize(
@@ -47,24 +51,28 @@ def test_changes_are_ordered_by_symbol_and_time() -> None:
     [("67.10", "67.100"), ("1", "1.0"), ("0", "-0"), ("0.5", 0.5), (1, 1.0), ("None", "-"), ("-", None)],
 )
 def test_another_spelling_of_a_value_is_a_snapshot_but_no_change(one: object, other: object) -> None:
-    looks = [seen(0, EPS=one), seen(1, EPS=other), seen(2, EPS="99")]
-    ((field, _, _, now),) = listed(*looks)
+    observations = [seen(0, EPS=one), seen(1, EPS=other), seen(2, EPS="99")]
+    ((field, _, _, now),) = listed(*observations)
     assert (field, now) == ("eps", 99)
-    (last,) = changes(*looks)
+    (last,) = changes(*observations)
     assert last.last_confirmed_at == after(1), "the other spelling was observed last"
 
 
 @pytest.mark.parametrize("name", ["Symbol", "Name"])
 def test_another_order_of_keys_is_no_change(name: str) -> None:
     first, second = {"Symbol": "IBM", "Name": "x", "EPS": "1"}, {"EPS": "1", "Name": "x", "Symbol": "IBM"}
-    looks = [Look("IBM", after(0), first), Look("IBM", after(1), second), Look("IBM", after(2), {**second, "EPS": "2"})]
-    assert [row[0] for row in listed(*looks)] == ["eps"]
+    observations = [
+        Observed("IBM", after(0), first),
+        Observed("IBM", after(1), second),
+        Observed("IBM", after(2), {**second, "EPS": "2"}),
+    ]
+    assert [row[0] for row in listed(*observations)] == ["eps"]
 
 
 # Bounds
 
 
-LOOKS = [
+OBSERVED = [
     seen(0, EPS="100", Beta="1.00", Name="x", RevenueTTM="1000", New="1"),
     seen(1, EPS="105", Beta="1.01", Name="y", RevenueTTM="949"),
     seen(2, EPS="0", Beta="1.01", Name="y", RevenueTTM="949"),
@@ -73,7 +81,7 @@ LOOKS = [
 
 
 def fields(**bounds: Any) -> list[tuple[str, float]]:
-    return [(one.field, (one.observed_at - after(0)).total_seconds() / 3600) for one in changes(*LOOKS, **bounds)]
+    return [(one.field, (one.observed_at - after(0)).total_seconds() / 3600) for one in changes(*OBSERVED, **bounds)]
 
 
 def test_since_and_until_include_changes_first_observed_then() -> None:
@@ -100,9 +108,13 @@ def test_no_fields_means_all_and_the_symbol_is_refused() -> None:
 
 
 def test_a_field_outside_the_catalogue_is_not_confused_with_a_column_of_its_name() -> None:
-    looks = seen(0, PERatio="1", pe_ratio="1"), seen(1, PERatio="1", pe_ratio="2"), seen(2, PERatio="3", pe_ratio="2")
+    observations = (
+        seen(0, PERatio="1", pe_ratio="1"),
+        seen(1, PERatio="1", pe_ratio="2"),
+        seen(2, PERatio="3", pe_ratio="2"),
+    )
 
-    assert listed(*looks, fields=["pe_ratio"]) == [("pe_ratio", ChangeKind.CHANGED, 1.0, 3.0)]
+    assert listed(*observations, fields=["pe_ratio"]) == [("pe_ratio", ChangeKind.CHANGED, 1.0, 3.0)]
 
 
 def test_min_change_leaves_out_only_numbers_that_changed_by_less() -> None:
@@ -115,9 +127,9 @@ def test_min_change_leaves_out_only_numbers_that_changed_by_less() -> None:
     ("before", "now"), [("3", "3.15"), ("3", "2.85"), ("0.7", "0.735"), ("20", "21"), ("1", "1.05")]
 )
 def test_a_change_of_exactly_min_change_is_not_lost_to_binary_fractions(before: str, now: str) -> None:
-    looks = [seen(0, EPS=before), seen(1, EPS=now)]
-    assert listed(*looks, min_change=0.05) == listed(*looks)
-    assert listed(*looks, min_change=0.05001) == []
+    observations = [seen(0, EPS=before), seen(1, EPS=now)]
+    assert listed(*observations, min_change=0.05) == listed(*observations)
+    assert listed(*observations, min_change=0.05001) == []
 
 
 # Coverage
@@ -131,28 +143,28 @@ def turns(history: History, **bounds: Any) -> list[tuple[Any, ...]]:
     ]
 
 
-def coverage(*looks: Look, **bounds: Any) -> list[tuple[Any, ...]]:
-    with History.open(record(looks)) as history:
+def coverage(*observations: Observed, **bounds: Any) -> list[tuple[Any, ...]]:
+    with History.open(database_of(observations)) as history:
         return turns(history, **bounds)
 
 
 def test_the_start_and_the_end_of_coverage_are_changes() -> None:
-    looks = [gone(0), seen(1, EPS="1"), seen(2, EPS="1"), gone(3), gone(4), seen(5, EPS="2")]
-    assert changes(*looks) == [
+    observations = [uncovered(0), seen(1, EPS="1"), seen(2, EPS="1"), uncovered(3), uncovered(4), seen(5, EPS="2")]
+    assert changes(*observations) == [
         Change("IBM", "state", None, COVERED, "unknown", "covered", None, after(0), after(1), None),
         Change("IBM", "state", None, UNCOVERED, "covered", "unknown", None, after(2), after(3), None),
         Change("IBM", "eps", "daily", CHANGED, 1.0, 2.0, 1.0, after(2), after(5), None),
         Change("IBM", "state", None, COVERED, "unknown", "covered", None, after(4), after(5), None),
     ]
-    assert [row[0] for row in coverage(*looks, since=after(3))] == [UNCOVERED, COVERED]
-    assert [row[0] for row in coverage(*looks, until=after(3))] == [COVERED, UNCOVERED]
-    assert coverage(*looks, since=after(3.5), until=after(4)) == coverage(*looks, part="daily") == []
+    assert [row[0] for row in coverage(*observations, since=after(3))] == [UNCOVERED, COVERED]
+    assert [row[0] for row in coverage(*observations, until=after(3))] == [COVERED, UNCOVERED]
+    assert coverage(*observations, since=after(3.5), until=after(4)) == coverage(*observations, part="daily") == []
 
 
-def naive_coverage(looks: Sequence[Look]) -> list[tuple[Any, ...]]:
-    """Return the turns of coverage. Of two looks at one instant, the one that found the symbol covered is the later."""
+def naive_coverage(observations: Sequence[Observed]) -> list[tuple[Any, ...]]:
+    """Return the turns of coverage. Of two observations at one instant, the covered one is the later."""
     states = {True: "covered", False: "unknown"}
-    found = sorted((look.at, look.document is not None) for look in looks)
+    found = sorted((one.at, one.document is not None) for one in observations)
     return [
         (COVERED if now else UNCOVERED, states[was], states[now], last, at)
         for (last, was), (at, now) in pairwise(found)
@@ -161,7 +173,7 @@ def naive_coverage(looks: Sequence[Look]) -> list[tuple[Any, ...]]:
 
 
 _COVERAGE = st.builds(
-    lambda hours, eps: seen(hours, EPS=eps) if eps else gone(hours),
+    lambda hours, eps: seen(hours, EPS=eps) if eps else uncovered(hours),
     st.integers(0, 9),
     st.sampled_from(["1", "2", None]),
 )
@@ -169,14 +181,16 @@ _COVERAGE = st.builds(
 
 @settings(max_examples=30, deadline=None)
 @given(
-    looks=st.lists(_COVERAGE, max_size=9, unique_by=lambda look: (look.at, look.document is None)),
+    observations=st.lists(_COVERAGE, max_size=9, unique_by=lambda one: (one.at, one.document is None)),
     cut=st.integers(0, 9),
     since=st.integers(0, 9),
     until=st.integers(0, 9),
 )
-def test_coverage_turns_where_the_looks_say_in_any_order(looks: list[Look], cut: int, since: int, until: int) -> None:
-    expected = naive_coverage(looks)
-    with History.open(record(looks[:cut], looks[cut:])) as history:
+def test_coverage_turns_where_the_observations_say_in_any_order(
+    observations: list[Observed], cut: int, since: int, until: int
+) -> None:
+    expected = naive_coverage(observations)
+    with History.open(database_of(observations[:cut], observations[cut:])) as history:
         assert turns(history) == expected
         bounds = {"since": after(since), "until": after(until)}
         assert turns(history, **bounds) == [row for row in expected if after(since) <= row[-1] <= after(until)]

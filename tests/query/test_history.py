@@ -11,7 +11,7 @@ from pipeline.store.database import DatabaseError
 from pipeline.store.reader import NoData
 from pipeline.store.stored_symbols import SymbolNotFound
 from tests.support.answers import answers
-from tests.support.looks import after
+from tests.support.observations import after
 
 
 def test_an_absent_an_empty_and_another_programs_file_are_refused(tmp_path: Path, database: Path) -> None:

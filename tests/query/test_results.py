@@ -10,7 +10,7 @@ from pipeline.query.history import History
 from pipeline.query.results import Snapshot
 from tests.support.answers import answers
 from tests.support.clocks import START
-from tests.support.looks import record, seen
+from tests.support.observations import database_of, seen
 
 
 def test_every_answer_can_be_read_again_and_again(full: Path) -> None:
@@ -55,5 +55,5 @@ def test_without_pyarrow_to_arrow_names_the_remedy(monkeypatch: pytest.MonkeyPat
     monkeypatch.delattr("pipeline.query.arrow", raising=False)
     monkeypatch.delitem(sys.modules, "pipeline.query.arrow", raising=False)
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with History.open(record([seen(0)])) as history, pytest.raises(Trouble, match="pip install"):
+    with History.open(database_of([seen(0)])) as history, pytest.raises(Trouble, match="pip install"):
         history.history("IBM").to_arrow()

@@ -14,31 +14,31 @@ from pipeline import instants
 from pipeline.query.history import History
 from pipeline.query.snapshots import DEFAULT_FIELDS
 from tests.support.clocks import START
-from tests.support.looks import HOUR, Look, after, gone, record, recorded_year, seen, text
+from tests.support.observations import HOUR, Observed, after, database_of, recorded_year, seen, text, uncovered
 from tests.support.recordings import needs_recordings
 
 MILLISECOND = timedelta(milliseconds=1)
 _INSTANTS = st.sampled_from([START + n * timedelta(minutes=7, milliseconds=123) for n in range(12)])
-_LOOKS = st.lists(
+_OBSERVATIONS = st.lists(
     st.builds(
-        lambda symbol, at, found: Look(symbol, at, found and {"Symbol": symbol, "PERatio": found, "Name": "x"}),
+        lambda symbol, at, found: Observed(symbol, at, found and {"Symbol": symbol, "PERatio": found, "Name": "x"}),
         st.sampled_from(["A", "B", "C-D"]),
         _INSTANTS,
         st.sampled_from(["1", "1.0", "2", None]),
     ),
-    unique_by=lambda look: look[:2],
+    unique_by=lambda one: one[:2],
     max_size=20,
 )
-"""Looks at several companies: of versions that come again, of another spelling, and that found nothing."""
+"""Observations of several companies: of versions that come again, of another spelling, and of no coverage."""
 
 
-def known(looks: Sequence[Look], at: datetime) -> list[tuple[str, datetime, datetime, float]]:
+def known(observations: Sequence[Observed], at: datetime) -> list[tuple[str, datetime, datetime, float]]:
     """Return what is to be known at an instant, the naive way: symbol, first seen, last seen, P/E ratio."""
     answer = []
-    for symbol in sorted({look.symbol for look in looks}):
-        run: list[Look] = []
-        for look in sorted(look for look in looks if look.symbol == symbol and look.document and look.at <= at):
-            run = [*run, look] if run and run[-1].document == look.document else [look]
+    for symbol in sorted({one.symbol for one in observations}):
+        run: list[Observed] = []
+        for one in sorted(one for one in observations if one.symbol == symbol and one.document and one.at <= at):
+            run = [*run, one] if run and run[-1].document == one.document else [one]
         if run:
             assert run[0].document is not None
             answer.append((symbol, run[0].at, run[-1].at, float(run[0].document["PERatio"])))
@@ -46,16 +46,16 @@ def known(looks: Sequence[Look], at: datetime) -> list[tuple[str, datetime, date
 
 
 @settings(max_examples=25, deadline=None)
-@given(looks=_LOOKS, data=st.data())
+@given(observations=_OBSERVATIONS, data=st.data())
 def test_as_of_is_the_newest_snapshot_and_the_last_observation_not_after_the_instant(
-    looks: list[Look], data: st.DataObject
+    observations: list[Observed], data: st.DataObject
 ) -> None:
-    filled = data.draw(st.permutations(looks))
+    filled = data.draw(st.permutations(observations))
     cut = data.draw(st.integers(0, len(filled)))
-    with History.open(record(filled[:cut], filled[cut:])) as history:
+    with History.open(database_of(filled[:cut], filled[cut:])) as history:
         for step in (-MILLISECOND, timedelta(0), MILLISECOND):
             at = data.draw(_INSTANTS) + step
-            expected = known(looks, at)
+            expected = known(observations, at)
             answer = list(history.as_of(at, fields=["pe_ratio"]))
             assert [(one.symbol, one.observed_at, one.confirmed_at, one["pe_ratio"]) for one in answer] == expected
             assert [one.staleness for one in answer] == [at - last for _, _, last, _ in expected]
@@ -67,21 +67,27 @@ def test_as_of_is_the_newest_snapshot_and_the_last_observation_not_after_the_ins
 
 
 @settings(max_examples=25, deadline=None)
-@given(looks=_LOOKS, at=_INSTANTS, data=st.data())
-def test_as_of_does_not_look_ahead(looks: list[Look], at: datetime, data: st.DataObject) -> None:
+@given(observations=_OBSERVATIONS, at=_INSTANTS, data=st.data())
+def test_as_of_does_not_look_ahead(observations: list[Observed], at: datetime, data: st.DataObject) -> None:
     """Whatever the future brings, in whatever order it is kept: nothing in the answer is another."""
-    past = [look for look in looks if look.at <= at]
-    with History.open(record(past)) as history:
+    past = [one for one in observations if one.at <= at]
+    with History.open(database_of(past)) as history:
         rows = list(history.as_of(at).rows())
         documents = [json.dumps(one) for one in history.documents_as_of(at)]
-    with History.open(record(data.draw(st.permutations(looks)))) as history:
+    with History.open(database_of(data.draw(st.permutations(observations)))) as history:
         assert list(history.as_of(at).rows()) == rows
         assert [json.dumps(one) for one in history.documents_as_of(at)] == documents
 
 
 def test_a_document_that_came_and_went_and_came_again_is_known_as_it_was() -> None:
-    looks = [seen(0, PERatio="1"), seen(1, PERatio="1"), gone(2), seen(3, PERatio="2"), seen(4, PERatio="1")]
-    with History.open(record(looks)) as history:
+    observations = [
+        seen(0, PERatio="1"),
+        seen(1, PERatio="1"),
+        uncovered(2),
+        seen(3, PERatio="2"),
+        seen(4, PERatio="1"),
+    ]
+    with History.open(database_of(observations)) as history:
         answers = [next(iter(history.as_of(after(hours), ["IBM"], ["pe_ratio"]))) for hours in (0.5, 2.5, 3.5, 9)]
     assert [(one["pe_ratio"], one.observed_at, one.confirmed_at, one.staleness) for one in answers] == [
         (1, after(0), after(0), HOUR / 2),
@@ -93,12 +99,12 @@ def test_a_document_that_came_and_went_and_came_again_is_known_as_it_was() -> No
 
 @needs_recordings
 def test_as_of_a_day_of_the_recorded_year_equals_a_database_of_the_observations_until_then() -> None:
-    looks = list(recorded_year())
+    observations = list(recorded_year())
     days = [date(2023, 7, 22), date(2023, 12, 31)]
-    with History.open(record(looks)) as whole:
+    with History.open(database_of(observations)) as whole:
         for day in days:
             end = instants.of_day(day, ends=True)
-            with History.open(record([look for look in looks if look.at <= end])) as then:
+            with History.open(database_of([one for one in observations if one.at <= end])) as then:
                 rows = list(then.as_of(day).rows())
                 assert rows
                 assert list(whole.as_of(day).rows()) == rows

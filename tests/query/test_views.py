@@ -13,7 +13,7 @@ from pipeline.model.document import Document
 from pipeline.model.fields import COLUMNS, FIELDS
 from pipeline.model.values import parse_value
 from pipeline.query.history import History
-from tests.support.looks import record, recorded_year, seen
+from tests.support.observations import database_of, recorded_year, seen
 from tests.support.recordings import needs_recordings
 
 
@@ -86,7 +86,7 @@ _REPORTED_NAMES = (
     )
 )
 def test_the_views_contain_what_python_returns(documents: list[Document]) -> None:
-    assert_views_agree(record([seen(n // 2, "AB"[n % 2], **received) for n, received in enumerate(documents)]))
+    assert_views_agree(database_of([seen(n // 2, "AB"[n % 2], **received) for n, received in enumerate(documents)]))
 
 
 def test_the_views_contain_every_field_of_the_catalogue() -> None:
@@ -94,12 +94,12 @@ def test_the_views_contain_every_field_of_the_catalogue() -> None:
     other = {"integer": "2", "real": "2.5", "text": "y", "date": "2025-12-31"}
     value = {"integer": "1", "real": "1.5", "text": "x", "date": "2025-09-30"}
     every = [field for field in FIELDS.values() if field.name != "Symbol"]
-    looks = [
+    observations = [
         seen(0, **{field.name: value[field.kind] for field in every}),
         seen(1, **{field.name: other[field.kind] for field in every}),
         seen(2, **{field.name: field.missing for field in every}),
     ]
-    path = record(looks)
+    path = database_of(observations)
     assert_views_agree(path)
     assert {row[1] for row in view(path, "overview_changes")} == {field.column for field in every}
     assert len(view(path, "overview_changes")) == 2 * len(every)
@@ -107,7 +107,7 @@ def test_the_views_contain_every_field_of_the_catalogue() -> None:
 
 @needs_recordings
 def test_the_views_contain_what_python_returns_for_the_recorded_year() -> None:
-    path = record(list(recorded_year()))
+    path = database_of(list(recorded_year()))
     assert_views_agree(path)
     assert len(view(path, "overview_changes")) > 13_000
     assert len(view(path, "restatements")) > 200

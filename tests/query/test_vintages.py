@@ -13,12 +13,12 @@ from pipeline import instants
 from pipeline.model.fields import FISCAL_FIELDS, FieldNotFound
 from pipeline.query.history import History
 from pipeline.query.results import Vintage
-from tests.support.looks import Look, after, record, text
+from tests.support.observations import Observed, after, database_of, text
 from tests.support.vintages import Q1, Q2, reported
 
 
-def vintages(*looks: Look, **bounds: Any) -> list[tuple[Any, ...]]:
-    with History.open(record(looks)) as history:
+def vintages(*observations: Observed, **bounds: Any) -> list[tuple[Any, ...]]:
+    with History.open(database_of(observations)) as history:
         answer = history.vintages("IBM", ["revenue_ttm"], **bounds)
         assert list(answer) == [Vintage(*row[:4], *_instants(row[4:6]), *row[6:]) for row in answer.rows()]
         return [row[2:] for row in answer.rows()]
@@ -29,7 +29,7 @@ def _instants(texts: Sequence[str]) -> list[datetime]:
 
 
 def test_a_vintage_is_a_value_of_a_quarter_with_the_interval_in_which_it_was_known() -> None:
-    looks = [
+    observations = [
         reported(0, Q1, "100"),
         reported(1, Q1, "100"),
         reported(2, Q1, "100", EPS="1"),
@@ -37,7 +37,7 @@ def test_a_vintage_is_a_value_of_a_quarter_with_the_interval_in_which_it_was_kno
         reported(4, Q2, "120"),
         reported(5, Q2, "120"),
     ]
-    assert vintages(*looks) == [
+    assert vintages(*observations) == [
         (Q1, 100, text(0), text(2), False, None, None),
         (Q2, 100, text(3), text(3), False, None, None),
         (Q2, 120, text(4), text(5), True, 100, 0.2),
@@ -45,13 +45,13 @@ def test_a_vintage_is_a_value_of_a_quarter_with_the_interval_in_which_it_was_kno
 
 
 def test_a_value_that_was_missing_for_a_while_is_one_vintage() -> None:
-    looks = [reported(0, Q1, "100"), reported(1, Q1, "None"), reported(2, Q1, "100"), reported(3, "None", "7")]
-    assert vintages(*looks) == [(Q1, 100, text(0), text(2), False, None, None)]
+    observations = [reported(0, Q1, "100"), reported(1, Q1, "None"), reported(2, Q1, "100"), reported(3, "None", "7")]
+    assert vintages(*observations) == [(Q1, 100, text(0), text(2), False, None, None)]
 
 
 def test_a_value_that_comes_back_is_a_vintage_again() -> None:
-    looks = [reported(0, Q1, "100"), reported(1, Q1, "50"), reported(2, Q1, "100"), reported(3, Q2, "7")]
-    assert vintages(*looks) == [
+    observations = [reported(0, Q1, "100"), reported(1, Q1, "50"), reported(2, Q1, "100"), reported(3, Q2, "7")]
+    assert vintages(*observations) == [
         (Q1, 100, text(0), text(0), False, None, None),
         (Q1, 50, text(1), text(1), True, 100, -0.5),
         (Q1, 100, text(2), text(2), True, 50, 1.0),
@@ -60,8 +60,8 @@ def test_a_value_that_comes_back_is_a_vintage_again() -> None:
 
 
 def test_a_quarter_that_went_back_for_a_while_is_one_vintage() -> None:
-    looks = [reported(0, Q1, "100"), reported(1, Q2, "120"), reported(2, Q1, "100"), reported(3, Q2, "120")]
-    assert vintages(*looks) == [
+    observations = [reported(0, Q1, "100"), reported(1, Q2, "120"), reported(2, Q1, "100"), reported(3, Q2, "120")]
+    assert vintages(*observations) == [
         (Q1, 100, text(0), text(2), False, None, None),
         (Q2, 120, text(1), text(3), False, None, None),
     ]
@@ -69,18 +69,27 @@ def test_a_quarter_that_went_back_for_a_while_is_one_vintage() -> None:
 
 def test_since_and_until_select_vintages_by_when_they_were_first_known() -> None:
     """A restatement is one, however long ago the value was first told that it takes the place of."""
-    looks = [reported(0, Q1, "100"), reported(1, Q1, "100", EPS="2"), reported(2, Q1, "90"), reported(3, Q1, "80")]
-    assert vintages(*looks, since=after(1)) == vintages(*looks)[1:]
-    assert vintages(*looks, since=after(2)) == vintages(*looks)[1:]
-    assert vintages(*looks, since=after(2), until=after(2)) == [(Q1, 90, text(2), text(2), True, 100, -0.1)]
-    assert vintages(*looks, until=after(1)) == [(Q1, 100, text(0), text(1), False, None, None)]
+    observations = [
+        reported(0, Q1, "100"),
+        reported(1, Q1, "100", EPS="2"),
+        reported(2, Q1, "90"),
+        reported(3, Q1, "80"),
+    ]
+    assert vintages(*observations, since=after(1)) == vintages(*observations)[1:]
+    assert vintages(*observations, since=after(2)) == vintages(*observations)[1:]
+    assert vintages(*observations, since=after(2), until=after(2)) == [(Q1, 90, text(2), text(2), True, 100, -0.1)]
+    assert vintages(*observations, until=after(1)) == [(Q1, 100, text(0), text(1), False, None, None)]
 
 
 def test_restatements_are_of_all_symbols_or_of_some() -> None:
     """The statements of one company are those of another here: they are kept once, and told of each."""
-    looks = [reported(0, Q1, "100"), reported(1, Q1, "90"), reported(1, Q1, "90", Name="x")._replace(symbol="KO")]
-    looks += [look._replace(symbol="PEP") for look in (*looks[:2], reported(2, Q2, "3"))]
-    with History.open(record(looks)) as history:
+    observations = [
+        reported(0, Q1, "100"),
+        reported(1, Q1, "90"),
+        reported(1, Q1, "90", Name="x")._replace(symbol="KO"),
+    ]
+    observations += [one._replace(symbol="PEP") for one in (*observations[:2], reported(2, Q2, "3"))]
+    with History.open(database_of(observations)) as history:
         answer = [(one.symbol, one.before, one.value, one.known_from) for one in history.restatements()]
         assert answer == [("IBM", 100, 90, after(1)), ("PEP", 100, 90, after(1))]
         assert [one.symbol for one in history.restatements(["PEP"])] == ["PEP"]
@@ -89,7 +98,7 @@ def test_restatements_are_of_all_symbols_or_of_some() -> None:
 
 
 def test_without_fields_vintages_are_of_a_quarters_statements() -> None:
-    with History.open(record([reported(0, Q1, "1", EBITDA="2", SharesOutstanding="3")])) as history:
+    with History.open(database_of([reported(0, Q1, "1", EBITDA="2", SharesOutstanding="3")])) as history:
         assert [one.field for one in history.vintages("IBM")] == ["revenue_ttm", "ebitda"]
         assert [one.value for one in history.vintages("IBM", ["SharesOutstanding"])] == [3]
     assert all(field.part == "reported" for field in FISCAL_FIELDS)
@@ -101,10 +110,10 @@ def test_a_field_that_is_not_reported_by_quarter_has_no_vintages(three: Path, fi
         history.vintages("IBM", [field])
 
 
-def naive_vintages(looks: Sequence[tuple[str, str]]) -> list[tuple[Any, ...]]:
+def naive_vintages(observations: Sequence[tuple[str, str]]) -> list[tuple[Any, ...]]:
     """Return the vintages of quarters and values, seen an hour apart: (quarter, value, from, until)."""
     quarters: dict[str, list[list[Any]]] = {}
-    for hours, (quarter, value) in enumerate(looks):
+    for hours, (quarter, value) in enumerate(observations):
         if "None" in (quarter, value):
             continue
         of_quarter = quarters.setdefault(quarter, [])
@@ -117,9 +126,12 @@ def naive_vintages(looks: Sequence[tuple[str, str]]) -> list[tuple[Any, ...]]:
 
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from([Q1, Q2, "None"]), st.sampled_from(["0", "1", "2", "None"])), max_size=9))
-def test_vintages_are_those_of_going_through_every_observation(looks: list[tuple[str, str]]) -> None:
-    told = vintages(*(reported(hours, *look) for hours, look in enumerate(looks)), reported(100, "None", "None"))
-    assert [row[:4] for row in told] == naive_vintages(looks)
+def test_vintages_are_those_of_going_through_every_observation(observations: list[tuple[str, str]]) -> None:
+    told = vintages(
+        *(reported(hours, *observation) for hours, observation in enumerate(observations)),
+        reported(100, "None", "None"),
+    )
+    assert [row[:4] for row in told] == naive_vintages(observations)
     for quarter in (Q1, Q2):
         of_quarter = [row for row in told if row[0] == quarter]
         assert [row[5] for row in of_quarter] == [None, *(row[1] for row in of_quarter)][: len(of_quarter)]

@@ -20,7 +20,7 @@ from pipeline.store.runs import Store
 from pipeline.store.writer import open_writer
 from tests.support.clocks import START
 from tests.support.kept import documents, snapshots
-from tests.support.looks import empty
+from tests.support.observations import empty_database
 from tests.support.recordings import needs_recordings, recorded
 from tests.support.store import (
     HOUR,
@@ -121,7 +121,7 @@ async def test_observations_may_come_in_any_order_and_more_than_once(
     observed = [(name, hour) for hour, name in enumerate(versions)]
     filled = data.draw(st.permutations(observed)) + data.draw(st.lists(st.sampled_from(observed), max_size=3))
     path = tmp_path_factory.mktemp("store") / "overviews.db"
-    shutil.copyfile(empty(), path)
+    shutil.copyfile(empty_database(), path)
     await collected(path, *((version(name), hour) for name, hour in filled))
     assert stored_versions(path) == in_order(observed)
     assert stored_instants(path) == [at(hour) for _, hour in observed]
@@ -152,7 +152,7 @@ async def test_imports_and_runs_in_any_order_and_chunks_make_the_same_database(
     observed = [(one, hour) for hour, one in enumerate(found)]
     straight, mixed = (tmp_path_factory.mktemp("store") / name for name in ("straight.db", "mixed.db"))
     for path in (straight, mixed):
-        shutil.copyfile(empty(), path)
+        shutil.copyfile(empty_database(), path)
     await imported(straight, *observed)
     left = data.draw(st.permutations(observed)) + data.draw(st.lists(st.sampled_from(observed), max_size=3))
     while left:

@@ -45,7 +45,7 @@ def test_a_document_keeps_its_order_and_its_types(file: Path) -> None:
 
 def test_later_observations_are_read_in_order(file: Path) -> None:
     later = [THEN + timedelta(days=days) for days in (2, 1, 2)]
-    one = response_in(file, line(looks=[to_text(look) for look in later]))
+    one = response_in(file, line(looks=[to_text(instant) for instant in later]))
     assert one.observed_again_at == (later[1], later[0])
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.commands import assert_note, assert_refused, query, rows, table
-from tests.support.looks import Look, after, gone, keep, record, seen, text
+from tests.support.observations import Observed, after, database_of, seen, store_observations, text, uncovered
 
 
 def test_each_symbol_is_a_row_with_its_staleness(kept: Path) -> None:
@@ -24,11 +24,11 @@ def test_each_symbol_is_a_row_with_its_staleness(kept: Path) -> None:
 
 
 def test_later_observations_change_no_answer() -> None:
-    path = record([seen(0, PERatio="1"), seen(1, "PEP", PERatio="5")])
+    path = database_of([seen(0, PERatio="1"), seen(1, "PEP", PERatio="5")])
     commands = [("as-of", "2026-03-14T20:00", *rest) for rest in (["--json"], [], ["--original"], ["--format", "csv"])]
     before = [query(path, *one) for one in commands]
-    later = [seen(9, PERatio="1"), seen(8, PERatio="2"), seen(1.6, "PEP", PERatio="5"), gone(3, "PEP")]
-    asyncio.run(keep(path, later))
+    later = [seen(9, PERatio="1"), seen(8, PERatio="2"), seen(1.6, "PEP", PERatio="5"), uncovered(3, "PEP")]
+    asyncio.run(store_observations(path, later))
     assert [query(path, *one) for one in commands] == before
     assert all(one.code == 0 and one.err == "" for one in before)
 
@@ -58,7 +58,7 @@ def test_original_prints_exactly_what_was_received(tmp_path: Path) -> None:
         "PERatio": "-",
         "Beta": 1,
     }
-    path = record([Look("IBM", after(0), received)])
+    path = database_of([Observed("IBM", after(0), received)])
     ended = query(path, "as-of", "now", "--original")
     assert json.dumps(json.loads(ended.out)) == json.dumps(received)
     assert ended.out.count("\n") == 1

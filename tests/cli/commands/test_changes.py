@@ -13,7 +13,7 @@ from pipeline.model.outcomes import RunResult, RunStatus, Trigger
 from pipeline.store.runs import Store
 from pipeline.store.writer import open_writer
 from tests.support.commands import assert_note, assert_refused, call, query, rows, table
-from tests.support.looks import after, keep, record, seen, text
+from tests.support.observations import after, database_of, seen, store_observations, text
 
 Q1, Q2 = "2025-12-31", "2026-03-31"
 
@@ -56,7 +56,7 @@ def test_options_narrow_the_changes_down(kept: Path, words: Sequence[str], field
 
 
 def test_other_values_than_text_and_numbers_are_printed_as_json() -> None:
-    path = record([seen(0, New={"a": "é"}, EPS="1"), seen(1, New={"a": [1, None]}, EPS=True)])
+    path = database_of([seen(0, New={"a": "é"}, EPS="1"), seen(1, New={"a": [1, None]}, EPS=True)])
     found = query(path, "changes", "--json").json
     assert [(row["before"], row["after"]) for row in found] == [(1, True), ({"a": "é"}, {"a": [1, None]})]
     cells = list(csv.DictReader(StringIO(query(path, "changes", "--format", "csv").out)))
@@ -79,7 +79,7 @@ def test_without_changes_it_says_so_and_ends_with_0(kept: Path) -> None:
 
 
 def test_without_since_it_lists_changes_since_the_last_run_began() -> None:
-    path = record([seen(0, EPS="1"), seen(1, EPS="2")])
+    path = database_of([seen(0, EPS="1"), seen(1, EPS="2")])
 
     async def ran() -> None:
         async with open_writer(path) as writer:
@@ -93,7 +93,7 @@ def test_without_since_it_lists_changes_since_the_last_run_began() -> None:
     assert [row["after"] for row in everything.json] == [2]
     assert_note(everything, "no run yet")
     asyncio.run(ran())
-    asyncio.run(keep(path, [seen(5, EPS="3"), seen(6, EPS="4")]))
+    asyncio.run(store_observations(path, [seen(5, EPS="3"), seen(6, EPS="4")]))
     ended = query(path, "changes", "--json")
     assert [(row["before"], row["after"]) for row in ended.json] == [(2, 3), (3, 4)]
     assert_note(ended, "last run", "2026-03-14 23:30:00 UTC")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.commands import assert_refused, query, rows, table
-from tests.support.looks import text
+from tests.support.observations import text
 
 
 def test_each_snapshot_is_a_row(kept: Path) -> None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tests.support.commands import assert_note, assert_refused, query, rows, table
-from tests.support.looks import record, seen, text
+from tests.support.observations import database_of, seen, text
 
 Q1, Q2 = "2025-12-31", "2026-03-31"
 
@@ -23,7 +23,7 @@ def test_vintages_are_listed_by_quarter_with_when_each_was_known(kept: Path) -> 
 
 
 def test_a_restated_date_is_marked_too() -> None:
-    path = record([seen(hours, LatestQuarter=Q1, DividendDate=day) for hours, day in enumerate([Q1, Q2])])
+    path = database_of([seen(hours, LatestQuarter=Q1, DividendDate=day) for hours, day in enumerate([Q1, Q2])])
     found = rows(path, "vintages", "IBM", "DividendDate", "RevenueTTM")
     assert [(row["value"], row["is_restatement"]) for row in found] == [(Q1, False), (Q2, True)]
     assert [row[5:] for row in table(query(path, "vintages", "IBM", "dividend_date"))[1:]] == [["-"], ["restated", "-"]]

@@ -1,4 +1,4 @@
-"""Records to ask: looks at invented companies, kept as the store keeps them, in an order of the test's choosing."""
+"""Databases to query: observations of invented companies, stored in an order of the test's choosing."""
 
 import asyncio
 import atexit
@@ -28,8 +28,8 @@ AFTER_ALL = datetime.fromisoformat("2026-11-01T00:00:00Z")
 """Later than every recording."""
 
 
-class Look(NamedTuple):
-    """What was found of a symbol at an instant: a document, or None, that the API does not cover it."""
+class Observed(NamedTuple):
+    """What was observed of a symbol at an instant: a document, or None if the API does not cover it."""
 
     symbol: str
     at: datetime
@@ -37,31 +37,31 @@ class Look(NamedTuple):
 
 
 def after(hours: float) -> datetime:
-    """Return the instant so many hours after the start."""
+    """Return the instant some hours after the start."""
     return START + hours * HOUR
 
 
 def text(hours: float) -> str:
-    """Return the instant so many hours after the start, as the file has it."""
+    """Return the instant some hours after the start, as stored."""
     return instants.to_text(after(hours))
 
 
-def seen(hours: float, symbol: str = "IBM", **fields: Any) -> Look:
-    """Return a look that found a document of these fields."""
-    return Look(symbol, after(hours), {"Symbol": symbol, **fields})
+def seen(hours: float, symbol: str = "IBM", **fields: Any) -> Observed:
+    """Return an observation of a document of these fields."""
+    return Observed(symbol, after(hours), {"Symbol": symbol, **fields})
 
 
-def gone(hours: float, symbol: str = "IBM") -> Look:
-    """Return a look that found the symbol not covered."""
-    return Look(symbol, after(hours), None)
+def uncovered(hours: float, symbol: str = "IBM") -> Observed:
+    """Return an observation that the symbol is not covered."""
+    return Observed(symbol, after(hours), None)
 
 
-async def keep(path: Path, *portions: Sequence[Look]) -> None:
-    """Keep the looks in the order given, a transaction a portion."""
+async def store_observations(path: Path, *batches: Sequence[Observed]) -> None:
+    """Store the observations in the order given, each batch in a transaction."""
     async with open_writer(path) as writer:
         store = Store(writer)
-        for portion in portions:
-            await store.add([_observation(*look) for look in portion])
+        for batch in batches:
+            await store.add([_observation(*one) for one in batch])
 
 
 def _observation(symbol: str, at: datetime, document: Document | None) -> Observation:
@@ -69,33 +69,33 @@ def _observation(symbol: str, at: datetime, document: Document | None) -> Observ
     return observation(name, at, None if document is None else Overview(name, document))
 
 
-def record(*portions: Sequence[Look]) -> Path:
-    """Return a new record in which the looks are kept, portion by portion."""
+def database_of(*batches: Sequence[Observed]) -> Path:
+    """Return a new database that holds the observations, stored batch by batch."""
     path = Path(tempfile.mkdtemp(dir=_folder())) / "overviews.db"
-    shutil.copyfile(empty(), path)
-    asyncio.run(keep(path, *portions))
+    shutil.copyfile(empty_database(), path)
+    asyncio.run(store_observations(path, *batches))
     return path
 
 
 @cache
 def _folder() -> Path:
-    folder = tempfile.mkdtemp(prefix="looks-")
+    folder = tempfile.mkdtemp(prefix="observations-")
     atexit.register(shutil.rmtree, folder)
     return Path(folder)
 
 
 @cache
-def empty() -> Path:
-    """Return a migrated file without a look. Made once: a property asks for hundreds."""
+def empty_database() -> Path:
+    """Return a migrated database without an observation. Made once: a property needs hundreds of copies."""
     path = _folder() / "empty.db"
     migrate(path, now=START)
     return path
 
 
-def recorded_year() -> Iterable[Look]:
-    """Yield the looks of the recorded year, in its order."""
+def recorded_year() -> Iterable[Observed]:
+    """Yield the observations of the recorded year, in its order."""
     source = RECORDINGS / "daily_2023_2025.jsonl.gz"
     for one in read_archive(source, observed_at=None, now=AFTER_ALL, on_read=lambda _: None):
         if isinstance(one, RecordedResponse) and isinstance(one.response, (Overview, UnknownSymbol)):
             document = one.response.document if isinstance(one.response, Overview) else None
-            yield from (Look(one.symbol, at, document) for at in (one.observed_at, *one.observed_again_at))
+            yield from (Observed(one.symbol, at, document) for at in (one.observed_at, *one.observed_again_at))
