@@ -192,7 +192,7 @@ class Daemon:
                 await asyncio.to_thread(last_firings, self._database, now=self._clock.now())
 
     def _check_clock(self) -> None:
-        """If the clock was set, plan anew by the new time."""
+        """If the clock was set, plan by the new time."""
         step = self._clock_watch.check_for_step()
         if step:
             self._reset_at += min(step, timedelta())

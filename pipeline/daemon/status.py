@@ -64,7 +64,7 @@ class DaemonStatus:
         systemd.status(self.line())
 
     def report_ready(self) -> None:
-        """Tell systemd that the daemon has started, or has read its configuration again."""
+        """Report to systemd that the daemon has started, or has reloaded its configuration."""
         systemd.ready(self.line())
 
     def block(self, reason: str) -> None:

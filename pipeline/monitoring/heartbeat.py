@@ -17,7 +17,7 @@ FRESH_FOR = 3 * PERIOD
 """A heartbeat older than this means that the daemon is gone, or hangs."""
 
 ANSWERS_WITHIN = timedelta(seconds=90)
-"""A store that does not answer for longer is taken for dead."""
+"""A store that does not answer for longer is considered dead."""
 
 
 class DaemonState(StrEnum):

@@ -28,7 +28,9 @@ from tests.support.sandbox import Served
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 
-async def test_a_full_disk_is_waited_for_and_what_was_missed_meanwhile_says_so(database: Path, served: Served) -> None:
+async def test_a_full_disk_blocks_runs_and_is_the_reason_of_those_missed_meanwhile(
+    database: Path, served: Served
+) -> None:
     hands = DaemonClock(FIRST)
     harness = DaemonHarness(database, served.base_url, hands)
     async with harness.running() as daemon:
@@ -46,7 +48,7 @@ async def test_a_full_disk_is_waited_for_and_what_was_missed_meanwhile_says_so(d
     assert ran == ("complete", None)
 
 
-async def test_a_run_waits_for_a_collect_by_hand_and_asks_only_what_that_did_not(
+async def test_a_run_waits_for_a_manual_collect_and_requests_only_what_that_did_not(
     database: Path, served: Served
 ) -> None:
     hands = DaemonClock(FIRST)
@@ -67,7 +69,7 @@ async def test_a_run_waits_for_a_collect_by_hand_and_asks_only_what_that_did_not
     assert runs(database, "trigger", "due") == [("schedule", 3), ("manual", 2), ("schedule", 1)]
 
 
-async def test_what_hindered_is_over_once_the_record_can_be_read_again_though_nothing_is_due(
+async def test_a_blocker_is_cleared_once_the_database_can_be_read_again_though_nothing_is_due(
     database: Path, served: Served
 ) -> None:
     harness = DaemonHarness(database, served.base_url, DaemonClock(FIRST))
@@ -84,7 +86,7 @@ async def test_what_hindered_is_over_once_the_record_can_be_read_again_though_no
         assert daemon.status.heartbeat.state == "idle"
 
 
-async def test_a_reload_while_it_waits_for_the_lock_is_what_then_runs(database: Path, served: Served) -> None:
+async def test_a_reload_while_it_waits_for_the_lock_applies_to_the_next_run(database: Path, served: Served) -> None:
     hands = DaemonClock(FIRST)
     harness = DaemonHarness(database, served.base_url, hands)
     async with harness.running() as daemon:
@@ -100,7 +102,7 @@ async def test_a_reload_while_it_waits_for_the_lock_is_what_then_runs(database: 
     assert "TSLA" in served.api.seen
 
 
-async def test_a_clock_set_right_while_it_waits_for_the_lock_is_heeded(database: Path, served: Served) -> None:
+async def test_a_clock_corrected_while_it_waits_for_the_lock_is_noticed(database: Path, served: Served) -> None:
     hands = DaemonClock(FIRST + 2 * DAY)  # two days ahead
     harness = DaemonHarness(database, served.base_url, hands)
     async with collect_by_hand(database, hands):
@@ -118,7 +120,7 @@ async def test_a_clock_set_right_while_it_waits_for_the_lock_is_heeded(database:
     assert [at for (at,) in runs(database, "scheduled_for")] == ["2026-03-14T18:30:00.000Z", "2026-03-15T18:30:00.000Z"]
 
 
-async def test_stopped_before_a_run_has_begun_it_begins_none(database: Path, served: Served) -> None:
+async def test_a_stop_before_a_run_has_started_starts_none(database: Path, served: Served) -> None:
     hands = DaemonClock(FIRST)
     harness = DaemonHarness(database, served.base_url, hands)
     async with collect_by_hand(database, hands):

@@ -8,7 +8,7 @@ from tests.support.clocks import START
 MINUTE = timedelta(minutes=1)
 
 
-def test_a_missed_fire_time_is_put_down_to_what_was_first_to_end_after_it() -> None:
+def test_a_missed_fire_time_is_explained_by_the_blocker_that_ended_first_after_it() -> None:
     blockers = Blockers(START)
     blockers.remember("run 1 was still in progress", until=START + 5 * MINUTE)
     assert blockers.block("the disk is full", now=START + 10 * MINUTE)

@@ -31,7 +31,7 @@ def clock_watch(hands: ManualClock) -> ClockWatch:
 @pytest.mark.parametrize(
     "step", [timedelta(hours=1), -timedelta(hours=1), timedelta(seconds=3), timedelta(days=20_000)]
 )
-async def test_a_step_of_the_clock_is_told_once(hands: ManualClock, step: timedelta) -> None:
+async def test_a_step_of_the_clock_is_detected_once(hands: ManualClock, step: timedelta) -> None:
     watch = clock_watch(hands)
     hands.passes(MINUTE)
     hands.is_set_by(step)
@@ -40,7 +40,7 @@ async def test_a_step_of_the_clock_is_told_once(hands: ManualClock, step: timede
     assert watch.check_for_step() == timedelta()
 
 
-async def test_a_clock_that_is_drawn_to_the_right_time_is_not_stepped(hands: ManualClock) -> None:
+async def test_a_clock_that_is_slewed_is_not_stepped(hands: ManualClock) -> None:
     watch = clock_watch(hands)
     for _ in range(100):
         hands.passes(MINUTE)
@@ -48,7 +48,7 @@ async def test_a_clock_that_is_drawn_to_the_right_time_is_not_stepped(hands: Man
         assert watch.check_for_step() == timedelta()
 
 
-async def test_what_the_machine_slept_through_is_caught_up_with_at_the_next_heartbeat(
+async def test_fire_times_that_the_machine_slept_through_are_caught_up_at_the_next_heartbeat(
     database: Path, served: Served
 ) -> None:
     hands = DaemonClock(FIRST)
@@ -63,7 +63,9 @@ async def test_what_the_machine_slept_through_is_caught_up_with_at_the_next_hear
     ]
 
 
-async def test_an_hour_that_the_clock_is_set_back_over_fires_nothing_twice(database: Path, served: Served) -> None:
+async def test_an_hour_repeated_because_the_clock_was_set_back_fires_nothing_twice(
+    database: Path, served: Served
+) -> None:
     hands = DaemonClock(FIRST)
     harness = DaemonHarness(database, served.base_url, hands)
     async with harness.running():
@@ -78,7 +80,7 @@ async def test_an_hour_that_the_clock_is_set_back_over_fires_nothing_twice(datab
     ]
 
 
-async def test_fire_times_noted_by_a_clock_a_day_ahead_come_again_when_it_is_right(
+async def test_fire_times_recorded_by_a_clock_a_day_ahead_fire_again_once_it_is_right(
     database: Path, served: Served
 ) -> None:
     hands = DaemonClock(FIRST)
@@ -98,7 +100,7 @@ async def test_fire_times_noted_by_a_clock_a_day_ahead_come_again_when_it_is_rig
     assert DAY > CLOCK_TOLERANCE
 
 
-async def test_a_clock_that_is_not_set_yet_is_waited_for(database: Path, served: Served) -> None:
+async def test_nothing_runs_until_the_clock_is_set(database: Path, served: Served) -> None:
     hands = DaemonClock(datetime(1970, 1, 1, tzinfo=UTC))
     harness = DaemonHarness(database, served.base_url, hands)
     async with harness.running() as daemon:
@@ -113,7 +115,7 @@ async def test_a_clock_that_is_not_set_yet_is_waited_for(database: Path, served:
 
 
 @pytest.mark.parametrize("step", [-HOUR, HOUR, DAY], ids=["an hour back", "an hour on", "a day on"])
-async def test_whatever_the_clock_is_set_by_each_fire_time_is_one_row_and_asks_no_symbol_twice(
+async def test_however_far_the_clock_is_set_each_fire_time_is_one_row_and_requests_no_symbol_twice(
     database: Path, served: Served, monkeypatch: pytest.MonkeyPatch, step: timedelta
 ) -> None:
     hands = DaemonClock(FIRST)
@@ -133,16 +135,16 @@ async def test_whatever_the_clock_is_set_by_each_fire_time_is_one_row_and_asks_n
     assert served.api.requests == len(SYMBOLS) * statuses.count("complete")
 
 
-async def test_a_clock_set_back_makes_no_run_ask_again_what_was_asked_for_its_fire_time(
+async def test_a_clock_set_back_makes_no_run_repeat_the_requests_of_its_fire_time(
     database: Path, served: Served
 ) -> None:
     hands = DaemonClock(FIRST)
     harness = DaemonHarness(database, served.base_url, hands, limits=("2/hour", "1/second"))
-    asked: list[str] = []
+    requested: list[str] = []
 
     def set_back_after_the_first(outcome: str, _seconds: float) -> None:
-        asked.append(outcome)
-        if len(asked) == 1:
+        requested.append(outcome)
+        if len(requested) == 1:
             hands.is_set_by(-HOUR)
 
     harness.reporter.request_ended = set_back_after_the_first  # type: ignore[assignment, method-assign] # where time passes too
@@ -185,7 +187,7 @@ async def test_after_the_clock_was_set_back_failed_runs_keep_their_pauses(databa
 
 
 @pytest.mark.parametrize("boots_at", [datetime(1970, 1, 1, tzinfo=UTC), FIRST + 10 * MINUTE])
-async def test_slots_of_an_earlier_process_are_left_alone_when_the_clock_is_put_right(
+async def test_slots_of_an_earlier_process_stay_as_they_are_when_the_clock_is_corrected(
     database: Path, served: Served, boots_at: datetime
 ) -> None:
     """A board without a clock of its own, switched off for longer than a day: its quota is free again."""
@@ -209,7 +211,7 @@ async def test_a_clock_set_forward_between_two_runs_frees_no_window(database: Pa
     harness = DaemonHarness(database, served.base_url, hands, schedules=(DAILY, weekly), limits=("3/day",))
     async with harness.running():
         hands.passes(2 * DAY - timedelta(seconds=30))
-        asked, ended = served.api.requests, harness.reporter.run_ended
+        requested, ended = served.api.requests, harness.reporter.run_ended
 
         def set_forward(*arguments: Any, **named: Any) -> None:
             ended(*arguments, **named)
@@ -219,7 +221,7 @@ async def test_a_clock_set_forward_between_two_runs_frees_no_window(database: Pa
         harness.reporter.run_ended = set_forward  # type: ignore[method-assign] # right after a run
         await harness.beat()
 
-    assert served.api.requests - asked == 3
+    assert served.api.requests - requested == 3
 
 
 async def test_reasons_and_counts_are_right_again_once_the_clock_is(database: Path, served: Served) -> None:

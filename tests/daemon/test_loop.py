@@ -18,7 +18,7 @@ from tests.support.sandbox import Served
 HOUR, DAY, MINUTE = timedelta(hours=1), timedelta(days=1), timedelta(minutes=1)
 
 
-async def test_the_newest_fire_time_before_the_very_first_start_is_run_at_once(database: Path, served: Served) -> None:
+async def test_the_newest_fire_time_before_the_first_start_is_run_at_once(database: Path, served: Served) -> None:
     harness = DaemonHarness(database, served.base_url, DaemonClock(FIRST + 5 * HOUR))
 
     async with harness.running():
@@ -56,7 +56,9 @@ async def test_each_fire_time_is_run_once(database: Path, served: Served) -> Non
     assert served.api.requests == 12
 
 
-async def test_only_the_newest_of_the_missed_is_run_and_the_others_say_why(database: Path, served: Served) -> None:
+async def test_only_the_newest_missed_fire_time_is_run_and_the_others_are_recorded_with_a_reason(
+    database: Path, served: Served
+) -> None:
     hands = DaemonClock(FIRST)
     harness = DaemonHarness(database, served.base_url, hands)
     async with harness.running():
@@ -75,7 +77,7 @@ async def test_only_the_newest_of_the_missed_is_run_and_the_others_say_why(datab
     assert served.api.requests == 6
 
 
-async def test_a_run_cut_short_by_the_quota_goes_on_when_the_window_frees(database: Path, served: Served) -> None:
+async def test_a_run_cut_short_by_the_quota_is_resumed_when_the_window_frees(database: Path, served: Served) -> None:
     harness = DaemonHarness(database, served.base_url, DaemonClock(FIRST), limits=("2/hour",))
     async with harness.running() as daemon:
         assert daemon.status.heartbeat.resumes_at is not None
@@ -90,7 +92,7 @@ async def test_a_run_cut_short_by_the_quota_goes_on_when_the_window_frees(databa
     assert sorted(served.api.seen) == sorted(SYMBOLS)
 
 
-async def test_it_does_not_go_on_where_it_is_told_not_to(database: Path, served: Served) -> None:
+async def test_nothing_is_resumed_if_the_configuration_says_so(database: Path, served: Served) -> None:
     harness = DaemonHarness(database, served.base_url, DaemonClock(FIRST), limits=("2/hour",), resumes=False)
     async with harness.running():
         await harness.until(FIRST + 3 * HOUR)
@@ -98,7 +100,7 @@ async def test_it_does_not_go_on_where_it_is_told_not_to(database: Path, served:
     assert runs(database, "status") == [("quota_exhausted",)]
 
 
-async def test_a_run_that_failed_is_gone_on_with_after_ever_longer_pauses(database: Path, served: Served) -> None:
+async def test_a_failed_run_is_resumed_after_ever_longer_pauses(database: Path, served: Served) -> None:
     for symbol in SYMBOLS:
         served.api.says(symbol, "down", status=503, times=2)
     harness = DaemonHarness(database, served.base_url, DaemonClock(FIRST))
@@ -119,12 +121,12 @@ async def test_a_run_that_failed_is_gone_on_with_after_ever_longer_pauses(databa
     ]
 
 
-async def test_a_run_that_a_kill_cut_short_is_gone_on_with_at_the_next_start(database: Path, served: Served) -> None:
+async def test_a_run_cut_short_by_a_kill_is_resumed_at_the_next_start(database: Path, served: Served) -> None:
     hands = DaemonClock(FIRST)
     harness = DaemonHarness(database, served.base_url, hands)
     async with harness.running():
         pass
-    with closing(sqlite3.connect(database)) as db, db:  # as a kill leaves it: under way, one symbol not looked at
+    with closing(sqlite3.connect(database)) as db, db:  # as a kill leaves it: running, one symbol not observed
         db.execute("UPDATE runs SET status = 'running', finished_at = NULL")
         db.execute("DELETE FROM symbols WHERE symbol = 'PEP'")
         db.execute("DELETE FROM outcomes WHERE symbol = 'PEP'")
@@ -137,7 +139,7 @@ async def test_a_run_that_a_kill_cut_short_is_gone_on_with_at_the_next_start(dat
     assert served.api.seen.count("PEP") == 2
 
 
-async def test_a_run_that_a_kill_cut_short_is_none_under_way_though_nothing_goes_on_with_it(
+async def test_a_run_cut_short_by_a_kill_is_interrupted_though_nothing_resumes_it(
     database: Path, served: Served
 ) -> None:
     hands = DaemonClock(FIRST)
@@ -152,7 +154,7 @@ async def test_a_run_that_a_kill_cut_short_is_none_under_way_though_nothing_goes
         assert runs(database, "status", "finished_at") == [("interrupted", "2026-03-14T18:40:00.000Z")]
 
 
-async def test_a_schedule_that_is_changed_has_missed_nothing_before(database: Path, served: Served) -> None:
+async def test_a_changed_schedule_has_missed_nothing_before_the_change(database: Path, served: Served) -> None:
     hands = DaemonClock(FIRST + HOUR)
     harness = DaemonHarness(database, served.base_url, hands)
     async with harness.running() as daemon:
@@ -169,7 +171,7 @@ async def test_a_schedule_that_is_changed_has_missed_nothing_before(database: Pa
     assert rows(database, "SELECT schedule FROM schedules") == [("0 19 * * * UTC",)]
 
 
-async def test_two_days_of_missed_minutes_are_recorded_each(database: Path, served: Served) -> None:
+async def test_each_of_two_days_of_missed_minutes_is_recorded(database: Path, served: Served) -> None:
     hands = DaemonClock(FIRST)
     harness = DaemonHarness(database, served.base_url, hands, schedules=(Schedule("* * * * *", "UTC", HOUR, None),))
     async with harness.running():
@@ -182,7 +184,7 @@ async def test_two_days_of_missed_minutes_are_recorded_each(database: Path, serv
     assert rows(database, "SELECT status, count(*) FROM runs GROUP BY 1") == [("complete", 2), ("missed", 2879)]
 
 
-async def test_a_file_that_is_none_of_ours_ends_the_daemon(database: Path, served: Served) -> None:
+async def test_a_file_that_is_not_a_database_ends_the_daemon(database: Path, served: Served) -> None:
     harness = DaemonHarness(database, served.base_url, DaemonClock(FIRST))
     database.write_bytes(b"no database" * 1000)
 
@@ -191,17 +193,17 @@ async def test_a_file_that_is_none_of_ours_ends_the_daemon(database: Path, serve
             pass
 
 
-async def test_a_configuration_that_is_wrong_is_told_and_not_taken_over(database: Path, served: Served) -> None:
+async def test_a_wrong_configuration_is_reported_and_not_applied(database: Path, served: Served) -> None:
     harness = DaemonHarness(database, served.base_url, DaemonClock(FIRST))
 
     def wrong() -> DaemonConfig:
-        raise SettingsError("config/pipeline.toml: source.plan: 'fre' is no plan")
+        raise SettingsError("config/pipeline.toml: source.plan: unknown plan 'fre'")
 
     async with harness.running() as daemon:
         before = harness.config
         daemon._reload_config = wrong
         daemon.reload()
-        assert daemon.status.heartbeat.refused == "config/pipeline.toml: source.plan: 'fre' is no plan"
+        assert daemon.status.heartbeat.refused == "config/pipeline.toml: source.plan: unknown plan 'fre'"
         await harness.until(FIRST + DAY)
         daemon._reload_config = lambda: before
         daemon.reload()
@@ -210,9 +212,7 @@ async def test_a_configuration_that_is_wrong_is_told_and_not_taken_over(database
     assert runs(database, "status") == [("complete",), ("complete",)]
 
 
-async def test_a_refused_key_is_tried_again_when_the_configuration_is_read_again(
-    database: Path, served: Served
-) -> None:
+async def test_a_refused_key_is_tried_again_after_a_reload(database: Path, served: Served) -> None:
     refusal = '{"Error Message": "the parameter apikey is invalid or missing."}'
     served.api.says("AAPL", refusal)
     harness = DaemonHarness(database, served.base_url, DaemonClock(FIRST), symbols=(SYMBOLS[0],))
@@ -227,7 +227,7 @@ async def test_a_refused_key_is_tried_again_when_the_configuration_is_read_again
     assert runs(database, "trigger", "status") == [("schedule", "failed"), ("continue", "complete")]
 
 
-async def test_a_line_added_during_a_run_counts_from_then_and_not_from_the_end_of_the_run(
+async def test_a_schedule_added_during_a_run_counts_from_then_and_not_from_the_end_of_the_run(
     database: Path, served: Served
 ) -> None:
     hands = DaemonClock(FIRST)
@@ -258,9 +258,7 @@ async def test_a_line_added_during_a_run_counts_from_then_and_not_from_the_end_o
     assert why == "run 1 was still in progress"
 
 
-async def test_a_database_that_is_taken_away_ends_the_daemon_rather_than_begin_another(
-    database: Path, served: Served
-) -> None:
+async def test_a_removed_database_ends_the_daemon_instead_of_starting_a_new_one(database: Path, served: Served) -> None:
     harness = DaemonHarness(database, served.base_url, DaemonClock(FIRST))
     await harness.begin()
     database.unlink()
@@ -270,7 +268,7 @@ async def test_a_database_that_is_taken_away_ends_the_daemon_rather_than_begin_a
     assert not database.exists()
 
 
-async def test_a_backup_put_in_the_place_of_the_file_is_taken_up(database: Path, served: Served) -> None:
+async def test_a_backup_put_in_place_of_the_file_is_continued(database: Path, served: Served) -> None:
     harness = DaemonHarness(database, served.base_url, DaemonClock(FIRST))
     async with harness.running():
         backup = database.with_name("backup.db")

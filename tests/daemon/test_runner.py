@@ -18,16 +18,16 @@ from tests.support.sandbox import Served
 HOUR, DAY, MINUTE = timedelta(hours=1), timedelta(days=1), timedelta(minutes=1)
 
 
-async def test_a_fault_of_ours_fails_the_run_and_not_the_daemon(database: Path, served: Served) -> None:
+async def test_a_crash_fails_the_run_and_not_the_daemon(database: Path, served: Served) -> None:
     served.api.says("AAPL", "{", times=1)  # no JSON: rejected, and so counted
     harness = DaemonHarness(database, served.base_url, DaemonClock(FIRST))
     faults = iter([True])
 
-    def asked(_outcome: str, _seconds: float) -> None:
+    def requested(_outcome: str, _seconds: float) -> None:
         if next(faults, False):
             raise RuntimeError("a fault")
 
-    harness.reporter.request_ended = asked  # type: ignore[assignment, method-assign] # stands for any fault of ours, deep inside a run
+    harness.reporter.request_ended = requested  # type: ignore[assignment, method-assign] # stands for any bug deep inside a run
     async with harness.running() as daemon:
         ((status, detail),) = runs(database, "status", "detail")
         assert status == "failed"
@@ -50,27 +50,27 @@ async def test_a_damaged_file_ends_the_daemon_before_it_spends_the_quota(databas
     with database.open("r+b") as file:  # runs and slots can still be written, snapshots cannot
         file.seek((page - 1) * size)
         file.write(b"\xff" * size)
-    asked = served.api.requests
+    requested = served.api.requests
     harness.hands.passes(DAY)
 
     with pytest.raises(DatabaseError, match="damaged"):
         async with harness.running():
             pass
 
-    assert served.api.requests - asked <= 3
+    assert served.api.requests - requested <= 3
     assert runs(database, "status")[-1] == ("failed",)
 
 
-async def test_while_nothing_can_be_stored_no_run_follows_upon_another(database: Path, served: Served) -> None:
+async def test_while_nothing_can_be_stored_runs_pause(database: Path, served: Served) -> None:
     harness = DaemonHarness(database, served.base_url, DaemonClock(FIRST - HOUR))
     async with harness.running() as daemon:
-        asked = served.api.requests
+        requested = served.api.requests
         for symbol in SYMBOLS:
             served.api.knows(symbol, {"Symbol": symbol, "Description": symbol * 100_000})
         with no_file_larger_than(200_000):  # enough for a run and its slots, not for what it brings
             await harness.until(FIRST)
             await harness.beat(10)
-            assert served.api.requests - asked <= 3
+            assert served.api.requests - requested <= 3
             assert "disk" in (daemon.why_not_ready() or "")
         await harness.until(FIRST + 30 * MINUTE)
         assert daemon.why_not_ready() is None
@@ -78,15 +78,15 @@ async def test_while_nothing_can_be_stored_no_run_follows_upon_another(database:
     assert runs(database, "trigger", "status")[-1] == ("continue", "complete")
 
 
-async def test_stopping_defers_the_rest_and_the_next_daemon_goes_on_with_it(database: Path, served: Served) -> None:
+async def test_stopping_defers_the_rest_and_the_next_daemon_resumes_it(database: Path, served: Served) -> None:
     symbols = tuple(map(Symbol, (f"S{number}" for number in range(200))))
     hands = DaemonClock(FIRST)
     harness = DaemonHarness(database, served.base_url, hands, symbols=symbols, limits=("4/minute",))
-    asked: list[str] = []
+    requested: list[str] = []
 
     def stop_after_some(outcome: str, _seconds: float) -> None:
-        asked.append(outcome)
-        if len(asked) == 6:
+        requested.append(outcome)
+        if len(requested) == 6:
             harness.daemon.stop()
 
     harness.reporter.request_ended = stop_after_some  # type: ignore[assignment, method-assign] # where a signal may come in
@@ -104,7 +104,7 @@ async def test_stopping_defers_the_rest_and_the_next_daemon_goes_on_with_it(data
     assert len(served.api.seen) == len(set(served.api.seen)) == 200
 
 
-async def test_what_was_looked_at_since_the_fire_time_is_not_asked_again(database: Path, served: Served) -> None:
+async def test_symbols_observed_since_the_fire_time_are_not_requested_again(database: Path, served: Served) -> None:
     hands = DaemonClock(FIRST)
     one = DaemonHarness(
         database, served.base_url, hands, schedules=(Schedule("0 18 * * *", "UTC", 36 * HOUR, SYMBOLS[:2]),)
@@ -129,7 +129,7 @@ async def test_what_was_looked_at_since_the_fire_time_is_not_asked_again(databas
     ]
 
 
-async def test_a_schedule_of_its_own_symbols_asks_for_these(database: Path, served: Served) -> None:
+async def test_a_schedule_with_its_own_symbols_requests_these(database: Path, served: Served) -> None:
     own = Schedule("0 18 * * *", "UTC", 36 * HOUR, (Symbol("TSLA"),))
     harness = DaemonHarness(database, served.base_url, DaemonClock(FIRST), schedules=(own, DAILY))
     async with harness.running():

@@ -15,7 +15,9 @@ from tests.support.sandbox import Served
 DAY = timedelta(days=1)
 
 
-async def test_the_heartbeat_tells_how_things_stand_and_goes_with_the_daemon(database: Path, served: Served) -> None:
+async def test_the_heartbeat_has_the_state_and_the_last_run_and_ends_with_the_daemon(
+    database: Path, served: Served
+) -> None:
     harness = DaemonHarness(database, served.base_url, DaemonClock(FIRST))
     async with harness.running() as daemon:
         await harness.beat()
@@ -29,13 +31,13 @@ async def test_the_heartbeat_tells_how_things_stand_and_goes_with_the_daemon(dat
     assert heartbeat.read(database) is None
 
 
-async def test_a_store_that_does_not_answer_makes_it_unwell(database: Path, served: Served) -> None:
+async def test_a_store_that_does_not_answer_makes_the_daemon_unhealthy(database: Path, served: Served) -> None:
     async def never() -> None:
         await asyncio.Event().wait()
 
     harness = DaemonHarness(database, served.base_url, DaemonClock(FIRST))
     async with harness.running() as daemon:
-        harness.hands.passes(DAY)  # asleep: nobody asked
+        harness.hands.passes(DAY)  # asleep: no check was waiting
         assert daemon.status.why_unhealthy() is None
         await harness.answered()
         daemon._probe.start(never)

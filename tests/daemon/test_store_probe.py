@@ -14,20 +14,20 @@ async def turns() -> None:
         await asyncio.sleep(0)
 
 
-async def test_a_store_that_owes_an_answer_is_not_asked_again_and_is_dead_after_a_while(hands: ManualClock) -> None:
+async def test_no_check_starts_while_one_waits_and_the_silence_is_measured(hands: ManualClock) -> None:
     probe = StoreProbe(hands.clock())
-    answers, asked = asyncio.Event(), 0
+    answers, checks = asyncio.Event(), 0
 
     async def check() -> None:
-        nonlocal asked
-        asked += 1
+        nonlocal checks
+        checks += 1
         await answers.wait()
 
     for _ in range(4):
         probe.start(check)
         await turns()
         hands.passes(MINUTE)
-    assert asked == 1
+    assert checks == 1
     assert probe.silence == 4 * MINUTE
 
     answers.set()
@@ -35,4 +35,4 @@ async def test_a_store_that_owes_an_answer_is_not_asked_again_and_is_dead_after_
     assert probe.silence == timedelta()
     probe.start(check)
     await turns()
-    assert asked == 2
+    assert checks == 2

@@ -45,7 +45,7 @@ def test_each_message_is_a_datagram_of_names_and_values(manager: socket.socket) 
     assert heard(manager) == ["STOPPING=1", "STATUS=draining"]
 
 
-def test_a_reload_begins_with_the_instant_that_systemd_asks_for(manager: socket.socket) -> None:
+def test_a_reload_begins_with_the_time_that_systemd_needs(manager: socket.socket) -> None:
     systemd.reloading()
     first, second = heard(manager)
     assert first == "RELOADING=1"
@@ -54,7 +54,7 @@ def test_a_reload_begins_with_the_instant_that_systemd_asks_for(manager: socket.
     assert int(microseconds) > 0
 
 
-def test_a_status_of_several_lines_is_one_line_and_no_message_of_its_own(manager: socket.socket) -> None:
+def test_a_status_of_several_lines_is_sent_as_one(manager: socket.socket) -> None:
     systemd.status("no overview\nREADY=1\r\n\x0bSTOPPING=1 \ud800")
     assert heard(manager) == ["STATUS=no overview READY=1 STOPPING=1 ?"]
 
@@ -71,7 +71,7 @@ def test_a_name_that_begins_with_an_at_is_of_the_abstract_namespace(monkeypatch:
 
 
 @pytest.mark.parametrize("address", [None, "", "vsock:2:9999", "/nobody/listens/here", f"/{'long' * 100}", "@"])
-def test_where_nobody_listens_nothing_is_said_and_nothing_goes_wrong(
+def test_without_a_service_manager_nothing_is_sent_and_nothing_goes_wrong(
     monkeypatch: pytest.MonkeyPatch, address: str | None
 ) -> None:
     if address is None:
@@ -82,7 +82,7 @@ def test_where_nobody_listens_nothing_is_said_and_nothing_goes_wrong(
     systemd.watchdog()
 
 
-def test_a_manager_that_does_not_read_holds_nobody_up(manager: socket.socket) -> None:
+def test_a_manager_that_does_not_read_blocks_nothing(manager: socket.socket) -> None:
     for _ in range(2000):  # more than any queue of a socket holds
         systemd.watchdog()
     assert heard(manager) == ["WATCHDOG=1"]
@@ -102,7 +102,7 @@ def test_a_manager_that_does_not_read_holds_nobody_up(manager: socket.socket) ->
         ("\uff11\uff12", None, None),
     ],
 )
-def test_the_watchdog_is_fed_if_it_is_ours(
+def test_the_watchdog_has_a_period_if_it_watches_this_process(
     monkeypatch: pytest.MonkeyPatch, usec: str | None, pid: str | None, period: timedelta | None
 ) -> None:
     for name, value in {"WATCHDOG_USEC": usec, "WATCHDOG_PID": pid}.items():
@@ -114,7 +114,7 @@ def test_the_watchdog_is_fed_if_it_is_ours(
 
 
 @given(usec=st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=30))
-def test_whatever_the_variable_holds_it_is_a_time_or_none(usec: str) -> None:
+def test_any_content_of_the_variable_is_a_period_or_none(usec: str) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WATCHDOG_USEC", usec)
         patch.delenv("WATCHDOG_PID", raising=False)

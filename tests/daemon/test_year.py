@@ -57,7 +57,7 @@ SUNDAYS = Schedule("*/30 1,2 * * sun", "America/New_York", HOUR, (Symbol("MSFT")
 SCHEDULES = (EVENINGS, NIGHTS, SUNDAYS)
 
 
-# What should be: reckoned by walking through the minutes
+# What should be: computed by walking through the minutes
 
 
 @cache
@@ -91,7 +91,7 @@ def fire_times(first: date, last: date) -> dict[str, list[datetime]]:
     return found
 
 
-def test_the_reckoning_of_our_own_knows_both_nights_on_which_clocks_change() -> None:
+def test_the_expected_fire_times_are_right_on_both_nights_on_which_clocks_change() -> None:
     spring, autumn = fire_times(date(2026, 3, 8), date(2026, 3, 8)), fire_times(date(2026, 11, 1), date(2026, 11, 1))
 
     assert spring[str(NIGHTS)] == [datetime(2026, 3, 8, 7, tzinfo=UTC)]  # 03:00, right after the change
@@ -103,7 +103,7 @@ def test_the_reckoning_of_our_own_knows_both_nights_on_which_clocks_change() -> 
 
 
 class Drifting(Companies):
-    """Companies of which fields appear and vanish as the year goes on, and some stand still for weeks."""
+    """Companies of which fields appear and vanish during the year, and some documents stay the same for weeks."""
 
     def document(self, symbol: Symbol, day: date) -> dict[str, str] | None:
         if symbol < "M":
@@ -140,7 +140,7 @@ class Unreliable(SandboxApi):
         self.is_down = False
         self.is_out_of_quota = False
         self.is_unheard = False
-        """The one who asks is dead: what still seems to come from it never left."""
+        """The client has been killed: what still seems to come from it never left."""
         self.strikes: deque[tuple[int, Callable[[], None]]] = deque()
         """What happens while a request is under way: after how many more."""
 
@@ -227,7 +227,7 @@ class Year:
         self._open = 0
 
     async def passes(self, days: int) -> None:
-        """Let so many days pass."""
+        """Let this many days pass."""
         self._due = fire_times(self.began.date() - 5 * DAY, self.began.date() + (days + 10) * DAY)
         async with self.api.serve() as self._base_url:
             end = self.began + days * DAY
@@ -276,7 +276,7 @@ class Year:
         return self._kept is not None or self.harness.task.done() or self.harness.daemon.status.is_stopping
 
     async def _happens(self) -> None:
-        """Let something happen now and then: about once in so many days."""
+        """Let something happen now and then: each about once in the number of days given."""
         for days, what in (
             (20, self._kill),
             (20, self._stop),
@@ -399,7 +399,7 @@ class Year:
             assert [row[0] for row in found] in (at_least, at_most[: max(len(found), len(at_least))])
             if found and found[-1][0] <= self.hands.wall:
                 last = rows(self.database, LAST_RUN_FOR, str(schedule), instants.to_text(found[-1][0]))
-                assert last != [(RunStatus.INTERRUPTED,)], f"{found[-1][0]} was not gone on with"
+                assert last != [(RunStatus.INTERRUPTED,)], f"{found[-1][0]} was not resumed"
             for at, status, trigger, started_at, finished_at in found:
                 began = instants.from_text(started_at or finished_at)
                 # A run that is under way when a fire time comes may be what hinders it.
@@ -427,7 +427,7 @@ class Year:
                 "SELECT run, at FROM looks WHERE symbol = ? AND (fire_time = ? OR at >= ?)",
                 (symbol, fire_time, fire_time),
             ).fetchall()
-            assert again == [], f"{symbol} was looked at for {fire_time} by {again}, and again by run {run} at {at}"
+            assert again == [], f"{symbol} was observed for {fire_time} by {again}, and again by run {run} at {at}"
             self.journal.execute("INSERT INTO looks VALUES (?, ?, ?, ?, ?)", (symbol, at, seen, run, fire_time))
             self.looks += 1
         self._check_kept(after=self._checked_run)
@@ -485,7 +485,7 @@ LAST_RUN_FOR = "SELECT status FROM runs WHERE schedule = ? AND scheduled_for = ?
 
 
 def found_at(record: History, symbol: str, at: str) -> str:
-    """Return what the record has of a look at that very instant."""
+    """Return what the database has of an observation at that very instant."""
     try:
         found = list(record.documents_as_of(at, [symbol], max_staleness=timedelta()))
     except SymbolNotFound:

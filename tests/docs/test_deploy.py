@@ -89,6 +89,7 @@ def test_every_alert_is_tested_and_has_its_own_name() -> None:
     assert set(re.findall(r"Pipeline[A-Z]\w+", (DEPLOY / "alerts.test.yml").read_text(encoding="utf-8"))) == set(names)
 
 
+@pytest.mark.process
 def test_the_alerts_pass_their_tests() -> None:
     promtool = shutil.which("promtool")
     if promtool is None:
@@ -279,18 +280,21 @@ def analyze(*arguments: str | Path) -> str:
     return done.stdout + done.stderr
 
 
+@pytest.mark.process
 def test_systemd_finds_nothing_wrong_with_the_units(systemd: Path) -> None:
     units = sorted(systemd.iterdir())
     assert len(units) == 3
     assert [line for line in analyze("verify", *units).splitlines() if str(systemd) in line] == []
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("unit", [path.name for path in UNITS])
 def test_the_units_have_little_exposure(systemd: Path, unit: str) -> None:
     """As systemd rates it, times ten: most services as shipped are above 90, these at 11."""
     analyze("security", "--offline=yes", "--no-pager", "--threshold=20", systemd / unit)
 
 
+@pytest.mark.process
 def test_the_timer_fires_when_the_default_schedule_does(systemd: Path) -> None:
     (calendar,) = section(DEPLOY / "pipeline-collect.timer", "Timer")["OnCalendar"]
     assert "Mon..Fri *-*-* 18:30:00 America/New_York" in analyze("calendar", calendar)

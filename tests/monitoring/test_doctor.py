@@ -47,7 +47,7 @@ def code(found: dict[Kind, Finding]) -> int:
     return exit_code(found.values())
 
 
-def test_where_all_is_well_it_says_so_and_ends_with_0(examined: Examined) -> None:
+def test_without_problems_every_check_is_ok_and_the_exit_code_is_0(examined: Examined) -> None:
     found = examined()
 
     assert list(found) == [
@@ -57,7 +57,7 @@ def test_where_all_is_well_it_says_so_and_ends_with_0(examined: Examined) -> Non
     assert code(found) == ExitCode.DONE
 
 
-def test_whatever_is_not_well_has_a_remedy(
+def test_every_note_and_problem_has_a_remedy(
     examined: Examined, database: Path, settings: Settings, tmp_path: Path
 ) -> None:
     broken = Environment({"PIPELINE_SOURCE__PLANN": "x"}, problems=(".env: line 1 is not NAME=value: it is skipped",))
@@ -88,7 +88,7 @@ def test_a_configuration_that_cannot_be_used_ends_with_3(settings: Settings) -> 
     assert code(found) == ExitCode.REFUSED
 
 
-def test_a_key_is_told_by_its_length_alone(examined: Examined) -> None:
+def test_of_a_key_only_the_length_is_shown(examined: Examined) -> None:
     assert examined()[Kind.KEY].found == "set, 9 characters"
 
 
@@ -138,7 +138,7 @@ def test_a_clock_that_is_behind_is_a_problem(examined: Examined) -> None:
     assert code(found) == ExitCode.FAILED
 
 
-def test_a_look_that_is_to_come_is_a_problem(examined: Examined, database: Path) -> None:
+def test_an_observation_in_the_future_is_a_problem(examined: Examined, database: Path) -> None:
     with closing(sqlite3.connect(database, isolation_level=None)) as db:
         db.execute("INSERT INTO symbols (symbol, last_look) VALUES ('AAPL', '2026-03-14T19:30:00.000Z')")
 
@@ -183,7 +183,7 @@ def test_an_empty_database_is_noted(examined: Examined, database: Path) -> None:
     assert code(found) == ExitCode.DONE
 
 
-def test_what_is_no_database_ends_with_1_and_a_remedy(examined: Examined, database: Path) -> None:
+def test_a_file_that_is_not_a_database_ends_with_1_and_a_remedy(examined: Examined, database: Path) -> None:
     for path in database.parent.glob("overviews.db*"):
         path.unlink()
     database.write_bytes(b"not a database" * 100)
@@ -232,7 +232,7 @@ def test_a_damaged_database_ends_with_1_and_a_remedy(examined: Examined, databas
     assert code(found) == ExitCode.FAILED
 
 
-def test_the_whole_database_is_read_only_when_that_is_asked_for(examined: Examined) -> None:
+def test_the_whole_database_is_read_on_request_only(examined: Examined) -> None:
     assert examined(thorough=True)[Kind.INTEGRITY].found == "integrity_check: ok"
     assert examined(thorough=False)[Kind.INTEGRITY].found == "quick_check: ok"
 

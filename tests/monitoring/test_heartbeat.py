@@ -11,7 +11,7 @@ from tests.support.disk import no_file_larger_than
 from tests.support.monitoring import BEAT
 
 
-def test_what_was_written_is_read(tmp_path: Path) -> None:
+def test_a_heartbeat_that_was_written_is_read(tmp_path: Path) -> None:
     heartbeat.write(tmp_path / "o.db", BEAT)
 
     assert heartbeat.read(tmp_path / "o.db") == BEAT
@@ -30,7 +30,7 @@ def test_it_lies_beside_the_database_by_whatever_link_that_is_reached(tmp_path: 
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"pid": "x"}', b"\xff\xfe", b'{"pid": 1}'])
-def test_what_is_no_heartbeat_is_none(tmp_path: Path, content: bytes) -> None:
+def test_an_unreadable_heartbeat_is_none(tmp_path: Path, content: bytes) -> None:
     heartbeat.heartbeat_path(tmp_path / "o.db").write_bytes(content)
     assert heartbeat.read(tmp_path / "o.db") is None
 

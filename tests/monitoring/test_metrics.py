@@ -49,31 +49,33 @@ async def kept(database: Path) -> None:
         await store.begin(Trigger.MANUAL, at=START, symbols=3, due=3)  # under way
 
 
-async def test_what_the_record_knows_is_read_from_it(database: Path) -> None:
+async def test_what_the_database_holds_is_read_from_it(database: Path) -> None:
     await kept(database)
     now = START + timedelta(hours=1)
     known = read_status(database, Scope(tuple(SYMBOLS), PLANS["free"], timedelta(hours=72)), now=now)
 
-    told = page(Metrics(), known)
+    metrics_page = page(Metrics(), known)
 
-    assert told['pipeline_runs_total{status="complete"}'] == 2
-    assert told['pipeline_runs_total{status="partial"}'] == 1
-    assert told['pipeline_runs_total{status="failed"}'] == 0
-    assert told["pipeline_last_success_timestamp_seconds"] == (START + timedelta(minutes=2)).timestamp()
-    assert told["pipeline_missed_runs_total"] == 0
-    assert told["pipeline_snapshots_total"] == 0
-    assert told['pipeline_symbols{state="stale"}'] == 2
-    assert told['pipeline_symbols{state="unknown"}'] == 1
-    assert told['pipeline_symbols{state="fresh"}'] == 0
-    assert told['pipeline_window_used{window="25/day"}'] == 0
-    assert told['pipeline_window_limit{window="25/day"}'] == 25
-    assert told["pipeline_database_bytes"] >= database.stat().st_size
+    assert metrics_page['pipeline_runs_total{status="complete"}'] == 2
+    assert metrics_page['pipeline_runs_total{status="partial"}'] == 1
+    assert metrics_page['pipeline_runs_total{status="failed"}'] == 0
+    assert metrics_page["pipeline_last_success_timestamp_seconds"] == (START + timedelta(minutes=2)).timestamp()
+    assert metrics_page["pipeline_missed_runs_total"] == 0
+    assert metrics_page["pipeline_snapshots_total"] == 0
+    assert metrics_page['pipeline_symbols{state="stale"}'] == 2
+    assert metrics_page['pipeline_symbols{state="unknown"}'] == 1
+    assert metrics_page['pipeline_symbols{state="fresh"}'] == 0
+    assert metrics_page['pipeline_window_used{window="25/day"}'] == 0
+    assert metrics_page['pipeline_window_limit{window="25/day"}'] == 25
+    assert metrics_page["pipeline_database_bytes"] >= database.stat().st_size
 
 
 def test_every_ended_status_is_told_from_the_start_and_a_run_under_way_is_not() -> None:
-    told = page(Metrics(), replace(EMPTY, runs={"running": 1, "missed": 2, "failed": 3}))
+    metrics_page = page(Metrics(), replace(EMPTY, runs={"running": 1, "missed": 2, "failed": 3}))
 
-    statuses = {name.split('"')[1]: count for name, count in told.items() if name.startswith("pipeline_runs_total")}
+    statuses = {
+        name.split('"')[1]: count for name, count in metrics_page.items() if name.startswith("pipeline_runs_total")
+    }
     assert statuses == {
         "complete": 0,
         "partial": 0,
@@ -82,7 +84,7 @@ def test_every_ended_status_is_told_from_the_start_and_a_run_under_way_is_not() 
         "interrupted": 0,
         "missed": 2,
     }
-    assert told["pipeline_missed_runs_total"] == 2
+    assert metrics_page["pipeline_missed_runs_total"] == 2
 
 
 def test_every_outcome_of_the_ledger_is_told_from_the_start() -> None:
@@ -91,12 +93,12 @@ def test_every_outcome_of_the_ledger_is_told_from_the_start() -> None:
         for heir in error.__subclasses__():
             yield from kinds(heir)
 
-    told = page(Metrics())
+    metrics_page = page(Metrics())
 
     never_raised = {ApiError.kind, TransientError.kind, RunEnding.kind}
     assert set(OUTCOMES) == {"answered", "abandoned", *kinds(ApiError)} - never_raised
     for outcome in OUTCOMES:
-        assert told[f'pipeline_requests_total{{outcome="{outcome}"}}'] == 0
+        assert metrics_page[f'pipeline_requests_total{{outcome="{outcome}"}}'] == 0
 
 
 def test_requests_and_runs_are_counted_and_timed() -> None:
@@ -107,15 +109,15 @@ def test_requests_and_runs_are_counted_and_timed() -> None:
     metrics.request_ended("throttled", 2)
     metrics.run_ended(7_000)
 
-    told = page(metrics)
-    assert told['pipeline_requests_total{outcome="answered"}'] == 2
-    assert told['pipeline_requests_total{outcome="throttled"}'] == 1
-    assert told["pipeline_request_duration_seconds_count"] == 3
-    assert told["pipeline_request_duration_seconds_sum"] == pytest.approx(2.4)
-    assert told['pipeline_request_duration_seconds_bucket{le="0.2"}'] == 1
-    assert told["pipeline_run_duration_seconds_count"] == 1
-    assert told['pipeline_run_duration_seconds_bucket{le="3600.0"}'] == 0
-    assert told['pipeline_run_duration_seconds_bucket{le="7200.0"}'] == 1
+    metrics_page = page(metrics)
+    assert metrics_page['pipeline_requests_total{outcome="answered"}'] == 2
+    assert metrics_page['pipeline_requests_total{outcome="throttled"}'] == 1
+    assert metrics_page["pipeline_request_duration_seconds_count"] == 3
+    assert metrics_page["pipeline_request_duration_seconds_sum"] == pytest.approx(2.4)
+    assert metrics_page['pipeline_request_duration_seconds_bucket{le="0.2"}'] == 1
+    assert metrics_page["pipeline_run_duration_seconds_count"] == 1
+    assert metrics_page['pipeline_run_duration_seconds_bucket{le="3600.0"}'] == 0
+    assert metrics_page['pipeline_run_duration_seconds_bucket{le="7200.0"}'] == 1
 
 
 def test_what_the_daemon_says_of_itself_is_told() -> None:
@@ -130,14 +132,14 @@ def test_what_the_daemon_says_of_itself_is_told() -> None:
         timer_restarts=2,
     )
 
-    told = page(Metrics(), beat=beat)
+    metrics_page = page(Metrics(), beat=beat)
 
-    assert told["pipeline_heartbeat_timestamp_seconds"] == START.timestamp() + 30
-    assert told["pipeline_next_fire_timestamp_seconds"] == START.timestamp() + 3600
-    assert told["pipeline_timer_restarts_total"] == 2
-    assert told["pipeline_config_last_reload_successful"] == 0
+    assert metrics_page["pipeline_heartbeat_timestamp_seconds"] == START.timestamp() + 30
+    assert metrics_page["pipeline_next_fire_timestamp_seconds"] == START.timestamp() + 3600
+    assert metrics_page["pipeline_timer_restarts_total"] == 2
+    assert metrics_page["pipeline_config_last_reload_successful"] == 0
     assert page(Metrics())["pipeline_config_last_reload_successful"] == 1
-    assert "colour" not in str(told)
+    assert "colour" not in str(metrics_page)
 
 
 def test_the_build_is_told() -> None:
@@ -146,27 +148,27 @@ def test_the_build_is_told() -> None:
     assert f'sqlite="{sqlite3.sqlite_version}"' in build
 
 
-def test_what_cannot_be_known_is_absent_and_not_zero() -> None:
-    """A record that cannot be read, and before the first beat: what the process knows is told all the same."""
+def test_unknown_values_are_absent_and_not_zero() -> None:
+    """If the database cannot be read, or before the first heartbeat, what the process knows is still exported."""
     metrics = Metrics()
     metrics.request_ended("answered", 0.2)
 
-    told = page(metrics, None, None)
+    metrics_page = page(metrics, None, None)
 
-    assert told['pipeline_requests_total{outcome="answered"}'] == 1
-    assert "pipeline_snapshots_total" not in told
-    assert "pipeline_heartbeat_timestamp_seconds" not in told
+    assert metrics_page['pipeline_requests_total{outcome="answered"}'] == 1
+    assert "pipeline_snapshots_total" not in metrics_page
+    assert "pipeline_heartbeat_timestamp_seconds" not in metrics_page
     assert "pipeline_last_success_timestamp_seconds" not in page(metrics)
     unscheduled = msgspec.structs.replace(BEAT, next_fire=None)
     assert "pipeline_next_fire_timestamp_seconds" not in page(metrics, beat=unscheduled)
 
 
-def test_a_window_that_holds_more_than_the_plan_now_admits_keeps_its_limit() -> None:
+def test_a_window_that_holds_more_than_the_plan_now_allows_keeps_its_limit() -> None:
     """After a change to a smaller plan, more counts in a window than it admits."""
     known = replace(EMPTY, windows=[WindowUsage("25/day", 60, 0, None)])
-    told = page(Metrics(), known)
-    assert told['pipeline_window_used{window="25/day"}'] == 60
-    assert told['pipeline_window_limit{window="25/day"}'] == 25
+    metrics_page = page(Metrics(), known)
+    assert metrics_page['pipeline_window_used{window="25/day"}'] == 60
+    assert metrics_page['pipeline_window_limit{window="25/day"}'] == 25
 
 
 @given(
@@ -181,7 +183,7 @@ def test_a_window_that_holds_more_than_the_plan_now_admits_keeps_its_limit() -> 
     last_success=st.none()
     | st.datetimes(datetime(1990, 1, 1), datetime(2200, 1, 1)).map(lambda at: at.replace(tzinfo=UTC)),
 )
-def test_whatever_the_record_says_the_page_parses_and_tells_no_series_twice(
+def test_for_any_status_the_page_parses_and_has_no_series_twice(
     runs: dict[str, int], windows: list[WindowUsage], last_success: datetime | None
 ) -> None:
     known = replace(EMPTY, runs=runs, windows=windows, last_success=last_success)
@@ -202,13 +204,13 @@ def test_it_is_plain_text_unless_openmetrics_is_asked_for() -> None:
 
 
 @given(accept=st.text(max_size=200) | st.from_regex(r"application/openmetrics-text; ?version=.{0,9}", fullmatch=True))
-def test_whatever_a_client_says_to_accept_it_gets_a_page(accept: str) -> None:
-    content_type, told = Metrics().render(EMPTY, BEAT, accept)
+def test_any_accept_header_gets_a_page(accept: str) -> None:
+    content_type, metrics_page = Metrics().render(EMPTY, BEAT, accept)
     assert content_type.startswith(("text/plain", "application/openmetrics-text"))
-    assert b"pipeline_requests_total" in told
+    assert b"pipeline_requests_total" in metrics_page
 
 
-def test_names_and_helps_keep_to_prometheus_rules() -> None:
+def test_names_and_help_texts_follow_the_rules_of_prometheus() -> None:
     known = replace(EMPTY, last_success=START, windows=[WindowUsage("25/day", 3, 22, None)])
     beat = Heartbeat(pid=7, started_at=START, at=START, state=DaemonState.IDLE, next_fire=START, silent_seconds=0.0)
     for name, family in families(Metrics().render(known, beat)[1]).items():

@@ -37,7 +37,7 @@ async def test_a_message_reaches_every_service(place: Place, capsys: pytest.Capt
     assert written(capsys) == []
 
 
-async def test_good_news_is_marked_as_such(place: Place) -> None:
+async def test_a_recovery_is_marked_as_success(place: Place) -> None:
     for message in (BAD, GOOD):
         notifier = Notifier((place.notify_url,))
         notifier.send(message)
@@ -57,11 +57,11 @@ async def test_a_service_that_fails_is_tried_again_after_growing_pauses(place: P
     notifier.send(BAD)
     await notifier.close(PLENTY)
 
-    assert len(place.asked) == 3
+    assert len(place.requests) == 3
     assert sleeps == [5, 10]
 
 
-async def test_what_a_service_refuses_is_logged_without_its_address(
+async def test_a_refused_message_is_logged_without_the_address(
     place: Place, capsys: pytest.CaptureFixture[str]
 ) -> None:
     place.statuses = [403] * ATTEMPTS
@@ -75,10 +75,10 @@ async def test_what_a_service_refuses_is_logged_without_its_address(
     assert sorted(line["number"] for line in lines if "number" in line) == [1, 2]
     assert {line["service"] for line in lines if "number" in line} == {"json://"}
     assert [line["messages"] for line in lines if "messages" in line] == [2]
-    assert len(place.asked) == ATTEMPTS
+    assert len(place.requests) == ATTEMPTS
 
 
-async def test_a_service_that_is_down_is_told_all_of_it_at_once_when_it_is_back(place: Place) -> None:
+async def test_a_service_that_was_down_gets_all_messages_as_one(place: Place) -> None:
     place.statuses = [500] * ATTEMPTS
     is_paused, goes_on = asyncio.Event(), asyncio.Event()
 
@@ -96,12 +96,12 @@ async def test_a_service_that_is_down_is_told_all_of_it_at_once_when_it_is_back(
     await notifier.close(PLENTY)
 
     last = place.messages[-1]
-    assert len(place.asked) == ATTEMPTS + 1
+    assert len(place.requests) == ATTEMPTS + 1
     assert last["title"].startswith("Recovered (and 1 ")
     assert BAD.body in last["message"]
 
 
-async def test_a_service_that_hangs_holds_up_neither_the_others_nor_the_end(place: Place) -> None:
+async def test_a_service_that_hangs_delays_neither_the_others_nor_closing(place: Place) -> None:
     place.hangs = True
     async with place_on_loopback() as other:
         notifier = Notifier((place.notify_url, other.notify_url), sleep=SleepLog())
@@ -113,11 +113,11 @@ async def test_a_service_that_hangs_holds_up_neither_the_others_nor_the_end(plac
         await notifier.close(timedelta(milliseconds=50))
 
         assert time.monotonic() - began < 3  # apprise by itself would wait for 4 s
-        assert len(other.asked) == 1
-    assert len(place.asked) == 1
+        assert len(other.requests) == 1
+    assert len(place.requests) == 1
 
 
-async def test_while_one_hangs_no_other_thread_is_begun_for_it_and_none_is_waited_for(
+async def test_while_a_service_hangs_no_second_thread_is_started_for_it_and_closing_does_not_wait(
     place: Place, capsys: pytest.CaptureFixture[str]
 ) -> None:
     place.hangs = True
@@ -144,6 +144,7 @@ async def test_while_one_hangs_no_other_thread_is_begun_for_it_and_none_is_waite
     assert errors[:2] == ["no end within 0.02 s", "the previous message still hangs"]
 
 
+@pytest.mark.process
 def test_the_process_ends_though_a_service_hangs() -> None:
     script = """
 import asyncio, socket
@@ -176,10 +177,10 @@ async def test_a_redirect_is_not_followed(place: Place) -> None:
         notifier.send(BAD)
         await notifier.close(PLENTY)
 
-        assert elsewhere.asked == []
+        assert elsewhere.requests == []
 
 
-async def test_what_apprise_cannot_take_is_named_by_scheme_and_number_only(
+async def test_an_address_that_apprise_does_not_accept_is_named_by_scheme_and_number_only(
     place: Place, capsys: pytest.CaptureFixture[str]
 ) -> None:
     urls = (
@@ -205,18 +206,18 @@ async def test_what_apprise_cannot_take_is_named_by_scheme_and_number_only(
     assert SECRET not in "".join(lines)
     notifier.send(BAD)
     await notifier.close(PLENTY)
-    assert len(place.asked) == 1
+    assert len(place.requests) == 1
     assert written(capsys) == []
 
 
-async def test_nothing_of_it_is_written_to_files(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_nothing_is_written_to_files(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     notifier = Notifier((place.notify_url,))
     notifier.send(BAD)
     await notifier.close(PLENTY)
 
-    assert len(place.asked) == 1
+    assert len(place.requests) == 1
     assert list(tmp_path.rglob("*")) == []
 
 
@@ -227,7 +228,7 @@ async def test_without_addresses_apprise_is_not_needed(monkeypatch: pytest.Monke
     await notifier.close(PLENTY)
 
 
-def test_with_addresses_and_without_the_extra_one_line_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_with_addresses_and_without_the_extra_one_line_names_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     _without_apprise(monkeypatch)
 
     with pytest.raises(Trouble) as caught:

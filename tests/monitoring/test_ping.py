@@ -20,7 +20,7 @@ async def test_a_run_is_pinged_in_order(place: Place) -> None:
     ping.fail("failed: Zürich")
     await ping.close(PLENTY)
 
-    assert place.asked == [
+    assert place.requests == [
         (f"POST /ping/{SECRET}/start", "run 12"),
         (f"POST /ping/{SECRET}", "complete: 5 stored"),
         (f"POST /ping/{SECRET}/start", "run 13"),
@@ -44,11 +44,11 @@ async def test_the_path_is_extended_before_the_query(place: Place, tail: str, st
     ping.success()
     await ping.close(PLENTY)
 
-    assert [asked for asked, _ in place.asked] == [f"POST {start}", f"POST {success}"]
+    assert [asked for asked, _ in place.requests] == [f"POST {start}", f"POST {success}"]
 
 
 @pytest.mark.parametrize("statuses", [[500, 503], [429, 502]])
-async def test_a_ping_is_tried_again_and_the_next_waits_for_it(place: Place, statuses: list[int]) -> None:
+async def test_a_ping_is_retried_and_the_next_waits_for_it(place: Place, statuses: list[int]) -> None:
     place.statuses = list(statuses)
     sleeps = SleepLog()
     ping = Ping(place.ping_url, sleep=sleeps)
@@ -57,12 +57,12 @@ async def test_a_ping_is_tried_again_and_the_next_waits_for_it(place: Place, sta
     ping.success()
     await ping.close(PLENTY)
 
-    assert [asked.removeprefix(f"POST /ping/{SECRET}") for asked, _ in place.asked] == ["/start"] * 3 + [""]
+    assert [asked.removeprefix(f"POST /ping/{SECRET}") for asked, _ in place.requests] == ["/start"] * 3 + [""]
     assert sleeps == [5, 10]
 
 
 @pytest.mark.parametrize(("status", "attempts"), [(404, 1), (302, 1), (307, 1), (500, ATTEMPTS), (429, ATTEMPTS)])
-async def test_a_ping_that_is_refused_is_given_up_and_logged_without_its_address(
+async def test_a_refused_ping_is_dropped_and_logged_without_the_address(
     place: Place, status: int, attempts: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async with place_on_loopback() as elsewhere:
@@ -72,13 +72,13 @@ async def test_a_ping_that_is_refused_is_given_up_and_logged_without_its_address
         ping.start()
         await ping.close(PLENTY)
 
-        assert len(place.asked) == attempts
-        assert elsewhere.asked == []
+        assert len(place.requests) == attempts
+        assert elsewhere.requests == []
     [line] = written(capsys)
     assert (line["ping"], line["error"]) == ("start", f"HTTP {status}")
 
 
-async def test_pings_to_where_nobody_listens_are_given_up(capsys: pytest.CaptureFixture[str]) -> None:
+async def test_pings_to_a_closed_port_are_dropped(capsys: pytest.CaptureFixture[str]) -> None:
     sleeps = SleepLog()
     ping = Ping(f"http://127.0.0.1:{closed_port()}/{SECRET}", sleep=sleeps)
     ping.fail()
@@ -88,7 +88,7 @@ async def test_pings_to_where_nobody_listens_are_given_up(capsys: pytest.Capture
     assert [line["error"] for line in written(capsys)] == ["ClientConnectorError"]
 
 
-async def test_a_ping_that_hangs_is_given_up_in_time(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_a_ping_that_hangs_is_dropped_in_time(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     place.hangs = True
     ping = Ping(place.ping_url, sleep=SleepLog(), within=timedelta(milliseconds=20))
     ping.start()
@@ -98,7 +98,7 @@ async def test_a_ping_that_hangs_is_given_up_in_time(place: Place, capsys: pytes
     assert "Timeout" in line["error"]
 
 
-async def test_the_end_waits_no_longer_than_it_is_told_to(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_closing_waits_no_longer_than_its_limit(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     place.hangs = True
     ping = Ping(place.ping_url)
     ping.start()
@@ -125,7 +125,7 @@ async def test_a_proxy_from_the_environment_gets_no_ping(place: Place, monkeypat
         ping.start()
         await ping.close(PLENTY)
 
-        assert (len(place.asked), proxy.asked) == (1, [])
+        assert (len(place.requests), proxy.requests) == (1, [])
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Whoever is to be told is told, over real HTTP: apprise's json:// service, and a monitor that is pinged."""
+"""Reporter: problems arrive over real HTTP, at apprise's json:// service and at an address that is pinged."""
 
 import asyncio
 import json
@@ -36,7 +36,7 @@ class Audience:
 
     async def take(self, request: web.BaseRequest) -> web.Response:
         body = await request.text()
-        if request.path.startswith("/told"):
+        if request.path.startswith("/notified"):
             message = json.loads(body)
             self.messages.put_nowait((message["type"], message["title"], message["message"]))
         else:
@@ -66,14 +66,14 @@ def reporting_to(harness: DaemonHarness, audience: Audience) -> DaemonHarness:
         harness.database,
         harness.reporter.scope,
         metrics=Metrics(),
-        notifier=Notifier((f"json://{audience.url}/told",)),
+        notifier=Notifier((f"json://{audience.url}/notified",)),
         ping=Ping(f"http://{audience.url}/ping/secret"),
         clock=harness.hands.clock(),
     )
     return harness
 
 
-async def test_a_partial_run_is_one_message_and_the_next_good_one_says_that_all_is_well(
+async def test_a_partial_run_is_one_message_and_the_next_good_run_reports_the_recovery(
     database: Path, served: Served, audience: Audience
 ) -> None:
     served.api.says("PEP", "no JSON")
@@ -92,7 +92,7 @@ async def test_a_partial_run_is_one_message_and_the_next_good_one_says_that_all_
     ]  # fmt: skip
 
 
-async def test_what_was_missed_is_told_together_with_the_run_that_catches_up(
+async def test_missed_fire_times_are_reported_together_with_the_run_that_catches_up(
     database: Path, served: Served, audience: Audience
 ) -> None:
     hands = DaemonClock(START)
@@ -110,7 +110,7 @@ async def test_what_was_missed_is_told_together_with_the_run_that_catches_up(
     assert audience.messages.empty()
 
 
-async def test_a_refused_key_is_told_once_while_it_lasts_and_not_again_after_a_restart(
+async def test_a_refused_key_is_reported_once_while_it_lasts_and_not_again_after_a_restart(
     database: Path, served: Served, audience: Audience
 ) -> None:
     served.api.says("AAPL", KEY_REFUSED, times=3)
@@ -131,7 +131,7 @@ async def test_a_refused_key_is_told_once_while_it_lasts_and_not_again_after_a_r
     assert "accepted" in text
 
 
-async def test_a_symbol_that_goes_stale_is_told_though_nothing_runs(
+async def test_a_symbol_that_goes_stale_is_reported_though_nothing_runs(
     database: Path, served: Served, audience: Audience
 ) -> None:
     hands = DaemonClock(START)
@@ -149,11 +149,11 @@ async def test_a_symbol_that_goes_stale_is_told_though_nothing_runs(
     assert "3 symbols are stale" in title.lower() + text.lower()
 
 
-async def test_a_full_disk_and_a_wrong_configuration_are_told_while_they_last(
+async def test_a_full_disk_and_a_wrong_configuration_are_reported_while_they_last(
     database: Path, served: Served, audience: Audience
 ) -> None:
     def wrong() -> None:
-        raise SettingsError("config/pipeline.toml: source.plan: 'fre' is no plan")
+        raise SettingsError("config/pipeline.toml: source.plan: unknown plan 'fre'")
 
     harness = reporting_to(DaemonHarness(database, served.base_url, DaemonClock(START)), audience)
     async with harness.running() as daemon:
@@ -165,11 +165,11 @@ async def test_a_full_disk_and_a_wrong_configuration_are_told_while_they_last(
         daemon.reload()
         await harness.settled()
         await harness.beat()
-        told = " ".join((await audience.hears())[1:])
-        assert "new configuration is rejected" in told
+        text = " ".join((await audience.hears())[1:])
+        assert "new configuration is rejected" in text
 
 
-async def test_a_field_that_appears_and_a_value_that_jumps_are_told(
+async def test_a_new_field_and_a_value_that_jumps_are_reported(
     database: Path, served: Served, audience: Audience
 ) -> None:
     document = {
@@ -179,7 +179,7 @@ async def test_a_field_that_appears_and_a_value_that_jumps_are_told(
     served.api.knows("IBM", document)
     harness = reporting_to(DaemonHarness(database, served.base_url, DaemonClock(START), symbols=SYMBOLS[1:2]), audience)
     async with harness.running():
-        assert "fields have changed" in (await audience.hears())[1].lower()  # so many are absent
+        assert "fields have changed" in (await audience.hears())[1].lower()  # most are absent
         served.api.knows("IBM", document | {"MarketCapitalization": "900000000000", "Mood": "fine"})
         await harness.until(START + DAY)
         _, title, text = await audience.hears()

@@ -33,7 +33,7 @@ async def test_the_status_counts_what_the_database_holds(database: Path, served:
     assert (found.last_run.id, found.runs, found.snapshots) == (2, {"complete": 2}, 2)
     assert found.last_success == START
     assert [(window.limit, window.used) for window in found.windows] == [("25/day", 4)]
-    # TSLA was never asked for, yet nothing was missed so far: the daemon has only just begun.
+    # TSLA was never requested, but the daemon has only just started: nothing is stale yet.
     assert (found.unknown, found.stale, found.fresh) == (["PEP"], [], 3)
     assert found.database_bytes >= database.stat().st_size
 

@@ -1,4 +1,4 @@
-"""A clock that passes only when told to, or when somebody waits."""
+"""A clock that a test sets, and that waiting moves."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -10,7 +10,7 @@ START = datetime(2026, 3, 14, 18, 30, tzinfo=UTC)
 
 
 class ManualClock:
-    """The hands of a clock: the wall's and the process's own, which can be set apart. Waiting moves both at once."""
+    """The wall clock and the process's own, which can be set apart. Waiting moves both at once."""
 
     def __init__(self, wall: datetime = START) -> None:
         self.wall = wall
@@ -25,7 +25,7 @@ class ManualClock:
         self.monotonic += nanoseconds(span)
 
     def is_set_by(self, step: timedelta) -> None:
-        """The wall clock is stepped; the process's own goes on as before."""
+        """The wall clock is set; the process's own is not."""
         self.wall += step
 
     async def sleep(self, seconds: float) -> None:

@@ -58,7 +58,7 @@ class DaemonClock(ManualClock):
         self.furthest = max(self.furthest, self.wall)
 
     def reboots(self) -> None:
-        """The machine's own clock begins anew."""
+        """The machine's own clock starts at zero again."""
         self._ahead += self.monotonic
         self.monotonic = 0
 
@@ -152,7 +152,7 @@ class DaemonHarness:
         while not self.task.done():
             await asyncio.wait({self.task}, timeout=1)
             if self._is_dying:
-                self.task.cancel()  # it outlives what a run dies of, be it this
+                self.task.cancel()  # the daemon outlives what a run dies of, cancellation included
         await self.answered()
         await self.reporter.close()
         if not self._is_dying:

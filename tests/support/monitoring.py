@@ -35,6 +35,6 @@ def values(page: bytes) -> dict[str, float]:
         for sample in family.samples:
             labels = ",".join(f'{name}="{value}"' for name, value in sample.labels.items())
             name = f"{sample.name}{{{labels}}}" if labels else sample.name
-            assert name not in found, "Prometheus refuses a page that tells a series twice"
+            assert name not in found, "Prometheus rejects a page that has a series twice"
             found[name] = sample.value
     return found

@@ -38,7 +38,7 @@ class Place:
 
     def __init__(self) -> None:
         self.statuses: list[int] = []
-        self.asked: list[tuple[str, str]] = []
+        self.requests: list[tuple[str, str]] = []
         self.headers: dict[str, str] = {}
         self.hangs = False
         self.came = asyncio.Event()
@@ -47,7 +47,7 @@ class Place:
 
     async def answer(self, request: web.Request) -> web.Response:
         body = await request.text()
-        self.asked.append((f"{request.method} {request.rel_url}", body))
+        self.requests.append((f"{request.method} {request.rel_url}", body))
         self.came.set()
         if self.hangs:
             await self.released.wait()
@@ -56,7 +56,7 @@ class Place:
 
     @property
     def messages(self) -> list[dict[str, Any]]:
-        return [json.loads(body) for _, body in self.asked]
+        return [json.loads(body) for _, body in self.requests]
 
     @property
     def notify_url(self) -> str:
