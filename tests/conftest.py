@@ -5,10 +5,14 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.support.clocks import ManualClock
 from tests.support.observations import empty_database
 from tests.support.sandbox import Served, serving
+
+settings.register_profile("no wall clock", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("no wall clock")  # a busy machine is no failure
 
 
 @pytest.fixture
