@@ -1,6 +1,6 @@
 """Due symbols: which symbols a run requests, stalest first, and which are fresh or wait."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -17,6 +17,11 @@ class Selection:
     fresh: int
     waiting: int
     """Not covered by the API, and not to be requested again yet."""
+
+    def without(self, observed: Container[str]) -> "Selection":
+        """Return the selection in which these symbols are fresh too."""
+        due = [symbol for symbol in self.due if symbol not in observed]
+        return Selection(due, self.fresh + len(self.due) - len(due), self.waiting)
 
 
 def select_due(

@@ -70,6 +70,4 @@ def select_symbols(database: Path, order: Order, *, now: datetime) -> Selection:
         selection = select_due(order.symbols, reader.freshness(), observed_since=order.observed_since, now=now)
         if order.schedule is None or order.scheduled_for is None:
             return selection
-        done = reader.observed_for(order.schedule, order.scheduled_for)
-    due = [symbol for symbol in selection.due if symbol not in done]
-    return Selection(due, selection.fresh + len(selection.due) - len(due), selection.waiting)
+        return selection.without(reader.observed_for(order.schedule, order.scheduled_for))

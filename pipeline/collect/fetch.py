@@ -147,7 +147,7 @@ class Fetch:
         try:
             return await self._slots.take(self._run, symbol, retry=retry)
         except QuotaEnded as error:
-            self._halt.take_no_slots(error)
+            self._halt.stop_taking_slots(error)
             self._throttle.release(permit)
             raise
         except BaseException:
@@ -206,7 +206,7 @@ class Fetch:
     def _end_without_retries(self, error: Throttled) -> QuotaEnded:
         """End the run: it is throttled and has no retry left. Workers that have a slot for a retry use it."""
         ended = QuotaEnded(f"throttled, and the day's share of retries (a fifth) is used up: {error}")
-        self._halt.take_no_slots(ended)
+        self._halt.stop_taking_slots(ended)
         return ended
 
     async def _end(self, error: RunEnding, slot: Slot) -> None:

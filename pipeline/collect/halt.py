@@ -34,7 +34,7 @@ class Halt:
         while self._waits:
             self._waits.pop().reschedule(asyncio.get_running_loop().time())
 
-    def take_no_slots(self, reason: Exception) -> None:
+    def stop_taking_slots(self, reason: Exception) -> None:
         """End the run, but let workers that have a slot use it."""
         self.reasons.append(reason)
 

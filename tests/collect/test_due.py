@@ -88,6 +88,12 @@ def test_all_symbols_are_selected_stalest_first() -> None:
     assert selection == Selection([MSFT, GOOG, PEP, AAPL], fresh=0, waiting=0)
 
 
+def test_symbols_observed_for_the_fire_time_count_as_fresh() -> None:
+    selection = due([AAPL, GOOG, MSFT], [observed(MSFT, 1)])
+
+    assert selection.without({AAPL, MSFT}) == Selection([GOOG], fresh=2, waiting=0)
+
+
 NAMES = [Symbol(name) for name in "ABCDEFGH"]
 INSTANTS = st.none() | st.floats(-50, 500).map(hours_ago)
 KNOWN = st.lists(
