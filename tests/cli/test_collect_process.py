@@ -13,7 +13,7 @@ import pytest
 
 from pipeline.errors import ExitCode
 from pipeline.store.reader import Reader
-from tests.support.commands import finished, pipeline, start
+from tests.support.commands import assert_refused, finished, pipeline, start
 from tests.support.hostile import drips, hostile
 from tests.support.kept import all_symbols, documents
 from tests.support.sandbox import serving
@@ -42,33 +42,30 @@ def query(database: Path, sql: str) -> list[tuple[object, ...]]:
         return db.execute(sql).fetchall()
 
 
-async def test_of_two_at_once_one_waits_and_no_symbol_is_requested_twice(tmp_path: Path) -> None:
+async def test_of_several_at_once_one_runs_one_waits_and_without_patience_one_exits_with_6(tmp_path: Path) -> None:
     symbols = [f"Q{n:02}X" for n in range(30)]
-    async with serving("40/day", latency=0.05) as served:
+    async with serving("40/day", latency=0.03) as served:
         for symbol in symbols:
             served.api.knows(symbol, {"Symbol": symbol})
-        configure(tmp_path, served.base_url, symbols, "40/day", concurrency=2)
-        first, second = await asyncio.gather(start(tmp_path, "collect"), start(tmp_path, "collect"))
-        ends = await asyncio.gather(finished(first), finished(second))
-    assert [end.code for end in ends] == [0, 0]
-    assert served.api.refused == 0
-    assert Counter(served.api.seen) == dict.fromkeys(symbols, 1)
-    assert sum("waiting" in end.err and "60 s" in end.err for end in ends) == 1
-
-
-async def test_with_wait_0_the_second_exits_with_6(tmp_path: Path) -> None:
-    async with serving(latency=0.5) as served:
-        database = configure(tmp_path, served.base_url, ["QUVEX", "AAPL", "MSFT", "TSLA"], concurrency=1)
+        configure(tmp_path, served.base_url, symbols, "40/day", concurrency=1)
         first = await start(tmp_path, "collect")
         async with asyncio.timeout(20):
             while not served.api.seen:
                 await asyncio.sleep(0.01)
-        second = await pipeline(tmp_path, "collect", "--wait", "0")
-        assert second.code == ExitCode.BUSY
-        assert f"process {first.pid}" in second.err
-        assert second.err.count("\n") == 1
-        assert (await finished(first)).code == 0
-    assert len(all_symbols(database)) == 4
+        first.send_signal(signal.SIGSTOP)  # so that it is still at work when the others come
+        second = await start(tmp_path, "collect")
+        left = await pipeline(tmp_path, "collect", "--wait", "0")
+        assert second.stderr is not None
+        async with asyncio.timeout(20):
+            note = (await second.stderr.readline()).decode()
+        first.send_signal(signal.SIGCONT)
+        ended, waited = await asyncio.gather(finished(first), finished(second))
+    assert (ended.code, waited.code, left.code) == (ExitCode.DONE, ExitCode.DONE, ExitCode.BUSY)
+    assert served.api.refused == 0
+    assert Counter(served.api.seen) == dict.fromkeys(symbols, 1)
+    assert_refused(left, ExitCode.BUSY, f"process {first.pid}")
+    assert f"process {first.pid}" in note
+    assert "60 s" in note
 
 
 async def kill_rounds(folder: Path, rounds: int, *limits: str) -> None:
@@ -109,7 +106,7 @@ def acknowledged(log: str) -> set[str]:
 
 
 async def test_killed_at_random_instants_it_stays_within_the_plan_and_loses_nothing(tmp_path: Path) -> None:
-    await kill_rounds(tmp_path, 4, "25/day")
+    await kill_rounds(tmp_path, 3, "25/day")
 
 
 @pytest.mark.slow
