@@ -1,23 +1,27 @@
-# What it takes to try this, to check it and to work on it. Needs Python 3.11 or newer, make and git.
-# Everything is made in .venv and .demo, and from the locks: requirements*.txt.
+# Tries, checks and develops this project. Needs Python 3.11 or newer, make and git.
+# Everything is made in .venv and .demo, from the locks: requirements*.txt.
 
 PYTHON ?= python3
 LOCK_FLAGS ?=
 
 BIN := .venv/bin
-# Quiet, unless it fails: then once more, and loudly.
-install = $(BIN)/pip --disable-pip-version-check -qq install $(1) || $(BIN)/pip install $(1)
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
+
+# Install a lock and the project. Locks are complete: pip resolves nothing, checks every hash, and checks at the end that
+# nothing is missing. Its output is shown only if it fails.
+install = { $(PIP) install --no-deps --require-hashes -r $(1) && $(PIP) install --no-deps --no-build-isolation -e . \
+  && $(PIP) check; } > .venv/log 2>&1 || { cat .venv/log >&2; exit 1; }
 
 # The demo and the tests must not see how the user of this machine configured a database of their own.
 unexport $(filter PIPELINE_% ALPHAVANTAGE_API_KEY%,$(.VARIABLES))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format docs bench lock clean
+.PHONY: help demo test lint format docs bench floors lock clean
 
 help: ## show this
 	@grep -E '^[a-z]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 10
 
-# The environment: a stamp for each step, so that nothing is installed twice.
+# The environment. Each step leaves a stamp, so that nothing is installed twice.
 
 .venv/made:
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.13" \
@@ -26,16 +30,16 @@ help: ## show this
 	@$(PYTHON) -m venv .venv
 	@touch $@
 
-.venv/runtime: .venv/made requirements.txt requirements-build.txt pyproject.toml
-	@echo 'installing what it runs on (requirements.txt), and the project itself'
-	@$(call install,--require-hashes -r requirements.txt -r requirements-build.txt)
-	@$(call install,--no-deps --no-build-isolation -e .)
+.venv/runtime: .venv/made requirements.txt pyproject.toml
+	@echo 'installing what runs it (requirements.txt), and the project itself'
+	@$(call install,requirements.txt)
 	@touch $@
 
-.venv/dev: .venv/runtime requirements-dev.txt
-	@echo 'installing what checks it (requirements-dev.txt)'
-	@$(call install,--require-hashes -r requirements-dev.txt)
-	@touch $@
+# It contains requirements.txt.
+.venv/dev: .venv/made requirements-dev.txt pyproject.toml
+	@echo 'installing what develops it (requirements-dev.txt), and the project itself'
+	@$(call install,requirements-dev.txt)
+	@touch .venv/runtime $@
 
 # To try it
 
@@ -124,19 +128,49 @@ docs: .venv/dev ## write the generated parts of docs/ again
 bench: .venv/dev ## measure what the README promises, as ratios
 	@$(BIN)/python -m benchmarks
 
-# By the oldest Python, so that no requirement of it is lost: newer ones need fewer. Hashes, and no address or path.
-# LOCK_FLAGS=--upgrade takes the newest versions.
-compile = CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe \
-  --no-emit-options --no-emit-index-url --no-emit-find-links --no-emit-trusted-host $(LOCK_FLAGS)
+# Floors: every direct dependency at the oldest version that pyproject.toml allows, the others as locked. Python 3.11 only,
+# since some of those versions have no wheel for a newer one.
 
-lock: .venv/dev ## compile requirements*.txt from pyproject.toml
-	@$(BIN)/python -c 'import sys; sys.exit("Python 3.11 makes the locks: make clean; make lock PYTHON=python3.11" \
-	  if sys.version_info[:2] != (3, 11) else 0)'
-	$(compile) --output-file requirements.txt pyproject.toml
-	$(compile) --output-file requirements-build.txt --all-build-deps --only-build-deps pyproject.toml
-	$(compile) --output-file requirements-dev.txt --extra dev -c requirements.txt -c requirements-build.txt pyproject.toml
-	$(compile) --output-file requirements-notify.txt --extra notify -c requirements.txt -c requirements-dev.txt pyproject.toml
+define FLOORS
+import re
+import tomllib
+from pathlib import Path
+
+project = tomllib.loads(Path("pyproject.toml").read_text())["project"]
+groups = [project["dependencies"], *project["optional-dependencies"].values()]
+direct = {re.match(r"[\w.-]+", requirement)[0].lower() for group in groups for requirement in group}
+pins = re.findall(r"^(([\w.-]+)==.*?) *\\?$$", Path("requirements-dev.txt").read_text(), flags=re.MULTILINE)
+print(*(pin for pin, name in pins if name not in direct), sep="\n")
+endef
+export FLOORS
+
+.venv-floors/made: .venv/dev requirements-dev.txt pyproject.toml
+	@echo 'making .venv-floors, with every direct dependency at its floor'
+	@$(BIN)/uv venv --quiet --clear --python 3.11 .venv-floors
+	@$(BIN)/python -c "$$FLOORS" > .venv-floors/constraints.txt
+	@$(BIN)/uv pip compile --quiet --resolution lowest-direct --all-extras --group build \
+	  -c .venv-floors/constraints.txt -o .venv-floors/requirements.txt pyproject.toml
+	@$(BIN)/uv pip install --quiet --python .venv-floors -r .venv-floors/requirements.txt
+	@$(BIN)/uv pip install --quiet --python .venv-floors --no-deps --no-build-isolation -e .
+	@touch $@
+
+floors: .venv-floors/made ## run the tests with every direct dependency at its floor
+	@.venv-floors/bin/python -m pytest -n 2 --ignore tests/install/test_locks.py
+
+# The locks: each complete by itself, for every Python and system supported, with hashes, and no address or path.
+# LOCK_FLAGS=--upgrade takes the newest versions.
+compile = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes --no-strip-extras \
+  --custom-compile-command 'make lock' $(LOCK_FLAGS) pyproject.toml --group build
+
+# Not .venv/dev: that wants locks that fit pyproject.toml, and they do not while it is being edited.
+$(BIN)/uv: | .venv/made
+	@$(PIP) install --quiet --no-deps --require-hashes -r requirements-dev.txt
+
+lock: $(BIN)/uv ## compile requirements*.txt from pyproject.toml
+	$(compile) -o requirements.txt
+	$(compile) -o requirements-extras.txt -c requirements.txt --extra fast --extra notify --extra parquet --extra plot
+	$(compile) -o requirements-dev.txt -c requirements-extras.txt --extra dev --extra notify --extra parquet --extra plot
 
 clean: ## remove all that was made here
-	rm -rf .venv .demo build dist .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-floors .demo build dist .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
