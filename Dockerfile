@@ -9,25 +9,26 @@
 # Its /metrics, /-/healthy and /-/ready: -e PIPELINE_STATUS__LISTEN=0.0.0.0:8080 -p 127.0.0.1:8080:8080
 # One run, for a scheduler of your own: the same with --rm --no-healthcheck, and collect at the end.
 
-# Whoever releases an image pins it: --build-arg PYTHON_IMAGE=python:3.13-slim@sha256:...
+# For a release, pin it: --build-arg PYTHON_IMAGE=python:3.13-slim@sha256:...
 ARG PYTHON_IMAGE=python:3.13-slim
 
 FROM ${PYTHON_IMAGE} AS build
 WORKDIR /src
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 
-# The locks first: this layer holds until one of them changes. What is shipped has no pip.
-COPY requirements.txt requirements-build.txt requirements-notify.txt ./
+# The lock first: this layer is built again only when it changes. What is shipped has no pip. A smaller image, without
+# notifications, pictures, Parquet and uvloop: --build-arg LOCK=requirements.txt
+ARG LOCK=requirements-extras.txt
+COPY ${LOCK} ./
 RUN python -m venv --without-pip /opt/pipeline \
- && pip --python /opt/pipeline/bin/python install --require-hashes -r requirements-notify.txt \
- && pip install --require-hashes -r requirements-build.txt
+ && pip --python /opt/pipeline/bin/python install --no-deps --require-hashes -r ${LOCK}
 
 COPY pyproject.toml README.md LICENSE .env.example ./
 COPY config config
 COPY migrations migrations
 COPY pipeline pipeline
-RUN python -m hatchling build -t wheel -d /dist \
- && pip --python /opt/pipeline/bin/python install --no-deps /dist/*.whl
+RUN pip --python /opt/pipeline/bin/python install --no-deps --no-build-isolation . \
+ && pip --python /opt/pipeline/bin/python check
 
 FROM ${PYTHON_IMAGE}
 ARG VERSION=0.1.0
