@@ -136,11 +136,12 @@ import re
 import tomllib
 from pathlib import Path
 
-project = tomllib.loads(Path("pyproject.toml").read_text())["project"]
-groups = [project["dependencies"], *project["optional-dependencies"].values()]
-direct = {re.match(r"[\w.-]+", requirement)[0].lower() for group in groups for requirement in group}
-pins = re.findall(r"^(([\w.-]+)==.*?) *\\?$$", Path("requirements-dev.txt").read_text(), flags=re.MULTILINE)
-print(*(pin for pin, name in pins if name not in direct), sep="\n")
+declared = tomllib.loads(Path("pyproject.toml").read_text())
+project, groups = declared["project"], declared["dependency-groups"]
+lists = [project["dependencies"], *project["optional-dependencies"].values(), *groups.values()]
+direct = {re.match(r"[\w.-]+", requirement)[0].lower() for requirements in lists for requirement in requirements}
+pins = re.findall(r"^([\w.-]+)(?:\[.*?\])?(==.*?) *\\?$$", Path("requirements-dev.txt").read_text(), flags=re.MULTILINE)
+print(*(name + version for name, version in pins if name not in direct), sep="\n")
 endef
 export FLOORS
 
@@ -159,12 +160,12 @@ floors: .venv-floors/made ## run the tests with every direct dependency at its f
 
 # The locks: each complete by itself, for every Python and system supported, with hashes, and no address or path.
 # LOCK_FLAGS=--upgrade takes the newest versions.
-compile = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes --no-strip-extras \
-  --custom-compile-command 'make lock' $(LOCK_FLAGS) pyproject.toml --group build
+compile = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest \
+  --generate-hashes --no-strip-extras --custom-compile-command 'make lock' --group build $(LOCK_FLAGS) pyproject.toml
 
 # Not .venv/dev: that wants locks that fit pyproject.toml, and they do not while it is being edited.
 $(BIN)/uv: | .venv/made
-	@$(PIP) install --quiet --no-deps --require-hashes -r requirements-dev.txt
+	@$(PIP) --quiet install --no-deps --require-hashes -r requirements-dev.txt
 
 lock: $(BIN)/uv ## compile requirements*.txt from pyproject.toml
 	$(compile) -o requirements.txt
