@@ -15,7 +15,7 @@ import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from importlib import metadata
-from itertools import product
+from itertools import chain, product
 from pathlib import Path
 
 import pytest
@@ -225,16 +225,20 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
     It holds the locks too, with these wheels' hashes.
     """
     folder = tmp_path_factory.mktemp("index")
-    lines = {pin: f"{pin} --hash=sha256:{publish(folder, pin)}" for lock in LOCKS for pin in pins(lock)}
+    hashes: dict[str, str] = {}
+    for pin in sorted(chain(*map(pins, LOCKS)), key=lambda pin: not applies(pin, HERE)):
+        if pin.name not in hashes:
+            hashes[pin.name] = publish(folder, pin)
     for lock in LOCKS:
-        (folder / lock).write_text("\n".join(lines[pin] for pin in pins(lock)), encoding="utf-8")
+        lines = [f"{pin} --hash=sha256:{hashes[pin.name]}" for pin in pins(lock)]
+        (folder / lock).write_text("\n".join(lines), encoding="utf-8")
     return folder
 
 
 def publish(index: Path, pin: Requirement) -> str:
     """Put what is pinned and a newer release into an index, and return the hash of what is pinned."""
     folder = index / pin.name
-    folder.mkdir(exist_ok=True)
+    folder.mkdir()
     version = pinned_version(pin)
     requires, extras = offered(pin) if applies(pin, HERE) else ([], [])
     wheel(folder, pin.name, newer(version), requires, extras)
