@@ -15,9 +15,22 @@ _MOST = 2**63 - 1
 """The largest INTEGER of SQLite."""
 
 
+def _check_limit(_ctx: click.Context, _option: click.Parameter, limit: int) -> int:
+    if limit > _MOST:
+        raise click.BadParameter(f"{limit} is too large")
+    return limit
+
+
 @click.command(epilog=examples("pipeline runs --limit 5", "pipeline runs 12 --format csv"))
 @click.argument("run", type=click.IntRange(1, _MOST), required=False)
-@click.option("--limit", metavar="N", type=click.IntRange(1, _MOST), default=20, help="List the last N runs [20].")
+@click.option(
+    "--limit",
+    metavar="N",
+    type=click.IntRange(min=1),
+    callback=_check_limit,
+    default=20,
+    help="List the last N runs [20].",
+)
 @format_option
 @json_option
 @global_options

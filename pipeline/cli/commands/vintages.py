@@ -28,7 +28,7 @@ from pipeline.model.fields import FieldNotFound
 )
 @symbol_argument(required=False)
 @fields_argument
-@click.option("--all", "of_all", is_flag=True, help="List the restatements of all symbols instead (of FIELDS only).")
+@click.option("--all", "of_all", is_flag=True, help="List the restatements of all symbols; takes FIELDS only.")
 @since_option
 @until_option
 @format_option
