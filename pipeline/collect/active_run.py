@@ -1,4 +1,4 @@
-"""The run under way: workers that fetch symbol after symbol, hand over what is to be kept, and count the outcomes."""
+"""The run under way: workers that fetch symbols, hand over the overviews to be stored, and count the outcomes."""
 
 import asyncio
 from collections import Counter
@@ -92,7 +92,7 @@ class ActiveRun:
                 return
 
     async def _observe(self, symbol: Symbol) -> None:
-        """Fetch one symbol, and hand over what is to be kept."""
+        """Fetch one symbol, and hand over its overview to be stored."""
         attempts = Attempts()
         try:
             fetched = await self._fetch_cancellably(symbol, attempts)
@@ -155,7 +155,7 @@ class ActiveRun:
                 self.failures.end_row()
 
     def _count_unstored(self, attempts: Attempts, error: BaseException) -> None:
-        """Count a symbol whose answer could not be kept, and halt the run."""
+        """Count a symbol whose overview could not be stored, and halt the run."""
         self.counts[Outcome.FAILED if attempts.sent else Outcome.DEFERRED] += 1
         if not isinstance(error, StorageError):
             self._bug = self._bug or error

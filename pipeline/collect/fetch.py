@@ -88,9 +88,9 @@ class Fetch:
         return await self._retry(symbol, attempts, first)
 
     async def _retry(self, symbol: Symbol, attempts: Attempts, last: Unavailable) -> Fetched:
-        """Attempt it again, as tenacity counts and waits; its first attempt is the one that failed.
+        """Return the overview of a later attempt. Tenacity counts and waits; its first attempt is the one that failed.
 
-        That one goes without tenacity, which would cost 100 µs a symbol: a third of what a run without limits takes.
+        That one ran outside tenacity's loop, whose 100 µs a symbol would make a run without limits a third slower.
         """
         async for attempt in self._policy.retrying(may_retry=self._slots.may_retry, sleep=self._interruptible_sleep):
             with attempt:

@@ -50,8 +50,8 @@ def _daily_quota(apikey: str, limit: Limit) -> Answer:
 
 _AMBIGUOUS = _refusal(
     "Information",
-    "The sandbox asks for spreading out your free API requests more sparingly (1 request per second), as the API does "
-    "for a burst, for the end of the daily quota (requests per day) and for what a free key may not have.",
+    "In the sandbox, too, consider spreading out your free API requests more sparingly (1 request per second). The API "
+    "says so after a burst, at the end of the daily quota (requests per day), and for what a free key may not have.",
 )
 _MINUTE = _refusal("Information", "Minute-level rate limit exceeded: the sandbox answers again after a minute.")
 
