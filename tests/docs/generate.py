@@ -99,18 +99,38 @@ def metrics() -> str:
 
 
 def rooms() -> str:
-    layers = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]["contracts"]
-    order = [name.strip() for layer in reversed(layers[0]["layers"]) for name in layer.split("|")]
-    named = [name.removeprefix("pipeline.") for name in order]
-    root = [path.stem for path in (ROOT / "pipeline").glob("*.py") if path.stem.strip("_") not in ("init", "main")]
-    rows = [("the root", "Needed everywhere.", _code(sorted(root)))]
-    for room in named:
-        folder = ROOT / "pipeline" / room
-        if folder.is_dir():
-            doc = ast.get_docstring(ast.parse((folder / "__init__.py").read_text(encoding="utf-8"))) or ""
-            modules = sorted(path.stem for path in folder.glob("*.py") if path.stem != "__init__")
-            rows.append((f"`{room}/`", " ".join(doc.split()), _code(modules)))
-    return table(("room", "for", "modules"), rows)
+    return table(
+        ("room", "for"), ((f"[`{name}/`](#{name})", summary(folder / "__init__.py")) for name, folder in _rooms())
+    )
+
+
+def modules() -> str:
+    parts = [f"### The root\n\n{_modules(ROOT / 'pipeline')}"]
+    parts += [f"### {name}\n\n{_modules(folder)}" for name, folder in _rooms()]
+    return "\n\n".join(parts)
+
+
+def _rooms() -> Iterator[tuple[str, Path]]:
+    """Yield the name and folder of each room, from the bottom to the top."""
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
+        "contracts"
+    ]
+    for layer in reversed(contracts[0]["layers"]):
+        for module in layer.split(" | "):
+            folder = ROOT / module.replace(".", "/")
+            if folder.is_dir():
+                yield folder.name, folder
+
+
+def _modules(folder: Path) -> str:
+    paths = sorted(path for path in folder.glob("*.py") if path.name != "__init__.py")
+    return table(("module", "for"), ((f"`{path.stem}`", summary(path)) for path in paths))
+
+
+def summary(path: Path) -> str:
+    """Return the first paragraph of a module's docstring, in one line."""
+    doc = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    return " ".join(doc.partition("\n\n")[0].split())
 
 
 PARTS: dict[str, Callable[[], str]] = {
@@ -124,6 +144,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "columns": columns,
     "metrics": metrics,
     "rooms": rooms,
+    "modules": modules,
 }
 
 
@@ -166,10 +187,6 @@ def _rows(options: Iterable[click.Option]) -> Iterator[tuple[str, str]]:
         )
         metavar = "" if option.is_flag or option.count else f" {takes}"
         yield f"`{', '.join(option.opts)}{metavar}`", option.help or ""
-
-
-def _code(names: Iterable[str]) -> str:
-    return ", ".join(f"`{name}`" for name in names)
 
 
 def main() -> None:
