@@ -40,7 +40,7 @@ def silent() -> Iterator[SilentServer]:
 
 
 @pytest.fixture(scope="session")
-def kept() -> Path:
+def stored() -> Path:
     """Return a database of two companies: IBM changed, was restated and lost its coverage; PEP was seen once, later."""
     return database_of([
         seen(0, PERatio="10", EPS="1", LatestQuarter=Q1, RevenueTTM="100", **PROFILE),

@@ -92,9 +92,9 @@ async def kill_rounds(folder: Path, rounds: int, *limits: str) -> None:
                 break
         assert ended.code == ExitCode.QUOTA, ended.err
         assert served.api.requests <= 25
-        kept = all_symbols(database)
-        assert acknowledged_symbols <= set(kept) <= set(served.api.seen)
-        for symbol in kept:
+        stored = all_symbols(database)
+        assert acknowledged_symbols <= set(stored) <= set(served.api.seen)
+        for symbol in stored:
             assert documents(database, symbol) == [{"Symbol": symbol, "Name": symbol}]
         assert query(database, "PRAGMA integrity_check") == [("ok",)]
 
@@ -128,8 +128,8 @@ async def test_an_interrupt_lets_open_requests_finish_and_defers_the_rest(tmp_pa
     summary = json.loads(ended.out)
     assert (ended.code, summary["status"]) == (ExitCode.INTERRUPTED, "interrupted")
     assert (summary["stored"], summary["deferred"], summary["requests"]) == (2, 4, 2)
-    with Reader.open(database) as record:
-        assert Counter(o.outcome for o in record.outcomes(1)) == {"stored": 2, "deferred": 4}
+    with Reader.open(database) as reader:
+        assert Counter(o.outcome for o in reader.outcomes(1)) == {"stored": 2, "deferred": 4}
 
 
 async def test_a_second_signal_ends_it_while_a_request_hangs(tmp_path: Path) -> None:

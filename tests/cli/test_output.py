@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.cli.output import print_facts, print_json, print_rows, print_table, shown, to_second
-from pipeline.text import few
 
 HOSTILE = "a\x1b[31mb\x07\x9b2J\u202e\x7fc\r"
 NAMES = ["symbol", "count", "ratio", "detail"]
@@ -25,14 +24,14 @@ def printed(capsys: pytest.CaptureFixture[str]) -> str:
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n"])
-def test_a_text_that_a_spreadsheet_would_run_is_quoted(capsys: pytest.CaptureFixture[str], start: str) -> None:
+def test_text_that_a_spreadsheet_would_run_gets_an_apostrophe(capsys: pytest.CaptureFixture[str], start: str) -> None:
     print_rows(["text"], [[f"{start}cmd|' /C calc'!A0"]], "csv")
 
     (_, (cell,)) = csv.reader(StringIO(printed(capsys), newline=""))
     assert cell == f"'{start}cmd|' /C calc'!A0"
 
 
-def test_csv_is_harmless_to_a_terminal_and_as_it_is_in_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_csv_is_escaped_on_a_terminal_and_unchanged_in_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal, file = StringIO(newline=""), StringIO(newline="")
     monkeypatch.setattr(terminal, "isatty", lambda: True)
 
@@ -55,19 +54,19 @@ def test_percentages_are_right_aligned_as_numbers_are(capsys: pytest.CaptureFixt
     ]
 
 
-def test_numbers_are_left_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+def test_numbers_are_unchanged(capsys: pytest.CaptureFixture[str]) -> None:
     print_rows(["a", "b", "c", "d"], [[-1, -2.5, 1e300, 12_345_678]], "csv")
 
     assert printed(capsys) == "a,b,c,d\n-1,-2.5,1e+300,12345678\n"
 
 
-def test_what_is_missing_is_an_empty_cell(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_value_is_an_empty_cell(capsys: pytest.CaptureFixture[str]) -> None:
     print_rows(["a", "b"], [[None, "x"]], "csv")
 
     assert printed(capsys) == "a,b\n,x\n"
 
 
-def test_jsonl_is_an_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_jsonl_has_an_object_on_each_line(capsys: pytest.CaptureFixture[str]) -> None:
     print_rows(NAMES, [["A", 1, None, "x\ny"], ["B", 2, 0.5, None]], "jsonl")
 
     assert [json.loads(line) for line in printed(capsys).splitlines()] == [
@@ -80,7 +79,7 @@ def test_jsonl_is_an_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
 @given(
     st.dictionaries(st.text(max_size=3), st.text(max_size=9) | st.integers(-(2**63), 2**63 - 1) | st.none(), max_size=3)
 )
-def test_json_is_one_value_that_no_terminal_acts_on(value: dict[str, object]) -> None:
+def test_json_is_one_value_without_control_characters(value: dict[str, object]) -> None:
     with pytest.MonkeyPatch.context() as patch:
         out = StringIO()
         patch.setattr("sys.stdout", out)
@@ -93,7 +92,7 @@ def test_json_is_one_value_that_no_terminal_acts_on(value: dict[str, object]) ->
 # For people
 
 
-def test_a_table_shows_control_characters_and_does_not_send_them(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_table_escapes_control_characters(capsys: pytest.CaptureFixture[str]) -> None:
     print_rows(NAMES, [["A", 1, 0.5, HOSTILE]], "table")
 
     out = printed(capsys)
@@ -101,13 +100,13 @@ def test_a_table_shows_control_characters_and_does_not_send_them(capsys: pytest.
     assert out.replace("\n", "").isprintable()
 
 
-def test_a_text_of_several_lines_stays_in_its_row(capsys: pytest.CaptureFixture[str]) -> None:
+def test_text_of_several_lines_stays_in_its_row(capsys: pytest.CaptureFixture[str]) -> None:
     print_table(["detail"], [["a\nstatus: complete"]])
 
     assert printed(capsys).splitlines() == ["detail", r"a\nstatus: complete"]
 
 
-def test_columns_are_aligned_numbers_to_the_right(capsys: pytest.CaptureFixture[str]) -> None:
+def test_columns_are_aligned_and_numbers_right_aligned(capsys: pytest.CaptureFixture[str]) -> None:
     print_table(["name", "n", "x"], [["AAPL", 1, None], ["日本", 1234, "y"]])
 
     assert printed(capsys) == "name      n  x\nAAPL      1  -\n日本  1,234  y\n"
@@ -121,7 +120,7 @@ class Terminal(StringIO):
 
 
 @pytest.mark.parametrize("rows", [1, 2_000])
-def test_a_terminal_shows_all_of_it_too(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
+def test_a_terminal_gets_every_row_escaped(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
     terminal = Terminal()
     monkeypatch.setattr("sys.stdout", terminal)
     monkeypatch.setenv("COLUMNS", "40")
@@ -135,21 +134,21 @@ def test_a_terminal_shows_all_of_it_too(monkeypatch: pytest.MonkeyPatch, rows: i
     assert "\x1b[2J" not in terminal.getvalue()
 
 
-def test_facts_show_control_characters_and_do_not_send_them(capsys: pytest.CaptureFixture[str]) -> None:
+def test_facts_escape_control_characters(capsys: pytest.CaptureFixture[str]) -> None:
     print_facts({"detail": HOSTILE})
 
     assert printed(capsys).replace("\n", "").isprintable()
 
 
 @pytest.mark.parametrize("text", ["[red]x[/red]", "[/]", "[link=https://example.com]x[/link]", ":smile:", "\\[b]"])
-def test_markup_in_what_was_received_is_shown_as_it_is(capsys: pytest.CaptureFixture[str], text: str) -> None:
+def test_markup_in_received_text_is_shown_literally(capsys: pytest.CaptureFixture[str], text: str) -> None:
     print_table(["detail"], [[text]])
     print_facts({"detail": text})
 
     assert printed(capsys).count(text) == 2
 
 
-def test_a_table_that_goes_to_a_file_is_neither_folded_nor_coloured(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_table_in_a_file_is_neither_wrapped_nor_styled(capsys: pytest.CaptureFixture[str]) -> None:
     long = "word " * 400
 
     print_table(["detail"], [[long.strip()]])
@@ -171,26 +170,22 @@ def test_a_table_that_goes_to_a_file_is_neither_folded_nor_coloured(capsys: pyte
         ("a\x00b", r"a\x00b"),
     ],
 )
-def test_a_value_is_shown_as_people_read_it(value: object, text: str) -> None:
+def test_values_are_formatted_for_people(value: object, text: str) -> None:
     assert shown(value) == text
 
 
 @given(st.text())
-def test_no_text_moves_the_cursor(text: str) -> None:
+def test_no_text_can_move_the_cursor(text: str) -> None:
     assert all(c.isprintable() or unicodedata.category(c) == "Zs" for c in shown(text))
 
 
-def test_of_many_names_a_few_are_shown_and_how_many_more() -> None:
-    assert few([f"A{number}" for number in range(1_010)], 3) == "A0, A1, A2 and 1,007 more"
-
-
-def test_an_instant_is_shown_to_the_second() -> None:
+def test_a_time_is_shown_to_the_second() -> None:
     assert to_second("2026-03-14T18:30:00.123Z") == "2026-03-14 18:30:00"
     assert to_second(None) is None
 
 
 @pytest.mark.parametrize("columns", [40, 60, 80, 200])
-def test_a_number_or_an_instant_is_never_broken(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
+def test_a_number_or_a_time_never_wraps(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
     terminal = Terminal()
     monkeypatch.setattr("sys.stdout", terminal)
     monkeypatch.setenv("COLUMNS", str(columns))

@@ -23,8 +23,8 @@ QUESTIONS = [["history", "IBM"], ["as-of", "now"], ["as-of", "now", "--original"
 @pytest.mark.parametrize(
     "words", [["history", "IBN"], ["as-of", "now", "IBN"], ["changes", "IBN"], ["vintages", "IBN"]]
 )
-def test_an_unknown_symbol_ends_with_1_and_the_nearest_is_suggested(kept: Path, words: Sequence[str]) -> None:
-    assert_refused(query(kept, *words), 1, "no snapshot of IBN", "did you mean IBM?")
+def test_an_unknown_symbol_ends_with_1_and_the_nearest_is_suggested(stored: Path, words: Sequence[str]) -> None:
+    assert_refused(query(stored, *words), 1, "no snapshot of IBN", "did you mean IBM?")
 
 
 @pytest.mark.parametrize(
@@ -38,22 +38,22 @@ def test_an_unknown_symbol_ends_with_1_and_the_nearest_is_suggested(kept: Path, 
         ["history", "IBM", "pe"],
     ],
 )
-def test_an_unknown_field_ends_with_2_and_the_nearest_is_suggested(kept: Path, words: Sequence[str]) -> None:
-    assert_refused(query(kept, *words), 2, "did you mean", "pe_ratio")
+def test_an_unknown_field_ends_with_2_and_the_nearest_is_suggested(stored: Path, words: Sequence[str]) -> None:
+    assert_refused(query(stored, *words), 2, "did you mean", "pe_ratio")
 
 
 @pytest.mark.parametrize(
     "words", [["as-of", "when"], ["history", "IBM", "--since", "2026-02-30"], ["changes", "--until", ""]]
 )
-def test_an_invalid_time_ends_with_2_and_valid_ones_are_named(kept: Path, words: Sequence[str]) -> None:
-    assert_refused(query(kept, *words), 2, "2026-03-14", "yesterday", "7d")
+def test_an_invalid_time_ends_with_2_and_valid_ones_are_named(stored: Path, words: Sequence[str]) -> None:
+    assert_refused(query(stored, *words), 2, "2026-03-14", "yesterday", "7d")
 
 
-def test_since_and_until_include_both_ends(kept: Path) -> None:
+def test_since_and_until_include_both_ends(stored: Path) -> None:
     bounds = ["--since", "2026-03-14T20:30:00Z", "--until", "2026-03-14T20:30"]
-    assert [row["observed_at"] for row in rows(kept, "history", "IBM", *bounds)] == [text(2)]
-    assert [row["observed_at"] for row in rows(kept, "history", "IBM", "--since", "2026-03-16")] == [text(30)]
-    assert [row["observed_at"] for row in rows(kept, "history", "IBM", "--until", "2026-03-14")] == [text(0), text(2)]
+    assert [row["observed_at"] for row in rows(stored, "history", "IBM", *bounds)] == [text(2)]
+    assert [row["observed_at"] for row in rows(stored, "history", "IBM", "--since", "2026-03-16")] == [text(30)]
+    assert [row["observed_at"] for row in rows(stored, "history", "IBM", "--until", "2026-03-14")] == [text(0), text(2)]
 
 
 @pytest.mark.parametrize("words", QUESTIONS)
@@ -67,11 +67,11 @@ def test_an_empty_or_missing_database_ends_with_1_and_a_remedy(tmp_path: Path, w
     assert_refused(query(tmp_path / "migrated.db", *words), 1, "no snapshot yet", "pipeline collect")
 
 
-def test_a_query_writes_nothing(kept: Path) -> None:
-    bytes_before = kept.read_bytes()
+def test_a_query_writes_nothing(stored: Path) -> None:
+    bytes_before = stored.read_bytes()
     for words in QUESTIONS:
-        query(kept, *words)
-    assert kept.read_bytes() == bytes_before
+        query(stored, *words)
+    assert stored.read_bytes() == bytes_before
 
 
 HOSTILE = "=1+1 \x1b[31mred\x07\x9b2J\u202e[bold]x[/bold]\r\nnext"

@@ -10,14 +10,14 @@ from tests.support.commands import assert_note, assert_refused, query, rows, tab
 from tests.support.observations import Observed, after, database_of, seen, store_observations, text, uncovered
 
 
-def test_each_symbol_is_a_row_with_its_staleness(kept: Path) -> None:
-    assert rows(kept, "as-of", "2026-03-15", "--field", "PERatio") == [
+def test_each_symbol_is_a_row_with_its_staleness(stored: Path) -> None:
+    assert rows(stored, "as-of", "2026-03-15", "--field", "PERatio") == [
         {"symbol": "IBM", "observed_at": text(2), "confirmed_at": text(2),
          "staleness_hours": pytest.approx(27.4999997, abs=1e-7), "pe_ratio": 11.5},
         {"symbol": "PEP", "observed_at": text(26), "confirmed_at": text(26),
          "staleness_hours": pytest.approx(3.4999997, abs=1e-7), "pe_ratio": 20},
     ]  # fmt: skip
-    assert table(query(kept, "as-of", "2026-03-15", "ibm", "--field", "pe_ratio")) == [
+    assert table(query(stored, "as-of", "2026-03-15", "ibm", "--field", "pe_ratio")) == [
         ["symbol", "observed", "last seen before", "pe_ratio"],
         ["IBM", "2026-03-14 20:30", "27 h", "11.5"],
     ]
@@ -33,21 +33,21 @@ def test_later_observations_change_no_answer() -> None:
     assert all(one.code == 0 and one.err == "" for one in before)
 
 
-def test_max_staleness_omits_older_observations_and_says_so(kept: Path) -> None:
-    ended = query(kept, "as-of", "2026-03-15", "--max-staleness", "24", "--json")
+def test_max_staleness_omits_older_observations_and_says_so(stored: Path) -> None:
+    ended = query(stored, "as-of", "2026-03-15", "--max-staleness", "24", "--json")
     assert [row["symbol"] for row in ended.json] == ["PEP"]
     assert_note(ended, "1 symbols", "24 h", "2026-03-15 23:59:59 UTC")
-    none = query(kept, "as-of", "2026-03-15", "--max-staleness", "0.5", "--json")
+    none = query(stored, "as-of", "2026-03-15", "--max-staleness", "0.5", "--json")
     assert (none.code, none.out) == (0, "[]\n")
     assert_note(none, "2 symbols", "0.5 h")
-    original = query(kept, "as-of", "2026-03-15", "--max-staleness", "24", "--original")
+    original = query(stored, "as-of", "2026-03-15", "--max-staleness", "24", "--original")
     assert [json.loads(line)["Symbol"] for line in original.out.splitlines()] == ["PEP"]
-    assert len(query(kept, "as-of", "2026-03-15", "--max-staleness", "99999999", "--json").json) == 2
+    assert len(query(stored, "as-of", "2026-03-15", "--max-staleness", "99999999", "--json").json) == 2
 
 
 @pytest.mark.parametrize("hours", ["inf", "nan", "1e12", "-1", "x"])
-def test_an_invalid_staleness_is_refused(kept: Path, hours: str) -> None:
-    assert_refused(query(kept, "as-of", "2026-03-15", "--max-staleness", hours), 2, "--max-staleness")
+def test_an_invalid_staleness_is_refused(stored: Path, hours: str) -> None:
+    assert_refused(query(stored, "as-of", "2026-03-15", "--max-staleness", hours), 2, "--max-staleness")
 
 
 def test_original_prints_exactly_what_was_received(tmp_path: Path) -> None:
@@ -67,15 +67,15 @@ def test_original_prints_exactly_what_was_received(tmp_path: Path) -> None:
         assert_refused(query(path, "as-of", "now", "--original", *other), 2, "--original prints whole documents")
 
 
-def test_before_the_first_snapshot_it_ends_with_1_and_names_the_first(kept: Path) -> None:
+def test_before_the_first_snapshot_it_ends_with_1_and_names_the_first(stored: Path) -> None:
     for form, out in ((["--json"], "[]\n"), ([], ""), (["--original"], "")):
-        ended = query(kept, "as-of", "2026-03-14T18:29:59", *form)
+        ended = query(stored, "as-of", "2026-03-14T18:29:59", *form)
         assert (ended.code, ended.out) == (1, out)
         assert_note(ended, "2026-03-14 18:29:59 UTC", "2026-03-14 18:30:00 UTC")
-    ended = query(kept, "as-of", "2026-03-14", "PEP", "--json")
+    ended = query(stored, "as-of", "2026-03-14", "PEP", "--json")
     assert (ended.code, ended.json) == (1, [])
     assert_note(ended, "2026-03-15 20:30:00 UTC")
-    some = query(kept, "as-of", "2026-03-14", "PEP", "IBM", "--json")
+    some = query(stored, "as-of", "2026-03-14", "PEP", "IBM", "--json")
     assert [row["symbol"] for row in some.json] == ["IBM"]
     assert some.code == 0
     assert_note(some, "1 of the 2")

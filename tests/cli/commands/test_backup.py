@@ -19,5 +19,5 @@ def test_a_backup_never_overwrites_a_file(collected: Collected, tmp_path: Path) 
     assert_refused(again, ExitCode.FAILED, "exists: choose another name")
     assert copy.read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["copy.db"]
-    kept = call(collected.folder, "--database", str(copy), "status", "--json").json["snapshots"]
-    assert kept == collected.at_sandbox("status", "--json").json["snapshots"]
+    snapshots = call(collected.folder, "--database", str(copy), "status", "--json").json["snapshots"]
+    assert snapshots == collected.at_sandbox("status", "--json").json["snapshots"]

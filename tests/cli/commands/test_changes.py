@@ -18,8 +18,8 @@ from tests.support.observations import after, database_of, seen, store_observati
 Q1, Q2 = "2025-12-31", "2026-03-31"
 
 
-def test_a_change_has_both_values_and_when_each_was_seen(kept: Path) -> None:
-    found = rows(kept, "changes", "--since", "2026-01-01")
+def test_a_change_has_both_values_and_when_each_was_seen(stored: Path) -> None:
+    found = rows(stored, "changes", "--since", "2026-01-01")
     assert [(row["field"], row["kind"], row["before"], row["after"]) for row in found] == [
         ("revenue_ttm", "changed", 100, 104),
         ("pe_ratio", "changed", 10, 11.5),
@@ -32,7 +32,7 @@ def test_a_change_has_both_values_and_when_each_was_seen(kept: Path) -> None:
         "symbol": "IBM", "field": "pe_ratio", "part": "daily", "kind": "changed", "before": 10.0, "after": 11.5,
         "change": 0.15, "last_confirmed_at": text(1), "observed_at": text(2), "suspicion": None,
     }  # fmt: skip
-    assert table(query(kept, "changes", "IBM", "--since", "2026-01-01", "--field", "PERatio")) == [
+    assert table(query(stored, "changes", "IBM", "--since", "2026-01-01", "--field", "PERatio")) == [
         ["symbol", "field", "before", "after", "change", "last seen", "observed"],
         ["IBM", "pe_ratio", "10.0", "11.5", "+15.0%", "2026-03-14 19:30", "2026-03-14 20:30"],
     ]
@@ -51,8 +51,8 @@ def test_a_change_has_both_values_and_when_each_was_seen(kept: Path) -> None:
         (["PEP"], []),
     ],
 )
-def test_options_narrow_the_changes_down(kept: Path, words: Sequence[str], fields: Sequence[str]) -> None:
-    assert [row["field"] for row in rows(kept, "changes", "--since", "2026-01-01", *words)] == fields
+def test_options_narrow_the_changes_down(stored: Path, words: Sequence[str], fields: Sequence[str]) -> None:
+    assert [row["field"] for row in rows(stored, "changes", "--since", "2026-01-01", *words)] == fields
 
 
 def test_other_values_than_text_and_numbers_are_printed_as_json() -> None:
@@ -65,15 +65,15 @@ def test_other_values_than_text_and_numbers_are_printed_as_json() -> None:
 
 
 @pytest.mark.parametrize("fraction", ["five", "-5%", "5 %", "5%%", "1e3", "", "nan"])
-def test_an_invalid_min_change_is_refused(kept: Path, fraction: str) -> None:
-    assert_refused(query(kept, "changes", "--min-change", fraction), 2, "--min-change", "5% or 0.05")
+def test_an_invalid_min_change_is_refused(stored: Path, fraction: str) -> None:
+    assert_refused(query(stored, "changes", "--min-change", fraction), 2, "--min-change", "5% or 0.05")
 
 
-def test_without_changes_it_says_so_and_ends_with_0(kept: Path) -> None:
-    none = query(kept, "changes", "PEP", "--since", "2026-01-01")
+def test_without_changes_it_says_so_and_ends_with_0(stored: Path) -> None:
+    none = query(stored, "changes", "PEP", "--since", "2026-01-01")
     assert (none.code, none.out) == (0, "")
     assert_note(none, "no changes")
-    ended = query(kept, "changes", "PEP", "--since", "2026-01-01", "--suspicious", "--json")
+    ended = query(stored, "changes", "PEP", "--since", "2026-01-01", "--suspicious", "--json")
     assert (ended.code, ended.out) == (0, "[]\n")
     assert_note(ended, "no suspicious")
 

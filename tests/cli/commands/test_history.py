@@ -9,14 +9,14 @@ from tests.support.commands import assert_refused, query, rows, table
 from tests.support.observations import text
 
 
-def test_each_snapshot_is_a_row(kept: Path) -> None:
-    assert rows(kept, "history", "ibm", "PERatio", "revenue_ttm", "--until", "2026-03-15") == [
+def test_each_snapshot_is_a_row(stored: Path) -> None:
+    assert rows(stored, "history", "ibm", "PERatio", "revenue_ttm", "--until", "2026-03-15") == [
         {"symbol": "IBM", "observed_at": text(0), "confirmed_at": text(1), "pe_ratio": 10, "revenue_ttm": 100,
          "suspicions": []},
         {"symbol": "IBM", "observed_at": text(2), "confirmed_at": text(2), "pe_ratio": 11.5, "revenue_ttm": 104,
          "suspicions": []},
     ]  # fmt: skip
-    assert table(query(kept, "history", "IBM", "pe_ratio")) == [
+    assert table(query(stored, "history", "IBM", "pe_ratio")) == [
         ["observed", "confirmed", "pe_ratio"],
         ["2026-03-14 18:30", "2026-03-14 19:30", "10.0"],
         ["2026-03-14 20:30", "2026-03-14 20:30", "11.5"],
@@ -24,24 +24,24 @@ def test_each_snapshot_is_a_row(kept: Path) -> None:
     ]
 
 
-def test_suspicious_changes_are_listed_with_their_snapshot(kept: Path) -> None:
-    found = rows(kept, "history", "IBM", "--since", "2026-03-16")
+def test_suspicious_changes_are_listed_with_their_snapshot(stored: Path) -> None:
+    found = rows(stored, "history", "IBM", "--since", "2026-03-16")
     assert [row["suspicions"] for row in found] == [["revenue_ttm: collapsed"]]
 
 
-def test_an_interval_without_snapshots_ends_with_1_and_names_the_first(kept: Path) -> None:
+def test_an_interval_without_snapshots_ends_with_1_and_names_the_first(stored: Path) -> None:
     for form, out in ((("--json",), "[]\n"), (("--format", "jsonl"), ""), ((), "")):
-        ended = query(kept, "history", "ibm", "--until", "2026-03-13", *form)
+        ended = query(stored, "history", "ibm", "--until", "2026-03-13", *form)
         assert (ended.code, ended.out) == (1, out)
         assert "IBM" in ended.err
         assert "2026-03-14 18:30:00 UTC" in ended.err
-    header = query(kept, "history", "IBM", "eps", "--until", "2026-03-13", "--format", "csv").out
+    header = query(stored, "history", "IBM", "eps", "--until", "2026-03-13", "--format", "csv").out
     assert header == "symbol,observed_at,confirmed_at,eps\n"
 
 
 @pytest.mark.parametrize("words", [["--plot", "pe_ratio"], ["pe_ratio", "--plot"], ["--plot", "PERatio", "EPS"]])
-def test_plot_draws_fields_named_before_or_after_it(kept: Path, words: Sequence[str]) -> None:
-    ended = query(kept, "history", "IBM", *words)
+def test_plot_draws_fields_named_before_or_after_it(stored: Path, words: Sequence[str]) -> None:
+    ended = query(stored, "history", "IBM", *words)
     assert (ended.code, ended.err) == (0, "")
     assert "pe_ratio" in ended.out
     assert "11.5" in ended.out
@@ -49,15 +49,15 @@ def test_plot_draws_fields_named_before_or_after_it(kept: Path, words: Sequence[
     assert "\x1b" not in ended.out
 
 
-def test_plot_draws_into_a_file(kept: Path, tmp_path: Path) -> None:
+def test_plot_draws_into_a_file(stored: Path, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
-    ended = query(kept, "history", "IBM", "pe_ratio", "--plot", str(tmp_path / "ibm.svg"))
+    ended = query(stored, "history", "IBM", "pe_ratio", "--plot", str(tmp_path / "ibm.svg"))
     assert (ended.code, ended.out) == (0, "")
     assert "ibm.svg" in ended.err
     assert "<svg" in (tmp_path / "ibm.svg").read_text()
 
 
-def test_what_cannot_be_drawn_is_refused(kept: Path) -> None:
-    assert_refused(query(kept, "history", "IBM", "name", "--plot"), 2, "only numbers can be drawn")
-    assert_refused(query(kept, "history", "IBM", "--plot", "ibm.pdf"), 2, "ibm.pdf", "FILE.svg, .png or .html")
-    assert_refused(query(kept, "history", "IBM", "--until", "2020-01-01", "--plot"), 1, "nothing to draw")
+def test_what_cannot_be_drawn_is_refused(stored: Path) -> None:
+    assert_refused(query(stored, "history", "IBM", "name", "--plot"), 2, "only numbers can be drawn")
+    assert_refused(query(stored, "history", "IBM", "--plot", "ibm.pdf"), 2, "ibm.pdf", "FILE.svg, .png or .html")
+    assert_refused(query(stored, "history", "IBM", "--until", "2020-01-01", "--plot"), 1, "nothing to draw")

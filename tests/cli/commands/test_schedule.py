@@ -56,7 +56,7 @@ def test_the_next_five_of_each_schedule_are_shown(folder: Path) -> None:
     assert (ended.code, ended.err) == (ExitCode.DONE, "")
 
 
-def test_an_instant_is_told_in_the_zone_too(folder: Path) -> None:
+def test_each_time_is_given_in_the_schedules_zone_too(folder: Path) -> None:
     for row in json.loads(call(folder, "schedule", "--json").out):
         local = datetime.fromisoformat(row["local"])
 
@@ -64,7 +64,7 @@ def test_an_instant_is_told_in_the_zone_too(folder: Path) -> None:
         assert local.utcoffset() == local.astimezone(ZoneInfo(row["timezone"])).utcoffset()
 
 
-def test_the_table_says_how_long_until_then(folder: Path) -> None:
+def test_the_table_shows_how_long_until_then(folder: Path) -> None:
     (folder / "config" / "pipeline.toml").write_text('[schedule]\ncron = "0 0 1 1 *"\ntimezone = "Europe/Berlin"')
 
     header, *rows = call(folder, "schedule", "--count", "2").out.splitlines()
@@ -79,7 +79,7 @@ def test_the_table_says_how_long_until_then(folder: Path) -> None:
     assert " d " in rows[1]
 
 
-def test_programs_get_the_same_rows_as_csv_and_json_lines(folder: Path) -> None:
+def test_csv_and_json_lines_have_the_same_rows(folder: Path) -> None:
     rows = list(csv.reader(StringIO(call(folder, "schedule", "--count", "1", "--format", "csv").out)))
     lines = call(folder, "schedule", "--count", "1", "--format", "jsonl").out.splitlines()
 
@@ -88,7 +88,7 @@ def test_programs_get_the_same_rows_as_csv_and_json_lines(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("count", ["0", "-1", "x", "10001"])
-def test_a_count_of_none_or_too_many_is_refused(folder: Path, count: str) -> None:
+def test_an_invalid_count_is_refused(folder: Path, count: str) -> None:
     ended = call(folder, "schedule", "--count", count)
 
     assert (ended.code, ended.out) == (ExitCode.USAGE, "")
