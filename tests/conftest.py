@@ -16,7 +16,7 @@ settings.load_profile("no wall clock")  # a busy machine is no failure
 
 
 @pytest.fixture
-def hands() -> ManualClock:
+def clock() -> ManualClock:
     return ManualClock()
 
 

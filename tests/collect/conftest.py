@@ -10,5 +10,5 @@ from tests.support.sandbox import Served
 
 
 @pytest.fixture
-def runs(database: Path, served: Served, hands: ManualClock) -> Runs:
-    return Runs(database, served, hands)
+def runs(database: Path, served: Served, clock: ManualClock) -> Runs:
+    return Runs(database, served, clock)

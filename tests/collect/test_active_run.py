@@ -23,7 +23,7 @@ from tests.support.kept import all_symbols
 from tests.support.sandbox import serving
 
 
-async def test_open_requests_are_cancelled_and_deferred(database: Path, hands: ManualClock) -> None:
+async def test_open_requests_are_cancelled_and_deferred(database: Path, clock: ManualClock) -> None:
     async with hostile(drips) as (server, base_url):
         source = Source(base_url, KEY, (), 2, timedelta(seconds=30), timedelta(), 3)
         halt, order = Halt(), Order((Symbol("IBM"), Symbol("PEP"), Symbol("KO")), None)
@@ -38,7 +38,7 @@ async def test_open_requests_are_cancelled_and_deferred(database: Path, hands: M
 
         stopping = asyncio.create_task(stop())
         async with asyncio.timeout(10):
-            summary = await collect(database, source, order, halt=halt, on_start=runs.append, clock=hands.clock())
+            summary = await collect(database, source, order, halt=halt, on_start=runs.append, clock=clock.as_clock())
         await stopping
     assert (summary.status, summary.exit_code) == (RunStatus.INTERRUPTED, ExitCode.INTERRUPTED)
     assert summary.counts == {Outcome.DEFERRED: 3}
@@ -49,7 +49,7 @@ async def test_open_requests_are_cancelled_and_deferred(database: Path, hands: M
 
 @pytest.mark.parametrize("limits", [(), ("10000/day",)])
 async def test_a_full_disk_ends_the_run_before_it_spends_more_quota(
-    database: Path, hands: ManualClock, limits: tuple[str, ...]
+    database: Path, clock: ManualClock, limits: tuple[str, ...]
 ) -> None:
     symbols = tuple(Symbol(f"Q{n:03}X") for n in range(200))
     async with serving() as served:
@@ -58,7 +58,7 @@ async def test_a_full_disk_ends_the_run_before_it_spends_more_quota(
         plan = tuple(Limit.parse(limit) for limit in limits)
         source = Source(served.base_url, KEY, plan, 4, timedelta(seconds=5), timedelta(), 3)
         with no_file_larger_than(database.stat().st_size + 200_000):
-            summary = await collect(database, source, Order(symbols, None), halt=Halt(), clock=hands.clock())
+            summary = await collect(database, source, Order(symbols, None), halt=Halt(), clock=clock.as_clock())
         requests = served.api.requests
     assert (summary.status, summary.exit_code) == (RunStatus.FAILED, ExitCode.FAILED)
     assert summary.detail is not None
@@ -69,4 +69,4 @@ async def test_a_full_disk_ends_the_run_before_it_spends_more_quota(
     kept = all_symbols(database)
     assert len(kept) == summary.counts[Outcome.STORED]
     assert requests == len(kept) + summary.counts[Outcome.FAILED]
-    assert sum(hands.waits) < 60
+    assert sum(clock.waits) < 60

@@ -115,7 +115,7 @@ async def test_no_recorded_refusal_is_stored_or_reveals_the_key(tmp_path: Path) 
     symbols = [Symbol(name) for name in ("QUVEX", "AAPL", "MSFT")]
     for line in (ERRORS / "MEANING.tsv").read_text().splitlines()[1:]:
         name, _, meaning, *_, http = line.split("\t")
-        hands = ManualClock()
+        clock = ManualClock()
         database = tmp_path / f"{name}.db"
         shutil.copy(empty_database(), database)
         body = (ERRORS / name).read_text().replace("X" * 16, KEY)
@@ -125,7 +125,7 @@ async def test_no_recorded_refusal_is_stored_or_reveals_the_key(tmp_path: Path) 
             source = Source(
                 served.base_url, KEY, (Limit.parse("25/day"),), 1, timedelta(seconds=5), timedelta(seconds=120), 3
             )
-            summary = await collect(database, source, Order(tuple(symbols), None), halt=Halt(), clock=hands.clock())
+            summary = await collect(database, source, Order(tuple(symbols), None), halt=Halt(), clock=clock.as_clock())
         status, code, outcome = expected[kinds[meaning.split()[0]]]
         assert (summary.status, summary.exit_code) == (status, code), name
         assert summary.counts[outcome] == 3, name

@@ -29,11 +29,11 @@ async def test_an_unreachable_server_costs_no_quota(runs: Runs) -> None:
     assert ended(summary) == (RunStatus.FAILED, ExitCode.FAILED)
     assert summary.requests == 0
     with Reader.open(runs.database) as record:
-        assert record.quota_state(runs.hands.wall - timedelta(days=2)).spent == []
+        assert record.quota_state(runs.clock.wall - timedelta(days=2)).spent == []
 
 
 async def test_the_apis_quota_refusal_ends_the_run_at_once_and_blocks_the_next_for_an_hour(
-    runs: Runs, hands: ManualClock
+    runs: Runs, clock: ManualClock
 ) -> None:
     for symbol in SYMBOLS[3:]:
         runs.served.api.says(symbol, QUOTA, times=None)
@@ -42,9 +42,9 @@ async def test_the_apis_quota_refusal_ends_the_run_at_once_and_blocks_the_next_f
     assert ended(summary) == (RunStatus.QUOTA_EXHAUSTED, ExitCode.QUOTA)
     assert (summary.counts[Outcome.STORED], summary.counts[Outcome.DEFERRED]) == (3, 17)
     assert runs.requested.total() == 4
-    hands.passes(timedelta(minutes=50))
+    clock.advance(timedelta(minutes=50))
     assert (await runs.collect(20, limits=plan)).requests == 0
-    hands.passes(timedelta(minutes=11))
+    clock.advance(timedelta(minutes=11))
     assert (await runs.collect(20, limits=plan)).requests == 1
 
 
@@ -54,21 +54,21 @@ async def test_simultaneous_quota_refusals_count_as_one_and_no_further_request_l
     summary = await runs.collect(40, concurrency=5, limits=limits("100/day"))
     assert runs.requested.total() == 5 == summary.requests
     with Reader.open(runs.database) as record:
-        block = record.quota_state(runs.hands.wall).block
+        block = record.quota_state(runs.clock.wall).block
     assert block is not None
     assert block.until - block.since == timedelta(hours=1)
 
 
-async def test_after_a_block_one_request_tests_the_quota_alone(runs: Runs, hands: ManualClock) -> None:
+async def test_after_a_block_one_request_tests_the_quota_alone(runs: Runs, clock: ManualClock) -> None:
     for symbol in SYMBOLS:
         runs.served.api.says(symbol, QUOTA, times=None)
     plan = limits("100/day")
     await runs.collect(40, limits=plan, concurrency=5)
-    hands.passes(timedelta(minutes=61))
+    clock.advance(timedelta(minutes=61))
     probe = await runs.collect(40, limits=plan, concurrency=5)
     assert probe.requests == 1
     with Reader.open(runs.database) as record:
-        block = record.quota_state(runs.hands.wall).block
+        block = record.quota_state(runs.clock.wall).block
     assert block is not None
     assert block.until - block.since == timedelta(hours=2)
 
@@ -108,7 +108,7 @@ async def test_a_plan_that_admits_five_requests_at_once_gets_five_at_once(runs: 
     slow = SandboxApi(
         companies=Companies(),
         limits=limits("75/minute", "5/second"),
-        day=runs.hands.wall.date,
+        day=runs.clock.wall.date,
         latency=timedelta(seconds=1),
         sleep=wait_for_all,
     )
@@ -135,12 +135,12 @@ HOSTILE: dict[str, tuple[Say, Outcome]] = {
 
 @pytest.mark.parametrize("what", HOSTILE)
 async def test_nothing_from_a_hostile_server_is_stored_and_it_takes_bounded_time(
-    database: Path, hands: ManualClock, what: str
+    database: Path, clock: ManualClock, what: str
 ) -> None:
     say, outcome = HOSTILE[what]
     async with hostile(say) as (server, base_url), asyncio.timeout(20):
         source = Source(base_url, KEY, (), 1, timedelta(seconds=0.5), timedelta(), attempts=2)
-        summary = await collect(database, source, Order((Symbol("IBM"),), None), halt=Halt(), clock=hands.clock())
+        summary = await collect(database, source, Order((Symbol("IBM"),), None), halt=Halt(), clock=clock.as_clock())
     assert (summary.status, summary.counts[outcome]) == (RunStatus.FAILED, 1)
     assert summary.requests == len(server.requests) == (2 if outcome is Outcome.FAILED else 1)
     assert all_symbols(database) == []

@@ -20,8 +20,8 @@ async def test_a_server_error_is_retried_twice_and_then_the_symbol_failed(runs: 
     assert ended(summary) == (RunStatus.PARTIAL, ExitCode.PARTIAL)
     assert summary.counts[Outcome.FAILED] == 1
     assert runs.requested[SYMBOLS[1]] == 3
-    assert len(runs.hands.waits) == 2
-    assert 1 <= runs.hands.waits[0] < runs.hands.waits[1] <= 3.1
+    assert len(runs.clock.waits) == 2
+    assert 1 <= runs.clock.waits[0] < runs.clock.waits[1] <= 3.1
 
 
 async def test_a_symbol_whose_retry_is_answered_is_stored(runs: Runs) -> None:
@@ -38,7 +38,7 @@ async def test_a_symbol_whose_retry_is_answered_is_stored(runs: Runs) -> None:
 async def test_retry_after_replaces_our_wait_up_to_two_minutes(runs: Runs, retry_after: str, waited: float) -> None:
     runs.served.api.says(SYMBOLS[0], "", status=503, headers={"Retry-After": retry_after})
     await runs.collect(1)
-    assert runs.hands.waits == [waited]
+    assert runs.clock.waits == [waited]
 
 
 async def test_a_dropped_connection_is_retried_and_each_attempt_is_a_request(runs: Runs) -> None:
@@ -48,7 +48,7 @@ async def test_a_dropped_connection_is_retried_and_each_attempt_is_a_request(run
     assert summary.counts[Outcome.FAILED] == 3
     assert len(server.requests) == summary.requests == 9
     with Reader.open(runs.database) as record:
-        assert record.quota_state(runs.hands.wall).last_request_id == 9
+        assert record.quota_state(runs.clock.wall).last_request_id == 9
 
 
 async def test_retries_take_up_to_a_fifth_of_the_day(runs: Runs) -> None:

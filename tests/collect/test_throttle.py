@@ -17,14 +17,14 @@ async def test_a_throttle_pauses_all_workers_and_one_request_goes_first(runs: Ru
     assert summary.counts[Outcome.STORED] == 20
     assert runs.requested.total() == 25
     # Five refusals of one burst are one throttle: a pause of 2 s, however many workers wait for its end.
-    assert {round(wait) for wait in runs.hands.waits} == {2}
+    assert {round(wait) for wait in runs.clock.waits} == {2}
 
 
 async def test_throttles_one_after_another_pause_for_2_4_8_seconds(runs: Runs) -> None:
     runs.served.api.says(SYMBOLS[0], BURST, times=3)
     summary = await runs.collect(2)
     assert ended(summary) == (RunStatus.COMPLETE, ExitCode.DONE)
-    assert [round(wait) for wait in runs.hands.waits] == [2, 4, 8]
+    assert [round(wait) for wait in runs.clock.waits] == [2, 4, 8]
     assert runs.requested[SYMBOLS[0]] == 4
 
 
@@ -32,13 +32,13 @@ async def test_after_a_good_answer_pauses_start_at_2_seconds_again(runs: Runs) -
     runs.served.api.says(SYMBOLS[0], BURST, times=2)
     runs.served.api.says(SYMBOLS[1], BURST, times=1)
     await runs.collect(2)
-    assert [round(wait) for wait in runs.hands.waits] == [2, 4, 2]
+    assert [round(wait) for wait in runs.clock.waits] == [2, 4, 2]
 
 
 async def test_the_retry_after_of_a_throttle_is_the_pause(runs: Runs) -> None:
     runs.served.api.says(SYMBOLS[0], "", status=429, headers={"Retry-After": "17"})
     await runs.collect(1)
-    assert [round(wait) for wait in runs.hands.waits] == [17]
+    assert [round(wait) for wait in runs.clock.waits] == [17]
 
 
 async def test_a_minute_of_throttles_is_the_quotas_end(runs: Runs) -> None:

@@ -31,8 +31,8 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 async def test_a_full_disk_blocks_runs_and_is_the_reason_of_those_missed_meanwhile(
     database: Path, served: Served
 ) -> None:
-    hands = DaemonClock(FIRST)
-    harness = DaemonHarness(database, served.base_url, hands)
+    clock = DaemonClock(FIRST)
+    harness = DaemonHarness(database, served.base_url, clock)
     async with harness.running() as daemon:
         with no_file_larger_than(4096):
             await harness.until(FIRST + DAY)
@@ -51,19 +51,19 @@ async def test_a_full_disk_blocks_runs_and_is_the_reason_of_those_missed_meanwhi
 async def test_a_run_waits_for_a_manual_collect_and_requests_only_what_that_did_not(
     database: Path, served: Served
 ) -> None:
-    hands = DaemonClock(FIRST)
-    harness = DaemonHarness(database, served.base_url, hands)
+    clock = DaemonClock(FIRST)
+    harness = DaemonHarness(database, served.base_url, clock)
     async with harness.running() as daemon:
         async with lock.hold_lock(
-            database, "collect", max_wait=None, now=lambda: hands.wall, sleep=hands.sleep, on_wait=lambda _text: None
+            database, "collect", max_wait=None, now=lambda: clock.wall, sleep=clock.sleep, on_wait=lambda _text: None
         ):
-            hands.passes(DAY)
-            await hands.swing()
+            clock.advance(DAY)
+            await clock.beat()
             while daemon.why_not_ready() is None:
                 await asyncio.sleep(0)
             assert re.match(r"waiting for collect, process \d+, since ", daemon.why_not_ready() or "")
             order = Order(SYMBOLS[:2], observed_since=None)
-            await collect(database, harness.config.source, order, halt=Halt(), clock=hands.clock())
+            await collect(database, harness.config.source, order, halt=Halt(), clock=clock.as_clock())
         await harness.settled()
 
     assert runs(database, "trigger", "due") == [("schedule", 3), ("manual", 2), ("schedule", 1)]
@@ -77,7 +77,7 @@ async def test_a_blocker_is_cleared_once_the_database_can_be_read_again_though_n
         with closing(sqlite3.connect(database, isolation_level=None)) as other:
             other.execute("PRAGMA locking_mode = EXCLUSIVE")
             other.execute("BEGIN EXCLUSIVE")
-            harness.hands.passes(DAY - 2 * HOUR)  # tidying is due, and nothing else
+            harness.clock.advance(DAY - 2 * HOUR)  # tidying is due, and nothing else
             await harness.beat()
             assert "locked by another program" in (daemon.why_not_ready() or "")
             other.execute("ROLLBACK")
@@ -87,12 +87,12 @@ async def test_a_blocker_is_cleared_once_the_database_can_be_read_again_though_n
 
 
 async def test_a_reload_while_it_waits_for_the_lock_applies_to_the_next_run(database: Path, served: Served) -> None:
-    hands = DaemonClock(FIRST)
-    harness = DaemonHarness(database, served.base_url, hands)
+    clock = DaemonClock(FIRST)
+    harness = DaemonHarness(database, served.base_url, clock)
     async with harness.running() as daemon:
-        async with collect_by_hand(database, hands):
-            hands.passes(DAY)
-            await hands.swing()
+        async with collect_by_hand(database, clock):
+            clock.advance(DAY)
+            await clock.beat()
             await waits_for_the_lock(daemon)
             harness.config = replace(harness.config, symbols=(*SYMBOLS, Symbol("TSLA")))
             daemon.reload()
@@ -103,15 +103,15 @@ async def test_a_reload_while_it_waits_for_the_lock_applies_to_the_next_run(data
 
 
 async def test_a_clock_corrected_while_it_waits_for_the_lock_is_noticed(database: Path, served: Served) -> None:
-    hands = DaemonClock(FIRST + 2 * DAY)  # two days ahead
-    harness = DaemonHarness(database, served.base_url, hands)
-    async with collect_by_hand(database, hands):
+    clock = DaemonClock(FIRST + 2 * DAY)  # two days ahead
+    harness = DaemonHarness(database, served.base_url, clock)
+    async with collect_by_hand(database, clock):
         begun = asyncio.create_task(harness.begin())
         while not hasattr(harness, "daemon"):
             await asyncio.sleep(0)
         await waits_for_the_lock(harness.daemon)
-        hands.is_set_by(-2 * DAY)
-        await hands.swing()
+        clock.set_by(-2 * DAY)
+        await clock.beat()
     await begun
     await harness.until(FIRST + DAY)
     harness.daemon.stop()
@@ -121,9 +121,9 @@ async def test_a_clock_corrected_while_it_waits_for_the_lock_is_noticed(database
 
 
 async def test_a_stop_before_a_run_has_started_starts_none(database: Path, served: Served) -> None:
-    hands = DaemonClock(FIRST)
-    harness = DaemonHarness(database, served.base_url, hands)
-    async with collect_by_hand(database, hands):
+    clock = DaemonClock(FIRST)
+    harness = DaemonHarness(database, served.base_url, clock)
+    async with collect_by_hand(database, clock):
         begun = asyncio.create_task(harness.begin())
         while not hasattr(harness, "daemon"):
             await asyncio.sleep(0)

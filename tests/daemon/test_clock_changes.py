@@ -44,14 +44,14 @@ async def test_each_fire_time_of_a_night_on_which_clocks_change_is_one_row(
 ) -> None:
     start = datetime.fromisoformat(f"{day}T00:00Z") - 3 * HOUR
     end = start + 22 * HOUR
-    hands = DaemonClock(start)
-    hands.drive_apscheduler(monkeypatch)
+    clock = DaemonClock(start)
+    clock.drive_apscheduler(monkeypatch)
     schedules = tuple(Schedule(cron, zone, 36 * HOUR, SYMBOLS[:1]) for cron in lines)
-    harness = DaemonHarness(database, served.base_url, hands, schedules=schedules)
+    harness = DaemonHarness(database, served.base_url, clock, schedules=schedules)
     async with harness.running():
         before = len(runs(database, "id"))
         if asleep:
-            hands.sleeps(end - hands.wall - MINUTE)
+            clock.machine_sleeps(end - clock.wall - MINUTE)
         else:
             await harness.through(end - 2 * MINUTE)
         await harness.beat(2)

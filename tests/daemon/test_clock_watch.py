@@ -24,37 +24,37 @@ from tests.support.sandbox import Served
 HOUR, DAY, MINUTE = timedelta(hours=1), timedelta(days=1), timedelta(minutes=1)
 
 
-def clock_watch(hands: ManualClock) -> ClockWatch:
-    return ClockWatch(hands.clock(), Timer(lambda: None), Blockers(hands.wall))
+def clock_watch(clock: ManualClock) -> ClockWatch:
+    return ClockWatch(clock.as_clock(), Timer(lambda: None), Blockers(clock.wall))
 
 
 @pytest.mark.parametrize(
     "step", [timedelta(hours=1), -timedelta(hours=1), timedelta(seconds=3), timedelta(days=20_000)]
 )
-async def test_a_step_of_the_clock_is_detected_once(hands: ManualClock, step: timedelta) -> None:
-    watch = clock_watch(hands)
-    hands.passes(MINUTE)
-    hands.is_set_by(step)
+async def test_a_step_of_the_clock_is_detected_once(clock: ManualClock, step: timedelta) -> None:
+    watch = clock_watch(clock)
+    clock.advance(MINUTE)
+    clock.set_by(step)
     assert watch.check_for_step() == step
-    hands.passes(MINUTE)
+    clock.advance(MINUTE)
     assert watch.check_for_step() == timedelta()
 
 
-async def test_a_clock_that_is_slewed_is_not_stepped(hands: ManualClock) -> None:
-    watch = clock_watch(hands)
+async def test_a_clock_that_is_slewed_is_not_stepped(clock: ManualClock) -> None:
+    watch = clock_watch(clock)
     for _ in range(100):
-        hands.passes(MINUTE)
-        hands.is_set_by(timedelta(milliseconds=30))
+        clock.advance(MINUTE)
+        clock.set_by(timedelta(milliseconds=30))
         assert watch.check_for_step() == timedelta()
 
 
 async def test_fire_times_that_the_machine_slept_through_are_caught_up_at_the_next_heartbeat(
     database: Path, served: Served
 ) -> None:
-    hands = DaemonClock(FIRST)
-    harness = DaemonHarness(database, served.base_url, hands)
+    clock = DaemonClock(FIRST)
+    harness = DaemonHarness(database, served.base_url, clock)
     async with harness.running():
-        hands.is_set_by(2 * DAY + HOUR)  # asleep: the process's own clock stands still meanwhile
+        clock.set_by(2 * DAY + HOUR)  # asleep: the process's own clock stands still meanwhile
         await harness.beat()
 
     assert runs(database, "trigger", "status", "scheduled_for", "detail")[1:] == [
@@ -66,10 +66,10 @@ async def test_fire_times_that_the_machine_slept_through_are_caught_up_at_the_ne
 async def test_an_hour_repeated_because_the_clock_was_set_back_fires_nothing_twice(
     database: Path, served: Served
 ) -> None:
-    hands = DaemonClock(FIRST)
-    harness = DaemonHarness(database, served.base_url, hands)
+    clock = DaemonClock(FIRST)
+    harness = DaemonHarness(database, served.base_url, clock)
     async with harness.running():
-        hands.is_set_by(-HOUR)
+        clock.set_by(-HOUR)
         await harness.beat(2)
         await harness.until(FIRST)
         await harness.until(FIRST + DAY)
@@ -83,12 +83,12 @@ async def test_an_hour_repeated_because_the_clock_was_set_back_fires_nothing_twi
 async def test_fire_times_recorded_by_a_clock_a_day_ahead_fire_again_once_it_is_right(
     database: Path, served: Served
 ) -> None:
-    hands = DaemonClock(FIRST)
-    harness = DaemonHarness(database, served.base_url, hands)
+    clock = DaemonClock(FIRST)
+    harness = DaemonHarness(database, served.base_url, clock)
     async with harness.running():
-        hands.is_set_by(DAY)
+        clock.set_by(DAY)
         await harness.beat()
-        hands.is_set_by(-DAY)
+        clock.set_by(-DAY)
         await harness.beat()
         await harness.until(FIRST + DAY)
 
@@ -101,11 +101,11 @@ async def test_fire_times_recorded_by_a_clock_a_day_ahead_fire_again_once_it_is_
 
 
 async def test_nothing_runs_until_the_clock_is_set(database: Path, served: Served) -> None:
-    hands = DaemonClock(datetime(1970, 1, 1, tzinfo=UTC))
-    harness = DaemonHarness(database, served.base_url, hands)
+    clock = DaemonClock(datetime(1970, 1, 1, tzinfo=UTC))
+    harness = DaemonHarness(database, served.base_url, clock)
     async with harness.running() as daemon:
         assert daemon.why_not_ready() == "the clock is not set: it says 1970-01-01"
-        hands.is_set_by(FIRST + HOUR - hands.wall)
+        clock.set_by(FIRST + HOUR - clock.wall)
         await harness.beat()
         assert daemon.why_not_ready() is None
 
@@ -118,13 +118,13 @@ async def test_nothing_runs_until_the_clock_is_set(database: Path, served: Serve
 async def test_however_far_the_clock_is_set_each_fire_time_is_one_row_and_requests_no_symbol_twice(
     database: Path, served: Served, monkeypatch: pytest.MonkeyPatch, step: timedelta
 ) -> None:
-    hands = DaemonClock(FIRST)
-    hands.drive_apscheduler(monkeypatch)
+    clock = DaemonClock(FIRST)
+    clock.drive_apscheduler(monkeypatch)
     hourly = Schedule("30 */6 * * *", "UTC", 5 * HOUR, None)
-    harness = DaemonHarness(database, served.base_url, hands, schedules=(hourly,))
+    harness = DaemonHarness(database, served.base_url, clock, schedules=(hourly,))
     async with harness.running():
         await harness.through(FIRST + 7 * HOUR)
-        hands.is_set_by(step)
+        clock.set_by(step)
         await harness.beat(2)
         await harness.through(FIRST + 50 * HOUR)
 
@@ -138,14 +138,14 @@ async def test_however_far_the_clock_is_set_each_fire_time_is_one_row_and_reques
 async def test_a_clock_set_back_makes_no_run_repeat_the_requests_of_its_fire_time(
     database: Path, served: Served
 ) -> None:
-    hands = DaemonClock(FIRST)
-    harness = DaemonHarness(database, served.base_url, hands, limits=("2/hour", "1/second"))
+    clock = DaemonClock(FIRST)
+    harness = DaemonHarness(database, served.base_url, clock, limits=("2/hour", "1/second"))
     requested: list[str] = []
 
     def set_back_after_the_first(outcome: str, _seconds: float) -> None:
         requested.append(outcome)
         if len(requested) == 1:
-            hands.is_set_by(-HOUR)
+            clock.set_by(-HOUR)
 
     harness.reporter.request_ended = set_back_after_the_first  # type: ignore[assignment, method-assign] # where time passes too
     async with harness.running():
@@ -159,16 +159,16 @@ async def test_a_clock_set_back_makes_no_run_repeat_the_requests_of_its_fire_tim
 
 async def test_a_clock_set_forward_frees_no_window_early(database: Path) -> None:
     """A machine without a clock of its own begins in the past, and is put right when it has found a time server."""
-    hands = DaemonClock(FIRST)
+    clock = DaemonClock(FIRST)
     plan = [Limit.parse("3/hour")]
-    api = SandboxApi(companies=Companies(), limits=plan, day=FIRST.date, now=lambda: hands.monotonic)
+    api = SandboxApi(companies=Companies(), limits=plan, day=FIRST.date, now=lambda: clock.monotonic)
     async with api.serve() as base_url:
-        harness = DaemonHarness(database, base_url, hands, limits=("3/hour",))
+        harness = DaemonHarness(database, base_url, clock, limits=("3/hour",))
         async with harness.running():
-            hands.is_set_by(DAY)
+            clock.set_by(DAY)
             await harness.beat()
             assert runs(database, "status") == [("complete",), ("quota_exhausted",)]
-            await harness.until(hands.wall + HOUR + 2 * MINUTE)
+            await harness.until(clock.wall + HOUR + 2 * MINUTE)
 
     assert runs(database, "trigger", "status")[2:] == [("continue", "complete")]
     assert (api.requests, api.refused) == (6, 0)
@@ -179,10 +179,10 @@ async def test_after_the_clock_was_set_back_failed_runs_keep_their_pauses(databa
         served.api.says(symbol, "down", status=503, times=None)
     harness = DaemonHarness(database, served.base_url, DaemonClock(FIRST + 3 * HOUR))
     async with harness.running():
-        harness.hands.is_set_by(-2 * HOUR)
+        harness.clock.set_by(-2 * HOUR)
         await harness.beat(10)
         assert len(runs(database, "id")) == 1
-        await harness.until(harness.hands.wall + 20 * MINUTE)
+        await harness.until(harness.clock.wall + 20 * MINUTE)
         assert len(runs(database, "id")) == 2
 
 
@@ -191,15 +191,15 @@ async def test_slots_of_an_earlier_process_stay_as_they_are_when_the_clock_is_co
     database: Path, served: Served, boots_at: datetime
 ) -> None:
     """A board without a clock of its own, switched off for longer than a day: its quota is free again."""
-    hands = DaemonClock(FIRST)
-    harness = DaemonHarness(database, served.base_url, hands, limits=("3/day",))
+    clock = DaemonClock(FIRST)
+    harness = DaemonHarness(database, served.base_url, clock, limits=("3/day",))
     async with harness.running():
         pass
-    hands.passes(30 * HOUR)
-    hands.reboots()
-    right, hands.wall = hands.wall, boots_at
+    clock.advance(30 * HOUR)
+    clock.machine_reboots()
+    right, clock.wall = clock.wall, boots_at
     async with harness.running():
-        hands.is_set_by(right - boots_at)
+        clock.set_by(right - boots_at)
         await harness.beat(2)
 
     assert runs(database, "trigger", "status", "requests")[-1] == ("catch_up", "complete", 3)
@@ -207,16 +207,16 @@ async def test_slots_of_an_earlier_process_stay_as_they_are_when_the_clock_is_co
 
 async def test_a_clock_set_forward_between_two_runs_frees_no_window(database: Path, served: Served) -> None:
     weekly = Schedule("30 18 * * 6", "UTC", 36 * HOUR, (Symbol("MSFT"), Symbol("KO")))
-    hands = DaemonClock(FIRST - 2 * DAY)
-    harness = DaemonHarness(database, served.base_url, hands, schedules=(DAILY, weekly), limits=("3/day",))
+    clock = DaemonClock(FIRST - 2 * DAY)
+    harness = DaemonHarness(database, served.base_url, clock, schedules=(DAILY, weekly), limits=("3/day",))
     async with harness.running():
-        hands.passes(2 * DAY - timedelta(seconds=30))
+        clock.advance(2 * DAY - timedelta(seconds=30))
         requested, ended = served.api.requests, harness.reporter.run_ended
 
         def set_forward(*arguments: Any, **named: Any) -> None:
             ended(*arguments, **named)
-            if hands.wall < FIRST + HOUR:
-                hands.is_set_by(25 * HOUR)
+            if clock.wall < FIRST + HOUR:
+                clock.set_by(25 * HOUR)
 
         harness.reporter.run_ended = set_forward  # type: ignore[method-assign] # right after a run
         await harness.beat()
@@ -228,14 +228,14 @@ async def test_reasons_and_counts_are_right_again_once_the_clock_is(database: Pa
     hourly = Schedule("0 * * * *", "UTC", timedelta())
     harness = DaemonHarness(database, served.base_url, DaemonClock(FIRST), schedules=(hourly,))
     async with harness.running():
-        harness.hands.is_set_by(10 * DAY)
+        harness.clock.set_by(10 * DAY)
         await harness.beat()
-        harness.hands.is_set_by(-10 * DAY)
+        harness.clock.set_by(-10 * DAY)
         await harness.beat(2)
-        harness.hands.sleeps(5 * HOUR)
+        harness.clock.machine_sleeps(5 * HOUR)
         await harness.beat(2)
         with Reader.open(database) as record:
-            missed = record.missed_fire_times(harness.hands.wall - 7 * DAY)
+            missed = record.missed_fire_times(harness.clock.wall - 7 * DAY)
 
     # The first two were noted while the clock was ahead, and hold: they might have come, had it been an hour's error.
     ahead, slept = CLOCK_STEPPED, NOTICED_LATE

@@ -59,11 +59,11 @@ async def test_each_fire_time_is_run_once(database: Path, served: Served) -> Non
 async def test_only_the_newest_missed_fire_time_is_run_and_the_others_are_recorded_with_a_reason(
     database: Path, served: Served
 ) -> None:
-    hands = DaemonClock(FIRST)
-    harness = DaemonHarness(database, served.base_url, hands)
+    clock = DaemonClock(FIRST)
+    harness = DaemonHarness(database, served.base_url, clock)
     async with harness.running():
         pass
-    hands.passes(3 * DAY + HOUR)
+    clock.advance(3 * DAY + HOUR)
 
     async with harness.running():
         pass
@@ -122,15 +122,15 @@ async def test_a_failed_run_is_resumed_after_ever_longer_pauses(database: Path, 
 
 
 async def test_a_run_cut_short_by_a_kill_is_resumed_at_the_next_start(database: Path, served: Served) -> None:
-    hands = DaemonClock(FIRST)
-    harness = DaemonHarness(database, served.base_url, hands)
+    clock = DaemonClock(FIRST)
+    harness = DaemonHarness(database, served.base_url, clock)
     async with harness.running():
         pass
     with closing(sqlite3.connect(database)) as db, db:  # as a kill leaves it: running, one symbol not observed
         db.execute("UPDATE runs SET status = 'running', finished_at = NULL")
         db.execute("DELETE FROM symbols WHERE symbol = 'PEP'")
         db.execute("DELETE FROM outcomes WHERE symbol = 'PEP'")
-    hands.passes(10 * MINUTE)
+    clock.advance(10 * MINUTE)
 
     async with harness.running():
         pass
@@ -142,24 +142,24 @@ async def test_a_run_cut_short_by_a_kill_is_resumed_at_the_next_start(database: 
 async def test_a_run_cut_short_by_a_kill_is_interrupted_though_nothing_resumes_it(
     database: Path, served: Served
 ) -> None:
-    hands = DaemonClock(FIRST)
-    harness = DaemonHarness(database, served.base_url, hands, resumes=False)
+    clock = DaemonClock(FIRST)
+    harness = DaemonHarness(database, served.base_url, clock, resumes=False)
     async with harness.running():
         pass
     with closing(sqlite3.connect(database)) as db, db:
         db.execute("UPDATE runs SET status = 'running', finished_at = NULL")
-    hands.passes(10 * MINUTE)
+    clock.advance(10 * MINUTE)
 
     async with harness.running():
         assert runs(database, "status", "finished_at") == [("interrupted", "2026-03-14T18:40:00.000Z")]
 
 
 async def test_a_changed_schedule_has_missed_nothing_before_the_change(database: Path, served: Served) -> None:
-    hands = DaemonClock(FIRST + HOUR)
-    harness = DaemonHarness(database, served.base_url, hands)
+    clock = DaemonClock(FIRST + HOUR)
+    harness = DaemonHarness(database, served.base_url, clock)
     async with harness.running() as daemon:
         harness.config = DaemonHarness(
-            database, served.base_url, hands, schedules=(Schedule("0 19 * * *", "UTC", 36 * HOUR, None),)
+            database, served.base_url, clock, schedules=(Schedule("0 19 * * *", "UTC", 36 * HOUR, None),)
         ).config
         daemon.reload()
         await harness.settled()
@@ -172,11 +172,11 @@ async def test_a_changed_schedule_has_missed_nothing_before_the_change(database:
 
 
 async def test_each_of_two_days_of_missed_minutes_is_recorded(database: Path, served: Served) -> None:
-    hands = DaemonClock(FIRST)
-    harness = DaemonHarness(database, served.base_url, hands, schedules=(Schedule("* * * * *", "UTC", HOUR, None),))
+    clock = DaemonClock(FIRST)
+    harness = DaemonHarness(database, served.base_url, clock, schedules=(Schedule("* * * * *", "UTC", HOUR, None),))
     async with harness.running():
         pass
-    hands.passes(2 * DAY)
+    clock.advance(2 * DAY)
 
     async with harness.running():
         pass
@@ -220,7 +220,7 @@ async def test_a_refused_key_is_tried_again_after_a_reload(database: Path, serve
         assert runs(database, "status") == [("failed",)]
         await harness.beat(3)
         assert len(runs(database, "id")) == 1
-        harness.hands.passes(MINUTE)
+        harness.clock.advance(MINUTE)
         daemon.reload()
         await harness.settled()
 
@@ -230,8 +230,8 @@ async def test_a_refused_key_is_tried_again_after_a_reload(database: Path, serve
 async def test_a_schedule_added_during_a_run_counts_from_then_and_not_from_the_end_of_the_run(
     database: Path, served: Served
 ) -> None:
-    hands = DaemonClock(FIRST)
-    harness = DaemonHarness(database, served.base_url, hands)
+    clock = DaemonClock(FIRST)
+    harness = DaemonHarness(database, served.base_url, clock)
     more = Schedule("*/10 * * * *", "UTC", HOUR, None)
     reloaded = False
 
@@ -241,7 +241,7 @@ async def test_a_schedule_added_during_a_run_counts_from_then_and_not_from_the_e
             reloaded = True
             harness.config = replace(harness.config, schedules=(*harness.config.schedules, more))
             harness.daemon.reload()
-            hands.passes(2 * HOUR)  # so long does the rest of the run take
+            clock.advance(2 * HOUR)  # so long does the rest of the run take
 
     harness.reporter.request_ended = reload_once  # type: ignore[assignment, method-assign] # the middle of a run
     async with harness.running():

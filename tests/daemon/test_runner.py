@@ -51,7 +51,7 @@ async def test_a_damaged_file_ends_the_daemon_before_it_spends_the_quota(databas
         file.seek((page - 1) * size)
         file.write(b"\xff" * size)
     requested = served.api.requests
-    harness.hands.passes(DAY)
+    harness.clock.advance(DAY)
 
     with pytest.raises(DatabaseError, match="damaged"):
         async with harness.running():
@@ -80,8 +80,8 @@ async def test_while_nothing_can_be_stored_runs_pause(database: Path, served: Se
 
 async def test_stopping_defers_the_rest_and_the_next_daemon_resumes_it(database: Path, served: Served) -> None:
     symbols = tuple(map(Symbol, (f"S{number}" for number in range(200))))
-    hands = DaemonClock(FIRST)
-    harness = DaemonHarness(database, served.base_url, hands, symbols=symbols, limits=("4/minute",))
+    clock = DaemonClock(FIRST)
+    harness = DaemonHarness(database, served.base_url, clock, symbols=symbols, limits=("4/minute",))
     requested: list[str] = []
 
     def stop_after_some(outcome: str, _seconds: float) -> None:
@@ -105,16 +105,16 @@ async def test_stopping_defers_the_rest_and_the_next_daemon_resumes_it(database:
 
 
 async def test_symbols_observed_since_the_fire_time_are_not_requested_again(database: Path, served: Served) -> None:
-    hands = DaemonClock(FIRST)
+    clock = DaemonClock(FIRST)
     one = DaemonHarness(
-        database, served.base_url, hands, schedules=(Schedule("0 18 * * *", "UTC", 36 * HOUR, SYMBOLS[:2]),)
+        database, served.base_url, clock, schedules=(Schedule("0 18 * * *", "UTC", 36 * HOUR, SYMBOLS[:2]),)
     )
     async with one.running():
         pass
     both = DaemonHarness(
         database,
         served.base_url,
-        hands,
+        clock,
         schedules=(Schedule("15 18 * * *", "UTC", 36 * HOUR, None), *one.config.schedules),
     )
     with closing(sqlite3.connect(database)) as db, db:

@@ -25,7 +25,7 @@ async def test_the_heartbeat_has_the_state_and_the_last_run_and_ends_with_the_da
         assert beat is not None
         assert (beat.state, beat.last_run, beat.last_status) == ("idle", 1, "complete")
         assert beat.next_fire == FIRST + DAY
-        assert beat.is_fresh(harness.hands.wall)
+        assert beat.is_fresh(harness.clock.wall)
         assert daemon.status.why_unhealthy() is None
 
     assert heartbeat.read(database) is None
@@ -37,11 +37,11 @@ async def test_a_store_that_does_not_answer_makes_the_daemon_unhealthy(database:
 
     harness = DaemonHarness(database, served.base_url, DaemonClock(FIRST))
     async with harness.running() as daemon:
-        harness.hands.passes(DAY)  # asleep: no check was waiting
+        harness.clock.advance(DAY)  # asleep: no check was waiting
         assert daemon.status.why_unhealthy() is None
         await harness.answered()
         daemon._probe.start(never)
-        harness.hands.passes(timedelta(seconds=100))
+        harness.clock.advance(timedelta(seconds=100))
         assert daemon.status.why_unhealthy() == "the store has not answered for 100 s"
         assert daemon._probe._check is not None
         daemon._probe._check.cancel()

@@ -14,13 +14,13 @@ EACH_MINUTE = Schedule("* * * * *", "UTC", timedelta(hours=1), None)
 
 
 @pytest.fixture(autouse=True)
-def _apscheduler_lives_in_our_time(monkeypatch: pytest.MonkeyPatch, hands: ManualClock) -> None:
+def _apscheduler_lives_in_our_time(monkeypatch: pytest.MonkeyPatch, clock: ManualClock) -> None:
     """APScheduler reads the clock by itself: let it read the test's."""
 
     class Now(datetime):
         @classmethod
         def now(cls, tz: tzinfo | None = None) -> "Now":
-            return cls.fromtimestamp(hands.wall.timestamp(), tz)
+            return cls.fromtimestamp(clock.wall.timestamp(), tz)
 
     monkeypatch.setattr("apscheduler.schedulers.base.datetime", Now)
 
@@ -55,45 +55,45 @@ async def turn(times: int = 5) -> None:
 
 
 async def test_it_fires_once_for_all_missed_fire_times_and_then_at_the_next(
-    timer: Timer, fired: Fired, hands: ManualClock
+    timer: Timer, fired: Fired, clock: ManualClock
 ) -> None:
     timer.set([EACH_MINUTE])
     timer.wake()
     await turn()
     assert not fired.is_set()
 
-    hands.passes(timedelta(days=400))
+    clock.advance(timedelta(days=400))
     timer.wake()
     await fired.happens()
     await turn()
     assert not fired.is_set()
-    assert timer.overdue(hands.wall) == timedelta()
+    assert timer.overdue(clock.wall) == timedelta()
 
-    hands.passes(MINUTE)
+    clock.advance(MINUTE)
     timer.wake()
     await fired.happens()
 
 
-async def test_with_new_schedules_it_fires_for_these_only(timer: Timer, fired: Fired, hands: ManualClock) -> None:
+async def test_with_new_schedules_it_fires_for_these_only(timer: Timer, fired: Fired, clock: ManualClock) -> None:
     timer.set([EACH_MINUTE])
     timer.set([Schedule("0 0 * * *", "UTC", timedelta(hours=1), None)])
-    hands.passes(10 * MINUTE)
+    clock.advance(10 * MINUTE)
     timer.wake()
     await turn()
     assert not fired.is_set()
 
-    hands.passes(timedelta(hours=6))
+    clock.advance(timedelta(hours=6))
     timer.wake()
     await fired.happens()
 
 
 async def test_after_the_clock_was_set_back_it_fires_by_the_new_time(
-    timer: Timer, fired: Fired, hands: ManualClock
+    timer: Timer, fired: Fired, clock: ManualClock
 ) -> None:
     timer.set([EACH_MINUTE])
-    hands.is_set_by(-timedelta(days=30))
+    clock.set_by(-timedelta(days=30))
     timer.set([EACH_MINUTE])
-    hands.passes(MINUTE)
+    clock.advance(MINUTE)
     timer.wake()
     await fired.happens()
 
@@ -113,22 +113,22 @@ class Faulty:
 
 
 async def test_a_timer_stalled_by_an_error_is_overdue_and_revived(
-    timer: Timer, fired: Fired, hands: ManualClock
+    timer: Timer, fired: Fired, clock: ManualClock
 ) -> None:
     errors: list[str] = []
     asyncio.get_running_loop().set_exception_handler(lambda _loop, context: errors.append(str(context["exception"])))
     timer.set([Faulty(iter([False, True, False, False]))])  # type: ignore[list-item] # only its next is called
     await turn()
-    hands.passes(2 * MINUTE)
+    clock.advance(2 * MINUTE)
     timer.wake()
     await turn()
     assert errors == ["a fault"]
-    assert timer.overdue(hands.wall) == MINUTE
+    assert timer.overdue(clock.wall) == MINUTE
 
     fired.clear()
     timer.wake()
     await fired.happens()
-    assert timer.overdue(hands.wall) == timedelta()
+    assert timer.overdue(clock.wall) == timedelta()
 
 
 async def test_without_schedules_nothing_is_overdue(timer: Timer) -> None:

@@ -1,4 +1,4 @@
-"""A year of the daemon's harness in minutes: the real daemon, a real file, the stand-in API, and hands for a clock.
+"""A year of the daemon in minutes: the real daemon, a real file, the stand-in API, and a clock that the test moves.
 
 What can happen to a daemon happens to it, drawn by a seed: it is killed and restarted, its machine sleeps and reboots,
 clocks change, the API fails, is down, says that the quota has ended, and changes its documents; and its quota is too
@@ -123,14 +123,14 @@ class Drifting(Companies):
 class Unreliable(SandboxApi):
     """An API with troubles, and a journal of what it gave out."""
 
-    def __init__(self, limits: tuple[str, ...], chance: random.Random, hands: DaemonClock, failing: float) -> None:
+    def __init__(self, limits: tuple[str, ...], chance: random.Random, clock: DaemonClock, failing: float) -> None:
         super().__init__(
             companies=Drifting(),
             limits=tuple(map(Limit.parse, limits)),
-            day=lambda: datetime.fromtimestamp(hands.elsewhere() / 1e9 + self._epoch, UTC).date(),
-            now=hands.elsewhere,
+            day=lambda: datetime.fromtimestamp(clock.server_time() / 1e9 + self._epoch, UTC).date(),
+            now=clock.server_time,
         )
-        self._epoch = hands.wall.timestamp() - hands.elsewhere() / 1e9
+        self._epoch = clock.wall.timestamp() - clock.server_time() / 1e9
         self._rendered = lru_cache(1)(self._overview)  # hardly anything remembered: memory is measured
         self._chance = chance
         self._failing = failing
@@ -200,7 +200,7 @@ class Year:
     """A year, or some weeks of it, and what came of them."""
 
     database: Path
-    hands: DaemonClock
+    clock: DaemonClock
     chance: random.Random
     quota: int
     """Requests a day: two fifths of what every evening takes."""
@@ -211,11 +211,11 @@ class Year:
     looks: int = 0
 
     def __post_init__(self) -> None:
-        self.began = self.seen = self.hands.wall
+        self.began = self.seen = self.clock.wall
         self._limits = (f"{self.quota}/day", "2/second")
         funds = COMPANIES.symbols[-4:]  # which the API does not cover
         self._list = (*COMPANIES.symbols[: self.quota * 5 // 2 - 4], *funds)
-        self.api = Unreliable(self._limits, random.Random(self.chance.random()), self.hands, self.failing)
+        self.api = Unreliable(self._limits, random.Random(self.chance.random()), self.clock, self.failing)
         self.journal = sqlite3.connect(":memory:")  # apart from Python's own memory, which is measured
         self.journal.execute(
             "CREATE TABLE looks (symbol, at, digest, run, fire_time, PRIMARY KEY (symbol, at)) WITHOUT ROWID"
@@ -231,7 +231,7 @@ class Year:
         self._due = fire_times(self.began.date() - 5 * DAY, self.began.date() + (days + 10) * DAY)
         async with self.api.serve() as self._base_url:
             end = self.began + days * DAY
-            while self.hands.wall < end:
+            while self.clock.wall < end:
                 await self._life(end)
 
     async def _life(self, end: datetime) -> None:
@@ -240,25 +240,25 @@ class Year:
         self.harness = DaemonHarness(
             self.database,
             self._base_url,
-            self.hands,
+            self.clock,
             symbols=self._list,
             schedules=SCHEDULES,
             limits=self._limits,
             attempts=3,
-            timeout=10 * MINUTE,  # one worker's wait moves the hands for all: none is to be late by that
+            timeout=10 * MINUTE,  # one worker's wait moves the clock for all: no request may time out by that
             outcomes_kept=OUTCOMES_KEPT,
         )
         self._kept: Path | None = None
         self._slept_in: ActiveRun | None = None
         await self.harness.begin()
         await self._check()
-        day = self.hands.wall
-        while not self._is_over() and self.hands.wall < end:
-            await self.harness.through(self.hands.wall + self.chance.uniform(1, 6) * HOUR)
+        day = self.clock.wall
+        while not self._is_over() and self.clock.wall < end:
+            await self.harness.through(self.clock.wall + self.chance.uniform(1, 6) * HOUR)
             await self.harness.beat()
             await self._happens()
-            if self.hands.wall - day >= DAY and not self._is_over():
-                day = self.hands.wall
+            if self.clock.wall - day >= DAY and not self._is_over():
+                day = self.clock.wall
                 await self._check()
                 self._check_means()
         await self._check()
@@ -292,7 +292,7 @@ class Year:
             if not self._is_over() and self.chance.random() < self.often / days / 6:  # steps a day
                 what()
                 await self.harness.beat()
-        if self._up_at is not None and self.hands.wall >= self._up_at:
+        if self._up_at is not None and self.clock.wall >= self._up_at:
             self.api.is_down, self._up_at = False, None
 
     # What happens
@@ -334,7 +334,7 @@ class Year:
 
     def _nap(self) -> None:
         self.happened["slept"] += 1
-        self.hands.sleeps(self.chance.choice((10 * MINUTE, HOUR, 9 * HOUR, 30 * HOUR, 3 * DAY)))
+        self.clock.machine_sleeps(self.chance.choice((10 * MINUTE, HOUR, 9 * HOUR, 30 * HOUR, 3 * DAY)))
 
     def _nap_while_asking(self) -> None:
         """Sleep with requests on their way, of a run that is not killed then.
@@ -347,22 +347,22 @@ class Year:
 
     def _set_back(self) -> None:
         self.happened["set back"] += 1
-        self.hands.is_set_by(-HOUR)
+        self.clock.set_by(-HOUR)
 
     def _goes_down(self) -> None:
         self.happened["down"] += 1
         self.api.is_down = True
-        self._up_at = self.hands.wall + self.chance.choice((HOUR, 5 * HOUR, 30 * HOUR))
+        self._up_at = self.clock.wall + self.chance.choice((HOUR, 5 * HOUR, 30 * HOUR))
 
     def _says_that_the_quota_ended(self) -> None:
         self.api.is_out_of_quota = True
 
     def _away(self) -> None:
         """Let the time pass until the next daemon is started."""
-        self.hands.passes(self.chance.choice((timedelta(seconds=1), 2 * MINUTE, HOUR, 7 * HOUR, 2 * DAY)))
+        self.clock.advance(self.chance.choice((timedelta(seconds=1), 2 * MINUTE, HOUR, 7 * HOUR, 2 * DAY)))
         if self.chance.random() < 0.5:
             self.happened["rebooted"] += 1
-            self.hands.reboots()
+            self.clock.machine_reboots()
 
     # What is checked every day, when there is nothing to be done
 
@@ -370,7 +370,7 @@ class Year:
         if self._is_over():
             return
         await self.harness.answered()
-        self.seen = max(self.seen, self.hands.wall)
+        self.seen = max(self.seen, self.clock.wall)
         assert self.harness.daemon.status.why_unhealthy() is None
         assert self.harness.daemon.why_not_ready() is None
         assert self.api.refused == 0, "the server counts more requests than the plan allows"
@@ -379,7 +379,7 @@ class Year:
         self._enter_looks()
         assert not any(self.api.given.values()), "what the API gave out is in no outcome"
         (oldest,) = rows(self.database, "SELECT min(at) FROM outcomes")[0]
-        assert oldest is None or self.hands.wall - instants.from_text(oldest) < OUTCOMES_KEPT + 6 * DAY
+        assert oldest is None or self.clock.wall - instants.from_text(oldest) < OUTCOMES_KEPT + 6 * DAY
         (slots,) = rows(self.database, "SELECT count(*) FROM requests")[0]
         assert slots <= 4 * self.quota, "the ledger grows"
 
@@ -394,10 +394,10 @@ class Year:
             before = max(at for at in due if at <= self.began)
             first = before if self.began - before <= schedule.catch_up else self.began
             found = [(instants.from_text(row[0]), *row[1:]) for row in rows(self.database, query, str(schedule))]
-            at_most = [at for at in due if first <= at <= self.hands.furthest]
+            at_most = [at for at in due if first <= at <= self.clock.furthest]
             at_least = [at for at in at_most if at <= self.seen]
             assert [row[0] for row in found] in (at_least, at_most[: max(len(found), len(at_least))])
-            if found and found[-1][0] <= self.hands.wall:
+            if found and found[-1][0] <= self.clock.wall:
                 last = rows(self.database, LAST_RUN_FOR, str(schedule), instants.to_text(found[-1][0]))
                 assert last != [(RunStatus.INTERRUPTED,)], f"{found[-1][0]} was not resumed"
             for at, status, trigger, started_at, finished_at in found:
@@ -465,7 +465,7 @@ class Year:
                 for (at,) in self.journal.execute("SELECT at FROM looks WHERE symbol = ? ORDER BY at", (symbol,))
             ]
             # Each has its turn, for the stalest come first.
-            assert max(b - a for a, b in zip([self.began, *ats], [*ats, self.hands.wall], strict=True)) < 21 * DAY
+            assert max(b - a for a, b in zip([self.began, *ats], [*ats, self.clock.wall], strict=True)) < 21 * DAY
         if len(self._blocks) >= 60:
             assert min(self._objects[-20:]) < min(self._objects[20:40]) * 1.02, "it keeps ever more objects"
             # Caches, which are bounded, fill with what is reported each quarter.
@@ -473,7 +473,7 @@ class Year:
             assert min(self._blocks[-20:]) < min(self._blocks[middle:][:20]) * 1.05, "it takes ever more memory"
 
     def story(self) -> Iterator[str]:
-        yield f"{(self.hands.wall - self.began).days} days, {self.api.requests} requests, {self.looks} looks"
+        yield f"{(self.clock.wall - self.began).days} days, {self.api.requests} requests, {self.looks} looks"
         yield str(dict(self.happened))
         yield str(dict(self.api.troubles))
         yield str(dict(rows(self.database, "SELECT trigger || ' ' || status, count(*) FROM runs GROUP BY 1")))
@@ -500,11 +500,11 @@ def year(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[.
 
     def begin(seed: int, *, start: datetime, quota: int, often: float) -> Year:
         random.seed(seed)  # tenacity's waits
-        hands = DaemonClock(start)
-        hands.drive_apscheduler(monkeypatch)
+        clock = DaemonClock(start)
+        clock.drive_apscheduler(monkeypatch)
         database = tmp_path / "overviews.db"
         migrate(database, now=start)
-        begun.append(Year(database, hands, random.Random(seed), quota, often))
+        begun.append(Year(database, clock, random.Random(seed), quota, often))
         return begun[-1]
 
     begun: list[Year] = []

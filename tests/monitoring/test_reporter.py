@@ -68,7 +68,7 @@ def reporting_to(harness: DaemonHarness, audience: Audience) -> DaemonHarness:
         metrics=Metrics(),
         notifier=Notifier((f"json://{audience.url}/notified",)),
         ping=Ping(f"http://{audience.url}/ping/secret"),
-        clock=harness.hands.clock(),
+        clock=harness.clock.as_clock(),
     )
     return harness
 
@@ -95,12 +95,12 @@ async def test_a_partial_run_is_one_message_and_the_next_good_run_reports_the_re
 async def test_missed_fire_times_are_reported_together_with_the_run_that_catches_up(
     database: Path, served: Served, audience: Audience
 ) -> None:
-    hands = DaemonClock(START)
-    async with DaemonHarness(database, served.base_url, hands).running():
+    clock = DaemonClock(START)
+    async with DaemonHarness(database, served.base_url, clock).running():
         pass
-    hands.passes(3 * DAY)
+    clock.advance(3 * DAY)
     served.api.says("PEP", "no JSON")
-    harness = reporting_to(DaemonHarness(database, served.base_url, hands), audience)
+    harness = reporting_to(DaemonHarness(database, served.base_url, clock), audience)
 
     async with harness.running():
         _, title, text = await audience.hears()
@@ -114,14 +114,14 @@ async def test_a_refused_key_is_reported_once_while_it_lasts_and_not_again_after
     database: Path, served: Served, audience: Audience
 ) -> None:
     served.api.says("AAPL", KEY_REFUSED, times=3)
-    hands = DaemonClock(START)
-    harness = reporting_to(DaemonHarness(database, served.base_url, hands, symbols=SYMBOLS[:1]), audience)
+    clock = DaemonClock(START)
+    harness = reporting_to(DaemonHarness(database, served.base_url, clock, symbols=SYMBOLS[:1]), audience)
     async with harness.running():
         _, title, _ = await audience.hears()
         assert title == "The API key is refused"
         await harness.until(START + 20 * MINUTE)
-    hands.passes(HOUR)
-    harness = reporting_to(DaemonHarness(database, served.base_url, hands, symbols=SYMBOLS[:1]), audience)
+    clock.advance(HOUR)
+    harness = reporting_to(DaemonHarness(database, served.base_url, clock, symbols=SYMBOLS[:1]), audience)
     async with harness.running():
         assert audience.messages.empty()
         await harness.until(START + DAY)
@@ -134,8 +134,8 @@ async def test_a_refused_key_is_reported_once_while_it_lasts_and_not_again_after
 async def test_a_symbol_that_goes_stale_is_reported_though_nothing_runs(
     database: Path, served: Served, audience: Audience
 ) -> None:
-    hands = DaemonClock(START)
-    harness = reporting_to(DaemonHarness(database, served.base_url, hands, schedules=(DAILY,), resumes=False), audience)
+    clock = DaemonClock(START)
+    harness = reporting_to(DaemonHarness(database, served.base_url, clock, schedules=(DAILY,), resumes=False), audience)
     async with harness.running():
         served.api.says("AAPL", KEY_REFUSED, times=None)
         served.api.says("IBM", KEY_REFUSED, times=None)

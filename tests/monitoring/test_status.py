@@ -19,15 +19,15 @@ DAY = timedelta(days=1)
 
 async def test_the_status_counts_what_the_database_holds(database: Path, served: Served) -> None:
     served.api.says("PEP", "{}")
-    hands = DaemonClock(START)
-    harness = DaemonHarness(database, served.base_url, hands, limits=("25/day",))
+    clock = DaemonClock(START)
+    harness = DaemonHarness(database, served.base_url, clock, limits=("25/day",))
     async with harness.running():
         pass
     order = Order((SYMBOLS[0],), observed_since=None)
-    await collect(database, config(served.base_url).source, order, halt=Halt(), clock=hands.clock())
+    await collect(database, config(served.base_url).source, order, halt=Halt(), clock=clock.as_clock())
 
     scope = Scope((*SYMBOLS, Symbol("TSLA")), harness.config.source.limits, STALE_AFTER)
-    found = read_status(database, scope, now=hands.wall)
+    found = read_status(database, scope, now=clock.wall)
 
     assert found.last_run is not None
     assert (found.last_run.id, found.runs, found.snapshots) == (2, {"complete": 2}, 2)
@@ -39,8 +39,8 @@ async def test_the_status_counts_what_the_database_holds(database: Path, served:
 
 
 async def test_a_symbol_never_observed_is_stale_once_there_was_time_enough(database: Path, served: Served) -> None:
-    hands = DaemonClock(START)
-    async with DaemonHarness(database, served.base_url, hands).running():
+    clock = DaemonClock(START)
+    async with DaemonHarness(database, served.base_url, clock).running():
         pass
     symbols = (*SYMBOLS, Symbol("TSLA"))
 
@@ -50,11 +50,11 @@ async def test_a_symbol_never_observed_is_stale_once_there_was_time_enough(datab
 
 
 async def test_missed_fire_times_are_not_the_last_run(database: Path, served: Served) -> None:
-    hands = DaemonClock(START)
-    harness = DaemonHarness(database, served.base_url, hands)
+    clock = DaemonClock(START)
+    harness = DaemonHarness(database, served.base_url, clock)
     async with harness.running():
         pass
-    hands.passes(40 * DAY - timedelta(hours=1))
+    clock.advance(40 * DAY - timedelta(hours=1))
     harness.config = config(
         served.base_url, schedules=(replace(harness.config.schedules[0], catch_up=timedelta(hours=1)),)
     )
@@ -62,6 +62,6 @@ async def test_missed_fire_times_are_not_the_last_run(database: Path, served: Se
         pass
 
     assert ("missed",) in runs(database, "status")
-    last = read_status(database, Scope(SYMBOLS, (), STALE_AFTER), now=hands.wall).last_run
+    last = read_status(database, Scope(SYMBOLS, (), STALE_AFTER), now=clock.wall).last_run
     assert last is not None
     assert last.id == 1

@@ -14,27 +14,27 @@ from tests.support.clocks import START, ManualClock
 
 
 def locked(
-    database: Path, hands: ManualClock, lines: list[str], seconds: float = 60
+    database: Path, clock: ManualClock, lines: list[str], seconds: float = 60
 ) -> AbstractAsyncContextManager[None]:
     return hold_lock(
         database,
         "collect",
         max_wait=timedelta(seconds=seconds),
-        now=lambda: hands.wall,
-        sleep=hands.sleep,
+        now=lambda: clock.wall,
+        sleep=clock.sleep,
         on_wait=lines.append,
     )
 
 
 async def test_the_second_names_the_holder_and_gives_up_after_its_longest_wait(
-    tmp_path: Path, hands: ManualClock
+    tmp_path: Path, clock: ManualClock
 ) -> None:
     database, lines = tmp_path / "overviews.db", list[str]()
-    async with locked(database, hands, lines):
+    async with locked(database, clock, lines):
         with pytest.raises(Busy, match=rf"collect, process {os.getpid()}, since 2026-03-14"):
-            async with locked(database, hands, lines, seconds=3):
+            async with locked(database, clock, lines, seconds=3):
                 pass
-    assert sum(hands.waits) == pytest.approx(3)
+    assert sum(clock.waits) == pytest.approx(3)
     assert len(lines) == 1
     assert "waiting up to 3 s for collect" in lines[0]
 
@@ -48,26 +48,26 @@ async def test_a_second_daemon_is_refused_and_the_first_one_named(database: Path
         pass
 
 
-async def test_the_second_continues_when_the_first_has_ended(tmp_path: Path, hands: ManualClock) -> None:
+async def test_the_second_continues_when_the_first_has_ended(tmp_path: Path, clock: ManualClock) -> None:
     database, lines, order = tmp_path / "overviews.db", list[str](), list[str]()
     is_waiting = asyncio.Event()
 
     async def tick(seconds: float) -> None:
         is_waiting.set()
-        await hands.sleep(seconds)
+        await clock.sleep(seconds)
 
     async def second() -> None:
         async with hold_lock(
             database,
             "collect",
             max_wait=timedelta(seconds=60),
-            now=lambda: hands.wall,
+            now=lambda: clock.wall,
             sleep=tick,
             on_wait=lines.append,
         ):
             order.append("second")
 
-    async with locked(database, hands, lines):
+    async with locked(database, clock, lines):
         waiting = asyncio.create_task(second())
         await is_waiting.wait()
         order.append("first")
@@ -75,28 +75,28 @@ async def test_the_second_continues_when_the_first_has_ended(tmp_path: Path, han
     assert order == ["first", "second"]
 
 
-async def test_a_database_has_one_lock_by_any_link_to_it(tmp_path: Path, hands: ManualClock) -> None:
+async def test_a_database_has_one_lock_by_any_link_to_it(tmp_path: Path, clock: ManualClock) -> None:
     (tmp_path / "overviews.db").touch()
     (tmp_path / "link.db").symlink_to("overviews.db")
-    async with locked(tmp_path / "overviews.db", hands, []):
+    async with locked(tmp_path / "overviews.db", clock, []):
         with pytest.raises(Busy):
-            async with locked(tmp_path / "link.db", hands, [], seconds=0):
+            async with locked(tmp_path / "link.db", clock, [], seconds=0):
                 pass
 
 
-async def test_without_a_wait_the_lock_is_tried_once(tmp_path: Path, hands: ManualClock) -> None:
+async def test_without_a_wait_the_lock_is_tried_once(tmp_path: Path, clock: ManualClock) -> None:
     database, lines = tmp_path / "overviews.db", list[str]()
-    async with locked(database, hands, lines):
+    async with locked(database, clock, lines):
         with pytest.raises(Busy):
-            async with locked(database, hands, lines, seconds=0):
+            async with locked(database, clock, lines, seconds=0):
                 pass
-    assert hands.waits == []
+    assert clock.waits == []
     assert lines == []
 
 
-async def test_the_lock_file_stays_and_is_private(tmp_path: Path, hands: ManualClock) -> None:
+async def test_the_lock_file_stays_and_is_private(tmp_path: Path, clock: ManualClock) -> None:
     database = tmp_path / "new" / "overviews.db"
-    async with locked(database, hands, []):
+    async with locked(database, clock, []):
         pass
     assert lock_path(database).read_bytes() == b""
     assert lock_path(database).stat().st_mode & 0o777 == 0o600

@@ -91,42 +91,42 @@ async def test_a_clock_set_forward_moves_what_was_written_before_by_the_same_ste
         assert reader.quota_state(START - DAY).block == Block(START + 10 * HOUR, START + 11 * HOUR)
 
 
-async def test_slots_that_no_window_can_contain_are_pruned(database: Path, hands: ManualClock) -> None:
+async def test_slots_that_no_window_can_contain_are_pruned(database: Path, clock: ManualClock) -> None:
     limits = PLANS["free"]
     async with open_writer(database) as writer:
-        ledger = open_ledger(writer, database, hands, "25/day", "1/second")
+        ledger = open_ledger(writer, database, clock, "25/day", "1/second")
         ledger.close(await take(ledger), "answered")
-        hands.passes(2 * DAY - timedelta(seconds=5))
-        await prune_requests(writer, longest=longest_window(limits), now=hands.wall)
+        clock.advance(2 * DAY - timedelta(seconds=5))
+        await prune_requests(writer, longest=longest_window(limits), now=clock.wall)
         assert len(stored_requests(database)) == 1
-        hands.passes(timedelta(seconds=10))
-        await prune_requests(writer, longest=longest_window(limits), now=hands.wall)
+        clock.advance(timedelta(seconds=10))
+        await prune_requests(writer, longest=longest_window(limits), now=clock.wall)
         assert stored_requests(database) == []
 
 
 async def test_what_was_stored_while_the_clock_was_ahead_counts_from_now_once(
-    database: Path, hands: ManualClock
+    database: Path, clock: ManualClock
 ) -> None:
-    hands.is_set_by(timedelta(days=365))
-    async with ledger_of_a_process(database, hands, "1/day") as ledger:
+    clock.set_by(timedelta(days=365))
+    async with ledger_of_a_process(database, clock, "1/day") as ledger:
         slot = await take(ledger)
         ledger.close(slot, "answered")
         await ledger.quota_ended(slot)
-    hands.is_set_by(-timedelta(days=365))
+    clock.set_by(-timedelta(days=365))
     for _ in range(2):
         async with open_writer(database) as writer:
-            await prune_requests(writer, longest=timedelta(days=1), now=hands.wall)
-        hands.passes(DAY / 2 + timedelta(seconds=1))
-    async with ledger_of_a_process(database, hands, "1/day") as ledger:
+            await prune_requests(writer, longest=timedelta(days=1), now=clock.wall)
+        clock.advance(DAY / 2 + timedelta(seconds=1))
+    async with ledger_of_a_process(database, clock, "1/day") as ledger:
         await take(ledger)
 
 
-async def test_pruning_does_not_end_a_slot_sooner(database: Path, hands: ManualClock) -> None:
+async def test_pruning_does_not_end_a_slot_sooner(database: Path, clock: ManualClock) -> None:
     async with open_writer(database) as writer:
-        ledger = open_ledger(writer, database, hands, "1/day")
+        ledger = open_ledger(writer, database, clock, "1/day")
         ledger.close(await take(ledger), "answered")
-        await prune_requests(writer, longest=timedelta(days=1), now=hands.wall)
-    hands.passes(DAY)  # to the instant: the server counts both ends of a window
-    async with ledger_of_a_process(database, hands, "1/day", max_wait=0) as ledger:
+        await prune_requests(writer, longest=timedelta(days=1), now=clock.wall)
+    clock.advance(DAY)  # to the instant: the server counts both ends of a window
+    async with ledger_of_a_process(database, clock, "1/day", max_wait=0) as ledger:
         with pytest.raises(QuotaEnded):
             await take(ledger)

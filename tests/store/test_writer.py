@@ -92,23 +92,23 @@ async def test_a_batch_is_written_whole_or_not_at_all(database: Path) -> None:
         assert await writer.write(insert, "PEP") == "PEP"
 
 
-async def test_another_programs_lock_is_waited_out(database: Path, hands: ManualClock) -> None:
+async def test_another_programs_lock_is_waited_out(database: Path, clock: ManualClock) -> None:
     lines: list[str] = []
     with closing(sqlite3.connect(database, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
 
         async def release(seconds: float) -> None:
-            await hands.sleep(seconds)
+            await clock.sleep(seconds)
             other.execute("COMMIT")
 
         async with open_writer(database, sleep=release, on_retry=lines.append) as writer:
             await writer.write(insert, "IBM")
     assert inserted(database) == ["IBM"]
-    assert hands.waits == [PAUSES[0].total_seconds()]
+    assert clock.waits == [PAUSES[0].total_seconds()]
     assert "locked by another program" in lines[0]
 
 
-async def test_a_full_disk_is_waited_out_and_everything_posted_is_stored(database: Path, hands: ManualClock) -> None:
+async def test_a_full_disk_is_waited_out_and_everything_posted_is_stored(database: Path, clock: ManualClock) -> None:
     texts = [f"S{number:05}" * 40 for number in range(400)]
     room = [1]
 
@@ -117,32 +117,32 @@ async def test_a_full_disk_is_waited_out_and_everything_posted_is_stored(databas
         return await insert(db, items)
 
     async def freed(seconds: float) -> None:
-        await hands.sleep(seconds)
+        await clock.sleep(seconds)
         room[0] = 100_000
 
     async with open_writer(database, sleep=freed) as writer:
         await asyncio.gather(*(writer.write(on_a_small_disk, text) for text in texts))
     assert inserted(database) == texts
-    assert hands.waits == [PAUSES[0].total_seconds()]
+    assert clock.waits == [PAUSES[0].total_seconds()]
 
 
-async def test_a_disk_that_stays_full_ends_it_in_bounded_time_with_one_line(database: Path, hands: ManualClock) -> None:
-    async with open_writer(database, sleep=hands.sleep) as writer:
+async def test_a_disk_that_stays_full_ends_it_in_bounded_time_with_one_line(database: Path, clock: ManualClock) -> None:
+    async with open_writer(database, sleep=clock.sleep) as writer:
         await writer.write(limited_to(1), None)
         with pytest.raises(StorageError, match=r"overviews\.db: the disk is full; free some space"):
             await asyncio.gather(*(writer.write(insert, f"S{number:05}" * 40) for number in range(400)))
         with pytest.raises(StorageError):
             await writer.write(insert, "later")
-    assert hands.waits == [pause.total_seconds() for pause in PAUSES]
-    assert sum(hands.waits) < 60
+    assert clock.waits == [pause.total_seconds() for pause in PAUSES]
+    assert sum(clock.waits) < 60
 
 
-async def test_a_bug_reaches_every_caller_and_nobody_waits_for_good(database: Path, hands: ManualClock) -> None:
+async def test_a_bug_reaches_every_caller_and_nobody_waits_for_good(database: Path, clock: ManualClock) -> None:
     async def faulty(_db: Connection, _items: Sequence[str]) -> Sequence[str]:
         raise KeyError
 
     async def everything() -> None:
-        async with open_writer(database, sleep=hands.sleep) as writer, asyncio.timeout(10):
+        async with open_writer(database, sleep=clock.sleep) as writer, asyncio.timeout(10):
             writes = [asyncio.create_task(writer.write(apply, "x")) for apply in (insert, faulty)]
             results = await asyncio.gather(*writes, return_exceptions=True)
             assert {type(result) for result in results} == {KeyError}

@@ -17,18 +17,18 @@ class ManualClock:
         self.monotonic = 1_000_000_000_000
         self.waits: list[float] = []
 
-    def clock(self) -> Clock:
+    def as_clock(self) -> Clock:
         return Clock(now=lambda: self.wall, monotonic=lambda: self.monotonic, sleep=self.sleep)
 
-    def passes(self, span: timedelta) -> None:
+    def advance(self, span: timedelta) -> None:
         self.wall += span
         self.monotonic += nanoseconds(span)
 
-    def is_set_by(self, step: timedelta) -> None:
+    def set_by(self, step: timedelta) -> None:
         """The wall clock is set; the process's own is not."""
         self.wall += step
 
     async def sleep(self, seconds: float) -> None:
         self.waits.append(seconds)
-        self.passes(timedelta(seconds=seconds))
+        self.advance(timedelta(seconds=seconds))
         await asyncio.sleep(0)

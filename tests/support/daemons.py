@@ -1,4 +1,4 @@
-"""A daemon that lives as fast as a test can turn the hands of its clock."""
+"""A daemon that lives as fast as a test can move its clock."""
 
 import asyncio
 import sqlite3
@@ -34,46 +34,45 @@ DAILY = Schedule("30 18 * * *", "UTC", timedelta(hours=36), None)
 
 
 class DaemonClock(ManualClock):
-    """Waiting moves the hands at once, but for the heartbeat: that waits for the test."""
+    """A clock that waiting moves at once, except for the heartbeat, which waits for the test."""
 
     def __init__(self, wall: datetime = START) -> None:
         super().__init__(wall)
-        self.hold()
+        self.reset()
         self._ahead: Nanoseconds = 0
         self.furthest = wall
         """The latest instant that the wall clock ever showed."""
 
-    def hold(self) -> None:
-        """Wait for another heart, whatever became of the last."""
-        self._swings = asyncio.Semaphore(0)
-        self.hangs = asyncio.Event()
+    def reset(self) -> None:
+        """Forget the last daemon's heartbeat, and wait for that of the next."""
+        self._beats = asyncio.Semaphore(0)
+        self.is_waiting = asyncio.Event()
 
-    def passes(self, span: timedelta) -> None:
-        super().passes(span)
+    def advance(self, span: timedelta) -> None:
+        super().advance(span)
         self.furthest = max(self.furthest, self.wall)
 
-    def sleeps(self, span: timedelta) -> None:
-        """The machine sleeps: nothing runs, and all clocks go on."""
-        self.passes(span)
-        self.furthest = max(self.furthest, self.wall)
+    def machine_sleeps(self, span: timedelta) -> None:
+        """The machine sleeps: nothing runs, and all clocks continue."""
+        self.advance(span)
 
-    def reboots(self) -> None:
+    def machine_reboots(self) -> None:
         """The machine's own clock starts at zero again."""
         self._ahead += self.monotonic
         self.monotonic = 0
 
-    def elsewhere(self) -> Nanoseconds:
-        """Return the own clock of another machine, which neither sleeps nor is set: the server's."""
+    def server_time(self) -> Nanoseconds:
+        """Return the monotonic clock of the server, which neither sleeps nor reboots."""
         return self.monotonic + self._ahead
 
     def drive_apscheduler(self, patch: pytest.MonkeyPatch) -> None:
-        """Let APScheduler, which reads the wall clock by itself, live in the same time."""
-        hands = self
+        """Let APScheduler, which reads the wall clock by itself, read this one."""
+        clock = self
 
         class Now(datetime):
             @classmethod
             def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override] # a plain datetime
-                return hands.wall.astimezone(tz or UTC)
+                return clock.wall.astimezone(tz or UTC)
 
         patch.setattr(scheduler, "datetime", Now)
 
@@ -82,24 +81,24 @@ class DaemonClock(ManualClock):
         if task is None or task.get_name() != "heartbeat":
             await super().sleep(seconds)
             return
-        self.hangs.set()
-        await self._swings.acquire()
-        self.passes(timedelta(seconds=seconds))
+        self.is_waiting.set()
+        await self._beats.acquire()
+        self.advance(timedelta(seconds=seconds))
 
-    async def swing(self) -> None:
-        """Let a heartbeat's time pass, and the heart beat."""
-        await self.hangs.wait()
-        self.hangs.clear()
-        self._swings.release()
-        await self.hangs.wait()
+    async def beat(self) -> None:
+        """Let the time of a heartbeat pass, and wait until it has happened."""
+        await self.is_waiting.wait()
+        self.is_waiting.clear()
+        self._beats.release()
+        await self.is_waiting.wait()
 
 
 class DaemonHarness:
     """One daemon, and the time it lives in."""
 
-    def __init__(self, database: Path, base_url: str, hands: DaemonClock, **wanted: Any) -> None:
+    def __init__(self, database: Path, base_url: str, clock: DaemonClock, **wanted: Any) -> None:
         self.database = database
-        self.hands = hands
+        self.clock = clock
         self.config = config(base_url, **wanted)
         self.reporter = Reporter(
             database,
@@ -107,7 +106,7 @@ class DaemonHarness:
             metrics=Metrics(),
             notifier=Notifier(()),
             ping=Ping(None),
-            clock=hands.clock(),
+            clock=clock.as_clock(),
         )
         self.daemon: Daemon
         self.task: asyncio.Task[None]
@@ -131,13 +130,13 @@ class DaemonHarness:
 
     async def begin(self) -> None:
         """Let the daemon live. Return when there is nothing to be done, or it has died."""
-        self.hands.hold()
+        self.clock.reset()
         self.daemon = Daemon(
             self.database,
             self.config,
             reload_config=self.reload_config,
             reporter=self.reporter,
-            clock=self.hands.clock(),
+            clock=self.clock.as_clock(),
         )
         self.task = asyncio.create_task(self.daemon.run())
         await self.settled()
@@ -159,8 +158,8 @@ class DaemonHarness:
             await self.task
 
     async def answered(self) -> None:
-        """Return once the store has answered, if it still owes a sign of harness."""
-        if signs := [task for task in asyncio.all_tasks() if task.get_name() == "sign of harness"]:
+        """Return once the store has answered, if it still owes an answer."""
+        if signs := [task for task in asyncio.all_tasks() if task.get_name() == "store probe"]:
             await asyncio.wait(signs)
 
     async def settled(self) -> None:
@@ -175,24 +174,24 @@ class DaemonHarness:
     async def beat(self, times: int = 1) -> None:
         """Let the heart beat, each time until there is nothing to be done. Once the daemon has ended, it does not."""
         for _ in range(times):
-            swings = asyncio.create_task(self.hands.swing())
+            swings = asyncio.create_task(self.clock.beat())
             await asyncio.wait({swings, self.task}, return_when=asyncio.FIRST_COMPLETED)
             swings.cancel()
             await self.settled()
 
     async def until(self, instant: datetime) -> None:
         """Let the time pass up to an instant, and the heart beat then."""
-        self.hands.passes(instant - PERIOD - self.hands.wall)
+        self.clock.advance(instant - PERIOD - self.clock.wall)
         await self.beat()
 
     async def through(self, instant: datetime) -> None:
         """Let the time pass up to an instant, and the timer ring by itself meanwhile; then let the heart beat."""
         while not self.task.done() and (ring := self.rings_at()) is not None and ring <= instant - PERIOD:
-            self.hands.passes(max(ring - self.hands.wall, timedelta()))
+            self.clock.advance(max(ring - self.clock.wall, timedelta()))
             self.daemon.idle.clear()  # only if the timer rings will it rest again
             self.daemon._timer.wake()  # its timer, on the loop's clock, cannot go off in time
             await self.settled()
-        self.hands.passes(max(instant - PERIOD - self.hands.wall, timedelta()))
+        self.clock.advance(max(instant - PERIOD - self.clock.wall, timedelta()))
         await self.beat()
 
     def rings_at(self) -> datetime | None:
@@ -235,10 +234,10 @@ def runs(database: Path, *columns: str) -> list[tuple[Any, ...]]:
 
 
 @asynccontextmanager
-async def collect_by_hand(database: Path, hands: DaemonClock) -> AsyncIterator[None]:
+async def collect_by_hand(database: Path, clock: DaemonClock) -> AsyncIterator[None]:
     """Another process holds the lock."""
     async with lock.hold_lock(
-        database, "collect", max_wait=None, now=lambda: hands.wall, sleep=hands.sleep, on_wait=lambda _text: None
+        database, "collect", max_wait=None, now=lambda: clock.wall, sleep=clock.sleep, on_wait=lambda _text: None
     ):
         yield
 

@@ -23,17 +23,17 @@ DAY = timedelta(days=1)
 
 @asynccontextmanager
 async def ledger_of_a_process(
-    database: Path, hands: ManualClock, *limits: str, max_wait: float = 120, max_requests: int | None = None
+    database: Path, clock: ManualClock, *limits: str, max_wait: float = 120, max_requests: int | None = None
 ) -> AsyncIterator[Ledger]:
     """Yield the ledger of a new process with a writer of its own."""
     async with open_writer(database) as writer:
-        yield open_ledger(writer, database, hands, *limits, max_wait=max_wait, max_requests=max_requests)
+        yield open_ledger(writer, database, clock, *limits, max_wait=max_wait, max_requests=max_requests)
 
 
 def open_ledger(
     writer: Writer,
     database: Path,
-    hands: ManualClock,
+    clock: ManualClock,
     *limits: str,
     max_wait: float = 120,
     max_requests: int | None = None,
@@ -43,11 +43,11 @@ def open_ledger(
         return Ledger(
             writer,
             [Limit.parse(limit) for limit in limits],
-            reader.quota_state(hands.wall - DAY),
+            reader.quota_state(clock.wall - DAY),
             timeout=TIMEOUT,
             max_wait=timedelta(seconds=max_wait),
             max_requests=max_requests,
-            clock=hands.clock(),
+            clock=clock.as_clock(),
         )
 
 

@@ -29,10 +29,10 @@ def limits(*texts: str) -> tuple[Limit, ...]:
 class Runs:
     """Does runs of the first symbols, without limits and with one worker by default."""
 
-    def __init__(self, database: Path, served: Served, hands: ManualClock) -> None:
+    def __init__(self, database: Path, served: Served, clock: ManualClock) -> None:
         self.database = database
         self.served = served
-        self.hands = hands
+        self.clock = clock
         self.source = Source(
             base_url=served.base_url,
             key="S3CR3TK3Y",
@@ -59,7 +59,7 @@ class Runs:
             replace(self.source, concurrency=concurrency, limits=limits, base_url=base_url or self.served.base_url),
             Order(SYMBOLS[:count], None, max_requests=max_requests),
             halt=Halt(),
-            clock=self.hands.clock(),
+            clock=self.clock.as_clock(),
         )
 
     @property
