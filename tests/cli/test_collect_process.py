@@ -14,8 +14,8 @@ import pytest
 from pipeline.errors import ExitCode
 from pipeline.store.reader import Reader
 from tests.support.commands import assert_refused, finished, pipeline, start
+from tests.support.database import all_symbols, documents
 from tests.support.hostile import drips, hostile
-from tests.support.kept import all_symbols, documents
 from tests.support.sandbox import serving
 
 pytestmark = pytest.mark.process

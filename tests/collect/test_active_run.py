@@ -17,9 +17,9 @@ from pipeline.quota.limits import Limit
 from pipeline.store.reader import Reader
 from tests.support.clocks import ManualClock
 from tests.support.commands import KEY
+from tests.support.database import all_symbols
 from tests.support.disk import no_file_larger_than
 from tests.support.hostile import drips, hostile
-from tests.support.kept import all_symbols
 from tests.support.sandbox import serving
 
 

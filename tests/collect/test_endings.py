@@ -20,7 +20,7 @@ from pipeline.quota.limits import Limit
 from pipeline.store.writer import StorageError
 from tests.support.clocks import ManualClock
 from tests.support.commands import KEY
-from tests.support.kept import all_symbols
+from tests.support.database import all_symbols
 from tests.support.observations import empty_database
 from tests.support.recordings import ERRORS, needs_recordings
 from tests.support.runs import BAD_KEY, PREMIUM, SYMBOLS, Runs, ended, limits

@@ -17,8 +17,8 @@ from pipeline.sandbox.server import SandboxApi
 from pipeline.store.reader import Reader
 from tests.support.clocks import ManualClock
 from tests.support.commands import KEY
+from tests.support.database import all_symbols
 from tests.support.hostile import Say, bomb, drips, drops, hostile, never_ends, says, sends
-from tests.support.kept import all_symbols
 from tests.support.runs import BAD_KEY, QUOTA, SYMBOLS, Runs, ended, limits
 
 

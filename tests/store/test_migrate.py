@@ -19,7 +19,7 @@ from pipeline.store.database import APPLICATION_ID, DatabaseError
 from pipeline.store.migrate import FOLDER, migrate, shipped_migrations, split_statements
 from pipeline.store.reader import NoData, Reader
 from tests.support.clocks import START
-from tests.support.kept import documents
+from tests.support.database import documents
 
 SQL_TYPES = {Kind.TEXT: "TEXT", Kind.INTEGER: "INTEGER", Kind.REAL: "REAL", Kind.DATE: "TEXT"}
 

@@ -11,7 +11,7 @@ from pipeline.model.outcomes import Outcome
 from pipeline.store.reader import Reader
 from pipeline.store.symbol_states import Evidence, derive_state
 from tests.support.clocks import START
-from tests.support.kept import snapshots
+from tests.support.database import snapshots
 from tests.support.store import (
     HOUR,
     LATER,

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.support.commands import PIPELINE, Ended, call, environment, run
-from tests.support.kept import all_symbols, documents, snapshots
+from tests.support.database import all_symbols, documents, snapshots
 from tests.support.recordings import RECORDINGS, needs_recordings, recorded
 
 DAILY = RECORDINGS / "daily_2023_2025.jsonl.gz"

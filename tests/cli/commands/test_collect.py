@@ -12,7 +12,7 @@ import pytest
 from pipeline.errors import ExitCode
 from tests.support.collected import Collected
 from tests.support.commands import KEY, Ended, assert_note, call
-from tests.support.kept import all_symbols, documents
+from tests.support.database import all_symbols, documents
 from tests.support.recordings import needs_recordings, recorded
 from tests.support.sandbox import Served, serving_beside
 

@@ -1,4 +1,4 @@
-"""What a database holds, read the plain way."""
+"""What a database holds, read with plain SQL: snapshots, documents and symbols."""
 
 import json
 import sqlite3
