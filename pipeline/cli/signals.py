@@ -22,10 +22,10 @@ _STDERR = 2
 
 
 @contextmanager
-def interruptible(halt: Halt, cancel_of_run: Callable[[], CancelRequests | None], options: Options) -> Iterator[None]:
+def interruptible(halt: Halt, find_cancel: Callable[[], CancelRequests | None], options: Options) -> Iterator[None]:
     """Let SIGINT and SIGTERM end the run: requests in flight get up to 5 s. A second signal ends the process at once.
 
-    `cancel_of_run` returns what cancels requests still in flight at that deadline, or None while no run has begun.
+    `find_cancel` returns what cancels requests still in flight at that deadline, or None while no run has begun.
     """
     loop, main = asyncio.get_running_loop(), asyncio.current_task()
     seconds = INTERRUPT_GRACE.total_seconds()
@@ -33,7 +33,7 @@ def interruptible(halt: Halt, cancel_of_run: Callable[[], CancelRequests | None]
 
     def stop() -> None:
         halt(Interrupted("stopped by a signal"))
-        cancel_requests = cancel_of_run()
+        cancel_requests = find_cancel()
         if cancel_requests is None:
             main.cancel()  # it is waiting for the lock
             return
