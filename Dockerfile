@@ -54,7 +54,7 @@ WORKDIR /data
 VOLUME ["/data"]
 
 # Whether the daemon lives, its last run did not fail and no symbol is stale: from files, so it needs no port. Where
-# what is unhealthy is replaced, which mends no stale symbol, ask /-/healthy instead. The first start after an upgrade
+# an unhealthy container is replaced, which fixes no stale symbol, ask /-/healthy instead. The first start after an upgrade
 # may have to bring a large file up to date.
 HEALTHCHECK --interval=1m --timeout=10s --start-period=5m --retries=3 CMD ["pipeline", "health"]
 

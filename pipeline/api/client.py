@@ -1,4 +1,4 @@
-"""The HTTP client of the API: one call sends one request and returns an overview, or raises an ApiError.
+"""The HTTP client of the API: one request to OVERVIEW, the only endpoint used, and its overview or an ApiError.
 
 Every exception of aiohttp becomes an ApiError whose text never contains the key. aiohttp resends a GET when the server
 drops the connection; this client does not, because each request uses quota. It follows no redirects, keeps no cookies,

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import structlog
 
+from pipeline.cli.api_source import SANDBOX_KEY, sandbox_settings, source
 from pipeline.cli.configuration import read_environment
 from pipeline.cli.options import Options
-from pipeline.cli.source import SANDBOX_KEY, sandbox_settings, source
 from pipeline.daemon.config import DaemonConfig
 from pipeline.monitoring.reporter import Reporter
 from pipeline.monitoring.status import Scope

@@ -1,4 +1,4 @@
-"""Take a database for one run: one process at a time collects or imports, and the schema is up to date first."""
+"""Exclusive access: takes the lock for one run, and brings the schema up to date first."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -11,7 +11,7 @@ from pipeline.cli.options import Options
 from pipeline.errors import Trouble
 from pipeline.model.fields import COLUMNS, FieldNotFound, Kind
 from pipeline.model.values import Value
-from pipeline.plot.files import save
+from pipeline.plot.save import save
 from pipeline.plot.series import Plot, Point, Series
 from pipeline.plot.terminal import terminal
 from pipeline.query.history import History

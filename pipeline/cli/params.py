@@ -58,13 +58,13 @@ def symbol_argument(*, required: bool) -> Decorator:
     return click.argument("symbol", required=required, shell_complete=_complete_symbols)
 
 
-def field_option(verb: str) -> Decorator:
-    """Return the repeatable option for fields; its help is `verb` and what a field is."""
+def field_option(action: str) -> Decorator:
+    """Return the repeatable option for fields; its help is `action` and what a field is."""
     return click.option(
         "--field",
         "fields",
         multiple=True,
         metavar="FIELD",
         shell_complete=_complete_fields,
-        help=f"{verb} this field: a column (pe_ratio) or the API's name (PERatio). Repeatable.",
+        help=f"{action} this field: a column (pe_ratio) or the API's name (PERatio). Repeatable.",
     )

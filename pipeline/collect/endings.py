@@ -1,4 +1,4 @@
-"""Endings: what each answer means for its symbol and for the run, and how a run ends.
+"""Endings: the rules from an answer to its symbol's outcome, and from outcomes to a run's status and exit code.
 
 what came back                                 | the symbol's outcome  | the run     | its status, exit code
 ---------------------------------------------- | --------------------- | ----------- | ---------------------

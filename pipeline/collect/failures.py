@@ -1,4 +1,4 @@
-"""Failures: how many symbols failed or were rejected in a row, and what was wrong most often."""
+"""Failures in a row: counts them, to end a run that gets nothing else, and remembers the most common one."""
 
 from collections import Counter
 

@@ -1,4 +1,4 @@
-"""Fetch: requests one symbol's overview, and decides when to retry, when to pause, and when to end the run.
+"""Fetch: requests one symbol's overview, with a slot for each attempt, by the rules of `retry`, `throttle` and `halt`.
 
 An error of this symbol alone (a reset, a timeout, a server error) is retried a few times: `retry`. An error of all
 (a throttle) pauses all workers, after which one request goes ahead alone: `throttle`. An error that every other symbol

@@ -1,4 +1,4 @@
-"""Ports: what a run needs of an engine. The default one, on SQLite, is opened in `engine`."""
+"""Ports: what a run needs of a storage engine. Another engine starts here; the default one is in `sqlite_engine`."""
 
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta

@@ -1,4 +1,4 @@
-"""Retries: how often a request is retried that the server failed to answer, and how long the waits between are."""
+"""Retries: how often a failed request is retried, and how long the waits between are."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass

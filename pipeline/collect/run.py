@@ -11,12 +11,12 @@ from pipeline.clock import REAL_CLOCK, Clock
 from pipeline.collect.active_run import ActiveRun
 from pipeline.collect.due import Selection
 from pipeline.collect.endings import FAILED, decisive_reason, ending
-from pipeline.collect.engine import open_engine, select_symbols
 from pipeline.collect.fetch import Fetch, OnRequest
 from pipeline.collect.halt import Halt, Interrupted
 from pipeline.collect.order import Order, Source
 from pipeline.collect.ports import Results
 from pipeline.collect.retry import RetryPolicy
+from pipeline.collect.sqlite_engine import open_engine, select_symbols
 from pipeline.instants import Nanoseconds
 from pipeline.model.outcomes import Outcome, RunId, RunResult, RunStatus, Trigger
 from pipeline.store.writer import StorageError

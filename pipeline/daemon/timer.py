@@ -1,4 +1,4 @@
-"""Timer: wakes the daemon at each fire time, by APScheduler. What is due then, the database decides.
+"""Timer: wakes the daemon, by APScheduler, at the fire times that `schedule.cron` computes.
 
 Fire times come from `schedule.cron`. The timer is woken at each heartbeat, because APScheduler's own notices neither
 sleep nor a step of the clock, and an error in its loop would stop it for good.

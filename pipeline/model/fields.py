@@ -1,4 +1,4 @@
-"""The field catalogue: every field of an overview, with column, type, part and unit. A new API field goes here.
+"""The field catalogue: every field of an overview with its column. A new API field goes here, and into a migration.
 
 Schema, parser, views, docs, `fields` and `changes --part` follow CATALOGUE. Adding a field takes a line in it and a
 migration that adds its column; until then the field is stored in `extra` and nothing is lost.

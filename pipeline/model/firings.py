@@ -1,4 +1,4 @@
-"""Firings: the last fire time of a schedule, and how the run for it ended."""
+"""Firings: the last fire time of a schedule, and how the run for it ended; a value for schedule and store."""
 
 from dataclasses import dataclass
 from datetime import datetime

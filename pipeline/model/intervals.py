@@ -1,4 +1,4 @@
-"""Intervals: observations in any order in; the versions they saw, and how long each is known to have held, out.
+"""Intervals: merges observations, in any order, into versions and the time each is known to have held.
 
 The result depends on the set of observations only, not on their order. An observation that arrives late, between two
 others, is inserted by folding the stretch around it again; the rows that differ are the ones to write.

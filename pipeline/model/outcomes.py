@@ -1,4 +1,4 @@
-"""Outcomes: how a symbol ended in a run, and how a run ended."""
+"""Outcomes: the names of how a symbol ended in a run, how a run ended, and what triggered it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

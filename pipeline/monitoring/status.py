@@ -7,10 +7,11 @@ from pathlib import Path
 
 from pipeline import instants
 from pipeline.model.symbols import Symbol
+from pipeline.monitoring.staleness import stale
 from pipeline.quota.estimate import WindowUsage, window_usage
 from pipeline.quota.limits import Limit, longest_window
 from pipeline.store.maintenance import wal_bytes
-from pipeline.store.reader import Reader, Run, stale
+from pipeline.store.reader import Reader, Run
 
 
 @dataclass(frozen=True, slots=True)

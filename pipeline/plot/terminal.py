@@ -10,9 +10,9 @@ from datetime import datetime
 from rich.cells import cell_len, set_cell_size
 
 from pipeline.plot import labels
-from pipeline.plot.canvas import BOLD, DIM, MARKER, Canvas, Paint, Scale, panel_scale
 from pipeline.plot.labels import day, human, placeholder, trend
 from pipeline.plot.series import Plot, Series, bounds, lines, summary, suspicious_points
+from pipeline.plot.terminal_canvas import BOLD, DIM, MARKER, Canvas, Paint, Scale, panel_scale
 from pipeline.plot.ticks import date_ticks
 
 _NARROWEST = 32

@@ -1,4 +1,4 @@
-"""Documents: overviews exactly as they were received, put together again from their stored parts."""
+"""Documents: reads the stored parts of overviews; `model.document` joins them exactly as they were received."""
 
 import json
 import sqlite3

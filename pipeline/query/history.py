@@ -1,4 +1,4 @@
-"""History: the public Python API, a method per question. docs/python.md describes it.
+"""History: the class of the public Python API. Each question is a method here, and a module beside it.
 
 from pipeline import History
 
@@ -19,7 +19,7 @@ from pipeline.model.changes import Change
 from pipeline.model.document import Document
 from pipeline.model.fields import FISCAL_FIELDS, Field, FieldNotFound, Part, find_fields
 from pipeline.query.bounds import InstantLike, instant, since_text, until_text
-from pipeline.query.compare import ChangeFilter, Comparison
+from pipeline.query.changes import ChangeFilter, Comparison
 from pipeline.query.documents import documents_as_of
 from pipeline.query.results import Answer, Snapshot, Vintage
 from pipeline.query.snapshots import DEFAULT_FIELDS, as_of, history

@@ -1,4 +1,4 @@
-"""Snapshots: the versions of one company through time, and those known of all companies at an instant."""
+"""As-of and history: what was known of each company at an instant, and the versions of one through time."""
 
 import json
 import sqlite3

@@ -1,4 +1,4 @@
-"""The sandbox's answers: the overview of any symbol on any day, and the listing of that day.
+"""Invented companies: the overview of any symbol on any day, and the listing of that day.
 
 All of it is a function of the seed, the symbol and the day, so that no day needs the days before it. Slow values are
 smooth noise over the years; prices are walks between points of that noise, one for each year of trading days; other
@@ -14,9 +14,9 @@ from functools import lru_cache
 
 from pipeline.model.fields import CATALOGUE
 from pipeline.model.symbols import Symbol
-from pipeline.sandbox.company import NO_FIGURES, Company, invent
 from pipeline.sandbox.daily_fields import daily_fields
 from pipeline.sandbox.prices import Prices, draw_prices
+from pipeline.sandbox.profiles import NO_FIGURES, Company, invent
 from pipeline.sandbox.statements import Statement, edition_shown, latest_quarter, make_statement
 from pipeline.sandbox.trading_days import TRADING_YEAR, ordinal_of, trading_day
 from pipeline.sandbox.universe import Universe

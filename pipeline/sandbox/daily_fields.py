@@ -1,8 +1,8 @@
 """Daily fields: what may change on any trading day, such as ratios, averages, dividends and the analysts' opinions."""
 
-from pipeline.sandbox.company import Company
 from pipeline.sandbox.noise import Pace
 from pipeline.sandbox.prices import Prices
+from pipeline.sandbox.profiles import Company
 from pipeline.sandbox.spelling import spell_number
 from pipeline.sandbox.statements import Statement
 from pipeline.sandbox.trading_days import on_weekday, ordinal_of

@@ -5,8 +5,8 @@ from array import array
 from dataclasses import dataclass
 from itertools import accumulate
 
-from pipeline.sandbox.company import Company, prosperity
 from pipeline.sandbox.noise import noise, seeded_random
+from pipeline.sandbox.profiles import Company, prosperity
 from pipeline.sandbox.trading_days import TRADING_DAYS_A_YEAR, TRADING_YEAR
 
 _STILL = 0.1

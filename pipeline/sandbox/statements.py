@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
-from pipeline.sandbox.company import BANKS, MONTHS_AFTER_CALENDAR, Company, prosperity
 from pipeline.sandbox.noise import noise
+from pipeline.sandbox.profiles import BANKS, MONTHS_AFTER_CALENDAR, Company, prosperity
 from pipeline.sandbox.spelling import spell_number, spell_thousands
 
 _RESTATED = 0.06

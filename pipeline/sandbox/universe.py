@@ -3,8 +3,8 @@
 from functools import lru_cache
 
 from pipeline.model.symbols import Symbol
-from pipeline.sandbox.company import NON_ASCII
 from pipeline.sandbox.noise import seeded_random
+from pipeline.sandbox.profiles import NON_ASCII
 
 _STOCKS = 632
 _FUNDS = 8

@@ -1,7 +1,7 @@
 """The reader: opens the database read-only, and answers what it holds about runs, symbols, slots and schedules."""
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -10,7 +10,7 @@ from pathlib import Path
 from pipeline import instants
 from pipeline.model.outcomes import RunStatus
 from pipeline.model.slots import Block, QuotaState, SpentSlot
-from pipeline.model.symbols import Symbol, SymbolFreshness
+from pipeline.model.symbols import SymbolFreshness
 from pipeline.store.database import DatabaseError, connect
 from pipeline.store.drift import Drift, read_drift
 from pipeline.store.migrate import check_schema, shipped_migrations
@@ -207,26 +207,3 @@ class Reader:
     def drift(self) -> Drift:
         """Return where the newest documents and the field catalogue disagree."""
         return read_drift(self._db)
-
-
-def stale(
-    symbols: Sequence[Symbol],
-    states: Mapping[str, SymbolState],
-    *,
-    observed_since: datetime,
-    scheduled_since: datetime | None,
-) -> list[Symbol]:
-    """Return the symbols last observed before `observed_since`, or never; without those that the API does not cover.
-
-    If the first schedule is newer than that (`scheduled_since`; None: there is no schedule), nothing can have been
-    missed yet, and a symbol never observed is not stale.
-    """
-    since = instants.to_text(observed_since)
-    never = "9999" if scheduled_since is not None and scheduled_since > observed_since else ""
-    return [symbol for symbol in symbols if _is_stale(states.get(symbol), since, never)]
-
-
-def _is_stale(state: SymbolState | None, since: str, never: str) -> bool:
-    if state is None:
-        return never < since
-    return state.state != "unknown" and (state.last_look or never) < since

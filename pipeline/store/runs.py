@@ -1,4 +1,4 @@
-"""Runs: the store side of a run, which writes its beginning, its observations, how each symbol ended, and its end."""
+"""Runs: writes the beginning of a run, its observations, how each symbol ended, and its end."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Schedules: since when each schedule is in force, and what became of each of its fire times."""
+"""Schedules: reads and writes since when each schedule is in force, and what became of each of its fire times."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta

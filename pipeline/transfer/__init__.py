@@ -1,3 +1,1 @@
-"""Import and export: archives of API responses in; rows, documents and Parquet files out. Imports model, api, store,
-collect and query.
-"""
+"""Import and export: archives in; rows, documents and Parquet out. Imports model, api, store, collect and query."""

@@ -1,4 +1,4 @@
-"""Export formats: CSV and JSON Lines; a new one, such as .xlsx, goes here. Parquet has a module of its own."""
+"""Export formats: CSV and JSON Lines, and where a new one such as .xlsx goes. Parquet has its own module."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager

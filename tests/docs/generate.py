@@ -149,7 +149,7 @@ PARTS: dict[str, Callable[[], str]] = {
 
 
 def generated(text: str) -> str:
-    """Return a page with its generated parts written anew from the code."""
+    """Return a page with its generated parts written from the code."""
     return _BLOCK.sub(lambda found: f"{found[1]}\n{PARTS[found[2]]()}\n\n{found[3]}", text)
 
 

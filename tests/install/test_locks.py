@@ -37,7 +37,7 @@ LOCKS = {
 }
 each_lock = pytest.mark.parametrize("lock", LOCKS)
 
-# In requirements-extras.txt alone, so its metadata is not at hand. It requires nothing, except for extras of its own.
+# In requirements-extras.txt alone, so its metadata is not installed. It requires nothing, except for extras of its own.
 NOT_INSTALLED = {"uvloop"}
 
 TARGETS = {

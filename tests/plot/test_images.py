@@ -79,7 +79,7 @@ def test_matplotlib_is_used_without_pyplot_and_without_the_users_style(tmp_path:
 import sys
 from datetime import datetime, timedelta, UTC
 from pathlib import Path
-from pipeline.plot.files import save
+from pipeline.plot.save import save
 from pipeline.plot.series import Plot, Point, Series
 from pipeline.model.fields import FIELDS
 first = datetime(2026, 1, 5, 22, tzinfo=UTC)

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from pipeline.plot import labels
-from pipeline.plot.canvas import MARKER
 from pipeline.plot.series import Plot, Series
 from pipeline.plot.terminal import terminal
+from pipeline.plot.terminal_canvas import MARKER
 from tests.support.plots import CAP, HOSTILE, UNTIL, pe, points
 
 
@@ -116,7 +116,7 @@ def test_a_plot_on_the_terminal_does_not_import_matplotlib() -> None:
         [
             sys.executable,
             "-c",
-            "import sys, pipeline.plot.terminal, pipeline.plot.files; print('matplotlib' in sys.modules)",
+            "import sys, pipeline.plot.terminal, pipeline.plot.save; print('matplotlib' in sys.modules)",
         ],
         capture_output=True,
         text=True,

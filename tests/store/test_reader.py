@@ -1,4 +1,4 @@
-"""The reader: which run is the last, what counts as stale, and which databases it refuses."""
+"""The reader: which run is the last, and which databases it refuses."""
 
 import sqlite3
 from contextlib import closing
@@ -10,11 +10,11 @@ import pytest
 from pipeline.model.outcomes import Outcome, RunResult, RunStatus, SymbolResult, Trigger
 from pipeline.model.symbols import Symbol
 from pipeline.store.database import DatabaseError
-from pipeline.store.reader import NoData, Reader, SymbolState, stale
+from pipeline.store.reader import NoData, Reader
 from pipeline.store.runs import Store
 from pipeline.store.writer import open_writer
 from tests.support.clocks import START
-from tests.support.store import HOUR, IBM, at, note, overview, store_overview
+from tests.support.store import HOUR, at, note, overview, store_overview
 
 DAILY = "30 18 * * mon-fri America/New_York"
 
@@ -76,33 +76,6 @@ async def test_freshness_is_of_every_symbol_ever_requested(database: Path) -> No
         (one,) = reader.freshness()
     assert (one.symbol, one.last_tried_at) == ("IBM", START)
     assert one.next_try_at == START + timedelta(days=1)
-
-
-def state(last_look: str | None, state: str | None = "covered") -> SymbolState:
-    return SymbolState("IBM", state, None, last_look, None, None, None, 1)
-
-
-@pytest.mark.parametrize(
-    ("found", "scheduled_since", "is_stale"),
-    [
-        (state(at(5)), 0, False),
-        (state(at(4)), 0, True),
-        (state(at(4), "unknown"), 0, False),  # the API does not cover it
-        (state(None, None), 0, True),
-        (None, 0, True),
-        (None, 6, False),  # the schedule is newer: nothing can have been missed yet
-        (state(None, None), 6, False),
-        (state(at(4)), 6, True),
-        (None, None, True),
-    ],
-)
-def test_a_symbol_is_stale_if_its_last_observation_is_too_old(
-    found: SymbolState | None, scheduled_since: int | None, *, is_stale: bool
-) -> None:
-    states = {} if found is None else {"IBM": found}
-    since = None if scheduled_since is None else START + scheduled_since * HOUR
-
-    assert stale([IBM], states, observed_since=START + 5 * HOUR, scheduled_since=since) == [IBM] * is_stale
 
 
 def test_a_missing_database_has_no_data_and_a_sandbox_beside_it_is_named(tmp_path: Path) -> None:

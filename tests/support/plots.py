@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.model.fields import FIELDS
-from pipeline.plot.files import save
+from pipeline.plot.save import save
 from pipeline.plot.series import Plot, Point, Series
 
 needs_matplotlib = pytest.mark.skipif(find_spec("matplotlib") is None, reason="needs the extra plot")

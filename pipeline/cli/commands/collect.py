@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta
 import click
 
 from pipeline import instants
+from pipeline.cli.api_source import SANDBOX_KEY, SANDBOX_LATENCY, sandbox_settings, serve_sandbox, source
 from pipeline.cli.configuration import load_settings, parse_symbols, read_environment
 from pipeline.cli.event_loop import run_async
 from pipeline.cli.exclusive import exclusive_run
@@ -15,7 +16,6 @@ from pipeline.cli.output import print_json, print_table, shown, tolerate_closed_
 from pipeline.cli.params import symbols_argument
 from pipeline.cli.progress import collection_progress
 from pipeline.cli.signals import interruptible
-from pipeline.cli.source import SANDBOX_KEY, SANDBOX_LATENCY, sandbox_settings, serve_sandbox, source
 from pipeline.cli.verbosity import configure_logs
 from pipeline.clock import Clock
 from pipeline.collect.halt import Halt

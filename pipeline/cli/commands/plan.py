@@ -9,7 +9,7 @@ from pipeline import instants
 from pipeline.cli.configuration import load_settings
 from pipeline.cli.options import Options, examples, global_options, json_option
 from pipeline.cli.output import print_facts, print_json
-from pipeline.cli.rate_limits import print_windows, window_json
+from pipeline.cli.quota_table import print_windows, window_json
 from pipeline.collect.due import Selection, select_due
 from pipeline.model.slots import QuotaState
 from pipeline.quota.estimate import finish_at, window_usage

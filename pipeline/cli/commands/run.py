@@ -11,12 +11,12 @@ import click
 import structlog
 
 from pipeline import __version__
+from pipeline.cli.api_source import serve_sandbox
 from pipeline.cli.configuration import load_settings, read_environment
 from pipeline.cli.daemon_settings import DaemonSettings, Reload
 from pipeline.cli.event_loop import run_async
 from pipeline.cli.options import Options, examples, global_options
 from pipeline.cli.signals import reloadable, stoppable
-from pipeline.cli.source import serve_sandbox
 from pipeline.cli.verbosity import configure_logs
 from pipeline.daemon.loop import Daemon
 from pipeline.errors import ExitCode

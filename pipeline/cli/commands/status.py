@@ -11,7 +11,7 @@ from pipeline import instants
 from pipeline.cli.configuration import load_settings
 from pipeline.cli.options import Options, examples, global_options, json_option
 from pipeline.cli.output import print_facts, print_json, to_second
-from pipeline.cli.rate_limits import print_windows, window_json
+from pipeline.cli.quota_table import print_windows, window_json
 from pipeline.errors import ExitCode
 from pipeline.model.changes import Change
 from pipeline.model.outcomes import Outcome, RunStatus
@@ -20,13 +20,14 @@ from pipeline.model.symbols import Symbol
 from pipeline.monitoring import heartbeat
 from pipeline.monitoring.checks import ABSENT_FIELD, NEW_FIELD, UNREADABLE_FIELD
 from pipeline.monitoring.heartbeat import Heartbeat
+from pipeline.monitoring.staleness import stale
 from pipeline.query.history import History
 from pipeline.quota.estimate import WindowUsage, window_usage
 from pipeline.quota.limits import longest_window
 from pipeline.settings.load import Settings
 from pipeline.store.drift import Drift
 from pipeline.store.lock import is_daemon_running
-from pipeline.store.reader import NoData, Reader, Run, SymbolState, stale
+from pipeline.store.reader import NoData, Reader, Run, SymbolState
 from pipeline.text import few
 
 _RECENT = timedelta(days=7)

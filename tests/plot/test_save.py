@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import Trouble
-from pipeline.plot.files import FORMATS
+from pipeline.plot.save import FORMATS
 from tests.support.plots import needs_matplotlib, pe, saved
 
 

@@ -1,4 +1,4 @@
-"""The default engine of a run: slots and results in the SQLite file, overviews from the HTTP API.
+"""The default storage engine of a run: slots and results in the SQLite file, overviews from the API.
 
 No other module of this room knows which engine a run has.
 """

@@ -1,4 +1,4 @@
-"""Changes: each snapshot compared with the one before it. What counts as a change, `pipeline.model.changes` says.
+"""Changes: reads consecutive snapshots and lists what differs. `model.changes` says what counts as a change.
 
 Nearly always only daily numbers differ: those are compared straight in the rows. All else is compared as snapshots.
 """
