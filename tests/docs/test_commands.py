@@ -119,7 +119,7 @@ def _try(line: str, folder: Path, base_url: str) -> None:
         ended = call(folder, *words[1:], **variables)
         assert ended.code in _EXITS.get(words[1], {0}), (line, ended.err)
     else:
-        paths = {**os.environ, **variables, "PATH": f"{PIPELINE.parent}:{os.environ['PATH']}"}
+        paths = {**os.environ, **variables, "HOME": str(folder), "PATH": f"{PIPELINE.parent}:{os.environ['PATH']}"}
         done = subprocess.run(
             ["bash", "-euc", line], cwd=folder, env=paths, capture_output=True, check=False, timeout=60
         )

@@ -83,7 +83,7 @@ def command(
                 as_json=as_json,
                 hidden=("confirmed_at",),
                 shown={"staleness_hours": ago},
-                headers={"staleness_hours": "last seen before"},
+                headers={"staleness_hours": "staleness"},
             )
         is_known = _say_what_is_missing(history, options, found, instant=instant, wanted=wanted, longest=max_staleness)
     return ExitCode.DONE if is_known else ExitCode.FAILED

@@ -18,7 +18,7 @@ def test_each_symbol_is_a_row_with_its_staleness(stored: Path) -> None:
          "staleness_hours": pytest.approx(3.4999997, abs=1e-7), "pe_ratio": 20},
     ]  # fmt: skip
     assert table(query(stored, "as-of", "2026-03-15", "ibm", "--field", "pe_ratio")) == [
-        ["symbol", "observed", "last seen before", "pe_ratio"],
+        ["symbol", "observed", "staleness", "pe_ratio"],
         ["IBM", "2026-03-14 20:30", "27 h", "11.5"],
     ]
 
