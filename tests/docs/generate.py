@@ -3,9 +3,12 @@
 import ast
 import importlib
 import re
+import sqlite3
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import click
 from prometheus_client.parser import text_string_to_metric_families
@@ -17,12 +20,17 @@ from pipeline.model.fields import CATALOGUE
 from pipeline.model.outcomes import Outcome
 from pipeline.monitoring.metrics import Metrics
 from pipeline.quota.limits import PLANS
+from pipeline.store.migrate import migrate
+from tests.support.clocks import START
 from tests.support.monitoring import BEAT, EMPTY
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 _BLOCK = re.compile(r"(<!-- generated: ([a-z ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
+STABLE_TABLES = (
+    "overviews", "latest_overviews", "overview_changes", "restatements", "fields", "runs", "outcomes", "requests",
+)  # fmt: skip
 EXITS = {
     ExitCode.DONE: "done",
     ExitCode.FAILED: "failed",
@@ -91,6 +99,21 @@ def columns() -> str:
     return table(("column", "the API's name", "type", "moves", "unit"), rows)
 
 
+def tables() -> str:
+    """Return the columns of the views and tables that programs may rely on."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "overviews.db"
+        migrate(path, now=START)
+        with closing(sqlite3.connect(path)) as db:
+            found = {name: [row[1] for row in db.execute(f"PRAGMA table_info({name})")] for name in STABLE_TABLES}
+    in_catalogue = {field.column for field in CATALOGUE} - {"symbol"}
+    rows = []
+    for name, columns_of in found.items():
+        own = [column for column in columns_of if column not in in_catalogue or "extra" not in columns_of]
+        rows.append((f"`{name}`", _code(own) + (", and those [below](#columns)" if "extra" in columns_of else "")))
+    return table(("name", "columns"), rows)
+
+
 def metrics() -> str:
     page = Metrics().render(EMPTY, BEAT)[1].decode()
     ours = [one for one in text_string_to_metric_families(page) if re.match(r"pipeline_.*(?<!_created)$", one.name)]
@@ -143,6 +166,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "anomalies": anomalies,
     "columns": columns,
     "metrics": metrics,
+    "tables": tables,
     "rooms": rooms,
     "modules": modules,
 }
@@ -187,6 +211,10 @@ def _rows(options: Iterable[click.Option]) -> Iterator[tuple[str, str]]:
         )
         metavar = "" if option.is_flag or option.count else f" {takes}"
         yield f"`{', '.join(option.opts)}{metavar}`", option.help or ""
+
+
+def _code(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
 
 
 def main() -> None:
