@@ -3,7 +3,7 @@
 import json
 import math
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,7 +11,8 @@ import click
 
 from pipeline.cli.configuration import load_settings
 from pipeline.cli.options import Options
-from pipeline.cli.output import print_json_rows, print_rows, to_minute
+from pipeline.cli.output import print_json_rows, print_rows, print_table, to_minute
+from pipeline.model.fields import Kind
 from pipeline.query.history import History
 from pipeline.query.results import Answer
 
@@ -34,10 +35,12 @@ def print_result(
     hidden: Iterable[str] = (),
     shown: Mapping[str, Show] | None = None,
     headers: Mapping[str, str] | None = None,
+    spare: Collection[str] = (),
 ) -> int:
     """Print an answer in a `form` (table, csv, jsonl) or as one JSON value, and return the number of rows.
 
     A table omits the `hidden` columns, formats those in `shown`, renames those in `headers`, and cuts times to minutes.
+    On a terminal that is too narrow it omits the `spare` columns, too.
     """
     rows = _Counted(answer.rows())
     if as_json:
@@ -47,7 +50,14 @@ def print_result(
     elif form == "csv":
         print_rows(answer.names, _as_cells(answer, rows), form)
     else:
-        _print_table(answer, _as_cells(answer, rows), frozenset(hidden), shown or {}, headers or {})
+        _print_table(
+            answer,
+            _as_cells(answer, rows),
+            hidden=frozenset(hidden),
+            shown=shown or {},
+            headers=headers or {},
+            spare=spare,
+        )
     return rows.count
 
 
@@ -84,19 +94,26 @@ _NESTED = frozenset({bool, dict, list})
 def _print_table(
     answer: Answer[Any],
     rows: Iterable[Sequence[Any]],
+    *,
     hidden: frozenset[str],
     shown: Mapping[str, Show],
     headers: Mapping[str, str],
+    spare: Collection[str],
 ) -> None:
     kept: list[tuple[int, Show]] = [
         (number, shown.get(column.name, to_minute if column.kind == "instant" else _same))
         for number, column in enumerate(answer.columns)
         if column.name not in hidden
     ]
-    names = [headers.get(name := answer.columns[number].name, name.removesuffix("_at")) for number, _ in kept]
+    header = {column.name: headers.get(column.name, column.name.removesuffix("_at")) for column in answer.columns}
     cells = [[show(row[number]) for number, show in kept] for row in rows]
     if cells:
-        print_rows(names, cells, "table")
+        print_table(
+            [header[answer.columns[number].name] for number, _ in kept],
+            cells,
+            numeric=[header[column.name] for column in answer.columns if column.kind in (Kind.INTEGER, Kind.REAL)],
+            spare=[header[name] for name in spare],
+        )
 
 
 def _same(value: object) -> object:

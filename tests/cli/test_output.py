@@ -2,8 +2,10 @@
 
 import csv
 import json
+import re
 import sys
 import unicodedata
+from collections.abc import Sequence
 from io import StringIO
 
 import pytest
@@ -185,14 +187,69 @@ def test_a_time_is_shown_to_the_second() -> None:
 
 
 @pytest.mark.parametrize("columns", [40, 60, 80, 200])
-def test_a_number_or_a_time_never_wraps(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
+def test_a_number_or_a_date_never_wraps(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
+    rows = [("IBM", "2026-03-14 18:30", 3_000_000_000_000, "a text that may well be folded, for it is long", 17.25)]
+
+    lines = on_terminal(
+        monkeypatch, columns, ["symbol", "observed", "market_capitalization", "detail", "pe_ratio"], rows
+    )
+
+    assert any("2026-03-14" in line and "3,000,000,000,000" in line and "17.25" in line for line in lines)
+    assert any("2026-03-14 18:30" in line for line in lines) is (columns in (40, 200))  # at 40 it cannot fit
+    assert "may well" in " ".join(" ".join(lines).split())
+
+
+def on_terminal(
+    monkeypatch: pytest.MonkeyPatch,
+    columns: int,
+    names: list[str],
+    rows: Sequence[Sequence[object]],
+    spare: Sequence[str] = (),
+) -> list[str]:
+    """Return the lines of a table on a terminal of this width, without colours."""
     terminal = Terminal()
     monkeypatch.setattr("sys.stdout", terminal)
     monkeypatch.setenv("COLUMNS", str(columns))
-    rows = [("IBM", "2026-03-14 18:30", 3_000_000_000_000, "a text that may well be folded, for it is long", 17.25)]
+    print_table(names, rows, spare=spare)
+    return re.sub(r"\x1b\[[0-9]*m", "", terminal.getvalue()).splitlines()
 
-    print_table(["symbol", "observed", "market_capitalization", "detail", "pe_ratio"], rows)
 
-    lines = terminal.getvalue().splitlines()
-    assert any("2026-03-14 18:30" in line and "3,000,000,000,000" in line and "17.25" in line for line in lines)
-    assert "may well" in " ".join(terminal.getvalue().split())
+CHANGE = ("QUVEX-B", "quarterly_earnings_growth_yoy", 40_909_378_000, 43_737_435_000, "+6.9%")
+TIMES = ("2026-02-10 12:06", "2026-02-11 12:06")
+CHANGES = ["symbol", "field", "before", "after", "change", "last seen", "observed"]
+
+
+@pytest.mark.parametrize("columns", [80, 100, 130])
+def test_a_row_fits_the_terminal_and_no_word_is_broken(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
+    lines = on_terminal(monkeypatch, columns, CHANGES, [(*CHANGE, *TIMES)], spare=["last seen"])
+
+    assert max(map(len, lines)) <= columns
+    words = {word for line in lines for word in re.split(r"[ _]+", line)}
+    assert {"quarterly", "earnings", "growth", "yoy", "40,909,378,000", "43,737,435,000", "+6.9%"} <= words
+    assert ("last seen" in lines[0]) is (columns > 80)
+    assert (TIMES[1] in "\n".join(lines)) is (columns == 130)
+    assert TIMES[1][:10] in "\n".join(lines)
+
+
+def test_a_word_that_does_not_fit_ends_in_an_ellipsis(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = on_terminal(monkeypatch, 30, ["n", "site"], [(1_000, f"https://{'x' * 40}")])
+
+    assert max(map(len, lines)) <= 30
+    assert lines[-1].endswith("x…")
+
+
+def test_a_table_that_cannot_fit_is_printed_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    (header, row) = on_terminal(monkeypatch, 20, ["a", "b", "at"], [(10**12, 10**12, "2026-03-14 18:30")])
+
+    assert row == "1,000,000,000,000  1,000,000,000,000  2026-03-14 18:30"
+    assert header.split() == ["a", "b", "at"]
+
+
+def test_a_field_has_its_own_name_on_a_terminal_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert on_terminal(monkeypatch, 80, ["pe_ratio"], [(17.25,)]) == ["pe_ratio", "   17.25"]
+
+
+def test_a_numeric_column_without_a_number_is_right_aligned(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(["change", "kind"], [[None, "c"]], numeric=["change"])
+
+    assert printed(capsys).splitlines()[1] == "     -  c"

@@ -108,6 +108,7 @@ def command(
             hidden=("part", "kind") if suspicious else hidden,
             shown={"change": percent, "before": _short, "after": _short},
             headers={"last_confirmed_at": "last seen"},
+            spare=("last_confirmed_at",),
         )
         if not found:
             options.say("no suspicious changes" if suspicious else "no changes")

@@ -72,6 +72,7 @@ def command(
             hidden=("is_restatement",) if of_all else ("symbol", "before"),
             shown={"change": percent, "is_restatement": lambda restated: "restated" if restated else ""},
             headers={"is_restatement": "", "latest_quarter": "quarter"},
+            spare=("before", "known_until") if of_all else ("is_restatement",),
         )
         if not found:
             options.say("no restatements" if of_all else "no reported values")
