@@ -1,6 +1,8 @@
 """What most tests begin with: a migrated database, a clock, and the API's stand-in on loopback."""
 
+import gc
 import shutil
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -11,8 +13,37 @@ from tests.support.clocks import ManualClock
 from tests.support.observations import empty_database
 from tests.support.sandbox import Served, serving
 
-settings.register_profile("no wall clock", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("no wall clock")  # a busy machine is no failure
+# Any examples, and many: pytest --hypothesis-profile=explore. No deadline: a busy machine is no failure.
+settings.register_profile("explore", deadline=None, max_examples=500, suppress_health_check=[HealthCheck.too_slow])
+# The same few examples in every run. A property about arithmetic sets `max_examples` itself.
+settings.register_profile("same", settings.get_profile("explore"), max_examples=30, derandomize=True, database=None)
+settings.load_profile("same")
+
+_running: list[pytest.Item] = []
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> object:
+    _running[:] = [item]
+    return (yield)
+
+
+def _refuse_unmarked_processes(event: str, arguments: tuple[object, ...]) -> None:
+    """Fail a test that starts a process and is not marked so."""
+    if event not in ("subprocess.Popen", "os.system", "os.posix_spawn", "os.fork") or not _running:
+        return
+    if event == "subprocess.Popen" and arguments[0] == "fc-list":
+        return  # matplotlib, once, if it has no list of the fonts yet
+    (item,) = _running
+    if item.get_closest_marker("process") is None:
+        pytest.fail(f"{item.nodeid} starts a process: mark it with pytest.mark.process")
+
+
+sys.addaudithook(_refuse_unmarked_processes)
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()  # what collecting made stays: the garbage collector need not go through it during each test
 
 
 @pytest.fixture

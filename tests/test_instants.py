@@ -4,7 +4,7 @@ import re
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline import instants
@@ -100,6 +100,7 @@ def test_no_text_makes_the_parser_fail_otherwise(text: str) -> None:
     assert instant.tzinfo is not None
 
 
+@settings(max_examples=100)
 @given(st.datetimes(min_value=datetime(1900, 1, 2), max_value=datetime(2199, 1, 1)), st.integers(-12, 14))
 def test_every_instant_is_read_as_it_was_written(naive: datetime, hours: int) -> None:
     instant = naive.replace(tzinfo=timezone(timedelta(hours=hours)))

@@ -199,6 +199,7 @@ def self_signed(tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
     return context
 
 
+@pytest.mark.process
 async def test_a_self_signed_man_in_the_middle_gets_no_request(self_signed: ssl.SSLContext) -> None:
     seen: list[bytes] = []
 

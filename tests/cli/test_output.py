@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from io import StringIO
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.cli.output import print_facts, print_json, print_rows, print_table, shown, to_second
@@ -77,7 +77,6 @@ def test_jsonl_has_an_object_on_each_line(capsys: pytest.CaptureFixture[str]) ->
     ]
 
 
-@settings(max_examples=50)
 @given(
     st.dictionaries(st.text(max_size=3), st.text(max_size=9) | st.integers(-(2**63), 2**63 - 1) | st.none(), max_size=3)
 )

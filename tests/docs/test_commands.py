@@ -1,6 +1,7 @@
 """The documentation's commands: each `$ ` line of a console block does what the page says."""
 
 import asyncio
+import gzip
 import json
 import os
 import re
@@ -16,10 +17,10 @@ from pathlib import Path
 import click
 import pytest
 
-from pipeline.sandbox.companies import Companies
 from pipeline.sandbox.server import SandboxApi
 from tests.docs.generate import ROOT, command_of, pages
 from tests.support.commands import KEY, PIPELINE, call
+from tests.support.companies import COMPANIES
 
 yaml = pytest.importorskip("yaml", reason="no YAML library: apprise, a dev dependency, brings one")
 
@@ -51,7 +52,7 @@ def _served() -> Iterator[str]:
     addresses: list[str] = []
 
     async def serve() -> None:
-        async with SandboxApi(companies=Companies(), limits=(), day=lambda: date(2026, 3, 13)).serve() as base_url:
+        async with SandboxApi(companies=COMPANIES, limits=(), day=lambda: date(2026, 3, 13)).serve() as base_url:
             addresses.append(base_url)
             started.set()
             await asyncio.to_thread(stop.wait)
@@ -78,11 +79,11 @@ def folder(answerable: Path, tmp_path: Path) -> Path:
     line = json.dumps({"symbol": "IBM", "observed_at": "2024-03-13T18:00:00Z", "document": document})
     (tmp_path / "old").mkdir()
     for name in ("daily.jsonl", "old/2024.jsonl"):
-        (tmp_path / name).write_text(line + "\n")
-        subprocess.run(["gzip", tmp_path / name], check=True)
+        (tmp_path / f"{name}.gz").write_bytes(gzip.compress(f"{line}\n".encode()))
     return tmp_path
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("page", list(pages()), ids=lambda page: page.name)
 def test_every_command_of_a_page_works(folder: Path, api: str, page: Path) -> None:
     """In order, since one may need what the one before it made."""

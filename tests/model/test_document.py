@@ -7,7 +7,7 @@ from contextlib import closing
 from operator import attrgetter
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pipeline.model.document import Document, Overview, Parts, join_document, same_document, split_document, version_of
@@ -34,7 +34,6 @@ DOCUMENTS = st.dictionaries(st.sampled_from(sorted(FIELDS)) | TEXT, SCALARS | NE
 )
 
 
-@settings(max_examples=50)
 @given(DOCUMENTS)
 @example({"Symbol": "IBM", "EPS": "-0", "EBITDA": "-0", "Beta": "-0.0", "PERatio": "1e-7", "EVToRevenue": "0.0000001"})
 def test_any_document_comes_back_exactly(received: Document) -> None:

@@ -67,7 +67,7 @@ def shown(intervals: Sequence[Interval[str]]) -> list[tuple[str, str, str, list[
     return [(one.version.upper(), one.observed_at, one.confirmed_at, list(one.confirmations)) for one in intervals]
 
 
-@settings(deadline=None)
+@settings(max_examples=100)
 @given(observations=OBSERVATIONS, data=st.data())
 def test_observations_in_any_order_and_portions_give_the_fold_of_their_set(
     observations: list[Observation], data: st.DataObject
@@ -82,7 +82,7 @@ def test_observations_in_any_order_and_portions_give_the_fold_of_their_set(
     assert not rows.observations & rows.snapshots.keys()
 
 
-@settings(deadline=None)
+@settings(max_examples=100)
 @given(kept=OBSERVATIONS, new=OBSERVATIONS)
 def test_each_observation_gets_its_outcome(kept: list[Observation], new: list[Observation]) -> None:
     rows = Rows()
@@ -103,7 +103,7 @@ def test_each_observation_gets_its_outcome(kept: list[Observation], new: list[Ob
     assert merged.outcomes == expected
 
 
-@settings(deadline=None)
+@settings(max_examples=100)
 @given(versions=st.text("AaBbC", max_size=12))
 def test_a_fold_is_each_run_of_one_version_from_its_first_observation_to_its_last(versions: str) -> None:
     observations = [(f"{n:02}", version) for n, version in enumerate(versions)]

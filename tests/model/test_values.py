@@ -4,7 +4,7 @@ import json
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.model.fields import FIELDS
@@ -51,6 +51,7 @@ def test_a_column_holds_the_value_or_nothing(name: str, received: object, expect
     assert exactly(parse_value(FIELDS[name], received)) == exactly(expected)
 
 
+@settings(max_examples=100)
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_a_number_is_written_as_a_plain_decimal_that_reads_back(number: float) -> None:
     spelling = format_value(FIELDS["Beta"], number)

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.monitoring.alerts import EVENTS_REMEMBERED, FORGOTTEN_AFTER, LASTING, Alerts
@@ -180,7 +180,6 @@ def send(alerts: Alerts, after_run: bool, problems: Iterable[Problem]) -> Messag
     return alerts.report_after_run(problems) if after_run else alerts.report(problems)
 
 
-@settings(max_examples=40)
 @given(reports=REPORTS)
 def test_every_event_is_reported_exactly_once_when_first_found(reports: list[tuple[bool, list[Problem]]]) -> None:
     alerts = Alerts()
@@ -193,7 +192,6 @@ def test_every_event_is_reported_exactly_once_when_first_found(reports: list[tup
         reported |= set(problems)
 
 
-@settings(max_examples=40)
 @given(reports=REPORTS)
 def test_a_lasting_problem_is_reported_at_once_and_again_only_after_a_run_without_it(
     reports: list[tuple[bool, list[Problem]]],
@@ -217,7 +215,6 @@ def test_a_lasting_problem_is_reported_at_once_and_again_only_after_a_run_withou
                 maybe.add(state)
 
 
-@settings(max_examples=40)
 @given(reports=REPORTS)
 def test_recovery_is_reported_only_when_nothing_is_wrong_and_never_twice_in_a_row(
     reports: list[tuple[bool, list[Problem]]],
@@ -234,7 +231,6 @@ def test_recovery_is_reported_only_when_nothing_is_wrong_and_never_twice_in_a_ro
             was_bad = not message.is_good
 
 
-@settings(max_examples=40)
 @given(reports=REPORTS)
 def test_a_restart_at_any_moment_changes_nothing(reports: list[tuple[bool, list[Problem]]]) -> None:
     whole, restarted = Alerts(), Alerts()

@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.model.changes import Change, ChangeKind
@@ -179,7 +179,6 @@ _COVERAGE = st.builds(
 )
 
 
-@settings(max_examples=30, deadline=None)
 @given(
     observations=st.lists(_COVERAGE, max_size=9, unique_by=lambda one: (one.at, one.document is None)),
     cut=st.integers(0, 9),
@@ -221,7 +220,6 @@ def as_seen(received: Document) -> dict[str, str]:
     return {name: json.dumps(value, sort_keys=True) for name, value in said.items()}
 
 
-@settings(max_examples=30, deadline=None)
 @given(documents=_DOCUMENTS)
 def test_replaying_all_changes_from_the_first_snapshot_gives_all_others(documents: list[Document]) -> None:
     rows = changes(*(seen(hours, **received) for hours, received in enumerate(documents)))

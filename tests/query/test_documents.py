@@ -2,7 +2,7 @@
 
 import json
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.model.document import Document
@@ -15,7 +15,6 @@ _DOCUMENTS = st.permutations(["PERatio", "Name", "LatestQuarter", "New", "Market
 )
 
 
-@settings(max_examples=25, deadline=None)
 @given(received=_DOCUMENTS)
 def test_a_document_is_returned_to_the_letter_with_its_keys_in_order(received: Document) -> None:
     before, after_it = dict(list(received.items())[:2]), {"Symbol": "IBM", **received}

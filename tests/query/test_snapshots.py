@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline import instants
@@ -45,7 +45,6 @@ def known(observations: Sequence[Observed], at: datetime) -> list[tuple[str, dat
     return answer
 
 
-@settings(max_examples=25, deadline=None)
 @given(observations=_OBSERVATIONS, data=st.data())
 def test_as_of_is_the_newest_snapshot_and_the_last_observation_not_after_the_instant(
     observations: list[Observed], data: st.DataObject
@@ -66,7 +65,6 @@ def test_as_of_is_the_newest_snapshot_and_the_last_observation_not_after_the_ins
             assert [one["Symbol"] for one in history.documents_as_of(at, max_staleness=longest)] == fresh
 
 
-@settings(max_examples=25, deadline=None)
 @given(observations=_OBSERVATIONS, at=_INSTANTS, data=st.data())
 def test_as_of_does_not_look_ahead(observations: list[Observed], at: datetime, data: st.DataObject) -> None:
     """Whatever the future brings, in whatever order it is kept: nothing in the answer is another."""

@@ -6,7 +6,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.model.document import Document
@@ -75,7 +75,6 @@ _REPORTED_NAMES = (
 )
 
 
-@settings(max_examples=25, deadline=None)
 @given(
     st.lists(
         st.fixed_dictionaries(

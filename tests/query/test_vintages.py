@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline import instants
@@ -124,7 +124,6 @@ def naive_vintages(observations: Sequence[tuple[str, str]]) -> list[tuple[Any, .
     return [(quarter, *one) for quarter, known in quarters.items() for one in known]
 
 
-@settings(max_examples=25, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from([Q1, Q2, "None"]), st.sampled_from(["0", "1", "2", "None"])), max_size=9))
 def test_vintages_are_those_of_going_through_every_observation(observations: list[tuple[str, str]]) -> None:
     told = vintages(

@@ -210,7 +210,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS)
 async def test_across_kills_and_clocks_set_back_the_server_never_counts_one_too_many(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, int]]

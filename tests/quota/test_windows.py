@@ -72,7 +72,7 @@ LIMITS = st.lists(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=200)
 @given(
     limits=LIMITS,
     workers=st.integers(1, 15),
@@ -112,6 +112,7 @@ def test_each_request_leaves_at_the_earliest_instant_the_promise_allows(
             pytest.fail(f"request {number} left at {at}, and could have left before")
 
 
+@settings(max_examples=100)
 @given(limits=LIMITS, ended=st.lists(st.integers(-100_000 * SECOND, 0), max_size=40))
 def test_requests_of_an_earlier_process_still_count(limits: list[Limit], ended: list[int]) -> None:
     windows = Windows(limits, ended)

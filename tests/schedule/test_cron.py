@@ -58,7 +58,7 @@ def test_a_bad_field_is_named_with_what_it_may_be_even_beside_a_day_that_never_c
         check_cron(line)
 
 
-@hypothesis_settings(max_examples=40, deadline=None)  # a line that never fires is searched for 50 years
+@hypothesis_settings(max_examples=40)  # a line that never fires is searched for 50 years
 @given(st.text(st.sampled_from("0123456789*/-,#LWmonjafeb @"), max_size=20) | st.text(max_size=20))
 def test_any_text_is_accepted_or_refused_as_a_line(line: str) -> None:
     try:
@@ -284,7 +284,7 @@ def test_quarters_of_an_hour_are_all_of_one_length_where_clocks_change_by_hours(
     assert {later - earlier for earlier, later in pairwise(quarters)} == {15 * MINUTE}
 
 
-@hypothesis_settings(max_examples=60, deadline=None)
+@hypothesis_settings(max_examples=60)
 @given(
     change=st.sampled_from(CHANGES),
     line=st.sampled_from(["30 1 * * *", "0 0 * * *", "59 23 * * *", "7,37 0-3,22 * * *", "0 2 * * sun", *WILD]),
@@ -404,7 +404,7 @@ def test_a_line_that_fires_once_in_years_is_caught_up_years_later() -> None:
     assert list(past.missed) == [at("2020-02-29")]
 
 
-@hypothesis_settings(max_examples=100, deadline=None)
+@hypothesis_settings(max_examples=100)
 @given(
     line=st.sampled_from(["30 1 * * *", "0 * * * *", "7 3 * * mon", "0 0 1 * *", "*/20 2 * * *"]),
     change=st.sampled_from(CHANGES),

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.model.firings import Firing
@@ -138,6 +138,7 @@ def test_after_the_clock_was_set_back_a_future_fire_time_is_not_resumed() -> Non
     assert decided(cut_short(RunStatus.INTERRUPTED), FIRE - HOUR).is_idle
 
 
+@settings(max_examples=100)
 @given(
     minutes=st.integers(0, 60 * 24 * 3),
     status=st.sampled_from([*RunStatus]),

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 from hypothesis import example, given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from pipeline.settings.environment import (
@@ -121,7 +120,6 @@ def test_the_values_of_several_schedules_count_from_1_table_by_table(configured:
     assert origins(settings)["schedule[2].cron"] == str(tmp_path / "pipeline.toml")
 
 
-@hypothesis_settings(max_examples=150, deadline=None)
 @given(
     key=st.sampled_from(sorted(KEYS)),
     value=st.one_of(
@@ -155,7 +153,6 @@ def test_any_value_of_any_key_is_accepted_or_refused(
     assert "\n" not in taken if isinstance(taken, str) else taken.database.name
 
 
-@hypothesis_settings(max_examples=100, deadline=None)
 @given(
     key=st.sampled_from(sorted(KEYS)), value=st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=40)
 )

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 from hypothesis import example, given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from pipeline.model.symbols import parse_symbol
@@ -129,7 +128,6 @@ def test_a_recorded_listing_of_the_api_is_accepted(configured: Configured) -> No
     assert f"{len(settings.symbols):,} active stocks taken" in settings.notices[0]
 
 
-@hypothesis_settings(max_examples=100, deadline=None)
 @given(
     text=st.one_of(
         st.text(st.characters(codec="utf-8"), max_size=60),

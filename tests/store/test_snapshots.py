@@ -113,7 +113,7 @@ async def test_the_database_is_the_same_in_whatever_order_it_was_filled(database
     assert stored_versions(database) == in_order(observed)
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), versions=st.lists(st.sampled_from("ABC"), min_size=1, max_size=9))
 async def test_observations_may_come_in_any_order_and_more_than_once(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, versions: list[str]
@@ -144,7 +144,7 @@ def whole(database: Path) -> list[Any]:
     return rows
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), found=st.lists(st.sampled_from(["A", "B", "{}"]), min_size=1, max_size=9))
 async def test_imports_and_runs_in_any_order_and_chunks_make_the_same_database(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, found: list[str]
