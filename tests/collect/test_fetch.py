@@ -12,11 +12,11 @@ from pipeline.collect.run import collect
 from pipeline.errors import ExitCode
 from pipeline.model.outcomes import Outcome, RunStatus
 from pipeline.model.symbols import Symbol
-from pipeline.sandbox.companies import Companies
 from pipeline.sandbox.server import SandboxApi
 from pipeline.store.reader import Reader
 from tests.support.clocks import ManualClock
 from tests.support.commands import KEY
+from tests.support.companies import COMPANIES
 from tests.support.database import all_symbols
 from tests.support.hostile import Say, bomb, drips, drops, hostile, never_ends, says, sends
 from tests.support.runs import BAD_KEY, QUOTA, SYMBOLS, Runs, ended, limits
@@ -106,7 +106,7 @@ async def test_a_plan_that_admits_five_requests_at_once_gets_five_at_once(runs: 
         out -= 1
 
     slow = SandboxApi(
-        companies=Companies(),
+        companies=COMPANIES,
         limits=limits("75/minute", "5/second"),
         day=runs.clock.wall.date,
         latency=timedelta(seconds=1),

@@ -12,12 +12,12 @@ from pipeline.daemon.clock_watch import ClockWatch
 from pipeline.daemon.timer import Timer
 from pipeline.model.symbols import Symbol
 from pipeline.quota.limits import Limit
-from pipeline.sandbox.companies import Companies
 from pipeline.sandbox.server import SandboxApi
 from pipeline.schedule.cron import Schedule
 from pipeline.store.reader import Reader
 from pipeline.store.schedules import CLOCK_TOLERANCE
 from tests.support.clocks import ManualClock
+from tests.support.companies import COMPANIES
 from tests.support.daemons import DAILY, FIRST, SYMBOLS, DaemonClock, DaemonHarness, runs
 from tests.support.sandbox import Served
 
@@ -161,7 +161,7 @@ async def test_a_clock_set_forward_frees_no_window_early(database: Path) -> None
     """A machine without a clock of its own begins in the past, and is put right when it has found a time server."""
     clock = DaemonClock(FIRST)
     plan = [Limit.parse("3/hour")]
-    api = SandboxApi(companies=Companies(), limits=plan, day=FIRST.date, now=lambda: clock.monotonic)
+    api = SandboxApi(companies=COMPANIES, limits=plan, day=FIRST.date, now=lambda: clock.monotonic)
     async with api.serve() as base_url:
         harness = DaemonHarness(database, base_url, clock, limits=("3/hour",))
         async with harness.running():

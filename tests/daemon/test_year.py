@@ -39,6 +39,7 @@ from pipeline.sandbox.server import SandboxApi
 from pipeline.schedule.cron import Schedule
 from pipeline.store.migrate import migrate
 from pipeline.store.stored_symbols import SymbolNotFound
+from tests.support.companies import COMPANIES
 from tests.support.daemons import DaemonClock, DaemonHarness, rows
 from tests.support.sandbox import Served
 
@@ -46,7 +47,6 @@ MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 OUTCOMES_KEPT = 20 * DAY
 NEW_YORK = ZoneInfo("America/New_York")
 
-COMPANIES = Companies()
 NIGHTLY = (Symbol("AAPL"), Symbol("BRK-B"), Symbol("IBM"), COMPANIES.symbols[0], COMPANIES.symbols[-1])
 EVENINGS = Schedule("30 18 * * mon-fri", "America/New_York", 36 * HOUR)
 """Everything, of which the quota allows two fifths."""

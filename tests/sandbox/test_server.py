@@ -16,10 +16,9 @@ import pytest
 
 from pipeline.model.symbols import Symbol
 from pipeline.quota.limits import PLANS, Limit
-from pipeline.sandbox.companies import Companies
 from pipeline.sandbox.server import SandboxApi
+from tests.support.companies import COMPANIES
 
-COMPANIES = Companies()
 TODAY = date(2026, 5, 4)
 KEY = "K3Y"
 SECOND = 1_000_000_000

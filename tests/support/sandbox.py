@@ -9,8 +9,8 @@ from datetime import date, timedelta
 from threading import Thread
 
 from pipeline.quota.limits import Limit
-from pipeline.sandbox.companies import Companies
 from pipeline.sandbox.server import SandboxApi
+from tests.support.companies import COMPANIES
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Served:
 async def serving(*limits: str, latency: float = 0) -> AsyncIterator[Served]:
     """Serve while the block runs, within limits such as `25/day`, each answer after `latency` seconds."""
     api = SandboxApi(
-        companies=Companies(),
+        companies=COMPANIES,
         limits=[Limit.parse(limit) for limit in limits],
         day=lambda: date(2026, 3, 13),
         latency=timedelta(seconds=latency),

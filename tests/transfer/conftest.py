@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.model.fields import CATALOGUE
 from pipeline.model.symbols import Symbol
-from pipeline.sandbox.companies import Companies
+from tests.support.companies import COMPANIES
 from tests.support.exports import FULL, IBM, PEP, at, observed, store_all
 
 
@@ -31,9 +31,8 @@ async def kept(database: Path) -> Path:
 @pytest.fixture
 async def long_database(database: Path) -> Path:
     """A database that takes a while: more than a pipe holds, or a small disk."""
-    company = Companies()
     day = date(2026, 3, 2)
-    documents = [(Symbol(symbol), company.document(Symbol(symbol), day)) for symbol in list(company.symbols)[:20]]
+    documents = [(Symbol(symbol), COMPANIES.document(Symbol(symbol), day)) for symbol in list(COMPANIES.symbols)[:20]]
     await store_all(database, *((symbol, at("2026-03-02"), dict(found)) for symbol, found in documents if found))
     with closing(sqlite3.connect(database)) as db:
         names = [
