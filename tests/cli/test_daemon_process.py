@@ -2,6 +2,7 @@
 
 import asyncio
 import fcntl
+import itertools
 import json
 import os
 import random
@@ -20,6 +21,7 @@ import pytest
 
 from pipeline.errors import ExitCode
 from pipeline.monitoring import heartbeat
+from pipeline.sandbox.server import SandboxApi
 from tests.support.commands import KEY, PIPELINE, call, environment, start
 from tests.support.hostile import drips, hostile
 from tests.support.sandbox import serving
@@ -71,13 +73,17 @@ class Process:
     def send(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 
-    async def ends(self) -> tuple[int | None, float]:
-        """Return its exit code, and after how many seconds it ended."""
-        began = time.monotonic()
+    async def ends(self) -> int | None:
+        """Return its exit code."""
         async with asyncio.timeout(30):
             _, rest = await self.process.communicate()
-        self.lines.append(rest.decode())
-        return self.process.returncode, time.monotonic() - began
+        self.lines += rest.decode().splitlines()
+        return self.process.returncode
+
+    async def ends_cleanly(self) -> None:
+        """Check that it closes everything. At its own deadline, a few seconds after a signal, it would not."""
+        assert await self.ends() == ExitCode.DONE, self.lines
+        assert "daemon ended" in self.lines[-1]
 
 
 @asynccontextmanager
@@ -135,8 +141,7 @@ async def test_it_runs_at_once_reports_its_health_and_stops_cleanly(tmp_path: Pa
             assert KEY not in page
 
             running.send(signal.SIGTERM)
-            code, seconds = await running.ends()
-    assert (code, seconds < 8) == (0, True)
+            await running.ends_cleanly()
     assert served.api.requests >= 3
     unhealthy = call(tmp_path, "health")
     assert (unhealthy.code, "pipeline run" in unhealthy.out) == (ExitCode.STALE, True)
@@ -166,23 +171,28 @@ async def test_sighup_reloads_the_configuration_refuses_a_bad_one_and_a_flood_of
             running.send(signal.SIGHUP)
             await running.logs('"level": "error"', "config/pipeline.toml")
 
-            flood = asyncio.create_task(hang_up(running))
-            await asyncio.sleep(0.5)
+            is_flooded = asyncio.Event()
+            flood = asyncio.create_task(hang_up(running, is_flooded))
+            await is_flooded.wait()
             running.send(signal.SIGTERM)
-            code, seconds = await running.ends()
+            await running.ends_cleanly()
             await flood
-    assert (code, seconds < 3) == (0, True)
     check_sound(tmp_path)
 
 
-async def hang_up(running: Process) -> None:
-    """Send SIGHUP a thousand times a second until the process has ended."""
+async def hang_up(running: Process, is_flooded: asyncio.Event) -> None:
+    """Send SIGHUP up to a thousand times a second until the process has ended."""
     with suppress(ProcessLookupError):
-        while running.process.returncode is None:
+        for number in itertools.count():
+            if running.process.returncode is not None:
+                return
             os.kill(running.process.pid, signal.SIGHUP)  # send_signal polls first, and would take the exit code
+            if number == 100:
+                is_flooded.set()
             await asyncio.sleep(0.001)
 
 
+@pytest.mark.slow  # test_signals.py shows the same with a deadline of its own
 async def test_whatever_hangs_it_ends_within_8_seconds(tmp_path: Path) -> None:
     async with hostile(drips) as (server, base_url):
         configure(tmp_path, base_url, FEW)
@@ -191,8 +201,8 @@ async def test_whatever_hangs_it_ends_within_8_seconds(tmp_path: Path) -> None:
             with closing(sqlite3.connect(tmp_path / "overviews.db", isolation_level=None)) as other:
                 other.execute("BEGIN IMMEDIATE")  # and nothing can be written either
                 running.send(signal.SIGTERM)
-                code, seconds = await running.ends()
-    assert (code, seconds < 8) == (0, True)
+                async with asyncio.timeout(8):
+                    assert await running.ends() == ExitCode.DONE
     check_sound(tmp_path)
 
 
@@ -222,9 +232,7 @@ async def test_a_name_server_that_never_answers_delays_no_clean_stop(tmp_path: P
         await running.logs("run began")
         await asyncio.sleep(0.5)  # until all threads that resolve names hang
         running.send(signal.SIGTERM)
-        code, seconds = await running.ends()
-    assert (code, seconds < 8) == (0, True)
-    assert "daemon ended" in running.lines[-1]
+        await running.ends_cleanly()
     with closing(sqlite3.connect(tmp_path / "overviews.db")) as db:
         assert db.execute("SELECT status FROM runs").fetchall() == [("interrupted",)]
 
@@ -239,8 +247,8 @@ async def test_it_needs_no_standard_streams(tmp_path: Path, closed: str) -> None
         try:
             await until(lambda: has_run(tmp_path))
             running.send_signal(signal.SIGTERM)
-            async with asyncio.timeout(8):
-                assert await running.wait() == 0
+            async with asyncio.timeout(30):
+                assert await running.wait() == ExitCode.DONE
         finally:
             await killed(running)
     check_sound(tmp_path)
@@ -253,11 +261,15 @@ async def killed(process: asyncio.subprocess.Process) -> None:
 
 
 @pytest.mark.parametrize(
-    ("signals", "ends_with", "within"),
-    [(2, ExitCode.INTERRUPTED, 3), pytest.param(1, ExitCode.DONE, 8, marks=pytest.mark.slow)],
+    ("signals", "ends_with"),
+    [
+        # The two differ, since two pending signals of one kind are one.
+        ([signal.SIGTERM, signal.SIGINT], ExitCode.INTERRUPTED),
+        pytest.param([signal.SIGTERM], ExitCode.DONE, marks=pytest.mark.slow),
+    ],
 )
 async def test_a_log_that_nobody_reads_delays_no_stop_and_a_second_signal_quits_at_once(
-    tmp_path: Path, signals: int, ends_with: int, within: float
+    tmp_path: Path, signals: list[signal.Signals], ends_with: int
 ) -> None:
     reader, writer = os.pipe()
     size = fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
@@ -269,10 +281,9 @@ async def test_a_log_that_nobody_reads_delays_no_stop_and_a_second_signal_quits_
         os.close(writer)
         try:
             await until(lambda: unread(reader) > size - 200)  # no room for another line
-            for number in range(signals):
-                await asyncio.sleep(0.3 * number)  # two signals at once would be one
-                running.send_signal(signal.SIGTERM)
-            async with asyncio.timeout(within):
+            for number in signals:
+                running.send_signal(number)
+            async with asyncio.timeout(30):
                 assert await running.wait() == ends_with
         finally:
             await killed(running)
@@ -295,12 +306,11 @@ async def test_stopped_at_any_instant_it_ends_cleanly_and_loses_nothing_acknowle
         for life in range(times):
             process = Process(await start(tmp_path, "run"))
             await until(partial(heeds, process, signal.SIGTERM))
-            await asyncio.sleep(chance.uniform(0, 3))
+            await until(partial(has_answered, served.api, served.api.requests + chance.randrange(30)))
             if life == times - 1:
-                await until(lambda: has_stored(tmp_path))  # else a slow machine would prove nothing
+                await until(lambda: has_stored(tmp_path))  # else it would prove nothing
             process.send(signal.SIGTERM)
-            code, seconds = await process.ends()
-            assert (code, seconds < 8) == (0, True), "".join(process.lines)
+            await process.ends_cleanly()
         assert served.api.refused == 0
     check_sound(tmp_path)
     with closing(sqlite3.connect(tmp_path / "overviews.db")) as db:
@@ -309,6 +319,10 @@ async def test_stopped_at_any_instant_it_ends_cleanly_and_loses_nothing_acknowle
         )
         assert stored == observed
         assert db.execute("SELECT count(*) FROM runs WHERE status = 'running'").fetchone() == (0,)
+
+
+def has_answered(api: SandboxApi, requests: int) -> bool:
+    return api.requests >= requests
 
 
 def has_stored(folder: Path) -> bool:
@@ -330,24 +344,24 @@ def heeds(running: Process, number: signal.Signals) -> bool:
 
 async def test_killed_during_a_run_it_is_unhealthy_at_once_and_resumes_the_run_when_restarted(tmp_path: Path) -> None:
     async with serving(PACE, latency=0.05) as served:
-        configure(tmp_path, served.base_url, MANY[:60], PACE, cron="0 0 * * *")
+        configure(tmp_path, served.base_url, MANY[:20], PACE, cron="0 0 * * *")
         async with daemon(tmp_path) as running:
             await until(lambda: served.api.requests > 5)
             running.send(signal.SIGKILL)
-            assert (await running.ends())[0] == -signal.SIGKILL
+            assert await running.ends() == -signal.SIGKILL
         unhealthy = call(tmp_path, "health")
         assert (unhealthy.code, str(running.process.pid) in unhealthy.out) == (ExitCode.STALE, True)
         async with daemon(tmp_path) as running:
             await until(lambda: has_run(tmp_path))
             running.send(signal.SIGTERM)
-            assert (await running.ends())[0] == 0
+            await running.ends_cleanly()
         assert served.api.refused == 0
     check_sound(tmp_path)
     with closing(sqlite3.connect(tmp_path / "overviews.db")) as db:
         (first, second) = db.execute("SELECT scheduled_for, trigger, status FROM runs ORDER BY id").fetchall()
         assert first == (second[0], "catch_up", "interrupted")
         assert second == (second[0], "continue", "complete")
-        assert db.execute("SELECT max(snapshots), count(last_look) FROM symbols").fetchone() == (1, 60)
+        assert db.execute("SELECT max(snapshots), count(last_look) FROM symbols").fetchone() == (1, 20)
 
 
 @pytest.mark.slow  # up to a minute passes until the next scheduled time
@@ -360,11 +374,9 @@ async def test_suspended_over_a_scheduled_time_it_catches_up_when_it_continues(t
             running.send(signal.SIGSTOP)
             await asyncio.sleep(5)
             running.send(signal.SIGCONT)
-            began = time.monotonic()
-            await running.logs("run ended")
-            assert time.monotonic() - began < 3
+            await running.logs("run ended")  # within 30 s, which is before the next scheduled time
             assert heartbeat.read(tmp_path / "overviews.db").timer_restarts == 0  # type: ignore[union-attr]  # it runs
             running.send(signal.SIGTERM)
-            assert (await running.ends())[0] == 0
+            await running.ends_cleanly()
     with closing(sqlite3.connect(tmp_path / "overviews.db")) as db:
         assert db.execute("SELECT status FROM runs").fetchall() == [("complete",), ("complete",)]

@@ -4,7 +4,6 @@ import asyncio
 import subprocess
 import sys
 import threading
-import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -104,15 +103,14 @@ async def test_a_service_that_was_down_gets_all_messages_as_one(place: Place) ->
 async def test_a_service_that_hangs_delays_neither_the_others_nor_closing(place: Place) -> None:
     place.hangs = True
     async with place_on_loopback() as other:
-        notifier = Notifier((place.notify_url, other.notify_url), sleep=SleepLog())
+        patient = f"{place.notify_url}?rto=300"  # apprise itself gives up only after 5 minutes
+        notifier = Notifier((patient, other.notify_url), sleep=SleepLog())
         notifier.send(BAD)
         async with asyncio.timeout(20):
             await place.came.wait()
             await other.came.wait()
-        began = time.monotonic()
-        await notifier.close(timedelta(milliseconds=50))
+            await notifier.close(timedelta(milliseconds=50))
 
-        assert time.monotonic() - began < 3  # apprise by itself would wait for 4 s
         assert len(other.requests) == 1
     assert len(place.requests) == 1
 
