@@ -122,7 +122,7 @@ def test_it_leaves_no_thread_behind(tmp_path: Path) -> None:
 
 
 @pytest.mark.process
-@pytest.mark.parametrize("words", ["symbols", "symbols --json", "history IBM name", "history IBM name --format csv"])
+@pytest.mark.parametrize("words", ["symbols", "history IBM name --format csv"])
 def test_a_reader_that_leaves_early_ends_it_quietly(folder: Path, long: Path, words: str) -> None:
     ended = run_shell(folder, f'"$PIPELINE" {words} --database {long} | head -1; exit "${{PIPESTATUS[0]}}"')
 

@@ -106,7 +106,7 @@ def acknowledged(log: str) -> set[str]:
 
 
 async def test_killed_at_random_instants_it_stays_within_the_plan_and_loses_nothing(tmp_path: Path) -> None:
-    await kill_rounds(tmp_path, 3, "25/day")
+    await kill_rounds(tmp_path, 2, "25/day")
 
 
 @pytest.mark.slow
