@@ -15,8 +15,11 @@ install = { $(PIP) install --no-deps --require-hashes -r $(1) && $(PIP) install 
 # The demo and the tests must not see how the user of this machine configured a database of their own.
 unexport $(filter PIPELINE_% ALPHAVANTAGE_API_KEY%,$(.VARIABLES))
 
+# Some images set this. Without bytecode each process compiles everything that it imports, and the tests start many.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format docs bench floors lock clean
+.PHONY: help demo test coverage lint format docs bench floors lock clean
 
 help: ## show this
 	@grep -E '^[a-z]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 10
@@ -109,8 +112,11 @@ demo: .venv/runtime ## collect 25 invented companies twice, and show the results
 
 # To work on it
 
-test: .venv/dev ## run the tests, with branch coverage
-	@$(BIN)/python -m pytest -n 2 --cov --cov-report=term:skip-covered
+test: .venv/dev ## run the tests
+	@$(BIN)/python -m pytest -n 2
+
+coverage: .venv/dev ## run the tests, and show the branches that none of them takes
+	@$(BIN)/python -m pytest -n 2 --cov --cov-report=term-missing:skip-covered
 
 lint: .venv/dev ## check format, rules and types
 	@$(BIN)/ruff format --check
