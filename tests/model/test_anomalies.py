@@ -23,7 +23,7 @@ from pipeline.model.fields import FIELDS
 from pipeline.model.values import SENTINEL, Value
 from pipeline.query.history import History
 from tests.support.documents import compared
-from tests.support.observations import Observed, after, database_of, recorded_year, seen
+from tests.support.observations import Observed, after, database_of, recorded_database, seen
 from tests.support.recordings import needs_recordings, recorded
 
 CALM = {
@@ -244,7 +244,7 @@ def test_changes_finds_every_anomaly_among_many_companies() -> None:
 
 @needs_recordings
 def test_the_recorded_year_has_no_anomaly() -> None:
-    with History.open(database_of(list(recorded_year()))) as history:
+    with History.open(recorded_database()) as history:
         assert list(history.changes(suspicious=True)) == []
 
 

@@ -14,7 +14,17 @@ from pipeline import instants
 from pipeline.query.history import History
 from pipeline.query.snapshots import DEFAULT_FIELDS
 from tests.support.clocks import START
-from tests.support.observations import HOUR, Observed, after, database_of, recorded_year, seen, text, uncovered
+from tests.support.observations import (
+    HOUR,
+    Observed,
+    after,
+    database_of,
+    recorded_database,
+    recorded_year,
+    seen,
+    text,
+    uncovered,
+)
 from tests.support.recordings import needs_recordings
 
 MILLISECOND = timedelta(milliseconds=1)
@@ -97,9 +107,9 @@ def test_a_document_that_came_and_went_and_came_again_is_known_as_it_was() -> No
 
 @needs_recordings
 def test_as_of_a_day_of_the_recorded_year_equals_a_database_of_the_observations_until_then() -> None:
-    observations = list(recorded_year())
+    observations = recorded_year()
     days = [date(2023, 7, 22), date(2023, 12, 31)]
-    with History.open(database_of(observations)) as whole:
+    with History.open(recorded_database()) as whole:
         for day in days:
             end = instants.of_day(day, ends=True)
             with History.open(database_of([one for one in observations if one.at <= end])) as then:

@@ -13,7 +13,7 @@ from pipeline.model.document import Document
 from pipeline.model.fields import COLUMNS, FIELDS
 from pipeline.model.values import parse_value
 from pipeline.query.history import History
-from tests.support.observations import database_of, recorded_year, seen
+from tests.support.observations import database_of, recorded_database, seen
 from tests.support.recordings import needs_recordings
 
 
@@ -106,7 +106,7 @@ def test_the_views_contain_every_field_of_the_catalogue() -> None:
 
 @needs_recordings
 def test_the_views_contain_what_python_returns_for_the_recorded_year() -> None:
-    path = database_of(list(recorded_year()))
+    path = recorded_database()
     assert_views_agree(path)
     assert len(view(path, "overview_changes")) > 13_000
     assert len(view(path, "restatements")) > 200

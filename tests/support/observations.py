@@ -4,7 +4,7 @@ import asyncio
 import atexit
 import shutil
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -92,8 +92,19 @@ def empty_database() -> Path:
     return path
 
 
-def recorded_year() -> Iterable[Observed]:
-    """Yield the observations of the recorded year, in its order."""
+@cache
+def recorded_year() -> Sequence[Observed]:
+    """Return the observations of the recorded year, in its order."""
+    return list(_recorded_year())
+
+
+@cache
+def recorded_database() -> Path:
+    """Return a database of the recorded year, which must not be changed."""
+    return database_of(recorded_year())
+
+
+def _recorded_year() -> Iterator[Observed]:
     source = RECORDINGS / "daily_2023_2025.jsonl.gz"
     for one in read_archive(source, observed_at=None, now=AFTER_ALL, on_read=lambda _: None):
         if isinstance(one, RecordedResponse) and isinstance(one.response, (Overview, UnknownSymbol)):

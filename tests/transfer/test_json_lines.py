@@ -180,9 +180,7 @@ DOCUMENTS = st.dictionaries(TEXTS, TEXTS | st.integers() | st.floats(allow_nan=F
 INSTANTS = st.datetimes(datetime(1970, 1, 1), datetime(2026, 3, 1), timezones=st.just(UTC)).map(
     lambda moment: moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 )
-ON_ONE_FILE = settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=60
-)
+ON_ONE_FILE = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 
 @ON_ONE_FILE
