@@ -67,6 +67,11 @@ def few(names: Sequence[str], most: int = 8) -> str:
     return ", ".join(names[:most]) + more
 
 
+def count(number: int, noun: str, nouns: str | None = None) -> str:
+    """Return a number with its noun: `1 line`, `2,000 lines`. `nouns` is the plural, if not the noun and an s."""
+    return f"{number:,} {noun if number == 1 else nouns or f'{noun}s'}"
+
+
 def cut(text: str, longest: int) -> str:
     """Return the text in at most `longest` characters, the last three of them dots where it was longer."""
     return text if len(text) <= longest else f"{text[: longest - 3].rstrip()}..."

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.text import cut, few
+from pipeline.text import count, cut, few
 
 
 @pytest.mark.parametrize(
@@ -10,6 +10,11 @@ from pipeline.text import cut, few
 )
 def test_a_list_names_a_few_and_counts_the_rest(names: list[str], text: str) -> None:
     assert few(names, 2) == text
+
+
+def test_a_count_agrees_with_its_noun() -> None:
+    assert [count(number, "line") for number in (0, 1, 2_000)] == ["0 lines", "1 line", "2,000 lines"]
+    assert [count(number, "entry", "entries") for number in (1, 2)] == ["1 entry", "2 entries"]
 
 
 @pytest.mark.parametrize(

@@ -62,24 +62,33 @@ class RunEnding(ApiError):
 
     outcome = Outcome.DEFERRED
     kind = "ending"
+    meaning = "no further request would succeed"
+
+    def __init__(self, detail: str, *, is_answer: bool = False) -> None:
+        """Take why; `is_answer`: in the API's own words."""
+        super().__init__(detail)
+        self.explanation = f"{self.meaning}. The API answered: {detail}" if is_answer else detail
 
 
 class QuotaEnded(RunEnding):
     """The plan's allowance is used up."""
 
     kind = "quota_ended"
+    meaning = "the quota has ended; the next run continues with the rest"
 
 
 class KeyRefused(RunEnding):
     """The API does not accept the key."""
 
     kind = "key_refused"
+    meaning = "the API refused the key; check ALPHAVANTAGE_API_KEY in .env or the environment"
 
 
 class NotInPlan(RunEnding):
     """The key's plan does not include the endpoint."""
 
     kind = "not_in_plan"
+    meaning = "the key's plan does not include the endpoint"
 
 
 class UnknownSymbol(ApiError):

@@ -23,6 +23,7 @@ from pipeline.api.errors import (
     NotJson,
     OtherSymbol,
     QuotaEnded,
+    RunEnding,
     Throttled,
     Unavailable,
     UnknownSymbol,
@@ -46,8 +47,12 @@ def _ambiguous(detail: str, retry_after: timedelta | None) -> ApiError:
     return Throttled(detail, retry_after, ambiguous=True)
 
 
-def _refused(error: type[ApiError]) -> Refusal:
-    return lambda detail, _retry_after: error(detail)
+def _ending(error: type[RunEnding]) -> Refusal:
+    return lambda detail, _retry_after: error(detail, is_answer=True)
+
+
+def _bad_request(detail: str, _retry_after: timedelta | None) -> ApiError:
+    return BadRequest(detail)
 
 
 REFUSALS: tuple[tuple[re.Pattern[str], Refusal], ...] = tuple(
@@ -61,13 +66,13 @@ REFUSALS: tuple[tuple[re.Pattern[str], Refusal], ...] = tuple(
         # It does not say which of the two limits was exceeded (2018 to 2023).
         (r"\d+ (calls|requests) per minute and \d+ (calls|requests) per day", _ambiguous),
         (r"higher API call (volume|frequency)", _ambiguous),
-        (r"\d+ (calls|requests) ?(per |/ ?)day", _refused(QuotaEnded)),
-        (r"apikey is invalid or missing", _refused(KeyRefused)),
-        (r"\*{0,2}demo\*{0,2} API key is for demo", _refused(KeyRefused)),
-        (r"this is a premium endpoint", _refused(NotInPlan)),
+        (r"\d+ (calls|requests) ?(per |/ ?)day", _ending(QuotaEnded)),
+        (r"apikey is invalid or missing", _ending(KeyRefused)),
+        (r"\*{0,2}demo\*{0,2} API key is for demo", _ending(KeyRefused)),
+        (r"this is a premium endpoint", _ending(NotInPlan)),
         (r"\d+ (calls|requests) per (second|minute)", _throttled),
-        (r"invalid API call", _refused(BadRequest)),
-        (r"API function .{0,60} does not exist", _refused(BadRequest)),
+        (r"invalid API call", _bad_request),
+        (r"API function .{0,60} does not exist", _bad_request),
     )
 )
 """The wordings of refusals and their meanings; the first match decides. Source: recordings of 2018 to 2026."""
@@ -99,7 +104,7 @@ def _refusal(answer: dict[str, Any], headers: Mapping[str, str]) -> ApiError | N
     if len(answer) > _REFUSAL_KEYS:
         return None
     if answer.keys() >= _SAMPLE_DATA:
-        return NotInPlan("sample data: the endpoint is not in the key's plan")
+        return NotInPlan("sample data", is_answer=True)
     text = " ".join(value for value in answer.values() if isinstance(value, str))
     for pattern, refusal in REFUSALS:
         if pattern.search(text):
@@ -114,7 +119,7 @@ def _by_status(status: int, headers: Mapping[str, str]) -> ApiError | None:
         case HTTPStatus.TOO_MANY_REQUESTS:
             return Throttled(f"HTTP {status}", _retry_after(headers))
         case HTTPStatus.UNAUTHORIZED:
-            return KeyRefused(f"HTTP {status}")
+            return KeyRefused(f"HTTP {status}", is_answer=True)
         case _:
             return BadRequest(f"HTTP {status}")
 

@@ -21,7 +21,7 @@ def load_settings(options: Options, variables: Environment | None = None) -> Set
     """Return the settings, and print what was ignored or adjusted. Raise SettingsError for invalid ones."""
     variables = variables or read_environment()
     settings = load(options.config, variables, database=options.database)
-    for notice in (*variables.problems, *misspelt_variables(variables.variables), *settings.notices):
+    for notice in (*map(str, variables.problems), *misspelt_variables(variables.variables), *settings.notices):
         options.say(notice)
     return settings
 

@@ -39,7 +39,7 @@ class DaemonSettings:
             if not (schedule.symbols or settings.symbols):
                 remedy = "list them under [symbols] in the file that pipeline init creates"
                 raise SettingsError("no symbols", remedy=remedy)
-        key = SANDBOX_KEY if sandbox else api_key(variables)
+        key = SANDBOX_KEY if sandbox else api_key(variables, sandboxed="pipeline run --sandbox")
         return cls(settings, key, notify_urls(variables), ping_url(variables))
 
     @property
@@ -98,7 +98,7 @@ class Reload:
         self._secrets |= set(new.secrets)  # a run in progress still uses the previous ones
         self._set_up_logs(secrets=self._secrets)
         log = structlog.get_logger()
-        for notice in (*variables.problems, *misspelt_variables(variables.variables), *settings.notices):
+        for notice in (*map(str, variables.problems), *misspelt_variables(variables.variables), *settings.notices):
             log.warning(notice)
         for change in _changes(self._current, new):
             log.info("configuration changed", **change)

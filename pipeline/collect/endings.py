@@ -21,7 +21,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from pipeline.api.errors import KeyRefused, NotInPlan, QuotaEnded
+from pipeline.api.errors import KeyRefused, NotInPlan, QuotaEnded, RunEnding
 from pipeline.collect.failures import TooManyFailures
 from pipeline.collect.halt import Interrupted
 from pipeline.errors import ExitCode
@@ -55,6 +55,11 @@ def decisive_reason(reasons: Iterable[Exception]) -> Exception | None:
     """Return the reason that decides how the run ended, the lowest of the table; None if it was not cut short."""
     order = list(_CUT_SHORT)
     return max(reasons, key=lambda reason: order.index(type(reason)), default=None)
+
+
+def explanation(reason: Exception) -> str:
+    """Return why a run was cut short, in one line: what the API's answer means, before its words."""
+    return reason.explanation if isinstance(reason, RunEnding) else str(reason)
 
 
 def ending(counts: Counter[Outcome], reason: Exception | None) -> Ending:

@@ -10,7 +10,7 @@ import structlog
 from pipeline.clock import REAL_CLOCK, Clock
 from pipeline.collect.active_run import ActiveRun
 from pipeline.collect.due import Selection
-from pipeline.collect.endings import FAILED, decisive_reason, ending
+from pipeline.collect.endings import FAILED, decisive_reason, ending, explanation
 from pipeline.collect.fetch import Fetch, OnRequest
 from pipeline.collect.halt import Halt, Interrupted
 from pipeline.collect.order import Order, Source
@@ -107,7 +107,7 @@ async def _finish(
     counts[Outcome.DEFERRED] += len(rest)
     reason = decisive_reason(halt.reasons)
     end = ending(counts, reason)
-    detail = active.failures.most_common() if reason is None else str(reason)
+    detail = active.failures.most_common() if reason is None else explanation(reason)
     storage_error = next((one for one in halt.reasons if isinstance(one, StorageError)), None)
     try:
         if rest:

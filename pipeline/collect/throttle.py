@@ -62,11 +62,11 @@ class Throttle:
         now = self._clock.monotonic()
         self._release_probe()
         if self._in_a_row and error.ambiguous and self._has_day_window:
-            raise QuotaEnded(f"refused again after a pause: {error}")
+            raise QuotaEnded(f"{error} (again after a pause)", is_answer=True)
         if self._in_a_row == 0:
             self._since = now
         elif now - self._since >= nanoseconds(PATIENCE):
-            raise QuotaEnded(f"every answer for {PATIENCE.total_seconds():g} s was a throttle: {error}")
+            raise QuotaEnded(f"{error} (every answer for {PATIENCE.total_seconds():g} s)", is_answer=True)
         pause = max(FIRST_PAUSE * 2**self._in_a_row, error.retry_after or timedelta())
         self._in_a_row += 1
         self._pauses += 1

@@ -16,7 +16,7 @@ from pipeline.monitoring.status import Status
 from pipeline.store.database import DatabaseError
 from pipeline.store.drift import Drift
 from pipeline.store.reader import Run
-from pipeline.text import few
+from pipeline.text import count, few
 
 
 class Kind(StrEnum):
@@ -136,10 +136,9 @@ def run_line(summary: Summary, fire_time: datetime) -> str:
     return f"run {summary.run} for {when} UTC, {summary.status}: {counts or 'nothing was due'}{because}"
 
 
-def missed_fire_times(schedule: str, count: int, until: datetime, reason: str) -> Problem:
-    """Return that nothing ran at `count` fire times of a schedule, up to an instant."""
-    times = "1 fire time" if count == 1 else f"{count:,} fire times"
-    line = f"{times} of {schedule}, up to {instants.for_people(until)} UTC: {reason}"
+def missed_fire_times(schedule: str, missed: int, until: datetime, reason: str) -> Problem:
+    """Return that nothing ran at `missed` fire times of a schedule, up to an instant."""
+    line = f"{count(missed, 'fire time')} of {schedule}, up to {instants.for_people(until)} UTC: {reason}"
     return Problem(Kind.MISSED, f"{schedule} {instants.to_text(until)}", line)
 
 

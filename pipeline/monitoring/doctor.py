@@ -18,10 +18,11 @@ from pipeline.monitoring.checks import Kind, unusable_database
 from pipeline.settings.environment import Environment, is_setting
 from pipeline.settings.errors import SettingsError
 from pipeline.settings.load import Settings
-from pipeline.settings.secrets import api_key, notify_urls, ping_url
+from pipeline.settings.secrets import FREE_KEY, api_key, key_variable, notify_urls, ping_url
 from pipeline.store.database import OLDEST_SQLITE, SAFE_SQLITE, DatabaseError, connect
 from pipeline.store.lock import lock_path
 from pipeline.store.migrate import check_schema, shipped_migrations
+from pipeline.text import count
 
 OLDEST_PYTHON = (3, 11)
 LITTLE_DISK, NO_DISK = 1_000_000_000, 100_000_000
@@ -101,7 +102,7 @@ def _sqlite() -> Finding:
 
 def _environment(variables: Environment) -> Iterator[Finding]:
     for problem in variables.problems:
-        yield Finding(Kind.ENV_FILE, Level.PROBLEM, problem, "fix the file")
+        yield Finding(Kind.ENV_FILE, Level.PROBLEM, problem.problem, problem.remedy)
     for name in sorted(variables.variables):
         if name.startswith("PIPELINE_") and "__" in name and not is_setting(name):
             yield Finding(Kind.ENVIRONMENT, Level.NOTE, f"{name} sets nothing", "pipeline config lists the keys")
@@ -118,7 +119,7 @@ def _key(variables: Environment) -> Finding:
     try:
         key = api_key(variables)
     except SettingsError as error:
-        remedy = "get a free one at alphavantage.co/support/#api-key; pipeline collect --sandbox needs none"
+        remedy = error.remedy if key_variable(variables) else f"{error.remedy}, {FREE_KEY}"
         return Finding(Kind.KEY, Level.PROBLEM, error.problem, remedy)
     return Finding(Kind.KEY, Level.OK, f"set, {len(key)} characters")
 
@@ -135,7 +136,9 @@ def _notifications(variables: Environment) -> Iterator[Finding]:
         remedy = "pip install 'overview-pipeline[notify]'"
         yield Finding(Kind.NOTIFICATIONS, Level.PROBLEM, "PIPELINE_NOTIFY_URLS needs apprise", remedy)
     elif urls or ping:
-        yield Finding(Kind.NOTIFICATIONS, Level.OK, f"{len(urls)} addresses, {'a' if ping else 'no'} ping")
+        yield Finding(
+            Kind.NOTIFICATIONS, Level.OK, f"{count(len(urls), 'address', 'addresses')}, {'a' if ping else 'no'} ping"
+        )
 
 
 def _disk(database: Path) -> Finding:
@@ -184,7 +187,7 @@ def _database(path: Path, *, now: datetime, thorough: bool) -> Iterator[Finding]
 
 def _migrations(path: Path, version: int) -> Finding:
     known = len(shipped_migrations())
-    found = f"{path}, schema {version} of {known}, {path.stat().st_size:,} bytes"
+    found = f"{path}, schema {version} of {known}, {count(path.stat().st_size, 'byte')}"
     if version < known:
         return Finding(Kind.DATABASE, Level.NOTE, found, "the next pipeline collect migrates it")
     return Finding(Kind.DATABASE, Level.OK, found)
@@ -204,4 +207,4 @@ def _future(db: sqlite3.Connection, now: datetime) -> Finding:
     if latest is not None and instants.from_text(latest) > now + timedelta(minutes=1):
         found = f"the last observation is at {latest}, in the future"
         return Finding(Kind.OBSERVATIONS, Level.PROBLEM, found, "set the clock, and keep it set")
-    return Finding(Kind.OBSERVATIONS, Level.OK, f"the last at {latest}" if latest else "none yet")
+    return Finding(Kind.OBSERVATIONS, Level.OK, f"the last one at {latest}" if latest else "none yet")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from dotenv.parser import parse_stream
 
-from pipeline.errors import file_reason
+from pipeline.errors import Trouble, file_reason
 from pipeline.settings.schema import KEYS
 
 API_KEY, API_KEY_FILE = "ALPHAVANTAGE_API_KEY", "ALPHAVANTAGE_API_KEY_FILE"
@@ -26,8 +26,8 @@ class Environment:
 
     variables: Mapping[str, str]
     from_dotenv: frozenset[str] = frozenset()
-    problems: tuple[str, ...] = ()
-    """What is wrong with `.env`, one line each."""
+    problems: tuple[Trouble, ...] = ()
+    """What is wrong with `.env`."""
 
     def origin(self, name: str) -> str:
         """Return where the variable was set, as messages show it."""
@@ -46,16 +46,18 @@ def with_dotenv(variables: Mapping[str, str], dotenv: Path) -> Environment:
     except FileNotFoundError:
         return Environment(variables)
     except (OSError, ValueError) as error:
-        return Environment(variables, problems=(f"{dotenv}: cannot be read ({file_reason(error)}): it is ignored",))
+        problem = f"{dotenv}: cannot be read ({file_reason(error)}) and is ignored"
+        return Environment(variables, problems=(Trouble(problem, remedy="make it a readable UTF-8 text file"),))
     problems = []
     found: dict[str, str] = {}
     for binding in parse_stream(StringIO(text)):
         if binding.error or (binding.key is not None and binding.value is None):
-            problems.append(f"{dotenv}: line {binding.original.line} is ignored: write NAME=value")
+            problem = f"{dotenv}: line {binding.original.line} is ignored"
+            problems.append(Trouble(problem, remedy="write NAME=value"))
         elif binding.key is not None and binding.value is not None:
             found[binding.key] = binding.value
     if mode & (stat.S_IRGRP | stat.S_IROTH) and any(map(found.get, (API_KEY, NOTIFY_URLS, PING_URL))):
-        problems.append(f"{dotenv}: other users can read the secrets in it: chmod 600 {dotenv}")
+        problems.append(Trouble(f"{dotenv}: other users can read the secrets in it", remedy=f"chmod 600 {dotenv}"))
     from_dotenv = found.keys() - variables.keys()
     return Environment({**found, **variables}, frozenset(from_dotenv), tuple(problems))
 

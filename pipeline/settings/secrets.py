@@ -11,6 +11,7 @@ from pipeline.settings.addresses import check_url
 from pipeline.settings.environment import API_KEY, API_KEY_FILE, NOTIFY_URLS, PING_URL, Environment
 from pipeline.settings.errors import SettingsError
 
+FREE_KEY = "or get a free one at alphavantage.co/support/#api-key"
 _NEXT_URL = re.compile(r"\s*,\s*(?=[a-z][a-z0-9+.-]*://)|\s+", re.ASCII | re.IGNORECASE)
 """What separates two URLs. Other commas are part of a URL: mailto URLs have them between addresses."""
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://.", re.ASCII | re.IGNORECASE)
@@ -30,11 +31,14 @@ def key_variable(environment: Environment) -> str | None:
     )
 
 
-def api_key(environment: Environment) -> str:
-    """Return the API key. Raise SettingsError if there is none, or if it cannot be a key."""
+def api_key(environment: Environment, *, sandboxed: str = "pipeline collect --sandbox") -> str:
+    """Return the API key. Raise SettingsError if there is none, or if it cannot be a key.
+
+    `sandboxed` is the command that needs none.
+    """
     name = key_variable(environment)
     if name is None:
-        remedy = f"set {API_KEY}, write it into .env, or try without: pipeline collect --sandbox"
+        remedy = f"set {API_KEY}, write it into .env, or try without: {sandboxed}"
         raise SettingsError("no API key", remedy=remedy)
     value = environment.variables[name]
     if name == API_KEY or not value.strip():
@@ -43,16 +47,17 @@ def api_key(environment: Environment) -> str:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, ValueError) as error:
-        raise SettingsError(f"{environment.origin(name)}: {path} cannot be read ({file_reason(error)})") from None
+        raise SettingsError(
+            f"{environment.origin(name)}: {path} cannot be read ({file_reason(error)})",
+            remedy="name a text file that holds the key",
+        ) from None
     return _checked_key(text, str(path))
 
 
 def _checked_key(text: str, origin: str) -> str:
     key = text.strip()
     if not key:
-        raise SettingsError(
-            f"{origin}: the API key is empty", remedy="get a free one at alphavantage.co/support/#api-key"
-        )
+        raise SettingsError(f"{origin}: the API key is empty", remedy=f"fill it in, {FREE_KEY}")
     if not (key.isascii() and key.isprintable()) or " " in key:
         raise SettingsError(
             f"{origin}: invalid API key", remedy="copy it again: a key is of ASCII characters, without spaces"

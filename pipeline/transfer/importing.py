@@ -17,6 +17,7 @@ from pipeline.model.symbols import Symbol
 from pipeline.store.runs import Store
 from pipeline.store.snapshots import Observation, observation, repeated, text_length
 from pipeline.store.writer import StorageError, open_writer
+from pipeline.text import count
 from pipeline.transfer.entries import Entry, Place, Problem, RecordedResponse, Skipped
 
 CHUNK = 3_000
@@ -104,7 +105,7 @@ async def import_archives(
 
 
 async def _finish(store: Store, result: ImportResult, *, at: datetime) -> None:
-    detail = result.detail or (f"{result.bad:,} bad lines" if result.bad else None)
+    detail = result.detail or (count(result.bad, "bad entry", "bad entries") if result.bad else None)
     of_run = RunResult(result.status, result.counts, 0, result.seconds, detail, symbols=len(result.symbols))
     try:
         await store.finish(result.run, of_run, at=at)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from pipeline.api.errors import NotJson
+from pipeline.api.errors import NotJson, TooLarge
 from pipeline.api.responses import LARGEST_BODY
 from pipeline.model.symbols import parse_symbol
 from pipeline.text import few, printable
@@ -20,7 +20,7 @@ from pipeline.transfer.entries import (
     classify,
     place_of,
 )
-from pipeline.transfer.json_lines import decode_members, read_json_lines
+from pipeline.transfer.json_lines import FIRST_LINES, decode_members, read_json_lines
 from pipeline.transfer.streams import BOM, CHUNK_BYTES, STREAM_ERRORS, OnRead, open_stream, stream_problem
 
 _NAMED = 5
@@ -52,7 +52,7 @@ def read_file(path: Path, received: Received, on_read: OnRead) -> Iterator[Entry
     except STREAM_ERRORS as error:
         yield Problem(place_of(path), stream_problem(error, 0))
         return
-    if content is None or not _is_one_response(content):
+    if content is None or (not _is_one_response(content) and _may_be_lines(content)):
         yield from read_json_lines(path, received, on_read)
         return
     on_read(file_size(path) or 0)
@@ -67,8 +67,10 @@ def _entry(path: Path, content: bytes, received: Received) -> Entry:
     except ValueError as error:
         return Problem(place_of(path), str(error))
     response = classify(symbol, content)
+    if not _is_one_response(content) and isinstance(response, TooLarge):
+        return Problem(place_of(path), str(response))
     if isinstance(response, NotJson) and not _is_page(content):
-        return Problem(place_of(path), f"should be an object of strict JSON: {response}")
+        return Problem(place_of(path), str(response))
     return RecordedResponse(place_of(path), symbol, observed_at, (), response)
 
 
@@ -94,6 +96,21 @@ def _is_one_response(content: bytes) -> bool:
         return "symbol" not in decode_members(content)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
+
+
+def _may_be_lines(content: bytes) -> bool:
+    """Return whether what is not one response may be JSON Lines: one of its first lines is an object, or was cut."""
+    lines = [line for line in content.splitlines() if line.strip()]
+    was_cut = len(lines) == 1 and len(content) > LARGEST_BODY
+    return was_cut or any(map(_is_object, lines[:FIRST_LINES]))
+
+
+def _is_object(line: bytes) -> bool:
+    try:
+        decode_members(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return True
 
 
 def _is_page(content: bytes) -> bool:

@@ -36,7 +36,7 @@ from pipeline.transfer.streams import (
     stream_problem,
 )
 
-_FIRST_LINES = 10
+FIRST_LINES = 10
 """A file without one JSON object among its first lines has another format."""
 
 
@@ -55,7 +55,7 @@ def read_json_lines(source: Path | None, received: Received, on_read: OnRead) ->
             yield from entries
             return
         first.append(entry)
-        if len(first) == _FIRST_LINES:
+        if len(first) == FIRST_LINES:
             break
     if first:
         yield _other_format(first[0])
@@ -118,10 +118,10 @@ def _read_line(place: Place, text: bytes, received: Received) -> Entry:
         if not text.isascii():
             text.decode()
         line = _decode_line(text)
-    except msgspec.ValidationError as error:
-        return _NotAnObject(place, f"should be a JSON object ({error})")
+    except msgspec.ValidationError:
+        return _NotAnObject(place, "should be a JSON object")
     except msgspec.DecodeError as error:
-        return _NotAnObject(place, f"{'holds NUL bytes' if 0 in text else 'broken JSON'} ({error})")
+        return _NotAnObject(place, f"{'NUL bytes: ' if 0 in text else ''}{_broken_json(error)}")
     except UnicodeDecodeError as error:
         return _NotAnObject(place, f"should be UTF-8 (byte {error.start} is not)")
     except RecursionError:
@@ -131,6 +131,12 @@ def _read_line(place: Place, text: bytes, received: Received) -> Entry:
         return _recorded_response(place, line, received)
     except ValueError as error:
         return Problem(place, str(error))
+
+
+def _broken_json(error: msgspec.DecodeError) -> str:
+    """Return that JSON is broken and, as far as msgspec says it, at which byte."""
+    at = re.search(r"\(byte ([0-9]+)\)", str(error))
+    return f"broken JSON at byte {at[1]}" if at else "broken JSON: it is cut off"
 
 
 def _check_duplicate_keys(text: bytes) -> None:

@@ -72,14 +72,19 @@ async def test_max_requests_ends_the_run_like_the_quota_unless_all_were_requeste
     assert ended(await runs.collect(7, max_requests=7)) == (RunStatus.COMPLETE, ExitCode.DONE)
 
 
-@pytest.mark.parametrize("body", [BAD_KEY, PREMIUM])
-async def test_a_refused_key_or_plan_ends_the_run_and_no_further_request_leaves(runs: Runs, body: str) -> None:
+@pytest.mark.parametrize(("body", "remedy"), [(BAD_KEY, "ALPHAVANTAGE_API_KEY"), (PREMIUM, "plan")])
+async def test_a_refused_key_or_plan_ends_the_run_and_no_further_request_leaves(
+    runs: Runs, body: str, remedy: str
+) -> None:
     for symbol in SYMBOLS:
         runs.served.api.says(symbol, body, times=None)
     summary = await runs.collect(40, concurrency=5)
     assert ended(summary) == (RunStatus.FAILED, ExitCode.REFUSED)
     assert summary.counts[Outcome.DEFERRED] == 40
     assert runs.requested.total() == 5
+    meaning, answer = (summary.detail or "").split(" The API answered: ")
+    assert remedy in meaning
+    assert "premium" in answer.lower() or "apikey" in answer.lower()
 
 
 @pytest.mark.parametrize(

@@ -9,16 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import ExitCode
+from pipeline.errors import ExitCode, Trouble
 from pipeline.monitoring.checks import Kind
 from pipeline.monitoring.doctor import Finding, Level, exit_code, findings
-from pipeline.settings.environment import API_KEY, Environment
+from pipeline.settings.environment import API_KEY, API_KEY_FILE, Environment
 from pipeline.settings.errors import SettingsError
 from pipeline.settings.load import Settings, load
 from pipeline.store.database import SAFE_SQLITE
 from pipeline.store.lock import lock_path
 from tests.support.clocks import START
 
+BAD_LINE = Trouble(".env: line 1 is ignored", remedy="write NAME=value")
 KEYED = Environment({API_KEY: "S3CR3TK3Y"})
 
 Examined = Callable[..., dict[Kind, Finding]]
@@ -60,7 +61,7 @@ def test_without_problems_every_check_is_ok_and_the_exit_code_is_0(examined: Exa
 def test_every_note_and_problem_has_a_remedy(
     examined: Examined, database: Path, settings: Settings, tmp_path: Path
 ) -> None:
-    broken = Environment({"PIPELINE_SOURCE__PLANN": "x"}, problems=(".env: line 1 is not NAME=value: it is skipped",))
+    broken = Environment({"PIPELINE_SOURCE__PLANN": "x"}, problems=(BAD_LINE,))
     database.chmod(0o644)
     wrong = [
         *findings(settings, broken, now=datetime(2020, 1, 1, tzinfo=UTC), thorough=False),
@@ -102,12 +103,26 @@ def test_a_key_that_is_missing_ends_with_3(examined: Examined, variables: dict[s
     assert code(found) == ExitCode.REFUSED
 
 
+@pytest.mark.parametrize(
+    ("variables", "remedy"),
+    [({API_KEY: "two words"}, "copy it again"), ({API_KEY_FILE: "/absent"}, "name a text file")],
+)
+def test_a_key_that_cannot_be_used_is_corrected_and_not_replaced(
+    examined: Examined, variables: dict[str, str], remedy: str
+) -> None:
+    found = examined(Environment(variables))[Kind.KEY]
+
+    assert found.level is Level.PROBLEM
+    assert remedy in (found.remedy or "")
+    assert "get a free one" not in (found.remedy or "")
+
+
 def test_a_bad_dotenv_ends_with_3(examined: Examined) -> None:
-    found = examined(Environment({API_KEY: "ABC"}, problems=(".env: line 1 is not NAME=value: it is skipped",)))
+    found = examined(Environment({API_KEY: "ABC"}, problems=(BAD_LINE,)))
 
     assert found[Kind.ENV_FILE].level is Level.PROBLEM
-    assert found[Kind.ENV_FILE].found == ".env: line 1 is not NAME=value: it is skipped"
-    assert found[Kind.ENV_FILE].remedy
+    assert found[Kind.ENV_FILE].found == BAD_LINE.problem
+    assert found[Kind.ENV_FILE].remedy == "write NAME=value"
     assert code(found) == ExitCode.REFUSED
 
 

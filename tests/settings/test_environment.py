@@ -36,8 +36,8 @@ def test_an_invalid_line_of_dotenv_is_ignored_and_reported(dotenv: Callable[...,
 
     assert found.variables == {}
     assert len(found.problems) == 1
-    assert "line 2 " in found.problems[0]
-    assert "NAME=value" in found.problems[0]
+    assert "line 2 " in str(found.problems[0])
+    assert "NAME=value" in str(found.problems[0])
 
 
 def test_the_lines_around_an_invalid_one_are_used(dotenv: Callable[..., Environment]) -> None:
@@ -47,15 +47,15 @@ def test_the_lines_around_an_invalid_one_are_used(dotenv: Callable[..., Environm
 def test_a_key_that_other_users_can_read_is_reported(dotenv: Callable[..., Environment]) -> None:
     (problem,) = dotenv(f"{API_KEY}=abc\n", mode=0o644).problems
 
-    assert "chmod 600" in problem
-    assert "abc" not in problem
+    assert "chmod 600" in str(problem)
+    assert "abc" not in str(problem)
 
 
 @pytest.mark.parametrize("name", [NOTIFY_URLS, PING_URL])
 def test_other_secrets_that_other_users_can_read_are_reported(dotenv: Callable[..., Environment], name: str) -> None:
     (problem,) = dotenv(f"{name}=abc\n", mode=0o644).problems
 
-    assert "chmod 600" in problem
+    assert "chmod 600" in str(problem)
 
 
 def test_a_dotenv_without_secrets_may_be_readable_by_others(dotenv: Callable[..., Environment]) -> None:
@@ -72,13 +72,13 @@ def test_a_dotenv_that_is_a_folder_is_reported_and_ignored(tmp_path: Path) -> No
     found = with_dotenv({"A": "1"}, tmp_path / ".env")
 
     assert found.variables == {"A": "1"}
-    assert "cannot be read (is a directory)" in found.problems[0]
+    assert "cannot be read (is a directory)" in str(found.problems[0])
 
 
 def test_a_dotenv_that_is_not_utf_8_is_reported_and_ignored(tmp_path: Path) -> None:
     (tmp_path / ".env").write_bytes(b"A=\xff\n")
 
-    assert "cannot be read (not UTF-8)" in with_dotenv({}, tmp_path / ".env").problems[0]
+    assert "cannot be read (not UTF-8)" in with_dotenv({}, tmp_path / ".env").problems[0].problem
 
 
 def test_a_dotenv_in_a_parent_folder_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

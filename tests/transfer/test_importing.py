@@ -155,6 +155,25 @@ def test_strict_stops_at_the_first_bad_line(tmp_path: Path) -> None:
     assert (done.code, counts(done)["stored"]) == (1, 1)
 
 
+def test_a_failed_import_is_listed_with_its_counts(tmp_path: Path) -> None:
+    write(tmp_path / "x.jsonl", "{broken", line("2024-01-01T00:00:00Z"))
+    imported(tmp_path, "x.jsonl", "--strict")
+
+    assert "nothing stored" in call(tmp_path, "runs", "--database", "a.db").out
+    assert "nothing was stored" in call(tmp_path, "status", "--database", "a.db").out
+
+
+def test_an_import_counts_the_files_or_the_lines_it_read(tmp_path: Path) -> None:
+    (tmp_path / "IBM.json").write_text(json.dumps(document()))
+    write(tmp_path / "x.jsonl", line("2024-01-01T00:00:00Z"))
+
+    for words, read in [
+        (["IBM.json", "--observed-at", "2024-03-14"], "1 file of 1 symbol"),
+        (["x.jsonl"], "1 line of"),
+    ]:
+        assert read in call(tmp_path, "import", *words, "--database", "a.db").out
+
+
 def test_of_two_documents_for_one_instant_the_first_stays_and_the_other_is_reported(tmp_path: Path) -> None:
     write(tmp_path / "x.jsonl", line("2024-01-01T00:00:00Z"), line("2024-01-01T00:00:00Z", EPS="2"))
     done = imported(tmp_path, "x.jsonl")

@@ -13,7 +13,7 @@ from pipeline.errors import ExitCode
 from pipeline.instants import for_people
 from pipeline.model.symbols import Symbol
 from pipeline.query.history import History
-from pipeline.text import printable_json
+from pipeline.text import count, printable_json
 
 
 class _Hours(click.ParamType[timedelta]):
@@ -105,9 +105,9 @@ def _say_what_is_missing(
     at = f"{for_people(instant)} UTC"
     if longest is not None and known > found:
         hours = longest.total_seconds() / 3600
-        options.say(f"omitted: {known - found:,} symbols last seen more than {hours:g} h before {at}")
+        options.say(f"omitted: {count(known - found, 'symbol')} last seen more than {hours:g} h before {at}")
     if wanted is not None and 0 < known < len(wanted):
-        options.say(f"nothing was known yet of {len(wanted) - known:,} of the {len(wanted):,} symbols")
+        options.say(f"nothing was known yet of {len(wanted) - known:,} of the {count(len(wanted), 'symbol')}")
     if not known:
         first = history.first_observed_at(wanted)
         assert first is not None

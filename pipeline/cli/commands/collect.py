@@ -27,6 +27,7 @@ from pipeline.settings.errors import SettingsError
 from pipeline.settings.load import Settings
 from pipeline.settings.secrets import api_key
 from pipeline.store.database import refuse_foreign
+from pipeline.text import count
 
 
 @click.command(
@@ -180,8 +181,7 @@ def _time_taken(summary: Summary, settings: Settings) -> str:
 
     Where the plan's rate limits set the pace, that comparison would mean nothing: then the limits are named.
     """
-    requests = "1 request" if summary.requests == 1 else f"{summary.requests:,} requests"
-    took = f"{requests} took {summary.seconds:.2f} s"
+    took = f"{count(summary.requests, 'request')} took {summary.seconds:.2f} s"
     if summary.requests == 1:
         return took
     if summary.seconds > summary.busy_seconds:
@@ -193,7 +193,7 @@ def _print_nothing_due(summary: Summary, settings: Settings) -> None:
     hours = settings.fresh_for.total_seconds() / 3600
     waiting = f", {summary.selection.waiting:,} not covered and retried later" if summary.selection.waiting else ""
     click.echo(
-        f"nothing is due: {summary.selection.fresh:,} symbols observed within {hours:g} h{waiting}\n"
+        f"nothing is due: {count(summary.selection.fresh, 'symbol')} observed within {hours:g} h{waiting}\n"
         "to request them anyway: pipeline collect --force"
     )
 

@@ -11,6 +11,7 @@ from pipeline import instants
 from pipeline.cli.configuration import read_environment
 from pipeline.cli.options import Options, examples, global_options, json_option
 from pipeline.cli.output import print_json, shown
+from pipeline.monitoring.checks import Kind
 from pipeline.monitoring.doctor import Finding, Level, exit_code, findings
 from pipeline.settings.errors import SettingsError
 from pipeline.settings.load import Settings, load
@@ -40,13 +41,14 @@ def command(options: Options, *, quick: bool, as_json: bool) -> int:
     return exit_code(found)
 
 
+_LABELS = {Kind.OBSERVATIONS: "observations"}
 _COLOURS = {Level.OK: "green", Level.NOTE: "yellow", Level.PROBLEM: "red"}
 
 
 def _print(finding: Finding) -> None:
     """Print a finding, and on the next line its remedy."""
     level = click.style(f"{finding.level:8}", fg=_COLOURS[finding.level])
-    click.echo(f"{level} {finding.check:14} {_indented(shown(finding.found))}")
+    click.echo(f"{level} {_LABELS.get(finding.check, finding.check):14} {_indented(shown(finding.found))}")
     if finding.remedy:
         click.echo(f"{'':{_INDENT}}-> {_indented(shown(finding.remedy))}")
 

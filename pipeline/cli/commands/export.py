@@ -32,6 +32,7 @@ from pipeline.files import filling, replacing
 from pipeline.store.database import database_files
 from pipeline.store.reader import open_for_reading
 from pipeline.store.stored_symbols import check_symbols
+from pipeline.text import count
 from pipeline.transfer.export import Selection, originals, overview_rows, read_transaction, snapshot_count
 from pipeline.transfer.formats import write_jsonl, write_rows_csv, write_rows_jsonl
 
@@ -202,4 +203,4 @@ def _print(output: Path, rows: int, options: Options, *, as_json: bool) -> None:
     if as_json:
         print_json({"file": str(output), "rows": rows, "bytes": size})
     elif not options.quiet:
-        click.echo(f"{output}: {rows:,} rows, {size:,} bytes")
+        click.echo(f"{output}: {count(rows, 'row')}, {count(size, 'byte')}")

@@ -1,7 +1,7 @@
 """`pipeline import FILE...`: import API responses that were recorded elsewhere."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from pipeline.collect.halt import Halt
 from pipeline.instants import utc_now
 from pipeline.model.outcomes import Outcome, Trigger
 from pipeline.store.database import refuse_foreign
+from pipeline.text import count
 from pipeline.transfer.archives import archive_size, check_archives, read_archive
 from pipeline.transfer.entries import Entry, Problem
 from pipeline.transfer.importing import ImportResult, Refused, import_archives
@@ -91,7 +92,7 @@ def command(
         if as_json:
             print_json(_json(done))
         elif not options.quiet:
-            _print(done, settings.database)
+            _print(done, settings.database, noun="file" if _hold_files(sources, observed_at) else "line")
     return done.exit_code
 
 
@@ -145,7 +146,7 @@ class _BadLineReport:
     def end(self) -> None:
         """Print how many were only counted."""
         if self._count > _REPORTED and not self._options.verbose:
-            self._options.say(f"and {self._count - _REPORTED:,} more bad lines: -v shows them all")
+            self._options.say(f"and {self._count - _REPORTED:,} more problems: -v shows them all")
 
 
 def _json(done: ImportResult) -> dict[str, object]:
@@ -164,8 +165,15 @@ def _json(done: ImportResult) -> dict[str, object]:
     }
 
 
-def _print(done: ImportResult, database: Path) -> None:
-    kinds = ", ".join(f"{count:,} {kind}" for kind, count in done.refused.items())
+def _hold_files(sources: Sequence[Path | None], observed_at: datetime | None) -> bool:
+    """Return whether the sources are SYMBOL.json files, alone or in folders, and not lines."""
+    return observed_at is not None and all(
+        source is not None and (source.is_dir() or source.suffix.lower() == ".json") for source in sources
+    )
+
+
+def _print(done: ImportResult, database: Path, *, noun: str) -> None:
+    kinds = ", ".join(f"{number:,} {kind}" for kind, number in done.refused.items())
     rows: list[tuple[str, int, str]] = [
         ("stored", done.counts[Outcome.STORED], "new snapshots stored"),
         ("unchanged", done.counts[Outcome.UNCHANGED], "same document as before, or imported already"),
@@ -179,5 +187,5 @@ def _print(done: ImportResult, database: Path) -> None:
     why = f": {shown(done.detail)}" if done.detail else ""
     rate = f", {done.lines / done.seconds:,.0f} a second" if done.seconds >= 1 else ""
     click.echo(f"run {done.run} is {done.status}{why}")
-    click.echo(f"{done.lines:,} lines of {len(done.symbols):,} symbols took {done.seconds:.2f} s{rate}")
+    click.echo(f"{count(done.lines, noun)} of {count(len(done.symbols), 'symbol')} took {done.seconds:.2f} s{rate}")
     click.echo(f"database: {database}")

@@ -7,7 +7,7 @@ import click
 from pipeline.cli.configuration import load_settings
 from pipeline.cli.options import Options, examples, format_option, global_options, json_option
 from pipeline.cli.output import print_json, print_rows, shown, to_second
-from pipeline.model.outcomes import Outcome
+from pipeline.model.outcomes import Outcome, Trigger
 from pipeline.store.database import DatabaseError
 from pipeline.store.reader import Reader, Run, SymbolOutcome
 
@@ -83,7 +83,8 @@ _SCHEDULED = 2
 def _counts(run: Run) -> str:
     """Return the number of symbols by outcome, in one column: of one for each, most would be all zeros."""
     counts = {outcome.value: getattr(run, outcome.value) for outcome in Outcome}
-    return ", ".join(f"{count:,} {outcome}" for outcome, count in counts.items() if count)
+    outcomes = ", ".join(f"{count:,} {outcome}" for outcome, count in counts.items() if count)
+    return outcomes or ("nothing stored" if run.trigger == Trigger.IMPORT else "")
 
 
 def _print_outcomes(outcomes: list[SymbolOutcome], *, form: str, as_json: bool) -> None:

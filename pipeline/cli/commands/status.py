@@ -14,7 +14,7 @@ from pipeline.cli.output import print_facts, print_json, to_second
 from pipeline.cli.quota_table import print_windows, window_json
 from pipeline.errors import ExitCode
 from pipeline.model.changes import Change
-from pipeline.model.outcomes import Outcome, RunStatus
+from pipeline.model.outcomes import Outcome, RunStatus, Trigger
 from pipeline.model.slots import QuotaState
 from pipeline.model.symbols import Symbol
 from pipeline.monitoring import heartbeat
@@ -28,7 +28,7 @@ from pipeline.settings.load import Settings
 from pipeline.store.drift import Drift
 from pipeline.store.lock import is_daemon_running
 from pipeline.store.reader import NoData, Reader, Run, SymbolState
-from pipeline.text import few
+from pipeline.text import count, few
 
 _RECENT = timedelta(days=7)
 """Missed runs are shown for this long."""
@@ -137,7 +137,7 @@ def _print(settings: Settings, status: _Report, unknown: list[Symbol]) -> None:
     print_facts(
         {
             "database": settings.database,
-            "stored": f"{status.snapshots:,} snapshots of {status.companies:,} companies",
+            "stored": f"{count(status.snapshots, 'snapshot')} of {count(status.companies, 'company', 'companies')}",
             **_run_lines(status.last_run),
             **_missed_line(status.missed),
             **_daemon_lines(status.beat, status.next_run),
@@ -154,7 +154,8 @@ def _run_lines(run: Run | None) -> dict[str, str]:
     if run is None:
         return {"last run": "none yet"}
     counts = {name: getattr(run, name) for name in Outcome}
-    outcomes = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count) or "nothing was due"
+    outcomes = ", ".join(f"{number:,} {name}" for name, number in counts.items() if number)
+    outcomes = outcomes or ("nothing was stored" if run.trigger == Trigger.IMPORT else "nothing was due")
     if run.status == RunStatus.RUNNING:
         outcomes = f"{sum(counts.values()):,} of {run.due:,} so far, unless its process died"
     lines = {"last run": f"{run.id}, {to_second(run.started_at)} UTC: {run.status}", "": outcomes}
@@ -166,8 +167,8 @@ def _missed_line(missed: list[Run]) -> dict[str, str]:
     if not missed:
         return {}
     last = missed[-1]
-    runs = "1 run" if len(missed) == 1 else f"{len(missed):,} runs"
-    return {"missed": f"{runs} in {_RECENT.days} days, the last at {to_second(last.scheduled_for)} UTC: {last.detail}"}
+    runs = f"{count(len(missed), 'run')} in {_RECENT.days} days"
+    return {"missed": f"{runs}, the last at {to_second(last.scheduled_for)} UTC: {last.detail}"}
 
 
 def _daemon_lines(beat: Heartbeat | None, next_run: datetime | None) -> dict[str, str]:

@@ -36,7 +36,7 @@ def test_later_observations_change_no_answer() -> None:
 def test_max_staleness_omits_older_observations_and_says_so(stored: Path) -> None:
     ended = query(stored, "as-of", "2026-03-15", "--max-staleness", "24", "--json")
     assert [row["symbol"] for row in ended.json] == ["PEP"]
-    assert_note(ended, "1 symbols", "24 h", "2026-03-15 23:59:59 UTC")
+    assert_note(ended, "1 symbol ", "24 h", "2026-03-15 23:59:59 UTC")
     none = query(stored, "as-of", "2026-03-15", "--max-staleness", "0.5", "--json")
     assert (none.code, none.out) == (0, "[]\n")
     assert_note(none, "2 symbols", "0.5 h")

@@ -39,6 +39,10 @@ def test_without_a_key_or_symbols_it_ends_with_3(
     assert not (folder / "data").exists()
 
 
+def test_without_a_key_the_command_that_needs_none_is_named(folder: Path) -> None:
+    assert_refused(call(folder, "run"), ExitCode.REFUSED, "pipeline run --sandbox")
+
+
 def test_a_damaged_database_ends_with_1_and_one_line(folder: Path) -> None:
     (folder / "overviews.db").write_bytes(b"SQLite format 3\0" + b"\xff" * 5000)
 
