@@ -113,7 +113,7 @@ demo: .venv/runtime ## collect 25 invented companies twice, and show the results
 # To work on it
 
 test: .venv/dev ## run the tests
-	@$(BIN)/python -m pytest -n 2
+	@$(BIN)/python -m pytest -n 2 --dist worksteal
 
 coverage: .venv/dev ## run the tests, and show the branches that none of them takes
 	@$(BIN)/python -m pytest -n 2 --cov --cov-report=term-missing:skip-covered

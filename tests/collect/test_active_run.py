@@ -37,7 +37,7 @@ async def test_open_requests_are_cancelled_and_deferred(database: Path, clock: M
             run.cancel_requests()
 
         stopping = asyncio.create_task(stop())
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             summary = await collect(database, source, order, halt=halt, on_start=runs.append, clock=clock.as_clock())
         await stopping
     assert (summary.status, summary.exit_code) == (RunStatus.INTERRUPTED, ExitCode.INTERRUPTED)

@@ -76,7 +76,7 @@ async def test_after_a_block_one_request_tests_the_quota_alone(runs: Runs, clock
 async def test_a_block_ends_a_run_of_many_workers_too(runs: Runs) -> None:
     for symbol in SYMBOLS:
         runs.served.api.says(symbol, QUOTA, times=None)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await runs.collect(9, limits=limits("100/day"), concurrency=3)
         again = await runs.collect(9, limits=limits("100/day"), concurrency=3)
     assert (again.status, again.requests, again.counts[Outcome.DEFERRED]) == (RunStatus.QUOTA_EXHAUSTED, 0, 9)
@@ -101,7 +101,7 @@ async def test_a_plan_that_admits_five_requests_at_once_gets_five_at_once(runs: 
         most = max(most, out)
         if out == 5:
             everyone.set()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await everyone.wait()
         out -= 1
 

@@ -81,7 +81,7 @@ async def test_a_worker_without_a_slot_leaves_the_test_to_the_next(runs: Runs, m
     for symbol in SYMBOLS[:3]:
         runs.served.api.says(symbol, BURST)
     plan = limits("100/day") if most else limits("3/day")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         summary = await runs.collect(9, limits=plan, concurrency=3, max_requests=most)
     assert ended(summary) == (RunStatus.QUOTA_EXHAUSTED, ExitCode.QUOTA)
     assert summary.counts[Outcome.DEFERRED] == 9

@@ -29,7 +29,7 @@ class Fired(asyncio.Event):
     """Set when the timer fires."""
 
     async def happens(self) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await self.wait()
         self.clear()
 

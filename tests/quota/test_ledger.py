@@ -102,7 +102,7 @@ async def test_take_waits_for_a_slot_that_frees_within_max_wait_and_no_longer(
 
 
 async def test_take_waits_for_a_slot_that_depends_on_an_awaited_answer(database: Path, clock: ManualClock) -> None:
-    async with ledger_of_a_process(database, clock, "1/second") as ledger, asyncio.timeout(5):
+    async with ledger_of_a_process(database, clock, "1/second") as ledger, asyncio.timeout(30):
         first = await take(ledger)
         waiting = asyncio.create_task(take(ledger))
         await asyncio.sleep(0)

@@ -142,7 +142,7 @@ async def test_a_bug_reaches_every_caller_and_nobody_waits_for_good(database: Pa
         raise KeyError
 
     async def everything() -> None:
-        async with open_writer(database, sleep=clock.sleep) as writer, asyncio.timeout(10):
+        async with open_writer(database, sleep=clock.sleep) as writer, asyncio.timeout(30):
             writes = [asyncio.create_task(writer.write(apply, "x")) for apply in (insert, faulty)]
             results = await asyncio.gather(*writes, return_exceptions=True)
             assert {type(result) for result in results} == {KeyError}
@@ -185,6 +185,6 @@ async def test_the_store_check_of_a_run_that_has_just_ended_is_answered(database
     """A write that a writer takes after its end would never be answered, and the daemon be unhealthy for good."""
     async with open_writer(database) as writer:
         store = Store(writer)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         with pytest.raises(StorageError, match=r"overviews\.db: closed"):
             await store.ping()

@@ -243,6 +243,6 @@ async def collect_by_hand(database: Path, clock: DaemonClock) -> AsyncIterator[N
 
 
 async def waits_for_the_lock(daemon: Daemon) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while daemon.why_not_ready() is None or "waiting for" not in (daemon.why_not_ready() or ""):
             await asyncio.sleep(0)

@@ -4,6 +4,7 @@ import asyncio
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import cache
 
 Say = Callable[[asyncio.StreamWriter], Awaitable[None]]
 
@@ -94,9 +95,10 @@ async def never_ends(writer: asyncio.StreamWriter) -> None:
         await writer.drain()
 
 
+@cache
 def bomb() -> Say:
-    """A gzip bomb: 100 MB of spaces in 100 kB."""
-    packer = zlib.compressobj(wbits=31)
+    """A gzip bomb: 100 MB of spaces in 0.4 MB."""
+    packer = zlib.compressobj(level=1, wbits=31)
     megabyte = b" " * 1_000_000
     parts = [packer.compress(b'{"Symbol": "IBM", "Name": "')]
     parts += [packer.compress(megabyte) for _ in range(100)]

@@ -55,7 +55,7 @@ class Client:
         """Return all that comes back, to the end of the connection."""
         reader, writer = await self.connected()
         writer.write(request.encode())
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             answer = await reader.read()
         writer.close()
         return answer.decode()

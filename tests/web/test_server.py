@@ -18,9 +18,6 @@ async def client() -> AsyncIterator[Client]:
         yield client
 
 
-CLOSED_WITHIN_SECONDS = 2
-
-
 async def test_an_address_in_use_is_one_clear_line(client: Client) -> None:
     port = int(client.url.rpartition(":")[2])
     with pytest.raises(ListenError) as raised:
@@ -84,7 +81,7 @@ async def test_no_client_can_delay_closing(request_: str) -> None:
             writer.write(request_.encode())
             async with session.get(f"{url}/-/ready") as response:  # by now the request before it has arrived
                 assert response.status == 200
-        async with asyncio.timeout(CLOSED_WITHIN_SECONDS):
+        async with asyncio.timeout(30):  # aiohttp itself waits for 60 s
             await stack.aclose()
     assert daemon.scrapes == 0
     writer.close()
