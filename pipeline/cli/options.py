@@ -1,5 +1,6 @@
 """The options that several commands share: the global ones, --since, --until, --day, --format and --json."""
 
+import re
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -15,6 +16,8 @@ from pipeline import instants
 
 _FILE = click.Path(path_type=Path)
 _FIRST_YEAR, _LAST_YEAR = 1900, 2199
+LARGEST_INTEGER = 2**63 - 1
+"""Of SQLite's INTEGER."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +63,54 @@ def global_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return with_options
 
 
-def _check_day(_ctx: click.Context, _option: click.Parameter, day: datetime | None) -> datetime | None:
-    """Return the day if dates some years before and after it can be computed with, else raise a usage error."""
-    if day is not None and not _FIRST_YEAR <= day.year <= _LAST_YEAR:
-        raise click.BadParameter(f"{day:%Y-%m-%d}: use a day from {_FIRST_YEAR} to {_LAST_YEAR}")
-    return day
+class Whole(click.ParamType[int]):
+    """A whole number of at least `least` and at most `most`."""
+
+    name = "integer"
+
+    def __init__(self, least: int, most: int = LARGEST_INTEGER) -> None:
+        self._least = least
+        self._most = most
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        text = str(value)
+        if re.fullmatch(r"[-+]?[0-9]{1,30}", text, re.ASCII) is None or not self._least <= int(text) <= self._most:
+            most = "or more" if self._most == LARGEST_INTEGER else f"to {self._most}"
+            self.fail(f"invalid number {text[:40]!r}: use a whole one, {self._least} {most}", param, ctx)
+        return int(text)
+
+
+class Seconds(click.ParamType[float]):
+    """A number of seconds, 0 or more."""
+
+    name = "seconds"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        text = str(value)
+        if re.fullmatch(r"[0-9]{1,9}(\.[0-9]*)?|\.[0-9]+", text, re.ASCII) is None:
+            self.fail(f"invalid number of seconds {text[:40]!r}: use 0, 2.5, 60, …", param, ctx)
+        return float(text)
+
+
+class _Day(click.ParamType[datetime]):
+    """A day, some years before and after which dates can be computed with."""
+
+    name = "date"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        try:
+            day = datetime.strptime(value, "%Y-%m-%d")  # noqa: DTZ007 - a day has no zone
+        except ValueError:
+            day = None
+        if day is None or not _FIRST_YEAR <= day.year <= _LAST_YEAR:
+            text = f"invalid day {str(value)[:40]!r}: use one from {_FIRST_YEAR} to {_LAST_YEAR}, such as 2026-03-14"
+            self.fail(text, param, ctx)
+        return day
 
 
 def day_option(text: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Return the option for the day that the sandbox simulates."""
-    return click.option("--day", metavar="DATE", type=click.DateTime(["%Y-%m-%d"]), callback=_check_day, help=text)
+    return click.option("--day", metavar="DATE", type=_Day(), help=text)
 
 
 class Instant(click.ParamType[datetime]):

@@ -76,7 +76,7 @@ class _Counted:
 
 def _as_cells(answer: Answer[Any], rows: Iterable[tuple[Any, ...]]) -> Iterable[Sequence[Any]]:
     """Return rows for a table or CSV, in which a received value other than text or a number is its JSON."""
-    is_json = [column.kind == "json" for column in answer.columns]
+    is_json = [column.kind == Kind.JSON for column in answer.columns]
     if not any(is_json):
         return rows
     return (
@@ -101,7 +101,7 @@ def _print_table(
     spare: Collection[str],
 ) -> None:
     kept: list[tuple[int, Show]] = [
-        (number, shown.get(column.name, to_minute if column.kind == "instant" else _same))
+        (number, shown.get(column.name, to_minute if column.kind == Kind.INSTANT else _same))
         for number, column in enumerate(answer.columns)
         if column.name not in hidden
     ]

@@ -8,22 +8,24 @@ import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal
 
 from pipeline.errors import ExitCode, Trouble
 
 
 class Kind(StrEnum):
-    """The type of a column, and so how a received text is parsed."""
+    """The type of a column. That of a field says how a received text is parsed."""
 
     TEXT = "text"
     INTEGER = "integer"
     REAL = "real"
     DATE = "date"
 
-
-ColumnKind = Kind | Literal["instant", "json", "boolean"]
-"""The type of a column of an answer: also ISO-8601 timestamps (`instant`), and values of varying type (`json`)."""
+    # Of columns of an answer only, not of fields.
+    INSTANT = "instant"
+    """An ISO-8601 timestamp."""
+    JSON = "json"
+    """A value of varying type."""
+    BOOLEAN = "boolean"
 
 
 class Part(StrEnum):
@@ -148,15 +150,24 @@ def find_field(text: str) -> Field:
     field = COLUMNS.get(text) or FIELDS.get(text) or _BY_LOWER.get(text.lower().replace("-", "_"))
     if field is not None:
         return field
-    near = difflib.get_close_matches(text.lower(), _BY_LOWER, n=3) or [one for one in _BY_LOWER if _is_part(text, one)]
-    names = list(dict.fromkeys(_BY_LOWER[one].column for one in near))[:3]
-    remedy = f"did you mean {' or '.join(names)}?" if names else "docs/database.md lists all fields"
+    names = list(dict.fromkeys(_BY_LOWER[name].column for name in _similar(text.lower().replace("-", "_"))))[:3]
+    remedy = f"did you mean {' or '.join(names)}?" if names else "the view fields in the database lists all"
     raise FieldNotFound(f"unknown field {text[:40]!r}", remedy=remedy)
 
 
-def _is_part(text: str, name: str) -> bool:
-    """Whether the text may be an abbreviation of the name."""
-    return bool(text) and text.lower() in name
+def _similar(text: str) -> list[str]:
+    """Return the names that a text may stand for, the best first: as abbreviations, else as misspellings."""
+    if not text:
+        return []
+    columns = [field.column for field in CATALOGUE]
+    return (
+        [column for column in columns if column.startswith(f"{text}_")]
+        + [column for column in columns if f"_{text}_" in f"_{column}_"]
+        + [column for column in columns if "".join(word[0] for word in column.split("_")).startswith(text)]
+        + [name for name in _BY_LOWER if name.startswith(text)]
+        or difflib.get_close_matches(text, _BY_LOWER, n=3)
+        or [name for name in _BY_LOWER if text in name]
+    )
 
 
 _BY_LOWER = {name.lower(): field for field in CATALOGUE for name in (field.name, field.column)}

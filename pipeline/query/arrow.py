@@ -6,52 +6,52 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.model.fields import ColumnKind, Kind
+from pipeline.model.fields import Kind
 
 _TEXT = pa.dictionary(pa.int32(), pa.string())
-TYPES: dict[ColumnKind, pa.DataType] = {
+TYPES: dict[Kind, pa.DataType] = {
     Kind.TEXT: _TEXT,
     Kind.INTEGER: pa.int64(),
     Kind.REAL: pa.float64(),
     Kind.DATE: pa.date32(),
-    "instant": pa.timestamp("ms", tz="UTC"),
-    "json": pa.string(),
-    "boolean": pa.bool_(),
+    Kind.INSTANT: pa.timestamp("ms", tz="UTC"),
+    Kind.JSON: pa.string(),
+    Kind.BOOLEAN: pa.bool_(),
 }
 """The types of a table's columns."""
-RAW_TYPES: dict[ColumnKind, pa.DataType] = {
+RAW_TYPES: dict[Kind, pa.DataType] = {
     Kind.TEXT: pa.string(),
     Kind.INTEGER: pa.int64(),
     Kind.REAL: pa.float64(),
     Kind.DATE: pa.string(),
-    "instant": pa.string(),
-    "json": pa.string(),
-    "boolean": pa.bool_(),
+    Kind.INSTANT: pa.string(),
+    Kind.JSON: pa.string(),
+    Kind.BOOLEAN: pa.bool_(),
 }
 """The types of values as rows hold them, which `typed_array` makes the others of: instants and dates are text."""
 
 
-def table(columns: Sequence[tuple[str, ColumnKind]], rows: Sequence[tuple[Any, ...]]) -> pa.Table:
+def table(columns: Sequence[tuple[str, Kind]], rows: Sequence[tuple[Any, ...]]) -> pa.Table:
     """Return rows as a typed Arrow table. Instants and dates may be text, as stored, or datetimes and dates."""
     values = list(zip(*rows, strict=True)) or [()] * len(columns)
     arrays = [typed_array(_raw_array(each, kind), kind) for (_, kind), each in zip(columns, values, strict=True)]
     return pa.table(arrays, schema=schema_of(columns))
 
 
-def _raw_array(values: Sequence[Any], kind: ColumnKind) -> pa.Array:
+def _raw_array(values: Sequence[Any], kind: Kind) -> pa.Array:
     """Return values as an Arrow array of their raw type; of a `json` column all become text."""
-    if kind == "json":
+    if kind == Kind.JSON:
         values = [value if value is None or isinstance(value, str) else json.dumps(value) for value in values]
     elif kind is Kind.REAL:
         values = [value if value is None else float(value) for value in values]  # Arrow refuses integers above 2^53
-    return pa.array(values, None if kind in ("instant", Kind.DATE) else RAW_TYPES[kind])
+    return pa.array(values, None if kind in (Kind.INSTANT, Kind.DATE) else RAW_TYPES[kind])
 
 
-def typed_array(array: pa.Array, kind: ColumnKind) -> pa.Array:
+def typed_array(array: pa.Array, kind: Kind) -> pa.Array:
     """Return an array in its kind's type; texts become entries of a dictionary."""
     return array.dictionary_encode() if kind is Kind.TEXT else array.cast(TYPES[kind], safe=False)
 
 
-def schema_of(columns: Iterable[tuple[str, ColumnKind]]) -> pa.Schema:
+def schema_of(columns: Iterable[tuple[str, Kind]]) -> pa.Schema:
     """Return the schema of a table of these columns."""
     return pa.schema([pa.field(name, TYPES[kind]) for name, kind in columns])

@@ -32,11 +32,11 @@ CHANGE_COLUMNS = (
     Column("field", Kind.TEXT),
     Column("part", Kind.TEXT),
     Column("kind", Kind.TEXT),
-    Column("before", "json"),
-    Column("after", "json"),
+    Column("before", Kind.JSON),
+    Column("after", Kind.JSON),
     Column("change", Kind.REAL),
-    Column("last_confirmed_at", "instant"),
-    Column("observed_at", "instant"),
+    Column("last_confirmed_at", Kind.INSTANT),
+    Column("observed_at", Kind.INSTANT),
     Column("suspicion", Kind.TEXT),
 )
 """The columns of an answer, in the order of the attributes of `Change`."""

@@ -50,7 +50,10 @@ class History:
     @classmethod
     @contextmanager
     def open(cls, path: Path | str) -> Iterator["History"]:
-        """Open a database read-only. Raise NoData if it is absent or empty, DatabaseError if it cannot be read."""
+        """Open a database read-only. Raise NoData if it is absent or empty, DatabaseError if it cannot be read.
+
+        After the `with` block every question raises DatabaseError.
+        """
         with open_for_reading(Path(path)) as db:
             yield cls(db, Path(path))
 
@@ -144,12 +147,12 @@ class History:
 
         `part` (profile, reported or daily) and `fields` select fields; `min_change` leaves out numbers that changed by
         a smaller fraction (0.05 is 5 %); `suspicious` selects changes that the market cannot explain. Raise
-        SymbolNotFound or FieldNotFound.
+        SymbolNotFound, FieldNotFound, or ValueError for an unknown part.
         """
         wanted = None if symbols is None else self.check_symbols(symbols)
         only = ChangeFilter(
             columns=_changing(fields),
-            part=None if part is None else Part(part),
+            part=None if part is None else _part(part),
             min_change=min_change,
             suspicious=suspicious,
         )
@@ -192,6 +195,14 @@ class History:
 def _listed(symbols: Iterable[str]) -> list[str]:
     """Return the symbols as a list; a single text is one symbol."""
     return [symbols] if isinstance(symbols, str) else list(symbols)
+
+
+def _part(text: str) -> Part:
+    """Return the part of this name. Raise ValueError, naming all of them, for another."""
+    try:
+        return Part(text)
+    except ValueError:
+        raise ValueError(f"unknown part {text!r}: use {', '.join(Part)}") from None
 
 
 def _changing(fields: Iterable[str | Field] | None) -> frozenset[str] | None:

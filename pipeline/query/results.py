@@ -8,7 +8,7 @@ import msgspec
 
 from pipeline import extras
 from pipeline.instants import from_text
-from pipeline.model.fields import ColumnKind, Field, FieldNotFound, find_field
+from pipeline.model.fields import Field, FieldNotFound, Kind, find_field
 from pipeline.model.values import Value
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ class Column(NamedTuple):
     """A column of an answer."""
 
     name: str
-    kind: ColumnKind
+    kind: Kind
 
 
 class Answer(Generic[T]):
@@ -36,7 +36,7 @@ class Answer(Generic[T]):
         self._make = make
 
     def __iter__(self) -> Iterator[T]:
-        places = [place for place, column in enumerate(self.columns) if column.kind == "instant"]
+        places = [place for place, column in enumerate(self.columns) if column.kind == Kind.INSTANT]
         for row in self._read():
             values = list(row)
             for place in places:

@@ -15,7 +15,11 @@ from pipeline.query.results import Answer, Column, Snapshot, columns_of
 DEFAULT_FIELDS = tuple(COLUMNS[column] for column in ("market_capitalization", "pe_ratio", "eps", "latest_quarter"))
 """The fields of an answer where none is named."""
 
-_FIRST_COLUMNS = (Column("symbol", Kind.TEXT), Column("observed_at", "instant"), Column("confirmed_at", "instant"))
+_FIRST_COLUMNS = (
+    Column("symbol", Kind.TEXT),
+    Column("observed_at", Kind.INSTANT),
+    Column("confirmed_at", Kind.INSTANT),
+)
 
 # These join a table `wanted` of symbols. By its symbol, not the snapshot's own: that would be looked up for each row of
 # a symbol's whole past.

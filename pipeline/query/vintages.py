@@ -8,7 +8,7 @@ from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 from pipeline.model.changes import relative_change
-from pipeline.model.fields import COLUMNS, REPORTED_FIELDS, ColumnKind, Field, FieldNotFound, Kind, Part
+from pipeline.model.fields import COLUMNS, REPORTED_FIELDS, Field, FieldNotFound, Kind, Part
 from pipeline.model.values import Value
 from pipeline.query.results import Answer, Column, Vintage
 from pipeline.store.stored_symbols import symbol_batches
@@ -83,16 +83,16 @@ def restatements(
 
 def _columns(fields: Sequence[Field]) -> tuple[Column, ...]:
     kinds = {field.kind for field in fields}
-    numbers: ColumnKind = Kind.REAL if kinds <= {Kind.INTEGER, Kind.REAL} else "json"
-    value: ColumnKind = Kind.INTEGER if kinds == {Kind.INTEGER} else numbers
+    numbers: Kind = Kind.REAL if kinds <= {Kind.INTEGER, Kind.REAL} else Kind.JSON
+    value: Kind = Kind.INTEGER if kinds == {Kind.INTEGER} else numbers
     return (
         Column("symbol", Kind.TEXT),
         Column("field", Kind.TEXT),
         Column("latest_quarter", Kind.DATE),
         Column("value", value),
-        Column("known_from", "instant"),
-        Column("known_until", "instant"),
-        Column("is_restatement", "boolean"),
+        Column("known_from", Kind.INSTANT),
+        Column("known_until", Kind.INSTANT),
+        Column("is_restatement", Kind.BOOLEAN),
         Column("before", value),
         Column("change", Kind.REAL),
     )

@@ -15,7 +15,7 @@ from platformdirs import user_data_path
 from pipeline.settings.config_file import read_config
 from pipeline.settings.environment import Environment, variable_of
 from pipeline.settings.errors import SettingsError
-from pipeline.settings.schema import KEYS, SCHEDULE, Configuration, leaves, type_of
+from pipeline.settings.schema import KEYS, SCHEDULE, Configuration, leaves, requirement, type_of
 from pipeline.text import cut
 
 T = TypeVar("T")
@@ -132,10 +132,9 @@ def _converted(value: Any, kind: Any, origin: Origin, path: str) -> Any:
         value, is_text = _json_list(value, origin), False
     try:
         return msgspec.convert(value, kind, strict=not is_text)
-    except msgspec.ValidationError as error:
-        expected = str(error).replace("`", "").lower().replace("expected bool", "expected true or false")
+    except msgspec.ValidationError:
         shown = cut(repr(value), _MOST_SHOWN)
-        raise SettingsError(f"{origin.place(path)}: {expected} (it is {shown})") from None
+        raise SettingsError(f"{origin.place(path)}: must be {requirement(path)} (it is {shown})") from None
 
 
 def _json_list(text: str, origin: Origin) -> list[Any]:

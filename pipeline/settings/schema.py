@@ -5,7 +5,8 @@ A key's path is its table and name: `source.plan`. Several schedules count from 
 
 import re
 from collections.abc import Iterator
-from typing import Annotated, Any
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from msgspec import Meta, Struct, field
 from msgspec.structs import fields
@@ -99,6 +100,23 @@ KEYS: dict[str, Any] = {
 def type_of(path: str) -> Any:
     """Return the type of the key at a path, which may be that of one of several schedules."""
     return KEYS[re.sub(r"\[[0-9]+\]", "", path)]
+
+
+def requirement(path: str) -> str:
+    """Return what the value at a path must be, for people: `a whole number from 1 to 10`."""
+    kind = type_of(path)
+    if get_origin(kind) in (Union, UnionType):
+        kind = get_args(kind)[0]  # the other is None, for a key that is not set
+    plain, *metas = get_args(kind) if get_origin(kind) is Annotated else (kind,)
+    if plain == list[str]:
+        return "a list of texts, such as " + ('["25/day"]' if path == "source.limits" else '["AAPL", "KO"]')
+    if plain is str:
+        return "a text that is not empty" if metas else "a text, in quotes"
+    if plain is bool:
+        return "true or false"
+    noun = "a whole number" if plain is int else "a number"
+    (meta,) = metas
+    return f"{noun} {f'above {meta.gt:g}, up to' if meta.ge is None else f'from {meta.ge:g} to'} {meta.le:g}"
 
 
 def places(name: str, value: Any) -> dict[str, Any]:

@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from pipeline.errors import Trouble, file_reason
 from pipeline.files import PRIVATE_FILE, new_file
@@ -66,6 +67,18 @@ def uri(path: Path, mode: str) -> str:
     return f"{path.absolute().as_uri()}?mode={mode}"
 
 
+class _Connection(sqlite3.Connection):
+    """A connection that says in plain words that it is closed."""
+
+    def execute(self, *arguments: Any) -> sqlite3.Cursor:
+        try:
+            return super().execute(*arguments)
+        except sqlite3.ProgrammingError as error:
+            if "closed database" not in str(error):
+                raise
+            raise DatabaseError("the database is closed", remedy="query it inside the with block") from None
+
+
 @contextmanager
 def connect(path: Path, mode: str) -> Iterator[sqlite3.Connection]:
     """Open an existing file with SQLite, `ro` or `rw`, and raise every error of SQLite as DatabaseError."""
@@ -73,7 +86,7 @@ def connect(path: Path, mode: str) -> Iterator[sqlite3.Connection]:
         raise _is_folder(path)
     with translate_errors(path):
         name = uri(path, mode) + ("&immutable=1" if mode == "ro" and _is_on_read_only_mount(path) else "")
-        db = sqlite3.connect(name, uri=True, timeout=_BUSY_SECONDS, isolation_level=None)
+        db = sqlite3.connect(name, uri=True, timeout=_BUSY_SECONDS, isolation_level=None, factory=_Connection)
         try:
             yield db
         finally:

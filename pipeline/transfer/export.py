@@ -10,16 +10,16 @@ from datetime import datetime
 from typing import Any
 
 from pipeline import instants
-from pipeline.model.fields import CATALOGUE, ColumnKind, Kind
+from pipeline.model.fields import CATALOGUE, Kind
 from pipeline.model.symbols import Symbol
 from pipeline.query.documents import PART_COLUMNS, PART_TABLES, stored_document
 
-COLUMNS: tuple[tuple[str, ColumnKind], ...] = (
+COLUMNS: tuple[tuple[str, Kind], ...] = (
     ("symbol", Kind.TEXT),
-    ("observed_at", "instant"),
-    ("confirmed_at", "instant"),
+    ("observed_at", Kind.INSTANT),
+    ("confirmed_at", Kind.INSTANT),
     *((field.column, field.kind) for field in CATALOGUE[1:]),
-    ("extra", "json"),
+    ("extra", Kind.JSON),
 )
 """The columns of the view `overviews`, in its order."""
 NAMES = tuple(name for name, _ in COLUMNS)

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from pipeline import __version__
 from pipeline.files import new_file
-from pipeline.model.fields import DAILY_FIELDS, PROFILE_FIELDS, REPORTED_FIELDS, ColumnKind, Field, Kind
+from pipeline.model.fields import DAILY_FIELDS, PROFILE_FIELDS, REPORTED_FIELDS, Field, Kind
 from pipeline.query.arrow import RAW_TYPES, schema_of, table, typed_array
 from pipeline.store.migrate import shipped_migrations
 from pipeline.transfer.export import COLUMNS, WANTED_SYMBOLS, Selection
@@ -41,7 +41,7 @@ SCHEMA = schema_of(COLUMNS).with_metadata(
 _IDS = ("profile_id", "statement_id")
 _PARTS = tuple((field.column, field.kind) for field in (*PROFILE_FIELDS, *REPORTED_FIELDS))
 _PART_NAMES = {name for name, _ in _PARTS}
-_NARROW: tuple[tuple[str, ColumnKind], ...] = (
+_NARROW: tuple[tuple[str, Kind], ...] = (
     *((name, kind) for name, kind in COLUMNS if name not in _PART_NAMES),
     *((name, Kind.INTEGER) for name in _IDS),
 )

@@ -91,6 +91,20 @@ def test_an_invalid_argument_ends_with_2(folder: Path, arguments: list[str]) -> 
     assert not (folder / "data").exists()
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["collect", "--max-requests", "abc"], ["'abc'", "1 or more"]),
+        (["collect", "--wait", "soon"], ["'soon'", "60"]),
+        (["collect", "--sandbox", "--day", "14 March"], ["'14 March'", "2026-03-14"]),
+        (["sandbox", "--port", "70000"], ["'70000'", "0 to 65535"]),
+        (["export", "--output", "."], ["is a folder", "name a file"]),
+    ],
+)
+def test_an_invalid_value_is_named_with_a_valid_one(folder: Path, arguments: list[str], words: list[str]) -> None:
+    assert_refused(call(folder, *arguments), ExitCode.USAGE, *words)
+
+
 def test_global_options_are_accepted_before_and_after_the_command(folder: Path) -> None:
     (folder / "other.toml").write_text("[collect]\nattempts = 5\n")
     options = ("--config", "other.toml", "--database", "x.db", "-q")

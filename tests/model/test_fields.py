@@ -50,7 +50,15 @@ def test_a_field_is_found_by_its_column_or_its_name_in_the_api(name: str) -> Non
 
 @pytest.mark.parametrize(
     ("name", "remedy"),
-    [("pe_rato", "pe_ratio"), ("52WekHigh", "week_52_high"), ("capitali", "market_capitalization"), ("", "docs/")],
+    [
+        ("pe_rato", "pe_ratio"),
+        ("52WekHigh", "week_52_high"),
+        ("capitali", "market_capitalization"),
+        ("", "view fields"),
+        ("PE", "pe_ratio"),
+        ("mc", "market_capitalization"),
+        ("roe", "return_on_equity_ttm"),
+    ],
 )
 def test_an_unknown_field_is_refused_with_the_nearest_or_where_all_are(name: str, remedy: str) -> None:
     with pytest.raises(FieldNotFound, match=re.escape(repr(name))) as caught:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.model.fields import FieldNotFound
+from pipeline.model.fields import FieldNotFound, Kind
 from pipeline.query.history import History
 from pipeline.store.database import DatabaseError
 from pipeline.store.reader import NoData
@@ -41,6 +41,25 @@ def test_an_unknown_field_is_refused_and_the_nearest_named(three: Path, field: s
         ):
             with pytest.raises(FieldNotFound, match=nearest or repr(field)):
                 question()
+
+
+def test_a_closed_database_is_said_to_be_closed(three: Path) -> None:
+    with History.open(three) as history:
+        answer = history.as_of("now")
+    for question in (lambda: list(answer), history.symbols, lambda: history.history("IBM"), history.changes):
+        with pytest.raises(DatabaseError, match=r"closed.*with"):
+            list(question())
+
+
+def test_an_unknown_part_is_refused_and_all_are_named(three: Path) -> None:
+    with History.open(three) as history, pytest.raises(ValueError, match=r"'foo'.*profile.*reported.*daily"):
+        history.changes(part="foo")
+
+
+def test_the_kind_of_every_column_is_of_one_type(three: Path) -> None:
+    with History.open(three) as history:
+        kinds = {type(column.kind) for answer in answers(history).values() for column in answer.columns}
+    assert kinds == {Kind}
 
 
 def test_an_unknown_symbol_is_refused_and_the_nearest_named(three: Path) -> None:

@@ -68,18 +68,18 @@ def test_a_variable_sets_the_value_at_its_path(
 @pytest.mark.parametrize(
     ("variable", "text", "why"),
     [
-        ("PIPELINE_COLLECT__CONTINUE", "maybe", "expected true or false"),
-        ("PIPELINE_COLLECT__ATTEMPTS", "4.5", "expected int"),
-        ("PIPELINE_COLLECT__ATTEMPTS", "0", "expected int >= 1"),
-        ("PIPELINE_COLLECT__WAIT_SECONDS", "nan", "expected float >= 0"),
+        ("PIPELINE_COLLECT__CONTINUE", "maybe", "must be true or false"),
+        ("PIPELINE_COLLECT__ATTEMPTS", "4.5", "must be a whole number"),
+        ("PIPELINE_COLLECT__ATTEMPTS", "0", "must be a whole number from 1"),
+        ("PIPELINE_COLLECT__WAIT_SECONDS", "nan", "must be a number from 0"),
         ("PIPELINE_SOURCE__LIMITS", "25/day", "list as JSON"),
         ("PIPELINE_SOURCE__LIMITS", '["25/day"', "list as JSON"),
         ("PIPELINE_SOURCE__LIMITS", '{"a": 1}', "list as JSON"),
         ("PIPELINE_SOURCE__LIMITS", "null", "list as JSON"),
-        ("PIPELINE_SOURCE__LIMITS", "[25]", "expected str"),
+        ("PIPELINE_SOURCE__LIMITS", "[25]", 'such as ["25/day"]'),
         ("PIPELINE_SYMBOLS__LIST", "AAPL", '["AAPL", "MSFT"]'),
         ("PIPELINE_SOURCE__PLAN", "fre", "free?"),
-        ("PIPELINE_DATABASE", "", "length >= 1"),
+        ("PIPELINE_DATABASE", "", "not empty"),
     ],
 )
 def test_an_invalid_value_of_a_variable_is_refused_by_its_name(

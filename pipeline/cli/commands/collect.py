@@ -11,7 +11,7 @@ from pipeline.cli.api_source import SANDBOX_KEY, SANDBOX_LATENCY, sandbox_settin
 from pipeline.cli.configuration import load_settings, parse_symbols, read_environment
 from pipeline.cli.event_loop import run_async
 from pipeline.cli.exclusive import exclusive_run
-from pipeline.cli.options import Options, day_option, examples, global_options, json_option
+from pipeline.cli.options import Options, Seconds, Whole, day_option, examples, global_options, json_option
 from pipeline.cli.output import print_json, print_table, shown, tolerate_closed_stdout
 from pipeline.cli.params import symbols_argument
 from pipeline.cli.progress import collection_progress
@@ -35,19 +35,17 @@ from pipeline.text import count
 )
 @symbols_argument
 @click.option("--force", is_flag=True, help="Request every symbol, however fresh it is.")
-@click.option("--max-requests", metavar="N", type=click.IntRange(min=1), help="Send at most this many requests.")
+@click.option("--max-requests", metavar="N", type=Whole(1), help="Send at most this many requests.")
 @click.option(
     "--wait",
     metavar="SECONDS",
-    type=click.FloatRange(min=0),
+    type=Seconds(),
     default=60,
     help="Wait this long for another collect to end [60].",
 )
 @click.option("--sandbox", is_flag=True, help="Use a simulated API and sandbox.db beside the database; needs no key.")
 @day_option("With --sandbox: simulate this day, to build up some history.")
-@click.option(
-    "--latency", metavar="MS", type=click.IntRange(0, 60_000), help="With --sandbox: delay of each response [200]."
-)
+@click.option("--latency", metavar="MS", type=Whole(0, 60_000), help="With --sandbox: delay of each response [200].")
 @json_option
 @global_options
 @click.pass_context
@@ -82,6 +80,8 @@ def command(
     configure_logs(options, secrets=[] if sandbox else [key])
     refuse_foreign(settings.database)
     now = _clock(day)
+    if day is not None and day.date() > instants.utc_now().date():
+        options.say(f"--day {day:%Y-%m-%d} is after today: until then its observations stay the newest")
     order = Order(wanted, None if symbols or force else now() - settings.fresh_for, max_requests=max_requests)
     delay = SANDBOX_LATENCY if latency is None else timedelta(milliseconds=latency)
     served = serve_sandbox(settings, now=now, latency=delay) if sandbox else nullcontext(settings.base_url)

@@ -152,6 +152,8 @@ def _form(output: Path, form: str | None, *, original: bool, partition: bool) ->
     ending = named.suffix.removeprefix(".").lower()
     implied = "jsonl" if original else "parquet" if partition else None
     chosen = form or (ending if ending in _FORMATS else implied)
+    if chosen is None and output.is_dir():
+        raise click.UsageError(f"{output} is a folder: name a file in it", _context())
     if chosen is None:
         raise click.UsageError("unknown format: use a FILE.parquet, .csv(.gz) or .jsonl(.gz), or --format", _context())
     if original and (chosen != "jsonl" or partition):

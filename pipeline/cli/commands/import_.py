@@ -10,7 +10,7 @@ import click
 from pipeline.cli.configuration import load_settings
 from pipeline.cli.event_loop import run_async
 from pipeline.cli.exclusive import exclusive_run
-from pipeline.cli.options import Instant, Options, examples, global_options, json_option
+from pipeline.cli.options import Instant, Options, Seconds, examples, global_options, json_option
 from pipeline.cli.output import print_json, print_table, shown, tolerate_closed_stdout
 from pipeline.cli.progress import byte_progress
 from pipeline.cli.signals import interruptible
@@ -47,7 +47,7 @@ _REPORTED = 100
 @click.option(
     "--wait",
     metavar="SECONDS",
-    type=click.FloatRange(min=0),
+    type=Seconds(),
     default=60,
     help="Wait this long for another process to end [60].",
 )

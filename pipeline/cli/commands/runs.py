@@ -5,29 +5,19 @@ from dataclasses import asdict
 import click
 
 from pipeline.cli.configuration import load_settings
-from pipeline.cli.options import Options, examples, format_option, global_options, json_option
+from pipeline.cli.options import Options, Whole, examples, format_option, global_options, json_option
 from pipeline.cli.output import print_json, print_rows, shown, to_second
 from pipeline.model.outcomes import Outcome, Trigger
 from pipeline.store.database import DatabaseError
 from pipeline.store.reader import Reader, Run, SymbolOutcome
 
-_MOST = 2**63 - 1
-"""The largest INTEGER of SQLite."""
-
-
-def _check_limit(_ctx: click.Context, _option: click.Parameter, limit: int) -> int:
-    if limit > _MOST:
-        raise click.BadParameter(f"{limit} is too large")
-    return limit
-
 
 @click.command(epilog=examples("pipeline runs --limit 5", "pipeline runs 12 --format csv"))
-@click.argument("run", type=click.IntRange(1, _MOST), required=False)
+@click.argument("run", type=Whole(1), required=False)
 @click.option(
     "--limit",
     metavar="N",
-    type=click.IntRange(min=1),
-    callback=_check_limit,
+    type=Whole(1),
     default=20,
     help="List the last N runs [20].",
 )

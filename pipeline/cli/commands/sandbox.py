@@ -1,6 +1,7 @@
 """`pipeline sandbox`: serve the simulated API on a local port."""
 
 import asyncio
+import errno
 import signal
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
@@ -9,7 +10,7 @@ import click
 
 from pipeline import instants
 from pipeline.cli.event_loop import run_async
-from pipeline.cli.options import Options, day_option, examples, global_options, json_option
+from pipeline.cli.options import LARGEST_INTEGER, Options, Whole, day_option, examples, global_options, json_option
 from pipeline.cli.output import print_json
 from pipeline.errors import Trouble, file_reason
 from pipeline.quota.limits import PLANS
@@ -22,13 +23,15 @@ UNLIMITED = "none"
 @click.command(
     epilog=examples("pipeline sandbox --port 8321 --plan premium-75", "pipeline sandbox --listing > symbols.csv")
 )
-@click.option("--port", metavar="N", type=click.IntRange(0, 65_535), default=0, help="Local port [any free one].")
-@click.option("--latency", metavar="MS", type=click.IntRange(0, 60_000), default=0, help="Delay of each response [0].")
+@click.option("--port", metavar="N", type=Whole(0, 65_535), default=0, help="Local port [any free one].")
+@click.option("--latency", metavar="MS", type=Whole(0, 60_000), default=0, help="Delay of each response [0].")
 @click.option(
     "--plan", type=click.Choice([*PLANS, UNLIMITED]), default="free", help="Enforce this plan's limits [free]."
 )
 @day_option("The day to simulate [today].")
-@click.option("--seed", metavar="N", type=int, default=0, help="Another seed invents other companies [0].")
+@click.option(
+    "--seed", metavar="N", type=Whole(-LARGEST_INTEGER), default=0, help="Another seed invents other companies [0]."
+)
 @click.option("--listing", is_flag=True, help="Print its LISTING_STATUS csv (as symbols.file reads) and exit.")
 @json_option
 @global_options
@@ -79,5 +82,7 @@ async def _serve(api: SandboxApi, port: int, options: Options, *, as_json: bool)
             options.say(f"  ALPHAVANTAGE_API_KEY=any PIPELINE_SOURCE__BASE_URL={base_url} pipeline collect QUVEX")
             await stopped.wait()
     except OSError as error:
-        raise Trouble(f"port {port} cannot be used: {file_reason(error)}", remedy="try another") from None
+        in_use = error.errno == errno.EADDRINUSE
+        problem = f"port {port} is in use" if in_use else f"port {port} cannot be used ({file_reason(error)})"
+        raise Trouble(problem, remedy="choose another --port") from None
     options.say(f"requests received: {api.requests:,}; over a limit: {api.refused:,}")

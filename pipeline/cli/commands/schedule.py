@@ -10,7 +10,7 @@ import click
 
 from pipeline import instants
 from pipeline.cli.configuration import load_settings
-from pipeline.cli.options import Options, examples, format_option, global_options, json_option
+from pipeline.cli.options import Options, Whole, examples, format_option, global_options, json_option
 from pipeline.cli.output import print_json_rows, print_rows
 from pipeline.schedule.cron import Schedule
 from pipeline.settings.load import Settings
@@ -22,7 +22,7 @@ _PARTS = {"d": 24, "h": 60, "min": 60}
 @click.option(
     "--count",
     metavar="N",
-    type=click.IntRange(1, 10_000),
+    type=Whole(1, 10_000),
     default=5,
     help="Show the next N times of each schedule [5].",
 )

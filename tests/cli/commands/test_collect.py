@@ -83,6 +83,13 @@ def test_named_symbols_are_requested_however_fresh_and_once_each(collected: Coll
     assert ended.json["symbols"] == ended.json["requests"] == 1
 
 
+def test_a_day_that_is_yet_to_come_is_warned_of(collected: Collected, tmp_path: Path) -> None:
+    words = ("--database", str(tmp_path / "x.db"), "collect", "--sandbox", "--latency", "0", "--max-requests", "1")
+
+    assert "--day 2199-01-01 is after today" in collected(*words, "--day", "2199-01-01").err
+    assert "after today" not in collected(*words, "--day", "2026-03-14").err
+
+
 def test_a_run_ends_at_max_requests(collected: Collected, tmp_path: Path) -> None:
     ended = collected(
         "--database", str(tmp_path / "x.db"), "collect", "--sandbox", "--latency", "0", "--max-requests", "3", "--json"
