@@ -83,19 +83,19 @@ demo: .venv/runtime ## collect 25 invented companies twice, and show the results
 	{ grep ',Stock,' listing.csv | head -24; grep -e '^QUVEX-B,' -e '^OXNEV,' listing.csv; } \
 	  | cut -d, -f1 > config/symbols.txt; \
 	week_ago=$$(python -c 'from datetime import *; print(datetime.now(timezone.utc).date() - timedelta(days=7))'); \
-	echo "new folder .demo: a configuration with 26 symbols, one of which the sandbox API does not cover"; \
-	say 'A week ago: all symbols are due, and are requested at the same time, within the plan'; \
+	echo "new folder .demo: configured for 26 symbols, one of which the sandbox lacks"; \
+	say 'A week ago: all symbols are due, and requested at the same time'; \
 	run collect --sandbox --day $$week_ago; \
-	say 'Today: an overview that changed is stored as a new snapshot beside the old one'; \
+	say 'Today: an overview that changed is stored as a new snapshot'; \
 	run collect --sandbox; \
 	say 'The status: what is stored, the last run, stale symbols, and the quota left'; \
 	run status; \
 	say 'Once more: nothing is due, so nothing is requested'; \
 	run collect --sandbox; \
-	say 'The data: the view latest_overviews in sandbox.db, which any SQLite tool can query'; \
+	say 'The data: the view latest_overviews, which any SQLite tool can query'; \
 	python -c "$$DEMO_LATEST"; \
 	say 'Point in time: what was known five days ago'; \
-	run as-of 5d QUVEX-B ABOLK ADONK --field market_capitalization --field pe_ratio --field latest_quarter; \
+	run as-of 5d QUVEX-B ABOLK ADONK --field pe_ratio --field latest_quarter; \
 	say 'Changes since the last run began, of 20% or more'; \
 	run changes --min-change 20%; \
 	say 'One company over time'; \

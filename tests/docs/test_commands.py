@@ -125,3 +125,12 @@ def _try(line: str, folder: Path, base_url: str) -> None:
             ["bash", "-euc", line], cwd=folder, env=paths, capture_output=True, check=False, timeout=60
         )
         assert done.returncode == 0, (line, done.stderr.decode())
+
+
+def test_what_the_demo_says_fits_80_columns() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    said = re.findall(r"^\t(?:say|run|echo) (.+); \\$", makefile, flags=re.MULTILINE)
+
+    assert len(said) > 10
+    shown = [line.strip("'\"") if line[0] in "'\"" else f"$ pipeline {line}" for line in said]
+    assert [line for line in shown if len(line) > 80] == []
