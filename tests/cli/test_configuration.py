@@ -18,7 +18,7 @@ BAD_CONFIGURATIONS = {
     "plan": ('[source]\nplan = "fre"', ["source.plan", "'fre'", "free"]),
     "limit": ('[source]\nlimits = ["25/fortnight"]', ["source.limits", "'25/fortnight'", "day"]),
     "both": ('[source]\nplan = "free"\nlimits = []', ["source.plan", "source.limits"]),
-    "type": ("[collect]\nattempts = 'x'", ["collect.attempts", "expected int"]),
+    "type": ("[collect]\nattempts = 'x'", ["collect.attempts", "must be a whole number"]),
     "cron": ("[schedule]\ncron = '0 0 30 2 *'", ["schedule.cron", "'0 0 30 2 *'"]),
     "zone": ("[schedule]\ntimezone = 'Nowhere'", ["schedule.timezone", "'Nowhere'", "UTC"]),
     "http": ("[source]\nbase_url = 'http://alphavantage.co/'", ["source.base_url", "https"]),

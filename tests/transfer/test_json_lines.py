@@ -92,7 +92,7 @@ def test_the_instant_of_a_line_has_precedence_over_the_imports(file: Path) -> No
     ("wrong", "why"),
     [
         (b'{"symbol": "IBM"\n', "broken JSON"),
-        (b"{} {}\n", "broken JSON at byte 3"),
+        (b"{} {}\n", "broken JSON at byte 4"),
         (b"[1]\n", "should be a JSON object"),
         (b'"IBM"\n', "should be a JSON object"),
         (b'{"symbol": "I\x00"}\n', "NUL"),
