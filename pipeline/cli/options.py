@@ -75,8 +75,9 @@ class Whole(click.ParamType[int]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         text = str(value)
         if re.fullmatch(r"[-+]?[0-9]{1,30}", text, re.ASCII) is None or not self._least <= int(text) <= self._most:
-            most = "or more" if self._most == LARGEST_INTEGER else f"to {self._most}"
-            self.fail(f"invalid number {text[:40]!r}: use a whole one, {self._least} {most}", param, ctx)
+            open_ended = self._most == LARGEST_INTEGER
+            allowed = f"of {self._least} or more" if open_ended else f"from {self._least} to {self._most}"
+            self.fail(f"invalid number {text[:40]!r}: use a whole number {allowed}", param, ctx)
         return int(text)
 
 

@@ -119,7 +119,7 @@ def _key(variables: Environment) -> Finding:
     try:
         key = api_key(variables)
     except SettingsError as error:
-        remedy = error.remedy if key_variable(variables) else f"{error.remedy}, {FREE_KEY}"
+        remedy = error.remedy if key_variable(variables) else f"{error.remedy} ({FREE_KEY})"
         return Finding(Kind.KEY, Level.PROBLEM, error.problem, remedy)
     return Finding(Kind.KEY, Level.OK, f"set, {len(key)} characters")
 

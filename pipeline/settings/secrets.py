@@ -11,7 +11,7 @@ from pipeline.settings.addresses import check_url
 from pipeline.settings.environment import API_KEY, API_KEY_FILE, NOTIFY_URLS, PING_URL, Environment
 from pipeline.settings.errors import SettingsError
 
-FREE_KEY = "or get a free one at alphavantage.co/support/#api-key"
+FREE_KEY = "a free one: alphavantage.co/support/#api-key"
 _NEXT_URL = re.compile(r"\s*,\s*(?=[a-z][a-z0-9+.-]*://)|\s+", re.ASCII | re.IGNORECASE)
 """What separates two URLs. Other commas are part of a URL: mailto URLs have them between addresses."""
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://.", re.ASCII | re.IGNORECASE)
@@ -42,7 +42,7 @@ def api_key(environment: Environment, *, sandboxed: str = "pipeline collect --sa
         raise SettingsError("no API key", remedy=remedy)
     value = environment.variables[name]
     if name == API_KEY or not value.strip():
-        return _checked_key(value, environment.origin(name))
+        return _checked_key(value, environment.origin(name), sandboxed)
     path = Path(value)
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -51,13 +51,15 @@ def api_key(environment: Environment, *, sandboxed: str = "pipeline collect --sa
             f"{environment.origin(name)}: {path} cannot be read ({file_reason(error)})",
             remedy="name a text file that holds the key",
         ) from None
-    return _checked_key(text, str(path))
+    return _checked_key(text, str(path), sandboxed)
 
 
-def _checked_key(text: str, origin: str) -> str:
+def _checked_key(text: str, origin: str, sandboxed: str) -> str:
     key = text.strip()
     if not key:
-        raise SettingsError(f"{origin}: the API key is empty", remedy=f"fill it in, {FREE_KEY}")
+        raise SettingsError(
+            f"{origin}: the API key is empty", remedy=f"fill it in ({FREE_KEY}), or try without: {sandboxed}"
+        )
     if not (key.isascii() and key.isprintable()) or " " in key:
         raise SettingsError(
             f"{origin}: invalid API key", remedy="copy it again: a key is of ASCII characters, without spaces"

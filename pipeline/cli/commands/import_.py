@@ -18,7 +18,7 @@ from pipeline.cli.verbosity import configure_logs
 from pipeline.clock import Clock
 from pipeline.collect.halt import Halt
 from pipeline.instants import utc_now
-from pipeline.model.outcomes import Outcome, Trigger
+from pipeline.model.outcomes import Outcome, RunStatus, Trigger
 from pipeline.store.database import refuse_foreign
 from pipeline.text import count
 from pipeline.transfer.archives import archive_size, check_archives, read_archive
@@ -165,6 +165,9 @@ def _json(done: ImportResult) -> dict[str, object]:
     }
 
 
+_ENDED = {RunStatus.FAILED: "failed", RunStatus.INTERRUPTED: "was interrupted"}
+
+
 def _hold_files(sources: Sequence[Path | None], observed_at: datetime | None) -> bool:
     """Return whether the sources are SYMBOL.json files, alone or in folders, and not lines."""
     return observed_at is not None and all(
@@ -186,6 +189,6 @@ def _print(done: ImportResult, database: Path, *, noun: str) -> None:
     click.echo()
     why = f": {shown(done.detail)}" if done.detail else ""
     rate = f", {done.lines / done.seconds:,.0f} a second" if done.seconds >= 1 else ""
-    click.echo(f"run {done.run} is {done.status}{why}")
+    click.echo(f"run {done.run} {_ENDED.get(done.status, f'is {done.status}')}{why}")
     click.echo(f"{count(done.lines, noun)} of {count(len(done.symbols), 'symbol')} took {done.seconds:.2f} s{rate}")
     click.echo(f"database: {database}")

@@ -41,6 +41,7 @@ def test_without_a_key_or_symbols_it_ends_with_3(
 
 def test_without_a_key_the_command_that_needs_none_is_named(folder: Path) -> None:
     assert_refused(call(folder, "run"), ExitCode.REFUSED, "pipeline run --sandbox")
+    assert_refused(call(folder, "run", ALPHAVANTAGE_API_KEY=""), ExitCode.REFUSED, "pipeline run --sandbox")
 
 
 def test_a_damaged_database_ends_with_1_and_one_line(folder: Path) -> None:
