@@ -16,6 +16,8 @@ from pipeline import instants
 
 _FILE = click.Path(path_type=Path)
 _FIRST_YEAR, _LAST_YEAR = 1900, 2199
+_LONGEST_WAIT = 1e9
+"""Seconds: 31 years. A timedelta could not hold an infinite wait."""
 LARGEST_INTEGER = 2**63 - 1
 """Of SQLite's INTEGER."""
 
@@ -87,10 +89,13 @@ class Seconds(click.ParamType[float]):
     name = "seconds"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        text = str(value)
-        if re.fullmatch(r"[0-9]{1,9}(\.[0-9]*)?|\.[0-9]+", text, re.ASCII) is None:
-            self.fail(f"invalid number of seconds {text[:40]!r}: use 0, 2.5, 60, …", param, ctx)
-        return float(text)
+        try:
+            seconds = float(value)
+        except ValueError:
+            seconds = -1.0
+        if not 0 <= seconds <= _LONGEST_WAIT:  # nor NaN
+            self.fail(f"invalid number of seconds {str(value)[:40]!r}: use 0, 2.5, 60, …", param, ctx)
+        return seconds
 
 
 class _Day(click.ParamType[datetime]):

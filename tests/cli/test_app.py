@@ -69,6 +69,8 @@ def test_a_missing_argument_is_named(tmp_path: Path) -> None:
     [
         ["collect", "--max-requests", "0"],
         ["collect", "--wait", "-1"],
+        ["collect", "--wait", "inf"],
+        ["collect", "--wait", "nan"],
         ["collect", "--sandbox", "--latency", "-1"],
         ["collect", "--sandbox", "--day", "14 March"],
         ["collect", "--sandbox", "--day", "0001-01-01"],
