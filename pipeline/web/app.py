@@ -35,7 +35,7 @@ class Probes:
 def application(probes: Probes, own_names: Collection[str]) -> web.Application:
     """Return the application. `own_names`: names of this machine, besides its addresses, by which it may be called."""
     endpoints = _Endpoints(probes)
-    app = web.Application(middlewares=[_host_check(own_names)])
+    app = web.Application(middlewares=[_host_check(own_names), _check_method])
     app.on_response_prepare.append(_add_headers)
     for path, handler in {
         "/": endpoints.index,
@@ -68,9 +68,7 @@ class _Endpoints:
             content_type, page = await self._probes.metrics(request.headers.get("Accept", ""))
         return web.Response(body=page, headers={"Content-Type": content_type})
 
-    async def other(self, request: web.Request) -> web.Response:
-        if request.method not in _METHODS:
-            return _text(405, "method not allowed: use GET or HEAD", Allow=", ".join(_METHODS))
+    async def other(self, _request: web.Request) -> web.Response:
         return _text(404, f"not found: there are {HEALTHY} {READY} {METRICS}")
 
 
@@ -83,6 +81,14 @@ def _host_check(own_names: Collection[str]) -> Middleware:
         return await handler(request)
 
     return check
+
+
+@web.middleware
+async def _check_method(request: web.Request, handler: Handler) -> web.StreamResponse:
+    # Not a route's task: the targets of `OPTIONS *` and of CONNECT are not paths, so they match none.
+    if request.method not in _METHODS:
+        return _text(405, "method not allowed: use GET or HEAD", Allow=", ".join(_METHODS))
+    return await handler(request)
 
 
 async def _add_headers(_request: web.Request, response: web.StreamResponse) -> None:

@@ -65,6 +65,14 @@ async def test_only_get_and_head_are_allowed(client: Client, method: str) -> Non
         assert response.headers["Allow"] == "GET, HEAD"
 
 
+@pytest.mark.parametrize("target", ["OPTIONS *", "CONNECT localhost:80", "POST /nothing"])
+async def test_another_method_is_refused_for_what_is_not_an_endpoint_too(client: Client, target: str) -> None:
+    answer = await client.raw(f"{target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    head = answer.partition("\r\n\r\n")[0].split("\r\n")
+    assert head[0].split()[1] == "405"
+    assert "Allow: GET, HEAD" in head
+
+
 @pytest.mark.parametrize("path", ["/", "/metrics", "/-/healthy", "/nothing"])
 async def test_head_is_get_without_the_page(client: Client, path: str) -> None:
     answer = await client.raw(f"HEAD {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
