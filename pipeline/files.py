@@ -25,11 +25,14 @@ def shipped(in_wheel: str, in_checkout: str) -> Path:
 
 
 @contextmanager
-def replacing(target: Path, *, reserved: Collection[Path] = (), mode: int = PRIVATE_FILE) -> Iterator[BinaryIO]:
+def replacing(
+    target: Path, *, reserved: Collection[Path] = (), mode: int = PRIVATE_FILE, creates_folders: bool = True
+) -> Iterator[BinaryIO]:
     """Yield a new file that replaces the target when the block succeeds, once it is on the disk.
 
-    If the block fails, the target stays as it was. Missing folders are created; a link stays a link. Raise Trouble if
-    the target is a folder, no regular file or one of the `reserved` files, or if it cannot be written.
+    If the block fails, the target stays as it was. Missing folders are created, private, unless `creates_folders` is
+    false; a link stays a link. Raise Trouble if the target is a folder, no regular file or one of the `reserved` files,
+    or if it cannot be written.
     """
     target = _resolve(target)
     with _report_failure(target):
@@ -39,7 +42,12 @@ def replacing(target: Path, *, reserved: Collection[Path] = (), mode: int = PRIV
             raise Trouble(f"{target} is not a regular file", remedy="name another file, or write to stdout")
         if target in reserved:
             raise Trouble(f"{target} must not be overwritten", remedy="name another file")
-        target.parent.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
+        if creates_folders:
+            target.parent.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
+        elif not target.parent.exists():
+            raise Trouble(
+                f"{target}: its folder does not exist", remedy=f"create {target.parent}, or name another file"
+            )
         with _written_beside(target, mode) as file:
             yield file
             _sync(file)

@@ -17,12 +17,13 @@ _SHARED_FILE = 0o666
 def save(path: Path, plot: Plot) -> None:
     """Write the plot to a file of the format that its name ends in; an older file is replaced.
 
-    Raise Trouble for another ending, without matplotlib, or if the file cannot be written.
+    Raise Trouble for another ending, without matplotlib, or if the file cannot be written. No folder is created: a
+    private one, as elsewhere, would hide a file that is made to be shown.
     """
     if path.suffix.lower() not in FORMATS:
         raise Trouble(f"{path}: unknown format of a plot", remedy=f"name a file that ends in {', '.join(FORMATS)}")
     content = _content(path.suffix.lower(), plot)
-    with replacing(path, mode=_SHARED_FILE) as file:
+    with replacing(path, mode=_SHARED_FILE, creates_folders=False) as file:
         file.write(content)
 
 

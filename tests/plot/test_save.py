@@ -31,6 +31,18 @@ def test_without_matplotlib_the_error_names_what_to_install(tmp_path: Path, monk
 
 
 @needs_matplotlib
+def test_a_missing_folder_is_refused_and_not_created(tmp_path: Path) -> None:
+    (tmp_path / "link.svg").symlink_to(tmp_path / "absent" / "a.svg")
+    for file in (tmp_path / "absent" / "a.svg", tmp_path / "link.svg"):
+        with pytest.raises(Trouble) as refused:
+            saved(file, pe(1.0, 2.0))
+        assert str(tmp_path / "absent" / "a.svg") in refused.value.problem
+        assert str(tmp_path / "absent") in str(refused.value.remedy)
+        assert "\n" not in str(refused.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["link.svg"]
+
+
+@needs_matplotlib
 def test_an_older_file_is_replaced_and_a_failure_names_the_file_and_the_reason(tmp_path: Path) -> None:
     (tmp_path / "a.svg").write_text("old")
     assert saved(tmp_path / "a.svg", pe(1.0, 2.0)).startswith(b"<?xml")

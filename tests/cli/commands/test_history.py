@@ -57,6 +57,13 @@ def test_plot_draws_into_a_file(stored: Path, tmp_path: Path) -> None:
     assert "<svg" in (tmp_path / "ibm.svg").read_text()
 
 
+def test_plot_creates_no_folder(stored: Path, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    file = tmp_path / "absent" / "ibm.svg"
+    assert_refused(query(stored, "history", "IBM", "pe_ratio", "--plot", str(file)), 1, str(file), "create ")
+    assert not file.parent.exists()
+
+
 def test_what_cannot_be_drawn_is_refused(stored: Path) -> None:
     assert_refused(query(stored, "history", "IBM", "name", "--plot"), 2, "only numbers can be drawn")
     assert_refused(query(stored, "history", "IBM", "--plot", "ibm.pdf"), 2, "ibm.pdf", "FILE.svg, .png or .html")
