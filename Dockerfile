@@ -21,7 +21,7 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=igno
 ARG LOCK=requirements-extras.txt
 COPY ${LOCK} ./
 RUN python -m venv --without-pip /opt/pipeline \
- && pip --python /opt/pipeline/bin/python install --no-deps --require-hashes -r ${LOCK}
+ && pip --python /opt/pipeline/bin/python install --no-deps --only-binary :all: --require-hashes -r ${LOCK}
 
 COPY pyproject.toml README.md LICENSE .env.example ./
 COPY config config

@@ -7,9 +7,9 @@ LOCK_FLAGS ?=
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 
-# Install a lock and the project. Locks are complete: pip resolves nothing, checks every hash, and checks at the end that
-# nothing is missing. Its output is shown only if it fails.
-install = { $(PIP) install --no-deps --require-hashes -r $(1) && $(PIP) install --no-deps --no-build-isolation -e . \
+# Install a lock and the project. Locks are complete: pip resolves and builds nothing, checks every hash, and at
+# the end that nothing is missing. Its output is shown only if it fails.
+install = { $(PIP) install --no-deps --only-binary :all: --require-hashes -r $(1) && $(PIP) install --no-deps --no-build-isolation -e . \
   && $(PIP) check; } > .venv/log 2>&1 || { cat .venv/log >&2; exit 1; }
 
 # The demo and the tests must not see how the user of this machine configured a database of their own.
@@ -171,7 +171,7 @@ compile = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --fork
 
 # Not .venv/dev: that wants locks that fit pyproject.toml, and they do not while it is being edited.
 $(BIN)/uv: | .venv/made
-	@$(PIP) --quiet install --no-deps --require-hashes -r requirements-dev.txt
+	@$(PIP) --quiet install --no-deps --only-binary :all: --require-hashes -r requirements-dev.txt
 
 lock: $(BIN)/uv ## compile requirements*.txt from pyproject.toml
 	$(compile) -o requirements.txt

@@ -42,7 +42,6 @@ def draw(history: History, answer: Answer[Snapshot], target: Path | None, option
     names = [one["name"] for one in history.as_of("now", [symbol], ["name"])]
     title = next((name for name in names if isinstance(name, str)), None)
     plot = Plot(symbol, title, series, until=snapshots[-1].confirmed_at)
-    plot = Plot(symbol, title, series, until=snapshots[-1].confirmed_at)
     if target is None:
         width, height = shutil.get_terminal_size()
         is_terminal = sys.stdout.isatty() and "NO_COLOR" not in os.environ

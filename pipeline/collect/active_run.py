@@ -15,7 +15,7 @@ from pipeline.collect.halt import Halt, Halted
 from pipeline.collect.ports import Results, Slots
 from pipeline.model.outcomes import Outcome, RunId, SymbolResult
 from pipeline.model.symbols import Symbol
-from pipeline.store.writer import StorageError
+from pipeline.store.database import StorageError
 
 UNSTORED_PER_WORKER = 8
 """Overviews of each worker that may wait until they are durable: enough to fill a transaction while one is written."""

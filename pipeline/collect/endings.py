@@ -26,7 +26,7 @@ from pipeline.collect.failures import TooManyFailures
 from pipeline.collect.halt import Interrupted
 from pipeline.errors import ExitCode
 from pipeline.model.outcomes import Outcome, RunStatus
-from pipeline.store.writer import StorageError
+from pipeline.store.database import StorageError
 
 
 class Ending(NamedTuple):

@@ -1,8 +1,6 @@
 """Collect: does one run, from the symbols that are due to a summary. Knows no command line and no environment."""
 
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
@@ -17,29 +15,10 @@ from pipeline.collect.order import Order, Source
 from pipeline.collect.ports import Results
 from pipeline.collect.retry import RetryPolicy
 from pipeline.collect.sqlite_engine import open_engine, select_symbols
+from pipeline.collect.summary import Summary
 from pipeline.instants import Nanoseconds
-from pipeline.model.outcomes import Outcome, RunId, RunResult, RunStatus, Trigger
-from pipeline.store.writer import StorageError
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """How a run ended."""
-
-    run: RunId
-    trigger: Trigger
-    status: RunStatus
-    symbols: int
-    selection: Selection
-    counts: Counter[Outcome]
-    requests: int
-    seconds: float
-    busy_seconds: float
-    """How long the requests took, added up: what one after another would have taken."""
-    detail: str | None
-    exit_code: int
-    storage_error: StorageError | None = None
-    """Why not everything could be written, if so."""
+from pipeline.model.outcomes import Outcome, RunResult
+from pipeline.store.database import StorageError
 
 
 async def collect(

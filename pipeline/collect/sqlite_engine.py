@@ -1,6 +1,6 @@
 """The default storage engine of a run: slots and results in the SQLite file, overviews from the API.
 
-No other module of this room knows which engine a run has.
+`run` opens it; the other modules of this room know the ports, and the errors that the ledger and the writer raise.
 """
 
 from collections.abc import AsyncIterator

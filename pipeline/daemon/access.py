@@ -56,7 +56,7 @@ class DatabaseAccess:
             yield writer
 
     @asynccontextmanager
-    async def _locked(self, patience: timedelta | None) -> AsyncIterator[None]:
+    async def _locked(self, max_wait: timedelta | None) -> AsyncIterator[None]:
         self.check()
         self.halt = Halt()
         async with AsyncExitStack() as stack:
@@ -65,10 +65,10 @@ class DatabaseAccess:
                     lock.hold_lock(
                         self._database,
                         "run",
-                        max_wait=patience,
+                        max_wait=max_wait,
                         now=self._clock.now,
                         sleep=asyncio.sleep,
-                        on_wait=self._status.block if patience is None else lambda _why: None,
+                        on_wait=self._status.block if max_wait is None else lambda _why: None,
                     )
                 )
             yield

@@ -33,11 +33,10 @@ from pipeline.quota.estimate import finish_at
 from pipeline.quota.limits import Limit, longest_window
 from pipeline.schedule.cron import PastFireTimes, Schedule, past_fire_times
 from pipeline.schedule.next_run import Decision, FreeAt, decide
-from pipeline.store import schedules as firings
 from pipeline.store.database import DatabaseError, is_temporary
 from pipeline.store.migrate import migrate
 from pipeline.store.reader import NoData, Reader
-from pipeline.store.schedules import last_firings
+from pipeline.store.schedules import activate, last_firings, record_missed
 from pipeline.store.writer import Writer
 
 
@@ -233,7 +232,7 @@ class Daemon:
             if self._in_force != wanted:
                 await self._clock_watch.shift_slots(writer)
                 since = self._reset_at if instants.EARLIEST_PLAUSIBLE < self._reset_at < now else now
-                await firings.activate(writer, _first_since(config.schedules, now), since=since, now=now)
+                await activate(writer, _first_since(config.schedules, now), since=since, now=now)
                 self._in_force = wanted
             decision = await self._decide()
             for past in decision.missed:
@@ -254,7 +253,7 @@ class Daemon:
         return decision
 
     async def _record_missed(self, writer: Writer, past: PastFireTimes) -> None:
-        """Reader the fire times that it is too late to run, each with the reason."""
+        """Record the fire times that it is too late to run, each with the reason."""
         last = ""
 
         def with_reasons() -> Iterator[tuple[datetime, str]]:
@@ -264,7 +263,7 @@ class Daemon:
                 yield at, last
 
         schedule = str(past.schedule)
-        count = await firings.record_missed(writer, schedule, with_reasons(), now=past.now)
+        count = await record_missed(writer, schedule, with_reasons(), now=past.now)
         self._log.warning("fire times missed", schedule=schedule, count=count, reason=last)
         self._reporter.fire_times_missed(schedule, count, past.now, last)
 

@@ -11,7 +11,7 @@ from pipeline.daemon.config import DaemonConfig
 from pipeline.instants import nanoseconds
 from pipeline.quota.limits import longest_window
 from pipeline.store import lock, maintenance
-from pipeline.store.database import DatabaseError
+from pipeline.store.database import DatabaseError, wal_bytes
 
 PRUNE_EVERY = timedelta(days=1)
 CHECKPOINT_EVERY = timedelta(minutes=10)
@@ -32,7 +32,7 @@ class Maintenance:
         with suppress(lock.Busy):
             if self._clock.monotonic() >= self._prune_at:
                 await self._prune(config)
-            if self._clock.monotonic() >= self._checkpoint_at and maintenance.wal_bytes(self._database):
+            if self._clock.monotonic() >= self._checkpoint_at and wal_bytes(self._database):
                 async with self._access.exclusive_now():
                     await self.checkpoint()
 

@@ -21,8 +21,7 @@ from pipeline.instants import nanoseconds
 from pipeline.monitoring.reporter import Reporter
 from pipeline.schedule.next_run import FIRST_PAUSE, ScheduledRun
 from pipeline.store import schedules
-from pipeline.store.database import DatabaseError
-from pipeline.store.writer import StorageError
+from pipeline.store.database import DatabaseError, StorageError
 
 
 class Runner:
@@ -89,7 +88,7 @@ class Runner:
             raise summary.storage_error
 
     async def record_crash(self, error: Exception) -> None:
-        """Reader that the run in progress has failed by a bug of this program, and pause: it may happen again."""
+        """Record that the run in progress has failed by a bug of this program, and pause: it may happen again."""
         self._log.error("run crashed", exc_info=error)
         self._pause()
         detail = f"crashed: {', '.join(_places(error))}; see the log for details"

@@ -10,7 +10,7 @@ import structlog
 from pipeline import instants
 from pipeline.clock import Clock
 from pipeline.collect.active_run import ActiveRun
-from pipeline.collect.run import Summary
+from pipeline.collect.summary import Summary
 from pipeline.daemon import systemd
 from pipeline.daemon.blockers import Blockers
 from pipeline.daemon.clock_watch import ClockWatch

@@ -1,4 +1,4 @@
-"""Checks: the one list of everything that can be wrong. `health`, `status`, `doctor` and the alerts pick from it."""
+"""Checks: the one list of what can be wrong with a running program and its data. Health and alerts pick from it."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from pipeline import instants
-from pipeline.collect.run import Summary
+from pipeline.collect.summary import Summary
 from pipeline.errors import ExitCode, Trouble
 from pipeline.model.changes import Change
 from pipeline.model.outcomes import Outcome, RunStatus

@@ -15,7 +15,7 @@ import structlog
 
 from pipeline import instants
 from pipeline.clock import REAL_CLOCK, Clock
-from pipeline.collect.run import Summary
+from pipeline.collect.summary import Summary
 from pipeline.files import replace_content
 from pipeline.instants import nanoseconds
 from pipeline.model.outcomes import RunStatus

@@ -10,7 +10,7 @@ from pipeline.model.symbols import Symbol
 from pipeline.monitoring.staleness import stale
 from pipeline.quota.estimate import WindowUsage, window_usage
 from pipeline.quota.limits import Limit, longest_window
-from pipeline.store.maintenance import wal_bytes
+from pipeline.store.database import wal_bytes
 from pipeline.store.reader import Reader, Run
 
 
@@ -48,16 +48,16 @@ class Status:
 def read_status(database: Path, scope: Scope, *, now: datetime) -> Status:
     """Return the status. Raise NoData if nothing is stored yet, DatabaseError if the file cannot be read."""
     symbols, limits = scope.symbols, scope.limits
-    with Reader.open(database) as record:
-        states = record.symbol_states()
-        success = record.last_complete_run()
-        old = stale(symbols, states, observed_since=now - scope.stale_after, scheduled_since=record.scheduled_since())
+    with Reader.open(database) as reader:
+        states = reader.symbol_states()
+        success = reader.last_complete_run()
+        old = stale(symbols, states, observed_since=now - scope.stale_after, scheduled_since=reader.scheduled_since())
         unknown = [one for one in symbols if one in states and states[one].state == "unknown"]
         return Status(
-            last_run=record.last_finished_run(),
+            last_run=reader.last_finished_run(),
             last_success=instants.from_text(success.finished_at) if success and success.finished_at else None,
-            runs=record.counts_by_status(),
-            windows=window_usage(limits, record.quota_state(now - longest_window(limits)), now=now),
+            runs=reader.counts_by_status(),
+            windows=window_usage(limits, reader.quota_state(now - longest_window(limits)), now=now),
             snapshots=sum(state.snapshots for state in states.values()),
             unknown=unknown,
             stale=old,

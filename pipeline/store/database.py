@@ -24,6 +24,10 @@ class DatabaseError(Trouble):
     """A database that cannot be used. The line names the file, the problem and the remedy."""
 
 
+class StorageError(DatabaseError):
+    """Something could not be written, in spite of all retries."""
+
+
 def beside(database: Path, suffix: str) -> Path:
     """Return the file beside the database whose name is the database's with a suffix, such as `.lock`.
 
@@ -163,3 +167,11 @@ def schema_version(db: sqlite3.Connection, path: Path) -> int:
     if application != APPLICATION_ID and (tables or application or version):
         raise DatabaseError(f"{path} belongs to another program", remedy="name another file")
     return int(version)
+
+
+def wal_bytes(database: Path) -> int:
+    """Return the size of the write-ahead log in bytes, 0 if there is none."""
+    try:
+        return beside(database, "-wal").stat().st_size
+    except OSError:
+        return 0

@@ -8,7 +8,7 @@ from aiosqlite import Connection
 
 from pipeline import instants
 from pipeline.store import requests
-from pipeline.store.database import beside, connect
+from pipeline.store.database import connect
 from pipeline.store.writer import Writer
 
 _ROWS_AT_ONCE = 1_000
@@ -38,14 +38,6 @@ async def _prune_outcomes(db: Connection, instants_before: Sequence[str]) -> Seq
         )
         counts.append(cursor.rowcount)
     return counts
-
-
-def wal_bytes(database: Path) -> int:
-    """Return the size of the write-ahead log in bytes, 0 if there is none."""
-    try:
-        return beside(database, "-wal").stat().st_size
-    except OSError:
-        return 0
 
 
 def checkpoint(database: Path) -> None:

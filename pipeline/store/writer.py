@@ -15,7 +15,15 @@ from typing import Any, NamedTuple
 
 import aiosqlite
 
-from pipeline.store.database import DatabaseError, connect, explain, is_storage_failure, translate_errors, uri
+from pipeline.store.database import (
+    DatabaseError,
+    StorageError,
+    connect,
+    explain,
+    is_storage_failure,
+    translate_errors,
+    uri,
+)
 
 Apply = Callable[[aiosqlite.Connection, Sequence[Any]], Awaitable[Sequence[Any]]]
 """Writes all the items of one kind in a batch, and returns a result for each. May run again after a rollback."""
@@ -72,10 +80,6 @@ def bulk_insert(table: str, columns: Sequence[str], after: str = "", **lookups: 
         f"INSERT INTO {table} ({', '.join(columns)}) SELECT {', '.join(given)} FROM",
         f"WHERE column1 IS NOT NULL {after}",
     )
-
-
-class StorageError(DatabaseError):
-    """Something could not be written, in spite of all retries."""
 
 
 OnDone = Callable[[Any, BaseException | None], None]

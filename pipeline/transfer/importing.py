@@ -14,9 +14,10 @@ from pipeline.errors import ExitCode
 from pipeline.model.document import Overview
 from pipeline.model.outcomes import Outcome, RunId, RunResult, RunStatus, Trigger
 from pipeline.model.symbols import Symbol
+from pipeline.store.database import StorageError
 from pipeline.store.runs import Store
 from pipeline.store.snapshots import Observation, observation, repeated, text_length
-from pipeline.store.writer import StorageError, open_writer
+from pipeline.store.writer import open_writer
 from pipeline.text import count
 from pipeline.transfer.entries import Entry, Place, Problem, RecordedResponse, Skipped
 

@@ -17,7 +17,7 @@ from pipeline.errors import ExitCode
 from pipeline.model.outcomes import Outcome, RunStatus
 from pipeline.model.symbols import Symbol
 from pipeline.quota.limits import Limit
-from pipeline.store.writer import StorageError
+from pipeline.store.database import StorageError
 from tests.support.clocks import ManualClock
 from tests.support.commands import KEY
 from tests.support.database import all_symbols

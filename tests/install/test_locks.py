@@ -181,11 +181,13 @@ def installs() -> Iterator[tuple[str, str]]:
             yield path.name, options
 
 
-def test_every_command_that_installs_a_lock_resolves_nothing_and_checks_hashes() -> None:
+def test_every_command_that_installs_a_lock_resolves_and_builds_nothing_and_checks_hashes() -> None:
     found = list(installs())
     assert {"Makefile", "Dockerfile", "pipeline.service"} <= {name for name, _ in found}
     for name, options in found:
-        assert {"--no-deps", "--require-hashes"} <= set(options.split()), f"{name}: pip install {options}"
+        assert {"--no-deps", "--only-binary", "--require-hashes"} <= set(options.split()), (
+            f"{name}: pip install {options}"
+        )
 
 
 def test_the_image_gets_the_locks_it_is_built_from() -> None:

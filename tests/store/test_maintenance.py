@@ -7,7 +7,8 @@ from pathlib import Path
 
 from pipeline.model.outcomes import Outcome, RunResult, RunStatus, SymbolResult, Trigger
 from pipeline.model.symbols import Symbol
-from pipeline.store.maintenance import checkpoint, prune, wal_bytes
+from pipeline.store.database import wal_bytes
+from pipeline.store.maintenance import checkpoint, prune
 from pipeline.store.runs import Store
 from pipeline.store.writer import open_writer
 from tests.support.clocks import START

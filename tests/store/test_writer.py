@@ -11,9 +11,9 @@ import pytest
 from aiosqlite import Connection
 
 from pipeline.model.outcomes import RunStatus, Trigger
-from pipeline.store.database import DatabaseError
+from pipeline.store.database import DatabaseError, StorageError
 from pipeline.store.runs import Store
-from pipeline.store.writer import PAUSES, StorageError, open_writer
+from pipeline.store.writer import PAUSES, open_writer
 from tests.support.clocks import START, ManualClock
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from pipeline.collect.halt import Halt
 from pipeline.collect.order import Order, Source
-from pipeline.collect.run import Summary, collect
+from pipeline.collect.run import collect
+from pipeline.collect.summary import Summary
 from pipeline.model.outcomes import RunStatus
 from pipeline.model.symbols import Symbol
 from pipeline.quota.limits import Limit

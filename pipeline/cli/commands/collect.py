@@ -14,13 +14,14 @@ from pipeline.cli.exclusive import exclusive_run
 from pipeline.cli.options import Options, Seconds, Whole, day_option, examples, global_options, json_option
 from pipeline.cli.output import print_json, print_table, shown, tolerate_closed_stdout
 from pipeline.cli.params import symbols_argument
-from pipeline.cli.progress import collection_progress
+from pipeline.cli.run_progress import collection_progress
 from pipeline.cli.signals import interruptible
 from pipeline.cli.verbosity import configure_logs
 from pipeline.clock import Clock
 from pipeline.collect.halt import Halt
 from pipeline.collect.order import Order
-from pipeline.collect.run import Summary, collect
+from pipeline.collect.run import collect
+from pipeline.collect.summary import Summary
 from pipeline.model.outcomes import Outcome, RunStatus
 from pipeline.model.symbols import Symbol
 from pipeline.settings.errors import SettingsError

@@ -1,0 +1,82 @@
+"""The progress of a collecting run, on a terminal's stderr."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
+
+from rich.progress import MofNCompleteColumn, Progress, TaskID, TextColumn
+
+from pipeline.cli.options import Options
+from pipeline.cli.progress import progress_bar
+from pipeline.collect.active_run import ActiveRun
+
+_REFRESH_SECONDS = 0.2
+"""The bar polls the run: notifying it of each symbol would slow the run down."""
+
+
+class RunProgress:
+    """The progress of a collecting run: symbols done, requests a second, quota left, time to go. No bar: no drawing."""
+
+    def __init__(self, bar: Progress | None) -> None:
+        self._bar = bar
+        self._task: TaskID | None = None
+        self.run: ActiveRun | None = None
+
+    def started(self, run: ActiveRun) -> None:
+        """Draw this run from now on."""
+        self.run = run
+        if self._bar is not None and run.due:
+            self._task = self._bar.add_task("collecting", total=run.due, facts="")
+
+    def cancel_requests(self) -> Callable[[], None] | None:
+        """Return the function that cancels the run's requests in flight, None before the run has started."""
+        return None if self.run is None else self.run.cancel_requests
+
+    async def draw(self) -> None:
+        """Redraw until cancelled."""
+        while True:
+            self.update()
+            await asyncio.sleep(_REFRESH_SECONDS)
+
+    def update(self) -> None:
+        """Redraw once."""
+        if self._bar is None or self._task is None or self.run is None:
+            return
+        done = self.run.counts.total()
+        elapsed = self._bar.tasks[self._task].elapsed or 0.0
+        self._bar.update(self._task, completed=done, facts=_facts(self.run, done, elapsed))
+
+
+def _facts(run: ActiveRun, done: int, elapsed: float) -> str:
+    rate = done / elapsed if elapsed else 0.0
+    left = run.slots.remaining()
+    to_go = run.slots.time_for(run.due - done)
+    if rate:
+        to_go = max(to_go, timedelta(seconds=(run.due - done) / rate)) if left is None else to_go
+    quota = "" if left is None else f", quota left {left:,}"
+    return f"{rate:.1f}/s{quota}, {_span_text(to_go)} to go"
+
+
+def _span_text(span: timedelta) -> str:
+    seconds = round(span.total_seconds())
+    if seconds < 120:
+        return f"{seconds} s"
+    return f"{seconds // 60} min" if seconds < 7200 else f"{seconds // 3600} h"
+
+
+@asynccontextmanager
+async def collection_progress(options: Options) -> AsyncIterator[RunProgress]:
+    """Yield a progress that redraws itself until the block ends."""
+    with progress_bar(options, MofNCompleteColumn(), TextColumn("{task.fields[facts]}")) as bar:
+        progress = RunProgress(bar)
+        if bar is None:
+            yield progress
+            return
+        drawing = asyncio.create_task(progress.draw(), name="progress")
+        try:
+            yield progress
+        finally:
+            drawing.cancel()
+            with suppress(asyncio.CancelledError):
+                await drawing

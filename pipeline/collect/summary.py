@@ -1,0 +1,28 @@
+"""Summary: what came of a run. A value apart from what does the run, so that health checks need not load it."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+from pipeline.collect.due import Selection
+from pipeline.model.outcomes import Outcome, RunId, RunStatus, Trigger
+from pipeline.store.database import StorageError
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """How a run ended."""
+
+    run: RunId
+    trigger: Trigger
+    status: RunStatus
+    symbols: int
+    selection: Selection
+    counts: Counter[Outcome]
+    requests: int
+    seconds: float
+    busy_seconds: float
+    """How long the requests took, added up: what one after another would have taken."""
+    detail: str | None
+    exit_code: int
+    storage_error: StorageError | None = None
+    """Why not everything could be written, if so."""
