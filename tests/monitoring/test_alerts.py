@@ -239,6 +239,29 @@ def test_a_restart_at_any_moment_changes_nothing(reports: list[tuple[bool, list[
         assert send(restarted, after_run, problems) == send(whole, after_run, problems)
 
 
+EARLIER = (
+    b'{"courses":[["stale","IBM",1,2,true],["key_refused","",0,1,true],["run_partial","",0,1,true],'
+    b'["missed","",0,1,true]],"events":[["run_partial","12"],["missed","2026-03-14T18:30:00.000Z"],'
+    b'["suspicion","PEP"]]}'
+)
+"""A memory from before the rooms: IBM was stale twice, and is over after one more run without it."""
+
+
+def test_a_memory_that_an_earlier_version_wrote_is_read_and_kept() -> None:
+    alerts = Alerts.from_json(json.loads(EARLIER))
+
+    assert json.dumps(alerts.to_json(), separators=(",", ":")).encode() == EARLIER
+    remembered = [
+        *stale("IBM"),
+        problem(Kind.KEY_REFUSED),
+        problem(Kind.RUN_PARTIAL, "12"),
+        problem(Kind.MISSED, "2026-03-14T18:30:00.000Z"),
+        problem(Kind.SUSPICION, "PEP"),
+    ]
+    assert alerts.report(remembered) is None
+    assert reports(alerts.report([*remembered, *stale("AAPL")]), *stale("AAPL"))
+
+
 @pytest.mark.parametrize(
     "kept",
     [

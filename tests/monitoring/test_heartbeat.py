@@ -1,14 +1,15 @@
+import json
 import stat
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from pipeline.monitoring import heartbeat
-from pipeline.monitoring.heartbeat import FRESH_FOR
+from pipeline.monitoring.heartbeat import FRESH_FOR, DaemonState, Heartbeat
 from tests.support.clocks import START
 from tests.support.disk import no_file_larger_than
-from tests.support.monitoring import BEAT
+from tests.support.monitoring import BEAT, HEARTBEAT_KEYS
 
 
 def test_a_heartbeat_that_was_written_is_read(tmp_path: Path) -> None:
@@ -17,6 +18,46 @@ def test_a_heartbeat_that_was_written_is_read(tmp_path: Path) -> None:
     assert heartbeat.read(tmp_path / "o.db") == BEAT
     assert [path.name for path in tmp_path.iterdir()] == ["o.db.heartbeat.json"]
     assert stat.S_IMODE((tmp_path / "o.db.heartbeat.json").stat().st_mode) == 0o600
+
+
+EARLIER = (
+    b'{"pid":7,"started_at":"2026-03-14T18:30:00.000Z","at":"2026-03-14T18:31:00.000Z","state":"waiting","run":null,'
+    b'"hindrance":"another process collects","next_fire":"2026-03-15T18:30:00.000Z",'
+    b'"continues_at":"2026-03-15T00:00:00.000Z","last_run":3,"last_status":"partial","silent_seconds":0.5,'
+    b'"refused":"pipeline.toml: source.plan: no such plan","timer_restarts":2}'
+)
+"""A heartbeat as it was written when Python knew these values by the names of the keys."""
+BLOCKED = Heartbeat(
+    pid=7,
+    started_at=datetime(2026, 3, 14, 18, 30, tzinfo=UTC),
+    at=datetime(2026, 3, 14, 18, 31, tzinfo=UTC),
+    state=DaemonState.WAITING,
+    blocked_by="another process collects",
+    next_fire=datetime(2026, 3, 15, 18, 30, tzinfo=UTC),
+    resumes_at=datetime(2026, 3, 15, tzinfo=UTC),
+    last_run=3,
+    last_status="partial",
+    silent_seconds=0.5,
+    refused="pipeline.toml: source.plan: no such plan",
+    timer_restarts=2,
+)
+
+
+def test_the_keys_of_the_file_are_stable(tmp_path: Path) -> None:
+    heartbeat.write(tmp_path / "o.db", BEAT)
+
+    content = json.loads((tmp_path / "o.db.heartbeat.json").read_bytes())
+
+    assert list(content) == HEARTBEAT_KEYS
+
+
+def test_an_earlier_version_and_this_one_read_each_others_file(tmp_path: Path) -> None:
+    file = tmp_path / "o.db.heartbeat.json"
+    file.write_bytes(EARLIER)
+
+    assert heartbeat.read(tmp_path / "o.db") == BLOCKED
+    heartbeat.write(tmp_path / "o.db", BLOCKED)
+    assert file.read_bytes() == EARLIER
 
 
 def test_it_lies_beside_the_database_by_whatever_link_that_is_reached(tmp_path: Path) -> None:

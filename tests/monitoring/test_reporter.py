@@ -120,6 +120,7 @@ async def test_a_refused_key_is_reported_once_while_it_lasts_and_not_again_after
         _, title, _ = await audience.hears()
         assert title == "The API key is refused"
         await harness.until(START + 20 * MINUTE)
+    assert database.with_name(f"{database.name}.told.json").is_file(), "where an earlier version left it, too"
     clock.advance(HOUR)
     harness = reporting_to(DaemonHarness(database, served.base_url, clock, symbols=SYMBOLS[:1]), audience)
     async with harness.running():

@@ -11,6 +11,11 @@ BEAT = Heartbeat(
     pid=7, started_at=START, at=START, state=DaemonState.IDLE, silent_seconds=0.0, next_fire=START, last_run=3
 )
 """A heartbeat of a daemon that is idle and well."""
+HEARTBEAT_KEYS = [
+    "pid", "started_at", "at", "state", "run", "hindrance", "next_fire", "continues_at", "last_run", "last_status",
+    "silent_seconds", "refused", "timer_restarts",
+]  # fmt: skip
+"""The keys of the heartbeat file, and of `daemon` in the JSON of status and health. They are stable."""
 EMPTY = Status(
     last_run=None,
     last_success=None,

@@ -3,8 +3,10 @@
 from pathlib import Path
 
 from pipeline.errors import ExitCode
+from pipeline.monitoring import heartbeat
 from tests.support.collected import Collected
 from tests.support.commands import call
+from tests.support.monitoring import BEAT, HEARTBEAT_KEYS
 
 
 def test_without_a_daemon_it_ends_with_7_and_names_the_command_that_starts_one(collected: Collected) -> None:
@@ -30,3 +32,13 @@ def test_a_foreign_file_is_named(folder: Path, alien: dict[str, Path]) -> None:
 
     assert ended.code == ExitCode.STALE
     assert str(alien["theirs"]) in ended.out
+
+
+def test_the_daemon_in_json_has_the_keys_of_its_heartbeat(folder: Path) -> None:
+    (folder / "data").mkdir()
+    heartbeat.write(folder / "data" / "overviews.db", BEAT)
+
+    ended = call(folder, "health", "--json")
+
+    assert list(ended.json["daemon"]) == HEARTBEAT_KEYS
+    assert ended.json["daemon"]["at"] == "2026-03-14T18:30:00.000Z"

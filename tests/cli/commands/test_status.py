@@ -4,8 +4,10 @@ import re
 from pathlib import Path
 
 from pipeline.errors import ExitCode
+from pipeline.monitoring import heartbeat
 from tests.support.collected import Collected
 from tests.support.commands import call
+from tests.support.monitoring import BEAT, HEARTBEAT_KEYS
 
 
 def test_without_a_database_everything_is_stale_and_it_ends_with_7(folder: Path) -> None:
@@ -52,3 +54,13 @@ def test_it_ends_with_7_if_a_symbol_is_stale(collected: Collected) -> None:
 
     assert ended.code == ExitCode.STALE
     assert re.search(r"stale +1 \(NEVERASKED\)", ended.out)
+
+
+def test_the_daemon_in_json_has_the_keys_of_its_heartbeat(folder: Path) -> None:
+    (folder / "data").mkdir()
+    heartbeat.write(folder / "data" / "overviews.db", BEAT)
+
+    ended = call(folder, "status", "--json")
+
+    assert list(ended.json["daemon"]) == HEARTBEAT_KEYS
+    assert ended.json["daemon"]["at"] == "2026-03-14T18:30:00.000Z"
