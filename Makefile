@@ -26,11 +26,19 @@ help: ## show this
 
 # The environment. Each step leaves a stamp, so that nothing is installed twice.
 
+# If PYTHON names another Python than the one that .venv has, .venv is made again.
+ifneq ($(origin PYTHON),file)
+version = $(shell $(1) -c 'import sys; print(sys.version)' 2>&1; true)
+ifneq ($(call version,$(PYTHON)),$(call version,$(BIN)/python))
+.PHONY: .venv/made
+endif
+endif
+
 .venv/made:
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.13" \
 	  if sys.version_info < (3, 11) else 0)'
-	@echo 'making .venv, for Python and this project alone'
-	@$(PYTHON) -m venv .venv
+	@echo "making .venv, with $$($(PYTHON) --version), for this project alone"
+	@$(PYTHON) -m venv --clear .venv
 	@touch $@
 
 .venv/runtime: .venv/made requirements.txt pyproject.toml
