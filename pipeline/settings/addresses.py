@@ -5,12 +5,10 @@ import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from pipeline.settings.errors import SettingsError
-from pipeline.text import cut
+from pipeline.settings.errors import SettingsError, quoted
 
 _ADDRESS = re.compile(r"(?:\[([0-9a-f:.]+)\]|([0-9.]+|localhost)):([0-9]{1,5})", re.ASCII | re.IGNORECASE)
 _LAST_PORT = 65_535
-_MOST_SHOWN = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +27,7 @@ class Listen:
             if int(port) <= _LAST_PORT and (host == "localhost" or _version(host) == (6 if bracketed else 4)):
                 return cls(host, int(port))
         raise SettingsError(
-            f"invalid address to listen on {cut(repr(text), _MOST_SHOWN)}",
+            f"invalid address to listen on {quoted(text)}",
             remedy='use an IP address or localhost and a port, such as "127.0.0.1:8080" or "[::1]:8080"',
         )
 

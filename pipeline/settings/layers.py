@@ -14,13 +14,10 @@ from platformdirs import user_data_path
 
 from pipeline.settings.config_file import read_config
 from pipeline.settings.environment import Environment, variable_of
-from pipeline.settings.errors import SettingsError
+from pipeline.settings.errors import SettingsError, quoted
 from pipeline.settings.schema import KEYS, SCHEDULE, Configuration, leaves, requirement, type_of
-from pipeline.text import cut
 
 T = TypeVar("T")
-_MOST_SHOWN = 60
-"""Characters of a wrong value that an error repeats."""
 
 
 class Layer(IntEnum):
@@ -133,8 +130,7 @@ def _converted(value: Any, kind: Any, origin: Origin, path: str) -> Any:
     try:
         return msgspec.convert(value, kind, strict=not is_text)
     except msgspec.ValidationError:
-        shown = cut(repr(value), _MOST_SHOWN)
-        raise SettingsError(f"{origin.place(path)}: must be {requirement(path)} (it is {shown})") from None
+        raise SettingsError(f"{origin.place(path)}: must be {requirement(path)} (it is {quoted(value)})") from None
 
 
 def _json_list(text: str, origin: Origin) -> list[Any]:

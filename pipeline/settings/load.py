@@ -13,16 +13,14 @@ from pipeline.quota.limits import PLANS, Limit, max_workers
 from pipeline.schedule.cron import Schedule, check_cron, check_timezone
 from pipeline.settings.addresses import Listen, check_url
 from pipeline.settings.environment import CONFIG, Environment
-from pipeline.settings.errors import SettingsError
+from pipeline.settings.errors import SettingsError, quoted
 from pipeline.settings.layers import Layered, Setting, read_layers
 from pipeline.settings.schema import SCHEDULE, ScheduleTable, places
 from pipeline.settings.symbol_files import read_symbol_file, without_duplicates
-from pipeline.text import cut
 
 DEFAULT_CONFIG = Path("config/pipeline.toml")
 _NOT_IN_BASE_URLS = "@?# \\"
 """A user, a query or a fragment; and a backslash, because programs disagree on which host a URL with one names."""
-_MOST_SHOWN = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +119,7 @@ def _plan(name: str) -> tuple[Limit, ...]:
         return PLANS[name]
     near = difflib.get_close_matches(name, PLANS, n=1)
     raise SettingsError(
-        f"unknown plan {cut(repr(name), _MOST_SHOWN)} (expected one of: {', '.join(PLANS)})",
+        f"unknown plan {quoted(name)} (expected one of: {', '.join(PLANS)})",
         remedy=f"did you mean {near[0]}?" if near else None,
     )
 
@@ -137,7 +135,7 @@ def _base_url(url: str) -> str:
 
 def _file_path(text: str) -> Path:
     """Return the path of a file, with `~` expanded. Raise SettingsError for one that cannot be a file's."""
-    shown = cut(repr(text), _MOST_SHOWN)
+    shown = quoted(text)
     try:
         path = Path(text).expanduser()
         path.exists()  # raises for a name that is too long, or a folder that we may not search
