@@ -63,7 +63,7 @@ def read_json_lines(source: Path | None, received: Received, on_read: OnRead) ->
 
 def _other_format(first: Problem) -> Problem:
     expected = '{"symbol": ..., "observed_at": ..., "body": ...}'
-    reason = f"is not JSON Lines: expected objects like {expected}; line {first.place.line}: {first.reason}"
+    reason = f"not JSON Lines: expected objects like {expected}; line {first.place.line}: {first.reason}"
     return Problem(Place(first.place.file), reason)
 
 

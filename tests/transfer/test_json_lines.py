@@ -147,7 +147,7 @@ def test_a_bad_line_may_come_first(file: Path) -> None:
 def test_a_line_that_is_too_long_may_still_be_an_object(file: Path) -> None:
     long = b'{"x": "' + b"x" * 2**24 + b'"}'
     assert problems(entries_in(file, long)) == [(f"{file}, line 1", "longer than 16,777,216 bytes")]
-    assert problems(entries_in(file, long[1:]))[0][1].startswith("is not JSON Lines")
+    assert problems(entries_in(file, long[1:]))[0][1].startswith("not JSON Lines")
 
 
 def test_blank_lines_are_ignored_but_counted(file: Path) -> None:
@@ -241,7 +241,7 @@ def test_any_bytes_at_all_are_responses_or_problems(
 def test_a_file_of_another_format_is_reported_once(file: Path, content: bytes) -> None:
     (one,) = problems(entries_in(file, content))
     assert one[0] == str(file)
-    assert one[1].startswith("is not JSON Lines")
+    assert one[1].startswith("not JSON Lines")
 
 
 def test_reading_stops_after_ten_lines_without_an_object(file: Path) -> None:
@@ -277,4 +277,4 @@ def test_a_recording_without_instants_is_read_with_one_for_all() -> None:
 @needs_recordings
 def test_a_listing_is_not_an_archive() -> None:
     (one,) = problems(entries(RECORDINGS / "listing_status_active.csv"))
-    assert one[1].startswith("is not JSON Lines")
+    assert one[1].startswith("not JSON Lines")

@@ -111,6 +111,6 @@ def _say_what_is_missing(
     if not known:
         first = history.first_observed_at(wanted)
         assert first is not None
-        whose = "their" if wanted else "the"
+        whose = ("its" if len(wanted) == 1 else "their") if wanted else "the"
         say_nothing_found(f"nothing was known at {at}: {whose} first snapshot is of {for_people(first)} UTC")
     return known > 0

@@ -74,7 +74,9 @@ def test_before_the_first_snapshot_it_ends_with_1_and_names_the_first(stored: Pa
         assert_note(ended, "2026-03-14 18:29:59 UTC", "2026-03-14 18:30:00 UTC")
     ended = query(stored, "as-of", "2026-03-14", "PEP", "--json")
     assert (ended.code, ended.json) == (1, [])
-    assert_note(ended, "2026-03-15 20:30:00 UTC")
+    assert_note(ended, "its first snapshot", "2026-03-15 20:30:00 UTC")
+    assert_note(query(stored, "as-of", "2026-03-13", "PEP", "IBM"), "their first snapshot", "2026-03-14 18:30:00 UTC")
+    assert_note(query(stored, "as-of", "2026-03-13"), "the first snapshot", "2026-03-14 18:30:00 UTC")
     some = query(stored, "as-of", "2026-03-14", "PEP", "IBM", "--json")
     assert [row["symbol"] for row in some.json] == ["IBM"]
     assert some.code == 0
