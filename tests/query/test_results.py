@@ -36,7 +36,7 @@ def test_snapshots_are_values() -> None:
     one = Snapshot("IBM", START, START, {"pe_ratio": 1.0})
     assert one == Snapshot("IBM", START, START, {"pe_ratio": 1.0})
     with pytest.raises(AttributeError):
-        one.symbol = "PEP"  # type: ignore[misc]
+        one.symbol = "PEP"  # type: ignore[misc] # that it is read-only is what is tested
 
 
 def test_a_snapshot_knows_its_columns() -> None:
