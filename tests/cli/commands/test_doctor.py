@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from pipeline.errors import ExitCode
 from tests.support.commands import KEY, call
 
@@ -30,3 +32,34 @@ def test_a_bad_database_ends_with_1(folder: Path, alien: dict[str, Path]) -> Non
 
         assert ended.code == ExitCode.FAILED
         assert "problem" in ended.out
+
+
+@pytest.mark.parametrize(
+    ("urls", "ping"),
+    [
+        ("ntfy://bob:pa55phrase@push.example/t0p1c json://h00k.example/t0ken", "https://hc-ping.example/p1ng-uuid"),
+        ("no-scheme-pa55phrase@push.example/t0p1c", ""),
+        ("ntfy://push.example/t0p1c h00k.example/t0ken", "https://hc-ping.example/p1ng-uuid"),
+        ("", "http://hc-ping.example/p1ng-uuid"),
+        ("", "https://hc-ping.example/ p1ng-uuid"),
+        ("", "ftp://bob:pa55phrase@hc-ping.example:p0rt/p1ng-uuid"),
+    ],
+)
+@pytest.mark.parametrize("place", ["environment", ".env"])
+@pytest.mark.parametrize("verbosity", [[], ["-v"]])
+def test_no_part_of_a_secret_url_is_printed(
+    folder: Path, place: str, urls: str, ping: str, verbosity: list[str]
+) -> None:
+    variables = {"PIPELINE_NOTIFY_URLS": urls, "PIPELINE_PING_URL": ping, "ALPHAVANTAGE_API_KEY": KEY}
+    if place == ".env":
+        (folder / ".env").write_text("".join(f"{name}='{value}'\n" for name, value in variables.items()))
+        (folder / ".env").chmod(0o600)
+        variables = {}
+
+    for arguments in (["doctor"], ["doctor", "--json"]):
+        ended = call(folder, *arguments, *verbosity, **variables)
+
+        printed = ended.out + ended.err
+        assert "notifications" in printed, "they were examined"
+        for secret in ("bob", "pa55phrase", "push.example", "t0p1c", "h00k", "t0ken", "hc-ping.example", "p1ng", KEY):
+            assert secret not in printed
