@@ -57,6 +57,8 @@ def _explain(error: Exception) -> tuple[str, str]:
     """Return what is wrong with the address, and the remedy."""
     if isinstance(error, socket.gaierror):
         return "unknown host", "use an address, such as 127.0.0.1:8080"
-    if isinstance(error, OSError) and error.errno:
-        return _EXPLAINED.get(error.errno, (file_reason(error), "choose another address or port"))
+    if isinstance(error, OSError):
+        # From Python 3.13 on, asyncio reports an address that this machine does not have without its errno.
+        number = error.errno or errno.EADDRNOTAVAIL
+        return _EXPLAINED.get(number, (file_reason(error), "choose another address or port"))
     return "invalid address", "use one of this machine, such as 127.0.0.1:8080"
