@@ -16,7 +16,7 @@ from tests.support.sandbox import Served, serving
 # Any examples, and many: pytest --hypothesis-profile=explore. No deadline: a busy machine is no failure.
 settings.register_profile("explore", deadline=None, max_examples=500, suppress_health_check=[HealthCheck.too_slow])
 # The same few examples in every run. A property about arithmetic sets `max_examples` itself.
-settings.register_profile("same", settings.get_profile("explore"), max_examples=30, derandomize=True, database=None)
+settings.register_profile("same", settings.get_profile("explore"), max_examples=20, derandomize=True, database=None)
 settings.load_profile("same")
 
 _running: list[pytest.Item] = []

@@ -148,6 +148,6 @@ def test_a_reader_that_leaves_early_ends_it_quietly(folder: Path, long: Path, wo
 @pytest.fixture
 def long(folder: Path, configure: Callable[[str], object]) -> Path:
     """Return a database of a long history, beside a configuration of many symbols."""
-    (folder / "config" / "names.txt").write_text("\n".join(f"A{number}" for number in range(20_000)))
+    (folder / "config" / "names.txt").write_text("\n".join(f"A{number}" for number in range(5_000)))
     configure('[symbols]\nfile = "names.txt"')
     return database_of([seen(hours, EPS=str(hours), Name="x" * 500) for hours in range(1_500)])

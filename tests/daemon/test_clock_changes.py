@@ -30,8 +30,13 @@ NIGHTS: list[tuple[str, str, dict[str, str]]] = [
 """The zone, the day in UTC on which its clocks change, and when each cron line fires then."""
 
 
-@pytest.mark.parametrize("asleep", [False, True], ids=["awake", "asleep"])
-@pytest.mark.parametrize(("zone", "day", "lines"), NIGHTS, ids=[f"{zone} {day}" for zone, day, _ in NIGHTS])
+@pytest.mark.parametrize(
+    ("zone", "day", "lines", "asleep"),
+    [
+        *(pytest.param(*night, False, id=f"{night[0]} {night[1]} awake") for night in NIGHTS),
+        *(pytest.param(*night, True, id=f"{night[0]} {night[1]} asleep") for night in NIGHTS[-2:]),
+    ],
+)
 async def test_each_fire_time_of_a_night_on_which_clocks_change_is_one_row(
     database: Path,
     served: Served,

@@ -525,7 +525,7 @@ def year(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[.
     ("seed", "start"), [(6, datetime(2026, 3, 5, 12, tzinfo=UTC)), (8, datetime(2026, 10, 29, 12, tzinfo=UTC))]
 )
 async def test_a_week_around_each_change_of_clocks(year: Callable[..., Year], seed: int, start: datetime) -> None:
-    week = year(seed, start=start, quota=10, often=5)
+    week = year(seed, start=start, quota=6, often=5)
 
     await week.passes(7)
 

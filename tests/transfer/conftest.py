@@ -40,7 +40,7 @@ async def long_database(database: Path) -> Path:
         ]
         db.execute(
             f"""
-            WITH RECURSIVE days (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM days WHERE n < 100)
+            WITH RECURSIVE days (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM days WHERE n < 50)
             INSERT INTO snapshots (symbol, observed_at, {", ".join(names)})
             SELECT symbol, strftime('%Y-%m-%dT%H:%M:%S.000Z', observed_at, '+' || n || ' days'), {", ".join(names)}
               FROM snapshots, days
