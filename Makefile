@@ -120,11 +120,14 @@ demo: .venv/runtime ## collect 25 invented companies twice, and show the results
 
 # To work on it
 
+# Three workers keep two cores busy: tests wait for processes and for threads of SQLite.
+PYTEST := python -m pytest -n 3 --dist worksteal
+
 test: .venv/dev ## run the tests
-	@$(BIN)/python -m pytest -n 2 --dist worksteal
+	@$(BIN)/$(PYTEST)
 
 coverage: .venv/dev ## run the tests, and show the branches that none of them takes
-	@$(BIN)/python -m pytest -n 2 --cov --cov-report=term-missing:skip-covered
+	@$(BIN)/$(PYTEST) --cov --cov-report=term-missing:skip-covered
 
 lint: .venv/dev ## check format, rules and types
 	@$(BIN)/ruff format --check
@@ -170,7 +173,7 @@ export FLOORS
 	@touch $@
 
 floors: .venv-floors/made ## run the tests with every direct dependency at its floor
-	@.venv-floors/bin/python -m pytest -n 2 --ignore tests/install/test_locks.py
+	@.venv-floors/bin/$(PYTEST) --ignore tests/install/test_locks.py
 
 # The locks: each complete by itself, for every Python and system supported, with hashes, and no address or path.
 # LOCK_FLAGS=--upgrade takes the newest versions.

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from itertools import islice, pairwise, takewhile
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -186,6 +187,7 @@ def changes(zone: ZoneInfo, first: datetime, last: datetime) -> Iterator[datetim
         yield high
 
 
+@cache
 def reached(zone: ZoneInfo, after: datetime, until: datetime) -> dict[datetime, datetime]:
     """Return when clocks in the zone first show each local time, or first show a later one: walked minute by minute."""
     latest = after.astimezone(zone).replace(tzinfo=None)
