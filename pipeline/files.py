@@ -1,5 +1,6 @@
 """Files: writes them beside their target and renames them, so that they are whole or absent; finds shipped files."""
 
+import errno
 import os
 import secrets
 import shutil
@@ -16,6 +17,22 @@ PRIVATE_FOLDER = 0o700
 """Modes of what only its owner may read: the database, and everything made from it."""
 
 _PACKAGE = Path(__file__).parent
+
+
+def is_present(path: Path) -> bool:
+    """Return whether there is something at a path. Raise OSError where that cannot be known.
+
+    `Path.exists` says no, from Python 3.14 on, also for a folder that we may not search and a name that is too long.
+    """
+    try:
+        path.stat()
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.EBADF, errno.ELOOP):
+            return False
+        raise
+    except ValueError:  # a NUL in the name
+        return False
+    return True
 
 
 def shipped(in_wheel: str, in_checkout: str) -> Path:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import Trouble
-from pipeline.files import filling, new_file, replace_content, replacing
+from pipeline.files import filling, is_present, new_file, replace_content, replacing
 
 
 def test_a_file_takes_the_place_of_another_when_it_is_whole(tmp_path: Path) -> None:
@@ -148,3 +148,11 @@ def test_a_new_file_that_fails_midway_is_removed(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         fail()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_name_that_is_too_long_is_an_error_and_not_absent_on_every_python(tmp_path: Path) -> None:
+    assert is_present(tmp_path)
+    assert not is_present(tmp_path / "absent")
+    assert not is_present(tmp_path / "a\0b")
+    with pytest.raises(OSError, match="too long"):
+        is_present(tmp_path / ("x" * 300))

@@ -8,6 +8,7 @@ from itertools import chain, combinations
 from pathlib import Path
 
 from pipeline.errors import file_reason
+from pipeline.files import is_present
 from pipeline.model.symbols import Symbol, parse_symbol
 from pipeline.quota.limits import PLANS, Limit, max_workers
 from pipeline.schedule.cron import Schedule, check_cron, check_timezone
@@ -138,7 +139,7 @@ def _file_path(text: str) -> Path:
     shown = quoted(text)
     try:
         path = Path(text).expanduser()
-        path.exists()  # raises for a name that is too long, or a folder that we may not search
+        is_present(path)  # raises for a name that is too long, or a folder that we may not search
         text.encode()
     except (OSError, RuntimeError, UnicodeEncodeError) as error:
         why = file_reason(error) if isinstance(error, OSError) else "no such user, or not UTF-8"

@@ -4,7 +4,7 @@ import sqlite3
 from pathlib import Path
 
 from pipeline.errors import file_reason
-from pipeline.files import PRIVATE_FOLDER, renaming
+from pipeline.files import PRIVATE_FOLDER, is_present, renaming
 from pipeline.store.database import DatabaseError, connect, create_private, translate_errors, uri
 from pipeline.store.reader import Reader
 
@@ -47,7 +47,7 @@ def _partial_file(file: Path) -> Path:
             raise DatabaseError(f"{file} is a folder", remedy="name a file in it")
         partial = file.with_name(f"{file.name}.partial")
         file.parent.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
-        if file.exists():
+        if is_present(file):
             raise DatabaseError(f"{file} exists", remedy="choose another name, or move it away")
         partial.unlink(missing_ok=True)
     except OSError as error:

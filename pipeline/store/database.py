@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import Trouble, file_reason
-from pipeline.files import PRIVATE_FILE, new_file
+from pipeline.files import PRIVATE_FILE, is_present, new_file
 
 APPLICATION_ID = 0x4F565057
 """Marks our files in their header: "OVPW"."""
@@ -154,7 +154,7 @@ def is_temporary(error: DatabaseError) -> bool:
 
 def refuse_foreign(path: Path) -> None:
     """Raise DatabaseError if the file exists and is not our database; nothing is written or created."""
-    if path.exists():
+    if is_present(path):
         with connect(path, "ro") as db:
             schema_version(db, path)
 

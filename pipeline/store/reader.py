@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from pipeline import instants
+from pipeline.files import is_present
 from pipeline.model.outcomes import RunStatus
 from pipeline.model.slots import Block, QuotaState, SpentSlot
 from pipeline.model.symbols import SymbolFreshness
@@ -27,7 +28,7 @@ def open_for_reading(path: Path) -> Iterator[sqlite3.Connection]:
     Raise NoData if there is no database yet, and DatabaseError if the file is another program's, has another version
     of the schema, or cannot be read.
     """
-    if not path.exists():
+    if not is_present(path):
         sandbox = path.with_name("sandbox.db")
         hint = f" (the sandbox's database is beside it: --database {sandbox})" if sandbox.exists() else ""
         raise NoData(f"no database at {path}", remedy=f"create it with pipeline collect{hint}")
