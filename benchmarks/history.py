@@ -131,7 +131,7 @@ _GROWTH = {
 
 
 def _compared(place: Path) -> list[Line]:
-    """Return the size of rows of JSON and the time of the same queries, as multiples of ours."""
+    """Return the size of rows of JSON and the time of the same queries, as multiples of this program's."""
     report_progress(f"history: rows of JSON, {_COMPARED} companies")
     database = _database(place, _SMALL)
     raw = measured("benchmarks.queries", str(database), "--compare", str(_COMPARED), timeout=_TIMEOUT)
