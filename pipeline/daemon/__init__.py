@@ -1,1 +1,1 @@
-"""The daemon: runs the schedules for years. Imports all rooms but web and cli."""
+"""The daemon: runs the schedules for years. Imports all rooms but web, doctor and cli."""

@@ -11,8 +11,9 @@ from pipeline import instants
 from pipeline.cli.configuration import read_environment
 from pipeline.cli.options import Options, examples, global_options, json_option
 from pipeline.cli.output import print_json, shown
+from pipeline.doctor.checkup import findings
+from pipeline.doctor.findings import Finding, Level, exit_code
 from pipeline.monitoring.checks import Kind
-from pipeline.monitoring.doctor import Finding, Level, exit_code, findings
 from pipeline.settings.errors import SettingsError
 from pipeline.settings.load import Settings, load
 

@@ -1,0 +1,30 @@
+"""The checkup: all checks, in the order in which their findings are printed. A new check is a line here."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from pipeline.doctor import configuration, files, machine
+from pipeline.doctor.database import check_database
+from pipeline.doctor.findings import Finding
+from pipeline.settings.environment import Environment
+from pipeline.settings.errors import SettingsError
+from pipeline.settings.load import Settings
+
+
+def findings(
+    settings: Settings | SettingsError, variables: Environment, *, now: datetime, thorough: bool
+) -> Iterator[Finding]:
+    """Yield what was found, one by one. `thorough` reads the whole database, which takes long if it is large."""
+    yield from machine.check_python()
+    yield from machine.check_sqlite()
+    yield from configuration.check_environment(variables)
+    yield from configuration.check_settings(settings)
+    if isinstance(settings, SettingsError):
+        return
+    yield from configuration.check_symbols(settings)
+    yield from configuration.check_key(variables)
+    yield from configuration.check_notifications(variables)
+    yield from files.check_disk(settings.database)
+    yield from machine.check_clock(now)
+    yield from files.check_modes(settings.database)
+    yield from check_database(settings.database, now=now, thorough=thorough)

@@ -1,0 +1,67 @@
+"""Checks of the configuration: variables, `.env`, symbols, the key, notifications."""
+
+from collections.abc import Iterator
+from importlib.util import find_spec
+
+from pipeline.doctor.findings import Finding, Level
+from pipeline.monitoring.checks import Kind
+from pipeline.settings.environment import Environment, is_setting
+from pipeline.settings.errors import SettingsError
+from pipeline.settings.load import Settings
+from pipeline.settings.secrets import FREE_KEY, api_key, key_variable, notify_urls, ping_url
+from pipeline.text import count
+
+
+def check_environment(variables: Environment) -> Iterator[Finding]:
+    """Yield what is wrong with `.env`, and the variables that set nothing."""
+    for problem in variables.problems:
+        yield Finding(Kind.ENV_FILE, Level.PROBLEM, problem.problem, problem.remedy)
+    for name in sorted(variables.variables):
+        if name.startswith("PIPELINE_") and "__" in name and not is_setting(name):
+            yield Finding(Kind.ENVIRONMENT, Level.NOTE, f"{name} sets nothing", "pipeline config lists the keys")
+
+
+def check_settings(settings: Settings | SettingsError) -> Iterator[Finding]:
+    """Yield whether the configuration can be used."""
+    if isinstance(settings, SettingsError):
+        remedy = settings.remedy or "fix it; pipeline config shows what is read"
+        yield Finding(Kind.CONFIGURATION, Level.PROBLEM, settings.problem, remedy)
+    else:
+        yield Finding(Kind.CONFIGURATION, Level.OK, str(settings.config or "none: defaults"))
+
+
+def check_symbols(settings: Settings) -> Iterator[Finding]:
+    """Yield how many symbols are configured."""
+    if settings.all_symbols:
+        yield Finding(Kind.SYMBOLS, Level.OK, f"{len(settings.all_symbols):,}")
+    else:
+        remedy = "list some in the configuration, or name them: pipeline collect AAPL"
+        yield Finding(Kind.SYMBOLS, Level.NOTE, "none configured", remedy)
+
+
+def check_key(variables: Environment) -> Iterator[Finding]:
+    """Yield whether there is a key, of which only the length is shown."""
+    try:
+        key = api_key(variables)
+    except SettingsError as error:
+        remedy = error.remedy if key_variable(variables) else f"{error.remedy} ({FREE_KEY})"
+        yield Finding(Kind.KEY, Level.PROBLEM, error.problem, remedy)
+    else:
+        yield Finding(Kind.KEY, Level.OK, f"set, {len(key)} characters")
+
+
+def check_notifications(variables: Environment) -> Iterator[Finding]:
+    """Yield where problems are sent to, if anywhere, and whether they can be sent."""
+    try:
+        urls, ping = notify_urls(variables), ping_url(variables)
+    except SettingsError as error:
+        remedy = error.remedy or "fix it, or remove the variable"
+        yield Finding(Kind.NOTIFICATIONS, Level.PROBLEM, error.problem, remedy)
+        return
+    if urls and find_spec("apprise") is None:
+        remedy = "pip install 'overview-pipeline[notify]'"
+        yield Finding(Kind.NOTIFICATIONS, Level.PROBLEM, "PIPELINE_NOTIFY_URLS needs apprise", remedy)
+    elif urls or ping:
+        yield Finding(
+            Kind.NOTIFICATIONS, Level.OK, f"{count(len(urls), 'address', 'addresses')}, {'a' if ping else 'no'} ping"
+        )

@@ -1,0 +1,58 @@
+"""Checks of the database: its schema, its integrity, and when it was last written to."""
+
+import sqlite3
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from pipeline import instants
+from pipeline.doctor.findings import Finding, Level
+from pipeline.monitoring.checks import Kind, unusable_database
+from pipeline.store.database import DatabaseError, connect
+from pipeline.store.migrate import check_schema, shipped_migrations
+from pipeline.text import count
+
+
+def check_database(path: Path, *, now: datetime, thorough: bool) -> Iterator[Finding]:
+    """Yield what is wrong with the database. `thorough` reads all of it, which takes long if it is large."""
+    if path.is_dir():
+        yield Finding(Kind.DATABASE, Level.PROBLEM, f"{path} is a folder", "name a file in it")
+        return
+    if not path.exists():
+        yield Finding(Kind.DATABASE, Level.NOTE, f"{path} does not exist yet", "pipeline collect creates it")
+        return
+    try:
+        with connect(path, "ro") as db:
+            version = check_schema(db, path, shipped_migrations())
+            yield _migrations(path, version)
+            if version:
+                yield _integrity(db, thorough=thorough)
+                yield _future(db, now)
+    except DatabaseError as error:
+        problem = unusable_database(error)
+        yield Finding(problem.kind, Level.PROBLEM, problem.text, problem.remedy or "name another file")
+
+
+def _migrations(path: Path, version: int) -> Finding:
+    known = len(shipped_migrations())
+    found = f"{path}, schema {version} of {known}, {count(path.stat().st_size, 'byte')}"
+    if version < known:
+        return Finding(Kind.DATABASE, Level.NOTE, found, "the next pipeline collect migrates it")
+    return Finding(Kind.DATABASE, Level.OK, found)
+
+
+def _integrity(db: sqlite3.Connection, *, thorough: bool) -> Finding:
+    name = "integrity_check" if thorough else "quick_check"
+    rows = [row[0] for row in db.execute(f"PRAGMA {name}")]
+    if rows == ["ok"]:
+        return Finding(Kind.INTEGRITY, Level.OK, f"{name}: ok")
+    remedy = "restore a backup, or try sqlite3's .recover"
+    return Finding(Kind.INTEGRITY, Level.PROBLEM, f"{name}: {rows[0]}", remedy)
+
+
+def _future(db: sqlite3.Connection, now: datetime) -> Finding:
+    (latest,) = db.execute("SELECT max(last_look) FROM symbols").fetchone()
+    if latest is not None and instants.from_text(latest) > now + timedelta(minutes=1):
+        found = f"the last observation is at {latest}, in the future"
+        return Finding(Kind.OBSERVATIONS, Level.PROBLEM, found, "set the clock, and keep it set")
+    return Finding(Kind.OBSERVATIONS, Level.OK, f"the last one at {latest}" if latest else "none yet")

@@ -1,0 +1,81 @@
+"""Checks of the configuration: what cannot be used ends with 3, and no secret is shown."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.doctor.checkup import findings
+from pipeline.doctor.findings import Level
+from pipeline.errors import ExitCode
+from pipeline.monitoring.checks import Kind
+from pipeline.settings.environment import API_KEY, API_KEY_FILE, Environment
+from pipeline.settings.errors import SettingsError
+from pipeline.settings.load import Settings, load
+from tests.support.checkups import BAD_LINE, KEYED, Examined, code
+from tests.support.clocks import START
+
+
+def test_a_configuration_that_cannot_be_used_ends_with_3(settings: Settings) -> None:
+    error = SettingsError("pipeline.toml: source.paln: no such key; did you mean source.plan?")
+
+    found = {one.check: one for one in findings(error, KEYED, now=START, thorough=True)}
+
+    assert found[Kind.CONFIGURATION].level is Level.PROBLEM
+    assert found[Kind.CONFIGURATION].found == error.problem
+    assert code(found) == ExitCode.REFUSED
+
+
+def test_of_a_key_only_the_length_is_shown(examined: Examined) -> None:
+    assert examined()[Kind.KEY].found == "set, 9 characters"
+
+
+@pytest.mark.parametrize("variables", [{}, {API_KEY: ""}])
+def test_a_key_that_is_missing_ends_with_3(examined: Examined, variables: dict[str, str]) -> None:
+    found = examined(Environment(variables))
+
+    assert found[Kind.KEY].level is Level.PROBLEM
+    assert "alphavantage.co/support" in (found[Kind.KEY].remedy or "")
+    assert "alphavantage.co/support" not in found[Kind.KEY].found
+    assert code(found) == ExitCode.REFUSED
+
+
+@pytest.mark.parametrize(
+    ("variables", "remedy"),
+    [({API_KEY: "two words"}, "copy it again"), ({API_KEY_FILE: "/absent"}, "name a text file")],
+)
+def test_a_key_that_cannot_be_used_is_corrected_and_not_replaced(
+    examined: Examined, variables: dict[str, str], remedy: str
+) -> None:
+    found = examined(Environment(variables))[Kind.KEY]
+
+    assert found.level is Level.PROBLEM
+    assert remedy in (found.remedy or "")
+    assert "free" not in (found.remedy or "")
+
+
+def test_a_bad_dotenv_ends_with_3(examined: Examined) -> None:
+    found = examined(Environment({API_KEY: "ABC"}, problems=(BAD_LINE,)))
+
+    assert found[Kind.ENV_FILE].level is Level.PROBLEM
+    assert found[Kind.ENV_FILE].found == BAD_LINE.problem
+    assert found[Kind.ENV_FILE].remedy == "write NAME=value"
+    assert code(found) == ExitCode.REFUSED
+
+
+def test_a_variable_that_sets_nothing_is_noted(examined: Examined) -> None:
+    found = examined(
+        Environment({API_KEY: "ABC", "PIPELINE_SOURCE__PLANN": "x", "PIPELINE_DATABASE": "y", "PIPELINE_ENV": "z"})
+    )
+
+    assert found[Kind.ENVIRONMENT].level is Level.NOTE
+    assert found[Kind.ENVIRONMENT].found == "PIPELINE_SOURCE__PLANN sets nothing"
+    assert code(found) == ExitCode.DONE
+
+
+def test_no_symbols_is_noted(database: Path, tmp_path: Path, settings: Settings) -> None:
+    (tmp_path / "bare.toml").touch()
+    bare = load(tmp_path / "bare.toml", Environment({}), database=database)
+
+    found = {one.check: one for one in findings(bare, KEYED, now=START, thorough=False)}
+
+    assert found[Kind.SYMBOLS].level is Level.NOTE

@@ -1,0 +1,111 @@
+"""Checks of the database: missing, foreign, too new, damaged, from the future."""
+
+import os
+import sqlite3
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from pipeline.doctor.checkup import findings
+from pipeline.doctor.findings import Finding, Level
+from pipeline.errors import ExitCode
+from pipeline.monitoring.checks import Kind
+from pipeline.settings.environment import Environment
+from pipeline.settings.load import Settings, load
+from tests.support.checkups import KEYED, Examined, code
+from tests.support.clocks import START
+
+
+def test_an_observation_in_the_future_is_a_problem(examined: Examined, database: Path) -> None:
+    with closing(sqlite3.connect(database, isolation_level=None)) as db:
+        db.execute("INSERT INTO symbols (symbol, last_look) VALUES ('AAPL', '2026-03-14T19:30:00.000Z')")
+
+    assert examined(now=START)[Kind.OBSERVATIONS].level is Level.PROBLEM
+    assert examined(now=START + timedelta(hours=1))[Kind.OBSERVATIONS].level is Level.OK
+
+
+def test_a_database_that_is_not_there_yet_is_noted(examined: Examined, database: Path) -> None:
+    for path in database.parent.glob("overviews.db*"):
+        path.unlink()
+
+    found = examined()
+
+    assert found[Kind.DATABASE].level is Level.NOTE
+    assert found[Kind.DATABASE].remedy == "pipeline collect creates it"
+    assert code(found) == ExitCode.DONE
+    assert not database.exists()
+
+
+def test_an_empty_database_is_noted(examined: Examined, database: Path) -> None:
+    for path in database.parent.glob("overviews.db*"):
+        path.unlink()
+    database.touch(mode=0o600)
+
+    found = examined()
+
+    assert found[Kind.DATABASE].level is Level.NOTE
+    assert "schema 0 of" in found[Kind.DATABASE].found
+    assert code(found) == ExitCode.DONE
+
+
+def test_a_file_that_is_not_a_database_ends_with_1_and_a_remedy(examined: Examined, database: Path) -> None:
+    for path in database.parent.glob("overviews.db*"):
+        path.unlink()
+    database.write_bytes(b"not a database" * 100)
+
+    found = examined()
+
+    assert found[Kind.DATABASE] == Finding(
+        Kind.DATABASE, Level.PROBLEM, f"{database}: not a database", "name another file, or move this one away"
+    )
+    assert code(found) == ExitCode.FAILED
+
+
+def test_a_database_of_a_newer_version_ends_with_1_and_a_remedy(examined: Examined, database: Path) -> None:
+    with closing(sqlite3.connect(database, isolation_level=None)) as db:
+        db.execute("PRAGMA user_version = 999")
+
+    found = examined()[Kind.DATABASE]
+
+    assert found.level is Level.PROBLEM
+    assert "newer" in found.found
+    assert "upgrade" in str(found.remedy)
+
+
+def test_a_database_that_is_a_folder_ends_with_1_and_a_remedy(settings: Settings, tmp_path: Path) -> None:
+    folder = load(settings.config, Environment({}), database=tmp_path)
+
+    found = {one.check: one for one in findings(folder, KEYED, now=START, thorough=True)}
+
+    assert found[Kind.DATABASE] == Finding(Kind.DATABASE, Level.PROBLEM, f"{tmp_path} is a folder", "name a file in it")
+    assert code(found) == ExitCode.FAILED
+
+
+@pytest.mark.parametrize("thorough", [True, False])
+def test_a_damaged_database_ends_with_1_and_a_remedy(examined: Examined, database: Path, *, thorough: bool) -> None:
+    with closing(sqlite3.connect(database)) as db:
+        (size,) = db.execute("PRAGMA page_size").fetchone()
+        (page,) = db.execute("SELECT rootpage FROM sqlite_master WHERE name = 'looks'").fetchone()
+    content = bytearray(database.read_bytes())
+    content[(page - 1) * size : page * size] = b"\xa5" * size
+    database.write_bytes(content)
+
+    found = examined(thorough=thorough)
+
+    (problem,) = (one for one in found.values() if one.level is Level.PROBLEM)
+    assert "restore a backup" in (problem.remedy or "")
+    assert code(found) == ExitCode.FAILED
+
+
+def test_the_whole_database_is_read_on_request_only(examined: Examined) -> None:
+    assert examined(thorough=True)[Kind.INTEGRITY].found == "integrity_check: ok"
+    assert examined(thorough=False)[Kind.INTEGRITY].found == "quick_check: ok"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="modes do not bind root")
+def test_a_database_that_cannot_be_read_ends_with_1(examined: Examined, database: Path) -> None:
+    database.chmod(0)
+
+    assert examined()[Kind.DATABASE].level is Level.PROBLEM

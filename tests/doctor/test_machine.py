@@ -1,0 +1,25 @@
+"""Checks of the machine: SQLite's version, and the clock."""
+
+import sqlite3
+from datetime import UTC, datetime
+
+from pipeline.doctor.findings import Level
+from pipeline.errors import ExitCode
+from pipeline.monitoring.checks import Kind
+from pipeline.store.database import SAFE_SQLITE
+from tests.support.checkups import Examined, code
+
+
+def test_an_sqlite_that_can_damage_a_file_is_noted(examined: Examined) -> None:
+    found = examined()[Kind.SQLITE]
+
+    assert found.found.startswith(sqlite3.sqlite_version)
+    assert found.level is (Level.OK if sqlite3.sqlite_version_info >= SAFE_SQLITE else Level.NOTE)
+
+
+def test_a_clock_that_is_behind_is_a_problem(examined: Examined) -> None:
+    found = examined(now=datetime(2019, 12, 31, tzinfo=UTC))
+
+    assert found[Kind.CLOCK].level is Level.PROBLEM
+    assert found[Kind.CLOCK].found == "2019-12-31 00:00:00 UTC"
+    assert code(found) == ExitCode.FAILED
