@@ -103,7 +103,7 @@ class Reload:
         for change in _changes(self._current, new):
             log.info("configuration changed", **change)
         if _fixed(new) != _fixed(self._current):
-            log.warning("restart needed: database, status.listen, notifications or pings changed")
+            log.warning("restart needed: database, status.listen, status.allowed_hosts, notifications or pings changed")
         if self._sandbox_url is not None and new.settings.limits != self._current.settings.limits:
             log.warning("restart needed: the sandbox keeps the limits it started with")
         self._current = new
@@ -127,4 +127,5 @@ def _changes(old: DaemonSettings, new: DaemonSettings) -> Iterator[dict[str, obj
 
 def _fixed(configured: DaemonSettings) -> tuple[object, ...]:
     """Return what only a restart can change."""
-    return configured.database, configured.settings.listen, configured.notify, configured.ping
+    settings = configured.settings
+    return configured.database, settings.listen, settings.allowed_hosts, configured.notify, configured.ping

@@ -1,4 +1,4 @@
-"""Addresses: which URLs are safe to send a secret to, and which addresses the daemon can listen on."""
+"""Addresses: which URLs are safe to send a secret to, and where the daemon listens and by which names."""
 
 import ipaddress
 import re
@@ -9,6 +9,9 @@ from pipeline.settings.errors import SettingsError, quoted
 
 _ADDRESS = re.compile(r"(?:\[([0-9a-f:.]+)\]|([0-9.]+|localhost)):([0-9]{1,5})", re.ASCII | re.IGNORECASE)
 _LAST_PORT = 65_535
+_LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*", re.ASCII | re.IGNORECASE)
+_LONGEST_NAME = 253
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,16 @@ class Listen:
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def host_name(text: str) -> str:
+    """Return a host name in lower case. Raise SettingsError for what is not one: a URL, a port, a pattern."""
+    name = text.removesuffix(".")
+    if len(name) > _LONGEST_NAME or not _NAME.fullmatch(name):
+        raise SettingsError(
+            f"invalid host name {quoted(text)}", remedy='use a name alone, without scheme or port, such as "nas.lan"'
+        )
+    return name.lower()
 
 
 def check_url(url: str, *, forbidden: str, remedy: str) -> None:

@@ -12,7 +12,7 @@ from pipeline.files import is_present
 from pipeline.model.symbols import Symbol, parse_symbol
 from pipeline.quota.limits import PLANS, Limit, max_workers
 from pipeline.schedule.cron import Schedule, check_cron, check_timezone
-from pipeline.settings.addresses import Listen, check_url
+from pipeline.settings.addresses import Listen, check_url, host_name
 from pipeline.settings.environment import CONFIG, Environment
 from pipeline.settings.errors import SettingsError, quoted
 from pipeline.settings.layers import Layered, Setting, read_layers
@@ -42,6 +42,8 @@ class Settings:
     schedules: tuple[Schedule, ...]
     stale_after: timedelta
     listen: Listen | None
+    allowed_hosts: frozenset[str]
+    """Names by which clients may call the daemon, besides those that only this machine can have."""
     outcomes_kept: timedelta
     config: Path | None
     """The configuration file, or None where there is none."""
@@ -96,6 +98,7 @@ def _check(read: Layered) -> Settings:
         schedules=schedules,
         stale_after=timedelta(hours=status.stale_after_hours),
         listen=None if status.listen is None else read.checked("status.listen", Listen.parse, status.listen),
+        allowed_hosts=frozenset(read.checked("status.allowed_hosts", host_name, name) for name in status.allowed_hosts),
         outcomes_kept=timedelta(days=configured.keep.outcomes_days),
         config=read.path,
         values=read.values,

@@ -12,7 +12,8 @@ from msgspec import Meta, Struct, field
 from msgspec.structs import fields
 
 Text = Annotated[str, Meta(min_length=1)]
-Hours = Annotated[float, Meta(ge=0, le=24 * 365 * 10)]
+_LONGEST_HOURS = 24 * 365 * 10
+Hours = Annotated[float, Meta(ge=0, le=_LONGEST_HOURS)]
 
 
 class Table(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -56,10 +57,11 @@ class ScheduleTable(Table, frozen=True):
 
 
 class StatusTable(Table, frozen=True):
-    """When data is stale, and where the daemon serves its status."""
+    """When data is stale, where the daemon serves its status, and by which names it may be called there."""
 
-    stale_after_hours: Hours = 72.0
+    stale_after_hours: Annotated[float, Meta(gt=0, le=_LONGEST_HOURS)] = 72.0
     listen: str | None = None
+    allowed_hosts: list[str] = field(default_factory=list)
 
 
 class KeepTable(Table, frozen=True):
@@ -102,6 +104,10 @@ def type_of(path: str) -> Any:
     return KEYS[re.sub(r"\[[0-9]+\]", "", path)]
 
 
+_LISTS = {"source.limits": '["25/day"]', "status.allowed_hosts": '["nas.lan"]'}
+"""Examples of the lists that are not of symbols."""
+
+
 def requirement(path: str) -> str:
     """Return what the value at a path must be, for people: `a whole number from 1 to 10`."""
     kind = type_of(path)
@@ -109,7 +115,7 @@ def requirement(path: str) -> str:
         kind = get_args(kind)[0]  # the other is None, for a key that is not set
     plain, *metas = get_args(kind) if get_origin(kind) is Annotated else (kind,)
     if plain == list[str]:
-        return "a list of texts, such as " + ('["25/day"]' if path == "source.limits" else '["AAPL", "KO"]')
+        return "a list of texts, such as " + _LISTS.get(path, '["AAPL", "KO"]')
     if plain is str:
         return "a text that is not empty" if metas else "a text, in quotes"
     if plain is bool:

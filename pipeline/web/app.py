@@ -72,12 +72,18 @@ class _Endpoints:
         return _text(404, f"not found: there are {HEALTHY} {READY} {METRICS}")
 
 
+_MISDIRECTED = (
+    "not a name of this machine (DNS rebinding?): use its address or localhost, or add the name to"
+    " status.allowed_hosts in the configuration"
+)
+
+
 def _host_check(own_names: Collection[str]) -> Middleware:
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
         # Every browser sends a Host header. A simple health check by HTTP/1.0 may send none.
         if not all(is_own_host(host, own_names) for host in request.headers.getall("Host", ())):
-            return _text(421, "not a name of this machine (DNS rebinding?): use its address, or localhost")
+            return _text(421, _MISDIRECTED)
         return await handler(request)
 
     return check

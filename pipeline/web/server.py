@@ -2,7 +2,7 @@
 
 import errno
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 
 from aiohttp import web
@@ -21,9 +21,12 @@ class ListenError(Trouble):
 
 
 @asynccontextmanager
-async def serving(host: str, port: int, probes: Probes) -> AsyncIterator[str]:
-    """Listen while the block runs, and yield the URL. Port 0 takes a free one. Raise ListenError if that fails."""
-    app = application(probes, {host.lower(), socket.gethostname().lower()})
+async def serving(host: str, port: int, probes: Probes, *, allowed_hosts: Collection[str] = ()) -> AsyncIterator[str]:
+    """Listen while the block runs, and yield the URL. Port 0 takes a free one. Raise ListenError if that fails.
+
+    `allowed_hosts`: names, in lower case, by which clients may call it, besides this machine's own.
+    """
+    app = application(probes, {host.lower(), socket.gethostname().lower(), *allowed_hosts})
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=_CLOSING_SECONDS)
     await runner.setup()
     try:

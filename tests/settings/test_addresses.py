@@ -88,3 +88,23 @@ def test_any_other_address_is_refused_with_examples(configured: Configured, text
 
     assert "status.listen: " in line
     assert 'such as "127.0.0.1:8080" or "[::1]:8080"' in line
+
+
+def test_names_by_which_the_daemon_may_be_called_are_accepted_in_any_case(configured: Configured) -> None:
+    settings = configured(
+        '[status]\nallowed_hosts = ["NAS.lan", "pipeline.example.com.", "a_b-c.xn--bcher-kva.example"]'
+    )
+
+    assert settings.allowed_hosts == {"nas.lan", "pipeline.example.com", "a_b-c.xn--bcher-kva.example"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", ".", "*", "*.lan", ".lan", "nas..lan", "nas.lan:8080", "http://nas.lan", "nas.lan/", "-nas.lan", "n as.lan",
+     "bücher.example", "nas.lan\n", "a" * 64 + ".lan", ".".join(["a" * 60] * 5)],
+)  # fmt: skip
+def test_what_is_not_a_host_name_is_refused_with_an_example(configured: Configured, name: str) -> None:
+    line = refusal(lambda: configured(f"[status]\nallowed_hosts = [{json.dumps(name)}]"))
+
+    assert "status.allowed_hosts: " in line
+    assert 'such as "nas.lan"' in line

@@ -15,7 +15,7 @@ DOCUMENTED_KEYS = {
     "database", "symbols.list", "symbols.file", "source.base_url", "source.plan", "source.limits", "source.concurrency",
     "source.timeout_seconds", "collect.fresh_for_hours", "collect.attempts", "collect.wait_seconds", "collect.continue",
     "schedule.cron", "schedule.timezone", "schedule.catch_up_hours", "schedule.symbols", "schedule.symbols_file",
-    "status.stale_after_hours", "status.listen", "keep.outcomes_days",
+    "status.stale_after_hours", "status.listen", "status.allowed_hosts", "keep.outcomes_days",
 }  # fmt: skip
 
 
@@ -46,7 +46,7 @@ def test_the_shipped_file_shows_the_defaults(configured: Configured) -> None:
     assert shown == {**defaults, "symbols.list": ["AAPL", "GOOG", "TSLA", "MSFT", "PEP"]}
     assert {path for path, origin in origins(shipped).items() if origin == "default"} == {
         "symbols.file", "source.limits", "source.concurrency", "schedule.symbols", "schedule.symbols_file",
-        "status.listen",
+        "status.listen", "status.allowed_hosts",
     }  # fmt: skip
 
 
@@ -61,6 +61,8 @@ def test_the_shipped_file_shows_the_defaults(configured: Configured) -> None:
         ("[source]\nconcurrency = 0", "source.concurrency: must be a whole number from 1"),
         ("[source]\nconcurrency = 2.5", "source.concurrency: must be a whole number"),
         ("[source]\ntimeout_seconds = 0", "source.timeout_seconds: must be a number above 0, up to 600"),
+        ("[status]\nstale_after_hours = 0", "status.stale_after_hours: must be a number above 0, up to 87600"),
+        ("[status]\nallowed_hosts = 'nas.lan'", 'status.allowed_hosts: must be a list of texts, such as ["nas.lan"]'),
         ("[collect]\nattempts = true", "collect.attempts: must be a whole number"),
         ("[collect]\nattempts = 99999999999999999999", "collect.attempts: must be a whole number from 1 to 10"),
         ("[collect]\nwait_seconds = nan", "collect.wait_seconds: must be a number from 0"),

@@ -1,7 +1,7 @@
 """A daemon that answers what a test sets, and a client of the server in front of it."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -66,7 +66,10 @@ class Client:
 
 
 @asynccontextmanager
-async def connected_client() -> AsyncIterator[Client]:
+async def connected_client(*, allowed_hosts: Collection[str] = ()) -> AsyncIterator[Client]:
     daemon = FakeDaemon()
-    async with serving("127.0.0.1", 0, daemon.probes()) as url, aiohttp.ClientSession() as session:
+    async with (
+        serving("127.0.0.1", 0, daemon.probes(), allowed_hosts=allowed_hosts) as url,
+        aiohttp.ClientSession() as session,
+    ):
         yield Client(url, session, daemon)

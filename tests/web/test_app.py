@@ -98,6 +98,15 @@ async def test_a_web_page_whose_name_resolves_to_this_machine_gets_nothing(clien
     assert client.daemon.accepts == []
 
 
+async def test_a_name_that_is_configured_is_answered_and_the_refusal_of_another_says_where_to_add_it() -> None:
+    async with connected_client(allowed_hosts={"nas.lan"}) as client:
+        for host in ("nas.lan", "NAS.LAN.:8080"):
+            assert (await client.get("/-/healthy", Host=host))[0] == 200
+        status, text = await client.get("/-/healthy", Host="evil.nas.lan")
+    assert status == 421
+    assert "status.allowed_hosts" in text
+
+
 async def test_of_several_hosts_each_is_checked(client: Client) -> None:
     answer = await client.raw("GET / HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\nConnection: close\r\n\r\n")
     assert "overview-pipeline 0" not in answer

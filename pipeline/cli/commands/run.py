@@ -87,7 +87,9 @@ async def _serve(options: Options, first: DaemonSettings, set_up_logs: Callable[
         listen = first.settings.listen
         if listen is not None:
             probes = _probes(daemon, reporter, metrics, first.database)
-            address = await stack.enter_async_context(serving(listen.host, listen.port, probes))
+            address = await stack.enter_async_context(
+                serving(listen.host, listen.port, probes, allowed_hosts=first.settings.allowed_hosts)
+            )
             log.info("listening", address=address)
         log.info("daemon started", version=__version__, database=str(first.database))
         await daemon.run()
