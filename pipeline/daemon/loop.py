@@ -155,7 +155,7 @@ class Daemon:
                 if not is_temporary(error):
                     raise
                 self.status.block(str(error))
-                self._reporter.storage_failed(str(error))
+                self._reporter.storage_failed(error)
             except Exception as error:  # noqa: BLE001 - the daemon outlives its own bugs: they are logged and recorded
                 await self._runner.record_crash(error)
             if not self._woken.is_set():
@@ -233,6 +233,7 @@ class Daemon:
                 await self._clock_watch.shift_slots(writer)
                 since = self._reset_at if instants.EARLIEST_PLAUSIBLE < self._reset_at < now else now
                 await activate(writer, _first_since(config.schedules, now), since=since, now=now)
+                self._reporter.schedules_in_force(map(str, config.schedules))
                 self._in_force = wanted
             decision = await self._decide()
             for past in decision.missed:
@@ -269,7 +270,7 @@ class Daemon:
 
     def _unblock(self) -> None:
         if self.status.unblock():
-            self._reporter.storage_recovered()
+            self._reporter.database_opened()
 
 
 def _first_since(schedules: Iterable[Schedule], now: datetime) -> dict[str, datetime]:

@@ -82,7 +82,7 @@ class Runner:
             self._status.active_run = None
         self._blockers.remember(f"run {summary.run} was still in progress", until=self._clock.now())
         self._status.last_run = summary
-        self._reporter.run_ended(summary, run.fire_time, began=began)
+        self._reporter.run_ended(summary, str(run.schedule), run.fire_time, began=began)
         if summary.storage_error is not None:
             await self._pause_for_storage(summary.storage_error)
             raise summary.storage_error

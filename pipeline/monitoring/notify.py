@@ -78,7 +78,7 @@ class _Service:
             was_taken = self._plugin.notify(
                 body=message.body,
                 title=message.title,
-                notify_type="success" if message.is_good else "warning",
+                notify_type=message.severity.value,
                 body_format="text",
             )
         except Exception as error:  # noqa: BLE001 - a hundred plugins raise what they like, and no text of theirs is safe

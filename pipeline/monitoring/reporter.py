@@ -4,7 +4,8 @@ Nothing here can fail a run or hold it up: it takes note, and sends in tasks of 
 """
 
 import asyncio
-from collections.abc import Coroutine
+import logging
+from collections.abc import Coroutine, Iterable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from itertools import islice
@@ -18,22 +19,29 @@ from pipeline.clock import REAL_CLOCK, Clock
 from pipeline.collect.summary import Summary
 from pipeline.files import replace_content
 from pipeline.instants import nanoseconds
+from pipeline.model.changes import Change
 from pipeline.model.outcomes import RunStatus
-from pipeline.monitoring import checks
+from pipeline.monitoring import conditions
 from pipeline.monitoring.alerts import Alerts
 from pipeline.monitoring.checks import Kind, Problem
-from pipeline.monitoring.messages import Message
+from pipeline.monitoring.conditions import Observation, Over, Severity
 from pipeline.monitoring.metrics import Metrics
 from pipeline.monitoring.notify import Notifier
 from pipeline.monitoring.ping import Ping
 from pipeline.monitoring.status import Scope, read_status
 from pipeline.query.history import History
-from pipeline.store.database import DatabaseError, beside
+from pipeline.store.database import DatabaseError, StorageError, beside
+from pipeline.store.drift import Drift
 from pipeline.store.reader import Reader
 
 STALE_CHECK_EVERY = timedelta(hours=1)
 """How often to check for stale symbols while nothing runs."""
 _MOST_ANOMALIES = 100
+_LEVELS = {
+    Severity.SUCCESS: logging.INFO,
+    Severity.WARNING: logging.WARNING,
+    Severity.FAILURE: logging.ERROR,
+}
 
 
 class Reporter:
@@ -58,10 +66,10 @@ class Reporter:
         self._clock = clock
         self._alerts = _load_alerts(database)
         self._saved = b""
-        self._lasting: dict[Kind, Problem] = {}
-        """Problems that the daemon said exist until it says that they do not."""
-        self._events: list[Problem] = []
-        """What has happened since the last report."""
+        self._observations: list[Observation] = [Over(Kind.CONFIGURATION)]
+        """What was seen since the last report, oldest first; to begin with, that the daemon has started, configured."""
+        self._is_unwritable = bool(self._alerts.firing(Kind.STORAGE))
+        """Whether the last attempt to write failed."""
         self._checked_at = clock.monotonic()
         self._is_running = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -77,49 +85,50 @@ class Reporter:
         self._is_running = True
         self._ping.start(f"for {instants.for_people(fire_time)} UTC")
 
-    def run_ended(self, summary: Summary, fire_time: datetime, *, began: datetime) -> None:
+    def schedules_in_force(self, schedules: Iterable[str]) -> None:
+        """Note which schedules there are: of others, nothing will be seen any more."""
+        for kind in conditions.PER_SCHEDULE:
+            self._alerts.forget_others(kind, {*schedules, conditions.ANY_SCHEDULE})
+
+    def run_ended(self, summary: Summary, schedule: str, fire_time: datetime, *, began: datetime) -> None:
         """Report how a run for this fire time ended, with all else that was found since the last report."""
         self._is_running = False
+        self._is_unwritable = summary.storage_error is not None
         self._metrics.run_ended(summary.seconds)
-        line = checks.run_line(summary, fire_time)
+        line = conditions.run_line(summary, fire_time)
         match summary.status:
             case RunStatus.COMPLETE | RunStatus.QUOTA_EXHAUSTED:
                 self._ping.success(line)
             case RunStatus.FAILED | RunStatus.PARTIAL:
                 self._ping.fail(line)
-        self._lasting.pop(Kind.KEY_REFUSED, None)
-        problem = checks.run_problem(summary, fire_time)
-        if problem is not None and problem.kind is Kind.KEY_REFUSED:
-            self._lasting[problem.kind] = problem
-        elif problem is not None:
-            self._events.append(problem)
-        if summary.status is not RunStatus.INTERRUPTED:
-            self._start(self._report_after_run(began))
+        self._observations += conditions.after_run(summary, schedule, fire_time)
+        self._start(self._report_after_run(began))
 
     def run_crashed(self, line: str) -> None:
         """Report a bug of this program, which the daemon outlived."""
         self._is_running = False
         self._ping.fail(line)
-        self._events.append(Problem(Kind.CRASH, instants.to_text(self._clock.now()), line))
+        self._observations.append(Problem(Kind.CRASH, "", line))
 
     def fire_times_missed(self, schedule: str, count: int, until: datetime, reason: str) -> None:
         """Report that nothing ran at `count` fire times of a schedule, up to an instant."""
-        self._events.append(checks.missed_fire_times(schedule, count, until, reason))
+        self._observations.append(conditions.missed_fire_times(schedule, count, until, reason))
 
-    def storage_failed(self, error: str) -> None:
-        """Report that nothing can be stored."""
+    def storage_failed(self, error: DatabaseError) -> None:
+        """Report that nothing can be read or stored."""
         self._is_running = False
-        self._lasting[Kind.STORAGE] = Problem(Kind.STORAGE, "", error)
+        self._is_unwritable = self._is_unwritable or isinstance(error, StorageError)
+        self._observations.append(Problem(Kind.STORAGE, "", str(error)))
 
-    def storage_recovered(self) -> None:
-        """Note that data can be stored again."""
-        self._lasting.pop(Kind.STORAGE, None)
+    def database_opened(self) -> None:
+        """Note that the database can be opened and read again. Whether it can be written, only a run will show."""
+        if not self._is_unwritable:
+            self._observations.append(Over(Kind.STORAGE))
 
     def configuration_reloaded(self, error: str | None) -> None:
         """Report why a new configuration was rejected, or note (None) that it was accepted."""
-        self._lasting.pop(Kind.CONFIGURATION, None)
-        if error is not None:
-            self._lasting[Kind.CONFIGURATION] = Problem(Kind.CONFIGURATION, "", error)
+        rejected = Over(Kind.CONFIGURATION) if error is None else Problem(Kind.CONFIGURATION, "", error)
+        self._observations.append(rejected)
 
     def check(self) -> None:
         """Report what was found outside runs, and check for stale symbols now and then. Called at each heartbeat."""
@@ -129,21 +138,15 @@ class Reporter:
         if now - self._checked_at >= nanoseconds(STALE_CHECK_EVERY):
             self._checked_at = now
             self._start(self._report_stale())
-        elif self._events or self._lasting:
-            self._send(self._alerts.report(self._take_problems()))
+        elif self._observations:
+            self._report()
 
     async def close(self) -> None:
         """Give what is still to be sent a moment."""
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=1)
-        self.check()
+        self._report()
         await asyncio.gather(self._notifier.close(), self._ping.close())
-
-    def _take_problems(self) -> list[Problem]:
-        """Return what the daemon reported. Each event is returned once."""
-        problems = [*self._lasting.values(), *self._events]
-        self._events = []
-        return problems
 
     def _start(self, report: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(report, name="report")
@@ -158,19 +161,32 @@ class Reporter:
     async def _report_after_run(self, began: datetime) -> None:
         async with self._turn:
             with suppress(DatabaseError):  # reported by what has to write
-                found = await asyncio.to_thread(self._read_problems, began)
-                self._send(self._alerts.report_after_run([*self._take_problems(), *found]))
+                drift, odd = await asyncio.to_thread(self._read_documents, began)
+                self._observations += conditions.field_drift(drift, firing=self._alerts.firing(Kind.DRIFT))
+                self._observations += map(conditions.anomaly, odd)
+                await self._observe_staleness()
+            self._report()
 
     async def _report_stale(self) -> None:
         async with self._turn:
             with suppress(DatabaseError):
-                found = await asyncio.to_thread(self._read_stale)
-                self._send(self._alerts.report([*self._take_problems(), *found]))
+                await self._observe_staleness()
+            self._report()
 
-    def _send(self, message: Message | None) -> None:
+    async def _observe_staleness(self) -> None:
+        scope = self.scope
+        status = await asyncio.to_thread(read_status, self._database, scope, now=self._clock.now())
+        self._alerts.forget_others(Kind.STALE, scope.symbols)
+        firing = self._alerts.firing(Kind.STALE)
+        self._observations += conditions.staleness(status, scope.symbols, scope.stale_after, firing=firing)
+
+    def _report(self) -> None:
+        """Send what the observations since the last report change, if anything, and remember it."""
+        message = self._alerts.report(self._observations)
+        self._observations = []
         if message is not None:
-            log = self._log.info if message.is_good else self._log.warning
-            log(message.title, detail="; ".join(line for line in message.body.splitlines() if line))
+            detail = "; ".join(line for line in message.body.splitlines() if line)
+            self._log.log(_LEVELS[message.severity], message.title, detail=detail)
             self._notifier.send(message)
         memory = msgspec.json.encode(self._alerts.to_json())
         if memory != self._saved:
@@ -178,18 +194,12 @@ class Reporter:
             with suppress(OSError):  # then it is reported once more after a restart
                 replace_content(_alerts_path(self._database), memory)
 
-    def _read_problems(self, began: datetime) -> list[Problem]:
-        """Return what the database shows after a run that began at an instant."""
+    def _read_documents(self, began: datetime) -> tuple[Drift, list[Change]]:
+        """Return what the documents show after a run that began at an instant: drift, and suspicious changes."""
         with Reader.open(self._database) as reader:
             drift = reader.drift()
         with History.open(self._database) as history:
-            odd = list(islice(history.changes(since=began, suspicious=True), _MOST_ANOMALIES))
-        return [*self._read_stale(), *checks.field_drift(drift), *map(checks.anomaly, odd)]
-
-    def _read_stale(self) -> list[Problem]:
-        scope = self.scope
-        status = read_status(self._database, scope, now=self._clock.now())
-        return checks.stale_symbols(status.stale, scope.stale_after)
+            return drift, list(islice(history.changes(since=began, suspicious=True), _MOST_ANOMALIES))
 
 
 def _alerts_path(database: Path) -> Path:

@@ -1,265 +1,240 @@
-"""Alerts: lasting problems and events are reported once, those that come and go ever more rarely."""
+"""Alerts: fired by a bad observation, resolved by a good one, each notified once, whatever the order."""
 
 import json
-from collections import Counter
 from collections.abc import Iterable
 
 import pytest
-from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from pipeline.monitoring.alerts import EVENTS_REMEMBERED, FORGOTTEN_AFTER, LASTING, Alerts
+from pipeline.monitoring.alerts import EVENTS_REMEMBERED, Alerts
 from pipeline.monitoring.checks import Kind, Problem
-from pipeline.monitoring.messages import NOTIFIED, Message
+from pipeline.monitoring.conditions import NOTIFIED, Name, Observation, Over, Severity
+from pipeline.monitoring.messages import Message
+
+EVENTS = [kind for kind, words in NOTIFIED.items() if words.over is None]
+STATES = [kind for kind in NOTIFIED if kind not in EVENTS]
 
 
-def problem(kind: Kind, subject: str = "") -> Problem:
+def wrong(kind: Kind, subject: str = "") -> Problem:
     return Problem(kind, subject, f"[{kind} {subject}]")
 
 
-def stale(*symbols: str) -> list[Problem]:
-    return [problem(Kind.STALE, symbol) for symbol in symbols]
+def stale(*symbols: str) -> list[Observation]:
+    return [wrong(Kind.STALE, symbol) for symbol in symbols]
 
 
-def reports(message: Message | None, *problems: Problem) -> bool:
-    return message is not None and all(problem.text in message.body for problem in problems)
+def observed(*symbols: str) -> list[Observation]:
+    return [Over(Kind.STALE, symbol) for symbol in symbols]
 
 
-def test_no_problem_is_no_message() -> None:
+def restarted(alerts: Alerts) -> Alerts:
+    return Alerts.from_json(json.loads(json.dumps(alerts.to_json())))
+
+
+@pytest.mark.parametrize("kind", STATES)
+def test_each_kind_fires_once_and_is_resolved_by_the_next_good_observation(kind: Kind) -> None:
     alerts = Alerts()
+    bad = wrong(kind, "X")
+
+    fired = alerts.report([bad])
+    assert fired is not None
+    assert bad.text in fired.body
+    assert fired.severity is NOTIFIED[kind].severity
+    assert alerts.report([bad]) is None
+    resolved = alerts.report([Over(kind, "X")])
+    assert resolved is not None
+    assert (resolved.title, resolved.severity) == ("Recovered", Severity.SUCCESS)
+    assert "X" in resolved.body
+    assert alerts.report([Over(kind, "X")]) is None
+    assert alerts.report([bad]) is not None
+
+
+@pytest.mark.parametrize("kind", EVENTS)
+def test_an_event_is_notified_once_and_never_over(kind: Kind) -> None:
+    alerts = Alerts()
+
+    assert alerts.report([wrong(kind, "X")]) is not None
+    assert alerts.report([]) is None
+    assert restarted(alerts).report([wrong(kind, "X")]) is None
+
+
+def test_nothing_but_a_good_observation_of_that_very_condition_resolves_it() -> None:
+    alerts = Alerts()
+    alerts.report([wrong(Kind.RUN_FAILED, "daily")])
 
     assert alerts.report([]) is None
-    assert alerts.report_after_run([]) is None
+    assert alerts.report([Over(Kind.RUN_FAILED, "hourly"), Over(Kind.RUN_PARTIAL, "daily")]) is None
+    assert alerts.firing(Kind.RUN_FAILED) == {"daily"}
 
 
-@pytest.mark.parametrize("kind", sorted(LASTING))
-def test_a_lasting_problem_is_reported_when_it_appears_and_once_when_it_is_over(kind: Kind) -> None:
+def test_a_recovery_says_what_is_not_over_yet() -> None:
     alerts = Alerts()
-    wrong = problem(kind, "X")
+    alerts.report([*stale("IBM", "AAPL"), wrong(Kind.KEY_REFUSED)])
 
-    assert reports(alerts.report_after_run([wrong]), wrong)
-    assert alerts.report_after_run([wrong]) is None
-    assert alerts.report([wrong]) is None
-    well = alerts.report_after_run([])
-    assert well is not None
-    assert (well.title, well.is_good) == ("Recovered", True)
-    assert "X" in well.body
-    assert alerts.report_after_run([]) is None
+    message = alerts.report(observed("AAPL"))
+
+    assert message == Message(
+        "Partly recovered",
+        "Problems that are over:\n- observed again: AAPL\n\n"
+        "Not over:\n- the API key is refused\n- a symbol is stale: IBM",
+        Severity.SUCCESS,
+    )
 
 
-@pytest.mark.parametrize("kind", sorted(NOTIFIED - LASTING))
-def test_an_event_is_reported_once_however_often_it_is_found(kind: Kind) -> None:
+def test_what_fires_and_is_resolved_before_it_could_be_notified_is_notified_as_both() -> None:
     alerts = Alerts()
-    first, second = problem(kind, "1"), problem(kind, "2")
 
-    assert reports(alerts.report([first, first]), first)
-    assert alerts.report([first]) is None
-    message = alerts.report_after_run([first, second])
-    assert reports(message, second)
-    assert not reports(message, first)
-
-
-def test_recovery_is_not_reported_while_a_problem_remains_but_the_next_message_says_what_is_over() -> None:
-    alerts = Alerts()
-    alerts.report_after_run(stale("IBM", "AAPL"))
-
-    assert alerts.report_after_run(stale("IBM")) is None
-    message = alerts.report_after_run(stale("IBM", "PEP"))
+    message = alerts.report([wrong(Kind.MISSED, "daily"), Over(Kind.MISSED, "daily")])
 
     assert message is not None
-    assert message.title == "A symbol is stale"
-    assert "observed again: AAPL" in message.body
-    well = alerts.report_after_run([])
-    assert well is not None
-    assert "IBM, PEP" in well.body
-    assert "AAPL" not in well.body
+    assert message.title == "Fire times were missed"
+    assert message.severity is Severity.WARNING
+    assert "[missed daily]" in message.body
+    assert "runs take place again: daily" in message.body
+    assert alerts.firing(Kind.MISSED) == set()
 
 
-def test_a_problem_that_returns_is_reported_while_another_lasts() -> None:
+def test_what_is_resolved_and_fires_again_before_it_could_be_notified_is_not_news() -> None:
     alerts = Alerts()
-    alerts.report_after_run(stale("DEAD", "IBM"))
-    alerts.report_after_run(stale("DEAD"))
+    alerts.report([wrong(Kind.STORAGE)])
 
-    assert reports(alerts.report_after_run(stale("DEAD", "IBM")), *stale("IBM"))
+    assert alerts.report([Over(Kind.STORAGE), wrong(Kind.STORAGE)]) is None
 
 
-def test_only_the_end_of_a_run_shows_that_something_is_over() -> None:
+def test_alerts_about_what_is_not_observed_any_more_are_forgotten_silently() -> None:
     alerts = Alerts()
-    alerts.report_after_run(stale("IBM"))
+    alerts.report([*stale("IBM", "AAPL"), wrong(Kind.MISSED, "IBM")])
 
-    assert alerts.report([]) is None
-    assert alerts.report_after_run(stale("IBM")) is None
+    alerts.forget_others(Kind.STALE, ["AAPL", "PEP"])
+
+    assert alerts.report(observed("IBM")) is None
+    assert (alerts.firing(Kind.STALE), alerts.firing(Kind.MISSED)) == ({"AAPL"}, {"IBM"})
+    assert alerts.report(stale("IBM")) is not None
 
 
-def test_a_failed_run_is_over_with_the_next_good_one() -> None:
+def test_a_bounded_number_of_events_is_remembered_the_last_ones() -> None:
     alerts = Alerts()
-    alerts.report_after_run([problem(Kind.RUN_FAILED, "12")])
+    batch = [wrong(Kind.SUSPICION, str(number)) for number in range(EVENTS_REMEMBERED + 500)]
+    alerts.report(batch)
+    assert alerts.report(batch) is None
 
-    well = alerts.report_after_run([problem(Kind.RUN_FAILED, "12")])
+    for number in range(3):
+        alerts.report([wrong(Kind.SUSPICION, f"{number} {other}") for other in range(400)])
 
-    assert well is not None
-    assert (well.title, well.is_good) == ("Recovered", True)
-
-
-def test_a_suspicious_value_is_reported_and_never_over() -> None:
-    alerts = Alerts()
-    assert alerts.report_after_run([problem(Kind.SUSPICION, "IBM")]) is not None
-    assert alerts.report_after_run([]) is None
+    assert len(alerts.to_json()["events"]) <= EVENTS_REMEMBERED + 400
+    assert alerts.report([wrong(Kind.SUSPICION, "1 7"), wrong(Kind.SUSPICION, "2 399")]) is None
 
 
-def test_new_fields_are_reported_without_those_reported_before() -> None:
-    alerts = Alerts()
-    first, second = problem(Kind.DRIFT, "Beta2"), problem(Kind.DRIFT, "Gamma")
-    alerts.report_after_run([first])
-
-    message = alerts.report_after_run([first, second])
-
-    assert reports(message, second)
-    assert not reports(message, first)
-
-
-def test_a_problem_that_comes_and_goes_is_reported_twice_and_then_no_more() -> None:
-    alerts = Alerts()
-    messages = [alerts.report_after_run(stale("IBM") if run % 2 == 0 else []) for run in range(1_000)]
-
-    assert [message.is_good for message in messages if message] == [False, True, False]
-
-
-def test_runs_that_fail_now_and_then_are_all_reported_but_no_recovery_between_them() -> None:
-    alerts = Alerts()
-    messages = [
-        alerts.report_after_run([problem(Kind.RUN_PARTIAL, str(run))] if run % 2 == 0 else []) for run in range(1_000)
-    ]
-
-    assert Counter(message.is_good for message in messages if message) == {False: 500, True: 1}
-
-
-@pytest.mark.parametrize("gap", [1, 2, 3, 4, 7, 8, 31, 32, 63, 64, 65])
-def test_the_rarer_a_problem_the_more_often_it_is_reported(gap: int) -> None:
-    alerts = Alerts()
-    messages = [alerts.report_after_run(stale("IBM") if run % (gap + 1) == 0 else []) for run in range(40 * (gap + 1))]
-
-    bad = sum(not message.is_good for message in messages if message)
-    assert bad == (40 if gap >= 32 else gap.bit_length() + 1)
-
-
-def test_a_problem_that_is_absent_long_enough_counts_as_new() -> None:
-    alerts = Alerts()
-    for _ in range(20):
-        alerts.report_after_run(stale("IBM"))
-        alerts.report_after_run([])
-    for _ in range(FORGOTTEN_AFTER):
-        alerts.report_after_run([])
-
-    assert alerts.to_json()["courses"] == []
-    assert alerts.report_after_run(stale("IBM")) is not None
-    assert alerts.report_after_run([]) is not None
-
-
-def test_events_are_remembered_as_long_as_they_are_found_and_a_bounded_number_after() -> None:
-    alerts = Alerts()
-    reported = [problem(Kind.MISSED, str(number)) for number in range(EVENTS_REMEMBERED + 500)]
-    assert alerts.report(reported) is not None
-    for number in range(10):
-        passing = [problem(Kind.SUSPICION, f"{number} {other}") for other in range(EVENTS_REMEMBERED // 2)]
-        message = alerts.report([*passing, *reported])
-        assert message is not None
-        assert message.title == "500 values are suspicious"
-
-    assert len(alerts.to_json()["events"]) <= EVENTS_REMEMBERED + len(reported) + len(passing)
-
-
-# Any sequence
-
-SUBJECTS = ("A", "B", "C")
-PROBLEMS = st.builds(problem, st.sampled_from(sorted(NOTIFIED)), st.sampled_from(SUBJECTS))
-REPORTS = st.lists(st.tuples(st.booleans(), st.lists(PROBLEMS, max_size=8)), max_size=30)
-
-
-def send(alerts: Alerts, after_run: bool, problems: Iterable[Problem]) -> Message | None:
-    return alerts.report_after_run(problems) if after_run else alerts.report(problems)
-
-
-@given(reports=REPORTS)
-def test_every_event_is_reported_exactly_once_when_first_found(reports: list[tuple[bool, list[Problem]]]) -> None:
-    alerts = Alerts()
-    reported: set[Problem] = set()
-    for after_run, problems in reports:
-        message = send(alerts, after_run, problems)
-        for event in (Problem(k, w, f"[{k} {w}]") for k in NOTIFIED - LASTING for w in SUBJECTS):
-            times = message.body.count(event.text) if message else 0
-            assert times == (event in problems and event not in reported)
-        reported |= set(problems)
-
-
-@given(reports=REPORTS)
-def test_a_lasting_problem_is_reported_at_once_and_again_only_after_a_run_without_it(
-    reports: list[tuple[bool, list[Problem]]],
-) -> None:
-    alerts = Alerts()
-    unreported = {problem(kind, subject) for kind in LASTING for subject in SUBJECTS}
-    maybe = set[Problem]()
-    for after_run, problems in reports:
-        message = send(alerts, after_run, problems)
-        for state in (problem(kind, subject) for kind in LASTING for subject in SUBJECTS):
-            times = message.body.count(state.text) if message else 0
-            assert times <= 1
-            if state in problems and state in unreported:
-                assert times == 1
-            elif state not in problems or state not in maybe:
-                assert times == 0
-            if state in problems:
-                unreported.discard(state)
-                maybe.discard(state)
-            elif after_run:
-                maybe.add(state)
-
-
-@given(reports=REPORTS)
-def test_recovery_is_reported_only_when_nothing_is_wrong_and_never_twice_in_a_row(
-    reports: list[tuple[bool, list[Problem]]],
-) -> None:
-    alerts = Alerts()
-    was_bad = False
-    for after_run, problems in reports:
-        message = send(alerts, after_run, problems)
-        if message and message.is_good:
-            assert after_run
-            assert was_bad
-            assert not any(problem.kind in LASTING for problem in problems)
-        if message:
-            was_bad = not message.is_good
-
-
-@given(reports=REPORTS)
-def test_a_restart_at_any_moment_changes_nothing(reports: list[tuple[bool, list[Problem]]]) -> None:
-    whole, restarted = Alerts(), Alerts()
-    for after_run, problems in reports:
-        restarted = Alerts.from_json(json.loads(json.dumps(restarted.to_json())))
-        assert send(restarted, after_run, problems) == send(whole, after_run, problems)
-
-
-EARLIER = (
-    b'{"courses":[["stale","IBM",1,2,true],["key_refused","",0,1,true],["run_partial","",0,1,true],'
-    b'["missed","",0,1,true]],"events":[["run_partial","12"],["missed","2026-03-14T18:30:00.000Z"],'
-    b'["suspicion","PEP"]]}'
+SUBJECTS = ("A", "B")
+OBSERVATIONS = st.lists(
+    st.one_of(
+        st.builds(wrong, st.sampled_from([*NOTIFIED]), st.sampled_from(SUBJECTS)),
+        st.builds(Over, st.sampled_from(STATES), st.sampled_from(SUBJECTS)),
+    ),
+    max_size=6,
 )
-"""A memory from before the rooms: IBM was stale twice, and is over after one more run without it."""
 
 
-def test_a_memory_that_an_earlier_version_wrote_is_read_and_kept() -> None:
-    alerts = Alerts.from_json(json.loads(EARLIER))
+class AnySequence(RuleBasedStateMachine):
+    """Whatever is observed, in whatever order, with or without restarts: what the reader of all messages believes."""
 
-    assert json.dumps(alerts.to_json(), separators=(",", ":")).encode() == EARLIER
-    remembered = [
-        *stale("IBM"),
-        problem(Kind.KEY_REFUSED),
-        problem(Kind.RUN_PARTIAL, "12"),
-        problem(Kind.MISSED, "2026-03-14T18:30:00.000Z"),
-        problem(Kind.SUSPICION, "PEP"),
-    ]
-    assert alerts.report(remembered) is None
-    assert reports(alerts.report([*remembered, *stale("AAPL")]), *stale("AAPL"))
+    def __init__(self) -> None:
+        super().__init__()
+        self.alerts = Alerts()
+        self.never_restarted = Alerts()
+        self.last: dict[Name, bool] = {}
+        """Whether the last observation of each condition was good."""
+        self.believed: dict[Name, bool] = {}
+        """Whether the last message about each condition was that it is over."""
+
+    @rule(observations=OBSERVATIONS)
+    def observe(self, observations: list[Observation]) -> None:
+        message = self.alerts.report(observations)
+        assert message == self.never_restarted.report(observations)
+        self.read(message)
+        self.last |= {Name(one.kind, one.subject): isinstance(one, Over) for one in observations}
+        assert_every_bad_one_was_told(observations, self.believed)
+
+    @rule()
+    def restart(self) -> None:
+        self.alerts = restarted(self.alerts)
+
+    @rule(kind=st.sampled_from(STATES), kept=st.sets(st.sampled_from(SUBJECTS)))
+    def reconfigure(self, kind: Kind, kept: set[str]) -> None:
+        for alerts in (self.alerts, self.never_restarted):
+            alerts.forget_others(kind, kept)
+        for told in (self.last, self.believed):
+            for name in [name for name in told if name.kind is kind and name.subject not in kept]:
+                del told[name]
+
+    @invariant()
+    def the_reader_believes_that_it_is_over_if_and_only_if_the_last_observation_was_good(self) -> None:
+        for name, was_good in self.last.items():
+            if name.kind not in EVENTS:
+                assert self.believed.get(name, True) == was_good
+                assert (name.subject in self.alerts.firing(name.kind)) != was_good
+
+    def read(self, message: Message | None) -> None:
+        """Believe a message: that what it lists is wrong, or over. It may not repeat what was known."""
+        if message is None:
+            return
+        news = list(listed(message))
+        assert news, "a message without news"
+        assert len(news) == len(set(news))
+        for name, is_over in news:
+            assert self.believed.get(name, True) != is_over, f"told twice: {name}"
+            if name.kind not in EVENTS or not is_over:
+                self.believed[name] = is_over
+
+
+def listed(message: Message) -> Iterable[tuple[Name, bool]]:
+    """Yield what a message says: which conditions fire, and then which are over."""
+    news = message.body.partition("Not over:")[0]
+    for kind in NOTIFIED:
+        for subject in SUBJECTS:
+            if wrong(kind, subject).text in news:
+                yield Name(kind, subject), False
+        over = NOTIFIED[kind].over
+        for line in news.splitlines():
+            if over is not None and line.startswith(f"- {over}: "):
+                yield from ((Name(kind, subject), True) for subject in line.partition(": ")[2].split(", "))
+
+
+def assert_every_bad_one_was_told(observations: Iterable[Observation], believed: dict[Name, bool]) -> None:
+    assert {Name(one.kind, one.subject) for one in observations if isinstance(one, Problem)} <= believed.keys()
+
+
+TestAnySequence = AnySequence.TestCase
+
+
+EARLIER = {
+    "courses": [
+        ["stale", "IBM", 1, 2, True],
+        ["stale", "TSLA", 3, 2, False],
+        ["key_refused", "", 0, 1, True],
+        ["run_partial", "", 0, 1, True],
+    ],
+    "events": [["run_partial", "12"], ["missed", "2026-03-14T18:30:00.000Z"], ["suspicion", "PEP"]],
+}
+"""A memory of an earlier version: the staleness of TSLA was over and told, that of IBM was to be told."""
+
+
+def test_a_memory_that_an_earlier_version_wrote_is_read() -> None:
+    alerts = Alerts.from_json(EARLIER)
+
+    assert alerts.report([*stale("IBM"), wrong(Kind.KEY_REFUSED), wrong(Kind.SUSPICION, "PEP")]) is None
+    assert alerts.report(observed("TSLA")) is None
+    over = alerts.report([*observed("IBM"), Over(Kind.KEY_REFUSED), Over(Kind.RUN_PARTIAL, "")])
+    assert over is not None
+    assert over.title == "Recovered"
+
+
+def test_what_is_written_has_the_keys_and_shapes_that_an_earlier_version_reads() -> None:
+    alerts = Alerts()
+    alerts.report([*stale("IBM"), wrong(Kind.SUSPICION, "PEP")])
+
+    assert alerts.to_json() == {"courses": [["stale", "IBM", 0, 1, True]], "events": [["suspicion", "PEP"]]}
 
 
 @pytest.mark.parametrize(
@@ -270,14 +245,25 @@ def test_a_memory_that_an_earlier_version_wrote_is_read_and_kept() -> None:
         "x",
         [],
         {},
-        {"courses": 3, "events": []},
-        {"courses": [["no such kind", "x", 0, 1, True]], "events": []},
-        {"courses": [["stale", "x", "many", 1, True]], "events": []},
-        {"courses": [["stale", "x", float("inf"), 1, True]], "events": []},
-        {"courses": [["stale"]], "events": []},
-        {"courses": [], "events": [["crash", "x", 1]]},
-        {"courses": [["stale", [], 0, 0, None]], "events": None},
+        {"courses": 3, "events": None},
+        {"courses": [["a kind of tomorrow", "x", 0, 1, True], [], None, "stale"]},
+        {
+            "courses": [
+                ["stale", "x", "many", 1, True],
+                ["stale"],
+                ["stale", [], 0, 0, True],
+                [["stale"], "x", 0, 0, True],
+            ]
+        },
+        {"courses": [["daemon", "x", 0, 1, True], ["stale", "x", 0, 1, None]]},
+        {"events": [["suspicion", "x", 1], ["crash", "x"], ["suspicion", None], {"suspicion": "x"}]},
     ],
 )
-def test_an_unreadable_memory_is_forgotten(kept: object) -> None:
-    assert Alerts.from_json(kept).to_json() == Alerts().to_json()
+def test_what_is_not_understood_in_a_memory_is_forgotten(kept: object) -> None:
+    assert Alerts.from_json(kept).to_json() == {"courses": [], "events": []}
+
+
+def test_what_is_understood_in_a_memory_is_kept_beside_what_is_not() -> None:
+    kept = {"courses": [["a kind of tomorrow", "x", 0, 1, True], ["stale", "IBM", 0, 1, True]], "added": 1}
+
+    assert Alerts.from_json(kept).firing(Kind.STALE) == {"IBM"}

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from pipeline.model.symbols import Symbol
-from pipeline.monitoring.checks import Kind, Problem, health_problems, stale_symbols
+from pipeline.monitoring.checks import Kind, Problem, health_problems
 from pipeline.monitoring.heartbeat import Heartbeat
 from pipeline.monitoring.status import Status
 from pipeline.store.reader import Run
@@ -66,12 +66,3 @@ def test_a_failed_run_and_stale_symbols_are_found() -> None:
 @pytest.mark.parametrize("status", ["partial", "quota_exhausted", "interrupted"])
 def test_a_run_that_did_not_fail_is_healthy(status: str) -> None:
     assert found(status=replace(WELL, last_run=replace(RUN, status=status))) == []
-
-
-def test_stale_symbols_are_one_problem_each_for_the_alerts() -> None:
-    symbols = [Symbol("AAPL"), Symbol("IBM")]
-
-    assert [(one.kind, one.subject) for one in stale_symbols(symbols, STALE_AFTER)] == [
-        (Kind.STALE, "AAPL"),
-        (Kind.STALE, "IBM"),
-    ]

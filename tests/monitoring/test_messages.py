@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import pytest
 
 from pipeline.monitoring.checks import Kind, Problem
-from pipeline.monitoring.messages import LONGEST_BODY, LONGEST_LINE, NOTIFIED, SHOWN, Message, Name, compose, joined
+from pipeline.monitoring.conditions import NOTIFIED, Name, Severity
+from pipeline.monitoring.messages import LONGEST_BODY, LONGEST_LINE, SHOWN, Message, compose, joined
 
 
 def problem(kind: Kind, subject: str = "") -> Problem:
@@ -17,7 +18,7 @@ def stale(*symbols: str) -> list[Problem]:
 
 
 def written(problems: Sequence[Problem]) -> Message:
-    return compose(problems, [], all_well=False)
+    return compose(problems, [], left=[])
 
 
 @pytest.mark.parametrize("kind", sorted(NOTIFIED))
@@ -26,7 +27,21 @@ def test_each_kind_has_words_for_one_for_several_and_for_its_end(kind: Kind) -> 
 
     assert one.text in written([one]).body
     assert two.text in written([one, two]).body
-    assert compose([], [Name(kind, "A")], all_well=True).body.endswith(": A")
+    if NOTIFIED[kind].over is not None:
+        assert compose([], [Name(kind, "A")], left=[]).body.endswith(": A")
+        assert compose([], [Name(kind, "A")], left=[Name(kind, "B"), Name(kind, "C")]).body.endswith(": B, C")
+
+
+def test_the_severity_is_that_of_the_worst_problem() -> None:
+    assert written(stale("IBM")).severity is Severity.WARNING
+    assert written([*stale("IBM"), problem(Kind.RUN_FAILED), problem(Kind.DRIFT)]).severity is Severity.FAILURE
+    assert compose([], [Name(Kind.RUN_FAILED)], left=[Name(Kind.STALE, "IBM")]).severity is Severity.SUCCESS
+
+
+def test_of_many_that_are_over_or_not_a_few_are_named() -> None:
+    names = [Name(Kind.STALE, f"S{number}") for number in range(SHOWN + 3)]
+
+    assert compose([], names, left=names).body.count("S4 and 3 more") == 2
 
 
 def test_new_problems_are_one_message_grouped_with_the_worst_first() -> None:
@@ -38,7 +53,7 @@ def test_new_problems_are_one_message_grouped_with_the_worst_first() -> None:
         "A run failed:\n- [run_failed 12]\n\n"
         "2 symbols are stale:\n- [stale IBM]\n- [stale AAPL]\n\n"
         "A value is suspicious:\n- [suspicion PEP]",
-        is_good=False,
+        Severity.FAILURE,
     )
 
 
@@ -59,18 +74,18 @@ def test_outside_text_is_shown_without_control_characters_and_short() -> None:
 
 
 def test_messages_that_were_delayed_are_sent_as_one_newest_first() -> None:
-    first, second = Message("A run failed", "one", is_good=False), Message("Recovered", "two", is_good=True)
+    first, second = Message("A run failed", "one", Severity.WARNING), Message("Recovered", "two", Severity.SUCCESS)
 
     assert joined([first]) == first
     both = joined([first, second])
-    assert both.is_good
+    assert both.severity is Severity.SUCCESS
     assert both.title.startswith("Recovered (and 1 ")
     assert both.body.startswith("two")
     assert both.body.index("two") < both.body.index("A run failed") < both.body.index("one")
 
 
 def test_a_message_that_is_too_long_loses_its_oldest_part() -> None:
-    messages = [Message(f"title {number}", f"body {number} " + "x" * 1_000, is_good=False) for number in range(20)]
+    messages = [Message(f"title {number}", f"body {number} " + "x" * 1_000, Severity.WARNING) for number in range(20)]
 
     message = joined(messages)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import Trouble
+from pipeline.monitoring.conditions import Severity
 from pipeline.monitoring.messages import Message
 from pipeline.monitoring.notify import Notifier
 from pipeline.monitoring.outbox import ATTEMPTS, FIRST_PAUSE
@@ -17,8 +18,8 @@ from tests.support.places import PLENTY, SECRET, Place, SleepLog, closed_port, p
 
 pytestmark = pytest.mark.usefixtures("everything_logged")
 
-BAD = Message("A run failed", "- run 12", is_good=False)
-GOOD = Message("Recovered", "Recovered:\n- run failed", is_good=True)
+BAD = Message("A run failed", "- run 12", Severity.WARNING)
+GOOD = Message("Recovered", "Recovered:\n- run failed", Severity.SUCCESS)
 
 
 async def test_a_message_reaches_every_service(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
@@ -147,6 +148,7 @@ def test_the_process_ends_though_a_service_hangs() -> None:
     script = """
 import asyncio, socket
 from datetime import timedelta
+from pipeline.monitoring.conditions import Severity
 from pipeline.monitoring.messages import Message
 from pipeline.monitoring.notify import Notifier
 
@@ -154,7 +156,7 @@ never_answers = socket.create_server(("127.0.0.1", 0))
 
 async def main():
     notifier = Notifier((f"json://127.0.0.1:{never_answers.getsockname()[1]}/?rto=300",))
-    notifier.send(Message("title", "body", is_good=False))
+    notifier.send(Message("title", "body", Severity.WARNING))
     taken = await asyncio.to_thread(never_answers.accept)
     await notifier.close(timedelta())
     print("closed")

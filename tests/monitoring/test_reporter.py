@@ -10,13 +10,16 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
+from pipeline.daemon.config import DaemonConfig
 from pipeline.monitoring.metrics import Metrics
 from pipeline.monitoring.notify import Notifier
 from pipeline.monitoring.ping import Ping
 from pipeline.monitoring.reporter import Reporter
+from pipeline.schedule.cron import Schedule
 from pipeline.settings.errors import SettingsError
+from pipeline.store.database import DatabaseError, StorageError
 from tests.support.clocks import START
-from tests.support.daemons import DAILY, SYMBOLS, DaemonClock, DaemonHarness
+from tests.support.daemons import DAILY, SYMBOLS, DaemonClock, DaemonHarness, runs
 from tests.support.disk import no_file_larger_than
 from tests.support.sandbox import Served
 
@@ -92,6 +95,65 @@ async def test_a_partial_run_is_one_message_and_the_next_good_run_reports_the_re
     ]  # fmt: skip
 
 
+async def test_a_failed_fire_time_whose_retries_fail_too_is_one_alert_and_one_recovery_once_a_run_succeeds(
+    database: Path, served: Served, audience: Audience
+) -> None:
+    for symbol in SYMBOLS:
+        served.api.says(symbol, "no JSON", times=5)
+    harness = reporting_to(DaemonHarness(database, served.base_url, DaemonClock(START)), audience)
+    async with harness.running():
+        kind, title, text = await audience.hears()
+        assert (kind, title) == ("failure", "A run failed")
+        assert "run 1 for 2026-03-14 18:30:00 UTC, failed: 3 rejected" in text
+        for hours in (1, 2, 4, 8, DAY / HOUR, 26):  # four retries, the next fire time, and its retry, which succeeds
+            await harness.until(START + hours * HOUR)
+        kind, title, text = await audience.hears()
+        assert (kind, title) == ("success", "Recovered")
+        assert f"runs succeed again: {DAILY}" in text
+
+    assert [status for (status,) in runs(database, "status")] == ["failed"] * 5 + ["complete"]
+    assert audience.messages.empty()
+
+
+async def test_restarts_and_runs_that_show_nothing_neither_repeat_an_alert_nor_end_it(
+    database: Path, served: Served, audience: Audience
+) -> None:
+    for symbol in SYMBOLS:
+        served.api.says(symbol, "no JSON", times=2)
+    clock = DaemonClock(START)
+    async with reporting_to(DaemonHarness(database, served.base_url, clock), audience).running():
+        assert (await audience.hears())[1] == "A run failed"
+    clock.advance(HOUR)
+    async with reporting_to(DaemonHarness(database, served.base_url, clock), audience).running():
+        pass  # the retry at its start fails
+    clock.advance(HOUR)
+    none_left = DaemonHarness(database, served.base_url, clock, limits=("1/day",))
+    async with reporting_to(none_left, audience).running():
+        pass
+    assert [status for (status,) in runs(database, "status")] == ["failed", "failed", "quota_exhausted"]
+    assert audience.messages.empty()
+
+    harness = reporting_to(DaemonHarness(database, served.base_url, clock), audience)
+    async with harness.running():
+        await harness.until(START + 4 * HOUR)
+        assert (await audience.hears())[1] == "Recovered"
+
+
+async def test_an_alert_of_a_schedule_that_was_removed_is_forgotten(
+    database: Path, served: Served, audience: Audience
+) -> None:
+    served.api.says("PEP", "no JSON")
+    clock = DaemonClock(START)
+    hourly = Schedule("0 * * * *", "UTC", timedelta(hours=36), None)
+    async with reporting_to(DaemonHarness(database, served.base_url, clock), audience).running():
+        assert (await audience.hears())[1] == "A run ended partial"
+    harness = reporting_to(DaemonHarness(database, served.base_url, clock, schedules=(hourly,)), audience)
+    async with harness.running():
+        await harness.until(START + HOUR)
+
+    assert audience.messages.empty()
+
+
 async def test_missed_fire_times_are_reported_together_with_the_run_that_catches_up(
     database: Path, served: Served, audience: Audience
 ) -> None:
@@ -103,9 +165,9 @@ async def test_missed_fire_times_are_reported_together_with_the_run_that_catches
     harness = reporting_to(DaemonHarness(database, served.base_url, clock), audience)
 
     async with harness.running():
-        _, title, text = await audience.hears()
+        kind, title, text = await audience.hears()
 
-    assert title == "A run ended partial; fire times were missed"
+    assert (kind, title) == ("warning", "A run ended partial; fire times were missed")
     assert f"2 fire times of {DAILY}, up to 2026-03-17 18:30:00 UTC: the daemon was not running" in text
     assert audience.messages.empty()
 
@@ -150,24 +212,89 @@ async def test_a_symbol_that_goes_stale_is_reported_though_nothing_runs(
     assert "3 symbols are stale" in title.lower() + text.lower()
 
 
-async def test_a_full_disk_and_a_wrong_configuration_are_reported_while_they_last(
+async def test_fire_times_missed_before_a_run_that_goes_well_are_reported_together_with_that(
     database: Path, served: Served, audience: Audience
 ) -> None:
-    def wrong() -> None:
-        raise SettingsError("config/pipeline.toml: source.plan: unknown plan 'fre'")
+    clock = DaemonClock(START)
+    async with DaemonHarness(database, served.base_url, clock).running():
+        pass
+    clock.advance(3 * DAY)
+    async with reporting_to(DaemonHarness(database, served.base_url, clock), audience).running():
+        kind, title, text = await audience.hears()
 
+    assert (kind, title) == ("warning", "Fire times were missed")
+    assert f"runs take place again: {DAILY}" in text
+    assert audience.messages.empty()
+
+
+async def test_a_full_disk_is_reported_once_until_a_run_could_store_everything(
+    database: Path, served: Served, audience: Audience
+) -> None:
     harness = reporting_to(DaemonHarness(database, served.base_url, DaemonClock(START)), audience)
-    async with harness.running() as daemon:
+    async with harness.running():
         with no_file_larger_than(4096):
             await harness.until(START + DAY)
+            for minutes in (20, 40, 60, 80, 100):
+                await harness.until(START + DAY + minutes * MINUTE)
+            kind, title, _ = await audience.hears()
+            assert kind == "failure"
+            assert title.startswith("Nothing can be stored")
+        await harness.until(START + DAY + 6 * HOUR)
+        kind, title, text = await audience.hears()
+        assert (kind, title) == ("success", "Recovered")
+        assert "data can be stored again" in text
+
+    assert audience.messages.empty()
+
+
+async def test_that_the_database_can_be_opened_ends_a_failure_to_read_but_not_one_to_write(
+    database: Path, served: Served, audience: Audience
+) -> None:
+    for failure, is_over in ((DatabaseError("disk I/O error"), True), (StorageError("disk full"), False)):
+        reporter = reporting_to(DaemonHarness(database, served.base_url, DaemonClock(START)), audience).reporter
+        reporter.storage_failed(failure)
+        reporter.check()
+        assert (await audience.hears())[1] == "Nothing can be stored"
+        reporter.database_opened()
+        await reporter.close()
+        assert audience.messages.empty() != is_over
+        if is_over:
+            assert (await audience.hears())[1] == "Recovered"
+
+    restarted = reporting_to(DaemonHarness(database, served.base_url, DaemonClock(START)), audience).reporter
+    restarted.database_opened()
+    await restarted.close()
+    assert audience.messages.empty()
+
+
+async def test_a_rejected_configuration_is_over_when_one_is_accepted_be_it_at_a_restart(
+    database: Path, served: Served, audience: Audience
+) -> None:
+    def wrong() -> DaemonConfig:
+        raise SettingsError("config/pipeline.toml: source.plan: unknown plan 'fre'")
+
+    clock = DaemonClock(START)
+    harness = reporting_to(DaemonHarness(database, served.base_url, clock), audience)
+    async with harness.running() as daemon:
+        daemon._reload_config = wrong
+        for _ in range(2):
+            daemon.reload()
             await harness.beat()
-            assert (await audience.hears())[1] == "Nothing can be stored"
-        daemon._reload_config = wrong  # type: ignore[assignment] # returns nothing, since it raises
+        kind, title, text = await audience.hears()
+        assert (kind, title) == ("failure", "The new configuration is rejected")
+        assert "unknown plan" in text
+        daemon._reload_config = harness.reload_config
         daemon.reload()
-        await harness.settled()
         await harness.beat()
-        text = " ".join((await audience.hears())[1:])
-        assert "new configuration is rejected" in text
+        assert (await audience.hears())[1] == "Recovered"
+        daemon._reload_config = wrong
+        daemon.reload()
+        await harness.beat()
+        assert (await audience.hears())[1] == "The new configuration is rejected"
+    async with reporting_to(DaemonHarness(database, served.base_url, clock), audience).running():
+        assert (await audience.hears())[1] == "Recovered"
+
+    assert audience.messages.empty()
 
 
 async def test_a_new_field_and_a_value_that_jumps_are_reported(

@@ -18,7 +18,7 @@ from pipeline.model.outcomes import Outcome, RunStatus, Trigger
 from pipeline.model.slots import QuotaState
 from pipeline.model.symbols import Symbol
 from pipeline.monitoring import heartbeat
-from pipeline.monitoring.checks import ABSENT_FIELD, NEW_FIELD, UNREADABLE_FIELD
+from pipeline.monitoring.conditions import ABSENT_FIELD, NEW_FIELD, UNREADABLE_FIELD
 from pipeline.monitoring.heartbeat import Heartbeat
 from pipeline.monitoring.staleness import stale
 from pipeline.query.history import History

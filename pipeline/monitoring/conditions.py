@@ -1,0 +1,187 @@
+"""Conditions: what is notified, in which words, and which observations show that it is wrong or that it is over.
+
+kind          | subject      | wrong                             | over
+------------- | ------------ | --------------------------------- | ---------------------------------------------------
+crash         | -            | the daemon outlived a bug         | a run sent requests, and ended
+storage       | -            | something could not be written    | a run could write everything
+key_refused   | -            | a run ended because of the key    | a run got an overview
+configuration | -            | a reload was rejected             | a reload was accepted, or the daemon has started
+run_failed    | the schedule | a run failed                      | a later one ended well, with answers
+run_partial   | the schedule | a run ended partial               | a later one ended well, with answers and no failure
+missed        | the schedule | nothing ran at a fire time        | a later run ended well, with answers
+stale         | the symbol   | not observed for too long         | observed since
+drift         | the field    | documents differ from catalogue   | they do not any more
+suspicion     | the value    | a value jumped                    | never: this is an event
+
+A run ends well if it is complete, or if the quota ended first. A run that shows nothing (interrupted, nothing due, no
+quota left for a single request) is no observation: it neither makes anything wrong nor ends it.
+
+A new kind is a member of `Kind`, its words in `NOTIFIED`, its line above, and a function here that returns what was
+observed.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import NamedTuple
+
+from pipeline import instants
+from pipeline.collect.summary import Summary
+from pipeline.errors import ExitCode
+from pipeline.model.changes import Change
+from pipeline.model.outcomes import Outcome, RunStatus
+from pipeline.monitoring.checks import Kind, Problem, not_observed
+from pipeline.monitoring.status import Status
+from pipeline.store.drift import Drift
+from pipeline.text import count
+
+
+class Severity(StrEnum):
+    """How bad a message is. The values are Apprise's."""
+
+    SUCCESS = "success"
+    WARNING = "warning"
+    FAILURE = "failure"
+
+
+class Words(NamedTuple):
+    """How a kind is notified."""
+
+    severity: Severity
+    one: str
+    many: str
+    """Of several; {} is their number."""
+    over: str | None
+    """When it is over; None for an event, which is never over."""
+
+
+NOTIFIED: Mapping[Kind, Words] = {
+    Kind.CRASH: Words(Severity.FAILURE, "the daemon crashed", "the daemon crashed {} times", "no crash since"),
+    Kind.STORAGE: Words(Severity.FAILURE, "nothing can be stored", "nothing can be stored", "data can be stored again"),
+    Kind.KEY_REFUSED: Words(
+        Severity.FAILURE, "the API key is refused", "the API key is refused", "the API key is accepted"
+    ),
+    Kind.CONFIGURATION: Words(
+        Severity.FAILURE,
+        "the new configuration is rejected",
+        "the new configuration is rejected",
+        "the configuration is accepted",
+    ),
+    Kind.RUN_FAILED: Words(Severity.FAILURE, "a run failed", "runs of {} schedules failed", "runs succeed again"),
+    Kind.RUN_PARTIAL: Words(
+        Severity.WARNING, "a run ended partial", "runs of {} schedules ended partial", "runs end without failures again"
+    ),
+    Kind.MISSED: Words(
+        Severity.WARNING, "fire times were missed", "fire times of {} schedules were missed", "runs take place again"
+    ),
+    Kind.STALE: Words(Severity.WARNING, "a symbol is stale", "{} symbols are stale", "observed again"),
+    Kind.DRIFT: Words(Severity.WARNING, "a field has changed", "{} fields have changed", "as expected again"),
+    Kind.SUSPICION: Words(Severity.WARNING, "a value is suspicious", "{} values are suspicious", None),
+}
+
+PER_SCHEDULE = (Kind.RUN_FAILED, Kind.RUN_PARTIAL, Kind.MISSED)
+"""Kinds whose subject is a schedule."""
+ANY_SCHEDULE = ""
+"""The subject under which an earlier version remembered these kinds, for all schedules together."""
+
+
+class Name(NamedTuple):
+    """Which condition: its kind, and its subject if there can be several."""
+
+    kind: Kind
+    subject: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Over:
+    """A good observation: a condition was seen not to hold. `Problem` is a bad one."""
+
+    kind: Kind
+    subject: str = ""
+
+
+Observation = Problem | Over
+
+
+def run_line(summary: Summary, fire_time: datetime) -> str:
+    """Return in one line how a scheduled run ended."""
+    counts = ", ".join(f"{summary.counts[outcome]:,} {outcome}" for outcome in Outcome if summary.counts[outcome])
+    because = f": {summary.detail}" if summary.detail else ""
+    when = instants.for_people(fire_time)
+    return f"run {summary.run} for {when} UTC, {summary.status}: {counts or 'nothing was due'}{because}"
+
+
+def after_run(summary: Summary, schedule: str, fire_time: datetime) -> list[Observation]:
+    """Return what a scheduled run shows by how it ended."""
+    if summary.status is RunStatus.INTERRUPTED:
+        return []
+    return [*_wrong(summary, schedule, run_line(summary, fire_time)), *_over(summary, schedule)]
+
+
+def _wrong(summary: Summary, schedule: str, line: str) -> Iterable[Problem]:
+    if summary.storage_error is not None:
+        yield Problem(Kind.STORAGE, "", str(summary.storage_error))
+    if summary.exit_code == ExitCode.REFUSED:
+        yield Problem(Kind.KEY_REFUSED, "", line)
+    elif summary.status is RunStatus.FAILED:
+        yield Problem(Kind.RUN_FAILED, schedule, line)
+    elif summary.status is RunStatus.PARTIAL:
+        yield Problem(Kind.RUN_PARTIAL, schedule, line)
+
+
+def _over(summary: Summary, schedule: str) -> Iterable[Over]:
+    counts = summary.counts
+    overviews = counts[Outcome.STORED] + counts[Outcome.UNCHANGED]
+    ended_well = summary.status in (RunStatus.COMPLETE, RunStatus.QUOTA_EXHAUSTED)
+    if summary.requests:
+        yield Over(Kind.CRASH)
+    if summary.storage_error is None:
+        yield Over(Kind.STORAGE)
+    if overviews and summary.exit_code != ExitCode.REFUSED:
+        yield Over(Kind.KEY_REFUSED)
+    if ended_well and overviews + counts[Outcome.UNKNOWN]:
+        failed = counts[Outcome.FAILED] + counts[Outcome.REJECTED]
+        for kind in PER_SCHEDULE:
+            if kind is not Kind.RUN_PARTIAL or not failed:
+                yield Over(kind, schedule)
+                yield Over(kind, ANY_SCHEDULE)
+
+
+def missed_fire_times(schedule: str, missed: int, until: datetime, reason: str) -> Problem:
+    """Return that nothing ran at `missed` fire times of a schedule, up to an instant."""
+    line = f"{count(missed, 'fire time')} of {schedule}, up to {instants.for_people(until)} UTC: {reason}"
+    return Problem(Kind.MISSED, schedule, line)
+
+
+def staleness(
+    status: Status, symbols: Collection[str], stale_after: timedelta, *, firing: Collection[str]
+) -> list[Observation]:
+    """Return which of the configured symbols are stale, and which that were (`firing`) are not any more."""
+    wrong = [Problem(Kind.STALE, symbol, f"{symbol} {not_observed(stale_after)}") for symbol in status.stale]
+    unsure = {*status.stale, *status.unknown}
+    return [*wrong, *(Over(Kind.STALE, symbol) for symbol in firing if symbol in symbols and symbol not in unsure)]
+
+
+NEW_FIELD = "new, stored in extra"
+ABSENT_FIELD = "no longer sent for any symbol"
+UNREADABLE_FIELD = "not of its column's type; stored in extra"
+
+
+def field_drift(drift: Drift, *, firing: Collection[str]) -> list[Observation]:
+    """Return in which fields the API's answers differ from the catalogue, and in which they do not any more."""
+    meanings = (
+        (drift.unknown_fields, NEW_FIELD),
+        (drift.absent_fields, ABSENT_FIELD),
+        (drift.unreadable_fields, UNREADABLE_FIELD),
+    )
+    wrong = [Problem(Kind.DRIFT, field, f"{field}: {meaning}") for fields, meaning in meanings for field in fields]
+    drifting = {problem.subject for problem in wrong}
+    return [*wrong, *(Over(Kind.DRIFT, field) for field in firing if field not in drifting)]
+
+
+def anomaly(change: Change) -> Problem:
+    """Return that a value changed in a way that the market cannot explain."""
+    where = f"{change.symbol} {change.field}"
+    line = f"{where}: {change.suspicion}, from {change.before} to {change.after}"
+    return Problem(Kind.SUSPICION, f"{where} {instants.to_text(change.observed_at)}", line)
