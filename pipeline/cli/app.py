@@ -35,6 +35,7 @@ COMMANDS = {
     "import": "Import recorded API responses.",
     "runs": "List past runs, or the outcomes of one.",
     "symbols": "List the configured symbols and their state.",
+    "fields": "List the fields of an overview: type, unit, what it is.",
     "config": "Show every setting and where it came from.",
     "doctor": "Check the installation; name a remedy for each problem.",
     "backup": "Copy the database to a file while it is in use.",

@@ -45,81 +45,98 @@ class Field:
     kind: Kind
     part: Part
     unit: str
+    description: str
+    """What it is, in 40 characters: a terminal's line beside column and type."""
     missing: str = "None"
     """How the API usually writes "no value" in this field."""
 
-
-def _profile(name: str, column: str, missing: str = "None") -> Field:
-    return Field(name, column, Kind.TEXT, Part.PROFILE, "", missing)
-
-
-def _reported(name: str, column: str, kind: Kind, unit: str, missing: str = "None") -> Field:
-    return Field(name, column, kind, Part.REPORTED, unit, missing)
+    @property
+    def is_fiscal(self) -> bool:
+        """Whether it comes from a quarter's statements, which a company can restate."""
+        return self in FISCAL_FIELDS
 
 
-def _daily(name: str, column: str, unit: str, missing: str = "None", kind: Kind = Kind.REAL) -> Field:
-    return Field(name, column, kind, Part.DAILY, unit, missing)
+def _profile(name: str, column: str, description: str, *, missing: str = "None") -> Field:
+    return Field(name, column, Kind.TEXT, Part.PROFILE, "", description, missing)
 
 
-_REPORTED_MONEY = "reporting currency"
+def _reported(name: str, column: str, unit: str, description: str, *, kind: Kind = Kind.REAL) -> Field:
+    return Field(name, column, kind, Part.REPORTED, unit, description)
+
+
+def _rating(name: str, column: str, description: str) -> Field:
+    return Field(name, column, Kind.INTEGER, Part.REPORTED, "analysts", description, missing="-")
+
+
+def _daily(
+    name: str, column: str, unit: str, description: str, *, missing: str = "None", kind: Kind = Kind.REAL
+) -> Field:
+    return Field(name, column, kind, Part.DAILY, unit, description, missing)
+
+
+_REPORTED_MONEY, _REPORTED_PER_SHARE = "reporting currency", "reporting currency per share"
 """In the issuer's currency, although Currency says USD for every company: not comparable across companies."""
 
 CATALOGUE: tuple[Field, ...] = (
-    _profile("Symbol", "symbol"),
-    _profile("AssetType", "asset_type"),
-    _profile("Name", "name"),
-    _profile("Description", "description"),
-    _profile("CIK", "cik"),
-    _profile("Exchange", "exchange"),
-    _profile("Currency", "currency"),
-    _profile("Country", "country"),
-    _profile("Sector", "sector"),
-    _profile("Industry", "industry"),
-    _profile("Address", "address", missing="NONE"),
-    _profile("OfficialSite", "official_site"),
-    _profile("FiscalYearEnd", "fiscal_year_end"),
-    _reported("LatestQuarter", "latest_quarter", Kind.DATE, "date"),
-    _daily("MarketCapitalization", "market_capitalization", "USD", kind=Kind.INTEGER),
-    _reported("EBITDA", "ebitda", Kind.INTEGER, _REPORTED_MONEY),
-    _daily("PERatio", "pe_ratio", "ratio"),
-    _daily("PEGRatio", "peg_ratio", "ratio"),
-    _reported("BookValue", "book_value", Kind.REAL, f"{_REPORTED_MONEY} per share"),
-    _reported("DividendPerShare", "dividend_per_share", Kind.REAL, "USD per share"),
-    _daily("DividendYield", "dividend_yield", "fraction"),
-    _daily("EPS", "eps", "USD per share"),
-    _reported("RevenuePerShareTTM", "revenue_per_share_ttm", Kind.REAL, f"{_REPORTED_MONEY} per share"),
-    _reported("ProfitMargin", "profit_margin", Kind.REAL, "fraction"),
-    _reported("OperatingMarginTTM", "operating_margin_ttm", Kind.REAL, "fraction"),
-    _reported("ReturnOnAssetsTTM", "return_on_assets_ttm", Kind.REAL, "fraction"),
-    _daily("ReturnOnEquityTTM", "return_on_equity_ttm", "fraction"),
-    _reported("RevenueTTM", "revenue_ttm", Kind.INTEGER, _REPORTED_MONEY),
-    _reported("GrossProfitTTM", "gross_profit_ttm", Kind.INTEGER, _REPORTED_MONEY),
-    _daily("DilutedEPSTTM", "diluted_eps_ttm", "USD per share"),
-    _reported("QuarterlyEarningsGrowthYOY", "quarterly_earnings_growth_yoy", Kind.REAL, "fraction"),
-    _reported("QuarterlyRevenueGrowthYOY", "quarterly_revenue_growth_yoy", Kind.REAL, "fraction"),
-    _daily("AnalystTargetPrice", "analyst_target_price", "USD per share"),
-    _reported("AnalystRatingStrongBuy", "analyst_rating_strong_buy", Kind.INTEGER, "analysts", "-"),
-    _reported("AnalystRatingBuy", "analyst_rating_buy", Kind.INTEGER, "analysts", "-"),
-    _reported("AnalystRatingHold", "analyst_rating_hold", Kind.INTEGER, "analysts", "-"),
-    _reported("AnalystRatingSell", "analyst_rating_sell", Kind.INTEGER, "analysts", "-"),
-    _reported("AnalystRatingStrongSell", "analyst_rating_strong_sell", Kind.INTEGER, "analysts", "-"),
-    _daily("TrailingPE", "trailing_pe", "ratio", "-"),
-    _daily("ForwardPE", "forward_pe", "ratio", "-"),
-    _daily("PriceToSalesRatioTTM", "price_to_sales_ratio_ttm", "ratio", "-"),
-    _daily("PriceToBookRatio", "price_to_book_ratio", "ratio", "-"),
-    _daily("EVToRevenue", "ev_to_revenue", "ratio", "-"),
-    _daily("EVToEBITDA", "ev_to_ebitda", "ratio", "-"),
-    _daily("Beta", "beta", "ratio"),
-    _daily("52WeekHigh", "week_52_high", "USD per share"),
-    _daily("52WeekLow", "week_52_low", "USD per share"),
-    _daily("50DayMovingAverage", "day_50_moving_average", "USD per share"),
-    _daily("200DayMovingAverage", "day_200_moving_average", "USD per share"),
-    _reported("SharesOutstanding", "shares_outstanding", Kind.INTEGER, "shares"),
-    _reported("SharesFloat", "shares_float", Kind.INTEGER, "shares"),
-    _reported("PercentInsiders", "percent_insiders", Kind.REAL, "percent points"),
-    _reported("PercentInstitutions", "percent_institutions", Kind.REAL, "percent points"),
-    _reported("DividendDate", "dividend_date", Kind.DATE, "date"),
-    _reported("ExDividendDate", "ex_dividend_date", Kind.DATE, "date"),
+    _profile("Symbol", "symbol", "Ticker, as the API writes it"),
+    _profile("AssetType", "asset_type", "Kind of security, as Common Stock"),
+    _profile("Name", "name", "Name of the company"),
+    _profile("Description", "description", "What the company does, a few sentences"),
+    _profile("CIK", "cik", "Number of the company at the SEC"),
+    _profile("Exchange", "exchange", "Exchange that lists it, as NASDAQ"),
+    _profile("Currency", "currency", "Currency: USD for every company"),
+    _profile("Country", "country", "Country: USA for every company"),
+    _profile("Sector", "sector", "Sector, as TECHNOLOGY"),
+    _profile("Industry", "industry", "Industry within the sector"),
+    _profile("Address", "address", "Postal address of the head office", missing="NONE"),
+    _profile("OfficialSite", "official_site", "Address of the company's website"),
+    _profile("FiscalYearEnd", "fiscal_year_end", "Month in which the fiscal year ends"),
+    _reported("LatestQuarter", "latest_quarter", "date", "Last day of the newest fiscal quarter", kind=Kind.DATE),
+    _daily("MarketCapitalization", "market_capitalization", "USD", "Market value of all shares", kind=Kind.INTEGER),
+    _reported("EBITDA", "ebitda", _REPORTED_MONEY, "Earnings before interest, taxes and D&A", kind=Kind.INTEGER),
+    _daily("PERatio", "pe_ratio", "ratio", "Price to earnings"),
+    _daily("PEGRatio", "peg_ratio", "ratio", "Price to earnings, to their growth"),
+    _reported("BookValue", "book_value", _REPORTED_PER_SHARE, "Equity per share"),
+    _reported("DividendPerShare", "dividend_per_share", "USD per share", "Dividends of a year"),
+    _daily("DividendYield", "dividend_yield", "fraction", "Dividends of a year to price"),
+    _daily("EPS", "eps", "USD per share", "Earnings per share"),
+    _reported("RevenuePerShareTTM", "revenue_per_share_ttm", _REPORTED_PER_SHARE, "Revenue per share, twelve months"),
+    _reported("ProfitMargin", "profit_margin", "fraction", "Net profit to revenue"),
+    _reported("OperatingMarginTTM", "operating_margin_ttm", "fraction", "Operating profit to revenue, 12 months"),
+    _reported("ReturnOnAssetsTTM", "return_on_assets_ttm", "fraction", "Net profit to assets, twelve months"),
+    _daily("ReturnOnEquityTTM", "return_on_equity_ttm", "fraction", "Net profit to equity, twelve months"),
+    _reported("RevenueTTM", "revenue_ttm", _REPORTED_MONEY, "Revenue, twelve months", kind=Kind.INTEGER),
+    _reported("GrossProfitTTM", "gross_profit_ttm", _REPORTED_MONEY, "Gross profit, twelve months", kind=Kind.INTEGER),
+    _daily("DilutedEPSTTM", "diluted_eps_ttm", "USD per share", "Diluted earnings, twelve months"),
+    _reported(
+        "QuarterlyEarningsGrowthYOY", "quarterly_earnings_growth_yoy", "fraction", "Yearly growth of quarterly earnings"
+    ),
+    _reported(
+        "QuarterlyRevenueGrowthYOY", "quarterly_revenue_growth_yoy", "fraction", "Yearly growth of quarterly revenue"
+    ),
+    _daily("AnalystTargetPrice", "analyst_target_price", "USD per share", "Price that analysts expect"),
+    _rating("AnalystRatingStrongBuy", "analyst_rating_strong_buy", "Analysts who say strong buy"),
+    _rating("AnalystRatingBuy", "analyst_rating_buy", "Analysts who say buy"),
+    _rating("AnalystRatingHold", "analyst_rating_hold", "Analysts who say hold"),
+    _rating("AnalystRatingSell", "analyst_rating_sell", "Analysts who say sell"),
+    _rating("AnalystRatingStrongSell", "analyst_rating_strong_sell", "Analysts who say strong sell"),
+    _daily("TrailingPE", "trailing_pe", "ratio", "Price to the past year's earnings", missing="-"),
+    _daily("ForwardPE", "forward_pe", "ratio", "Price to the expected earnings", missing="-"),
+    _daily("PriceToSalesRatioTTM", "price_to_sales_ratio_ttm", "ratio", "Price to revenue, twelve months", missing="-"),
+    _daily("PriceToBookRatio", "price_to_book_ratio", "ratio", "Price to book value", missing="-"),
+    _daily("EVToRevenue", "ev_to_revenue", "ratio", "Enterprise value to revenue", missing="-"),
+    _daily("EVToEBITDA", "ev_to_ebitda", "ratio", "Enterprise value to EBITDA", missing="-"),
+    _daily("Beta", "beta", "ratio", "Volatility against that of the market"),
+    _daily("52WeekHigh", "week_52_high", "USD per share", "Highest price in 52 weeks"),
+    _daily("52WeekLow", "week_52_low", "USD per share", "Lowest price in 52 weeks"),
+    _daily("50DayMovingAverage", "day_50_moving_average", "USD per share", "Average price of 50 days"),
+    _daily("200DayMovingAverage", "day_200_moving_average", "USD per share", "Average price of 200 days"),
+    _reported("SharesOutstanding", "shares_outstanding", "shares", "Shares that shareholders hold", kind=Kind.INTEGER),
+    _reported("SharesFloat", "shares_float", "shares", "Shares that trade freely", kind=Kind.INTEGER),
+    _reported("PercentInsiders", "percent_insiders", "percent points", "Shares that insiders hold"),
+    _reported("PercentInstitutions", "percent_institutions", "percent points", "Shares that institutions hold"),
+    _reported("DividendDate", "dividend_date", "date", "Day on which a dividend is paid", kind=Kind.DATE),
+    _reported("ExDividendDate", "ex_dividend_date", "date", "First day of trading without it", kind=Kind.DATE),
 )
 """The 55 fields that the API has sent since mid 2025, in its order. All others are stored in `extra`."""
 
@@ -151,7 +168,7 @@ def find_field(text: str) -> Field:
     if field is not None:
         return field
     names = list(dict.fromkeys(_BY_LOWER[name].column for name in _similar(text.lower().replace("-", "_"))))[:3]
-    remedy = f"did you mean {' or '.join(names)}?" if names else "the view fields in the database lists all"
+    remedy = f"did you mean {' or '.join(names)}?" if names else "pipeline fields lists all"
     raise FieldNotFound(f"unknown field {text[:40]!r}", remedy=remedy)
 
 

@@ -16,6 +16,7 @@ def test_commands_that_only_read_do_not_import_what_collecting_needs() -> None:
         "config",
         "doctor",
         "export",
+        "fields",
         "health",
         "history",
         "plan",

@@ -95,8 +95,8 @@ def anomalies() -> str:
 
 
 def columns() -> str:
-    rows = ((f"`{f.column}`", f.name, f.kind, f.part, f.unit) for f in CATALOGUE)
-    return table(("column", "the API's name", "type", "moves", "unit"), rows)
+    rows = ((f"`{f.column}`", f.name, f.kind, f.part, f.unit, f.description) for f in CATALOGUE)
+    return table(("column", "the API's name", "type", "moves", "unit", "is"), rows)
 
 
 def tables() -> str:

@@ -35,6 +35,14 @@ def test_the_catalogue_names_each_column_once_in_snake_case() -> None:
     }
 
 
+def test_column_type_and_description_of_a_field_fit_80_columns() -> None:
+    longest_column, longest_kind = (
+        max(len(text) for text in texts) for texts in zip(*((f.column, f.kind) for f in CATALOGUE), strict=True)
+    )
+
+    assert all(0 < len(field.description) <= 80 - longest_column - longest_kind - 4 for field in CATALOGUE)
+
+
 def test_fields_are_grouped_by_how_often_they_change() -> None:
     daily = {field.name for field in DAILY_FIELDS}
     reported = {field.name for field in REPORTED_FIELDS}
@@ -54,7 +62,7 @@ def test_a_field_is_found_by_its_column_or_its_name_in_the_api(name: str) -> Non
         ("pe_rato", "pe_ratio"),
         ("52WekHigh", "week_52_high"),
         ("capitali", "market_capitalization"),
-        ("", "view fields"),
+        ("", "pipeline fields"),
         ("PE", "pe_ratio"),
         ("mc", "market_capitalization"),
         ("roe", "return_on_equity_ttm"),

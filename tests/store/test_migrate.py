@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline import instants
-from pipeline.model.fields import CATALOGUE, DAILY_FIELDS, FISCAL_FIELDS, PROFILE_FIELDS, REPORTED_FIELDS, Field, Kind
+from pipeline.model.fields import CATALOGUE, DAILY_FIELDS, PROFILE_FIELDS, REPORTED_FIELDS, Field, Kind
 from pipeline.store.database import APPLICATION_ID, DatabaseError
 from pipeline.store.migrate import FOLDER, migrate, shipped_migrations, split_statements
 from pipeline.store.reader import NoData, Reader
@@ -277,9 +277,11 @@ def test_instants_sort_as_text_as_they_do_in_time(one: datetime, other: datetime
 
 def test_the_fields_in_the_file_are_the_catalogue(database: Path) -> None:
     with open_for_reading(database) as db:
-        rows = set(db.execute("SELECT field, name, kind, part, unit, fiscal FROM fields"))
+        rows = set(db.execute("SELECT field, name, kind, part, unit, fiscal, missing, description FROM fields"))
 
-    assert rows == {(f.column, f.name, f.kind, f.part, f.unit, int(f in FISCAL_FIELDS)) for f in CATALOGUE}
+    assert rows == {
+        (f.column, f.name, f.kind, f.part, f.unit, int(f.is_fiscal), f.missing, f.description) for f in CATALOGUE
+    }
 
 
 def test_a_database_of_the_first_version_keeps_its_content(tmp_path: Path) -> None:
