@@ -3,7 +3,7 @@
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -85,11 +85,16 @@ class _Connection(sqlite3.Connection):
 
 @contextmanager
 def connect(path: Path, mode: str) -> Iterator[sqlite3.Connection]:
-    """Open an existing file with SQLite, `ro` or `rw`, and raise every error of SQLite as DatabaseError."""
+    """Open an existing file with SQLite, `ro` or `rw`, and raise every error of SQLite as DatabaseError.
+
+    What a killed process left half-written is undone first.
+    """
     if path.is_dir():
         raise _is_folder(path)
     with translate_errors(path):
-        name = uri(path, mode) + ("&immutable=1" if mode == "ro" and _is_on_read_only_mount(path) else "")
+        if mode == "ro":
+            _roll_back(path)
+        name = uri(path, mode) + ("&immutable=1" if mode == "ro" and _needs_no_wal(path) else "")
         db = sqlite3.connect(name, uri=True, timeout=_BUSY_SECONDS, isolation_level=None, factory=_Connection)
         try:
             yield db
@@ -97,9 +102,39 @@ def connect(path: Path, mode: str) -> Iterator[sqlite3.Connection]:
             db.close()
 
 
-def _is_on_read_only_mount(path: Path) -> bool:
-    """Whether nobody can write beside the file: SQLite could not create the -shm that it needs for reading a WAL."""
-    return not os.access(path.parent, os.W_OK) and not path.with_name(f"{path.name}-wal").exists()
+def _roll_back(path: Path) -> None:
+    """Let SQLite undo what a journal says is half-written: only a connection that may write can.
+
+    There is one after a kill while the file was switched to WAL, which a new database and a restored backup are. It
+    needs none of our locks: SQLite plays a journal back only if no process is writing, and lets no other in meanwhile.
+    """
+    if _size(beside(path, "-journal")):
+        with closing(sqlite3.connect(uri(path, "rw"), uri=True, timeout=_BUSY_SECONDS)) as db:
+            db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+
+
+def _needs_no_wal(path: Path) -> bool:
+    """Whether the file is whole without a WAL, in a folder where SQLite could not create the -shm to read one with.
+
+    Raise DatabaseError if it is not whole.
+    """
+    wal, shm = beside(path, "-wal"), beside(path, "-shm")
+    if os.access(wal.parent, os.W_OK) or shm.exists():
+        return False
+    if _size(wal):
+        raise DatabaseError(
+            f"{path}: the changes in {wal.name} cannot be read here, as SQLite has to write beside it",
+            remedy="copy both files to a folder where you can write, or ask for a backup (pipeline backup)",
+        )
+    return True
+
+
+def _size(file: Path) -> int:
+    """Return the file's size in bytes, 0 if there is none."""
+    try:
+        return file.stat().st_size
+    except OSError:
+        return 0
 
 
 @contextmanager
@@ -115,6 +150,10 @@ def translate_errors(path: Path) -> Iterator[None]:
 _CHECK_MODES = "check the modes of the file and its folder"
 _UNLOCK = "close it there, and try again"
 _STORAGE_FAILURES = {
+    "SQLITE_READONLY_ROLLBACK": (
+        "a killed process left a change half-written, which cannot be undone here: read-only",
+        "run pipeline status once as a user who may write to the file and its folder",
+    ),
     "SQLITE_NOTADB": ("not a database", "name another file, or move this one away"),
     "SQLITE_CORRUPT": ("damaged", "keep a copy, then try sqlite3's .recover, or restore a backup"),
     "SQLITE_READONLY": ("read-only", _CHECK_MODES),
@@ -125,7 +164,7 @@ _STORAGE_FAILURES = {
     "SQLITE_CANTOPEN": ("cannot be opened", f"check the path, and {_CHECK_MODES}"),
     "SQLITE_PERM": ("not permitted", _CHECK_MODES),
 }
-"""Problem and remedy, by the beginning of the name of SQLite's error code."""
+"""Problem and remedy, by the beginning of the name of SQLite's error code; the first that fits."""
 _TEMPORARY_FAILURES = tuple(_STORAGE_FAILURES.keys() - {"SQLITE_NOTADB", "SQLITE_CORRUPT"})
 
 
@@ -171,7 +210,4 @@ def schema_version(db: sqlite3.Connection, path: Path) -> int:
 
 def wal_bytes(database: Path) -> int:
     """Return the size of the write-ahead log in bytes, 0 if there is none."""
-    try:
-        return beside(database, "-wal").stat().st_size
-    except OSError:
-        return 0
+    return _size(beside(database, "-wal"))
