@@ -1,4 +1,4 @@
-"""The options that several commands share: the global ones, --since, --until, --day, --format and --json."""
+"""The options that several commands share: the global ones, --since, --until, --day, --format, --wide and --json."""
 
 import re
 import sys
@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
+from enum import StrEnum
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -151,6 +152,34 @@ def examples(*lines: str) -> str:
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON value.")
-format_option = click.option(
-    "--format", "form", type=click.Choice(["table", "csv", "jsonl"]), default="table", help="Output format [table]."
-)
+wide_option = click.option("--wide", is_flag=True, help="Show the table whole, however narrow the terminal is.")
+
+
+class Form(StrEnum):
+    """How rows are printed."""
+
+    TABLE = "table"
+    """On a terminal, as much of it as fits."""
+    WIDE = "wide"
+    """A table with all columns and nothing cut."""
+    CSV = "csv"
+    JSONL = "jsonl"
+
+    @property
+    def is_table(self) -> bool:
+        """Whether it is for people."""
+        return self in (Form.TABLE, Form.WIDE)
+
+
+def format_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command --format and --wide, as one `form` argument."""
+
+    @click.option("--format", "form", type=click.Choice(["table", "csv", "jsonl"]), help="Output format [table].")
+    @wide_option
+    @wraps(function)
+    def with_form(*args: Any, form: str | None, wide: bool, **rest: Any) -> Any:
+        if wide and form in (Form.CSV, Form.JSONL):
+            raise click.UsageError(f"--wide is for tables: drop it, or --format {form}", click.get_current_context())
+        return function(*args, form=Form.WIDE if wide else Form(form or Form.TABLE), **rest)
+
+    return with_form

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.cli.options import Form
 from pipeline.cli.table_layout import Column, aligned, fitted
 from pipeline.text import few, printable, printable_json, write_csv
 
@@ -39,17 +40,17 @@ def print_json_rows(names: Sequence[str], rows: Iterable[Sequence[object]]) -> N
 
 
 def print_rows(
-    names: Sequence[str], rows: Iterable[Sequence[object]], form: str, *, spare: Collection[str] = ()
+    names: Sequence[str], rows: Iterable[Sequence[object]], form: Form, *, spare: Collection[str] = ()
 ) -> None:
-    """Print rows in the `form` csv, jsonl or table; `spare` columns are omitted from a table that does not fit."""
+    """Print rows in a form; `spare` columns are the first to be omitted from a table that does not fit."""
     match form:
-        case "csv":
+        case Form.CSV:
             write_csv(sys.stdout, names, map(_harmless, rows) if sys.stdout.isatty() else rows)
-        case "jsonl":
+        case Form.JSONL:
             for row in rows:
                 click.echo(printable_json(msgspec.json.encode(dict(zip(names, row, strict=True))).decode()))
         case _:
-            print_table(names, rows, spare=spare)
+            print_table(names, rows, spare=spare, wide=form is Form.WIDE)
 
 
 def _harmless(row: Sequence[object]) -> list[object]:
@@ -63,10 +64,12 @@ def print_table(
     *,
     numeric: Collection[str] = (),
     spare: Collection[str] = (),
+    wide: bool = False,
 ) -> None:
     """Print a table, numbers right-aligned, and so the columns named as `numeric`.
 
-    On a terminal the header is bold, and the table is made to fit its width: `spare` columns are omitted if need be.
+    On a terminal the header is bold, and unless `wide`, the table is made to fit: texts are cut, then columns omitted,
+    the `spare` ones first. A line below names the omitted ones.
     """
     cells = [list(row) for row in rows]
     columns = [
@@ -79,19 +82,19 @@ def print_table(
         for number, name in enumerate(names)
     ]
     if not sys.stdout.isatty():
-        _write_lines(aligned(columns))
+        _write_lines(aligned(columns).lines)
         return
     console = Console(highlight=False)
-    header, *texts = fitted(columns, console.width)
-    for line in header:
-        console.print(Text(line, "bold"), soft_wrap=True)
-    _write_lines(texts)
+    layout = aligned(columns) if wide else fitted(columns, console.width)
+    console.print(Text(layout.lines[0], "bold"), soft_wrap=True)
+    _write_lines(layout.lines[1:])
+    if layout.omitted:
+        console.print(Text(f"omitted to fit: {', '.join(layout.omitted)} (--wide shows all)", "dim"), soft_wrap=True)
 
 
-def _write_lines(rows: Iterable[Iterable[str]]) -> None:
-    for lines in rows:
-        for line in lines:
-            sys.stdout.write(f"{line}\n")
+def _write_lines(lines: Iterable[str]) -> None:
+    for line in lines:
+        sys.stdout.write(f"{line}\n")
 
 
 _PERCENT = re.compile(r"(beyond )?[-+][0-9,.]+%")
@@ -106,7 +109,7 @@ def print_facts(facts: Mapping[str, object]) -> None:
     texts = {name: shown(value) for name, value in facts.items()}
     if not sys.stdout.isatty():
         width = max(map(len, texts))
-        _write_lines([f"{name:{width}}  {text}".rstrip()] for name, text in texts.items())
+        _write_lines(f"{name:{width}}  {text}".rstrip() for name, text in texts.items())
         return
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="bold", no_wrap=True)

@@ -10,11 +10,12 @@ from typing import Any
 import click
 
 from pipeline.cli.configuration import load_settings
-from pipeline.cli.options import Options
-from pipeline.cli.output import print_json_rows, print_rows, print_table, to_minute
+from pipeline.cli.options import Form, Options
+from pipeline.cli.output import print_json_rows, print_rows, print_table, to_minute, to_second
 from pipeline.model.fields import Kind
 from pipeline.query.history import History
 from pipeline.query.results import Answer
+from pipeline.text import cut
 
 Show = Callable[[Any], object]
 
@@ -30,33 +31,36 @@ def open_history(options: Options) -> Iterator[History]:
 def print_result(
     answer: Answer[Any],
     *,
-    form: str,
+    form: Form,
     as_json: bool,
-    hidden: Iterable[str] = (),
+    hidden: Collection[str] = (),
     shown: Mapping[str, Show] | None = None,
+    shortened: Collection[str] = (),
     headers: Mapping[str, str] | None = None,
     spare: Collection[str] = (),
 ) -> int:
-    """Print an answer in a `form` (table, csv, jsonl) or as one JSON value, and return the number of rows.
+    """Print an answer in a form or as one JSON value, and return the number of rows.
 
-    A table omits the `hidden` columns, formats those in `shown`, renames those in `headers`, and cuts times to minutes.
-    On a terminal that is too narrow it omits the `spare` columns, too.
+    A table formats the columns in `shown` and renames those in `headers`. Unless it is wide, it omits the `hidden`
+    columns, cuts times to minutes and the `shortened` columns to a few words, and on a terminal that is too narrow
+    omits the `spare` columns, too.
     """
     rows = _Counted(answer.rows())
     if as_json:
         print_json_rows(answer.names, rows)
-    elif form == "jsonl":
+    elif form is Form.JSONL:
         print_rows(answer.names, rows, form)
-    elif form == "csv":
+    elif not form.is_table:
         print_rows(answer.names, _as_cells(answer, rows), form)
     else:
         _print_table(
             answer,
             _as_cells(answer, rows),
-            hidden=frozenset(hidden),
-            shown=shown or {},
+            hidden=() if form is Form.WIDE else hidden,
+            shown=_shown(answer, form, shown or {}, shortened),
             headers=headers or {},
             spare=spare,
+            form=form,
         )
     return rows.count
 
@@ -95,16 +99,13 @@ def _print_table(
     answer: Answer[Any],
     rows: Iterable[Sequence[Any]],
     *,
-    hidden: frozenset[str],
+    hidden: Collection[str],
     shown: Mapping[str, Show],
     headers: Mapping[str, str],
     spare: Collection[str],
+    form: Form,
 ) -> None:
-    kept: list[tuple[int, Show]] = [
-        (number, shown.get(column.name, to_minute if column.kind == Kind.INSTANT else _same))
-        for number, column in enumerate(answer.columns)
-        if column.name not in hidden
-    ]
+    kept = [(number, shown[column.name]) for number, column in enumerate(answer.columns) if column.name not in hidden]
     header = {column.name: headers.get(column.name, column.name.removesuffix("_at")) for column in answer.columns}
     cells = [[show(row[number]) for number, show in kept] for row in rows]
     if cells:
@@ -113,7 +114,24 @@ def _print_table(
             cells,
             numeric=[header[column.name] for column in answer.columns if column.kind in (Kind.INTEGER, Kind.REAL)],
             spare=[header[name] for name in spare],
+            wide=form is Form.WIDE,
         )
+
+
+def _shown(answer: Answer[Any], form: Form, shown: Mapping[str, Show], shortened: Collection[str]) -> dict[str, Show]:
+    """Return how a table formats each column."""
+    is_wide = form is Form.WIDE
+    at = to_second if is_wide else to_minute
+    formats: dict[str, Show] = {column.name: at if column.kind == Kind.INSTANT else _same for column in answer.columns}
+    return {**formats, **shown, **({} if is_wide else dict.fromkeys(shortened, _short))}
+
+
+_LONGEST_SHORTENED = 40
+
+
+def _short(value: object) -> object:
+    """Return a text cut for a table: descriptions reach 2,000 characters."""
+    return cut(value, _LONGEST_SHORTENED) if isinstance(value, str) else value
 
 
 def _same(value: object) -> object:

@@ -1,4 +1,4 @@
-"""Table layout: the lines of a table that fits a terminal's width. Words, numbers and times are never broken."""
+"""Table layout: a table that fits a terminal's width, each row on one line. Numbers and times are never cut."""
 
 import re
 from collections.abc import Sequence
@@ -7,11 +7,15 @@ from dataclasses import dataclass, replace
 from rich.cells import cell_len, set_cell_size
 
 _GAP = 2
-_SHORTEST_CUT = 8
-"""Characters that are left of a text that is cut."""
+_COMFORTABLE = 24
+"""Characters that a text keeps as long as a spare column can be omitted instead."""
+_SHORTEST = 8
+"""Characters that a text keeps as long as any other column can be omitted instead."""
+_COMFORTABLE_HEADER, _SHORTEST_HEADER = 14, 6
+"""The same of a header that is longer than its numbers or times."""
+_LONGEST_LABEL = 20
+"""Characters that the first column, which names the row, always keeps."""
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}( [0-9]{2}:[0-9]{2}(:[0-9]{2})?)?")
-_PIECE = re.compile(r"(?:[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9:]{5,8}|[^ _/]+)?[_/]* *")
-"""What is not broken: a time, a word, or a part of a name or path with the sign that ends it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,24 +27,25 @@ class Column:
     is_right: bool
     """Whether it is right-aligned, as numbers are."""
     is_spare: bool = False
-    """Whether it is omitted where the table does not fit otherwise."""
-
-    @property
-    def texts(self) -> tuple[str, ...]:
-        return (self.header, *self.cells)
+    """Whether it is omitted first where the table does not fit."""
 
     def width(self) -> int:
-        """Return the width in which nothing is folded."""
-        return max(map(cell_len, self.texts))
+        """Return the width in which nothing is cut."""
+        return max(map(cell_len, (self.header, *self.cells)))
+
+    def comfortable_width(self) -> int:
+        """Return the width below which a spare column is rather omitted."""
+        return self._cut_width(_COMFORTABLE, _COMFORTABLE_HEADER)
 
     def least_width(self) -> int:
-        """Return the width in which no piece is cut."""
-        return max(cell_len(piece) for text in self.texts for piece in (_pieces(text) or [""]))
+        """Return the width below which the column itself is rather omitted."""
+        return self._cut_width(_SHORTEST, _SHORTEST_HEADER)
 
-    def cut_width(self) -> int:
-        """Return the width of a column whose texts may be cut. Numbers and times may not."""
-        is_text = not self.is_right and not any(map(_TIME.match, self.cells))
-        return min(self.least_width(), _SHORTEST_CUT) if is_text else self.least_width()
+    def _cut_width(self, text: int, header: int) -> int:
+        """Return the width with texts cut to `text` characters; numbers and times whole, their header cut."""
+        if self.is_right or any(map(_TIME.match, self.cells)):
+            return max([min(cell_len(self.header), header), *map(cell_len, self.cells)])
+        return min(self.width(), text)
 
     def with_shorter_times(self) -> "Column":
         """Return the column; if it holds times, without their seconds or, where they have none, as dates."""
@@ -54,28 +59,60 @@ def _shorter(time: str) -> str:
     return time[:16] if len(time) > len("2026-03-14 18:30") else time[:10]
 
 
-def aligned(columns: Sequence[Column]) -> list[list[str]]:
-    """Return the lines of each row, the header first, as wide as they are."""
-    return _rows(columns, [column.width() for column in columns])
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The lines of a table, the header first, and the headers of the columns that did not fit."""
+
+    lines: tuple[str, ...]
+    omitted: tuple[str, ...] = ()
 
 
-def fitted(columns: Sequence[Column], room: int) -> list[list[str]]:
-    """Return the lines of each row, the header first, in `room` characters if that is possible at all.
+def aligned(columns: Sequence[Column]) -> Layout:
+    """Return the table as wide as it is."""
+    return Layout(_lines(columns, [column.width() for column in columns]))
 
-    Where they do not fit, times are shortened, then texts folded between words, then the spare columns omitted, the
-    last one first, and at last long words cut.
+
+def fitted(columns: Sequence[Column], room: int) -> Layout:
+    """Return the table in `room` characters, if even its first column fits.
+
+    Where it is too wide, times are shortened and texts cut; then the spare columns are omitted, the last one first, and
+    then the others.
     """
     if _total([column.width() for column in columns]) <= room:
         return aligned(columns)
     chosen = [column.with_shorter_times() for column in columns]
-    for spare in reversed([column for column in chosen if column.is_spare]):
-        if _total([column.least_width() for column in chosen]) <= room:
+    chosen = _without_spare(chosen, room)
+    chosen = _without_last(chosen, room)
+    least = [_label_width(chosen[0]), *(column.least_width() for column in chosen[1:])]
+    comfortable = [_label_width(chosen[0]), *(column.comfortable_width() for column in chosen[1:])]
+    widths = _shrunk([column.width() for column in chosen], comfortable, room)
+    widths = _shrunk(widths, least, room)
+    if _total(widths) > room:
+        return aligned(columns)
+    kept = {column.header for column in chosen}
+    return Layout(_lines(chosen, widths), tuple(column.header for column in columns if column.header not in kept))
+
+
+def _without_spare(columns: list[Column], room: int) -> list[Column]:
+    """Return the columns without as many spare ones as need be for the others to have a comfortable width."""
+    chosen = columns
+    for spare in reversed([column for column in columns if column.is_spare]):
+        if _total([column.comfortable_width() for column in chosen]) <= room:
             break
         chosen = [column for column in chosen if column is not spare]
-    widths = [column.width() for column in chosen]
-    for least in ([column.least_width() for column in chosen], [column.cut_width() for column in chosen]):
-        widths = _shrunk(widths, least, room)
-    return _rows(chosen, widths) if _total(widths) <= room else aligned(columns)
+    return chosen
+
+
+def _without_last(columns: list[Column], room: int) -> list[Column]:
+    """Return the columns without as many of the last ones as need be for the others to fit at all."""
+    chosen = columns
+    while len(chosen) > 1 and _total([_label_width(chosen[0]), *(c.least_width() for c in chosen[1:])]) > room:
+        chosen = chosen[:-1]
+    return chosen
+
+
+def _label_width(column: Column) -> int:
+    return max(column.least_width(), min(column.width(), _LONGEST_LABEL))
 
 
 def _total(widths: Sequence[int]) -> int:
@@ -93,38 +130,18 @@ def _shrunk(widths: Sequence[int], least: Sequence[int], room: int) -> list[int]
     return found
 
 
-def _rows(columns: Sequence[Column], widths: Sequence[int]) -> list[list[str]]:
-    return [_row(texts, columns, widths) for texts in zip(*(column.texts for column in columns), strict=True)]
+def _lines(columns: Sequence[Column], widths: Sequence[int]) -> tuple[str, ...]:
+    rows = zip(*((column.header, *column.cells) for column in columns), strict=True)
+    return tuple(_line(texts, columns, widths) for texts in rows)
 
 
-def _row(texts: Sequence[str], columns: Sequence[Column], widths: Sequence[int]) -> list[str]:
-    """Return the lines of one row."""
-    folded = [_folded(text, width) for text, width in zip(texts, widths, strict=True)]
-    lines = []
-    for number in range(max(map(len, folded))):
-        line = ""
-        for column, width, parts in zip(columns, widths, folded, strict=True):
-            part = parts[number] if number < len(parts) else ""
-            space = " " * (width - cell_len(part))
-            line += (f"{space}{part}" if column.is_right else f"{part}{space}") + " " * _GAP
-        lines.append(line.rstrip())
-    return lines
-
-
-def _pieces(text: str) -> list[str]:
-    return [piece for match in _PIECE.finditer(text) if (piece := match[0].rstrip(" "))]
-
-
-def _folded(text: str, width: int) -> list[str]:
-    """Return the text in lines of at most `width` characters, broken between its pieces; a longer piece is cut."""
-    if cell_len(text) <= width:
-        return [text]
-    lines = [""]
-    for match in _PIECE.finditer(text):
-        if match[0] and lines[-1] and cell_len(lines[-1] + match[0].rstrip(" ")) > width:
-            lines.append("")
-        lines[-1] += match[0]
-    return [_cut(line.rstrip(" "), width) for line in lines]
+def _line(texts: Sequence[str], columns: Sequence[Column], widths: Sequence[int]) -> str:
+    cells = []
+    for text, column, width in zip(texts, columns, widths, strict=True):
+        part = _cut(text, width)
+        space = " " * (width - cell_len(part))
+        cells.append(f"{space}{part}" if column.is_right else f"{part}{space}")
+    return (" " * _GAP).join(cells).rstrip()
 
 
 def _cut(text: str, width: int) -> str:

@@ -11,8 +11,11 @@ from io import StringIO
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.cells import cell_len
 
+from pipeline.cli.options import Form
 from pipeline.cli.output import print_facts, print_json, print_rows, print_table, shown, to_second
+from pipeline.cli.table_layout import Column, fitted
 
 HOSTILE = "a\x1b[31mb\x07\x9b2J\u202e\x7fc\r"
 NAMES = ["symbol", "count", "ratio", "detail"]
@@ -27,7 +30,7 @@ def printed(capsys: pytest.CaptureFixture[str]) -> str:
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n"])
 def test_text_that_a_spreadsheet_would_run_gets_an_apostrophe(capsys: pytest.CaptureFixture[str], start: str) -> None:
-    print_rows(["text"], [[f"{start}cmd|' /C calc'!A0"]], "csv")
+    print_rows(["text"], [[f"{start}cmd|' /C calc'!A0"]], Form.CSV)
 
     (_, (cell,)) = csv.reader(StringIO(printed(capsys), newline=""))
     assert cell == f"'{start}cmd|' /C calc'!A0"
@@ -39,7 +42,7 @@ def test_csv_is_escaped_on_a_terminal_and_unchanged_in_a_file(monkeypatch: pytes
 
     for out in (terminal, file):
         monkeypatch.setattr(sys, "stdout", out)
-        print_rows(["text"], [[HOSTILE]], "csv")
+        print_rows(["text"], [[HOSTILE]], Form.CSV)
 
     assert terminal.getvalue().splitlines() == ["text", shown(HOSTILE)]
     assert list(csv.reader(StringIO(file.getvalue(), newline=""))) == [["text"], [HOSTILE]]
@@ -57,19 +60,19 @@ def test_percentages_are_right_aligned_as_numbers_are(capsys: pytest.CaptureFixt
 
 
 def test_numbers_are_unchanged(capsys: pytest.CaptureFixture[str]) -> None:
-    print_rows(["a", "b", "c", "d"], [[-1, -2.5, 1e300, 12_345_678]], "csv")
+    print_rows(["a", "b", "c", "d"], [[-1, -2.5, 1e300, 12_345_678]], Form.CSV)
 
     assert printed(capsys) == "a,b,c,d\n-1,-2.5,1e+300,12345678\n"
 
 
 def test_a_missing_value_is_an_empty_cell(capsys: pytest.CaptureFixture[str]) -> None:
-    print_rows(["a", "b"], [[None, "x"]], "csv")
+    print_rows(["a", "b"], [[None, "x"]], Form.CSV)
 
     assert printed(capsys) == "a,b\n,x\n"
 
 
 def test_jsonl_has_an_object_on_each_line(capsys: pytest.CaptureFixture[str]) -> None:
-    print_rows(NAMES, [["A", 1, None, "x\ny"], ["B", 2, 0.5, None]], "jsonl")
+    print_rows(NAMES, [["A", 1, None, "x\ny"], ["B", 2, 0.5, None]], Form.JSONL)
 
     assert [json.loads(line) for line in printed(capsys).splitlines()] == [
         {"symbol": "A", "count": 1, "ratio": None, "detail": "x\ny"},
@@ -94,7 +97,7 @@ def test_json_is_one_value_without_control_characters(value: dict[str, object]) 
 
 
 def test_a_table_escapes_control_characters(capsys: pytest.CaptureFixture[str]) -> None:
-    print_rows(NAMES, [["A", 1, 0.5, HOSTILE]], "table")
+    print_rows(NAMES, [["A", 1, 0.5, HOSTILE]], Form.TABLE)
 
     out = printed(capsys)
     assert r"a\x1b[31mb\x07\x9b2J\u202e\x7fc\r" in out
@@ -185,17 +188,18 @@ def test_a_time_is_shown_to_the_second() -> None:
     assert to_second(None) is None
 
 
-@pytest.mark.parametrize("columns", [40, 60, 80, 200])
-def test_a_number_or_a_date_never_wraps(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
-    rows = [("IBM", "2026-03-14 18:30", 3_000_000_000_000, "a text that may well be folded, for it is long", 17.25)]
+NUMBERS = ("IBM", "2026-03-14 18:30", 3_000_000_000_000, "a long text that may well be cut", 17.25)
 
-    lines = on_terminal(
-        monkeypatch, columns, ["symbol", "observed", "market_capitalization", "detail", "pe_ratio"], rows
-    )
 
-    assert any("2026-03-14" in line and "3,000,000,000,000" in line and "17.25" in line for line in lines)
-    assert any("2026-03-14 18:30" in line for line in lines) is (columns in (40, 200))  # at 40 it cannot fit
-    assert "may well" in " ".join(" ".join(lines).split())
+@pytest.mark.parametrize("columns", [60, 66, 72, 80, 200])
+def test_a_number_or_a_date_is_never_cut(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
+    names = ["symbol", "observed", "market_capitalization", "detail", "pe_ratio"]
+
+    _, row = on_terminal(monkeypatch, columns, names, [NUMBERS])
+
+    assert all(text in row for text in ("2026-03-14", "3,000,000,000,000", "17.25"))
+    assert ("2026-03-14 18:30" in row) is (columns == 200)
+    assert ("may well be cut" in row) is (columns == 200)
 
 
 def on_terminal(
@@ -218,30 +222,65 @@ TIMES = ("2026-02-10 12:06", "2026-02-11 12:06")
 CHANGES = ["symbol", "field", "before", "after", "change", "last seen", "observed"]
 
 
-@pytest.mark.parametrize("columns", [80, 100, 130])
-def test_a_row_fits_the_terminal_and_no_word_is_broken(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
-    lines = on_terminal(monkeypatch, columns, CHANGES, [(*CHANGE, *TIMES)], spare=["last seen"])
+@pytest.mark.parametrize("columns", [40, 80, 100, 130])
+def test_a_row_is_one_line_that_fits_the_terminal(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
+    lines = on_terminal(monkeypatch, columns, CHANGES, [(*CHANGE, *TIMES)] * 3, spare=["last seen"])
 
-    assert max(map(len, lines)) <= columns
-    words = {word for line in lines for word in re.split(r"[ _]+", line)}
-    assert {"quarterly", "earnings", "growth", "yoy", "40,909,378,000", "43,737,435,000", "+6.9%"} <= words
-    assert ("last seen" in lines[0]) is (columns > 80)
-    assert (TIMES[1] in "\n".join(lines)) is (columns == 130)
-    assert TIMES[1][:10] in "\n".join(lines)
+    rows = [line for line in lines[1:] if "omitted" not in line]
+    assert max(map(len, lines[:4])) <= columns
+    assert len(rows) == 3
+    assert (CHANGE[1] in rows[0]) is (columns == 130)
+    assert ("43,737,435,000" in rows[0]) is (columns > 40)
+    assert (TIMES[1] in rows[0]) is (columns == 130)
+    assert (TIMES[1][:10] in rows[0]) is (columns > 40)
 
 
-def test_a_word_that_does_not_fit_ends_in_an_ellipsis(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_spare_columns_are_omitted_first_and_all_that_are_omitted_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [(*CHANGE, *TIMES)]
+
+    at_80, at_40 = (on_terminal(monkeypatch, columns, CHANGES, rows, ["last seen"]) for columns in (80, 40))
+
+    assert at_80[0].split() == ["symbol", "field", "before", "after", "change", "observed"]
+    assert at_80[-1] == "omitted to fit: last seen (--wide shows all)"
+    assert at_40[0].split() == ["symbol", "field", "before"]
+    assert "after, change, last seen, observed" in at_40[-1]
+
+
+def test_a_wide_table_is_whole_on_any_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stdout", terminal)
+    monkeypatch.setenv("COLUMNS", "40")
+
+    print_rows(CHANGES, [(*CHANGE, *TIMES)], Form.WIDE, spare=["last seen"])
+
+    row = terminal.getvalue().splitlines()[1]
+    assert row.split("  ") == [
+        "QUVEX-B", "quarterly_earnings_growth_yoy", "40,909,378,000", "43,737,435,000", " +6.9%", *TIMES
+    ]  # fmt: skip
+
+
+def test_a_text_that_does_not_fit_ends_in_an_ellipsis(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = on_terminal(monkeypatch, 30, ["n", "site"], [(1_000, f"https://{'x' * 40}")])
 
     assert max(map(len, lines)) <= 30
     assert lines[-1].endswith("x…")
 
 
-def test_a_table_that_cannot_fit_is_printed_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    (header, row) = on_terminal(monkeypatch, 20, ["a", "b", "at"], [(10**12, 10**12, "2026-03-14 18:30")])
+@given(
+    st.integers(1, 120), st.lists(st.tuples(st.text("a_ é日", max_size=40), st.integers(), st.booleans()), min_size=1)
+)
+def test_no_line_is_wider_than_the_terminal(columns: int, rows: list[tuple[str, int, bool]]) -> None:
+    names = ["name of the row", "number", "whether"]
+    table = [
+        Column(name, tuple(shown(row[place]) for row in rows), is_right=place == 1) for place, name in enumerate(names)
+    ]
 
-    assert row == "1,000,000,000,000  1,000,000,000,000  2026-03-14 18:30"
-    assert header.split() == ["a", "b", "at"]
+    layout = fitted(table, columns)
+
+    assert len(layout.lines) == len(rows) + 1
+    least = max(min(20, table[0].width()), 8)
+    assert columns < least or max(map(cell_len, layout.lines)) <= columns
+    assert all(shown(row[1]) in line for row, line in zip(rows, layout.lines[1:], strict=True)) or layout.omitted
 
 
 def test_a_field_has_its_own_name_on_a_terminal_too(monkeypatch: pytest.MonkeyPatch) -> None:

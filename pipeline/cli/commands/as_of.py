@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import click
 
 from pipeline.cli.configuration import parse_symbols
-from pipeline.cli.options import Instant, Options, examples, format_option, global_options, json_option
+from pipeline.cli.options import Form, Instant, Options, examples, format_option, global_options, json_option
 from pipeline.cli.params import field_option, symbols_argument
 from pipeline.cli.results import ago, open_history, print_result, say_nothing_found
 from pipeline.errors import ExitCode
@@ -59,14 +59,14 @@ def command(
     fields: tuple[str, ...],
     max_staleness: timedelta | None,
     original: bool,
-    form: str,
+    form: Form,
     as_json: bool,
 ) -> int:
     """Show what was known at an INSTANT: the newest snapshot of each symbol by then, and how stale it was.
 
     A date alone means its end (UTC). Data received later never affects the answer.
     """
-    if original and (fields or as_json or form != "table"):
+    if original and (fields or as_json or not form.is_table):
         raise click.UsageError("--original prints whole documents: drop --field, --format and --json", ctx)
     wanted = parse_symbols(symbols, options) or None
     with open_history(options) as history:

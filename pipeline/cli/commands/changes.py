@@ -7,6 +7,7 @@ import click
 
 from pipeline.cli.configuration import parse_symbols
 from pipeline.cli.options import (
+    Form,
     Options,
     check_interval,
     examples,
@@ -21,7 +22,6 @@ from pipeline.cli.results import open_history, percent, print_result
 from pipeline.instants import for_people
 from pipeline.model.anomalies import RULES
 from pipeline.model.fields import Part
-from pipeline.text import cut
 
 _RULES = "; ".join(f"{suspicion}: {rule}" for suspicion, rule in RULES.items())
 
@@ -76,7 +76,7 @@ def command(
     fields: tuple[str, ...],
     min_change: float,
     suspicious: bool,
-    form: str,
+    form: Form,
     as_json: bool,
 ) -> None:
     """List changed values: old and new, when the old one was last seen, and when the new one was first seen.
@@ -106,17 +106,10 @@ def command(
             form=form,
             as_json=as_json,
             hidden=("part", "kind") if suspicious else hidden,
-            shown={"change": percent, "before": _short, "after": _short},
+            shown={"change": percent},
+            shortened=("before", "after"),
             headers={"last_confirmed_at": "last seen"},
             spare=("last_confirmed_at",),
         )
         if not found:
             options.say("no suspicious changes" if suspicious else "no changes")
-
-
-_LONGEST = 40
-
-
-def _short(value: object) -> object:
-    """Return a value cut for a table: descriptions reach 2,000 characters."""
-    return cut(value, _LONGEST) if isinstance(value, str) else value

@@ -3,7 +3,7 @@
 import click
 
 from pipeline.cli.configuration import load_settings, read_environment
-from pipeline.cli.options import Options, examples, global_options, json_option
+from pipeline.cli.options import Options, examples, global_options, json_option, wide_option
 from pipeline.cli.output import print_json, print_table, shown
 from pipeline.settings.environment import NOTIFY_URLS, PING_URL, Environment
 from pipeline.settings.errors import SettingsError
@@ -11,9 +11,10 @@ from pipeline.settings.secrets import api_key, key_variable, notify_urls, ping_u
 
 
 @click.command(epilog=examples("pipeline config", "PIPELINE_SOURCE__PLAN=premium-75 pipeline config"))
+@wide_option
 @json_option
 @global_options
-def command(options: Options, *, as_json: bool) -> None:
+def command(options: Options, *, wide: bool, as_json: bool) -> None:
     """Show every setting, its value and where it came from. The key and other secrets are masked."""
     variables = read_environment()
     settings = load_settings(options, variables)
@@ -26,7 +27,8 @@ def command(options: Options, *, as_json: bool) -> None:
     if as_json:
         print_json([{"key": path, "value": value, "origin": origin} for path, value, origin in rows])
     else:
-        print_table(["key", "value", "from"], [(path, shown(value), origin) for path, value, origin in rows])
+        cells = [(path, shown(value), origin) for path, value, origin in rows]
+        print_table(["key", "value", "from"], cells, wide=wide)
 
 
 def _secret(variables: Environment, name: str, value: object) -> tuple[object, str]:

@@ -2,7 +2,7 @@
 
 import click
 
-from pipeline.cli.options import Options, examples, format_option, global_options, json_option
+from pipeline.cli.options import Form, Options, examples, format_option, global_options, json_option
 from pipeline.cli.output import print_json, print_rows
 from pipeline.cli.params import fields_argument
 from pipeline.model.fields import CATALOGUE, Field, find_field
@@ -20,7 +20,7 @@ def command(
     options: Options,  # noqa: ARG001 - every command takes the global options
     *,
     fields: tuple[str, ...],
-    form: str,
+    form: Form,
     as_json: bool,
 ) -> None:
     """List the fields of an overview: column, the API's name, type, unit, what it is, how "no value" is written.
@@ -30,7 +30,7 @@ def command(
     rows = [_row(field) for field in [find_field(name) for name in fields] or CATALOGUE]
     if as_json:
         print_json(rows)
-    elif form == "table":
+    elif form.is_table:
         names = ["field", "kind", "unit", "description", "name", "part", "missing"]
         print_rows(names, [[row[name] for name in names] for row in rows], form, spare=_SPARE)
     else:

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from pipeline.cli.options import (
+    Form,
     Options,
     check_interval,
     examples,
@@ -60,14 +61,14 @@ def command(
     since: datetime | None,
     until: datetime | None,
     plot: str | None,
-    form: str,
+    form: Form,
     as_json: bool,
 ) -> int:
     """Show the snapshots of a SYMBOL, oldest first: when each was first seen, and when last seen unchanged.
 
     A FIELD is a column (pe_ratio) or the API's name (PERatio). Without FIELDS: a few important ones.
     """
-    if plot is not None and (as_json or form != "table"):
+    if plot is not None and (as_json or not form.is_table):
         raise click.UsageError("--plot draws: drop --json and --format", ctx)
     if plot is not None and plot != _TERMINAL and not plot.lower().endswith(_PICTURES):
         if Path(plot).suffix:

@@ -5,7 +5,7 @@ from dataclasses import asdict
 import click
 
 from pipeline.cli.configuration import load_settings
-from pipeline.cli.options import Options, Whole, examples, format_option, global_options, json_option
+from pipeline.cli.options import Form, Options, Whole, examples, format_option, global_options, json_option
 from pipeline.cli.output import print_json, print_rows, shown, to_second
 from pipeline.model.outcomes import Outcome, Trigger
 from pipeline.store.database import DatabaseError
@@ -24,7 +24,7 @@ from pipeline.store.reader import Reader, Run, SymbolOutcome
 @format_option
 @json_option
 @global_options
-def command(options: Options, *, run: int | None, limit: int, form: str, as_json: bool) -> None:
+def command(options: Options, *, run: int | None, limit: int, form: Form, as_json: bool) -> None:
     """List past runs, newest first; or, for the number of a RUN, the outcome of each symbol in it."""
     with Reader.open(load_settings(options).database) as reader:
         if run is None:
@@ -34,7 +34,7 @@ def command(options: Options, *, run: int | None, limit: int, form: str, as_json
         if found is None:
             raise DatabaseError(f"there is no run {run}", remedy="pipeline runs lists them")
         outcomes = reader.outcomes(run)
-        if form == "table" and not as_json:
+        if form.is_table and not as_json:
             click.echo(f"run {run} {_summary(found)}")
             if not outcomes:
                 return
@@ -49,10 +49,10 @@ def _summary(run: Run) -> str:
     return f"{run.status}{fire_time}{schedule}{because}"
 
 
-def _print_runs(runs: list[Run], *, form: str, as_json: bool) -> None:
+def _print_runs(runs: list[Run], *, form: Form, as_json: bool) -> None:
     if as_json:
         print_json([asdict(run) for run in runs])
-    elif form != "table":
+    elif not form.is_table:
         print_rows(list(Run.__slots__), [tuple(asdict(run).values()) for run in runs], form)
     else:
         names = ["id", "trigger", "scheduled_for", "started", "status", "due", "outcomes", "requests", "seconds"]
@@ -77,10 +77,10 @@ def _counts(run: Run) -> str:
     return outcomes or ("nothing stored" if run.trigger == Trigger.IMPORT else "")
 
 
-def _print_outcomes(outcomes: list[SymbolOutcome], *, form: str, as_json: bool) -> None:
+def _print_outcomes(outcomes: list[SymbolOutcome], *, form: Form, as_json: bool) -> None:
     if as_json:
         print_json([asdict(outcome) for outcome in outcomes])
         return
-    at = to_second if form == "table" else str
+    at = to_second if form.is_table else str
     rows = [(o.symbol, o.outcome, o.attempts, at(o.at), o.detail) for o in outcomes]
     print_rows(["symbol", "outcome", "attempts", "at", "detail"], rows, form)

@@ -10,7 +10,7 @@ import click
 
 from pipeline import instants
 from pipeline.cli.configuration import load_settings
-from pipeline.cli.options import Options, Whole, examples, format_option, global_options, json_option
+from pipeline.cli.options import Form, Options, Whole, examples, format_option, global_options, json_option
 from pipeline.cli.output import print_json_rows, print_rows
 from pipeline.schedule.cron import Schedule
 from pipeline.settings.load import Settings
@@ -29,13 +29,18 @@ _PARTS = {"d": 24, "h": 60, "min": 60}
 @format_option
 @json_option
 @global_options
-def command(options: Options, *, count: int, form: str, as_json: bool) -> None:
+def command(options: Options, *, count: int, form: Form, as_json: bool) -> None:
     """Show when each schedule runs next, in its time zone and in UTC."""
     settings = load_settings(options)
     now = instants.utc_now()
     coming = _fire_times(settings, now, count)
-    if form == "table" and not as_json:
-        print_rows(["schedule", "symbols", "local time", "UTC", "in"], (fire.for_people(now) for fire in coming), form)
+    if form.is_table and not as_json:
+        print_rows(
+            ["schedule", "symbols", "local time", "UTC", "in"],
+            (fire.for_people(now) for fire in coming),
+            form,
+            spare=["symbols"],
+        )
         return
     names = ["schedule", "cron", "timezone", "symbols", "fires_at", "local"]
     rows = (fire.for_programs() for fire in coming)
@@ -56,9 +61,7 @@ class _Fire:
         return self.at.astimezone(ZoneInfo(self.schedule.timezone))
 
     def for_people(self, now: datetime) -> tuple[object, ...]:
-        shown, name = self.local.isoformat(" "), self.local.tzname() or ""
-        if name.isalpha():  # for a zone without a name, this is the offset again
-            shown = f"{shown} {name}"
+        shown = f"{self.local:%Y-%m-%d %H:%M} {self.local:%Z}"
         return str(self.schedule), self.symbols, shown, instants.for_people(self.at), _span_text(self.at - now)
 
     def for_programs(self) -> tuple[object, ...]:

@@ -6,8 +6,8 @@ from typing import Any
 import click
 
 from pipeline.cli.configuration import load_settings
-from pipeline.cli.options import Options, examples, format_option, global_options, json_option
-from pipeline.cli.output import print_json, print_rows, print_table, to_minute
+from pipeline.cli.options import Form, Options, examples, format_option, global_options, json_option
+from pipeline.cli.output import print_json, print_rows, to_minute
 from pipeline.model.symbols import Symbol
 from pipeline.settings.load import Settings
 from pipeline.store.reader import NoData, Reader, SymbolState
@@ -18,7 +18,7 @@ from pipeline.store.reader import NoData, Reader, SymbolState
 @format_option
 @json_option
 @global_options
-def command(options: Options, *, stored_too: bool, form: str, as_json: bool) -> None:
+def command(options: Options, *, stored_too: bool, form: Form, as_json: bool) -> None:
     """List the configured symbols: whether the API covers them, when they were last observed, what is stored."""
     settings = load_settings(options)
     states = _states(settings)
@@ -26,8 +26,8 @@ def command(options: Options, *, stored_too: bool, form: str, as_json: bool) -> 
     rows = [states.get(name) or _never_requested(Symbol(name)) for name in symbols]
     if as_json:
         print_json([asdict(row) for row in rows])
-    elif form == "table":
-        _print_table(rows)
+    elif form.is_table:
+        _print_table(rows, form)
     else:
         names = ["symbol", "state", "snapshots", "last look", "last try", "last outcome", "next try"]
         print_rows(names, [_cells(row) for row in rows], form)
@@ -37,7 +37,7 @@ def _cells(row: SymbolState) -> list[Any]:
     return [row.symbol, row.state, row.snapshots, row.last_look, row.last_try, row.last_outcome, row.next_try]
 
 
-def _print_table(states: list[SymbolState]) -> None:
+def _print_table(states: list[SymbolState], form: Form) -> None:
     """Print a table that fits 80 columns, unless a last try found nothing: only then it has a column of its own."""
     names = ["symbol", "state", "snapshots", "observed", "last try", "last outcome", "next try"]
     rows = [[to_minute(cell) if index in _TIMES else cell for index, cell in enumerate(_cells(s))] for s in states]
@@ -45,7 +45,7 @@ def _print_table(states: list[SymbolState]) -> None:
         del names[_LAST_TRY]
         for row in rows:
             del row[_LAST_TRY]
-    print_table(names, rows)
+    print_rows(names, rows, form)
 
 
 _TIMES, _LAST_TRY = (3, 4, 6), 4

@@ -5,6 +5,7 @@ from datetime import datetime
 import click
 
 from pipeline.cli.options import (
+    Form,
     Options,
     check_interval,
     examples,
@@ -44,7 +45,7 @@ def command(
     of_all: bool,
     since: datetime | None,
     until: datetime | None,
-    form: str,
+    form: Form,
     as_json: bool,
 ) -> None:
     """List each reported value of a SYMBOL by fiscal quarter, with the interval in which it was known.

@@ -64,6 +64,17 @@ def test_other_values_than_text_and_numbers_are_printed_as_json() -> None:
     assert [line[2:4] for line in table(query(path, "changes"))[1:]] == [[row["before"], row["after"]] for row in cells]
 
 
+def test_a_wide_table_has_every_column_and_every_text_whole() -> None:
+    path = database_of([seen(0, Description="short"), seen(1, Description="a long description " * 20)])
+
+    narrow, wide = query(path, "changes").out, query(path, "changes", "--wide").out
+
+    assert "a long description " * 20 not in narrow
+    assert ("a long description " * 20).strip() in wide
+    assert {"part", "kind", "suspicion"} <= set(wide.splitlines()[0].split())
+    assert_refused(query(path, "changes", "--wide", "--format", "csv"), 2, "--wide", "--format csv")
+
+
 @pytest.mark.parametrize("fraction", ["five", "-5%", "5 %", "5%%", "1e3", "", "nan"])
 def test_an_invalid_min_change_is_refused(stored: Path, fraction: str) -> None:
     assert_refused(query(stored, "changes", "--min-change", fraction), 2, "--min-change", "5% or 0.05")
