@@ -7,6 +7,8 @@ import re
 from datetime import UTC, date, datetime, time, timedelta
 
 MILLISECOND = timedelta(milliseconds=1)
+DAY_TOLERANCE = timedelta(hours=4)
+"""A daily schedule comes round this much early at most, with all that delays one run and not the next."""
 
 EARLIEST_PLAUSIBLE = datetime(2026, 1, 1, tzinfo=UTC)
 """A clock that shows less is wrong."""
@@ -26,6 +28,14 @@ def utc_now() -> datetime:
 def nanoseconds(span: timedelta) -> Nanoseconds:
     """Return a span in the unit of the monotonic clock."""
     return span // timedelta(microseconds=1) * 1000
+
+
+def scheduled_days(number: int) -> timedelta:
+    """Return a wait of some days that ends before a daily schedule fires again: less by DAY_TOLERANCE.
+
+    After exactly 24 hours the schedule would miss it by milliseconds, and lose a day.
+    """
+    return timedelta(days=number) - DAY_TOLERANCE
 
 
 def to_text(instant: datetime) -> str:

@@ -7,9 +7,9 @@ from functools import partial
 
 import structlog
 
-from pipeline.api.errors import ApiError
+from pipeline.api.errors import ApiError, UnknownSymbol
 from pipeline.clock import Clock
-from pipeline.collect.failures import Failures
+from pipeline.collect.failures import Failures, Uncovered
 from pipeline.collect.fetch import Attempts, Fetch, Fetched
 from pipeline.collect.halt import Halt, Halted
 from pipeline.collect.ports import Results, Slots
@@ -40,6 +40,7 @@ class ActiveRun:
         self.counts: Counter[Outcome] = Counter()
         self.slots = slots
         self.failures = Failures()
+        self.uncovered = Uncovered()
         self._left: Iterator[Symbol] = iter(due)
         self._fetch = fetch
         self._results = results
@@ -100,10 +101,13 @@ class ActiveRun:
             self._count_unstored(attempts, error)
         except Halted:
             await self._note(symbol, Outcome.DEFERRED, attempts, f"the run ended first: {self._halt.reasons[0]}")
+        except UnknownSymbol as error:
+            await self._note_unknown(symbol, attempts, str(error))
         except ApiError as error:
             await self._note(symbol, error.outcome, attempts, str(error))
         else:
             self.failures.end_row()
+            self.uncovered.end_row()
             await self._room.acquire()
             self._results.hand_over(
                 self.id,
@@ -128,6 +132,22 @@ class ActiveRun:
         finally:
             self._requesting.discard(task)
 
+    async def _note_unknown(self, symbol: Symbol, attempts: Attempts, detail: str) -> None:
+        """Count and write that the API answered `{}`: for a symbol that has snapshots, this is as bad as a failure."""
+        try:
+            is_uncovered = await self._results.has_snapshots(symbol)
+        except StorageError as error:
+            self._halt(error)
+            is_uncovered = False
+        if not is_uncovered:
+            self.failures.end_row()
+        else:
+            detail = f"{detail}, although it has snapshots"
+            self._log.warning("symbol uncovered", symbol=symbol, detail=detail)
+            if reason := self.uncovered.add(symbol):
+                self._halt(reason)
+        await self._note(symbol, Outcome.UNKNOWN, attempts, detail)
+
     async def _note(self, symbol: Symbol, outcome: Outcome, attempts: Attempts, detail: str) -> None:
         """Count and write how a symbol ended without an overview."""
         self._count(symbol, outcome, detail)
@@ -151,8 +171,6 @@ class ActiveRun:
                 self._halt(reason)
         elif outcome is not Outcome.DEFERRED:
             self._log.debug(f"symbol {outcome}", symbol=symbol)
-            if outcome is Outcome.UNKNOWN:
-                self.failures.end_row()
 
     def _count_unstored(self, attempts: Attempts, error: BaseException) -> None:
         """Count a symbol whose overview could not be stored, and halt the run."""

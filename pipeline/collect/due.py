@@ -25,9 +25,17 @@ class Selection:
 
 
 def select_due(
-    symbols: Sequence[Symbol], known: Iterable[SymbolFreshness], *, observed_since: datetime, now: datetime
+    symbols: Sequence[Symbol],
+    known: Iterable[SymbolFreshness],
+    *,
+    observed_since: datetime,
+    now: datetime,
+    fire_time: datetime | None = None,
 ) -> Selection:
     """Return the symbols without an observation since an instant, stalest first.
+
+    A later run for the same fire time requests again what has snapshots and was answered `{}`: if it waited, the run
+    would find nothing to do, and end as if all were well.
 
     Stalest first, so that a run cut short by the quota leaves the freshest behind. A failure counts like an
     observation in this order: otherwise a few symbols that always fail would come first forever, and end every run.
@@ -37,7 +45,7 @@ def select_due(
     for one in known:
         if one.symbol not in last_requests:
             continue
-        if one.next_try_at is not None and one.next_try_at > now:
+        if one.next_try_at is not None and one.next_try_at > now and not _is_retry(one, fire_time):
             waiting += 1
             del last_requests[one.symbol]
         elif one.last_observed_at is not None and observed_since < one.last_observed_at <= now:
@@ -53,6 +61,10 @@ def select_all(symbols: Sequence[Symbol], known: Iterable[SymbolFreshness]) -> S
     last_requests = dict.fromkeys(symbols, NEVER)
     last_requests.update((one.symbol, _last_request(one)) for one in known if one.symbol in last_requests)
     return Selection(sorted(last_requests, key=last_requests.__getitem__), 0, 0)
+
+
+def _is_retry(one: SymbolFreshness, fire_time: datetime | None) -> bool:
+    return one.is_uncovered and fire_time is not None and _last_request(one) >= fire_time
 
 
 def _last_request(one: SymbolFreshness) -> datetime:

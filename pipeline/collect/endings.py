@@ -3,11 +3,15 @@
 what came back                                 | the symbol's outcome  | the run     | its status, exit code
 ---------------------------------------------- | --------------------- | ----------- | ---------------------
 its overview                                   | stored, unchanged     | continues   | complete, 0
-{}: not covered                                | unknown               | continues   | complete, 0
+{}, for a symbol never covered                 | unknown               | continues   | complete, 0
+{}, for a symbol that has snapshots            | unknown               | continues   | partial, 4
 not an overview of the symbol                  | rejected              | continues   | partial, 4
 server error, reset, timeout, after retries    | failed                | continues   | partial, 4
 only failures and rejections: ten in a row ... | deferred for the rest | ends        | failed, 1
 ... or all there were                          |                       |             | failed, 1
+only {} for symbols that have snapshots: ten in| deferred for the rest | ends        | failed, 1
+a row with no overview between ...             |                       |             |
+... or at least three, and no overview at all  |                       |             | failed, 1
 throttle                                       | requested again       | pauses      | (`throttle`)
 quota ended, or --max-requests reached         | deferred for the rest | ends        | quota_exhausted, 5
 key refused, endpoint not in the plan          | deferred for the rest | ends        | failed, 3
@@ -22,7 +26,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from pipeline.api.errors import KeyRefused, NotInPlan, QuotaEnded, RunEnding
-from pipeline.collect.failures import TooManyFailures
+from pipeline.collect.failures import TooManyFailures, TooManyUncovered
 from pipeline.collect.halt import Interrupted
 from pipeline.errors import ExitCode
 from pipeline.model.outcomes import Outcome, RunStatus
@@ -36,12 +40,16 @@ class Ending(NamedTuple):
     exit_code: int
 
 
+UNCOVERED_THAT_FAIL = 3
+"""Symbols with snapshots that are answered `{}`: fewer may have been delisted on one day."""
+
 COMPLETE = Ending(RunStatus.COMPLETE, ExitCode.DONE)
 PARTIAL = Ending(RunStatus.PARTIAL, ExitCode.PARTIAL)
 FAILED = Ending(RunStatus.FAILED, ExitCode.FAILED)
 
 _CUT_SHORT: dict[type[Exception], Ending] = {
     TooManyFailures: FAILED,
+    TooManyUncovered: FAILED,
     QuotaEnded: Ending(RunStatus.QUOTA_EXHAUSTED, ExitCode.QUOTA),
     KeyRefused: Ending(RunStatus.FAILED, ExitCode.REFUSED),
     NotInPlan: Ending(RunStatus.FAILED, ExitCode.REFUSED),
@@ -62,12 +70,19 @@ def explanation(reason: Exception) -> str:
     return reason.explanation if isinstance(reason, RunEnding) else str(reason)
 
 
-def ending(counts: Counter[Outcome], reason: Exception | None) -> Ending:
-    """Return the ending of a run with these outcomes, cut short for this reason if any."""
+def ending(counts: Counter[Outcome], reason: Exception | None, *, uncovered: int = 0) -> Ending:
+    """Return the ending of a run with these outcomes, cut short for this reason if any.
+
+    `uncovered`: how many of the unknown symbols have snapshots.
+    """
     if reason is not None:
         return _CUT_SHORT[type(reason)]
-    if not counts[Outcome.FAILED] + counts[Outcome.REJECTED]:
+    failures = counts[Outcome.FAILED] + counts[Outcome.REJECTED]
+    overviews = counts[Outcome.STORED] + counts[Outcome.UNCHANGED]
+    if not failures and not uncovered:
         return COMPLETE
-    if counts[Outcome.STORED] + counts[Outcome.UNCHANGED] + counts[Outcome.UNKNOWN]:
-        return PARTIAL
-    return FAILED
+    if uncovered >= UNCOVERED_THAT_FAIL and not overviews:
+        return FAILED
+    if failures and not overviews and uncovered == counts[Outcome.UNKNOWN]:
+        return FAILED
+    return PARTIAL

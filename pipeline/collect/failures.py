@@ -1,8 +1,9 @@
-"""Failures in a row: counts them, to end a run that gets nothing else, and remembers the most common one."""
+"""Failures in a row, and companies that the API denies in a row: counts them, to end a run that gets nothing else."""
 
 from collections import Counter
 
 from pipeline.model.symbols import Symbol
+from pipeline.text import count, few
 
 FAILURES_IN_A_ROW = 10
 """This many with no overview between them end the run: the cause is not the symbols."""
@@ -12,6 +13,14 @@ _DETAILS, _OTHER = 50, "other errors"
 
 class TooManyFailures(Exception):
     """The reason to halt a run that gets only failures and rejections."""
+
+
+UNCOVERED_IN_A_ROW = 10
+"""This many symbols with snapshots that were answered `{}`, with no overview between them, end the run."""
+
+
+class TooManyUncovered(Exception):
+    """The reason to halt a run: the API denies one company after another that it covered before."""
 
 
 class Failures:
@@ -39,3 +48,32 @@ class Failures:
             return None
         ((detail, count),) = self._details.most_common(1)
         return detail if count == self._details.total() else f"{detail} ({count:,} of {self._details.total():,})"
+
+
+class Uncovered:
+    """The symbols of a run that have snapshots, and for which the API answered `{}` all the same."""
+
+    def __init__(self) -> None:
+        self.symbols: list[Symbol] = []
+        self._in_a_row = 0
+
+    def add(self, symbol: Symbol) -> TooManyUncovered | None:
+        """Add a symbol. Return the reason to halt the run with the tenth in a row, else None."""
+        self.symbols.append(symbol)
+        self._in_a_row += 1
+        if self._in_a_row != UNCOVERED_IN_A_ROW:
+            return None
+        return TooManyUncovered(
+            f"the API answered {{}} for {UNCOVERED_IN_A_ROW} symbols in a row that have snapshots; the last: {symbol}"
+        )
+
+    def end_row(self) -> None:
+        """Note that an overview came: the next symbol is the first in a row."""
+        self._in_a_row = 0
+
+    def summary(self) -> str | None:
+        """Return in one line which symbols these are, None if there are none."""
+        if not self.symbols:
+            return None
+        number = count(len(self.symbols), "symbol that has snapshots", "symbols that have snapshots")
+        return f"the API answered {{}} for {number}: {few(self.symbols)}"

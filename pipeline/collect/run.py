@@ -85,13 +85,14 @@ async def _finish(
     rest, counts = tuple(active.rest()), active.counts
     counts[Outcome.DEFERRED] += len(rest)
     reason = decisive_reason(halt.reasons)
-    end = ending(counts, reason)
-    detail = active.failures.most_common() if reason is None else explanation(reason)
+    uncovered = len(active.uncovered.symbols)
+    end = ending(counts, reason, uncovered=uncovered)
+    detail = _what_went_wrong(active) if reason is None else explanation(reason)
     storage_error = next((one for one in halt.reasons if isinstance(one, StorageError)), None)
     try:
         if rest:
             await results.defer(active.id, rest, at=clock.now(), detail=detail or "")
-        tally = RunResult(end.status, counts, active.slots.sent, seconds, detail)
+        tally = RunResult(end.status, counts, active.slots.sent, seconds, detail, uncovered=uncovered)
         await results.finish(active.id, tally, at=clock.now())
     except StorageError as error:
         if not isinstance(reason, Interrupted):
@@ -107,7 +108,13 @@ async def _finish(
         requests=active.slots.sent,
         seconds=seconds,
         busy_seconds=active.busy_seconds,
+        uncovered=uncovered,
         detail=detail,
         exit_code=end.exit_code,
         storage_error=storage_error,
     )
+
+
+def _what_went_wrong(active: ActiveRun) -> str | None:
+    """Return in one line what a run got in place of overviews, None if nothing went wrong."""
+    return "; ".join(filter(None, [active.failures.most_common(), active.uncovered.summary()])) or None

@@ -67,7 +67,13 @@ def select_symbols(database: Path, order: Order, *, now: datetime) -> Selection:
     with Reader.open(database) as reader:
         if order.observed_since is None:
             return select_all(order.symbols, reader.freshness())
-        selection = select_due(order.symbols, reader.freshness(), observed_since=order.observed_since, now=now)
+        selection = select_due(
+            order.symbols,
+            reader.freshness(),
+            observed_since=order.observed_since,
+            now=now,
+            fire_time=order.scheduled_for,
+        )
         if order.schedule is None or order.scheduled_for is None:
             return selection
         return selection.without(reader.observed_for(order.schedule, order.scheduled_for))

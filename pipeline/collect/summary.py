@@ -26,3 +26,5 @@ class Summary:
     exit_code: int
     storage_error: StorageError | None = None
     """Why not everything could be written, if so."""
+    uncovered: int = 0
+    """How many of the unknown symbols have snapshots."""

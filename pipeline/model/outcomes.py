@@ -67,3 +67,5 @@ class RunResult:
     detail: str | None
     symbols: int | None = None
     """How many symbols it was for, if that was not known when it began."""
+    uncovered: int = 0
+    """How many of the unknown symbols had snapshots."""

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from pipeline.instants import Nanoseconds
+from pipeline.instants import Nanoseconds, scheduled_days
 from pipeline.model.outcomes import RunId
 from pipeline.model.symbols import Symbol
 
-LONGEST_BLOCK = timedelta(days=1)
+LONGEST_BLOCK = scheduled_days(1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,8 +39,10 @@ class SymbolFreshness:
 
     symbol: Symbol
     last_observed_at: datetime | None
-    """When the API last sent its overview, or said that it does not cover it; None if never."""
+    """When the API last sent its overview, or for a symbol without snapshots, said that it does not cover it."""
     last_tried_at: datetime | None
     """When it was last requested, with any outcome."""
     next_try_at: datetime | None
-    """For a symbol that is not covered: when it is due again."""
+    """For a symbol that is not covered, and not asked again as usual: when it is due again."""
+    is_uncovered: bool = False
+    """Whether it has snapshots, and the API has answered since that it does not cover the symbol."""

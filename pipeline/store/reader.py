@@ -65,6 +65,8 @@ class Run:
     detail: str | None
     schedule: str | None
     """The cron line and zone whose fire time `scheduled_for` is."""
+    uncovered: int
+    """How many of the unknown symbols had snapshots."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,17 +92,31 @@ class SymbolState:
     last_try: str | None
     last_outcome: str | None
     snapshots: int
+    last_overview: str | None
+    """When its overview was last observed; `last_look` may be a later answer that the API does not cover it."""
+
+    @property
+    def is_uncovered(self) -> bool:
+        """Whether it has snapshots, and the API has answered since that it does not cover the symbol."""
+        return self.state == "unknown" and self.snapshots > 0
 
 
 _SELECT_RUN = "SELECT {} FROM runs".format(", ".join(Run.__slots__))
 _SELECT_SYMBOL_STATE = "SELECT {} FROM symbols".format(", ".join(SymbolState.__slots__))
+_FRESHNESS = """
+    SELECT symbol, state IS 'unknown' AND snapshots > 0,
+           iif(snapshots > 0, last_overview, last_look), last_try, next_try
+      FROM symbols
+"""
 _OBSERVED_FOR = """
     SELECT symbol FROM runs JOIN outcomes ON outcomes.run_id = runs.id
      WHERE runs.id >= (SELECT first.id FROM runs AS first
                         WHERE first.schedule = :schedule AND first.scheduled_for = :fire_time
                           AND first.trigger IN ('schedule', 'catch_up'))
        AND runs.schedule = :schedule AND runs.scheduled_for = :fire_time
-       AND outcome IN ('stored', 'unchanged', 'unknown')
+       AND (outcome IN ('stored', 'unchanged')
+            OR outcome = 'unknown'
+               AND NOT EXISTS (SELECT 1 FROM symbols WHERE symbols.symbol = outcomes.symbol AND snapshots > 0))
 """
 
 
@@ -131,12 +147,15 @@ class Reader:
 
     def freshness(self) -> Iterator[SymbolFreshness]:
         """Yield the freshness of every symbol ever requested or imported."""
-        for symbol, *texts in self._db.execute("SELECT symbol, last_look, last_try, next_try FROM symbols"):
-            last_look, last_try, next_try = (text and instants.from_text(text) for text in texts)
-            yield SymbolFreshness(symbol, last_look, last_try, next_try)
+        for symbol, is_uncovered, *texts in self._db.execute(_FRESHNESS):
+            last_observed, last_try, next_try = (text and instants.from_text(text) for text in texts)
+            yield SymbolFreshness(symbol, last_observed, last_try, next_try, bool(is_uncovered))
 
     def observed_for(self, schedule: str, fire_time: datetime) -> set[str]:
-        """Return the symbols that the runs for a fire time observed, whatever the clock said then."""
+        """Return the symbols that the runs for a fire time observed, whatever the clock said then.
+
+        `{}` for a symbol that has snapshots does not count.
+        """
         given = {"schedule": schedule, "fire_time": instants.to_text(fire_time)}
         return {symbol for (symbol,) in self._db.execute(_OBSERVED_FOR, given)}
 
@@ -192,7 +211,12 @@ class Reader:
         (sent,) = self._db.execute(
             "SELECT count(*) FROM requests WHERE run_id = ? AND outcome IS NOT 'unsent'", (run.id,)
         ).fetchone()
-        return replace(run, **counts, requests=sent)
+        (uncovered,) = self._db.execute(
+            "SELECT count(*) FROM outcomes JOIN symbols USING (symbol)"
+            " WHERE run_id = ? AND outcome = 'unknown' AND snapshots > 0",
+            (run.id,),
+        ).fetchone()
+        return replace(run, **counts, requests=sent, uncovered=uncovered)
 
     def outcomes(self, run: int) -> list[SymbolOutcome]:
         """Return how each symbol ended in a run, in that order. A run under way has those that ended so far."""

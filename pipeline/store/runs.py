@@ -1,5 +1,6 @@
 """Runs: writes the beginning of a run, its observations, how each symbol ended, and its end."""
 
+import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
@@ -86,6 +87,11 @@ class Store:
         outcomes: list[Outcome] = await self._writer.write(_store_chunks, observations)
         return outcomes
 
+    async def has_snapshots(self, symbol: Symbol) -> bool:
+        """Return whether the symbol has a snapshot."""
+        has: bool = await self._writer.write(_has_snapshots, symbol)
+        return has
+
     async def note(self, result: SymbolResult) -> None:
         """Store how a symbol ended for which no overview came."""
         await self._writer.write(_note, result)
@@ -108,6 +114,8 @@ async def close_abandoned_runs(db: Connection, status: RunStatus, detail: str, *
     )
     await db.execute(
         f"UPDATE runs SET status = ?, finished_at = ?, detail = ?, {counts},"
+        " uncovered = (SELECT count(*) FROM outcomes JOIN symbols USING (symbol)"
+        f" WHERE run_id = runs.id AND outcome = '{Outcome.UNKNOWN}' AND snapshots > 0),"
         " requests = (SELECT count(*) FROM requests WHERE run_id = runs.id AND outcome IS NOT 'unsent')"
         f" WHERE status = '{RunStatus.RUNNING}'",
         (status, at, detail),
@@ -118,14 +126,24 @@ async def _write_nothing(_db: Connection, items: Sequence[None]) -> Sequence[Non
     return items
 
 
+async def _has_snapshots(db: Connection, symbols: Sequence[Symbol]) -> Sequence[bool]:
+    query = "SELECT symbol FROM symbols WHERE snapshots > 0 AND symbol IN (SELECT value FROM json_each(?))"
+    having = {symbol for (symbol,) in await db.execute_fetchall(query, (json.dumps(symbols),))}
+    return [symbol in having for symbol in symbols]
+
+
 async def _begin(db: Connection, begun: Sequence[_Begun]) -> Sequence[RunId]:
     ids = []
     for one in begun:
         await close_abandoned_runs(db, RunStatus.INTERRUPTED, ABANDONED, at=one.at)
         # Written while the clock was ahead: such a symbol would seem fresh until then, whatever is observed now.
         await db.execute(
-            "UPDATE symbols SET last_look = NULL, last_try = NULL, next_try = NULL WHERE last_look > ? OR last_try > ?",
-            (one.at, one.at),
+            """
+            UPDATE symbols SET last_look = NULL, last_try = NULL, next_try = NULL,
+                   last_overview = iif(last_overview > :at, NULL, last_overview)
+             WHERE last_look > :at OR last_try > :at
+            """,
+            {"at": one.at},
         )
         cursor = await db.execute(
             "INSERT INTO runs (trigger, started_at, status, symbols, due, schedule, scheduled_for)"
@@ -143,7 +161,8 @@ async def _finish(db: Connection, finished: Sequence[_Finished]) -> Sequence[Non
             """
             UPDATE runs SET finished_at = :at, status = :status, stored = :stored, unchanged = :unchanged,
                    unknown = :unknown, failed = :failed, rejected = :rejected, deferred = :deferred,
-                   requests = :requests, seconds = :seconds, detail = :detail, symbols = coalesce(:symbols, symbols)
+                   requests = :requests, seconds = :seconds, detail = :detail, symbols = coalesce(:symbols, symbols),
+                   uncovered = :uncovered
              WHERE id = :run
             """,
             {
@@ -154,6 +173,7 @@ async def _finish(db: Connection, finished: Sequence[_Finished]) -> Sequence[Non
                 "seconds": round(result.seconds, 3),
                 "detail": result.detail,
                 "symbols": result.symbols,
+                "uncovered": result.uncovered,
                 **counts,
             },
         )

@@ -37,7 +37,7 @@ _LAST_RUNS = f"""
          WHERE schedule = ? AND scheduled_for <= ? AND {_IS_FOR_FIRE_TIME}
          ORDER BY scheduled_for DESC LIMIT 1
     )
-    SELECT scheduled_for, runs.status, runs.finished_at, runs.stored + runs.unchanged + runs.unknown
+    SELECT scheduled_for, runs.status, runs.finished_at, runs.stored + runs.unchanged + runs.unknown - runs.uncovered
       FROM last CROSS JOIN runs USING (schedule, scheduled_for)
      WHERE runs.id >= last.id
      ORDER BY runs.id DESC

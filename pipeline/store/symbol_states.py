@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
 from typing import NamedTuple
 
 from aiosqlite import Connection
@@ -14,7 +13,9 @@ from pipeline.store.reader import SymbolState
 from pipeline.store.writer import bulk_insert
 
 MAX_BACKOFF_DAYS = 30
-"""A symbol that is not covered is tried again after 1 day, then 2, 4, 8, 16, and then every 30."""
+"""A symbol that is not covered is tried again after 1 day, then 2, 4, 8, 16, and then every 30 (`scheduled_days`)."""
+DAYS_UNTIL_BACKOFF = 7
+"""A symbol that has snapshots stays due for so long first: the API has answered `{}` for whole exchanges."""
 
 
 class NewObservations(NamedTuple):
@@ -31,10 +32,10 @@ class NewObservations(NamedTuple):
 
 _EXTEND = bulk_insert(
     "symbols",
-    ["symbol", "since", "last_look", "last_try", "last_outcome", "snapshots", "state"],
+    ["symbol", "since", "last_look", "last_overview", "last_try", "last_outcome", "snapshots", "state"],
     """ON CONFLICT (symbol) DO UPDATE SET
         since = iif(state IS 'covered', since, excluded.since),
-        state = 'covered', next_try = NULL, last_look = excluded.last_look,
+        state = 'covered', next_try = NULL, last_look = excluded.last_look, last_overview = excluded.last_overview,
         last_outcome = iif(last_try > excluded.last_try, last_outcome, excluded.last_outcome),
         last_try = max(coalesce(last_try, ''), excluded.last_try), snapshots = snapshots + excluded.snapshots
      WHERE excluded.last_look >= coalesce(last_look, '')""",
@@ -43,7 +44,10 @@ _EXTEND = bulk_insert(
 
 async def extend_states(db: Connection, added: Iterable[NewObservations]) -> None:
     """Bring the states of covered symbols up to date with newer observations: what nearly every write does."""
-    rows = [(one.symbol, one.first, one.last, one.last, one.outcome.value, one.snapshots, "covered") for one in added]
+    rows = [
+        (one.symbol, one.first, one.last, one.last, one.last, one.outcome.value, one.snapshots, "covered")
+        for one in added
+    ]
     await _EXTEND.write(db, rows)
 
 
@@ -83,9 +87,9 @@ class Evidence(NamedTuple):
     first_seen: str | None
     """The first observation of an overview after `gone`."""
     first_gone: str | None
-    """The first time after `seen` that it was not covered ..."""
+    """The first time after `seen` that it was not covered."""
     times_gone: int
-    """... and how often that was observed up to `gone`."""
+    """How often that was observed up to `gone`; if there is an overview, only from a week after `first_gone` on."""
     is_new: bool
     """Whether the overview observed at `seen` began a new snapshot."""
     snapshots: int
@@ -110,6 +114,12 @@ _EVIDENCE = """
                    (SELECT confirmed_at FROM snapshots WHERE symbol = value ORDER BY observed_at DESC LIMIT 1)) AS seen,
                (SELECT max(at) FROM uncovered WHERE symbol = value AND at <= credible.until) AS gone
           FROM json_each(:symbols), credible
+    ),
+    first_gone AS (
+        SELECT symbol,
+               (SELECT min(at) FROM uncovered AS u
+                 WHERE u.symbol = last_seen.symbol AND at > coalesce(seen, '')) AS at
+          FROM last_seen
     )
     -- Each subquery is a seek in a primary key, but for the two that count.
     SELECT symbol, seen, gone,
@@ -117,18 +127,20 @@ _EVIDENCE = """
                           WHERE l.symbol = last_seen.symbol AND at > coalesce(gone, '')), seen),
                coalesce((SELECT min(observed_at) FROM snapshots AS s
                           WHERE s.symbol = last_seen.symbol AND observed_at > coalesce(gone, '')), seen)),
-           (SELECT min(at) FROM uncovered AS u WHERE u.symbol = last_seen.symbol AND at > coalesce(seen, '')),
+           first_gone.at,
            (SELECT count(*) FROM uncovered AS u
-             WHERE u.symbol = last_seen.symbol AND at > coalesce(seen, '') AND at <= gone),
+             WHERE u.symbol = last_seen.symbol AND u.at <= gone
+               AND u.at >= iif(seen IS NULL, '', strftime('%Y-%m-%dT%H:%M:%fZ', first_gone.at, :until_backoff))),
            EXISTS (SELECT 1 FROM snapshots AS s WHERE s.symbol = last_seen.symbol AND observed_at = seen),
            (SELECT count(*) FROM snapshots AS s WHERE s.symbol = last_seen.symbol)
-      FROM last_seen
+      FROM last_seen JOIN first_gone USING (symbol)
 """
 _WRITE_STATES = bulk_insert(
     "symbols",
     SymbolState.__slots__,
     """ON CONFLICT (symbol) DO UPDATE SET
-        state = excluded.state, since = excluded.since, last_look = excluded.last_look, next_try = excluded.next_try,
+        state = excluded.state, since = excluded.since, last_look = excluded.last_look,
+        last_overview = excluded.last_overview, next_try = excluded.next_try,
         last_outcome = iif(last_try > excluded.last_try, last_outcome, excluded.last_outcome),
         last_try = max(coalesce(last_try, ''), excluded.last_try), snapshots = excluded.snapshots""",
 )
@@ -139,7 +151,8 @@ async def derive_states(db: Connection, symbols: Iterable[str], *, noted_at: str
 
     A later attempt without an observation stays the last attempt.
     """
-    wanted = {"symbols": json.dumps(sorted(symbols)), "noted_at": noted_at}
+    until_backoff = f"+{instants.scheduled_days(DAYS_UNTIL_BACKOFF).total_seconds():.0f} seconds"
+    wanted = {"symbols": json.dumps(sorted(symbols)), "noted_at": noted_at, "until_backoff": until_backoff}
     states = [derive_state(Evidence(*row)) for row in await db.execute_fetchall(_EVIDENCE, wanted)]
     await _WRITE_STATES.write(db, [[getattr(state, name) for name in SymbolState.__slots__] for state in states])
 
@@ -147,16 +160,16 @@ async def derive_states(db: Connection, symbols: Iterable[str], *, noted_at: str
 def derive_state(evidence: Evidence) -> SymbolState:
     """Return the state of a symbol: covered unless the API has said otherwise since the last overview.
 
-    While it stays uncovered, the time to the next attempt doubles.
+    While it stays uncovered, the time to the next attempt doubles; a symbol that has an overview stays due for a week
+    before that.
     """
     seen, gone = evidence.seen, evidence.gone
     if gone is None or (seen is not None and seen >= gone):
         state, since, last, next_try = "covered", evidence.first_seen, seen, None
         outcome = Outcome.STORED if evidence.is_new else Outcome.UNCHANGED
     else:
-        days = min(2 ** min(evidence.times_gone - 1, 5), MAX_BACKOFF_DAYS)
-        next_try = instants.to_text(instants.from_text(gone) + timedelta(days=days))
-        state, since, last, outcome = "unknown", evidence.first_gone, gone, Outcome.UNKNOWN
+        state, since, last, next_try = "unknown", evidence.first_gone, gone, _next_try(gone, evidence.times_gone)
+        outcome = Outcome.UNKNOWN
     return SymbolState(
         symbol=evidence.symbol,
         state=state,
@@ -166,4 +179,13 @@ def derive_state(evidence: Evidence) -> SymbolState:
         last_try=last,
         last_outcome=outcome.value,
         snapshots=evidence.snapshots,
+        last_overview=seen,
     )
+
+
+def _next_try(gone: str, times_gone: int) -> str | None:
+    """Return when a symbol that is not covered is due again; None: as usual."""
+    if times_gone == 0:
+        return None
+    days = min(2 ** min(times_gone - 1, 5), MAX_BACKOFF_DAYS)
+    return instants.to_text(instants.from_text(gone) + instants.scheduled_days(days))

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.api.errors import KeyRefused, QuotaEnded
 from pipeline.collect.endings import decisive_reason, ending
-from pipeline.collect.failures import TooManyFailures
+from pipeline.collect.failures import TooManyFailures, TooManyUncovered
 from pipeline.collect.halt import Halt, Interrupted
 from pipeline.collect.order import Order, Source
 from pipeline.collect.run import collect
@@ -18,6 +18,7 @@ from pipeline.model.outcomes import Outcome, RunStatus
 from pipeline.model.symbols import Symbol
 from pipeline.quota.limits import Limit
 from pipeline.store.database import StorageError
+from pipeline.store.reader import Reader
 from tests.support.clocks import ManualClock
 from tests.support.commands import KEY
 from tests.support.database import all_symbols
@@ -40,6 +41,60 @@ async def test_a_symbol_that_is_not_covered_is_unknown_and_the_run_complete(runs
     assert ended(summary) == (RunStatus.COMPLETE, ExitCode.DONE)
     assert (summary.counts[Outcome.UNKNOWN], summary.counts[Outcome.STORED]) == (1, 2)
     assert runs.requested[SYMBOLS[1]] == 1
+
+
+@pytest.mark.parametrize(
+    ("count", "denied", "status", "code"),
+    [
+        (3, 1, RunStatus.PARTIAL, ExitCode.PARTIAL),
+        (5, 4, RunStatus.PARTIAL, ExitCode.PARTIAL),
+        (1, 1, RunStatus.PARTIAL, ExitCode.PARTIAL),
+        (2, 2, RunStatus.PARTIAL, ExitCode.PARTIAL),
+        (3, 3, RunStatus.FAILED, ExitCode.FAILED),
+        (9, 9, RunStatus.FAILED, ExitCode.FAILED),
+    ],
+)
+async def test_companies_that_have_snapshots_and_are_denied_make_a_run_partial_and_all_of_them_failed(
+    runs: Runs, count: int, denied: int, status: RunStatus, code: int
+) -> None:
+    await runs.collect(count)
+    for symbol in SYMBOLS[:denied]:
+        runs.served.api.says(symbol, "{}", times=None)
+
+    summary = await runs.collect(count)
+
+    assert ended(summary) == (status, code)
+    assert (summary.counts[Outcome.UNKNOWN], summary.uncovered) == (denied, denied)
+    assert "has snapshots" in (summary.detail or "") or "have snapshots" in (summary.detail or "")
+    with Reader.open(runs.database) as reader:
+        run = reader.last_run()
+        details = {one.symbol: one.detail or "" for one in reader.outcomes(summary.run)}
+    assert run is not None
+    assert (run.status, run.unknown, run.uncovered) == (status, denied, denied)
+    assert all("has snapshots" in details[symbol] for symbol in SYMBOLS[:denied])
+
+
+async def test_a_misspelt_symbol_does_not_hide_that_all_the_others_are_denied(runs: Runs) -> None:
+    await runs.collect(3)
+    for symbol in SYMBOLS[:4]:
+        runs.served.api.says(symbol, "{}", times=None)
+
+    assert ended(await runs.collect(4)) == (RunStatus.FAILED, ExitCode.FAILED)
+
+
+@pytest.mark.parametrize(
+    ("counts", "uncovered", "status"),
+    [
+        ({Outcome.FAILED: 1, Outcome.UNKNOWN: 1}, 1, RunStatus.FAILED),
+        ({Outcome.FAILED: 1, Outcome.UNKNOWN: 2}, 1, RunStatus.PARTIAL),
+        ({Outcome.FAILED: 1, Outcome.UNKNOWN: 3, Outcome.UNCHANGED: 1}, 3, RunStatus.PARTIAL),
+        ({Outcome.REJECTED: 5, Outcome.UNKNOWN: 3}, 3, RunStatus.FAILED),
+        ({Outcome.UNKNOWN: 3}, 0, RunStatus.COMPLETE),
+        ({}, 0, RunStatus.COMPLETE),
+    ],
+)
+def test_failures_and_denials_together(counts: dict[Outcome, int], uncovered: int, status: RunStatus) -> None:
+    assert ending(Counter(counts), None, uncovered=uncovered).status is status
 
 
 @pytest.mark.parametrize(
@@ -96,6 +151,7 @@ async def test_a_refused_key_or_plan_ends_the_run_and_no_further_request_leaves(
         ([StorageError("x"), KeyRefused("y")], RunStatus.FAILED, 1),
         ([Interrupted("x"), StorageError("y")], RunStatus.INTERRUPTED, 130),
         ([TooManyFailures("x")], RunStatus.FAILED, 1),
+        ([TooManyUncovered("x"), QuotaEnded("y")], RunStatus.QUOTA_EXHAUSTED, 5),
     ],
 )
 def test_where_several_rows_apply_the_lowest_decides(reasons: list[Exception], status: RunStatus, code: int) -> None:

@@ -1,6 +1,6 @@
 """Failures: ten in a row end the run."""
 
-from pipeline.collect.failures import Failures
+from pipeline.collect.failures import Failures, Uncovered
 from pipeline.errors import ExitCode
 from pipeline.model.outcomes import Outcome, RunStatus
 from pipeline.model.symbols import Symbol
@@ -23,6 +23,55 @@ async def test_nine_failures_in_a_row_and_a_good_answer_are_partial(runs: Runs) 
     summary = await runs.collect(20)
     assert ended(summary) == (RunStatus.PARTIAL, ExitCode.PARTIAL)
     assert summary.counts[Outcome.REJECTED] == 18
+
+
+async def test_ten_companies_in_a_row_that_the_api_denies_end_the_run(runs: Runs) -> None:
+    for symbol in SYMBOLS[8:10]:  # never covered: neither a denial nor an overview
+        runs.served.api.says(symbol, "{}", times=None)
+    await runs.collect(30)
+    for symbol in SYMBOLS[5:]:
+        runs.served.api.says(symbol, "{}", times=None)
+    runs.served.api.seen.clear()
+
+    summary = await runs.collect(30)
+
+    assert ended(summary) == (RunStatus.FAILED, ExitCode.FAILED)
+    assert runs.requested.total() == 5 + 10 + 2
+    assert (summary.counts[Outcome.UNKNOWN], summary.uncovered, summary.counts[Outcome.DEFERRED]) == (12, 10, 13)
+    assert SYMBOLS[16] in (summary.detail or "")
+
+
+async def test_an_overview_ends_a_row_of_denials_and_a_company_never_covered_does_not(runs: Runs) -> None:
+    await runs.collect(20)
+    for symbol in SYMBOLS[:9] + SYMBOLS[10:19]:
+        runs.served.api.says(symbol, "{}", times=None)
+
+    summary = await runs.collect(20)
+
+    assert ended(summary) == (RunStatus.PARTIAL, ExitCode.PARTIAL)
+    assert (summary.counts[Outcome.UNKNOWN], summary.uncovered, summary.counts[Outcome.UNCHANGED]) == (18, 18, 2)
+
+
+async def test_a_company_that_the_api_denies_does_not_end_a_row_of_failures(runs: Runs) -> None:
+    await runs.collect(1)
+    runs.served.api.says(SYMBOLS[0], "{}", times=None)
+    for symbol in SYMBOLS[1:]:
+        runs.served.api.says(symbol, "<html/>", times=None)
+
+    summary = await runs.collect(30)
+
+    assert ended(summary) == (RunStatus.FAILED, ExitCode.FAILED)
+    assert runs.requested.total() == 1 + 10
+
+
+def test_what_the_api_denies_is_named() -> None:
+    uncovered = Uncovered()
+    assert uncovered.summary() is None
+
+    uncovered.add(Symbol("AAPL"))
+    assert "1 symbol that has snapshots: AAPL" in (uncovered.summary() or "")
+    uncovered.add(Symbol("IBM"))
+    assert "2 symbols that have snapshots: AAPL, IBM" in (uncovered.summary() or "")
 
 
 def test_the_most_common_detail_is_named_with_its_share() -> None:

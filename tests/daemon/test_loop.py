@@ -1,7 +1,7 @@
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -98,6 +98,45 @@ async def test_nothing_is_resumed_if_the_configuration_says_so(database: Path, s
         await harness.until(FIRST + 3 * HOUR)
 
     assert runs(database, "status") == [("quota_exhausted",)]
+
+
+async def test_a_run_in_which_all_companies_are_denied_is_resumed_and_never_ends_as_if_all_were_well(
+    database: Path, served: Served
+) -> None:
+    harness = DaemonHarness(database, served.base_url, DaemonClock(FIRST))
+    async with harness.running():
+        for symbol in SYMBOLS:
+            served.api.says(symbol, "{}", times=4)
+        day = FIRST + DAY
+        for minutes in (0, 16, 47, 108, 230):  # after 15 minutes, 30, an hour, two
+            await harness.until(day + minutes * MINUTE)
+
+    assert runs(database, "trigger", "status", "due", "uncovered") == [
+        ("schedule", "complete", 3, 0),
+        ("schedule", "failed", 3, 3),
+        ("continue", "failed", 3, 3),
+        ("continue", "failed", 3, 3),
+        ("continue", "failed", 3, 3),
+        ("continue", "complete", 3, 0),
+    ]
+
+
+async def test_companies_that_were_denied_for_weeks_are_still_requested_when_their_run_is_resumed(
+    database: Path, served: Served
+) -> None:
+    harness = DaemonHarness(database, served.base_url, DaemonClock(FIRST))
+    async with harness.running():
+        for symbol in SYMBOLS:
+            served.api.says(symbol, "{}", times=None)
+        for day in range(1, 15):
+            await harness.until(FIRST + day * DAY)
+            await harness.until(FIRST + day * DAY + 20 * MINUTE)
+
+    by_day = [(at, due, status) for at, due, status in runs(database, "scheduled_for", "due", "status") if due][1:]
+    assert {status for *_, status in by_day} == {"failed"}
+    asked = sorted({date.fromisoformat(at[:10]).day - FIRST.day for at, *_ in by_day})
+    assert asked[:8] == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert len(asked) < 14
 
 
 async def test_a_failed_run_is_resumed_after_ever_longer_pauses(database: Path, served: Served) -> None:

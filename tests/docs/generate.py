@@ -45,7 +45,10 @@ EXITS = {
 ENDS = {
     Outcome.STORED: ("new or changed", "a new snapshot"),
     Outcome.UNCHANGED: ("as last seen", "the snapshot is confirmed"),
-    Outcome.UNKNOWN: ("`{}`: the API does not cover the symbol", "requested again after 1, 2, 4, … 30 days"),
+    Outcome.UNKNOWN: (
+        "`{}`: the API does not cover the symbol",
+        "requested again after 1, 2, 4, … 30 days, each less 4 hours; if it has snapshots, only after a week as usual",
+    ),
     Outcome.FAILED: ("a server error, reset or timeout, after its retries", "due again in the next run"),
     Outcome.REJECTED: ("an answer that is not the overview of this symbol", "due again in the next run"),
     Outcome.DEFERRED: ("not requested: the quota ended, or the run was stopped", "first in line next time"),

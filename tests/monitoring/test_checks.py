@@ -19,7 +19,7 @@ DAY = timedelta(days=1)
 RUN = Run(
     id=5, trigger="schedule", status="complete", scheduled_for=None, started_at=None, finished_at=None, symbols=3,
     due=3, stored=3, unchanged=0, unknown=0, failed=0, rejected=0, deferred=0, requests=3, seconds=1.0, detail=None,
-    schedule=None,
+    schedule=None, uncovered=0,
 )  # fmt: skip
 WELL = Status(RUN, START, {}, (), 3, (), (), 3, 0)
 

@@ -9,7 +9,7 @@ from tests.support.store import HOUR, IBM, at
 
 
 def state(last_look: str | None, state: str | None = "covered") -> SymbolState:
-    return SymbolState("IBM", state, None, last_look, None, None, None, 1)
+    return SymbolState("IBM", state, None, last_look, None, None, None, 1, last_look)
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,12 @@ from tests.support.clocks import START
 HOUR = timedelta(hours=1)
 
 
-def test_each_block_is_twice_as_long_as_the_last_up_to_a_day() -> None:
+def test_each_block_is_twice_as_long_as_the_last_and_ends_before_a_daily_schedule_fires_again() -> None:
     block = QuotaBlock(None, last_request_id=0, wall=START, monotonic=0)
 
     blocks = [block.extend(last_request_id=0, wall=START, monotonic=0) for _ in range(7)]
 
-    assert [one.until - one.since for one in blocks] == [hours * HOUR for hours in (1, 2, 4, 8, 16, 24, 24)]
+    assert [one.until - one.since for one in blocks] == [hours * HOUR for hours in (1, 2, 4, 8, 16, 20, 20)]
 
 
 def test_a_stored_block_goes_on_until_its_end_and_no_longer_than_a_day() -> None:

@@ -4,12 +4,13 @@ import hashlib
 import shutil
 import sqlite3
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from aiosqlite import Connection
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,6 +19,8 @@ from pipeline.model.fields import CATALOGUE, DAILY_FIELDS, PROFILE_FIELDS, REPOR
 from pipeline.store.database import APPLICATION_ID, DatabaseError
 from pipeline.store.migrate import FOLDER, migrate, shipped_migrations, split_statements
 from pipeline.store.reader import NoData, Reader
+from pipeline.store.symbol_states import derive_states
+from pipeline.store.writer import open_writer
 from tests.support.clocks import START
 from tests.support.database import documents
 
@@ -317,3 +320,67 @@ def test_a_database_of_the_first_version_keeps_its_content(tmp_path: Path) -> No
     assert kept == [(*who, "2026-01-01", "2026-01-01"), (*who, "2026-01-02", "2026-01-05")]
     assert gone == [("ZZZ", "2026-01-03")]
     assert documents(path, "IBM") == [{"Symbol": "IBM", "Address": "None"}, {"Symbol": "IBM", "Address": "NONE"}]
+
+
+async def test_a_state_derived_under_the_old_rule_is_what_the_new_one_derives(tmp_path: Path) -> None:
+    path = tmp_path / "old.db"
+    migrate(path, now=START, folder=earlier_migrations(tmp_path, 4))
+    histories: dict[str, tuple[float | None, Sequence[float]]] = {
+        "NEVER": (None, [1, 2, 4]),
+        "WEEK": (0, [1, 2, 3]),
+        "LONGER": (0, [1, 2, 4, 7.99, 8, 9, 11]),
+        "WELL": (5, [1, 2]),
+        "FOREVER": (0, range(1, 400, 30)),
+    }
+    with closing(sqlite3.connect(path)) as db, db:
+        for table in ("profiles", "statements"):
+            db.execute(f"INSERT INTO {table} (id, digest) VALUES (1, x'01')")
+        db.execute("INSERT INTO layouts (id, digest, keys) VALUES (1, x'01', '[]')")
+        for symbol, (seen, gone) in histories.items():
+            if seen is not None:
+                db.execute(
+                    "INSERT INTO snapshots (symbol, observed_at, profile_id, statement_id, layout_id)"
+                    " VALUES (?, ?, 1, 1, 1)",
+                    (symbol, day(seen)),
+                )
+            db.executemany("INSERT INTO uncovered VALUES (?, ?)", [(symbol, day(number)) for number in gone])
+            is_covered = seen is not None and seen > max(gone)
+            last = day(seen) if is_covered and seen is not None else day(max(gone))
+            db.execute(
+                "INSERT INTO symbols VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    symbol, "covered" if is_covered else "unknown", last if is_covered else day(min(gone)), last,
+                    None if is_covered else instants.to_text(instants.from_text(last) + timedelta(days=4)), last,
+                    "stored" if is_covered else "unknown", int(seen is not None),
+                ),
+            )  # fmt: skip
+
+    migrate(path, now=START)
+
+    with Reader.open(path) as reader:
+        migrated = reader.symbol_states()
+    async with open_writer(path) as writer:
+        await writer.write(_derive, list(histories))
+    with Reader.open(path) as reader:
+        derived = reader.symbol_states()
+    assert derived == migrated
+    assert migrated["WEEK"].next_try is None
+
+
+async def _derive(db: Connection, batches: Sequence[Sequence[str]]) -> Sequence[None]:
+    for symbols in batches:
+        await derive_states(db, symbols)
+    return [None] * len(batches)
+
+
+def day(number: float) -> str:
+    return instants.to_text(START + timedelta(days=number))
+
+
+def earlier_migrations(tmp_path: Path, last: int) -> Path:
+    """Return a folder of the first shipped migrations."""
+    folder = tmp_path / f"first-{last}"
+    folder.mkdir()
+    for path in sorted(FOLDER.glob("*.sql"))[:last]:
+        shutil.copy(path, folder)
+    return folder

@@ -75,7 +75,7 @@ async def test_freshness_is_of_every_symbol_ever_requested(database: Path) -> No
     with Reader.open(database) as reader:
         (one,) = reader.freshness()
     assert (one.symbol, one.last_tried_at) == ("IBM", START)
-    assert one.next_try_at == START + timedelta(days=1)
+    assert one.next_try_at == START + timedelta(hours=20)
 
 
 def test_a_missing_database_has_no_data_and_a_sandbox_beside_it_is_named(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pipeline import instants
 from pipeline.api.errors import QuotaEnded
 from pipeline.instants import Nanoseconds, nanoseconds
 from pipeline.model.outcomes import RunId
-from pipeline.model.slots import Block, Slot
+from pipeline.model.slots import LONGEST_BLOCK, Block, Slot
 from pipeline.quota.limits import PLANS, longest_window
 from pipeline.store.reader import Reader
 from pipeline.store.requests import (
@@ -75,7 +75,7 @@ async def test_pruning_pulls_back_what_was_written_while_the_clock_was_ahead(dat
     now = START + instants.MILLISECOND
     assert [finished for *_, finished in rows(database)] == [instants.to_text(now)]
     with Reader.open(database) as reader:
-        assert reader.quota_state(START - DAY).block == Block(now, now + DAY)
+        assert reader.quota_state(START - DAY).block == Block(now, now + LONGEST_BLOCK)
 
 
 async def test_a_clock_set_forward_moves_what_was_written_before_by_the_same_step(database: Path) -> None:

@@ -1,6 +1,7 @@
 """`pipeline collect`: request the overviews that are due, once, and print what came of it."""
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import date, datetime, timedelta
 
@@ -158,6 +159,7 @@ def summary_json(summary: Summary) -> dict[str, object]:
         **{outcome.value: summary.counts[outcome] for outcome in Outcome},
         "requests": summary.requests,
         "seconds": round(summary.seconds, 3),
+        "uncovered": summary.uncovered,
     }
 
 
@@ -165,16 +167,23 @@ def _print(summary: Summary, settings: Settings) -> None:
     if not summary.selection.due:
         _print_nothing_due(summary, settings)
         return
-    rows = [
-        (outcome.value, summary.counts[outcome], _MEANING[outcome]) for outcome in Outcome if summary.counts[outcome]
-    ]
-    print_table(["outcome", "symbols", ""], rows)
+    print_table(["outcome", "symbols", ""], _rows(summary))
     click.echo()
     why = f": {shown(summary.detail)}" if summary.detail else ""
     click.echo(f"run {summary.run} {_ENDED[summary.status].format(run=summary.run)}{why}")
     if summary.requests:
         click.echo(_time_taken(summary, settings))
     click.echo(f"database: {settings.database}")
+
+
+def _rows(summary: Summary) -> Iterator[tuple[str, int, str]]:
+    """Yield the outcomes that there were; unknown symbols that have snapshots in a row of their own."""
+    counts = summary.counts - Counter({Outcome.UNKNOWN: summary.uncovered})
+    for outcome in Outcome:
+        if counts[outcome]:
+            yield outcome.value, counts[outcome], _MEANING[outcome]
+        if outcome is Outcome.UNKNOWN and summary.uncovered:
+            yield outcome.value, summary.uncovered, "has snapshots, but the API answered {}: due again"
 
 
 def _time_taken(summary: Summary, settings: Settings) -> str:

@@ -60,4 +60,4 @@ def _states(settings: Settings) -> dict[str, SymbolState]:
 
 
 def _never_requested(symbol: Symbol) -> SymbolState:
-    return SymbolState(symbol, None, None, None, None, None, None, 0)
+    return SymbolState(symbol, None, None, None, None, None, None, 0, None)

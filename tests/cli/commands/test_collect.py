@@ -23,7 +23,7 @@ def test_a_run_in_json_is_one_object(collected: Collected) -> None:
     assert collected.first.code == 0
     assert list(run) == [
         "run", "trigger", "status", "symbols", "due", "stored", "unchanged", "unknown", "failed", "rejected",
-        "deferred", "requests", "seconds",
+        "deferred", "requests", "seconds", "uncovered",
     ]  # fmt: skip
     assert (run["run"], run["trigger"], run["status"]) == (1, "manual", "complete")
     assert run["symbols"] == run["due"] == run["requests"] == 13
