@@ -29,6 +29,7 @@ class Kind(StrEnum):
     """Also checked by `health`."""
     RUN_PARTIAL = "run_partial"
     MISSED = "missed"
+    UNCOVERED = "uncovered"
     STALE = "stale"
     """Also checked by `health`."""
     DRIFT = "drift"

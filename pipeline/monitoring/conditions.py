@@ -9,6 +9,7 @@ configuration | -            | a reload was rejected             | a reload was 
 run_failed    | the schedule | a run failed                      | a later one ended well, with answers
 run_partial   | the schedule | a run ended partial               | a later one ended well, with answers and no failure
 missed        | the schedule | nothing ran at a fire time        | a later run ended well, with answers
+uncovered     | the symbol   | {}, although it has snapshots     | its overview came again
 stale         | the symbol   | not observed for too long         | observed since
 drift         | the field    | documents differ from catalogue   | they do not any more
 suspicion     | the value    | a value jumped                    | never: this is an event
@@ -75,6 +76,9 @@ NOTIFIED: Mapping[Kind, Words] = {
     Kind.MISSED: Words(
         Severity.WARNING, "fire times were missed", "fire times of {} schedules were missed", "runs take place again"
     ),
+    Kind.UNCOVERED: Words(
+        Severity.WARNING, "the API denies a company", "the API denies {} companies", "covered by the API again"
+    ),
     Kind.STALE: Words(Severity.WARNING, "a symbol is stale", "{} symbols are stale", "observed again"),
     Kind.DRIFT: Words(Severity.WARNING, "a field has changed", "{} fields have changed", "as expected again"),
     Kind.SUSPICION: Words(Severity.WARNING, "a value is suspicious", "{} values are suspicious", None),
@@ -82,6 +86,8 @@ NOTIFIED: Mapping[Kind, Words] = {
 
 PER_SCHEDULE = (Kind.RUN_FAILED, Kind.RUN_PARTIAL, Kind.MISSED)
 """Kinds whose subject is a schedule."""
+PER_SYMBOL = (Kind.UNCOVERED, Kind.STALE)
+"""Kinds whose subject is a symbol."""
 ANY_SCHEDULE = ""
 """The subject under which an earlier version remembered these kinds, for all schedules together."""
 
@@ -140,8 +146,8 @@ def _over(summary: Summary, schedule: str) -> Iterable[Over]:
         yield Over(Kind.STORAGE)
     if overviews and summary.exit_code != ExitCode.REFUSED:
         yield Over(Kind.KEY_REFUSED)
-    if ended_well and overviews + counts[Outcome.UNKNOWN]:
-        failed = counts[Outcome.FAILED] + counts[Outcome.REJECTED]
+    if ended_well and overviews + counts[Outcome.UNKNOWN] - summary.uncovered:
+        failed = counts[Outcome.FAILED] + counts[Outcome.REJECTED] + summary.uncovered
         for kind in PER_SCHEDULE:
             if kind is not Kind.RUN_PARTIAL or not failed:
                 yield Over(kind, schedule)
@@ -154,13 +160,26 @@ def missed_fire_times(schedule: str, missed: int, until: datetime, reason: str) 
     return Problem(Kind.MISSED, schedule, line)
 
 
+def coverage(status: Status, symbols: Collection[str], *, firing: Collection[str]) -> list[Observation]:
+    """Return which configured symbols the API denies although they have snapshots, and which it covers again."""
+    wrong = [
+        Problem(Kind.UNCOVERED, symbol, f"{symbol} has snapshots, but the API answers {{}}", _UNCOVERED_REMEDY)
+        for symbol in status.uncovered
+    ]
+    covered = set(symbols) - set(status.uncovered)
+    return [*wrong, *(Over(Kind.UNCOVERED, symbol) for symbol in firing if symbol in covered)]
+
+
+_UNCOVERED_REMEDY = "it is asked again; remove it from the list if the company is gone"
+
+
 def staleness(
     status: Status, symbols: Collection[str], stale_after: timedelta, *, firing: Collection[str]
 ) -> list[Observation]:
     """Return which of the configured symbols are stale, and which that were (`firing`) are not any more."""
     wrong = [Problem(Kind.STALE, symbol, f"{symbol} {not_observed(stale_after)}") for symbol in status.stale]
-    unsure = {*status.stale, *status.unknown}
-    return [*wrong, *(Over(Kind.STALE, symbol) for symbol in firing if symbol in symbols and symbol not in unsure)]
+    observed = set(symbols) - {*status.stale, *status.unknown}
+    return [*wrong, *(Over(Kind.STALE, symbol) for symbol in firing if symbol in observed)]
 
 
 NEW_FIELD = "new, stored in extra"

@@ -160,7 +160,12 @@ def _status_metrics(status: Status) -> Iterator[Metric]:
             "Configured symbols: fresh, stale (not observed for too long), unknown to the API.",
             labels=["state"],
         ),
-        {"fresh": status.fresh, "stale": len(status.stale), "unknown": len(status.unknown)},
+        {"fresh": status.fresh, "stale": len(status.stale), "unknown": len(set(status.unknown) - set(status.stale))},
+    )
+    yield GaugeMetricFamily(
+        "pipeline_uncovered_symbols",
+        "Configured symbols that have snapshots, and for which the API last answered that it does not cover them.",
+        value=len(status.uncovered),
     )
     yield GaugeMetricFamily(
         "pipeline_database_bytes", "Size of the database, including its -wal file.", value=status.database_bytes

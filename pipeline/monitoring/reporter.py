@@ -164,21 +164,23 @@ class Reporter:
                 drift, odd = await asyncio.to_thread(self._read_documents, began)
                 self._observations += conditions.field_drift(drift, firing=self._alerts.firing(Kind.DRIFT))
                 self._observations += map(conditions.anomaly, odd)
-                await self._observe_staleness()
+                await self._observe_symbols()
             self._report()
 
     async def _report_stale(self) -> None:
         async with self._turn:
             with suppress(DatabaseError):
-                await self._observe_staleness()
+                await self._observe_symbols()
             self._report()
 
-    async def _observe_staleness(self) -> None:
+    async def _observe_symbols(self) -> None:
         scope = self.scope
         status = await asyncio.to_thread(read_status, self._database, scope, now=self._clock.now())
-        self._alerts.forget_others(Kind.STALE, scope.symbols)
-        firing = self._alerts.firing(Kind.STALE)
-        self._observations += conditions.staleness(status, scope.symbols, scope.stale_after, firing=firing)
+        for kind in conditions.PER_SYMBOL:
+            self._alerts.forget_others(kind, set(scope.symbols))
+        uncovered, stale = map(self._alerts.firing, conditions.PER_SYMBOL)
+        self._observations += conditions.coverage(status, scope.symbols, firing=uncovered)
+        self._observations += conditions.staleness(status, scope.symbols, scope.stale_after, firing=stale)
 
     def _report(self) -> None:
         """Send what the observations since the last report change, if anything, and remember it."""

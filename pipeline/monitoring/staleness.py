@@ -15,7 +15,9 @@ def stale(
     observed_since: datetime,
     scheduled_since: datetime | None,
 ) -> list[Symbol]:
-    """Return the symbols last observed before `observed_since`, or never; without those that the API does not cover.
+    """Return the symbols whose overview was last observed before `observed_since`, or never.
+
+    Symbols that the API has never covered are left out.
 
     If the first schedule is newer than that (`scheduled_since`; None: there is no schedule), nothing can have been
     missed yet, and a symbol never observed is not stale.
@@ -28,4 +30,5 @@ def stale(
 def _is_stale(state: SymbolState | None, since: str, never: str) -> bool:
     if state is None:
         return never < since
-    return state.state != "unknown" and (state.last_look or never) < since
+    is_never_covered = state.state == "unknown" and not state.is_uncovered
+    return not is_never_covered and (state.last_overview or never) < since

@@ -37,6 +37,9 @@ class Status:
     windows: Sequence[WindowUsage]
     snapshots: int
     unknown: Sequence[Symbol]
+    """Configured, and the API's last answer was `{}`."""
+    uncovered: Sequence[Symbol]
+    """Those of them that have snapshots."""
     stale: Sequence[Symbol]
     """Configured, and not observed for too long."""
     fresh: int
@@ -52,6 +55,7 @@ def read_status(database: Path, scope: Scope, *, now: datetime) -> Status:
         states = reader.symbol_states()
         success = reader.last_complete_run()
         old = stale(symbols, states, observed_since=now - scope.stale_after, scheduled_since=reader.scheduled_since())
+        uncovered = [one for one in symbols if one in states and states[one].is_uncovered]
         unknown = [one for one in symbols if one in states and states[one].state == "unknown"]
         return Status(
             last_run=reader.last_finished_run(),
@@ -60,7 +64,8 @@ def read_status(database: Path, scope: Scope, *, now: datetime) -> Status:
             windows=window_usage(limits, reader.quota_state(now - longest_window(limits)), now=now),
             snapshots=sum(state.snapshots for state in states.values()),
             unknown=unknown,
+            uncovered=uncovered,
             stale=old,
-            fresh=len(symbols) - len(unknown) - len(old),
+            fresh=len(symbols) - len({*unknown, *old}),
             database_bytes=database.stat().st_size + wal_bytes(database),
         )

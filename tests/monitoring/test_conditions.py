@@ -1,6 +1,7 @@
 """Conditions: what is a bad observation, what is a good one, and what is none."""
 
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -11,11 +12,11 @@ from pipeline.errors import ExitCode
 from pipeline.model.outcomes import Outcome, RunId, RunStatus, Trigger
 from pipeline.model.symbols import Symbol
 from pipeline.monitoring.checks import Kind, Problem
-from pipeline.monitoring.conditions import Over, after_run, field_drift, staleness
-from pipeline.monitoring.status import Status
+from pipeline.monitoring.conditions import Over, after_run, coverage, field_drift, staleness
 from pipeline.store.database import StorageError
 from pipeline.store.drift import Drift
 from tests.support.clocks import START
+from tests.support.monitoring import EMPTY
 
 DAILY = "30 18 * * * UTC"
 STALE_AFTER = timedelta(hours=72)
@@ -120,7 +121,7 @@ def test_a_run_that_could_not_write_everything_does_not_show_that_storage_works(
 
 def test_staleness_is_over_for_symbols_observed_since_and_for_no_others() -> None:
     aapl, ibm, pep, gone = map(Symbol, ("AAPL", "IBM", "PEP", "GONE"))
-    status = Status(None, None, {}, (), 0, unknown=(pep,), stale=(ibm,), fresh=1, database_bytes=0)
+    status = replace(EMPTY, unknown=(pep,), stale=(ibm,), fresh=1)
 
     seen = staleness(status, (aapl, ibm, pep), STALE_AFTER, firing={aapl, ibm, pep, gone})
 
@@ -128,6 +129,26 @@ def test_staleness_is_over_for_symbols_observed_since_and_for_no_others() -> Non
         (Problem, Kind.STALE, ibm),
         (Over, Kind.STALE, aapl),
     ]
+
+
+def test_a_denied_company_is_wrong_until_it_is_covered_again_or_no_longer_configured() -> None:
+    aapl, ibm, gone = map(Symbol, ("AAPL", "IBM", "GONE"))
+    status = replace(EMPTY, unknown=(ibm,), uncovered=(ibm,), fresh=1)
+
+    seen = coverage(status, (aapl, ibm), firing={aapl, ibm, gone})
+
+    assert [(type(one), one.kind, one.subject) for one in seen] == [
+        (Problem, Kind.UNCOVERED, ibm),
+        (Over, Kind.UNCOVERED, aapl),
+    ]
+
+
+def test_a_run_that_the_quota_ended_while_companies_were_denied_shows_no_recovery_from_that() -> None:
+    denied = replace(ended(RunStatus.QUOTA_EXHAUSTED, UNKNOWN, DEFERRED, exit_code=ExitCode.QUOTA), uncovered=1)
+    partly = replace(ended(RunStatus.QUOTA_EXHAUSTED, UNKNOWN, STORED, exit_code=ExitCode.QUOTA), uncovered=1)
+
+    assert over(denied) & RUN_KINDS == set()
+    assert over(partly) & RUN_KINDS == RUN_KINDS - {Kind.RUN_PARTIAL}
 
 
 def test_drift_is_over_for_fields_in_which_there_is_none_any_more() -> None:

@@ -315,3 +315,25 @@ async def test_a_new_field_and_a_value_that_jumps_are_reported(
     assert "suspicious" in title
     assert "IBM market_capitalization: unexplained_jump" in text
     assert "Mood: " in text
+
+
+async def test_companies_that_the_api_denies_are_reported_and_so_is_their_return(
+    database: Path, served: Served, audience: Audience
+) -> None:
+    harness = reporting_to(DaemonHarness(database, served.base_url, DaemonClock(START)), audience)
+    async with harness.running():
+        for symbol in SYMBOLS:
+            served.api.says(symbol, "{}", times=3)
+        await harness.until(START + DAY)
+        kind, title, text = await audience.hears()
+        assert (kind, title) == ("failure", "A run failed; the API denies 3 companies")
+        assert "IBM has snapshots, but the API answers {}" in text
+        await harness.until(START + DAY + 20 * MINUTE)  # the run is resumed, and fails again
+        await harness.until(START + DAY + HOUR)
+        assert audience.messages.empty()
+        await harness.until(START + DAY + 3 * HOUR)
+        kind, title, text = await audience.hears()
+
+    assert (kind, title) == ("success", "Recovered")
+    assert "covered by the API again: AAPL, IBM, PEP" in text
+    assert audience.messages.empty()

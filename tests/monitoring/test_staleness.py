@@ -8,8 +8,9 @@ from tests.support.clocks import START
 from tests.support.store import HOUR, IBM, at
 
 
-def state(last_look: str | None, state: str | None = "covered") -> SymbolState:
-    return SymbolState("IBM", state, None, last_look, None, None, None, 1, last_look)
+def state(last_look: str | None, state: str | None = "covered", last_overview: str | None = None) -> SymbolState:
+    seen = last_overview or (last_look if state == "covered" else None)
+    return SymbolState("IBM", state, None, last_look, None, None, None, int(seen is not None), seen)
 
 
 @pytest.mark.parametrize(
@@ -17,7 +18,9 @@ def state(last_look: str | None, state: str | None = "covered") -> SymbolState:
     [
         (state(at(5)), 0, False),
         (state(at(4)), 0, True),
-        (state(at(4), "unknown"), 0, False),  # the API does not cover it
+        (state(at(4), "unknown"), 0, False),  # the API has never covered it
+        (state(at(6), "unknown", at(4)), 0, True),
+        (state(at(6), "unknown", at(5)), 0, False),
         (state(None, None), 0, True),
         (None, 0, True),
         (None, 6, False),  # the schedule is newer: nothing can have been missed yet

@@ -8,9 +8,11 @@ from pipeline.collect.halt import Halt
 from pipeline.collect.order import Order
 from pipeline.collect.run import collect
 from pipeline.model.symbols import Symbol
+from pipeline.monitoring.metrics import Metrics
 from pipeline.monitoring.status import Scope, read_status
 from tests.support.clocks import START
 from tests.support.daemons import SYMBOLS, DaemonClock, DaemonHarness, config, runs
+from tests.support.monitoring import values
 from tests.support.sandbox import Served
 
 STALE_AFTER = timedelta(hours=72)
@@ -47,6 +49,21 @@ async def test_a_symbol_never_observed_is_stale_once_there_was_time_enough(datab
     later = read_status(database, Scope(symbols, (), STALE_AFTER), now=START + 4 * DAY)
 
     assert later.stale == list(symbols)
+
+
+async def test_a_company_that_the_api_denies_is_unknown_until_it_is_stale(database: Path, served: Served) -> None:
+    clock = DaemonClock(START)
+    harness = DaemonHarness(database, served.base_url, clock)
+    async with harness.running():
+        served.api.says("PEP", "{}", times=None)
+        for day in (1, 2, 3, 4):
+            await harness.until(START + day * DAY)
+            found = read_status(database, Scope(SYMBOLS, (), STALE_AFTER), now=clock.wall)
+            page = values(Metrics().render(found, None)[1])
+            assert (found.unknown, found.uncovered) == (["PEP"], ["PEP"])
+            assert (found.stale, found.fresh) == (["PEP"] if day > 3 else [], 2)
+            assert page["pipeline_uncovered_symbols"] == 1
+            assert sum(number for name, number in page.items() if name.startswith("pipeline_symbols{")) == 3
 
 
 async def test_missed_fire_times_are_not_the_last_run(database: Path, served: Served) -> None:

@@ -23,6 +23,7 @@ EMPTY = Status(
     windows=(),
     snapshots=0,
     unknown=(),
+    uncovered=(),
     stale=(),
     fresh=0,
     database_bytes=0,

@@ -61,6 +61,10 @@ class _Report:
         """Return those of the symbols that the API does not cover."""
         return [symbol for symbol in symbols if symbol in self.states and self.states[symbol].state == "unknown"]
 
+    def uncovered(self, symbols: Sequence[Symbol]) -> list[Symbol]:
+        """Return those of the symbols that have snapshots, but that the API does not cover any more."""
+        return [symbol for symbol in symbols if symbol in self.states and self.states[symbol].is_uncovered]
+
 
 @click.command(epilog=examples("pipeline status", "pipeline status --json | jq .stale"))
 @json_option
@@ -72,7 +76,7 @@ def command(options: Options, *, as_json: bool) -> int:
     """
     settings = load_settings(options)
     status = _read(settings, options)
-    unknown = status.unknown(settings.all_symbols)
+    unknown, uncovered = status.unknown(settings.all_symbols), status.uncovered(settings.all_symbols)
     if as_json:
         print_json(
             {
@@ -86,6 +90,7 @@ def command(options: Options, *, as_json: bool) -> int:
                 "windows": [window_json(window) for window in status.windows],
                 "stale": status.stale,
                 "unknown": unknown,
+                "uncovered": uncovered,
                 "drift": asdict(status.drift),
                 "suspicions": [
                     {"symbol": one.symbol, "field": one.field, "suspicion": one.suspicion} for one in status.suspicious
@@ -93,7 +98,7 @@ def command(options: Options, *, as_json: bool) -> int:
             }
         )
     else:
-        _print(settings, status, unknown)
+        _print(settings, status, unknown, uncovered)
     return ExitCode.STALE if status.stale else ExitCode.DONE
 
 
@@ -133,7 +138,9 @@ def _suspicious(database: Path) -> list[Change]:
         return [] if since is None else list(history.changes(since=since, suspicious=True))
 
 
-def _print(settings: Settings, status: _Report, unknown: list[Symbol]) -> None:
+def _print(settings: Settings, status: _Report, unknown: list[Symbol], uncovered: list[Symbol]) -> None:
+    had_snapshots = set(uncovered)
+    never_covered = [symbol for symbol in unknown if symbol not in had_snapshots]
     print_facts(
         {
             "database": settings.database,
@@ -142,7 +149,8 @@ def _print(settings: Settings, status: _Report, unknown: list[Symbol]) -> None:
             **_missed_line(status.missed),
             **_daemon_lines(status.beat, status.next_run),
             "stale": _count_and_names(status.stale),
-            "not covered": _count_and_names(unknown),
+            "not covered": _count_and_names(never_covered),
+            **_uncovered_line(uncovered),
             **_drift_lines(status.drift),
             **_suspicious_line(status.suspicious),
         }
@@ -188,6 +196,13 @@ def _daemon_lines(beat: Heartbeat | None, next_run: datetime | None) -> dict[str
 
 def _count_and_names(symbols: Sequence[str]) -> str:
     return f"{len(symbols):,}" + (f" ({few(symbols)})" if symbols else "")
+
+
+def _uncovered_line(uncovered: list[Symbol]) -> dict[str, str]:
+    """Return a line about symbols that the API denies although they have snapshots, none if there are none."""
+    if not uncovered:
+        return {}
+    return {"uncovered": f"{_count_and_names(uncovered)}: have snapshots, but the API now answers {{}}"}
 
 
 def _drift_lines(drift: Drift) -> dict[str, str]:

@@ -22,7 +22,7 @@ def test_json_lists_what_is_wrong(collected: Collected) -> None:
     ended = collected.at_sandbox("health", "--json", PIPELINE_SYMBOLS__LIST='["NEVERASKED"]')
 
     assert ended.code == ExitCode.STALE
-    assert list(ended.json) == ["healthy", "ailments", "daemon"]
+    assert list(ended.json) == ["healthy", "ailments", "daemon", "uncovered"]
     assert ended.json["healthy"] is False
     assert any("NEVERASKED" in text for text in ended.json["ailments"])
 
