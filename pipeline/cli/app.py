@@ -38,6 +38,7 @@ COMMANDS = {
     "fields": "List the fields of an overview: type, unit, what it is.",
     "config": "Show every setting and where it came from.",
     "doctor": "Check the installation; name a remedy for each problem.",
+    "notify": "List the notification addresses; --test sends to each.",
     "backup": "Copy the database to a file while it is in use.",
     "sandbox": "Serve a simulated API that needs no key.",
 }

@@ -35,9 +35,13 @@ class Options:
     def say(self, text: str) -> None:
         """Print a note to stderr, unless --quiet was given."""
         if not self.quiet:
-            # Not click.echo: it would write past the progress bar, which puts itself in sys.stderr's place.
-            with suppress(OSError):  # stderr has no reader any more: no reason to stop
-                print(f"pipeline: {text}", file=sys.stderr, flush=True)
+            self.error(text)
+
+    def error(self, text: str) -> None:
+        """Print an error to stderr, with --quiet too."""
+        # Not click.echo: it would write past the progress bar, which puts itself in sys.stderr's place.
+        with suppress(OSError):  # stderr has no reader any more: no reason to stop
+            print(f"pipeline: {text}", file=sys.stderr, flush=True)
 
 
 def global_options(function: Callable[..., Any]) -> Callable[..., Any]:

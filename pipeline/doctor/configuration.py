@@ -1,10 +1,12 @@
 """Checks of the configuration: variables, `.env`, symbols, the key, notifications."""
 
 from collections.abc import Iterator
-from importlib.util import find_spec
 
 from pipeline.doctor.findings import Finding, Level
+from pipeline.errors import Trouble
 from pipeline.monitoring.checks import Kind
+from pipeline.monitoring.ping import Ping
+from pipeline.monitoring.recipients import read_recipients
 from pipeline.settings.environment import Environment, is_setting
 from pipeline.settings.errors import SettingsError
 from pipeline.settings.load import Settings
@@ -51,17 +53,17 @@ def check_key(variables: Environment) -> Iterator[Finding]:
 
 
 def check_notifications(variables: Environment) -> Iterator[Finding]:
-    """Yield where problems are sent to, if anywhere, and whether they can be sent."""
+    """Yield where problems are sent to, if anywhere, and which addresses the daemon could not use."""
     try:
-        urls, ping = notify_urls(variables), ping_url(variables)
-    except SettingsError as error:
+        recipients, ping = read_recipients(notify_urls(variables)), ping_url(variables)
+        Ping(ping)
+    except Trouble as error:
         remedy = error.remedy or "fix it, or remove the variable"
         yield Finding(Kind.NOTIFICATIONS, Level.PROBLEM, error.problem, remedy)
         return
-    if urls and find_spec("apprise") is None:
-        remedy = "pip install 'overview-pipeline[notify]'"
-        yield Finding(Kind.NOTIFICATIONS, Level.PROBLEM, "PIPELINE_NOTIFY_URLS needs apprise", remedy)
-    elif urls or ping:
-        yield Finding(
-            Kind.NOTIFICATIONS, Level.OK, f"{count(len(urls), 'address', 'addresses')}, {'a' if ping else 'no'} ping"
-        )
+    problems = [recipient.problem for recipient in recipients if recipient.problem is not None]
+    for problem in problems:
+        yield Finding(Kind.NOTIFICATIONS, Level.PROBLEM, problem.problem, problem.remedy)
+    if not problems and (recipients or ping):
+        found = f"{count(len(recipients), 'address', 'addresses')}, {'a' if ping else 'no'} ping"
+        yield Finding(Kind.NOTIFICATIONS, Level.OK, found)

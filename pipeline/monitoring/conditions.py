@@ -41,6 +41,7 @@ from pipeline.text import count
 class Severity(StrEnum):
     """How bad a message is. The values are Apprise's."""
 
+    INFO = "info"
     SUCCESS = "success"
     WARNING = "warning"
     FAILURE = "failure"

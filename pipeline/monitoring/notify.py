@@ -1,42 +1,50 @@
 """Notifications through apprise, to mail, chat or phone. They cannot fail a run, nor hold it up.
 
 An outbox for each address sends them in order. The addresses are secrets: they reach no log, no error, no file. What
-is logged is a scheme and a number, a class name, a status.
+is logged is a scheme and a number, a class name, a status; `recipients` says what else may be shown.
 """
 
 import asyncio
-import logging
-import re
 import threading
-import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any, Protocol
+from pathlib import Path
 
 import structlog
 
-from pipeline import extras
+from pipeline import __version__
 from pipeline.clock import Sleep
 from pipeline.monitoring.messages import Message, joined
-from pipeline.monitoring.outbox import CLOSING, SENDING, NotNow, Outbox, Undelivered, retrying, silence
+from pipeline.monitoring.outbox import CLOSING, SENDING, NotNow, Outbox, Undelivered, retrying
+from pipeline.monitoring.recipients import Plugin, Recipient
 
 
-class _Plugin(Protocol):
-    """A service, as apprise knows it."""
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Who notifies: a reader may have several programs, machines and databases."""
 
-    def notify(self, *, body: str, title: str, notify_type: str, body_format: str) -> bool: ...
+    host: str
+    database: Path
 
-
-_SCHEME = re.compile(r"\s*([a-zA-Z][a-zA-Z0-9.+-]{0,19})://")
+    def signed(self, message: Message) -> Message:
+        """Return the message with its sender in the title and at the end of the body."""
+        signature = f"overview-pipeline {__version__} on {self.host}, database {self.database.absolute()}"
+        return replace(
+            message, title=f"pipeline on {self.host}: {message.title}", body=f"{message.body}\n\n{signature}"
+        )
 
 
 class _Service:
     """One of the addresses, known in logs by its scheme and number."""
 
-    def __init__(self, plugin: _Plugin, name: Mapping[str, object], *, sleep: Sleep, within: timedelta) -> None:
+    def __init__(
+        self, recipient: Recipient, plugin: Plugin, sender: Sender, *, sleep: Sleep, within: timedelta
+    ) -> None:
         self._plugin = plugin
-        self._log = structlog.get_logger().bind(**name)
+        self._sender = sender
+        self._log = structlog.get_logger().bind(service=recipient.scheme, number=recipient.number)
         self._sleep = sleep
         self._within = within
         self._under_way: Future[bool] | None = None
@@ -47,15 +55,16 @@ class _Service:
         try:
             async for attempt in retrying(self._sleep):
                 with attempt:
-                    await self._attempt(message)
+                    await self.attempt(message)
         except Undelivered as error:
             self._log.warning("notification not sent", error=str(error), waiting=len(messages))
             return 0
         return len(messages)
 
-    async def _attempt(self, message: Message) -> None:
-        """Hand it to apprise, which blocks, in a thread of its own that nothing waits for.
+    async def attempt(self, message: Message) -> None:
+        """Try once to send a message. Raise Undelivered.
 
+        Apprise blocks, so it gets a thread of its own that nothing waits for.
         The loop's own few threads would fill with services that hang, and collecting needs them for DNS. Python waits
         at exit for the threads of apprise's `async_notify`.
         """
@@ -63,7 +72,9 @@ class _Service:
             raise Undelivered("the previous message still hangs")
         future: Future[bool] = Future()
         future.set_running_or_notify_cancel()
-        threading.Thread(target=self._deliver, args=(message, future), name="notify", daemon=True).start()
+        threading.Thread(
+            target=self._deliver, args=(self._sender.signed(message), future), name="notify", daemon=True
+        ).start()
         self._under_way = future
         try:
             async with asyncio.timeout(self._within.total_seconds()):
@@ -90,31 +101,34 @@ class _Service:
 class Notifier:
     """Sends messages to every configured service, each at its own pace."""
 
-    def __init__(self, urls: Sequence[str], *, sleep: Sleep = asyncio.sleep, within: timedelta = SENDING) -> None:
-        """Load apprise, which takes about a second, if there are addresses. Raise Trouble if it is not installed."""
-        self.refused: list[str] = []
-        """A line for each address that apprise does not accept."""
-        self._outboxes: list[Outbox[Message]] = []
-        if not urls:
-            return
-        load = _loader()
-        for number, url in enumerate(urls, start=1):
-            match = _SCHEME.match(url)
-            scheme = f"{match[1].lower()}://" if match else "no scheme"
-            plugin = load(url.strip())
-            if plugin is None:
-                self.refused.append(
-                    f"PIPELINE_NOTIFY_URLS: address {number} ({scheme}) is not used: apprise does not accept it;"
-                    " appriseit.com/services shows how to write it"
-                )
-                continue
-            service = _Service(plugin, {"service": scheme, "number": number}, sleep=sleep, within=within)
-            self._outboxes.append(Outbox(service.send, sleep=sleep))
+    def __init__(
+        self,
+        recipients: Sequence[Recipient],
+        sender: Sender,
+        *,
+        sleep: Sleep = asyncio.sleep,
+        within: timedelta = SENDING,
+    ) -> None:
+        """Take the addresses. Those that cannot be used get nothing: the caller says so."""
+        self._services = [
+            (recipient, _Service(recipient, recipient.plugin, sender, sleep=sleep, within=within))
+            for recipient in recipients
+            if recipient.plugin is not None
+        ]
+        self._outboxes = [Outbox(service.send, sleep=sleep) for _, service in self._services]
 
     def send(self, message: Message) -> None:
         """Queue the message for all services, and return at once."""
         for outbox in self._outboxes:
             outbox.put(message)
+
+    async def try_each(self, message: Message) -> dict[int, str | None]:
+        """Send the message to all services at once, without retries.
+
+        Return why it was not accepted, None if it was, by the number of the address.
+        """
+        reasons = await asyncio.gather(*(_failure(service, message) for _, service in self._services))
+        return {recipient.number: reason for (recipient, _), reason in zip(self._services, reasons, strict=True)}
 
     async def close(self, within: timedelta = CLOSING) -> None:
         """Give waiting messages up to this much time."""
@@ -123,23 +137,9 @@ class Notifier:
             structlog.get_logger().warning("notifications not sent before the end", messages=unsent)
 
 
-def _loader() -> Callable[[str], _Plugin | None]:
-    """Return a function that makes a service of an address, None of one that apprise does not accept."""
-    # Their log lines hold addresses, in part or (at trace level) whole, or their paths (at debug level).
-    for library in ("apprise", "urllib3", "slixmpp"):
-        silence(logging.getLogger(library))
-    apprise: Any = extras.apprise()
-    asset = apprise.AppriseAsset()
-    # A redirect can leak a token; an address that needs one says redirect=yes. (Not every version knows this.)
-    asset.http_redirects = False
-
-    def load(url: str) -> _Plugin | None:
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # about deprecated plugins
-                plugin: _Plugin | None = apprise.Apprise.instantiate(url, asset=asset)
-        except Exception:  # noqa: BLE001 - parsing raises what it likes (UnicodeEncodeError), with the address in its text
-            return None
-        return plugin
-
-    return load
+async def _failure(service: _Service, message: Message) -> str | None:
+    try:
+        await service.attempt(message)
+    except Undelivered as error:
+        return str(error)
+    return None

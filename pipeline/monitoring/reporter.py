@@ -38,6 +38,7 @@ STALE_CHECK_EVERY = timedelta(hours=1)
 """How often to check for stale symbols while nothing runs."""
 _MOST_ANOMALIES = 100
 _LEVELS = {
+    Severity.INFO: logging.INFO,
     Severity.SUCCESS: logging.INFO,
     Severity.WARNING: logging.WARNING,
     Severity.FAILURE: logging.ERROR,

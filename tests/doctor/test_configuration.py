@@ -1,5 +1,6 @@
 """Checks of the configuration: what cannot be used ends with 3, and no secret is shown."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,11 +9,12 @@ from pipeline.doctor.checkup import findings
 from pipeline.doctor.findings import Level
 from pipeline.errors import ExitCode
 from pipeline.monitoring.checks import Kind
-from pipeline.settings.environment import API_KEY, API_KEY_FILE, Environment
+from pipeline.settings.environment import API_KEY, API_KEY_FILE, NOTIFY_URLS, PING_URL, Environment
 from pipeline.settings.errors import SettingsError
 from pipeline.settings.load import Settings, load
 from tests.support.checkups import BAD_LINE, KEYED, Examined, code
 from tests.support.clocks import START
+from tests.support.places import SECRET
 
 
 def test_a_configuration_that_cannot_be_used_ends_with_3(settings: Settings) -> None:
@@ -79,3 +81,45 @@ def test_no_symbols_is_noted(database: Path, tmp_path: Path, settings: Settings)
     found = {one.check: one for one in findings(bare, KEYED, now=START, thorough=False)}
 
     assert found[Kind.SYMBOLS].level is Level.NOTE
+
+
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        ({NOTIFY_URLS: f"nope://{SECRET}"}, ["address 1 (nope://)", "apprise does not accept it"]),
+        ({NOTIFY_URLS: f"json://127.0.0.1 mailto://{SECRET}"}, ["address 2 (mailto://)"]),
+        ({NOTIFY_URLS: SECRET}, ["PIPELINE_NOTIFY_URLS: invalid URL"]),
+        ({PING_URL: f"http://example.com/{SECRET}"}, ["PIPELINE_PING_URL: plain http"]),
+        ({PING_URL: f"https://example.com:0/{SECRET}"}, ["PIPELINE_PING_URL: invalid address"]),
+    ],
+)
+def test_an_address_that_the_daemon_could_not_use_ends_with_3(
+    examined: Examined, variables: dict[str, str], words: list[str]
+) -> None:
+    pytest.importorskip("apprise", reason="the extra `notify` is not installed")
+
+    found = examined(Environment({**KEYED.variables, **variables}))
+
+    assert found[Kind.NOTIFICATIONS].level is Level.PROBLEM
+    assert found[Kind.NOTIFICATIONS].remedy
+    for word in words:
+        assert word in found[Kind.NOTIFICATIONS].found
+    assert SECRET not in str(found[Kind.NOTIFICATIONS])
+    assert code(found) == ExitCode.REFUSED
+
+
+def test_addresses_that_can_be_used_are_counted_and_without_any_nothing_is_said(examined: Examined) -> None:
+    pytest.importorskip("apprise", reason="the extra `notify` is not installed")
+    urls = {NOTIFY_URLS: "json://127.0.0.1 json://127.0.0.1/other", PING_URL: "https://hc-ping.com/x"}
+
+    assert examined(Environment({**KEYED.variables, **urls}))[Kind.NOTIFICATIONS].found == "2 addresses, a ping"
+    assert Kind.NOTIFICATIONS not in examined()
+
+
+def test_without_the_extra_an_address_ends_with_3(examined: Examined, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "apprise", None)
+
+    found = examined(Environment({**KEYED.variables, NOTIFY_URLS: "json://127.0.0.1"}))
+
+    assert "overview-pipeline[notify]" in (found[Kind.NOTIFICATIONS].remedy or "")
+    assert code(found) == ExitCode.REFUSED

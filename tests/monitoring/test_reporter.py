@@ -12,8 +12,9 @@ from aiohttp import web
 
 from pipeline.daemon.config import DaemonConfig
 from pipeline.monitoring.metrics import Metrics
-from pipeline.monitoring.notify import Notifier
+from pipeline.monitoring.notify import Notifier, Sender
 from pipeline.monitoring.ping import Ping
+from pipeline.monitoring.recipients import read_recipients
 from pipeline.monitoring.reporter import Reporter
 from pipeline.schedule.cron import Schedule
 from pipeline.settings.errors import SettingsError
@@ -47,9 +48,12 @@ class Audience:
         return web.Response()
 
     async def hears(self) -> tuple[str, str, str]:
-        """Return the next message: what kind it is, its title, its text."""
+        """Return the next message: what kind it is, its title without the sender, its text."""
         async with asyncio.timeout(20):
-            return await self.messages.get()
+            kind, title, text = await self.messages.get()
+        assert title.startswith("pipeline on nas: ")
+        assert text.endswith(" on nas, database /data/overviews.db")
+        return kind, title.removeprefix("pipeline on nas: "), text
 
 
 @pytest.fixture
@@ -69,7 +73,9 @@ def reporting_to(harness: DaemonHarness, audience: Audience) -> DaemonHarness:
         harness.database,
         harness.reporter.scope,
         metrics=Metrics(),
-        notifier=Notifier((f"json://{audience.url}/notified",)),
+        notifier=Notifier(
+            read_recipients([f"json://{audience.url}/notified"]), Sender("nas", Path("/data/overviews.db"))
+        ),
         ping=Ping(f"http://{audience.url}/ping/secret"),
         clock=harness.clock.as_clock(),
     )

@@ -18,7 +18,7 @@ from pipeline.instants import Nanoseconds
 from pipeline.model.symbols import Symbol
 from pipeline.monitoring.heartbeat import PERIOD
 from pipeline.monitoring.metrics import Metrics
-from pipeline.monitoring.notify import Notifier
+from pipeline.monitoring.notify import Notifier, Sender
 from pipeline.monitoring.ping import Ping
 from pipeline.monitoring.reporter import Reporter
 from pipeline.monitoring.status import Scope
@@ -104,7 +104,7 @@ class DaemonHarness:
             database,
             Scope(self.config.symbols, self.config.source.limits, timedelta(hours=72)),
             metrics=Metrics(),
-            notifier=Notifier(()),
+            notifier=Notifier((), Sender("host", database)),
             ping=Ping(None),
             clock=clock.as_clock(),
         )

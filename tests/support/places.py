@@ -6,15 +6,27 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
 
+from pipeline.clock import Sleep
+from pipeline.monitoring.notify import Notifier, Sender
+from pipeline.monitoring.outbox import SENDING
+from pipeline.monitoring.recipients import read_recipients
+
 SECRET = "s3cr3t-t0k3n"
 
 
 PLENTY = timedelta(seconds=20)
+SENDER = Sender("nas", Path("/data/overviews.db"))
+
+
+def notifier(*urls: str, sleep: Sleep = asyncio.sleep, within: timedelta = SENDING) -> Notifier:
+    """Return a notifier to these addresses, as the daemon makes it."""
+    return Notifier(read_recipients(urls), SENDER, sleep=sleep, within=within)
 
 
 def written(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
@@ -40,6 +52,7 @@ class Place:
         self.statuses: list[int] = []
         self.requests: list[tuple[str, str]] = []
         self.headers: dict[str, str] = {}
+        self.text = ""
         self.hangs = False
         self.came = asyncio.Event()
         self.released = asyncio.Event()
@@ -52,7 +65,7 @@ class Place:
         if self.hangs:
             await self.released.wait()
         status = self.statuses.pop(0) if self.statuses else 200
-        return web.Response(status=status, headers=self.headers)
+        return web.Response(status=status, headers=self.headers, text=self.text)
 
     @property
     def messages(self) -> list[dict[str, Any]]:

@@ -1,15 +1,13 @@
 """The stand-in API, served on loopback."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
-from concurrent.futures import Future
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
-from threading import Thread
 
 from pipeline.quota.limits import Limit
 from pipeline.sandbox.server import SandboxApi
+from tests.support.beside import beside
 from tests.support.companies import COMPANIES
 
 
@@ -37,19 +35,5 @@ async def serving(*limits: str, latency: float = 0) -> AsyncIterator[Served]:
 @contextmanager
 def serving_beside(*limits: str, latency: float = 0) -> Iterator[Served]:
     """Serve from a thread, for a command called in this one, which runs an event loop of its own."""
-    ready: Future[tuple[Served, Callable[[], object]]] = Future()
-
-    async def serve() -> None:
-        loop, stopped = asyncio.get_running_loop(), asyncio.Event()
-        async with serving(*limits, latency=latency) as served:
-            ready.set_result((served, lambda: loop.call_soon_threadsafe(stopped.set)))
-            await stopped.wait()
-
-    thread = Thread(target=lambda: asyncio.run(serve()), name="sandbox")
-    thread.start()
-    served, stop = ready.result(timeout=30)
-    try:
+    with beside(lambda: serving(*limits, latency=latency)) as served:
         yield served
-    finally:
-        stop()
-        thread.join()

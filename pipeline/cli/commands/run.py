@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import socket
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from functools import partial
@@ -22,8 +23,9 @@ from pipeline.daemon.loop import Daemon
 from pipeline.errors import ExitCode
 from pipeline.instants import utc_now
 from pipeline.monitoring.metrics import Metrics
-from pipeline.monitoring.notify import Notifier
+from pipeline.monitoring.notify import Notifier, Sender
 from pipeline.monitoring.ping import Ping
+from pipeline.monitoring.recipients import read_recipients
 from pipeline.monitoring.reporter import Reporter
 from pipeline.monitoring.status import Status, read_status
 from pipeline.store.database import DatabaseError, refuse_foreign
@@ -70,7 +72,7 @@ async def _serve(options: Options, first: DaemonSettings, set_up_logs: Callable[
             first.database,
             first.scope,
             metrics=(metrics := Metrics()),
-            notifier=_notifier(first.notify),
+            notifier=_notifier(first),
             ping=Ping(first.ping),
         )
         stack.push_async_callback(reporter.close)
@@ -96,11 +98,12 @@ async def _serve(options: Options, first: DaemonSettings, set_up_logs: Callable[
     log.info("daemon ended")
 
 
-def _notifier(urls: tuple[str, ...]) -> Notifier:
-    notifier = Notifier(urls)
-    for line in notifier.refused:
-        structlog.get_logger().warning(line)
-    return notifier
+def _notifier(settings: DaemonSettings) -> Notifier:
+    recipients = read_recipients(settings.notify)
+    for recipient in recipients:
+        if recipient.problem is not None:
+            structlog.get_logger().error(str(recipient.problem))
+    return Notifier(recipients, Sender(socket.gethostname(), settings.database))
 
 
 def _probes(daemon: Daemon, reporter: Reporter, metrics: Metrics, database: Path) -> Probes:
