@@ -1,6 +1,5 @@
 """The documentation's commands: each `$ ` line of a console block does what the page says."""
 
-import asyncio
 import gzip
 import json
 import os
@@ -8,26 +7,24 @@ import re
 import shlex
 import shutil
 import subprocess
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import date
 from pathlib import Path
 
 import click
 import pytest
 
-from pipeline.sandbox.server import SandboxApi
 from tests.docs.generate import ROOT, command_of, pages
+from tests.support.beside import beside
 from tests.support.commands import KEY, PIPELINE, call
-from tests.support.companies import COMPANIES
+from tests.support.places import place_on_loopback
+from tests.support.sandbox import serving_beside
 
 yaml = pytest.importorskip("yaml", reason="no YAML library: apprise, a dev dependency, brings one")
 
 _FOREVER = {"run", "sandbox"}
 """Commands that run until they are stopped: their words are checked, and other tests start them."""
-_EXITS = {"status": {0, 7}, "health": {7}, "doctor": {0, 1}, "notify": {3}}
-"""Exit codes other than 0: the example database is old, no daemon runs on it, and it has no notification addresses."""
+_EXITS = {"status": {0, 7}, "health": {7}, "doctor": {0, 1}}
+"""Exit codes other than 0: the example database is old, and no daemon runs on it."""
 _ELSEWHERE = {"cd", "python3", ".", "$EDITOR", "systemctl", "journalctl"}
 """What needs another machine or a person."""
 
@@ -41,37 +38,24 @@ def lines_of(page: Path) -> list[str]:
 
 @pytest.fixture(scope="module")
 def api() -> Iterator[str]:
-    """Serve the stand-in API from a thread, since each command has a loop of its own; return its address."""
-    with _served() as base_url:
-        yield base_url
+    """Serve the stand-in API, and return its address."""
+    with serving_beside() as served:
+        yield served.base_url
 
 
-@contextmanager
-def _served() -> Iterator[str]:
-    started, stop = threading.Event(), threading.Event()
-    addresses: list[str] = []
-
-    async def serve() -> None:
-        async with SandboxApi(companies=COMPANIES, limits=(), day=lambda: date(2026, 3, 13)).serve() as base_url:
-            addresses.append(base_url)
-            started.set()
-            await asyncio.to_thread(stop.wait)
-
-    thread = threading.Thread(target=asyncio.run, args=(serve(),))
-    thread.start()
-    started.wait()
-    try:
-        yield addresses[0]
-    finally:
-        stop.set()
-        thread.join()
+@pytest.fixture(scope="module")
+def receiver() -> Iterator[str]:
+    """Serve what notifications are sent to, and return its address."""
+    with beside(place_on_loopback) as place:
+        yield place.notify_url
 
 
 @pytest.fixture
-def folder(answerable: Path, tmp_path: Path) -> Path:
+def folder(answerable: Path, tmp_path: Path, receiver: str) -> Path:
     """Return a folder as the pages assume it: a configuration, a database, some archives, a place for backups."""
     shutil.copytree(ROOT / "config", tmp_path / "config")
     (tmp_path / ".env").touch(mode=0o600)
+    (tmp_path / ".env").write_text(f"PIPELINE_NOTIFY_URLS={receiver}\n")
     (tmp_path / "backups").mkdir()
     document = {"Symbol": "IBM", "Name": "An example", "PERatio": "20"}
     (tmp_path / "2024-03-14").mkdir()
