@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from pipeline.doctor.findings import Finding, Level
 from pipeline.errors import Trouble
 from pipeline.monitoring.checks import Kind
-from pipeline.monitoring.ping import Ping
 from pipeline.monitoring.recipients import read_recipients
 from pipeline.settings.environment import Environment, is_setting
 from pipeline.settings.errors import SettingsError
@@ -56,7 +55,6 @@ def check_notifications(variables: Environment) -> Iterator[Finding]:
     """Yield where problems are sent to, if anywhere, and which addresses the daemon could not use."""
     try:
         recipients, ping = read_recipients(notify_urls(variables)), ping_url(variables)
-        Ping(ping)
     except Trouble as error:
         remedy = error.remedy or "fix it, or remove the variable"
         yield Finding(Kind.NOTIFICATIONS, Level.PROBLEM, error.problem, remedy)

@@ -1,7 +1,6 @@
 """Outbox: messages wait here for one address, are retried, and never hold up the caller."""
 
 import asyncio
-import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
@@ -109,10 +108,3 @@ def retrying(sleep: Sleep) -> AsyncRetrying:
         sleep=sleep,
         reraise=True,
     )
-
-
-def silence(logger: logging.Logger) -> None:
-    """Drop all that this logger, or one below it, logs. (`disabled` would not include those below.)"""
-    logger.setLevel(logging.CRITICAL + 1)
-    logger.addHandler(logging.NullHandler())
-    logger.propagate = False

@@ -13,17 +13,10 @@ from yarl import URL
 
 from pipeline import __version__
 from pipeline.clock import Sleep
-from pipeline.errors import ExitCode, Trouble
 from pipeline.monitoring.outbox import CLOSING, PINGING, NotNow, Outbox, Undelivered, retrying
 
 _LONGEST_BODY = 10_000
 """Bytes of a ping: healthchecks.io accepts 100 kB, others less."""
-
-
-class AddressError(Trouble):
-    """An address that cannot be used. The message names its variable, and nothing of the address."""
-
-    exit_code = ExitCode.REFUSED
 
 
 class _Signal(StrEnum):
@@ -46,7 +39,7 @@ class Ping:
     """
 
     def __init__(self, url: str | None, *, sleep: Sleep = asyncio.sleep, within: timedelta = PINGING) -> None:
-        """Take the address; None: nothing is sent. Raise AddressError if it is not one."""
+        """Take an address that `settings.secrets` accepts; None: nothing is sent."""
         self._urls = None if url is None else {signal: _extended(url, signal) for signal in _Signal}
         self._sleep = sleep
         self._timeout = ClientTimeout(total=within.total_seconds())
@@ -113,17 +106,7 @@ class Ping:
 
 
 def _extended(url: str, signal: _Signal) -> URL:
-    """Return the address with the signal at the end of its path, before its query. Raise AddressError."""
-    text = url.strip()
-    try:
-        parts = urlsplit(text)
-        is_address = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-        path = f"{parts.path.rstrip('/')}{signal}" if signal else parts.path
-        address = URL(urlunsplit((parts.scheme, parts.netloc, path, parts.query, "")), encoded=True)
-    except ValueError:
-        is_address = False
-    if not is_address or not (text.isascii() and text.isprintable()) or " " in text:
-        raise AddressError(
-            "PIPELINE_PING_URL: invalid address", remedy="use a URL that begins with https:// and has no spaces"
-        )
-    return address
+    """Return the address with the signal at the end of its path, before its query."""
+    parts = urlsplit(url)
+    path = f"{parts.path.rstrip('/')}{signal}" if signal else parts.path
+    return URL(urlunsplit((parts.scheme, parts.netloc, path, parts.query, "")), encoded=True)

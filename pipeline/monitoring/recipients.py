@@ -9,7 +9,6 @@ from typing import Any, Protocol
 
 from pipeline import extras
 from pipeline.errors import Trouble
-from pipeline.monitoring.outbox import silence
 from pipeline.settings.environment import NOTIFY_URLS
 from pipeline.text import printable
 
@@ -59,7 +58,7 @@ def read_recipients(urls: Iterable[str]) -> list[Recipient]:
         return []
     # Their log lines hold addresses, in part or (at trace level) whole, or their paths (at debug level).
     for library in ("apprise", "urllib3", "slixmpp"):
-        silence(logging.getLogger(library))
+        _silence(logging.getLogger(library))
     apprise: Any = extras.apprise()
     asset = apprise.AppriseAsset()
     # A redirect can leak a token; an address that needs one says redirect=yes. (Not every version knows this.)
@@ -86,3 +85,10 @@ def _host(plugin: Any) -> str | None:
     if plugin.host and all(_NAMES_A_HOST.match(template) for template in plugin.templates):
         return printable(str(plugin.host))
     return None
+
+
+def _silence(logger: logging.Logger) -> None:
+    """Drop all that this logger, or one below it, logs. (`disabled` would not include those below.)"""
+    logger.setLevel(logging.CRITICAL + 1)
+    logger.addHandler(logging.NullHandler())
+    logger.propagate = False

@@ -55,11 +55,11 @@ def check_url(url: str, *, forbidden: str, remedy: str) -> None:
     """
     try:
         parts = urlsplit(url)
-        _ = parts.port
+        has_port = parts.port != 0
     except ValueError:
         raise SettingsError("invalid URL", remedy=remedy) from None
     is_plain = url.isascii() and url.isprintable() and not set(url) & set(forbidden)
-    if parts.scheme not in ("https", "http") or not parts.hostname or not is_plain:
+    if parts.scheme not in ("https", "http") or not parts.hostname or not has_port or not is_plain:
         raise SettingsError("invalid URL", remedy=remedy)
     if parts.scheme == "http" and not _is_loopback(parts.hostname):
         raise SettingsError("plain http would expose the secret in transit", remedy="use https (or a loopback address)")

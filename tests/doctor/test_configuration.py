@@ -90,7 +90,7 @@ def test_no_symbols_is_noted(database: Path, tmp_path: Path, settings: Settings)
         ({NOTIFY_URLS: f"json://127.0.0.1 mailto://{SECRET}"}, ["address 2 (mailto://)"]),
         ({NOTIFY_URLS: SECRET}, ["PIPELINE_NOTIFY_URLS: invalid URL"]),
         ({PING_URL: f"http://example.com/{SECRET}"}, ["PIPELINE_PING_URL: plain http"]),
-        ({PING_URL: f"https://example.com:0/{SECRET}"}, ["PIPELINE_PING_URL: invalid address"]),
+        ({PING_URL: f"https://example.com:0/{SECRET}"}, ["PIPELINE_PING_URL: invalid URL"]),
     ],
 )
 def test_an_address_that_the_daemon_could_not_use_ends_with_3(

@@ -15,7 +15,6 @@ from pipeline.errors import ExitCode
 from pipeline.monitoring.conditions import Severity
 from pipeline.monitoring.messages import Message
 from pipeline.monitoring.notify import Notifier, Sender
-from pipeline.monitoring.ping import Ping
 from pipeline.monitoring.recipients import Recipient, read_recipients
 from pipeline.settings.environment import NOTIFY_URLS, PING_URL
 from pipeline.settings.errors import SettingsError
@@ -37,7 +36,6 @@ def command(options: Options, *, is_test: bool, as_json: bool) -> int:
     settings = load_settings(options, variables)
     recipients = read_recipients(notify_urls(variables))
     ping = ping_url(variables)
-    Ping(ping)
     if not recipients:
         raise SettingsError("no notification addresses", remedy=f"set {NOTIFY_URLS}, or write it into .env")
     reasons: Mapping[int, str | None] = {}
