@@ -14,28 +14,43 @@ class Missing(Trouble):
 
 def arrow() -> ModuleType:
     """Return `pipeline.query.arrow`. Raise Trouble if pyarrow is not installed."""
-    return _imported("pipeline.query.arrow", "an Arrow table needs pyarrow", extra="parquet")
+    return _imported("pipeline.query.arrow", "an Arrow table needs pyarrow", install=_extra("parquet"))
+
+
+def pandas() -> ModuleType:
+    """Return `pipeline.query.pandas_frame`. Raise Trouble if pandas is not installed."""
+    return _imported("pipeline.query.pandas_frame", "a pandas data frame needs pandas", install="pandas")
+
+
+def polars() -> ModuleType:
+    """Return `pipeline.query.polars_frame`. Raise Trouble if Polars is not installed."""
+    return _imported("pipeline.query.polars_frame", "a Polars data frame needs Polars", install="polars")
 
 
 def parquet() -> ModuleType:
     """Return `pipeline.transfer.parquet`. Raise Trouble if pyarrow is not installed."""
-    return _imported("pipeline.transfer.parquet", "Parquet needs pyarrow", extra="parquet")
+    return _imported("pipeline.transfer.parquet", "Parquet needs pyarrow", install=_extra("parquet"))
 
 
 def images() -> ModuleType:
     """Return `pipeline.plot.images`. Raise Trouble if matplotlib is not installed."""
-    return _imported("pipeline.plot.images", "a plot in a file needs matplotlib", extra="plot")
+    return _imported("pipeline.plot.images", "a plot in a file needs matplotlib", install=_extra("plot"))
 
 
 def apprise() -> ModuleType:
     """Return the package that sends notifications. Raise Missing if it is not installed."""
-    return _imported("apprise", "PIPELINE_NOTIFY_URLS needs apprise", extra="notify", error=Missing)
+    return _imported("apprise", "PIPELINE_NOTIFY_URLS needs apprise", install=_extra("notify"), error=Missing)
 
 
-def _imported(module: str, problem: str, *, extra: str, error: type[Trouble] = Trouble) -> ModuleType:
+def _extra(name: str) -> str:
+    """Return what pip is told for an extra of this project."""
+    return f"'overview-pipeline[{name}]'"
+
+
+def _imported(module: str, problem: str, *, install: str, error: type[Trouble] = Trouble) -> ModuleType:
     try:
         return importlib.import_module(module)
     except ImportError as missing:
         if missing.name is not None and missing.name.partition(".")[0] == __package__:
             raise  # a mistake of this program's, not a missing package
-        raise error(problem, remedy=f"pip install 'overview-pipeline[{extra}]'") from None
+        raise error(problem, remedy=f"pip install {install}") from None

@@ -10,20 +10,28 @@ from pipeline import extras
 from pipeline.errors import ExitCode, Trouble
 from pipeline.extras import Missing
 
-OURS = ("pipeline.query.arrow", "pipeline.transfer.parquet", "pipeline.plot.images")
+OURS = (
+    "pipeline.query.arrow",
+    "pipeline.query.pandas_frame",
+    "pipeline.query.polars_frame",
+    "pipeline.transfer.parquet",
+    "pipeline.plot.images",
+)
 
 
 @pytest.mark.parametrize(
-    ("load", "package", "extra"),
+    ("load", "package", "installed"),
     [
-        (extras.arrow, "pyarrow", "parquet"),
-        (extras.parquet, "pyarrow", "parquet"),
-        (extras.images, "matplotlib", "plot"),
-        (extras.apprise, "apprise", "notify"),
+        (extras.arrow, "pyarrow", "'overview-pipeline[parquet]'"),
+        (extras.pandas, "pandas", "pandas"),
+        (extras.polars, "polars", "polars"),
+        (extras.parquet, "pyarrow", "'overview-pipeline[parquet]'"),
+        (extras.images, "matplotlib", "'overview-pipeline[plot]'"),
+        (extras.apprise, "apprise", "'overview-pipeline[notify]'"),
     ],
 )
 def test_a_missing_package_is_named_with_the_pip_command(
-    monkeypatch: pytest.MonkeyPatch, load: Callable[[], ModuleType], package: str, extra: str
+    monkeypatch: pytest.MonkeyPatch, load: Callable[[], ModuleType], package: str, installed: str
 ) -> None:
     for module in OURS:
         monkeypatch.delitem(sys.modules, module, raising=False)
@@ -32,8 +40,8 @@ def test_a_missing_package_is_named_with_the_pip_command(
     with pytest.raises(Trouble) as missing:
         load()
 
-    assert package in missing.value.problem
-    assert missing.value.remedy == f"pip install 'overview-pipeline[{extra}]'"
+    assert package in missing.value.problem.lower()
+    assert missing.value.remedy == f"pip install {installed}"
 
 
 def test_a_package_that_the_configuration_needs_refuses_it(monkeypatch: pytest.MonkeyPatch) -> None:

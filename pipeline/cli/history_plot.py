@@ -10,7 +10,6 @@ import click
 from pipeline.cli.options import Options
 from pipeline.errors import Trouble
 from pipeline.model.fields import COLUMNS, FieldNotFound, Kind
-from pipeline.model.values import Value
 from pipeline.plot.save import save
 from pipeline.plot.series import Plot, Point, Series
 from pipeline.plot.terminal import terminal
@@ -51,5 +50,5 @@ def draw(history: History, answer: Answer[Snapshot], target: Path | None, option
         options.say(f"plot saved to {target}")
 
 
-def _number(value: Value) -> float | None:
-    return None if isinstance(value, str) else value
+def _number(value: object) -> float | None:
+    return value if isinstance(value, (int, float)) else None

@@ -190,8 +190,21 @@ def _similar(text: str) -> list[str]:
 _BY_LOWER = {name.lower(): field for field in CATALOGUE for name in (field.name, field.column)}
 
 
-def find_fields(given: Iterable[str | Field] | None, default: Sequence[Field]) -> tuple[Field, ...]:
-    """Return the given fields without duplicates and the symbol, or the default ones where none are given."""
-    names = [given] if isinstance(given, str) else given or ()
-    fields = [field if isinstance(field, Field) else find_field(field) for field in names] or default
-    return tuple(dict.fromkeys(field for field in fields if field is not SYMBOL_FIELD))
+ALL = "all"
+"""Stands for every field, where a question takes fields."""
+
+
+def find_fields(
+    given: Iterable[str | Field] | None, default: Sequence[Field], *, every: Sequence[Field] = CATALOGUE
+) -> tuple[Field, ...]:
+    """Return the given fields without duplicates and the symbol, or the default ones where none are given.
+
+    The name `all` gives those of `every`.
+    """
+    fields: list[Field] = []
+    for name in [given] if isinstance(given, str) else given or ():
+        if name == ALL:
+            fields += every
+        else:
+            fields.append(name if isinstance(name, Field) else find_field(name))
+    return tuple(dict.fromkeys(field for field in fields or default if field is not SYMBOL_FIELD))

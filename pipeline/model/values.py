@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
 from functools import cache
+from typing import Any
 
 from pipeline.model.fields import Field, Kind
 
@@ -31,6 +32,13 @@ def parse_value(field: Field, received: object) -> Value:
     if isinstance(received, (int, float)) and not isinstance(received, bool):
         return _READ[field.kind](repr(received)) if field.kind in (Kind.INTEGER, Kind.REAL) else None
     return None
+
+
+def as_date(field: Field, value: Any) -> Any:
+    """Return the date, where the field holds dates and the value is the text of one; else the value."""
+    if field.kind is Kind.DATE and isinstance(value, str) and parse_value(field, value) is not None:
+        return date.fromisoformat(value)
+    return value
 
 
 def is_valid(field: Field, received: object) -> bool:

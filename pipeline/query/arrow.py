@@ -1,12 +1,12 @@
 """Arrow tables of answers. Needs the extra `parquet`."""
 
-import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pyarrow as pa
 
 from pipeline.model.fields import Kind
+from pipeline.query.columnar import by_column
 
 _TEXT = pa.dictionary(pa.int32(), pa.string())
 TYPES: dict[Kind, pa.DataType] = {
@@ -33,17 +33,13 @@ RAW_TYPES: dict[Kind, pa.DataType] = {
 
 def table(columns: Sequence[tuple[str, Kind]], rows: Sequence[tuple[Any, ...]]) -> pa.Table:
     """Return rows as a typed Arrow table. Instants and dates may be text, as stored, or datetimes and dates."""
-    values = list(zip(*rows, strict=True)) or [()] * len(columns)
+    values = by_column(columns, rows)
     arrays = [typed_array(_raw_array(each, kind), kind) for (_, kind), each in zip(columns, values, strict=True)]
     return pa.table(arrays, schema=schema_of(columns))
 
 
 def _raw_array(values: Sequence[Any], kind: Kind) -> pa.Array:
-    """Return values as an Arrow array of their raw type; of a `json` column all become text."""
-    if kind == Kind.JSON:
-        values = [value if value is None or isinstance(value, str) else json.dumps(value) for value in values]
-    elif kind is Kind.REAL:
-        values = [value if value is None else float(value) for value in values]  # Arrow refuses integers above 2^53
+    """Return values as an Arrow array of their raw type; instants and dates as they are."""
     return pa.array(values, None if kind in (Kind.INSTANT, Kind.DATE) else RAW_TYPES[kind])
 
 

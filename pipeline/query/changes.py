@@ -21,7 +21,8 @@ from pipeline.model.changes import (
     differences,
     relative_change,
 )
-from pipeline.model.fields import DAILY_FIELDS, PROFILE_FIELDS, REPORTED_FIELDS, Kind, Part
+from pipeline.model.fields import COLUMNS, DAILY_FIELDS, PROFILE_FIELDS, REPORTED_FIELDS, Kind, Part
+from pipeline.model.values import as_date
 from pipeline.query.results import Answer, Column
 from pipeline.store.stored_symbols import symbol_batches
 
@@ -235,5 +236,9 @@ def _coverage_row(symbol: str, kind: ChangeKind, last_confirmed_at: str, observe
     return symbol, "state", None, kind.value, before, after, None, last_confirmed_at, observed_at, None
 
 
-def _change(symbol: str, field: str, part: str | None, kind: str, *others: Any) -> Change:
-    return Change(symbol, field, part, ChangeKind(kind), *others)
+def _change(symbol: str, column: str, part: str | None, kind: str, *others: Any) -> Change:
+    found = Change(symbol, column, part, ChangeKind(kind), *others)
+    field = None if part is None else COLUMNS.get(column)  # an unknown field may have the name of a column
+    if field is None or field.kind is not Kind.DATE:
+        return found
+    return found._replace(before=as_date(field, found.before), after=as_date(field, found.after))

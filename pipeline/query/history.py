@@ -9,21 +9,24 @@ with History.open("data/overviews.db") as history:
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Self, TypeVar
 
 from pipeline.instants import from_text
 from pipeline.model.changes import Change
 from pipeline.model.document import Document
-from pipeline.model.fields import FISCAL_FIELDS, Field, FieldNotFound, Part, find_fields
+from pipeline.model.fields import ALL, FISCAL_FIELDS, Field, FieldNotFound, Part, find_fields
 from pipeline.query.bounds import InstantLike, instant, since_text, until_text
 from pipeline.query.changes import ChangeFilter, Comparison
 from pipeline.query.documents import documents_as_of
-from pipeline.query.results import Answer, Snapshot, Vintage
+from pipeline.query.results import Answer, Snapshot, Vintage, read_through
 from pipeline.query.snapshots import DEFAULT_FIELDS, as_of, history
-from pipeline.query.vintages import check_fiscal, restatements, vintages
+from pipeline.query.vintages import QUARTERLY_FIELDS, check_fiscal, restatements, vintages
+from pipeline.store.database import translate_errors
 from pipeline.store.reader import open_for_reading
 from pipeline.store.stored_symbols import check_symbols, stored_symbols
 
@@ -32,41 +35,67 @@ _MAPPED_BYTES = 1 << 40
 """All of the file, whatever its size: it is read as memory is, without a copy of each page."""
 
 
-class History:
-    """A database opened for questions.
+T = TypeVar("T")
 
-    Symbols are matched in any case. A field is a column (`pe_ratio`) or the API's name (`PERatio`). A day means its end
-    for `as_of` and `until`, and its start for `since`; both bounds are inclusive.
+
+class History:
+    """A database opened for questions; a context manager that closes it.
+
+    Symbols are matched in any case. A field is a column (`pe_ratio`) or the API's name (`PERatio`); "all" is every one.
+    A day means its end for `as_of` and `until`, and its start for `since`; both bounds are inclusive.
     """
 
-    def __init__(self, db: sqlite3.Connection, path: Path) -> None:
+    def __init__(self, db: sqlite3.Connection, path: Path, opened: ExitStack) -> None:
         """Internal: use `History.open`."""
         self._db = db
         self._path = path
+        self._opened = opened
+        self._is_closed = False
         self._comparison = Comparison(db)
-        db.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
-        db.execute(f"PRAGMA mmap_size = {_MAPPED_BYTES}")
 
     @classmethod
-    @contextmanager
-    def open(cls, path: Path | str) -> Iterator["History"]:
+    def open(cls, path: Path | str) -> Self:
         """Open a database read-only. Raise NoData if it is absent or empty, DatabaseError if it cannot be read.
 
-        After the `with` block every question raises DatabaseError.
+        Close it with `close()`, or use it in a `with` block. After that every question raises DatabaseError.
         """
-        with open_for_reading(Path(path)) as db:
-            yield cls(db, Path(path))
+        with ExitStack() as opened:
+            db = opened.enter_context(open_for_reading(Path(path)))
+            db.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+            db.execute(f"PRAGMA mmap_size = {_MAPPED_BYTES}")
+            return cls(db, Path(path), opened.pop_all())
+
+    def close(self) -> None:
+        """Close the database. Closing it again does nothing."""
+        self._is_closed = True
+        self._opened.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __del__(self, warn: Callable[..., None] = warnings.warn) -> None:
+        if not self._is_closed:
+            warn(f"unclosed {self!r}", ResourceWarning, source=self)
+            self.close()
+
+    def __repr__(self) -> str:
+        return f"History.open({str(self._path)!r})"
 
     def symbols(self) -> list[str]:
         """Return the symbols that have a snapshot, in order."""
-        return stored_symbols(self._db)
+        with translate_errors(self._path):
+            return stored_symbols(self._db)
 
     def check_symbols(self, symbols: Iterable[str]) -> list[str]:
         """Return the symbols in upper case and in order, without duplicates.
 
         Raise SymbolNotFound, naming the nearest, for one without a snapshot, and NoData if there is no snapshot at all.
         """
-        return check_symbols(self._db, self._path, _listed(symbols))
+        with translate_errors(self._path):
+            return check_symbols(self._db, self._path, _listed(symbols))
 
     def first_observed_at(self, symbols: Iterable[str] | None = None) -> datetime | None:
         """Return when the first snapshot was observed, of all or of some symbols; None where there is none."""
@@ -75,7 +104,8 @@ class History:
               FROM json_each(?) AS wanted
         """
         wanted = self.symbols() if symbols is None else [symbol.upper() for symbol in _listed(symbols)]
-        (first,) = self._db.execute(query, (json.dumps(wanted),)).fetchone()
+        with translate_errors(self._path):
+            (first,) = self._db.execute(query, (json.dumps(wanted),)).fetchone()
         return None if first is None else from_text(first)
 
     def last_run_started_at(self) -> datetime | None:
@@ -86,7 +116,8 @@ class History:
                        SELECT 1 FROM outcomes WHERE run_id = runs.id AND outcome <> 'deferred'))
              ORDER BY id DESC LIMIT 1
         """
-        row = self._db.execute(query).fetchone()
+        with translate_errors(self._path):
+            row = self._db.execute(query).fetchone()
         return None if row is None else from_text(row[0])
 
     def history(
@@ -103,7 +134,8 @@ class History:
         """
         (wanted,) = self.check_symbols([symbol])
         columns = find_fields(fields, DEFAULT_FIELDS)
-        return history(self._db, wanted, columns, since=since_text(since), until=until_text(until))
+        answer = history(self._db, wanted, columns, since=since_text(since), until=until_text(until))
+        return read_through(answer, self._read)
 
     def as_of(
         self,
@@ -120,7 +152,8 @@ class History:
         """
         columns = find_fields(fields, DEFAULT_FIELDS)
         wanted = None if symbols is None else self.check_symbols(symbols)
-        return as_of(self._db, instant(at, day_ends=True), wanted, columns, max_staleness)
+        answer = as_of(self._db, instant(at, day_ends=True), wanted, columns, max_staleness)
+        return read_through(answer, self._read)
 
     def documents_as_of(
         self, at: InstantLike, symbols: Iterable[str] | None = None, *, max_staleness: timedelta | None = None
@@ -130,7 +163,8 @@ class History:
         Raise SymbolNotFound.
         """
         wanted = self.symbols() if symbols is None else self.check_symbols(symbols)
-        return documents_as_of(self._db, instant(at, day_ends=True), wanted, max_staleness)
+        asked_at = instant(at, day_ends=True)
+        return self._read(lambda: documents_as_of(self._db, asked_at, wanted, max_staleness))
 
     def changes(
         self,
@@ -156,7 +190,8 @@ class History:
             min_change=min_change,
             suspicious=suspicious,
         )
-        return self._comparison.changes(wanted, only, since=since_text(since), until=until_text(until))
+        answer = self._comparison.changes(wanted, only, since=since_text(since), until=until_text(until))
+        return read_through(answer, self._read)
 
     def vintages(
         self,
@@ -172,8 +207,9 @@ class History:
         not reported by quarter.
         """
         wanted = self.check_symbols([symbol])
-        columns = check_fiscal(find_fields(fields, FISCAL_FIELDS))
-        return vintages(self._db, wanted, columns, since=since_text(since), until=until_text(until))
+        columns = check_fiscal(find_fields(fields, FISCAL_FIELDS, every=QUARTERLY_FIELDS))
+        answer = vintages(self._db, wanted, columns, since=since_text(since), until=until_text(until))
+        return read_through(answer, self._read)
 
     def restatements(
         self,
@@ -188,8 +224,14 @@ class History:
         `since` and `until` select those first known then, however old the replaced value was. Raise as `vintages` does.
         """
         wanted = None if symbols is None else self.check_symbols(symbols)
-        columns = check_fiscal(find_fields(fields, FISCAL_FIELDS))
-        return restatements(self._db, wanted, columns, since=since_text(since), until=until_text(until))
+        columns = check_fiscal(find_fields(fields, FISCAL_FIELDS, every=QUARTERLY_FIELDS))
+        answer = restatements(self._db, wanted, columns, since=since_text(since), until=until_text(until))
+        return read_through(answer, self._read)
+
+    def _read(self, read: Callable[[], Iterator[T]]) -> Iterator[T]:
+        """Yield what is read, raising SQLite's errors as DatabaseError. As long as it is held, the database is open."""
+        with translate_errors(self._path):
+            yield from read()
 
 
 def _listed(symbols: Iterable[str]) -> list[str]:
@@ -208,7 +250,7 @@ def _part(text: str) -> Part:
 def _changing(fields: Iterable[str | Field] | None) -> frozenset[str] | None:
     """Return the columns to select changes of; None for all."""
     named = [fields] if isinstance(fields, str) else list(fields or ())
-    if not named:
+    if not named or ALL in named:
         return None
     columns = frozenset(field.column for field in find_fields(named, ()))
     if not columns:  # the symbol alone, which is in every answer

@@ -1,7 +1,7 @@
 """Results: an answer, its columns and rows, and the objects that its rows become."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 import msgspec
@@ -12,9 +12,15 @@ from pipeline.model.fields import Field, FieldNotFound, Kind, find_field
 from pipeline.model.values import Value
 
 if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
     import pyarrow as pa
 
 T = TypeVar("T")
+Rows = Iterator[tuple[Any, ...]]
+
+
+_PARSE: Mapping[Kind, Callable[[str], date]] = {Kind.INSTANT: from_text, Kind.DATE: date.fromisoformat}
 
 
 class Column(NamedTuple):
@@ -27,20 +33,19 @@ class Column(NamedTuple):
 class Answer(Generic[T]):
     """The answer to a question. Each iteration reads the database again."""
 
-    def __init__(
-        self, columns: Sequence[Column], read: Callable[[], Iterator[tuple[Any, ...]]], make: Callable[..., T]
-    ) -> None:
-        """Take what reads the rows, and what makes an object of a row's values, in which instants are datetimes."""
+    def __init__(self, columns: Sequence[Column], read: Callable[[], Rows], make: Callable[..., T]) -> None:
+        """Take what reads the rows, and what makes an object of a row's values, with instants and dates parsed."""
         self.columns = tuple(columns)
         self._read = read
         self._make = make
 
     def __iter__(self) -> Iterator[T]:
-        places = [place for place, column in enumerate(self.columns) if column.kind == Kind.INSTANT]
+        parsed = [(place, _PARSE[column.kind]) for place, column in enumerate(self.columns) if column.kind in _PARSE]
         for row in self._read():
             values = list(row)
-            for place in places:
-                values[place] = from_text(values[place])
+            for place, parse in parsed:
+                if values[place] is not None:
+                    values[place] = parse(values[place])
             yield self._make(*values)
 
     @property
@@ -48,13 +53,28 @@ class Answer(Generic[T]):
         """The names of the columns."""
         return tuple(column.name for column in self.columns)
 
-    def rows(self) -> Iterator[tuple[Any, ...]]:
+    def rows(self) -> Rows:
         """Return the rows as tuples in the order of the columns; instants and dates are text, as stored."""
         return self._read()
 
     def to_arrow(self) -> "pa.Table":
         """Return a typed Arrow table. Raise Trouble if pyarrow is not installed."""
         return extras.arrow().table(self.columns, list(self._read()))
+
+    def to_pandas(self) -> "pd.DataFrame":
+        """Return a pandas data frame; missing values are pandas' own. Raise Trouble if pandas is not installed."""
+        made: pd.DataFrame = extras.pandas().frame(self.columns, self._read())
+        return made
+
+    def to_polars(self) -> "pl.DataFrame":
+        """Return a Polars data frame. Raise Trouble if Polars is not installed."""
+        made: pl.DataFrame = extras.polars().frame(self.columns, self._read())
+        return made
+
+
+def read_through(answer: Answer[T], reader: Callable[[Callable[[], Rows]], Rows]) -> Answer[T]:
+    """Return the same answer, whose rows are what `reader` yields when it is given what reads them."""
+    return Answer(answer.columns, lambda: reader(answer.rows), answer._make)
 
 
 class Snapshot(msgspec.Struct, frozen=True, gc=False):
@@ -65,12 +85,12 @@ class Snapshot(msgspec.Struct, frozen=True, gc=False):
     """When it was first seen."""
     confirmed_at: datetime
     """When it was last seen unchanged; in an as-of answer, not after that instant."""
-    values: Mapping[str, Value]
+    values: Mapping[str, Value | date]
     """By column."""
     staleness: timedelta | None = None
     """In an as-of answer: how long before the instant it was last seen."""
 
-    def __getitem__(self, field: str) -> Value:
+    def __getitem__(self, field: str) -> Value | date:
         """Return the value of a field. Raise FieldNotFound, or KeyError for one that was not requested."""
         return self.values[find_field(field).column]
 
@@ -89,14 +109,14 @@ class Vintage(NamedTuple):
 
     symbol: str
     field: str
-    latest_quarter: str
-    value: Value
+    latest_quarter: date
+    value: Value | date
     known_from: datetime
     known_until: datetime
     """When it was last seen."""
     is_restatement: bool
     """Whether the quarter had another value before."""
-    before: Value
+    before: Value | date
     change: float | None
     """Relative to the value before; None unless both are numbers."""
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from pipeline.model.changes import relative_change
 from pipeline.model.fields import COLUMNS, REPORTED_FIELDS, Field, FieldNotFound, Kind, Part
-from pipeline.model.values import Value
+from pipeline.model.values import Value, as_date
 from pipeline.query.results import Answer, Column, Vintage
 from pipeline.store.stored_symbols import symbol_batches
 
@@ -19,6 +19,8 @@ _REPORTED_COLUMNS = ", ".join(field.column for field in REPORTED_FIELDS)
 _PLACES = {field: place for place, field in enumerate(REPORTED_FIELDS)}
 _QUARTER_FIELD = COLUMNS["latest_quarter"]
 _QUARTER_PLACE = _PLACES[_QUARTER_FIELD]
+QUARTERLY_FIELDS = tuple(field for field in REPORTED_FIELDS if field is not _QUARTER_FIELD)
+"""Those that have vintages."""
 
 
 class _Row(NamedTuple):
@@ -67,7 +69,7 @@ def vintages(
     db: sqlite3.Connection, symbols: Sequence[str] | None, fields: Sequence[Field], *, since: str, until: str
 ) -> Answer[Vintage]:
     """Return the vintages first known in an interval, by symbol, field and quarter. None: of all symbols."""
-    return Answer(_columns(fields), lambda: _rows(db, symbols, fields, since=since, until=until), Vintage)
+    return Answer(_columns(fields), lambda: _rows(db, symbols, fields, since=since, until=until), _vintage)
 
 
 def restatements(
@@ -78,13 +80,15 @@ def restatements(
     def read() -> Iterator[_Row]:
         return (row for row in _rows(db, symbols, fields, since=since, until=until) if row.is_restatement)
 
-    return Answer(_columns(fields), read, Vintage)
+    return Answer(_columns(fields), read, _vintage)
 
 
 def _columns(fields: Sequence[Field]) -> tuple[Column, ...]:
     kinds = {field.kind for field in fields}
-    numbers: Kind = Kind.REAL if kinds <= {Kind.INTEGER, Kind.REAL} else Kind.JSON
-    value: Kind = Kind.INTEGER if kinds == {Kind.INTEGER} else numbers
+    if len(kinds) == 1:
+        (value,) = kinds
+    else:
+        value = Kind.REAL if kinds <= {Kind.INTEGER, Kind.REAL} else Kind.JSON
     return (
         Column("symbol", Kind.TEXT),
         Column("field", Kind.TEXT),
@@ -96,6 +100,12 @@ def _columns(fields: Sequence[Field]) -> tuple[Column, ...]:
         Column("before", value),
         Column("change", Kind.REAL),
     )
+
+
+def _vintage(*values: Any) -> Vintage:
+    found = Vintage._make(values)
+    field = COLUMNS[found.field]
+    return found._replace(value=as_date(field, found.value), before=as_date(field, found.before))
 
 
 def _rows(

@@ -5,7 +5,6 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
 
 from pipeline.errors import Trouble, file_reason
 from pipeline.files import PRIVATE_FILE, is_present, new_file
@@ -71,18 +70,6 @@ def uri(path: Path, mode: str) -> str:
     return f"{path.absolute().as_uri()}?mode={mode}"
 
 
-class _Connection(sqlite3.Connection):
-    """A connection that says in plain words that it is closed."""
-
-    def execute(self, *arguments: Any) -> sqlite3.Cursor:
-        try:
-            return super().execute(*arguments)
-        except sqlite3.ProgrammingError as error:
-            if "closed database" not in str(error):
-                raise
-            raise DatabaseError("the database is closed", remedy="query it inside the with block") from None
-
-
 @contextmanager
 def connect(path: Path, mode: str) -> Iterator[sqlite3.Connection]:
     """Open an existing file with SQLite, `ro` or `rw`, and raise every error of SQLite as DatabaseError.
@@ -95,7 +82,7 @@ def connect(path: Path, mode: str) -> Iterator[sqlite3.Connection]:
         if mode == "ro":
             _roll_back(path)
         name = uri(path, mode) + ("&immutable=1" if mode == "ro" and _needs_no_wal(path) else "")
-        db = sqlite3.connect(name, uri=True, timeout=_BUSY_SECONDS, isolation_level=None, factory=_Connection)
+        db = sqlite3.connect(name, uri=True, timeout=_BUSY_SECONDS, isolation_level=None)
         try:
             yield db
         finally:
@@ -170,6 +157,8 @@ _TEMPORARY_FAILURES = tuple(_STORAGE_FAILURES.keys() - {"SQLITE_NOTADB", "SQLITE
 
 def explain(error: sqlite3.Error) -> tuple[str, str | None]:
     """Return the problem and the remedy; what SQLite says, and None, if it is none of the usual failures."""
+    if isinstance(error, sqlite3.ProgrammingError) and "closed database" in str(error):
+        return "closed", "open it again"
     name = _code_name(error)
     for prefix, explanation in _STORAGE_FAILURES.items():
         if name.startswith(prefix):

@@ -1,7 +1,7 @@
 """Vintages: the values of a quarter, each with when it was known, and those that replaced another."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,14 @@ from tests.support.observations import Observed, after, database_of, text
 from tests.support.vintages import Q1, Q2, reported
 
 
+def _vintage(symbol: str, field: str, quarter: str, value: Any, *others: Any) -> Vintage:
+    return Vintage._make([symbol, field, date.fromisoformat(quarter), value, *_instants(others[:2]), *others[2:]])
+
+
 def vintages(*observations: Observed, **bounds: Any) -> list[tuple[Any, ...]]:
     with History.open(database_of(observations)) as history:
         answer = history.vintages("IBM", ["revenue_ttm"], **bounds)
-        assert list(answer) == [Vintage(*row[:4], *_instants(row[4:6]), *row[6:]) for row in answer.rows()]
+        assert list(answer) == [_vintage(*row) for row in answer.rows()]
         return [row[2:] for row in answer.rows()]
 
 

@@ -1,0 +1,26 @@
+"""Columnar values: an answer's rows as columns, of which tables and data frames are made."""
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from pipeline.model.fields import Kind
+
+Columns = Sequence[tuple[str, Kind]]
+Row = tuple[Any, ...]
+
+
+def by_column(columns: Columns, rows: Iterable[Row]) -> list[Sequence[Any]]:
+    """Return the values of each column. In a `json` column all are text, in a `real` one all are floats, or None."""
+    values = list(zip(*rows, strict=True)) or [()] * len(columns)
+    return [_of_one_type(each, kind) for (_, kind), each in zip(columns, values, strict=True)]
+
+
+def _of_one_type(values: Sequence[Any], kind: Kind) -> Sequence[Any]:
+    match kind:
+        case Kind.JSON:
+            return [value if value is None or isinstance(value, str) else json.dumps(value) for value in values]
+        case Kind.REAL:
+            return [value if value is None else float(value) for value in values]
+        case _:
+            return values

@@ -1,0 +1,33 @@
+"""pandas data frames of answers. Needs pandas."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pipeline.model.fields import Kind
+from pipeline.query.columnar import Columns, Row, by_column
+
+_TYPES = {
+    Kind.TEXT: "string",
+    Kind.INTEGER: "Int64",  # int64 has no missing value, and a float has 53 bits
+    Kind.REAL: "float64",
+    Kind.JSON: "string",
+    Kind.BOOLEAN: "boolean",
+}
+
+
+def frame(columns: Columns, rows: Iterable[Row]) -> pd.DataFrame:
+    """Return rows as a data frame: dates as datetime64[ms], instants in UTC. Instants and dates are text, as stored."""
+    values = by_column(columns, rows)
+    return pd.DataFrame({name: _series(each, kind) for (name, kind), each in zip(columns, values, strict=True)})
+
+
+def _series(values: Sequence[Any], kind: Kind) -> pd.Series:
+    if kind is Kind.DATE:
+        return pd.Series(np.array(values, "datetime64[ms]"))
+    if kind is Kind.INSTANT:
+        without_zone = [value and value.removesuffix("Z") for value in values]
+        return pd.Series(np.array(without_zone, "datetime64[ms]")).dt.tz_localize("UTC")
+    return pd.Series(values, dtype=_TYPES[kind])
