@@ -32,6 +32,11 @@ def parquet() -> ModuleType:
     return _imported("pipeline.transfer.parquet", "Parquet needs pyarrow", install=_extra("parquet"))
 
 
+def excel() -> ModuleType:
+    """Return `pipeline.transfer.excel`. Raise Trouble if XlsxWriter is not installed."""
+    return _imported("pipeline.transfer.excel", "an .xlsx file needs XlsxWriter", install=_extra("excel"))
+
+
 def images() -> ModuleType:
     """Return `pipeline.plot.images`. Raise Trouble if matplotlib is not installed."""
     return _imported("pipeline.plot.images", "a plot in a file needs matplotlib", install=_extra("plot"))

@@ -167,6 +167,8 @@ class Form(StrEnum):
     WIDE = "wide"
     """A table with all columns and nothing cut."""
     CSV = "csv"
+    EXCEL = "csv for Excel"
+    """CSV after a byte order mark."""
     JSONL = "jsonl"
 
     @property
@@ -176,14 +178,17 @@ class Form(StrEnum):
 
 
 def format_option(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command --format and --wide, as one `form` argument."""
+    """Give a command --format, --wide and --excel, as one `form` argument."""
 
     @click.option("--format", "form", type=click.Choice(["table", "csv", "jsonl"]), help="Output format [table].")
+    @click.option("--excel", is_flag=True, help="Print CSV that Excel opens as UTF-8: with a byte order mark.")
     @wide_option
     @wraps(function)
-    def with_form(*args: Any, form: str | None, wide: bool, **rest: Any) -> Any:
-        if wide and form in (Form.CSV, Form.JSONL):
-            raise click.UsageError(f"--wide is for tables: drop it, or --format {form}", click.get_current_context())
-        return function(*args, form=Form.WIDE if wide else Form(form or Form.TABLE), **rest)
+    def with_form(*args: Any, form: str | None, excel: bool, wide: bool, **rest: Any) -> Any:
+        if wide and (excel or form in (Form.CSV, Form.JSONL)):
+            raise click.UsageError("--wide is for tables: drop it, or the other format", click.get_current_context())
+        if excel and form not in (None, Form.CSV):
+            raise click.UsageError(f"--excel prints CSV: drop --format {form}", click.get_current_context())
+        return function(*args, form=Form.WIDE if wide else Form.EXCEL if excel else Form(form or "table"), **rest)
 
     return with_form

@@ -44,7 +44,9 @@ def print_rows(
 ) -> None:
     """Print rows in a form; `spare` columns are the first to be omitted from a table that does not fit."""
     match form:
-        case Form.CSV:
+        case Form.CSV | Form.EXCEL:
+            if form is Form.EXCEL and not sys.stdout.isatty():
+                sys.stdout.write("\N{ZERO WIDTH NO-BREAK SPACE}")  # U+FEFF: in UTF-8, the byte order mark
             write_csv(sys.stdout, names, map(_harmless, rows) if sys.stdout.isatty() else rows)
         case Form.JSONL:
             for row in rows:

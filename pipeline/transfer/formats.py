@@ -1,5 +1,6 @@
-"""Export formats: CSV and JSON Lines, and where a new one such as .xlsx goes. Parquet has its own module."""
+"""Export formats: CSV and JSON Lines. Parquet and Excel have modules of their own, for the packages they need."""
 
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from io import TextIOWrapper
@@ -15,6 +16,12 @@ def write_rows_csv(file: BinaryIO, rows: Iterable[tuple[Any, ...]]) -> None:
     """Write the rows of `export` as CSV: a header with the names, missing values empty."""
     with _text(file) as text:
         write_csv(text, NAMES, rows)
+
+
+def write_rows_excel_csv(file: BinaryIO, rows: Iterable[tuple[Any, ...]]) -> None:
+    """Write the same after a byte order mark, without which Excel takes UTF-8 for the local 8-bit code."""
+    file.write(BOM_UTF8)
+    write_rows_csv(file, rows)
 
 
 def write_rows_jsonl(file: BinaryIO, rows: Iterable[tuple[Any, ...]]) -> None:

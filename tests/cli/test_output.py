@@ -28,6 +28,17 @@ def printed(capsys: pytest.CaptureFixture[str]) -> str:
 # For programs
 
 
+def test_csv_for_excel_begins_with_a_byte_order_mark(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    print_rows(["name"], [["é"]], Form.EXCEL)
+    assert printed(capsys).encode() == b"\xef\xbb\xbfname\n\xc3\xa9\n"
+
+    monkeypatch.setattr("sys.stdout", terminal := Terminal())
+    print_rows(["name"], [["é"]], Form.EXCEL)
+    assert terminal.getvalue() == "name\né\n"
+
+
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n"])
 def test_text_that_a_spreadsheet_would_run_gets_an_apostrophe(capsys: pytest.CaptureFixture[str], start: str) -> None:
     print_rows(["text"], [[f"{start}cmd|' /C calc'!A0"]], Form.CSV)

@@ -40,6 +40,14 @@ def test_parquet_is_not_compressed_again(kept: Path, tmp_path: Path) -> None:
     assert "FILE.parquet" in done.err
 
 
+def test_csv_for_excel_begins_with_a_byte_order_mark(kept: Path, tmp_path: Path) -> None:
+    for output, *options in (("x.csv",), ("excel.csv", "--excel"), ("excel", "--excel")):
+        assert call(tmp_path, "--database", str(kept), "export", "--output", output, *options).code == 0
+
+    plain = (tmp_path / "x.csv").read_bytes()
+    assert (tmp_path / "excel.csv").read_bytes() == (tmp_path / "excel").read_bytes() == b"\xef\xbb\xbf" + plain
+
+
 @pytest.mark.process
 async def test_standard_output_takes_the_data_alone(kept: Path, tmp_path: Path) -> None:
     done = await pipeline(
@@ -72,6 +80,10 @@ def test_json_says_what_was_written(kept: Path, tmp_path: Path) -> None:
         ["--output", "x.csv", "--original"],
         ["--output", "x.parquet", "--original"],
         ["--output", "x.csv", "--partition"],
+        ["--output", "x.xlsx", "--excel"],
+        ["--output", "x.jsonl", "--excel"],
+        ["--output", "x.jsonl", "--original", "--excel"],
+        ["--output", "x.xlsx.gz"],
         ["--output", "-", "--partition"],
         ["--output", "x", "--original", "--partition"],
         ["--output", "-", "--format", "csv", "--json"],

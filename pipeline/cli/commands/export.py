@@ -1,4 +1,4 @@
-"""`pipeline export --output FILE`: write snapshots for other tools, as Parquet, CSV or JSON Lines."""
+"""`pipeline export --output FILE`: write snapshots for other tools, as Parquet, CSV, Excel or JSON Lines."""
 
 import gzip
 import signal
@@ -27,6 +27,7 @@ from pipeline.cli.options import (
 from pipeline.cli.output import print_json
 from pipeline.cli.params import symbols_argument
 from pipeline.cli.progress import row_progress
+from pipeline.extras import excel as excel_format
 from pipeline.extras import parquet
 from pipeline.files import filling, replacing
 from pipeline.store.database import database_files
@@ -34,9 +35,11 @@ from pipeline.store.reader import open_for_reading
 from pipeline.store.stored_symbols import check_symbols
 from pipeline.text import count
 from pipeline.transfer.export import Selection, originals, overview_rows, read_transaction, snapshot_count
-from pipeline.transfer.formats import write_jsonl, write_rows_csv, write_rows_jsonl
+from pipeline.transfer.formats import write_jsonl, write_rows_csv, write_rows_excel_csv, write_rows_jsonl
 
-_FORMATS = ("parquet", "csv", "jsonl")
+_FORMATS = ("parquet", "csv", "xlsx", "jsonl")
+_BINARY = {"parquet": "Parquet", "xlsx": "an Excel file"}
+"""Formats that are compressed and that no terminal can show."""
 _STDOUT = Path("-")
 _EVERY = 1_000
 """Rows between two updates of the progress bar."""
@@ -50,6 +53,8 @@ class _Form(StrEnum):
     PARQUET = "parquet"
     PARTITIONS = "partitions"
     CSV = "csv"
+    EXCEL_CSV = "csv for Excel"
+    XLSX = "xlsx"
     JSONL = "jsonl"
     ORIGINALS = "originals"
 
@@ -76,6 +81,7 @@ class _Counter:
     epilog=examples(
         "pipeline export --output overviews.parquet",
         "pipeline export IBM --since 2026-01-01 --output ibm.csv",
+        "pipeline export AAPL MSFT --output companies.xlsx",
         "pipeline export --original --output all.jsonl.gz",
         "pipeline export --partition --output overviews",
         "  (DuckDB reads it as 'overviews/*/*/*.parquet')",
@@ -94,6 +100,7 @@ class _Counter:
 @click.option(
     "--partition", is_flag=True, help="Write Parquet into a new folder: FILE/year=2026/month=03/part-0.parquet."
 )
+@click.option("--excel", is_flag=True, help="Write CSV that Excel opens as UTF-8: with a byte order mark.")
 @since_option
 @until_option
 @json_option
@@ -106,6 +113,7 @@ def command(
     form: str | None,
     original: bool,
     partition: bool,
+    excel: bool,
     since: datetime | None,
     until: datetime | None,
     as_json: bool,
@@ -113,15 +121,17 @@ def command(
     """Write all snapshots, or those of the SYMBOLS, that were first observed in an interval, ends included.
 
     An existing FILE is replaced once the new one is complete. The export is one consistent state of the database, even
-    during a run. In CSV an apostrophe is put before text that a spreadsheet would run as a formula; --original and
-    Parquet leave every text as it is.
+    during a run. In CSV an apostrophe is put before text that a spreadsheet would run as a formula; the other formats
+    leave every text as it is.
     """
     check_interval(since, until)
-    wanted = _form(output, form, original=original, partition=partition)
+    wanted = _form(output, form, original=original, partition=partition, excel=excel)
     if as_json and output == _STDOUT:
         raise click.UsageError("--json describes the file: use it with --output FILE, not -", _context())
     if wanted in (_Form.PARQUET, _Form.PARTITIONS):
         parquet()  # fails early if pyarrow is not installed
+    if wanted is _Form.XLSX:
+        excel_format()
     selection = Selection(parse_symbols(symbols, options), since, until)
     database = load_settings(options).database
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # like Ctrl-C: removes the partial file
@@ -146,27 +156,36 @@ def _context() -> click.Context:
     return click.get_current_context()
 
 
-def _form(output: Path, form: str | None, *, original: bool, partition: bool) -> _Form:
+def _form(output: Path, form: str | None, *, original: bool, partition: bool, excel: bool) -> _Form:
     """Return what to write: in the named format, else by the file's ending, else as other options imply."""
     named = output.with_suffix("") if _is_packed(output) else output
     ending = named.suffix.removeprefix(".").lower()
     implied = "jsonl" if original else "parquet" if partition else None
-    chosen = form or (ending if ending in _FORMATS else implied)
+    chosen = form or (ending if ending in _FORMATS else implied or ("csv" if excel else None))
     if chosen is None and output.is_dir():
         raise click.UsageError(f"{output} is a folder: name a file in it", _context())
     if chosen is None:
-        raise click.UsageError("unknown format: use a FILE.parquet, .csv(.gz) or .jsonl(.gz), or --format", _context())
+        raise click.UsageError(
+            "unknown format: use a FILE.parquet, .xlsx, .csv(.gz) or .jsonl(.gz), or --format", _context()
+        )
     if original and (chosen != "jsonl" or partition):
         raise click.UsageError("--original writes JSON Lines: drop the other format", _context())
     if partition and (chosen != "parquet" or output == _STDOUT):
         raise click.UsageError(
             "--partition writes a folder of Parquet: drop the other format, name a folder", _context()
         )
-    if chosen == "parquet" and _is_packed(output):
-        raise click.UsageError("Parquet is already compressed: use a FILE.parquet", _context())
-    if chosen == "parquet" and output == _STDOUT and sys.stdout.isatty():
-        raise click.UsageError("a terminal cannot show Parquet: name a file, or pipe it into a program", _context())
-    return _Form.ORIGINALS if original else _Form.PARTITIONS if partition else _Form(chosen)
+    if excel and (chosen != "csv" or original):
+        raise click.UsageError("--excel is for CSV: drop the other format, or use a FILE.xlsx without it", _context())
+    if chosen in _BINARY and _is_packed(output):
+        raise click.UsageError(f"{_BINARY[chosen]} is already compressed: use a FILE.{chosen}", _context())
+    if chosen in _BINARY and output == _STDOUT and sys.stdout.isatty():
+        text = f"a terminal cannot show {_BINARY[chosen]}: name a file, or pipe it into a program"
+        raise click.UsageError(text, _context())
+    if original:
+        return _Form.ORIGINALS
+    if partition:
+        return _Form.PARTITIONS
+    return _Form.EXCEL_CSV if excel else _Form(chosen)
 
 
 def _is_packed(output: Path) -> bool:
@@ -187,6 +206,10 @@ def _write(file: BinaryIO, db: sqlite3.Connection, selection: Selection, form: _
     match form:
         case _Form.CSV:
             write_rows_csv(file, counter.rows_of(overview_rows(db, selection)))
+        case _Form.EXCEL_CSV:
+            write_rows_excel_csv(file, counter.rows_of(overview_rows(db, selection)))
+        case _Form.XLSX:
+            excel_format().write_rows_xlsx(file, counter.rows_of(overview_rows(db, selection)))
         case _Form.JSONL:
             write_rows_jsonl(file, counter.rows_of(overview_rows(db, selection)))
         case _Form.ORIGINALS:
