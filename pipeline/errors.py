@@ -31,6 +31,10 @@ class Trouble(Exception):
         self.remedy = remedy
 
 
+class Undecodable(ValueError):
+    """Text that is not what it should be: from outside, or from a file of ours that was damaged. Its text says why."""
+
+
 def file_reason(error: OSError | ValueError) -> str:
     """Return why a file cannot be read or written, without its name: `permission denied`, `not UTF-8`."""
     if isinstance(error, OSError):

@@ -79,6 +79,19 @@ def replace_content(path: Path, content: bytes) -> None:
         file.write(content)
 
 
+def set_aside(path: Path) -> Path | None:
+    """Rename a damaged file to its name with `.broken` and return that path, None if it cannot be renamed.
+
+    An earlier one of that name is replaced: there is never more than one.
+    """
+    broken = path.with_name(f"{path.name}.broken")
+    try:
+        path.replace(broken)
+    except OSError:
+        return None
+    return broken
+
+
 @contextmanager
 def renaming(partial: Path, target: Path) -> Iterator[None]:
     """Rename `partial` to the target when the block succeeds; remove it if the block fails."""

@@ -6,6 +6,8 @@ Here are the only parsers of timestamps that come from outside: `parse` and `par
 import re
 from datetime import UTC, date, datetime, time, timedelta
 
+from pipeline.errors import Undecodable
+
 MILLISECOND = timedelta(milliseconds=1)
 DAY_TOLERANCE = timedelta(hours=4)
 """A daily schedule comes round this much early at most, with all that delays one run and not the next."""
@@ -46,8 +48,14 @@ def to_text(instant: datetime) -> str:
 
 
 def from_text(text: str) -> datetime:
-    """Return the instant that `to_text` wrote."""
-    return datetime.fromisoformat(text)
+    """Return the instant that `to_text` wrote. Raise Undecodable for text that it cannot have written."""
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        instant = None
+    if instant is None or instant.tzinfo is not UTC:
+        raise Undecodable(f"invalid timestamp {text[:40]!r}")
+    return instant
 
 
 def for_people(instant: datetime) -> str:

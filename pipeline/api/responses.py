@@ -13,8 +13,6 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any
 
-import msgspec
-
 from pipeline.api.errors import (
     ApiError,
     BadRequest,
@@ -29,6 +27,8 @@ from pipeline.api.errors import (
     UnknownSymbol,
     Unrecognised,
 )
+from pipeline.decoding import decoder
+from pipeline.errors import Undecodable
 from pipeline.model.document import Overview
 from pipeline.model.symbols import Symbol, same_company
 from pipeline.text import cut
@@ -172,7 +172,7 @@ def strict_json(body: bytes) -> Any:
     return value
 
 
-_usual_document = msgspec.json.Decoder(dict[str, str])
+_decode_usual = decoder(dict[str, str])
 _QUOTES = 4
 
 
@@ -187,8 +187,8 @@ def _usual_json(body: bytes) -> dict[str, str] | None:
     if is_escaped and (b"\\\\" in body or b"\\u0000" in body):
         return None
     try:
-        members = _usual_document.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        members = _decode_usual(body)
+    except Undecodable:
         return None
     quotes = body.count(b'"') - (body.count(b'\\"') if is_escaped else 0)
     return members if members and quotes == _QUOTES * len(members) else None

@@ -12,6 +12,7 @@ from functools import lru_cache
 from operator import itemgetter
 from typing import Any, NamedTuple
 
+from pipeline.decoding import decode_object
 from pipeline.model.anomalies import CHECKED_COLUMNS, JUMP_FACTOR, NEVER_ZERO, Anomaly, find_anomalies
 from pipeline.model.fields import DAILY_FIELDS, FIELDS, PROFILE_FIELDS, REPORTED_FIELDS, Field, Part
 from pipeline.model.values import SENTINEL, SENTINEL_FIELD, Value, is_valid
@@ -116,8 +117,8 @@ class _Extra:
 
     def __init__(self, before: ComparedSnapshot | None, after: ComparedSnapshot | None) -> None:
         self._snapshots = before, after
-        self._before: dict[str, Any] = json.loads(before.extra) if before and before.extra else {}
-        self._after: dict[str, Any] = json.loads(after.extra) if after and after.extra else {}
+        self._before: dict[str, Any] = decode_object(before.extra) if before and before.extra else {}
+        self._after: dict[str, Any] = decode_object(after.extra) if after and after.extra else {}
 
     def old(self, field: Field) -> Any:
         return _invalid(field, self._before)
@@ -227,4 +228,4 @@ def daily_may_hold_anomaly(before: Sequence[Value], after: Sequence[Value]) -> b
 
 def _has_sentinel(snapshot: ComparedSnapshot) -> bool:
     extra = snapshot.extra
-    return extra is not None and SENTINEL in extra and json.loads(extra).get(SENTINEL_FIELD) == SENTINEL
+    return extra is not None and SENTINEL in extra and decode_object(extra).get(SENTINEL_FIELD) == SENTINEL

@@ -11,6 +11,8 @@ from typing import Any
 
 import msgspec
 
+from pipeline.decoding import decode_object, decoder
+from pipeline.errors import Undecodable
 from pipeline.model.fields import DAILY_FIELDS, FIELDS, PROFILE_FIELDS, REPORTED_FIELDS, Field
 from pipeline.model.symbols import Symbol
 from pipeline.model.values import CONVERT, SEPARATOR, Value, format_value, parse_value, usual_pattern
@@ -29,7 +31,10 @@ class Overview:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """A document in columns. `extra` is what they do not hold, as JSON text sorted by key, or None."""
+    """A document in columns. `extra` is what they do not hold, as JSON text sorted by key, or None.
+
+    `layout` is its keys in order; in the database JSON too.
+    """
 
     profile: tuple[Value, ...]
     reported: tuple[Value, ...]
@@ -38,6 +43,8 @@ class Parts:
     extra: str | None
 
 
+decode_layout = decoder(tuple[str, ...])
+"""Returns a layout of its JSON. Raises Undecodable."""
 _LONGEST_CACHED = 4_000
 """Characters of a part that caches accept: descriptions reach 2,030, and a hostile text could have a million."""
 
@@ -121,8 +128,11 @@ def _layout(keys: tuple[str, ...]) -> tuple[tuple[str, ...], frozenset[str]]:
 
 
 def join_document(symbol: Symbol, parts: Parts) -> Document:
-    """Return the document that was split: same keys, same order, every value exactly as received."""
-    extra: Document = json.loads(parts.extra) if parts.extra else {}
+    """Return the document that was split: same keys, same order, every value exactly as received.
+
+    Raise Undecodable if the parts are not what splitting made.
+    """
+    extra: Document = decode_object(parts.extra) if parts.extra else {}
     usual: dict[str, str] = {"Symbol": symbol}
     for fields, values in (
         (PROFILE_FIELDS, parts.profile),
@@ -130,7 +140,10 @@ def join_document(symbol: Symbol, parts: Parts) -> Document:
         (DAILY_FIELDS, parts.daily),
     ):
         usual.update((field.name, format_value(field, value)) for field, value in zip(fields, values, strict=True))
-    return {name: extra[name] if name in extra else usual[name] for name in parts.layout}
+    try:
+        return {name: extra[name] if name in extra else usual[name] for name in parts.layout}
+    except KeyError as error:
+        raise Undecodable(f"a layout with {str(error)[:40]}, which the snapshot's extra lacks") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +186,7 @@ def same_document(one: Version, other: Version) -> bool:
 
 def _unordered(extra: str | None) -> str | None:
     """Return the JSON text with all keys sorted. Text, because in Python 1 == 1.0 == True."""
-    return extra and json.dumps(json.loads(extra), sort_keys=True)
+    return extra and json.dumps(decode_object(extra), sort_keys=True)
 
 
 def digest(values: tuple[Value, ...]) -> bytes:

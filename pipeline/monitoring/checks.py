@@ -9,7 +9,7 @@ from pipeline import instants
 from pipeline.errors import Trouble
 from pipeline.model.outcomes import RunStatus
 from pipeline.model.symbols import Symbol
-from pipeline.monitoring.heartbeat import ANSWERS_WITHIN, Heartbeat
+from pipeline.monitoring.heartbeat import ANSWERS_WITHIN, DamagedHeartbeat, Heartbeat
 from pipeline.monitoring.status import Status
 from pipeline.store.database import DatabaseError
 from pipeline.store.reader import Run
@@ -70,7 +70,12 @@ class Problem:
 
 
 def health_problems(
-    beat: Heartbeat | None, status: Status | None, *, is_running: bool, stale_after: timedelta, now: datetime
+    beat: Heartbeat | DamagedHeartbeat | None,
+    status: Status | None,
+    *,
+    is_running: bool,
+    stale_after: timedelta,
+    now: datetime,
 ) -> list[Problem]:
     """Return what is wrong with the daemon, its last run, or how fresh the data is; empty if all is well.
 
@@ -82,8 +87,10 @@ def health_problems(
     return [problem for problem in found if problem is not None]
 
 
-def daemon_problem(beat: Heartbeat | None, *, is_running: bool, now: datetime) -> Problem | None:
+def daemon_problem(beat: Heartbeat | DamagedHeartbeat | None, *, is_running: bool, now: datetime) -> Problem | None:
     """Return why the daemon, by its last heartbeat, is not well; None if it is."""
+    if isinstance(beat, DamagedHeartbeat):
+        return Problem(Kind.DAEMON, "", beat.problem, beat.remedy)
     if beat is None:
         return Problem(Kind.DAEMON, "", "no daemon runs on this database", "pipeline run")
     at = f"{instants.for_people(beat.at)} UTC"

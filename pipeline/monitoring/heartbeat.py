@@ -4,10 +4,14 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from pipeline import instants
+from pipeline.decoding import decoder
+from pipeline.errors import Trouble, Undecodable, file_reason
 from pipeline.files import replace_content
 from pipeline.store.database import beside
 
@@ -30,29 +34,42 @@ class DaemonState(StrEnum):
     STOPPING = "stopping"
 
 
+Instant = Annotated[datetime, Meta(tz=True)]
+Number = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+Seconds = Annotated[float, Meta(ge=0, le=1e9)]
+
+
+class DamagedHeartbeat(Trouble):
+    """A heartbeat file that cannot be read."""
+
+
 class Heartbeat(
     msgspec.Struct, frozen=True, kw_only=True, rename={"blocked_by": "hindrance", "resumes_at": "continues_at"}
 ):
     """One heartbeat. Instants are aware, UTC. The keys of its JSON are stable."""
 
-    pid: int
-    started_at: datetime
-    at: datetime
+    pid: Number
+    started_at: Instant
+    at: Instant
     state: DaemonState
-    run: int | None = None
+    run: Number | None = None
     """The run in progress."""
     blocked_by: str | None = None
     """Why what is due cannot run."""
-    next_fire: datetime | None = None
-    resumes_at: datetime | None = None
+    next_fire: Instant | None = None
+    resumes_at: Instant | None = None
     """When the last run, cut short by the quota or an outage, is resumed."""
-    last_run: int | None = None
+    last_run: Number | None = None
     last_status: str | None = None
-    silent_seconds: float
+    silent_seconds: Seconds
     """How long the store had not answered."""
     refused: str | None = None
     """Why the last reload of the configuration failed: the previous one is still in force."""
-    timer_restarts: int = 0
+    timer_restarts: Number = 0
+
+    def __post_init__(self) -> None:
+        """Raise OverflowError for an instant that UTC cannot hold: a file may name one."""
+        self.texts()
 
     def texts(self) -> dict[str, object]:
         """Return it by its JSON keys, with instants as text."""
@@ -67,6 +84,9 @@ class Heartbeat(
         return abs(now - self.at) <= FRESH_FOR
 
 
+_decode = decoder(Heartbeat)
+
+
 def heartbeat_path(database: Path) -> Path:
     """Return the heartbeat file of the daemon of this database."""
     return beside(database, ".heartbeat.json")
@@ -78,11 +98,17 @@ def write(database: Path, beat: Heartbeat) -> None:
 
 
 def read(database: Path) -> Heartbeat | None:
-    """Return the last heartbeat, None if there is none or it is unreadable."""
+    """Return the last heartbeat, None if there is none. Raise DamagedHeartbeat if it cannot be read."""
+    path = heartbeat_path(database)
     try:
-        return msgspec.json.decode(heartbeat_path(database).read_bytes(), type=Heartbeat)
-    except (OSError, msgspec.DecodeError):
+        return _decode(path.read_bytes())
+    except FileNotFoundError:
         return None
+    except OSError as error:
+        raise DamagedHeartbeat(f"{path} cannot be read: {file_reason(error)}") from None
+    except Undecodable as error:
+        remedy = f"a running daemon replaces it within {PERIOD.total_seconds():g} s, a new one at once"
+        raise DamagedHeartbeat(f"{path} is damaged ({error})", remedy=remedy) from None
 
 
 def remove(database: Path) -> None:

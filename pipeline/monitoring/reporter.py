@@ -10,6 +10,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import structlog
@@ -17,7 +18,9 @@ import structlog
 from pipeline import instants
 from pipeline.clock import REAL_CLOCK, Clock
 from pipeline.collect.summary import Summary
-from pipeline.files import replace_content
+from pipeline.decoding import decoder
+from pipeline.errors import Undecodable, file_reason
+from pipeline.files import replace_content, set_aside
 from pipeline.instants import nanoseconds
 from pipeline.model.changes import Change
 from pipeline.model.outcomes import RunStatus
@@ -210,8 +213,23 @@ def _alerts_path(database: Path) -> Path:
     return beside(database, ".told.json")
 
 
+_decode_alerts = decoder(dict[str, Any])
+
+
 def _load_alerts(database: Path) -> Alerts:
+    """Return what was reported before. A file that cannot be read is set aside: a repeated report is better than none.
+
+    Problems that were reported before are then reported once more.
+    """
+    path = _alerts_path(database)
+    log = structlog.get_logger()
     try:
-        return Alerts.from_json(msgspec.json.decode(_alerts_path(database).read_bytes()))
-    except (OSError, msgspec.DecodeError):
-        return Alerts()
+        return Alerts.from_json(_decode_alerts(path.read_bytes()))
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        log.warning("past notifications unknown", file=str(path), error=file_reason(error))
+    except Undecodable as error:
+        kept = set_aside(path)
+        log.warning("past notifications unknown", file=str(path), error=str(error), set_aside=kept and str(kept))
+    return Alerts()

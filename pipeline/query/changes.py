@@ -21,6 +21,7 @@ from pipeline.model.changes import (
     differences,
     relative_change,
 )
+from pipeline.model.document import decode_layout
 from pipeline.model.fields import COLUMNS, DAILY_FIELDS, PROFILE_FIELDS, REPORTED_FIELDS, Kind, Part
 from pipeline.model.values import as_date
 from pipeline.query.results import Answer, Column
@@ -153,7 +154,7 @@ class Comparison:
 
     def _read_part(self, table: str, part_id: int) -> tuple[Any, ...]:
         row = self._db.execute(f"SELECT {_COLUMNS_OF[table]} FROM {table} WHERE id = ?", (part_id,)).fetchone()
-        return tuple(json.loads(row[0])) if table == "layouts" else tuple(row)
+        return decode_layout(row[0]) if table == "layouts" else tuple(row)
 
     def _coverage_changes(self, symbols: Sequence[str], since: str, until: str) -> list[Row]:
         """Return where the API began or ceased to cover a symbol."""

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 
 from pipeline.instants import to_text
-from pipeline.model.document import Document, Parts, join_document
+from pipeline.model.document import Document, Parts, decode_layout, join_document
 from pipeline.model.fields import DAILY_FIELDS, PROFILE_FIELDS, REPORTED_FIELDS
 from pipeline.model.symbols import Symbol
 from pipeline.model.values import Value
@@ -66,4 +66,4 @@ def stored_document(symbol: str, keys: str, extra: str | None, values: Sequence[
 @lru_cache(maxsize=64)
 def _layout(keys: str) -> tuple[str, ...]:
     """Return the keys of a layout, of which a database has a dozen."""
-    return tuple(json.loads(keys))
+    return decode_layout(keys)

@@ -12,6 +12,8 @@ from typing import Any, TypeVar, get_args
 import msgspec
 from platformdirs import user_data_path
 
+from pipeline.decoding import converted, decoder
+from pipeline.errors import Undecodable
 from pipeline.settings.config_file import read_config
 from pipeline.settings.environment import Environment, variable_of
 from pipeline.settings.errors import SettingsError, quoted
@@ -128,18 +130,17 @@ def _converted(value: Any, kind: Any, origin: Origin, path: str) -> Any:
     if is_text and list[str] in (kind, *get_args(kind)):
         value, is_text = _json_list(value, origin), False
     try:
-        return msgspec.convert(value, kind, strict=not is_text)
-    except msgspec.ValidationError:
+        return converted(value, kind, strict=not is_text)
+    except Undecodable:
         raise SettingsError(f"{origin.place(path)}: must be {requirement(path)} (it is {quoted(value)})") from None
+
+
+_decode_list = decoder(list[Any])
 
 
 def _json_list(text: str, origin: Origin) -> list[Any]:
     try:
-        found = msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
-        found = None
-    if not isinstance(found, list):
-        raise SettingsError(
-            f"{origin.name}: expected a list as JSON", remedy='write ["AAPL", "MSFT"], ["25/day"] or []'
-        )
-    return found
+        return _decode_list(text)
+    except Undecodable:
+        remedy = 'write ["AAPL", "MSFT"], ["25/day"] or []'
+        raise SettingsError(f"{origin.name}: expected a list as JSON", remedy=remedy) from None

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from pipeline.errors import Trouble, file_reason
+from pipeline.errors import Trouble, Undecodable, file_reason
 from pipeline.files import PRIVATE_FILE, is_present, new_file
 
 APPLICATION_ID = 0x4F565057
@@ -126,12 +126,28 @@ def _size(file: Path) -> int:
 
 @contextmanager
 def translate_errors(path: Path) -> Iterator[None]:
-    """Raise sqlite3's errors as DatabaseError."""
+    """Raise sqlite3's errors as DatabaseError, and Undecodable, for what a column holds, too."""
     try:
         yield
+    except Undecodable as error:
+        raise damaged(path, error) from error
     except sqlite3.Error as error:
+        if is_not_utf8(error):
+            raise damaged(path, error) from error
         problem, remedy = explain(error)
         raise DatabaseError(f"{path}: {problem}", remedy=remedy) from error
+
+
+def damaged(path: Path, error: Undecodable | sqlite3.Error) -> DatabaseError:
+    """Return the error for a file in which a text is not what this program wrote."""
+    problem, remedy = _STORAGE_FAILURES["SQLITE_CORRUPT"]
+    what = "a text that is not UTF-8" if isinstance(error, sqlite3.Error) else str(error)
+    return DatabaseError(f"{path}: {problem} (a column holds {what})", remedy=remedy)
+
+
+def is_not_utf8(error: sqlite3.Error) -> bool:
+    """Whether a text in the file could not be decoded. The error's own text repeats all of it."""
+    return str(error).startswith("Could not decode to UTF-8")
 
 
 _CHECK_MODES = "check the modes of the file and its folder"

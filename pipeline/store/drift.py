@@ -1,10 +1,11 @@
 """Drift: where the API's newest documents and the field catalogue disagree."""
 
-import json
 import sqlite3
 from dataclasses import dataclass
 from typing import Any
 
+from pipeline.decoding import decode_object
+from pipeline.model.document import decode_layout
 from pipeline.model.fields import CATALOGUE, FIELDS
 from pipeline.model.values import is_valid
 
@@ -39,8 +40,8 @@ def read_drift(db: sqlite3.Connection) -> Drift:
     for keys, extra in db.execute(_NEWEST_DOCUMENTS):
         layouts.add(keys)
         if extra is not None:
-            unreadable.update(name for name, value in json.loads(extra).items() if _is_unreadable(name, value))
-    sent = {name for keys in layouts for name in json.loads(keys)}
+            unreadable.update(name for name, value in decode_object(extra).items() if _is_unreadable(name, value))
+    sent = {name for keys in layouts for name in decode_layout(keys)}
     absent = [field.name for field in CATALOGUE if field.name not in sent] if layouts else []
     return Drift(sorted(sent - FIELDS.keys()), absent, sorted(unreadable))
 

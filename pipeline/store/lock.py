@@ -1,7 +1,6 @@
 """Locks: let one process at a time collect into a database, and one daemon run on it; each names its holder."""
 
 import fcntl
-import json
 import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -9,15 +8,34 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import msgspec
+
 from pipeline import instants
-from pipeline.errors import ExitCode, Trouble, file_reason
+from pipeline.decoding import decoder
+from pipeline.errors import ExitCode, Trouble, Undecodable, file_reason
 from pipeline.files import PRIVATE_FILE, PRIVATE_FOLDER
 from pipeline.store.database import DatabaseError, beside
+from pipeline.text import cut, printable
 
 _POLL_INTERVAL = timedelta(seconds=0.1)
 """flock cannot wait with a timeout, so it is tried this often."""
 _DAEMON_TRIES, _DAEMON_PAUSE = 20, 0.01
 """`is_daemon_running` holds the daemon's lock for a moment, so a daemon that starts tries again: times, and seconds."""
+
+
+class _Signature(msgspec.Struct):
+    """What is in the file while the lock is held: who holds it, for people."""
+
+    pid: int
+    purpose: str
+    since: str
+
+    def __str__(self) -> str:
+        return cut(printable(f"{self.purpose}, process {self.pid}, since {self.since}"), _LONGEST_SIGNATURE)
+
+
+_decode_signature = decoder(_Signature)
+_LONGEST_SIGNATURE = 100
 
 
 class Busy(Trouble):
@@ -146,14 +164,13 @@ def _try_lock(path: Path, descriptor: int) -> bool:
 
 
 def _sign(descriptor: int, purpose: str, now: datetime) -> None:
-    signature = {"pid": os.getpid(), "purpose": purpose, "since": instants.to_text(now)}
+    signature = _Signature(pid=os.getpid(), purpose=purpose, since=instants.to_text(now))
     os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, json.dumps(signature).encode(), 0)
+    os.pwrite(descriptor, msgspec.json.encode(signature), 0)
 
 
 def _holder(descriptor: int) -> str:
     try:
-        signature = json.loads(os.pread(descriptor, 1000, 0))
-        return f"{signature['purpose']}, process {signature['pid']}, since {signature['since']}"
-    except (ValueError, KeyError, TypeError):
+        return str(_decode_signature(os.pread(descriptor, 1000, 0)))
+    except Undecodable:
         return "a process that has just started"

@@ -148,7 +148,7 @@ class Reader:
     def freshness(self) -> Iterator[SymbolFreshness]:
         """Yield the freshness of every symbol ever requested or imported."""
         for symbol, is_uncovered, *texts in self._db.execute(_FRESHNESS):
-            last_observed, last_try, next_try = (text and instants.from_text(text) for text in texts)
+            last_observed, last_try, next_try = (None if text is None else instants.from_text(text) for text in texts)
             yield SymbolFreshness(symbol, last_observed, last_try, next_try, bool(is_uncovered))
 
     def observed_for(self, schedule: str, fire_time: datetime) -> set[str]:
@@ -196,7 +196,7 @@ class Reader:
     def scheduled_since(self) -> datetime | None:
         """Return since when there has been a schedule, or None if there is none."""
         (since,) = self._db.execute("SELECT min(since) FROM schedules").fetchone()
-        return since and instants.from_text(since)
+        return None if since is None else instants.from_text(since)
 
     def run(self, run: int) -> Run | None:
         """Return the run of that id, or None."""

@@ -11,7 +11,16 @@ from typing import Any, NamedTuple, TypeAlias
 from aiosqlite import Connection
 
 from pipeline import instants
-from pipeline.model.document import Overview, Parts, Version, digest, same_document, split_document, version_of
+from pipeline.model.document import (
+    Overview,
+    Parts,
+    Version,
+    decode_layout,
+    digest,
+    same_document,
+    split_document,
+    version_of,
+)
 from pipeline.model.fields import DAILY_FIELDS, PROFILE_FIELDS, REPORTED_FIELDS
 from pipeline.model.intervals import Interval, Merged, merge
 from pipeline.model.outcomes import Outcome
@@ -279,7 +288,7 @@ def _layout_digest(keys: tuple[str, ...]) -> bytes:
 
 @lru_cache(maxsize=64)
 def _keys_of(text: str) -> tuple[str, ...]:
-    return tuple(json.loads(text))
+    return decode_layout(text)
 
 
 @lru_cache(maxsize=64)

@@ -15,11 +15,14 @@ from typing import Any, NamedTuple
 
 import aiosqlite
 
+from pipeline.errors import Undecodable
 from pipeline.store.database import (
     DatabaseError,
     StorageError,
     connect,
+    damaged,
     explain,
+    is_not_utf8,
     is_storage_failure,
     translate_errors,
     uri,
@@ -198,7 +201,11 @@ class Writer:
         for pause in (*PAUSES, None):
             try:
                 return await self._transaction(by_kind)
+            except Undecodable as error:
+                raise damaged(self._path, error) from error
             except sqlite3.Error as error:
+                if is_not_utf8(error):
+                    raise damaged(self._path, error) from error
                 if not is_storage_failure(error):
                     raise
                 problem, remedy = explain(error)

@@ -3,10 +3,9 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-import msgspec
-
 from pipeline.api.errors import NotJson, TooLarge
 from pipeline.api.responses import LARGEST_BODY
+from pipeline.errors import Undecodable
 from pipeline.model.symbols import parse_symbol
 from pipeline.text import few, printable
 from pipeline.transfer.entries import (
@@ -94,7 +93,7 @@ def _is_one_response(content: bytes) -> bool:
         return True
     try:
         return "symbol" not in decode_members(content)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except Undecodable:
         return False
 
 
@@ -108,7 +107,7 @@ def _may_be_lines(content: bytes) -> bool:
 def _is_object(line: bytes) -> bool:
     try:
         decode_members(line)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except Undecodable:
         return False
     return True
 

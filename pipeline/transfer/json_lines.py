@@ -12,6 +12,8 @@ import msgspec
 
 from pipeline.api.errors import ApiError, NotJson
 from pipeline.api.responses import LARGEST_BODY
+from pipeline.decoding import decoder
+from pipeline.errors import Undecodable
 from pipeline.instants import parse_received, to_text
 from pipeline.model.document import Overview
 from pipeline.model.symbols import Symbol, parse_symbol
@@ -101,8 +103,8 @@ class _Line(msgspec.Struct):
     status: msgspec.Raw = msgspec.Raw(b"200")
 
 
-_decode_line = msgspec.json.Decoder(_Line).decode
-decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_decode_line = decoder(_Line)
+decode_members = decoder(dict[str, msgspec.Raw])
 _KEYS = (b'"symbol"', b'"observed_at"', b'"body"', b'"document"', b'"looks"', b'"status"')
 _LONGEST_ESCAPE = 6
 """Bytes that one of a document may take in a line: `export` escapes what acts on terminals."""
@@ -118,25 +120,15 @@ def _read_line(place: Place, text: bytes, received: Received) -> Entry:
         if not text.isascii():
             text.decode()
         line = _decode_line(text)
-    except msgspec.ValidationError:
-        return _NotAnObject(place, "should be a JSON object")
-    except msgspec.DecodeError as error:
-        return _NotAnObject(place, f"{'NUL bytes: ' if 0 in text else ''}{_broken_json(error)}")
     except UnicodeDecodeError as error:
         return _NotAnObject(place, f"should be UTF-8 (byte {error.start} is not)")
-    except RecursionError:
-        return _NotAnObject(place, "nested too deeply")
+    except Undecodable as error:
+        return _NotAnObject(place, f"{'NUL bytes: ' if 0 in text else ''}{error}")
     try:
         _check_duplicate_keys(text)
         return _recorded_response(place, line, received)
     except ValueError as error:
         return Problem(place, str(error))
-
-
-def _broken_json(error: msgspec.DecodeError) -> str:
-    """Return that JSON is broken and, as far as msgspec says it, at which byte."""
-    at = re.search(r"\(byte ([0-9]+)\)", str(error))
-    return f"broken JSON at byte {at[1]}" if at else "broken JSON: it is cut off"
 
 
 def _check_duplicate_keys(text: bytes) -> None:

@@ -71,8 +71,14 @@ def test_it_lies_beside_the_database_by_whatever_link_that_is_reached(tmp_path: 
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"pid": "x"}', b"\xff\xfe", b'{"pid": 1}'])
-def test_an_unreadable_heartbeat_is_none(tmp_path: Path, content: bytes) -> None:
-    heartbeat.heartbeat_path(tmp_path / "o.db").write_bytes(content)
+def test_a_damaged_heartbeat_is_an_error_that_names_its_file(tmp_path: Path, content: bytes) -> None:
+    file = heartbeat.heartbeat_path(tmp_path / "o.db")
+    file.write_bytes(content)
+    with pytest.raises(heartbeat.DamagedHeartbeat, match=file.name):
+        heartbeat.read(tmp_path / "o.db")
+
+
+def test_without_a_file_there_is_no_heartbeat(tmp_path: Path) -> None:
     assert heartbeat.read(tmp_path / "o.db") is None
 
 

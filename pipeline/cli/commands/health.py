@@ -1,5 +1,7 @@
 """`pipeline health`: whether daemon and data are healthy, on one line, for scripts and Docker's HEALTHCHECK."""
 
+from pathlib import Path
+
 import click
 
 from pipeline import instants
@@ -9,7 +11,7 @@ from pipeline.cli.output import print_json, shown
 from pipeline.errors import ExitCode
 from pipeline.monitoring import heartbeat
 from pipeline.monitoring.checks import Problem, health_problems, unusable_database
-from pipeline.monitoring.heartbeat import Heartbeat
+from pipeline.monitoring.heartbeat import DamagedHeartbeat, Heartbeat
 from pipeline.monitoring.status import Scope, Status, read_status
 from pipeline.settings.load import Settings
 from pipeline.store.database import DatabaseError
@@ -25,12 +27,12 @@ def command(options: Options, *, as_json: bool) -> int:
     """Report whether the daemon runs, its last run did not fail, and no symbol is stale. Exits with 7 if not."""
     settings = load_settings(options)
     now = instants.utc_now()
-    beat = heartbeat.read(settings.database)
+    beat = _read_heartbeat(settings.database)
     status, unreadable = _read(settings)
     is_running = is_daemon_running(settings.database)
     problems = health_problems(beat, status, is_running=is_running, stale_after=settings.stale_after, now=now)
     wrong = [str(problem) for problem in (*unreadable, *problems)]
-    _print(wrong, beat, status, options, as_json=as_json)
+    _print(wrong, beat if isinstance(beat, Heartbeat) else None, status, options, as_json=as_json)
     return ExitCode.STALE if wrong else ExitCode.DONE
 
 
@@ -42,6 +44,13 @@ def _print(wrong: list[str], beat: Heartbeat | None, status: Status | None, opti
         click.echo(shown(f"unhealthy: {'; '.join(wrong)}"))
     elif not options.quiet:
         click.echo(shown(f"healthy: {_summary(beat, status)}"))
+
+
+def _read_heartbeat(database: Path) -> Heartbeat | DamagedHeartbeat | None:
+    try:
+        return heartbeat.read(database)
+    except DamagedHeartbeat as damage:
+        return damage
 
 
 def _read(settings: Settings) -> tuple[Status | None, list[Problem]]:

@@ -19,7 +19,7 @@ from pipeline.model.slots import QuotaState
 from pipeline.model.symbols import Symbol
 from pipeline.monitoring import heartbeat
 from pipeline.monitoring.conditions import ABSENT_FIELD, NEW_FIELD, UNREADABLE_FIELD
-from pipeline.monitoring.heartbeat import Heartbeat
+from pipeline.monitoring.heartbeat import DamagedHeartbeat, Heartbeat
 from pipeline.monitoring.staleness import stale
 from pipeline.query.history import History
 from pipeline.quota.estimate import WindowUsage, window_usage
@@ -105,8 +105,7 @@ def command(options: Options, *, as_json: bool) -> int:
 def _read(settings: Settings, options: Options) -> _Report:
     now = instants.utc_now()
     since = now - settings.stale_after
-    beat = heartbeat.read(settings.database)
-    beat = beat if beat is not None and is_daemon_running(settings.database) else None
+    beat = _heartbeat(settings.database, options)
     next_run = min(filter(None, (schedule.next(now) for schedule in settings.schedules)), default=None)
     try:
         with Reader.open(settings.database) as reader:
@@ -130,6 +129,15 @@ def _read(settings: Settings, options: Options) -> _Report:
         options.say(str(nothing))
         windows = window_usage(settings.limits, QuotaState(), now=now)
         return _Report(None, [], windows, {}, list(settings.all_symbols), Drift([], [], []), [], beat, next_run)
+
+
+def _heartbeat(database: Path, options: Options) -> Heartbeat | None:
+    """Return the heartbeat of the daemon that runs on the database, None if none does, or it is damaged."""
+    try:
+        return heartbeat.read(database) if is_daemon_running(database) else None
+    except DamagedHeartbeat as damage:
+        options.say(str(damage))
+        return None
 
 
 def _suspicious(database: Path) -> list[Change]:

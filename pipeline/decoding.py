@@ -1,0 +1,71 @@
+"""Decoding: JSON as a value of one type, or one error, whatever the bytes are.
+
+Files of ours are decoded like text from outside: a disk, a person or another program may have changed them.
+"""
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import msgspec
+
+from pipeline.errors import Undecodable
+from pipeline.text import cut
+
+T = TypeVar("T")
+
+_ERRORS = (ValueError, RecursionError, OverflowError)
+"""All that decoding raises: msgspec's and json's errors and UnicodeError are ValueErrors."""
+_LONGEST_REASON = 120
+"""Characters: the errors of msgspec repeat what they found."""
+_BYTE = re.compile(r"\(byte ([0-9]{1,20})\)")
+_WRONG_TYPE = re.compile(r"Expected `([^`]{1,40})`, got `([^`]{1,40})`")
+
+
+def decoder(kind: type[T]) -> Callable[[bytes | str], T]:
+    """Return a function from JSON to a value of this type, which raises Undecodable for anything else.
+
+    Of a key given twice it takes the last. A `msgspec.Raw` in the type is not checked to be UTF-8.
+    """
+    decode = msgspec.json.Decoder(kind).decode
+
+    def decoded(text: bytes | str) -> T:
+        try:
+            return decode(text)
+        except _ERRORS as error:
+            raise Undecodable(_reason(error)) from None
+
+    return decoded
+
+
+def converted(value: Any, kind: Any, *, strict: bool) -> Any:
+    """Return a decoded value as a type; unless `strict`, a text may spell a number. Raise Undecodable if it is none."""
+    try:
+        return msgspec.convert(value, kind, strict=strict)
+    except _ERRORS as error:
+        raise Undecodable(_reason(error)) from None
+
+
+def decode_object(text: str) -> dict[str, Any]:
+    """Return a JSON object, each number exactly as Python's json reads it. Raise Undecodable for anything else."""
+    try:
+        value = json.loads(text)
+    except _ERRORS as error:
+        raise Undecodable(_reason(error)) from None
+    if not isinstance(value, dict):
+        raise Undecodable("not a JSON object")
+    return value
+
+
+def _reason(error: Exception) -> str:
+    """Return why the text cannot be decoded and, as far as the error says it, at which byte."""
+    if isinstance(error, RecursionError):
+        return "nested too deeply"
+    if isinstance(error, UnicodeDecodeError):
+        return f"not UTF-8 (byte {error.start})"
+    if isinstance(error, msgspec.DecodeError) and not isinstance(error, msgspec.ValidationError):
+        at = _BYTE.search(str(error)[-_LONGEST_REASON:])
+        return f"broken JSON at byte {at[1]}" if at else "broken JSON: it is cut off"
+    reason = cut(str(error), _LONGEST_REASON)
+    return _WRONG_TYPE.sub(r"should be a JSON \1, not \2", reason)

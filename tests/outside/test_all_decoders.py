@@ -1,0 +1,69 @@
+"""Every module that decodes text is known here: what decodes more has to be fuzzed, or to say why it need not be."""
+
+import ast
+from pathlib import Path
+
+import pipeline
+
+PACKAGE = Path(pipeline.__file__).parent
+DECODERS = {
+    "loads", "decode", "Decoder", "convert", "decoder", "decode_object", "converted", "fromisoformat", "strptime",
+    "fromtimestamp", "parsedate_to_datetime", "parse_stream", "DictReader", "reader", "urlsplit", "URL", "ip_address",
+    "int", "float", "Decimal", "ZoneInfo", "unquote", "fromhex", "b64decode", "decompressobj", "safe_load",
+    "literal_eval",
+}  # fmt: skip
+"""Functions that make a value of a text, and raise what they like if they cannot."""
+FUZZED = {
+    "api.responses", "cli.commands.as_of", "cli.commands.changes", "cli.options", "daemon.systemd", "decoding",
+    "instants", "model.changes", "model.document", "model.values", "monitoring.heartbeat", "monitoring.ping",
+    "monitoring.reporter",
+    "quota.limits", "query.changes", "query.documents", "schedule.cron", "settings.addresses", "settings.config_file",
+    "settings.environment", "settings.layers", "settings.symbol_files", "store.drift", "store.lock", "store.snapshots",
+    "transfer.json_files", "transfer.json_lines", "transfer.streams", "web.hosts",
+}  # fmt: skip
+"""Modules whose decoders the tests of this folder give bad bytes."""
+EXEMPT = {
+    "api.client": "encodes a URL of a symbol and a key that were checked",
+    "cli.app": "an exit code",
+    "cli.commands.export": "a count",
+    "cli.commands.schedule": "a span, and a zone that was checked",
+    "plot.html_page": "a number",
+    "query.arrow": "a number",
+    "sandbox.daily_fields": "a number",
+    "sandbox.prices": "a number",
+    "sandbox.statements": "a number",
+    "store.database": "a number; test_our_columns.py gives it any",
+    "store.migrate": "the name of a file that comes with the program",
+    "store.requests": "a boolean",
+    "store.stored_symbols": "an instant that to_text made",
+    "transfer.export": "a count, and JSON that SQLite made in the same query",
+}
+"""Modules that decode nothing from outside, and why."""
+
+
+def decoding_modules() -> set[str]:
+    """Return the modules that call one of the decoders, on anything but a constant."""
+    return {
+        ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+        for path in PACKAGE.rglob("*.py")
+        if any(map(_decodes, ast.walk(ast.parse(path.read_text(encoding="utf-8")))))
+    }
+
+
+def _decodes(node: ast.AST) -> bool:
+    if not isinstance(node, ast.Call):
+        return False
+    arguments = [*node.args, *(keyword.value for keyword in node.keywords)]
+    if all(isinstance(argument, ast.Constant) for argument in arguments):
+        return False
+    called = node.func
+    name = called.attr if isinstance(called, ast.Attribute) else called.id if isinstance(called, ast.Name) else ""
+    return name in DECODERS or name.lstrip("_").startswith("decode")
+
+
+def test_every_module_that_decodes_is_fuzzed_or_says_why_not() -> None:
+    assert decoding_modules() - FUZZED - EXEMPT.keys() == set()
+
+
+def test_no_module_is_named_that_decodes_nothing() -> None:
+    assert (FUZZED | EXEMPT.keys()) - decoding_modules() == set()

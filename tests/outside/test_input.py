@@ -1,0 +1,247 @@
+"""Text from outside: whatever it is, each reader of it returns a value or raises the error that it promises."""
+
+import gzip
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+import pytest
+from click import BadParameter, Command
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from pipeline.api.errors import ApiError
+from pipeline.api.responses import read_response
+from pipeline.cli.commands import as_of, changes
+from pipeline.cli.options import Instant, Seconds, Whole
+from pipeline.daemon import systemd
+from pipeline.decoding import decode_object, decoder
+from pipeline.errors import Trouble, Undecodable
+from pipeline.instants import parse, parse_received
+from pipeline.model.fields import FIELDS
+from pipeline.model.symbols import Symbol, parse_symbol
+from pipeline.model.values import parse_value
+from pipeline.monitoring.metrics import Metrics
+from pipeline.quota.limits import Limit
+from pipeline.schedule.cron import check_cron, check_timezone
+from pipeline.settings.addresses import Listen
+from pipeline.settings.config_file import read_config
+from pipeline.settings.environment import API_KEY, API_KEY_FILE, NOTIFY_URLS, PING_URL, Environment, with_dotenv
+from pipeline.settings.errors import SettingsError
+from pipeline.settings.load import load
+from pipeline.settings.secrets import api_key, notify_urls, ping_url
+from pipeline.settings.symbol_files import read_symbol_file
+from pipeline.transfer.archives import check_archives, read_archive
+from pipeline.transfer.entries import Problem, RecordedResponse
+from pipeline.web.hosts import is_own_host
+from tests.support.bad_bytes import bad_bytes, bad_texts
+from tests.support.clocks import START
+from tests.support.monitoring import EMPTY
+
+IBM = Symbol("IBM")
+Read = Callable[[str], object]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("input")
+
+
+def convert(command: Command, option: str, text: str) -> object:
+    """Return what a command makes of the text of an option."""
+    (parameter,) = [one for one in command.params if one.name == option]
+    return parameter.type.convert(text, parameter, None)
+
+
+TEXTS: Mapping[str, tuple[Read, tuple[type[Exception], ...], str]] = {
+    "a timestamp of a question": (partial(parse, now=START, day_ends=True), (ValueError,), "2026-03-14T18:30Z"),
+    "a timestamp of an archive": (parse_received, (ValueError,), "2026-03-14T18:30:00.123456789Z"),
+    "a symbol": (parse_symbol, (ValueError,), "BRK-B"),
+    "a limit": (Limit.parse, (ValueError,), "25/day"),
+    "a cron line": (check_cron, (ValueError,), "30 18 * * 1-5"),
+    "a time zone": (check_timezone, (ValueError,), "America/New_York"),
+    "an address to listen on": (Listen.parse, (SettingsError,), "[::1]:8080"),
+    "a Host header": (lambda text: is_own_host(text, {"nas.lan"}), (), "[::1]:8080"),
+    "an Accept header": (lambda text: Metrics().render(EMPTY, None, text), (), "application/openmetrics-text;q=0.5"),
+    "an option that is a time": (lambda text: Instant(day_ends=True).convert(text, None, None), (BadParameter,), "7d"),
+    "an option that is a number": (lambda text: Whole(1, 60_000).convert(text, None, None), (BadParameter,), "42"),
+    "--max-staleness": (partial(convert, as_of.command, "max_staleness"), (BadParameter,), "48"),
+    "--min-change": (partial(convert, changes.command, "min_change"), (BadParameter,), "5%"),
+    "an option that is a span": (lambda text: Seconds().convert(text, None, None), (BadParameter,), "1.5"),
+    "a key": (lambda text: api_key(Environment({API_KEY: text})), (SettingsError,), "S3CR3TK3YOFOURS1"),
+    "a key's file": (lambda text: api_key(Environment({API_KEY_FILE: text})), (SettingsError,), "/run/secrets/key"),
+    "addresses to notify": (lambda text: notify_urls(Environment({NOTIFY_URLS: text})), (SettingsError,), "ntfy://a/b c://d"),
+    "an address to ping": (lambda text: ping_url(Environment({PING_URL: text})), (SettingsError,), "https://hc.example/x"),
+    **{f"{field.name} of an overview": (partial(parse_value, field), (), "1.5") for field in FIELDS.values()},
+}  # fmt: skip
+
+
+@settings(max_examples=300)
+@given(reader=st.sampled_from(sorted(TEXTS)), data=st.data())
+def test_a_text_is_accepted_or_refused_in_its_own_way(reader: str, data: st.DataObject) -> None:
+    read, refusals, sample = TEXTS[reader]
+    text = data.draw(bad_texts(sample))
+    with suppress(*refusals):
+        read(text)
+
+
+VARIABLES = {
+    "PIPELINE_SYMBOLS__LIST": '["AAPL", "MSFT"]',
+    "PIPELINE_SOURCE__LIMITS": '["25/day"]',
+    "PIPELINE_SOURCE__CONCURRENCY": "4",
+    "PIPELINE_SOURCE__TIMEOUT_SECONDS": "30",
+    "PIPELINE_SOURCE__BASE_URL": "https://a.example/query",
+    "PIPELINE_COLLECT__RESUME": "true",
+    "PIPELINE_STATUS__LISTEN": "127.0.0.1:8080",
+    "PIPELINE_DATABASE": "overviews.db",
+    "PIPELINE_SCHEDULE__CRON": "@daily",
+    "PIPELINE_KEEP__OUTCOMES_DAYS": "30",
+}
+
+
+@settings(max_examples=100)
+@given(variable=st.sampled_from(sorted(VARIABLES)), data=st.data())
+def test_a_variable_is_a_setting_or_refused_by_name(variable: str, data: st.DataObject) -> None:
+    text = data.draw(bad_texts(VARIABLES[variable]))
+    try:
+        load(None, Environment({variable: text}))
+    except SettingsError as error:
+        refusal = str(error)
+    else:
+        return
+    assert refusal.startswith(variable)
+    assert refusal.isprintable()
+
+
+CONFIG = b"""
+database = "o.db"
+[symbols]
+list = ["AAPL"]
+[source]
+limits = ["25/day"]
+timeout_seconds = 30
+[[schedule]]
+cron = "30 18 * * 1-5"
+catch_up_hours = 12
+"""
+
+
+@settings(max_examples=100)
+@given(content=bad_bytes(CONFIG))
+def test_a_configuration_file_is_read_or_refused_by_name(folder: Path, content: bytes) -> None:
+    path = folder / "pipeline.toml"
+    path.write_bytes(content)
+    try:
+        read_config(path)
+        load(path, Environment({}))
+    except SettingsError as error:
+        refusal = str(error)
+    else:
+        return
+    assert str(path) in refusal
+
+
+@given(content=bad_bytes(b"ALPHAVANTAGE_API_KEY=x\n# y\nexport A='b c'\n"))
+def test_an_env_file_gives_variables_and_problems(folder: Path, content: bytes) -> None:
+    path = folder / ".env"
+    path.write_bytes(content)
+    found = with_dotenv({}, path)
+    assert all(str(path) in str(problem) for problem in found.problems)
+
+
+@given(content=bad_bytes(b"AAPL\nIBM # x\n", b"symbol,name,exchange,assetType,status\nA,B,NYSE,Stock,Active\n"))
+def test_a_list_of_symbols_is_read_or_refused_by_name(folder: Path, content: bytes) -> None:
+    path = folder / "symbols.txt"
+    path.write_bytes(content)
+    try:
+        read_symbol_file(path)
+    except SettingsError as error:
+        refusal = str(error)
+    else:
+        return
+    assert str(path) in refusal
+
+
+ANSWER = b'{"Symbol": "IBM", "Name": "Int\\u0065rn", "EPS": "1.5", "Other": [1, {"a": null}]}'
+REFUSAL = b'{"Information": "standard API rate limit is 25 requests per day. 5 calls per minute and 500 calls per day"}'
+
+
+@settings(max_examples=200)
+@given(
+    body=bad_bytes(ANSWER, REFUSAL),
+    status=st.sampled_from([200, 200, 200, 204, 301, 400, 401, 408, 429, 500, 503, 999]),
+    after=bad_texts("120", "Sat, 14 Mar 2026 18:30:00 GMT"),
+    date=bad_texts("Sat, 14 Mar 2026 18:30:00 GMT"),
+)
+def test_an_answer_is_an_overview_or_an_error_of_the_api(body: bytes, status: int, after: str, date: str) -> None:
+    with suppress(ApiError):
+        read_response(IBM, status, {"Retry-After": after, "Date": date}, body)
+
+
+LINE = (
+    b'{"symbol": "IBM", "observed_at": "2026-01-14T18:30:00Z", "status": 200, "looks": ["2026-01-15T18:30:00Z"],'
+    b' "document": {"Symbol": "IBM", "EPS": "1.5"}}\n'
+)
+
+
+@settings(max_examples=100)
+@given(
+    content=bad_bytes(LINE, LINE.replace(b'"document": {', b'"body": "{').replace(b"}}", b'}"}'), ANSWER),
+    packs=st.booleans(),
+)
+@pytest.mark.parametrize("name", ["IBM.json", "daily.jsonl.gz", "folder"])
+def test_an_archive_yields_responses_and_problems(folder: Path, name: str, content: bytes, packs: bool) -> None:
+    source = folder / name
+    path = source / "IBM.json" if name == "folder" else source
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(gzip.compress(content, 1) if packs else content)
+    for observed_at in (START, None):
+        with suppress(Trouble):
+            check_archives([source], observed_at)
+        for entry in read_archive(source, observed_at=observed_at, now=START, on_read=lambda _bytes: None):
+            assert isinstance(entry, RecordedResponse | Problem)
+
+
+@given(content=st.binary(max_size=300).map(lambda noise: gzip.compress(LINE)[:60] + noise))
+def test_a_damaged_gzip_file_yields_what_was_before_the_damage(folder: Path, content: bytes) -> None:
+    path = folder / "damaged.jsonl.gz"
+    path.write_bytes(content)
+    list(read_archive(path, observed_at=None, now=START, on_read=lambda _bytes: None))
+
+
+@settings(max_examples=50)
+@given(usec=bad_texts("30000000"), pid=bad_texts("7"), address=bad_texts("/run/notify", "@abstract"))
+def test_systemds_variables_are_used_or_ignored(usec: str, pid: str, address: str) -> None:
+    variables = {"WATCHDOG_USEC": usec, "WATCHDOG_PID": pid, "NOTIFY_SOCKET": address}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in variables.items():
+            if "\0" not in value:  # no variable can hold one
+                patch.setenv(name, value)
+        patch.delenv("WATCHDOG_PID", raising=False)
+        period = systemd.watchdog_period()
+        systemd.ready("ready")
+    assert period is None or period.total_seconds() > 0
+
+
+@given(content=bad_bytes(b'{"a": [1, 2.5, "x"]}'))
+@example(content=b"[" * 20_000)
+@example(content=b'{"\xff": 1}')
+def test_json_is_of_its_type_or_undecodable_with_one_short_reason(content: bytes) -> None:
+    for decode in (decoder(object), decoder(dict[str, list[int]]), decoder(list[str])):
+        try:
+            decode(content)
+        except Undecodable as error:
+            reason = str(error)
+            assert 0 < len(reason) < 200
+
+
+@given(content=bad_texts('{"a": [1, 2.5, "x"]}'))
+def test_json_of_a_column_is_an_object_or_undecodable(content: str) -> None:
+    with suppress(Undecodable):
+        assert isinstance(decode_object(content), dict)
+
+
+def test_json_of_a_column_keeps_every_number() -> None:
+    text = '{"a": 123456789012345678901234567890, "b": 0.1, "c": -0.0}'
+    assert repr(decode_object(text)) == "{'a': 123456789012345678901234567890, 'b': 0.1, 'c': -0.0}"
