@@ -1,15 +1,14 @@
 """Logs: readable lines on a terminal, JSON lines elsewhere; timestamps in UTC, and never a secret."""
 
 import logging
-import re
 import sys
-from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any, TextIO
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from pipeline.redaction import Redact, unredacted
 from pipeline.text import printable
 
 
@@ -26,10 +25,10 @@ class _Stderr:
             sys.stderr.flush()
 
 
-def configure(level: int, *, readable: bool, secrets: Iterable[str] = ()) -> None:
+def configure(level: int, *, readable: bool, redact: Redact = unredacted) -> None:
     """Send log lines of this level and above to stderr, as text if `readable`, else as JSON.
 
-    Nothing in the program logs a secret; the last processor replaces them all the same.
+    Nothing in the program logs a secret; the finished line is redacted all the same.
     """
     renderer: Processor = (
         structlog.dev.ConsoleRenderer(colors=False, pad_event_to=0) if readable else structlog.processors.JSONRenderer()
@@ -43,7 +42,7 @@ def configure(level: int, *, readable: bool, secrets: Iterable[str] = ()) -> Non
             structlog.processors.format_exc_info,
             _printable,
             renderer,
-            scrubber(secrets),
+            _redacted(redact),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.WriteLoggerFactory(file=file),
@@ -72,19 +71,6 @@ def _printable(_logger: WrappedLogger, _method: str, event: EventDict) -> EventD
     }
 
 
-def scrubber(secrets: Iterable[str]) -> Processor:
-    """Return the last processor: it replaces each secret, in any encoding, in the finished line."""
-    hidden = sorted((secret for secret in secrets if secret), key=len, reverse=True)
-    pattern = re.compile("|".join("".join(map(_spellings, secret)) for secret in hidden))
-
-    def scrub(_logger: WrappedLogger, _method: str, line: Any) -> str:
-        return pattern.sub("***", str(line)) if hidden else str(line)
-
-    return scrub
-
-
-def _spellings(character: str) -> str:
-    """Return a pattern for a character: plain, percent-encoded, or escaped by JSON or repr."""
-    encoded = "".join(f"%{byte:02x}" for byte in character.encode())
-    escape = r"\\*" if character in "\"'\\" else ""
-    return f"(?:{escape}{re.escape(character)}|(?i:{encoded}))"
+def _redacted(redact: Redact) -> Processor:
+    """Return the last processor: it hides the secrets in the finished line."""
+    return lambda _logger, _method, line: redact(str(line))

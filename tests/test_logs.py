@@ -4,18 +4,15 @@ import json
 import logging
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from typing import Any
 from urllib.parse import quote, quote_plus
 
 import pytest
 import structlog
-from hypothesis import given
-from hypothesis import strategies as st
 
 from pipeline import logs
+from pipeline.redaction import Redaction
 
 KEY = "S3CR3T/K+Y=%\"\\'&~"
-WORDS = st.text(st.characters(codec="ascii", min_codepoint=0x21, max_codepoint=0x7E), min_size=4, max_size=30)
 
 
 @pytest.fixture(autouse=True)
@@ -89,7 +86,7 @@ def test_a_readable_line_has_no_colours(capsys: pytest.CaptureFixture[str]) -> N
 def test_the_key_is_replaced_in_any_encoding(
     capsys: pytest.CaptureFixture[str], spelling: str, *, readable: bool
 ) -> None:
-    logs.configure(logging.INFO, readable=readable, secrets=[KEY])
+    logs.configure(logging.INFO, readable=readable, redact=Redaction([KEY]))
 
     structlog.get_logger().info(f"GET /query?apikey={spelling}&x=1", url=f"https://x/?apikey={spelling}")
 
@@ -99,7 +96,7 @@ def test_the_key_is_replaced_in_any_encoding(
 
 
 def test_the_key_is_replaced_in_a_traceback(capsys: pytest.CaptureFixture[str]) -> None:
-    logs.configure(logging.INFO, readable=False, secrets=[KEY])
+    logs.configure(logging.INFO, readable=False, redact=Redaction([KEY]))
 
     try:
         int(f"url={KEY}")
@@ -109,25 +106,6 @@ def test_the_key_is_replaced_in_a_traceback(capsys: pytest.CaptureFixture[str]) 
     line = logged(capsys)
     assert "Traceback" in json.loads(line)["exception"]
     assert "S3CR3T" not in line
-
-
-def test_an_empty_secret_replaces_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    logs.configure(logging.INFO, readable=False, secrets=["", "KEY"])
-
-    structlog.get_logger().info("run started")
-
-    assert json.loads(logged(capsys))["event"] == "run started"
-
-
-@given(key=WORDS, before=st.text(max_size=10), after=st.text(max_size=10))
-def test_no_line_contains_the_key(key: str, before: str, after: str) -> None:
-    def scrub(line: str) -> str:
-        step: Any = logs.scrubber([key])
-        return str(step(None, "info", line))
-
-    for spelling in (key, quote(key, safe=""), quote_plus(key), json.dumps(key)[1:-1]):
-        line = scrub(f"{before}{spelling}{after}")
-        assert spelling not in line.replace("***", "\0")
 
 
 @pytest.mark.parametrize("readable", [True, False])
@@ -147,7 +125,7 @@ def test_control_characters_are_escaped(capsys: pytest.CaptureFixture[str], *, r
 def test_a_warning_of_a_library_names_it_and_its_error_only(
     capsys: pytest.CaptureFixture[str], *, readable: bool
 ) -> None:
-    logs.configure(logging.INFO, readable=readable, secrets=[KEY])
+    logs.configure(logging.INFO, readable=readable, redact=Redaction([KEY]))
 
     try:
         int(f"https://x/?apikey={KEY}")

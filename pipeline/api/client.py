@@ -29,14 +29,13 @@ from aiohttp import (
 from yarl import URL
 
 from pipeline import __version__
-from pipeline.api.errors import ApiError, Rejected, TooLarge, Unavailable, Unreachable
-from pipeline.api.responses import LARGEST_BODY, excerpt, read_response
+from pipeline.api.errors import Rejected, TooLarge, Unavailable, Unreachable
+from pipeline.api.responses import LARGEST_BODY, read_response
 from pipeline.model.document import Overview
 from pipeline.model.symbols import Symbol
+from pipeline.redaction import Redaction
 
 _CHUNK = 65_536
-_DISTINCTIVE_KEY = 8
-"""Characters of a key from which on it does not occur in a document by chance."""
 _HEADERS = {
     "Accept": "application/json, */*;q=0.1",
     "Accept-Encoding": "gzip",
@@ -51,8 +50,7 @@ class OverviewApi:
         self._session = session
         self._before_symbol = f"{base_url}?function=OVERVIEW&symbol="
         self._after_symbol = f"&apikey={quote(key, safe='')}"
-        self._keys = {key.encode(), quote(key, safe="").encode()}
-        self._is_distinctive = len(key) >= _DISTINCTIVE_KEY
+        self._redaction = Redaction([key])
 
     async def overview(self, symbol: Symbol, *, within: timedelta) -> Overview:
         """Return the overview of the symbol. Raise the ApiError that says what came instead.
@@ -78,37 +76,10 @@ class OverviewApi:
 
         An overview that contains the key is rejected: nothing may alter a document, nor store the key.
         """
-        scrubbed = body
-        for key in self._keys:
-            scrubbed = scrubbed.replace(key, b"***")
-        if scrubbed == body:
-            try:
-                return read_response(symbol, response.status, response.headers, body)
-            except ApiError as refusal:
-                # The key may have been spelled with JSON escapes, which the bytes do not show.
-                refusal.args = tuple(self._without_keys(str(text)) for text in refusal.args)
-                raise
-        overview, error = _classify(symbol, response, body)
-        if error is not None:
-            # Classified by the original wording, described without the key.
-            error.args = (excerpt(scrubbed),)
-            raise error
-        if overview is None or self._is_distinctive:
+        overview = read_response(symbol, response.status, response.headers, body, redact=self._redaction)
+        if self._redaction.finds_key(body):
             raise Rejected("the overview contains the API key")
         return overview
-
-    def _without_keys(self, text: str) -> str:
-        for key in self._keys:
-            text = text.replace(key.decode(), "***")
-        return text
-
-
-def _classify(symbol: Symbol, response: ClientResponse, body: bytes) -> tuple[Overview | None, ApiError | None]:
-    """Return the overview or the error as a value: raised, the error would chain to another one, with the key."""
-    try:
-        return read_response(symbol, response.status, response.headers, body), None
-    except ApiError as error:
-        return None, error
 
 
 @lru_cache(maxsize=16)

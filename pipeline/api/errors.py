@@ -67,7 +67,12 @@ class RunEnding(ApiError):
     def __init__(self, detail: str, *, is_answer: bool = False) -> None:
         """Take why; `is_answer`: in the API's own words."""
         super().__init__(detail)
-        self.explanation = f"{self.meaning}. The API answered: {detail}" if is_answer else detail
+        self._is_answer = is_answer
+
+    @property
+    def explanation(self) -> str:
+        """What it means for the run, with the API's own words."""
+        return f"{self.meaning}. The API answered: {self}" if self._is_answer else str(self)
 
 
 class QuotaEnded(RunEnding):

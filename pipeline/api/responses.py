@@ -31,6 +31,7 @@ from pipeline.decoding import decoder
 from pipeline.errors import Undecodable
 from pipeline.model.document import Overview
 from pipeline.model.symbols import Symbol, same_company
+from pipeline.redaction import HIDDEN, Redact, unredacted
 from pipeline.text import cut
 
 LARGEST_BODY = 1_000_000
@@ -83,24 +84,30 @@ _REFUSAL_KEYS = 8
 """The most keys of a refusal. Known ones have one or two; a larger object may mention limits in its texts."""
 
 
-def read_response(requested: Symbol, status: int, headers: Mapping[str, str], body: bytes) -> Overview:
-    """Return the overview in an answer. Raise the ApiError that says what it is instead."""
+def read_response(
+    requested: Symbol, status: int, headers: Mapping[str, str], body: bytes, *, redact: Redact = unredacted
+) -> Overview:
+    """Return the overview in an answer. Raise the ApiError that says what it is instead.
+
+    An error repeats parts of the answer, through `redact`; the wording is recognised before.
+    """
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.REQUEST_TIMEOUT:
         raise Unavailable(f"HTTP {status}", _retry_after(headers))
     try:
         answer = strict_json(body)
     except NotJson as error:
-        raise _by_status(status, headers) or error from None
+        raise _by_status(status, headers) or NotJson(f"{error}: {_start(body, redact)}") from None
     if not isinstance(answer, dict):
-        raise _by_status(status, headers) or NotJson(f"not a JSON object: {excerpt(body)}")
+        raise _by_status(status, headers) or NotJson(f"not a JSON object: {_start(body, redact)}")
     if status == HTTPStatus.OK and "Symbol" in answer:
         if same_company(requested, answer["Symbol"]):
             return Overview(requested, answer)
-        raise OtherSymbol(f"overview of another symbol: {str(answer['Symbol'])[:40]!r}")
-    raise _refusal(answer, headers) or _by_status(status, headers) or _unrecognised(answer, body)
+        other = excerpt(str(answer["Symbol"]), redact)
+        raise OtherSymbol(f"overview of another symbol: {other[:_SYMBOL]!r}")
+    raise _refusal(answer, headers, redact) or _by_status(status, headers) or _unrecognised(answer, body, redact)
 
 
-def _refusal(answer: dict[str, Any], headers: Mapping[str, str]) -> ApiError | None:
+def _refusal(answer: dict[str, Any], headers: Mapping[str, str], redact: Redact) -> ApiError | None:
     if len(answer) > _REFUSAL_KEYS:
         return None
     if answer.keys() >= _SAMPLE_DATA:
@@ -108,7 +115,7 @@ def _refusal(answer: dict[str, Any], headers: Mapping[str, str]) -> ApiError | N
     text = " ".join(value for value in answer.values() if isinstance(value, str))
     for pattern, refusal in REFUSALS:
         if pattern.search(text):
-            return refusal(excerpt(text.encode()), _retry_after(headers))
+            return refusal(excerpt(text, redact), _retry_after(headers))
     return None
 
 
@@ -124,10 +131,10 @@ def _by_status(status: int, headers: Mapping[str, str]) -> ApiError | None:
             return BadRequest(f"HTTP {status}")
 
 
-def _unrecognised(answer: dict[str, Any], body: bytes) -> ApiError:
+def _unrecognised(answer: dict[str, Any], body: bytes, redact: Redact) -> ApiError:
     if not answer:
         return UnknownSymbol("not covered by the API")
-    return Unrecognised(excerpt(body))
+    return Unrecognised(_start(body, redact))
 
 
 def _retry_after(headers: Mapping[str, str]) -> timedelta | None:
@@ -168,7 +175,7 @@ def strict_json(body: bytes) -> Any:
     except RecursionError:
         raise NotJson("nested too deeply") from None
     except ValueError as error:
-        raise NotJson(f"not strict JSON ({_reason(error)}): {excerpt(body)}") from None
+        raise NotJson(f"not strict JSON ({_reason(error)})") from None
     return value
 
 
@@ -248,11 +255,20 @@ def _reason(error: ValueError) -> str:
 
 
 _EXCERPT = 160
-_ECHOED_KEY = re.compile(r"(API key as )\S+", re.IGNORECASE)
+_SYMBOL = 40
+_READ = 4 * _EXCERPT
+"""Characters that an excerpt is made of: enough to fill it where many are white space."""
+_ECHOED_KEY = re.compile(r"(API key as |apikey=)[^\s&\"']+", re.IGNORECASE)
 
 
-def excerpt(body: bytes) -> str:
-    """Return the start of a body as one short printable line, without the key that the API's own notices echo."""
-    text = body[: 4 * _EXCERPT].decode(errors="replace")
-    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return cut(_ECHOED_KEY.sub(r"\1***", line), _EXCERPT)
+def excerpt(text: str, redact: Redact) -> str:
+    """Return the start of a text as one short printable line, redacted, and without a key that the API's notices echo.
+
+    Such a key may be another one than ours, in what somebody else recorded.
+    """
+    start = _ECHOED_KEY.sub(rf"\1{HIDDEN}", redact(text[:_READ]))
+    return cut(" ".join("".join(c if c.isprintable() else " " for c in start).split()), _EXCERPT)
+
+
+def _start(body: bytes, redact: Redact) -> str:
+    return excerpt(body[:_READ].decode(errors="replace"), redact)

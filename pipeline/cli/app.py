@@ -11,6 +11,7 @@ import sys
 import threading
 from io import FileIO, TextIOWrapper
 from keyword import iskeyword
+from types import ModuleType
 from typing import NoReturn
 
 import click
@@ -114,6 +115,7 @@ def pipeline(ctx: click.Context, /, options: Options) -> None:
 def main() -> None:
     """Run the command line and exit with the command's exit code."""
     code: int = ExitCode.DONE
+    sys.excepthook = lambda *crash: _error_output().print_traceback(*crash)
     _open_standard_streams()
     if isinstance(sys.stdout, TextIOWrapper):
         # Escape what a terminal of another encoding cannot show, rather than fail.
@@ -125,7 +127,7 @@ def main() -> None:
         _discard_output()  # its reader has gone (`| head`): end quietly
     except OSError as error:
         _discard_output()
-        click.echo(f"pipeline: {error.filename or 'standard output'}: {file_reason(error)}", err=True)
+        _error_output().print_line(f"{error.filename or 'standard output'}: {file_reason(error)}")
         code = ExitCode.FAILED
     except KeyboardInterrupt:
         code = ExitCode.INTERRUPTED
@@ -167,7 +169,7 @@ def _run() -> int:
     try:
         code = pipeline.main(prog_name="pipeline", standalone_mode=False)
     except Trouble as trouble:
-        click.echo(f"pipeline: {trouble}", err=True)
+        _error_output().print_line(str(trouble))
         return trouble.exit_code
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
@@ -184,9 +186,14 @@ def _run() -> int:
     return int(code or ExitCode.DONE)
 
 
+def _error_output() -> ModuleType:
+    """Import the module that prints errors: without one, a command need not load what knows the secrets."""
+    return importlib.import_module("pipeline.cli.error_output")
+
+
 def _print_error(error: click.ClickException) -> None:
     """Print the error on one line, for a usage error with the help to read."""
     hint = ""
     if isinstance(error, click.UsageError) and error.ctx is not None:
         hint = f" ({error.ctx.command_path} --help)"
-    click.echo(f"pipeline: {error.format_message()}{hint}", err=True)
+    _error_output().print_line(f"{error.format_message()}{hint}")

@@ -1,7 +1,7 @@
 """Everything a daemon is configured with: read at start, and read again on SIGHUP."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import structlog
@@ -12,10 +12,11 @@ from pipeline.cli.options import Options
 from pipeline.daemon.config import DaemonConfig
 from pipeline.monitoring.reporter import Reporter
 from pipeline.monitoring.status import Scope
+from pipeline.redaction import Redaction
 from pipeline.settings.environment import Environment, misspelt_variables
 from pipeline.settings.errors import SettingsError
 from pipeline.settings.load import Settings, load
-from pipeline.settings.secrets import api_key, notify_urls, ping_url
+from pipeline.settings.secrets import api_key, notify_urls, ping_url, redaction
 
 _NAMED = 20
 """How many added or removed symbols a log line names."""
@@ -26,9 +27,10 @@ class DaemonSettings:
     """The settings, and the secrets that go with them."""
 
     settings: Settings
-    key: str
-    notify: tuple[str, ...]
-    ping: str | None
+    key: str = field(repr=False)
+    notify: tuple[str, ...] = field(repr=False)
+    ping: str | None = field(repr=False)
+    redaction: Redaction
 
     @classmethod
     def read(cls, settings: Settings, variables: Environment, *, sandbox: bool) -> "DaemonSettings":
@@ -40,17 +42,11 @@ class DaemonSettings:
                 remedy = "list them under [symbols] in the file that pipeline init creates"
                 raise SettingsError("no symbols", remedy=remedy)
         key = SANDBOX_KEY if sandbox else api_key(variables, sandboxed="pipeline run --sandbox")
-        return cls(settings, key, notify_urls(variables), ping_url(variables))
+        return cls(settings, key, notify_urls(variables), ping_url(variables), redaction(variables))
 
     @property
     def database(self) -> Path:
         return self.settings.database
-
-    @property
-    def secrets(self) -> list[str]:
-        """What must not appear in a log."""
-        key = [] if self.key == SANDBOX_KEY else [self.key]
-        return [*key, *self.notify, *([self.ping] if self.ping else [])]
 
     @property
     def scope(self) -> Scope:
@@ -85,7 +81,7 @@ class Reload:
         self._current = first
         self._reporter = reporter
         self._set_up_logs = set_up_logs
-        self._secrets = set(first.secrets)
+        self._redaction = first.redaction
         self._sandbox_url = sandbox_url
 
     def __call__(self) -> DaemonConfig:
@@ -95,8 +91,8 @@ class Reload:
         if settings.config is None and self._current.settings.config is not None:
             raise SettingsError(f"{self._current.settings.config} is gone", remedy="put it back")
         new = DaemonSettings.read(settings, variables, sandbox=self._sandbox_url is not None)
-        self._secrets |= set(new.secrets)  # a run in progress still uses the previous ones
-        self._set_up_logs(secrets=self._secrets)
+        self._redaction |= new.redaction  # a run in progress still uses the previous secrets
+        self._set_up_logs(redact=self._redaction)
         log = structlog.get_logger()
         for notice in (*map(str, variables.problems), *misspelt_variables(variables.variables), *settings.notices):
             log.warning(notice)

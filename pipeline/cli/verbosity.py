@@ -2,23 +2,21 @@
 
 import logging
 import sys
-from collections.abc import Iterable
 
 from pipeline import logs
 from pipeline.cli.options import Options
+from pipeline.redaction import Redact
 
 
-def configure_logs(
-    options: Options, *, secrets: Iterable[str], unattended: bool = False, for_programs: bool = False
-) -> None:
-    """Log readable lines to a terminal, else (or `for_programs`) JSON lines; `secrets` never appear in them.
+def configure_logs(options: Options, *, redact: Redact, unattended: bool = False, for_programs: bool = False) -> None:
+    """Log readable lines to a terminal, else (or `for_programs`) JSON lines, each through `redact`.
 
     Levels: warnings; each run with -v; everything with -vv; errors only with -q. An `unattended` command logs one
     level more: each run, and with -q still warnings.
     """
     readable = sys.stderr.isatty() and not for_programs
     level = _level(options, options.verbose + unattended, quiet=logging.WARNING if unattended else logging.ERROR)
-    logs.configure(level, readable=readable, secrets=secrets)
+    logs.configure(level, readable=readable, redact=redact)
 
 
 def _level(options: Options, verbose: int, *, quiet: int) -> int:

@@ -1,6 +1,6 @@
 """Orders: what one run has to do, and the source that it collects from."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from pipeline.model.outcomes import Trigger
@@ -13,7 +13,7 @@ class Source:
     """The API that overviews come from, and the limits of its plan."""
 
     base_url: str
-    key: str
+    key: str = field(repr=False)
     limits: tuple[Limit, ...]
     concurrency: int
     timeout: timedelta

@@ -1,6 +1,7 @@
 """The checkup: all checks, in the order in which their findings are printed. A new check is a line here."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 
 from pipeline.doctor import configuration, files, machine
@@ -9,12 +10,24 @@ from pipeline.doctor.findings import Finding
 from pipeline.settings.environment import Environment
 from pipeline.settings.errors import SettingsError
 from pipeline.settings.load import Settings
+from pipeline.settings.secrets import redaction
 
 
 def findings(
     settings: Settings | SettingsError, variables: Environment, *, now: datetime, thorough: bool
 ) -> Iterator[Finding]:
-    """Yield what was found, one by one. `thorough` reads the whole database, which takes long if it is large."""
+    """Yield what was found, one by one. `thorough` reads the whole database, which takes long if it is large.
+
+    A secret that was put where it does not belong is hidden in them.
+    """
+    redact = redaction(variables)
+    for one in _checks(settings, variables, now=now, thorough=thorough):
+        yield replace(one, found=redact(one.found), remedy=None if one.remedy is None else redact(one.remedy))
+
+
+def _checks(
+    settings: Settings | SettingsError, variables: Environment, *, now: datetime, thorough: bool
+) -> Iterator[Finding]:
     yield from machine.check_python()
     yield from machine.check_sqlite()
     yield from configuration.check_environment(variables)

@@ -6,6 +6,7 @@ from pipeline.doctor.findings import Finding, Level
 from pipeline.errors import Trouble
 from pipeline.monitoring.checks import Kind
 from pipeline.monitoring.recipients import read_recipients
+from pipeline.redaction import without_lookalikes
 from pipeline.settings.environment import Environment, is_setting
 from pipeline.settings.errors import SettingsError
 from pipeline.settings.load import Settings
@@ -19,7 +20,8 @@ def check_environment(variables: Environment) -> Iterator[Finding]:
         yield Finding(Kind.ENV_FILE, Level.PROBLEM, problem.problem, problem.remedy)
     for name in sorted(variables.variables):
         if name.startswith("PIPELINE_") and "__" in name and not is_setting(name):
-            yield Finding(Kind.ENVIRONMENT, Level.NOTE, f"{name} sets nothing", "pipeline config lists the keys")
+            found = f"{without_lookalikes(name)} sets nothing"
+            yield Finding(Kind.ENVIRONMENT, Level.NOTE, found, "pipeline config lists the keys")
 
 
 def check_settings(settings: Settings | SettingsError) -> Iterator[Finding]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from dotenv.parser import parse_stream
 
 from pipeline.errors import Trouble, file_reason
+from pipeline.redaction import without_lookalikes
 from pipeline.settings.schema import KEYS
 
 API_KEY, API_KEY_FILE = "ALPHAVANTAGE_API_KEY", "ALPHAVANTAGE_API_KEY_FILE"
@@ -80,4 +81,4 @@ def misspelt_variables(variables: Iterable[str]) -> Iterator[str]:
             near = difflib.get_close_matches(variable, known, n=1, cutoff=_ALMOST_EQUAL)
             if near or "__" in variable:
                 hint = f"did you mean {near[0]}?" if near else "pipeline config lists the keys"
-                yield f"{variable} has no effect: {hint}"
+                yield f"{without_lookalikes(variable)} has no effect: {hint}"

@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from itertools import chain, combinations
 from pathlib import Path
@@ -17,6 +17,7 @@ from pipeline.settings.environment import CONFIG, Environment
 from pipeline.settings.errors import SettingsError, quoted
 from pipeline.settings.layers import Layered, Setting, read_layers
 from pipeline.settings.schema import SCHEDULE, ScheduleTable, places
+from pipeline.settings.secrets import redaction, refuse_keys
 from pipeline.settings.symbol_files import read_symbol_file, without_duplicates
 
 DEFAULT_CONFIG = Path("config/pipeline.toml")
@@ -65,8 +66,14 @@ def load(config: Path | None, environment: Environment, *, database: Path | None
     `config/pipeline.toml`, which alone may be missing: then everything has its default, and the database is in the
     user's data folder. `database` overrides what is configured.
     """
-    path = named_config(config, environment) or (DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None)
-    return _check(read_layers(path, environment, database=database))
+    redact = redaction(environment)
+    try:
+        path = named_config(config, environment) or (DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None)
+        settings = _check(read_layers(path, environment, database=database))
+    except SettingsError as error:
+        raise error.redacted(redact) from None
+    refuse_keys(settings.all_symbols, redact)
+    return replace(settings, notices=tuple(map(redact, settings.notices)))
 
 
 def named_config(named: Path | None, environment: Environment) -> Path | None:

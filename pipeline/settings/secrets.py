@@ -4,9 +4,14 @@ No error repeats one, and none may be logged.
 """
 
 import re
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from pipeline.errors import file_reason
+from pipeline.files import is_present
+from pipeline.model.symbols import Symbol
+from pipeline.redaction import Redaction, without_lookalikes
 from pipeline.settings.addresses import check_url
 from pipeline.settings.environment import API_KEY, API_KEY_FILE, NOTIFY_URLS, PING_URL, Environment
 from pipeline.settings.errors import SettingsError
@@ -47,11 +52,36 @@ def api_key(environment: Environment, *, sandboxed: str = "pipeline collect --sa
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, ValueError) as error:
+        # A relative name of no file is not repeated: it may well be the key.
+        shown = str(path) if path.is_absolute() or _is_present(path) else "the file that it names"
         raise SettingsError(
-            f"{environment.origin(name)}: {path} cannot be read ({file_reason(error)})",
-            remedy="name a text file that holds the key",
+            f"{environment.origin(name)}: {shown} cannot be read ({file_reason(error)})",
+            remedy=f"name a text file that holds the key; the key itself belongs in {API_KEY}",
         ) from None
     return _checked_key(text, str(path), sandboxed)
+
+
+def _is_present(path: Path) -> bool:
+    with suppress(OSError):
+        return is_present(path)
+    return False
+
+
+def redaction(environment: Environment) -> Redaction:
+    """Return what hides every secret that is set, be it valid or not. Raise nothing: errors are redacted by it."""
+    variables = environment.variables
+    keys = [variables.get(API_KEY, "")]
+    with suppress(OSError, ValueError):
+        if file := variables.get(API_KEY_FILE):
+            keys.append(Path(file).read_text(encoding="utf-8-sig"))
+    urls = variables.get(NOTIFY_URLS, "")
+    return Redaction(keys, addresses=[*_NEXT_URL.split(urls.strip()), urls, variables.get(PING_URL, "")])
+
+
+def refuse_keys(symbols: Iterable[Symbol], redact: Redaction) -> None:
+    """Raise SettingsError if one of the symbols is an API key: it would be sent, stored and shown as a symbol."""
+    if any(redact.finds_key(symbol.encode()) or without_lookalikes(symbol) != symbol for symbol in symbols):
+        raise SettingsError("one of the symbols looks like an API key", remedy=f"remove it; a key belongs in {API_KEY}")
 
 
 def _checked_key(text: str, origin: str, sandboxed: str) -> str:

@@ -7,6 +7,8 @@ import tracemalloc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from html import escape
+from urllib.parse import quote
 
 import pytest
 
@@ -19,6 +21,7 @@ from pipeline.api.errors import (
     OtherSymbol,
     QuotaEnded,
     Rejected,
+    RunEnding,
     TooLarge,
     Unavailable,
     Unreachable,
@@ -159,18 +162,51 @@ async def test_a_refused_connection_is_unreachable() -> None:
             await opened.overview(IBM, within=SOON)
 
 
-async def test_no_error_contains_the_key_that_an_answer_echoes() -> None:
-    error = await refused(says(f'{{"Information": "We saw {KEY} and 25 requests per day"}}'.encode()))
-    assert type(error) is QuotaEnded
-    unknown = await refused(says(f'{{"odd": "{"x" * 150}{KEY} S3CR3T%2FKEY%2B4U%3D%3D"}}'.encode()))
-    assert type(unknown) is Unrecognised
-    assert "S3C" not in str(unknown)
+def escaped(key: str) -> str:
+    return "".join(f"\\u{ord(character):04x}" for character in key)
 
 
-async def test_no_error_contains_a_key_written_with_json_escapes() -> None:
-    spelt = "".join(f"\\u{ord(character):04x}" for character in KEY)
-    error = await refused(says(f'{{"Error Message": "Invalid API call: {spelt} will not do"}}'.encode()))
-    assert str(error) == "Invalid API call: *** will not do"
+SPELLINGS = [
+    KEY,
+    KEY.lower(),
+    KEY[:-1],
+    KEY[1:],
+    quote(KEY, safe=""),
+    quote(KEY, safe="").lower(),
+    escaped(KEY),
+    escaped(KEY.lower()),
+    escaped(KEY[0]) + KEY[1:],
+    KEY[:5] + escaped(KEY[5]) + KEY[6:],
+    escape(KEY),
+]
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("We have detected your API key as {} and 25 requests per day", QuotaEnded),
+        ("We saw {}: 25 requests per day", QuotaEnded),
+        ("the parameter apikey is invalid or missing: {}", KeyRefused),
+        ("Invalid API call: {} will not do", BadRequest),
+        ("odd {}", Unrecognised),
+        ("x" * 130 + " {} {}", Unrecognised),
+    ],
+)
+async def test_no_error_contains_the_key_that_an_answer_echoes(
+    spelling: str, text: str, expected: type[ApiError]
+) -> None:
+    error = await refused(says(f'{{"Information": "{text.format(spelling, spelling)}"}}'.encode()))
+
+    assert type(error) is expected
+    told = str(error) + (error.explanation if isinstance(error, RunEnding) else "")
+    assert "***" in told
+    assert not any(part in told.lower() for part in ("s3cr", "key+", "4u=", "u0053", "%2b"))
+
+
+async def test_no_error_contains_the_key_that_other_answers_echo() -> None:
+    for body in (f'{{"Symbol": "{KEY}"}}', f"<html>{KEY}</html>", f'["{KEY}"]'):
+        assert "S3CR" not in str(await refused(says(body.encode())))
 
 
 async def test_a_key_that_is_a_word_of_the_refusal_does_not_change_its_meaning() -> None:
@@ -181,8 +217,16 @@ async def test_a_key_that_is_a_word_of_the_refusal_does_not_change_its_meaning()
     assert "demo" not in str(caught.value)
 
 
-async def test_an_overview_that_contains_the_key_is_rejected() -> None:
-    assert type(await refused(says(f'{{"Symbol": "IBM", "Name": "{KEY}"}}'.encode()))) is Rejected
+@pytest.mark.parametrize("spelling", SPELLINGS)
+@pytest.mark.parametrize("member", ['"Name": "An Inc, {}!"', '"{}": "new"', '"New": [{{"deep": "{}"}}]'])
+async def test_an_overview_that_contains_the_key_is_rejected(spelling: str, member: str) -> None:
+    assert type(await refused(says(f'{{"Symbol": "IBM", {member.format(spelling)}}}'.encode()))) is Rejected
+
+
+async def test_an_overview_that_contains_a_short_key_by_chance_is_an_overview() -> None:
+    say = says(b'{"Symbol": "IBM", "Name": "Demo, demo & demo"}')
+    async with hostile(say) as (_, base_url), api(base_url, key="demo") as opened:
+        assert (await opened.overview(IBM, within=SOON)).document["Name"] == "Demo, demo & demo"
 
 
 @pytest.fixture(scope="session")

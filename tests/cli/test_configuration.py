@@ -82,7 +82,7 @@ def test_a_bad_variable_is_named_and_ends_with_3(folder: Path) -> None:
         ({"ALPHAVANTAGE_API_KEY": ""}, ["ALPHAVANTAGE_API_KEY: the API key is empty"]),
         ({"ALPHAVANTAGE_API_KEY": "two words"}, ["ALPHAVANTAGE_API_KEY: "]),
         ({"ALPHAVANTAGE_API_KEY_FILE": "empty"}, ["empty: the API key is empty"]),
-        ({"ALPHAVANTAGE_API_KEY_FILE": "absent"}, ["absent cannot be read (no such file or directory)"]),
+        ({"ALPHAVANTAGE_API_KEY_FILE": "/absent"}, ["/absent cannot be read (no such file or directory)"]),
         ({"ALPHAVANTAGE_API_KEY_FILE": "config"}, ["config cannot be read (is a directory)"]),
     ],
 )

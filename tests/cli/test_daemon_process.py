@@ -159,12 +159,12 @@ async def test_sighup_reloads_the_configuration_refuses_a_bad_one_and_a_flood_of
             running.send(signal.SIGHUP)
             await running.logs('"added": ["TSLA"]')
 
-            file.write_text("[source]\nplan = 'fre'\n")
+            file.write_text(f"[source]\nplan = 'fre {KEY}'\n")
             running.send(signal.SIGHUP)
-            await running.logs('"level": "error"', "'fre'")
+            await running.logs('"level": "error"', "'fre ***'")
             await until(lambda: has_refused(tmp_path))
             configure(tmp_path, served.base_url, [*FEW, "TSLA"])
-            assert "'fre'" in call(tmp_path, "status", "--json").json["daemon"]["refused"]
+            assert "'fre ***'" in call(tmp_path, "status", "--json").json["daemon"]["refused"]
 
             file.rename(file.with_name("elsewhere.toml"))
             running.send(signal.SIGHUP)

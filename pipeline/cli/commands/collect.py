@@ -27,7 +27,7 @@ from pipeline.model.outcomes import Outcome, RunStatus
 from pipeline.model.symbols import Symbol
 from pipeline.settings.errors import SettingsError
 from pipeline.settings.load import Settings
-from pipeline.settings.secrets import api_key
+from pipeline.settings.secrets import api_key, redaction, refuse_keys
 from pipeline.store.database import refuse_foreign
 from pipeline.text import count
 
@@ -78,8 +78,9 @@ def command(
     elif settings.config is None:
         options.say(f"no configuration file: using defaults and the database {settings.database}")
     wanted = _wanted(symbols, settings, options)
+    refuse_keys(wanted, redaction(variables))
     key = SANDBOX_KEY if sandbox else api_key(variables)
-    configure_logs(options, secrets=[] if sandbox else [key])
+    configure_logs(options, redact=redaction(variables))
     refuse_foreign(settings.database)
     now = _clock(day)
     if day is not None and day.date() > instants.utc_now().date():

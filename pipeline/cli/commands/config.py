@@ -5,9 +5,10 @@ import click
 from pipeline.cli.configuration import load_settings, read_environment
 from pipeline.cli.options import Options, examples, global_options, json_option, wide_option
 from pipeline.cli.output import print_json, print_table, shown
+from pipeline.redaction import Redact, without_lookalikes
 from pipeline.settings.environment import NOTIFY_URLS, PING_URL, Environment
 from pipeline.settings.errors import SettingsError
-from pipeline.settings.secrets import api_key, key_variable, notify_urls, ping_url
+from pipeline.settings.secrets import api_key, key_variable, notify_urls, ping_url, redaction
 
 
 @click.command(epilog=examples("pipeline config", "PIPELINE_SOURCE__PLAN=premium-75 pipeline config"))
@@ -18,7 +19,8 @@ def command(options: Options, *, wide: bool, as_json: bool) -> None:
     """Show every setting, its value and where it came from. The key and other secrets are masked."""
     variables = read_environment()
     settings = load_settings(options, variables)
-    rows = [(setting.path, setting.value, setting.origin) for setting in settings.values]
+    redact = redaction(variables)
+    rows = [(one.path, _redacted(one.value, redact), one.origin) for one in settings.values]
     rows += [
         ("notify_urls", *_secret(variables, NOTIFY_URLS, [_masked(url) for url in notify_urls(variables)])),
         ("ping_url", *_secret(variables, PING_URL, (url := ping_url(variables)) and _masked(url))),
@@ -29,6 +31,15 @@ def command(options: Options, *, wide: bool, as_json: bool) -> None:
     else:
         cells = [(path, shown(value), origin) for path, value, origin in rows]
         print_table(["key", "value", "from"], cells, wide=wide)
+
+
+def _redacted(value: object, redact: Redact) -> object:
+    """Return a value without a secret that was put into it by mistake."""
+    if isinstance(value, list):
+        return [_redacted(one, redact) for one in value]
+    if not isinstance(value, str):
+        return value
+    return without_lookalikes(redact(value)) if "://" in value else redact(value)
 
 
 def _secret(variables: Environment, name: str, value: object) -> tuple[object, str]:

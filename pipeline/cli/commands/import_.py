@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from pipeline.cli.configuration import load_settings
+from pipeline.cli.configuration import load_settings, read_environment
 from pipeline.cli.event_loop import run_async
 from pipeline.cli.exclusive import exclusive_run
 from pipeline.cli.options import Instant, Options, Seconds, examples, global_options, json_option
@@ -19,6 +19,7 @@ from pipeline.clock import Clock
 from pipeline.collect.halt import Halt
 from pipeline.instants import utc_now
 from pipeline.model.outcomes import Outcome, RunStatus, Trigger
+from pipeline.settings.secrets import redaction
 from pipeline.store.database import refuse_foreign
 from pipeline.text import count
 from pipeline.transfer.archives import archive_size, check_archives, read_archive
@@ -70,8 +71,9 @@ def command(
     """
     sources = [None if str(file) == "-" else file for file in files]
     check_archives(sources, observed_at)
-    settings = load_settings(options)
-    configure_logs(options, secrets=[])
+    variables = read_environment()
+    settings = load_settings(options, variables)
+    configure_logs(options, redact=redaction(variables))
     refuse_foreign(settings.database)
     sizes = [archive_size(source) for source in sources]
     total = None if None in sizes else sum(filter(None, sizes))

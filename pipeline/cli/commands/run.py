@@ -55,7 +55,7 @@ def command(options: Options, *, sandbox: bool, as_json: bool) -> None:
     if settings.config is None:
         options.say(f"no configuration file: using defaults and the database {first.database}")
     set_up_logs = partial(configure_logs, options, unattended=True, for_programs=as_json)
-    set_up_logs(secrets=first.secrets)
+    set_up_logs(redact=first.redaction)
     refuse_foreign(first.database)
     run_async(_serve(options, first, set_up_logs, sandbox=sandbox))
 

@@ -1,0 +1,24 @@
+"""Error output: the line or the traceback that a command ends with, without the secrets that are configured."""
+
+import sys
+import traceback
+from types import TracebackType
+
+import click
+
+from pipeline.cli.configuration import read_environment
+from pipeline.settings.secrets import redaction
+
+
+def print_line(text: str) -> None:
+    """Print the one line that says why the command failed."""
+    click.echo(f"pipeline: {_redacted(text)}", err=True)
+
+
+def print_traceback(kind: type[BaseException], error: BaseException, place: TracebackType | None) -> None:
+    """Print the traceback of a bug of this program. Its last line can hold anything that the program knows."""
+    print(_redacted("".join(traceback.format_exception(kind, error, place))), end="", file=sys.stderr)
+
+
+def _redacted(text: str) -> str:
+    return redaction(read_environment())(text)

@@ -1,0 +1,154 @@
+"""Secrecy: the key reaches no output, wherever it was put by mistake, and whatever the API echoes."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import ExitCode
+from tests.support.commands import KEY, call, pipeline
+from tests.support.hostile import hostile, says
+
+LISTED = '[symbols]\nlist = ["AAPL"]\n'
+MISPLACED = {
+    "base_url": LISTED + '[source]\nbase_url = "{}"',
+    "base_url with it as a parameter": LISTED + '[source]\nbase_url = "https://x.example/query?apikey={}"',
+    "base_url with it in the path": LISTED + '[source]\nbase_url = "https://x.example/{}/query"',
+    "base_url as a list": LISTED + '[source]\nbase_url = ["{}"]',
+    "plan": LISTED + '[source]\nplan = "{}"',
+    "limits": LISTED + '[source]\nlimits = ["{}"]',
+    "cron": LISTED + '[schedule]\ncron = "{}"',
+    "timezone": LISTED + '[schedule]\ntimezone = "{}"',
+    "listen": LISTED + '[status]\nlisten = "{}"',
+    "attempts": LISTED + '[collect]\nattempts = "{}"',
+    "a key's name": LISTED + '{} = "x"',
+    "a key's name, twice": '{0} = "x"\n{0} = "y"',
+    "a table's name": LISTED + '[{}]\nx = "y"',
+    "a table's name, twice": "[{0}]\n[{0}]",
+    "a symbol": '[symbols]\nlist = ["AAPL", "{}"]',
+    "an invalid symbol": '[symbols]\nlist = ["AAPL", "my {}"]',
+    "the name of a symbol file": '[symbols]\nfile = "{}"',
+    "a line of a symbol file": '[symbols]\nfile = "symbols.txt"',
+}
+VARIABLES = [
+    "PIPELINE_CONFIG",
+    "PIPELINE_SOURCE__PLAN",
+    "PIPELINE_SOURCE__BASE_URL",
+    "PIPELINE_PING_URL",
+    "PIPELINE_NOTIFY_URLS",
+    "PIPELINE_SOURCE__{}",
+    "ALPHAVANTAGE_API_KEY_FILE",
+]
+COMMANDS = [["plan"], ["config"], ["config", "--json"], ["doctor"], ["doctor", "--json"], ["symbols"]]
+"""Commands that send no request, whatever is configured."""
+
+
+@pytest.mark.parametrize("key", [KEY, KEY.lower()])
+@pytest.mark.parametrize("is_configured", [True, False])
+@pytest.mark.parametrize("place", MISPLACED)
+def test_a_key_in_the_wrong_place_of_the_configuration_is_not_repeated(
+    folder: Path, configure: Callable[[str], object], place: str, key: str, *, is_configured: bool
+) -> None:
+    configure(MISPLACED[place].format(key))
+    (folder / "config" / "symbols.txt").write_text(f"AAPL\nmy {key}\n")
+
+    for command in COMMANDS:
+        assert_silent(folder, command, {"ALPHAVANTAGE_API_KEY": KEY} if is_configured else {})
+
+
+def assert_silent(folder: Path, command: list[str], variables: dict[str, str]) -> None:
+    ended = call(folder, *command, **variables)
+    assert KEY[3:11] not in (ended.out + ended.err).upper(), command
+
+
+@pytest.mark.parametrize("key", [KEY, KEY.lower()])
+@pytest.mark.parametrize("variable", VARIABLES)
+def test_a_key_in_the_wrong_variable_is_not_repeated(folder: Path, variable: str, key: str) -> None:
+    for command in (["collect"], *COMMANDS):
+        assert_silent(folder, command, {variable.format(KEY): key})
+
+
+@pytest.mark.parametrize("dotenv", ["{} x", "ALPHAVANTAGE_API_KEY {}", "ALPHAVANTAGE_API_KEY='{}", "{}=x"])
+def test_a_key_in_a_broken_line_of_dotenv_is_not_repeated(folder: Path, dotenv: str) -> None:
+    (folder / ".env").write_text(dotenv.format(KEY))
+
+    for command in (["collect"], *COMMANDS):
+        assert_silent(folder, command, {})
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["{}"],
+        ["collect", "{}"],
+        ["collect", "--apikey={}"],
+        ["collect", "--wait", "{}"],
+        ["history", "my {}"],
+        ["as-of", "{}"],
+        ["status", "--config", "{}"],
+        ["export", "--output", "/{}/x.csv"],
+    ],
+)
+def test_a_key_on_the_command_line_is_not_repeated(folder: Path, command: list[str]) -> None:
+    assert_silent(folder, [word.format(KEY) for word in command], {"ALPHAVANTAGE_API_KEY": KEY})
+    assert_silent(folder, [word.format(KEY.lower()) for word in command], {"ALPHAVANTAGE_API_KEY": KEY})
+
+
+def escaped(text: str) -> str:
+    return "".join(f"\\u{ord(character):04x}" for character in text)
+
+
+ECHOES = [
+    KEY,
+    KEY.lower(),
+    escaped(KEY),
+    escaped(KEY[0]) + KEY[1:],
+    KEY[:12],
+    KEY[4:],
+    "%53" + KEY[1:],
+    "&#83;" + KEY[1:],
+]
+ANSWERS = [
+    '{{"Symbol": "{symbol}", "Name": "{echo}"}}',
+    '{{"Symbol": "{symbol}", "{echo}": "x"}}',
+    '{{"Symbol": "{echo}"}}',
+    '{{"Information": "Invalid API call: {echo}"}}',
+    '{{"odd": "{echo}"}}',
+    "<html>{echo}</html>",
+]
+LAST = '{{"Information": "We know {echo}: the parameter apikey is invalid or missing"}}'
+
+
+@pytest.mark.process
+async def test_whatever_the_api_echoes_nothing_that_leaves_contains_the_key(tmp_path: Path) -> None:
+    """Overviews and refusals that echo the key in every way, each followed by an overview that does not."""
+    answers = [answer.replace("{echo}", echo) for answer in ANSWERS for echo in ECHOES]
+    symbols = [f"Q{number:03}" for number in range(2 * len(answers))] + ["QLAST"]
+
+    async def echo(writer: asyncio.StreamWriter) -> None:
+        symbol = server.requests[-1].partition("symbol=")[2].partition("&")[0]
+        number = symbols.index(symbol)
+        answer = answers[number // 2] if number % 2 and number < 2 * len(answers) else '{{"Symbol": "{symbol}"}}'
+        answer = LAST.replace("{echo}", escaped(KEY)) if symbol == "QLAST" else answer
+        await says(answer.format(symbol=symbol).encode())(writer)
+
+    async with hostile(echo) as (server, base_url):
+        (tmp_path / "config").mkdir()
+        (tmp_path / "config" / "pipeline.toml").write_text(
+            f'database = "a.db"\n[symbols]\nlist = {json.dumps(symbols)}\n'
+            f'[source]\nbase_url = "{base_url}"\nlimits = []\nconcurrency = 1\n'
+        )
+        ended = await pipeline(tmp_path, "collect", "-vv")
+
+    assert ended.code == ExitCode.REFUSED, ended.err
+    assert len(server.requests) == len(symbols)
+    left = [ended.out, ended.err]
+    for command in (["runs", "1", "--json"], ["status"], ["export", "--original", "--output", "out.jsonl"], ["doctor"]):
+        answered = call(tmp_path, *command, ALPHAVANTAGE_API_KEY=KEY)
+        left += [answered.out, answered.err]
+    left += [path.read_bytes().decode(errors="replace") for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(left) > 10
+    hidden = [KEY[:8], KEY[8:], KEY[4:12], escaped(KEY)[:24], "%53" + KEY[1:3], "&#83;"]
+    assert [part for part in hidden for text in left if part.lower() in text.lower()] == []
