@@ -35,6 +35,7 @@ def _checks(
     if isinstance(settings, SettingsError):
         return
     yield from configuration.check_symbols(settings)
+    yield from configuration.check_staleness(settings)
     yield from configuration.check_key(variables)
     yield from configuration.check_notifications(variables)
     yield from files.check_disk(settings.database)

@@ -6,6 +6,7 @@ from pipeline.doctor.findings import Finding, Level
 from pipeline.errors import Trouble
 from pipeline.monitoring.checks import Kind
 from pipeline.monitoring.recipients import read_recipients
+from pipeline.monitoring.threshold import check_threshold, span_text
 from pipeline.redaction import without_lookalikes
 from pipeline.settings.environment import Environment, is_setting
 from pipeline.settings.errors import SettingsError
@@ -40,6 +41,19 @@ def check_symbols(settings: Settings) -> Iterator[Finding]:
     else:
         remedy = "list some in the configuration, or name them: pipeline collect AAPL"
         yield Finding(Kind.SYMBOLS, Level.NOTE, "none configured", remedy)
+
+
+def check_staleness(settings: Settings) -> Iterator[Finding]:
+    """Yield whether the list, the plan and the schedules go with the threshold for stale symbols."""
+    if not settings.all_symbols:
+        return
+    threshold = check_threshold(settings)
+    if threshold.problem is not None:
+        yield Finding(Kind.THRESHOLD, Level.PROBLEM, threshold.problem.text, threshold.problem.remedy)
+    else:
+        hours = f"{threshold.stale_after.total_seconds() / 3600:g} h"
+        full_pass = f"each symbol is observed every {span_text(threshold.full_pass)} or sooner"
+        yield Finding(Kind.THRESHOLD, Level.OK, f"stale after {hours}; {full_pass}")
 
 
 def check_key(variables: Environment) -> Iterator[Finding]:

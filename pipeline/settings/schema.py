@@ -12,8 +12,8 @@ from msgspec import Meta, Struct, field
 from msgspec.structs import fields
 
 Text = Annotated[str, Meta(min_length=1)]
-_LONGEST_HOURS = 24 * 365 * 10
-Hours = Annotated[float, Meta(ge=0, le=_LONGEST_HOURS)]
+LONGEST_HOURS = 24 * 365 * 10
+Hours = Annotated[float, Meta(ge=0, le=LONGEST_HOURS)]
 
 
 class Table(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -59,7 +59,7 @@ class ScheduleTable(Table, frozen=True):
 class StatusTable(Table, frozen=True):
     """When data is stale, where the daemon serves its status, and by which names it may be called there."""
 
-    stale_after_hours: Annotated[float, Meta(gt=0, le=_LONGEST_HOURS)] = 72.0
+    stale_after_hours: Annotated[float, Meta(gt=0, le=LONGEST_HOURS)] = 72.0
     listen: str | None = None
     allowed_hosts: list[str] = field(default_factory=list)
 

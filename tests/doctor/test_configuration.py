@@ -123,3 +123,15 @@ def test_without_the_extra_an_address_ends_with_3(examined: Examined, monkeypatc
 
     assert "overview-pipeline[notify]" in (found[Kind.NOTIFICATIONS].remedy or "")
     assert code(found) == ExitCode.REFUSED
+
+
+def test_a_list_that_must_become_stale_is_a_problem_of_the_configuration(database: Path, tmp_path: Path) -> None:
+    config = tmp_path / "long.toml"
+    config.write_text(f"[symbols]\nlist = {[f'S{number}' for number in range(76)]}")
+    long = load(config, Environment({}), database=database)
+
+    found = {one.check: one for one in findings(long, KEYED, now=START, thorough=False)}
+
+    assert found[Kind.THRESHOLD].level is Level.PROBLEM
+    assert "at most 75 symbols" in str(found[Kind.THRESHOLD].remedy)
+    assert code(found) == ExitCode.REFUSED

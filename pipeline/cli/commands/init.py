@@ -1,5 +1,6 @@
 """`pipeline init`: create a configuration file and a .env to fill in."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -9,7 +10,9 @@ from pipeline.cli.options import Options, examples, global_options, json_option
 from pipeline.cli.output import print_json
 from pipeline.errors import Trouble, file_reason
 from pipeline.files import PRIVATE_FILE, new_file, shipped
-from pipeline.settings.load import DEFAULT_CONFIG, named_config
+from pipeline.monitoring.threshold import check_threshold
+from pipeline.settings.errors import SettingsError
+from pipeline.settings.load import DEFAULT_CONFIG, load, named_config
 
 
 @click.command(epilog=examples("mkdir overviews && cd overviews && pipeline init"))
@@ -22,12 +25,24 @@ def command(options: Options, *, as_json: bool) -> None:
         str(config): _create(config, _template("pipeline.toml", "config/pipeline.toml"), 0o644),
         ".env": _create(Path(".env"), _template("env.example", ".env.example"), PRIVATE_FILE),
     }
+    problem = _threshold_problem(options)
     if as_json:
-        print_json({"written": [path for path, is_new in created.items() if is_new]})
+        noted = {} if problem is None else {"problem": problem}
+        print_json({"written": [path for path, is_new in created.items() if is_new], **noted})
         return
     for path, is_new in created.items():
         click.echo(f"{path}: {'created' if is_new else 'exists, left unchanged'}")
+    if problem is not None:
+        click.echo(f"note: {problem}")
     click.echo("next: put your key into .env and your symbols into the configuration, then run pipeline doctor")
+
+
+def _threshold_problem(options: Options) -> str | None:
+    """Return why symbols must become stale with this configuration, if so. An invalid one is for the doctor to say."""
+    with suppress(SettingsError):
+        problem = check_threshold(load(options.config, read_environment(), database=options.database)).problem
+        return None if problem is None else str(problem)
+    return None
 
 
 def _template(in_wheel: str, in_checkout: str) -> str:

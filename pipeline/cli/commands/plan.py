@@ -12,6 +12,7 @@ from pipeline.cli.output import print_facts, print_json
 from pipeline.cli.quota_table import print_windows, window_json
 from pipeline.collect.due import Selection, select_due
 from pipeline.model.slots import QuotaState
+from pipeline.monitoring.threshold import check_threshold, span_text
 from pipeline.quota.estimate import finish_at, window_usage
 from pipeline.quota.limits import longest_window
 from pipeline.settings.load import Settings
@@ -31,6 +32,7 @@ def command(options: Options, *, as_json: bool) -> None:
     todo, quota = _read(settings)
     done_at = finish_at(settings.limits, quota, requests=len(todo.due), now=now)
     days = _days(done_at, now)
+    threshold = check_threshold(settings)
     windows = window_usage(settings.limits, quota, now=now)
     if as_json:
         print_json(
@@ -43,6 +45,7 @@ def command(options: Options, *, as_json: bool) -> None:
                 "finish_at": done_at and instants.to_text(done_at),
                 "days": days,
                 "windows": [window_json(window) for window in windows],
+                "threshold": threshold.facts(),
             }
         )
         return
@@ -54,6 +57,8 @@ def command(options: Options, *, as_json: bool) -> None:
             "not covered": f"{todo.waiting:,}, retried later",
             "requests": f"{len(todo.due):,}, plus retries",
             "done by": _done_text(done_at, days),
+            "full pass": f"{span_text(threshold.full_pass)} at most, by plan and schedule",
+            **({} if threshold.problem is None else {"threshold": threshold.problem}),
         }
     )
     print_windows(windows)

@@ -21,6 +21,7 @@ from pipeline.monitoring import heartbeat
 from pipeline.monitoring.conditions import ABSENT_FIELD, NEW_FIELD, UNREADABLE_FIELD
 from pipeline.monitoring.heartbeat import DamagedHeartbeat, Heartbeat
 from pipeline.monitoring.staleness import stale
+from pipeline.monitoring.threshold import check_threshold
 from pipeline.query.history import History
 from pipeline.quota.estimate import WindowUsage, window_usage
 from pipeline.quota.limits import longest_window
@@ -95,6 +96,7 @@ def command(options: Options, *, as_json: bool) -> int:
                 "suspicions": [
                     {"symbol": one.symbol, "field": one.field, "suspicion": one.suspicion} for one in status.suspicious
                 ],
+                "threshold": check_threshold(settings).facts(),
             }
         )
     else:
@@ -157,6 +159,7 @@ def _print(settings: Settings, status: _Report, unknown: list[Symbol], uncovered
             **_missed_line(status.missed),
             **_daemon_lines(status.beat, status.next_run),
             "stale": _count_and_names(status.stale),
+            **_threshold_line(settings),
             "not covered": _count_and_names(never_covered),
             **_uncovered_line(uncovered),
             **_drift_lines(status.drift),
@@ -211,6 +214,12 @@ def _uncovered_line(uncovered: list[Symbol]) -> dict[str, str]:
     if not uncovered:
         return {}
     return {"uncovered": f"{_count_and_names(uncovered)}: have snapshots, but the API now answers {{}}"}
+
+
+def _threshold_line(settings: Settings) -> dict[str, object]:
+    """Return a line if symbols must become stale whatever the daemon does, none if not."""
+    problem = check_threshold(settings).problem
+    return {} if problem is None else {"threshold": problem}
 
 
 def _drift_lines(drift: Drift) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """`pipeline init`: the configuration and .env that it creates."""
 
+import json
 import stat
 from pathlib import Path
 
@@ -29,6 +30,16 @@ def test_it_never_overwrites(tmp_path: Path) -> None:
     assert ended.json == {"written": []}
     assert (tmp_path / "config" / "pipeline.toml").read_text() == "# mine"
     assert (tmp_path / ".env").read_text() == "# mine too"
+
+
+def test_it_says_that_the_threshold_cannot_hold(tmp_path: Path) -> None:
+    long = {"PIPELINE_SYMBOLS__LIST": json.dumps([f"A{number}" for number in range(76)])}
+
+    assert "stale_after_hours = 72 cannot hold" in call(tmp_path, "init", **long).out
+    assert "at most 75 symbols" in call(tmp_path, "init", "--json", **long).json["problem"]
+    assert "cannot hold" not in call(tmp_path, "init").out
+    (tmp_path / "config" / "pipeline.toml").write_text("wrong")
+    assert call(tmp_path, "init").code == ExitCode.DONE
 
 
 def test_it_writes_where_the_configuration_will_be_read(tmp_path: Path) -> None:

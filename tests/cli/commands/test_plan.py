@@ -15,7 +15,17 @@ def test_without_a_database_every_symbol_is_due(folder: Path) -> None:
 
     assert ended.code == 0
     plan = ended.json
-    assert list(plan) == ["symbols", "due", "fresh", "waiting_unknown", "requests", "finish_at", "days", "windows"]
+    assert list(plan) == [
+        "symbols",
+        "due",
+        "fresh",
+        "waiting_unknown",
+        "requests",
+        "finish_at",
+        "days",
+        "windows",
+        "threshold",
+    ]
     assert plan["symbols"] == plan["due"] == plan["requests"] == 1
     assert plan["finish_at"].endswith("Z")
     assert plan["windows"] == [
@@ -54,3 +64,18 @@ def test_observed_symbols_are_fresh_and_uncovered_ones_wait(collected: Collected
     assert plan["fresh"] + plan["waiting_unknown"] == 13
     assert plan["waiting_unknown"] >= 1
     assert plan["windows"] == []
+
+
+def test_that_the_threshold_cannot_hold_is_said_by_plan_and_status(
+    folder: Path, configure: Callable[[str], object]
+) -> None:
+    configure(f"[symbols]\nlist = {json.dumps([f'A{number}' for number in range(76)])}")
+
+    for command in ("plan", "status"):
+        assert re.search(r"^threshold +stale_after_hours = 72 cannot hold", call(folder, command).out, re.MULTILINE)
+        threshold = call(folder, command, "--json").json["threshold"]
+        assert (threshold["holds"], threshold["full_pass_hours"], threshold["most_symbols"]) == (False, 96, 75)
+    configure('[symbols]\nlist = ["AAPL"]')
+    for command in ("plan", "status"):
+        assert "cannot hold" not in call(folder, command).out
+        assert call(folder, command, "--json").json["threshold"]["holds"] is True
