@@ -34,10 +34,12 @@ class Timings:
     as_of_weekend: float
     changes: float
     latest: float
+    restatements: float
     history_rows: int
     as_of_rows: int
     changes_rows: int
     latest_rows: int
+    restatements_rows: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +73,12 @@ def time_queries(database: Path) -> Timings:
             as_of_weekend=_milliseconds(lambda: list(weekend.rows())),
             changes=_milliseconds(lambda: list(changes.rows())),
             latest=_milliseconds(lambda: _latest(database)),
+            restatements=_milliseconds(lambda: _restatements(database, day)),
             history_rows=len(list(of_one)),
             as_of_rows=len(list(as_of)),
             changes_rows=len(list(changes)),
             latest_rows=len(_latest(database)),
+            restatements_rows=len(_restatements(database, day)),
         )
 
 
@@ -88,8 +92,18 @@ def _middle(history: History) -> date:
 def _latest(database: Path) -> list[Any]:
     """Return the rows of a typical SQL query on the views."""
     query = "SELECT symbol, name, market_capitalization, pe_ratio FROM latest_overviews WHERE sector = ?"
+    return _rows(database, query, SECTOR)
+
+
+def _restatements(database: Path, day: date) -> list[Any]:
+    """Return the restatements observed in the 30 days that begin with a day."""
+    query = "SELECT * FROM restatements WHERE observed_at >= ? AND observed_at < ?"
+    return _rows(database, query, day.isoformat(), (day + timedelta(days=30)).isoformat())
+
+
+def _rows(database: Path, query: str, *parameters: str) -> list[Any]:
     with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as db:
-        return db.execute(query, (SECTOR,)).fetchall()
+        return db.execute(query, parameters).fetchall()
 
 
 _AS_OF = """
