@@ -1,5 +1,6 @@
 """Collect: does one run, from the symbols that are due to a summary. Knows no command line and no environment."""
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from pipeline.collect.retry import RetryPolicy
 from pipeline.collect.sqlite_engine import open_engine, select_symbols
 from pipeline.collect.summary import Summary
 from pipeline.instants import Nanoseconds
-from pipeline.model.outcomes import Outcome, RunResult
+from pipeline.model.outcomes import Outcome, RunResult, RunStatus
 from pipeline.store.database import StorageError
 
 
@@ -61,13 +62,28 @@ async def collect(
             run, selection.due, fetch=fetch, slots=engine.slots, results=engine.results, halt=halt, clock=clock
         )
         on_start(active)
-        log = structlog.get_logger().bind(run=run)
-        log.info("run began", symbols=len(order.symbols), due=len(selection.due))
+        structlog.get_logger().info("run began", run=run, symbols=len(order.symbols), due=len(selection.due))
         await active.work(source.concurrency)
-        summary = await _finish(active, order, selection, engine.results, halt, began=began, clock=clock)
-    counts = {str(outcome): summary.counts[outcome] for outcome in Outcome if summary.counts[outcome]}
-    log.info("run ended", status=summary.status, **counts, requests=summary.requests, seconds=round(summary.seconds, 3))
-    return summary
+        return await _finish(active, order, selection, engine.results, halt, began=began, clock=clock)
+
+
+_LEVELS = {RunStatus.FAILED: logging.ERROR, RunStatus.PARTIAL: logging.WARNING}
+
+
+def log_end(summary: Summary) -> None:
+    """Log how a run ended, as an error if it failed and as a warning if it is partial."""
+    facts: dict[str, object] = {str(outcome): summary.counts[outcome] for outcome in Outcome if summary.counts[outcome]}
+    if summary.detail is not None:
+        facts["detail"] = summary.detail
+    structlog.get_logger().log(
+        _LEVELS.get(summary.status, logging.INFO),
+        "run ended",
+        run=summary.run,
+        status=summary.status,
+        **facts,
+        requests=summary.requests,
+        seconds=round(summary.seconds, 3),
+    )
 
 
 async def _finish(

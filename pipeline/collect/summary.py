@@ -28,3 +28,9 @@ class Summary:
     """Why not everything could be written, if so."""
     uncovered: int = 0
     """How many of the unknown symbols have snapshots."""
+
+    @property
+    def ending(self) -> str:
+        """How it ended, in one line: `partial: 2 stored, 1 rejected: not strict JSON`."""
+        counts = ", ".join(f"{self.counts[outcome]:,} {outcome}" for outcome in Outcome if self.counts[outcome])
+        return f"{self.status}: {counts or 'nothing was due'}" + (f": {self.detail}" if self.detail else "")

@@ -12,7 +12,7 @@ from pipeline.clock import Clock
 from pipeline.collect.active_run import ActiveRun
 from pipeline.collect.halt import Halted
 from pipeline.collect.order import Order
-from pipeline.collect.run import collect
+from pipeline.collect.run import collect, log_end
 from pipeline.daemon.access import DatabaseAccess
 from pipeline.daemon.blockers import Blockers
 from pipeline.daemon.config import DaemonConfig
@@ -80,6 +80,7 @@ class Runner:
             )
         finally:
             self._status.active_run = None
+        log_end(summary)
         self._blockers.remember(f"run {summary.run} was still in progress", until=self._clock.now())
         self._status.last_run = summary
         self._reporter.run_ended(summary, str(run.schedule), run.fire_time, began=began)

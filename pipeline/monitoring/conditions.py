@@ -113,10 +113,7 @@ Observation = Problem | Over
 
 def run_line(summary: Summary, fire_time: datetime) -> str:
     """Return in one line how a scheduled run ended."""
-    counts = ", ".join(f"{summary.counts[outcome]:,} {outcome}" for outcome in Outcome if summary.counts[outcome])
-    because = f": {summary.detail}" if summary.detail else ""
-    when = instants.for_people(fire_time)
-    return f"run {summary.run} for {when} UTC, {summary.status}: {counts or 'nothing was due'}{because}"
+    return f"run {summary.run} for {instants.for_people(fire_time)} UTC, {summary.ending}"
 
 
 def after_run(summary: Summary, schedule: str, fire_time: datetime) -> list[Observation]:

@@ -21,8 +21,9 @@ from pipeline.cli.verbosity import configure_logs
 from pipeline.clock import Clock
 from pipeline.collect.halt import Halt
 from pipeline.collect.order import Order
-from pipeline.collect.run import collect
+from pipeline.collect.run import collect, log_end
 from pipeline.collect.summary import Summary
+from pipeline.errors import ExitCode
 from pipeline.model.outcomes import Outcome, RunStatus
 from pipeline.model.symbols import Symbol
 from pipeline.settings.errors import SettingsError
@@ -90,7 +91,7 @@ def command(
     served = serve_sandbox(settings, now=now, latency=delay) if sandbox else nullcontext(settings.base_url)
     max_wait = timedelta(seconds=wait)
     summary = run_async(_collect(settings, served, order, options, key=key, clock=Clock(now), max_wait=max_wait))
-    _print_summary(summary, settings, options, as_json=as_json, sandbox=sandbox)
+    _report(summary, settings, options, as_json=as_json, sandbox=sandbox)
     return summary.exit_code
 
 
@@ -139,7 +140,12 @@ async def _collect(
                 return await collect(settings.database, api, order, halt=halt, on_start=progress.started, clock=clock)
 
 
-def _print_summary(summary: Summary, settings: Settings, options: Options, *, as_json: bool, sandbox: bool) -> None:
+def _report(summary: Summary, settings: Settings, options: Options, *, as_json: bool, sandbox: bool) -> None:
+    """Print how the run ended: with --quiet one line if it did not end well, which cron mails."""
+    if not options.quiet:
+        log_end(summary)
+    elif summary.exit_code != ExitCode.DONE:
+        options.error(shown(f"run {summary.run}, {summary.ending}"))
     with tolerate_closed_stdout():
         if as_json:
             print_json(summary_json(summary))

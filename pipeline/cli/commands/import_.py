@@ -17,6 +17,7 @@ from pipeline.cli.signals import interruptible
 from pipeline.cli.verbosity import configure_logs
 from pipeline.clock import Clock
 from pipeline.collect.halt import Halt
+from pipeline.errors import ExitCode
 from pipeline.instants import utc_now
 from pipeline.model.outcomes import Outcome, RunStatus, Trigger
 from pipeline.settings.secrets import redaction
@@ -90,6 +91,8 @@ def command(
         )
     )
     report.end()
+    if options.quiet and done.exit_code != ExitCode.DONE:
+        options.error(_ending(done))
     with tolerate_closed_stdout():
         if as_json:
             print_json(_json(done))
@@ -177,6 +180,12 @@ def _hold_files(sources: Sequence[Path | None], observed_at: datetime | None) ->
     )
 
 
+def _ending(done: ImportResult) -> str:
+    """Return in one line how the import ended, and why."""
+    why = done.detail or (count(done.bad, "bad entry", "bad entries") if done.bad else "")
+    return f"run {done.run} {_ENDED.get(done.status, f'is {done.status}')}" + (f": {shown(why)}" if why else "")
+
+
 def _print(done: ImportResult, database: Path, *, noun: str) -> None:
     kinds = ", ".join(f"{number:,} {kind}" for kind, number in done.refused.items())
     rows: list[tuple[str, int, str]] = [
@@ -189,8 +198,7 @@ def _print(done: ImportResult, database: Path, *, noun: str) -> None:
     ]
     print_table(["responses", "count", ""], [row for row in rows if row[1]])
     click.echo()
-    why = f": {shown(done.detail)}" if done.detail else ""
     rate = f", {done.lines / done.seconds:,.0f} a second" if done.seconds >= 1 else ""
-    click.echo(f"run {done.run} {_ENDED.get(done.status, f'is {done.status}')}{why}")
+    click.echo(_ending(done))
     click.echo(f"{count(done.lines, noun)} of {count(len(done.symbols), 'symbol')} took {done.seconds:.2f} s{rate}")
     click.echo(f"database: {database}")
