@@ -3,6 +3,7 @@
 import logging
 import sys
 from contextlib import suppress
+from types import TracebackType
 from typing import Any, TextIO
 
 import structlog
@@ -52,6 +53,11 @@ def configure(level: int, *, readable: bool, redact: Redact = unredacted) -> Non
     logging.basicConfig(level=logging.WARNING, handlers=[_Forward()], force=True)
 
 
+def log_uncaught(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+    """Log what ends the process: a hook for `sys.excepthook`."""
+    structlog.get_logger().critical("crashed", exc_info=(kind, error, traceback))
+
+
 class _Forward(logging.Handler):
     """Forwards records of the standard library's logging to structlog, without the text of the exception."""
 
@@ -59,7 +65,10 @@ class _Forward(logging.Handler):
         error = record.exc_info[0] if record.exc_info else None
         # A formatted message can contain a URL, and so the key: log the unformatted one, or the exception's class.
         structlog.get_logger().log(
-            record.levelno, "library warning", library=record.name, error=error.__name__ if error else record.msg
+            record.levelno,
+            f"library {record.levelname.lower()}",
+            library=record.name,
+            error=error.__name__ if error else record.msg,
         )
 
 

@@ -145,3 +145,27 @@ def test_what_a_library_logs_below_warning_is_dropped(capsys: pytest.CaptureFixt
     logging.getLogger("some.library").info("by the way")
 
     assert logged(capsys) == ""
+
+
+@pytest.mark.parametrize(("level", "event"), [(logging.WARNING, "library warning"), (logging.ERROR, "library error")])
+def test_a_librarys_line_is_named_after_its_level(capsys: pytest.CaptureFixture[str], level: int, event: str) -> None:
+    logs.configure(logging.INFO, readable=False)
+
+    logging.getLogger("a.library").log(level, "text")
+
+    line = json.loads(logged(capsys))
+    assert (line["event"], line["level"]) == (event, logging.getLevelName(level).lower())
+
+
+def test_what_ends_the_process_is_one_line_of_the_log(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure(logging.ERROR, readable=False, redact=Redaction([KEY]))
+
+    with pytest.raises(ValueError, match="=") as caught:
+        int(KEY)
+    logs.log_uncaught(caught.type, caught.value, caught.tb)
+
+    line = json.loads(logged(capsys))
+    assert (line["event"], line["level"]) == ("crashed", "critical")
+    assert "ValueError: " in line["exception"]
+    assert "S3CR3T" not in str(line)
+    assert "test_logs.py" in line["exception"]

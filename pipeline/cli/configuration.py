@@ -17,21 +17,31 @@ def read_environment() -> Environment:
     return with_dotenv(os.environ, Path(".env"))
 
 
+def load_silently(options: Options, variables: Environment | None = None) -> Settings:
+    """Return the settings for a command that is not about them. Raise SettingsError for invalid ones."""
+    return load(options.config, variables or read_environment(), database=options.database)
+
+
 def load_settings(options: Options, variables: Environment | None = None) -> Settings:
     """Return the settings, and print what was ignored or adjusted. Raise SettingsError for invalid ones."""
     variables = variables or read_environment()
-    settings = load(options.config, variables, database=options.database)
-    for notice in (*map(str, variables.problems), *misspelt_variables(variables.variables), *settings.notices):
+    settings = load_silently(options, variables)
+    for notice in notices(settings, variables):
         options.say(notice)
     return settings
+
+
+def notices(settings: Settings, variables: Environment) -> list[str]:
+    """Return what was ignored or adjusted in the configuration, a line each."""
+    return [*map(str, variables.problems), *misspelt_variables(variables.variables), *settings.notices]
 
 
 def parse_symbols(texts: tuple[str, ...], options: Options) -> tuple[Symbol, ...]:
     """Return the symbols named on the command line, without duplicates. Raise a usage error for an invalid one."""
     try:
-        symbols, notices = without_duplicates(map(parse_symbol, texts))
+        symbols, ignored = without_duplicates(map(parse_symbol, texts))
     except ValueError as error:
         raise click.UsageError(str(error), click.get_current_context()) from None
-    for notice in notices:
+    for notice in ignored:
         options.say(notice)
     return symbols

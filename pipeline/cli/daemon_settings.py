@@ -7,13 +7,13 @@ from pathlib import Path
 import structlog
 
 from pipeline.cli.api_source import SANDBOX_KEY, sandbox_settings, source
-from pipeline.cli.configuration import read_environment
+from pipeline.cli.configuration import notices, read_environment
 from pipeline.cli.options import Options
 from pipeline.daemon.config import DaemonConfig
 from pipeline.monitoring.reporter import Reporter
 from pipeline.monitoring.status import Scope
 from pipeline.redaction import Redaction
-from pipeline.settings.environment import Environment, misspelt_variables
+from pipeline.settings.environment import Environment
 from pipeline.settings.errors import SettingsError
 from pipeline.settings.load import Settings, load
 from pipeline.settings.secrets import api_key, notify_urls, ping_url, redaction
@@ -93,9 +93,8 @@ class Reload:
         new = DaemonSettings.read(settings, variables, sandbox=self._sandbox_url is not None)
         self._redaction |= new.redaction  # a run in progress still uses the previous secrets
         self._set_up_logs(redact=self._redaction)
+        log_notices(settings, variables)
         log = structlog.get_logger()
-        for notice in (*map(str, variables.problems), *misspelt_variables(variables.variables), *settings.notices):
-            log.warning(notice)
         for change in _changes(self._current, new):
             log.info("configuration changed", **change)
         if _fixed(new) != _fixed(self._current):
@@ -105,6 +104,12 @@ class Reload:
         self._current = new
         self._reporter.scope = new.scope
         return new.config(self._sandbox_url or settings.base_url)
+
+
+def log_notices(settings: Settings, variables: Environment) -> None:
+    """Log what was ignored or adjusted in the configuration."""
+    for notice in notices(settings, variables):
+        structlog.get_logger().warning(notice)
 
 
 def _changes(old: DaemonSettings, new: DaemonSettings) -> Iterator[dict[str, object]]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from pipeline.cli.configuration import load_settings
+from pipeline.cli.configuration import load_silently
 from pipeline.cli.options import Options
 from pipeline.errors import Trouble
 from pipeline.model.fields import CATALOGUE
@@ -34,7 +34,7 @@ def _complete_symbols(ctx: click.Context, _param: click.Parameter, prefix: str) 
         if level.params.get(name)
     }
     with suppress(Trouble, OSError, sqlite3.Error):
-        database = load_settings(Options(**given, quiet=True)).database
+        database = load_silently(Options(**given, quiet=True)).database
         with open_for_reading(database) as db:
             rows = db.execute(_SYMBOLS_WITH_PREFIX, {"prefix": prefix.upper(), "offered": _OFFERED})
             return [symbol for (symbol,) in rows]

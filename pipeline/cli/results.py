@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from pipeline.cli.configuration import load_settings
+from pipeline.cli.configuration import load_silently
 from pipeline.cli.options import Form, Options
 from pipeline.cli.output import print_json_rows, print_rows, print_table, to_minute, to_second
 from pipeline.model.fields import Kind
@@ -23,7 +23,7 @@ Show = Callable[[Any], object]
 @contextmanager
 def open_history(options: Options) -> Iterator[History]:
     """Open the configured database for queries. Raise NoData if it holds no snapshot yet."""
-    with History.open(load_settings(options).database) as history:
+    with History.open(load_silently(options).database) as history:
         history.check_symbols([])
         yield history
 

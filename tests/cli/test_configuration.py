@@ -1,6 +1,7 @@
 """What commands do with a bad configuration, a missing key and invalid symbols: refuse before anything is sent."""
 
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -50,7 +51,9 @@ def test_a_bad_configuration_ends_with_3_and_nothing_is_sent_or_created(
     assert not (folder / "data").exists()
 
 
-@pytest.mark.parametrize("command", [command for command in COMMANDS if command not in ("init", "sandbox", "doctor")])
+@pytest.mark.parametrize(
+    "command", [command for command in COMMANDS if command not in ("init", "sandbox", "doctor", "fields")]
+)
 def test_every_command_that_reads_the_configuration_refuses_a_bad_one(
     folder: Path, configure: Callable[[str], object], command: str
 ) -> None:
@@ -115,6 +118,27 @@ def test_notices_go_to_stderr_and_not_at_all_when_quiet(folder: Path, configure:
     assert loud.err == "pipeline: duplicate symbols ignored: AAPL\n"
     assert quiet.err == ""
     assert loud.json["symbols"] == 1
+
+
+@pytest.mark.parametrize(
+    "command", ["health", "runs", "history", "as-of", "changes", "vintages", "export", "backup", "import"]
+)
+def test_a_command_that_is_not_about_the_configuration_prints_no_notices_of_it(
+    folder: Path, stored: Path, configure: Callable[[str], object], command: str
+) -> None:
+    configure('[symbols]\nlist = ["aapl", "AAPL"]')
+    (folder / ".env").write_text("no assignment\n")
+    (folder / "x.jsonl").touch()
+    shutil.copy(stored, folder / "overviews.db")
+
+    ended = call(
+        folder, command, *NEEDED.get(command, []), PIPELINE_DATABASE="overviews.db", PIPELINE_SYMBOLS__LITS="x"
+    )
+
+    assert "duplicate" not in ended.err
+    assert ".env" not in ended.err
+    assert "PIPELINE_SYMBOLS__LITS" not in ended.err
+    assert ended.code in (ExitCode.DONE, ExitCode.STALE)
 
 
 @needs_recordings

@@ -32,7 +32,6 @@ def quiet(folder: Path, *words: str, base_url: str = "http://127.0.0.1:1", **var
         ALPHAVANTAGE_API_KEY=KEY,
         PIPELINE_SOURCE__BASE_URL=base_url,
         PIPELINE_SOURCE__LIMITS="[]",
-        PIPELINE_SOURCE__ATTEMPTS="1",
         PIPELINE_SYMBOLS__LIST=json.dumps(SYMBOLS),
         **variables,
     )

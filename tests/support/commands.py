@@ -62,6 +62,7 @@ def call(folder: Path, *arguments: str, **variables: str) -> Ended:
             patch.setenv(name, value)
         patch.chdir(folder)
         patch.setattr(sys, "argv", ["pipeline", *arguments])
+        patch.setattr(sys, "excepthook", sys.excepthook)
         try:
             with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as ended:
                 main()
@@ -143,11 +144,17 @@ def assert_refused(ended: Ended, code: int, *words: str) -> None:
 
 
 def assert_note(ended: Ended, *words: str) -> None:
-    """Check that it printed one line to stderr, with these words in it."""
-    assert ended.err.startswith("pipeline: ")
+    """Check that it printed one line to stderr, with these words in it: to people, or if it is a log, to programs."""
     assert ended.err.count("\n") == 1
+    if ended.err.startswith("{"):
+        line = json.loads(ended.err)
+        assert line["level"] == "critical"
+        said = line["event"]
+    else:
+        assert ended.err.startswith("pipeline: ")
+        said = ended.err
     for word in words:
-        assert word in ended.err
+        assert word in said
 
 
 # Queries

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from pipeline.cli.configuration import load_settings
+from pipeline.cli.configuration import load_silently
 from pipeline.cli.options import Options, examples, global_options, json_option
 from pipeline.cli.output import print_json
 from pipeline.store.backup import backup
@@ -19,7 +19,7 @@ def command(options: Options, *, file: Path, as_json: bool) -> None:
 
     It uses SQLite's own backup, so a run may continue meanwhile. (A plain cp would miss the write-ahead log.)
     """
-    size = backup(load_settings(options).database, file)
+    size = backup(load_silently(options).database, file)
     if as_json:
         print_json({"file": str(file), "bytes": size})
     else:

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, TypeVar, cast
 
 import click
 
-from pipeline.cli.configuration import load_settings, parse_symbols
+from pipeline.cli.configuration import load_silently, parse_symbols
 from pipeline.cli.options import (
     Options,
     check_interval,
@@ -133,7 +133,7 @@ def command(
     if wanted is _Form.XLSX:
         excel_format()
     selection = Selection(parse_symbols(symbols, options), since, until)
-    database = load_settings(options).database
+    database = load_silently(options).database
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # like Ctrl-C: removes the partial file
     with open_for_reading(database) as db, read_transaction(db):
         check_symbols(db, database, selection.symbols)

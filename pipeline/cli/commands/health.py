@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from pipeline import instants
-from pipeline.cli.configuration import load_settings
+from pipeline.cli.configuration import load_silently
 from pipeline.cli.options import Options, examples, global_options, json_option
 from pipeline.cli.output import print_json, shown
 from pipeline.errors import ExitCode
@@ -25,7 +25,7 @@ from pipeline.text import few
 @global_options
 def command(options: Options, *, as_json: bool) -> int:
     """Report whether the daemon runs, its last run did not fail, and no symbol is stale. Exits with 7 if not."""
-    settings = load_settings(options)
+    settings = load_silently(options)
     now = instants.utc_now()
     beat = _read_heartbeat(settings.database)
     status, unreadable = _read(settings)

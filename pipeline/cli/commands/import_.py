@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from pipeline.cli.configuration import load_settings, read_environment
+from pipeline.cli.configuration import load_silently, read_environment
 from pipeline.cli.event_loop import run_async
 from pipeline.cli.exclusive import exclusive_run
 from pipeline.cli.options import Instant, Options, Seconds, examples, global_options, json_option
@@ -73,7 +73,7 @@ def command(
     sources = [None if str(file) == "-" else file for file in files]
     check_archives(sources, observed_at)
     variables = read_environment()
-    settings = load_settings(options, variables)
+    settings = load_silently(options, variables)
     configure_logs(options, redact=redaction(variables))
     refuse_foreign(settings.database)
     sizes = [archive_size(source) for source in sources]

@@ -13,12 +13,12 @@ import structlog
 
 from pipeline import __version__
 from pipeline.cli.api_source import serve_sandbox
-from pipeline.cli.configuration import load_settings, read_environment
-from pipeline.cli.daemon_settings import DaemonSettings, Reload
+from pipeline.cli.configuration import load_silently, read_environment
+from pipeline.cli.daemon_settings import DaemonSettings, Reload, log_notices
 from pipeline.cli.event_loop import run_async
 from pipeline.cli.options import Options, examples, global_options
 from pipeline.cli.signals import reloadable, stoppable
-from pipeline.cli.verbosity import configure_logs
+from pipeline.cli.verbosity import configure_logs, fatal_errors_logged
 from pipeline.daemon.loop import Daemon
 from pipeline.errors import ExitCode
 from pipeline.instants import utc_now
@@ -28,6 +28,7 @@ from pipeline.monitoring.ping import Ping
 from pipeline.monitoring.recipients import read_recipients
 from pipeline.monitoring.reporter import Reporter
 from pipeline.monitoring.status import Status, read_status
+from pipeline.settings.secrets import redaction
 from pipeline.store.database import DatabaseError, refuse_foreign
 from pipeline.store.lock import hold_daemon_lock
 from pipeline.web.app import Probes
@@ -49,15 +50,17 @@ def command(options: Options, *, sandbox: bool, as_json: bool) -> None:
     Every scheduled time becomes a row of `pipeline runs`: run, or missed and why. If the newest one was missed within
     catch_up_hours, it runs at once. SIGHUP reloads configuration, symbols and key.
     """
-    variables = read_environment()
-    settings = load_settings(options, variables)
-    first = DaemonSettings.read(settings, variables, sandbox=sandbox)
-    if settings.config is None:
-        options.say(f"no configuration file: using defaults and the database {first.database}")
     set_up_logs = partial(configure_logs, options, unattended=True, for_programs=as_json)
-    set_up_logs(redact=first.redaction)
-    refuse_foreign(first.database)
-    run_async(_serve(options, first, set_up_logs, sandbox=sandbox))
+    variables = read_environment()
+    set_up_logs(redact=redaction(variables))
+    with fatal_errors_logged(for_programs=as_json):
+        settings = load_silently(options, variables)
+        first = DaemonSettings.read(settings, variables, sandbox=sandbox)
+        log_notices(settings, variables)
+        if settings.config is None:
+            structlog.get_logger().info("no configuration file: using defaults", database=str(first.database))
+        refuse_foreign(first.database)
+        run_async(_serve(options, first, set_up_logs, sandbox=sandbox))
 
 
 async def _serve(options: Options, first: DaemonSettings, set_up_logs: Callable[..., None], *, sandbox: bool) -> None:

@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 import click
 
-from pipeline.cli.configuration import load_settings
+from pipeline.cli.configuration import load_silently
 from pipeline.cli.options import Form, Options, Whole, examples, format_option, global_options, json_option
 from pipeline.cli.output import print_json, print_rows, shown, to_second
 from pipeline.model.outcomes import Outcome, Trigger
@@ -26,7 +26,7 @@ from pipeline.store.reader import Reader, Run, SymbolOutcome
 @global_options
 def command(options: Options, *, run: int | None, limit: int, form: Form, as_json: bool) -> None:
     """List past runs, newest first; or, for the number of a RUN, the outcome of each symbol in it."""
-    with Reader.open(load_settings(options).database) as reader:
+    with Reader.open(load_silently(options).database) as reader:
         if run is None:
             _print_runs(reader.runs(limit), form=form, as_json=as_json)
             return
