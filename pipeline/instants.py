@@ -58,6 +58,14 @@ def from_text(text: str) -> datetime:
     return instant
 
 
+def date_from_text(text: str) -> date:
+    """Return a stored date, such as a fiscal quarter's end. Raise Undecodable for text that is none."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise Undecodable(f"invalid date {text[:40]!r}") from None
+
+
 def for_people(instant: datetime) -> str:
     """Return an instant to the second, as tables and messages show it: `2026-11-22 09:41:07`."""
     return instant.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")

@@ -106,7 +106,7 @@ class History:
         wanted = self.symbols() if symbols is None else [symbol.upper() for symbol in _listed(symbols)]
         with translate_errors(self._path):
             (first,) = self._db.execute(query, (json.dumps(wanted),)).fetchone()
-        return None if first is None else from_text(first)
+            return None if first is None else from_text(first)
 
     def last_run_started_at(self) -> datetime | None:
         """Return when the last run started that had symbols to request; None where there was none."""
@@ -118,7 +118,7 @@ class History:
         """
         with translate_errors(self._path):
             row = self._db.execute(query).fetchone()
-        return None if row is None else from_text(row[0])
+            return None if row is None else from_text(row[0])
 
     def history(
         self,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 import msgspec
 
 from pipeline import extras
-from pipeline.instants import from_text
+from pipeline.instants import date_from_text, from_text
 from pipeline.model.fields import Field, FieldNotFound, Kind, find_field
 from pipeline.model.values import Value
 
@@ -20,7 +20,7 @@ T = TypeVar("T")
 Rows = Iterator[tuple[Any, ...]]
 
 
-_PARSE: Mapping[Kind, Callable[[str], date]] = {Kind.INSTANT: from_text, Kind.DATE: date.fromisoformat}
+_PARSE: Mapping[Kind, Callable[[str], date]] = {Kind.INSTANT: from_text, Kind.DATE: date_from_text}
 
 
 class Column(NamedTuple):
@@ -33,20 +33,35 @@ class Column(NamedTuple):
 class Answer(Generic[T]):
     """The answer to a question. Each iteration reads the database again."""
 
-    def __init__(self, columns: Sequence[Column], read: Callable[[], Rows], make: Callable[..., T]) -> None:
-        """Take what reads the rows, and what makes an object of a row's values, with instants and dates parsed."""
+    def __init__(
+        self,
+        columns: Sequence[Column],
+        read: Callable[[], Rows],
+        make: Callable[..., T],
+        *,
+        reader: Callable[[Callable[[], Rows]], Rows] = lambda read: read(),
+    ) -> None:
+        """Take what reads the rows, and what makes an object of a row's values, with instants and dates parsed.
+
+        `reader` yields the rows that it reads with a function, and handles the errors of doing so.
+        """
         self.columns = tuple(columns)
         self._read = read
         self._make = make
+        self._reader = reader
 
     def __iter__(self) -> Iterator[T]:
+        return (self._make(*values) for values in self._reader(self._parsed))
+
+    def _parsed(self) -> Rows:
+        """Yield the rows with instants and dates parsed. Raise Undecodable for one that was damaged."""
         parsed = [(place, _PARSE[column.kind]) for place, column in enumerate(self.columns) if column.kind in _PARSE]
         for row in self._read():
             values = list(row)
             for place, parse in parsed:
                 if values[place] is not None:
                     values[place] = parse(values[place])
-            yield self._make(*values)
+            yield tuple(values)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -55,26 +70,26 @@ class Answer(Generic[T]):
 
     def rows(self) -> Rows:
         """Return the rows as tuples in the order of the columns; instants and dates are text, as stored."""
-        return self._read()
+        return self._reader(self._read)
 
     def to_arrow(self) -> "pa.Table":
         """Return a typed Arrow table. Raise Trouble if pyarrow is not installed."""
-        return extras.arrow().table(self.columns, list(self._read()))
+        return extras.arrow().table(self.columns, list(self.rows()))
 
     def to_pandas(self) -> "pd.DataFrame":
         """Return a pandas data frame; missing values are pandas' own. Raise Trouble if pandas is not installed."""
-        made: pd.DataFrame = extras.pandas().frame(self.columns, self._read())
+        made: pd.DataFrame = extras.pandas().frame(self.columns, self.rows())
         return made
 
     def to_polars(self) -> "pl.DataFrame":
         """Return a Polars data frame. Raise Trouble if Polars is not installed."""
-        made: pl.DataFrame = extras.polars().frame(self.columns, self._read())
+        made: pl.DataFrame = extras.polars().frame(self.columns, self.rows())
         return made
 
 
 def read_through(answer: Answer[T], reader: Callable[[Callable[[], Rows]], Rows]) -> Answer[T]:
     """Return the same answer, whose rows are what `reader` yields when it is given what reads them."""
-    return Answer(answer.columns, lambda: reader(answer.rows), answer._make)
+    return Answer(answer.columns, answer._read, answer._make, reader=reader)  # noqa: SLF001 - not public
 
 
 class Snapshot(msgspec.Struct, frozen=True, gc=False):

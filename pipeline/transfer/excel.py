@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from datetime import date, datetime
+from datetime import datetime
 from io import RawIOBase
 from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO
@@ -13,7 +13,7 @@ from xlsxwriter.workbook import Workbook
 from xlsxwriter.worksheet import Worksheet
 
 from pipeline.errors import Trouble
-from pipeline.instants import from_text
+from pipeline.instants import date_from_text, from_text
 from pipeline.model.fields import Kind
 from pipeline.transfer.export import COLUMNS
 
@@ -133,7 +133,7 @@ def _write_instant(sheet: Worksheet, row: int, place: int, value: str, form: For
 
 
 def _write_date(sheet: Worksheet, row: int, place: int, value: str, form: Format | None) -> None:
-    day = date.fromisoformat(value)
+    day = date_from_text(value)
     if day.year < _FIRST_YEAR:
         sheet.write_string(row, place, value)
     else:

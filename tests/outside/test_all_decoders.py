@@ -28,7 +28,7 @@ EXEMPT = {
     "cli.commands.export": "a count",
     "cli.commands.schedule": "a span, and a zone that was checked",
     "plot.html_page": "a number",
-    "query.arrow": "a number",
+    "query.columnar": "a number",
     "sandbox.daily_fields": "a number",
     "sandbox.prices": "a number",
     "sandbox.statements": "a number",

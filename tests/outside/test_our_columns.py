@@ -35,6 +35,7 @@ COLUMNS = [
     ("symbols", "since"), ("runs", "started_at"), ("runs", "finished_at"), ("runs", "scheduled_for"),
     ("runs", "detail"), ("outcomes", "detail"), ("requests", "finished_at"), ("requests", "deadline_at"),
     ("blocked", "since"), ("blocked", "until"), ("schedules", "since"), ("profiles", "name"),
+    ("statements", "latest_quarter"),
 ]  # fmt: skip
 SCHEDULE = "0 0 * * * UTC"
 
@@ -84,6 +85,7 @@ def damage(database: Path, table: str, column: str, content: bytes) -> None:
 )
 @example(column=("snapshots", "extra"), content=b"[" * 20_000)
 @example(column=("snapshots", "extra"), content=b"[]")
+@example(column=("statements", "latest_quarter"), content=b"2026-02-30")
 @example(column=("layouts", "keys"), content=b'{"Symbol": 1}')
 @example(column=("layouts", "keys"), content=b"\xff" * 500)
 @example(column=("symbols", "next_try"), content=b"")
@@ -116,6 +118,8 @@ def ask_history(database: Path) -> None:
         list(history.as_of(LATER))
         list(history.changes())
         list(history.vintages("IBM"))
+        history.first_observed_at()
+        history.last_run_started_at()
 
 
 def ask_documents(database: Path) -> None:
