@@ -62,6 +62,7 @@ class DaemonSettings:
             settings.schedules,
             settings.resume,
             settings.outcomes_kept,
+            settings.listed,
         )
 
 

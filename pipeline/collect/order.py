@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from pipeline.model.outcomes import Trigger
-from pipeline.model.symbols import Symbol
+from pipeline.model.symbols import Symbol, SymbolList
 from pipeline.quota.limits import Limit
 
 
@@ -34,3 +34,5 @@ class Order:
     schedule: str | None = None
     """The schedule that the run is for, if any, and its fire time."""
     scheduled_for: datetime | None = None
+    listed: SymbolList | None = None
+    """The configured list, unless somebody named the symbols."""

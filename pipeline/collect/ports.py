@@ -7,7 +7,7 @@ from typing import Protocol
 from pipeline.model.document import Overview
 from pipeline.model.outcomes import Outcome, RunId, RunResult, SymbolResult, Trigger
 from pipeline.model.slots import Slot
-from pipeline.model.symbols import Symbol
+from pipeline.model.symbols import Symbol, SymbolList
 
 
 class RequestOverview(Protocol):
@@ -48,6 +48,7 @@ class Results(Protocol):
         schedule: str | None = None,
         scheduled_for: datetime | None = None,
     ) -> RunId: ...
+    async def record_list(self, listed: SymbolList, *, at: datetime) -> None: ...
     async def ping(self) -> None: ...
     def hand_over(
         self,

@@ -40,6 +40,8 @@ async def collect(
     began = clock.monotonic()
     selection = select_symbols(database, order, now=clock.now())
     async with open_engine(database, source, max_requests=order.max_requests, clock=clock) as engine:
+        if order.listed is not None:
+            await engine.results.record_list(order.listed, at=clock.now())
         run = await engine.results.begin(
             order.trigger,
             at=clock.now(),

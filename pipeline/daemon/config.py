@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from pipeline.collect.order import Source
-from pipeline.model.symbols import Symbol
+from pipeline.model.symbols import Symbol, SymbolList
 from pipeline.schedule.cron import Schedule
 
 
@@ -18,3 +18,5 @@ class DaemonConfig:
     resumes: bool
     """Whether a run that was cut short is resumed later."""
     outcomes_kept: timedelta
+    listed: SymbolList
+    """All symbols, with those of single schedules."""

@@ -37,6 +37,7 @@ from pipeline.store.database import DatabaseError, is_temporary
 from pipeline.store.migrate import migrate
 from pipeline.store.reader import NoData, Reader
 from pipeline.store.schedules import activate, last_firings, record_missed
+from pipeline.store.universe import record_list
 from pipeline.store.writer import Writer
 
 
@@ -233,6 +234,7 @@ class Daemon:
                 await self._clock_watch.shift_slots(writer)
                 since = self._reset_at if instants.EARLIEST_PLAUSIBLE < self._reset_at < now else now
                 await activate(writer, _first_since(config.schedules, now), since=since, now=now)
+                await record_list(writer, config.listed, at=now)
                 self._reporter.schedules_in_force(map(str, config.schedules))
                 self._in_force = wanted
             decision = await self._decide()

@@ -64,6 +64,7 @@ class Runner:
             trigger=run.trigger,
             schedule=str(run.schedule),
             scheduled_for=run.fire_time,
+            listed=config.listed,
         )
         at = instants.for_people(run.fire_time)
         self._log.info("run due", fire_time=f"{at} UTC", schedule=order.schedule, trigger=str(run.trigger))

@@ -34,6 +34,15 @@ def same_company(requested: str, answered: object) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
+class SymbolList:
+    """The symbols that a configuration lists."""
+
+    configuration: str
+    """Which one: the absolute path of its file; empty if there is none, and variables list them."""
+    symbols: tuple[Symbol, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class SymbolFreshness:
     """When a symbol was last observed and last requested, as the database has it."""
 

@@ -176,7 +176,7 @@ def staleness(
 ) -> list[Observation]:
     """Return which of the configured symbols are stale, and which that were (`firing`) are not any more."""
     wrong = [Problem(Kind.STALE, symbol, f"{symbol} {not_observed(stale_after)}") for symbol in status.stale]
-    observed = set(symbols) - {*status.stale, *status.unknown}
+    observed = set(symbols) - {*status.stale, *status.unknown, *status.pending}
     return [*wrong, *(Over(Kind.STALE, symbol) for symbol in firing if symbol in observed)]
 
 

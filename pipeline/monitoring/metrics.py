@@ -157,10 +157,16 @@ def _status_metrics(status: Status) -> Iterator[Metric]:
     yield _labelled(
         GaugeMetricFamily(
             "pipeline_symbols",
-            "Configured symbols: fresh, stale (not observed for too long), unknown to the API.",
+            "Configured symbols: fresh, pending (configured not long ago, and not observed since), stale (not observed"
+            " for too long), unknown to the API.",
             labels=["state"],
         ),
-        {"fresh": status.fresh, "stale": len(status.stale), "unknown": len(set(status.unknown) - set(status.stale))},
+        {
+            "fresh": status.fresh,
+            "pending": len(status.pending),
+            "stale": len(status.stale),
+            "unknown": len({*status.unknown} - {*status.pending, *status.stale}),
+        },
     )
     yield GaugeMetricFamily(
         "pipeline_uncovered_symbols",

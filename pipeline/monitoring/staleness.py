@@ -1,34 +1,88 @@
-"""Staleness: which symbols are stale. The one place that says what stale means."""
+"""Staleness: how each configured symbol stands. The one place that says what fresh, pending and stale mean."""
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
 
 from pipeline import instants
 from pipeline.model.symbols import Symbol
-from pipeline.store.reader import SymbolState
+from pipeline.store.reader import Listed, SymbolState
 
 
-def stale(
+class Standing(StrEnum):
+    """How a configured symbol stands. The values are printed and exported: they stay."""
+
+    FRESH = "fresh"
+    PENDING = "pending"
+    STALE = "stale"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Standings:
+    """How all configured symbols stand, in the order configured."""
+
+    fresh: Sequence[Symbol]
+    pending: Sequence[Symbol]
+    stale: Sequence[Symbol]
+    unknown: Sequence[Symbol]
+    """The API's last answer was `{}`; some of them may be stale or pending, too."""
+    uncovered: Sequence[Symbol]
+    """Those of them that have snapshots."""
+
+
+def standings(
     symbols: Sequence[Symbol],
     states: Mapping[str, SymbolState],
+    universe: Mapping[str, Sequence[Listed]],
     *,
-    observed_since: datetime,
-    scheduled_since: datetime | None,
-) -> list[Symbol]:
-    """Return the symbols whose overview was last observed before `observed_since`, or never.
+    now: datetime,
+    stale_after: timedelta,
+) -> Standings:
+    """Return how these symbols stand, given what is stored of them and when they were configured."""
+    by_standing: dict[Standing, list[Symbol]] = {one: [] for one in Standing}
+    for symbol in symbols:
+        listed = universe.get(symbol, ())
+        by_standing[standing(states.get(symbol), listed, now=now, stale_after=stale_after)].append(symbol)
+    return Standings(
+        fresh=by_standing[Standing.FRESH],
+        pending=by_standing[Standing.PENDING],
+        stale=by_standing[Standing.STALE],
+        unknown=[one for one in symbols if one in states and states[one].state == "unknown"],
+        uncovered=[one for one in symbols if one in states and states[one].is_uncovered],
+    )
 
-    Symbols that the API has never covered are left out.
 
-    If the first schedule is newer than that (`scheduled_since`; None: there is no schedule), nothing can have been
-    missed yet, and a symbol never observed is not stale.
+def standing(state: SymbolState | None, listed: Sequence[Listed], *, now: datetime, stale_after: timedelta) -> Standing:
+    """Return how a configured symbol stands.
+
+    It is fresh while its overview was observed within `stale_after`. If it was not, it is pending for as long after it
+    was configured, and then stale. It is unknown if the API has never covered it, and also before it becomes stale if
+    the API does not cover it any more.
     """
-    since = instants.to_text(observed_since)
-    never = "9999" if scheduled_since is not None and scheduled_since > observed_since else ""
-    return [symbol for symbol in symbols if _is_stale(states.get(symbol), since, never)]
+    is_unknown = state is not None and state.state == "unknown"
+    last_overview = None if state is None else state.last_overview
+    if last_overview is not None and last_overview >= instants.to_text(now - stale_after):
+        return Standing.UNKNOWN if is_unknown else Standing.FRESH
+    if is_unknown and not (state is not None and state.is_uncovered):
+        return Standing.UNKNOWN
+    since = configured_since(listed, now=now, longest_gap=stale_after)
+    return Standing.PENDING if since is None or since >= now - stale_after else Standing.STALE
 
 
-def _is_stale(state: SymbolState | None, since: str, never: str) -> bool:
-    if state is None:
-        return never < since
-    is_never_covered = state.state == "unknown" and not state.is_uncovered
-    return not is_never_covered and (state.last_overview or never) < since
+def configured_since(listed: Iterable[Listed], *, now: datetime, longest_gap: timedelta) -> datetime | None:
+    """Return since when a symbol has been configured, without gaps but short ones; None: no run has seen it listed.
+
+    So a symbol that was removed and added again long after is as good as new, and one that is missing from the list
+    now and then (two configurations take turns) is not new each time.
+    """
+    since: datetime | None = None
+    until: datetime | None = None
+    for one in listed:
+        begins, ends = instants.from_text(one.since), now if one.until is None else instants.from_text(one.until)
+        if until is None or begins - until > longest_gap:
+            since, until = begins, ends
+        else:
+            until = max(until, ends)
+    return since if until is not None and now - until <= longest_gap else None

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pipeline import instants
 from pipeline.model.symbols import Symbol
-from pipeline.monitoring.staleness import stale
+from pipeline.monitoring.staleness import standings
 from pipeline.quota.estimate import WindowUsage, window_usage
 from pipeline.quota.limits import Limit, longest_window
 from pipeline.store.database import wal_bytes
@@ -40,10 +40,12 @@ class Status:
     """Configured, and the API's last answer was `{}`."""
     uncovered: Sequence[Symbol]
     """Those of them that have snapshots."""
+    pending: Sequence[Symbol]
+    """Configured not long ago, and not observed since."""
     stale: Sequence[Symbol]
     """Configured, and not observed for too long."""
     fresh: int
-    """The number of configured symbols that are neither unknown nor stale."""
+    """The number of configured symbols that are none of these."""
     database_bytes: int
     """Including the write-ahead log."""
 
@@ -54,18 +56,17 @@ def read_status(database: Path, scope: Scope, *, now: datetime) -> Status:
     with Reader.open(database) as reader:
         states = reader.symbol_states()
         success = reader.last_complete_run()
-        old = stale(symbols, states, observed_since=now - scope.stale_after, scheduled_since=reader.scheduled_since())
-        uncovered = [one for one in symbols if one in states and states[one].is_uncovered]
-        unknown = [one for one in symbols if one in states and states[one].state == "unknown"]
+        found = standings(symbols, states, reader.universe(), now=now, stale_after=scope.stale_after)
         return Status(
             last_run=reader.last_finished_run(),
             last_success=instants.from_text(success.finished_at) if success and success.finished_at else None,
             runs=reader.counts_by_status(),
             windows=window_usage(limits, reader.quota_state(now - longest_window(limits)), now=now),
             snapshots=sum(state.snapshots for state in states.values()),
-            unknown=unknown,
-            uncovered=uncovered,
-            stale=old,
-            fresh=len(symbols) - len({*unknown, *old}),
+            unknown=found.unknown,
+            uncovered=found.uncovered,
+            pending=found.pending,
+            stale=found.stale,
+            fresh=len(found.fresh),
             database_bytes=database.stat().st_size + wal_bytes(database),
         )

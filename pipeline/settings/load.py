@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pipeline.errors import file_reason
 from pipeline.files import is_present
-from pipeline.model.symbols import Symbol, parse_symbol
+from pipeline.model.symbols import Symbol, SymbolList, parse_symbol
 from pipeline.quota.limits import PLANS, Limit, max_workers
 from pipeline.schedule.cron import Schedule, check_cron, check_timezone
 from pipeline.settings.addresses import Listen, check_url, host_name
@@ -57,6 +57,14 @@ class Settings:
         """Return those of [symbols], then those that only a schedule names."""
         of_schedules = (schedule.symbols or () for schedule in self.schedules)
         return tuple(dict.fromkeys(chain(self.symbols, *of_schedules)))
+
+    @property
+    def listed(self) -> SymbolList:
+        """Return all symbols, and which file lists them.
+
+        Links in its path are kept: a mounted configuration is often a link to a folder that each update renames.
+        """
+        return SymbolList("" if self.config is None else str(self.config.absolute()), self.all_symbols)
 
 
 def load(config: Path | None, environment: Environment, *, database: Path | None = None) -> Settings:

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from pipeline import instants
 from pipeline.files import is_present
@@ -101,6 +102,13 @@ class SymbolState:
         return self.state == "unknown" and self.snapshots > 0
 
 
+class Listed(NamedTuple):
+    """An interval in which a symbol was in the configured list: not at `until` itself; None: it still is."""
+
+    since: str
+    until: str | None
+
+
 _SELECT_RUN = "SELECT {} FROM runs".format(", ".join(Run.__slots__))
 _SELECT_SYMBOL_STATE = "SELECT {} FROM symbols".format(", ".join(SymbolState.__slots__))
 _FRESHNESS = """
@@ -193,11 +201,6 @@ class Reader:
         """Return the number of runs by status; imports and missed fire times count too."""
         return dict(self._db.execute("SELECT status, count(*) FROM runs GROUP BY status"))
 
-    def scheduled_since(self) -> datetime | None:
-        """Return since when there has been a schedule, or None if there is none."""
-        (since,) = self._db.execute("SELECT min(since) FROM schedules").fetchone()
-        return None if since is None else instants.from_text(since)
-
     def run(self, run: int) -> Run | None:
         """Return the run of that id, or None."""
         row = self._db.execute(f"{_SELECT_RUN} WHERE id = ?", (run,)).fetchone()
@@ -228,6 +231,13 @@ class Reader:
     def symbol_states(self) -> dict[str, SymbolState]:
         """Return the state of every symbol ever requested or imported."""
         return {row[0]: SymbolState(*row) for row in self._db.execute(_SELECT_SYMBOL_STATE)}
+
+    def universe(self) -> dict[str, list[Listed]]:
+        """Return when each symbol was in the configured list, oldest first."""
+        found: dict[str, list[Listed]] = {}
+        for symbol, *interval in self._db.execute("SELECT symbol, since, until FROM universe ORDER BY symbol, since"):
+            found.setdefault(symbol, []).append(Listed(*interval))
+        return found
 
     def drift(self) -> Drift:
         """Return where the newest documents and the field catalogue disagree."""

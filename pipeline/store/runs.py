@@ -10,9 +10,10 @@ from aiosqlite import Connection
 from pipeline import instants
 from pipeline.model.document import Overview
 from pipeline.model.outcomes import Outcome, RunId, RunResult, RunStatus, SymbolResult, Trigger
-from pipeline.model.symbols import Symbol
+from pipeline.model.symbols import Symbol, SymbolList
 from pipeline.store.snapshots import Covered, Observation, covered, store_observations
 from pipeline.store.symbol_states import note_attempts, store_uncovered
+from pipeline.store.universe import record_list
 from pipeline.store.writer import OnDone, Writer, bulk_insert
 
 ABANDONED = "the process ended without finishing it"
@@ -70,6 +71,10 @@ class Store:
         begun = _Begun(trigger, instants.to_text(at), symbols, due, schedule, fire_time)
         run: RunId = await self._writer.write(_begin, begun)
         return run
+
+    async def record_list(self, listed: SymbolList, *, at: datetime) -> None:
+        """Store that a configuration lists these symbols."""
+        await record_list(self._writer, listed, at=at)
 
     async def ping(self) -> None:
         """Return once the file has taken a transaction, in which nothing was written."""

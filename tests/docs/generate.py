@@ -39,7 +39,7 @@ EXITS = {
     ExitCode.PARTIAL: "partial: some symbols failed or were rejected",
     ExitCode.QUOTA: "the quota, or `--max-requests`, ended before all due symbols were requested",
     ExitCode.BUSY: "another process is collecting, or another daemon runs on this database",
-    ExitCode.STALE: "a configured symbol is stale (`status`), or the daemon has a problem (`health`)",
+    ExitCode.STALE: "a symbol is stale or there is no database (`status`), or the daemon has a problem (`health`)",
     ExitCode.INTERRUPTED: "interrupted",
 }
 ENDS = {

@@ -62,7 +62,8 @@ async def test_what_the_database_holds_is_read_from_it(database: Path) -> None:
     assert metrics_page["pipeline_last_success_timestamp_seconds"] == (START + timedelta(minutes=2)).timestamp()
     assert metrics_page["pipeline_missed_runs_total"] == 0
     assert metrics_page["pipeline_snapshots_total"] == 0
-    assert metrics_page['pipeline_symbols{state="stale"}'] == 2
+    assert metrics_page['pipeline_symbols{state="pending"}'] == 2
+    assert metrics_page['pipeline_symbols{state="stale"}'] == 0
     assert metrics_page['pipeline_symbols{state="unknown"}'] == 1
     assert metrics_page['pipeline_symbols{state="fresh"}'] == 0
     assert metrics_page['pipeline_window_used{window="25/day"}'] == 0

@@ -4,12 +4,15 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+from pipeline import instants
 from pipeline.collect.halt import Halt
 from pipeline.collect.order import Order
 from pipeline.collect.run import collect
 from pipeline.model.symbols import Symbol
 from pipeline.monitoring.metrics import Metrics
 from pipeline.monitoring.status import Scope, read_status
+from pipeline.schedule.cron import Schedule
+from pipeline.store.reader import Listed, Reader
 from tests.support.clocks import START
 from tests.support.daemons import SYMBOLS, DaemonClock, DaemonHarness, config, runs
 from tests.support.monitoring import values
@@ -35,20 +38,45 @@ async def test_the_status_counts_what_the_database_holds(database: Path, served:
     assert (found.last_run.id, found.runs, found.snapshots) == (2, {"complete": 2}, 2)
     assert found.last_success == START
     assert [(window.limit, window.used) for window in found.windows] == [("25/day", 4)]
-    # TSLA was never requested, but the daemon has only just started: nothing is stale yet.
-    assert (found.unknown, found.stale, found.fresh) == (["PEP"], [], 3)
+    assert (found.unknown, found.pending, found.stale, found.fresh) == (["PEP"], ["TSLA"], [], 2)
     assert found.database_bytes >= database.stat().st_size
 
 
-async def test_a_symbol_never_observed_is_stale_once_there_was_time_enough(database: Path, served: Served) -> None:
+async def test_symbols_of_a_long_list_are_pending_and_then_stale_and_never_fresh_before_they_were_observed(
+    database: Path, served: Served
+) -> None:
+    symbols = tuple(Symbol(f"S{number}") for number in range(400))
     clock = DaemonClock(START)
-    async with DaemonHarness(database, served.base_url, clock).running():
-        pass
-    symbols = (*SYMBOLS, Symbol("TSLA"))
-
+    harness = DaemonHarness(database, served.base_url, clock, symbols=symbols, limits=("25/day",))
+    for symbol in symbols:
+        served.api.knows(symbol, {"Symbol": symbol})
+    async with harness.running():
+        young = read_status(database, Scope(symbols, (), STALE_AFTER), now=clock.wall)
     later = read_status(database, Scope(symbols, (), STALE_AFTER), now=START + 4 * DAY)
 
-    assert later.stale == list(symbols)
+    assert (young.fresh, len(young.pending), young.stale) == (25, 375, [])
+    assert (later.fresh, later.pending, later.stale) == (0, [], list(symbols))
+    page = values(Metrics().render(young, None)[1])
+    assert (page['pipeline_symbols{state="pending"}'], page['pipeline_symbols{state="fresh"}']) == (375, 25)
+
+
+async def test_a_symbol_added_to_an_old_list_is_pending_from_the_reload_on(database: Path, served: Served) -> None:
+    clock = DaemonClock(START)
+    harness = DaemonHarness(database, served.base_url, clock, schedules=(Schedule("30 18 * * 6", "UTC", DAY, None),))
+    async with harness.running() as daemon:
+        await harness.until(START + 2 * DAY)
+        harness.config = config(served.base_url, symbols=(*SYMBOLS, Symbol("TSLA")), schedules=harness.config.schedules)
+        scope = Scope(harness.config.symbols, (), timedelta(days=8))
+        not_seen_yet = read_status(database, scope, now=clock.wall)
+        daemon.reload()
+        await harness.settled()
+        reloaded_at = clock.wall
+        with Reader.open(database) as reader:
+            assert reader.universe()["TSLA"] == [Listed(instants.to_text(reloaded_at), None)]
+
+    assert (not_seen_yet.pending, not_seen_yet.stale) == (["TSLA"], [])
+    assert read_status(database, scope, now=reloaded_at + 8 * DAY).pending == ["TSLA"]
+    assert read_status(database, scope, now=reloaded_at + 8 * DAY + timedelta(seconds=1)).stale == [*scope.symbols]
 
 
 async def test_a_company_that_the_api_denies_is_unknown_until_it_is_stale(database: Path, served: Served) -> None:

@@ -22,7 +22,7 @@ from pipeline.store.reader import NoData, Reader
 from pipeline.store.symbol_states import derive_states
 from pipeline.store.writer import open_writer
 from tests.support.clocks import START
-from tests.support.database import documents
+from tests.support.database import documents, earlier_migrations
 
 SQL_TYPES = {Kind.TEXT: "TEXT", Kind.INTEGER: "INTEGER", Kind.REAL: "REAL", Kind.DATE: "TEXT"}
 
@@ -375,12 +375,3 @@ async def _derive(db: Connection, batches: Sequence[Sequence[str]]) -> Sequence[
 
 def day(number: float) -> str:
     return instants.to_text(START + timedelta(days=number))
-
-
-def earlier_migrations(tmp_path: Path, last: int) -> Path:
-    """Return a folder of the first shipped migrations."""
-    folder = tmp_path / f"first-{last}"
-    folder.mkdir()
-    for path in sorted(FOLDER.glob("*.sql"))[:last]:
-        shutil.copy(path, folder)
-    return folder

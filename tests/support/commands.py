@@ -160,9 +160,9 @@ def assert_note(ended: Ended, *words: str) -> None:
 # Queries
 
 
-def query(database: Path, *arguments: str) -> Ended:
+def query(database: Path, *arguments: str, **variables: str) -> Ended:
     """Call a command that queries a database."""
-    return call(database.parent, *arguments, "--database", str(database))
+    return call(database.parent, *arguments, "--database", str(database), **variables)
 
 
 def rows(database: Path, *arguments: str) -> Any:

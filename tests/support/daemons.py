@@ -15,7 +15,7 @@ from pipeline.collect.order import Source
 from pipeline.daemon.config import DaemonConfig
 from pipeline.daemon.loop import Daemon
 from pipeline.instants import Nanoseconds
-from pipeline.model.symbols import Symbol
+from pipeline.model.symbols import Symbol, SymbolList
 from pipeline.monitoring.heartbeat import PERIOD
 from pipeline.monitoring.metrics import Metrics
 from pipeline.monitoring.notify import Notifier, Sender
@@ -220,7 +220,9 @@ def config(
         timedelta(minutes=2),
         attempts,
     )
-    return DaemonConfig(source, symbols, schedules, resumes, outcomes_kept)
+    named = (symbol for schedule in schedules for symbol in schedule.symbols or ())
+    listed = SymbolList("", tuple(dict.fromkeys((*symbols, *named))))
+    return DaemonConfig(source, symbols, schedules, resumes, outcomes_kept, listed)
 
 
 def rows(database: Path, query: str, *values: object) -> list[tuple[Any, ...]]:

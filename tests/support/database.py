@@ -1,6 +1,7 @@
 """What a database holds, read with plain SQL: snapshots, documents and symbols."""
 
 import json
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 from pipeline.model.document import Document, Parts, join_document
 from pipeline.model.fields import DAILY_FIELDS, PROFILE_FIELDS, REPORTED_FIELDS
 from pipeline.model.symbols import Symbol
+from pipeline.store.migrate import FOLDER
 
 
 def snapshots(database: Path, symbol: str) -> list[tuple[str, str]]:
@@ -49,3 +51,12 @@ def _document(symbol: str, row: tuple[Any, ...]) -> Document:
         extra=None if extra is None else str(extra),
     )
     return join_document(Symbol(symbol), parts)
+
+
+def earlier_migrations(tmp_path: Path, last: int) -> Path:
+    """Return a folder of the first shipped migrations."""
+    folder = tmp_path / f"first-{last}"
+    folder.mkdir()
+    for path in sorted(FOLDER.glob("*.sql"))[:last]:
+        shutil.copy(path, folder)
+    return folder

@@ -24,6 +24,7 @@ EMPTY = Status(
     snapshots=0,
     unknown=(),
     uncovered=(),
+    pending=(),
     stale=(),
     fresh=0,
     database_bytes=0,

@@ -86,7 +86,12 @@ def command(
     now = _clock(day)
     if day is not None and day.date() > instants.utc_now().date():
         options.say(f"--day {day:%Y-%m-%d} is after today: until then its observations stay the newest")
-    order = Order(wanted, None if symbols or force else now() - settings.fresh_for, max_requests=max_requests)
+    order = Order(
+        wanted,
+        None if symbols or force else now() - settings.fresh_for,
+        max_requests=max_requests,
+        listed=None if symbols else settings.listed,
+    )
     delay = SANDBOX_LATENCY if latency is None else timedelta(milliseconds=latency)
     served = serve_sandbox(settings, now=now, latency=delay) if sandbox else nullcontext(settings.base_url)
     max_wait = timedelta(seconds=wait)

@@ -17,7 +17,7 @@ from pipeline.settings.load import Settings
 from pipeline.store.database import DatabaseError
 from pipeline.store.lock import is_daemon_running
 from pipeline.store.reader import NoData
-from pipeline.text import few
+from pipeline.text import count, few
 
 
 @click.command(epilog=examples("pipeline health", 'report=$(pipeline health) || echo "$report" | mail root'))
@@ -38,8 +38,15 @@ def command(options: Options, *, as_json: bool) -> int:
 
 def _print(wrong: list[str], beat: Heartbeat | None, status: Status | None, options: Options, *, as_json: bool) -> None:
     if as_json:
-        uncovered = [] if status is None else status.uncovered
-        print_json({"healthy": not wrong, "ailments": wrong, "daemon": beat and beat.texts(), "uncovered": uncovered})
+        print_json(
+            {
+                "healthy": not wrong,
+                "ailments": wrong,
+                "daemon": beat and beat.texts(),
+                "pending": [] if status is None else status.pending,
+                "uncovered": [] if status is None else status.uncovered,
+            }
+        )
     elif wrong:
         click.echo(shown(f"unhealthy: {'; '.join(wrong)}"))
     elif not options.quiet:
@@ -73,6 +80,8 @@ def _summary(beat: Heartbeat | None, status: Status | None) -> str:
             words.append(f"next run {instants.for_people(beat.next_fire)} UTC")
     if status is not None and status.last_run is not None:
         words.append(f"last run {status.last_run.id} {status.last_run.status}")
+    if status is not None and status.pending:
+        words.append(f"{count(len(status.pending), 'symbol')} pending")
     if status is not None and status.uncovered:
         words.append(f"the API denies {few(status.uncovered)}")
     return ", ".join(words)

@@ -16,11 +16,10 @@ from pipeline.errors import ExitCode
 from pipeline.model.changes import Change
 from pipeline.model.outcomes import Outcome, RunStatus, Trigger
 from pipeline.model.slots import QuotaState
-from pipeline.model.symbols import Symbol
 from pipeline.monitoring import heartbeat
 from pipeline.monitoring.conditions import ABSENT_FIELD, NEW_FIELD, UNREADABLE_FIELD
 from pipeline.monitoring.heartbeat import DamagedHeartbeat, Heartbeat
-from pipeline.monitoring.staleness import stale
+from pipeline.monitoring.staleness import Standings, standings
 from pipeline.monitoring.threshold import check_threshold
 from pipeline.query.history import History
 from pipeline.quota.estimate import WindowUsage, window_usage
@@ -42,13 +41,16 @@ class _Report:
     """Recent scheduled times without a run."""
     windows: list[WindowUsage]
     states: dict[str, SymbolState]
-    stale: list[Symbol]
+    symbols: Standings
+    """How the configured symbols stand."""
     drift: Drift
     suspicious: list[Change]
     """Suspicious changes since the last run began."""
     beat: Heartbeat | None
     """None if no daemon runs."""
     next_run: datetime | None
+    is_stored: bool = True
+    """Whether there is a database."""
 
     @property
     def snapshots(self) -> int:
@@ -58,14 +60,6 @@ class _Report:
     def companies(self) -> int:
         return sum(1 for state in self.states.values() if state.snapshots)
 
-    def unknown(self, symbols: Sequence[Symbol]) -> list[Symbol]:
-        """Return those of the symbols that the API does not cover."""
-        return [symbol for symbol in symbols if symbol in self.states and self.states[symbol].state == "unknown"]
-
-    def uncovered(self, symbols: Sequence[Symbol]) -> list[Symbol]:
-        """Return those of the symbols that have snapshots, but that the API does not cover any more."""
-        return [symbol for symbol in symbols if symbol in self.states and self.states[symbol].is_uncovered]
-
 
 @click.command(epilog=examples("pipeline status", "pipeline status --json | jq .stale"))
 @json_option
@@ -73,11 +67,10 @@ class _Report:
 def command(options: Options, *, as_json: bool) -> int:
     """Show the last run, quota left, stale symbols, API drift, and whether a daemon runs.
 
-    Exits with 7 if a configured symbol is stale: not observed for stale_after_hours.
+    Exits with 7 if a configured symbol is stale (not observed for stale_after_hours), or there is no database yet.
     """
     settings = load_settings(options)
     status = _read(settings, options)
-    unknown, uncovered = status.unknown(settings.all_symbols), status.uncovered(settings.all_symbols)
     if as_json:
         print_json(
             {
@@ -89,9 +82,10 @@ def command(options: Options, *, as_json: bool) -> int:
                 "last_run": status.last_run and asdict(status.last_run),
                 "missed": len(status.missed),
                 "windows": [window_json(window) for window in status.windows],
-                "stale": status.stale,
-                "unknown": unknown,
-                "uncovered": uncovered,
+                "stale": status.symbols.stale,
+                "pending": status.symbols.pending,
+                "unknown": status.symbols.unknown,
+                "uncovered": status.symbols.uncovered,
                 "drift": asdict(status.drift),
                 "suspicions": [
                     {"symbol": one.symbol, "field": one.field, "suspicion": one.suspicion} for one in status.suspicious
@@ -100,13 +94,12 @@ def command(options: Options, *, as_json: bool) -> int:
             }
         )
     else:
-        _print(settings, status, unknown, uncovered)
-    return ExitCode.STALE if status.stale else ExitCode.DONE
+        _print(settings, status)
+    return ExitCode.STALE if status.symbols.stale or not status.is_stored else ExitCode.DONE
 
 
 def _read(settings: Settings, options: Options) -> _Report:
     now = instants.utc_now()
-    since = now - settings.stale_after
     beat = _heartbeat(settings.database, options)
     next_run = min(filter(None, (schedule.next(now) for schedule in settings.schedules)), default=None)
     try:
@@ -119,8 +112,8 @@ def _read(settings: Settings, options: Options) -> _Report:
                     settings.limits, reader.quota_state(now - longest_window(settings.limits)), now=now
                 ),
                 states=states,
-                stale=stale(
-                    settings.all_symbols, states, observed_since=since, scheduled_since=reader.scheduled_since()
+                symbols=standings(
+                    settings.all_symbols, states, reader.universe(), now=now, stale_after=settings.stale_after
                 ),
                 drift=reader.drift(),
                 suspicious=_suspicious(settings.database),
@@ -130,7 +123,8 @@ def _read(settings: Settings, options: Options) -> _Report:
     except NoData as nothing:
         options.say(str(nothing))
         windows = window_usage(settings.limits, QuotaState(), now=now)
-        return _Report(None, [], windows, {}, list(settings.all_symbols), Drift([], [], []), [], beat, next_run)
+        symbols = standings(settings.all_symbols, {}, {}, now=now, stale_after=settings.stale_after)
+        return _Report(None, [], windows, {}, symbols, Drift([], [], []), [], beat, next_run, is_stored=False)
 
 
 def _heartbeat(database: Path, options: Options) -> Heartbeat | None:
@@ -148,9 +142,7 @@ def _suspicious(database: Path) -> list[Change]:
         return [] if since is None else list(history.changes(since=since, suspicious=True))
 
 
-def _print(settings: Settings, status: _Report, unknown: list[Symbol], uncovered: list[Symbol]) -> None:
-    had_snapshots = set(uncovered)
-    never_covered = [symbol for symbol in unknown if symbol not in had_snapshots]
+def _print(settings: Settings, status: _Report) -> None:
     print_facts(
         {
             "database": settings.database,
@@ -158,10 +150,8 @@ def _print(settings: Settings, status: _Report, unknown: list[Symbol], uncovered
             **_run_lines(status.last_run),
             **_missed_line(status.missed),
             **_daemon_lines(status.beat, status.next_run),
-            "stale": _count_and_names(status.stale),
+            **_symbol_lines(status.symbols),
             **_threshold_line(settings),
-            "not covered": _count_and_names(never_covered),
-            **_uncovered_line(uncovered),
             **_drift_lines(status.drift),
             **_suspicious_line(status.suspicious),
         }
@@ -209,11 +199,16 @@ def _count_and_names(symbols: Sequence[str]) -> str:
     return f"{len(symbols):,}" + (f" ({few(symbols)})" if symbols else "")
 
 
-def _uncovered_line(uncovered: list[Symbol]) -> dict[str, str]:
-    """Return a line about symbols that the API denies although they have snapshots, none if there are none."""
-    if not uncovered:
-        return {}
-    return {"uncovered": f"{_count_and_names(uncovered)}: have snapshots, but the API now answers {{}}"}
+def _symbol_lines(symbols: Standings) -> dict[str, str]:
+    """Return how many symbols are stale and not covered, and if there are any, pending or not covered any more."""
+    had_snapshots = set(symbols.uncovered)
+    lines = {"stale": _count_and_names(symbols.stale)}
+    if symbols.pending:
+        lines["pending"] = f"{_count_and_names(symbols.pending)}: not observed since they were configured"
+    lines["not covered"] = _count_and_names([one for one in symbols.unknown if one not in had_snapshots])
+    if symbols.uncovered:
+        lines["uncovered"] = f"{_count_and_names(symbols.uncovered)}: have snapshots, but the API now answers {{}}"
+    return lines
 
 
 def _threshold_line(settings: Settings) -> dict[str, object]:

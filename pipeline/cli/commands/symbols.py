@@ -1,16 +1,20 @@
 """`pipeline symbols`: list the configured symbols, whether the API covers them, and what is stored."""
 
-from dataclasses import asdict
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import asdict, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import click
 
+from pipeline import instants
 from pipeline.cli.configuration import load_settings
 from pipeline.cli.options import Form, Options, examples, format_option, global_options, json_option
 from pipeline.cli.output import print_json, print_rows, to_minute
 from pipeline.model.symbols import Symbol
+from pipeline.monitoring.staleness import configured_since, standing
 from pipeline.settings.load import Settings
-from pipeline.store.reader import NoData, Reader, SymbolState
+from pipeline.store.reader import Listed, NoData, Reader, SymbolState
 
 
 @click.command(epilog=examples("pipeline symbols", "pipeline symbols --format csv > known.csv"))
@@ -21,11 +25,13 @@ from pipeline.store.reader import NoData, Reader, SymbolState
 def command(options: Options, *, stored_too: bool, form: Form, as_json: bool) -> None:
     """List the configured symbols: whether the API covers them, when they were last observed, what is stored."""
     settings = load_settings(options)
-    states = _states(settings)
-    symbols = [*settings.all_symbols, *(sorted(states.keys() - set(settings.all_symbols)) if stored_too else [])]
-    rows = [states.get(name) or _never_requested(Symbol(name)) for name in symbols]
+    states, universe = _read(settings)
+    configured = set(settings.all_symbols)
+    symbols = [*settings.all_symbols, *(sorted(states.keys() - configured) if stored_too else [])]
+    rows = [_row(states.get(name), Symbol(name), is_configured=name in configured) for name in symbols]
     if as_json:
-        print_json([asdict(row) for row in rows])
+        now, gap = instants.utc_now(), settings.stale_after
+        print_json([asdict(row) | _standing(row, universe, configured, now=now, stale_after=gap) for row in rows])
     elif form.is_table:
         _print_table(rows, form)
     else:
@@ -40,6 +46,7 @@ def _cells(row: SymbolState) -> list[Any]:
 def _print_table(states: list[SymbolState], form: Form) -> None:
     """Print a table that fits 80 columns, unless a last try found nothing: only then it has a column of its own."""
     names = ["symbol", "state", "snapshots", "observed", "last try", "last outcome", "next try"]
+    states = [replace(state, state="uncovered") if state.is_uncovered else state for state in states]
     rows = [[to_minute(cell) if index in _TIMES else cell for index, cell in enumerate(_cells(s))] for s in states]
     if all(state.last_try == state.last_look for state in states):
         del names[_LAST_TRY]
@@ -51,13 +58,35 @@ def _print_table(states: list[SymbolState], form: Form) -> None:
 _TIMES, _LAST_TRY = (3, 4, 6), 4
 
 
-def _states(settings: Settings) -> dict[str, SymbolState]:
+def _read(settings: Settings) -> tuple[dict[str, SymbolState], dict[str, list[Listed]]]:
+    """Return what is stored of each symbol, and when it was configured."""
     try:
         with Reader.open(settings.database) as reader:
-            return reader.symbol_states()
+            return reader.symbol_states(), reader.universe()
     except NoData:
-        return {}
+        return {}, {}
 
 
-def _never_requested(symbol: Symbol) -> SymbolState:
-    return SymbolState(symbol, None, None, None, None, None, None, 0, None)
+def _row(state: SymbolState | None, symbol: Symbol, *, is_configured: bool) -> SymbolState:
+    """Return the symbol's state: `pending` for one that is configured and was never observed."""
+    state = state or SymbolState(symbol, None, None, None, None, None, None, 0, None)
+    return replace(state, state="pending") if is_configured and state.state is None else state
+
+
+def _standing(
+    row: SymbolState,
+    universe: Mapping[str, Sequence[Listed]],
+    configured: Container[str],
+    *,
+    now: datetime,
+    stale_after: timedelta,
+) -> dict[str, str | None]:
+    """Return how a configured symbol stands, and since when it has been configured as far as runs have seen it."""
+    if row.symbol not in configured:
+        return {"standing": None, "configured_since": None}
+    listed = universe.get(row.symbol, ())
+    since = configured_since(listed, now=now, longest_gap=stale_after)
+    return {
+        "standing": standing(row, listed, now=now, stale_after=stale_after),
+        "configured_since": None if since is None else instants.to_text(since),
+    }

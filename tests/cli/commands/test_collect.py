@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import ExitCode
+from pipeline.store.reader import Reader
 from tests.support.collected import Collected
 from tests.support.commands import KEY, Ended, assert_note, call
 from tests.support.database import all_symbols, documents
@@ -153,6 +154,38 @@ def test_due_symbols_are_requested_and_named_ones_however_fresh(tmp_path: Path, 
     collect(tmp_path, api, "--force", symbols=symbols)
 
     assert Counter(api.api.seen) == {"QUVEX": 2, "AAPL": 2, "MSFT": 3}
+
+
+def test_only_the_configured_list_becomes_the_universe_and_not_a_symbol_that_is_named(
+    tmp_path: Path, api: Served
+) -> None:
+    def universe() -> list[str]:
+        with Reader.open(tmp_path / "overviews.db") as reader:
+            return list(reader.universe())
+
+    collect(tmp_path, api, "MSFT", symbols=["AAPL"])
+    assert universe() == []
+    collect(tmp_path, api, symbols=["AAPL", "QUVEX"])
+    collect(tmp_path, api, "MSFT", symbols=["AAPL"])
+    assert universe() == ["AAPL", "QUVEX"]
+    states = call(tmp_path, "symbols", "--json", "--database", "overviews.db", PIPELINE_SYMBOLS__LIST='["AAPL"]').json
+    assert [(one["standing"], one["configured_since"] is None) for one in states] == [("fresh", False)]
+
+
+def test_companies_that_the_api_denies_are_named_and_end_the_run_as_failed(tmp_path: Path, api: Served) -> None:
+    symbols = ["AAPL", "MSFT", "QUVEX"]
+    collect(tmp_path, api, symbols=symbols)
+    for symbol in symbols:
+        api.api.says(symbol, "{}", times=None)
+
+    one = collect(tmp_path, api, "AAPL", symbols=symbols)
+    all_of_them = collect(tmp_path, api, "--force", symbols=symbols)
+
+    assert one.code == ExitCode.PARTIAL
+    assert re.search(r"unknown +1  has snapshots, but the API answered \{\}", one.out)
+    assert all_of_them.code == ExitCode.FAILED
+    assert "3 symbols that have snapshots: MSFT, QUVEX, AAPL" in all_of_them.out
+    assert collect(tmp_path, api, "--force", "--json", symbols=symbols).json["uncovered"] == 3
 
 
 def test_the_key_is_in_no_output_no_log_and_no_file(tmp_path: Path, api: Served) -> None:

@@ -1,5 +1,6 @@
 """`pipeline health`: one line, and exit code 7 if something is wrong. (A daemon that runs: test_daemon_process.py.)"""
 
+import json
 from pathlib import Path
 
 from pipeline.errors import ExitCode
@@ -19,12 +20,18 @@ def test_without_a_daemon_it_ends_with_7_and_names_the_command_that_starts_one(c
 
 
 def test_json_lists_what_is_wrong(collected: Collected) -> None:
-    ended = collected.at_sandbox("health", "--json", PIPELINE_SYMBOLS__LIST='["NEVERASKED"]')
+    (name, *_) = collected.names
+    listed = json.dumps([name, "NEVERASKED"])
+    ended = collected.at_sandbox(
+        "health", "--json", PIPELINE_SYMBOLS__LIST=listed, PIPELINE_STATUS__STALE_AFTER_HOURS="0.000001"
+    )
 
     assert ended.code == ExitCode.STALE
-    assert list(ended.json) == ["healthy", "ailments", "daemon", "uncovered"]
+    assert list(ended.json) == ["healthy", "ailments", "daemon", "pending", "uncovered"]
     assert ended.json["healthy"] is False
-    assert any("NEVERASKED" in text for text in ended.json["ailments"])
+    assert any(name in text for text in ended.json["ailments"])
+    assert not any("NEVERASKED" in text for text in ended.json["ailments"])
+    assert ended.json["pending"] == ["NEVERASKED"]
 
 
 def test_a_foreign_file_is_named(folder: Path, alien: dict[str, Path]) -> None:

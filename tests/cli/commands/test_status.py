@@ -1,21 +1,22 @@
 """`pipeline status`: what is stored, stale and left of the quota."""
 
+import json
 import re
 from pathlib import Path
 
 from pipeline.errors import ExitCode
 from pipeline.monitoring import heartbeat
 from tests.support.collected import Collected
-from tests.support.commands import call
+from tests.support.commands import call, query
 from tests.support.monitoring import BEAT, HEARTBEAT_KEYS
 
 
-def test_without_a_database_everything_is_stale_and_it_ends_with_7(folder: Path) -> None:
+def test_without_a_database_everything_is_pending_and_it_ends_with_7(folder: Path) -> None:
     ended = call(folder, "status", "--json")
 
     assert ended.code == ExitCode.STALE
     assert "no database at data/overviews.db: create it with pipeline collect" in ended.err
-    assert ended.json["stale"] == ["AAPL"]
+    assert (ended.json["stale"], ended.json["pending"]) == ([], ["AAPL"])
     assert ended.json["last_run"] is None
     assert not (folder / "data").exists()
 
@@ -26,8 +27,8 @@ def test_status_in_json(collected: Collected) -> None:
     status = ended.json
     assert ended.code == 0
     assert list(status) == [
-        "database", "snapshots", "companies", "daemon", "next_run", "last_run", "missed", "windows", "stale", "unknown",
-        "uncovered", "drift", "suspicions", "threshold",
+        "database", "snapshots", "companies", "daemon", "next_run", "last_run", "missed", "windows", "stale", "pending",
+        "unknown", "uncovered", "drift", "suspicions", "threshold",
     ]  # fmt: skip
     assert status["database"] == "data/sandbox.db"
     assert status["snapshots"] >= status["companies"] >= 10
@@ -50,10 +51,31 @@ def test_it_ends_with_0_if_nothing_is_stale(collected: Collected) -> None:
 
 
 def test_it_ends_with_7_if_a_symbol_is_stale(collected: Collected) -> None:
-    ended = collected.at_sandbox("status", PIPELINE_SYMBOLS__LIST='["NEVERASKED"]')
+    (name, *_) = collected.names
+    ended = collected.at_sandbox(
+        "status", PIPELINE_SYMBOLS__LIST=json.dumps([name]), PIPELINE_STATUS__STALE_AFTER_HOURS="0.000001"
+    )
 
     assert ended.code == ExitCode.STALE
-    assert re.search(r"stale +1 \(NEVERASKED\)", ended.out)
+    assert re.search(rf"stale +1 \({name}\)", ended.out)
+    assert "pending" not in ended.out
+
+
+def test_a_symbol_that_was_just_added_to_the_list_is_pending_and_not_stale(collected: Collected) -> None:
+    ended = collected.at_sandbox("status", PIPELINE_SYMBOLS__LIST='["NEVERASKED"]')
+
+    assert ended.code == 0
+    assert re.search(r"stale +0\n", ended.out)
+    assert re.search(r"pending +1 \(NEVERASKED\): ", ended.out)
+
+
+def test_a_company_that_the_api_denies_is_named(stored: Path) -> None:
+    ended = query(stored, "status", PIPELINE_SYMBOLS__LIST='["IBM", "PEP"]')
+
+    assert re.search(r"uncovered +1 \(IBM\): ", ended.out)
+    assert re.search(r"not covered +0\n", ended.out)
+    found = query(stored, "status", "--json", PIPELINE_SYMBOLS__LIST='["IBM", "PEP"]').json
+    assert (found["unknown"], found["uncovered"]) == (["IBM"], ["IBM"])
 
 
 def test_the_daemon_in_json_has_the_keys_of_its_heartbeat(folder: Path) -> None:

@@ -6,14 +6,15 @@ from contextlib import closing
 from pathlib import Path
 
 from tests.support.collected import Collected
-from tests.support.commands import call
+from tests.support.commands import call, query, table
+from tests.support.observations import text
 
 
 def test_without_a_database_the_configured_symbols_are_listed(folder: Path) -> None:
     (row,) = call(folder, "symbols", "--json").json
 
     assert row["symbol"] == "AAPL"
-    assert row["state"] is None
+    assert (row["state"], row["standing"], row["configured_since"]) == ("pending", "pending", None)
     assert row["snapshots"] == 0
 
 
@@ -25,6 +26,18 @@ def test_symbols_are_listed_with_their_state(collected: Collected) -> None:
     assert rows[collected.fund]["next_try"] > rows[collected.fund]["last_try"]
     covered = [row for row in rows.values() if row["state"] == "covered"]
     assert all(row["snapshots"] >= 1 and row["last_outcome"] in ("stored", "unchanged") for row in covered)
+
+
+def test_how_a_symbol_stands_is_in_the_json_and_a_denied_company_in_the_table(stored: Path) -> None:
+    symbols = {"PIPELINE_SYMBOLS__LIST": '["IBM", "KO"]', "PIPELINE_STATUS__STALE_AFTER_HOURS": "87600"}
+    ibm, ko, pep = query(stored, "symbols", "--all", "--json", **symbols).json
+
+    assert (ibm["state"], ibm["standing"], ibm["snapshots"]) == ("unknown", "unknown", 3)
+    assert ibm["last_overview"] == text(30) < ibm["last_look"] == text(40)
+    assert (ko["state"], ko["standing"], ko["configured_since"]) == ("pending", "pending", None)
+    assert (pep["state"], pep["standing"], pep["configured_since"]) == ("covered", None, None)
+    _header, *lines = table(query(stored, "symbols", "--all", **symbols))
+    assert {line[0]: line[1] for line in lines} == {"IBM": "uncovered", "KO": "pending", "PEP": "covered"}
 
 
 def test_all_lists_symbols_that_are_no_longer_configured(collected: Collected) -> None:
