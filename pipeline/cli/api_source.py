@@ -4,19 +4,30 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from pipeline.collect.order import Source
+from pipeline.errors import ExitCode, Trouble
 from pipeline.model.symbols import Symbol
 from pipeline.sandbox.companies import Companies
 from pipeline.sandbox.server import SandboxApi
 from pipeline.settings.load import Settings
+from pipeline.settings.schema import SourceTable
+from pipeline.store.stored_symbols import holds_invented_data
 
 EXAMPLE_SYMBOLS = tuple(map(Symbol, ("AAPL", "GOOG", "TSLA", "MSFT", "PEP")))
 """What --sandbox collects if no symbols are configured: the five of the asyncio lesson that this project grew from."""
 SANDBOX_KEY = "sandbox"
 """The sandbox accepts any key; the real one is never sent to it."""
+REAL_API = SourceTable().base_url
 SANDBOX_LATENCY = timedelta(milliseconds=200)
 """Delay of each sandbox response: about that of the real API."""
+
+
+class MixedData(Trouble):
+    """Invented data and real data would share a database."""
+
+    exit_code = ExitCode.REFUSED
 
 
 def source(settings: Settings, base_url: str, key: str) -> Source:
@@ -32,13 +43,31 @@ def source(settings: Settings, base_url: str, key: str) -> Source:
     )
 
 
-def sandbox_settings(settings: Settings) -> Settings:
-    """Return the settings for --sandbox: a database of its own beside the configured one, and never without symbols.
+def sandbox_settings(settings: Settings, named: Path | None) -> Settings:
+    """Return the settings for --sandbox: a database of its own, and never without symbols.
 
-    Invented data must not mix with real data.
+    The database is the one `named` on the command line, else sandbox.db beside the configured one.
     """
     symbols = settings.symbols if settings.all_symbols else EXAMPLE_SYMBOLS
-    return replace(settings, database=settings.database.with_name("sandbox.db"), symbols=symbols)
+    return replace(settings, database=named or settings.database.with_name("sandbox.db"), symbols=symbols)
+
+
+def refuse_mixing(database: Path, base_url: str, *, sandbox: bool) -> None:
+    """Raise MixedData if invented data would be stored beside real data, or real data beside invented data.
+
+    A stand-in served elsewhere (`pipeline sandbox`) may go on with either.
+    """
+    invented = holds_invented_data(database)
+    if sandbox and invented is False:
+        raise MixedData(
+            f"{database} holds real data: --sandbox would mix invented data into it",
+            remedy="name another file, or drop --database",
+        )
+    if not sandbox and invented and base_url == REAL_API:
+        raise MixedData(
+            f"{database} holds invented data of the sandbox: real data would be mixed into it",
+            remedy="name another file",
+        )
 
 
 @asynccontextmanager

@@ -33,10 +33,10 @@ class DaemonSettings:
     redaction: Redaction
 
     @classmethod
-    def read(cls, settings: Settings, variables: Environment, *, sandbox: bool) -> "DaemonSettings":
+    def read(cls, settings: Settings, variables: Environment, options: Options, *, sandbox: bool) -> "DaemonSettings":
         """Return them for these settings. Raise SettingsError for a missing key, or a schedule without symbols."""
         if sandbox:
-            settings = sandbox_settings(settings)
+            settings = sandbox_settings(settings, options.database)
         for schedule in settings.schedules:
             if not (schedule.symbols or settings.symbols):
                 remedy = "list them under [symbols] in the file that pipeline init creates"
@@ -91,7 +91,7 @@ class Reload:
         settings = load(self._options.config, variables, database=self._options.database)
         if settings.config is None and self._current.settings.config is not None:
             raise SettingsError(f"{self._current.settings.config} is gone", remedy="put it back")
-        new = DaemonSettings.read(settings, variables, sandbox=self._sandbox_url is not None)
+        new = DaemonSettings.read(settings, variables, self._options, sandbox=self._sandbox_url is not None)
         self._redaction |= new.redaction  # a run in progress still uses the previous secrets
         self._set_up_logs(redact=self._redaction)
         log_notices(settings, variables)

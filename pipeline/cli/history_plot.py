@@ -10,6 +10,7 @@ import click
 from pipeline.cli.options import Options
 from pipeline.errors import Trouble
 from pipeline.model.fields import COLUMNS, FieldNotFound, Kind
+from pipeline.model.invented import is_invented
 from pipeline.plot.save import save
 from pipeline.plot.series import Plot, Point, Series
 from pipeline.plot.terminal import terminal
@@ -38,9 +39,10 @@ def draw(history: History, answer: Answer[Snapshot], target: Path | None, option
         )
         for field in fields
     )
-    names = [one["name"] for one in history.as_of("now", [symbol], ["name"])]
-    title = next((name for name in names if isinstance(name, str)), None)
-    plot = Plot(symbol, title, series, until=snapshots[-1].confirmed_at)
+    newest = snapshots[-1].observed_at
+    (profile,) = history.history(symbol, ["name", "description"], since=newest, until=newest)
+    name = profile["name"] if isinstance(profile["name"], str) else None
+    plot = Plot(symbol, name, series, until=snapshots[-1].confirmed_at, is_invented=is_invented(profile["description"]))
     if target is None:
         width, height = shutil.get_terminal_size()
         is_terminal = sys.stdout.isatty() and "NO_COLOR" not in os.environ

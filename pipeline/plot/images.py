@@ -118,7 +118,7 @@ def _figure(plot: Plot) -> Figure:
     left = _LEFT / _WIDTH
     title = cut(plot.title, _LONGEST_TITLE)
     figure.text(left, 1 - 0.26 / height, title, va="top", size=14, weight="bold", color=PALETTE.ink)
-    source = f"Alpha Vantage OVERVIEW, observed by overview-pipeline until {day(plot.until)}"
+    source = f"{plot.origin}, observed by overview-pipeline until {day(plot.until)}"
     figure.text(left, 0.2 / height, source, va="bottom", size=7.5, color=PALETTE.faint)
     _legend(figure, plotted, height)
     return figure

@@ -38,11 +38,19 @@ class Plot:
     series: tuple[Series, ...]
     until: datetime
     """When the company was last observed."""
+    is_invented: bool = False
+    """Whether the sandbox made the company up."""
 
     @property
     def title(self) -> str:
         """The heading, safe to show anywhere."""
-        return printable(f"{self.symbol}  {self.name}" if self.name else self.symbol)
+        symbol = f"{self.symbol} (invented)" if self.is_invented else self.symbol
+        return printable(f"{symbol}  {self.name}" if self.name else symbol)
+
+    @property
+    def origin(self) -> str:
+        """Where the values come from."""
+        return "Invented by the sandbox" if self.is_invented else "Alpha Vantage OVERVIEW"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 from random import Random
 
+from pipeline.model.invented import INVENTED
 from pipeline.model.symbols import Symbol
 from pipeline.sandbox.noise import seeded_random, smooth
 from pipeline.sandbox.trading_days import on_weekday
@@ -142,7 +143,7 @@ def _word(random: Random) -> str:
 
 def _description(symbol: Symbol, name: str, industry: str, town: str) -> str:
     return (
-        f"{name} is an invented company: the sandbox made it up, figures and all, and it has nothing to do with any "
+        f"{name} {INVENTED}, figures and all, and it has nothing to do with any "
         f"real company of the symbol {symbol}. In the sandbox it is in the trade of {industry.lower()} and keeps its "
         f"head office in {town}."
     )

@@ -4,10 +4,12 @@ import difflib
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 
-from pipeline.store.database import DatabaseError
+from pipeline.model.invented import is_invented
+from pipeline.store.database import DatabaseError, connect
 from pipeline.store.reader import NoData
 
 _ROWS_AT_ONCE = 20_000
@@ -75,3 +77,14 @@ def symbol_batches(
 
 def _day(text: str) -> date:
     return date.fromisoformat(text[:10]) if text else date.min
+
+
+def holds_invented_data(database: Path) -> bool | None:
+    """Return whether a database holds companies of the sandbox; None if it holds none at all, or cannot be read.
+
+    The first company tells: those of the sandbox and real ones are kept apart.
+    """
+    with suppress(DatabaseError), connect(database, "ro") as db, suppress(sqlite3.OperationalError):
+        row = db.execute("SELECT description FROM profiles ORDER BY id LIMIT 1").fetchone()
+        return None if row is None else is_invented(row[0])
+    return None

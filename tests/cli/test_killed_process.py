@@ -29,8 +29,8 @@ def killed(tmp_path: Path) -> Path:
     """Return a folder in which a first collect was killed while it switched the new database to WAL."""
     collect = ["-c", _DIE_IN_THE_FIRST_PAGE, "collect", "--sandbox", "-q", "--database", "data/overviews.db"]
     subprocess.run([sys.executable, "-B", *collect], cwd=tmp_path, env=environment(tmp_path), check=False, timeout=60)
-    assert (tmp_path / "data" / "sandbox.db").stat().st_size == _HALF_A_PAGE
-    assert (tmp_path / "data" / "sandbox.db-journal").stat().st_size > 0
+    assert (tmp_path / "data" / "overviews.db").stat().st_size == _HALF_A_PAGE
+    assert (tmp_path / "data" / "overviews.db-journal").stat().st_size > 0
     return tmp_path
 
 
@@ -42,6 +42,6 @@ def test_collect_succeeds_after_a_kill_while_the_database_was_created(killed: Pa
 
 def test_questions_work_after_a_kill_while_the_database_was_created(killed: Path) -> None:
     for command in _READERS:
-        ended = call(killed, command, *NEEDED.get(command, []), "--database", "data/sandbox.db")
+        ended = call(killed, command, *NEEDED.get(command, []), "--database", "data/overviews.db")
         assert "read-only" not in ended.out + ended.err, command
         assert "modes" not in ended.out + ended.err, command

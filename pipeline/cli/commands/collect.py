@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 import click
 
 from pipeline import instants
-from pipeline.cli.api_source import SANDBOX_KEY, SANDBOX_LATENCY, sandbox_settings, serve_sandbox, source
+from pipeline.cli.api_source import SANDBOX_KEY, SANDBOX_LATENCY, refuse_mixing, sandbox_settings, serve_sandbox, source
 from pipeline.cli.configuration import load_settings, parse_symbols, read_environment
 from pipeline.cli.event_loop import run_async
 from pipeline.cli.exclusive import exclusive_run
@@ -46,7 +46,11 @@ from pipeline.text import count
     default=60,
     help="Wait this long for another collect to end [60].",
 )
-@click.option("--sandbox", is_flag=True, help="Use a simulated API and sandbox.db beside the database; needs no key.")
+@click.option(
+    "--sandbox",
+    is_flag=True,
+    help="Use a simulated API, and sandbox.db beside the database unless --database names one; needs no key.",
+)
 @day_option("With --sandbox: simulate this day, to build up some history.")
 @click.option("--latency", metavar="MS", type=Whole(0, 60_000), help="With --sandbox: delay of each response [200].")
 @json_option
@@ -75,7 +79,7 @@ def command(
     variables = read_environment()
     settings = load_settings(options, variables)
     if sandbox:
-        settings = sandbox_settings(settings)
+        settings = sandbox_settings(settings, options.database)
     elif settings.config is None:
         options.say(f"no configuration file: using defaults and the database {settings.database}")
     wanted = _wanted(symbols, settings, options)
@@ -83,6 +87,7 @@ def command(
     key = SANDBOX_KEY if sandbox else api_key(variables)
     configure_logs(options, redact=redaction(variables))
     refuse_foreign(settings.database)
+    refuse_mixing(settings.database, settings.base_url, sandbox=sandbox)
     now = _clock(day)
     if day is not None and day.date() > instants.utc_now().date():
         options.say(f"--day {day:%Y-%m-%d} is after today: until then its observations stay the newest")

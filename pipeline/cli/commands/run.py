@@ -12,7 +12,7 @@ import click
 import structlog
 
 from pipeline import __version__
-from pipeline.cli.api_source import serve_sandbox
+from pipeline.cli.api_source import refuse_mixing, serve_sandbox
 from pipeline.cli.configuration import load_silently, read_environment
 from pipeline.cli.daemon_settings import DaemonSettings, Reload, log_notices
 from pipeline.cli.event_loop import run_async
@@ -41,7 +41,11 @@ _LAST_RESORT = 7.0
 @click.command(
     epilog=examples("pipeline run", "pipeline run --sandbox", "PIPELINE_STATUS__LISTEN=127.0.0.1:8080 pipeline run")
 )
-@click.option("--sandbox", is_flag=True, help="Use a simulated API and sandbox.db beside the database; needs no key.")
+@click.option(
+    "--sandbox",
+    is_flag=True,
+    help="Use a simulated API, and sandbox.db beside the database unless --database names one; needs no key.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Log JSON lines, on a terminal too.")
 @global_options
 def command(options: Options, *, sandbox: bool, as_json: bool) -> None:
@@ -55,11 +59,12 @@ def command(options: Options, *, sandbox: bool, as_json: bool) -> None:
     set_up_logs(redact=redaction(variables))
     with fatal_errors_logged(for_programs=as_json):
         settings = load_silently(options, variables)
-        first = DaemonSettings.read(settings, variables, sandbox=sandbox)
+        first = DaemonSettings.read(settings, variables, options, sandbox=sandbox)
         log_notices(settings, variables)
         if settings.config is None:
             structlog.get_logger().info("no configuration file: using defaults", database=str(first.database))
         refuse_foreign(first.database)
+        refuse_mixing(first.database, settings.base_url, sandbox=sandbox)
         run_async(_serve(options, first, set_up_logs, sandbox=sandbox))
 
 

@@ -1,5 +1,6 @@
 """`pipeline collect`: what it requests, and what it prints about it."""
 
+import asyncio
 import json
 import re
 import stat
@@ -12,8 +13,9 @@ import pytest
 from pipeline.errors import ExitCode
 from pipeline.store.reader import Reader
 from tests.support.collected import Collected
-from tests.support.commands import KEY, Ended, assert_note, call
+from tests.support.commands import KEY, Ended, assert_note, assert_refused, call
 from tests.support.database import all_symbols, documents
+from tests.support.exports import IBM, observed, store_all
 from tests.support.recordings import needs_recordings, recorded
 from tests.support.sandbox import Served, serving_beside
 
@@ -51,6 +53,31 @@ def test_the_summary_shows_outcomes_and_how_long_the_requests_took(collected: Co
 
 def test_the_sandbox_never_touches_the_real_database(collected: Collected) -> None:
     assert not (collected.folder / "data" / "real.db").exists()
+
+
+def test_a_database_named_on_the_command_line_is_the_one_that_is_filled(tmp_path: Path) -> None:
+    ended = call(tmp_path, "collect", "--sandbox", "--latency", "0", "--database", "mine.db", "AAPL")
+
+    assert ended.code == 0
+    assert "mine.db" in ended.out
+    assert not (tmp_path / "sandbox.db").exists()
+    assert call(tmp_path, "as-of", "now", "--database", "mine.db", "--format", "csv").out.count("\n") == 2
+
+
+@pytest.mark.parametrize("command", [["collect", "AAPL"], ["run"]])
+def test_invented_and_real_data_never_share_a_database(database: Path, tmp_path: Path, command: list[str]) -> None:
+    asyncio.run(store_all(database, observed(IBM, "2026-01-01", Description="A real company.")))
+    call(tmp_path, "collect", "--sandbox", "--latency", "0", "--database", "invented.db", "AAPL")
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "pipeline.toml").write_text('[symbols]\nlist = ["AAPL"]')
+    before = database.read_bytes(), (tmp_path / "invented.db").read_bytes()
+
+    mixed = call(tmp_path, *command, "--sandbox", "--database", str(database))
+    real = call(tmp_path, *command, "--database", "invented.db", ALPHAVANTAGE_API_KEY=KEY)
+
+    assert_refused(mixed, ExitCode.REFUSED, f"{database} holds real data", "another file")
+    assert_refused(real, ExitCode.REFUSED, "invented.db holds invented data", "another file")
+    assert (database.read_bytes(), (tmp_path / "invented.db").read_bytes()) == before
 
 
 def test_only_the_owner_can_read_the_files(collected: Collected) -> None:

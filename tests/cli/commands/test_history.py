@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.commands import assert_refused, query, rows, table
+from tests.support.commands import assert_refused, call, query, rows, table
 from tests.support.observations import text
 
 
@@ -55,6 +55,19 @@ def test_plot_draws_into_a_file(stored: Path, tmp_path: Path) -> None:
     assert (ended.code, ended.out) == (0, "")
     assert "ibm.svg" in ended.err
     assert "<svg" in (tmp_path / "ibm.svg").read_text()
+
+
+def test_plot_says_that_a_company_of_the_sandbox_is_invented(stored: Path, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    database = str(tmp_path / "invented.db")
+    assert call(tmp_path, "collect", "--sandbox", "--latency", "0", "--database", database, "QUVEX").code == 0
+
+    for name in ("quvex.svg", "quvex.html"):
+        assert call(tmp_path, "history", "QUVEX", "--plot", name, "--database", database).code == 0
+        assert (tmp_path / name).read_text().lower().count("invented") >= 1
+    on_terminal = call(tmp_path, "history", "QUVEX", "--plot", "--database", database)
+    assert on_terminal.out.startswith("QUVEX (invented)")
+    assert "invented" not in query(stored, "history", "IBM", "--plot").out
 
 
 def test_plot_creates_no_folder(stored: Path, tmp_path: Path) -> None:
