@@ -1,6 +1,9 @@
 """`pipeline init`: create a configuration file and a .env to fill in."""
 
+import shlex
+import sys
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 
 import click
@@ -13,6 +16,8 @@ from pipeline.files import PRIVATE_FILE, new_file, shipped
 from pipeline.monitoring.threshold import check_threshold
 from pipeline.settings.errors import SettingsError
 from pipeline.settings.load import DEFAULT_CONFIG, load, named_config
+
+_CRONTAB_TIME = "30 18 * * 1-5"
 
 
 @click.command(epilog=examples("mkdir overviews && cd overviews && pipeline init"))
@@ -35,6 +40,8 @@ def command(options: Options, *, as_json: bool) -> None:
     if problem is not None:
         click.echo(f"note: {problem}")
     click.echo("next: put your key into .env and your symbols into the configuration, then run pipeline doctor")
+    click.echo(f"then: pipeline run, or this line for crontab -e (times in this machine's zone, {_zone()}):")
+    click.echo(crontab_line(Path.cwd(), Path(sys.executable)))
 
 
 def _threshold_problem(options: Options) -> str | None:
@@ -43,6 +50,21 @@ def _threshold_problem(options: Options) -> str | None:
         problem = check_threshold(load(options.config, read_environment(), database=options.database)).problem
         return None if problem is None else str(problem)
     return None
+
+
+def crontab_line(folder: Path, python: Path) -> str:
+    """Return the line with which cron collects, in a folder, as the Python that runs this program.
+
+    With absolute paths: cron knows neither the user's PATH nor the folder. It reads % as the end of the command.
+    """
+    command = f"cd {shlex.quote(str(folder))} && {shlex.quote(str(python))} -m pipeline collect -q"
+    return f"{_CRONTAB_TIME}  " + command.replace("%", r"\%")
+
+
+def _zone() -> str:
+    """Return the time zone that cron uses, such as `CET +01:00`."""
+    now = datetime.now().astimezone()
+    return f"{now:%Z} {now.isoformat()[-6:]}"
 
 
 def _template(in_wheel: str, in_checkout: str) -> str:

@@ -1,9 +1,15 @@
 """`pipeline init`: the configuration and .env that it creates."""
 
 import json
+import re
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
+import pytest
+
+from pipeline.cli.commands.init import crontab_line
 from pipeline.errors import ExitCode
 from tests.support.commands import assert_refused, call
 
@@ -51,3 +57,30 @@ def test_a_file_in_place_of_the_folder_ends_with_1(tmp_path: Path) -> None:
     (tmp_path / "config").touch()
 
     assert_refused(call(tmp_path, "init"), ExitCode.FAILED, "config/pipeline.toml cannot be written")
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("name", ["overviews", "my overviews", "100% mine"])
+def test_the_crontab_line_works_with_nothing_in_the_environment(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / name
+    folder.mkdir()
+    line = crontab_line(folder, Path(sys.executable))
+
+    minute, hour, day, month, weekday, command = line.split(maxsplit=5)
+    unescaped = command.replace(r"\%", "%")  # as cron does
+    ended = subprocess.run(
+        ["/bin/sh", "-c", unescaped], env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}, check=False,
+        capture_output=True, text=True,
+    )  # fmt: skip
+
+    assert (minute, hour, day, month, weekday) == ("30", "18", "*", "*", "1-5")
+    assert not re.search(r"(?<!\\)%", command)
+    assert ended.returncode == ExitCode.REFUSED  # it ran: there is no key
+    assert "no symbols" in ended.stderr or "API key" in ended.stderr
+
+
+def test_it_prints_the_crontab_line_with_the_zone(tmp_path: Path) -> None:
+    out = call(tmp_path, "init").out
+
+    assert crontab_line(tmp_path.resolve(), Path(sys.executable)) in out
+    assert re.search(r"zone, .*[+-]\d\d:\d\d", out)
