@@ -1,4 +1,7 @@
-"""The checkup: all checks, in the order in which their findings are printed. A new check is a line here."""
+"""The checkup: all checks, in the order in which their findings are printed. A new check is a line here.
+
+A damaged database comes first: nothing else matters as much.
+"""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -6,7 +9,8 @@ from datetime import datetime
 
 from pipeline.doctor import configuration, files, machine
 from pipeline.doctor.database import check_database
-from pipeline.doctor.findings import Finding
+from pipeline.doctor.findings import Finding, Level
+from pipeline.monitoring.checks import Kind
 from pipeline.settings.environment import Environment
 from pipeline.settings.errors import SettingsError
 from pipeline.settings.load import Settings
@@ -15,14 +19,17 @@ from pipeline.settings.secrets import redaction
 
 def findings(
     settings: Settings | SettingsError, variables: Environment, *, now: datetime, thorough: bool
-) -> Iterator[Finding]:
-    """Yield what was found, one by one. `thorough` reads the whole database, which takes long if it is large.
+) -> list[Finding]:
+    """Return what was found. `thorough` reads the whole database, which takes long if it is large.
 
-    A secret that was put where it does not belong is hidden in them.
+    A secret that was put where it does not belong is hidden in it.
     """
     redact = redaction(variables)
-    for one in _checks(settings, variables, now=now, thorough=thorough):
-        yield replace(one, found=redact(one.found), remedy=None if one.remedy is None else redact(one.remedy))
+    found = [
+        replace(one, found=redact(one.found), remedy=None if one.remedy is None else redact(one.remedy))
+        for one in _checks(settings, variables, now=now, thorough=thorough)
+    ]
+    return sorted(found, key=lambda one: (one.check, one.level) != (Kind.INTEGRITY, Level.PROBLEM))
 
 
 def _checks(
@@ -35,6 +42,7 @@ def _checks(
     if isinstance(settings, SettingsError):
         return
     yield from configuration.check_symbols(settings)
+    yield from configuration.check_zones(settings)
     yield from configuration.check_staleness(settings)
     yield from configuration.check_key(variables)
     yield from configuration.check_notifications(variables)

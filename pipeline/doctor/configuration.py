@@ -8,6 +8,7 @@ from pipeline.monitoring.checks import Kind
 from pipeline.monitoring.recipients import read_recipients
 from pipeline.monitoring.threshold import check_threshold, span_text
 from pipeline.redaction import without_lookalikes
+from pipeline.schedule.zones import fixed_offset_problem
 from pipeline.settings.environment import Environment, is_setting
 from pipeline.settings.errors import SettingsError
 from pipeline.settings.load import Settings
@@ -41,6 +42,14 @@ def check_symbols(settings: Settings) -> Iterator[Finding]:
     else:
         remedy = "list some in the configuration, or name them: pipeline collect AAPL"
         yield Finding(Kind.SYMBOLS, Level.NOTE, "none configured", remedy)
+
+
+def check_zones(settings: Settings) -> Iterator[Finding]:
+    """Yield the time zones of schedules that have no daylight saving time, and are easily taken for local time."""
+    for zone in dict.fromkeys(schedule.timezone for schedule in settings.schedules):
+        if (problem := fixed_offset_problem(zone)) is not None:
+            found, remedy = problem
+            yield Finding(Kind.SCHEDULE, Level.NOTE, found, remedy)
 
 
 def check_staleness(settings: Settings) -> Iterator[Finding]:

@@ -2,15 +2,19 @@
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from pipeline import instants
 from pipeline.doctor.findings import Finding, Level
 from pipeline.monitoring.checks import Kind, unusable_database
-from pipeline.store.database import DatabaseError, connect
+from pipeline.store.database import DatabaseError, connect, is_damage
 from pipeline.store.migrate import check_schema, shipped_migrations
-from pipeline.text import count
+from pipeline.text import count, cut, few
+
+_MOST_ERRORS, _ERRORS_SHOWN, _LONGEST_ERROR = 1_000, 3, 100
+_RESTORE = "restore a backup, or try sqlite3's .recover"
 
 
 def check_database(path: Path, *, now: datetime, thorough: bool) -> Iterator[Finding]:
@@ -30,7 +34,8 @@ def check_database(path: Path, *, now: datetime, thorough: bool) -> Iterator[Fin
                 yield _future(db, now)
     except DatabaseError as error:
         problem = unusable_database(error)
-        yield Finding(problem.kind, Level.PROBLEM, problem.text, problem.remedy or "name another file")
+        kind = Kind.INTEGRITY if is_damage(error.__cause__) else problem.kind
+        yield Finding(kind, Level.PROBLEM, problem.text, problem.remedy or "name another file")
 
 
 def _migrations(path: Path, version: int) -> Finding:
@@ -43,11 +48,27 @@ def _migrations(path: Path, version: int) -> Finding:
 
 def _integrity(db: sqlite3.Connection, *, thorough: bool) -> Finding:
     name = "integrity_check" if thorough else "quick_check"
-    rows = [row[0] for row in db.execute(f"PRAGMA {name}")]
-    if rows == ["ok"]:
+    try:
+        errors = _errors(db, name)
+    except sqlite3.DatabaseError as error:
+        if not is_damage(error):
+            raise
+        errors = [str(error)]
+        if thorough:  # it has stopped at the first damaged page that it cannot read
+            with suppress(sqlite3.DatabaseError):
+                name = "quick_check"
+                errors = _errors(db, name) or errors
+    if not errors:
         return Finding(Kind.INTEGRITY, Level.OK, f"{name}: ok")
-    remedy = "restore a backup, or try sqlite3's .recover"
-    return Finding(Kind.INTEGRITY, Level.PROBLEM, f"{name}: {rows[0]}", remedy)
+    more = " or more" if len(errors) >= _MOST_ERRORS else ""
+    shown = few([cut(error, _LONGEST_ERROR) for error in errors], _ERRORS_SHOWN)
+    return Finding(Kind.INTEGRITY, Level.PROBLEM, f"{name}: {count(len(errors), 'error')}{more}: {shown}", _RESTORE)
+
+
+def _errors(db: sqlite3.Connection, check: str) -> list[str]:
+    """Return what SQLite finds wrong. It puts many errors into one row, under a headline."""
+    rows = [row for (row,) in db.execute(f"PRAGMA {check}({_MOST_ERRORS})") if row != "ok"]
+    return [line for row in rows for line in row.splitlines() if not line.startswith("*** in database")]
 
 
 def _future(db: sqlite3.Connection, now: datetime) -> Finding:

@@ -44,6 +44,7 @@ class Kind(StrEnum):
     ENV_FILE = ".env"
     ENVIRONMENT = "environment"
     SYMBOLS = "symbols"
+    SCHEDULE = "schedule"
     THRESHOLD = "threshold"
     KEY = "key"
     NOTIFICATIONS = "notifications"

@@ -191,6 +191,11 @@ def is_storage_failure(error: sqlite3.Error) -> bool:
     return _code_name(error).startswith(tuple(_STORAGE_FAILURES))
 
 
+def is_damage(error: BaseException | None) -> bool:
+    """Whether an error of SQLite's says that the content of the file is damaged."""
+    return _code_name(error).startswith("SQLITE_CORRUPT")
+
+
 def is_temporary(error: DatabaseError) -> bool:
     """Whether the disk or another program caused the error, so that it may pass without a repair of the file."""
     return _code_name(error.__cause__).startswith(_TEMPORARY_FAILURES)

@@ -135,3 +135,15 @@ def test_a_list_that_must_become_stale_is_a_problem_of_the_configuration(databas
     assert found[Kind.THRESHOLD].level is Level.PROBLEM
     assert "at most 75 symbols" in str(found[Kind.THRESHOLD].remedy)
     assert code(found) == ExitCode.REFUSED
+
+
+def test_a_time_zone_without_daylight_saving_time_is_noted_once(database: Path, tmp_path: Path) -> None:
+    config = tmp_path / "zones.toml"
+    config.write_text("".join(f"[[schedule]]\ncron = '0 {hour} * * *'\ntimezone = 'EST'\n" for hour in (9, 18)))
+
+    found = findings(load(config, Environment({}), database=database), KEYED, now=START, thorough=False)
+
+    (zone,) = (one for one in found if one.check is Kind.SCHEDULE)
+    assert zone.level is Level.NOTE
+    assert "EST is UTC-05:00 all year" in zone.found
+    assert "America/New_York" in str(zone.remedy)

@@ -1,6 +1,7 @@
 """Checks of the database: missing, foreign, too new, damaged, from the future."""
 
 import os
+import re
 import sqlite3
 from contextlib import closing
 from datetime import timedelta
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.doctor.checkup import findings
-from pipeline.doctor.findings import Finding, Level
+from pipeline.doctor.findings import Finding, Level, exit_code
 from pipeline.errors import ExitCode
 from pipeline.monitoring.checks import Kind
 from pipeline.settings.environment import Environment
@@ -83,20 +84,67 @@ def test_a_database_that_is_a_folder_ends_with_1_and_a_remedy(settings: Settings
     assert code(found) == ExitCode.FAILED
 
 
-@pytest.mark.parametrize("thorough", [True, False])
-def test_a_damaged_database_ends_with_1_and_a_remedy(examined: Examined, database: Path, *, thorough: bool) -> None:
+def damage(database: Path, first: int, last: int, *, table: str = "looks") -> None:
+    """Overwrite these bytes of a table's first page."""
     with closing(sqlite3.connect(database)) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         (size,) = db.execute("PRAGMA page_size").fetchone()
-        (page,) = db.execute("SELECT rootpage FROM sqlite_master WHERE name = 'looks'").fetchone()
+        (page,) = db.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (table,)).fetchone()
     content = bytearray(database.read_bytes())
-    content[(page - 1) * size : page * size] = b"\xa5" * size
+    start = (page - 1) * size
+    content[start + first : start + last] = b"\xa5" * (last - first)
     database.write_bytes(content)
 
-    found = examined(thorough=thorough)
 
-    (problem,) = (one for one in found.values() if one.level is Level.PROBLEM)
-    assert "restore a backup" in (problem.remedy or "")
-    assert code(found) == ExitCode.FAILED
+@pytest.mark.parametrize("thorough", [True, False])
+@pytest.mark.parametrize("key", [KEYED, Environment({})])
+@pytest.mark.parametrize(("start", "end"), [(0, 4096), (5, 7)])  # the check fails, or has a line for it
+def test_a_damaged_database_is_the_first_finding_with_a_count_and_ends_with_1(
+    settings: Settings, database: Path, key: Environment, start: int, end: int, *, thorough: bool
+) -> None:
+    damage(database, start, end)
+
+    first, *others = findings(settings, key, now=START, thorough=thorough)
+
+    assert (first.check, first.level) == (Kind.INTEGRITY, Level.PROBLEM)
+    assert re.search(r"_check: 1 error: ", first.found)
+    assert "***" not in first.found, "a headline is no error"
+    assert "restore a backup" in (first.remedy or "")
+    assert {one.check for one in others if one.level is Level.PROBLEM} == ({Kind.KEY} if key != KEYED else set())
+    assert exit_code([first, *others]) == ExitCode.FAILED
+
+
+def test_many_errors_are_counted_and_a_few_are_shown(settings: Settings, database: Path) -> None:
+    with closing(sqlite3.connect(database)) as db, db:  # an index that does not know of 40 rows
+        db.execute("CREATE INDEX extra ON looks (at)")
+        db.execute("PRAGMA writable_schema = ON")
+        index = db.execute("SELECT * FROM sqlite_master WHERE name = 'extra'").fetchone()
+        db.execute("DELETE FROM sqlite_master WHERE name = 'extra'")
+    with closing(sqlite3.connect(database)) as db, db:
+        db.executemany("INSERT INTO looks (symbol, at) VALUES (?, '2026')", [(f"S{number}",) for number in range(40)])
+        db.execute("PRAGMA writable_schema = ON")
+        db.execute("INSERT INTO sqlite_master VALUES (?, ?, ?, ?, ?)", index)
+
+    first, *_ = findings(settings, KEYED, now=START, thorough=True)
+
+    assert "integrity_check: 41 errors: " in first.found  # 40 rows, and their number
+    assert first.found.endswith(" and 38 more")
+    assert "\n" not in first.found
+    assert len(first.found) < 400
+
+
+def test_a_database_of_which_not_even_the_schema_can_be_read_is_the_first_finding(
+    settings: Settings, database: Path
+) -> None:
+    damage(database, 100, 4096, table="symbols")
+    content = bytearray(database.read_bytes())
+    content[100:4096] = b"\xa5" * 3996
+    database.write_bytes(content)
+
+    first, *_ = findings(settings, Environment({}), now=START, thorough=False)
+
+    assert (first.check, first.level) == (Kind.INTEGRITY, Level.PROBLEM)
+    assert first.remedy
 
 
 def test_the_whole_database_is_read_on_request_only(examined: Examined) -> None:

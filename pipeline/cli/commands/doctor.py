@@ -33,7 +33,7 @@ def command(options: Options, *, quick: bool, as_json: bool) -> int:
         settings = load(options.config, variables, database=options.database)
     except SettingsError as error:
         settings = error
-    found = list(findings(settings, variables, now=instants.utc_now(), thorough=not quick))
+    found = findings(settings, variables, now=instants.utc_now(), thorough=not quick)
     if as_json:
         print_json([asdict(one) for one in found])
     else:

@@ -13,6 +13,7 @@ from pipeline.cli.configuration import load_settings
 from pipeline.cli.options import Form, Options, Whole, examples, format_option, global_options, json_option
 from pipeline.cli.output import print_json_rows, print_rows
 from pipeline.schedule.cron import Schedule
+from pipeline.schedule.zones import fixed_offset_problem
 from pipeline.settings.load import Settings
 
 _PARTS = {"d": 24, "h": 60, "min": 60}
@@ -33,6 +34,9 @@ def command(options: Options, *, count: int, form: Form, as_json: bool) -> None:
     """Show when each schedule runs next, in its time zone and in UTC."""
     settings = load_settings(options)
     now = instants.utc_now()
+    for zone in dict.fromkeys(schedule.timezone for schedule in settings.schedules):
+        if (problem := fixed_offset_problem(zone)) is not None:
+            options.say("; ".join(problem))
     coming = _fire_times(settings, now, count)
     if form.is_table and not as_json:
         print_rows(

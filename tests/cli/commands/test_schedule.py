@@ -99,3 +99,13 @@ def test_without_a_configuration_the_default_schedule_is_shown(tmp_path: Path) -
     ended = call(tmp_path, "schedule", "--json", "--count", "1")
 
     assert [row["schedule"] for row in json.loads(ended.out)] == ["30 18 * * mon-fri America/New_York"]
+
+
+def test_a_zone_without_daylight_saving_time_is_noted_beside_the_data(folder: Path) -> None:
+    (folder / "config" / "pipeline.toml").write_text("[schedule]\ntimezone = 'EST'")
+
+    for form in ([], ["--json"]):
+        ended = call(folder, "schedule", *form)
+        assert ended.err.count("EST is UTC-05:00 all year, without daylight saving time; ") == 1
+        assert "America/New_York" in ended.err
+        assert "daylight" not in ended.out
