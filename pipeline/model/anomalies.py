@@ -4,6 +4,7 @@ They are reported and never corrected: the file keeps what the API sent, mistake
 """
 
 from collections.abc import Iterator, Mapping
+from datetime import date, timedelta
 from difflib import SequenceMatcher
 from enum import StrEnum
 from typing import NamedTuple
@@ -17,6 +18,7 @@ class Anomaly(StrEnum):
     UNEXPLAINED_JUMP = "unexplained_jump"
     COLLAPSED = "collapsed"
     QUARTER_WENT_BACK = "quarter_went_back"
+    QUARTER_NOT_OVER = "quarter_not_over"
     ANOTHER_COMPANY = "another_company"
 
 
@@ -27,6 +29,11 @@ STEADY_FRACTION = 0.1
 API has applied to some fields only looks like that: in the recordings one doubled market value stood for five days."""
 SIMILAR_NAME = 0.5
 """Names below this similarity (difflib's ratio, 1 for equal names) belong to different companies."""
+
+TIME_ZONES = timedelta(days=2)
+"""A quarter that ends this soon after the observation, by dates in UTC, may be over: where the document was written it
+is another day, and a recorder may write local time as UTC. The API moves `LatestQuarter` after the report: in the
+recordings 14 days after the quarter's end at the earliest."""
 
 NEVER_ZERO = frozenset(
     {
@@ -46,6 +53,10 @@ RULES: dict[Anomaly, str] = {
         f" to the API's sentinel, {SENTINEL}"
     ),
     Anomaly.QUARTER_WENT_BACK: "the latest quarter is earlier than the previous one",
+    Anomaly.QUARTER_NOT_OVER: (
+        f"the latest quarter ends more than {TIME_ZONES.days} days after the observation, as when a document is filed"
+        " under an earlier date; also in a first snapshot"
+    ),
     Anomaly.ANOTHER_COMPANY: (
         "the CIK changed, as when a symbol is reassigned; or, where a CIK is missing, the name is less than"
         f" {SIMILAR_NAME:.0%} similar (with the same CIK, a new name is the same company's)"
@@ -65,11 +76,12 @@ class ColumnAnomaly(NamedTuple):
 
 
 def find_anomalies(
-    before: Mapping[str, Value], after: Mapping[str, Value], *, is_sentinel: bool
+    before: Mapping[str, Value], after: Mapping[str, Value], *, observed_at: str, is_sentinel: bool
 ) -> Iterator[ColumnAnomaly]:
     """Yield the anomalies between two snapshots, each given by column (CHECKED_COLUMNS at least).
 
-    `is_sentinel`: the return on equity is the sentinel now.
+    Of the later one, `observed_at` is when it was first observed, as stored, and `is_sentinel`, whether its return on
+    equity is the sentinel.
     """
     if _jumps(before, after):
         yield ColumnAnomaly("market_capitalization", Anomaly.UNEXPLAINED_JUMP)
@@ -80,11 +92,23 @@ def find_anomalies(
         yield ColumnAnomaly("return_on_equity_ttm", Anomaly.COLLAPSED)
     if _text(after["latest_quarter"]) < _text(before["latest_quarter"]) and after["latest_quarter"] is not None:
         yield ColumnAnomaly("latest_quarter", Anomaly.QUARTER_WENT_BACK)
+    if before["latest_quarter"] != after["latest_quarter"] and not quarter_is_over(
+        after["latest_quarter"], observed_at
+    ):
+        yield ColumnAnomaly("latest_quarter", Anomaly.QUARTER_NOT_OVER)
     if before["cik"] and after["cik"]:
         if _cik(before["cik"]) != _cik(after["cik"]):
             yield ColumnAnomaly("cik", Anomaly.ANOTHER_COMPANY)
     elif _is_another_name(before["name"], after["name"]):
         yield ColumnAnomaly("name", Anomaly.ANOTHER_COMPANY)
+
+
+def quarter_is_over(latest_quarter: Value, observed_at: str) -> bool:
+    """Return whether a quarter, by its last day, can have been over at an instant, both as stored; if None, it can."""
+    if not isinstance(latest_quarter, str) or latest_quarter <= observed_at[:10]:
+        return True
+    ahead = date.fromisoformat(latest_quarter) - date.fromisoformat(observed_at[:10])
+    return ahead <= TIME_ZONES
 
 
 def _jumps(before: Mapping[str, Value], after: Mapping[str, Value]) -> bool:

@@ -1,7 +1,8 @@
 """Changes: what differs between two consecutive snapshots of a company.
 
 A change is a change of value: a new spelling of the same number makes a new snapshot, but no change. A field that the
-API starts or stops sending is a change, with any value; so is a symbol that it starts or stops covering.
+API starts or stops sending is a change, with any value; so is a symbol that it starts or stops covering. A first
+snapshot is not a change, but a suspicious value in it is listed like one.
 """
 
 import json
@@ -13,7 +14,14 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from pipeline.decoding import decode_object
-from pipeline.model.anomalies import CHECKED_COLUMNS, JUMP_FACTOR, NEVER_ZERO, Anomaly, find_anomalies
+from pipeline.model.anomalies import (
+    CHECKED_COLUMNS,
+    JUMP_FACTOR,
+    NEVER_ZERO,
+    Anomaly,
+    find_anomalies,
+    quarter_is_over,
+)
 from pipeline.model.fields import DAILY_FIELDS, FIELDS, PROFILE_FIELDS, REPORTED_FIELDS, Field, Part
 from pipeline.model.values import SENTINEL, SENTINEL_FIELD, Value, is_valid
 
@@ -26,6 +34,8 @@ class ChangeKind(StrEnum):
     DISAPPEARED = "disappeared"
     COVERED = "covered"
     UNCOVERED = "uncovered"
+    FIRST = "first"
+    """A suspicious value of a symbol's first snapshot."""
 
 
 class ComparedSnapshot(NamedTuple):
@@ -67,8 +77,8 @@ class Change(NamedTuple):
     after: Any
     change: float | None
     """Relative to the previous value: 0.05 is 5 % more. None unless both are numbers, the previous one not 0."""
-    last_confirmed_at: datetime
-    """When the previous value was last observed."""
+    last_confirmed_at: datetime | None
+    """When the previous value was last observed; None for a first snapshot, which has none."""
     observed_at: datetime
     """When the new value was first observed."""
     suspicion: Anomaly | None
@@ -109,7 +119,16 @@ def differences(before: ComparedSnapshot, after: ComparedSnapshot) -> Iterator[D
                         anomalies.get(field.column),
                     )
     if extra is not _NO_EXTRA:
-        yield from extra.differences(moved)
+        for one in extra.differences(moved):
+            yield one._replace(suspicion=anomalies.get(one.column)) if one.kind is ChangeKind.APPEARED else one
+
+
+def first_differences(latest_quarter: Value, observed_at: str) -> Iterator[Difference]:
+    """Yield what is suspicious about a symbol's first snapshot, of its latest quarter and when it was observed."""
+    if not quarter_is_over(latest_quarter, observed_at):
+        yield Difference(
+            "latest_quarter", Part.REPORTED, ChangeKind.FIRST, None, latest_quarter, Anomaly.QUARTER_NOT_OVER
+        )
 
 
 class _Extra:
@@ -205,7 +224,7 @@ def _anomalies(before: ComparedSnapshot, after: ComparedSnapshot) -> Iterator[tu
     if not _may_hold_anomaly(before, after):
         return
     was, now = ({name: getattr(one, part)[number] for name, part, number in _CHECKED} for one in (before, after))
-    yield from find_anomalies(was, now, is_sentinel=_has_sentinel(after))
+    yield from find_anomalies(was, now, observed_at=after.observed_at, is_sentinel=_has_sentinel(after))
 
 
 def _may_hold_anomaly(before: ComparedSnapshot, after: ComparedSnapshot) -> bool:

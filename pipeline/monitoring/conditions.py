@@ -30,7 +30,7 @@ from typing import NamedTuple
 from pipeline import instants
 from pipeline.collect.summary import Summary
 from pipeline.errors import ExitCode
-from pipeline.model.changes import Change
+from pipeline.model.changes import Change, ChangeKind
 from pipeline.model.outcomes import Outcome, RunStatus
 from pipeline.monitoring.checks import Kind, Problem, not_observed
 from pipeline.monitoring.status import Status
@@ -200,5 +200,6 @@ def field_drift(drift: Drift, *, firing: Collection[str]) -> list[Observation]:
 def anomaly(change: Change) -> Problem:
     """Return that a value changed in a way that the market cannot explain."""
     where = f"{change.symbol} {change.field}"
-    line = f"{where}: {change.suspicion}, from {change.before} to {change.after}"
+    values = f"{change.after}" if change.kind is ChangeKind.FIRST else f"from {change.before} to {change.after}"
+    line = f"{where}: {change.suspicion}, {values}"
     return Problem(Kind.SUSPICION, f"{where} {instants.to_text(change.observed_at)}", line)

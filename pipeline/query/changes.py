@@ -19,6 +19,7 @@ from pipeline.model.changes import (
     Difference,
     daily_may_hold_anomaly,
     differences,
+    first_differences,
     relative_change,
 )
 from pipeline.model.document import decode_layout
@@ -55,6 +56,8 @@ _DAILY_NAMES = tuple(field.column for field in DAILY_FIELDS)
 # A row to compare begins with its daily numbers, so that they can be zipped without being cut out. After them:
 _SYMBOL, _OBSERVED_AT, _CONFIRMED_AT = range(len(DAILY_FIELDS), len(DAILY_FIELDS) + 3)
 _SLOW_PARTS = slice(_CONFIRMED_AT + 1, None)
+_STATEMENT_ID = _CONFIRMED_AT + 2
+_LATEST_QUARTER = [field.column for field in REPORTED_FIELDS].index("latest_quarter")
 _SELECTED = f"{', '.join(_DAILY_NAMES)}, symbol, observed_at, confirmed_at, profile_id, statement_id, layout_id, extra"
 
 
@@ -112,7 +115,10 @@ class Comparison:
             yield sorted(rows + coverage, key=_by_symbol_and_instant) if coverage else rows
 
     def _value_changes(self, symbols: Sequence[str], since: str, until: str) -> list[Row]:
-        """Return the fields that changed. Each symbol's last snapshot before the interval is read to compare with."""
+        """Return the fields that changed. Each symbol's last snapshot before the interval is read to compare with.
+
+        Where there is none, the first snapshot of the symbol lies in the interval.
+        """
         query = f"""
             SELECT {_SELECTED}
               FROM json_each(:symbols) AS wanted
@@ -127,6 +133,8 @@ class Comparison:
         for after in self._db.execute(query, parameters):
             if before is not None and before[_SYMBOL] == after[_SYMBOL]:
                 found += self._between(before, after)
+            elif after[_OBSERVED_AT] >= since:
+                found += self._first(after)
             before = after
         return found
 
@@ -136,6 +144,12 @@ class Comparison:
             return _daily_changes(before, after)
         old, new = self._compared(before), self._compared(after)
         return [_change_row(after[_SYMBOL], old, new, difference) for difference in differences(old, new)]
+
+    def _first(self, row: Row) -> list[Row]:
+        """Return what is suspicious about a symbol's first snapshot."""
+        symbol, observed_at = row[_SYMBOL], row[_OBSERVED_AT]
+        quarter = self._part("statements", row[_STATEMENT_ID])[_LATEST_QUARTER]
+        return [_first_row(symbol, observed_at, one) for one in first_differences(quarter, observed_at)]
 
     def _compared(self, row: Row) -> ComparedSnapshot:
         *daily, _symbol, observed_at, confirmed_at, profile, statement, layout, extra = row
@@ -217,6 +231,11 @@ def _change_row(symbol: str, before: ComparedSnapshot, after: ComparedSnapshot, 
         symbol, found.column, found.part and found.part.value, found.kind.value, found.before, found.after,
         relative_change(found.before, found.after), before.confirmed_at, after.observed_at, found.suspicion,
     )  # fmt: skip
+
+
+def _first_row(symbol: str, observed_at: str, found: Difference) -> Row:
+    part = found.part and found.part.value
+    return symbol, found.column, part, found.kind.value, None, found.after, None, None, observed_at, found.suspicion
 
 
 def _daily_changes(before: Row, after: Row) -> list[Row]:

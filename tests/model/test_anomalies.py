@@ -3,6 +3,7 @@
 import json
 import random
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
 
 import pytest
@@ -18,12 +19,12 @@ from pipeline.model.anomalies import (
     Anomaly,
     find_anomalies,
 )
-from pipeline.model.changes import ComparedSnapshot, column, differences
+from pipeline.model.changes import ChangeKind, ComparedSnapshot, column, differences
 from pipeline.model.fields import FIELDS
 from pipeline.model.values import SENTINEL, Value
 from pipeline.query.history import History
 from tests.support.documents import compared
-from tests.support.observations import Observed, after, database_of, recorded_database, seen
+from tests.support.observations import AFTER_ALL, HOUR, Observed, after, database_of, recorded_database, seen
 from tests.support.recordings import needs_recordings, recorded
 
 CALM = {
@@ -132,6 +133,32 @@ def test_a_quarter_that_advances_or_is_missing_is_not_suspicious(quarter: str) -
     assert anomalies({"LatestQuarter": "None"}, {"LatestQuarter": quarter}) == []
 
 
+@pytest.mark.parametrize(
+    ("quarter", "is_suspicious"),
+    [("2026-09-30", True), ("2026-04-17", True), ("2026-04-16", False), ("2026-04-14", False), ("None", False)],
+)
+def test_a_quarter_that_was_not_over_is_suspicious_but_for_what_time_zones_explain(
+    quarter: str, is_suspicious: bool
+) -> None:
+    expected = [("latest_quarter", Anomaly.QUARTER_NOT_OVER)] if is_suspicious else []
+    assert anomalies_of(LatestQuarter=quarter) == expected, "observed on 2026-04-14"
+    assert anomalies({"LatestQuarter": "2027-03-31"}, {"LatestQuarter": quarter}) in (
+        expected,
+        [("latest_quarter", Anomaly.QUARTER_WENT_BACK)],
+    )
+
+
+def test_a_quarter_that_was_not_over_is_reported_once_not_with_each_later_change() -> None:
+    ahead = {"LatestQuarter": "2026-09-30"}
+    assert anomalies(ahead, {**ahead, "EBITDA": "7"}) == []
+
+
+def test_a_quarter_that_appears_and_was_not_over_is_suspicious() -> None:
+    without = {name: value for name, value in CALM.items() if name != "LatestQuarter"}
+    found = differences(compared(without), compared({**CALM, "LatestQuarter": "2026-09-30"}))
+    assert [(one.column, one.suspicion) for one in found] == [("latest_quarter", Anomaly.QUARTER_NOT_OVER)]
+
+
 # Another company
 
 
@@ -184,14 +211,17 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "ReturnOnEquityTTM": (SENTINEL, "0.1", "None"),
     "CIK": ("1", "01", "2", "None"),
     "Name": ("Alpha", "Omega", "None"),
-    "LatestQuarter": ("2025-09-30", "2025-12-31", "None"),
+    "LatestQuarter": ("2025-09-30", "2025-12-31", "2026-12-31", "None"),
 }
 _DOCUMENT = st.fixed_dictionaries({}, optional={name: st.sampled_from(values) for name, values in _CHOICES.items()})
 
 
 def by_the_rules(older: Mapping[str, str], newer: Mapping[str, str]) -> set[tuple[str, Anomaly]]:
     """Return what the rules find in two documents, without the cheap check before."""
-    return set(find_anomalies(columns(compared(older)), columns(compared(newer)), is_sentinel=_has_sentinel(newer)))
+    was, now = compared(older), compared(newer)
+    return set(
+        find_anomalies(columns(was), columns(now), observed_at=now.observed_at, is_sentinel=_has_sentinel(newer))
+    )
 
 
 def _has_sentinel(document: Mapping[str, str]) -> bool:
@@ -227,6 +257,21 @@ def test_changes_marks_anomalies_and_can_list_only_those() -> None:
     ]
 
 
+def test_a_first_snapshot_has_only_its_suspicious_quarter_among_the_changes() -> None:
+    path = database_of(
+        [seen(0, "A", LatestQuarter="2026-09-30"), seen(0, "B", LatestQuarter="2025-12-31"), seen(0, "C")],
+        [seen(1, "A", LatestQuarter="2026-09-30", EPS="2"), seen(1, "B", LatestQuarter="2026-12-31")],
+    )
+    with History.open(path) as history:
+        found = list(history.changes(suspicious=True))
+        assert list(history.changes(since=after(0.5), suspicious=True)) == found[1:], "A had its quarter before"
+        assert list(history.changes(until=after(0))) == found[:1]
+    assert [(one.symbol, one.kind, one.before, one.after, one.last_confirmed_at, one.observed_at) for one in found] == [
+        ("A", ChangeKind.FIRST, None, date(2026, 9, 30), None, after(0)),
+        ("B", ChangeKind.CHANGED, date(2025, 12, 31), date(2026, 12, 31), after(0), after(1)),
+    ]
+
+
 def test_changes_finds_every_anomaly_among_many_companies() -> None:
     choose = random.Random(7).choice
     pairs = {}
@@ -236,7 +281,8 @@ def test_changes_finds_every_anomaly_among_many_companies() -> None:
         pairs[f"S{number:03}"] = older, older | some
     observations = [seen(hours, name, **one) for name, both in pairs.items() for hours, one in enumerate(both)]
     with History.open(database_of(observations)) as history:
-        listed = {(one.symbol, one.field, one.suspicion) for one in history.changes(suspicious=True)}
+        changes = list(history.changes(suspicious=True))
+    listed = {(one.symbol, one.field, one.suspicion) for one in changes if one.kind is not ChangeKind.FIRST}
     expected = {(name, *found) for name, (older, newer) in pairs.items() for found in by_the_rules(older, newer)}
     assert listed == expected
     assert {suspicion for _, _, suspicion in listed} == set(Anomaly)
@@ -250,10 +296,13 @@ def test_the_recorded_year_has_no_anomaly() -> None:
 
 @needs_recordings
 def test_five_years_of_recorded_overviews_have_no_anomaly() -> None:
-    """By symbol in time order, sometimes years apart: more changes than in any daily history."""
+    """By symbol in time order, sometimes years apart: more changes than in any daily history.
+
+    They were recorded without their times: here after the end of each quarter.
+    """
     lines = sorted(recorded("overviews.jsonl.gz"), key=lambda line: (line["symbol"], line["recorded_as"]))
     observations = [
-        Observed(line["symbol"], after(hours), json.loads(line["body"])) for hours, line in enumerate(lines)
+        Observed(line["symbol"], AFTER_ALL + hours * HOUR, json.loads(line["body"])) for hours, line in enumerate(lines)
     ]
     with History.open(database_of(observations)) as history:
         assert list(history.changes(suspicious=True)) == []

@@ -31,8 +31,10 @@ NUMBERS = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
 SCALARS = SPELLINGS | NUMBERS | st.booleans() | st.none()
 
 
-def compared(document: Mapping[str, Any]) -> ComparedSnapshot:
+def compared(document: Mapping[str, Any], observed_at: str = "2026-04-14T18:30:00.000Z") -> ComparedSnapshot:
     """Return a document, to which its Symbol is added, as a snapshot prepared for comparison."""
     parts = split_document(Overview(Symbol("IBM"), {"Symbol": "IBM", **document}))
     ids = hash(parts.profile), hash(parts.reported), hash(parts.layout)
-    return ComparedSnapshot("a", "a", *ids, parts.profile, parts.reported, parts.daily, parts.layout, parts.extra)
+    return ComparedSnapshot(
+        observed_at, observed_at, *ids, parts.profile, parts.reported, parts.daily, parts.layout, parts.extra
+    )
