@@ -1,5 +1,6 @@
-"""Files: writes them beside their target and renames them, so that they are whole or absent; finds shipped files."""
+"""Files: reads text from Windows too; writes files whole or not at all, by renaming them; finds shipped files."""
 
+import codecs
 import errno
 import os
 import secrets
@@ -16,6 +17,7 @@ PRIVATE_FILE = 0o600
 PRIVATE_FOLDER = 0o700
 """Modes of what only its owner may read: the database, and everything made from it."""
 
+_BOMS_OF_OTHERS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)  # UTF-32's begins with, or has NULs before, one of them
 _PACKAGE = Path(__file__).parent
 
 
@@ -33,6 +35,24 @@ def is_present(path: Path) -> bool:
     except ValueError:  # a NUL in the name
         return False
     return True
+
+
+class WrongEncoding(ValueError):
+    """A text file is not in UTF-8. `remedy` says how to make it so."""
+
+    remedy = "save it as UTF-8 (in PowerShell: Set-Content -Encoding utf8)"
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a file in UTF-8, without byte order marks, with \\n as the end of each line.
+
+    Raise OSError, UnicodeDecodeError, or WrongEncoding for UTF-16 and UTF-32, which Windows programs write.
+    """
+    content = path.read_bytes()
+    if content.startswith(_BOMS_OF_OTHERS) or b"\0" in content[:2]:
+        raise WrongEncoding("the text is in UTF-16")
+    text = content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+    return text.replace("\n\ufeff", "\n")  # files that were joined keep the marks of all
 
 
 def shipped(in_wheel: str, in_checkout: str) -> Path:

@@ -81,7 +81,7 @@ class Redaction:
             if start >= end:
                 shown += encoded[end:start] + HIDDEN.encode()
             end = max(end, stop)
-        return (shown + encoded[end:]).decode(errors="surrogatepass") if end else text
+        return (shown + encoded[end:]).decode(errors="replace") if end else text
 
     def _has_part(self, reading: bytes) -> bool:
         return any(block in reading for block in self._blocks) and any(part in reading for part in self._parts)

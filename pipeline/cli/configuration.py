@@ -7,8 +7,10 @@ import click
 
 from pipeline.cli.options import Options
 from pipeline.model.symbols import Symbol, parse_symbol
-from pipeline.settings.environment import Environment, misspelt_variables, with_dotenv
+from pipeline.settings.environment import Environment, with_dotenv
+from pipeline.settings.errors import SettingsError
 from pipeline.settings.load import Settings, load
+from pipeline.settings.near_misses import misspelt_variables
 from pipeline.settings.symbol_files import without_duplicates
 
 
@@ -19,7 +21,11 @@ def read_environment() -> Environment:
 
 def load_silently(options: Options, variables: Environment | None = None) -> Settings:
     """Return the settings for a command that is not about them. Raise SettingsError for invalid ones."""
-    return load(options.config, variables or read_environment(), database=options.database)
+    variables = variables or read_environment()
+    for problem in variables.problems:
+        if isinstance(problem, SettingsError):
+            raise problem
+    return load(options.config, variables, database=options.database)
 
 
 def load_settings(options: Options, variables: Environment | None = None) -> Settings:

@@ -7,7 +7,7 @@ from pathlib import Path
 import structlog
 
 from pipeline.cli.api_source import SANDBOX_KEY, sandbox_settings, source
-from pipeline.cli.configuration import notices, read_environment
+from pipeline.cli.configuration import load_silently, notices, read_environment
 from pipeline.cli.options import Options
 from pipeline.daemon.config import DaemonConfig
 from pipeline.monitoring.reporter import Reporter
@@ -15,7 +15,7 @@ from pipeline.monitoring.status import Scope
 from pipeline.redaction import Redaction
 from pipeline.settings.environment import Environment
 from pipeline.settings.errors import SettingsError
-from pipeline.settings.load import Settings, load
+from pipeline.settings.load import Settings
 from pipeline.settings.secrets import api_key, notify_urls, ping_url, redaction
 
 _NAMED = 20
@@ -88,7 +88,7 @@ class Reload:
     def __call__(self) -> DaemonConfig:
         """Return what the daemon collects from now on. Raise SettingsError if the configuration is invalid."""
         variables = read_environment()
-        settings = load(self._options.config, variables, database=self._options.database)
+        settings = load_silently(self._options, variables)
         if settings.config is None and self._current.settings.config is not None:
             raise SettingsError(f"{self._current.settings.config} is gone", remedy="put it back")
         new = DaemonSettings.read(settings, variables, self._options, sandbox=self._sandbox_url is not None)

@@ -7,23 +7,27 @@ from pipeline.errors import Trouble
 from pipeline.monitoring.checks import Kind
 from pipeline.monitoring.recipients import read_recipients
 from pipeline.monitoring.threshold import check_threshold, span_text
-from pipeline.redaction import without_lookalikes
 from pipeline.schedule.zones import fixed_offset_problem
-from pipeline.settings.environment import Environment, is_setting
+from pipeline.settings.environment import Environment
 from pipeline.settings.errors import SettingsError
+from pipeline.settings.key_forms import unusual_form
 from pipeline.settings.load import Settings
+from pipeline.settings.near_misses import hint, unread_variables
 from pipeline.settings.secrets import FREE_KEY, api_key, key_variable, notify_urls, ping_url
-from pipeline.text import count
+from pipeline.text import count, few
 
 
 def check_environment(variables: Environment) -> Iterator[Finding]:
     """Yield what is wrong with `.env`, and the variables that set nothing."""
     for problem in variables.problems:
         yield Finding(Kind.ENV_FILE, Level.PROBLEM, problem.problem, problem.remedy)
-    for name in sorted(variables.variables):
-        if name.startswith("PIPELINE_") and "__" in name and not is_setting(name):
-            found = f"{without_lookalikes(name)} sets nothing"
-            yield Finding(Kind.ENVIRONMENT, Level.NOTE, found, "pipeline config lists the keys")
+    unread = list(unread_variables(variables.variables))
+    for name, meant in unread:
+        if meant is not None or "__" in name:
+            yield Finding(Kind.ENVIRONMENT, Level.NOTE, f"{name} sets nothing", hint(meant))
+    if others := [name for name, meant in unread if meant is None and "__" not in name]:
+        remedy = "pipeline config lists the keys; ignore this if they belong to another program"
+        yield Finding(Kind.ENVIRONMENT, Level.NOTE, f"not read by this program: {few(others)}", remedy)
 
 
 def check_settings(settings: Settings | SettingsError) -> Iterator[Finding]:
@@ -66,12 +70,16 @@ def check_staleness(settings: Settings) -> Iterator[Finding]:
 
 
 def check_key(variables: Environment) -> Iterator[Finding]:
-    """Yield whether there is a key, of which only the length is shown."""
+    """Yield whether there is a key, and whether it has the form of one. Only its length is shown."""
     try:
         key = api_key(variables)
     except SettingsError as error:
         remedy = error.remedy if key_variable(variables) else f"{error.remedy} ({FREE_KEY})"
         yield Finding(Kind.KEY, Level.PROBLEM, error.problem, remedy)
+        return
+    if form := unusual_form(key):
+        remedy = "copy it again from Alpha Vantage's mail or page, if requests are refused"
+        yield Finding(Kind.KEY, Level.NOTE, f"set: {form}", remedy)
     else:
         yield Finding(Kind.KEY, Level.OK, f"set, {len(key)} characters")
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import file_reason
+from pipeline.files import WrongEncoding, read_text
 from pipeline.settings.environment import API_KEY, NOTIFY_URLS, PING_URL
 from pipeline.settings.errors import SettingsError
 from pipeline.settings.schema import KEYS, SCHEDULE, TABLES, places
@@ -37,7 +38,9 @@ def read_config(path: Path) -> dict[str, Any]:
 
 def _parse(path: Path) -> dict[str, Any]:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
+    except WrongEncoding as error:
+        raise SettingsError(f"{path}: {error}", remedy=error.remedy) from None
     except (OSError, ValueError) as error:
         raise SettingsError(
             f"{path}: cannot be read ({file_reason(error)})", remedy="pipeline init writes one"

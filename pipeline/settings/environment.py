@@ -1,8 +1,7 @@
 """Environment: the process's variables and those of `.env`, and which of them mean something to this program."""
 
-import difflib
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -10,15 +9,14 @@ from pathlib import Path
 from dotenv.parser import parse_stream
 
 from pipeline.errors import Trouble, file_reason
-from pipeline.redaction import without_lookalikes
+from pipeline.files import WrongEncoding, read_text
+from pipeline.settings.errors import SettingsError
 from pipeline.settings.schema import KEYS
 
 API_KEY, API_KEY_FILE = "ALPHAVANTAGE_API_KEY", "ALPHAVANTAGE_API_KEY_FILE"
 NOTIFY_URLS, PING_URL = "PIPELINE_NOTIFY_URLS", "PIPELINE_PING_URL"
 CONFIG = "PIPELINE_CONFIG"
-_PREFIX = "PIPELINE_"
-_ALMOST_EQUAL = 0.9
-"""How similar a variable must be to a known one to be a misspelling; others may share the prefix."""
+PREFIX = "PIPELINE_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +37,16 @@ def with_dotenv(variables: Mapping[str, str], dotenv: Path) -> Environment:
     """Return the variables, with those of the `.env` file added where it exists.
 
     Variables that are set already win, and nothing is interpolated. A broken line, or a file that other users can read,
-    is a problem to report, not an error.
+    is a problem to report, not an error. A file in another encoding is both: a SettingsError among the problems.
     """
     try:
-        text = dotenv.read_text(encoding="utf-8")
+        text = read_text(dotenv)
         mode = dotenv.stat().st_mode
     except FileNotFoundError:
         return Environment(variables)
+    except WrongEncoding as error:
+        # Nothing in it is known: neither the key, nor which database is meant.
+        return Environment(variables, problems=(SettingsError(f"{dotenv}: {error}", remedy=error.remedy),))
     except (OSError, ValueError) as error:
         problem = f"{dotenv}: cannot be read ({file_reason(error)}) and is ignored"
         return Environment(variables, problems=(Trouble(problem, remedy="make it a readable UTF-8 text file"),))
@@ -65,20 +66,9 @@ def with_dotenv(variables: Mapping[str, str], dotenv: Path) -> Environment:
 
 def variable_of(path: str) -> str:
     """Return the variable that overrides a key: `PIPELINE_SOURCE__PLAN` for `source.plan`."""
-    return _PREFIX + path.upper().replace(".", "__")
+    return PREFIX + path.upper().replace(".", "__")
 
 
 def is_setting(variable: str) -> bool:
     """Whether a variable overrides a key of the configuration."""
     return variable in map(variable_of, KEYS)
-
-
-def misspelt_variables(variables: Iterable[str]) -> Iterator[str]:
-    """Yield a warning for each variable that looks like a known one and has no effect."""
-    known = {*map(variable_of, KEYS), NOTIFY_URLS, PING_URL}
-    for variable in sorted(variables):
-        if variable.startswith(_PREFIX) and variable not in known:
-            near = difflib.get_close_matches(variable, known, n=1, cutoff=_ALMOST_EQUAL)
-            if near or "__" in variable:
-                hint = f"did you mean {near[0]}?" if near else "pipeline config lists the keys"
-                yield f"{without_lookalikes(variable)} has no effect: {hint}"

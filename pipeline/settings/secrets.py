@@ -9,12 +9,14 @@ from contextlib import suppress
 from pathlib import Path
 
 from pipeline.errors import file_reason
-from pipeline.files import is_present
+from pipeline.files import WrongEncoding, is_present, read_text
 from pipeline.model.symbols import Symbol
 from pipeline.redaction import Redaction, without_lookalikes
 from pipeline.settings.addresses import check_url
 from pipeline.settings.environment import API_KEY, API_KEY_FILE, NOTIFY_URLS, PING_URL, Environment
 from pipeline.settings.errors import SettingsError
+from pipeline.settings.key_forms import mistake_in
+from pipeline.settings.near_misses import misnamed_key
 
 FREE_KEY = "a free one: alphavantage.co/support/#api-key"
 _NEXT_URL = re.compile(r"\s*,\s*(?=[a-z][a-z0-9+.-]*://)|\s+", re.ASCII | re.IGNORECASE)
@@ -42,15 +44,16 @@ def api_key(environment: Environment, *, sandboxed: str = "pipeline collect --sa
     `sandboxed` is the command that needs none.
     """
     name = key_variable(environment)
-    if name is None:
-        remedy = f"set {API_KEY}, write it into .env, or try without: {sandboxed}"
-        raise SettingsError("no API key", remedy=remedy)
+    if name is None or not environment.variables[name].strip():
+        raise _no_key(environment, name, sandboxed)
     value = environment.variables[name]
-    if name == API_KEY or not value.strip():
+    if name == API_KEY:
         return _checked_key(value, environment.origin(name), sandboxed)
     path = Path(value)
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_text(path)
+    except WrongEncoding as error:
+        raise SettingsError(f"{environment.origin(name)}: {path}: {error}", remedy=error.remedy) from None
     except (OSError, ValueError) as error:
         # A relative name of no file is not repeated: it may well be the key.
         shown = str(path) if path.is_absolute() or _is_present(path) else "the file that it names"
@@ -73,7 +76,7 @@ def redaction(environment: Environment) -> Redaction:
     keys = [variables.get(API_KEY, "")]
     with suppress(OSError, ValueError):
         if file := variables.get(API_KEY_FILE):
-            keys.append(Path(file).read_text(encoding="utf-8-sig"))
+            keys.append(read_text(Path(file)))
     urls = variables.get(NOTIFY_URLS, "")
     return Redaction(keys, addresses=[*_NEXT_URL.split(urls.strip()), urls, variables.get(PING_URL, "")])
 
@@ -84,16 +87,27 @@ def refuse_keys(symbols: Iterable[Symbol], redact: Redaction) -> None:
         raise SettingsError("one of the symbols looks like an API key", remedy=f"remove it; a key belongs in {API_KEY}")
 
 
+def _no_key(environment: Environment, name: str | None, sandboxed: str) -> SettingsError:
+    """Return the error for a key that is not set. It names a variable that seems to hold one under another name."""
+    if misnamed := misnamed_key(environment):
+        found, right = misnamed
+        return SettingsError(f"no API key: {found} is set, which is not read", remedy=f"rename it to {right}")
+    if name is None:
+        return SettingsError("no API key", remedy=f"set {API_KEY}, write it into .env, or try without: {sandboxed}")
+    return _empty_key(environment.origin(name), sandboxed)
+
+
+def _empty_key(origin: str, sandboxed: str) -> SettingsError:
+    remedy = f"fill it in ({FREE_KEY}), or try without: {sandboxed}"
+    return SettingsError(f"{origin}: the API key is empty", remedy=remedy)
+
+
 def _checked_key(text: str, origin: str, sandboxed: str) -> str:
     key = text.strip()
     if not key:
-        raise SettingsError(
-            f"{origin}: the API key is empty", remedy=f"fill it in ({FREE_KEY}), or try without: {sandboxed}"
-        )
-    if not (key.isascii() and key.isprintable()) or " " in key:
-        raise SettingsError(
-            f"{origin}: invalid API key", remedy="copy it again: a key is of ASCII characters, without spaces"
-        )
+        raise _empty_key(origin, sandboxed)
+    if (mistake := mistake_in(key)) is not None:
+        raise SettingsError(f"{origin}: invalid API key: {mistake.problem}", remedy=mistake.remedy)
     return key
 
 

@@ -7,6 +7,7 @@ from io import StringIO
 from pathlib import Path
 
 from pipeline.errors import file_reason
+from pipeline.files import WrongEncoding, read_text
 from pipeline.model.symbols import Symbol, parse_symbol
 from pipeline.settings.errors import SettingsError
 from pipeline.text import few
@@ -16,7 +17,9 @@ def read_symbol_file(path: Path) -> tuple[list[Symbol], list[str]]:
     """Return the file's symbols, and notices of what was left out. Raise SettingsError, naming file and line."""
     shown = path if str(path).isprintable() else Path(repr(str(path)))  # an error is one line
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_text(path)
+    except WrongEncoding as error:
+        raise SettingsError(f"{shown}: {error}", remedy=error.remedy) from None
     except (OSError, ValueError) as error:
         raise SettingsError(f"{shown} cannot be read ({file_reason(error)})") from None
     is_csv = text.lower().startswith("symbol,")

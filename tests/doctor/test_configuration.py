@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.doctor.checkup import findings
+from pipeline.doctor.configuration import check_environment
 from pipeline.doctor.findings import Level
 from pipeline.errors import ExitCode
 from pipeline.monitoring.checks import Kind
@@ -28,7 +29,7 @@ def test_a_configuration_that_cannot_be_used_ends_with_3(settings: Settings) -> 
 
 
 def test_of_a_key_only_the_length_is_shown(examined: Examined) -> None:
-    assert examined()[Kind.KEY].found == "set, 9 characters"
+    assert examined()[Kind.KEY].found == "set, 16 characters"
 
 
 @pytest.mark.parametrize("variables", [{}, {API_KEY: ""}])
@@ -64,14 +65,35 @@ def test_a_bad_dotenv_ends_with_3(examined: Examined) -> None:
     assert code(found) == ExitCode.REFUSED
 
 
-def test_a_variable_that_sets_nothing_is_noted(examined: Examined) -> None:
-    found = examined(
-        Environment({API_KEY: "ABC", "PIPELINE_SOURCE__PLANN": "x", "PIPELINE_DATABASE": "y", "PIPELINE_ENV": "z"})
-    )
+@pytest.mark.parametrize("key", ["YOUR_API_KEY", "demo", "S3CR3TK3YOFOURS", "s3cr3tk3yofours1"])
+def test_a_key_of_another_form_is_noted(examined: Examined, key: str) -> None:
+    found = examined(Environment({API_KEY: key}))
 
-    assert found[Kind.ENVIRONMENT].level is Level.NOTE
-    assert found[Kind.ENVIRONMENT].found == "PIPELINE_SOURCE__PLANN sets nothing"
+    assert found[Kind.KEY].level is Level.NOTE
+    assert found[Kind.KEY].remedy
     assert code(found) == ExitCode.DONE
+
+
+def test_a_key_under_another_name_is_a_problem(examined: Examined) -> None:
+    found = examined(Environment({"AV_API_KEY": "x"}))
+
+    assert found[Kind.KEY].level is Level.PROBLEM
+    assert "AV_API_KEY" in found[Kind.KEY].found
+    assert API_KEY in (found[Kind.KEY].remedy or "")
+
+
+def test_a_variable_that_sets_nothing_is_noted() -> None:
+    names = ["PIPELINE_SOURCE__PLANN", "PIPELINE_DATABASE", "PIPELINE_PLAN", "PIPELINE_ENV", "PIPELINE_STAGE"]
+
+    noted = list(check_environment(Environment(dict.fromkeys(names, "x"))))
+
+    assert {one.level for one in noted} == {Level.NOTE}
+    assert [one.found for one in noted] == [
+        "PIPELINE_PLAN sets nothing",
+        "PIPELINE_SOURCE__PLANN sets nothing",
+        "not read by this program: PIPELINE_ENV, PIPELINE_STAGE",
+    ]
+    assert noted[0].remedy == "did you mean PIPELINE_SOURCE__PLAN?"
 
 
 def test_no_symbols_is_noted(database: Path, tmp_path: Path, settings: Settings) -> None:

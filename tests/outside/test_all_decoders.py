@@ -16,7 +16,7 @@ DECODERS = {
 FUZZED = {
     "api.responses", "cli.commands.as_of", "cli.commands.changes", "cli.options", "daemon.systemd", "decoding",
     "instants", "model.changes", "model.document", "model.values", "monitoring.heartbeat", "monitoring.ping",
-    "monitoring.reporter",
+    "monitoring.reporter", "redaction",
     "quota.limits", "query.changes", "query.documents", "schedule.cron", "settings.addresses", "settings.config_file",
     "settings.environment", "settings.layers", "settings.symbol_files", "store.drift", "store.lock", "store.snapshots",
     "transfer.json_files", "transfer.json_lines", "transfer.streams", "web.hosts",

@@ -24,6 +24,7 @@ from pipeline.model.symbols import Symbol, parse_symbol
 from pipeline.model.values import parse_value
 from pipeline.monitoring.metrics import Metrics
 from pipeline.quota.limits import Limit
+from pipeline.redaction import Redaction
 from pipeline.schedule.cron import check_cron, check_timezone
 from pipeline.settings.addresses import Listen
 from pipeline.settings.config_file import read_config
@@ -140,6 +141,14 @@ def test_a_configuration_file_is_read_or_refused_by_name(folder: Path, content: 
     else:
         return
     assert str(path) in refusal
+
+
+@given(key=st.text(), content=bad_bytes(b"%41 \\u0041 &#65; &eacute; \\x41", b'{"Name": "AT&T \\u00e9"}'))
+def test_any_bytes_are_searched_for_any_key(key: str, content: bytes) -> None:
+    redact = Redaction([key], addresses=[key])
+
+    assert redact.finds_key(content) in (True, False)
+    assert isinstance(redact(content.decode(errors="surrogateescape")), str)
 
 
 @given(content=bad_bytes(b"ALPHAVANTAGE_API_KEY=x\n# y\nexport A='b c'\n"))

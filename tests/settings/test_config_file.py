@@ -99,6 +99,21 @@ def test_a_configuration_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
     assert "cannot be read (not UTF-8)" in refusal(lambda: load(path, NO_VARIABLES))
 
 
+def test_a_byte_order_mark_is_skipped(tmp_path: Path) -> None:
+    path = tmp_path / "pipeline.toml"
+    path.write_bytes(b'\xef\xbb\xbfdatabase = "x.db"\r\n')
+
+    assert load(path, NO_VARIABLES).database == Path("x.db")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_a_configuration_in_another_encoding_is_refused_with_what_to_do(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "pipeline.toml"
+    path.write_bytes('database = "x.db"\n'.encode(encoding))
+
+    assert refusal(lambda: load(path, NO_VARIABLES)).startswith(f"{path}: the text is in UTF-16; save it as UTF-8")
+
+
 @pytest.mark.parametrize("text", ["database = ", "[source", "a = 1\na = 2", f"a = {'[' * 50_000}", f"a = {'9' * 5000}"])
 def test_invalid_toml_is_refused(configured: Configured, text: str) -> None:
     assert "pipeline.toml: invalid TOML: " in refusal(lambda: configured(text))

@@ -1,4 +1,4 @@
-"""The environment: `.env` adds to it, its problems are reported, misspelt variables get a warning."""
+"""The environment: `.env` adds to it, and its problems are reported."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,10 +11,10 @@ from pipeline.settings.environment import (
     PING_URL,
     Environment,
     is_setting,
-    misspelt_variables,
     variable_of,
     with_dotenv,
 )
+from pipeline.settings.errors import SettingsError
 from pipeline.settings.schema import KEYS
 
 
@@ -89,18 +89,23 @@ def test_a_dotenv_in_a_parent_folder_is_not_used(tmp_path: Path, monkeypatch: py
     assert with_dotenv({}, Path(".env")).variables == {}
 
 
-def test_the_variables_of_secrets_are_known_and_their_misspellings_reported() -> None:
-    assert list(misspelt_variables([NOTIFY_URLS, PING_URL, "PIPELINE_CONFIG"])) == []
-    (warning,) = misspelt_variables(["PIPELINE_NOTIFY_URL"])
-    assert warning.startswith("PIPELINE_NOTIFY_URL ")
-    assert "PIPELINE_NOTIFY_URLS?" in warning
+@pytest.mark.parametrize("content", [f"\ufeff{API_KEY}=abc\n", f"\ufeffA=1\r\n\ufeff{API_KEY}=abc\r\n"])
+def test_a_byte_order_mark_in_dotenv_is_skipped(dotenv: Callable[..., Environment], content: str) -> None:
+    """That of each file, where several were joined."""
+    found = dotenv(content)
+
+    assert found.variables[API_KEY] == "abc"
+    assert found.problems == ()
 
 
-def test_an_unknown_key_in_a_variable_is_reported() -> None:
-    (warning,) = misspelt_variables(["PIPELINE_SOURCE__PORT", "PIPELINE_SOURCE__PLAN", "PIPELINE_ENV", "HOME"])
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_a_dotenv_in_another_encoding_is_an_error_that_says_so(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / ".env").write_bytes(f"{API_KEY}=abc\n".encode(encoding))
 
-    assert warning.startswith("PIPELINE_SOURCE__PORT ")
-    assert "pipeline config" in warning
+    (problem,) = with_dotenv({}, tmp_path / ".env").problems
+
+    assert isinstance(problem, SettingsError)
+    assert str(problem).startswith(f"{tmp_path / '.env'}: the text is in UTF-16; save it as UTF-8")
 
 
 def test_each_key_has_a_variable_spelt_with_the_prefix_in_upper_case() -> None:

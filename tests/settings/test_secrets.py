@@ -27,6 +27,13 @@ def test_a_missing_key_is_refused_with_the_ways_to_set_one() -> None:
     assert "pipeline collect --sandbox" in line
 
 
+@pytest.mark.parametrize("others", [{}, {API_KEY: ""}])
+def test_a_key_under_another_name_is_named_with_the_right_one(others: dict[str, str]) -> None:
+    line = refusal(lambda: api_key(Environment({"ALPHA_VANTAGE_API_KEY": "S3CR3T", **others})))
+
+    assert line == f"no API key: ALPHA_VANTAGE_API_KEY is set, which is not read; rename it to {API_KEY}"
+
+
 @pytest.mark.parametrize("text", ["", "  ", "\n"])
 def test_an_empty_key_is_refused(text: str) -> None:
     assert f"{API_KEY}: the API key is empty" in refusal(lambda: api_key(Environment({API_KEY: text})))
@@ -64,8 +71,17 @@ def test_a_key_file_that_is_a_folder_is_named(tmp_path: Path) -> None:
     assert "cannot be read (is a directory)" in refusal(lambda: api_key(Environment({API_KEY_FILE: str(tmp_path)})))
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be"])
+def test_a_key_file_in_another_encoding_is_named_with_what_to_do(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "key").write_bytes("ABC".encode(encoding))
+
+    line = refusal(lambda: api_key(Environment({API_KEY_FILE: str(tmp_path / "key")})))
+
+    assert f"{tmp_path / 'key'}: the text is in UTF-16; save it as UTF-8" in line
+
+
 def test_a_key_file_that_is_not_utf_8_is_named(tmp_path: Path) -> None:
-    (tmp_path / "key").write_bytes(b"\xff\xfe")
+    (tmp_path / "key").write_bytes(b"AB\xff")
 
     assert "cannot be read (not UTF-8)" in refusal(lambda: api_key(Environment({API_KEY_FILE: str(tmp_path / "key")})))
 

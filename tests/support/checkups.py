@@ -8,7 +8,7 @@ from pipeline.monitoring.checks import Kind
 from pipeline.settings.environment import API_KEY, Environment
 
 BAD_LINE = Trouble(".env: line 1 is ignored", remedy="write NAME=value")
-KEYED = Environment({API_KEY: "S3CR3TK3Y"})
+KEYED = Environment({API_KEY: "S3CR3TK3YOFOURS1"})
 
 Examined = Callable[..., dict[Kind, Finding]]
 

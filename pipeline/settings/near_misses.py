@@ -1,0 +1,83 @@
+"""Near misses: variables that have no effect, and the one that each was probably meant to be."""
+
+import difflib
+import re
+from collections.abc import Iterable, Iterator
+
+from pipeline.redaction import without_lookalikes
+from pipeline.settings.environment import (
+    API_KEY,
+    API_KEY_FILE,
+    CONFIG,
+    NOTIFY_URLS,
+    PING_URL,
+    PREFIX,
+    Environment,
+    is_setting,
+    variable_of,
+)
+from pipeline.settings.schema import KEYS
+
+_ALMOST_EQUAL = 0.9
+"""How similar a variable must be to a known one to be a misspelling; others may share the prefix."""
+_OTHERS = (CONFIG, NOTIFY_URLS, PING_URL)
+_KNOWN = (*map(variable_of, KEYS), *_OTHERS)
+_FOR_A_KEY = re.compile(
+    r"(?:ALPHA(?:VANTAGE)?|AV|PIPELINE)(?:API)?(?:KEY|TOKEN)(?P<file>FILE|PATH)?|ALPHAVANTAGE(?:API)?"
+)
+"""What other programs call the API key, or a file that holds it, in letters alone."""
+
+
+def _letters(name: str) -> str:
+    return re.sub("[^A-Z]", "", name.upper())
+
+
+_SPELLINGS = {_letters(variable): variable for variable in (*_KNOWN, API_KEY, API_KEY_FILE)}
+_PARTS = {
+    **{key.rpartition(".")[2].upper(): variable_of(key) for key in reversed(KEYS)},
+    **{key.partition(".")[0].upper(): variable_of(key) for key in reversed(KEYS)},
+}
+"""The variables by what is left of their names without the table, or with nothing but the table (its first key)."""
+
+
+def unread_variables(names: Iterable[str]) -> Iterator[tuple[str, str | None]]:
+    """Yield each variable that begins like one of this program and is not read, and the one that was meant, if any."""
+    for name in sorted(names):
+        if name.upper().startswith(PREFIX) and not is_setting(name) and name not in _OTHERS:
+            yield without_lookalikes(name), _meant(name)
+
+
+def misspelt_variables(names: Iterable[str]) -> Iterator[str]:
+    """Yield a warning for each variable that looks like a known one and has no effect. Others may share the prefix."""
+    for name, meant in unread_variables(names):
+        if meant is not None or "__" in name:
+            yield f"{name} has no effect: {hint(meant)}"
+
+
+def hint(meant: str | None) -> str:
+    """Return what to do about a variable that is not read."""
+    return f"did you mean {meant}?" if meant else "pipeline config lists the keys"
+
+
+def misnamed_key(environment: Environment) -> tuple[str, str] | None:
+    """Return a variable that seems to hold the API key under another name, and its right name; None without one."""
+    for name, value in sorted(environment.variables.items()):
+        right = _name_of_key(name)
+        if right is not None and right != name and value.strip():
+            return environment.origin(name), right
+    return None
+
+
+def _meant(name: str) -> str | None:
+    exact = _SPELLINGS.get(_letters(name)) or _PARTS.get(name.upper().removeprefix(PREFIX)) or _name_of_key(name)
+    near = difflib.get_close_matches(name.upper(), _KNOWN, n=1, cutoff=_ALMOST_EQUAL)
+    return exact or (near[0] if near else None)
+
+
+def _name_of_key(name: str) -> str | None:
+    """Return which of the two variables of the key a name stands for, if it does."""
+    letters = _letters(name)
+    if found := _FOR_A_KEY.fullmatch(letters):
+        return API_KEY_FILE if found["file"] else API_KEY
+    near = difflib.get_close_matches(letters, [_letters(API_KEY), _letters(API_KEY_FILE)], n=1, cutoff=_ALMOST_EQUAL)
+    return _SPELLINGS[near[0]] if near else None
