@@ -20,7 +20,15 @@ from pipeline.transfer.entries import (
     place_of,
 )
 from pipeline.transfer.json_lines import FIRST_LINES, decode_members, read_json_lines
-from pipeline.transfer.streams import BOM, CHUNK_BYTES, STREAM_ERRORS, OnRead, open_stream, stream_problem
+from pipeline.transfer.streams import (
+    CHUNK_BYTES,
+    STREAM_ERRORS,
+    OnRead,
+    open_stream,
+    stream_problem,
+    without_mark,
+    wrong_encoding,
+)
 
 _NAMED = 5
 
@@ -60,6 +68,8 @@ def read_file(path: Path, received: Received, on_read: OnRead) -> Iterator[Entry
 
 def _entry(path: Path, content: bytes, received: Received) -> Entry:
     assert received.observed_at is not None
+    if encoding := wrong_encoding(content):
+        return Problem(place_of(path), encoding)
     try:
         symbol = parse_symbol(path.name[: -len(path.suffix)])
         observed_at = check_past("observed_at", received.observed_at, received.now)
@@ -119,7 +129,7 @@ def _is_page(content: bytes) -> bool:
 def _read_content(path: Path) -> bytes:
     """Return a file's bytes, of a larger file just enough to show that it is too large."""
     with open_stream(path, lambda _bytes: None) as stream:
-        return stream.read(LARGEST_BODY + 1).removeprefix(BOM)
+        return without_mark(stream.read(LARGEST_BODY + 1))
 
 
 def file_size(path: Path) -> int | None:

@@ -29,13 +29,14 @@ from pipeline.transfer.entries import (
     place_of,
 )
 from pipeline.transfer.streams import (
-    BOM,
     CHUNK_BYTES,
     LONGEST_LINE,
     STREAM_ERRORS,
     OnRead,
     open_stream,
     stream_problem,
+    without_mark,
+    wrong_encoding,
 )
 
 FIRST_LINES = 10
@@ -76,7 +77,10 @@ def _lines(source: Path | None, on_read: OnRead) -> Iterator[tuple[Place, bytes]
         with open_stream(source, on_read) as stream:
             while line := stream.readline(LONGEST_LINE + 1):
                 number += 1
-                text = line.removeprefix(BOM) if number == 1 else line
+                if number == 1 and (encoding := wrong_encoding(line)):
+                    yield Problem(place_of(source), encoding)
+                    return
+                text = without_mark(line)
                 if len(line) > LONGEST_LINE:
                     _skip_line(stream, line)
                     problem = Problem if text[:1] == b"{" else _NotAnObject

@@ -1,6 +1,8 @@
 """Input streams: a file or standard input, gzipped or not, as plain bytes."""
 
+import codecs
 import io
+import re
 import sys
 import zlib
 from collections.abc import Callable, Iterator
@@ -14,7 +16,16 @@ STANDARD_INPUT = "standard input"
 
 CHUNK_BYTES = 65_536
 LONGEST_LINE = 16 * 2**20
-BOM = b"\xef\xbb\xbf"
+_WIDE_MARKS = {  # UTF-32's first: in one of them the mark of UTF-16 is a part
+    codecs.BOM_UTF32_LE: "UTF-32",
+    codecs.BOM_UTF32_BE: "UTF-32",
+    codecs.BOM_UTF16_LE: "UTF-16",
+    codecs.BOM_UTF16_BE: "UTF-16",
+}
+_WIDE_ASCII = re.compile(
+    rb"(?P<utf_32le>[\t-~]\0{3})|(?P<utf_32be>\0{3}[\t-~])|(?P<utf_16le>(?:[\t-~]\0){2})|(?P<utf_16be>(?:\0[\t-~]){2})"
+)
+"""The first characters of JSON or HTML where no mark says so."""
 _GZIP = b"\x1f\x8b"
 _GZIP_FORMAT = 16 + zlib.MAX_WBITS
 
@@ -33,6 +44,22 @@ def stream_problem(error: BaseException, lines: int) -> str:
     else:
         why = f"cannot be read ({file_reason(error) if isinstance(error, OSError) else error})"
     return f"{why} after line {lines}" if lines else why
+
+
+def without_mark(text: bytes) -> bytes:
+    """Return text without UTF-8's byte order mark. In files that were joined any line may begin with one."""
+    return text.removeprefix(codecs.BOM_UTF8)
+
+
+def wrong_encoding(head: bytes) -> str | None:
+    """Return that a text which begins so is UTF-16 or UTF-32, and what converts it; None for any other."""
+    wide = next((name for mark, name in _WIDE_MARKS.items() if head.startswith(mark)), None)
+    if wide is None:
+        found = _WIDE_ASCII.match(head)
+        if found is None or found.lastgroup is None:
+            return None
+        wide = found.lastgroup.upper().replace("_", "-")
+    return f"is {wide[:6]}, not UTF-8: convert it with iconv -f {wide} -t UTF-8"
 
 
 @contextmanager

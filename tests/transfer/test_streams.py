@@ -1,5 +1,6 @@
 """Streams: files that are packed, cut off, damaged or gone, and standard input."""
 
+import codecs
 import gzip
 import io
 import os
@@ -87,3 +88,46 @@ def test_standard_input_is_read_as_a_file_is(monkeypatch: pytest.MonkeyPatch, pa
     assert str(first.place) == "standard input, line 1"
     assert str(second.place) == "standard input, line 2"
     assert archive_size(None) is None
+
+
+# Text as other programs write it
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_byte_order_marks_are_skipped_also_in_files_that_were_joined(
+    monkeypatch: pytest.MonkeyPatch, file: Path, pack: Callable[[bytes], bytes]
+) -> None:
+    content = pack(b"\xef\xbb\xbf" + GOOD) + pack(b"\xef\xbb\xbf" + GOOD)
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(content)))
+    for found in (entries_in(file, content), entries(None)):
+        assert [type(one) for one in found] == [RecordedResponse, RecordedResponse]
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+@pytest.mark.parametrize(
+    ("encoding", "iconv"),
+    [
+        ("utf-16", "UTF-16"),
+        ("utf-16-le", "UTF-16LE"),
+        ("utf-16-be", "UTF-16BE"),
+        ("utf-32", "UTF-32"),
+        ("utf-32-le", "UTF-32LE"),
+        ("utf-32-be", "UTF-32BE"),
+    ],
+)
+def test_another_encoding_is_named_once_for_each_file_with_what_converts_it(
+    monkeypatch: pytest.MonkeyPatch, file: Path, encoding: str, iconv: str, pack: Callable[[bytes], bytes]
+) -> None:
+    content = pack((GOOD * 3).decode().encode(encoding))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(content)))
+    document = file.with_name("IBM.json")
+    for found in (entries_in(file, content), entries_in(document, content, THEN), entries(None)):
+        ((_, reason),) = problems(found)
+        assert f"iconv -f {iconv} -t UTF-8" in reason
+        assert codecs.lookup(iconv).name == encoding
+
+
+def test_big_endian_text_with_a_mark_is_named_too(file: Path) -> None:
+    for mark, encoding in ((codecs.BOM_UTF16_BE, "utf-16-be"), (codecs.BOM_UTF32_BE, "utf-32-be")):
+        ((_, reason),) = problems(entries_in(file, mark + GOOD.decode().encode(encoding)))
+        assert f"iconv -f {encoding[:6].upper()} " in reason
