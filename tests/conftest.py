@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.support.answerable import create_answerable
 from tests.support.clocks import ManualClock
 from tests.support.observations import empty_database
 from tests.support.sandbox import Served, serving
@@ -55,6 +56,14 @@ def clock() -> ManualClock:
 def database(tmp_path: Path) -> Path:
     path = tmp_path / "overviews.db"
     shutil.copy(empty_database(), path)
+    return path
+
+
+@pytest.fixture
+async def answerable(tmp_path: Path) -> Path:
+    """Return a database in which every question of the documentation has an answer."""
+    path = tmp_path / "data" / "overviews.db"
+    await create_answerable(path)
     return path
 
 

@@ -34,6 +34,7 @@ COMMANDS = {
     "vintages": "List reported values by fiscal quarter, with restatements.",
     "export": "Write snapshots as Parquet, CSV or JSON Lines.",
     "import": "Import recorded API responses.",
+    "datasette-metadata": "Write the file with which Datasette shows the database.",
     "runs": "List past runs, or the outcomes of one.",
     "symbols": "List the configured symbols and their state.",
     "fields": "List the fields of an overview: type, unit, what it is.",

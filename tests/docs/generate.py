@@ -21,6 +21,7 @@ from pipeline.model.outcomes import Outcome
 from pipeline.monitoring.metrics import Metrics
 from pipeline.quota.limits import PLANS
 from pipeline.store.migrate import migrate
+from pipeline.store.relations import RELATIONS
 from tests.support.clocks import START
 from tests.support.monitoring import BEAT, EMPTY
 
@@ -28,9 +29,6 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 _BLOCK = re.compile(r"(<!-- generated: ([a-z ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
-STABLE_TABLES = (
-    "overviews", "latest_overviews", "overview_changes", "restatements", "fields", "runs", "outcomes", "requests",
-)  # fmt: skip
 EXITS = {
     ExitCode.DONE: "done",
     ExitCode.FAILED: "failed",
@@ -102,13 +100,17 @@ def columns() -> str:
     return table(("column", "the API's name", "type", "moves", "unit", "is"), rows)
 
 
+def relations() -> str:
+    return table(("name", "has"), ((f"`{name}`", has) for name, has in RELATIONS.items()))
+
+
 def tables() -> str:
     """Return the columns of the views and tables that programs may rely on."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "overviews.db"
         migrate(path, now=START)
         with closing(sqlite3.connect(path)) as db:
-            found = {name: [row[1] for row in db.execute(f"PRAGMA table_info({name})")] for name in STABLE_TABLES}
+            found = {name: [row[1] for row in db.execute(f"PRAGMA table_info({name})")] for name in RELATIONS}
     in_catalogue = {field.column for field in CATALOGUE} - {"symbol"}
     rows = []
     for name, columns_of in found.items():
@@ -169,6 +171,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "anomalies": anomalies,
     "columns": columns,
     "metrics": metrics,
+    "relations": relations,
     "tables": tables,
     "rooms": rooms,
     "modules": modules,

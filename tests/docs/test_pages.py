@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from pipeline.cli.app import COMMANDS
+from pipeline.query.questions import QUESTIONS
 from tests.docs.generate import DOCS, ROOT, generated, pages
+from tests.support.answerable import EXAMPLES
 
 PAGES = list(pages())
 SQL = [
@@ -37,15 +39,23 @@ def test_every_query_runs_as_printed_and_has_an_answer(answerable: Path, page: s
         assert db.execute(query).fetchall()
 
 
-def test_there_are_ten_questions_in_sql() -> None:
-    numbers = [int(found[1]) for page, query in SQL if (found := re.match(r"-- (\d+)\.", query))]
-    assert numbers == list(range(1, 11))
+def test_the_ten_questions_are_those_of_datasette_and_have_the_same_answers(answerable: Path) -> None:
+    shown = [(found[1], query) for _, query in SQL if (found := re.match(r"-- \d+\. (.*)\n", query))]
+    assert [title for title, _ in shown] == [question.title for question in QUESTIONS]
+    with closing(sqlite3.connect(answerable)) as db:
+        for (_, query), question in zip(shown, QUESTIONS, strict=True):
+            literal, asked = db.execute(query), db.execute(question.sql, EXAMPLES)
+            assert [column[0] for column in literal.description] == [column[0] for column in asked.description]
+            assert literal.fetchall() == asked.fetchall(), question.name
 
 
-@pytest.mark.parametrize("query", [query for _, query in SQL if "observed_at <" in query])
+@pytest.mark.parametrize(
+    "query",
+    [text for text in [*(query for _, query in SQL), *(one.sql for one in QUESTIONS)] if "observed_at <" in text],
+)
 def test_no_query_about_an_instant_scans_a_table(answerable: Path, query: str) -> None:
     with closing(sqlite3.connect(answerable)) as db:
-        plan = [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {query}")]
+        plan = [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {query}", EXAMPLES)]
     assert not [step for step in plan if step.startswith("SCAN") and step.split()[1] in _TABLES], plan
 
 

@@ -1,10 +1,11 @@
 """A database in which every question of the documentation has an answer."""
 
+import sqlite3
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
-import pytest
-
+from pipeline.instants import to_text
 from pipeline.model.document import Overview
 from pipeline.model.outcomes import Outcome, SymbolResult, Trigger
 from pipeline.model.symbols import Symbol
@@ -14,6 +15,12 @@ from pipeline.store.snapshots import Observation, observation
 from pipeline.store.writer import open_writer
 from tests.support.clocks import START
 
+EXAMPLES = {
+    "sector": "TECHNOLOGY", "at": "2026-03-14", "symbol": "AAPL", "field": "pe_ratio", "day": "2026-03-20",
+    "percent": "1", "days": "3", "runs": "10",
+}  # fmt: skip
+"""What the ten questions are asked with."""
+
 
 def seen(symbol: str, day: str, **fields: str) -> Observation:
     document = {"Symbol": symbol, "Name": symbol, "LatestQuarter": "2025-12-31", "PERatio": "30", "EPS": "4", **fields}
@@ -21,10 +28,8 @@ def seen(symbol: str, day: str, **fields: str) -> Observation:
     return observation(Symbol(symbol), at, Overview(Symbol(symbol), document))
 
 
-@pytest.fixture
-async def answerable(tmp_path: Path) -> Path:
-    """Return the path of such a database."""
-    path = tmp_path / "data" / "overviews.db"
+async def create_answerable(path: Path) -> None:
+    """Create such a database."""
     migrate(path, now=START)
     tech = {"Sector": "TECHNOLOGY", "MarketCapitalization": "3000000000000", "RevenueTTM": "391000000000"}
     food = {"Sector": "CONSUMER", "Industry": "BEVERAGES", "MarketCapitalization": "300000000000"}
@@ -41,4 +46,8 @@ async def answerable(tmp_path: Path) -> Path:
             ]
         )
         await store.note(SymbolResult(run, Symbol("KO"), Outcome.FAILED, 3, START, "HTTP 503"))
-    return path
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute(
+            "INSERT INTO requests (run_id, symbol, retry, reserved_at, deadline_at) VALUES (?, 'KO', 1, ?, ?)",
+            (run, to_text(START), to_text(START)),
+        )
