@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from pipeline.doctor import configuration, files, machine
+from pipeline.doctor.access import check_access
 from pipeline.doctor.database import check_database
 from pipeline.doctor.findings import Finding, Level
 from pipeline.monitoring.checks import Kind
@@ -48,5 +49,7 @@ def _checks(
     yield from configuration.check_notifications(variables)
     yield from files.check_disk(settings.database)
     yield from machine.check_clock(now)
-    yield from files.check_modes(settings.database)
+    yield from files.check_file_system(settings.database)
+    yield from check_access(settings.database)
+    yield from files.check_modes(settings.database, variables)
     yield from check_database(settings.database, now=now, thorough=thorough)

@@ -1,21 +1,26 @@
-"""Checks of the files: the space for them, and who can read them."""
+"""Checks of the files: the file system that they are on, the space for them, and who can read them."""
 
 import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from pipeline.doctor.access import existing_folder
 from pipeline.doctor.findings import Finding, Level
+from pipeline.doctor.mounts import MOUNTS, mount_of
 from pipeline.monitoring.checks import Kind
+from pipeline.settings.environment import Environment
+from pipeline.store.database import beside
 from pipeline.store.lock import lock_path
 
 LITTLE_DISK, NO_DISK = 1_000_000_000, 100_000_000
 """Free bytes."""
+_LOCAL = "keep the database on a disk of this machine"
 
 
 def check_disk(database: Path) -> Iterator[Finding]:
     """Yield how much space is free where the database is or will be."""
-    folder = next(parent for parent in database.absolute().parents if parent.is_dir())
+    folder = existing_folder(database)
     free = shutil.disk_usage(folder).free
     found = f"{free / 1e9:,.1f} GB free for {folder}"
     if free < NO_DISK:
@@ -26,9 +31,46 @@ def check_disk(database: Path) -> Iterator[Finding]:
         yield Finding(Kind.DISK, Level.OK, found)
 
 
-def check_modes(database: Path) -> Iterator[Finding]:
-    """Yield the private files that other users can access."""
+def check_file_system(database: Path, *, table: Path = MOUNTS) -> Iterator[Finding]:
+    """Yield whether SQLite can be trusted on the file system of the database. `table` lists all that are mounted."""
+    try:
+        mounts = table.read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError:
+        yield Finding(Kind.FILE_SYSTEM, Level.NOTE, "not looked at: this system does not list its mounts", _LOCAL)
+        return
+    mount = mount_of(existing_folder(beside(database, "")), mounts)
+    if mount is None:
+        yield Finding(Kind.FILE_SYSTEM, Level.NOTE, "not known", _LOCAL)
+        return
+    found = f"{mount.kind}, mounted at {mount.point}"
+    if mount.is_network:
+        shared = f"{found}: SQLite's write-ahead log does not work on a network file system"
+        yield Finding(Kind.FILE_SYSTEM, Level.PROBLEM, shared, _LOCAL)
+    elif mount.is_uncertain:
+        doubtful = f"{found}: SQLite needs locks and shared memory, which do not work on every such file system"
+        yield Finding(Kind.FILE_SYSTEM, Level.NOTE, doubtful, _LOCAL)
+    elif mount.is_memory:
+        lost = f"{found}: in memory, and gone when the machine or container restarts"
+        yield Finding(Kind.FILE_SYSTEM, Level.NOTE, lost, "keep the database on a disk")
+    else:
+        yield Finding(Kind.FILE_SYSTEM, Level.OK, found)
+
+
+def check_modes(database: Path, variables: Environment) -> Iterator[Finding]:
+    """Yield the private files that other users can access; not `.env` if that is a problem already."""
+    given = {problem.remedy for problem in variables.problems}
     for file in (database, lock_path(database), Path(".env")):
-        if file.is_file() and file.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-            mode = stat.filemode(file.stat().st_mode)
-            yield Finding(Kind.MODES, Level.NOTE, f"{file} is {mode}: other users can access it", f"chmod 600 {file}")
+        mode = _mode(file)
+        remedy = f"chmod 600 {file}"
+        if mode & (stat.S_IRWXG | stat.S_IRWXO) and remedy not in given:
+            found = f"{file} is {stat.filemode(mode)}: other users can access it"
+            yield Finding(Kind.MODES, Level.NOTE, found, remedy)
+
+
+def _mode(file: Path) -> int:
+    """Return the mode of a regular file; 0 if there is none, or if it cannot be known."""
+    try:
+        mode = file.stat().st_mode
+    except OSError:
+        return 0
+    return mode if stat.S_ISREG(mode) else 0

@@ -12,12 +12,17 @@ from pipeline.monitoring.checks import Kind
 from pipeline.store.database import OLDEST_SQLITE, SAFE_SQLITE
 
 OLDEST_PYTHON = (3, 11)
+_64_BITS = 2**32
+"""A larger `sys.maxsize` is that of a 64-bit Python."""
 
 
 def check_python() -> Iterator[Finding]:
     """Yield which Python runs this program."""
     found = f"{platform.python_version()} ({sys.executable})"
-    if sys.version_info < OLDEST_PYTHON:
+    if sys.maxsize < _64_BITS:
+        narrow = f"{found} is a 32-bit program; some of the packages that are needed come for 64 bits only"
+        yield Finding(Kind.PYTHON, Level.NOTE, narrow, "use a 64-bit system and its Python")
+    elif sys.version_info < OLDEST_PYTHON:
         yield Finding(Kind.PYTHON, Level.PROBLEM, found, "install 3.11 or newer")
     else:
         yield Finding(Kind.PYTHON, Level.OK, found)

@@ -50,6 +50,8 @@ class Kind(StrEnum):
     NOTIFICATIONS = "notifications"
     DISK = "disk"
     CLOCK = "clock"
+    FILE_SYSTEM = "file system"
+    ACCESS = "access"
     MODES = "modes"
     DATABASE = "database"
     """Also checked by `health`."""

@@ -58,7 +58,12 @@ def create_private(path: Path) -> None:
         if path.is_file() and path.stat().st_size == 0:
             path.chmod(PRIVATE_FILE)  # created by somebody else, for us to fill
     except OSError as error:
-        raise DatabaseError(f"{path} cannot be created: {file_reason(error)}") from None
+        raise DatabaseError(f"{path} cannot be created: {file_reason(error)}", remedy=access_remedy(error)) from None
+
+
+def access_remedy(error: OSError) -> str | None:
+    """Return what finds the remedy for a file or folder that we may not write; None for other errors."""
+    return "pipeline doctor says whose it is" if isinstance(error, PermissionError) else None
 
 
 def _is_folder(path: Path) -> DatabaseError:

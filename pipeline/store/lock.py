@@ -14,7 +14,7 @@ from pipeline import instants
 from pipeline.decoding import decoder
 from pipeline.errors import ExitCode, Trouble, Undecodable, file_reason
 from pipeline.files import PRIVATE_FILE, PRIVATE_FOLDER
-from pipeline.store.database import DatabaseError, beside
+from pipeline.store.database import DatabaseError, access_remedy, beside
 from pipeline.text import cut, printable
 
 _POLL_INTERVAL = timedelta(seconds=0.1)
@@ -112,7 +112,7 @@ def _file(path: Path) -> Iterator[int]:
         path.parent.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE)
     except OSError as error:
-        raise DatabaseError(f"{path} cannot be created: {file_reason(error)}") from None
+        raise DatabaseError(f"{path} cannot be written: {file_reason(error)}", remedy=access_remedy(error)) from None
     try:
         yield descriptor
     finally:

@@ -1,6 +1,5 @@
 """Checks of the database: missing, foreign, too new, damaged, from the future."""
 
-import os
 import re
 import sqlite3
 from contextlib import closing
@@ -17,6 +16,7 @@ from pipeline.settings.environment import Environment
 from pipeline.settings.load import Settings, load
 from tests.support.checkups import KEYED, Examined, code
 from tests.support.clocks import START
+from tests.support.privileges import bound_by_modes
 
 
 def test_an_observation_in_the_future_is_a_problem(examined: Examined, database: Path) -> None:
@@ -152,8 +152,11 @@ def test_the_whole_database_is_read_on_request_only(examined: Examined) -> None:
     assert examined(thorough=False)[Kind.INTEGRITY].found == "quick_check: ok"
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="modes do not bind root")
 def test_a_database_that_cannot_be_read_ends_with_1(examined: Examined, database: Path) -> None:
     database.chmod(0)
 
-    assert examined()[Kind.DATABASE].level is Level.PROBLEM
+    with bound_by_modes():
+        found = examined()
+
+    assert found[Kind.DATABASE].level is Level.PROBLEM
+    assert found[Kind.ACCESS].remedy == f"chmod u+rw {database}"

@@ -1,11 +1,18 @@
-"""Checks of the files: who else can read them."""
+"""Checks of the files: the file system that they are on, and who else can read them."""
 
 from pathlib import Path
 
+import pytest
+
+from pipeline.doctor.checkup import findings
+from pipeline.doctor.files import check_file_system
 from pipeline.doctor.findings import Level
 from pipeline.monitoring.checks import Kind
+from pipeline.settings.environment import API_KEY, with_dotenv
+from pipeline.settings.load import Settings
 from pipeline.store.lock import lock_path
 from tests.support.checkups import Examined
+from tests.support.clocks import START
 
 
 def test_files_that_others_can_reach_are_noted(examined: Examined, database: Path, tmp_path: Path) -> None:
@@ -19,3 +26,48 @@ def test_files_that_others_can_reach_are_noted(examined: Examined, database: Pat
         assert str(path.name) in found.found
         assert (found.remedy or "").startswith("chmod 600 ")
     assert Kind.MODES not in examined()
+
+
+def test_a_dotenv_that_others_can_read_is_said_once(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    dotenv = tmp_path / ".env"
+    dotenv.write_text(f"{API_KEY}=S3CR3TK3YS3CR3TK")
+    dotenv.chmod(0o644)
+
+    found = findings(settings, with_dotenv({}, Path(".env")), now=START, thorough=False)
+
+    (only,) = (one for one in found if one.remedy == "chmod 600 .env")
+    assert only.level is Level.PROBLEM
+
+
+@pytest.mark.parametrize(
+    ("kind", "level", "word"),
+    [
+        ("ext4", Level.OK, "ext4, mounted at "),
+        ("nfs4", Level.PROBLEM, "network"),
+        ("cifs", Level.PROBLEM, "network"),
+        ("virtiofs", Level.NOTE, "locks"),
+        ("9p", Level.NOTE, "locks"),
+        ("fuse.mergerfs", Level.NOTE, "locks"),
+        ("tmpfs", Level.NOTE, "memory"),
+    ],
+)
+def test_the_file_system_of_the_database_is_looked_at(tmp_path: Path, kind: str, level: Level, word: str) -> None:
+    mounts = tmp_path / "mountinfo"
+    mounts.write_text(f"27 1 254:0 / / rw - ext4 /dev/root rw\n31 27 0:44 / {tmp_path.resolve()} rw - {kind} x rw\n")
+
+    (found,) = check_file_system(tmp_path / "later" / "overviews.db", table=mounts)
+
+    assert (found.check, found.level) == (Kind.FILE_SYSTEM, level)
+    assert kind in found.found
+    assert word in found.found
+    assert (found.remedy is None) == (level is Level.OK)
+
+
+def test_without_a_table_of_mounts_it_says_that_it_did_not_look(tmp_path: Path) -> None:
+    (found,) = check_file_system(tmp_path / "overviews.db", table=tmp_path / "absent")
+
+    assert found.level is Level.NOTE
+    assert "not looked at" in found.found

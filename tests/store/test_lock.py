@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.store.database import DatabaseError
 from pipeline.store.lock import Busy, hold_daemon_lock, hold_lock, is_daemon_running, lock_path
 from tests.support.clocks import START, ManualClock
+from tests.support.privileges import bound_by_modes
 
 
 def locked(
@@ -127,3 +129,19 @@ def test_checking_for_a_daemon_does_not_keep_one_from_starting(database: Path) -
     finally:
         is_over.set()
         checker.join()
+
+
+def test_a_lock_that_may_not_be_written_points_to_the_doctor(database: Path) -> None:
+    lock_path(database).touch()
+    lock_path(database).chmod(0o400)
+
+    with bound_by_modes(), pytest.raises(DatabaseError) as caught:
+        asyncio.run(_hold(database))
+
+    assert "cannot be written: permission denied" in str(caught.value)
+    assert "pipeline doctor" in str(caught.value.remedy)
+
+
+async def _hold(database: Path) -> None:
+    async with locked(database, ManualClock(), []):
+        pass
