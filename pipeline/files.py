@@ -191,6 +191,16 @@ def _report_failure(target: Path) -> Iterator[None]:
         raise Trouble(f"{target} cannot be written: {file_reason(error)}") from None
 
 
+def sync_folder(folder: Path) -> None:
+    """Write a folder's entries to the disk: otherwise a power cut could undo a rename. Do nothing where that fails."""
+    with suppress(OSError):  # some file systems cannot
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
 def _sync(file: BinaryIO) -> None:
     """Write the file to the disk: otherwise a power cut could leave an empty file under its name."""
     file.flush()

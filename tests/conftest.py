@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from pipeline.store.marker import Marker, write_marker
 from tests.support.answerable import create_answerable
-from tests.support.clocks import ManualClock
+from tests.support.clocks import START, ManualClock
 from tests.support.observations import empty_database
 from tests.support.sandbox import Served, serving
 
@@ -54,8 +55,10 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 def database(tmp_path: Path) -> Path:
+    """Return a database that was begun earlier, with nothing in it yet."""
     path = tmp_path / "overviews.db"
     shutil.copy(empty_database(), path)
+    write_marker(path, Marker(began_at=START))
     return path
 
 

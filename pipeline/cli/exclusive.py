@@ -1,25 +1,37 @@
 """Exclusive access: takes the lock for one run, and brings the schema up to date first."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 
 from pipeline.cli.options import Options
 from pipeline.instants import utc_now
+from pipeline.quota.limits import Limit, longest_window
 from pipeline.store import lock
-from pipeline.store.migrate import migrate
+from pipeline.store.record import Begin, prepare
+
+
+def when_to_begin(*, new_record: bool, sandbox: bool) -> Begin:
+    """Return when a record may be begun, as the options say."""
+    if new_record:
+        return Begin.ANEW
+    return Begin.UNMARKED if sandbox else Begin.FIRST
 
 
 @asynccontextmanager
-async def exclusive_run(database: Path, purpose: str, *, max_wait: timedelta, options: Options) -> AsyncIterator[None]:
-    """Hold the database's lock while the block runs, with all migrations applied.
+async def exclusive_run(
+    database: Path, purpose: str, *, begin: Begin, limits: Iterable[Limit], max_wait: timedelta, options: Options
+) -> AsyncIterator[None]:
+    """Hold the database's lock while the block runs, with all migrations applied. A record that begins is reported.
 
-    Other processes see `purpose` ("collect", "import"). Raise Busy if the lock is not free within `max_wait`.
+    Other processes see `purpose` ("collect", "import"). Raise Busy if the lock is not free within `max_wait`, and what
+    `record.prepare` raises.
     """
     async with lock.hold_lock(
         database, purpose, max_wait=max_wait, now=utc_now, sleep=asyncio.sleep, on_wait=options.say
     ):
-        migrate(database, now=utc_now())
+        if prepare(database, begin, longest_window=longest_window(limits), now=utc_now()):
+            options.error(f"a new record begins in {database}")
         yield

@@ -155,6 +155,9 @@ def examples(*lines: str) -> str:
     return "\n".join(["\b", "Example:" if len(lines) == 1 else "Examples:", *(f"  {line}" for line in lines)])
 
 
+new_record_option = click.option(
+    "--new-record", is_flag=True, help="Begin a new record in place of one that is lost: its file is missing."
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON value.")
 wide_option = click.option("--wide", is_flag=True, help="Show the table whole, however narrow the terminal is.")
 

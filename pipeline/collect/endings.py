@@ -30,7 +30,7 @@ from pipeline.collect.failures import TooManyFailures, TooManyUncovered
 from pipeline.collect.halt import Interrupted
 from pipeline.errors import ExitCode
 from pipeline.model.outcomes import Outcome, RunStatus
-from pipeline.store.database import StorageError
+from pipeline.store.database import RecordGone, StorageError
 
 
 class Ending(NamedTuple):
@@ -54,6 +54,7 @@ _CUT_SHORT: dict[type[Exception], Ending] = {
     KeyRefused: Ending(RunStatus.FAILED, ExitCode.REFUSED),
     NotInPlan: Ending(RunStatus.FAILED, ExitCode.REFUSED),
     StorageError: FAILED,
+    RecordGone: FAILED,
     Interrupted: Ending(RunStatus.INTERRUPTED, ExitCode.INTERRUPTED),
 }
 """What cuts a run short, in the order of the table."""

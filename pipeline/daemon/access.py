@@ -1,7 +1,7 @@
 """Access to the database: the lock that one collecting process holds at a time, and the writer."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -11,17 +11,20 @@ import structlog
 from pipeline.clock import Clock
 from pipeline.collect.halt import Halt, Halted, Interrupted
 from pipeline.daemon.status import DaemonStatus
+from pipeline.quota.limits import Limit, longest_window
 from pipeline.store import lock
+from pipeline.store.record import Begin, prepare
 from pipeline.store.writer import Writer, open_writer
 
 
 class DatabaseAccess:
     """Gives access until the daemon is stopped, which also ends every wait for it."""
 
-    def __init__(self, database: Path, status: DaemonStatus, clock: Clock) -> None:
+    def __init__(self, database: Path, begin: Begin, status: DaemonStatus, clock: Clock) -> None:
         self.halt = Halt()
         """Ends what is done under the lock now."""
         self._database = database
+        self._begin = begin
         self._status = status
         self._clock = clock
         self._log = structlog.get_logger()
@@ -47,6 +50,17 @@ class DatabaseAccess:
         """Hold the database's lock if it is free. Raise lock.Busy if it is not; may raise Halted."""
         async with self._locked(timedelta()):
             yield
+
+    async def prepare(self, limits: Iterable[Limit]) -> bool:
+        """Bring the database up to date. Return whether a record has begun, which can only be the first time.
+
+        The caller holds the lock. Raise what `record.prepare` raises.
+        """
+        has_begun = await asyncio.to_thread(
+            prepare, self._database, self._begin, longest_window=longest_window(limits), now=self._clock.now()
+        )
+        self._begin = Begin.NEVER
+        return has_begun
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[Writer]:

@@ -34,8 +34,9 @@ from pipeline.quota.limits import Limit, longest_window
 from pipeline.schedule.cron import PastFireTimes, Schedule, past_fire_times
 from pipeline.schedule.next_run import Decision, FreeAt, decide
 from pipeline.store.database import DatabaseError, is_temporary
-from pipeline.store.migrate import migrate
+from pipeline.store.marker import record_gone
 from pipeline.store.reader import NoData, Reader
+from pipeline.store.record import Begin
 from pipeline.store.schedules import activate, last_firings, record_missed
 from pipeline.store.universe import record_list
 from pipeline.store.writer import Writer
@@ -51,8 +52,10 @@ class Daemon:
         *,
         reload_config: Callable[[], DaemonConfig],
         reporter: Reporter,
+        begin: Begin = Begin.FIRST,
         clock: Clock = REAL_CLOCK,
     ) -> None:
+        """`begin`: when a record may be begun, at the start. Later on, a file that vanishes ends the daemon."""
         self._database = database
         self._config = config
         self._reload_config = reload_config
@@ -80,7 +83,7 @@ class Daemon:
             probe=self._probe,
             clock=clock,
         )
-        self._access = DatabaseAccess(database, self.status, clock)
+        self._access = DatabaseAccess(database, begin, self.status, clock)
         self._maintenance = Maintenance(database, self._access, clock)
         self._runner = Runner(
             database, self._access, self.status, blockers=self._blockers, reporter=reporter, clock=clock
@@ -153,10 +156,10 @@ class Daemon:
             except Halted:
                 continue
             except DatabaseError as error:
+                self._reporter.storage_failed(error)
                 if not is_temporary(error):
                     raise
                 self.status.block(str(error))
-                self._reporter.storage_failed(error)
             except Exception as error:  # noqa: BLE001 - the daemon outlives its own bugs: they are logged and recorded
                 await self._runner.record_crash(error)
             if not self._woken.is_set():
@@ -228,7 +231,8 @@ class Daemon:
     async def _prepare(self, config: DaemonConfig) -> Decision:
         """Put the configuration in force, record missed fire times, and return what is due. The lock is held."""
         wanted, now = self._wanted, self._clock.now()
-        await asyncio.to_thread(migrate, self._database, now=now)
+        if await self._access.prepare(config.source.limits):
+            self._reporter.record_begun()
         async with self._access.writing() as writer:
             if self._in_force != wanted:
                 await self._clock_watch.shift_slots(writer)
@@ -292,6 +296,5 @@ def _read(database: Path, limits: Iterable[Limit], now: datetime) -> tuple[dict[
         with Reader.open(database) as reader:
             quota = reader.quota_state(min(ended, now) - longest_window(limits))
     except NoData:
-        remedy = "put it back, or restart the daemon to begin a new one"
-        raise DatabaseError(f"{database} is gone", remedy=remedy) from None
+        raise record_gone(database) from None
     return last, lambda at: finish_at(limits, quota, requests=1, now=at) or at

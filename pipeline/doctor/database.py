@@ -10,6 +10,7 @@ from pipeline import instants
 from pipeline.doctor.findings import Finding, Level
 from pipeline.monitoring.checks import Kind, unusable_database
 from pipeline.store.database import DatabaseError, connect, is_damage
+from pipeline.store.marker import read_marker, record_gone
 from pipeline.store.migrate import check_schema, shipped_migrations
 from pipeline.text import count, cut, few
 
@@ -22,12 +23,16 @@ def check_database(path: Path, *, now: datetime, thorough: bool) -> Iterator[Fin
     if path.is_dir():
         yield Finding(Kind.DATABASE, Level.PROBLEM, f"{path} is a folder", "name a file in it")
         return
-    if not path.exists():
+    if not path.exists() and read_marker(path) is None:
         yield Finding(Kind.DATABASE, Level.NOTE, f"{path} does not exist yet", "pipeline collect creates it")
         return
     try:
+        if not path.exists():
+            raise record_gone(path)
         with connect(path, "ro") as db:
             version = check_schema(db, path, shipped_migrations())
+            if not version and read_marker(path) is not None:
+                raise record_gone(path)
             yield _migrations(path, version)
             if version:
                 yield _integrity(db, thorough=thorough)

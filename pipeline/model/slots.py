@@ -34,10 +34,11 @@ class SpentSlot:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """The API said at `since` that the quota has ended: no request before `until`."""
+    """No request before `until`, as the API said at `since` that the quota has ended, or for the `reason` given."""
 
     since: datetime
     until: datetime
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

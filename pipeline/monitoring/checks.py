@@ -35,6 +35,8 @@ class Kind(StrEnum):
     DRIFT = "drift"
     SUSPICION = "suspicion"
 
+    NEW_RECORD = "new_record"
+
     # Checked by `health`.
     DAEMON = "daemon"
 

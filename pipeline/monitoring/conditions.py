@@ -13,6 +13,7 @@ uncovered     | the symbol   | {}, although it has snapshots     | its overview 
 stale         | the symbol   | not observed for too long         | observed since
 drift         | the field    | documents differ from catalogue   | they do not any more
 suspicion     | the value    | a value jumped                    | never: this is an event
+new_record    | the instant  | there was none, and one has begun | never: this is an event
 
 A run ends well if it is complete, or if the quota ended first. A run that shows nothing (interrupted, nothing due, no
 quota left for a single request) is no observation: it neither makes anything wrong nor ends it.
@@ -25,6 +26,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from pathlib import Path
 from typing import NamedTuple
 
 from pipeline import instants
@@ -83,6 +85,7 @@ NOTIFIED: Mapping[Kind, Words] = {
     Kind.STALE: Words(Severity.WARNING, "a symbol is stale", "{} symbols are stale", "observed again"),
     Kind.DRIFT: Words(Severity.WARNING, "a field has changed", "{} fields have changed", "as expected again"),
     Kind.SUSPICION: Words(Severity.WARNING, "a value is suspicious", "{} values are suspicious", None),
+    Kind.NEW_RECORD: Words(Severity.WARNING, "a new record has begun", "{} new records have begun", None),
 }
 
 PER_SCHEDULE = (Kind.RUN_FAILED, Kind.RUN_PARTIAL, Kind.MISSED)
@@ -169,6 +172,12 @@ def coverage(status: Status, symbols: Collection[str], *, firing: Collection[str
 
 
 _UNCOVERED_REMEDY = "it is asked again; remove it from the list if the company is gone"
+
+
+def new_record(database: Path, at: datetime) -> Problem:
+    """Return that there was no record in the database, so that one has begun."""
+    line = f"{database} did not exist, and a new record has begun in it"
+    return Problem(Kind.NEW_RECORD, instants.to_text(at), line, "if there was one, stop and mount its volume")
 
 
 def staleness(

@@ -124,6 +124,10 @@ class Reporter:
         self._is_unwritable = self._is_unwritable or isinstance(error, StorageError)
         self._observations.append(Problem(Kind.STORAGE, "", str(error)))
 
+    def record_begun(self) -> None:
+        """Report that there was no record, so that a new one has begun."""
+        self._observations.append(conditions.new_record(self._database, self._clock.now()))
+
     def database_opened(self) -> None:
         """Note that the database can be opened and read again. Whether it can be written, only a run will show."""
         if not self._is_unwritable:

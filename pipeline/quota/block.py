@@ -1,4 +1,4 @@
-"""The quota block: how long no request is sent after the API said that the quota has ended."""
+"""The quota block: how long no request is sent after the API said that the quota has ended, or a ledger was lost."""
 
 from datetime import datetime, timedelta
 
@@ -24,6 +24,11 @@ class QuotaBlock:
     def is_set(self) -> bool:
         """Whether the API's last word is that the quota has ended, also after `until`."""
         return self._block is not None
+
+    @property
+    def reason(self) -> str:
+        """Why nothing may be requested."""
+        return (self._block and self._block.reason) or "the API said that the quota has ended"
 
     def covers(self, request_id: int) -> bool:
         """Whether the request was out when the block was set, so that its refusal says nothing new."""

@@ -172,7 +172,7 @@ class Ledger:
     def _why_ended(self, wait: Nanoseconds, *, blocked: bool) -> str:
         at = instants.for_people(self._clock.now() + timedelta(microseconds=wait // 1000))
         if blocked:
-            return f"the API said that the quota has ended: no requests before {at} UTC"
+            return f"{self._block.reason}: no requests before {at} UTC"
         return f"the plan's {', '.join(map(str, self._limits))} is used up: the next slot is free at {at} UTC"
 
     def _new_slot(self, run: RunId, symbol: Symbol, *, retry: bool) -> Slot:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from pipeline.errors import Trouble, Undecodable, file_reason
+from pipeline.errors import ExitCode, Trouble, Undecodable, file_reason
 from pipeline.files import PRIVATE_FILE, is_present, new_file
 
 APPLICATION_ID = 0x4F565057
@@ -27,6 +27,12 @@ class StorageError(DatabaseError):
     """Something could not be written, in spite of all retries."""
 
 
+class RecordGone(StorageError):
+    """The database is missing or empty, but a record was kept in it. Nothing is begun in its place unasked."""
+
+    exit_code = ExitCode.REFUSED
+
+
 def beside(database: Path, suffix: str) -> Path:
     """Return the file beside the database whose name is the database's with a suffix, such as `.lock`.
 
@@ -38,7 +44,8 @@ def beside(database: Path, suffix: str) -> Path:
 
 def database_files(database: Path) -> frozenset[Path]:
     """Return the database, and the files beside it that nothing else may overwrite."""
-    return frozenset(beside(database, suffix) for suffix in ("", "-wal", "-shm", "-journal", ".lock", ".daemon.lock"))
+    suffixes = ("", "-wal", "-shm", "-journal", ".lock", ".daemon.lock", ".record")
+    return frozenset(beside(database, suffix) for suffix in suffixes)
 
 
 def create_private(path: Path) -> None:
@@ -189,6 +196,15 @@ def explain(error: sqlite3.Error) -> tuple[str, str | None]:
 
 def _code_name(error: BaseException | None) -> str:
     return getattr(error, "sqlite_errorname", "") or ""
+
+
+def file_id(path: Path) -> tuple[int, int] | None:
+    """Return which file is at a path, by device and number; None if there is none."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def is_storage_failure(error: sqlite3.Error) -> bool:

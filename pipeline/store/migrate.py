@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from pipeline import files, instants
+from pipeline.files import is_present
 from pipeline.store.database import (
     APPLICATION_ID,
     OLDEST_SQLITE,
@@ -16,6 +17,7 @@ from pipeline.store.database import (
     create_private,
     schema_version,
 )
+from pipeline.store.marker import record_gone
 
 FOLDER = files.shipped("migrations", "migrations")
 
@@ -49,11 +51,12 @@ def shipped_migrations(folder: Path = FOLDER) -> list[Migration]:
     return [Migration(int(path.name[:4]), path.stem[5:], path.read_text(encoding="utf-8")) for path in paths]
 
 
-def migrate(path: Path, *, now: datetime, folder: Path = FOLDER) -> list[Migration]:
+def migrate(path: Path, *, now: datetime, folder: Path = FOLDER, may_begin: bool = True) -> list[Migration]:
     """Bring the database to this program's schema; create it if it is missing. Return the migrations applied.
 
     Raise DatabaseError for a file of another program or of a newer version, which stays untouched, and for one that was
-    made by other migrations. The caller holds the lock.
+    made by other migrations; RecordGone for a file that is missing or empty, unless a record `may_begin`. The caller
+    holds the lock.
     """
     if sqlite3.sqlite_version_info < OLDEST_SQLITE:
         oldest = ".".join(map(str, OLDEST_SQLITE))
@@ -61,9 +64,13 @@ def migrate(path: Path, *, now: datetime, folder: Path = FOLDER) -> list[Migrati
             f"SQLite {sqlite3.sqlite_version} is too old", remedy=f"use a Python with SQLite {oldest} or newer"
         )
     migrations = shipped_migrations(folder)
+    if not may_begin and not is_present(path):
+        raise record_gone(path)
     create_private(path)
     with connect(path, "rw") as db:
         version = check_schema(db, path, migrations)
+        if not (version or may_begin):
+            raise record_gone(path)
         # Only now, because the file is ours or empty, is it written to.
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")

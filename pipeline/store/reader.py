@@ -15,6 +15,7 @@ from pipeline.model.slots import Block, QuotaState, SpentSlot
 from pipeline.model.symbols import SymbolFreshness
 from pipeline.store.database import DatabaseError, connect
 from pipeline.store.drift import Drift, read_drift
+from pipeline.store.marker import read_marker, record_gone
 from pipeline.store.migrate import check_schema, shipped_migrations
 
 
@@ -26,16 +27,20 @@ class NoData(DatabaseError):
 def open_for_reading(path: Path) -> Iterator[sqlite3.Connection]:
     """Open the database read-only.
 
-    Raise NoData if there is no database yet, and DatabaseError if the file is another program's, has another version
-    of the schema, or cannot be read.
+    Raise NoData if there is no database yet, RecordGone if there was one, and DatabaseError if the file is another
+    program's, has another version of the schema, or cannot be read.
     """
     if not is_present(path):
+        if read_marker(path) is not None:
+            raise record_gone(path)
         sandbox = path.with_name("sandbox.db")
         hint = f" (the sandbox's database is beside it: --database {sandbox})" if sandbox.exists() else ""
         raise NoData(f"no database at {path}", remedy=f"create it with pipeline collect{hint}")
     with connect(path, "ro") as db:
         migrations = shipped_migrations()
         version = check_schema(db, path, migrations)
+        if version == 0 and read_marker(path) is not None:
+            raise record_gone(path)
         if version == 0:
             raise NoData(f"{path} is empty", remedy="fill it with pipeline collect")
         if version < len(migrations):
@@ -149,9 +154,9 @@ class Reader:
             (instants.to_text(since),),
         )
         spent = [SpentSlot(instants.from_text(at), bool(retry)) for at, retry in slots]
-        block = self._db.execute("SELECT since, until FROM blocked").fetchone()
+        block = self._db.execute("SELECT since, until, reason FROM blocked").fetchone()
         (last_id,) = self._db.execute("SELECT coalesce(max(id), 0) FROM requests").fetchone()
-        return QuotaState(spent, block and Block(*map(instants.from_text, block)), last_id)
+        return QuotaState(spent, block and _block(*block), last_id)
 
     def freshness(self) -> Iterator[SymbolFreshness]:
         """Yield the freshness of every symbol ever requested or imported."""
@@ -242,3 +247,7 @@ class Reader:
     def drift(self) -> Drift:
         """Return where the newest documents and the field catalogue disagree."""
         return read_drift(self._db)
+
+
+def _block(since: str, until: str, reason: str | None) -> Block:
+    return Block(instants.from_text(since), instants.from_text(until), reason)

@@ -1,5 +1,6 @@
 """Requests: the ledger's table, in which a slot is reserved before its request leaves, and closed after."""
 
+import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -64,6 +65,15 @@ async def set_block(db: Connection, blocks: Sequence[Block]) -> Sequence[None]:
     rows = [(instants.to_text(block.since), instants.to_text(block.until)) for block in blocks]
     await db.executemany("INSERT OR REPLACE INTO blocked (id, since, until) VALUES (1, ?, ?)", rows)
     return [None] * len(blocks)
+
+
+def block_requests(db: sqlite3.Connection, block: Block) -> None:
+    """Write the block, unless there is one that lasts longer."""
+    db.execute(
+        "INSERT INTO blocked (id, since, until, reason) VALUES (1, ?, ?, ?) ON CONFLICT (id) DO UPDATE"
+        " SET since = excluded.since, until = excluded.until, reason = excluded.reason WHERE excluded.until > until",
+        (instants.to_text(block.since), instants.to_text(block.until), block.reason),
+    )
 
 
 async def clear_block(db: Connection, items: Sequence[None]) -> Sequence[None]:

@@ -8,7 +8,7 @@ cancelled COMMIT still commits, and a cancelled BEGIN takes the lock for nobody.
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,11 +22,13 @@ from pipeline.store.database import (
     connect,
     damaged,
     explain,
+    file_id,
     is_not_utf8,
     is_storage_failure,
     translate_errors,
     uri,
 )
+from pipeline.store.marker import record_gone
 
 Apply = Callable[[aiosqlite.Connection, Sequence[Any]], Awaitable[Sequence[Any]]]
 """Writes all the items of one kind in a batch, and returns a result for each. May run again after a rollback."""
@@ -112,6 +114,7 @@ class Writer:
     ) -> None:
         self._db = db
         self._path = path
+        self._file = file_id(path)
         self._sleep = sleep
         self._on_retry = on_retry
         self._waiting: list[_Write] = []
@@ -227,7 +230,19 @@ class Writer:
             if self._db.in_transaction:
                 await self._db.execute("ROLLBACK")
             raise
+        self._check_in_place()
         return results
+
+    def _check_in_place(self) -> None:
+        """Raise StorageError if the file is not at its path any more: what was committed vanishes when it is closed."""
+        with suppress(OSError):  # SQLite will report what this means
+            if (now := file_id(self._path)) != self._file:
+                self._failure = record_gone(self._path) if now is None else _replaced(self._path)
+                raise self._failure
+
+
+def _replaced(path: Path) -> StorageError:
+    return StorageError(f"{path} was replaced while it was written to", remedy="restore with pipeline restore")
 
 
 @asynccontextmanager

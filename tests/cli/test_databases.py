@@ -6,7 +6,10 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import ExitCode
-from tests.support.commands import KEY, NEEDED, assert_refused, call
+from pipeline.store.marker import Marker, write_marker
+from pipeline.store.record import LEDGER_LOST
+from tests.support.clocks import START
+from tests.support.commands import KEY, NEEDED, Ended, assert_refused, call
 from tests.support.silent import SilentServer
 
 READERS = [
@@ -73,3 +76,66 @@ def test_a_database_in_a_folder_that_is_read_only_ends_with_1(folder: Path, sile
 def test_runs_and_backup_without_a_database_end_with_1(folder: Path) -> None:
     for command in (["runs"], ["runs", "1"], ["backup", "copy.db"]):
         assert_refused(call(folder, *command), ExitCode.FAILED, "no database at", "pipeline collect")
+
+
+@pytest.fixture
+def vanished(folder: Path) -> Path:
+    """Return a folder whose database was removed, but not the marker beside it."""
+    database = folder / "overviews.db"
+    write_marker(database, Marker(began_at=START))
+    (folder / "x.jsonl").write_text('{"symbol": "IBM", "observed_at": "2024-01-01T00:00:00Z", "body": "{}"}')
+    return folder
+
+
+def call_real(folder: Path, silent: SilentServer, *arguments: str) -> Ended:
+    """Call a command with a key, a real record and an API that must not be asked."""
+    return call(
+        folder,
+        *arguments,
+        ALPHAVANTAGE_API_KEY=KEY,
+        PIPELINE_DATABASE="overviews.db",
+        PIPELINE_SOURCE__BASE_URL=silent.url,
+    )
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        *READERS,
+        ["collect", "-q"],
+        ["collect", "--sandbox", "--database", "overviews.db"],
+        ["import", "x.jsonl", "-q"],
+        ["run"],
+    ],
+)
+def test_a_vanished_record_ends_every_command_with_3_and_nothing_is_created(
+    vanished: Path, silent: SilentServer, command: list[str]
+) -> None:
+    ended = call_real(vanished, silent, *command)
+
+    assert ended.code == ExitCode.REFUSED
+    assert ended.out == ""
+    assert "overviews.db is gone, but a record was kept there: mount its volume, " in ended.err
+    assert "--new-record" in ended.err
+    assert not (vanished / "overviews.db").exists()
+    silent.assert_nothing_received()
+
+
+def test_health_and_doctor_find_a_vanished_record(vanished: Path, silent: SilentServer) -> None:
+    health, doctor = (call_real(vanished, silent, command) for command in ("health", "doctor"))
+
+    assert (health.code, doctor.code) == (ExitCode.STALE, ExitCode.FAILED)
+    for ended in (health, doctor):
+        assert "overviews.db is gone, but a record was kept there" in ended.out
+
+
+def test_a_new_record_is_begun_when_that_is_asked_for_but_requests_nothing_for_a_day(
+    vanished: Path, silent: SilentServer
+) -> None:
+    ended = call_real(vanished, silent, "collect", "--new-record")
+
+    assert ended.code == ExitCode.QUOTA
+    assert ended.err == "pipeline: a new record begins in overviews.db\n"
+    assert f"{LEDGER_LOST}: no requests before" in ended.out
+    silent.assert_nothing_received()
+    assert_refused(call_real(vanished, silent, "collect", "--new-record"), ExitCode.REFUSED, "holds a record")

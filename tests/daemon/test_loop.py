@@ -10,7 +10,7 @@ from pipeline.daemon.blockers import NOT_RUNNING
 from pipeline.daemon.config import DaemonConfig
 from pipeline.schedule.cron import Schedule
 from pipeline.settings.errors import SettingsError
-from pipeline.store.database import DatabaseError
+from pipeline.store.database import DatabaseError, RecordGone
 from pipeline.store.migrate import migrate
 from tests.support.daemons import FIRST, SYMBOLS, DaemonClock, DaemonHarness, rows, runs
 from tests.support.sandbox import Served
@@ -301,7 +301,21 @@ async def test_a_removed_database_ends_the_daemon_instead_of_starting_a_new_one(
     harness = DaemonHarness(database, served.base_url, DaemonClock(FIRST))
     await harness.begin()
     database.unlink()
-    with pytest.raises(DatabaseError, match=r"overviews\.db is gone: put it back"):
+    with pytest.raises(RecordGone, match=r"overviews\.db is gone, but a record was kept there: "):
+        await harness.beat()
+    with pytest.raises(RecordGone):  # nor does a restart
+        await DaemonHarness(database, served.base_url, DaemonClock(FIRST)).begin()
+
+    assert not database.exists()
+
+
+async def test_a_folder_that_vanished_ends_the_daemon_even_before_it_has_looked(database: Path, served: Served) -> None:
+    harness = DaemonHarness(database, served.base_url, DaemonClock(FIRST))
+    await harness.begin()
+    for file in database.parent.iterdir():
+        file.unlink()
+    harness.daemon.reload()  # which prepares the database before anything is read from it
+    with pytest.raises(RecordGone):
         await harness.beat()
 
     assert not database.exists()

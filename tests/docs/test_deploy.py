@@ -253,6 +253,12 @@ def test_systemd_does_not_restart_what_a_restart_cannot_fix() -> None:
     assert once["SuccessExitStatus"] == str(ExitCode.QUOTA)
 
 
+def test_systemd_starts_nothing_without_the_volume_of_the_record() -> None:
+    for unit in UNITS:
+        assert service(unit)["StateDirectory"] == "overview-pipeline"
+        assert "\nRequiresMountsFor=/var/lib/overview-pipeline\n" in unit.read_text(encoding="utf-8")
+
+
 def test_both_units_have_the_same_hardening() -> None:
     def hardening(unit: Path) -> str:
         text = unit.read_text(encoding="utf-8")

@@ -18,7 +18,7 @@ from pipeline.monitoring.recipients import read_recipients
 from pipeline.monitoring.reporter import Reporter
 from pipeline.schedule.cron import Schedule
 from pipeline.settings.errors import SettingsError
-from pipeline.store.database import DatabaseError, StorageError
+from pipeline.store.database import DatabaseError, RecordGone, StorageError
 from tests.support.clocks import START
 from tests.support.daemons import DAILY, SYMBOLS, DaemonClock, DaemonHarness, runs
 from tests.support.disk import no_file_larger_than
@@ -343,3 +343,33 @@ async def test_companies_that_the_api_denies_are_reported_and_so_is_their_return
     assert (kind, title) == ("success", "Recovered")
     assert "covered by the API again: AAPL, IBM, PEP" in text
     assert audience.messages.empty()
+
+
+async def test_a_record_that_begins_is_reported_once(tmp_path: Path, served: Served, audience: Audience) -> None:
+    database = tmp_path / "overviews.db"
+    for _ in range(2):
+        harness = reporting_to(DaemonHarness(database, served.base_url, DaemonClock(START)), audience)
+        async with harness.running():
+            await harness.beat()
+
+    kind, title, text = await audience.hears()
+    assert (kind, title) == ("warning", "A new record has begun")
+    assert f"{database} did not exist, and a new record has begun in it: if there was one, stop and mount" in text
+    assert audience.messages.empty()
+
+
+async def test_a_vanished_record_is_reported_once_however_often_the_daemon_is_restarted(
+    database: Path, served: Served, audience: Audience
+) -> None:
+    database.unlink()
+    for _ in range(3):
+        harness = reporting_to(DaemonHarness(database, served.base_url, DaemonClock(START)), audience)
+        with pytest.raises(RecordGone):
+            async with harness.running():
+                pass
+
+    kind, title, text = await audience.hears()
+    assert (kind, title) == ("failure", "Nothing can be stored")
+    assert "overviews.db is gone, but a record was kept there" in text
+    assert audience.messages.empty()
+    assert served.api.seen == []

@@ -1,6 +1,7 @@
 """The writer: one transaction a batch, whole or not at all, whatever callers and disks do."""
 
 import asyncio
+import shutil
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
@@ -11,7 +12,7 @@ import pytest
 from aiosqlite import Connection
 
 from pipeline.model.outcomes import RunStatus, Trigger
-from pipeline.store.database import DatabaseError, StorageError
+from pipeline.store.database import DatabaseError, RecordGone, StorageError
 from pipeline.store.runs import Store
 from pipeline.store.writer import PAUSES, open_writer
 from tests.support.clocks import START, ManualClock
@@ -188,3 +189,23 @@ async def test_the_store_check_of_a_run_that_has_just_ended_is_answered(database
     async with asyncio.timeout(30):
         with pytest.raises(StorageError, match=r"overviews\.db: closed"):
             await store.ping()
+
+
+async def test_what_is_committed_to_a_removed_file_is_not_acknowledged(database: Path) -> None:
+    async with open_writer(database) as writer:
+        await writer.write(insert, "IBM")
+        database.unlink()
+
+        for _ in range(2):
+            with pytest.raises(RecordGone, match="is gone"):
+                await writer.write(insert, "PEP")
+
+
+async def test_what_is_committed_to_a_file_that_was_replaced_is_not_acknowledged(database: Path) -> None:
+    async with open_writer(database) as writer:
+        await writer.write(insert, "IBM")
+        shutil.copy(database, database.with_name("other.db"))
+        database.with_name("other.db").replace(database)
+
+        with pytest.raises(StorageError, match="was replaced while it was written to"):
+            await writer.write(insert, "PEP")

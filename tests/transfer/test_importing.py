@@ -132,7 +132,7 @@ def test_a_refusal_never_touches_a_good_snapshot(tmp_path: Path) -> None:
     done = imported(tmp_path, "x.jsonl")
 
     assert (done.code, counts(done)["refused"]) == (0, {"quota_ended": 1, "rejected": 2})
-    assert done.err == ""
+    assert done.err == "pipeline: a new record begins in a.db\n"
     assert "x.jsonl, line 2: no overview: quota_ended: " in imported(tmp_path, "x.jsonl", "-v").err
     assert snapshots(tmp_path / "a.db", "IBM") == [("2024-01-01T00:00:00.000Z", "2024-01-01T00:00:00.000Z")]
 
@@ -212,7 +212,7 @@ def test_many_bad_lines_do_not_flood_the_terminal(tmp_path: Path) -> None:
     assert counts(done)["bad"] == 300
     assert "and 200 more" in done.err
     assert "-v" in done.err
-    assert done.err.count("\n") == 101
+    assert done.err.count("\n") == 102  # the first is that a record begins
 
 
 @pytest.mark.process

@@ -11,8 +11,17 @@ from pipeline import instants
 from pipeline.cli.api_source import SANDBOX_KEY, SANDBOX_LATENCY, refuse_mixing, sandbox_settings, serve_sandbox, source
 from pipeline.cli.configuration import load_settings, parse_symbols, read_environment
 from pipeline.cli.event_loop import run_async
-from pipeline.cli.exclusive import exclusive_run
-from pipeline.cli.options import Options, Seconds, Whole, day_option, examples, global_options, json_option
+from pipeline.cli.exclusive import exclusive_run, when_to_begin
+from pipeline.cli.options import (
+    Options,
+    Seconds,
+    Whole,
+    day_option,
+    examples,
+    global_options,
+    json_option,
+    new_record_option,
+)
 from pipeline.cli.output import print_json, print_table, shown, tolerate_closed_stdout
 from pipeline.cli.params import symbols_argument
 from pipeline.cli.run_progress import collection_progress
@@ -30,6 +39,7 @@ from pipeline.settings.errors import SettingsError
 from pipeline.settings.load import Settings
 from pipeline.settings.secrets import api_key, redaction, refuse_keys
 from pipeline.store.database import refuse_foreign
+from pipeline.store.record import Begin
 from pipeline.text import count
 
 
@@ -53,6 +63,7 @@ from pipeline.text import count
 )
 @day_option("With --sandbox: simulate this day, to build up some history.")
 @click.option("--latency", metavar="MS", type=Whole(0, 60_000), help="With --sandbox: delay of each response [200].")
+@new_record_option
 @json_option
 @global_options
 @click.pass_context
@@ -67,6 +78,7 @@ def command(
     sandbox: bool,
     day: datetime | None,
     latency: int | None,
+    new_record: bool,
     as_json: bool,
 ) -> int:
     """Request the overview of every configured symbol that is due, stalest first, and store every response.
@@ -76,6 +88,7 @@ def command(
     """
     if not sandbox:
         _refuse_sandbox_options(ctx, day, latency)
+    begin = when_to_begin(new_record=new_record, sandbox=sandbox)
     variables = read_environment()
     settings = load_settings(options, variables)
     if sandbox:
@@ -100,7 +113,9 @@ def command(
     delay = SANDBOX_LATENCY if latency is None else timedelta(milliseconds=latency)
     served = serve_sandbox(settings, now=now, latency=delay) if sandbox else nullcontext(settings.base_url)
     max_wait = timedelta(seconds=wait)
-    summary = run_async(_collect(settings, served, order, options, key=key, clock=Clock(now), max_wait=max_wait))
+    summary = run_async(
+        _collect(settings, served, order, options, key=key, clock=Clock(now), begin=begin, max_wait=max_wait)
+    )
     _report(summary, settings, options, as_json=as_json, sandbox=sandbox)
     return summary.exit_code
 
@@ -137,13 +152,21 @@ async def _collect(
     *,
     key: str,
     clock: Clock,
+    begin: Begin,
     max_wait: timedelta,
 ) -> Summary:
     halt = Halt()
     async with collection_progress(options) as progress:
         with interruptible(halt, progress.cancel_requests, options):
             async with (
-                exclusive_run(settings.database, "collect", max_wait=max_wait, options=options),
+                exclusive_run(
+                    settings.database,
+                    "collect",
+                    begin=begin,
+                    limits=settings.limits,
+                    max_wait=max_wait,
+                    options=options,
+                ),
                 served as base_url,
             ):
                 api = source(settings, base_url, key)

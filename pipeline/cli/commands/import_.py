@@ -9,8 +9,16 @@ import click
 
 from pipeline.cli.configuration import load_silently, read_environment
 from pipeline.cli.event_loop import run_async
-from pipeline.cli.exclusive import exclusive_run
-from pipeline.cli.options import Instant, Options, Seconds, examples, global_options, json_option
+from pipeline.cli.exclusive import exclusive_run, when_to_begin
+from pipeline.cli.options import (
+    Instant,
+    Options,
+    Seconds,
+    examples,
+    global_options,
+    json_option,
+    new_record_option,
+)
 from pipeline.cli.output import print_json, print_table, shown, tolerate_closed_stdout
 from pipeline.cli.progress import byte_progress
 from pipeline.cli.signals import interruptible
@@ -20,8 +28,10 @@ from pipeline.collect.halt import Halt
 from pipeline.errors import ExitCode
 from pipeline.instants import utc_now
 from pipeline.model.outcomes import Outcome, RunStatus, Trigger
+from pipeline.settings.load import Settings
 from pipeline.settings.secrets import redaction
 from pipeline.store.database import refuse_foreign
+from pipeline.store.record import Begin
 from pipeline.text import count
 from pipeline.transfer.archives import archive_size, check_archives, read_archive
 from pipeline.transfer.entries import Entry, Problem
@@ -53,6 +63,7 @@ _REPORTED = 100
     default=60,
     help="Wait this long for another process to end [60].",
 )
+@new_record_option
 @json_option
 @global_options
 def command(
@@ -62,6 +73,7 @@ def command(
     observed_at: datetime | None,
     strict: bool,
     wait: float,
+    new_record: bool,
     as_json: bool,
 ) -> int:
     """Import recorded API responses, in any order; importing the same file again changes nothing.
@@ -87,7 +99,14 @@ def command(
 
     done = run_async(
         _import(
-            settings.database, entries, total, report, strict=strict, max_wait=timedelta(seconds=wait), options=options
+            settings,
+            entries,
+            total,
+            report,
+            options,
+            begin=when_to_begin(new_record=new_record, sandbox=False),
+            strict=strict,
+            max_wait=timedelta(seconds=wait),
         )
     )
     report.end()
@@ -102,18 +121,22 @@ def command(
 
 
 async def _import(
-    database: Path,
+    settings: Settings,
     entries: Callable[[Callable[[float], None]], Iterator[Entry]],
     total: int | None,
     report: Callable[[Problem], None],
     options: Options,
     *,
+    begin: Begin,
     strict: bool,
     max_wait: timedelta,
 ) -> ImportResult:
+    database = settings.database
     halt, has_begun = Halt(), asyncio.Event()
     with interruptible(halt, lambda: _nothing_in_flight if has_begun.is_set() else None, options):
-        async with exclusive_run(database, "import", max_wait=max_wait, options=options):
+        async with exclusive_run(
+            database, "import", begin=begin, limits=settings.limits, max_wait=max_wait, options=options
+        ):
             has_begun.set()
             with byte_progress(options, "importing", total) as advance:
                 return await import_archives(

@@ -16,7 +16,8 @@ from pipeline.cli.api_source import refuse_mixing, serve_sandbox
 from pipeline.cli.configuration import load_silently, read_environment
 from pipeline.cli.daemon_settings import DaemonSettings, Reload, log_notices
 from pipeline.cli.event_loop import run_async
-from pipeline.cli.options import Options, examples, global_options
+from pipeline.cli.exclusive import when_to_begin
+from pipeline.cli.options import Options, examples, global_options, new_record_option
 from pipeline.cli.signals import reloadable, stoppable
 from pipeline.cli.verbosity import configure_logs, fatal_errors_logged
 from pipeline.daemon.loop import Daemon
@@ -31,6 +32,7 @@ from pipeline.monitoring.status import Status, read_status
 from pipeline.settings.secrets import redaction
 from pipeline.store.database import DatabaseError, refuse_foreign
 from pipeline.store.lock import hold_daemon_lock
+from pipeline.store.record import Begin
 from pipeline.web.app import Probes
 from pipeline.web.server import serving
 
@@ -46,14 +48,16 @@ _LAST_RESORT = 7.0
     is_flag=True,
     help="Use a simulated API, and sandbox.db beside the database unless --database names one; needs no key.",
 )
+@new_record_option
 @click.option("--json", "as_json", is_flag=True, help="Log JSON lines, on a terminal too.")
 @global_options
-def command(options: Options, *, sandbox: bool, as_json: bool) -> None:
+def command(options: Options, *, sandbox: bool, new_record: bool, as_json: bool) -> None:
     """Collect on schedule until stopped. SIGTERM or Ctrl-C stops it cleanly within 8 s.
 
     Every scheduled time becomes a row of `pipeline runs`: run, or missed and why. If the newest one was missed within
     catch_up_hours, it runs at once. SIGHUP reloads configuration, symbols and key.
     """
+    begin = when_to_begin(new_record=new_record, sandbox=sandbox)
     set_up_logs = partial(configure_logs, options, unattended=True, for_programs=as_json)
     variables = read_environment()
     set_up_logs(redact=redaction(variables))
@@ -65,10 +69,12 @@ def command(options: Options, *, sandbox: bool, as_json: bool) -> None:
             structlog.get_logger().info("no configuration file: using defaults", database=str(first.database))
         refuse_foreign(first.database)
         refuse_mixing(first.database, settings.base_url, sandbox=sandbox)
-        run_async(_serve(options, first, set_up_logs, sandbox=sandbox))
+        run_async(_serve(options, first, set_up_logs, begin=begin, sandbox=sandbox))
 
 
-async def _serve(options: Options, first: DaemonSettings, set_up_logs: Callable[..., None], *, sandbox: bool) -> None:
+async def _serve(
+    options: Options, first: DaemonSettings, set_up_logs: Callable[..., None], *, begin: Begin, sandbox: bool
+) -> None:
     """Run the daemon until a signal stops it."""
     log = structlog.get_logger()
     async with AsyncExitStack() as stack:
@@ -86,7 +92,7 @@ async def _serve(options: Options, first: DaemonSettings, set_up_logs: Callable[
         stack.push_async_callback(reporter.close)
         config = first.config(sandbox_url or first.settings.base_url)
         reload = Reload(options, first, reporter, set_up_logs, sandbox_url=sandbox_url)
-        daemon = Daemon(first.database, config, reload_config=reload, reporter=reporter)
+        daemon = Daemon(first.database, config, reload_config=reload, reporter=reporter, begin=begin)
 
         def stop() -> None:
             signal.signal(signal.SIGHUP, signal.SIG_IGN)  # handling a flood of them would use up the time left

@@ -13,7 +13,7 @@ import pytest
 from pipeline.errors import ExitCode
 from pipeline.store.reader import Reader
 from tests.support.collected import Collected
-from tests.support.commands import KEY, Ended, assert_note, assert_refused, call
+from tests.support.commands import KEY, Ended, assert_refused, call
 from tests.support.database import all_symbols, documents
 from tests.support.exports import IBM, observed, store_all
 from tests.support.recordings import needs_recordings, recorded
@@ -240,7 +240,10 @@ def test_without_a_configuration_it_uses_defaults_and_the_users_data_folder(tmp_
 
     database = tmp_path / "data" / "overview-pipeline" / "overviews.db"
     assert ended.code == 0
-    assert_note(ended, str(database))
+    assert ended.err.splitlines() == [
+        f"pipeline: no configuration file: using defaults and the database {database}",
+        f"pipeline: a new record begins in {database}",
+    ]
     assert all_symbols(database) == ["AAPL"]
     assert database.stat().st_mode & 0o777 == 0o600
     assert "1 request took" in ended.out

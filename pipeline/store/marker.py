@@ -1,0 +1,56 @@
+"""The marker: a file beside the database which says that a record was begun in it, for when the database vanishes."""
+
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+from pipeline.files import replacing
+from pipeline.store.database import RecordGone, beside
+
+
+class Marker(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the file says. That it exists says that there is a record, even where it cannot be read."""
+
+    began_at: datetime | None = None
+    """When the record was begun, or first opened by a version that marks it."""
+    lost_at: datetime | None = None
+    """When a new record was asked for, in place of one that was lost: it is not complete yet."""
+    set_aside: str | None = None
+    """The name that a replaced database is being moved to: a restore is not complete yet."""
+
+
+def marker_path(database: Path) -> Path:
+    """Return the marker of a database."""
+    return beside(database, ".record")
+
+
+def read_marker(database: Path) -> Marker | None:
+    """Return the marker, None if there is none: no record was ever begun there, or it vanished with its folder."""
+    try:
+        return msgspec.json.decode(marker_path(database).read_bytes(), type=Marker)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, msgspec.DecodeError, ValueError, RecursionError):
+        return Marker()
+
+
+def write_marker(database: Path, marker: Marker) -> None:
+    """Write the marker to the disk. Raise Trouble if that fails."""
+    with replacing(marker_path(database), creates_folders=False) as file:
+        file.write(msgspec.json.encode(marker))
+
+
+def record_gone(database: Path) -> RecordGone:
+    """Return the error for a database that is missing or empty, where a record was kept."""
+    marker = read_marker(database)
+    if marker is not None and marker.set_aside is not None:
+        return RecordGone(
+            f"{database}: pipeline restore was interrupted; the replaced file is {marker.set_aside}",
+            remedy="repeat the restore, or rename that file back",
+        )
+    state = "is empty" if database.exists() else "is gone"
+    return RecordGone(
+        f"{database} {state}, but a record was kept there",
+        remedy="mount its volume, put it back, or restore a backup (pipeline restore); to begin anew: --new-record",
+    )
