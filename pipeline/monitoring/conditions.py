@@ -90,8 +90,6 @@ NOTIFIED: Mapping[Kind, Words] = {
 
 PER_SCHEDULE = (Kind.RUN_FAILED, Kind.RUN_PARTIAL, Kind.MISSED)
 """Kinds whose subject is a schedule."""
-PER_SYMBOL = (Kind.UNCOVERED, Kind.STALE)
-"""Kinds whose subject is a symbol."""
 ANY_SCHEDULE = ""
 """The subject under which an earlier version remembered these kinds, for all schedules together."""
 
@@ -178,6 +176,11 @@ def new_record(database: Path, at: datetime) -> Problem:
     """Return that there was no record in the database, so that one has begun."""
     line = f"{database} did not exist, and a new record has begun in it"
     return Problem(Kind.NEW_RECORD, instants.to_text(at), line, "if there was one, stop and mount its volume")
+
+
+def can_be_stale(status: Status, symbols: Collection[str]) -> set[str]:
+    """Return the configured symbols without those that the API turned out not to cover: nobody waits for these."""
+    return set(symbols) - (set(status.unknown) - set(status.stale))
 
 
 def staleness(

@@ -184,10 +184,11 @@ class Reporter:
     async def _observe_symbols(self) -> None:
         scope = self.scope
         status = await asyncio.to_thread(read_status, self._database, scope, now=self._clock.now())
-        for kind in conditions.PER_SYMBOL:
-            self._alerts.forget_others(kind, set(scope.symbols))
-        uncovered, stale = map(self._alerts.firing, conditions.PER_SYMBOL)
+        self._alerts.forget_others(Kind.UNCOVERED, set(scope.symbols))
+        uncovered = self._alerts.firing(Kind.UNCOVERED)
         self._observations += conditions.coverage(status, scope.symbols, firing=uncovered)
+        self._alerts.forget_others(Kind.STALE, conditions.can_be_stale(status, scope.symbols))
+        stale = self._alerts.firing(Kind.STALE)
         self._observations += conditions.staleness(status, scope.symbols, scope.stale_after, firing=stale)
 
     def _report(self) -> None:
@@ -195,7 +196,7 @@ class Reporter:
         message = self._alerts.report(self._observations)
         self._observations = []
         if message is not None:
-            detail = "; ".join(line for line in message.body.splitlines() if line)
+            detail = " ".join(line for line in message.body.splitlines() if line)
             self._log.log(_LEVELS[message.severity], message.title, detail=detail)
             self._notifier.send(message)
         memory = msgspec.json.encode(self._alerts.to_json())

@@ -12,7 +12,7 @@ from pipeline.errors import ExitCode
 from pipeline.model.outcomes import Outcome, RunId, RunStatus, Trigger
 from pipeline.model.symbols import Symbol
 from pipeline.monitoring.checks import Kind, Problem
-from pipeline.monitoring.conditions import Over, after_run, coverage, field_drift, staleness
+from pipeline.monitoring.conditions import Over, after_run, can_be_stale, coverage, field_drift, staleness
 from pipeline.store.database import StorageError
 from pipeline.store.drift import Drift
 from tests.support.clocks import START
@@ -149,6 +149,13 @@ def test_a_run_that_the_quota_ended_while_companies_were_denied_shows_no_recover
 
     assert over(denied) & RUN_KINDS == set()
     assert over(partly) & RUN_KINDS == RUN_KINDS - {Kind.RUN_PARTIAL}
+
+
+def test_a_symbol_that_turns_out_not_to_be_covered_cannot_be_stale_any_more() -> None:
+    aapl, ibm, pep = map(Symbol, ("AAPL", "IBM", "PEP"))
+    status = replace(EMPTY, unknown=(ibm, pep), stale=(ibm,))
+
+    assert can_be_stale(status, (aapl, ibm, pep)) == {aapl, ibm}
 
 
 def test_drift_is_over_for_fields_in_which_there_is_none_any_more() -> None:

@@ -148,14 +148,17 @@ async def test_restarts_and_runs_that_show_nothing_neither_repeat_an_alert_nor_e
 async def test_an_alert_of_a_schedule_that_was_removed_is_forgotten(
     database: Path, served: Served, audience: Audience
 ) -> None:
-    served.api.says("PEP", "no JSON")
+    served.api.says("PEP", "no JSON", times=2)
     clock = DaemonClock(START)
     hourly = Schedule("0 * * * *", "UTC", timedelta(hours=36), None)
     async with reporting_to(DaemonHarness(database, served.base_url, clock), audience).running():
         assert (await audience.hears())[1] == "A run ended partial"
     harness = reporting_to(DaemonHarness(database, served.base_url, clock, schedules=(hourly,)), audience)
     async with harness.running():
-        await harness.until(START + HOUR)
+        await harness.until(START + 40 * MINUTE)
+        assert (await audience.hears())[1] == "A run ended partial"
+        await harness.until(START + 100 * MINUTE)
+        assert (await audience.hears())[1] == "Recovered", "all of it"
 
     assert audience.messages.empty()
 
