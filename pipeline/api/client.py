@@ -32,7 +32,7 @@ from pipeline import __version__
 from pipeline.api.errors import Rejected, TooLarge, Unavailable, Unreachable
 from pipeline.api.responses import LARGEST_BODY, read_response
 from pipeline.model.document import Overview
-from pipeline.model.symbols import Symbol
+from pipeline.model.symbols import Symbol, requested_as
 from pipeline.redaction import Redaction
 
 _CHUNK = 65_536
@@ -57,7 +57,7 @@ class OverviewApi:
 
         The whole answer must arrive `within` that time.
         """
-        url = URL(f"{self._before_symbol}{quote(symbol, safe='')}{self._after_symbol}", encoded=True)
+        url = URL(f"{self._before_symbol}{quote(requested_as(symbol), safe='')}{self._after_symbol}", encoded=True)
         timeout = _timeout(within)
         try:
             async with self._session.get(url, timeout=timeout, allow_redirects=False) as response:

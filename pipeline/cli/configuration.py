@@ -6,7 +6,8 @@ from pathlib import Path
 import click
 
 from pipeline.cli.options import Options
-from pipeline.model.symbols import Symbol, parse_symbol
+from pipeline.model.symbol_spellings import notes_on, read_symbol
+from pipeline.model.symbols import Symbol
 from pipeline.settings.environment import Environment, with_dotenv
 from pipeline.settings.errors import SettingsError
 from pipeline.settings.load import Settings, load
@@ -45,9 +46,10 @@ def notices(settings: Settings, variables: Environment) -> list[str]:
 def parse_symbols(texts: tuple[str, ...], options: Options) -> tuple[Symbol, ...]:
     """Return the symbols named on the command line, without duplicates. Raise a usage error for an invalid one."""
     try:
-        symbols, ignored = without_duplicates(map(parse_symbol, texts))
+        readings = [read_symbol(text) for text in texts]
     except ValueError as error:
         raise click.UsageError(str(error), click.get_current_context()) from None
-    for notice in ignored:
+    symbols, ignored = without_duplicates(reading.symbol for reading in readings)
+    for notice in [*notes_on(readings), *ignored]:
         options.say(notice)
     return symbols

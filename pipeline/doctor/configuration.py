@@ -40,7 +40,9 @@ def check_settings(settings: Settings | SettingsError) -> Iterator[Finding]:
 
 
 def check_symbols(settings: Settings) -> Iterator[Finding]:
-    """Yield how many symbols are configured."""
+    """Yield how many symbols are configured, and what was changed or left out of their lists."""
+    for notice in settings.notices:
+        yield Finding(Kind.SYMBOLS, Level.NOTE, notice)
     if settings.all_symbols:
         yield Finding(Kind.SYMBOLS, Level.OK, f"{len(settings.all_symbols):,}")
     else:

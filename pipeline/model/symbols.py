@@ -8,8 +8,11 @@ from typing import NewType
 Symbol = NewType("Symbol", str)
 
 
-_SYMBOL = re.compile(r"-?[A-Z0-9]+(?:[-.:/][A-Z0-9]+)*(?:\([A-Z0-9]+\))?")
-"""The forms that LISTING_STATUS contains: BRK-B, XXX-P-A, AGZ:BAT, BC/PB, and once each -P-HIZ and NXT(EXP20091224)."""
+_SYMBOL = re.compile(r"-?[A-Z0-9]+(?:[-.:/&][A-Z0-9]+)*(?:\([A-Z0-9]+\))?")
+"""The forms that LISTING_STATUS contains: BRK-B, XXX-P-A, AGZ:BAT, BC/PB, and once each -P-HIZ and NXT(EXP20091224).
+
+Other exchanges have suffixes (TSCO.LON), and India's have symbols such as M&M.BSE.
+"""
 _LONGEST_SYMBOL = 32
 
 
@@ -17,8 +20,17 @@ def parse_symbol(text: str) -> Symbol:
     """Return the text as a symbol, in upper case. Raise ValueError for an invalid one."""
     upper = text.upper() if text.isascii() else text
     if len(upper) > _LONGEST_SYMBOL or _SYMBOL.fullmatch(upper) is None:
-        raise ValueError(f"invalid symbol {text[:40]!r}: use letters and digits, joined by - . : or /, such as BRK-B")
+        raise ValueError(f"invalid symbol {text[:40]!r}: use letters and digits, joined by - . : / or &, such as BRK-B")
     return Symbol(upper)
+
+
+_CLASS_SHARE = re.compile(r"([A-Z]{1,5})\.([ABC])")
+"""A share of a class. Other letters after a dot may be an exchange, as in VOD.L; so may several, as in TSCO.LON."""
+
+
+def requested_as(symbol: Symbol) -> str:
+    """Return the symbol as the API writes it: class shares with a hyphen, BRK-B for BRK.B."""
+    return _CLASS_SHARE.sub(r"\1-\2", symbol) if _CLASS_SHARE.fullmatch(symbol) else symbol
 
 
 def same_company(requested: str, answered: object) -> bool:

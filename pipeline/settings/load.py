@@ -9,7 +9,8 @@ from pathlib import Path
 
 from pipeline.errors import file_reason
 from pipeline.files import is_present
-from pipeline.model.symbols import Symbol, SymbolList, parse_symbol
+from pipeline.model.symbol_spellings import notes_on, read_symbol
+from pipeline.model.symbols import Symbol, SymbolList
 from pipeline.quota.limits import PLANS, Limit, max_workers
 from pipeline.schedule.cron import Schedule, check_cron, check_timezone
 from pipeline.settings.addresses import Listen, check_url, host_name
@@ -198,11 +199,13 @@ def _symbols(
     read: Layered, listed_at: str, listed: Iterable[str] | None, file_at: str, file: str | None
 ) -> tuple[tuple[Symbol, ...], list[str]]:
     """Return the symbols of a list and a file, each once, and notices of what was ignored."""
-    symbols = [read.checked(listed_at, parse_symbol, text) for text in listed or ()]
-    notices: list[str] = []
+    readings = [read.checked(listed_at, read_symbol, text) for text in listed or ()]
+    symbols = [reading.symbol for reading in readings]
+    notices = notes_on(readings)
     if file is not None:
         folder = read.path.parent if read.path is not None else Path()
-        found, notices = read.checked(file_at, lambda text: read_symbol_file(folder / _file_path(text)), file)
+        found, of_file = read.checked(file_at, lambda text: read_symbol_file(folder / _file_path(text)), file)
         symbols += found
+        notices += of_file
     unique, duplicates = without_duplicates(symbols)
     return unique, notices + duplicates

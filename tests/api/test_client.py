@@ -1,6 +1,7 @@
 """The HTTP client: one request per call, bounded in time and memory, and the key in no error."""
 
 import asyncio
+import json
 import ssl
 import subprocess
 import tracemalloc
@@ -57,6 +58,17 @@ async def test_a_request_has_the_path_and_parameters_of_the_api() -> None:
         overview = await opened.overview(IBM, within=SOON)
     assert overview.document == {"Symbol": "IBM"}
     assert server.requests == ["GET /query?function=OVERVIEW&symbol=IBM&apikey=S3CR3T%2FKEY%2B4U%3D%3D HTTP/1.1\r\n"]
+
+
+@pytest.mark.parametrize(
+    ("symbol", "requested"), [("M&M.BSE", "M%26M.BSE"), ("BC/PB", "BC%2FPB"), ("BRK.B", "BRK-B"), ("VOD.L", "VOD.L")]
+)
+async def test_a_symbol_is_requested_as_the_api_writes_it_and_breaks_no_request(symbol: str, requested: str) -> None:
+    answer = json.dumps({"Symbol": symbol.replace("BRK.B", "BRK-B")}).encode()
+    async with hostile(says(answer)) as (server, base_url), api(base_url) as opened:
+        overview = await opened.overview(Symbol(symbol), within=SOON)
+    assert overview.symbol == symbol
+    assert f"&symbol={requested}&apikey=" in server.requests[0]
 
 
 @pytest.mark.parametrize("reuse", [True, False])

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.doctor.checkup import findings
-from pipeline.doctor.configuration import check_environment
+from pipeline.doctor.configuration import check_environment, check_symbols
 from pipeline.doctor.findings import Level
 from pipeline.errors import ExitCode
 from pipeline.monitoring.checks import Kind
@@ -94,6 +94,16 @@ def test_a_variable_that_sets_nothing_is_noted() -> None:
         "not read by this program: PIPELINE_ENV, PIPELINE_STAGE",
     ]
     assert noted[0].remedy == "did you mean PIPELINE_SOURCE__PLAN?"
+
+
+def test_what_was_changed_of_a_list_is_noted(tmp_path: Path) -> None:
+    (tmp_path / "pipeline.toml").write_text('[symbols]\nlist = ["NYSE:IBM", "IBM"]')
+
+    noted = list(check_symbols(load(tmp_path / "pipeline.toml", Environment({}))))
+
+    assert [one.level for one in noted] == [Level.NOTE, Level.NOTE, Level.OK]
+    assert "IBM for NYSE:IBM" in noted[0].found
+    assert "duplicate" in noted[1].found
 
 
 def test_no_symbols_is_noted(database: Path, tmp_path: Path, settings: Settings) -> None:

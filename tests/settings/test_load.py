@@ -270,7 +270,22 @@ def test_symbols_are_upper_case(configured: Configured) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["A B", "../x", "", "-", "A\\u001b[31m", "A\\nB", "A\\u0000", "\\u00c4PPL", "\\uff21", "A'B", "A" * 33, "A&B"],
+    [
+        "A B",
+        "../x",
+        "",
+        "-",
+        "A\\u001b[31m",
+        "A\\nB",
+        "A\\u0000",
+        "\\u00c4PPL",
+        "\\uff21",
+        "A'B",
+        "A" * 33,
+        "A&",
+        "&A",
+        "US0378331005",
+    ],
 )
 def test_an_invalid_symbol_is_refused_by_its_place(configured: Configured, name: str) -> None:
     line = refusal(lambda: configured(f'[symbols]\nlist = ["{name}"]'))

@@ -38,6 +38,23 @@ def test_the_notice_of_many_duplicates_is_short(configured: Configured) -> None:
     assert notice.endswith("A0, A1, A2, A3, A4, A5, A6, A7 and 2 more")
 
 
+def test_symbols_of_the_list_are_read_as_other_programs_write_them_with_a_notice(configured: Configured) -> None:
+    settings = configured('[symbols]\nlist = ["NASDAQ:AAPL", "Symbol", "BRK.B", "M&M.BSE"]')
+
+    assert settings.symbols == ("AAPL", "SYMBOL", "BRK.B", "M&M.BSE")
+    assert settings.notices == (
+        "exchange left out, as the API does for the USA: AAPL for NASDAQ:AAPL",
+        "class shares are requested as the API writes them: BRK-B for BRK.B",
+    )
+
+
+def test_one_company_under_two_symbols_is_kept_and_noticed(configured: Configured) -> None:
+    settings = configured('[symbols]\nlist = ["BRK-B", "BRK.B"]')
+
+    assert settings.symbols == ("BRK-B", "BRK.B")
+    assert settings.notices[-1] == "one company, requested twice: BRK.B and BRK-B"
+
+
 @pytest.fixture
 def filed(tmp_path: Path, configured: Configured) -> Callable[[bytes], Settings]:
     """Load a configuration whose symbols are in a file with these bytes."""
@@ -51,6 +68,30 @@ def filed(tmp_path: Path, configured: Configured) -> Callable[[bytes], Settings]
 
 def test_a_symbol_file_has_one_symbol_per_line_and_comments(filed: Callable[[bytes], Settings]) -> None:
     assert filed(b"# mine\nAAPL\n\n  msft  # the other one\nPEP").symbols == ("AAPL", "MSFT", "PEP")
+
+
+def test_a_symbol_file_with_a_header_is_read_with_a_notice(filed: Callable[[bytes], Settings], tmp_path: Path) -> None:
+    settings = filed(b"Symbol\nMMM\nAAPL\n")
+
+    assert settings.symbols == ("MMM", "AAPL")
+    assert settings.notices[0].startswith(f"{tmp_path / 'names.txt'}: line 1 (Symbol) is taken for a header")
+
+
+def test_what_is_not_understood_is_refused_with_file_lines_and_remedy(filed: Callable[[bytes], Settings]) -> None:
+    line = refusal(lambda: filed(b"AAPL;NASDAQ\nIBM;NYSE\n"))
+
+    assert "symbols.file: " in line
+    assert "names.txt: lines 1, 2: several columns" in line
+    assert "symbol,name" in line
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be"])
+def test_a_symbol_file_in_utf_16_is_refused_with_what_to_do(filed: Callable[[bytes], Settings], encoding: str) -> None:
+    assert "names.txt: the text is in UTF-16; save it as UTF-8" in refusal(lambda: filed("AAPL\n".encode(encoding)))
+
+
+def test_a_workbook_is_refused_with_what_to_do(filed: Callable[[bytes], Settings]) -> None:
+    assert "Excel calls it CSV UTF-8" in refusal(lambda: filed(b"PK\x03\x04\x14\x00\x06\x00\x08\x00\xff\xfe"))
 
 
 def test_a_symbol_file_may_come_from_windows(filed: Callable[[bytes], Settings]) -> None:
