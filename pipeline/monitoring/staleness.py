@@ -30,6 +30,8 @@ class Standings:
     """The API's last answer was `{}`; some of them may be stale or pending, too."""
     uncovered: Sequence[Symbol]
     """Those of them that have snapshots."""
+    unseen: Sequence[Symbol]
+    """No run, and no daemon, has seen them configured yet."""
 
 
 def standings(
@@ -51,6 +53,7 @@ def standings(
         stale=by_standing[Standing.STALE],
         unknown=[one for one in symbols if one in states and states[one].state == "unknown"],
         uncovered=[one for one in symbols if one in states and states[one].is_uncovered],
+        unseen=[one for one in symbols if one not in universe],
     )
 
 

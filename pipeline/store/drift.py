@@ -29,12 +29,15 @@ _NEWEST_DOCUMENTS = """
                SELECT newest.observed_at FROM snapshots AS newest
                 WHERE newest.symbol = symbols.symbol ORDER BY newest.observed_at DESC LIMIT 1)
       JOIN layouts ON layouts.id = snapshots.layout_id
-     WHERE symbols.state = 'covered'
+     WHERE symbols.state = 'covered' OR symbols.snapshots > 0 AND symbols.next_try IS NULL
 """
 
 
 def read_drift(db: sqlite3.Connection) -> Drift:
-    """Return the drift of the newest document of each covered symbol. All lists are empty if there is none."""
+    """Return the drift of the newest document of each covered symbol. All lists are empty if there is none.
+
+    A symbol that the API has denied for less than a week counts as covered: while it denies many, no field is absent.
+    """
     layouts: set[str] = set()
     unreadable: set[str] = set()
     for keys, extra in db.execute(_NEWEST_DOCUMENTS):

@@ -150,7 +150,7 @@ def _print(settings: Settings, status: _Report) -> None:
             **_run_lines(status.last_run),
             **_missed_line(status.missed),
             **_daemon_lines(status.beat, status.next_run),
-            **_symbol_lines(status.symbols),
+            **_symbol_lines(status.symbols, is_stored=status.is_stored),
             **_threshold_line(settings),
             **_drift_lines(status.drift),
             **_suspicious_line(status.suspicious),
@@ -199,12 +199,14 @@ def _count_and_names(symbols: Sequence[str]) -> str:
     return f"{len(symbols):,}" + (f" ({few(symbols)})" if symbols else "")
 
 
-def _symbol_lines(symbols: Standings) -> dict[str, str]:
+def _symbol_lines(symbols: Standings, *, is_stored: bool) -> dict[str, str]:
     """Return how many symbols are stale and not covered, and if there are any, pending or not covered any more."""
     had_snapshots = set(symbols.uncovered)
     lines = {"stale": _count_and_names(symbols.stale)}
     if symbols.pending:
         lines["pending"] = f"{_count_and_names(symbols.pending)}: not observed since they were configured"
+    if symbols.unseen and is_stored:
+        lines["unseen"] = f"{_count_and_names(symbols.unseen)}: no run knows of them yet; reload the daemon, or collect"
     lines["not covered"] = _count_and_names([one for one in symbols.unknown if one not in had_snapshots])
     if symbols.uncovered:
         lines["uncovered"] = f"{_count_and_names(symbols.uncovered)}: have snapshots, but the API now answers {{}}"

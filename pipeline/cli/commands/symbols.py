@@ -46,7 +46,10 @@ def _cells(row: SymbolState) -> list[Any]:
 def _print_table(states: list[SymbolState], form: Form) -> None:
     """Print a table that fits 80 columns, unless a last try found nothing: only then it has a column of its own."""
     names = ["symbol", "state", "snapshots", "observed", "last try", "last outcome", "next try"]
-    states = [replace(state, state="uncovered") if state.is_uncovered else state for state in states]
+    states = [
+        replace(state, state="uncovered", last_look=state.last_overview) if state.is_uncovered else state
+        for state in states
+    ]
     rows = [[to_minute(cell) if index in _TIMES else cell for index, cell in enumerate(_cells(s))] for s in states]
     if all(state.last_try == state.last_look for state in states):
         del names[_LAST_TRY]

@@ -67,6 +67,7 @@ def test_a_symbol_that_was_just_added_to_the_list_is_pending_and_not_stale(colle
     assert ended.code == 0
     assert re.search(r"stale +0\n", ended.out)
     assert re.search(r"pending +1 \(NEVERASKED\): ", ended.out)
+    assert re.search(r"unseen +1 \(NEVERASKED\): .*reload the daemon", ended.out)
 
 
 def test_a_company_that_the_api_denies_is_named(stored: Path) -> None:

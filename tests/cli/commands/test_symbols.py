@@ -5,6 +5,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+from pipeline.cli.output import to_minute
 from tests.support.collected import Collected
 from tests.support.commands import call, query, table
 from tests.support.observations import text
@@ -38,6 +39,7 @@ def test_how_a_symbol_stands_is_in_the_json_and_a_denied_company_in_the_table(st
     assert (pep["state"], pep["standing"], pep["configured_since"]) == ("covered", None, None)
     _header, *lines = table(query(stored, "symbols", "--all", **symbols))
     assert {line[0]: line[1] for line in lines} == {"IBM": "uncovered", "KO": "pending", "PEP": "covered"}
+    assert lines[0][3:5] == [to_minute(text(30)), to_minute(text(40))]  # last observed, and last tried
 
 
 def test_all_lists_symbols_that_are_no_longer_configured(collected: Collected) -> None:
