@@ -54,7 +54,6 @@ async def _record_lists(db: Connection, lists: Sequence[_Seen]) -> Sequence[None
 
 async def _pull_back(db: Connection, at: str) -> None:
     """Take back to an instant what was written while the clock was ahead of it."""
-    await db.execute("DELETE FROM universe WHERE since > ? AND until IS NOT NULL", (at,))
     await db.execute("UPDATE universe SET until = :at WHERE until > :at", {"at": at})
     await db.execute("DELETE FROM universe WHERE until <= since")
     await db.execute("UPDATE universe SET since = :at WHERE since > :at", {"at": at})

@@ -26,6 +26,18 @@ def due(symbols: Sequence[Symbol], known: Sequence[SymbolFreshness]) -> Selectio
     return select_due(symbols, known, observed_since=SINCE, now=NOW)
 
 
+def test_a_company_that_is_denied_waits_except_for_another_run_of_the_same_fire_time() -> None:
+    denied = SymbolFreshness(AAPL, hours_ago(500), hours_ago(1), hours_ago(-19), is_uncovered=True)
+    never_covered = SymbolFreshness(GOOG, hours_ago(1), hours_ago(1), hours_ago(-19))
+
+    def due_for(fire_time: datetime | None) -> list[Symbol]:
+        known = [denied, never_covered]
+        return select_due([AAPL, GOOG], known, observed_since=SINCE, now=NOW, fire_time=fire_time).due
+
+    assert due_for(hours_ago(1)) == [AAPL]
+    assert due_for(hours_ago(0.5)) == due_for(None) == []
+
+
 def test_a_symbol_without_a_request_is_due() -> None:
     assert due([AAPL], []) == Selection([AAPL], fresh=0, waiting=0)
 

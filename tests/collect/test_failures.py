@@ -53,12 +53,12 @@ async def test_an_overview_ends_a_row_of_denials_and_a_company_never_covered_doe
 
 
 async def test_a_company_that_the_api_denies_does_not_end_a_row_of_failures(runs: Runs) -> None:
-    await runs.collect(1)
-    runs.served.api.says(SYMBOLS[0], "{}", times=None)
-    for symbol in SYMBOLS[1:]:
-        runs.served.api.says(symbol, "<html/>", times=None)
+    await runs.collect(20)
+    for symbol in SYMBOLS:
+        runs.served.api.says(symbol, "{}" if symbol == SYMBOLS[3] else "<html/>", times=None)
+    runs.served.api.seen.clear()
 
-    summary = await runs.collect(30)
+    summary = await runs.collect(20)
 
     assert ended(summary) == (RunStatus.FAILED, ExitCode.FAILED)
     assert runs.requested.total() == 1 + 10

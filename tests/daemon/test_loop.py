@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline import instants
 from pipeline.daemon.blockers import NOT_RUNNING
 from pipeline.daemon.config import DaemonConfig
 from pipeline.schedule.cron import Schedule
@@ -108,9 +109,11 @@ async def test_a_run_in_which_all_companies_are_denied_is_resumed_and_never_ends
         for symbol in SYMBOLS:
             served.api.says(symbol, "{}", times=4)
         day = FIRST + DAY
-        for minutes in (0, 16, 47, 108, 230):  # after 15 minutes, 30, an hour, two
+        for minutes in (0, 16, 33, 47, 80, 108, 170, 230):  # resumed after 15 minutes, 30, an hour, two
             await harness.until(day + minutes * MINUTE)
 
+    started = [instants.from_text(at) for (at,) in runs(database, "started_at")]
+    assert [round((at - day) / MINUTE) for at in started[1:]] == [0, 16, 47, 108, 230]
     assert runs(database, "trigger", "status", "due", "uncovered") == [
         ("schedule", "complete", 3, 0),
         ("schedule", "failed", 3, 3),
@@ -132,9 +135,10 @@ async def test_companies_that_were_denied_for_weeks_are_still_requested_when_the
             await harness.until(FIRST + day * DAY)
             await harness.until(FIRST + day * DAY + 20 * MINUTE)
 
-    by_day = [(at, due, status) for at, due, status in runs(database, "scheduled_for", "due", "status") if due][1:]
-    assert {status for *_, status in by_day} == {"failed"}
-    asked = sorted({date.fromisoformat(at[:10]).day - FIRST.day for at, *_ in by_day})
+    assert all(due for trigger, due in runs(database, "trigger", "due") if trigger == "continue")
+    asking = [(at, status) for at, due, status in runs(database, "scheduled_for", "due", "status") if due][1:]
+    assert {status for _, status in asking} == {"failed"}
+    asked = sorted({date.fromisoformat(at[:10]).day - FIRST.day for at, _ in asking})
     assert asked[:8] == [1, 2, 3, 4, 5, 6, 7, 8]
     assert len(asked) < 14
 

@@ -120,10 +120,10 @@ def test_a_run_that_could_not_write_everything_does_not_show_that_storage_works(
 
 
 def test_staleness_is_over_for_symbols_observed_since_and_for_no_others() -> None:
-    aapl, ibm, pep, gone = map(Symbol, ("AAPL", "IBM", "PEP", "GONE"))
-    status = replace(EMPTY, unknown=(pep,), stale=(ibm,), fresh=1)
+    aapl, ibm, pep, new, gone = map(Symbol, ("AAPL", "IBM", "PEP", "NEW", "GONE"))
+    status = replace(EMPTY, unknown=(pep,), pending=(new,), stale=(ibm,), fresh=1)
 
-    seen = staleness(status, (aapl, ibm, pep), STALE_AFTER, firing={aapl, ibm, pep, gone})
+    seen = staleness(status, (aapl, ibm, pep, new), STALE_AFTER, firing={aapl, ibm, pep, new, gone})
 
     assert [(type(one), one.kind, one.subject) for one in seen] == [
         (Problem, Kind.STALE, ibm),

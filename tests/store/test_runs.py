@@ -12,6 +12,7 @@ from pipeline.store.writer import open_writer
 from tests.support.clocks import START
 from tests.support.store import (
     HOUR,
+    IBM,
     PEP,
     at,
     overview,
@@ -78,3 +79,24 @@ async def test_a_run_whose_process_died_keeps_its_counts(database: Path) -> None
     with closing(sqlite3.connect(database)) as db:
         row = db.execute("SELECT status, failed, unknown, stored, detail FROM runs WHERE id = ?", (run,)).fetchone()
     assert row == ("interrupted", 1, 1, 0, "the process ended without finishing it")
+
+
+async def test_a_run_counts_the_denied_companies_while_it_is_under_way_and_when_its_process_has_died(
+    database: Path,
+) -> None:
+    async with open_writer(database) as writer:
+        store = Store(writer)
+        first = await store.begin(Trigger.MANUAL, at=START, symbols=1, due=1)
+        await store_overview(store, first, overview(), at=START)
+        run = await store.begin(Trigger.SCHEDULE, at=START + HOUR, symbols=2, due=2)
+        for symbol in (IBM, PEP):
+            await store.note(SymbolResult(run, symbol, Outcome.UNKNOWN, 1, START + HOUR))
+        with Reader.open(database) as record:
+            (running,) = record.runs(1)
+        await store.begin(Trigger.MANUAL, at=START + 2 * HOUR, symbols=1, due=1)
+        with Reader.open(database) as record:
+            died = record.run(run)
+
+    assert (running.unknown, running.uncovered) == (2, 1)
+    assert died is not None
+    assert (died.status, died.unknown, died.uncovered) == ("interrupted", 2, 1)

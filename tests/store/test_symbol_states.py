@@ -88,6 +88,13 @@ async def test_a_clock_that_was_ahead_does_not_make_a_symbol_due_for_good(databa
         assert record.symbol_states()["IBM"].last_look == at(0)
 
 
+async def test_an_overview_from_a_clock_that_was_ahead_does_not_make_a_symbol_fresh(database: Path) -> None:
+    await collected(database, (overview(), 24 * 365))
+    await note(database, Outcome.FAILED, START)
+    state = state_of(database)
+    assert (state.last_look, state.last_overview, state.last_try) == (None, None, at(0))
+
+
 async def test_an_import_does_not_undo_a_later_attempt(database: Path) -> None:
     await imported(database, ("A", 0))
     await note(database, Outcome.REJECTED, START + 5 * HOUR)
