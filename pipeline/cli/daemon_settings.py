@@ -51,7 +51,8 @@ class DaemonSettings:
     @property
     def scope(self) -> Scope:
         """What the status covers."""
-        return Scope(self.settings.all_symbols, self.settings.limits, self.settings.stale_after)
+        settings = self.settings
+        return Scope(settings.all_symbols, settings.limits, settings.stale_after, settings.backup_after)
 
     def config(self, base_url: str) -> DaemonConfig:
         """Return what the daemon collects, from the API at this URL."""

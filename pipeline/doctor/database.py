@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipeline import instants
 from pipeline.doctor.findings import Finding, Level
-from pipeline.monitoring.checks import Kind, unusable_database
+from pipeline.monitoring.checks import Kind, old_backup, unusable_database
 from pipeline.store.database import DatabaseError, connect, is_damage
 from pipeline.store.marker import read_marker, record_gone
 from pipeline.store.migrate import check_schema, shipped_migrations
@@ -18,8 +18,11 @@ _MOST_ERRORS, _ERRORS_SHOWN, _LONGEST_ERROR = 1_000, 3, 100
 _RESTORE = "restore a backup, or try sqlite3's .recover"
 
 
-def check_database(path: Path, *, now: datetime, thorough: bool) -> Iterator[Finding]:
-    """Yield what is wrong with the database. `thorough` reads all of it, which takes long if it is large."""
+def check_database(path: Path, *, now: datetime, thorough: bool, backup_after: timedelta) -> Iterator[Finding]:
+    """Yield what is wrong with the database. `thorough` reads all of it, which takes long if it is large.
+
+    Where backups are made, the last one should not be older than `backup_after`.
+    """
     if path.is_dir():
         yield Finding(Kind.DATABASE, Level.PROBLEM, f"{path} is a folder", "name a file in it")
         return
@@ -37,6 +40,8 @@ def check_database(path: Path, *, now: datetime, thorough: bool) -> Iterator[Fin
             if version:
                 yield _integrity(db, thorough=thorough)
                 yield _future(db, now)
+            if version == len(shipped_migrations()):
+                yield _backups(db, backup_after, now)
     except DatabaseError as error:
         problem = unusable_database(error)
         kind = Kind.INTEGRITY if is_damage(error.__cause__) else problem.kind
@@ -47,7 +52,9 @@ def _migrations(path: Path, version: int) -> Finding:
     known = len(shipped_migrations())
     found = f"{path}, schema {version} of {known}, {count(path.stat().st_size, 'byte')}"
     if version < known:
-        return Finding(Kind.DATABASE, Level.NOTE, found, "the next pipeline collect migrates it")
+        return Finding(
+            Kind.DATABASE, Level.NOTE, found, "pipeline migrate brings it up to date, as the next pipeline collect does"
+        )
     return Finding(Kind.DATABASE, Level.OK, found)
 
 
@@ -74,6 +81,16 @@ def _errors(db: sqlite3.Connection, check: str) -> list[str]:
     """Return what SQLite finds wrong. It puts many errors into one row, under a headline."""
     rows = [row for (row,) in db.execute(f"PRAGMA {check}({_MOST_ERRORS})") if row != "ok"]
     return [line for row in rows for line in row.splitlines() if not line.startswith("*** in database")]
+
+
+def _backups(db: sqlite3.Connection, backup_after: timedelta, now: datetime) -> Finding:
+    at, file = db.execute("SELECT max(at), file FROM backups").fetchone()
+    if at is None:
+        return Finding(Kind.BACKUP, Level.NOTE, "none was made yet", "pipeline backup FILE")
+    problem = old_backup(instants.from_text(at), backup_after, now=now)
+    if problem is not None:
+        return Finding(Kind.BACKUP, Level.PROBLEM, problem.text, problem.remedy)
+    return Finding(Kind.BACKUP, Level.OK, f"{file}, at {instants.for_people(instants.from_text(at))} UTC")
 
 
 def _future(db: sqlite3.Connection, now: datetime) -> Finding:

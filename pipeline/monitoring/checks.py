@@ -13,7 +13,7 @@ from pipeline.monitoring.heartbeat import ANSWERS_WITHIN, DamagedHeartbeat, Hear
 from pipeline.monitoring.status import Status
 from pipeline.store.database import DatabaseError
 from pipeline.store.reader import Run
-from pipeline.text import few
+from pipeline.text import count, few
 
 
 class Kind(StrEnum):
@@ -32,6 +32,8 @@ class Kind(StrEnum):
     UNCOVERED = "uncovered"
     STALE = "stale"
     """Also checked by `health`."""
+    BACKUP = "backup"
+    """Also checked by `doctor`."""
     DRIFT = "drift"
     SUSPICION = "suspicion"
 
@@ -129,6 +131,14 @@ def failed_run(run: Run | None) -> Problem | None:
 def stale_data(symbols: Sequence[Symbol], stale_after: timedelta) -> Problem | None:
     """Return one problem for all stale symbols, None if there are none."""
     return Problem(Kind.STALE, "", f"{not_observed(stale_after)}: {few(symbols)}") if symbols else None
+
+
+def old_backup(last: datetime, backup_after: timedelta, *, now: datetime) -> Problem | None:
+    """Return that the last backup is too old, None if it is not."""
+    if now - last <= backup_after:
+        return None
+    text = f"the last backup was made {count((now - last).days, 'day')} ago, at {instants.for_people(last)} UTC"
+    return Problem(Kind.BACKUP, "", text, "pipeline backup FILE, or see why the backups stopped")
 
 
 def not_observed(stale_after: timedelta) -> str:

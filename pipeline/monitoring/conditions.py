@@ -11,6 +11,7 @@ run_partial   | the schedule | a run ended partial               | a later one e
 missed        | the schedule | nothing ran at a fire time        | a later run ended well, with answers
 uncovered     | the symbol   | {}, although it has snapshots     | its overview came again
 stale         | the symbol   | not observed for too long         | observed since
+backup        | -            | the last backup is old            | a newer one was made
 drift         | the field    | documents differ from catalogue   | they do not any more
 suspicion     | the value    | a value jumped                    | never: this is an event
 new_record    | the instant  | there was none, and one has begun | never: this is an event
@@ -34,7 +35,7 @@ from pipeline.collect.summary import Summary
 from pipeline.errors import ExitCode
 from pipeline.model.changes import Change, ChangeKind
 from pipeline.model.outcomes import Outcome, RunStatus
-from pipeline.monitoring.checks import Kind, Problem, not_observed
+from pipeline.monitoring.checks import Kind, Problem, not_observed, old_backup
 from pipeline.monitoring.status import Status
 from pipeline.store.drift import Drift
 from pipeline.text import count
@@ -83,6 +84,7 @@ NOTIFIED: Mapping[Kind, Words] = {
         Severity.WARNING, "the API denies a company", "the API denies {} companies", "covered by the API again"
     ),
     Kind.STALE: Words(Severity.WARNING, "a symbol is stale", "{} symbols are stale", "observed again"),
+    Kind.BACKUP: Words(Severity.WARNING, "no recent backup", "no recent backup", "backed up again"),
     Kind.DRIFT: Words(Severity.WARNING, "a field has changed", "{} fields have changed", "as expected again"),
     Kind.SUSPICION: Words(Severity.WARNING, "a value is suspicious", "{} values are suspicious", None),
     Kind.NEW_RECORD: Words(Severity.WARNING, "a new record has begun", "{} new records have begun", None),
@@ -190,6 +192,14 @@ def staleness(
     wrong = [Problem(Kind.STALE, symbol, f"{symbol} {not_observed(stale_after)}") for symbol in status.stale]
     observed = set(symbols) - {*status.stale, *status.unknown, *status.pending}
     return [*wrong, *(Over(Kind.STALE, symbol) for symbol in firing if symbol in observed)]
+
+
+def backups(status: Status, backup_after: timedelta, *, now: datetime) -> list[Observation]:
+    """Return whether the last backup is too old; nothing where none was ever made."""
+    if status.last_backup is None:
+        return []
+    problem = old_backup(status.last_backup, backup_after, now=now)
+    return [problem or Over(Kind.BACKUP)]
 
 
 NEW_FIELD = "new, stored in extra"

@@ -145,6 +145,7 @@ def _status_metrics(status: Status) -> Iterator[Metric]:
     yield from _instant(
         "pipeline_last_success_timestamp_seconds", "When the last complete run ended.", status.last_success
     )
+    yield from _instant("pipeline_last_backup_timestamp_seconds", "When the last backup was made.", status.last_backup)
     # Keyed by name: Prometheus rejects a page with one series twice, as for a limit that is configured twice.
     yield _labelled(
         GaugeMetricFamily("pipeline_window_used", "Requests that count in each window of the plan.", labels=_WINDOW),

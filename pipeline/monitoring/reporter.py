@@ -172,24 +172,25 @@ class Reporter:
                 drift, odd = await asyncio.to_thread(self._read_documents, began)
                 self._observations += conditions.field_drift(drift, firing=self._alerts.firing(Kind.DRIFT))
                 self._observations += map(conditions.anomaly, odd)
-                await self._observe_symbols()
+                await self._observe_status()
             self._report()
 
     async def _report_stale(self) -> None:
         async with self._turn:
             with suppress(DatabaseError):
-                await self._observe_symbols()
+                await self._observe_status()
             self._report()
 
-    async def _observe_symbols(self) -> None:
-        scope = self.scope
-        status = await asyncio.to_thread(read_status, self._database, scope, now=self._clock.now())
+    async def _observe_status(self) -> None:
+        scope, now = self.scope, self._clock.now()
+        status = await asyncio.to_thread(read_status, self._database, scope, now=now)
         self._alerts.forget_others(Kind.UNCOVERED, set(scope.symbols))
         uncovered = self._alerts.firing(Kind.UNCOVERED)
         self._observations += conditions.coverage(status, scope.symbols, firing=uncovered)
         self._alerts.forget_others(Kind.STALE, conditions.can_be_stale(status, scope.symbols))
         stale = self._alerts.firing(Kind.STALE)
         self._observations += conditions.staleness(status, scope.symbols, scope.stale_after, firing=stale)
+        self._observations += conditions.backups(status, scope.backup_after, now=now)
 
     def _report(self) -> None:
         """Send what the observations since the last report change, if anything, and remember it."""

@@ -22,6 +22,8 @@ class Scope:
     limits: tuple[Limit, ...]
     stale_after: timedelta
     """A symbol that was not observed for longer is stale."""
+    backup_after: timedelta
+    """Where backups are made, the last one should not be older."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,8 @@ class Status:
     """Configured, and not observed for too long."""
     fresh: int
     """The number of configured symbols that are none of these."""
+    last_backup: datetime | None
+    """When the last backup was made, as far as the database knows."""
     database_bytes: int
     """Including the write-ahead log."""
 
@@ -68,5 +72,6 @@ def read_status(database: Path, scope: Scope, *, now: datetime) -> Status:
             pending=found.pending,
             stale=found.stale,
             fresh=len(found.fresh),
+            last_backup=reader.last_backup(),
             database_bytes=database.stat().st_size + wal_bytes(database),
         )

@@ -43,6 +43,7 @@ class Settings:
     """Whether the daemon resumes a run that the quota cut short when the window frees."""
     schedules: tuple[Schedule, ...]
     stale_after: timedelta
+    backup_after: timedelta
     listen: Listen | None
     allowed_hosts: frozenset[str]
     """Names by which clients may call the daemon, besides those that only this machine can have."""
@@ -113,6 +114,7 @@ def _check(read: Layered) -> Settings:
         resume=collect.resume,
         schedules=schedules,
         stale_after=timedelta(hours=status.stale_after_hours),
+        backup_after=timedelta(days=status.backup_after_days),
         listen=None if status.listen is None else read.checked("status.listen", Listen.parse, status.listen),
         allowed_hosts=frozenset(read.checked("status.allowed_hosts", host_name, name) for name in status.allowed_hosts),
         outcomes_kept=timedelta(days=configured.keep.outcomes_days),

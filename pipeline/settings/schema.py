@@ -57,9 +57,10 @@ class ScheduleTable(Table, frozen=True):
 
 
 class StatusTable(Table, frozen=True):
-    """When data is stale, where the daemon serves its status, and by which names it may be called there."""
+    """When data is stale and a backup old, and where and by which names the daemon serves its status."""
 
     stale_after_hours: Annotated[float, Meta(gt=0, le=LONGEST_HOURS)] = 72.0
+    backup_after_days: Annotated[float, Meta(gt=0, le=LONGEST_HOURS / 24)] = 14.0
     listen: str | None = None
     allowed_hosts: list[str] = field(default_factory=list)
 

@@ -1,42 +1,105 @@
-"""Backups: copies the whole database into one file by SQLite's own means, while a run may be under way."""
+"""Backups: copies the whole database into one file by SQLite's own means, checks the copy, and keeps the last few."""
 
+import os
+import re
 import sqlite3
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 
+from pipeline import instants
 from pipeline.errors import file_reason
-from pipeline.files import PRIVATE_FOLDER, is_present, renaming
-from pipeline.store.database import DatabaseError, connect, create_private, translate_errors, uri
-from pipeline.store.reader import Reader
+from pipeline.files import is_present, renaming
+from pipeline.store.database import DatabaseError, connect, create_private, schema_version, translate_errors, uri
+from pipeline.store.migrate import check_schema, shipped_migrations
+from pipeline.store.reader import NoData
+
+_ABANDONED_AFTER = timedelta(days=1)
+"""A partial copy of a backup that began longer ago belongs to no process any more."""
 
 
-def backup(database: Path, file: Path) -> int:
-    """Copy the database, check the copy, and return its size in bytes.
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """A copy of the database: when it was made, where, and its size."""
 
-    Raise NoData if there is no database, and DatabaseError if the file exists already or either file fails: then no
-    file is left.
+    at: datetime
+    file: Path
+    size: int
+    """In bytes."""
+
+
+def backup(database: Path, file: Path, *, now: datetime) -> Backup:
+    """Copy the database to a new file, and check the copy. Any version of the schema is copied as it is.
+
+    Raise NoData if there is no database, and DatabaseError if the file exists already, its folder does not, or either
+    file fails: then no file is left.
     """
+    if not is_present(database):
+        raise NoData(f"no database at {database}", remedy="create it with pipeline collect")
     partial = _partial_file(file)
-    with Reader.open(database):
-        pass  # it exists, and is ours
     create_private(partial)
     with renaming(partial, file):
         verdict = _copy(database, partial)
         if verdict != "ok":
             raise DatabaseError(f"{database}: the copy is damaged: {verdict}", remedy="restore an earlier backup")
-    return file.stat().st_size
+        _sync(partial)
+    _sync(file.parent)
+    return Backup(now, file, file.stat().st_size)
+
+
+def backup_into(database: Path, folder: Path, *, keep: int, now: datetime) -> tuple[Backup, list[Path]]:
+    """Copy the database to a new dated file in a folder, then remove all but the newest `keep` of such copies.
+
+    Return the backup and the files removed. Nothing is removed before the new copy is checked. Raise as `backup` does.
+    """
+    if not folder.is_dir():
+        raise DatabaseError(
+            f"{folder} is no folder", remedy=f"create it (mkdir -p {folder}), or mount what belongs there"
+        )
+    made = backup(database, folder / f"{database.stem}-{now:%Y-%m-%dT%H%M%SZ}.db", now=now)
+    dated = re.compile(re.escape(database.stem) + r"-[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{6}Z\.db(\.partial)?")
+    removed = []
+    try:
+        copies = sorted(path for path in folder.iterdir() if dated.fullmatch(path.name) and path.is_file())
+        whole = [path for path in copies if path.suffix == ".db"]
+        abandoned = [path for path in copies if path.suffix == ".partial" and _is_abandoned(path, now)]
+        for path in [*whole[:-keep], *abandoned]:
+            path.unlink()
+            removed.append(path)
+    except OSError as error:
+        raise DatabaseError(
+            f"{made.file} is complete, but {folder} cannot be cleared: {file_reason(error)}",
+            remedy="remove old backups by hand",
+        ) from None
+    return made, removed
+
+
+def note_backup(database: Path, made: Backup) -> None:
+    """Note in the database that a backup was made. Raise DatabaseError if it cannot be written to, or is older."""
+    with connect(database, "rw") as db:
+        migrations = shipped_migrations()
+        if check_schema(db, database, migrations) < len(migrations):
+            raise DatabaseError(f"{database} has an older schema", remedy="pipeline migrate")
+        db.execute(
+            "INSERT INTO backups (at, file, bytes) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+            (instants.to_text(made.at), str(made.file.absolute()), made.size),
+        )
 
 
 def _copy(database: Path, target: Path) -> str:
     """Copy the database into an empty file, and return what SQLite's check says of the copy: `ok`, or its problems."""
-    with connect(database, "ro") as source, translate_errors(target):
-        copy = sqlite3.connect(uri(target, "rw"), uri=True, isolation_level=None)
-        try:
-            source.backup(copy)  # in one step: a write in between would make it start over
-            # A copy is moved around as one file: it must not need a WAL beside it.
-            copy.execute("PRAGMA journal_mode = DELETE")
-            (verdict,) = copy.execute("PRAGMA quick_check").fetchone()
-        finally:
-            copy.close()
+    with connect(database, "ro") as source:
+        if schema_version(source, database) == 0:
+            raise NoData(f"{database} is empty", remedy="fill it with pipeline collect")
+        with translate_errors(target):
+            copy = sqlite3.connect(uri(target, "rw"), uri=True, isolation_level=None)
+            try:
+                source.backup(copy)  # in one step: a write in between would make it start over
+                # A copy is moved around as one file: it must not need a WAL beside it.
+                copy.execute("PRAGMA journal_mode = DELETE")
+                (verdict,) = copy.execute("PRAGMA quick_check").fetchone()
+            finally:
+                copy.close()
     return str(verdict)
 
 
@@ -44,12 +107,27 @@ def _partial_file(file: Path) -> Path:
     """Return where the copy is written before it is renamed, without what a killed backup left there."""
     try:
         if file.is_dir():
-            raise DatabaseError(f"{file} is a folder", remedy="name a file in it")
-        partial = file.with_name(f"{file.name}.partial")
-        file.parent.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
+            raise DatabaseError(f"{file} is a folder", remedy="name a file in it, or use --keep N")
+        if not file.parent.is_dir():
+            remedy = f"create it (mkdir -p {file.parent}), or mount what belongs there"
+            raise DatabaseError(f"{file}: its folder does not exist", remedy=remedy)
         if is_present(file):
             raise DatabaseError(f"{file} exists", remedy="choose another name, or move it away")
+        partial = file.with_name(f"{file.name}.partial")
         partial.unlink(missing_ok=True)
     except OSError as error:
         raise DatabaseError(f"{file} cannot be created: {file_reason(error)}") from None
     return partial
+
+
+def _is_abandoned(path: Path, now: datetime) -> bool:
+    return now.timestamp() - path.stat().st_mtime > _ABANDONED_AFTER.total_seconds()
+
+
+def _sync(path: Path) -> None:
+    """Wait until a file or folder is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

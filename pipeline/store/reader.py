@@ -244,6 +244,11 @@ class Reader:
             found.setdefault(symbol, []).append(Listed(*interval))
         return found
 
+    def last_backup(self) -> datetime | None:
+        """Return when the last backup was made; None if none was."""
+        (at,) = self._db.execute("SELECT max(at) FROM backups").fetchone()
+        return None if at is None else instants.from_text(at)
+
     def drift(self) -> Drift:
         """Return where the newest documents and the field catalogue disagree."""
         return read_drift(self._db)

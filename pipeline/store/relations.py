@@ -19,6 +19,7 @@ RELATIONS = {
 """What each has, the views first."""
 
 INTERNAL = (
+    "backups",
     "blocked",
     "layouts",
     "looks",

@@ -52,7 +52,7 @@ def panels() -> list[Any]:
 
 def exported() -> set[str]:
     """Return the name of every series that the daemon exports."""
-    known = replace(EMPTY, last_success=START, windows=[WindowUsage("25/day", 0, 25, None)])
+    known = replace(EMPTY, last_success=START, last_backup=START, windows=[WindowUsage("25/day", 0, 25, None)])
     beat = Heartbeat(pid=1, started_at=START, at=START, state=DaemonState.IDLE, next_fire=START, silent_seconds=0.0)
     return {name.partition("{")[0] for name in values(Metrics().render(known, beat)[1])}
 

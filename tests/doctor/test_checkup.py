@@ -18,9 +18,9 @@ def test_without_problems_every_check_is_ok_and_the_exit_code_is_0(examined: Exa
 
     assert list(found) == [
         "python", "sqlite", "configuration", "symbols", "threshold", "key", "disk", "clock",
-        "file system", "database", "integrity", "looks",
+        "file system", "database", "integrity", "looks", "backup",
     ]  # fmt: skip
-    of_this_machine = ("sqlite", "disk", "file system")
+    of_this_machine = ("sqlite", "disk", "file system", "backup")
     assert {one.level for name, one in found.items() if name not in of_this_machine} == {Level.OK}
     assert code(found) == ExitCode.DONE
 

@@ -11,9 +11,11 @@ import pytest
 from pipeline.doctor.checkup import findings
 from pipeline.doctor.findings import Finding, Level, exit_code
 from pipeline.errors import ExitCode
+from pipeline.instants import to_text
 from pipeline.monitoring.checks import Kind
 from pipeline.settings.environment import Environment
 from pipeline.settings.load import Settings, load
+from pipeline.store.backup import Backup, note_backup
 from tests.support.checkups import KEYED, Examined, code
 from tests.support.clocks import START
 from tests.support.privileges import bound_by_modes
@@ -160,3 +162,17 @@ def test_a_database_that_cannot_be_read_ends_with_1(examined: Examined, database
 
     assert found[Kind.DATABASE].level is Level.PROBLEM
     assert found[Kind.ACCESS].remedy == f"chmod u+rw {database}"
+
+
+def test_a_missing_backup_is_noted_and_an_old_one_a_problem(examined: Examined, database: Path) -> None:
+    assert examined()[Kind.BACKUP].level is Level.NOTE
+
+    note_backup(database, Backup(START - timedelta(days=14), Path("/mnt/copy.db"), 1))
+    recent = examined()[Kind.BACKUP]
+    with closing(sqlite3.connect(database)) as db:
+        db.execute("UPDATE backups SET at = ?", (to_text(START - timedelta(days=14, seconds=1)),))
+        db.commit()
+    old = examined()[Kind.BACKUP]
+
+    assert (recent.level, "/mnt/copy.db" in recent.found) == (Level.OK, True)
+    assert (old.level, "14 days" in old.found) == (Level.PROBLEM, True)

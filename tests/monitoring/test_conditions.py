@@ -12,7 +12,16 @@ from pipeline.errors import ExitCode
 from pipeline.model.outcomes import Outcome, RunId, RunStatus, Trigger
 from pipeline.model.symbols import Symbol
 from pipeline.monitoring.checks import Kind, Problem
-from pipeline.monitoring.conditions import Over, after_run, can_be_stale, coverage, field_drift, staleness
+from pipeline.monitoring.conditions import (
+    Observation,
+    Over,
+    after_run,
+    backups,
+    can_be_stale,
+    coverage,
+    field_drift,
+    staleness,
+)
 from pipeline.store.database import StorageError
 from pipeline.store.drift import Drift
 from tests.support.clocks import START
@@ -167,3 +176,16 @@ def test_drift_is_over_for_fields_in_which_there_is_none_any_more() -> None:
         (Problem, "EPS"),
         (Over, "Gamma"),
     ]
+
+
+def test_only_where_backups_are_made_an_old_one_is_wrong_and_a_new_one_ends_it() -> None:
+    def seen(age: timedelta | None) -> list[Observation]:
+        status = replace(EMPTY, last_backup=None if age is None else START - age)
+        return backups(status, timedelta(days=14), now=START)
+
+    (old,) = seen(timedelta(days=14, seconds=1))
+
+    assert seen(None) == []
+    assert isinstance(old, Problem)
+    assert old.kind is Kind.BACKUP
+    assert seen(timedelta(days=14)) == [Over(Kind.BACKUP)]

@@ -52,7 +52,9 @@ async def kept(database: Path) -> None:
 async def test_what_the_database_holds_is_read_from_it(database: Path) -> None:
     await kept(database)
     now = START + timedelta(hours=1)
-    known = read_status(database, Scope(tuple(SYMBOLS), PLANS["free"], timedelta(hours=72)), now=now)
+    known = read_status(
+        database, Scope(tuple(SYMBOLS), PLANS["free"], timedelta(hours=72), timedelta(days=14)), now=now
+    )
 
     metrics_page = page(Metrics(), known)
 

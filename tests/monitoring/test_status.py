@@ -31,7 +31,7 @@ async def test_the_status_counts_what_the_database_holds(database: Path, served:
     order = Order((SYMBOLS[0],), observed_since=None)
     await collect(database, config(served.base_url).source, order, halt=Halt(), clock=clock.as_clock())
 
-    scope = Scope((*SYMBOLS, Symbol("TSLA")), harness.config.source.limits, STALE_AFTER)
+    scope = Scope((*SYMBOLS, Symbol("TSLA")), harness.config.source.limits, STALE_AFTER, timedelta(days=14))
     found = read_status(database, scope, now=clock.wall)
 
     assert found.last_run is not None
@@ -51,8 +51,8 @@ async def test_symbols_of_a_long_list_are_pending_and_then_stale_and_never_fresh
     for symbol in symbols:
         served.api.knows(symbol, {"Symbol": symbol})
     async with harness.running():
-        young = read_status(database, Scope(symbols, (), STALE_AFTER), now=clock.wall)
-    later = read_status(database, Scope(symbols, (), STALE_AFTER), now=START + 4 * DAY)
+        young = read_status(database, Scope(symbols, (), STALE_AFTER, timedelta(days=14)), now=clock.wall)
+    later = read_status(database, Scope(symbols, (), STALE_AFTER, timedelta(days=14)), now=START + 4 * DAY)
 
     assert (young.fresh, len(young.pending), young.stale) == (25, 375, [])
     assert (later.fresh, later.pending, later.stale) == (0, [], list(symbols))
@@ -66,7 +66,7 @@ async def test_a_symbol_added_to_an_old_list_is_pending_from_the_reload_on(datab
     async with harness.running() as daemon:
         await harness.until(START + 2 * DAY)
         harness.config = config(served.base_url, symbols=(*SYMBOLS, Symbol("TSLA")), schedules=harness.config.schedules)
-        scope = Scope(harness.config.symbols, (), timedelta(days=8))
+        scope = Scope(harness.config.symbols, (), timedelta(days=8), timedelta(days=14))
         not_seen_yet = read_status(database, scope, now=clock.wall)
         daemon.reload()
         await harness.settled()
@@ -86,7 +86,7 @@ async def test_a_company_that_the_api_denies_is_unknown_until_it_is_stale(databa
         served.api.says("PEP", "{}", times=None)
         for day in (1, 2, 3, 4):
             await harness.until(START + day * DAY)
-            found = read_status(database, Scope(SYMBOLS, (), STALE_AFTER), now=clock.wall)
+            found = read_status(database, Scope(SYMBOLS, (), STALE_AFTER, timedelta(days=14)), now=clock.wall)
             page = values(Metrics().render(found, None)[1])
             assert (found.unknown, found.uncovered) == (["PEP"], ["PEP"])
             assert (found.stale, found.fresh) == (["PEP"] if day > 3 else [], 2)
@@ -107,6 +107,6 @@ async def test_missed_fire_times_are_not_the_last_run(database: Path, served: Se
         pass
 
     assert ("missed",) in runs(database, "status")
-    last = read_status(database, Scope(SYMBOLS, (), STALE_AFTER), now=clock.wall).last_run
+    last = read_status(database, Scope(SYMBOLS, (), STALE_AFTER, timedelta(days=14)), now=clock.wall).last_run
     assert last is not None
     assert last.id == 1

@@ -140,7 +140,7 @@ def ask_reader(database: Path) -> None:
 
 
 def ask_status(database: Path) -> None:
-    read_status(database, Scope((Symbol("IBM"),), (), timedelta(hours=72)), now=LATER)
+    read_status(database, Scope((Symbol("IBM"),), (), timedelta(hours=72), timedelta(days=14)), now=LATER)
 
 
 def observe_again(database: Path) -> None:

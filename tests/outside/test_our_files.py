@@ -94,7 +94,7 @@ def test_a_daemon_starts_whatever_was_reported_before_and_nothing_is_lost(folder
 
 
 def new_reporter(database: Path) -> Reporter:
-    scope = Scope((Symbol("IBM"),), (), timedelta(hours=72))
+    scope = Scope((Symbol("IBM"),), (), timedelta(hours=72), timedelta(days=14))
     return Reporter(
         database, scope, metrics=Metrics(), notifier=Notifier((), Sender("host", database)), ping=Ping(None)
     )

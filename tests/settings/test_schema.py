@@ -15,7 +15,8 @@ DOCUMENTED_KEYS = {
     "database", "symbols.list", "symbols.file", "source.base_url", "source.plan", "source.limits", "source.concurrency",
     "source.timeout_seconds", "collect.fresh_for_hours", "collect.attempts", "collect.wait_seconds", "collect.continue",
     "schedule.cron", "schedule.timezone", "schedule.catch_up_hours", "schedule.symbols", "schedule.symbols_file",
-    "status.stale_after_hours", "status.listen", "status.allowed_hosts", "keep.outcomes_days",
+    "status.stale_after_hours", "status.backup_after_days", "status.listen", "status.allowed_hosts",
+    "keep.outcomes_days",
 }  # fmt: skip
 
 

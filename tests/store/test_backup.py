@@ -1,16 +1,21 @@
 """Backups: the whole database or nothing, in one file, and never over another."""
 
+import os
 import sqlite3
 import stat
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from pipeline.store.backup import backup
+from pipeline.store.backup import Backup, backup, backup_into, note_backup
 from pipeline.store.database import DatabaseError
+from pipeline.store.migrate import migrate
 from pipeline.store.reader import NoData, Reader
+from tests.support.clocks import START as NOW
+from tests.support.database import earlier_migrations
 
 
 def rows(path: Path) -> int:
@@ -32,14 +37,16 @@ def writer(database: Path) -> Iterator[sqlite3.Connection]:
 def test_the_copy_is_whole_though_much_is_still_in_the_wal(
     database: Path, writer: sqlite3.Connection, tmp_path: Path
 ) -> None:
-    size = backup(database, tmp_path / "copy.db")
+    made = backup(database, tmp_path / "copy.db", now=NOW)
 
     assert rows(tmp_path / "copy.db") == 1_000
-    assert size == (tmp_path / "copy.db").stat().st_size
+    assert made.size == (tmp_path / "copy.db").stat().st_size
 
 
 def test_the_copy_is_one_private_file(database: Path, writer: sqlite3.Connection, tmp_path: Path) -> None:
-    backup(database, tmp_path / "copies" / "copy.db")
+    (tmp_path / "copies").mkdir()
+
+    backup(database, tmp_path / "copies" / "copy.db", now=NOW)
 
     assert [path.name for path in (tmp_path / "copies").iterdir()] == ["copy.db"]
     with closing(sqlite3.connect(tmp_path / "copies" / "copy.db")) as db:
@@ -53,7 +60,7 @@ def test_a_backup_is_taken_while_a_transaction_is_open(
     writer.execute("BEGIN IMMEDIATE")
     writer.execute("INSERT INTO looks VALUES ('B', '2026')")
 
-    backup(database, tmp_path / "copy.db")
+    backup(database, tmp_path / "copy.db", now=NOW)
     writer.execute("COMMIT")
 
     assert rows(tmp_path / "copy.db") == 1_000
@@ -61,7 +68,7 @@ def test_a_backup_is_taken_while_a_transaction_is_open(
 
 
 def test_the_copy_can_be_read_as_a_database(database: Path, tmp_path: Path) -> None:
-    backup(database, tmp_path / "copy.db")
+    backup(database, tmp_path / "copy.db", now=NOW)
 
     with Reader.open(tmp_path / "copy.db") as record:
         assert record.runs(1) == []
@@ -71,7 +78,7 @@ def test_an_existing_file_is_never_overwritten(database: Path, tmp_path: Path) -
     (tmp_path / "copy.db").write_bytes(b"precious")
 
     with pytest.raises(DatabaseError, match=r"copy\.db exists: .*another name"):
-        backup(database, tmp_path / "copy.db")
+        backup(database, tmp_path / "copy.db", now=NOW)
 
     assert (tmp_path / "copy.db").read_bytes() == b"precious"
     assert not (tmp_path / "copy.db.partial").exists()
@@ -79,7 +86,7 @@ def test_an_existing_file_is_never_overwritten(database: Path, tmp_path: Path) -
 
 def test_the_database_is_never_its_own_backup(database: Path) -> None:
     with pytest.raises(DatabaseError, match="exists"):
-        backup(database, database)
+        backup(database, database, now=NOW)
 
     assert rows(database) == 0
 
@@ -87,7 +94,7 @@ def test_the_database_is_never_its_own_backup(database: Path) -> None:
 def test_what_a_killed_backup_left_is_removed(database: Path, tmp_path: Path) -> None:
     (tmp_path / "copy.db.partial").write_bytes(b"half of it")
 
-    backup(database, tmp_path / "copy.db")
+    backup(database, tmp_path / "copy.db", now=NOW)
 
     assert rows(tmp_path / "copy.db") == 0
     assert not (tmp_path / "copy.db.partial").exists()
@@ -95,7 +102,7 @@ def test_what_a_killed_backup_left_is_removed(database: Path, tmp_path: Path) ->
 
 def test_without_a_database_nothing_is_created(tmp_path: Path) -> None:
     with pytest.raises(NoData, match=r"absent\.db: .*pipeline collect"):
-        backup(tmp_path / "absent.db", tmp_path / "copy.db")
+        backup(tmp_path / "absent.db", tmp_path / "copy.db", now=NOW)
 
     assert list(tmp_path.iterdir()) == []
 
@@ -106,17 +113,113 @@ def test_a_damaged_database_gives_no_backup(database: Path, writer: sqlite3.Conn
     damage(database)
 
     with pytest.raises(DatabaseError, match=r"damaged"):
-        backup(database, tmp_path / "copy.db")
+        backup(database, tmp_path / "copy.db", now=NOW)
 
     assert sorted(path.suffix for path in tmp_path.iterdir() if "copy" in path.name) == []
 
 
-@pytest.mark.parametrize("name", ["file/copy.db", "x" * 300])
-def test_a_file_that_cannot_be_created_is_refused(database: Path, tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize("folder", ["absent", "absent/too", "file"])
+def test_a_folder_is_never_created_for_it_may_be_one_that_is_not_mounted(
+    database: Path, tmp_path: Path, folder: str
+) -> None:
     (tmp_path / "file").touch()
+    before = sorted(tmp_path.iterdir())
 
+    with pytest.raises(DatabaseError, match="mkdir -p") as refused:
+        backup(database, tmp_path / folder / "copy.db", now=NOW)
+    with pytest.raises(DatabaseError, match="mkdir -p"):
+        backup_into(database, tmp_path / folder, keep=1, now=NOW)
+
+    assert str(tmp_path / folder) in str(refused.value)
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_database_of_an_older_version_is_copied_as_it_is(tmp_path: Path) -> None:
+    old = tmp_path / "old.db"
+    migrate(old, now=NOW, folder=earlier_migrations(tmp_path, 3))
+
+    backup(old, tmp_path / "copy.db", now=NOW)
+
+    with closing(sqlite3.connect(tmp_path / "copy.db")) as db:
+        assert db.execute("PRAGMA user_version").fetchone() == (3,)
+
+
+# A folder of dated copies
+
+
+def test_the_newest_copies_are_kept_and_nothing_else_is_touched(database: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "copies"
+    folder.mkdir()
+    others = {
+        "overviews.db",
+        "overviews-2020-01-01.db",
+        "other-2020-01-01T000000Z.db",
+        "overviews-2020-01-01T000000Z.dbx",
+    }
+    for name in others:
+        (folder / name).touch()
+
+    removed = [backup_into(database, folder, keep=2, now=NOW + timedelta(days=day))[1] for day in range(4)]
+
+    dated = [f"{database.stem}-{NOW + timedelta(days=day):%Y-%m-%dT%H%M%SZ}.db" for day in range(4)]
+    assert {path.name for path in folder.iterdir()} == others | {*dated[2:]}
+    assert removed == [[], [], [folder / dated[0]], [folder / dated[1]]]
+
+
+def test_no_copy_is_removed_where_the_new_one_fails(database: Path, writer: sqlite3.Connection, tmp_path: Path) -> None:
+    folder = tmp_path / "copies"
+    folder.mkdir()
+    first, _ = backup_into(database, folder, keep=1, now=NOW)
+    writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    writer.close()
+    damage(database)
+
+    with pytest.raises(DatabaseError):
+        backup_into(database, folder, keep=1, now=NOW + timedelta(days=1))
+
+    assert list(folder.iterdir()) == [first.file]
+
+
+def test_what_killed_backups_left_in_the_folder_is_removed_after_a_day(database: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "copies"
+    folder.mkdir()
+    old, young = (folder / f"{database.stem}-2026-01-0{day}T000000Z.db.partial" for day in (1, 2))
+    for partial, hours in ((old, 25), (young, 1)):
+        partial.touch()
+        os.utime(partial, times=(NOW.timestamp() - hours * 3600,) * 2)
+
+    made, removed = backup_into(database, folder, keep=1, now=NOW)
+
+    assert removed == [old]
+    assert set(folder.iterdir()) == {made.file, young}
+
+
+# The note in the database
+
+
+def test_the_database_knows_its_last_backup(database: Path, tmp_path: Path) -> None:
+    with Reader.open(database) as reader:
+        assert reader.last_backup() is None
+
+    for days in (3, 1, 2):
+        note_backup(database, Backup(NOW + timedelta(days=days), tmp_path / "copy.db", 5))
+
+    with Reader.open(database) as reader:
+        assert reader.last_backup() == NOW + timedelta(days=3)
+
+
+def test_an_older_database_is_not_written_to(tmp_path: Path) -> None:
+    old = tmp_path / "old.db"
+    migrate(old, now=NOW, folder=earlier_migrations(tmp_path, 3))
+
+    with pytest.raises(DatabaseError, match="older schema: pipeline migrate"):
+        note_backup(old, Backup(NOW, tmp_path / "copy.db", 5))
+
+
+@pytest.mark.parametrize("name", ["x" * 300])
+def test_a_file_that_cannot_be_created_is_refused(database: Path, tmp_path: Path, name: str) -> None:
     with pytest.raises(DatabaseError, match="cannot be created"):
-        backup(database, tmp_path / name)
+        backup(database, tmp_path / name, now=NOW)
 
 
 def damage(path: Path) -> None:
@@ -133,4 +236,4 @@ def damage(path: Path) -> None:
 @pytest.mark.parametrize("name", [".", "/", ".."])
 def test_a_folder_is_not_replaced_by_a_backup(database: Path, name: str) -> None:
     with pytest.raises(DatabaseError, match="is a folder"):
-        backup(database, Path(name))
+        backup(database, Path(name), now=NOW)

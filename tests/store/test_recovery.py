@@ -61,7 +61,7 @@ def test_the_check_before_collecting_undoes_what_is_half_written(killed: Path) -
 
 
 def test_a_backup_of_a_half_written_database_is_whole(killed: Path, tmp_path: Path) -> None:
-    backup(killed, tmp_path / "copy.db")
+    backup(killed, tmp_path / "copy.db", now=START)
 
     assert tables(tmp_path / "copy.db") == tables(killed)
 

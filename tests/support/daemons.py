@@ -102,7 +102,7 @@ class DaemonHarness:
         self.config = config(base_url, **wanted)
         self.reporter = Reporter(
             database,
-            Scope(self.config.symbols, self.config.source.limits, timedelta(hours=72)),
+            Scope(self.config.symbols, self.config.source.limits, timedelta(hours=72), timedelta(days=14)),
             metrics=Metrics(),
             notifier=Notifier((), Sender("host", database)),
             ping=Ping(None),

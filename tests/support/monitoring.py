@@ -27,6 +27,7 @@ EMPTY = Status(
     pending=(),
     stale=(),
     fresh=0,
+    last_backup=None,
     database_bytes=0,
 )
 

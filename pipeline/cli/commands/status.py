@@ -49,6 +49,7 @@ class _Report:
     beat: Heartbeat | None
     """None if no daemon runs."""
     next_run: datetime | None
+    last_backup: datetime | None = None
     is_stored: bool = True
     """Whether there is a database."""
 
@@ -90,6 +91,7 @@ def command(options: Options, *, as_json: bool) -> int:
                 "suspicions": [
                     {"symbol": one.symbol, "field": one.field, "suspicion": one.suspicion} for one in status.suspicious
                 ],
+                "last_backup": status.last_backup and instants.to_text(status.last_backup),
                 "threshold": check_threshold(settings).facts(),
             }
         )
@@ -119,6 +121,7 @@ def _read(settings: Settings, options: Options) -> _Report:
                 suspicious=_suspicious(settings.database),
                 beat=beat,
                 next_run=next_run,
+                last_backup=reader.last_backup(),
             )
     except NoData as nothing:
         options.say(str(nothing))
@@ -152,6 +155,7 @@ def _print(settings: Settings, status: _Report) -> None:
             **_daemon_lines(status.beat, status.next_run),
             **_symbol_lines(status.symbols, is_stored=status.is_stored),
             **_threshold_line(settings),
+            **_backup_line(status.last_backup),
             **_drift_lines(status.drift),
             **_suspicious_line(status.suspicious),
         }
@@ -217,6 +221,11 @@ def _threshold_line(settings: Settings) -> dict[str, object]:
     """Return a line if symbols must become stale whatever the daemon does, none if not."""
     problem = check_threshold(settings).problem
     return {} if problem is None else {"threshold": problem}
+
+
+def _backup_line(last: datetime | None) -> dict[str, str]:
+    """Return a line about the last backup, none if there was none."""
+    return {} if last is None else {"last backup": f"{instants.for_people(last)} UTC"}
 
 
 def _drift_lines(drift: Drift) -> dict[str, str]:
