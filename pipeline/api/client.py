@@ -2,34 +2,40 @@
 
 Every exception of aiohttp becomes an ApiError whose text never contains the key. aiohttp resends a GET when the server
 drops the connection; this client does not, because each request uses quota. It follows no redirects, keeps no cookies,
-takes no proxy from the environment, and verifies TLS.
+takes no proxy from the environment, and verifies TLS: a proxy that is configured sees the server's name, and no more.
 """
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
+from types import SimpleNamespace
 from urllib.parse import quote
 
 from aiohttp import (
     ClientConnectorError,
     ClientError,
     ClientHandlerType,
+    ClientHttpProxyError,
     ClientOSError,
     ClientRequest,
     ClientResponse,
     ClientSession,
     ClientTimeout,
-    ConnectionTimeoutError,
     DummyCookieJar,
     ServerDisconnectedError,
     TCPConnector,
+    TraceConfig,
+    TraceRequestHeadersSentParams,
 )
 from yarl import URL
 
 from pipeline import __version__
-from pipeline.api.errors import Rejected, TooLarge, Unavailable, Unreachable
+from pipeline.api.connection_errors import is_temporary, reason
+from pipeline.api.errors import ApiError, ProxyRefused, Rejected, TooLarge, Unavailable, Unreachable
 from pipeline.api.responses import LARGEST_BODY, read_response
 from pipeline.model.document import Overview
 from pipeline.model.symbols import Symbol, requested_as
@@ -46,11 +52,12 @@ _HEADERS = {
 class OverviewApi:
     """Requests overviews over one HTTP session."""
 
-    def __init__(self, session: ClientSession, base_url: str, key: str) -> None:
+    def __init__(self, session: ClientSession, base_url: str, key: str, *, proxy: str | None) -> None:
         self._session = session
         self._before_symbol = f"{base_url}?function=OVERVIEW&symbol="
         self._after_symbol = f"&apikey={quote(key, safe='')}"
         self._redaction = Redaction([key])
+        self._proxy = proxy_for(base_url, proxy)
 
     async def overview(self, symbol: Symbol, *, within: timedelta) -> Overview:
         """Return the overview of the symbol. Raise the ApiError that says what came instead.
@@ -58,18 +65,31 @@ class OverviewApi:
         The whole answer must arrive `within` that time.
         """
         url = URL(f"{self._before_symbol}{quote(requested_as(symbol), safe='')}{self._after_symbol}", encoded=True)
-        timeout = _timeout(within)
+        sending = _Sending()
         try:
-            async with self._session.get(url, timeout=timeout, allow_redirects=False) as response:
+            async with self._session.get(
+                url, timeout=_timeout(within), allow_redirects=False, proxy=self._proxy, trace_request_ctx=sending
+            ) as response:
                 body = await _body(response)
-        except (ClientConnectorError, ConnectionTimeoutError) as error:
-            # The class's name only: texts of aiohttp's errors can contain the URL, and so the key.
-            raise Unreachable(f"no connection to the server ({_name(error)})") from None
-        except TimeoutError as error:
-            raise Unavailable(f"no complete answer within {within.total_seconds():g} s ({_name(error)})") from None
-        except (ClientError, ValueError) as error:
-            raise Unavailable(f"incomplete answer or invalid HTTP ({_name(error)})") from None
+        except (ClientError, TimeoutError, ValueError, _Dropped) as error:
+            raise self._translated(error, within, has_left=sending.has_left) from None
         return self._read(symbol, response, body)
+
+    def _translated(self, error: Exception, within: timedelta, *, has_left: bool) -> ApiError:
+        """Return the ApiError for an exception. A request that has not left cannot have been counted."""
+        if not has_left:
+            why = reason(error)
+            if isinstance(error, ClientHttpProxyError) and not is_temporary(error.status):
+                return ProxyRefused(f"{why.problem}; {why.remedy}")
+            to = "to the server" if self._proxy is None else f"through the proxy {self._proxy.host}:{self._proxy.port}"
+            return Unreachable(f"no connection {to}: {why.problem}")
+        # The class's name only: texts of aiohttp's errors can contain the URL, and so the key.
+        name = type(error).__name__
+        if isinstance(error, TimeoutError):
+            return Unavailable(f"no complete answer within {within.total_seconds():g} s ({name})")
+        if isinstance(error, _Dropped):
+            return Unavailable(f"the server dropped the connection ({error})")
+        return Unavailable(f"incomplete answer or invalid HTTP ({name})")
 
     def _read(self, symbol: Symbol, response: ClientResponse, body: bytes) -> Overview:
         """Return the overview in the body. Raise an ApiError without the key, which the API's own notices echo.
@@ -99,28 +119,68 @@ async def _body(response: ClientResponse) -> bytes:
     return b"".join(chunks)
 
 
-def _name(error: BaseException) -> str:
-    return type(error).__name__
+@dataclass(slots=True)
+class _Sending:
+    """Whether a request has begun to leave: before that, the server cannot have counted it."""
+
+    has_left: bool = False
+
+
+async def _note_that_it_leaves(
+    _session: ClientSession, context: SimpleNamespace, _params: TraceRequestHeadersSentParams
+) -> None:
+    context.trace_request_ctx.has_left = True
+
+
+def proxy_for(base_url: str, proxy: str | None) -> URL | None:
+    """Return the proxy for a URL; None for plain http, which is within this machine: a proxy would see the key."""
+    return URL(proxy) if proxy is not None and is_encrypted(base_url) else None
+
+
+def is_encrypted(url: str) -> bool:
+    """Whether requests to a URL use TLS."""
+    return url.lower().startswith("https:")
 
 
 @asynccontextmanager
-async def open_api(base_url: str, key: str, *, concurrency: int, reuse: bool) -> AsyncIterator[OverviewApi]:
-    """Open the session. `reuse` keeps connections alive: faster, and right only for a plan without limits.
+async def open_session(url: str, *, concurrency: int, reuse: bool) -> AsyncIterator[ClientSession]:
+    """Open a session for requests to a URL, which sends each once and verifies TLS. `reuse` keeps connections alive.
 
-    With limits, a request on a connection that the server is just closing would waste a slot.
+    The trusted certificates are read anew: in the years that a daemon runs, those that it started with expire.
     """
-    connector = TCPConnector(limit=concurrency, force_close=not reuse, ttl_dns_cache=300)
+    trusted = ssl.create_default_context() if is_encrypted(url) else True
+    connector = TCPConnector(limit=concurrency, force_close=not reuse, ttl_dns_cache=300, ssl=trusted)
+    leaving = TraceConfig()
+    leaving.on_request_headers_sent.append(_note_that_it_leaves)
     async with ClientSession(
         connector=connector,
         headers=_HEADERS,
         cookie_jar=DummyCookieJar(),
         middlewares=(_sent_once,),
+        trace_configs=[leaving],
         trust_env=False,
         auto_decompress=True,
     ) as session:
-        yield OverviewApi(session, base_url, key)
+        yield session
     # TLS connections close one iteration of the event loop later.
     await asyncio.sleep(0)
+
+
+@asynccontextmanager
+async def open_api(
+    base_url: str, key: str, *, concurrency: int, reuse: bool, proxy: str | None = None
+) -> AsyncIterator[OverviewApi]:
+    """Open the API, through a `proxy` such as `http://user:password@host:3128` if there is one.
+
+    `reuse` keeps connections alive: faster, and right only for a plan without limits. With limits, a request on a
+    connection that the server is just closing would waste a slot.
+    """
+    async with open_session(base_url, concurrency=concurrency, reuse=reuse) as session:
+        yield OverviewApi(session, base_url, key, proxy=proxy)
+
+
+class _Dropped(Exception):
+    """The connection was dropped: not an error after which aiohttp would resend the request."""
 
 
 async def _sent_once(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
@@ -130,4 +190,4 @@ async def _sent_once(request: ClientRequest, handler: ClientHandlerType) -> Clie
     except ClientConnectorError:
         raise
     except (ClientOSError, ServerDisconnectedError) as error:
-        raise Unavailable(f"the server dropped the connection ({_name(error)})") from None
+        raise _Dropped(type(error).__name__) from None

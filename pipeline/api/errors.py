@@ -4,7 +4,7 @@ ApiError
     TransientError: retry
         Throttled, Unavailable (Unreachable)
     RunEnding: end the run
-        QuotaEnded, KeyRefused, NotInPlan
+        QuotaEnded, KeyRefused, NotInPlan, ProxyRefused
     UnknownSymbol: store that the API does not cover it
     Rejected: give the symbol up for this run
         OtherSymbol, NotJson, TooLarge, BadRequest, Unrecognised
@@ -94,6 +94,12 @@ class NotInPlan(RunEnding):
 
     kind = "not_in_plan"
     meaning = "the key's plan does not include the endpoint"
+
+
+class ProxyRefused(RunEnding):
+    """The proxy makes no connection to the server, which thus cannot have counted the request."""
+
+    kind = "proxy_refused"
 
 
 class UnknownSymbol(ApiError):

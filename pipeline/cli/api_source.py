@@ -40,6 +40,7 @@ def source(settings: Settings, base_url: str, key: str) -> Source:
         settings.timeout,
         settings.wait,
         settings.attempts,
+        None if settings.proxy is None else settings.proxy.url,
     )
 
 

@@ -42,7 +42,7 @@ class DaemonSettings:
                 remedy = "list them under [symbols] in the file that pipeline init creates"
                 raise SettingsError("no symbols", remedy=remedy)
         key = SANDBOX_KEY if sandbox else api_key(variables, sandboxed="pipeline run --sandbox")
-        return cls(settings, key, notify_urls(variables), ping_url(variables), redaction(variables))
+        return cls(settings, key, notify_urls(variables), ping_url(variables), redaction(variables, settings.proxy))
 
     @property
     def database(self) -> Path:
@@ -126,6 +126,8 @@ def _changes(old: DaemonSettings, new: DaemonSettings) -> Iterator[dict[str, obj
         yield {"symbols": len(has), "added": sorted(has - had)[:_NAMED], "removed": sorted(had - has)[:_NAMED]}
     if old.key != new.key:
         yield {"api_key": "changed"}
+    if old.settings.proxy != new.settings.proxy and str(old.settings.proxy) == str(new.settings.proxy):
+        yield {"source.proxy": "user or password changed"}
 
 
 def _fixed(configured: DaemonSettings) -> tuple[object, ...]:

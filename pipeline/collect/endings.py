@@ -15,6 +15,7 @@ a row with no overview between ...             |                       |        
 throttle                                       | requested again       | pauses      | (`throttle`)
 quota ended, or --max-requests reached         | deferred for the rest | ends        | quota_exhausted, 5
 key refused, endpoint not in the plan          | deferred for the rest | ends        | failed, 3
+refused by the proxy                           | deferred for the rest | ends        | failed, 3
 nothing can be stored                          | failed if it was sent | ends        | failed, 1
 interrupted                                    | deferred for the rest | ends        | interrupted, 130
 
@@ -25,7 +26,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from pipeline.api.errors import KeyRefused, NotInPlan, QuotaEnded, RunEnding
+from pipeline.api.errors import KeyRefused, NotInPlan, ProxyRefused, QuotaEnded, RunEnding
 from pipeline.collect.failures import TooManyFailures, TooManyUncovered
 from pipeline.collect.halt import Interrupted
 from pipeline.errors import ExitCode
@@ -53,6 +54,7 @@ _CUT_SHORT: dict[type[Exception], Ending] = {
     QuotaEnded: Ending(RunStatus.QUOTA_EXHAUSTED, ExitCode.QUOTA),
     KeyRefused: Ending(RunStatus.FAILED, ExitCode.REFUSED),
     NotInPlan: Ending(RunStatus.FAILED, ExitCode.REFUSED),
+    ProxyRefused: Ending(RunStatus.FAILED, ExitCode.REFUSED),
     StorageError: FAILED,
     RecordGone: FAILED,
     Interrupted: Ending(RunStatus.INTERRUPTED, ExitCode.INTERRUPTED),

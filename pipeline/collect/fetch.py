@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from pipeline.api.errors import ApiError, QuotaEnded, RunEnding, Throttled, Unavailable, Unreachable
+from pipeline.api.errors import ApiError, ProxyRefused, QuotaEnded, RunEnding, Throttled, Unavailable, Unreachable
 from pipeline.clock import Clock
 from pipeline.collect.halt import Halt
 from pipeline.collect.ports import RequestOverview, Slots
@@ -29,7 +29,9 @@ ANSWERED, ABANDONED = "answered", "abandoned"
 """The ledger's outcomes of a request that brought an overview, and of one that we cancelled."""
 _SHORTEST_TIMEOUT = timedelta(milliseconds=1)
 """To aiohttp, a timeout of 0 is no timeout."""
-_NO_ANSWER = frozenset({ABANDONED, Unavailable.kind, Unreachable.kind})
+_UNSENT = frozenset({Unreachable.kind, ProxyRefused.kind})
+"""Outcomes of requests that never left: they cost no slot."""
+_NO_ANSWER = _UNSENT | {ABANDONED, Unavailable.kind}
 """Outcomes that do not show whether the API still throttles."""
 
 
@@ -183,7 +185,7 @@ class Fetch:
         return max(min(self._timeout, left), _SHORTEST_TIMEOUT)
 
     def _close(self, slot: Slot, outcome: str, permit: Permit, attempts: Attempts) -> None:
-        if outcome == Unreachable.kind:
+        if outcome in _UNSENT:
             self._slots.give_back(slot)
         else:
             self._slots.close(slot, outcome)

@@ -20,6 +20,8 @@ class Source:
     wait: timedelta
     """How long a run waits for a free slot before it ends for want of quota."""
     attempts: int
+    proxy: str | None = None
+    """The URL of an HTTP proxy, with user and password if it wants them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import structlog
 
+from pipeline.api.errors import KeyRefused, NotInPlan
 from pipeline.clock import REAL_CLOCK, Clock
 from pipeline.collect.active_run import ActiveRun
 from pipeline.collect.due import Selection
@@ -130,6 +131,7 @@ async def _finish(
         detail=detail,
         exit_code=end.exit_code,
         storage_error=storage_error,
+        key_refused=isinstance(reason, (KeyRefused, NotInPlan)),
     )
 
 

@@ -43,7 +43,9 @@ async def open_engine(
         quota = reader.quota_state(clock.now() - longest)
     log = structlog.get_logger()
     async with (
-        open_api(source.base_url, source.key, concurrency=source.concurrency, reuse=not limits) as api,
+        open_api(
+            source.base_url, source.key, concurrency=source.concurrency, reuse=not limits, proxy=source.proxy
+        ) as api,
         open_writer(database, sleep=clock.sleep, on_retry=log.warning) as writer,
     ):
         await requests.prune_requests(writer, longest=longest, now=clock.now())

@@ -26,6 +26,8 @@ class Summary:
     exit_code: int
     storage_error: StorageError | None = None
     """Why not everything could be written, if so."""
+    key_refused: bool = False
+    """Whether the API refused the key, or its plan."""
     uncovered: int = 0
     """How many of the unknown symbols have snapshots."""
 

@@ -25,7 +25,7 @@ def findings(
 
     A secret that was put where it does not belong is hidden in it.
     """
-    redact = redaction(variables)
+    redact = redaction(variables, settings.proxy if isinstance(settings, Settings) else None)
     found = [
         replace(one, found=redact(one.found), remedy=None if one.remedy is None else redact(one.remedy))
         for one in _checks(settings, variables, now=now, thorough=thorough)
@@ -46,6 +46,7 @@ def _checks(
     yield from configuration.check_zones(settings)
     yield from configuration.check_staleness(settings)
     yield from configuration.check_key(variables)
+    yield from configuration.check_proxy(settings, variables)
     yield from configuration.check_notifications(variables)
     yield from files.check_disk(settings.database)
     yield from machine.check_clock(now)

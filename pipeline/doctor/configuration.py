@@ -8,11 +8,12 @@ from pipeline.monitoring.checks import Kind
 from pipeline.monitoring.recipients import read_recipients
 from pipeline.monitoring.threshold import check_threshold, span_text
 from pipeline.schedule.zones import fixed_offset_problem
-from pipeline.settings.environment import Environment
+from pipeline.settings.environment import Environment, variable_of
 from pipeline.settings.errors import SettingsError
 from pipeline.settings.key_forms import unusual_form
 from pipeline.settings.load import Settings
 from pipeline.settings.near_misses import hint, unread_variables
+from pipeline.settings.proxies import ignored_proxies
 from pipeline.settings.secrets import FREE_KEY, api_key, key_variable, notify_urls, ping_url
 from pipeline.text import count, few
 
@@ -84,6 +85,20 @@ def check_key(variables: Environment) -> Iterator[Finding]:
         yield Finding(Kind.KEY, Level.NOTE, f"set: {form}", remedy)
     else:
         yield Finding(Kind.KEY, Level.OK, f"set, {len(key)} characters")
+
+
+def check_proxy(settings: Settings, variables: Environment) -> Iterator[Finding]:
+    """Yield the proxy that requests go through, or that those of the environment are not used."""
+    if settings.proxy is not None:
+        yield Finding(Kind.PROXY, Level.OK, f"{settings.proxy}, for requests to the API")
+        in_file = any(one.path == "source.proxy" and one.origin == str(settings.config) for one in settings.values)
+        if settings.proxy.has_password and in_file:
+            found = f"{settings.config} holds the password of the proxy"
+            yield Finding(Kind.PROXY, Level.NOTE, found, f"set {variable_of('source.proxy')} in .env instead")
+    elif ignored := ignored_proxies(variables.variables):
+        verb = "is" if len(ignored) == 1 else "are"
+        remedy = f"if only a proxy leads out, set source.proxy, or {variable_of('source.proxy')}, to it"
+        yield Finding(Kind.PROXY, Level.NOTE, f"{' and '.join(ignored)} {verb} set, and not used", remedy)
 
 
 def check_notifications(variables: Environment) -> Iterator[Finding]:

@@ -52,6 +52,7 @@ class Kind(StrEnum):
     THRESHOLD = "threshold"
     KEY = "key"
     NOTIFICATIONS = "notifications"
+    PROXY = "proxy"
     DISK = "disk"
     CLOCK = "clock"
     FILE_SYSTEM = "file system"

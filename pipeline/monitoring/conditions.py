@@ -32,7 +32,6 @@ from typing import NamedTuple
 
 from pipeline import instants
 from pipeline.collect.summary import Summary
-from pipeline.errors import ExitCode
 from pipeline.model.changes import Change, ChangeKind
 from pipeline.model.outcomes import Outcome, RunStatus
 from pipeline.monitoring.checks import Kind, Problem, not_observed, old_backup
@@ -129,7 +128,7 @@ def after_run(summary: Summary, schedule: str, fire_time: datetime) -> list[Obse
 def _wrong(summary: Summary, schedule: str, line: str) -> Iterable[Problem]:
     if summary.storage_error is not None:
         yield Problem(Kind.STORAGE, "", str(summary.storage_error))
-    if summary.exit_code == ExitCode.REFUSED:
+    if summary.key_refused:
         yield Problem(Kind.KEY_REFUSED, "", line)
     elif summary.status is RunStatus.FAILED:
         yield Problem(Kind.RUN_FAILED, schedule, line)
@@ -145,7 +144,7 @@ def _over(summary: Summary, schedule: str) -> Iterable[Over]:
         yield Over(Kind.CRASH)
     if summary.storage_error is None:
         yield Over(Kind.STORAGE)
-    if overviews and summary.exit_code != ExitCode.REFUSED:
+    if overviews and not summary.key_refused:
         yield Over(Kind.KEY_REFUSED)
     if ended_well and overviews + counts[Outcome.UNKNOWN] - summary.uncovered:
         failed = counts[Outcome.FAILED] + counts[Outcome.REJECTED] + summary.uncovered

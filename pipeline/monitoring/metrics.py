@@ -19,6 +19,7 @@ from pipeline import __version__
 from pipeline.api.errors import (
     KeyRefused,
     NotInPlan,
+    ProxyRefused,
     QuotaEnded,
     Rejected,
     Throttled,
@@ -45,6 +46,7 @@ OUTCOMES = (
             QuotaEnded,
             KeyRefused,
             NotInPlan,
+            ProxyRefused,
             UnknownSymbol,
             Rejected,
             Unrecognised,

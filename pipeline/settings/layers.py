@@ -17,7 +17,7 @@ from pipeline.errors import Undecodable
 from pipeline.settings.config_file import read_config
 from pipeline.settings.environment import Environment, variable_of
 from pipeline.settings.errors import SettingsError, quoted
-from pipeline.settings.schema import KEYS, SCHEDULE, Configuration, leaves, requirement, type_of
+from pipeline.settings.schema import KEYS, SCHEDULE, SECRET_KEYS, Configuration, leaves, requirement, type_of
 
 T = TypeVar("T")
 
@@ -132,7 +132,8 @@ def _converted(value: Any, kind: Any, origin: Origin, path: str) -> Any:
     try:
         return converted(value, kind, strict=not is_text)
     except Undecodable:
-        raise SettingsError(f"{origin.place(path)}: must be {requirement(path)} (it is {quoted(value)})") from None
+        found = "" if path in SECRET_KEYS else f" (it is {quoted(value)})"
+        raise SettingsError(f"{origin.place(path)}: must be {requirement(path)}{found}") from None
 
 
 _decode_list = decoder(list[Any])

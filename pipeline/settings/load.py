@@ -17,10 +17,12 @@ from pipeline.settings.addresses import Listen, check_url, host_name
 from pipeline.settings.environment import CONFIG, Environment
 from pipeline.settings.errors import SettingsError, quoted
 from pipeline.settings.layers import Layered, Setting, read_layers
+from pipeline.settings.proxies import Proxy
 from pipeline.settings.schema import SCHEDULE, ScheduleTable, places
 from pipeline.settings.secrets import redaction, refuse_keys
 from pipeline.settings.symbol_files import read_symbol_file, without_duplicates
 
+_PROXY = "source.proxy"
 DEFAULT_CONFIG = Path("config/pipeline.toml")
 _NOT_IN_BASE_URLS = "@?# \\"
 """A user, a query or a fragment; and a backslash, because programs disagree on which host a URL with one names."""
@@ -35,6 +37,7 @@ class Settings:
     base_url: str
     limits: tuple[Limit, ...]
     concurrency: int
+    proxy: Proxy | None
     timeout: timedelta
     fresh_for: timedelta
     attempts: int
@@ -97,6 +100,7 @@ def _check(read: Layered) -> Settings:
     configured = read.configuration
     source, collect, status = configured.source, configured.collect, configured.status
     limits = _limits(read)
+    proxy = read.checked(_PROXY, Proxy.parse, source.proxy) if source.proxy else None
     symbols, notices = _symbols(
         read, "symbols.list", configured.symbols.listed, "symbols.file", configured.symbols.file
     )
@@ -107,6 +111,7 @@ def _check(read: Layered) -> Settings:
         base_url=read.checked("source.base_url", _base_url, source.base_url),
         limits=limits,
         concurrency=source.concurrency or max_workers(limits),
+        proxy=proxy,
         timeout=timedelta(seconds=source.timeout_seconds),
         fresh_for=timedelta(hours=collect.fresh_for_hours),
         attempts=collect.attempts,
@@ -119,7 +124,7 @@ def _check(read: Layered) -> Settings:
         allowed_hosts=frozenset(read.checked("status.allowed_hosts", host_name, name) for name in status.allowed_hosts),
         outcomes_kept=timedelta(days=configured.keep.outcomes_days),
         config=read.path,
-        values=read.values,
+        values=tuple(replace(one, value=str(proxy)) if proxy and one.path == _PROXY else one for one in read.values),
         notices=(*notices, *more_notices),
     )
 

@@ -34,6 +34,7 @@ class SourceTable(Table, frozen=True):
     plan: str = "free"
     limits: list[str] | None = None
     concurrency: Annotated[int, Meta(ge=1, le=1000)] | None = None
+    proxy: str | None = None
     timeout_seconds: Annotated[float, Meta(gt=0, le=600)] = 30.0
 
 
@@ -93,6 +94,8 @@ TABLES: dict[str, type[Table]] = {
     "status": StatusTable,
     "keep": KeepTable,
 }
+SECRET_KEYS = frozenset({"source.proxy"})
+"""Keys of which no message repeats the value."""
 KEYS: dict[str, Any] = {
     "database": Text,
     **{f"{name}.{key.encode_name}": key.type for name, table in TABLES.items() for key in fields(table)},

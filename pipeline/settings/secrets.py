@@ -6,6 +6,7 @@ No error repeats one, and none may be logged.
 import re
 from collections.abc import Iterable
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 
 from pipeline.errors import file_reason
@@ -13,10 +14,11 @@ from pipeline.files import WrongEncoding, is_present, read_text
 from pipeline.model.symbols import Symbol
 from pipeline.redaction import Redaction, without_lookalikes
 from pipeline.settings.addresses import check_url
-from pipeline.settings.environment import API_KEY, API_KEY_FILE, NOTIFY_URLS, PING_URL, Environment
+from pipeline.settings.environment import API_KEY, API_KEY_FILE, NOTIFY_URLS, PING_URL, Environment, variable_of
 from pipeline.settings.errors import SettingsError
 from pipeline.settings.key_forms import mistake_in
 from pipeline.settings.near_misses import misnamed_key
+from pipeline.settings.proxies import Proxy, secrets_in
 
 FREE_KEY = "a free one: alphavantage.co/support/#api-key"
 _NEXT_URL = re.compile(r"\s*,\s*(?=[a-z][a-z0-9+.-]*://)|\s+", re.ASCII | re.IGNORECASE)
@@ -70,15 +72,20 @@ def _is_present(path: Path) -> bool:
     return False
 
 
-def redaction(environment: Environment) -> Redaction:
-    """Return what hides every secret that is set, be it valid or not. Raise nothing: errors are redacted by it."""
+def redaction(environment: Environment, proxy: Proxy | None = None) -> Redaction:
+    """Return what hides every secret that is set, be it valid or not. Raise nothing: errors are redacted by it.
+
+    `proxy`: the configured one, if it is known yet: its password may be in the file.
+    """
     variables = environment.variables
     keys = [variables.get(API_KEY, "")]
     with suppress(OSError, ValueError):
         if file := variables.get(API_KEY_FILE):
             keys.append(read_text(Path(file)))
     urls = variables.get(NOTIFY_URLS, "")
-    return Redaction(keys, addresses=[*_NEXT_URL.split(urls.strip()), urls, variables.get(PING_URL, "")])
+    proxies = (variables.get(variable_of("source.proxy"), ""), "" if proxy is None else proxy.url)
+    addresses = [*_NEXT_URL.split(urls.strip()), urls, variables.get(PING_URL, "")]
+    return Redaction(keys, addresses=[*addresses, *chain.from_iterable(map(secrets_in, proxies))])
 
 
 def refuse_keys(symbols: Iterable[Symbol], redact: Redaction) -> None:

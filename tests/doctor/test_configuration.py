@@ -179,3 +179,36 @@ def test_a_time_zone_without_daylight_saving_time_is_noted_once(database: Path, 
     assert zone.level is Level.NOTE
     assert "EST is UTC-05:00 all year" in zone.found
     assert "America/New_York" in str(zone.remedy)
+
+
+@pytest.mark.parametrize("names", [["HTTPS_PROXY"], ["https_proxy"], ["HTTPS_PROXY", "ALL_PROXY"]])
+def test_a_proxy_of_the_environment_that_is_not_used_is_noted_with_the_setting(
+    examined: Examined, names: list[str]
+) -> None:
+    proxies = dict.fromkeys(names, "http://carla:pa55w0rd@proxy.example:3128")
+
+    found = examined(Environment({**KEYED.variables, **proxies}))[Kind.PROXY]
+
+    assert found.level is Level.NOTE
+    assert all(name in found.found for name in names)
+    assert "source.proxy" in str(found.remedy)
+    assert "PIPELINE_SOURCE__PROXY" in str(found.remedy)
+    assert "proxy.example" not in str(found)
+    assert Kind.PROXY not in examined()
+
+
+@pytest.mark.parametrize("place", ["file", "variable"])
+def test_the_proxy_that_is_used_is_shown_without_its_password(database: Path, tmp_path: Path, place: str) -> None:
+    url = "http://carla:pa55w0rd@proxy.example:3128"
+    config = tmp_path / "proxied.toml"
+    config.write_text(f'[source]\nproxy = "{url}"' if place == "file" else "")
+    variables = Environment({**KEYED.variables, **({"PIPELINE_SOURCE__PROXY": url} if place == "variable" else {})})
+    settings = load(config, variables, database=database)
+
+    found = [one for one in findings(settings, variables, now=START, thorough=False) if one.check is Kind.PROXY]
+
+    assert found[0].level is Level.OK
+    assert "http://***@proxy.example:3128" in found[0].found
+    assert "pa55w0rd" not in str(found)
+    assert "carla" not in str(found)
+    assert [one.level for one in found[1:]] == ([Level.NOTE] if place == "file" else [])

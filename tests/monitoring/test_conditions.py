@@ -39,12 +39,13 @@ def ended(
     exit_code: int = ExitCode.DONE,
     requests: int | None = None,
     error: StorageError | None = None,
+    key_refused: bool = False,
 ) -> Summary:
     asked = len(outcomes) if requests is None else requests
     return Summary(
         run=RunId(12), trigger=Trigger.SCHEDULE, status=status, symbols=3, selection=Selection([], 0, 0),
         counts=Counter(outcomes), requests=asked, seconds=1.0, busy_seconds=1.0, detail=None, exit_code=exit_code,
-        storage_error=error,
+        storage_error=error, key_refused=key_refused,
     )  # fmt: skip
 
 
@@ -109,10 +110,17 @@ def test_a_failed_run_and_a_partial_one_are_wrong_for_their_schedule_and_end_not
 
 
 def test_a_refused_key_is_wrong_even_if_it_was_accepted_earlier_in_the_run() -> None:
-    run = ended(RunStatus.FAILED, STORED, DEFERRED, exit_code=ExitCode.REFUSED)
+    run = ended(RunStatus.FAILED, STORED, DEFERRED, exit_code=ExitCode.REFUSED, key_refused=True)
 
     assert wrong(run) == {(Kind.KEY_REFUSED, "")}
     assert Kind.KEY_REFUSED not in over(run)
+
+
+def test_a_proxy_that_refuses_is_a_failed_run_and_says_nothing_against_the_key() -> None:
+    run = ended(RunStatus.FAILED, STORED, DEFERRED, exit_code=ExitCode.REFUSED)
+
+    assert wrong(run) == {(Kind.RUN_FAILED, DAILY)}
+    assert Kind.KEY_REFUSED in over(run)
 
 
 def test_only_overviews_show_that_the_key_is_accepted() -> None:

@@ -1,6 +1,7 @@
 """A server that sends the bytes a test gives it, and counts its requests."""
 
 import asyncio
+import ssl
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -32,8 +33,8 @@ class Hostile:
 
 
 @asynccontextmanager
-async def hostile(say: Say) -> AsyncIterator[tuple[Hostile, str]]:
-    """Serve on loopback; yield the server and its URL."""
+async def hostile(say: Say, *, tls: ssl.SSLContext | None = None) -> AsyncIterator[tuple[Hostile, str]]:
+    """Serve on loopback, over TLS or not; yield the server and its URL."""
     server = Hostile(say)
     tasks: set[asyncio.Task[None]] = set()
 
@@ -43,10 +44,10 @@ async def hostile(say: Say) -> AsyncIterator[tuple[Hostile, str]]:
         tasks.add(task)
         await server.serve(reader, writer)
 
-    listening = await asyncio.start_server(connected, "127.0.0.1", 0)
+    listening = await asyncio.start_server(connected, "127.0.0.1", 0, ssl=tls)
     port = listening.sockets[0].getsockname()[1]
     try:
-        yield server, f"http://127.0.0.1:{port}/query"
+        yield server, f"https://localhost:{port}/query" if tls else f"http://127.0.0.1:{port}/query"
     finally:
         listening.close()
         for task in tasks:

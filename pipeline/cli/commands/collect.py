@@ -98,7 +98,7 @@ def command(
     wanted = _wanted(symbols, settings, options)
     refuse_keys(wanted, redaction(variables))
     key = SANDBOX_KEY if sandbox else api_key(variables)
-    configure_logs(options, redact=redaction(variables))
+    configure_logs(options, redact=redaction(variables, settings.proxy))
     refuse_foreign(settings.database)
     refuse_mixing(settings.database, settings.base_url, sandbox=sandbox)
     now = _clock(day)

@@ -64,6 +64,7 @@ def command(options: Options, *, sandbox: bool, new_record: bool, as_json: bool)
     with fatal_errors_logged(for_programs=as_json):
         settings = load_silently(options, variables)
         first = DaemonSettings.read(settings, variables, options, sandbox=sandbox)
+        set_up_logs(redact=first.redaction)
         log_notices(settings, variables)
         if settings.config is None:
             structlog.get_logger().info("no configuration file: using defaults", database=str(first.database))
