@@ -3,12 +3,14 @@
 import fcntl
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from pipeline.errors import ExitCode
 from pipeline.store.lock import hold_daemon_lock, lock_path
+from pipeline.store.record import Begin, prepare
 from tests.support.clocks import START
 from tests.support.commands import KEY, Ended, assert_note, call
 from tests.support.runs import BAD_KEY, QUOTA
@@ -23,6 +25,13 @@ def api() -> Iterator[Served]:
     """Yield a simulated API without limits, whose responses a test may set."""
     with serving_beside() as served:
         yield served
+
+
+@pytest.fixture
+def begun(tmp_path: Path) -> Path:
+    """Return a folder in which the record has begun: that it begins is said, with --quiet too."""
+    prepare(tmp_path / "overviews.db", Begin.FIRST, longest_window=timedelta(days=1), now=START)
+    return tmp_path
 
 
 def quiet(folder: Path, *words: str, base_url: str = "http://127.0.0.1:1", **variables: str) -> Ended:
@@ -43,9 +52,9 @@ def assert_one_line(ended: Ended, code: int, *words: str) -> None:
     assert_note(ended, *words)
 
 
-def test_a_run_that_went_well_prints_nothing(tmp_path: Path, api: Served) -> None:
+def test_a_run_that_went_well_prints_nothing(begun: Path, api: Served) -> None:
     for _ in range(2):  # the second finds nothing due
-        assert quiet(tmp_path, "collect", base_url=api.base_url) == Ended(ExitCode.DONE, "", "")
+        assert quiet(begun, "collect", base_url=api.base_url) == Ended(ExitCode.DONE, "", "")
 
 
 @pytest.mark.parametrize(
@@ -59,40 +68,38 @@ def test_a_run_that_went_well_prints_nothing(tmp_path: Path, api: Served) -> Non
     ids=["partial", "failed", "key refused", "quota"],
 )
 def test_a_run_that_did_not_go_well_is_one_line_with_what_and_why(
-    tmp_path: Path, api: Served, answers: dict[str, str], code: int, said: str
+    begun: Path, api: Served, answers: dict[str, str], code: int, said: str
 ) -> None:
     for symbol, answer in answers.items():
         api.api.says(symbol, answer, times=None)
 
-    assert_one_line(quiet(tmp_path, "collect", base_url=api.base_url), code, said)
+    assert_one_line(quiet(begun, "collect", base_url=api.base_url), code, said)
 
 
-def test_a_run_that_was_cut_short_by_an_option_is_one_line(tmp_path: Path, api: Served) -> None:
-    ended = quiet(tmp_path, "collect", "--max-requests", "2", base_url=api.base_url)
+def test_a_run_that_was_cut_short_by_an_option_is_one_line(begun: Path, api: Served) -> None:
+    ended = quiet(begun, "collect", "--max-requests", "2", base_url=api.base_url)
 
     assert_one_line(ended, ExitCode.QUOTA, "run 1, quota_exhausted: 2 stored, 1 deferred")
 
 
-def test_with_json_the_line_is_beside_the_object(tmp_path: Path, api: Served) -> None:
+def test_with_json_the_line_is_beside_the_object(begun: Path, api: Served) -> None:
     for symbol in SYMBOLS:
         api.api.says(symbol, NO_JSON)
 
-    ended = quiet(tmp_path, "collect", "--json", base_url=api.base_url)
+    ended = quiet(begun, "collect", "--json", base_url=api.base_url)
 
     assert (ended.code, ended.json["rejected"]) == (ExitCode.FAILED, 3)
     assert_note(ended, "run 1, failed: 3 rejected")
 
 
-def test_an_import_that_did_not_go_well_is_one_line(tmp_path: Path) -> None:
+def test_an_import_that_did_not_go_well_is_one_line(begun: Path) -> None:
     good = {"symbol": "IBM", "observed_at": "2024-03-13T18:00:00Z", "document": {"Symbol": "IBM"}}
-    (tmp_path / "good.jsonl").write_text(f"{json.dumps(good)}\n")
-    (tmp_path / "bad.jsonl").write_text(f"{json.dumps(good)}\nx\ny\n")
+    (begun / "good.jsonl").write_text(f"{json.dumps(good)}\n")
+    (begun / "bad.jsonl").write_text(f"{json.dumps(good)}\nx\ny\n")
 
-    assert quiet(tmp_path, "import", "good.jsonl") == Ended(ExitCode.DONE, "", "")
-    assert_one_line(quiet(tmp_path, "import", "bad.jsonl"), ExitCode.PARTIAL, "run 2 is partial: 2 bad entries")
-    assert_one_line(
-        quiet(tmp_path, "import", "--strict", "bad.jsonl"), ExitCode.FAILED, "run 3 failed: bad.jsonl, line 2"
-    )
+    assert quiet(begun, "import", "good.jsonl") == Ended(ExitCode.DONE, "", "")
+    assert_one_line(quiet(begun, "import", "bad.jsonl"), ExitCode.PARTIAL, "run 2 is partial: 2 bad entries")
+    assert_one_line(quiet(begun, "import", "--strict", "bad.jsonl"), ExitCode.FAILED, "run 3 failed: bad.jsonl, line 2")
 
 
 @pytest.mark.parametrize(
