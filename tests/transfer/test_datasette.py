@@ -1,5 +1,6 @@
 """Datasette's metadata, with Datasette itself: what it hides, shows and answers. No port is opened."""
 
+import gc
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,6 +17,9 @@ from pipeline.query.questions import QUESTIONS, Question
 from pipeline.store.relations import RELATIONS, describe
 from pipeline.transfer.datasette import metadata
 from tests.support.answerable import EXAMPLES
+
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed database:ResourceWarning")
+"""Datasette leaves some open that it made to look at SQLite, of which Python tells from 3.13 on."""
 
 VIEWS = {"overviews", "latest_overviews", "overview_changes", "restatements"}
 
@@ -35,6 +39,8 @@ async def datasette(database: Path) -> AsyncIterator[Any]:
             for connection in (one._read_connection, one._write_connection):
                 if connection is not None:
                     connection.close()
+        del served
+        gc.collect()  # while those warnings are ignored
 
 
 async def fetched(client: Any, path: str) -> Any:
