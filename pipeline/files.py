@@ -2,6 +2,7 @@
 
 import codecs
 import errno
+import fcntl
 import os
 import secrets
 import shutil
@@ -53,6 +54,21 @@ def read_text(path: Path) -> str:
         raise WrongEncoding("the text is in UTF-16")
     text = content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     return text.replace("\n\ufeff", "\n")  # files that were joined keep the marks of all
+
+
+def is_locked(path: Path) -> bool:
+    """Return whether a process holds the lock on a file: False if there is no file, or we may not open it."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def shipped(in_wheel: str, in_checkout: str) -> Path:

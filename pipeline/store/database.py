@@ -4,10 +4,12 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import lru_cache
 from pathlib import Path
 
 from pipeline.errors import ExitCode, Trouble, Undecodable, file_reason
-from pipeline.files import PRIVATE_FILE, is_present, new_file
+from pipeline.files import PRIVATE_FILE, is_locked, is_present, new_file
+from pipeline.store.leftovers import foreign_log
 
 APPLICATION_ID = 0x4F565057
 """Marks our files in their header: "OVPW"."""
@@ -91,6 +93,8 @@ def connect(path: Path, mode: str) -> Iterator[sqlite3.Connection]:
     if path.is_dir():
         raise _is_folder(path)
     with translate_errors(path):
+        if _size(beside(path, "-wal")) or _size(beside(path, "-journal")):
+            _refuse_foreign_log(beside(path, ""), file_id(path))
         if mode == "ro":
             _roll_back(path)
         name = uri(path, mode) + ("&immutable=1" if mode == "ro" and _needs_no_wal(path) else "")
@@ -99,6 +103,21 @@ def connect(path: Path, mode: str) -> Iterator[sqlite3.Connection]:
             yield db
         finally:
             db.close()
+
+
+@lru_cache(maxsize=100)  # once per file: closing it would drop the locks of connections that this process has to it
+def _refuse_foreign_log(path: Path, _file: tuple[int, int] | None) -> None:
+    """Raise DatabaseError if SQLite would replay a log or journal that was another file's.
+
+    Where a process collects, the files change meanwhile, and that process has checked them itself.
+    """
+    wal, journal, lock = (beside(path, suffix) for suffix in ("-wal", "-journal", ".lock"))
+    log = foreign_log(path, wal=wal, journal=journal)
+    if log is not None and not is_locked(lock) and foreign_log(path, wal=wal, journal=journal):
+        raise DatabaseError(
+            f"{path}: {log.name} was left by another file, and would damage this one",
+            remedy=f"use pipeline restore to put a backup in place, or move {log.name} away",
+        )
 
 
 def _roll_back(path: Path) -> None:

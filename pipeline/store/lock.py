@@ -13,7 +13,7 @@ import msgspec
 from pipeline import instants
 from pipeline.decoding import decoder
 from pipeline.errors import ExitCode, Trouble, Undecodable, file_reason
-from pipeline.files import PRIVATE_FILE, PRIVATE_FOLDER
+from pipeline.files import PRIVATE_FILE, PRIVATE_FOLDER, is_locked
 from pipeline.store.database import DatabaseError, access_remedy, beside
 from pipeline.text import cut, printable
 
@@ -93,17 +93,9 @@ def hold_daemon_lock(database: Path, *, now: datetime) -> Iterator[None]:
 
 def is_daemon_running(database: Path) -> bool:
     """Return False if no daemon holds the lock of this database. Return True if one does, or if it cannot be known."""
-    try:
-        descriptor = os.open(daemon_lock_path(database), os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:  # there was never a daemon, or we may not open the file
-        return True
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
+    path = daemon_lock_path(database)
+    # Where there is no file, there was never a daemon; where we may not open it, that is all we know.
+    return not os.access(path, os.R_OK) or is_locked(path)
 
 
 @contextmanager
