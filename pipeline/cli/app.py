@@ -41,6 +41,7 @@ COMMANDS = {
     "config": "Show every setting and where it came from.",
     "doctor": "Check the installation; name a remedy for each problem.",
     "notify": "List the notification addresses; --test sends to each.",
+    "migrate": "Bring a database of an older version up to date.",
     "backup": "Copy the database to a file while it is in use.",
     "sandbox": "Serve a simulated API that needs no key.",
 }

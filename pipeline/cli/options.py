@@ -31,6 +31,8 @@ class Options:
     database: Path | None = None
     verbose: int = 0
     quiet: bool = False
+    migrate_copy: bool = False
+    """Whether to answer from a migrated copy of an older database, however large it is."""
 
     def say(self, text: str) -> None:
         """Print a note to stderr, unless --quiet was given."""
@@ -68,6 +70,20 @@ def global_options(function: Callable[..., Any]) -> Callable[..., Any]:
         return function(*args, options=options, **rest)
 
     return with_options
+
+
+def reading_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command that only reads the database the global options, and --migrate-copy, as one `options` argument."""
+
+    @click.option(
+        "--migrate-copy", is_flag=True, help="Read an older database from a migrated copy, however large it is."
+    )
+    @global_options
+    @wraps(function)
+    def with_migrate_copy(*args: Any, options: Options, migrate_copy: bool, **rest: Any) -> Any:
+        return function(*args, options=replace(options, migrate_copy=migrate_copy), **rest)
+
+    return with_migrate_copy
 
 
 class Whole(click.ParamType[int]):

@@ -12,6 +12,7 @@ import click
 from pipeline.cli.configuration import load_silently
 from pipeline.cli.options import Form, Options
 from pipeline.cli.output import print_json_rows, print_rows, print_table, to_minute, to_second
+from pipeline.cli.readable import readable
 from pipeline.model.fields import Kind
 from pipeline.query.history import History
 from pipeline.query.results import Answer
@@ -23,7 +24,7 @@ Show = Callable[[Any], object]
 @contextmanager
 def open_history(options: Options) -> Iterator[History]:
     """Open the configured database for queries. Raise NoData if it holds no snapshot yet."""
-    with History.open(load_silently(options).database) as history:
+    with readable(load_silently(options).database, options) as database, History.open(database) as history:
         history.check_symbols([])
         yield history
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from pipeline import instants
 from pipeline.errors import file_reason
 from pipeline.files import is_present, renaming
-from pipeline.store.database import DatabaseError, connect, create_private, schema_version, translate_errors, uri
+from pipeline.store.database import DatabaseError, connect, create_private, translate_errors, uri
 from pipeline.store.migrate import check_schema, shipped_migrations
-from pipeline.store.reader import NoData
+from pipeline.store.reader import open_any_version
 
 _ABANDONED_AFTER = timedelta(days=1)
 """A partial copy of a backup that began longer ago belongs to no process any more."""
@@ -34,9 +34,9 @@ def backup(database: Path, file: Path, *, now: datetime) -> Backup:
     Raise NoData if there is no database, and DatabaseError if the file exists already, its folder does not, or either
     file fails: then no file is left.
     """
-    if not is_present(database):
-        raise NoData(f"no database at {database}", remedy="create it with pipeline collect")
     partial = _partial_file(file)
+    with open_any_version(database):
+        pass  # it exists, and is ours
     create_private(partial)
     with renaming(partial, file):
         verdict = _copy(database, partial)
@@ -88,18 +88,15 @@ def note_backup(database: Path, made: Backup) -> None:
 
 def _copy(database: Path, target: Path) -> str:
     """Copy the database into an empty file, and return what SQLite's check says of the copy: `ok`, or its problems."""
-    with connect(database, "ro") as source:
-        if schema_version(source, database) == 0:
-            raise NoData(f"{database} is empty", remedy="fill it with pipeline collect")
-        with translate_errors(target):
-            copy = sqlite3.connect(uri(target, "rw"), uri=True, isolation_level=None)
-            try:
-                source.backup(copy)  # in one step: a write in between would make it start over
-                # A copy is moved around as one file: it must not need a WAL beside it.
-                copy.execute("PRAGMA journal_mode = DELETE")
-                (verdict,) = copy.execute("PRAGMA quick_check").fetchone()
-            finally:
-                copy.close()
+    with connect(database, "ro") as source, translate_errors(target):
+        copy = sqlite3.connect(uri(target, "rw"), uri=True, isolation_level=None)
+        try:
+            source.backup(copy)  # in one step: a write in between would make it start over
+            # A copy is moved around as one file: it must not need a WAL beside it.
+            copy.execute("PRAGMA journal_mode = DELETE")
+            (verdict,) = copy.execute("PRAGMA quick_check").fetchone()
+        finally:
+            copy.close()
     return str(verdict)
 
 

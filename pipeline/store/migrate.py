@@ -2,7 +2,7 @@
 
 import hashlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -51,12 +51,23 @@ def shipped_migrations(folder: Path = FOLDER) -> list[Migration]:
     return [Migration(int(path.name[:4]), path.stem[5:], path.read_text(encoding="utf-8")) for path in paths]
 
 
-def migrate(path: Path, *, now: datetime, folder: Path = FOLDER, may_begin: bool = True) -> list[Migration]:
+def _ignore(_migration: Migration) -> None:
+    """Show no progress."""
+
+
+def migrate(
+    path: Path,
+    *,
+    now: datetime,
+    folder: Path = FOLDER,
+    may_begin: bool = True,
+    on_step: Callable[[Migration], object] = _ignore,
+) -> list[Migration]:
     """Bring the database to this program's schema; create it if it is missing. Return the migrations applied.
 
-    Raise DatabaseError for a file of another program or of a newer version, which stays untouched, and for one that was
-    made by other migrations; RecordGone for a file that is missing or empty, unless a record `may_begin`. The caller
-    holds the lock.
+    `on_step` is called after each. Raise DatabaseError for a file of another program or of a newer version, which stays
+    untouched, and for one that was made by other migrations; RecordGone for a file that is missing or empty, unless a
+    record `may_begin`. The caller holds the lock.
     """
     if sqlite3.sqlite_version_info < OLDEST_SQLITE:
         oldest = ".".join(map(str, OLDEST_SQLITE))
@@ -77,6 +88,7 @@ def migrate(path: Path, *, now: datetime, folder: Path = FOLDER, may_begin: bool
         pending = migrations[version:]
         for migration in pending:
             _apply(db, migration, now)
+            on_step(migration)
     return pending
 
 

@@ -24,11 +24,11 @@ class NoData(DatabaseError):
 
 
 @contextmanager
-def open_for_reading(path: Path) -> Iterator[sqlite3.Connection]:
-    """Open the database read-only.
+def open_any_version(path: Path) -> Iterator[tuple[sqlite3.Connection, int]]:
+    """Open the database read-only, and yield the version of its schema too, which may be older than this program's.
 
     Raise NoData if there is no database yet, RecordGone if there was one, and DatabaseError if the file is another
-    program's, has another version of the schema, or cannot be read.
+    program's, is newer, or cannot be read.
     """
     if not is_present(path):
         if read_marker(path) is not None:
@@ -37,14 +37,24 @@ def open_for_reading(path: Path) -> Iterator[sqlite3.Connection]:
         hint = f" (the sandbox's database is beside it: --database {sandbox})" if sandbox.exists() else ""
         raise NoData(f"no database at {path}", remedy=f"create it with pipeline collect{hint}")
     with connect(path, "ro") as db:
-        migrations = shipped_migrations()
-        version = check_schema(db, path, migrations)
+        version = check_schema(db, path, shipped_migrations())
         if version == 0 and read_marker(path) is not None:
             raise record_gone(path)
         if version == 0:
             raise NoData(f"{path} is empty", remedy="fill it with pipeline collect")
-        if version < len(migrations):
-            raise DatabaseError(f"{path} has an older schema", remedy="upgrade it with pipeline collect")
+        yield db, version
+
+
+@contextmanager
+def open_for_reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open the database read-only. Raise what `open_any_version` raises, and DatabaseError if the schema is older."""
+    with open_any_version(path) as (db, version):
+        newest = len(shipped_migrations())
+        if version < newest:
+            raise DatabaseError(
+                f"{path} has an older schema ({version} of {newest})",
+                remedy="pipeline migrate brings it up to date; questions also take --migrate-copy",
+            )
         yield db
 
 

@@ -92,4 +92,4 @@ def test_an_older_schema_is_refused_and_the_command_that_upgrades_it_is_named(da
     with pytest.raises(DatabaseError) as older, Reader.open(database):
         pass
     assert str(database) in older.value.problem
-    assert "pipeline collect" in str(older.value.remedy)
+    assert "pipeline migrate" in str(older.value.remedy)

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import click
 
 from pipeline.cli.configuration import parse_symbols
-from pipeline.cli.options import Form, Instant, Options, examples, format_option, global_options, json_option
+from pipeline.cli.options import Form, Instant, Options, examples, format_option, json_option, reading_options
 from pipeline.cli.params import field_option, symbols_argument
 from pipeline.cli.results import ago, open_history, print_result, say_nothing_found
 from pipeline.errors import ExitCode
@@ -48,7 +48,7 @@ class _Hours(click.ParamType[timedelta]):
 @click.option("--original", is_flag=True, help="Print each document exactly as received, as JSON Lines.")
 @format_option
 @json_option
-@global_options
+@reading_options
 @click.pass_context
 def command(
     ctx: click.Context,

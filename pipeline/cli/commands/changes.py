@@ -12,8 +12,8 @@ from pipeline.cli.options import (
     check_interval,
     examples,
     format_option,
-    global_options,
     json_option,
+    reading_options,
     since_option,
     until_option,
 )
@@ -65,7 +65,7 @@ class _Threshold(click.ParamType[float]):
 @click.option("--suspicious", is_flag=True, help="Only changes that the market does not explain; rules below.")
 @format_option
 @json_option
-@global_options
+@reading_options
 def command(
     options: Options,
     *,

@@ -19,14 +19,15 @@ from pipeline.cli.options import (
     Options,
     check_interval,
     examples,
-    global_options,
     json_option,
+    reading_options,
     since_option,
     until_option,
 )
 from pipeline.cli.output import print_json
 from pipeline.cli.params import symbols_argument
 from pipeline.cli.progress import row_progress
+from pipeline.cli.readable import readable
 from pipeline.extras import excel as excel_format
 from pipeline.extras import parquet
 from pipeline.files import filling, replacing
@@ -104,7 +105,7 @@ class _Counter:
 @since_option
 @until_option
 @json_option
-@global_options
+@reading_options
 def command(
     options: Options,
     *,
@@ -135,7 +136,7 @@ def command(
     selection = Selection(parse_symbols(symbols, options), since, until)
     database = load_silently(options).database
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # like Ctrl-C: removes the partial file
-    with open_for_reading(database) as db, read_transaction(db):
+    with readable(database, options) as read, open_for_reading(read) as db, read_transaction(db):
         check_symbols(db, database, selection.symbols)
         with row_progress(options, "exporting", snapshot_count(db, selection)) as advance:
             counter = _Counter(advance)

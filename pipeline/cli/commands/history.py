@@ -11,8 +11,8 @@ from pipeline.cli.options import (
     check_interval,
     examples,
     format_option,
-    global_options,
     json_option,
+    reading_options,
     since_option,
     until_option,
 )
@@ -50,7 +50,7 @@ _PICTURES = (".svg", ".png", ".html")
 )
 @format_option
 @json_option
-@global_options
+@reading_options
 @click.pass_context
 def command(
     ctx: click.Context,

@@ -7,9 +7,10 @@ import click
 
 from pipeline import instants
 from pipeline.cli.configuration import load_settings
-from pipeline.cli.options import Options, examples, global_options, json_option
+from pipeline.cli.options import Options, examples, json_option, reading_options
 from pipeline.cli.output import print_facts, print_json
 from pipeline.cli.quota_table import print_windows, window_json
+from pipeline.cli.readable import readable
 from pipeline.collect.due import Selection, select_due
 from pipeline.model.slots import QuotaState
 from pipeline.monitoring.threshold import check_threshold, span_text
@@ -22,14 +23,14 @@ from pipeline.text import few
 
 @click.command(epilog=examples("pipeline plan", "PIPELINE_SOURCE__PLAN=premium-75 pipeline plan"))
 @json_option
-@global_options
+@reading_options
 def command(options: Options, *, as_json: bool) -> None:
     """Show what a run would request now, and when it would be done at this plan's pace. Sends no request."""
     settings = load_settings(options)
     if not settings.all_symbols:
         options.say("no symbols are configured: list them in the file that pipeline init creates")
     now = instants.utc_now()
-    todo, quota = _read(settings)
+    todo, quota = _read(settings, options)
     done_at = finish_at(settings.limits, quota, requests=len(todo.due), now=now)
     days = _days(done_at, now)
     threshold = check_threshold(settings)
@@ -76,11 +77,11 @@ def _done_text(done_at: datetime | None, days: int) -> str:
     return f"{instants.for_people(done_at)} UTC{over}"
 
 
-def _read(settings: Settings) -> tuple[Selection, QuotaState]:
+def _read(settings: Settings, options: Options) -> tuple[Selection, QuotaState]:
     now = instants.utc_now()
     since = now - settings.fresh_for
     try:
-        with Reader.open(settings.database) as reader:
+        with readable(settings.database, options) as database, Reader.open(database) as reader:
             todo = select_due(settings.all_symbols, reader.freshness(), observed_since=since, now=now)
             return todo, reader.quota_state(now - longest_window(settings.limits))
     except NoData:

@@ -5,8 +5,9 @@ from dataclasses import asdict
 import click
 
 from pipeline.cli.configuration import load_silently
-from pipeline.cli.options import Form, Options, Whole, examples, format_option, global_options, json_option
+from pipeline.cli.options import Form, Options, Whole, examples, format_option, json_option, reading_options
 from pipeline.cli.output import print_json, print_rows, shown, to_second
+from pipeline.cli.readable import readable
 from pipeline.model.outcomes import Outcome, Trigger
 from pipeline.store.database import DatabaseError
 from pipeline.store.reader import Reader, Run, SymbolOutcome
@@ -23,10 +24,10 @@ from pipeline.store.reader import Reader, Run, SymbolOutcome
 )
 @format_option
 @json_option
-@global_options
+@reading_options
 def command(options: Options, *, run: int | None, limit: int, form: Form, as_json: bool) -> None:
     """List past runs, newest first; or, for the number of a RUN, the outcome of each symbol in it."""
-    with Reader.open(load_silently(options).database) as reader:
+    with readable(load_silently(options).database, options) as database, Reader.open(database) as reader:
         if run is None:
             _print_runs(reader.runs(limit), form=form, as_json=as_json)
             return

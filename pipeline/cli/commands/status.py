@@ -9,9 +9,10 @@ import click
 
 from pipeline import instants
 from pipeline.cli.configuration import load_settings
-from pipeline.cli.options import Options, examples, global_options, json_option
+from pipeline.cli.options import Options, examples, json_option, reading_options
 from pipeline.cli.output import print_facts, print_json, to_second
 from pipeline.cli.quota_table import print_windows, window_json
+from pipeline.cli.readable import readable
 from pipeline.errors import ExitCode
 from pipeline.model.changes import Change
 from pipeline.model.outcomes import Outcome, RunStatus, Trigger
@@ -64,7 +65,7 @@ class _Report:
 
 @click.command(epilog=examples("pipeline status", "pipeline status --json | jq .stale"))
 @json_option
-@global_options
+@reading_options
 def command(options: Options, *, as_json: bool) -> int:
     """Show the last run, quota left, stale symbols, API drift, and whether a daemon runs.
 
@@ -105,7 +106,7 @@ def _read(settings: Settings, options: Options) -> _Report:
     beat = _heartbeat(settings.database, options)
     next_run = min(filter(None, (schedule.next(now) for schedule in settings.schedules)), default=None)
     try:
-        with Reader.open(settings.database) as reader:
+        with readable(settings.database, options) as database, Reader.open(database) as reader:
             states = reader.symbol_states()
             return _Report(
                 last_run=reader.last_run(),
@@ -118,7 +119,7 @@ def _read(settings: Settings, options: Options) -> _Report:
                     settings.all_symbols, states, reader.universe(), now=now, stale_after=settings.stale_after
                 ),
                 drift=reader.drift(),
-                suspicious=_suspicious(settings.database),
+                suspicious=_suspicious(database),
                 beat=beat,
                 next_run=next_run,
                 last_backup=reader.last_backup(),

@@ -9,8 +9,9 @@ import click
 
 from pipeline import instants
 from pipeline.cli.configuration import load_settings
-from pipeline.cli.options import Form, Options, examples, format_option, global_options, json_option
+from pipeline.cli.options import Form, Options, examples, format_option, json_option, reading_options
 from pipeline.cli.output import print_json, print_rows, to_minute
+from pipeline.cli.readable import readable
 from pipeline.model.symbols import Symbol
 from pipeline.monitoring.staleness import configured_since, standing
 from pipeline.settings.load import Settings
@@ -21,11 +22,11 @@ from pipeline.store.reader import Listed, NoData, Reader, SymbolState
 @click.option("--all", "stored_too", is_flag=True, help="Also list symbols that are stored but no longer configured.")
 @format_option
 @json_option
-@global_options
+@reading_options
 def command(options: Options, *, stored_too: bool, form: Form, as_json: bool) -> None:
     """List the configured symbols: whether the API covers them, when they were last observed, what is stored."""
     settings = load_settings(options)
-    states, universe = _read(settings)
+    states, universe = _read(settings, options)
     configured = set(settings.all_symbols)
     symbols = [*settings.all_symbols, *(sorted(states.keys() - configured) if stored_too else [])]
     rows = [_row(states.get(name), Symbol(name), is_configured=name in configured) for name in symbols]
@@ -61,10 +62,10 @@ def _print_table(states: list[SymbolState], form: Form) -> None:
 _TIMES, _LAST_TRY = (3, 4, 6), 4
 
 
-def _read(settings: Settings) -> tuple[dict[str, SymbolState], dict[str, list[Listed]]]:
+def _read(settings: Settings, options: Options) -> tuple[dict[str, SymbolState], dict[str, list[Listed]]]:
     """Return what is stored of each symbol, and when it was configured."""
     try:
-        with Reader.open(settings.database) as reader:
+        with readable(settings.database, options) as database, Reader.open(database) as reader:
             return reader.symbol_states(), reader.universe()
     except NoData:
         return {}, {}

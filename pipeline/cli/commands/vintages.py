@@ -10,8 +10,8 @@ from pipeline.cli.options import (
     check_interval,
     examples,
     format_option,
-    global_options,
     json_option,
+    reading_options,
     since_option,
     until_option,
 )
@@ -34,7 +34,7 @@ from pipeline.model.fields import FieldNotFound
 @until_option
 @format_option
 @json_option
-@global_options
+@reading_options
 @click.pass_context
 def command(
     ctx: click.Context,

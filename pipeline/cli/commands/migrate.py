@@ -1,0 +1,57 @@
+"""`pipeline migrate`: bring a database of an older version up to date."""
+
+import asyncio
+from datetime import timedelta
+from pathlib import Path
+
+import click
+
+from pipeline.cli.configuration import load_silently
+from pipeline.cli.event_loop import run_async
+from pipeline.cli.options import Options, Seconds, examples, global_options, json_option
+from pipeline.cli.output import print_json
+from pipeline.cli.progress import row_progress
+from pipeline.instants import utc_now
+from pipeline.store import lock
+from pipeline.store.older import Migrated, bring_up_to_date
+from pipeline.text import count
+
+
+@click.command(epilog=examples("pipeline migrate", "pipeline migrate --no-backup --database large.db"))
+@click.option("--no-backup", is_flag=True, help="Do not copy the database to a file beside it first.")
+@click.option(
+    "--wait",
+    metavar="SECONDS",
+    type=Seconds(),
+    default=60,
+    help="Wait this long for another process to end [60].",
+)
+@json_option
+@global_options
+def command(options: Options, *, no_backup: bool, wait: float, as_json: bool) -> None:
+    """Bring a database of an older version up to date, after a backup beside it.
+
+    `collect` and `run` do it too, without the backup. Killed in between, it is repeated and goes on where it stopped.
+    """
+    database = load_silently(options).database
+    done = run_async(_migrate(database, options, keeps_backup=not no_backup, max_wait=timedelta(seconds=wait)))
+    if as_json:
+        made = None if done.backup is None else {"file": str(done.backup.file), "bytes": done.backup.size}
+        applied = [migration.name for migration in done.applied]
+        print_json({"before": done.before, "after": done.after, "applied": applied, "backup": made})
+    elif not done.applied:
+        click.echo(f"{database}: up to date (schema {done.after})")
+    else:
+        click.echo(f"{database}: schema {done.before} is now {done.after}, {count(len(done.applied), 'migration')}")
+        if done.backup is not None:
+            click.echo(f"backup: {done.backup.file}; remove it when all is well")
+
+
+async def _migrate(database: Path, options: Options, *, keeps_backup: bool, max_wait: timedelta) -> Migrated:
+    async with lock.hold_lock(
+        database, "migrate", max_wait=max_wait, now=utc_now, sleep=asyncio.sleep, on_wait=options.say
+    ):
+        with row_progress(options, "migrating", None) as advance:
+            return bring_up_to_date(
+                database, now=utc_now(), keeps_backup=keeps_backup, on_step=lambda _migration: advance(1)
+            )

@@ -1,0 +1,53 @@
+"""Databases of an older version: brought up to date on request, after a backup, or in a temporary copy for reading."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from pipeline.store.backup import Backup, backup, note_backup
+from pipeline.store.migrate import Migration, migrate, shipped_migrations
+from pipeline.store.reader import open_any_version
+
+
+@dataclass(frozen=True, slots=True)
+class Migrated:
+    """What was done to a database: its versions before and after, and the backup that was made before, if any."""
+
+    before: int
+    after: int
+    applied: tuple[Migration, ...]
+    backup: Backup | None
+
+
+def bring_up_to_date(
+    database: Path, *, now: datetime, keeps_backup: bool, on_step: Callable[[Migration], object]
+) -> Migrated:
+    """Apply the migrations that a database lacks, first copying it to a file beside it. `on_step` hears of each.
+
+    Nothing is done to one that lacks none. The caller holds the lock. Raise NoData where there is no database, and
+    DatabaseError as `open_any_version`, `migrate` and `backup` do.
+    """
+    with open_any_version(database) as (_, version):
+        pass
+    newest = len(shipped_migrations())
+    if version == newest:
+        return Migrated(version, version, (), None)
+    name = f"{database.stem}-schema-{version}-{now:%Y-%m-%dT%H%M%SZ}.db"
+    made = backup(database, database.with_name(name), now=now) if keeps_backup else None
+    applied = migrate(database, now=now, on_step=on_step)
+    if made is not None:
+        note_backup(database, made)
+    return Migrated(version, newest, tuple(applied), made)
+
+
+@contextmanager
+def migrated_copy(database: Path, *, now: datetime) -> Iterator[Path]:
+    """Yield a temporary copy of the database with all migrations applied, and remove it at the end of the block."""
+    with TemporaryDirectory(prefix="pipeline-") as folder:
+        copy = Path(folder) / database.name
+        backup(database, copy, now=now)
+        migrate(copy, now=now)
+        yield copy

@@ -1,0 +1,101 @@
+"""`pipeline migrate`, and what reads a database of an older version."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from pipeline.cli import readable
+from pipeline.errors import ExitCode
+from pipeline.store.migrate import migrate, shipped_migrations
+from tests.support.clocks import START
+from tests.support.commands import assert_refused, call
+from tests.support.database import earlier_migrations
+
+NEWEST = len(shipped_migrations())
+READING = (
+    ("status",), ("runs",), ("symbols",), ("plan",), ("history", "IBM"), ("as-of", "now"), ("changes",),
+    ("vintages", "--all"), ("export", "--output", "x.csv"),
+)  # fmt: skip
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Path:
+    """Return a database as an earlier version left it, with one company in it, beside a configuration."""
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "pipeline.toml").write_text('[symbols]\nlist = ["IBM"]')
+    path = tmp_path / "old.db"
+    migrate(path, now=START, folder=earlier_migrations(tmp_path, 4))
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("PRAGMA foreign_keys = OFF")
+        db.execute("INSERT INTO profiles (id, digest, name) VALUES (1, x'01', 'A company')")
+        db.execute("INSERT INTO statements (id, digest) VALUES (1, x'01')")
+        db.execute("INSERT INTO layouts (id, digest, keys) VALUES (1, x'01', '[\"Symbol\",\"Name\"]')")
+        db.execute("INSERT INTO symbols (symbol, state, last_look, snapshots) VALUES ('IBM', 'covered', :at, 1)", [AT])
+        db.execute(
+            "INSERT INTO snapshots (symbol, observed_at, profile_id, statement_id, layout_id) SELECT 'IBM', ?, 1, 1, 1",
+            [AT],
+        )
+    return path
+
+
+AT = "2026-03-14T18:30:00.000Z"
+
+
+def version(path: Path) -> int:
+    with closing(sqlite3.connect(path)) as db:
+        return int(db.execute("PRAGMA user_version").fetchone()[0])
+
+
+def test_it_brings_the_database_up_to_date_after_a_backup_beside_it(old: Path, tmp_path: Path) -> None:
+    ended = call(tmp_path, "--database", "old.db", "migrate", "--json")
+
+    done = ended.json
+    assert (ended.code, done["before"], done["after"]) == (ExitCode.DONE, 4, NEWEST)
+    assert len(done["applied"]) == NEWEST - 4
+    assert version(old) == NEWEST
+    assert version(tmp_path / done["backup"]["file"]) == 4
+    assert call(tmp_path, "--database", "old.db", "as-of", "now", "--format", "csv").out.count("IBM") == 1
+
+
+def test_it_does_nothing_to_a_database_that_is_up_to_date(old: Path, tmp_path: Path) -> None:
+    call(tmp_path, "--database", "old.db", "migrate", "--no-backup")
+
+    again = call(tmp_path, "--database", "old.db", "migrate")
+
+    assert again.code == ExitCode.DONE
+    assert "up to date" in again.out
+    assert list(tmp_path.glob("*schema*")) == []
+
+
+def test_it_creates_nothing_where_there_is_no_database(tmp_path: Path) -> None:
+    assert_refused(call(tmp_path, "--database", "absent.db", "migrate"), ExitCode.FAILED, "absent.db", "collect")
+    assert not (tmp_path / "absent.db").exists()
+
+
+@pytest.mark.parametrize("words", READING, ids=lambda words: words[0])
+def test_a_question_to_an_older_database_is_answered_from_a_migrated_copy(
+    old: Path, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    before = old.read_bytes()
+
+    ended = call(tmp_path, "--database", "old.db", *words)
+
+    assert ended.code in (ExitCode.DONE, ExitCode.STALE)
+    assert f"old.db has schema 4 of {NEWEST}" in ended.err
+    assert "pipeline migrate" in ended.err
+    assert old.read_bytes() == before
+
+
+@pytest.mark.parametrize("words", READING, ids=lambda words: words[0])
+def test_a_large_older_database_is_copied_only_on_request(
+    old: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(readable, "SMALL_BYTES", 1000)
+
+    refused = call(tmp_path, "--database", "old.db", *words)
+    asked = call(tmp_path, "--database", "old.db", *words, "--migrate-copy")
+
+    assert_refused(refused, ExitCode.FAILED, f"older schema (4 of {NEWEST})", "pipeline migrate", "--migrate-copy")
+    assert asked.code in (ExitCode.DONE, ExitCode.STALE)
