@@ -65,13 +65,13 @@ class OverviewApi:
         The whole answer must arrive `within` that time.
         """
         url = URL(f"{self._before_symbol}{quote(requested_as(symbol), safe='')}{self._after_symbol}", encoded=True)
-        sending = _Sending()
+        sending = Sending()
         try:
             async with self._session.get(
                 url, timeout=_timeout(within), allow_redirects=False, proxy=self._proxy, trace_request_ctx=sending
             ) as response:
                 body = await _body(response)
-        except (ClientError, TimeoutError, ValueError, _Dropped) as error:
+        except (ClientError, TimeoutError, ValueError, Dropped) as error:
             raise self._translated(error, within, has_left=sending.has_left) from None
         return self._read(symbol, response, body)
 
@@ -87,7 +87,7 @@ class OverviewApi:
         name = type(error).__name__
         if isinstance(error, TimeoutError):
             return Unavailable(f"no complete answer within {within.total_seconds():g} s ({name})")
-        if isinstance(error, _Dropped):
+        if isinstance(error, Dropped):
             return Unavailable(f"the server dropped the connection ({error})")
         return Unavailable(f"incomplete answer or invalid HTTP ({name})")
 
@@ -120,7 +120,7 @@ async def _body(response: ClientResponse) -> bytes:
 
 
 @dataclass(slots=True)
-class _Sending:
+class Sending:
     """Whether a request has begun to leave: before that, the server cannot have counted it."""
 
     has_left: bool = False
@@ -179,7 +179,7 @@ async def open_api(
         yield OverviewApi(session, base_url, key, proxy=proxy)
 
 
-class _Dropped(Exception):
+class Dropped(Exception):
     """The connection was dropped: not an error after which aiohttp would resend the request."""
 
 
@@ -190,4 +190,4 @@ async def _sent_once(request: ClientRequest, handler: ClientHandlerType) -> Clie
     except ClientConnectorError:
         raise
     except (ClientOSError, ServerDisconnectedError) as error:
-        raise _Dropped(type(error).__name__) from None
+        raise Dropped(type(error).__name__) from None

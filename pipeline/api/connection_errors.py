@@ -8,7 +8,6 @@ import platform
 import socket
 import ssl
 import sys
-from dataclasses import dataclass
 
 from aiohttp import (
     ClientConnectorCertificateError,
@@ -18,18 +17,12 @@ from aiohttp import (
     ClientHttpProxyError,
 )
 
-
-@dataclass(frozen=True, slots=True)
-class Reason:
-    """Why there is no connection, and what to do."""
-
-    problem: str
-    remedy: str
-
+from pipeline.api.reachability import Reason
 
 _BUNDLE = "set SSL_CERT_FILE to a file that contains it"
 _CLOCK = "check the clock of this machine; if it is right, only the owner of the server can renew it"
 _SILENT = Reason("no answer in time", "check the network, and whether a firewall or a proxy is in between")
+_DROPPED = Reason("the connection was dropped", "try again; a firewall or a proxy may be the cause")
 _BY_ERRNO = {
     errno.ECONNREFUSED: Reason("connection refused", "nothing listens there: check host and port"),
     errno.ENETUNREACH: Reason("no route to the host", "check the network"),
@@ -78,7 +71,7 @@ def reason(error: BaseException) -> Reason:
         case TimeoutError():
             return _SILENT
         case _:
-            return Reason("the connection was dropped", "try again; a firewall or a proxy may be the cause")
+            return _DROPPED
 
 
 def _connection_reason(error: ClientConnectorError) -> Reason:
@@ -91,6 +84,8 @@ def _connection_reason(error: ClientConnectorError) -> Reason:
     if isinstance(error, ClientConnectorSSLError):
         what = (getattr(cause, "reason", None) or type(cause).__name__).lower().replace("_", " ")
         return Reason(f"no TLS ({what})", "check scheme, host and port: something else may answer there")
+    if isinstance(cause, ConnectionResetError):  # asyncio's has no number if it is reset during the handshake
+        return _DROPPED
     name = errno.errorcode.get(cause.errno or 0, type(cause).__name__)
     return _BY_ERRNO.get(cause.errno or 0, Reason(f"the connection failed ({name})", "check the network"))
 

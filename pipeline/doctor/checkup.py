@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 
+from pipeline.api.reachability import Answer, Reason
 from pipeline.doctor import configuration, files, machine
 from pipeline.doctor.access import check_access
 from pipeline.doctor.database import check_database
 from pipeline.doctor.findings import Finding, Level
+from pipeline.doctor.network import check_certificates, check_network
 from pipeline.monitoring.checks import Kind
 from pipeline.settings.environment import Environment
 from pipeline.settings.errors import SettingsError
@@ -19,22 +21,33 @@ from pipeline.settings.secrets import redaction
 
 
 def findings(
-    settings: Settings | SettingsError, variables: Environment, *, now: datetime, thorough: bool
+    settings: Settings | SettingsError,
+    variables: Environment,
+    *,
+    now: datetime,
+    thorough: bool,
+    network: Answer | Reason | None = None,
 ) -> list[Finding]:
     """Return what was found. `thorough` reads the whole database, which takes long if it is large.
 
-    A secret that was put where it does not belong is hidden in it.
+    `network`: what the API's host answered, or why there was no connection; None: it was not tried. A secret that was
+    put where it does not belong is hidden in what is returned.
     """
     redact = redaction(variables, settings.proxy if isinstance(settings, Settings) else None)
     found = [
         replace(one, found=redact(one.found), remedy=None if one.remedy is None else redact(one.remedy))
-        for one in _checks(settings, variables, now=now, thorough=thorough)
+        for one in _checks(settings, variables, now=now, thorough=thorough, network=network)
     ]
     return sorted(found, key=lambda one: (one.check, one.level) != (Kind.INTEGRITY, Level.PROBLEM))
 
 
 def _checks(
-    settings: Settings | SettingsError, variables: Environment, *, now: datetime, thorough: bool
+    settings: Settings | SettingsError,
+    variables: Environment,
+    *,
+    now: datetime,
+    thorough: bool,
+    network: Answer | Reason | None,
 ) -> Iterator[Finding]:
     yield from machine.check_python()
     yield from machine.check_sqlite()
@@ -47,6 +60,8 @@ def _checks(
     yield from configuration.check_staleness(settings)
     yield from configuration.check_key(variables)
     yield from configuration.check_proxy(settings, variables)
+    yield from check_certificates(variables)
+    yield from check_network(settings, network)
     yield from configuration.check_notifications(variables)
     yield from files.check_disk(settings.database)
     yield from machine.check_clock(now)

@@ -53,6 +53,7 @@ class Kind(StrEnum):
     KEY = "key"
     NOTIFICATIONS = "notifications"
     PROXY = "proxy"
+    NETWORK = "network"
     DISK = "disk"
     CLOCK = "clock"
     FILE_SYSTEM = "file system"

@@ -30,6 +30,28 @@ def certificate(
     return context
 
 
+@cache
+def self_signed() -> ssl.SSLContext:
+    """Return a server's context with a certificate that vouches for itself."""
+    issuer = trustme.CA()
+    with issuer.private_key_pem.tempfile() as key, issuer.cert_pem.tempfile() as pem:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(pem, key)
+    return context
+
+
+@cache
+def with_foreign_root(*names: str) -> ssl.SSLContext:
+    """Return a server's context with a certificate and the root it comes from, which nobody here trusts."""
+    issuer = trustme.CA()
+    issued = issuer.issue_cert(*names)
+    chain = trustme.Blob(issued.cert_chain_pems[0].bytes() + issuer.cert_pem.bytes())
+    with issued.private_key_pem.tempfile() as key, chain.tempfile() as pem:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(pem, key)
+    return context
+
+
 def trust_authority(folder: Path, patch: pytest.MonkeyPatch) -> None:
     """Let this process trust the authority, as a user does: by SSL_CERT_FILE."""
     bundle = folder / "authority.pem"

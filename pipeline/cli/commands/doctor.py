@@ -4,10 +4,12 @@ import shutil
 import sys
 import textwrap
 from dataclasses import asdict
+from importlib import import_module
 
 import click
 
 from pipeline import instants
+from pipeline.api.reachability import Answer, Reason
 from pipeline.cli.configuration import read_environment
 from pipeline.cli.options import Options, examples, global_options, json_option
 from pipeline.cli.output import print_json, shown
@@ -18,12 +20,13 @@ from pipeline.settings.errors import SettingsError
 from pipeline.settings.load import Settings, load
 
 
-@click.command(epilog=examples("pipeline doctor", "pipeline doctor --quick --json"))
+@click.command(epilog=examples("pipeline doctor", "pipeline doctor --online", "pipeline doctor --quick --json"))
 @click.option("--quick", is_flag=True, help="Check the database quickly: a full check of a large one takes long.")
+@click.option("--online", is_flag=True, help="Connect to the API's host too: a request without the key, free of cost.")
 @json_option
 @global_options
-def command(options: Options, *, quick: bool, as_json: bool) -> int:
-    """Check Python, SQLite, configuration, key, disk, clock, file modes and the database.
+def command(options: Options, *, quick: bool, online: bool, as_json: bool) -> int:
+    """Check Python, SQLite, configuration, key, disk, clock, files and the database; with --online the network.
 
     Exits with 0 if there is no problem, 3 if the first one is the configuration or key, else 1.
     """
@@ -33,13 +36,20 @@ def command(options: Options, *, quick: bool, as_json: bool) -> int:
         settings = load(options.config, variables, database=options.database)
     except SettingsError as error:
         settings = error
-    found = findings(settings, variables, now=instants.utc_now(), thorough=not quick)
+    network = None if isinstance(settings, SettingsError) or not online else _try_network(settings)
+    found = findings(settings, variables, now=instants.utc_now(), thorough=not quick, network=network)
     if as_json:
         print_json([asdict(one) for one in found])
     else:
         for one in found:
             _print(one)
     return exit_code(found)
+
+
+def _try_network(settings: Settings) -> Answer | Reason:
+    """Return what the API's host answers. Its client is imported only now: without --online the doctor is quick."""
+    network: Answer | Reason = import_module("pipeline.cli.online").try_network(settings)
+    return network
 
 
 _LABELS = {Kind.OBSERVATIONS: "observations"}

@@ -7,6 +7,8 @@ import pytest
 
 from pipeline.errors import ExitCode
 from tests.support.commands import KEY, call
+from tests.support.sandbox import serving_beside
+from tests.support.silent import SilentServer
 
 
 def test_without_problems_it_ends_with_0(folder: Path) -> None:
@@ -63,3 +65,30 @@ def test_no_part_of_a_secret_url_is_printed(
         assert "notifications" in printed, "they were examined"
         for secret in ("bob", "pa55phrase", "push.example", "t0p1c", "h00k", "t0ken", "hc-ping.example", "p1ng", KEY):
             assert secret not in printed
+
+
+def test_online_it_sends_one_request_without_the_key_and_compares_the_clock(
+    folder: Path, configure: Callable[[str], object]
+) -> None:
+    with serving_beside() as served:
+        configure(f'[source]\nbase_url = "{served.base_url}"')
+
+        ended = call(folder, "doctor", "--online", "--json", ALPHAVANTAGE_API_KEY=KEY)
+
+    found = {row["check"]: row for row in reversed(ended.json)}
+    assert found["network"]["level"] == "ok"
+    assert found["network"]["found"].startswith("127.0.0.1 answers without TLS")
+    assert "the API's" in found["clock"]["found"]
+    assert served.api.requests == 0
+    gone = call(folder, "doctor", "--online", "--json", ALPHAVANTAGE_API_KEY=KEY)
+    (network,) = (row for row in gone.json if row["check"] == "network")
+    assert (network["level"], network["found"]) == ("problem", "127.0.0.1: connection refused")
+    assert gone.code == ExitCode.FAILED
+    assert KEY not in gone.out
+
+
+def test_offline_it_says_that_the_network_was_not_tried(folder: Path, silent: SilentServer) -> None:
+    ended = call(folder, "doctor", ALPHAVANTAGE_API_KEY=KEY, PIPELINE_SOURCE__BASE_URL=silent.url)
+
+    assert "network not tried" in ended.out
+    silent.assert_nothing_received()
