@@ -82,7 +82,7 @@ NOTIFIED: Mapping[Kind, Words] = {
     Kind.UNCOVERED: Words(
         Severity.WARNING, "the API denies a company", "the API denies {} companies", "covered by the API again"
     ),
-    Kind.STALE: Words(Severity.WARNING, "a symbol is stale", "{} symbols are stale", "observed again"),
+    Kind.STALE: Words(Severity.WARNING, "a symbol is stale", "{} symbols are stale", "no longer stale"),
     Kind.BACKUP: Words(Severity.WARNING, "no recent backup", "no recent backup", "backed up again"),
     Kind.DRIFT: Words(Severity.WARNING, "a field has changed", "{} fields have changed", "as expected again"),
     Kind.SUSPICION: Words(Severity.WARNING, "a value is suspicious", "{} values are suspicious", None),

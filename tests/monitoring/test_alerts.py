@@ -76,7 +76,7 @@ def test_a_recovery_says_what_is_not_over_yet() -> None:
 
     assert message == Message(
         "Partly recovered",
-        "Problems that are over:\n- observed again: AAPL\n\n"
+        "Problems that are over:\n- no longer stale: AAPL\n\n"
         "Not over:\n- the API key is refused\n- a symbol is stale: IBM",
         Severity.SUCCESS,
     )
