@@ -89,6 +89,14 @@ def test_a_part_of_a_key_is_hidden_from_eight_letters_on(key: str, start: int, s
     assert Redaction([key])(text) == (f"we saw '{HIDDEN}', and no more" if len(part) >= PART else text)
 
 
+@pytest.mark.parametrize("start", range(9))
+def test_every_part_of_eight_letters_is_found(start: int) -> None:
+    part = KEY[start : start + PART]
+
+    assert Redaction([KEY])(f"({part})") == f"({HIDDEN})"
+    assert Redaction([KEY]).finds_key(part.encode())
+
+
 @given(OF_THE_API, NO_ESCAPES)
 def test_a_text_without_the_key_stays_as_it_is(key: str, text: str) -> None:
     assume(not any(key[at : at + PART].lower() in text.lower() for at in range(9)))
@@ -122,6 +130,12 @@ def test_an_address_is_hidden_whole_and_its_beginning_stays() -> None:
     assert redact("POST HTTPS://hc-ping.com/s3cr3t/fail failed") == f"POST {HIDDEN}/fail failed"
     assert redact("GET https%3A%2F%2Fhc-ping.com%2Fs3cr3t") == f"GET {HIDDEN}"
     assert redact("https://hc-ping.com/docs") == "https://hc-ping.com/docs"
+
+
+def test_a_key_within_an_address_ends_nothing_early() -> None:
+    address = f"https://example.com/{KEY}/private"
+
+    assert Redaction([KEY], addresses=[address])(f"POST {address}?x") == f"POST {HIDDEN}?x"
 
 
 def test_what_each_of_two_hides_both_together_hide() -> None:

@@ -72,6 +72,28 @@ def test_a_named_configuration_that_is_missing_ends_with_3(folder: Path) -> None
         assert_refused(ended, ExitCode.REFUSED, "cannot be read")
 
 
+@pytest.mark.parametrize("file", [".env", "config/pipeline.toml", "config/symbols.txt"])
+def test_a_file_in_utf_16_ends_with_3_and_is_named_with_what_to_do(
+    folder: Path, configure: Callable[[str], object], file: str
+) -> None:
+    configure('[symbols]\nfile = "symbols.txt"\n')
+    (folder / "config" / "symbols.txt").write_text("AAPL")
+    (folder / file).write_text("A", encoding="utf-16")
+
+    for command in ("plan", "collect", "run", "history"):
+        ended = call(folder, command, *NEEDED.get(command, []))
+        assert_refused(ended, ExitCode.REFUSED, f"{file}: the text is in UTF-16; save it as UTF-8")
+
+
+def test_a_byte_order_mark_in_dotenv_hides_no_key(folder: Path) -> None:
+    (folder / ".env").write_bytes(b"\xef\xbb\xbfALPHAVANTAGE_API_KEY=ABCDEFGH12345678\n")
+    (folder / ".env").chmod(0o600)
+
+    (key,) = [row for row in call(folder, "config", "--json").json if row["key"] == "api_key"]
+
+    assert key["value"] == "*** (16 characters)"
+
+
 def test_a_bad_variable_is_named_and_ends_with_3(folder: Path) -> None:
     assert_refused(
         call(folder, "plan", PIPELINE_SOURCE__LIMITS="25/day"), ExitCode.REFUSED, "PIPELINE_SOURCE__LIMITS: "

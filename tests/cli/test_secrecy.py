@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import ExitCode
-from tests.support.commands import KEY, call, pipeline
+from tests.support.commands import KEY, call, pipeline, run_shell
 from tests.support.hostile import hostile, says
 
 LISTED = '[symbols]\nlist = ["AAPL"]\n'
@@ -94,6 +94,18 @@ def test_a_key_in_a_broken_line_of_dotenv_is_not_repeated(folder: Path, dotenv: 
 def test_a_key_on_the_command_line_is_not_repeated(folder: Path, command: list[str]) -> None:
     assert_silent(folder, [word.format(KEY) for word in command], {"ALPHAVANTAGE_API_KEY": KEY})
     assert_silent(folder, [word.format(KEY.lower()) for word in command], {"ALPHAVANTAGE_API_KEY": KEY})
+
+
+@pytest.mark.process
+def test_the_traceback_of_a_bug_does_not_contain_the_key(folder: Path) -> None:
+    bug = "import pipeline.cli.app as app; app._run = lambda: int('apikey=' + app.os.environ['ALPHAVANTAGE_API_KEY'])"
+
+    ended = run_shell(folder, f'"$PYTHON" -c "{bug}; app.main()"')
+
+    assert ended.code == 1
+    assert ended.err.startswith("Traceback")
+    assert ended.err.endswith("'apikey=***'\n")
+    assert KEY not in ended.err
 
 
 def escaped(text: str) -> str:

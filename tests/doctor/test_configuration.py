@@ -32,6 +32,15 @@ def test_of_a_key_only_the_length_is_shown(examined: Examined) -> None:
     assert examined()[Kind.KEY].found == "set, 16 characters"
 
 
+def test_a_key_in_a_wrong_place_is_hidden(settings: Settings) -> None:
+    error = SettingsError("pipeline.toml: source.plan: unknown plan 'odd-key-9'", remedy="remove odd-key-9")
+
+    found = {one.check: one for one in findings(error, Environment({API_KEY: "odd-key-9"}), now=START, thorough=False)}
+
+    assert found[Kind.CONFIGURATION].found.endswith("unknown plan '***'")
+    assert found[Kind.CONFIGURATION].remedy == "remove ***"
+
+
 @pytest.mark.parametrize("variables", [{}, {API_KEY: ""}])
 def test_a_key_that_is_missing_ends_with_3(examined: Examined, variables: dict[str, str]) -> None:
     found = examined(Environment(variables))

@@ -90,6 +90,7 @@ def test_notes_say_what_was_changed_and_left_out() -> None:
         ("AAPL,NASDAQ", ["line 1: several columns"]),
         ("AAPL,10", ["line 1: several columns"]),
         ("AAPL,MSFT\nTICKER,IBM\n", ["lines 1, 2: several columns"]),
+        ("KO\nAAPL,MSFT\nTICKER,IBM\n", ["lines 2, 3: several columns"]),
         ("Name,Symbol\nApple,AAPL\nBerkshire,BRK B\n", ["line 3: invalid symbol 'BRK B'"]),
         ("Name,Symbol\nApple,AAPL\nx,Account Total\n", ["line 3: invalid symbol 'Account Total'"]),
         ("Symbol,Qty\nAAPL,1\nTotal:,1\n", ["line 3: a total"]),

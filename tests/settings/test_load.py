@@ -27,6 +27,24 @@ def test_an_unknown_plan_is_refused_and_the_nearest_named(configured: Configured
     assert line.endswith("free?")
 
 
+@pytest.mark.parametrize("key", ["odd-key-9", "ABCDEFGH12345678"])
+def test_a_secret_that_is_set_is_in_no_error_and_no_notice(configured: Configured, tmp_path: Path, key: str) -> None:
+    line = refusal(lambda: configured(f'[source]\nplan = "{key}"', ALPHAVANTAGE_API_KEY=key))
+
+    assert "source.plan: unknown plan '***'" in line
+    (tmp_path / "names.csv").write_text(f"symbol,name\nIBM,x\nmy {key},y\n")
+    notices = configured('[symbols]\nfile = "names.csv"', ALPHAVANTAGE_API_KEY=key).notices
+    assert "'my ***'" in notices[1]
+
+
+@pytest.mark.parametrize("symbol", ["ODD-KEY-9", "odd-key-9", "ABCDEFGH12345678", "abcdefgh12345678"])
+def test_a_key_among_the_symbols_is_refused(configured: Configured, symbol: str) -> None:
+    line = refusal(lambda: configured(f'[symbols]\nlist = ["{symbol}"]', ALPHAVANTAGE_API_KEY="odd-key-9"))
+
+    assert "looks like an API key" in line
+    assert symbol not in line
+
+
 def test_an_unknown_plan_that_resembles_none_is_refused_with_all_plans(configured: Configured) -> None:
     line = refusal(lambda: configured('[source]\nplan = "gold"'))
 
