@@ -9,7 +9,7 @@ from typing import Any, TextIO
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from pipeline.redaction import Redact, unredacted
+from pipeline.redaction import NOTHING_SECRET, Redact
 from pipeline.text import printable
 
 
@@ -26,7 +26,7 @@ class _Stderr:
             sys.stderr.flush()
 
 
-def configure(level: int, *, readable: bool, redact: Redact = unredacted) -> None:
+def configure(level: int, *, readable: bool, redact: Redact = NOTHING_SECRET) -> None:
     """Send log lines of this level and above to stderr, as text if `readable`, else as JSON.
 
     Nothing in the program logs a secret; the finished line is redacted all the same.

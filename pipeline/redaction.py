@@ -18,7 +18,7 @@ PART = 8
 The API's keys have 16. Who sees seven of them has 36^9 to try, and no eight in a row occur in a text by chance.
 """
 SHORTEST = 4
-"""From here to PART letters (`demo`), a key is hidden where it is a word of its own. A shorter one is no secret."""
+"""From here to PART letters (`demo`), a secret is hidden where it is a word of its own. A shorter one is none."""
 _BLOCK = 4
 """Every part contains one of a few blocks of this length, which are quick to look for first."""
 
@@ -39,11 +39,6 @@ _LOOKS_LIKE_A_KEY = re.compile(
 """The form of the API's keys; or as long and mixed, as a key in lower case is."""
 
 
-def unredacted(text: str) -> str:
-    """Return the text as it is: no secret is known."""
-    return text
-
-
 def without_lookalikes(text: str) -> str:
     """Return the text with HIDDEN in place of what looks like a key: one that was put where it does not belong."""
     return _LOOKS_LIKE_A_KEY.sub(HIDDEN, text)
@@ -56,13 +51,14 @@ class Redaction:
         """Addresses are hidden only whole: parts of them, such as `https://`, are no secret."""
         self._secrets = tuple(keys), tuple(addresses)
         keys, addresses = self._secrets
-        spellings = {spelling for key in keys for spelling in _spellings(key)}
-        long = [spelling for spelling in spellings if len(spelling) >= PART]
-        words = [spelling for spelling in spellings if SHORTEST <= len(spelling) < PART]
+        of_keys = {spelling for key in keys for spelling in _spellings(key)}
+        of_addresses = {spelling for address in addresses for spelling in _spellings(address)}
+        long = [spelling for spelling in of_keys if len(spelling) >= PART]
+        words = [spelling for spelling in of_keys | of_addresses if SHORTEST <= len(spelling) < PART]
         self._blocks = {block for spelling in long for block in _blocks(spelling)}
         self._parts = {part for spelling in long for part in _slices(spelling, PART)}
         self._words = [re.compile(rb"(?<![a-z0-9])%s(?![a-z0-9])" % re.escape(word)) for word in words]
-        self._addresses = {spelling for address in addresses for spelling in _spellings(address)}
+        self._addresses = {spelling for spelling in of_addresses if len(spelling) >= PART}
 
     def __or__(self, other: "Redaction") -> "Redaction":
         """Return one that hides what either of them hides."""
@@ -71,7 +67,13 @@ class Redaction:
 
     def finds_key(self, body: bytes) -> bool:
         """Whether a text, as bytes, contains a key or a part of one. Keys that are shorter than a part do not count."""
-        return any(self._has_part(reading) for reading, _ in _readings(body))
+        if not self._blocks:
+            return False
+        for reading, _ in _readings(body):  # plain loops: this is done for every overview
+            for block in self._blocks:
+                if block in reading and self._has_part(reading):
+                    return True
+        return False
 
     def __call__(self, text: str) -> str:
         """Return the text with HIDDEN in place of each secret."""
@@ -84,7 +86,7 @@ class Redaction:
         return (shown + encoded[end:]).decode(errors="replace") if end else text
 
     def _has_part(self, reading: bytes) -> bool:
-        return any(block in reading for block in self._blocks) and any(part in reading for part in self._parts)
+        return any(part in reading for part in self._parts)
 
     def _places(self, text: bytes) -> Iterator[tuple[int, int]]:
         """Yield the first and last offsets of each secret, or part of one."""
@@ -152,3 +154,7 @@ def _character(escaped: bytes) -> bytes:
         return escaped
     code = int(escaped, 16)
     return bytes([code]).lower() if len(escaped) == 2 else chr(code).lower().encode(errors="surrogatepass")
+
+
+NOTHING_SECRET = Redaction()
+"""Hides nothing: no secret is known."""

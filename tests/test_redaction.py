@@ -132,6 +132,13 @@ def test_an_address_is_hidden_whole_and_its_beginning_stays() -> None:
     assert redact("https://hc-ping.com/docs") == "https://hc-ping.com/docs"
 
 
+@pytest.mark.parametrize("address", ["", "a", "abc", "topic"])
+def test_a_short_address_blanks_out_no_words(address: str) -> None:
+    assert Redaction(addresses=[address])("PIPELINE_PING_URL: invalid URL abc, topics") == (
+        "PIPELINE_PING_URL: invalid URL abc, topics"
+    )
+
+
 def test_a_key_within_an_address_ends_nothing_early() -> None:
     address = f"https://example.com/{KEY}/private"
 

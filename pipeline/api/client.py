@@ -35,7 +35,7 @@ from yarl import URL
 
 from pipeline import __version__
 from pipeline.api.connection_errors import is_temporary, reason
-from pipeline.api.errors import ApiError, ProxyRefused, Rejected, TooLarge, Unavailable, Unreachable
+from pipeline.api.errors import CONTAINS_KEY, ApiError, ProxyRefused, Rejected, TooLarge, Unavailable, Unreachable
 from pipeline.api.responses import LARGEST_BODY, read_response
 from pipeline.model.document import Overview
 from pipeline.model.symbols import Symbol, requested_as
@@ -98,7 +98,7 @@ class OverviewApi:
         """
         overview = read_response(symbol, response.status, response.headers, body, redact=self._redaction)
         if self._redaction.finds_key(body):
-            raise Rejected("the overview contains the API key")
+            raise Rejected(CONTAINS_KEY)
         return overview
 
 

@@ -115,6 +115,10 @@ class Rejected(ApiError):
     kind = "rejected"
 
 
+CONTAINS_KEY = "the overview contains the API key"
+"""Why an overview is rejected that must neither be altered nor stored."""
+
+
 class OtherSymbol(Rejected):
     """The overview of another company than the requested one."""
 

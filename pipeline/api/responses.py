@@ -31,7 +31,7 @@ from pipeline.decoding import decoder
 from pipeline.errors import Undecodable
 from pipeline.model.document import Overview
 from pipeline.model.symbols import Symbol, same_company
-from pipeline.redaction import HIDDEN, Redact, unredacted
+from pipeline.redaction import HIDDEN, NOTHING_SECRET, Redact
 from pipeline.text import cut
 
 LARGEST_BODY = 1_000_000
@@ -85,7 +85,7 @@ _REFUSAL_KEYS = 8
 
 
 def read_response(
-    requested: Symbol, status: int, headers: Mapping[str, str], body: bytes, *, redact: Redact = unredacted
+    requested: Symbol, status: int, headers: Mapping[str, str], body: bytes, *, redact: Redact = NOTHING_SECRET
 ) -> Overview:
     """Return the overview in an answer. Raise the ApiError that says what it is instead.
 

@@ -20,7 +20,7 @@ class Source:
     wait: timedelta
     """How long a run waits for a free slot before it ends for want of quota."""
     attempts: int
-    proxy: str | None = None
+    proxy: str | None = field(default=None, repr=False)
     """The URL of an HTTP proxy, with user and password if it wants them."""
 
 

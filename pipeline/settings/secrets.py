@@ -24,6 +24,8 @@ FREE_KEY = "a free one: alphavantage.co/support/#api-key"
 _NEXT_URL = re.compile(r"\s*,\s*(?=[a-z][a-z0-9+.-]*://)|\s+", re.ASCII | re.IGNORECASE)
 """What separates two URLs. Other commas are part of a URL: mailto URLs have them between addresses."""
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://.", re.ASCII | re.IGNORECASE)
+_LONGEST_KEY = 1_000
+"""Characters of a key file that are searched for: a wrong file may have any number."""
 _NOT_IN_PING_URLS = " \\"
 """A backslash, because programs disagree on which host a URL with one names."""
 
@@ -81,7 +83,7 @@ def redaction(environment: Environment, proxy: Proxy | None = None) -> Redaction
     keys = [variables.get(API_KEY, "")]
     with suppress(OSError, ValueError):
         if file := variables.get(API_KEY_FILE):
-            keys.append(read_text(Path(file)))
+            keys.append(read_text(Path(file))[:_LONGEST_KEY])
     urls = variables.get(NOTIFY_URLS, "")
     proxies = (variables.get(variable_of("source.proxy"), ""), "" if proxy is None else proxy.url)
     addresses = [*_NEXT_URL.split(urls.strip()), urls, variables.get(PING_URL, "")]

@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from pipeline.errors import Trouble, file_reason
+from pipeline.redaction import NOTHING_SECRET, Redaction
 from pipeline.transfer.entries import WITHOUT_TIME, Entry, Received
 from pipeline.transfer.json_files import file_size, holds_one_response, read_file, read_folder, symbol_files
 from pipeline.transfer.json_lines import read_json_lines
@@ -17,14 +18,19 @@ from pipeline.transfer.streams import STANDARD_INPUT, OnRead
 
 
 def read_archive(
-    source: Path | None, *, observed_at: datetime | None, now: datetime, on_read: OnRead
+    source: Path | None,
+    *,
+    observed_at: datetime | None,
+    now: datetime,
+    on_read: OnRead,
+    redaction: Redaction = NOTHING_SECRET,
 ) -> Iterator[Entry]:
     """Yield the entries of a file, a folder or, for None, standard input, in its order.
 
     `observed_at` is when responses were received that do not say so themselves. None can be later than `now`. `on_read`
-    is called with the number of bytes of each piece read.
+    is called with the number of bytes of each piece read. An overview that contains a key of `redaction` is rejected.
     """
-    received = Received(observed_at, now)
+    received = Received(observed_at, now, redaction)
     if source is None:
         return read_json_lines(None, received, on_read)
     return (read_folder if _is_folder(source) else read_file)(source, received, on_read)

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from pipeline.api.errors import ApiError, TooLarge
+from pipeline.api.errors import CONTAINS_KEY, ApiError, Rejected, TooLarge
 from pipeline.api.responses import LARGEST_BODY, read_response
 from pipeline.instants import to_text
 from pipeline.model.document import Overview
 from pipeline.model.symbols import Symbol
+from pipeline.redaction import NOTHING_SECRET, Redaction
 from pipeline.text import printable
 from pipeline.transfer.streams import STANDARD_INPUT
 
@@ -63,6 +64,8 @@ class Received:
     """Of responses that do not say so themselves."""
     now: datetime
     """Nothing can have been received later."""
+    redaction: Redaction = NOTHING_SECRET
+    """Finds the API key in what was recorded, and hides it in problems."""
 
 
 def place_of(source: Path | None, line: int = 0) -> Place:
@@ -77,11 +80,14 @@ def check_past(name: str, instant: datetime, now: datetime) -> datetime:
     return instant
 
 
-def classify(symbol: Symbol, body: bytes, status: int = 200, *, longest: int = LARGEST_BODY) -> Overview | ApiError:
+def classify(
+    symbol: Symbol, body: bytes, status: int = 200, *, received: Received, longest: int = LARGEST_BODY
+) -> Overview | ApiError:
     """Return what a response means, as if it had just come from the API."""
     if len(body) > longest:
         return TooLarge(f"an answer of more than {longest:,} bytes")
     try:
-        return read_response(symbol, status, {}, body)
+        overview = read_response(symbol, status, {}, body, redact=received.redaction)
     except ApiError as error:
         return error.with_traceback(None)
+    return Rejected(CONTAINS_KEY) if received.redaction.finds_key(body) else overview

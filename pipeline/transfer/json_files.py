@@ -75,7 +75,7 @@ def _entry(path: Path, content: bytes, received: Received) -> Entry:
         observed_at = check_past("observed_at", received.observed_at, received.now)
     except ValueError as error:
         return Problem(place_of(path), str(error))
-    response = classify(symbol, content)
+    response = classify(symbol, content, received=received)
     if not _is_one_response(content) and isinstance(response, TooLarge):
         return Problem(place_of(path), str(response))
     if isinstance(response, NotJson) and not _is_page(content):

@@ -158,7 +158,7 @@ def _recorded_response(place: Place, line: _Line, received: Received) -> Recorde
     symbol = parse_symbol(line.symbol)
     observed_at = _observed_at(line.observed_at, received)
     again = _observed_again_at(line.looks, observed_at, received.now)
-    return RecordedResponse(place, symbol, observed_at, again, _response(symbol, line))
+    return RecordedResponse(place, symbol, observed_at, again, _response(symbol, line, received))
 
 
 def _observed_at(given: object, received: Received) -> datetime:
@@ -192,7 +192,7 @@ def _wrong_type(key: str, given: object, expected: str) -> ValueError:
     return ValueError(f"{key} {'is missing' if given is None else 'has the wrong type'}: expected {expected}")
 
 
-def _response(symbol: Symbol, line: _Line) -> Overview | ApiError:
+def _response(symbol: Symbol, line: _Line, received: Received) -> Overview | ApiError:
     document, status = bytes(line.document), bytes(line.status)
     match = _STATUS.fullmatch(status)  # any other status is not HTTP's: archives have keys of their own
     http_status = int(match[1]) if match else 200
@@ -201,10 +201,10 @@ def _response(symbol: Symbol, line: _Line) -> Overview | ApiError:
             raise ValueError("has neither body (the response as text) nor document (the response as JSON)")
         if not isinstance(line.body, str):
             raise _wrong_type("body", line.body, "text, as it was received; an object goes to document")
-        return classify(symbol, line.body.encode(), http_status)
+        return classify(symbol, line.body.encode(), http_status, received=received)
     if line.body is not None:
         raise ValueError("has a body and a document: give one of them")
-    response = classify(symbol, document, http_status, longest=_LONGEST_ESCAPE * LARGEST_BODY)
+    response = classify(symbol, document, http_status, received=received, longest=_LONGEST_ESCAPE * LARGEST_BODY)
     if type(response) is NotJson:  # a mistake in the archive, not of the API
         raise ValueError(f"document should be an object of strict JSON: {response}")
     return response

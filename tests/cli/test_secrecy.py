@@ -108,6 +108,25 @@ def test_the_traceback_of_a_bug_does_not_contain_the_key(folder: Path) -> None:
     assert KEY not in ended.err
 
 
+@pytest.mark.parametrize("echo", [KEY, KEY.lower(), KEY[2:13], "%53" + KEY[1:], "&#83;" + KEY[1:]])
+def test_no_import_stores_the_key_that_is_configured(folder: Path, echo: str) -> None:
+    lines = [
+        {"symbol": "A", "observed_at": "2026-03-14T18:30:00Z", "document": {"Symbol": "A", "Name": f"it is {echo}"}},
+        {"symbol": "B", "observed_at": "2026-03-14T18:30:00Z", "body": json.dumps({"Symbol": "B", echo: "x"})},
+        {"symbol": "C", "observed_at": "2026-03-14T18:30:00Z", "body": json.dumps({"Note": f"Invalid {echo}"})},
+        {"symbol": "D", "observed_at": "2026-03-14T18:30:00Z", "document": {"Symbol": "D"}},
+    ]
+    (folder / "x.jsonl").write_text("\n".join(map(json.dumps, lines)))
+
+    ended = call(folder, "import", "x.jsonl", "-v", "--json", "--database", "new.db", ALPHAVANTAGE_API_KEY=KEY)
+    export = call(folder, "export", "--original", "--output", "out.jsonl", "--database", "new.db")
+
+    assert (ended.json["stored"], ended.json["rejected"], export.code) == (1, 3, 0), ended.err
+    left = [path.read_bytes().decode(errors="replace") for path in folder.iterdir() if path.is_file()]
+    left = [text for text in [*left, ended.out, ended.err] if not text.startswith('{"symbol": "A"')]
+    assert not any(part in text.upper() for text in left for part in (KEY[2:10], KEY[5:13]))
+
+
 def escaped(text: str) -> str:
     return "".join(f"\\u{ord(character):04x}" for character in text)
 

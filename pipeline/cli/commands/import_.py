@@ -86,7 +86,8 @@ def command(
     check_archives(sources, observed_at)
     variables = read_environment()
     settings = load_silently(options, variables)
-    configure_logs(options, redact=redaction(variables))
+    redact = redaction(variables)
+    configure_logs(options, redact=redact)
     refuse_foreign(settings.database)
     sizes = [archive_size(source) for source in sources]
     total = None if None in sizes else sum(filter(None, sizes))
@@ -95,7 +96,7 @@ def command(
     def entries(advance: Callable[[float], None]) -> Iterator[Entry]:
         now = utc_now()
         for source in sources:
-            yield from read_archive(source, observed_at=observed_at, now=now, on_read=advance)
+            yield from read_archive(source, observed_at=observed_at, now=now, on_read=advance, redaction=redact)
 
     done = run_async(
         _import(
