@@ -22,6 +22,17 @@ class Outcome(StrEnum):
     DEFERRED = "deferred"
 
 
+MEANING: Mapping[Outcome, str] = {
+    Outcome.STORED: "new or changed: a new snapshot",
+    Outcome.UNCHANGED: "as last seen: the snapshot is confirmed",
+    Outcome.UNKNOWN: "not covered by the API",
+    Outcome.FAILED: "no answer: a server error, reset or timeout",
+    Outcome.REJECTED: "not the overview of the symbol",
+    Outcome.DEFERRED: "not requested, or refused for a limit: no answer",
+}
+"""Each outcome in words, for people; the same words wherever outcomes are explained."""
+
+
 class RunStatus(StrEnum):
     """How a run ended."""
 

@@ -17,7 +17,7 @@ from pipeline.cli.app import COMMANDS
 from pipeline.errors import ExitCode
 from pipeline.model.anomalies import RULES
 from pipeline.model.fields import CATALOGUE
-from pipeline.model.outcomes import Outcome
+from pipeline.model.outcomes import MEANING, Outcome
 from pipeline.monitoring.metrics import Metrics
 from pipeline.quota.limits import PLANS
 from pipeline.store.migrate import migrate
@@ -41,15 +41,14 @@ EXITS = {
     ExitCode.INTERRUPTED: "interrupted",
 }
 ENDS = {
-    Outcome.STORED: ("new or changed", "a new snapshot"),
-    Outcome.UNCHANGED: ("as last seen", "the snapshot is confirmed"),
+    Outcome.STORED: "due again once it is no longer fresh",
+    Outcome.UNCHANGED: "due again once it is no longer fresh",
     Outcome.UNKNOWN: (
-        "`{}`: the API does not cover the symbol",
-        "requested again after 1, 2, 4, … 30 days, each less 4 hours; if it has snapshots, only after a week as usual",
+        "requested again after 1, 2, 4, … 30 days, each less 4 hours; if it has snapshots, only after a week as usual"
     ),
-    Outcome.FAILED: ("a server error, reset or timeout, after its retries", "due again in the next run"),
-    Outcome.REJECTED: ("an answer that is not the overview of this symbol", "due again in the next run"),
-    Outcome.DEFERRED: ("not requested: the quota ended, or the run was stopped", "first in line next time"),
+    Outcome.FAILED: "due again in the next run",
+    Outcome.REJECTED: "due again in the next run",
+    Outcome.DEFERRED: "first in line next time",
 }
 
 
@@ -88,7 +87,7 @@ def plans() -> str:
 
 
 def outcomes() -> str:
-    return table(("outcome", "means", "then"), ((f"`{one}`", *ENDS[one]) for one in Outcome))
+    return table(("outcome", "means", "then"), ((f"`{one}`", MEANING[one], ENDS[one]) for one in Outcome))
 
 
 def anomalies() -> str:

@@ -33,7 +33,7 @@ from pipeline.collect.order import Order
 from pipeline.collect.run import collect, log_end
 from pipeline.collect.summary import Summary
 from pipeline.errors import ExitCode
-from pipeline.model.outcomes import Outcome, RunStatus
+from pipeline.model.outcomes import MEANING, Outcome, RunStatus
 from pipeline.model.symbols import Symbol
 from pipeline.settings.errors import SettingsError
 from pipeline.settings.load import Settings
@@ -221,7 +221,7 @@ def _rows(summary: Summary) -> Iterator[tuple[str, int, str]]:
     counts = summary.counts - Counter({Outcome.UNKNOWN: summary.uncovered})
     for outcome in Outcome:
         if counts[outcome]:
-            yield outcome.value, counts[outcome], _MEANING[outcome]
+            yield outcome.value, counts[outcome], MEANING[outcome]
         if outcome is Outcome.UNKNOWN and summary.uncovered:
             yield outcome.value, summary.uncovered, "has snapshots, but the API answered {}: due again"
 
@@ -248,14 +248,6 @@ def _print_nothing_due(summary: Summary, settings: Settings) -> None:
     )
 
 
-_MEANING = {
-    Outcome.STORED: "new snapshot stored",
-    Outcome.UNCHANGED: "same as last time: snapshot confirmed",
-    Outcome.UNKNOWN: "not covered by the API",
-    Outcome.FAILED: "no response after all attempts",
-    Outcome.REJECTED: "the response was not the symbol's overview",
-    Outcome.DEFERRED: "not requested: first in line in the next run",
-}
 _ENDED = {
     RunStatus.COMPLETE: "is complete",
     RunStatus.PARTIAL: "is partial: pipeline runs {run} shows what failed",
