@@ -14,7 +14,7 @@ from tests.support.collected import Collected
 from tests.support.observations import database_of, seen, uncovered
 from tests.support.silent import SilentServer
 
-Q1, Q2 = "2025-12-31", "2026-03-31"
+Q1, Q2 = "2025-09-30", "2025-12-31"
 PROFILE = {"Name": "An Example Inc", "CIK": "1"}
 
 

@@ -15,7 +15,7 @@ from pipeline.store.writer import open_writer
 from tests.support.commands import assert_note, assert_refused, call, query, rows, table
 from tests.support.observations import after, database_of, seen, store_observations, text
 
-Q1, Q2 = "2025-12-31", "2026-03-31"
+Q1, Q2 = "2025-09-30", "2025-12-31"
 
 
 def test_a_change_has_both_values_and_when_each_was_seen(stored: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from tests.support.commands import assert_note, assert_refused, query, rows, table
 from tests.support.observations import database_of, seen, text
 
-Q1, Q2 = "2025-12-31", "2026-03-31"
+Q1, Q2 = "2025-09-30", "2025-12-31"
 
 
 def test_vintages_are_listed_by_quarter_with_when_each_was_known(stored: Path) -> None:
