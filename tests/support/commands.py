@@ -63,6 +63,8 @@ def call(folder: Path, *arguments: str, **variables: str) -> Ended:
         patch.chdir(folder)
         patch.setattr(sys, "argv", ["pipeline", *arguments])
         patch.setattr(sys, "excepthook", sys.excepthook)
+        # A command whose threads do not end soon ends the process, here that of the tests: on a busy machine, wait.
+        patch.setattr("pipeline.cli.app._GRACE_SECONDS", 30)
         try:
             with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as ended:
                 main()
