@@ -10,6 +10,7 @@ from rich.progress import (
     MofNCompleteColumn,
     Progress,
     ProgressColumn,
+    TaskID,
     TaskProgressColumn,
     TextColumn,
     TimeRemainingColumn,
@@ -19,10 +20,13 @@ from pipeline.cli.options import Options
 
 
 @contextmanager
-def byte_progress(options: Options, label: str, total: float | None) -> Iterator[Callable[[float], None]]:
-    """Yield the function to call with each number of bytes done; it draws percent of `total` (None: unknown)."""
+def byte_progress(options: Options, total: float | None) -> Iterator[Callable[[str], Callable[[float], None]]]:
+    """Yield what returns, for the label of a step, the function to call with each number of bytes done.
+
+    It draws percent of `total` (None: unknown), from the step's first bytes on.
+    """
     with progress_bar(options, TaskProgressColumn(), TimeRemainingColumn()) as bar:
-        yield _advance(bar, label, total)
+        yield lambda label: _advance(bar, label, total)
 
 
 @contextmanager
@@ -46,5 +50,12 @@ def progress_bar(options: Options, *columns: ProgressColumn) -> Iterator[Progres
 def _advance(bar: Progress | None, label: str, total: float | None) -> Callable[[float], None]:
     if bar is None:
         return lambda _step: None
-    task = bar.add_task(label, total=total)
-    return lambda step: bar.advance(task, step)
+    task: TaskID | None = None
+
+    def advance(step: float) -> None:
+        nonlocal task
+        if task is None:
+            task = bar.add_task(label, total=total)
+        bar.advance(task, step)
+
+    return advance

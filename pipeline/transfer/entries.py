@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
 from pipeline.api.errors import CONTAINS_KEY, ApiError, Rejected, TooLarge
 from pipeline.api.responses import LARGEST_BODY, read_response
@@ -11,7 +10,7 @@ from pipeline.model.document import Overview
 from pipeline.model.symbols import Symbol
 from pipeline.redaction import NOTHING_SECRET, Redaction
 from pipeline.text import printable
-from pipeline.transfer.streams import STANDARD_INPUT
+from pipeline.transfer.streams import Source, source_name
 
 EXAMPLE = "2024-03-14T18:30:00Z"
 WITHOUT_TIME = f"does not say when it was received: give --observed-at, as in {EXAMPLE}"
@@ -50,7 +49,10 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Skipped(Problem):
-    """Something that does not belong to the archive: reported, but not counted as bad."""
+    """Files that do not belong to the archive: reported, but not counted as bad."""
+
+    files: int
+    """How many."""
 
 
 Entry = RecordedResponse | Problem
@@ -58,19 +60,21 @@ Entry = RecordedResponse | Problem
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """When the responses of an archive were received, as far as the import knows."""
+    """What the import knows of the responses in a file that do not say it themselves."""
 
     observed_at: datetime | None
-    """Of responses that do not say so themselves."""
+    """When they were received."""
     now: datetime
     """Nothing can have been received later."""
     redaction: Redaction = NOTHING_SECRET
     """Finds the API key in what was recorded, and hides it in problems."""
+    symbol: str | None = None
+    """Their symbol, by the name of the file."""
 
 
-def place_of(source: Path | None, line: int = 0) -> Place:
-    """Return the place of a source; None is standard input."""
-    return Place(STANDARD_INPUT if source is None else str(source), line)
+def place_of(source: Source, line: int = 0) -> Place:
+    """Return the place of a source, or of one of its lines."""
+    return Place(source_name(source), line)
 
 
 def check_past(name: str, instant: datetime, now: datetime) -> datetime:

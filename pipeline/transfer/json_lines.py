@@ -5,7 +5,6 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -16,7 +15,7 @@ from pipeline.decoding import decoder
 from pipeline.errors import Undecodable
 from pipeline.instants import parse_received, to_text
 from pipeline.model.document import Overview
-from pipeline.model.symbols import Symbol, parse_symbol
+from pipeline.model.symbols import Symbol, parse_symbol, same_company
 from pipeline.transfer.entries import (
     EXAMPLE,
     Entry,
@@ -33,6 +32,7 @@ from pipeline.transfer.streams import (
     LONGEST_LINE,
     STREAM_ERRORS,
     OnRead,
+    Source,
     open_stream,
     stream_problem,
     without_mark,
@@ -47,9 +47,9 @@ class _NotAnObject(Problem):
     """A line that is not a JSON object."""
 
 
-def read_json_lines(source: Path | None, received: Received, on_read: OnRead) -> Iterator[Entry]:
-    """Yield an entry for each line; one problem, and no more, for a file of another format. None: standard input."""
-    entries = (line if isinstance(line, Problem) else _read_line(*line, received) for line in _lines(source, on_read))
+def read_json_lines(source: Source, received: Received, on_read: OnRead) -> Iterator[Entry]:
+    """Yield an entry for each line; one problem, and no more, for a file of another format."""
+    entries = (line if isinstance(line, Problem) else _read_line(*line, received) for line in lines(source, on_read))
     first: list[Problem] = []
     for entry in entries:
         if not isinstance(entry, _NotAnObject):
@@ -70,7 +70,7 @@ def _other_format(first: Problem) -> Problem:
     return Problem(Place(first.place.file), reason)
 
 
-def _lines(source: Path | None, on_read: OnRead) -> Iterator[tuple[Place, bytes] | Problem]:
+def lines(source: Source, on_read: OnRead) -> Iterator[tuple[Place, bytes] | Problem]:
     """Yield the lines that are not blank, and what is wrong with the file itself."""
     number = 0
     try:
@@ -153,12 +153,21 @@ def _length(members: Mapping[str, msgspec.Raw]) -> int:
 
 def _recorded_response(place: Place, line: _Line, received: Received) -> RecordedResponse:
     """Return what the line says. Raise ValueError for a key that is missing or has a wrong value."""
-    if not isinstance(line.symbol, str):
-        raise _wrong_type("symbol", line.symbol, 'text, as in "IBM"')
-    symbol = parse_symbol(line.symbol)
+    symbol = _symbol(line.symbol, received)
     observed_at = _observed_at(line.observed_at, received)
     again = _observed_again_at(line.looks, observed_at, received.now)
     return RecordedResponse(place, symbol, observed_at, again, _response(symbol, line, received))
+
+
+def _symbol(given: object, received: Received) -> Symbol:
+    if given is None and received.symbol is not None:
+        return parse_symbol(received.symbol)
+    if not isinstance(given, str):
+        raise _wrong_type("symbol", given, 'text, as in "IBM"')
+    symbol = parse_symbol(given)
+    if received.symbol is not None and not same_company(symbol, received.symbol):
+        raise ValueError(f"symbol is {symbol}, and {received.symbol[:40]!r} in the name of the file")
+    return symbol
 
 
 def _observed_at(given: object, received: Received) -> datetime:

@@ -8,14 +8,17 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from tempfile import SpooledTemporaryFile, gettempdir
+from typing import Any, BinaryIO, Protocol
 
-from pipeline.errors import file_reason
+from pipeline.errors import Trouble, file_reason
 
 STANDARD_INPUT = "standard input"
 
 CHUNK_BYTES = 65_536
 LONGEST_LINE = 16 * 2**20
+_KEPT_IN_MEMORY = 16 * 2**20
+"""Bytes of a source that are kept without a file."""
 _WIDE_MARKS = {  # UTF-32's first: in one of them the mark of UTF-16 is a part
     codecs.BOM_UTF32_LE: "UTF-32",
     codecs.BOM_UTF32_BE: "UTF-32",
@@ -62,26 +65,92 @@ def wrong_encoding(head: bytes) -> str | None:
     return f"is {wide[:6]}, not UTF-8: convert it with iconv -f {wide} -t UTF-8"
 
 
+class Kept:
+    """What came from a source that can be read only once, kept in a temporary file so that it can be read again."""
+
+    def __init__(self, source: Path | None) -> None:
+        self.source = source
+        self._file = SpooledTemporaryFile[bytes](_KEPT_IN_MEMORY)
+        self._error: OSError | None = None
+
+    def fill(self, on_read: OnRead) -> None:
+        """Read the source to its end. Raise Trouble if the temporary file cannot hold it."""
+        try:
+            with _raw(self.source) as stream:
+                while chunk := stream.read(CHUNK_BYTES):
+                    on_read(len(chunk))
+                    self._write(chunk)
+        except OSError as error:
+            self._error = error
+
+    def _write(self, chunk: bytes) -> None:
+        try:
+            self._file.write(chunk)
+        except OSError as error:
+            where = f"{source_name(self.source)} cannot be kept in {gettempdir()}: {file_reason(error)}"
+            raise Trouble(where, remedy="set TMPDIR to a folder with more room") from None
+
+    def rewind(self) -> None:
+        """Go back to the beginning."""
+        self._file.seek(0)
+
+    def read(self, size: int) -> bytes:
+        """Return the next bytes. Where the source could not be read, raise the OSError that it raised."""
+        chunk = self._file.read(size)
+        if not chunk and self._error is not None:
+            raise self._error
+        return chunk
+
+    def close(self) -> None:
+        """Delete the temporary file."""
+        self._file.close()
+
+
+Source = Path | Kept | None
+"""A file or folder, what was kept of one, or, for None, standard input."""
+
+
+def source_name(source: Source) -> str:
+    """Return the name of a source."""
+    if isinstance(source, Kept):
+        source = source.source
+    return STANDARD_INPUT if source is None else str(source)
+
+
 @contextmanager
-def open_stream(source: Path | None, on_read: OnRead) -> Iterator[io.BufferedReader]:
-    """Open the plain bytes of a source; None: standard input. Reading may raise one of STREAM_ERRORS.
+def open_stream(source: Source, on_read: OnRead) -> Iterator[io.BufferedReader]:
+    """Open the plain bytes of a source. Reading may raise one of STREAM_ERRORS.
 
     The first two bytes say whether it is gzipped.
     """
+    if isinstance(source, Kept):
+        source.rewind()
+        yield _plain(source, on_read)
+    else:
+        with _raw(source) as stream:
+            yield _plain(stream, on_read)
+
+
+@contextmanager
+def _raw(source: Path | None) -> Iterator[BinaryIO]:
     if source is None:
-        yield _plain(sys.stdin.buffer, on_read)
+        yield sys.stdin.buffer
     else:
         with source.open("rb") as file:
-            yield _plain(file, on_read)
+            yield file
 
 
-def _plain(source: BinaryIO, on_read: OnRead) -> io.BufferedReader:
+class _Readable(Protocol):
+    def read(self, size: int, /) -> bytes: ...
+
+
+def _plain(source: _Readable, on_read: OnRead) -> io.BufferedReader:
     head = source.read(len(_GZIP))
     chunks = _chunks(head, source, on_read)
     return io.BufferedReader(_Stream(_inflated(chunks) if head == _GZIP else chunks), CHUNK_BYTES)
 
 
-def _chunks(head: bytes, source: BinaryIO, on_read: OnRead) -> Iterator[bytes]:
+def _chunks(head: bytes, source: _Readable, on_read: OnRead) -> Iterator[bytes]:
     chunk = head
     while chunk:
         on_read(len(chunk))

@@ -63,6 +63,8 @@ def folder(answerable: Path, tmp_path: Path, receiver: str) -> Path:
     document = {"Symbol": "IBM", "Name": "An example", "PERatio": "20"}
     (tmp_path / "2024-03-14").mkdir()
     (tmp_path / "2024-03-14" / "IBM.json").write_text(json.dumps(document))
+    (tmp_path / "archive" / "IBM").mkdir(parents=True)
+    (tmp_path / "archive" / "IBM" / "2024-03-14.json").write_text(json.dumps(document))
     line = json.dumps({"symbol": "IBM", "observed_at": "2024-03-13T18:00:00Z", "document": document})
     (tmp_path / "old").mkdir()
     for name in ("daily.jsonl", "old/2024.jsonl"):

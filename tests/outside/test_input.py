@@ -33,8 +33,9 @@ from pipeline.settings.errors import SettingsError
 from pipeline.settings.load import load
 from pipeline.settings.secrets import api_key, notify_urls, ping_url
 from pipeline.settings.symbol_files import read_symbol_file
-from pipeline.transfer.archives import check_archives, read_archive
-from pipeline.transfer.entries import Problem, RecordedResponse
+from pipeline.transfer.archives import check_archives, parts, read_archive
+from pipeline.transfer.entries import Problem, Received, RecordedResponse
+from pipeline.transfer.look_ahead import LookAhead, glances
 from pipeline.web.hosts import is_own_host
 from tests.support.bad_bytes import bad_bytes, bad_texts
 from tests.support.clocks import START
@@ -210,6 +211,8 @@ def test_an_archive_yields_responses_and_problems(folder: Path, name: str, conte
             check_archives([source], observed_at)
         for entry in read_archive(source, observed_at=observed_at, now=START, on_read=lambda _bytes: None):
             assert isinstance(entry, RecordedResponse | Problem)
+        found = parts(source, Received(observed_at, START), None, on_read=lambda _bytes: None)
+        LookAhead().count(glances(found, on_read=lambda _bytes: None), 100)
 
 
 @given(content=st.binary(max_size=300).map(lambda noise: gzip.compress(LINE)[:60] + noise))

@@ -3,12 +3,15 @@
 import asyncio
 import gzip
 import json
+import os
 import random
 import signal
 import sqlite3
 from collections import Counter
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -17,6 +20,10 @@ from tests.support.commands import PIPELINE, Ended, call, environment, run
 from tests.support.database import all_symbols, documents, snapshots
 from tests.support.recordings import RECORDINGS, needs_recordings, recorded
 
+NEW_RECORD = 1
+"""Lines on stderr before the first import into a new file."""
+CASES = RECORDINGS.parent / "cases"
+needs_cases = pytest.mark.skipif(not CASES.exists(), reason="the inputs that failed are not beside the project")
 DAILY = RECORDINGS / "daily_2023_2025.jsonl.gz"
 
 
@@ -117,7 +124,7 @@ def test_a_folder_of_documents_is_imported_as_of_the_day_given(tmp_path: Path) -
     (kept / "README.txt").write_text("what this is")
     done = imported(tmp_path, "2024-03-14", "--observed-at", "2024-03-14")
 
-    assert counts(done) == {"lines": 3, "symbols": 3, "stored": 2, "unknown": 1}
+    assert counts(done) == {"lines": 3, "symbols": 3, "stored": 2, "unknown": 1, "skipped": 1}
     assert done.code == 0
     assert "skipped, not SYMBOL.json: README.txt" in done.err
     assert snapshots(tmp_path / "a.db", "BRK-B") == [("2024-03-14T23:59:59.999Z", "2024-03-14T23:59:59.999Z")]
@@ -133,8 +140,182 @@ def test_a_refusal_never_touches_a_good_snapshot(tmp_path: Path) -> None:
 
     assert (done.code, counts(done)["refused"]) == (0, {"quota_ended": 1, "rejected": 2})
     assert done.err == "pipeline: a new record begins in a.db\n"
-    assert "x.jsonl, line 2: no overview: quota_ended: " in imported(tmp_path, "x.jsonl", "-v").err
+    assert "x.jsonl, line 2: deferred: quota_ended: " in imported(tmp_path, "x.jsonl", "-v").err
     assert snapshots(tmp_path / "a.db", "IBM") == [("2024-01-01T00:00:00.000Z", "2024-01-01T00:00:00.000Z")]
+
+
+def test_an_import_is_counted_in_the_words_of_any_run(tmp_path: Path) -> None:
+    refused = [
+        {"symbol": "IBM", "observed_at": f"2024-01-0{day}", "body": json.dumps({"Information": "25 requests per day"})}
+        for day in (1, 2)
+    ]
+    down = {"symbol": "IBM", "observed_at": "2024-01-03", "body": "", "status": 503}
+    other = {"symbol": "IBM", "observed_at": "2024-01-03", "document": document("PEP")}
+    gone = {"symbol": "OTC", "observed_at": "2024-01-03", "body": "{}"}
+    write(tmp_path / "x.jsonl", *refused, down, other, gone, line("2024-01-04"), line("2024-01-04", EPS="2"), "{")
+    words = {"stored": 1, "unknown": 1, "failed": 1, "rejected": 2, "deferred": 2}
+
+    printed = call(tmp_path, "import", "x.jsonl", "--database", "a.db").out
+    assert {row.split()[0]: int(row.split()[1]) for row in printed.splitlines()[1:7]} == words | {"bad": 1}
+    (listed,) = json.loads(call(tmp_path, "runs", "--json", "--database", "a.db").out)
+    assert {name: listed[name] for name in words} == words
+    status = call(tmp_path, "status", "--database", "a.db").out
+    assert all(f"{number} {name}" in status for name, number in words.items())
+
+
+# What looks ahead
+
+
+def mixed(ahead: int, good: int) -> list[dict[str, Any]]:
+    """Return lines of January, of which the first so many have the quarter that ends in March."""
+    quarters = ["2024-03-31"] * ahead + ["2023-12-31"] * good
+    return [
+        line(f"2024-01-{day:02}T00:00:00Z", EPS=str(day), LatestQuarter=quarter)
+        for day, quarter in enumerate(quarters, 1)
+    ]
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_an_archive_of_which_more_than_a_tenth_looks_ahead_is_imported_only_if_one_insists(
+    tmp_path: Path, pack: Callable[[bytes], bytes]
+) -> None:
+    path = write(tmp_path / "x.jsonl", *mixed(ahead=2, good=17))
+    path.write_bytes(pack(path.read_bytes()))
+    done = imported(tmp_path, "x.jsonl")
+
+    assert (done.code, counts(done)["quarter_not_over"]) == (1, 2)
+    assert done.err.count("\n") == 1 + NEW_RECORD
+    for named in ("2 of 19 documents", "--allow-back-dated", "x.jsonl, line 1: "):
+        assert named in done.err
+    assert whole(tmp_path / "a.db") == [[], [], [], []]
+    assert call(tmp_path, "import", "x.jsonl", "--database", "a.db", "-q").err.count("\n") == 1
+
+    insisting = imported(tmp_path, "x.jsonl", "--allow-back-dated")
+    assert (insisting.code, insisting.err) == (0, "")
+    assert counts(insisting) == {"lines": 19, "symbols": 1, "stored": 19, "quarter_not_over": 2}
+    found = call(tmp_path, "changes", "--suspicious", "--since", "2024-01-01", "--json", "--database", "a.db").out
+    assert "quarter_not_over" in [one["suspicion"] for one in json.loads(found)]
+
+
+def test_a_tenth_is_counted_and_imported(tmp_path: Path) -> None:
+    write(tmp_path / "x.jsonl", *mixed(ahead=2, good=18))
+
+    done = imported(tmp_path, "x.jsonl")
+    assert (done.code, counts(done)["quarter_not_over"], counts(done)["stored"]) == (0, 2, 20)
+    assert "2 documents were received before" in call(tmp_path, "import", "x.jsonl", "--database", "a.db").out
+
+
+def test_all_archives_of_an_import_are_counted_before_any_is_stored(tmp_path: Path) -> None:
+    write(tmp_path / "good.jsonl", *mixed(ahead=0, good=5))
+    write(tmp_path / "bad.jsonl", *mixed(ahead=5, good=0))
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for symbol in ("A", "B", "C"):
+        (folder / f"{symbol}.json").write_text(json.dumps(document(symbol, LatestQuarter="2024-03-31")))
+
+    assert "5 of 10 documents" in imported(tmp_path, "good.jsonl", "bad.jsonl").err
+    assert "3 of 8 documents" in imported(tmp_path, "good.jsonl", "folder", "--observed-at", "2024-01-01").err
+    assert whole(tmp_path / "a.db")[0] == []
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("ahead", [0, 20])
+def test_what_can_be_read_only_once_is_counted_before_it_is_stored_too(tmp_path: Path, ahead: int) -> None:
+    content = write(tmp_path / "x.jsonl", *mixed(ahead=ahead, good=20 - ahead)).read_bytes()
+    of_stdin = imported(tmp_path, "-", stdin=gzip.compress(content))
+    os.mkfifo(tmp_path / "pipe")
+    Thread(target=lambda: (tmp_path / "pipe").write_bytes(content), daemon=True).start()
+    of_pipe = imported(tmp_path, "pipe", database="b.db")
+
+    assert of_stdin.code == of_pipe.code == (1 if ahead else 0)
+    assert counts(of_stdin)["quarter_not_over" if ahead else "stored"] == 20
+    assert whole(tmp_path / "b.db") == whole(tmp_path / "a.db")
+
+
+@needs_cases
+def test_todays_documents_filed_under_past_dates_are_refused(tmp_path: Path) -> None:
+    done = imported(tmp_path, (CASES / "03_latest_quarter_after_observed.jsonl").resolve())
+    assert (done.code, counts(done)["quarter_not_over"]) == (1, 1)
+
+
+# Paths that say symbol and time
+
+
+def test_a_tree_of_documents_is_imported_by_what_their_paths_say(tmp_path: Path) -> None:
+    for name, symbol, eps in (
+        ("IBM/2024-03-14.json", "IBM", "1"),
+        ("IBM/20240315.json", "IBM", "2"),
+        ("BRK-B/2024-03-14.json", "BRK.B", "1"),
+        ("BRK-B/2024-03-15.json", "PEP", "1"),
+        ("IBM/notes.txt", "IBM", "1"),
+        ("IBM/2024-02-30.json", "IBM", "1"),
+        ("deep/er/IBM/2024-03-16.json", "IBM", "2"),
+        (".git/2024-03-16.json", "IBM", "1"),
+    ):
+        path = tmp_path / "archive" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(document(symbol, EPS=eps)))
+    done = imported(tmp_path, "archive", "--name-pattern", "{symbol}/{date}.json")
+
+    assert counts(done) == {
+        "lines": 6, "symbols": 2, "stored": 3, "unchanged": 1, "rejected": 1, "bad": 1, "skipped": 1,
+        "refused": {"rejected": 1},
+    }  # fmt: skip
+    assert "do not match {symbol}/{date}.json: IBM/notes.txt" in done.err
+    assert "2024-02-30" in done.err
+    assert snapshots(tmp_path / "a.db", "IBM") == [
+        ("2024-03-14T23:59:59.999Z", "2024-03-14T23:59:59.999Z"),
+        ("2024-03-15T23:59:59.999Z", "2024-03-16T23:59:59.999Z"),
+    ]
+    assert snapshots(tmp_path / "a.db", "BRK-B") == [("2024-03-14T23:59:59.999Z", "2024-03-14T23:59:59.999Z")]
+
+
+def test_lines_take_from_their_path_what_they_do_not_say_and_never_another_symbol(tmp_path: Path) -> None:
+    body = json.dumps(document())
+    write(
+        tmp_path / "IBM_2024-03-14.jsonl",
+        {"body": body},
+        {"observed_at": "2024-03-10T00:00:00Z", "body": body},
+        {"symbol": "ibm", "observed_at": "2024-03-11T00:00:00Z", "body": body},
+        {"symbol": "PEP", "observed_at": "2024-03-12T00:00:00Z", "body": json.dumps(document("PEP"))},
+    )
+    done = imported(tmp_path, "IBM_2024-03-14.jsonl", "--name-pattern", "{symbol}_{date}.jsonl")
+
+    assert counts(done) == {"lines": 4, "symbols": 1, "stored": 1, "unchanged": 2, "bad": 1}
+    assert "line 4: symbol is PEP, and 'IBM' in the name of the file" in done.err
+    assert snapshots(tmp_path / "a.db", "IBM") == [("2024-03-10T00:00:00.000Z", "2024-03-14T23:59:59.999Z")]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "why"),
+    [
+        (["archive", "--name-pattern", "{symbol}/{day}.json"], 2, "unknown {day}"),
+        (["archive", "--name-pattern", "{symbol}/{date}.json", "--observed-at", "2024-01-01"], 2, "--observed-at"),
+        (["archive", "--name-pattern", "{symbol}_{date}.json"], 1, "no file matches"),
+        (["-", "--name-pattern", "{symbol}_{date}.json"], 1, "has no path"),
+    ],
+)
+def test_a_pattern_that_cannot_be_meant_ends_it_before_anything_is_imported(
+    tmp_path: Path, words: list[str], code: int, why: str
+) -> None:
+    (tmp_path / "archive" / "IBM").mkdir(parents=True)
+    (tmp_path / "archive" / "IBM" / "2024-03-14.json").write_text(json.dumps(document()))
+    done = imported(tmp_path, *words)
+
+    assert done.code == code
+    assert why in done.err
+    assert not (tmp_path / "a.db").exists()
+
+
+@pytest.mark.parametrize(("pattern", "why"), [("{date}.json", "{symbol}"), ("{symbol}_1.json", "--observed-at")])
+def test_a_response_whose_symbol_or_time_nothing_says_is_bad(tmp_path: Path, pattern: str, why: str) -> None:
+    (tmp_path / "archive").mkdir()
+    for name in ("2024-03-14.json", "IBM_1.json"):
+        (tmp_path / "archive" / name).write_text(json.dumps(document()))
+    done = imported(tmp_path, "archive", "--name-pattern", pattern)
+
+    assert (done.code, counts(done)) == (4, {"lines": 1, "bad": 1, "skipped": 1})
+    assert why in done.err
 
 
 # What is wrong with one
@@ -179,7 +360,7 @@ def test_of_two_documents_for_one_instant_the_first_stays_and_the_other_is_repor
     done = imported(tmp_path, "x.jsonl")
 
     assert (done.code, counts(done)["conflicts"]) == (0, 1)
-    assert "x.jsonl, line 2: conflicts with the document of IBM stored for 2024-01-01T00:00:00.000Z" in done.err
+    assert "x.jsonl, line 2: in conflict with the document of IBM stored for 2024-01-01T00:00:00.000Z" in done.err
     assert documents(tmp_path / "a.db", "IBM") == [document()]
 
 
@@ -210,9 +391,8 @@ def test_many_bad_lines_do_not_flood_the_terminal(tmp_path: Path) -> None:
     done = imported(tmp_path, "x.jsonl")
 
     assert counts(done)["bad"] == 300
-    assert "and 200 more" in done.err
-    assert "-v" in done.err
-    assert done.err.count("\n") == 102  # the first is that a record begins
+    assert "x.jsonl, lines 2, 3, 4 and 297 more: broken JSON" in done.err
+    assert done.err.count("\n") == 1 + NEW_RECORD
 
 
 @pytest.mark.process
