@@ -83,9 +83,9 @@ def configured_since(listed: Iterable[Listed], *, now: datetime, longest_gap: ti
     since: datetime | None = None
     until: datetime | None = None
     for one in listed:
-        begins, ends = instants.from_text(one.since), now if one.until is None else instants.from_text(one.until)
-        if until is None or begins - until > longest_gap:
-            since, until = begins, ends
+        ends = one.until or now
+        if until is None or one.since - until > longest_gap:
+            since, until = one.since, ends
         else:
             until = max(until, ends)
     return since if until is not None and now - until <= longest_gap else None

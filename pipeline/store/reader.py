@@ -120,8 +120,8 @@ class SymbolState:
 class Listed(NamedTuple):
     """An interval in which a symbol was in the configured list: not at `until` itself; None: it still is."""
 
-    since: str
-    until: str | None
+    since: datetime
+    until: datetime | None
 
 
 _SELECT_RUN = "SELECT {} FROM runs".format(", ".join(Run.__slots__))
@@ -250,8 +250,10 @@ class Reader:
     def universe(self) -> dict[str, list[Listed]]:
         """Return when each symbol was in the configured list, oldest first."""
         found: dict[str, list[Listed]] = {}
-        for symbol, *interval in self._db.execute("SELECT symbol, since, until FROM universe ORDER BY symbol, since"):
-            found.setdefault(symbol, []).append(Listed(*interval))
+        query = "SELECT symbol, since, until FROM universe ORDER BY symbol, since"
+        for symbol, since, until in self._db.execute(query):
+            listed = Listed(instants.from_text(since), None if until is None else instants.from_text(until))
+            found.setdefault(symbol, []).append(listed)
         return found
 
     def last_backup(self) -> datetime | None:

@@ -33,7 +33,7 @@ TRIED = SymbolState("IBM", None, None, None, None, at(99), "failed", 0, None)
 
 
 def since(hour: float, until: float | None = None) -> Listed:
-    return Listed(at(hour), None if until is None else at(until))
+    return Listed(START + hour * HOUR, None if until is None else START + until * HOUR)
 
 
 @pytest.mark.parametrize(

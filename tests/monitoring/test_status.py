@@ -4,7 +4,6 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
-from pipeline import instants
 from pipeline.collect.halt import Halt
 from pipeline.collect.order import Order
 from pipeline.collect.run import collect
@@ -72,7 +71,7 @@ async def test_a_symbol_added_to_an_old_list_is_pending_from_the_reload_on(datab
         await harness.settled()
         reloaded_at = clock.wall
         with Reader.open(database) as reader:
-            assert reader.universe()["TSLA"] == [Listed(instants.to_text(reloaded_at), None)]
+            assert reader.universe()["TSLA"] == [Listed(reloaded_at, None)]
 
     assert (not_seen_yet.pending, not_seen_yet.stale) == (["TSLA"], [])
     assert read_status(database, scope, now=reloaded_at + 8 * DAY).pending == ["TSLA"]

@@ -35,7 +35,7 @@ COLUMNS = [
     ("symbols", "since"), ("runs", "started_at"), ("runs", "finished_at"), ("runs", "scheduled_for"),
     ("runs", "detail"), ("outcomes", "detail"), ("requests", "finished_at"), ("requests", "deadline_at"),
     ("blocked", "since"), ("blocked", "until"), ("schedules", "since"), ("profiles", "name"),
-    ("statements", "latest_quarter"),
+    ("statements", "latest_quarter"), ("symbols", "last_overview"), ("universe", "since"), ("universe", "until"),
 ]  # fmt: skip
 SCHEDULE = "0 0 * * * UTC"
 
@@ -60,6 +60,8 @@ def filled() -> Path:
             INSERT INTO requests (id, run_id, symbol, retry, reserved_at, deadline_at)
                  VALUES (1, 1, 'IBM', 0, '{to_text(START)}', '{to_text(START)}');
             INSERT INTO blocked (id, since, until) VALUES (1, '{to_text(START)}', '{to_text(START)}');
+            INSERT INTO universe (symbol, since, configuration, until)
+                 VALUES ('PEP', '{to_text(START)}', '', '{to_text(LATER)}');
             INSERT INTO schedules (schedule, since) VALUES ('{SCHEDULE}', '{to_text(START)}');
             """
         )
@@ -90,6 +92,8 @@ def damage(database: Path, table: str, column: str, content: bytes) -> None:
 @example(column=("layouts", "keys"), content=b"\xff" * 500)
 @example(column=("symbols", "next_try"), content=b"")
 @example(column=("requests", "deadline_at"), content=b"2026-03-14")
+@example(column=("universe", "since"), content=b"2026-03-14T18:30:00")
+@example(column=("universe", "until"), content=b"never")
 def test_what_reads_a_damaged_column_answers_or_names_the_database(
     folder: Path, filled: Path, column: tuple[str, str], content: bytes
 ) -> None:
@@ -137,10 +141,11 @@ def ask_reader(database: Path) -> None:
         reader.quota_state(START - timedelta(days=1))
         reader.symbol_states()
         reader.outcomes(1)
+        reader.universe()
 
 
 def ask_status(database: Path) -> None:
-    read_status(database, Scope((Symbol("IBM"),), (), timedelta(hours=72), timedelta(days=14)), now=LATER)
+    read_status(database, Scope((Symbol("IBM"), Symbol("PEP")), (), timedelta(hours=72), timedelta(days=14)), now=LATER)
 
 
 def observe_again(database: Path) -> None:
