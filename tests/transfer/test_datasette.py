@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 import pytest
 
 from pipeline.model.fields import CATALOGUE
-from pipeline.query.questions import QUESTIONS, Question
+from pipeline.query.questions import QUESTIONS
 from pipeline.store.relations import RELATIONS, describe
 from pipeline.transfer.datasette import metadata
 from tests.support.answerable import EXAMPLES
@@ -69,22 +69,21 @@ async def test_every_column_is_described(answerable: Path) -> None:
     assert [field.column for field in CATALOGUE if describe(field) not in page] == []
 
 
-@pytest.mark.parametrize("question", QUESTIONS, ids=[question.name for question in QUESTIONS])
-async def test_each_of_the_ten_questions_has_an_answer(answerable: Path, question: Question) -> None:
+async def test_each_of_the_ten_questions_has_an_answer(answerable: Path) -> None:
     async with datasette(answerable) as client:
-        page = (await client.get(f"/overviews/{question.name}?{urlencode(EXAMPLES)}")).text
-        filled_in = await fetched(client, f"/overviews/{question.name}.json?_shape=array&{urlencode(EXAMPLES)}")
-        with_defaults = await fetched(client, f"/overviews/{question.name}.json?_shape=array&symbol=AAPL")
+        for question in QUESTIONS:
+            page = unescape((await client.get(f"/overviews/{question.name}?{urlencode(EXAMPLES)}")).text)
+            filled_in = await fetched(client, f"/overviews/{question.name}.json?_shape=array&{urlencode(EXAMPLES)}")
+            with_defaults = await fetched(client, f"/overviews/{question.name}.json?_shape=array&symbol=AAPL")
 
-    assert question.title in unescape(page)
-    assert [f'name="{name}"' in page for name in question.parameters] == [True] * len(question.parameters)
-    assert filled_in
-    assert with_defaults
+            assert question.title in page
+            assert [name for name in question.parameters if f'name="{name}"' not in page] == [], question.name
+            assert filled_in, question.name
+            assert with_defaults, question.name
 
 
-@pytest.mark.parametrize("name", ["overviews-2026-03-14", "a copy.2026~ü"])
-async def test_a_copy_of_any_name_is_shown_and_its_links_lead_somewhere(answerable: Path, name: str) -> None:
-    copy = answerable.rename(answerable.with_name(f"{name}.db"))
+async def test_a_copy_of_any_name_is_shown_and_its_links_lead_somewhere(answerable: Path) -> None:
+    copy = answerable.rename(answerable.with_name("a-copy of.2026~ü.db"))
     async with datasette(copy) as client:
         start = (await client.get("/")).text
         links = [link for link in re.findall(r'href="([^"/]*/[a-z_]+)"', start) if link.endswith("/runs")]
