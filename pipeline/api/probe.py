@@ -33,7 +33,7 @@ async def probe(base_url: str, *, proxy: str | None, within: timedelta, now: Cal
                 url, timeout=timeout, allow_redirects=False, proxy=proxy_for(base_url, proxy), trace_request_ctx=sending
             ) as response:
                 took = now() - began
-                date = _date(response.headers)
+                date = host_time(response.headers)
                 return Answer(response.status, took, None if date is None else began + took / 2 - date)
         except (ClientError, TimeoutError, ValueError, Dropped) as error:
             if sending.has_left and not isinstance(error, TimeoutError):
@@ -41,11 +41,11 @@ async def probe(base_url: str, *, proxy: str | None, within: timedelta, now: Cal
             return reason(error)
 
 
-def _date(headers: CIMultiDictProxy[str]) -> datetime | None:
+def host_time(headers: CIMultiDictProxy[str]) -> datetime | None:
     """Return the host's time by its answer, which may have waited in a cache for its `Age`; None if it has none."""
     try:
         date = parsedate_to_datetime(headers["Date"])
         age = timedelta(seconds=int(headers.get("Age", "0")[:9]))
-    except (KeyError, ValueError):
+        return date.replace(tzinfo=date.tzinfo or UTC) + age + _HALF_A_SECOND
+    except (KeyError, TypeError, ValueError, OverflowError):
         return None
-    return date.replace(tzinfo=date.tzinfo or UTC) + age + _HALF_A_SECOND

@@ -65,13 +65,13 @@ REFUSALS: tuple[tuple[re.Pattern[str], Refusal], ...] = tuple(
         (r"burst pattern detected", _throttled),
         (r"minute-level rate limit", _throttled),
         # It does not say which of the two limits was exceeded (2018 to 2023).
-        (r"\d+ (calls|requests) per minute and \d+ (calls|requests) per day", _ambiguous),
+        (r"[0-9]{1,9} (calls|requests) per minute and [0-9]{1,9} (calls|requests) per day", _ambiguous),
         (r"higher API call (volume|frequency)", _ambiguous),
-        (r"\d+ (calls|requests) ?(per |/ ?)day", _ending(QuotaEnded)),
+        (r"[0-9]{1,9} (calls|requests) ?(per |/ ?)day", _ending(QuotaEnded)),
         (r"apikey is invalid or missing", _ending(KeyRefused)),
         (r"\*{0,2}demo\*{0,2} API key is for demo", _ending(KeyRefused)),
         (r"this is a premium endpoint", _ending(NotInPlan)),
-        (r"\d+ (calls|requests) per (second|minute)", _throttled),
+        (r"[0-9]{1,9} (calls|requests) per (second|minute)", _throttled),
         (r"invalid API call", _bad_request),
         (r"API function .{0,60} does not exist", _bad_request),
     )
@@ -80,6 +80,8 @@ REFUSALS: tuple[tuple[re.Pattern[str], Refusal], ...] = tuple(
 
 _SAMPLE_DATA = {"endpoint", "message", "data"}
 """The keys of the sample data that the API sends to a key whose plan lacks the endpoint."""
+_LONGEST_REFUSAL = 2_000
+"""Characters of a refusal that are read. Known ones have up to 344."""
 _REFUSAL_KEYS = 8
 """The most keys of a refusal. Known ones have one or two; a larger object may mention limits in its texts."""
 
@@ -112,7 +114,7 @@ def _refusal(answer: dict[str, Any], headers: Mapping[str, str], redact: Redact)
         return None
     if answer.keys() >= _SAMPLE_DATA:
         return NotInPlan("sample data", is_answer=True)
-    text = " ".join(value for value in answer.values() if isinstance(value, str))
+    text = " ".join(value[:_LONGEST_REFUSAL] for value in answer.values() if isinstance(value, str))
     for pattern, refusal in REFUSALS:
         if pattern.search(text):
             return refusal(excerpt(text, redact), _retry_after(headers))

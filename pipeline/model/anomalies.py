@@ -4,11 +4,12 @@ They are reported and never corrected: the file keeps what the API sent, mistake
 """
 
 from collections.abc import Iterator, Mapping
-from datetime import date, timedelta
+from datetime import timedelta
 from difflib import SequenceMatcher
 from enum import StrEnum
 from typing import NamedTuple
 
+from pipeline.instants import date_from_text
 from pipeline.model.values import SENTINEL, Value
 
 
@@ -107,7 +108,7 @@ def quarter_is_over(latest_quarter: Value, observed_at: str) -> bool:
     """Return whether a quarter, by its last day, can have been over at an instant, both as stored; if None, it can."""
     if not isinstance(latest_quarter, str) or latest_quarter <= observed_at[:10]:
         return True
-    ahead = date.fromisoformat(latest_quarter) - date.fromisoformat(observed_at[:10])
+    ahead = date_from_text(latest_quarter) - date_from_text(observed_at[:10])
     return ahead <= TIME_ZONES
 
 
@@ -136,7 +137,12 @@ def _cik(value: Value) -> str:
     return str(value).lstrip("0")
 
 
+_LONGEST_NAME = 200
+"""Characters of a name that are compared: comparing takes time in proportion to the square, or worse."""
+
+
 def _is_another_name(before: Value, after: Value) -> bool:
     if not isinstance(before, str) or not isinstance(after, str) or before == after:
         return False
-    return SequenceMatcher(None, before.casefold(), after.casefold(), autojunk=False).ratio() < SIMILAR_NAME
+    one, other = (name[:_LONGEST_NAME].casefold() for name in (before, after))
+    return SequenceMatcher(None, one, other, autojunk=False).ratio() < SIMILAR_NAME

@@ -60,10 +60,10 @@ def png(plot: Plot) -> bytes:
     return raw.getvalue()
 
 
-_COMMENT = re.compile("<!--.*?-->\n?", re.DOTALL)
+_COMMENT = re.compile("<!--[^<>]*-->\n?")
 """matplotlib writes the text that its shapes spell into comments."""
-_DOCTYPE = re.compile("<!DOCTYPE[^>]*>\n?")
-_SVG = re.compile("<svg [^>]*>")
+_DOCTYPE = re.compile("<!DOCTYPE[^<>]*>\n?")
+_SVG = re.compile("<svg [^<>]*>")
 
 
 def _described(text: str, plot: Plot) -> str:

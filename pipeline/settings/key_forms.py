@@ -21,7 +21,7 @@ _MISTAKES = tuple(
             "remove them: docker's --env-file keeps quotes",
         ),
         (r"\$[{(]|\{\{|^\$[a-z_]\w*$|^%\w+%$", "it names a variable", "write the key itself: nothing is expanded here"),
-        (r"^(?:export )?\w*key\w* ?=", "a name is part of it", "keep only what follows the ="),
+        (r"^(?:export )?\w{0,40}key\w{0,40} ?=", "a name is part of it", "keep only what follows the ="),
         (r"://", "it is a URL", "keep only what follows apikey= in it"),
         (r"\s", "it has a blank in it", "copy it again: a key has none"),
         (r"[^!-~]", "it has characters that are not ASCII", "copy it again: a key is of letters and digits"),

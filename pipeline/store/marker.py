@@ -5,8 +5,11 @@ from pathlib import Path
 
 import msgspec
 
+from pipeline.decoding import decoder
+from pipeline.errors import Undecodable
 from pipeline.files import replacing
 from pipeline.store.database import RecordGone, beside
+from pipeline.text import printable
 
 
 class Marker(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -20,6 +23,9 @@ class Marker(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The name that a replaced database is being moved to: a restore is not complete yet."""
 
 
+_decode = decoder(Marker)
+
+
 def marker_path(database: Path) -> Path:
     """Return the marker of a database."""
     return beside(database, ".record")
@@ -28,10 +34,10 @@ def marker_path(database: Path) -> Path:
 def read_marker(database: Path) -> Marker | None:
     """Return the marker, None if there is none: no record was ever begun there, or it vanished with its folder."""
     try:
-        return msgspec.json.decode(marker_path(database).read_bytes(), type=Marker)
+        return _decode(marker_path(database).read_bytes())
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (OSError, msgspec.DecodeError, ValueError, RecursionError):
+    except (OSError, Undecodable):
         return Marker()
 
 
@@ -46,7 +52,7 @@ def record_gone(database: Path) -> RecordGone:
     marker = read_marker(database)
     if marker is not None and marker.set_aside is not None:
         return RecordGone(
-            f"{database}: pipeline restore was interrupted; the replaced file is {marker.set_aside}",
+            f"{database}: pipeline restore was interrupted; the replaced file is {printable(marker.set_aside)}",
             remedy="repeat the restore, or rename that file back",
         )
     state = "is empty" if database.exists() else "is gone"

@@ -82,6 +82,13 @@ def test_the_wording_decides(text: str, expected: type[ApiError]) -> None:
     assert type(refusal(200, json.dumps({"Information": text}).encode())) is expected
 
 
+def test_only_the_beginning_of_a_long_text_is_read_as_a_refusal() -> None:
+    wording = "25 requests per day"
+
+    assert isinstance(refusal(200, json.dumps({"Note": f"{'x ' * 500}{wording}"}).encode()), QuotaEnded)
+    assert isinstance(refusal(200, json.dumps({"Note": f"{'x ' * 5_000}{wording}"}).encode()), Unrecognised)
+
+
 def test_sample_data_means_that_the_plan_lacks_the_endpoint() -> None:
     body = b'{"endpoint": "OVERVIEW", "message": "artificial", "data": {"Symbol": "IBM"}}'
     assert type(refusal(200, body)) is NotInPlan

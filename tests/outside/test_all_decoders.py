@@ -14,22 +14,24 @@ DECODERS = {
 }  # fmt: skip
 """Functions that make a value of a text, and raise what they like if they cannot."""
 FUZZED = {
-    "api.responses", "cli.commands.as_of", "cli.commands.changes", "cli.options", "daemon.systemd", "decoding",
-    "instants", "model.changes", "model.document", "model.values", "monitoring.heartbeat", "monitoring.ping",
-    "monitoring.reporter", "redaction",
-    "quota.limits", "query.changes", "query.documents", "schedule.cron", "settings.addresses", "settings.config_file",
-    "settings.environment", "settings.layers", "settings.symbol_files", "store.drift", "store.lock", "store.snapshots",
-    "transfer.json_files", "transfer.json_lines", "transfer.look_ahead", "transfer.streams", "web.hosts",
+    "api.probe", "api.responses", "cli.commands.as_of", "cli.commands.changes", "cli.options", "daemon.systemd",
+    "decoding", "doctor.mounts", "instants", "model.changes", "model.document", "model.symbol_lists",
+    "model.values", "monitoring.heartbeat", "monitoring.ping", "monitoring.reporter", "query.changes",
+    "query.documents", "quota.limits", "redaction", "schedule.cron", "schedule.zones", "settings.addresses",
+    "settings.config_file", "settings.environment", "settings.layers", "settings.proxies", "store.drift",
+    "store.lock", "store.marker", "store.snapshots", "transfer.json_files", "transfer.json_lines",
+    "transfer.look_ahead", "transfer.streams", "web.hosts",
 }  # fmt: skip
 """Modules whose decoders the tests of this folder give bad bytes."""
 EXEMPT = {
     "api.client": "encodes a URL of a symbol and a key that were checked",
     "cli.app": "an exit code",
+    "doctor.network": "a URL that was checked",
     "cli.commands.export": "a count",
     "cli.commands.schedule": "a span, and a zone that was checked",
     "plot.html_page": "a number",
     "query.columnar": "a number",
-    "model.anomalies": "dates that the catalogue's columns hold",
+    "quota.full_pass": "a number",
     "sandbox.daily_fields": "a number",
     "sandbox.prices": "a number",
     "sandbox.statements": "a number",

@@ -10,13 +10,16 @@ import pytest
 from click import BadParameter, Command
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from multidict import CIMultiDict, CIMultiDictProxy
 
 from pipeline.api.errors import ApiError
+from pipeline.api.probe import host_time
 from pipeline.api.responses import read_response
 from pipeline.cli.commands import as_of, changes
 from pipeline.cli.options import Instant, Seconds, Whole
 from pipeline.daemon import systemd
 from pipeline.decoding import decode_object, decoder
+from pipeline.doctor.mounts import mount_of
 from pipeline.errors import Trouble, Undecodable
 from pipeline.instants import parse, parse_received
 from pipeline.model.fields import FIELDS
@@ -31,6 +34,7 @@ from pipeline.settings.config_file import read_config
 from pipeline.settings.environment import API_KEY, API_KEY_FILE, NOTIFY_URLS, PING_URL, Environment, with_dotenv
 from pipeline.settings.errors import SettingsError
 from pipeline.settings.load import load
+from pipeline.settings.proxies import Proxy, secrets_in
 from pipeline.settings.secrets import api_key, notify_urls, ping_url
 from pipeline.settings.symbol_files import read_symbol_file
 from pipeline.transfer.archives import check_archives, parts, read_archive
@@ -71,6 +75,9 @@ TEXTS: Mapping[str, tuple[Read, tuple[type[Exception], ...], str]] = {
     "--max-staleness": (partial(convert, as_of.command, "max_staleness"), (BadParameter,), "48"),
     "--min-change": (partial(convert, changes.command, "min_change"), (BadParameter,), "5%"),
     "an option that is a span": (lambda text: Seconds().convert(text, None, None), (BadParameter,), "1.5"),
+    "a proxy": (Proxy.parse, (SettingsError,), "http://user:pass@proxy.example:3128"),
+    "a secret in a proxy's address": (lambda text: list(secrets_in(text)), (), "http://user:pass%20word@proxy:3128"),
+    "the table of mounts": (partial(mount_of, Path("/data")), (), "36 35 98:0 / /da\\040ta rw - ext4 /dev/sda1 rw"),
     "a key": (lambda text: api_key(Environment({API_KEY: text})), (SettingsError,), "S3CR3TK3YOFOURS1"),
     "a key's file": (lambda text: api_key(Environment({API_KEY_FILE: text})), (SettingsError,), "/run/secrets/key"),
     "addresses to notify": (lambda text: notify_urls(Environment({NOTIFY_URLS: text})), (SettingsError,), "ntfy://a/b c://d"),
@@ -187,6 +194,13 @@ REFUSAL = b'{"Information": "standard API rate limit is 25 requests per day. 5 c
 def test_an_answer_is_an_overview_or_an_error_of_the_api(body: bytes, status: int, after: str, date: str) -> None:
     with suppress(ApiError):
         read_response(IBM, status, {"Retry-After": after, "Date": date}, body)
+
+
+@settings(max_examples=50)
+@given(date=bad_texts("Sat, 14 Mar 2026 18:30:00 GMT"), age=bad_texts("120"))
+@example(date="Fri, 31 Dec 9999 23:59:59 GMT", age="999999999")
+def test_a_hosts_clock_is_an_instant_or_unknown(date: str, age: str) -> None:
+    host_time(CIMultiDictProxy(CIMultiDict({"Date": date, "Age": age})))
 
 
 LINE = (

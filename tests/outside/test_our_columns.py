@@ -88,6 +88,7 @@ def damage(database: Path, table: str, column: str, content: bytes) -> None:
 @example(column=("snapshots", "extra"), content=b"[" * 20_000)
 @example(column=("snapshots", "extra"), content=b"[]")
 @example(column=("statements", "latest_quarter"), content=b"2026-02-30")
+@example(column=("statements", "latest_quarter"), content=b"9999-99-99")
 @example(column=("layouts", "keys"), content=b'{"Symbol": 1}')
 @example(column=("layouts", "keys"), content=b"\xff" * 500)
 @example(column=("symbols", "next_try"), content=b"")

@@ -19,6 +19,7 @@ from pipeline.monitoring.ping import Ping
 from pipeline.monitoring.reporter import Reporter
 from pipeline.monitoring.status import Scope
 from pipeline.store.lock import Busy, hold_lock, lock_path
+from pipeline.store.marker import marker_path, read_marker, record_gone
 from tests.support.bad_bytes import bad_bytes
 from tests.support.clocks import START
 from tests.support.commands import call
@@ -134,6 +135,17 @@ def test_a_lock_is_busy_in_one_line_whatever_its_file_says_of_the_holder(folder:
         with pytest.raises(Busy) as busy:
             asyncio.run(take_lock(database))
     assert is_one_line(busy.value)
+
+
+@settings(max_examples=50)
+@given(content=bad_bytes(b'{"began_at":"2026-03-14T18:30:00Z","lost_at":null,"set_aside":"o.db.2026"}'))
+@example(content=b'{"set_aside":"\\u001b[2J"}')
+def test_a_marker_says_that_there_was_a_record_whatever_else_it_says(folder: Path, content: bytes) -> None:
+    database = folder / "gone.db"
+    marker_path(database).write_bytes(content)
+
+    assert read_marker(database) is not None
+    assert is_one_line(record_gone(database))
 
 
 async def take_lock(database: Path) -> None:
