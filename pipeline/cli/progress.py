@@ -18,22 +18,22 @@ from rich.progress import (
 
 from pipeline.cli.options import Options
 
+Step = Callable[[str, Callable[[], float | None]], Callable[[float], None]]
+"""Takes a label and what returns the total (None: unknown); returns the function to call with each number done."""
+
 
 @contextmanager
-def byte_progress(options: Options, total: float | None) -> Iterator[Callable[[str], Callable[[float], None]]]:
-    """Yield what returns, for the label of a step, the function to call with each number of bytes done.
-
-    It draws percent of `total` (None: unknown), from the step's first bytes on.
-    """
+def byte_progress(options: Options) -> Iterator[Step]:
+    """Yield what draws the steps of a command, each in percent of bytes, from the step's first bytes on."""
     with progress_bar(options, TaskProgressColumn(), TimeRemainingColumn()) as bar:
-        yield lambda label: _advance(bar, label, total)
+        yield lambda label, total: _advance(bar, label, total)
 
 
 @contextmanager
 def row_progress(options: Options, label: str, total: float | None) -> Iterator[Callable[[float], None]]:
     """Yield the function to call with each number of rows done; it draws how many of `total` are done."""
     with progress_bar(options, MofNCompleteColumn(), TimeRemainingColumn()) as bar:
-        yield _advance(bar, label, total)
+        yield _advance(bar, label, lambda: total)
 
 
 @contextmanager
@@ -47,7 +47,7 @@ def progress_bar(options: Options, *columns: ProgressColumn) -> Iterator[Progres
         yield bar
 
 
-def _advance(bar: Progress | None, label: str, total: float | None) -> Callable[[float], None]:
+def _advance(bar: Progress | None, label: str, total: Callable[[], float | None]) -> Callable[[float], None]:
     if bar is None:
         return lambda _step: None
     task: TaskID | None = None
@@ -55,7 +55,7 @@ def _advance(bar: Progress | None, label: str, total: float | None) -> Callable[
     def advance(step: float) -> None:
         nonlocal task
         if task is None:
-            task = bar.add_task(label, total=total)
+            task = bar.add_task(label, total=total())
         bar.advance(task, step)
 
     return advance

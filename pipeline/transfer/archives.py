@@ -156,11 +156,7 @@ class Archives:
         self._sources: list[Source] = [*sources]
         self._received = received
         self._pattern = pattern
-        self.size: int | None = None
-        """The sum of what `on_read` will be called with; None if it is unknown."""
-        sizes = [archive_size(source, pattern) for source in sources]
-        if None not in sizes:
-            self.size = sum(filter(None, sizes))
+        self._sizes = [archive_size(source, pattern) for source in sources]
 
     def __enter__(self) -> Self:
         return self
@@ -169,6 +165,11 @@ class Archives:
         for source in self._sources:
             if isinstance(source, Kept):
                 source.close()
+
+    @property
+    def size(self) -> int | None:
+        """The sum of what `on_read` will be called with; None if it is unknown, as of a pipe that was not yet read."""
+        return None if None in self._sizes else sum(filter(None, self._sizes))
 
     @property
     def are_files(self) -> bool:
@@ -188,7 +189,7 @@ class Archives:
                 yield from parts(source, self._received, self._pattern, on_read)
             elif not isinstance(source, Kept):
                 kept = self._sources[number] = Kept(source)
-                kept.fill(on_read)
+                self._sizes[number] = kept.fill(on_read)
                 yield Lines(kept, self._received)
 
     def entries(self, on_read: OnRead) -> Iterator[Entry]:

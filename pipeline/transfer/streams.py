@@ -73,15 +73,18 @@ class Kept:
         self._file = SpooledTemporaryFile[bytes](_KEPT_IN_MEMORY)
         self._error: OSError | None = None
 
-    def fill(self, on_read: OnRead) -> None:
-        """Read the source to its end. Raise Trouble if the temporary file cannot hold it."""
+    def fill(self, on_read: OnRead) -> int:
+        """Read the source to its end, and return how many bytes came. Raise Trouble if they cannot be kept."""
+        length = 0
         try:
             with _raw(self.source) as stream:
                 while chunk := stream.read(CHUNK_BYTES):
                     on_read(len(chunk))
                     self._write(chunk)
+                    length += len(chunk)
         except OSError as error:
             self._error = error
+        return length
 
     def _write(self, chunk: bytes) -> None:
         try:

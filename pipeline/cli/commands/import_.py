@@ -155,7 +155,7 @@ async def _import(
             database, "import", begin=begin, limits=settings.limits, max_wait=max_wait, options=options
         ):
             has_begun.set()
-            with byte_progress(options, archives.size) as progress:
+            with byte_progress(options) as progress:
                 return await import_archives(
                     database,
                     archives,
@@ -165,8 +165,8 @@ async def _import(
                     on_problem=report,
                     clock=Clock(),
                     on_retry=options.say,
-                    on_check=progress("checking"),
-                    on_read=progress("importing"),
+                    on_check=progress("checking", lambda: archives.size),
+                    on_read=progress("importing", lambda: archives.size),
                 )
 
 
