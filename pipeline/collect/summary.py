@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from pipeline.collect.due import Selection
-from pipeline.model.outcomes import Outcome, RunId, RunStatus, Trigger
+from pipeline.model.outcomes import Outcome, RunId, RunStatus, Trigger, outcomes_text
 from pipeline.store.database import StorageError
 
 
@@ -34,5 +34,6 @@ class Summary:
     @property
     def ending(self) -> str:
         """How it ended, in one line: `partial: 2 stored, 1 rejected: not strict JSON`."""
-        counts = ", ".join(f"{self.counts[outcome]:,} {outcome}" for outcome in Outcome if self.counts[outcome])
-        return f"{self.status}: {counts or 'nothing was due'}" + (f": {self.detail}" if self.detail else "")
+        return f"{self.status}: {outcomes_text(self.counts) or 'nothing was due'}" + (
+            f": {self.detail}" if self.detail else ""
+        )

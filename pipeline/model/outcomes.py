@@ -33,6 +33,11 @@ MEANING: Mapping[Outcome, str] = {
 """Each outcome in words, for people; the same words wherever outcomes are explained."""
 
 
+def outcomes_text(counts: Mapping[Outcome, int]) -> str:
+    """Return how many symbols ended how, in one line: `3 stored, 1 failed`; empty if none did."""
+    return ", ".join(f"{counts[outcome]:,} {outcome}" for outcome in Outcome if counts.get(outcome))
+
+
 class RunStatus(StrEnum):
     """How a run ended."""
 

@@ -340,8 +340,18 @@ def test_a_failed_import_is_listed_with_its_counts(tmp_path: Path) -> None:
     write(tmp_path / "x.jsonl", "{broken", line("2024-01-01T00:00:00Z"))
     imported(tmp_path, "x.jsonl", "--strict")
 
-    assert "nothing stored" in call(tmp_path, "runs", "--database", "a.db").out
+    assert "nothing was stored" in call(tmp_path, "runs", "--database", "a.db").out
     assert "nothing was stored" in call(tmp_path, "status", "--database", "a.db").out
+
+
+def test_an_import_that_was_killed_is_not_said_to_have_stored_nothing(tmp_path: Path) -> None:
+    write(tmp_path / "x.jsonl", line("2024-01-01T00:00:00Z"))
+    imported(tmp_path, "x.jsonl")
+    with closing(sqlite3.connect(tmp_path / "a.db")) as db, db:
+        db.execute("UPDATE runs SET status = 'running', stored = 0, seconds = NULL, finished_at = NULL")
+    imported(tmp_path, "x.jsonl")
+
+    assert "not counted" in call(tmp_path, "runs", "--database", "a.db").out
 
 
 def test_an_import_counts_the_files_or_the_lines_it_read(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pipeline.cli.configuration import load_silently
 from pipeline.cli.options import Form, Options, Whole, examples, format_option, json_option, reading_options
 from pipeline.cli.output import print_json, print_rows, shown, to_second
 from pipeline.cli.readable import readable
-from pipeline.model.outcomes import Outcome, Trigger
+from pipeline.cli.run_outcomes import run_outcomes
 from pipeline.store.database import DatabaseError
 from pipeline.store.reader import Reader, Run, SymbolOutcome
 
@@ -59,7 +59,7 @@ def _print_runs(runs: list[Run], *, form: Form, as_json: bool) -> None:
         names = ["id", "trigger", "scheduled_for", "started", "status", "due", "outcomes", "requests", "seconds"]
         rows = [
             [run.id, run.trigger, to_second(run.scheduled_for), to_second(run.started_at), run.status, run.due,
-             _counts(run), run.requests, run.seconds]
+             run_outcomes(run), run.requests, run.seconds]
             for run in runs
         ]  # fmt: skip
         if not any(run.scheduled_for for run in runs):
@@ -69,13 +69,6 @@ def _print_runs(runs: list[Run], *, form: Form, as_json: bool) -> None:
 
 
 _SCHEDULED = 2
-
-
-def _counts(run: Run) -> str:
-    """Return the number of symbols by outcome, in one column: of one for each, most would be all zeros."""
-    counts = {outcome.value: getattr(run, outcome.value) for outcome in Outcome}
-    outcomes = ", ".join(f"{count:,} {outcome}" for outcome, count in counts.items() if count)
-    return outcomes or ("nothing stored" if run.trigger == Trigger.IMPORT else "")
 
 
 def _print_outcomes(outcomes: list[SymbolOutcome], *, form: Form, as_json: bool) -> None:

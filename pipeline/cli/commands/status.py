@@ -13,9 +13,10 @@ from pipeline.cli.options import Options, examples, json_option, reading_options
 from pipeline.cli.output import print_facts, print_json, to_second
 from pipeline.cli.quota_table import print_windows, window_json
 from pipeline.cli.readable import readable
+from pipeline.cli.run_outcomes import run_outcomes
 from pipeline.errors import ExitCode
 from pipeline.model.changes import Change
-from pipeline.model.outcomes import Outcome, RunStatus, Trigger
+from pipeline.model.outcomes import Outcome, RunStatus
 from pipeline.model.slots import QuotaState
 from pipeline.monitoring import heartbeat
 from pipeline.monitoring.conditions import ABSENT_FIELD, NEW_FIELD, UNREADABLE_FIELD
@@ -167,11 +168,10 @@ def _print(settings: Settings, status: _Report) -> None:
 def _run_lines(run: Run | None) -> dict[str, str]:
     if run is None:
         return {"last run": "none yet"}
-    counts = {name: getattr(run, name) for name in Outcome}
-    outcomes = ", ".join(f"{number:,} {name}" for name, number in counts.items() if number)
-    outcomes = outcomes or ("nothing was stored" if run.trigger == Trigger.IMPORT else "nothing was due")
+    outcomes = run_outcomes(run)
     if run.status == RunStatus.RUNNING:
-        outcomes = f"{sum(counts.values()):,} of {run.due:,} so far, unless its process died"
+        done = sum(getattr(run, outcome) for outcome in Outcome)
+        outcomes = f"{done:,} of {run.due:,} so far, unless its process died"
     lines = {"last run": f"{run.id}, {to_second(run.started_at)} UTC: {run.status}", "": outcomes}
     return {**lines, "reason": run.detail} if run.detail else lines
 
