@@ -82,7 +82,7 @@ class OverviewApi:
             if isinstance(error, ClientHttpProxyError) and not is_temporary(error.status):
                 return ProxyRefused(f"{why.problem}; {why.remedy}")
             to = "to the server" if self._proxy is None else f"through the proxy {self._proxy.host}:{self._proxy.port}"
-            return Unreachable(f"no connection {to}: {why.problem}")
+            return Unreachable(f"no connection {to}: {why.problem} (pipeline doctor --online says more)")
         # The class's name only: texts of aiohttp's errors can contain the URL, and so the key.
         name = type(error).__name__
         if isinstance(error, TimeoutError):

@@ -22,6 +22,8 @@ def check_access(database: Path) -> Iterator[Finding]:
         _write_into(folder)
     except OSError as error:
         yield _refused(folder, error)
+        if error.errno == errno.EROFS:
+            return  # the same for each file
     for path in sorted(database_files(database)):
         try:
             if _is_file(path):
