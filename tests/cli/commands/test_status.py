@@ -28,7 +28,7 @@ def test_status_in_json(collected: Collected) -> None:
     assert ended.code == 0
     assert list(status) == [
         "database", "snapshots", "companies", "daemon", "next_run", "last_run", "missed", "windows", "stale", "pending",
-        "unknown", "uncovered", "drift", "suspicions", "threshold",
+        "unknown", "uncovered", "drift", "suspicions", "last_backup", "threshold",
     ]  # fmt: skip
     assert status["database"] == "data/sandbox.db"
     assert status["snapshots"] >= status["companies"] >= 10
