@@ -217,6 +217,12 @@ def sync_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
+def sync_file(path: Path) -> None:
+    """Wait until a file is on the disk."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
 def _sync(file: BinaryIO) -> None:
     """Write the file to the disk: otherwise a power cut could leave an empty file under its name."""
     file.flush()

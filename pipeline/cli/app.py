@@ -43,6 +43,7 @@ COMMANDS = {
     "notify": "List the notification addresses; --test sends to each.",
     "migrate": "Bring a database of an older version up to date.",
     "backup": "Copy the database to a file while it is in use.",
+    "restore": "Put a backup in the database's place.",
     "sandbox": "Serve a simulated API that needs no key.",
 }
 

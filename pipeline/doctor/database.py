@@ -15,7 +15,7 @@ from pipeline.store.migrate import check_schema, shipped_migrations
 from pipeline.text import count, cut, few
 
 _MOST_ERRORS, _ERRORS_SHOWN, _LONGEST_ERROR = 1_000, 3, 100
-_RESTORE = "restore a backup, or try sqlite3's .recover"
+_RESTORE = "restore a backup (pipeline restore), or try sqlite3's .recover"
 
 
 def check_database(path: Path, *, now: datetime, thorough: bool, backup_after: timedelta) -> Iterator[Finding]:

@@ -12,12 +12,21 @@ SUFFIXES = ("", "-journal", "-wal", "-shm")
 
 def free_name(database: Path, at: datetime) -> str:
     """Return a file name with the date in it, for a database to be moved to, that nothing has yet."""
-    stem = f"{beside(database, '').name}.replaced-{at:%Y-%m-%dT%H%M%SZ}"
+    stem = f"{_prefix(database)}{at:%Y-%m-%dT%H%M%SZ}"
     number, name = 1, stem
     while any(is_present(beside(database, "").with_name(f"{name}{suffix}")) for suffix in SUFFIXES):
         number += 1
         name = f"{stem}-{number}"
     return name
+
+
+def is_name_aside(database: Path, name: str) -> bool:
+    """Return whether `free_name` may have given this name for the database."""
+    return name.startswith(_prefix(database))
+
+
+def _prefix(database: Path) -> str:
+    return f"{beside(database, '').name}.replaced-"
 
 
 def move_aside(database: Path, name: str) -> Path | None:

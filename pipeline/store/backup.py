@@ -1,6 +1,5 @@
 """Backups: copies the whole database into one file by SQLite's own means, checks the copy, and keeps the last few."""
 
-import os
 import re
 import sqlite3
 from dataclasses import dataclass
@@ -9,7 +8,7 @@ from pathlib import Path
 
 from pipeline import instants
 from pipeline.errors import file_reason
-from pipeline.files import is_present, renaming
+from pipeline.files import is_present, renaming, sync_file, sync_folder
 from pipeline.store.database import DatabaseError, connect, create_private, translate_errors, uri
 from pipeline.store.migrate import check_schema, shipped_migrations
 from pipeline.store.reader import open_any_version
@@ -39,11 +38,11 @@ def backup(database: Path, file: Path, *, now: datetime) -> Backup:
         pass  # it exists, and is ours
     create_private(partial)
     with renaming(partial, file):
-        verdict = _copy(database, partial)
+        verdict = copy_database(database, partial)
         if verdict != "ok":
             raise DatabaseError(f"{database}: the copy is damaged: {verdict}", remedy="restore an earlier backup")
-        _sync(partial)
-    _sync(file.parent)
+        sync_file(partial)
+    sync_folder(file.parent)
     return Backup(now, file, file.stat().st_size)
 
 
@@ -86,15 +85,15 @@ def note_backup(database: Path, made: Backup) -> None:
         )
 
 
-def _copy(database: Path, target: Path) -> str:
-    """Copy the database into an empty file, and return what SQLite's check says of the copy: `ok`, or its problems."""
+def copy_database(database: Path, target: Path, *, check: str = "quick_check") -> str:
+    """Copy the database into an empty file, and return what one of SQLite's checks says of it: `ok`, or its problem."""
     with connect(database, "ro") as source, translate_errors(target):
         copy = sqlite3.connect(uri(target, "rw"), uri=True, isolation_level=None)
         try:
             source.backup(copy)  # in one step: a write in between would make it start over
             # A copy is moved around as one file: it must not need a WAL beside it.
             copy.execute("PRAGMA journal_mode = DELETE")
-            (verdict,) = copy.execute("PRAGMA quick_check").fetchone()
+            (verdict,) = copy.execute(f"PRAGMA {check}(1)").fetchone()
         finally:
             copy.close()
     return str(verdict)
@@ -119,12 +118,3 @@ def _partial_file(file: Path) -> Path:
 
 def _is_abandoned(path: Path, now: datetime) -> bool:
     return now.timestamp() - path.stat().st_mtime > _ABANDONED_AFTER.total_seconds()
-
-
-def _sync(path: Path) -> None:
-    """Wait until a file or folder is on the disk."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -25,6 +25,10 @@ class DatabaseError(Trouble):
     """A database that cannot be used. The line names the file, the problem and the remedy."""
 
 
+class ForeignDatabase(DatabaseError):
+    """A database of another program."""
+
+
 class StorageError(DatabaseError):
     """Something could not be written, in spite of all retries."""
 
@@ -189,7 +193,7 @@ _STORAGE_FAILURES = {
         "run pipeline status once as a user who may write to the file and its folder",
     ),
     "SQLITE_NOTADB": ("not a database", "name another file, or move this one away"),
-    "SQLITE_CORRUPT": ("damaged", "keep a copy, then try sqlite3's .recover, or restore a backup"),
+    "SQLITE_CORRUPT": ("damaged", "restore a backup (pipeline restore), or keep a copy and try sqlite3's .recover"),
     "SQLITE_READONLY": ("read-only", _CHECK_MODES),
     "SQLITE_FULL": ("the disk is full", "free some space"),
     "SQLITE_IOERR": ("the disk failed to read or write", "check that it works and is not full"),
@@ -254,7 +258,7 @@ def schema_version(db: sqlite3.Connection, path: Path) -> int:
     (version,) = db.execute("PRAGMA user_version").fetchone()
     (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
     if application != APPLICATION_ID and (tables or application or version):
-        raise DatabaseError(f"{path} belongs to another program", remedy="name another file")
+        raise ForeignDatabase(f"{path} belongs to another program", remedy="name another file")
     return int(version)
 
 

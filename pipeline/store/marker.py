@@ -52,8 +52,8 @@ def record_gone(database: Path) -> RecordGone:
     marker = read_marker(database)
     if marker is not None and marker.set_aside is not None:
         return RecordGone(
-            f"{database}: pipeline restore was interrupted; the replaced file is {printable(marker.set_aside)}",
-            remedy="repeat the restore, or rename that file back",
+            f"{database}: pipeline restore was interrupted",
+            remedy=f"repeat it, with the backup or with what it was replacing: {printable(marker.set_aside)}",
         )
     state = "is empty" if database.exists() else "is gone"
     return RecordGone(

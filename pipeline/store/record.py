@@ -53,14 +53,14 @@ def prepare(database: Path, begin: Begin, *, longest_window: timedelta, now: dat
     marker = read_marker(database)
     may_begin = begin is not Begin.NEVER and (marker is None or marker.lost_at is not None)
     migrate(database, now=now, may_begin=may_begin)
-    if begin is Begin.UNMARKED or (marker is not None and marker.lost_at is None):
+    if begin is Begin.UNMARKED or (marker is not None and marker.lost_at is None and marker.set_aside is None):
         return False
     with connect(database, "rw") as db:
         (has_begun,) = db.execute("SELECT NOT EXISTS (SELECT 1 FROM runs)").fetchone()
         if marker is not None and marker.lost_at is not None:
             block_requests(db, ledger_block(LEDGER_LOST, longest_window, now=marker.lost_at))
     with suppress(Trouble):  # a full disk must not stop us; the next time it may be possible
-        write_marker(database, Marker(began_at=now))
+        write_marker(database, Marker(began_at=(marker and marker.began_at) or now))
     return bool(has_begun)
 
 

@@ -1,0 +1,90 @@
+"""`pipeline restore FILE`: put a backup in the database's place."""
+
+import asyncio
+from datetime import timedelta
+from pathlib import Path
+
+import click
+
+from pipeline import instants
+from pipeline.cli.configuration import load_settings
+from pipeline.cli.event_loop import run_async
+from pipeline.cli.options import Options, examples, global_options, json_option
+from pipeline.cli.output import print_json, shown
+from pipeline.instants import utc_now
+from pipeline.quota.limits import longest_window
+from pipeline.settings.load import Settings
+from pipeline.store import lock
+from pipeline.store.restore import Restored, restore
+from pipeline.text import count
+
+
+@click.command(epilog=examples("pipeline restore /mnt/backups/overviews-2026-03-14.db"))
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--idle-since-backup",
+    is_flag=True,
+    help="Nothing was requested since the backup was made: collect again at once.",
+)
+@json_option
+@global_options
+def command(options: Options, *, file: Path, idle_since_backup: bool, as_json: bool) -> None:
+    """Check FILE, made by pipeline backup, and put a copy of it in the database's place.
+
+    The database that was there is moved aside, under a dated name in the same folder, with its -wal and -shm. The
+    requests that its ledger has since the backup are carried over, so that the plan is not exceeded; if they are not
+    known, nothing is requested until the plan's longest window has passed. Nothing else may run on the database.
+    """
+    settings = load_settings(options)
+    done = run_async(_restore(settings, file, options, is_idle=idle_since_backup))
+    if as_json:
+        print_json(_json(done, file, settings.database))
+    elif not options.quiet:
+        _print(done, file, settings.database)
+
+
+async def _restore(settings: Settings, file: Path, options: Options, *, is_idle: bool) -> Restored:
+    database = settings.database
+    with lock.hold_daemon_lock(database, now=utc_now()):
+        async with lock.hold_lock(
+            database, "restore", max_wait=timedelta(), now=utc_now, sleep=asyncio.sleep, on_wait=options.say
+        ):
+            return restore(
+                file, database, longest_window=longest_window(settings.limits), is_idle=is_idle, now=utc_now()
+            )
+
+
+def _json(done: Restored, file: Path, database: Path) -> dict[str, object]:
+    return {
+        "database": str(database),
+        "file": str(file),
+        "replaced": done.replaced and str(done.replaced),
+        "newest_snapshot": done.newest_snapshot,
+        "snapshots": done.snapshots,
+        "symbols": done.symbols,
+        "runs": done.runs,
+        "requests_carried": done.carried,
+        "blocked_until": done.blocked_until,
+        "blocked_reason": done.blocked_reason,
+    }
+
+
+def _print(done: Restored, file: Path, database: Path) -> None:
+    newest = "none" if done.newest_snapshot is None else _for_people(done.newest_snapshot)
+    click.echo(shown(f"{database} is restored from {file}"))
+    click.echo(f"newest snapshot: {newest}")
+    click.echo(f"{count(done.snapshots, 'snapshot')} of {count(done.symbols, 'symbol')}, {count(done.runs, 'run')}")
+    if done.replaced is not None:
+        click.echo(shown(f"the database that was there: {done.replaced}"))
+    if done.carried:
+        click.echo(f"the ledger has {count(done.carried, 'request')} more, which that one had sent since the backup")
+    if done.blocked_until is not None:
+        why = done.blocked_reason or "the API said that the quota has ended"
+        click.echo(f"no requests before {_for_people(done.blocked_until)}: {why}")
+        if done.blocked_reason is not None:
+            click.echo("if nothing was requested since: restore again, with --idle-since-backup")
+    click.echo("next: pipeline doctor")
+
+
+def _for_people(instant: str) -> str:
+    return f"{instants.for_people(instants.from_text(instant))} UTC"

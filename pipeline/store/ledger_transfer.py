@@ -1,0 +1,74 @@
+"""Ledger transfer: the requests that still count in a window, out of a replaced database into the restored one."""
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pipeline import instants
+from pipeline.model.slots import Block
+from pipeline.store.requests import UNSENT, block_requests
+
+
+@dataclass(frozen=True, slots=True)
+class KeptLedger:
+    """What counts against the quota in one database. Rows are as in the tables."""
+
+    record: str
+    """When the record was begun: copies of one record have the same."""
+    last_run: int
+    """The greatest id that a run ever had."""
+    requests: Sequence[tuple[Any, ...]]
+    """`_COLUMNS` of each request that ended, or had its deadline, within the window."""
+    block: Block | None
+
+
+_COLUMNS = "run_id, symbol, retry, reserved_at, deadline_at, finished_at, outcome"
+
+
+def read_ledger(db: sqlite3.Connection, *, since: datetime) -> KeptLedger:
+    """Return what counts since an instant, from a database of any version of the schema."""
+    (record,) = db.execute("SELECT applied_at FROM migrations WHERE version = 1").fetchone()
+    (last_run,) = db.execute("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'runs'").fetchone()
+    requests = db.execute(
+        f"SELECT {_COLUMNS} FROM requests WHERE coalesce(finished_at, deadline_at) > ? AND outcome IS NOT ?",
+        (instants.to_text(since), UNSENT),
+    ).fetchall()
+    block = db.execute("SELECT * FROM blocked").fetchone()  # id, since, until, and in newer versions the reason
+    return KeptLedger(record, last_run, requests, block and _block(*block[1:]))
+
+
+def add_ledger(db: sqlite3.Connection, ledger: KeptLedger) -> int:
+    """Add what the database lacks of a ledger, in one transaction, and return the number of requests added or closed.
+
+    Runs that begin later get ids that the replaced database has not used, either.
+    """
+    db.execute("BEGIN IMMEDIATE")
+    known = {
+        (symbol, reserved_at): (number, finished_at)
+        for number, symbol, reserved_at, finished_at in db.execute(
+            "SELECT id, symbol, reserved_at, finished_at FROM requests"
+        )
+    }
+    count = 0
+    for row in ledger.requests:
+        _, symbol, _, reserved_at, _, finished_at, outcome = row
+        number, ended = known.get((symbol, reserved_at), (None, None))
+        if number is None:
+            db.execute(f"INSERT INTO requests ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+        elif ended is None and finished_at is not None:
+            db.execute("UPDATE requests SET finished_at = ?, outcome = ? WHERE id = ?", (finished_at, outcome, number))
+        else:
+            continue
+        count += 1
+    db.execute("INSERT INTO sqlite_sequence SELECT 'runs', 0 WHERE 'runs' NOT IN (SELECT name FROM sqlite_sequence)")
+    db.execute("UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = 'runs'", (ledger.last_run,))
+    if ledger.block is not None:
+        block_requests(db, ledger.block)
+    db.execute("COMMIT")
+    return count
+
+
+def _block(since: str, until: str, reason: str | None = None) -> Block:
+    return Block(instants.from_text(since), instants.from_text(until), reason)

@@ -1,0 +1,180 @@
+"""Restore: puts a backup in the database's place, moves what was there aside, and carries its ledger over.
+
+Killed at any instant, it leaves the database that was there, or the restored one, or neither: then the marker says that
+a restore was interrupted, and the next one goes on with it.
+"""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import msgspec
+
+from pipeline.errors import file_reason
+from pipeline.files import is_present, sync_file, sync_folder
+from pipeline.store.aside import SUFFIXES, free_name, is_name_aside, move_aside
+from pipeline.store.backup import copy_database
+from pipeline.store.database import DatabaseError, ForeignDatabase, beside, connect, create_private, database_files
+from pipeline.store.ledger_transfer import KeptLedger, add_ledger, read_ledger
+from pipeline.store.leftovers import foreign_log
+from pipeline.store.marker import Marker, read_marker, write_marker
+from pipeline.store.migrate import check_schema, migrate, shipped_migrations
+from pipeline.store.record import ledger_block
+from pipeline.store.requests import block_requests
+
+LEDGER_UNKNOWN = "what was requested since the backup is not known, and may have used up the plan"
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What a restored database holds."""
+
+    replaced: Path | None
+    """Where the database that was there is now, None if there was none."""
+    snapshots: int
+    symbols: int
+    runs: int
+    newest_snapshot: str | None
+    carried: int
+    """How many requests the ledger of the replaced database had that the backup lacked."""
+    blocked_until: str | None
+    """When the next request may be sent, if not at once: because of `blocked_reason`."""
+    blocked_reason: str | None
+
+
+def restore(file: Path, database: Path, *, longest_window: timedelta, is_idle: bool, now: datetime) -> Restored:
+    """Put a checked copy of a backup in the database's place.
+
+    The ledger goes on: with what the replaced database has of the plan's longest window; or, if that is not known,
+    with a block for as long, unless nothing was requested since the backup was made (`is_idle`). The caller holds the
+    locks of the database. Raise DatabaseError if the file is no backup of ours that this program can read, or is
+    damaged, or if something cannot be written: then the database is as it was, or the next restore goes on.
+    """
+    interrupted = _interrupted(database)
+    old = interrupted or (database if is_present(database) else None)
+    _check_backup(file, database)
+    with _file_beside(database) as partial:
+        verdict = copy_database(file, partial, check="integrity_check")
+        if verdict != "ok":
+            raise DatabaseError(f"{file} is damaged: {verdict}", remedy="restore an earlier backup")
+        migrate(partial, now=now, may_begin=False)
+        ledger, is_known = _read_old(old, since=now - longest_window)
+        with connect(partial, "rw") as db:
+            own = read_ledger(db, since=now)
+            carried = 0
+            if ledger is not None:
+                is_known = is_known and ledger.record == own.record
+                carried = add_ledger(db, _without_guess(ledger) if is_idle else ledger)
+            if longest_window and not (is_known or is_idle):
+                block_requests(db, ledger_block(LEDGER_UNKNOWN, longest_window, now=now))
+            restored = _summary(db, carried)
+            db.execute("PRAGMA journal_mode = DELETE")  # one file again, which is renamed as one
+        sync_file(partial)
+        replaced = _put_in_place(partial, database, interrupted, now=now)
+    _give_to_owner_of_folder(database)
+    return replace(restored, replaced=replaced)
+
+
+def _interrupted(database: Path) -> Path | None:
+    """Return where an interrupted restore was moving the database to, after moving the rest; None if none was."""
+    marker = read_marker(database)
+    if marker is None or marker.set_aside is None or is_present(database):
+        return None
+    name = Path(marker.set_aside).name
+    return _move_aside(database, name) if is_name_aside(database, name) else None
+
+
+def _check_backup(file: Path, database: Path) -> None:
+    """Raise DatabaseError unless the file is a database of ours, of this schema or an older one, and not the target."""
+    if not is_present(file):
+        raise DatabaseError(f"{file} does not exist", remedy="name a file that pipeline backup made")
+    if is_present(database) and file.samefile(database):
+        raise DatabaseError(f"{file} is the database itself", remedy="name a backup of it")
+    with connect(file, "ro") as db:
+        if check_schema(db, file, shipped_migrations()) == 0:
+            raise DatabaseError(f"{file} is empty", remedy="name a file that pipeline backup made")
+
+
+def _read_old(old: Path | None, *, since: datetime) -> tuple[KeptLedger | None, bool]:
+    """Return the ledger of the database to be replaced, None if it cannot be read; and whether it is all there.
+
+    Raise ForeignDatabase for a file of another program: that is no database to be replaced.
+    """
+    if old is None or foreign_log(old, wal=beside(old, "-wal"), journal=beside(old, "-journal")):
+        return None, False
+    try:
+        with connect(old, "ro") as db:
+            if check_schema(db, old, shipped_migrations()) == 0:
+                return None, False
+            verdict = db.execute("PRAGMA quick_check(1)").fetchone()
+            return read_ledger(db, since=since), verdict == ("ok",)
+    except ForeignDatabase:
+        raise
+    except DatabaseError:
+        return None, False
+
+
+def _without_guess(ledger: KeptLedger) -> KeptLedger:
+    """Return the ledger without a block that only stood for requests that were not known."""
+    return replace(ledger, block=None) if ledger.block is not None and ledger.block.reason else ledger
+
+
+@contextmanager
+def _file_beside(database: Path) -> Iterator[Path]:
+    """Yield an empty private file beside the database; remove it, and what SQLite left beside it, after the block."""
+    partial = beside(database, ".restoring")
+    _remove(partial)
+    create_private(partial)
+    try:
+        yield partial
+    finally:
+        _remove(partial)
+
+
+def _remove(partial: Path) -> None:
+    for suffix in SUFFIXES:
+        beside(partial, suffix).unlink(missing_ok=True)
+
+
+def _summary(db: sqlite3.Connection, carried: int) -> Restored:
+    snapshots, symbols = db.execute(
+        "SELECT coalesce(sum(snapshots), 0), count(*) FROM symbols WHERE snapshots > 0"
+    ).fetchone()
+    (runs,) = db.execute("SELECT count(*) FROM runs WHERE status <> 'missed'").fetchone()
+    (newest,) = db.execute("SELECT max(observed_at) FROM snapshots").fetchone()
+    until, reason = db.execute("SELECT until, reason FROM blocked").fetchone() or (None, None)
+    return Restored(None, snapshots, symbols, runs, newest, carried, until, reason)
+
+
+def _put_in_place(partial: Path, database: Path, interrupted: Path | None, *, now: datetime) -> Path | None:
+    """Move what is left of the database aside, and rename the copy to it. Return where the old file is."""
+    marker = read_marker(database) or Marker(began_at=now)
+    name = free_name(database, now) if interrupted is None else interrupted.name
+    write_marker(database, msgspec.structs.replace(marker, set_aside=name))
+    replaced = _move_aside(database, name)
+    try:
+        partial.rename(beside(database, ""))
+        sync_folder(partial.parent)
+    except OSError as error:
+        raise DatabaseError(f"{database} cannot be written: {file_reason(error)}", remedy="restore again") from None
+    write_marker(database, Marker(began_at=marker.began_at or now))
+    return replaced
+
+
+def _give_to_owner_of_folder(database: Path) -> None:
+    """Where root restores, let the user whose folder it is open the files."""
+    if os.geteuid() == 0:
+        for file in filter(is_present, database_files(database)):
+            owner = file.parent.stat()
+            os.chown(file, owner.st_uid, owner.st_gid)
+
+
+def _move_aside(database: Path, name: str) -> Path | None:
+    try:
+        return move_aside(database, name)
+    except OSError as error:
+        raise DatabaseError(f"{database} cannot be moved aside: {file_reason(error)}") from None
