@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pipeline.errors import Trouble
@@ -63,7 +63,11 @@ _DOCUMENTS: st.SearchStrategy[dict[str, Any]] = st.just({}) | _QUARTERS.map(
 _LINES = st.builds(envelope, _INSTANTS, _DOCUMENTS, st.sampled_from(["body", "document"]))
 
 
+_OVER_IN_UTC = envelope("2024-03-28T23:30:00-05:00", {"Symbol": "IBM", "LatestQuarter": "2024-03-31"}, "body")
+
+
 @given(st.lists(_LINES, max_size=8), st.booleans())
+@example([_OVER_IN_UTC], False)
 def test_a_glance_counts_what_reading_does(
     tmp_path_factory: pytest.TempPathFactory, texts: list[str], packed: bool
 ) -> None:
