@@ -1,5 +1,6 @@
 """What an import did, for people and as JSON: its outcomes in the words of `collect`, `runs` and `status`."""
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -71,14 +72,13 @@ def print_summary(done: ImportResult, database: Path, *, noun: str) -> None:
 
 
 def _rows(done: ImportResult) -> Iterator[tuple[str, int, str]]:
-    """Yield the outcomes that there were, as any run has them, and what has none."""
+    """Yield the outcomes that there were, as any run has them, conflicts in a row of their own, and what has none."""
+    counts = done.counts - Counter({Outcome.REJECTED: done.conflicts})
     for outcome in Outcome:
-        number = done.counts[outcome]
-        if number and outcome is Outcome.REJECTED and done.conflicts:
-            others = f"; {number - done.conflicts:,} {MEANING[outcome]}" if number > done.conflicts else ""
-            yield outcome, number, f"{done.conflicts:,} in conflict with the document stored for that time{others}"
-        elif number:
-            yield outcome, number, MEANING[outcome]
+        if counts[outcome]:
+            yield outcome, counts[outcome], MEANING[outcome] + (" (-v shows them)" if outcome in _REFUSED else "")
+        if outcome is Outcome.REJECTED and done.conflicts:
+            yield outcome, done.conflicts, "in conflict with the document stored for that time: see above"
     if done.bad:
         yield "bad", done.bad, "unreadable: see above"
     if done.skipped:
@@ -91,4 +91,6 @@ def ending(done: ImportResult) -> str:
     return f"run {done.run} {_ENDED.get(done.status, f'is {done.status}')}" + (f": {shown(why)}" if why else "")
 
 
+_REFUSED = frozenset({Outcome.FAILED, Outcome.REJECTED, Outcome.DEFERRED})
+"""Outcomes of what was recorded in place of an overview."""
 _ENDED = {RunStatus.FAILED: "failed", RunStatus.INTERRUPTED: "was interrupted"}
