@@ -16,6 +16,7 @@ from pipeline.redaction import Redaction
 from pipeline.settings.environment import Environment
 from pipeline.settings.errors import SettingsError
 from pipeline.settings.load import Settings
+from pipeline.settings.near_misses import no_symbols
 from pipeline.settings.secrets import api_key, notify_urls, ping_url, redaction
 
 _NAMED = 20
@@ -40,7 +41,7 @@ class DaemonSettings:
         for schedule in settings.schedules:
             if not (schedule.symbols or settings.symbols):
                 remedy = "list them under [symbols] in the file that pipeline init creates"
-                raise SettingsError("no symbols", remedy=remedy)
+                raise no_symbols(variables, remedy)
         key = SANDBOX_KEY if sandbox else api_key(variables, sandboxed="pipeline run --sandbox")
         return cls(settings, key, notify_urls(variables), ping_url(variables), redaction(variables, settings.proxy))
 

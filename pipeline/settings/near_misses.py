@@ -16,6 +16,7 @@ from pipeline.settings.environment import (
     is_setting,
     variable_of,
 )
+from pipeline.settings.errors import SettingsError
 from pipeline.settings.schema import KEYS
 
 _ALMOST_EQUAL = 0.9
@@ -66,6 +67,15 @@ def misnamed_key(environment: Environment) -> tuple[str, str] | None:
         if right is not None and right != name and value.strip():
             return environment.origin(name), right
     return None
+
+
+def no_symbols(environment: Environment, remedy: str) -> SettingsError:
+    """Return the error for a list of symbols that is empty. It names a variable that seems to hold one."""
+    for name, meant in unread_variables(environment.variables):
+        if meant in (variable_of("symbols.list"), variable_of("symbols.file")):
+            found = environment.origin(name)
+            return SettingsError(f"no symbols: {found} is set, which is not read", remedy=f"rename it to {meant}")
+    return SettingsError("no symbols", remedy=remedy)
 
 
 def _meant(name: str) -> str | None:

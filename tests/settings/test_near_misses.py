@@ -3,7 +3,7 @@
 import pytest
 
 from pipeline.settings.environment import API_KEY, API_KEY_FILE, NOTIFY_URLS, PING_URL, Environment
-from pipeline.settings.near_misses import misnamed_key, misspelt_variables, unread_variables
+from pipeline.settings.near_misses import misnamed_key, misspelt_variables, no_symbols, unread_variables
 from pipeline.settings.schema import KEYS
 
 
@@ -46,6 +46,16 @@ def test_no_key_without_its_table_is_passed_over_in_silence() -> None:
     names = {f"PIPELINE_{key.rpartition('.')[2].upper()}" for key in KEYS if "." in key}
 
     assert all(meant is not None for _, meant in unread_variables(names))
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"), [("PIPELINE_SYMBOLS", "PIPELINE_SYMBOLS__LIST"), ("PIPELINE_FILE", "PIPELINE_SYMBOLS__FILE")]
+)
+def test_where_there_are_no_symbols_the_variable_that_seems_to_hold_them_is_named(name: str, meant: str) -> None:
+    error = no_symbols(Environment({name: "x", "PIPELINE_PLAN": "free"}), "list some")
+
+    assert str(error) == f"no symbols: {name} is set, which is not read; rename it to {meant}"
+    assert str(no_symbols(Environment({"PIPELINE_PLAN": "free"}), "list some")) == "no symbols: list some"
 
 
 @pytest.mark.parametrize("name", ["PIPELINE_ENV", "PIPELINE_PORT_8080_TCP", "PIPELINE_SERVICE_HOST"])

@@ -35,8 +35,9 @@ from pipeline.collect.summary import Summary
 from pipeline.errors import ExitCode
 from pipeline.model.outcomes import MEANING, Outcome, RunStatus
 from pipeline.model.symbols import Symbol
-from pipeline.settings.errors import SettingsError
+from pipeline.settings.environment import Environment
 from pipeline.settings.load import Settings
+from pipeline.settings.near_misses import no_symbols
 from pipeline.settings.secrets import api_key, redaction, refuse_keys
 from pipeline.store.database import refuse_foreign
 from pipeline.store.record import Begin
@@ -95,7 +96,7 @@ def command(
         settings = sandbox_settings(settings, options.database)
     elif settings.config is None:
         options.say(f"no configuration file: using defaults and the database {settings.database}")
-    wanted = _wanted(symbols, settings, options)
+    wanted = _wanted(symbols, settings, options, variables)
     refuse_keys(wanted, redaction(variables))
     key = SANDBOX_KEY if sandbox else api_key(variables)
     configure_logs(options, redact=redaction(variables, settings.proxy))
@@ -127,12 +128,12 @@ def _refuse_sandbox_options(ctx: click.Context, day: datetime | None, latency: i
         raise click.UsageError("--latency needs --sandbox: it delays the responses of the simulated API", ctx)
 
 
-def _wanted(named: tuple[str, ...], settings: Settings, options: Options) -> tuple[Symbol, ...]:
+def _wanted(named: tuple[str, ...], settings: Settings, options: Options, variables: Environment) -> tuple[Symbol, ...]:
     """Return the symbols named, else those configured. Raise SettingsError if there are none."""
     symbols = parse_symbols(named, options) or settings.all_symbols
     if not symbols:
         remedy = "name some (pipeline collect AAPL), or list them in the file that pipeline init creates"
-        raise SettingsError("no symbols", remedy=remedy)
+        raise no_symbols(variables, remedy)
     return symbols
 
 
