@@ -27,6 +27,7 @@ _MISTAKES = tuple(
         (r"[^!-~]", "it has characters that are not ASCII", "copy it again: a key is of letters and digits"),
     )
 )
+_LONGEST = 1_000
 _USUAL = re.compile(r"[A-Z0-9]{16}")
 _PLACEHOLDER = re.compile(
     r"your|api.?key|my.?key|the.?key|change.?me|replace|insert|example|placeholder|xxxx|^<|>$", re.IGNORECASE
@@ -35,6 +36,8 @@ _PLACEHOLDER = re.compile(
 
 def mistake_in(key: str) -> Mistake | None:
     """Return why a text, without blanks around it, cannot be a key; None if it can."""
+    if len(key) > _LONGEST:
+        return Mistake(f"it has more than {_LONGEST:,} characters", "keep the key alone: one has about 16")
     return next((mistake for pattern, mistake in _MISTAKES if pattern.search(key)), None)
 
 

@@ -35,6 +35,8 @@ KEY = "ABCDEFGH12345678"
         ("ABCDEFGH\u200b12345678", "ASCII"),
         ("ABCDEFGH\u00a012345678", "ASCII"),
         ("ABCDEFGH\x0012345678", "ASCII"),
+        ("A" * 1_001, "more than 1,000 characters"),
+        ("key" * 100_000, "more than 1,000 characters"),
     ],
 )
 def test_what_cannot_be_a_key_is_refused_with_the_reason_and_without_the_key(text: str, why: str) -> None:
