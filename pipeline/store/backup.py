@@ -9,7 +9,15 @@ from pathlib import Path
 from pipeline import instants
 from pipeline.errors import file_reason
 from pipeline.files import is_present, renaming, sync_file, sync_folder
-from pipeline.store.database import DatabaseError, connect, create_private, translate_errors, uri
+from pipeline.store.database import (
+    DatabaseError,
+    connect,
+    create_private,
+    database_files,
+    schema_version,
+    translate_errors,
+    uri,
+)
 from pipeline.store.migrate import check_schema, shipped_migrations
 from pipeline.store.reader import open_any_version
 
@@ -30,10 +38,10 @@ class Backup:
 def backup(database: Path, file: Path, *, now: datetime) -> Backup:
     """Copy the database to a new file, and check the copy. Any version of the schema is copied as it is.
 
-    Raise NoData if there is no database, and DatabaseError if the file exists already, its folder does not, or either
-    file fails: then no file is left.
+    Raise NoData if there is no database, and DatabaseError if the file exists already or is one that belongs beside the
+    database, its folder does not exist, or either file fails: then no file is left.
     """
-    partial = _partial_file(file)
+    partial = _partial_file(file, database)
     with open_any_version(database):
         pass  # it exists, and is ours
     create_private(partial)
@@ -47,9 +55,10 @@ def backup(database: Path, file: Path, *, now: datetime) -> Backup:
 
 
 def backup_into(database: Path, folder: Path, *, keep: int, now: datetime) -> tuple[Backup, list[Path]]:
-    """Copy the database to a new dated file in a folder, then remove all but the newest `keep` of such copies.
+    """Copy the database to a new dated file in a folder, then remove all but the newest `keep` of its copies there.
 
-    Return the backup and the files removed. Nothing is removed before the new copy is checked. Raise as `backup` does.
+    Return the backup and the files removed. Nothing is removed before the new copy is checked, and no copy of another
+    database, which may have the same name. Raise as `backup` does.
     """
     if not folder.is_dir():
         raise DatabaseError(
@@ -60,7 +69,8 @@ def backup_into(database: Path, folder: Path, *, keep: int, now: datetime) -> tu
     removed = []
     try:
         copies = sorted(path for path in folder.iterdir() if dated.fullmatch(path.name) and path.is_file())
-        whole = [path for path in copies if path.suffix == ".db"]
+        record = _began_at(made.file)
+        whole = [path for path in copies if path.suffix == ".db" and _began_at(path) == record]
         abandoned = [path for path in copies if path.suffix == ".partial" and _is_abandoned(path, now)]
         for path in [*whole[:-keep], *abandoned]:
             path.unlink()
@@ -99,7 +109,7 @@ def copy_database(database: Path, target: Path, *, check: str = "quick_check") -
     return str(verdict)
 
 
-def _partial_file(file: Path) -> Path:
+def _partial_file(file: Path, database: Path) -> Path:
     """Return where the copy is written before it is renamed, without what a killed backup left there."""
     try:
         if file.is_dir():
@@ -109,11 +119,26 @@ def _partial_file(file: Path) -> Path:
             raise DatabaseError(f"{file}: its folder does not exist", remedy=remedy)
         if is_present(file):
             raise DatabaseError(f"{file} exists", remedy="choose another name, or move it away")
+        if file.resolve() in database_files(database):
+            problem = f"{file} is a name that belongs to the database itself"
+            raise DatabaseError(problem, remedy="choose another name")
         partial = file.with_name(f"{file.name}.partial")
         partial.unlink(missing_ok=True)
     except OSError as error:
         raise DatabaseError(f"{file} cannot be created: {file_reason(error)}") from None
     return partial
+
+
+def _began_at(file: Path) -> str | None:
+    """Return when the record in a file began, by which two records can be told apart; None if it cannot be read."""
+    try:
+        with connect(file, "ro") as db:
+            if not schema_version(db, file):
+                return None
+            (began_at,) = db.execute("SELECT min(applied_at) FROM migrations").fetchone()
+    except DatabaseError:
+        return None
+    return str(began_at)
 
 
 def _is_abandoned(path: Path, now: datetime) -> bool:

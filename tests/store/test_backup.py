@@ -91,6 +91,17 @@ def test_the_database_is_never_its_own_backup(database: Path) -> None:
     assert rows(database) == 0
 
 
+@pytest.mark.parametrize("suffix", ["-wal", "-shm", "-journal", ".lock"])
+def test_a_name_that_belongs_to_the_database_is_refused_though_it_is_free(database: Path, suffix: str) -> None:
+    """SQLite would take the copy for its own log, and remove it."""
+    file = database.with_name(f"{database.name}{suffix}")
+
+    with pytest.raises(DatabaseError, match="belongs to the database itself"):
+        backup(database, file, now=NOW)
+
+    assert not file.exists()
+
+
 def test_what_a_killed_backup_left_is_removed(database: Path, tmp_path: Path) -> None:
     (tmp_path / "copy.db.partial").write_bytes(b"half of it")
 
@@ -164,6 +175,17 @@ def test_the_newest_copies_are_kept_and_nothing_else_is_touched(database: Path, 
     dated = [f"{database.stem}-{NOW + timedelta(days=day):%Y-%m-%dT%H%M%SZ}.db" for day in range(4)]
     assert {path.name for path in folder.iterdir()} == others | {*dated[2:]}
     assert removed == [[], [], [folder / dated[0]], [folder / dated[1]]]
+
+
+def test_of_two_databases_of_one_name_each_removes_its_own_copies_only(database: Path, tmp_path: Path) -> None:
+    folder, other = tmp_path / "copies", tmp_path / "other" / database.name
+    folder.mkdir()
+    migrate(other, now=NOW - timedelta(days=365))
+    theirs, _ = backup_into(other, folder, keep=1, now=NOW)
+
+    ours = [backup_into(database, folder, keep=1, now=NOW + timedelta(days=day))[0].file for day in (1, 2)]
+
+    assert set(folder.iterdir()) == {theirs.file, ours[1]}
 
 
 def test_no_copy_is_removed_where_the_new_one_fails(database: Path, writer: sqlite3.Connection, tmp_path: Path) -> None:
