@@ -131,7 +131,7 @@ def _split(line: _Line, delimiter: str) -> list[str]:
     try:
         (cells,) = csv.reader([line.bare], delimiter=delimiter, skipinitialspace=True)
     except csv.Error as error:
-        raise NotAList(f"line {line.number}: invalid csv: {error}") from None
+        raise _invalid_csv(line.number, error) from None
     return [_unquoted(cell) for cell in cells]
 
 
@@ -154,12 +154,15 @@ def _places(numbers: Sequence[int]) -> str:
 _SYMBOL_WORDS = frozenset({"symbol", "symbols", "ticker", "tickers", "symbole", "simbolo", "símbolo", "kürzel"})
 _OTHER_WORDS = frozenset({"stock", "stocks", "code", "codes", "instrument", "instruments", "security", "securities"})
 _TOTALS = frozenset({"total", "totals", "subtotal", "sum", "summe", "gesamt"})
-_NAMES_OF_A_COLUMN: tuple[Callable[[list[str]], bool], ...] = (
-    lambda words: len(words) == 1 and words[0] in _SYMBOL_WORDS,
-    lambda words: not _SYMBOL_WORDS.isdisjoint(words),
-    lambda words: len(words) == 1 and words[0] in _OTHER_WORDS,
+_NAMES_OF_A_COLUMN: tuple[Callable[[int, list[str]], bool], ...] = (
+    lambda _, words: len(words) == 1 and words[0] in _SYMBOL_WORDS,
+    lambda _, words: not _SYMBOL_WORDS.isdisjoint(words),
+    lambda column, words: column == 0 and len(words) == 1 and words[0] in _OTHER_WORDS,
 )
-"""Which words name a column of symbols; the first of these that fits any column decides."""
+"""Which words name a column of symbols, by its place; the first of these that fits any column decides.
+
+The other words count in the first column only: in a later one, `Stock` is the asset type of a row without a header.
+"""
 
 
 def _find_header(lines: Sequence[_Line]) -> _Header | None:
@@ -170,7 +173,7 @@ def _find_header(lines: Sequence[_Line]) -> _Header | None:
         rows.append((delimiter, tuple(_split(line, delimiter))))
     for names_symbols in _NAMES_OF_A_COLUMN:
         for at, (delimiter, names) in enumerate(rows):
-            columns = [i for i, name in enumerate(names) if names_symbols(re.findall(r"\w+", name.lower()))]
+            columns = [i for i, name in enumerate(names) if names_symbols(i, _words(name))]
             if columns and at and not all(len(row) < len(names) for _, row in rows[:at]):
                 continue  # the lines before it have as many columns: they are no preamble
             if len(columns) > 1:
@@ -179,6 +182,11 @@ def _find_header(lines: Sequence[_Line]) -> _Header | None:
             if columns:
                 return _Header(at, delimiter, names, columns[0])
     return None
+
+
+def _words(name: str) -> list[str]:
+    """Return the words of a column's name; none of `Symbol: AAPL`, which is more than a name."""
+    return [] if ":" in name.rstrip(" :") else re.findall(r"\w+", name.lower())
 
 
 def _read_table(lines: Sequence[_Line], header: _Header) -> ReadSymbols:
@@ -223,10 +231,15 @@ def _rows(lines: Sequence[_Line], delimiter: str) -> Iterator[tuple[int, list[st
             yield f"{line.text}\n"
 
     try:
-        for row in csv.reader(texts(), delimiter=delimiter, skipinitialspace=True):
+        # Strict: otherwise a quote that is not closed makes one cell of all lines up to the next quote.
+        for row in csv.reader(texts(), delimiter=delimiter, skipinitialspace=True, strict=True):
             yield number, [_unquoted(cell) for cell in row]
     except csv.Error as error:
-        raise NotAList(f"line {number}: invalid csv: {error}") from None
+        raise _invalid_csv(number, error) from None
+
+
+def _invalid_csv(number: int, error: csv.Error) -> NotAList:
+    return NotAList(f"line {number}: invalid csv: {error}", 'a quote within quotes is written twice: "the ""A"" share"')
 
 
 def _is_active_stock(row: dict[str, str]) -> bool:

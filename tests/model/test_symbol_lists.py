@@ -97,6 +97,12 @@ def test_notes_say_what_was_changed_and_left_out() -> None:
         ("Symbol,Ticker\nAAPL,AAPL\n", ["line 1: several columns may have the symbols: Symbol, Ticker"]),
         ("Name,Symbol/ISIN\nApple,US0378331005\n", ["line 2: ", "ISIN"]),
         ("AAPL MSFT", ["line 1: invalid symbol 'AAPL MSFT'"]),
+        ("AAPL,Apple,NASDAQ,Stock\nIBM,IBM,NYSE,Stock\n", ["lines 1, 2: several columns"]),
+        ("AAPL,Stock\nSPY,ETF\n", ["lines 1, 2: several columns"]),
+        ("Symbol: AAPL\nMSFT\n", ["line 1: invalid symbol 'Symbol: AAPL'"]),
+        ("My tickers: AAPL, MSFT\nIBM, F\n", ["lines 1, 2: several columns"]),
+        ('Symbol,Name\nAAPL,"Apple\nMSFT,Microsoft\nIBM,IBM\n', ["line 4: invalid csv"]),
+        ('Symbol,Name\nAAPL,"Apple\nMSFT,"Microsoft"\nIBM,IBM\n', ["line 3: invalid csv"]),
         (f"Name,Symbol\n{'x' * 140_000},AAPL\n", ["line 2: invalid csv"]),
     ],
 )
