@@ -19,6 +19,8 @@ The API's keys have 16. Who sees seven of them has 36^9 to try, and no eight in 
 """
 SHORTEST = 4
 """From here to PART letters (`demo`), a secret is hidden where it is a word of its own. A shorter one is none."""
+_PUBLIC = b"alphavantage_api_key_file"
+"""What no part of a key is hidden in: a key such as `${ALPHAVANTAGE_API_KEY}` would hide where the mistake is."""
 _BLOCK = 4
 """Every part contains one of a few blocks of this length, which are quick to look for first."""
 
@@ -56,7 +58,7 @@ class Redaction:
         long = [spelling for spelling in of_keys if len(spelling) >= PART]
         words = [spelling for spelling in of_keys | of_addresses if SHORTEST <= len(spelling) < PART]
         self._blocks = {block for spelling in long for block in _blocks(spelling)}
-        self._parts = {part for spelling in long for part in _slices(spelling, PART)}
+        self._parts = {part for spelling in long for part in _slices(spelling, PART) if part not in _PUBLIC}
         self._words = [re.compile(rb"(?<![a-z0-9])%s(?![a-z0-9])" % re.escape(word)) for word in words]
         self._addresses = {spelling for spelling in of_addresses if len(spelling) >= PART}
 

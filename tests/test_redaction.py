@@ -169,3 +169,12 @@ def test_what_looks_like_a_key_is_hidden(key: str) -> None:
 )
 def test_what_does_not_look_like_a_key_stays(text: str) -> None:
     assert without_lookalikes(text) == text
+
+
+@pytest.mark.parametrize("key", ["${ALPHAVANTAGE_API_KEY}", "https://www.alphavantage.co/query?apikey=S3CR3TK3"])
+def test_the_name_of_the_variable_is_shown_although_it_is_in_the_key(key: str) -> None:
+    """An error has to say which variable is wrong."""
+    redact = Redaction([key])
+
+    assert redact("ALPHAVANTAGE_API_KEY: invalid API key") == "ALPHAVANTAGE_API_KEY: invalid API key"
+    assert "S3CR3TK3" not in redact(f"ALPHAVANTAGE_API_KEY={key}")
