@@ -17,6 +17,7 @@ from pipeline.errors import Undecodable
 from pipeline.instants import parse_received, to_text
 from pipeline.model.anomalies import quarter_is_over
 from pipeline.model.fields import COLUMNS
+from pipeline.model.symbols import same_company
 from pipeline.model.values import parse_value
 from pipeline.text import count
 from pipeline.transfer.archives import Lines, Part
@@ -86,7 +87,7 @@ def glances(parts: Iterable[Part], on_read: OnRead) -> Iterator[Glance]:
         if isinstance(part, Lines):
             yield from _of_lines(part, on_read)
         elif not isinstance(part, Problem):
-            glance = _glance(place_of(part.path), part.content, None, part.received)
+            glance = _glance(place_of(part.path), part.content, part.symbol, None, part.received)
             if glance is not None:
                 yield glance
 
@@ -94,6 +95,7 @@ def glances(parts: Iterable[Part], on_read: OnRead) -> Iterator[Glance]:
 class _Line(msgspec.Struct):
     """What is needed of a line, of any type."""
 
+    symbol: Any = None
     observed_at: Any = None
     body: Any = None
     document: msgspec.Raw = msgspec.Raw(b"null")
@@ -120,13 +122,14 @@ def _of_lines(part: Lines, on_read: OnRead) -> Iterator[Glance]:
         except Undecodable:
             continue
         body = line.body if bytes(line.document) == b"null" else line.document
-        glance = _glance(place, body, line.observed_at, part.received)
+        symbol = part.received.symbol if line.symbol is None else line.symbol
+        glance = _glance(place, body, symbol, line.observed_at, part.received)
         if glance is not None:
             yield glance
 
 
-def _glance(place: Place, body: Any, observed_at: Any, received: Received) -> Glance | None:
-    """Return a glance at a document, None at what is none."""
+def _glance(place: Place, body: Any, symbol: Any, observed_at: Any, received: Received) -> Glance | None:
+    """Return a glance at a document, None at what is none, or is not of the symbol: it would not be stored."""
     if observed_at is None and received.observed_at is not None:
         observed_at = to_text(received.observed_at)
     if not isinstance(observed_at, str) or not isinstance(body, str | bytes | msgspec.Raw):
@@ -135,7 +138,7 @@ def _glance(place: Place, body: Any, observed_at: Any, received: Received) -> Gl
         document = _decode_document(body)
     except Undecodable:
         return None
-    if document.symbol is None:
+    if not isinstance(symbol, str) or not same_company(symbol.upper(), document.symbol):
         return None
     quarter = document.latest_quarter
     return Glance(place, observed_at, quarter if isinstance(quarter, str) else "")

@@ -57,9 +57,11 @@ _INSTANTS = st.sampled_from(
     ["2024-03-28", "2024-03-29T00:30:00Z", "2024-03-28T23:30:00-05:00", "2024-03-29T01:00+14:00", "2023-12-31"]
 )
 _QUARTERS = st.sampled_from(["2024-03-31", "2023-12-31", "None", "-", "2024-02-30", "zzzz", 7, None])
-_DOCUMENTS: st.SearchStrategy[dict[str, Any]] = st.just({}) | _QUARTERS.map(
-    lambda quarter: {"Symbol": "IBM", "LatestQuarter": quarter}
+_SYMBOLS = st.sampled_from(["IBM", "ibm", "AAPL", 7, None])
+_DOCUMENTS: st.SearchStrategy[dict[str, Any]] = st.just({}) | st.builds(
+    lambda symbol, quarter: {"Symbol": symbol, "LatestQuarter": quarter}, _SYMBOLS, _QUARTERS
 )
+_OF_ANOTHER = envelope("2024-03-14", {"Symbol": "AAPL", "LatestQuarter": "2023-12-31"}, "body")
 _LINES = st.builds(envelope, _INSTANTS, _DOCUMENTS, st.sampled_from(["body", "document"]))
 
 
@@ -68,6 +70,7 @@ _OVER_IN_UTC = envelope("2024-03-28T23:30:00-05:00", {"Symbol": "IBM", "LatestQu
 
 @given(st.lists(_LINES, max_size=8), st.booleans())
 @example([_OVER_IN_UTC], False)
+@example([_OF_ANOTHER], False)
 def test_a_glance_counts_what_reading_does(
     tmp_path_factory: pytest.TempPathFactory, texts: list[str], packed: bool
 ) -> None:
