@@ -40,6 +40,16 @@ def compose(new: Sequence[Problem], over: Sequence[Name], *, left: Collection[Na
     return Message(_capitalised(title), "\n\n".join(parts), worst)
 
 
+def read_messages(kept: object) -> list[Message]:
+    """Return the messages of a JSON list of them. What it does not understand is left out."""
+    messages = []
+    for entry in kept if isinstance(kept, list) else []:
+        match entry:
+            case {"title": str(title), "body": str(body), "severity": str(severity)} if severity in {*Severity}:
+                messages.append(Message(title, body, Severity(severity)))
+    return messages
+
+
 def joined(messages: Sequence[Message]) -> Message:
     """Return several messages, oldest first, as one: those that could not be sent for a while are sent together.
 

@@ -122,6 +122,10 @@ class Notifier:
         for outbox in self._outboxes:
             outbox.put(message)
 
+    def unsent(self) -> list[Message]:
+        """Return the messages that one of the services has not accepted yet."""
+        return list(dict.fromkeys(message for outbox in self._outboxes for message in outbox.waiting))
+
     async def try_each(self, message: Message) -> dict[int, str | None]:
         """Send the message to all services at once, without retries.
 

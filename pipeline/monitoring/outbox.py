@@ -54,6 +54,11 @@ class Outbox(Generic[T]):
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name="outbox")
 
+    @property
+    def waiting(self) -> tuple[T, ...]:
+        """Return the messages that are not dealt with yet, oldest first."""
+        return tuple(self._waiting)
+
     async def close(self, within: timedelta) -> int:
         """Send what waits, within this time. Return how many messages were not sent."""
         self._closing.set()

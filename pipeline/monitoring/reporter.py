@@ -28,6 +28,7 @@ from pipeline.monitoring import conditions
 from pipeline.monitoring.alerts import Alerts
 from pipeline.monitoring.checks import Kind, Problem
 from pipeline.monitoring.conditions import Observation, Over, Severity
+from pipeline.monitoring.messages import Message, read_messages
 from pipeline.monitoring.metrics import Metrics
 from pipeline.monitoring.notify import Notifier
 from pipeline.monitoring.ping import Ping
@@ -68,7 +69,7 @@ class Reporter:
         self._notifier = notifier
         self._ping = ping
         self._clock = clock
-        self._alerts = _load_alerts(database)
+        self._alerts, self._unsent = _load_memory(database)
         self._saved = b""
         self._observations: list[Observation] = [Over(Kind.CONFIGURATION)]
         """What was seen since the last report, oldest first; to begin with, that the daemon has started, configured."""
@@ -148,6 +149,8 @@ class Reporter:
             self._start(self._report_stale())
         elif self._observations:
             self._report()
+        else:
+            self._save()
 
     async def close(self) -> None:
         """Give what is still to be sent a moment."""
@@ -155,6 +158,7 @@ class Reporter:
             await asyncio.wait(self._tasks, timeout=1)
         self._report()
         await asyncio.gather(self._notifier.close(), self._ping.close())
+        self._save()
 
     def _start(self, report: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(report, name="report")
@@ -193,14 +197,24 @@ class Reporter:
         self._observations += conditions.backups(status, scope.backup_after, now=now)
 
     def _report(self) -> None:
-        """Send what the observations since the last report change, if anything, and remember it."""
+        """Send what the observations since the last report change, if anything, and remember it.
+
+        The first time, what could not be sent before a restart is sent first.
+        """
+        for unsent in self._unsent:
+            self._notifier.send(unsent)
+        self._unsent = []
         message = self._alerts.report(self._observations)
         self._observations = []
         if message is not None:
             detail = " ".join(line for line in message.body.splitlines() if line)
             self._log.log(_LEVELS[message.severity], message.title, detail=detail)
             self._notifier.send(message)
-        memory = msgspec.json.encode(self._alerts.to_json())
+        self._save()
+
+    def _save(self) -> None:
+        """Remember, for after a restart, what was reported, and which messages could not be sent yet."""
+        memory = msgspec.json.encode({**self._alerts.to_json(), "unsent": self._unsent or self._notifier.unsent()})
         if memory != self._saved:
             self._saved = memory
             with suppress(OSError):  # then it is reported once more after a restart
@@ -219,23 +233,24 @@ def _alerts_path(database: Path) -> Path:
     return beside(database, ".told.json")
 
 
-_decode_alerts = decoder(dict[str, Any])
+_decode_memory = decoder(dict[str, Any])
 
 
-def _load_alerts(database: Path) -> Alerts:
-    """Return what was reported before. A file that cannot be read is set aside: a repeated report is better than none.
+def _load_memory(database: Path) -> tuple[Alerts, list[Message]]:
+    """Return what was reported before, and the messages that could not be sent.
 
-    Problems that were reported before are then reported once more.
+    A file that cannot be read is set aside: problems that were reported before are then reported once more.
     """
     path = _alerts_path(database)
     log = structlog.get_logger()
     try:
-        return Alerts.from_json(_decode_alerts(path.read_bytes()))
+        kept = _decode_memory(path.read_bytes())
+        return Alerts.from_json(kept), read_messages(kept.get("unsent"))
     except FileNotFoundError:
         pass
     except OSError as error:
         log.warning("past notifications unknown", file=str(path), error=file_reason(error))
     except Undecodable as error:
-        kept = set_aside(path)
-        log.warning("past notifications unknown", file=str(path), error=str(error), set_aside=kept and str(kept))
-    return Alerts()
+        broken = set_aside(path)
+        log.warning("past notifications unknown", file=str(path), error=str(error), set_aside=broken and str(broken))
+    return Alerts(), []

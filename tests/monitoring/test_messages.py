@@ -2,11 +2,14 @@
 
 from collections.abc import Sequence
 
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipeline.monitoring.checks import Kind, Problem
 from pipeline.monitoring.conditions import NOTIFIED, Name, Severity
-from pipeline.monitoring.messages import LONGEST_BODY, LONGEST_LINE, SHOWN, Message, compose, joined
+from pipeline.monitoring.messages import LONGEST_BODY, LONGEST_LINE, SHOWN, Message, compose, joined, read_messages
 
 
 def problem(kind: Kind, subject: str = "") -> Problem:
@@ -92,3 +95,16 @@ def test_a_message_that_is_too_long_loses_its_oldest_part() -> None:
     assert len(message.body) == LONGEST_BODY
     assert message.body.startswith("body 19")
     assert "body 0 " not in message.body
+
+
+@given(
+    st.recursive(
+        st.none() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
+    )
+)
+def test_of_kept_messages_what_is_not_understood_is_left_out(other: object) -> None:
+    message = Message("title", "body", Severity.FAILURE)
+    kept = msgspec.json.decode(msgspec.json.encode([message]))
+
+    assert read_messages([*kept, other, {**kept[0], "severity": "loud"}]) == [message]
+    assert read_messages(other) == []

@@ -67,6 +67,11 @@ async def audience() -> AsyncIterator[Audience]:
     await runner.cleanup()
 
 
+async def at_once(_seconds: float) -> None:
+    """Let the others run, instead of waiting for an address that is down."""
+    await asyncio.sleep(0)
+
+
 def reporting_to(harness: DaemonHarness, audience: Audience) -> DaemonHarness:
     """Let the daemon report to this audience."""
     harness.reporter = Reporter(
@@ -74,7 +79,9 @@ def reporting_to(harness: DaemonHarness, audience: Audience) -> DaemonHarness:
         harness.reporter.scope,
         metrics=Metrics(),
         notifier=Notifier(
-            read_recipients([f"json://{audience.url}/notified"]), Sender("nas", Path("/data/overviews.db"))
+            read_recipients([f"json://{audience.url}/notified"]),
+            Sender("nas", Path("/data/overviews.db")),
+            sleep=at_once,
         ),
         ping=Ping(f"http://{audience.url}/ping/secret"),
         clock=harness.clock.as_clock(),
@@ -376,3 +383,24 @@ async def test_a_vanished_record_is_reported_once_however_often_the_daemon_is_re
     assert "overviews.db is gone, but a record was kept there" in text
     assert audience.messages.empty()
     assert served.api.seen == []
+
+
+async def test_a_message_that_could_not_be_sent_is_sent_after_a_restart_and_then_no_more(
+    database: Path, served: Served, audience: Audience
+) -> None:
+    database.unlink()
+    with pytest.raises(RecordGone):
+        async with reporting_to(
+            DaemonHarness(database, served.base_url, DaemonClock(START)), Audience("127.0.0.1:1")
+        ).running():
+            pass
+
+    for _ in range(3):
+        harness = reporting_to(DaemonHarness(database, served.base_url, DaemonClock(START)), audience)
+        with pytest.raises(RecordGone):
+            async with harness.running():
+                pass
+
+    kind, title, _ = await audience.hears()
+    assert (kind, title) == ("failure", "Nothing can be stored")
+    assert audience.messages.empty()
