@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pipeline.model.symbols import Symbol, SymbolFreshness
 
 NEVER = datetime.min.replace(tzinfo=UTC)
+_FIRST = (False, NEVER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,32 +40,40 @@ def select_due(
 
     Stalest first, so that a run cut short by the quota leaves the freshest behind. A failure counts like an
     observation in this order: otherwise a few symbols that always fail would come first forever, and end every run.
+
+    Last come those during whose last request the process was killed, as long as the ledger knows: if the answer of one
+    of them was the reason, it would otherwise come first after each restart, and no other symbol would be requested.
     """
-    last_requests = dict.fromkeys(symbols, NEVER)
+    turns = dict.fromkeys(symbols, _FIRST)
     fresh = waiting = 0
     for one in known:
-        if one.symbol not in last_requests:
+        if one.symbol not in turns:
             continue
         if one.next_try_at is not None and one.next_try_at > now and not _is_retry(one, fire_time):
             waiting += 1
-            del last_requests[one.symbol]
+            del turns[one.symbol]
         elif one.last_observed_at is not None and observed_since < one.last_observed_at <= now:
             fresh += 1
-            del last_requests[one.symbol]
+            del turns[one.symbol]
         else:
-            last_requests[one.symbol] = _last_request(one)
-    return Selection(sorted(last_requests, key=last_requests.__getitem__), fresh, waiting)
+            turns[one.symbol] = _turn(one)
+    return Selection(sorted(turns, key=turns.__getitem__), fresh, waiting)
 
 
 def select_all(symbols: Sequence[Symbol], known: Iterable[SymbolFreshness]) -> Selection:
     """Return all the symbols, stalest first, whatever their age."""
-    last_requests = dict.fromkeys(symbols, NEVER)
-    last_requests.update((one.symbol, _last_request(one)) for one in known if one.symbol in last_requests)
-    return Selection(sorted(last_requests, key=last_requests.__getitem__), 0, 0)
+    turns = dict.fromkeys(symbols, _FIRST)
+    turns.update((one.symbol, _turn(one)) for one in known if one.symbol in turns)
+    return Selection(sorted(turns, key=turns.__getitem__), 0, 0)
 
 
 def _is_retry(one: SymbolFreshness, fire_time: datetime | None) -> bool:
     return one.is_uncovered and fire_time is not None and _last_request(one) >= fire_time
+
+
+def _turn(one: SymbolFreshness) -> tuple[bool, datetime]:
+    """Return what orders the symbols: the least comes first."""
+    return one.is_unanswered, _last_request(one)
 
 
 def _last_request(one: SymbolFreshness) -> datetime:

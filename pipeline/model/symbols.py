@@ -67,3 +67,5 @@ class SymbolFreshness:
     """For a symbol that is not covered, and not asked again as usual: when it is due again."""
     is_uncovered: bool = False
     """Whether it has snapshots, and the API has answered since that it does not cover the symbol."""
+    is_unanswered: bool = False
+    """Whether the process was killed during its last request."""

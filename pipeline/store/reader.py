@@ -12,7 +12,7 @@ from pipeline import instants
 from pipeline.files import is_present
 from pipeline.model.outcomes import RunStatus
 from pipeline.model.slots import Block, QuotaState, SpentSlot
-from pipeline.model.symbols import SymbolFreshness
+from pipeline.model.symbols import Symbol, SymbolFreshness
 from pipeline.store.database import DatabaseError, connect
 from pipeline.store.drift import Drift, read_drift
 from pipeline.store.marker import read_marker, record_gone
@@ -131,6 +131,15 @@ _FRESHNESS = """
            iif(snapshots > 0, last_overview, last_look), last_try, next_try
       FROM symbols
 """
+_UNANSWERED = """
+    SELECT symbol FROM requests
+     WHERE finished_at IS NULL
+       AND NOT EXISTS (SELECT 1 FROM requests AS later
+                        WHERE later.id > requests.id AND later.symbol = requests.symbol
+                          AND later.finished_at IS NOT NULL)
+"""
+"""The symbols whose last request has no end: its process was killed, or it is under way. The ledger forgets it with its
+windows, a day later."""
 _OBSERVED_FOR = """
     SELECT symbol FROM runs JOIN outcomes ON outcomes.run_id = runs.id
      WHERE runs.id >= (SELECT first.id FROM runs AS first
@@ -170,9 +179,13 @@ class Reader:
 
     def freshness(self) -> Iterator[SymbolFreshness]:
         """Yield the freshness of every symbol ever requested or imported."""
+        unanswered = {Symbol(symbol) for (symbol,) in self._db.execute(_UNANSWERED)}
         for symbol, is_uncovered, *texts in self._db.execute(_FRESHNESS):
             last_observed, last_try, next_try = (None if text is None else instants.from_text(text) for text in texts)
-            yield SymbolFreshness(symbol, last_observed, last_try, next_try, bool(is_uncovered))
+            is_unanswered = symbol in unanswered
+            unanswered.discard(symbol)
+            yield SymbolFreshness(symbol, last_observed, last_try, next_try, bool(is_uncovered), is_unanswered)
+        yield from (SymbolFreshness(symbol, None, None, None, is_unanswered=True) for symbol in unanswered)
 
     def observed_for(self, schedule: str, fire_time: datetime) -> set[str]:
         """Return the symbols that the runs for a fire time observed, whatever the clock said then.

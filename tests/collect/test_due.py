@@ -38,6 +38,17 @@ def test_a_company_that_is_denied_waits_except_for_another_run_of_the_same_fire_
     assert due_for(hours_ago(0.5)) == due_for(None) == []
 
 
+def test_a_symbol_whose_last_request_killed_the_process_comes_last() -> None:
+    killed = [
+        SymbolFreshness(AAPL, None, None, None, is_unanswered=True),
+        SymbolFreshness(GOOG, hours_ago(500), hours_ago(500), None, is_unanswered=True),
+    ]
+    known = [*killed, observed(MSFT, 40)]
+
+    assert due([AAPL, GOOG, MSFT, PEP], known).due == [PEP, MSFT, AAPL, GOOG]
+    assert select_all([AAPL, GOOG, MSFT, PEP], known).due == [PEP, MSFT, AAPL, GOOG]
+
+
 def test_a_symbol_without_a_request_is_due() -> None:
     assert due([AAPL], []) == Selection([AAPL], fresh=0, waiting=0)
 

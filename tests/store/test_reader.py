@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.instants import to_text
 from pipeline.model.outcomes import Outcome, RunResult, RunStatus, SymbolResult, Trigger
 from pipeline.model.symbols import Symbol
 from pipeline.store.database import DatabaseError
@@ -76,6 +77,34 @@ async def test_freshness_is_of_every_symbol_ever_requested(database: Path) -> No
         (one,) = reader.freshness()
     assert (one.symbol, one.last_tried_at) == ("IBM", START)
     assert one.next_try_at == START + timedelta(hours=20)
+
+
+@pytest.mark.parametrize(
+    ("requests", "unanswered"),
+    [
+        ([("IBM", None)], {"IBM"}),
+        ([("PEP", None)], {"PEP"}),
+        ([("IBM", "answered"), ("IBM", None), ("PEP", "answered")], {"IBM"}),
+        ([("IBM", None), ("IBM", "answered")], set()),
+    ],
+)
+async def test_a_symbol_is_unanswered_if_its_last_request_has_no_end(
+    database: Path, requests: list[tuple[str, str | None]], unanswered: set[str]
+) -> None:
+    await note(database, Outcome.STORED, START)
+    instant = to_text(START)
+    with closing(sqlite3.connect(database)) as db, db:
+        db.executemany(
+            "INSERT INTO requests (run_id, symbol, retry, reserved_at, deadline_at, finished_at, outcome)"
+            f" VALUES (1, ?1, 0, '{instant}', '{instant}', iif(?2 IS NULL, NULL, '{instant}'), ?2)",
+            requests,
+        )
+
+    with Reader.open(database) as reader:
+        known = list(reader.freshness())
+
+    assert {one.symbol for one in known if one.is_unanswered} == unanswered
+    assert len(known) == len({"IBM", *unanswered})
 
 
 def test_a_missing_database_has_no_data_and_a_sandbox_beside_it_is_named(tmp_path: Path) -> None:
