@@ -17,6 +17,7 @@ from typing import NoReturn
 import click
 
 from pipeline import __version__
+from pipeline.cli import watchdog
 from pipeline.cli.options import Options, global_options
 from pipeline.errors import ExitCode, Trouble, file_reason
 
@@ -47,6 +48,8 @@ COMMANDS = {
     "sandbox": "Serve a simulated API that needs no key.",
 }
 
+_WATCHED = frozenset({"collect", "import", "run"})
+"""Commands that end in order on a signal. (Where one of these words is something else, the watchdog does no harm.)"""
 UNWAITED = "unwaited"
 """Name prefix of the threads that exit does not wait for."""
 _GRACE_SECONDS = 0.05
@@ -116,10 +119,17 @@ def pipeline(ctx: click.Context, /, options: Options) -> None:
 
 
 def main() -> None:
+    """Be the process `pipeline`: run the command line, with a watchdog where signals have to end a run in order."""
+    _open_standard_streams()
+    if _WATCHED.intersection(sys.argv[1:]):
+        watchdog.start()
+    run_command_line()
+
+
+def run_command_line() -> None:
     """Run the command line and exit with the command's exit code."""
     code: int = ExitCode.DONE
     sys.excepthook = lambda *crash: _error_output().print_traceback(*crash)
-    _open_standard_streams()
     if isinstance(sys.stdout, TextIOWrapper):
         # Escape what a terminal of another encoding cannot show, rather than fail.
         sys.stdout.reconfigure(errors="backslashreplace")

@@ -11,11 +11,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from queue import SimpleQueue
 
+from pipeline.cli import watchdog
 from pipeline.cli.options import Options
 from pipeline.collect.halt import INTERRUPT_GRACE, Halt, Interrupted
 from pipeline.errors import ExitCode
 
 CancelRequests = Callable[[], None]
+
+LAST_RESORT = 7.0
+"""Seconds after the first signal at which the process ends itself, whatever hangs. Docker kills after 10."""
 
 _SHOW_CURSOR = b"\x1b[?25h"
 _STDERR = 2
@@ -40,7 +44,7 @@ def interruptible(halt: Halt, find_cancel: Callable[[], CancelRequests | None], 
         loop.call_later(seconds, cancel_requests)
         options.say(f"stopping: up to {seconds:g} s for requests in flight; a second signal quits at once")
 
-    with stoppable(stop, last_resort=seconds + 3, exit_code=ExitCode.INTERRUPTED):
+    with stoppable(stop, last_resort=LAST_RESORT, exit_code=ExitCode.INTERRUPTED):
         yield
 
 
@@ -49,7 +53,8 @@ def stoppable(stop: Callable[[], None], *, last_resort: float, exit_code: int) -
     """Let the first SIGINT or SIGTERM call `stop`, and a second one end the process at once.
 
     `last_resort` seconds after the first signal the process ends with `exit_code` whatever hangs: a DNS lookup in a
-    thread, a disk, or the event loop itself, blocked by a log line that nobody reads.
+    thread, a disk, or the event loop itself, blocked by a log line that nobody reads. Where C code holds Python's lock,
+    the watchdog kills it.
     """
     loop = asyncio.get_running_loop()
     deadline: SimpleQueue[float | None] = SimpleQueue()
@@ -64,20 +69,24 @@ def stoppable(stop: Callable[[], None], *, last_resort: float, exit_code: int) -
     # takes a lock that the code interrupted by the signal may hold.
     threading.Thread(target=exit_at_deadline, name="last resort", daemon=True).start()
 
-    def second(_number: int, _frame: object) -> None:
-        _exit_now(ExitCode.INTERRUPTED)
+    is_stopping = False
 
-    def first(_number: int, _frame: object) -> None:
-        for number in previous:
-            signal.signal(number, second)
+    def handle(_number: int, _frame: object) -> None:
+        nonlocal is_stopping
+        if is_stopping:
+            _exit_now(ExitCode.INTERRUPTED)
+        is_stopping = True  # before any call: another signal may come within it
         deadline.put(last_resort)
         loop.call_soon_threadsafe(stop)
 
-    previous = {number: signal.signal(number, first) for number in (signal.SIGINT, signal.SIGTERM)}
+    previous = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in previous:
+        watchdog.alert_on(number)
     try:
         yield
     finally:
         for number, handler in previous.items():
+            watchdog.alert_no_more(number)
             signal.signal(number, handler)
         deadline.put(None)  # ends the thread if no signal came: after one, closing the rest may hang too
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.cli.app import main
+from pipeline.cli.app import run_command_line
 
 KEY = "S3CR3TK3YOFOURS1"
 PIPELINE = Path(sys.executable).with_name("pipeline")
@@ -67,7 +67,7 @@ def call(folder: Path, *arguments: str, **variables: str) -> Ended:
         patch.setattr("pipeline.cli.app._GRACE_SECONDS", 30)
         try:
             with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as ended:
-                main()
+                run_command_line()
         finally:
             for number, handler in handlers.items():
                 signal.signal(number, handler)

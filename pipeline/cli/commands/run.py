@@ -18,7 +18,7 @@ from pipeline.cli.daemon_settings import DaemonSettings, Reload, log_notices
 from pipeline.cli.event_loop import run_async
 from pipeline.cli.exclusive import when_to_begin
 from pipeline.cli.options import Options, examples, global_options, new_record_option
-from pipeline.cli.signals import reloadable, stoppable
+from pipeline.cli.signals import LAST_RESORT, reloadable, stoppable
 from pipeline.cli.verbosity import configure_logs, fatal_errors_logged
 from pipeline.daemon.loop import Daemon
 from pipeline.errors import ExitCode
@@ -35,9 +35,6 @@ from pipeline.store.lock import hold_daemon_lock
 from pipeline.store.record import Begin
 from pipeline.web.app import Probes
 from pipeline.web.server import serving
-
-_LAST_RESORT = 7.0
-"""Seconds after the first signal at which the process ends, whatever hangs. Docker kills after 10."""
 
 
 @click.command(
@@ -99,7 +96,7 @@ async def _serve(
             signal.signal(signal.SIGHUP, signal.SIG_IGN)  # handling a flood of them would use up the time left
             daemon.stop()
 
-        stack.enter_context(stoppable(stop, last_resort=_LAST_RESORT, exit_code=ExitCode.DONE))
+        stack.enter_context(stoppable(stop, last_resort=LAST_RESORT, exit_code=ExitCode.DONE))
         stack.enter_context(reloadable(daemon.reload))
         listen = first.settings.listen
         if listen is not None:
