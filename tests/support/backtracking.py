@@ -16,7 +16,7 @@ from typing import Any
 
 TOO_MANY = 100_000
 """Steps that no text here takes, unless they grow exponentially."""
-FEW, MANY = 6, 45
+FEW, MANY = 4, 45
 """How often a piece is repeated; MANY is more than any bounded repeat of a pattern admits."""
 
 Node = tuple[Any, Any]

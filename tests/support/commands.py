@@ -27,6 +27,7 @@ NEEDED = {
     "vintages": ["IBM"],
     "export": ["--output", "x.csv"],
     "import": ["x.jsonl"],
+    "restore": ["copy.db"],
 }
 """The arguments that a command requires."""
 
