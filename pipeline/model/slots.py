@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from pipeline.instants import Nanoseconds, scheduled_days
 from pipeline.model.outcomes import RunId
 from pipeline.model.symbols import Symbol
 
 LONGEST_BLOCK = scheduled_days(1)
+"""Of one that the API's words cause: a daily schedule finds it over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,14 @@ class Block:
     since: datetime
     until: datetime
     reason: str | None = None
+
+    @property
+    def longest(self) -> timedelta:
+        """How long it lasts at most from now on, whatever the clock said when it was set.
+
+        A lost ledger blocks for as long as its windows are, whatever the API would say.
+        """
+        return LONGEST_BLOCK if self.reason is None else self.until - self.since
 
 
 @dataclass(frozen=True, slots=True)

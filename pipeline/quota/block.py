@@ -18,7 +18,7 @@ class QuotaBlock:
         self.until = monotonic
         """When requests may be sent again, on the monotonic clock."""
         if block is not None:
-            self.until += nanoseconds(max(min(block.until - wall, LONGEST_BLOCK), timedelta()))
+            self.until += nanoseconds(max(min(block.until - wall, block.longest), timedelta()))
 
     @property
     def is_set(self) -> bool:

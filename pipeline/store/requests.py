@@ -9,7 +9,7 @@ from typing import Any
 from aiosqlite import Connection
 
 from pipeline import instants
-from pipeline.model.slots import LONGEST_BLOCK, Block, Slot
+from pipeline.model.slots import Block, Slot
 from pipeline.store.writer import Writer, bulk_insert
 
 _ROWS_AT_ONCE = 1_000
@@ -97,10 +97,20 @@ async def prune_requests(writer: Writer, *, longest: timedelta, now: datetime) -
 async def _pull_back_to(db: Connection, instants_now: Sequence[str]) -> Sequence[None]:
     for now in instants_now:
         await db.execute("UPDATE requests SET finished_at = ? WHERE coalesce(finished_at, deadline_at) > ?", (now, now))
-        await db.execute("UPDATE blocked SET since = ? WHERE since > ?", (now, now))
-        latest = instants.to_text(instants.from_text(now) + LONGEST_BLOCK)
-        await db.execute("UPDATE blocked SET until = min(until, ?)", (latest,))
+        await _pull_back_block(db, now)
     return [None] * len(instants_now)
+
+
+async def _pull_back_block(db: Connection, now: str) -> None:
+    """Let a block from a clock that was ahead begin now, and last no longer than it may."""
+    async with db.execute("SELECT since, until, reason FROM blocked") as cursor:
+        row = await cursor.fetchone()
+    if row is not None:
+        since, until, reason = row
+        latest = instants.from_text(now) + Block(instants.from_text(since), instants.from_text(until), reason).longest
+        await db.execute(
+            "UPDATE blocked SET since = min(since, ?), until = min(until, ?)", (now, instants.to_text(latest))
+        )
 
 
 async def _delete_before(db: Connection, instants_before: Sequence[str]) -> Sequence[int]:

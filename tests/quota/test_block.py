@@ -28,6 +28,13 @@ def test_a_stored_block_goes_on_until_its_end_and_no_longer_than_a_day() -> None
     assert until(timedelta(days=400)) == 7 + nanoseconds(LONGEST_BLOCK)
 
 
+def test_the_block_of_a_lost_ledger_lasts_as_long_as_its_window() -> None:
+    day = timedelta(hours=24, seconds=1)
+    stored = Block(START - HOUR, START - HOUR + day, "the requests before are not known")
+
+    assert QuotaBlock(stored, last_request_id=0, wall=START, monotonic=7).until == 7 + nanoseconds(day - HOUR)
+
+
 def test_a_block_covers_the_requests_that_were_out_when_it_was_set() -> None:
     block = QuotaBlock(None, last_request_id=3, wall=START, monotonic=0)
     block.extend(last_request_id=5, wall=START, monotonic=0)

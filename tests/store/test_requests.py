@@ -13,11 +13,13 @@ from pipeline.instants import Nanoseconds, nanoseconds
 from pipeline.model.outcomes import RunId
 from pipeline.model.slots import LONGEST_BLOCK, Block, Slot
 from pipeline.quota.limits import PLANS, longest_window
+from pipeline.store.database import connect
 from pipeline.store.reader import Reader
 from pipeline.store.requests import (
     UNSENT,
     ClockStep,
     ClosedRequest,
+    block_requests,
     close_requests,
     compensate_clock_step,
     prune_requests,
@@ -76,6 +78,17 @@ async def test_pruning_pulls_back_what_was_written_while_the_clock_was_ahead(dat
     assert [finished for *_, finished in rows(database)] == [instants.to_text(now)]
     with Reader.open(database) as reader:
         assert reader.quota_state(START - DAY).block == Block(now, now + LONGEST_BLOCK)
+
+
+async def test_pruning_leaves_the_block_of_a_lost_ledger_as_long_as_its_window(database: Path) -> None:
+    block = Block(START, START + DAY + timedelta(seconds=1), "the requests before are not known")
+    with connect(database, "rw") as db:
+        block_requests(db, block)
+    async with open_writer(database) as writer:
+        await prune_requests(writer, longest=DAY, now=START + timedelta(seconds=20))
+
+    with Reader.open(database) as reader:
+        assert reader.quota_state(START - DAY).block == block
 
 
 async def test_a_clock_set_forward_moves_what_was_written_before_by_the_same_step(database: Path) -> None:
