@@ -58,10 +58,32 @@ def log_uncaught(kind: type[BaseException], error: BaseException, traceback: Tra
     structlog.get_logger().critical("crashed", exc_info=(kind, error, traceback))
 
 
+_REPEATED_AFTER_SECONDS = 60
+_MOST_REPEATED = 500
+"""Different lines that are remembered at most."""
+
+
 class _Forward(logging.Handler):
-    """Forwards records of the standard library's logging to structlog, without the text of the exception."""
+    """Forwards records of the standard library's logging to structlog, without the text of the exception.
+
+    Of equal ones, one a minute: a library that cannot accept a connection logs thousands of them a second. The next one
+    says how many were left out.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._last: dict[tuple[str, str], tuple[float, int]] = {}
+        """When each line was last forwarded, and how many were left out since."""
 
     def emit(self, record: logging.LogRecord) -> None:
+        name = (record.name, str(record.msg))
+        at, omitted = self._last.get(name, (float("-inf"), 0))
+        if 0 <= record.created - at < _REPEATED_AFTER_SECONDS:
+            self._last[name] = (at, omitted + 1)
+            return
+        if len(self._last) >= _MOST_REPEATED:
+            self._last.clear()
+        self._last[name] = (record.created, 0)
         error = record.exc_info[0] if record.exc_info else None
         # A formatted message can contain a URL, and so the key: log the unformatted one, or the exception's class.
         structlog.get_logger().log(
@@ -69,6 +91,7 @@ class _Forward(logging.Handler):
             f"library {record.levelname.lower()}",
             library=record.name,
             error=error.__name__ if error else record.msg,
+            **({"repeated": omitted} if omitted else {}),
         )
 
 

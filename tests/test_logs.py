@@ -169,3 +169,29 @@ def test_what_ends_the_process_is_one_line_of_the_log(capsys: pytest.CaptureFixt
     assert "ValueError: " in line["exception"]
     assert "S3CR3T" not in str(line)
     assert "test_logs.py" in line["exception"]
+
+
+def test_equal_lines_of_a_library_are_logged_once_a_minute_with_how_many_were_left_out(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    logs.configure(logging.INFO, readable=False)
+    (handler,) = logging.getLogger().handlers
+
+    def log(text: str, seconds: float) -> None:
+        record = logging.LogRecord("asyncio", logging.ERROR, "", 0, text, None, None)
+        record.created = seconds
+        handler.handle(record)
+
+    for second in (0, 1, 2, 59.9):
+        log("out of descriptors", second)
+    log("something else", 3)
+    log("out of descriptors", 60)
+    log("out of descriptors", 30)  # the clock was set back
+
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert [(line["error"], line.get("repeated")) for line in lines] == [
+        ("out of descriptors", None),
+        ("something else", None),
+        ("out of descriptors", 3),
+        ("out of descriptors", None),
+    ]

@@ -32,10 +32,13 @@ class Probes:
     """Return the content type and the page, for an Accept header."""
 
 
-def application(probes: Probes, own_names: Collection[str]) -> web.Application:
-    """Return the application. `own_names`: names of this machine, besides its addresses, by which it may be called."""
+def application(probes: Probes, own_names: Collection[str], *outer: Middleware) -> web.Application:
+    """Return the application. `own_names`: names of this machine, besides its addresses, by which it may be called.
+
+    `outer`: middlewares around its own.
+    """
     endpoints = _Endpoints(probes)
-    app = web.Application(middlewares=[_host_check(own_names), _check_method])
+    app = web.Application(middlewares=[*outer, _host_check(own_names), _check_method])
     app.on_response_prepare.append(_add_headers)
     for path, handler in {
         "/": endpoints.index,

@@ -1,5 +1,6 @@
 """The HTTP server: listens on an address while the daemon runs. An address that cannot be used is one clear error."""
 
+import asyncio
 import errno
 import socket
 from collections.abc import AsyncIterator, Collection
@@ -9,6 +10,7 @@ from aiohttp import web
 
 from pipeline.errors import ExitCode, Trouble, file_reason
 from pipeline.web.app import Probes, application
+from pipeline.web.connections import BACKLOG, Connections, most_connections
 
 _CLOSING_SECONDS = 0.1
 """How long answers in progress may take when the server closes. Slower ones are dropped."""
@@ -21,24 +23,40 @@ class ListenError(Trouble):
 
 
 @asynccontextmanager
-async def serving(host: str, port: int, probes: Probes, *, allowed_hosts: Collection[str] = ()) -> AsyncIterator[str]:
+async def serving(
+    host: str,
+    port: int,
+    probes: Probes,
+    *,
+    allowed_hosts: Collection[str] = (),
+    connections: Connections | None = None,
+) -> AsyncIterator[str]:
     """Listen while the block runs, and yield the URL. Port 0 takes a free one. Raise ListenError if that fails.
 
-    `allowed_hosts`: names, in lower case, by which clients may call it, besides this machine's own.
+    `allowed_hosts`: names, in lower case, by which clients may call it, besides this machine's own. `connections`
+    limits who may be connected and how long; by default, as many as `most_connections` says.
     """
-    app = application(probes, {host.lower(), socket.gethostname().lower(), *allowed_hosts})
+    connections = connections or Connections(most_connections())
+    own_names = {host.lower(), socket.gethostname().lower(), *allowed_hosts}
+    app = application(probes, own_names, connections.middleware())
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=_CLOSING_SECONDS)
     await runner.setup()
     try:
-        await _listen(runner, host, port)
-        yield f"http://{_authority(host, runner.addresses[0][1])}"
+        server = await _listen(runner, host, port, connections)
+        try:
+            yield f"http://{_authority(host, server.sockets[0].getsockname()[1])}"
+        finally:
+            server.close()
     finally:
         await runner.cleanup()
 
 
-async def _listen(runner: web.AppRunner, host: str, port: int) -> None:
+async def _listen(runner: web.AppRunner, host: str, port: int, connections: Connections) -> asyncio.Server:
+    loop = asyncio.get_running_loop()
+    make = runner.server
+    assert make is not None
     try:
-        await web.TCPSite(runner, host, port).start()
+        return await loop.create_server(lambda: connections.limit(make()), host, port, backlog=BACKLOG)
     except (OSError, OverflowError, UnicodeError) as error:  # the latter two: an invalid port or name
         reason, remedy = _explain(error)
         problem = f"status.listen: cannot listen on {_authority(host, port)}: {reason}"

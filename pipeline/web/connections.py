@@ -1,0 +1,118 @@
+"""Inbound connections: how many there may be, and how long each may take: none must keep the daemon from collecting."""
+
+import asyncio
+import resource
+from datetime import timedelta
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+MOST_CONNECTIONS = 100
+BACKLOG = 16
+"""Connections that the system accepts ahead of us: each takes a descriptor for a moment, even if it is then refused."""
+REQUEST_WITHIN = timedelta(seconds=10)
+"""A connection sends a request within this time, its first one and each further one."""
+ANSWER_WITHIN = timedelta(seconds=60)
+"""An answer is computed, and taken by the client, within this time."""
+
+
+def most_connections() -> int:
+    """Return how many connections there may be: an eighth of the process's descriptors, and at most 100.
+
+    The others are for requests to the API, and for the database.
+    """
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return MOST_CONNECTIONS if soft == resource.RLIM_INFINITY else max(2, min(MOST_CONNECTIONS, soft // 8))
+
+
+class Connections:
+    """Refuses connections beyond a number, and ends those that exceed their time."""
+
+    def __init__(
+        self, most: int, *, request_within: timedelta = REQUEST_WITHIN, answer_within: timedelta = ANSWER_WITHIN
+    ) -> None:
+        self._most = most
+        self._request_within = request_within.total_seconds()
+        self._answer_within = answer_within.total_seconds()
+        self._open: dict[asyncio.BaseTransport, asyncio.TimerHandle] = {}
+
+    def limit(self, protocol: asyncio.Protocol) -> asyncio.Protocol:
+        """Return a protocol for a new connection, which passes on to `protocol` what may pass."""
+        return _Limited(self, protocol)
+
+    def admit(self, transport: asyncio.Transport) -> bool:
+        """Return whether a new connection may stay. One that may not is closed."""
+        if len(self._open) >= self._most:
+            transport.abort()
+            return False
+        self._limit_time(transport, self._request_within)
+        return True
+
+    def forget(self, transport: asyncio.Transport) -> None:
+        """Note that a connection has ended."""
+        timer = self._open.pop(transport, None)
+        if timer is not None:
+            timer.cancel()
+
+    def middleware(self) -> Middleware:
+        """Return what limits the time of an answer, and then of the next request of its connection."""
+
+        @web.middleware
+        async def limit_time(request: web.Request, handler: Handler) -> web.StreamResponse:
+            transport = request.transport
+            if transport in self._open:
+                self._limit_time(transport, self._answer_within)
+            try:
+                return await handler(request)
+            finally:
+                if transport in self._open:
+                    self._limit_time(transport, self._request_within)
+
+        return limit_time
+
+    def _limit_time(self, transport: asyncio.Transport, seconds: float) -> None:
+        timer = self._open.get(transport)
+        if timer is not None:
+            timer.cancel()
+        self._open[transport] = asyncio.get_running_loop().call_later(seconds, _end, transport)
+
+
+def _end(transport: asyncio.Transport) -> None:
+    """End a connection: in order, unless the client does not take what was sent."""
+    if transport.get_write_buffer_size():
+        transport.abort()
+    else:
+        transport.close()
+
+
+class _Limited(asyncio.Protocol):
+    """One connection: passes everything on to the protocol inside, if it was admitted."""
+
+    def __init__(self, connections: Connections, inside: asyncio.Protocol) -> None:
+        self._connections = connections
+        self._inside = inside
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        if self._connections.admit(transport):
+            self._transport = transport
+            self._inside.connection_made(transport)
+
+    def data_received(self, data: bytes) -> None:
+        if self._transport is not None:
+            self._inside.data_received(data)
+
+    def eof_received(self) -> bool | None:
+        return None if self._transport is None else self._inside.eof_received()
+
+    def pause_writing(self) -> None:
+        self._inside.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._inside.resume_writing()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if self._transport is not None:
+            self._connections.forget(self._transport)
+            self._inside.connection_lost(error)
