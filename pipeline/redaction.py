@@ -1,4 +1,4 @@
-"""Redaction: hides secrets in text, however they are spelled. The one place that knows what must not leave.
+"""Redaction: hides secrets in text, however they are spelled. Which are secret, `settings.secrets` says.
 
 Whatever leaves the program and could hold a secret passes here: what the API answered, log lines, tracebacks, and
 messages about the configuration.

@@ -62,12 +62,12 @@ def refuse_mixing(database: Path, base_url: str, *, sandbox: bool) -> None:
     if sandbox and invented is False:
         raise MixedData(
             f"{database} holds real data: --sandbox would mix invented data into it",
-            remedy="name another file, or drop --database",
+            remedy="name another file with --database",
         )
     if not sandbox and invented and base_url == REAL_API:
         raise MixedData(
             f"{database} holds invented data of the sandbox: real data would be mixed into it",
-            remedy="name another file",
+            remedy="configure another database, or move this one and its .record away",
         )
 
 

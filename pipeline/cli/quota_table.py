@@ -1,11 +1,13 @@
 """Show the plan's rate limits: how many requests each window has used and has left, and when the next slot is free."""
 
+from datetime import datetime
 from typing import Any
 
 import click
 
 from pipeline import instants
 from pipeline.cli.output import print_table
+from pipeline.model.slots import Block
 from pipeline.quota.estimate import WindowUsage
 
 
@@ -13,6 +15,14 @@ def window_json(window: WindowUsage) -> dict[str, Any]:
     """Return a window for JSON: limit, used, left, and next_free_at (null if a slot is free now)."""
     free_at = window.next_free_at and instants.to_text(window.next_free_at)
     return {"limit": window.limit, "used": window.used, "left": window.left, "next_free_at": free_at}
+
+
+def block_line(block: Block | None, *, now: datetime) -> dict[str, str]:
+    """Return a line about why nothing may be requested and until when, whatever is left; none if something may."""
+    if block is None or block.until <= now:
+        return {}
+    reason = block.reason or "the API said that the quota has ended"
+    return {"blocked": f"until {instants.for_people(block.until)} UTC: {reason}"}
 
 
 def print_windows(windows: list[WindowUsage]) -> None:

@@ -1,4 +1,4 @@
-"""Table layout: a table that fits a terminal's width, each row on one line. Numbers and times are never cut."""
+"""Table layout: which columns fit a terminal, and how wide they are; numbers and times whole. `output` prints it."""
 
 import re
 from collections.abc import Sequence

@@ -12,6 +12,7 @@ from pipeline.monitoring.checks import Kind, old_backup, unusable_database
 from pipeline.store.database import DatabaseError, connect, is_damage
 from pipeline.store.marker import read_marker, record_gone
 from pipeline.store.migrate import check_schema, shipped_migrations
+from pipeline.store.stored_symbols import holds_invented_data
 from pipeline.text import count, cut, few
 
 _MOST_ERRORS, _ERRORS_SHOWN, _LONGEST_ERROR = 1_000, 3, 100
@@ -42,6 +43,7 @@ def check_database(path: Path, *, now: datetime, thorough: bool, backup_after: t
                 yield _future(db, now)
             if version == len(shipped_migrations()):
                 yield _backups(db, backup_after, now)
+                yield from _invented(path)
     except DatabaseError as error:
         problem = unusable_database(error)
         kind = Kind.INTEGRITY if is_damage(error.__cause__) else problem.kind
@@ -91,6 +93,12 @@ def _backups(db: sqlite3.Connection, backup_after: timedelta, now: datetime) -> 
     if problem is not None:
         return Finding(Kind.BACKUP, Level.PROBLEM, problem.text, problem.remedy)
     return Finding(Kind.BACKUP, Level.OK, f"{file}, at {instants.for_people(instants.from_text(at))} UTC")
+
+
+def _invented(path: Path) -> Iterator[Finding]:
+    if holds_invented_data(path):
+        text = "its companies are invented by the sandbox: nothing real is collected into it"
+        yield Finding(Kind.DATABASE, Level.NOTE, text, "for real data, configure another database")
 
 
 def _future(db: sqlite3.Connection, now: datetime) -> Finding:

@@ -1,4 +1,4 @@
-"""Anomalies: changes between two snapshots that are probably mistakes of the API, with the rule for each.
+"""Anomalies: what is probably a mistake of the API, or of an archive's date, with the rule for each.
 
 They are reported and never corrected: the file keeps what the API sent, mistakes included.
 """
@@ -31,7 +31,7 @@ API has applied to some fields only looks like that: in the recordings one doubl
 SIMILAR_NAME = 0.5
 """Names below this similarity (difflib's ratio, 1 for equal names) belong to different companies."""
 
-TIME_ZONES = timedelta(days=2)
+QUARTER_TOLERANCE = timedelta(days=2)
 """A quarter that ends this soon after the observation, by dates in UTC, may be over: where the document was written it
 is another day, and a recorder may write local time as UTC. The API moves `LatestQuarter` after the report: in the
 recordings 14 days after the quarter's end at the earliest."""
@@ -55,8 +55,8 @@ RULES: dict[Anomaly, str] = {
     ),
     Anomaly.QUARTER_WENT_BACK: "the latest quarter is earlier than the previous one",
     Anomaly.QUARTER_NOT_OVER: (
-        f"the latest quarter ends more than {TIME_ZONES.days} days after the observation, as when a document is filed"
-        " under an earlier date; also in a first snapshot"
+        f"the latest quarter ends more than {QUARTER_TOLERANCE.days} days after the observation, as when a document is"
+        " filed under an earlier date; also in a first snapshot"
     ),
     Anomaly.ANOTHER_COMPANY: (
         "the CIK changed, as when a symbol is reassigned; or, where a CIK is missing, the name is less than"
@@ -109,7 +109,7 @@ def quarter_is_over(latest_quarter: Value, observed_at: str) -> bool:
     if not isinstance(latest_quarter, str) or latest_quarter <= observed_at[:10]:
         return True
     ahead = date_from_text(latest_quarter) - date_from_text(observed_at[:10])
-    return ahead <= TIME_ZONES
+    return ahead <= QUARTER_TOLERANCE
 
 
 def _jumps(before: Mapping[str, Value], after: Mapping[str, Value]) -> bool:

@@ -174,7 +174,7 @@ def _find_header(lines: Sequence[_Line]) -> _Header | None:
     for names_symbols in _NAMES_OF_A_COLUMN:
         for at, (delimiter, names) in enumerate(rows):
             columns = [i for i, name in enumerate(names) if names_symbols(i, _words(name))]
-            if columns and at and not all(len(row) < len(names) for _, row in rows[:at]):
+            if columns and at and not all(_filled(row) < len(names) for _, row in rows[:at]):
                 continue  # the lines before it have as many columns: they are no preamble
             if len(columns) > 1:
                 both = few([names[column] for column in columns])
@@ -182,6 +182,11 @@ def _find_header(lines: Sequence[_Line]) -> _Header | None:
             if columns:
                 return _Header(at, delimiter, names, columns[0])
     return None
+
+
+def _filled(row: Sequence[str]) -> int:
+    """Return how many columns a row has, without empty ones at its end: programs pad a title to the table's width."""
+    return max((number for number, cell in enumerate(row, 1) if cell), default=0)
 
 
 def _words(name: str) -> list[str]:

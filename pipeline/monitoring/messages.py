@@ -1,4 +1,4 @@
-"""Messages: the title and body of a notification, from problems that are new and problems that are over."""
+"""Messages: arranges what is new and what is over as a notification; the words of a kind are in `conditions`."""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Questions: the ten of docs/database.md, as SQL whose parameters a person fills in.
+"""Questions: those of docs/database.md, as SQL whose parameters a person fills in.
 
 A parameter left empty has a default. An instant is a date, which means its end, or ISO text, in UTC without an offset.
 """

@@ -1,4 +1,4 @@
-"""Secrets: the API key and the URLs for notifications and pings. They come from the environment or `.env` alone.
+"""Secrets: the API key, and the URLs for notifications and pings; what all output hides is listed here.
 
 No error repeats one, and none may be logged.
 """

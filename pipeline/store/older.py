@@ -37,7 +37,7 @@ def bring_up_to_date(
         return Migrated(version, version, (), None)
     name = f"{database.stem}-schema-{version}-{now:%Y-%m-%dT%H%M%SZ}.db"
     made = backup(database, database.with_name(name), now=now) if keeps_backup else None
-    applied = migrate(database, now=now, on_step=on_step)
+    applied = migrate(database, now=now, may_begin=False, on_step=on_step)
     if made is not None:
         note_backup(database, made)
     return Migrated(version, newest, tuple(applied), made)

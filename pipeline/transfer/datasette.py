@@ -1,4 +1,4 @@
-"""Datasette: the metadata with which it shows a database: views described, internal tables hidden, ten questions."""
+"""Datasette: the metadata with which it shows a database: views described, internal tables hidden, questions to ask."""
 
 from html import escape
 from typing import Any

@@ -1,4 +1,4 @@
-"""Look-ahead: how many documents of archives say that they were received before their latest quarter was over.
+"""Look-ahead: refuses archives of which too many documents are older than their quarter, by `model.anomalies`.
 
 They were filed under an earlier date than they are of, and as-of answers with them know the future. So that is counted
 before anything is stored, in a pass of its own that reads three values of each document. What is not clearly an

@@ -182,3 +182,10 @@ def test_no_line_is_passed_over_without_a_note(lines: list[str]) -> None:
     except NotAList:
         return
     assert len(read.symbols) == len([line for line in lines if line.partition("#")[0].strip()])
+
+
+@pytest.mark.parametrize("title", ["Account export;29.11.2026;;", "Account;Depot 123;;", "Account export;;;"])
+def test_a_title_padded_to_the_tables_width_is_no_row(title: str) -> None:
+    read = read_symbol_list(f"{title}\nTicker;Name;Quantity;Value\nAAPL;Apple Inc.;10;2.310,50\nIBM;IBM;1;2\n")
+
+    assert read.symbols == ("AAPL", "IBM")

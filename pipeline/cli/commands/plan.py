@@ -9,7 +9,7 @@ from pipeline import instants
 from pipeline.cli.configuration import load_settings
 from pipeline.cli.options import Options, examples, json_option, reading_options
 from pipeline.cli.output import print_facts, print_json
-from pipeline.cli.quota_table import print_windows, window_json
+from pipeline.cli.quota_table import block_line, print_windows, window_json
 from pipeline.cli.readable import readable
 from pipeline.collect.due import Selection, select_due
 from pipeline.model.slots import QuotaState
@@ -58,6 +58,7 @@ def command(options: Options, *, as_json: bool) -> None:
             "not covered": f"{todo.waiting:,}, retried later",
             "requests": f"{len(todo.due):,}, plus retries",
             "done by": _done_text(done_at, days),
+            **block_line(quota.block, now=now),
             "full pass": f"{span_text(threshold.full_pass)} at most, by plan and schedule",
             **({} if threshold.problem is None else {"threshold": threshold.problem}),
         }

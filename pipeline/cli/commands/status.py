@@ -11,13 +11,13 @@ from pipeline import instants
 from pipeline.cli.configuration import load_settings
 from pipeline.cli.options import Options, examples, json_option, reading_options
 from pipeline.cli.output import print_facts, print_json, to_second
-from pipeline.cli.quota_table import print_windows, window_json
+from pipeline.cli.quota_table import block_line, print_windows, window_json
 from pipeline.cli.readable import readable
 from pipeline.cli.run_outcomes import run_outcomes
 from pipeline.errors import ExitCode
 from pipeline.model.changes import Change
 from pipeline.model.outcomes import Outcome, RunStatus
-from pipeline.model.slots import QuotaState
+from pipeline.model.slots import Block, QuotaState
 from pipeline.monitoring import heartbeat
 from pipeline.monitoring.conditions import ABSENT_FIELD, NEW_FIELD, UNREADABLE_FIELD
 from pipeline.monitoring.heartbeat import DamagedHeartbeat, Heartbeat
@@ -52,6 +52,7 @@ class _Report:
     """None if no daemon runs."""
     next_run: datetime | None
     last_backup: datetime | None = None
+    block: Block | None = None
     is_stored: bool = True
     """Whether there is a database."""
 
@@ -109,12 +110,12 @@ def _read(settings: Settings, options: Options) -> _Report:
     try:
         with readable(settings.database, options) as database, Reader.open(database) as reader:
             states = reader.symbol_states()
+            quota = reader.quota_state(now - longest_window(settings.limits))
             return _Report(
                 last_run=reader.last_run(),
                 missed=reader.missed_fire_times(now - _RECENT),
-                windows=window_usage(
-                    settings.limits, reader.quota_state(now - longest_window(settings.limits)), now=now
-                ),
+                windows=window_usage(settings.limits, quota, now=now),
+                block=quota.block,
                 states=states,
                 symbols=standings(
                     settings.all_symbols, states, reader.universe(), now=now, stale_after=settings.stale_after
@@ -158,6 +159,7 @@ def _print(settings: Settings, status: _Report) -> None:
             **_symbol_lines(status.symbols, is_stored=status.is_stored),
             **_threshold_line(settings),
             **_backup_line(status.last_backup),
+            **block_line(status.block, now=instants.utc_now()),
             **_drift_lines(status.drift),
             **_suspicious_line(status.suspicious),
         }

@@ -76,7 +76,7 @@ def test_invented_and_real_data_never_share_a_database(database: Path, tmp_path:
     real = call(tmp_path, *command, "--database", "invented.db", ALPHAVANTAGE_API_KEY=KEY)
 
     assert_refused(mixed, ExitCode.REFUSED, f"{database} holds real data", "another file")
-    assert_refused(real, ExitCode.REFUSED, "invented.db holds invented data", "another file")
+    assert_refused(real, ExitCode.REFUSED, "invented.db holds invented data", "another database")
     assert (database.read_bytes(), (tmp_path / "invented.db").read_bytes()) == before
 
 

@@ -102,6 +102,8 @@ def test_a_vanished_record_is_restored_and_does_not_collect_at_once_unless_nothi
     live.unlink()
     done = at(live, "restore", str(copy))
     assert "no requests before" in done.out
+    for command in ("status", "plan"):
+        assert "blocked" in at(live, command).out
     assert "--idle-since-backup" in done.out
 
     assert at(live, "restore", str(copy), "--idle-since-backup", "--json").json["blocked_until"] is None
