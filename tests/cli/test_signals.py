@@ -47,9 +47,11 @@ def test_the_daemons_deadline_leaves_time_for_requests_in_flight_and_comes_withi
 
 
 STUCK = """
-import asyncio, collections, datetime, itertools, re, time
+import asyncio, collections, datetime, itertools, re, resource, time
 from pipeline.cli import watchdog
 from pipeline.cli.signals import stoppable
+
+resource.setrlimit(resource.RLIMIT_CPU, (30, 30))  # should nothing else end it
 
 def begin():
     print("begins", flush=True)
