@@ -1,5 +1,6 @@
 """Logs: readable lines on a terminal, JSON lines elsewhere; timestamps in UTC, and never a secret."""
 
+import errno
 import logging
 import sys
 from contextlib import suppress
@@ -72,11 +73,13 @@ class _Forward(logging.Handler):
 
     def __init__(self) -> None:
         super().__init__()
-        self._last: dict[tuple[str, str], tuple[float, int]] = {}
+        self._last: dict[tuple[str, ...], tuple[float, int]] = {}
         """When each line was last forwarded, and how many were left out since."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        name = (record.name, str(record.msg))
+        # A formatted message can contain a URL, and so the key: log the unformatted one, or the exception's class.
+        error = str(record.msg) if not record.exc_info else _class_and_number(record.exc_info[1])
+        name = (record.levelname, record.name, error)
         at, omitted = self._last.get(name, (float("-inf"), 0))
         if 0 <= record.created - at < _REPEATED_AFTER_SECONDS:
             self._last[name] = (at, omitted + 1)
@@ -84,15 +87,19 @@ class _Forward(logging.Handler):
         if len(self._last) >= _MOST_REPEATED:
             self._last.clear()
         self._last[name] = (record.created, 0)
-        error = record.exc_info[0] if record.exc_info else None
-        # A formatted message can contain a URL, and so the key: log the unformatted one, or the exception's class.
         structlog.get_logger().log(
             record.levelno,
             f"library {record.levelname.lower()}",
             library=record.name,
-            error=error.__name__ if error else record.msg,
+            error=error,
             **({"repeated": omitted} if omitted else {}),
         )
+
+
+def _class_and_number(error: BaseException | None) -> str:
+    """Return an exception's class, and the name of the system's error if it is one: `OSError (EMFILE)`."""
+    number = errno.errorcode.get(error.errno or 0) if isinstance(error, OSError) else None
+    return type(error).__name__ + (f" ({number})" if number else "")
 
 
 def _printable(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -1,5 +1,6 @@
 """Logs: JSON lines or readable ones, in UTC, and never with a secret."""
 
+import errno
 import json
 import logging
 from collections.abc import Iterator
@@ -177,14 +178,17 @@ def test_equal_lines_of_a_library_are_logged_once_a_minute_with_how_many_were_le
     logs.configure(logging.INFO, readable=False)
     (handler,) = logging.getLogger().handlers
 
-    def log(text: str, seconds: float) -> None:
-        record = logging.LogRecord("asyncio", logging.ERROR, "", 0, text, None, None)
+    def log(text: str, seconds: float, error: OSError | None = None) -> None:
+        exc_info = None if error is None else (type(error), error, None)
+        record = logging.LogRecord("asyncio", logging.ERROR, "", 0, text, None, exc_info)
         record.created = seconds
         handler.handle(record)
 
     for second in (0, 1, 2, 59.9):
         log("out of descriptors", second)
     log("something else", 3)
+    for number in (errno.EMFILE, errno.EMFILE, errno.ENOBUFS):
+        log("accept failed", 4, OSError(number, "cannot accept"))
     log("out of descriptors", 60)
     log("out of descriptors", 30)  # the clock was set back
 
@@ -192,6 +196,8 @@ def test_equal_lines_of_a_library_are_logged_once_a_minute_with_how_many_were_le
     assert [(line["error"], line.get("repeated")) for line in lines] == [
         ("out of descriptors", None),
         ("something else", None),
+        ("OSError (EMFILE)", None),
+        ("OSError (ENOBUFS)", None),
         ("out of descriptors", 3),
         ("out of descriptors", None),
     ]

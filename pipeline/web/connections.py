@@ -26,7 +26,11 @@ def most_connections() -> int:
 
 
 class Connections:
-    """Refuses connections beyond a number, and ends those that exceed their time."""
+    """Ends connections that exceed their time; and beyond a number, for each new one, that which waits longest.
+
+    So however many connect and say nothing, a health check gets its answer. What is being answered is not ended: where
+    all are, the new one is refused.
+    """
 
     def __init__(
         self, most: int, *, request_within: timedelta = REQUEST_WITHIN, answer_within: timedelta = ANSWER_WITHIN
@@ -34,7 +38,10 @@ class Connections:
         self._most = most
         self._request_within = request_within.total_seconds()
         self._answer_within = answer_within.total_seconds()
-        self._open: dict[asyncio.BaseTransport, asyncio.TimerHandle] = {}
+        self._open: dict[asyncio.Transport, asyncio.TimerHandle] = {}
+        """Each with what ends it in time; that whose time began first comes first."""
+        self._answered: set[asyncio.Transport] = set()
+        """Those with a request that is being answered."""
 
     def limit(self, protocol: asyncio.Protocol) -> asyncio.Protocol:
         """Return a protocol for a new connection, which passes on to `protocol` what may pass."""
@@ -43,13 +50,17 @@ class Connections:
     def admit(self, transport: asyncio.Transport) -> bool:
         """Return whether a new connection may stay. One that may not is closed."""
         if len(self._open) >= self._most:
-            transport.abort()
-            return False
+            ended = next((one for one in self._open if one not in self._answered), transport)
+            self.forget(ended)
+            ended.abort()
+            if ended is transport:
+                return False
         self._limit_time(transport, self._request_within)
         return True
 
     def forget(self, transport: asyncio.Transport) -> None:
         """Note that a connection has ended."""
+        self._answered.discard(transport)
         timer = self._open.pop(transport, None)
         if timer is not None:
             timer.cancel()
@@ -61,17 +72,19 @@ class Connections:
         async def limit_time(request: web.Request, handler: Handler) -> web.StreamResponse:
             transport = request.transport
             if transport in self._open:
+                self._answered.add(transport)
                 self._limit_time(transport, self._answer_within)
             try:
                 return await handler(request)
             finally:
                 if transport in self._open:
+                    self._answered.discard(transport)
                     self._limit_time(transport, self._request_within)
 
         return limit_time
 
     def _limit_time(self, transport: asyncio.Transport, seconds: float) -> None:
-        timer = self._open.get(transport)
+        timer = self._open.pop(transport, None)
         if timer is not None:
             timer.cancel()
         self._open[transport] = asyncio.get_running_loop().call_later(seconds, _end, transport)

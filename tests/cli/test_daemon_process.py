@@ -254,6 +254,39 @@ async def test_it_needs_no_standard_streams(tmp_path: Path, closed: str) -> None
     check_sound(tmp_path)
 
 
+async def test_idle_connections_stop_no_run_and_no_health_check(tmp_path: Path) -> None:
+    """More of them than the process may open files."""
+    reads_log, writes_log = os.pipe()
+    async with serving(PACE) as served:
+        configure(tmp_path, served.base_url, MANY, PACE)
+        running = await asyncio.create_subprocess_exec(
+            "sh", "-c", 'ulimit -n 64; exec "$0" run', str(PIPELINE),
+            cwd=tmp_path, env=environment(tmp_path, PIPELINE_STATUS__LISTEN="127.0.0.1:0"), stderr=writes_log,
+        )  # fmt: skip
+        os.close(writes_log)
+        idle: list[asyncio.StreamWriter] = []
+        try:
+            with os.fdopen(reads_log) as log:
+                address = json.loads(await asyncio.to_thread(log.readline))["address"]
+                port = int(address.rpartition(":")[2])
+                for _ in range(200):
+                    _, writer = await asyncio.open_connection("127.0.0.1", port)
+                    idle.append(writer)
+                async with aiohttp.ClientSession() as http, http.get(f"{address}/-/healthy") as response:
+                    assert response.status == 200
+                sent = served.api.requests
+                await until(lambda: served.api.requests > sent + 10)
+                running.send_signal(signal.SIGTERM)
+                async with asyncio.timeout(30):
+                    assert await running.wait() == ExitCode.DONE
+                assert '"level": "error"' not in log.read()
+        finally:
+            for writer in idle:
+                writer.close()
+            await killed(running)
+    check_sound(tmp_path)
+
+
 async def killed(process: asyncio.subprocess.Process) -> None:
     if process.returncode is None:
         process.kill()

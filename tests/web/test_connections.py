@@ -41,20 +41,47 @@ async def closed(streams: Streams) -> bytes:
         writer.close()
 
 
-async def test_beyond_the_most_a_connection_is_refused_until_another_ends() -> None:
-    async with served(Connections(2, request_within=LONG)) as port:
-        idle = [await connect(port) for _ in range(2)]
-        assert await closed(await connect(port, REQUEST)) == b""
+async def test_beyond_the_most_the_one_that_waits_longest_is_ended_for_each_new_one() -> None:
+    async with served(Connections(3, request_within=LONG)) as port:
+        first, second, third = [await connect(port) for _ in range(3)]
+        second[1].write(REQUEST)
+        assert b" 200 " in await second[0].readline()
+        newest = await connect(port, REQUEST)
+        assert b" 200 " in await newest[0].readline()
+        assert await closed(first) == b""
+        last = await connect(port)
+        assert await closed(third) == b""
+        second[1].write(REQUEST)  # whose time began again with its answer
+        await second[0].readuntil(b"ready\n")
+        assert b" 200 " in await second[0].readline()
+        for _, writer in (second, newest, last):
+            writer.close()
 
-        for _, writer in idle:
-            writer.close()
-            await writer.wait_closed()
-        answer = b""
-        while not answer:  # until the server has noticed
-            reader, writer = await connect(port, REQUEST)
-            answer = await reader.readline() if not reader.at_eof() else b""
-            writer.close()
-        assert b" 200 " in answer
+
+async def test_however_many_say_nothing_others_are_answered() -> None:
+    async with served(Connections(10, request_within=LONG)) as port:
+        idle = [await connect(port) for _ in range(300)]
+        reader, writer = await connect(port, REQUEST)
+        assert b" 200 " in await reader.readline()
+        for streams in idle[:200]:
+            assert await closed(streams) == b""
+        for _, one in (*idle[200:], (reader, writer)):
+            one.close()
+
+
+async def test_one_that_is_being_answered_is_not_ended_for_another() -> None:
+    daemon = FakeDaemon(hold=asyncio.Event())
+    assert daemon.hold is not None
+    connections = Connections(1, request_within=LONG)
+    async with asyncio.timeout(20), serving("127.0.0.1", 0, daemon.probes(), connections=connections) as url:
+        port = int(url.rpartition(":")[2])
+        reader, writer = await connect(port, b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        while not daemon.scrapes:
+            await asyncio.sleep(0)
+        assert await closed(await connect(port, REQUEST)) == b""
+        daemon.hold.set()
+        assert b" 200 " in await reader.readline()
+        writer.close()
 
 
 @pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\nHost: local", REQUEST])
