@@ -1,6 +1,6 @@
 """Decoding: JSON as a value of one type, or one error, whatever the bytes are.
 
-Files of ours are decoded like text from outside: a disk, a person or another program may have changed them.
+Files that this program wrote are not trusted either: a disk, a person or another program may have changed them.
 """
 
 import json

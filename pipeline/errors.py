@@ -32,7 +32,7 @@ class Trouble(Exception):
 
 
 class Undecodable(ValueError):
-    """Text that is not what it should be: from outside, or from a file of ours that was damaged. Its text says why."""
+    """Text that cannot be decoded: received, or read from a damaged file. The message says why."""
 
 
 def file_reason(error: OSError | ValueError) -> str:

@@ -146,7 +146,7 @@ def is_encrypted(url: str) -> bool:
 async def open_session(url: str, *, concurrency: int, reuse: bool) -> AsyncIterator[ClientSession]:
     """Open a session for requests to a URL, which sends each once and verifies TLS. `reuse` keeps connections alive.
 
-    The trusted certificates are read anew: in the years that a daemon runs, those that it started with expire.
+    The trusted certificates are read for each session: a daemon runs for years, and those of its start expire.
     """
     trusted = ssl.create_default_context() if is_encrypted(url) else True
     connector = TCPConnector(limit=concurrency, force_close=not reuse, ttl_dns_cache=300, ssl=trusted)

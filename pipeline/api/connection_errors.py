@@ -94,7 +94,7 @@ def _proxy_reason(status: int) -> Reason:
     if status == 407:
         return Reason("the proxy refuses the user and password, or wants some (407)", "check them in source.proxy")
     if is_temporary(status):
-        return Reason(f"the proxy cannot connect ({status})", "try again later, or ask whoever runs the proxy")
+        return Reason(f"the proxy cannot connect ({status})", "try again later, or ask its administrator")
     return Reason(f"the proxy does not connect to this server ({status})", "check source.proxy")
 
 

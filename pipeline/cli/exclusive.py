@@ -16,7 +16,7 @@ from pipeline.store.record import Begin, prepare
 def when_to_begin(*, new_record: bool, sandbox: bool) -> Begin:
     """Return when a record may be begun, as the options say."""
     if new_record:
-        return Begin.ANEW
+        return Begin.REPLACE_LOST
     return Begin.UNMARKED if sandbox else Begin.FIRST
 
 

@@ -1,4 +1,4 @@
-"""Invented companies: how those of the sandbox are told from real ones, wherever their documents went."""
+"""Invented companies: the words in a description that identify a company of the sandbox."""
 
 INVENTED = "is an invented company: the sandbox made it up"
 """Every description that the sandbox writes says so."""

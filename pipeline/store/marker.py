@@ -58,5 +58,5 @@ def record_gone(database: Path) -> RecordGone:
     state = "is empty" if database.exists() else "is gone"
     return RecordGone(
         f"{database} {state}, but a record was kept there",
-        remedy="mount its volume, put it back, or restore a backup (pipeline restore); to begin anew: --new-record",
+        remedy="mount its volume, put it back, or restore a backup (pipeline restore); for a new record: --new-record",
     )

@@ -25,7 +25,7 @@ class Migrated:
 def bring_up_to_date(
     database: Path, *, now: datetime, keeps_backup: bool, on_step: Callable[[Migration], object]
 ) -> Migrated:
-    """Apply the migrations that a database lacks, first copying it to a file beside it. `on_step` hears of each.
+    """Apply the migrations that a database lacks, first copying it to a file beside it. `on_step` is called after each.
 
     Nothing is done to one that lacks none. The caller holds the lock. Raise NoData where there is no database, and
     DatabaseError as `open_any_version`, `migrate` and `backup` do.

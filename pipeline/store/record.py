@@ -1,4 +1,4 @@
-"""The record: begun once, and begun again only when that is asked for, so that no empty file replaces a vanished one.
+"""The record: begun once, and a second time only on request, so that no empty file replaces a vanished one.
 
 A file vanishes when it is removed, or when its volume is not mounted. Then the marker beside it says that there was
 one. Where the marker vanished too, a daemon that had the file open still knows; after a restart nobody can, which is
@@ -27,7 +27,7 @@ class Begin(Enum):
 
     FIRST = auto()
     """Where there never was one."""
-    ANEW = auto()
+    REPLACE_LOST = auto()
     """Also in place of one that is gone: `--new-record`."""
     UNMARKED = auto()
     """Where no marker says that there was one, and without making a marker: invented data may be thrown away."""
@@ -45,10 +45,10 @@ def prepare(database: Path, begin: Begin, *, longest_window: timedelta, now: dat
     """Bring the database up to date, beginning the record if that is allowed. Return whether it has just begun.
 
     A record in place of a lost one is blocked for the plan's longest window, as nobody knows what was requested before.
-    The caller holds the lock. Raise RecordGone if the record vanished, RecordExists if it is there but was to be begun
-    anew, and what `migrate` raises.
+    The caller holds the lock. Raise RecordGone if the record vanished, RecordExists if it is there but was to be
+    replaced, and what `migrate` raises.
     """
-    if begin is Begin.ANEW:
+    if begin is Begin.REPLACE_LOST:
         _make_way(database, now)
     marker = read_marker(database)
     may_begin = begin is not Begin.NEVER and (marker is None or marker.lost_at is not None)

@@ -1,7 +1,7 @@
 """Restore: puts a backup in the database's place, moves what was there aside, and carries its ledger over.
 
-Killed at any instant, it leaves the database that was there, or the restored one, or neither: then the marker says that
-a restore was interrupted, and the next one goes on with it.
+Killed at any instant, it leaves the old database, or the restored one, or neither: then the marker says that a restore
+was interrupted, and the next one completes it.
 """
 
 import os
@@ -49,10 +49,10 @@ class Restored:
 def restore(file: Path, database: Path, *, longest_window: timedelta, is_idle: bool, now: datetime) -> Restored:
     """Put a checked copy of a backup in the database's place.
 
-    The ledger goes on: with what the replaced database has of the plan's longest window; or, if that is not known,
-    with a block for as long, unless nothing was requested since the backup was made (`is_idle`). The caller holds the
-    locks of the database. Raise DatabaseError if the file is no backup of ours that this program can read, or is
-    damaged, or if something cannot be written: then the database is as it was, or the next restore goes on.
+    The replaced database's requests within the plan's longest window are carried over. If they are not known, requests
+    are blocked for that long, unless none was sent since the backup was made (`is_idle`). The caller holds the locks of
+    the database. Raise DatabaseError if the file is no backup that this program can read, or is damaged, or if a file
+    cannot be written: then the database is unchanged, or the next restore completes this one.
     """
     interrupted = _interrupted(database)
     old = interrupted or (database if is_present(database) else None)
@@ -89,7 +89,7 @@ def _interrupted(database: Path) -> Path | None:
 
 
 def _check_backup(file: Path, database: Path) -> None:
-    """Raise DatabaseError unless the file is a database of ours, of this schema or an older one, and not the target."""
+    """Raise DatabaseError unless the file is our database, of this schema or an older one, and not the target."""
     if not is_present(file):
         raise DatabaseError(f"{file} does not exist", remedy="name a file that pipeline backup made")
     if is_present(database) and file.samefile(database):

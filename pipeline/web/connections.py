@@ -26,9 +26,9 @@ def most_connections() -> int:
 
 
 class Connections:
-    """Ends connections that exceed their time; and beyond a number, for each new one, that which waits longest.
+    """Ends connections that exceed their time. At the limit, each new one replaces the one that has been idle longest.
 
-    So however many connect and say nothing, a health check gets its answer. What is being answered is not ended: where
+    So a health check is answered however many clients are idle. A connection that is being answered is not ended: if
     all are, the new one is refused.
     """
 

@@ -92,7 +92,7 @@ def test_where_the_marker_vanished_too_the_record_that_begins_is_reported(record
 def test_a_new_record_in_place_of_a_lost_one_sends_no_request_for_the_longest_window(record: Path) -> None:
     record.unlink()
 
-    assert begins(record, Begin.ANEW)
+    assert begins(record, Begin.REPLACE_LOST)
     with Reader.open(record) as reader:
         lost = reader.quota_state(START).block
     assert lost is not None
@@ -118,7 +118,7 @@ def test_what_is_left_beside_a_lost_record_is_kept(record: Path) -> None:
     wal = record.with_name("overviews.db-wal")
     wal.write_bytes(b"the last commits")
 
-    assert begins(record, Begin.ANEW)
+    assert begins(record, Begin.REPLACE_LOST)
 
     (kept,) = record.parent.glob("overviews.db.replaced-*-wal")
     assert kept.read_bytes() == b"the last commits"
@@ -128,7 +128,7 @@ def test_a_record_that_is_there_is_not_begun_anew(record: Path) -> None:
     before = record.read_bytes()
 
     with pytest.raises(RecordExists, match="holds a record") as error:
-        begins(record, Begin.ANEW)
+        begins(record, Begin.REPLACE_LOST)
 
     assert error.value.exit_code == ExitCode.REFUSED
     assert record.read_bytes() == before
@@ -136,7 +136,7 @@ def test_a_record_that_is_there_is_not_begun_anew(record: Path) -> None:
 
 
 def test_asking_for_a_new_record_where_there_never_was_one_blocks_nothing(tmp_path: Path) -> None:
-    assert begins(tmp_path / "overviews.db", Begin.ANEW)
+    assert begins(tmp_path / "overviews.db", Begin.REPLACE_LOST)
     assert block(tmp_path / "overviews.db") is None
 
 
@@ -168,7 +168,7 @@ def test_invented_data_does_not_replace_a_record_that_vanished(record: Path) -> 
 def test_a_foreign_file_is_neither_marked_nor_replaced(tmp_path: Path) -> None:
     (tmp_path / "overviews.db").write_bytes(bytes(range(256)) * 16)
 
-    for begin in (Begin.FIRST, Begin.ANEW):
+    for begin in (Begin.FIRST, Begin.REPLACE_LOST):
         with pytest.raises(DatabaseError, match="not a database"):
             begins(tmp_path / "overviews.db", begin)
     assert [path.name for path in tmp_path.iterdir()] == ["overviews.db"]

@@ -63,7 +63,7 @@ def crontab_line(folder: Path, python: Path) -> str:
 
 def _zone() -> str:
     """Return the time zone that cron uses, such as `CET +01:00`."""
-    now = datetime.now().astimezone()
+    now = datetime.now().astimezone()  # this machine's local time, which cron follows
     return f"{now:%Z} {now.isoformat()[-6:]}"
 
 

@@ -31,7 +31,7 @@ from pipeline.text import count
 def command(options: Options, *, no_backup: bool, wait: float, as_json: bool) -> None:
     """Bring a database of an older version up to date, after a backup beside it.
 
-    `collect` and `run` do it too, without the backup. Killed in between, it is repeated and goes on where it stopped.
+    `collect` and `run` do it too, without the backup. If it is killed, run it again: it continues where it stopped.
     """
     database = load_silently(options).database
     done = run_async(_migrate(database, options, keeps_backup=not no_backup, max_wait=timedelta(seconds=wait)))
