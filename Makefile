@@ -62,6 +62,10 @@ file = "symbols.txt"
 
 [source]
 plan = "premium-1200"
+
+[schedule]
+cron = "* * * * *"
+timezone = "UTC"
 endef
 export DEMO_CONFIG
 
@@ -109,14 +113,14 @@ demo: .venv/runtime ## collect 25 invented companies twice, and show the results
 	say 'One company over time'; \
 	run history QUVEX-B market_capitalization pe_ratio eps latest_quarter; \
 	say 'Next: cd .demo (log.txt has what went to stderr), and try'; \
-	printf '  ../$(BIN)/pipeline %-14s %s\n' \
+	printf '  ../$(BIN)/pipeline %-24s %s\n' \
+	  'history QUVEX-B --plot' 'draw it' \
 	  runs 'each run and its outcomes' \
 	  symbols 'each symbol and its state' \
-	  plan 'what is due, and how long it would take' \
-	  schedule 'when the daemon would collect' \
-	  'run --sandbox' 'the daemon; stop it with Ctrl-C' \
-	  doctor 'what is wrong, and how to fix it' \
-	  --help 'all commands'
+	  plan 'what is due, and how long it takes' \
+	  'run --sandbox' 'the daemon: here, a run each minute' \
+	  --help 'all commands'; \
+	say 'With your own key and symbols: README.md, "Collect your own"'
 
 # To work on it
 

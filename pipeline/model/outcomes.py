@@ -23,12 +23,12 @@ class Outcome(StrEnum):
 
 
 MEANING: Mapping[Outcome, str] = {
-    Outcome.STORED: "new or changed: a new snapshot",
-    Outcome.UNCHANGED: "as last seen: the snapshot is confirmed",
+    Outcome.STORED: "new snapshot stored",
+    Outcome.UNCHANGED: "same as last time: snapshot confirmed",
     Outcome.UNKNOWN: "not covered by the API",
-    Outcome.FAILED: "no answer: a server error, reset or timeout",
-    Outcome.REJECTED: "not the overview of the symbol",
-    Outcome.DEFERRED: "not requested, or refused for a limit: no answer",
+    Outcome.FAILED: "no response after all attempts",
+    Outcome.REJECTED: "the response was not the symbol's overview",
+    Outcome.DEFERRED: "not requested, or refused by a limit",
 }
 """Each outcome in words, for people; the same words wherever outcomes are explained."""
 
