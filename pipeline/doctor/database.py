@@ -12,7 +12,7 @@ from pipeline.monitoring.checks import Kind, old_backup, unusable_database
 from pipeline.store.database import DatabaseError, connect, is_damage
 from pipeline.store.marker import read_marker, record_gone
 from pipeline.store.migrate import check_schema, shipped_migrations
-from pipeline.store.stored_symbols import holds_invented_data
+from pipeline.store.stored_symbols import is_first_company_invented
 from pipeline.text import count, cut, few
 
 _MOST_ERRORS, _ERRORS_SHOWN, _LONGEST_ERROR = 1_000, 3, 100
@@ -43,7 +43,7 @@ def check_database(path: Path, *, now: datetime, thorough: bool, backup_after: t
                 yield _future(db, now)
             if version == len(shipped_migrations()):
                 yield _backups(db, backup_after, now)
-                yield from _invented(path)
+                yield from _invented(db)
     except DatabaseError as error:
         problem = unusable_database(error)
         kind = Kind.INTEGRITY if is_damage(error.__cause__) else problem.kind
@@ -95,8 +95,8 @@ def _backups(db: sqlite3.Connection, backup_after: timedelta, now: datetime) -> 
     return Finding(Kind.BACKUP, Level.OK, f"{file}, at {instants.for_people(instants.from_text(at))} UTC")
 
 
-def _invented(path: Path) -> Iterator[Finding]:
-    if holds_invented_data(path):
+def _invented(db: sqlite3.Connection) -> Iterator[Finding]:
+    if is_first_company_invented(db):
         text = "its companies are invented by the sandbox: nothing real is collected into it"
         yield Finding(Kind.DATABASE, Level.NOTE, text, "for real data, configure another database")
 

@@ -2,9 +2,10 @@
 
 import hashlib
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 
 from pipeline import files, instants
@@ -45,10 +46,16 @@ class Migration:
         return hashlib.sha256(self.sql.encode()).hexdigest()
 
 
-def shipped_migrations(folder: Path = FOLDER) -> list[Migration]:
-    """Return the migrations that this program comes with, in order."""
+@cache
+def shipped_migrations() -> tuple[Migration, ...]:
+    """Return the migrations that this program comes with, in order. They are read once a process."""
+    return read_migrations(FOLDER)
+
+
+def read_migrations(folder: Path) -> tuple[Migration, ...]:
+    """Return the migrations in a folder, in order."""
     paths = sorted(folder.glob("[0-9][0-9][0-9][0-9]_*.sql"))
-    return [Migration(int(path.name[:4]), path.stem[5:], path.read_text(encoding="utf-8")) for path in paths]
+    return tuple(Migration(int(path.name[:4]), path.stem[5:], path.read_text(encoding="utf-8")) for path in paths)
 
 
 def _ignore(_migration: Migration) -> None:
@@ -62,7 +69,7 @@ def migrate(
     folder: Path = FOLDER,
     may_begin: bool = True,
     on_step: Callable[[Migration], object] = _ignore,
-) -> list[Migration]:
+) -> tuple[Migration, ...]:
     """Bring the database to this program's schema; create it if it is missing. Return the migrations applied.
 
     `on_step` is called after each. Raise DatabaseError for a file of another program or of a newer version, which stays
@@ -74,7 +81,7 @@ def migrate(
         raise DatabaseError(
             f"SQLite {sqlite3.sqlite_version} is too old", remedy=f"use a Python with SQLite {oldest} or newer"
         )
-    migrations = shipped_migrations(folder)
+    migrations = read_migrations(folder)
     if not may_begin and not is_present(path):
         raise record_gone(path)
     create_private(path)
@@ -92,7 +99,7 @@ def migrate(
     return pending
 
 
-def check_schema(db: sqlite3.Connection, path: Path, migrations: list[Migration]) -> int:
+def check_schema(db: sqlite3.Connection, path: Path, migrations: Sequence[Migration]) -> int:
     """Return the schema version of the file. Raise DatabaseError unless the first of these migrations made it."""
     version = schema_version(db, path)
     if version > len(migrations):

@@ -85,6 +85,11 @@ def holds_invented_data(database: Path) -> bool | None:
     The first company tells: those of the sandbox and real ones are kept apart.
     """
     with suppress(DatabaseError), connect(database, "ro") as db, suppress(sqlite3.OperationalError):
-        row = db.execute("SELECT description FROM profiles ORDER BY id LIMIT 1").fetchone()
-        return None if row is None else is_invented(row[0])
+        return is_first_company_invented(db)
     return None
+
+
+def is_first_company_invented(db: sqlite3.Connection) -> bool | None:
+    """Return whether the sandbox made up the first company; None if there is none."""
+    row = db.execute("SELECT description FROM profiles ORDER BY id LIMIT 1").fetchone()
+    return None if row is None else is_invented(row[0])

@@ -92,7 +92,7 @@ def test_applying_twice_changes_nothing(path: Path) -> None:
     migrate(path, now=START)
     before = digest(path)
 
-    assert migrate(path, now=START) == []
+    assert migrate(path, now=START) == ()
     assert digest(path) == before
 
 
