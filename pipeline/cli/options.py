@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import wraps
 from pathlib import Path
@@ -104,19 +104,21 @@ class Whole(click.ParamType[int]):
         return int(text)
 
 
-class Seconds(click.ParamType[float]):
-    """A number of seconds, 0 or more."""
+class Seconds(click.ParamType[timedelta]):
+    """A span in seconds, 0 or more."""
 
     name = "seconds"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        if isinstance(value, timedelta):  # the default
+            return value
         try:
             seconds = float(value)
         except ValueError:
             seconds = -1.0
         if not 0 <= seconds <= _LONGEST_WAIT:  # nor NaN
             self.fail(f"invalid number of seconds {str(value)[:40]!r}: use 0, 2.5, 60, …", param, ctx)
-        return seconds
+        return timedelta(seconds=seconds)
 
 
 class _Day(click.ParamType[datetime]):
@@ -169,6 +171,18 @@ def check_interval(since: datetime | None, until: datetime | None) -> None:
 def examples(*lines: str) -> str:
     """Return the end of a help text: examples, each on a line of its own."""
     return "\n".join(["\b", "Example:" if len(lines) == 1 else "Examples:", *(f"  {line}" for line in lines)])
+
+
+def wait_option(for_what: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return the option for how long to wait until the lock is free."""
+    return click.option(
+        "--wait",
+        "max_wait",
+        metavar="SECONDS",
+        type=Seconds(),
+        default=timedelta(minutes=1),
+        help=f"Wait this long for {for_what} to end [60].",
+    )
 
 
 new_record_option = click.option(

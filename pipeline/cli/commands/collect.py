@@ -14,13 +14,13 @@ from pipeline.cli.event_loop import run_async
 from pipeline.cli.exclusive import exclusive_run, when_to_begin
 from pipeline.cli.options import (
     Options,
-    Seconds,
     Whole,
     day_option,
     examples,
     global_options,
     json_option,
     new_record_option,
+    wait_option,
 )
 from pipeline.cli.output import print_json, print_table, shown, tolerate_closed_stdout
 from pipeline.cli.params import symbols_argument
@@ -50,13 +50,7 @@ from pipeline.text import count
 @symbols_argument
 @click.option("--force", is_flag=True, help="Request every symbol, however fresh it is.")
 @click.option("--max-requests", metavar="N", type=Whole(1), help="Send at most this many requests.")
-@click.option(
-    "--wait",
-    metavar="SECONDS",
-    type=Seconds(),
-    default=60,
-    help="Wait this long for another collect to end [60].",
-)
+@wait_option("another collect")
 @click.option(
     "--sandbox",
     is_flag=True,
@@ -75,7 +69,7 @@ def command(
     symbols: tuple[str, ...],
     force: bool,
     max_requests: int | None,
-    wait: float,
+    max_wait: timedelta,
     sandbox: bool,
     day: datetime | None,
     latency: int | None,
@@ -113,7 +107,6 @@ def command(
     )
     delay = SANDBOX_LATENCY if latency is None else timedelta(milliseconds=latency)
     served = serve_sandbox(settings, now=now, latency=delay) if sandbox else nullcontext(settings.base_url)
-    max_wait = timedelta(seconds=wait)
     summary = run_async(
         _collect(settings, served, order, options, key=key, clock=Clock(now), begin=begin, max_wait=max_wait)
     )

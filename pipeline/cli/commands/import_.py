@@ -12,7 +12,7 @@ from pipeline.cli.configuration import load_silently, read_environment
 from pipeline.cli.event_loop import run_async
 from pipeline.cli.exclusive import exclusive_run, when_to_begin
 from pipeline.cli.import_summary import ProblemReport, ending, print_summary, summary_json
-from pipeline.cli.options import Instant, Options, Seconds, examples, global_options, json_option, new_record_option
+from pipeline.cli.options import Instant, Options, examples, global_options, json_option, new_record_option, wait_option
 from pipeline.cli.output import print_json, tolerate_closed_stdout
 from pipeline.cli.progress import byte_progress
 from pipeline.cli.signals import interruptible
@@ -71,13 +71,7 @@ class _NamePattern(click.ParamType[NamePattern]):
     help="Store documents received before their LatestQuarter was over, however many.",
 )
 @click.option("--strict", is_flag=True, help="Stop at the first bad line.")
-@click.option(
-    "--wait",
-    metavar="SECONDS",
-    type=Seconds(),
-    default=60,
-    help="Wait this long for another process to end [60].",
-)
+@wait_option("another process")
 @new_record_option
 @json_option
 @global_options
@@ -91,7 +85,7 @@ def command(
     name_pattern: NamePattern | None,
     allow_back_dated: bool,
     strict: bool,
-    wait: float,
+    max_wait: timedelta,
     new_record: bool,
     as_json: bool,
 ) -> int:
@@ -123,18 +117,24 @@ def command(
                 begin=when_to_begin(new_record=new_record, sandbox=False),
                 allow_back_dated=allow_back_dated,
                 strict=strict,
-                max_wait=timedelta(seconds=wait),
+                max_wait=max_wait,
             )
         )
     report.end()
+    noun = "file" if archives.are_files else "line"
+    _report(done, settings.database, options, noun=noun, as_json=as_json)
+    return done.exit_code
+
+
+def _report(done: ImportResult, database: Path, options: Options, *, noun: str, as_json: bool) -> None:
+    """Print what the import did, and on stderr that it failed."""
     if done.status is RunStatus.FAILED or (options.quiet and done.exit_code != ExitCode.DONE):
         options.error(ending(done))
     with tolerate_closed_stdout():
         if as_json:
             print_json(summary_json(done))
         elif not options.quiet:
-            print_summary(done, settings.database, noun="file" if archives.are_files else "line")
-    return done.exit_code
+            print_summary(done, database, noun=noun)
 
 
 async def _import(

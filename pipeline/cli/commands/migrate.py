@@ -8,7 +8,7 @@ import click
 
 from pipeline.cli.configuration import load_silently
 from pipeline.cli.event_loop import run_async
-from pipeline.cli.options import Options, Seconds, examples, global_options, json_option
+from pipeline.cli.options import Options, examples, global_options, json_option, wait_option
 from pipeline.cli.output import print_json
 from pipeline.cli.progress import row_progress
 from pipeline.instants import utc_now
@@ -19,22 +19,16 @@ from pipeline.text import count
 
 @click.command(epilog=examples("pipeline migrate", "pipeline migrate --no-backup --database large.db"))
 @click.option("--no-backup", is_flag=True, help="Do not copy the database to a file beside it first.")
-@click.option(
-    "--wait",
-    metavar="SECONDS",
-    type=Seconds(),
-    default=60,
-    help="Wait this long for another process to end [60].",
-)
+@wait_option("another process")
 @json_option
 @global_options
-def command(options: Options, *, no_backup: bool, wait: float, as_json: bool) -> None:
+def command(options: Options, *, no_backup: bool, max_wait: timedelta, as_json: bool) -> None:
     """Bring a database of an older version up to date, after a backup beside it.
 
     `collect` and `run` do it too, without the backup. If it is killed, run it again: it continues where it stopped.
     """
     database = load_silently(options).database
-    done = run_async(_migrate(database, options, keeps_backup=not no_backup, max_wait=timedelta(seconds=wait)))
+    done = run_async(_migrate(database, options, keeps_backup=not no_backup, max_wait=max_wait))
     if as_json:
         made = None if done.backup is None else {"file": str(done.backup.file), "bytes": done.backup.size}
         applied = [migration.name for migration in done.applied]
