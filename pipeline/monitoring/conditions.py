@@ -1,4 +1,4 @@
-"""Conditions: what is notified, in which words, and which observations show that it is wrong or that it is over.
+"""Conditions: the kinds of alerts, their words, and which observations start and end each. A new alert begins here.
 
 kind          | subject      | wrong                             | over
 ------------- | ------------ | --------------------------------- | ---------------------------------------------------

@@ -9,7 +9,7 @@ from pipeline.settings.errors import SettingsError
 
 _REMEDY = 'use one such as "http://proxy.example:3128" or "http://user:password@proxy.example:3128"'
 _IGNORED = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
-"""Variables that other programs take a proxy from. This one goes through a proxy only if it is told to."""
+"""Variables from which other programs take a proxy. This one uses a proxy only if `source.proxy` is set."""
 
 
 @dataclass(frozen=True, slots=True)

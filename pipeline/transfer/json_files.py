@@ -97,7 +97,7 @@ def _is_one_response(content: bytes) -> bool:
 
 
 def _may_be_lines(content: bytes) -> bool:
-    """Return whether what is not one response may be JSON Lines: one of its first lines is an object, or was cut."""
+    """Return whether content that is not one response may be JSON Lines: one of its lines is an object, or was cut."""
     texts = [line for line in content.splitlines() if line.strip()]
     was_cut = len(texts) == 1 and len(content) > LARGEST_BODY
     return was_cut or any(map(_is_object, texts[:FIRST_LINES]))

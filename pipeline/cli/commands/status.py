@@ -213,7 +213,9 @@ def _symbol_lines(symbols: Standings, *, is_stored: bool) -> dict[str, str]:
     if symbols.pending:
         lines["pending"] = f"{_count_and_names(symbols.pending)}: not observed since they were configured"
     if symbols.unseen and is_stored:
-        lines["unseen"] = f"{_count_and_names(symbols.unseen)}: no run knows of them yet; reload the daemon, or collect"
+        lines["unseen"] = (
+            f"{_count_and_names(symbols.unseen)}: new in the list since the last run; collect, or reload the daemon"
+        )
     lines["not covered"] = _count_and_names([one for one in symbols.unknown if one not in had_snapshots])
     if symbols.uncovered:
         lines["uncovered"] = f"{_count_and_names(symbols.uncovered)}: have snapshots, but the API now answers {{}}"
