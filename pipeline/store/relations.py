@@ -11,6 +11,7 @@ RELATIONS = {
     " be read, use `pipeline changes`",
     "restatements": "a value that replaced another of the same quarter, whatever was reported in between: those of"
     " `pipeline vintages --all`",
+    "companies": "which company had a symbol, and when: one row for a symbol that was never renamed",
     "fields": "the fields of an overview; `pipeline fields` lists them",
     "runs": "every run and every missed fire time, with counts by outcome",
     "outcomes": "how each symbol ended in each run",
@@ -25,8 +26,10 @@ INTERNAL = (
     "looks",
     "migrations",
     "profiles",
+    "renames",
     "schedules",
     "snapshots",
+    "spans",
     "statements",
     "symbols",
     "uncovered",
@@ -79,6 +82,12 @@ _COLUMNS: Mapping[str, Mapping[str, str]] = {
     },
     "restatements": {
         **_SYMBOL, "field": "Column that was restated", "latest_quarter": "Last day of the fiscal quarter", **_CHANGED,
+    },
+    "companies": {
+        **_SYMBOL,
+        "company": "The company's newest symbol; FB@2022-06-09 or the like where that is another company's",
+        "since": "From when on observations of the symbol are the company's (UTC)",
+        "until": "Before when they are (UTC)",
     },
     "fields": {
         "field": "Column",

@@ -32,17 +32,23 @@ def check_symbols(db: sqlite3.Connection, path: Path, symbols: Iterable[str] = (
     symbol that has none.
     """
     wanted = sorted({symbol.upper() for symbol in symbols})
-    if not db.execute("SELECT EXISTS (SELECT 1 FROM symbols WHERE snapshots > 0)").fetchone()[0]:
-        raise NoData(f"{path} holds no snapshot yet", remedy="store some with pipeline collect or pipeline import")
+    check_any_stored(db, path)
     query = "SELECT symbol FROM symbols WHERE snapshots > 0 AND symbol IN (SELECT value FROM json_each(?))"
     found = {symbol for (symbol,) in db.execute(query, (json.dumps(wanted),))}
     for symbol in wanted:
         if symbol not in found:
-            raise _not_found(symbol, stored_symbols(db))
+            raise not_found(symbol, stored_symbols(db))
     return wanted
 
 
-def _not_found(symbol: str, known: list[str]) -> SymbolNotFound:
+def check_any_stored(db: sqlite3.Connection, path: Path) -> None:
+    """Raise NoData if the database holds no snapshot at all."""
+    if not db.execute("SELECT EXISTS (SELECT 1 FROM symbols WHERE snapshots > 0)").fetchone()[0]:
+        raise NoData(f"{path} holds no snapshot yet", remedy="store some with pipeline collect or pipeline import")
+
+
+def not_found(symbol: str, known: list[str]) -> SymbolNotFound:
+    """Return the error for a symbol without a snapshot, which names similar ones that have some."""
     near = difflib.get_close_matches(symbol, known, n=3, cutoff=0.5)
     near = near or [one for one in known if one.startswith(symbol[:1])][:3]
     hint = f"did you mean {' or '.join(near)}? " if near else ""

@@ -39,7 +39,7 @@ async def _record_lists(db: Connection, lists: Sequence[_Seen]) -> Sequence[None
         present = {symbol for symbol, configuration in rows if configuration == listed.configuration}
         removed = [(at, symbol, listed.configuration) for symbol in present - wanted]
         others = {configuration for _, configuration in rows} - {listed.configuration}
-        gone = [(at, configuration) for configuration in others if _is_gone(configuration)]
+        gone = [(at, configuration) for configuration in others if is_gone(configuration)]
         await db.executemany(
             "UPDATE universe SET until = ? WHERE symbol = ? AND configuration = ? AND until IS NULL", removed
         )
@@ -71,7 +71,7 @@ async def _continue_requests(db: Connection, listed: SymbolList) -> None:
     )
 
 
-def _is_gone(configuration: str) -> bool:
+def is_gone(configuration: str) -> bool:
     """Whether a configuration is not there any more. Variables alone are taken for gone once there is another."""
     try:
         return not configuration or not is_present(Path(configuration))

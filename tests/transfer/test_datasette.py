@@ -21,7 +21,7 @@ from tests.support.answerable import EXAMPLES
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed database:ResourceWarning")
 """Datasette leaves some open that it made to look at SQLite, of which Python tells from 3.13 on."""
 
-VIEWS = {"overviews", "latest_overviews", "overview_changes", "restatements"}
+VIEWS = {"overviews", "latest_overviews", "overview_changes", "restatements", "companies"}
 
 
 @asynccontextmanager
