@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmarks.processes import measured, report_progress
 from benchmarks.report import Line, ratio
-from pipeline.store.migrate import shipped_migrations
+from pipeline.store.migration_files import shipped_migrations
 
 QUESTION = "History: repeated queries, in milliseconds, the median of nine; the targets are for 10 million"
 DAYS = 1_000

@@ -17,7 +17,7 @@ from time import perf_counter
 
 from benchmarks.documents import described, symbols
 from pipeline.instants import to_text
-from pipeline.model.document import Overview, Parts, digest, split_document
+from pipeline.model.document import Overview, Parts, digest_by_name, digest_of_layout, split_document
 from pipeline.model.fields import DAILY_FIELDS, PROFILE_FIELDS, REPORTED_FIELDS, Field, Kind
 from pipeline.model.symbols import Symbol
 from pipeline.model.values import Value
@@ -174,14 +174,15 @@ def _add_models(db: sqlite3.Connection, models: list[_Model]) -> None:
     db.execute("CREATE INDEX temp.looks_of ON model_looks (model, day)")
     db.executemany(
         "INSERT INTO layouts VALUES (?, ?, ?)",
-        ((number, digest(keys), json.dumps(keys)) for keys, number in layouts.items()),
+        ((number, digest_of_layout(keys), json.dumps(keys)) for keys, number in layouts.items()),
     )
 
 
 def _insert(db: sqlite3.Connection, table: str, fields: tuple[Field, ...], parts: Iterable[tuple[Value, ...]]) -> None:
-    names = ", ".join(("id", "digest", *(field.column for field in fields)))
+    columns = [field.column for field in fields]
+    names = ", ".join(("id", "digest", *columns))
     places = ", ".join("?" * (len(fields) + 2))
-    rows = ((number, digest(values), *values) for number, values in enumerate(parts, 1))
+    rows = ((number, digest_by_name(columns, values), *values) for number, values in enumerate(parts, 1))
     db.executemany(f"INSERT INTO {table} ({names}) VALUES ({places})", rows)
 
 

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 
+from pipeline.cli.migrating import migrate_in_thread
 from pipeline.cli.options import Options
 from pipeline.instants import utc_now
 from pipeline.quota.limits import Limit, longest_window
@@ -32,6 +33,10 @@ async def exclusive_run(
     async with lock.hold_lock(
         database, purpose, max_wait=max_wait, now=utc_now, sleep=asyncio.sleep, on_wait=options.say
     ):
-        if prepare(database, begin, longest_window=longest_window(limits), now=utc_now()):
+        window, now = longest_window(limits), utc_now()
+        has_begun = await migrate_in_thread(
+            lambda show: prepare(database, begin, longest_window=window, now=now, on_progress=show), options
+        )
+        if has_begun:
             options.error(f"a new record begins in {database}")
         yield

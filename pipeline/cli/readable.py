@@ -7,7 +7,7 @@ from pathlib import Path
 from pipeline.cli.options import Options
 from pipeline.instants import utc_now
 from pipeline.store.database import DatabaseError
-from pipeline.store.migrate import shipped_migrations
+from pipeline.store.migration_files import shipped_migrations
 from pipeline.store.older import migrated_copy
 from pipeline.store.reader import open_any_version
 
@@ -27,12 +27,17 @@ def readable(database: Path, options: Options) -> Iterator[Path]:
         return
     how = "answering from a migrated copy; pipeline migrate brings it up to date"
     options.say(f"{database} has schema {version} of {newest}: {how}")
-    with migrated_copy(database, now=utc_now()) as copy:
+    from pipeline.cli.migration_progress import migration_progress  # noqa: PLC0415 - it takes 40 ms, and few are older
+
+    with (
+        migration_progress(options) as show,
+        migrated_copy(database, now=utc_now(), on_progress=show) as copy,
+    ):
         yield copy
 
 
 def _version(database: Path) -> int:
     """Return the version of the schema, 0 if it cannot be known."""
-    with suppress(DatabaseError), open_any_version(database) as (_, version):
-        return version
+    with suppress(DatabaseError), open_any_version(database) as (_, schema):
+        return schema.version
     return 0

@@ -13,6 +13,7 @@ from pipeline.collect.halt import Halt, Halted, Interrupted
 from pipeline.daemon.status import DaemonStatus
 from pipeline.quota.limits import Limit, longest_window
 from pipeline.store import lock
+from pipeline.store.migrate import Progress
 from pipeline.store.record import Begin, prepare
 from pipeline.store.writer import Writer, open_writer
 
@@ -54,13 +55,24 @@ class DatabaseAccess:
     async def prepare(self, limits: Iterable[Limit]) -> bool:
         """Bring the database up to date. Return whether a record has begun, which can only be the first time.
 
-        The caller holds the lock. Raise what `record.prepare` raises.
+        The caller holds the lock. Raise what `record.prepare` raises, and Halted if the daemon is stopped meanwhile: a
+        migration is then continued by the next start.
         """
         has_begun = await asyncio.to_thread(
-            prepare, self._database, self._begin, longest_window=longest_window(limits), now=self._clock.now()
+            prepare,
+            self._database,
+            self._begin,
+            longest_window=longest_window(limits),
+            now=self._clock.now(),
+            on_progress=self._migrating,
         )
         self._begin = Begin.NEVER
         return has_begun
+
+    def _migrating(self, progress: Progress) -> None:
+        """Report how far a migration has come; stop it between two transactions if the daemon is stopping."""
+        self._status.report_migration(progress)
+        self.check()
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[Writer]:

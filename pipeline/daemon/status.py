@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import structlog
@@ -20,6 +20,9 @@ from pipeline.monitoring import heartbeat
 from pipeline.monitoring.checks import silent_store
 from pipeline.monitoring.heartbeat import DaemonState, Heartbeat
 from pipeline.schedule.cron import Schedule
+from pipeline.store.migrate import Progress
+
+_MIGRATION_LOGGED_EVERY = timedelta(seconds=10)
 
 
 class DaemonStatus:
@@ -52,6 +55,7 @@ class DaemonStatus:
         self._started_at = clock.now()
         self._logged: dict[str, datetime | None] = {}
         self._is_unwritable = False
+        self._migration_logged = instants.EARLIEST_PLAUSIBLE
         self._log = structlog.get_logger()
         self.heartbeat = self._read()
 
@@ -66,6 +70,16 @@ class DaemonStatus:
     def report_ready(self) -> None:
         """Report to systemd that the daemon has started, or has reloaded its configuration."""
         systemd.ready(self.line())
+
+    def report_migration(self, progress: Progress) -> None:
+        """Log and report to systemd how far a migration has come, now and then. Nothing of one that takes no time."""
+        now = self._clock.now()
+        if progress.is_complete or abs(now - self._migration_logged) < _MIGRATION_LOGGED_EVERY:
+            return
+        self._migration_logged = now
+        name = progress.migration.name
+        self._log.info("migrating", migration=name, rows=progress.done, of=progress.total)
+        systemd.status(f"migrating the database ({name}): {progress.done:,} of {progress.total:,} rows")
 
     def block(self, reason: str) -> None:
         """Note, log and report why nothing can run."""

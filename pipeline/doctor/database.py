@@ -11,7 +11,8 @@ from pipeline.doctor.findings import Finding, Level
 from pipeline.monitoring.checks import Kind, old_backup, unusable_database
 from pipeline.store.database import DatabaseError, connect, is_damage
 from pipeline.store.marker import read_marker, record_gone
-from pipeline.store.migrate import check_schema, shipped_migrations
+from pipeline.store.migration_files import shipped_migrations
+from pipeline.store.schema import check_schema
 from pipeline.store.stored_symbols import is_first_company_invented
 from pipeline.text import count, cut, few
 

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from hashlib import blake2b
@@ -159,18 +159,25 @@ class Version:
 
 def version_of(parts: Parts) -> Version:
     """Return the version that consists of these parts."""
-    return Version(_slow_digest(parts.profile), _slow_digest(parts.reported), parts.daily, parts.layout, parts.extra)
+    return Version(
+        _slow_digest(_PROFILE_COLUMNS, parts.profile), _slow_digest(_REPORTED_COLUMNS, parts.reported),
+        parts.daily, parts.layout, parts.extra,
+    )  # fmt: skip
 
 
-def _slow_digest(values: tuple[Value, ...]) -> bytes:
+_PROFILE_COLUMNS = tuple(field.column for field in PROFILE_FIELDS)
+_REPORTED_COLUMNS = tuple(field.column for field in REPORTED_FIELDS)
+
+
+def _slow_digest(columns: tuple[str, ...], values: tuple[Value, ...]) -> bytes:
     """Return the digest of a part that repeats: from a cache, unless its texts are long."""
     characters = sum([len(value) for value in values if isinstance(value, str)])
-    return (_cached_digest if characters <= _LONGEST_CACHED else digest)(values)
+    return (_cached_digest if characters <= _LONGEST_CACHED else digest_by_name)(columns, values)
 
 
-@lru_cache(maxsize=2048)
-def _cached_digest(values: tuple[Value, ...]) -> bytes:
-    return digest(values)  # in Python 1 == 1.0, but the values of a column have one type
+@lru_cache(maxsize=4096)
+def _cached_digest(columns: tuple[str, ...], values: tuple[Value, ...]) -> bytes:
+    return digest_by_name(columns, values)  # in Python 1 == 1.0, but the values of a column have one type
 
 
 def same_document(one: Version, other: Version) -> bool:
@@ -189,6 +196,19 @@ def _unordered(extra: str | None) -> str | None:
     return extra and json.dumps(decode_object(extra), sort_keys=True)
 
 
-def digest(values: tuple[Value, ...]) -> bytes:
-    """Return the 16-byte digest (BLAKE2b of msgpack) by which profiles, statements and layouts are stored once."""
-    return blake2b(msgspec.msgpack.encode(values), digest_size=16).digest()
+def digest_by_name(columns: Sequence[str], values: Sequence[Value]) -> bytes:
+    """Return the digest by which a profile or a statement is stored once: of its values by column.
+
+    The columns are sorted, and those without a value left out: neither their order nor a further column changes it.
+    """
+    return _digest({column: value for column, value in sorted(zip(columns, values, strict=True)) if value is not None})
+
+
+def digest_of_layout(keys: tuple[str, ...]) -> bytes:
+    """Return the digest by which a layout is stored once."""
+    return _digest(keys)
+
+
+def _digest(content: object) -> bytes:
+    """Return 16 bytes: BLAKE2b of msgpack."""
+    return blake2b(msgspec.msgpack.encode(content), digest_size=16).digest()

@@ -18,8 +18,9 @@ from pipeline.store.database import (
     translate_errors,
     uri,
 )
-from pipeline.store.migrate import check_schema, shipped_migrations
+from pipeline.store.migration_files import shipped_migrations
 from pipeline.store.reader import open_any_version
+from pipeline.store.schema import check_schema
 
 _ABANDONED_AFTER = timedelta(days=1)
 """A partial copy of a backup that began longer ago belongs to no process any more."""

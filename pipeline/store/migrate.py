@@ -1,26 +1,27 @@
-"""Migrations: brings a database to the newest schema by numbered SQL files, each applied whole or not at all."""
+"""Migrations: brings a database to the newest schema by numbered scripts, each applied whole or not at all.
 
-import hashlib
+A migration in SQL is one transaction. One in Python, for changes that take minutes, is many small ones: after each the
+file says how far it has come (`schema.UNDER_WAY`). Killed at any time, it continues from there; until it is done,
+everything but `migrate` refuses the file.
+"""
+
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import cache
 from pathlib import Path
 
-from pipeline import files, instants
+from pipeline import instants
 from pipeline.files import is_present
-from pipeline.store.database import (
-    APPLICATION_ID,
-    OLDEST_SQLITE,
-    DatabaseError,
-    connect,
-    create_private,
-    schema_version,
-)
+from pipeline.store.database import APPLICATION_ID, OLDEST_SQLITE, DatabaseError, connect, create_private
 from pipeline.store.marker import record_gone
+from pipeline.store.migration_files import FOLDER, Migration, read_migrations
+from pipeline.store.migration_steps import Step, split_statements
+from pipeline.store.schema import UNDER_WAY, UnderWay, read_schema
 
-FOLDER = files.shipped("migrations", "migrations")
+TRANSACTION_ROWS = 10_000
+"""Rows after which a migration in Python commits: a fifth of a second of work."""
 
 _MIGRATIONS_TABLE = """
     CREATE TABLE IF NOT EXISTS migrations (
@@ -30,51 +31,44 @@ _MIGRATIONS_TABLE = """
         applied_at TEXT NOT NULL
     ) STRICT
 """
+_UNDER_WAY_TABLE = f"""
+    CREATE TABLE IF NOT EXISTS {UNDER_WAY} (
+        version INTEGER PRIMARY KEY,
+        checksum TEXT NOT NULL,
+        step INTEGER NOT NULL,
+        after TEXT,
+        done INTEGER NOT NULL,
+        total INTEGER NOT NULL
+    ) STRICT
+"""
 
 
 @dataclass(frozen=True, slots=True)
-class Migration:
-    """One numbered SQL file, such as `0002_ask.sql`. Once released it is never edited."""
+class Progress:
+    """How far a migration has come, in rows. One that takes no time has none."""
 
-    version: int
-    name: str
-    sql: str
-
-    @property
-    def checksum(self) -> str:
-        """Return the SHA-256 of its SQL, by which an edited migration is noticed."""
-        return hashlib.sha256(self.sql.encode()).hexdigest()
+    migration: Migration
+    done: int
+    total: int
+    is_complete: bool
 
 
-@cache
-def shipped_migrations() -> tuple[Migration, ...]:
-    """Return the migrations that this program comes with, in order. They are read once a process."""
-    return read_migrations(FOLDER)
+OnProgress = Callable[[Progress], object]
+"""Called after each transaction of a migration. What it raises stops the migration there, to be continued later."""
 
 
-def read_migrations(folder: Path) -> tuple[Migration, ...]:
-    """Return the migrations in a folder, in order."""
-    paths = sorted(folder.glob("[0-9][0-9][0-9][0-9]_*.sql"))
-    return tuple(Migration(int(path.name[:4]), path.stem[5:], path.read_text(encoding="utf-8")) for path in paths)
-
-
-def _ignore(_migration: Migration) -> None:
+def no_progress(_progress: Progress) -> None:
     """Show no progress."""
 
 
 def migrate(
-    path: Path,
-    *,
-    now: datetime,
-    folder: Path = FOLDER,
-    may_begin: bool = True,
-    on_step: Callable[[Migration], object] = _ignore,
+    path: Path, *, now: datetime, folder: Path = FOLDER, may_begin: bool = True, on_progress: OnProgress = no_progress
 ) -> tuple[Migration, ...]:
     """Bring the database to this program's schema; create it if it is missing. Return the migrations applied.
 
-    `on_step` is called after each. Raise DatabaseError for a file of another program or of a newer version, which stays
-    untouched, and for one that was made by other migrations; RecordGone for a file that is missing or empty, unless a
-    record `may_begin`. The caller holds the lock.
+    A migration that was interrupted is continued. Raise DatabaseError for a file of another program or of a newer
+    version, which stays untouched, and for one that was made by other migrations; RecordGone for a file that is missing
+    or empty, unless a record `may_begin`. The caller holds the lock.
     """
     if sqlite3.sqlite_version_info < OLDEST_SQLITE:
         oldest = ".".join(map(str, OLDEST_SQLITE))
@@ -86,65 +80,92 @@ def migrate(
         raise record_gone(path)
     create_private(path)
     with connect(path, "rw") as db:
-        version = check_schema(db, path, migrations)
-        if not (version or may_begin):
+        schema = read_schema(db, path, migrations)
+        if not (schema.version or may_begin):
             raise record_gone(path)
         # Only now, because the file is ours or empty, is it written to.
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
-        pending = migrations[version:]
+        under_way = schema.under_way
+        pending = migrations[schema.version :]
         for migration in pending:
-            _apply(db, migration, now)
-            on_step(migration)
+            if migration.is_stepwise:
+                _apply_stepwise(db, migration, under_way, now, on_progress)
+            else:
+                with _transaction(db):
+                    for statement in split_statements(migration.source):
+                        db.execute(statement)
+                    _record(db, migration, now)
+                on_progress(Progress(migration, 0, 0, is_complete=True))
+            under_way = None
     return pending
 
 
-def check_schema(db: sqlite3.Connection, path: Path, migrations: Sequence[Migration]) -> int:
-    """Return the schema version of the file. Raise DatabaseError unless the first of these migrations made it."""
-    version = schema_version(db, path)
-    if version > len(migrations):
-        raise DatabaseError(
-            f"{path} was written by a newer overview-pipeline (its schema is {version}, ours {len(migrations)})",
-            remedy="upgrade this one",
-        )
-    if version:
-        applied = db.execute("SELECT version, checksum FROM migrations ORDER BY version").fetchall()
-        if applied != [(migration.version, migration.checksum) for migration in migrations[:version]]:
-            raise DatabaseError(f"{path} was made by migrations other than this program's", remedy="restore a backup")
-    return version
+def _apply_stepwise(
+    db: sqlite3.Connection, migration: Migration, under_way: UnderWay | None, now: datetime, on_progress: OnProgress
+) -> None:
+    """Apply a migration in Python, or continue it: in transactions, each of which also writes how far it has come."""
+    steps = migration.steps()
+    while True:
+        with _transaction(db):
+            position = under_way or UnderWay(0, None, 0, total=sum(step.count(db) for step in steps))
+            position = _work(db, steps, position)
+            is_complete = position.step == len(steps)
+            if is_complete:
+                db.execute(f"DROP TABLE IF EXISTS {UNDER_WAY}")
+                _record(db, migration, now)
+            else:
+                _save(db, migration, position)
+        on_progress(Progress(migration, position.done, position.total, is_complete))
+        if is_complete:
+            return
+        under_way = position
 
 
-def _apply(db: sqlite3.Connection, migration: Migration, now: datetime) -> None:
-    """Apply one migration and its version number in one transaction: killed at any time, it is applied or not."""
+def _work(db: sqlite3.Connection, steps: Sequence[Step], position: UnderWay) -> UnderWay:
+    """Do as many batches as fit into a transaction, and return the position after them."""
+    end = position.done + TRANSACTION_ROWS
+    while position.step < len(steps) and position.done < end:
+        batch = steps[position.step].work(db, position.after)
+        step = position.step + (batch.after is None)
+        position = replace(position, step=step, after=batch.after, done=position.done + batch.rows)
+    return position
+
+
+def _save(db: sqlite3.Connection, migration: Migration, position: UnderWay) -> None:
+    db.execute(_UNDER_WAY_TABLE)
+    db.execute(
+        f"INSERT OR REPLACE INTO {UNDER_WAY} (version, checksum, step, after, done, total) VALUES (?, ?, ?, ?, ?, ?)",
+        (migration.version, migration.checksum, position.step, position.after, position.done, position.total),
+    )
+    _mark(db, migration.version)
+
+
+def _record(db: sqlite3.Connection, migration: Migration, now: datetime) -> None:
+    """Record that a migration is applied."""
+    db.execute(_MIGRATIONS_TABLE)
+    db.execute(
+        "INSERT INTO migrations (version, name, checksum, applied_at) VALUES (?, ?, ?, ?)",
+        (migration.version, migration.name, migration.checksum, instants.to_text(now)),
+    )
+    _mark(db, migration.version)
+
+
+def _mark(db: sqlite3.Connection, version: int) -> None:
+    """Write into the file's header that it is ours, and its version."""
+    # Pragmas take no parameters; both numbers come from this program.
+    db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    db.execute(f"PRAGMA user_version = {version}")
+
+
+@contextmanager
+def _transaction(db: sqlite3.Connection) -> Iterator[None]:
+    """Do what is in the block as one transaction: killed at any time, all of it is done or nothing."""
     db.execute("BEGIN IMMEDIATE")
     try:
-        db.execute(_MIGRATIONS_TABLE)
-        for statement in split_statements(migration.sql):
-            db.execute(statement)
-        db.execute(
-            "INSERT INTO migrations (version, name, checksum, applied_at) VALUES (?, ?, ?, ?)",
-            (migration.version, migration.name, migration.checksum, instants.to_text(now)),
-        )
-        # Pragmas take no parameters; both numbers come from this program.
-        db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        db.execute(f"PRAGMA user_version = {migration.version}")
+        yield
         db.execute("COMMIT")
     except BaseException:
         if db.in_transaction:
             db.execute("ROLLBACK")
         raise
-
-
-def split_statements(sql: str) -> Iterator[str]:
-    """Yield the statements of a script, one by one, as executescript would commit between them.
-
-    Raise ValueError if the last one is cut off.
-    """
-    statement = ""
-    for line in sql.splitlines(keepends=True):
-        statement += line
-        if sqlite3.complete_statement(statement):
-            yield statement
-            statement = ""
-    if any(line.strip() and not line.lstrip().startswith("--") for line in statement.splitlines()):
-        raise ValueError(f"incomplete SQL statement: {statement.strip()[:60]!r}")

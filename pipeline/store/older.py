@@ -1,6 +1,6 @@
 """Databases of an older version: brought up to date on request, after a backup, or in a temporary copy for reading."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,7 +8,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from pipeline.store.backup import Backup, backup, note_backup
-from pipeline.store.migrate import Migration, migrate, shipped_migrations
+from pipeline.store.migrate import OnProgress, migrate
+from pipeline.store.migration_files import Migration, shipped_migrations
 from pipeline.store.reader import open_any_version
 
 
@@ -22,32 +23,32 @@ class Migrated:
     backup: Backup | None
 
 
-def bring_up_to_date(
-    database: Path, *, now: datetime, keeps_backup: bool, on_step: Callable[[Migration], object]
-) -> Migrated:
-    """Apply the migrations that a database lacks, first copying it to a file beside it. `on_step` is called after each.
+def bring_up_to_date(database: Path, *, now: datetime, keeps_backup: bool, on_progress: OnProgress) -> Migrated:
+    """Apply the migrations that a database lacks, first copying it to a file beside it.
 
-    Nothing is done to one that lacks none. The caller holds the lock. Raise NoData where there is no database, and
+    Nothing is done to one that lacks none. One that is half migrated is not copied: its migration is completed. The
+    caller holds the lock. Raise NoData where there is no database, and
     DatabaseError as `open_any_version`, `migrate` and `backup` do.
     """
-    with open_any_version(database) as (_, version):
-        pass
+    with open_any_version(database) as (_, schema):
+        version = schema.version
     newest = len(shipped_migrations())
     if version == newest:
         return Migrated(version, version, (), None)
     name = f"{database.stem}-schema-{version}-{now:%Y-%m-%dT%H%M%SZ}.db"
-    made = backup(database, database.with_name(name), now=now) if keeps_backup else None
-    applied = migrate(database, now=now, may_begin=False, on_step=on_step)
+    is_whole = schema.under_way is None
+    made = backup(database, database.with_name(name), now=now) if keeps_backup and is_whole else None
+    applied = migrate(database, now=now, may_begin=False, on_progress=on_progress)
     if made is not None:
         note_backup(database, made)
     return Migrated(version, newest, tuple(applied), made)
 
 
 @contextmanager
-def migrated_copy(database: Path, *, now: datetime) -> Iterator[Path]:
+def migrated_copy(database: Path, *, now: datetime, on_progress: OnProgress) -> Iterator[Path]:
     """Yield a temporary copy of the database with all migrations applied, and remove it at the end of the block."""
     with TemporaryDirectory(prefix="pipeline-") as folder:
         copy = Path(folder) / database.name
         backup(database, copy, now=now)
-        migrate(copy, now=now)
+        migrate(copy, now=now, on_progress=on_progress)
         yield copy

@@ -16,7 +16,8 @@ from pipeline.model.symbols import Symbol, SymbolFreshness
 from pipeline.store.database import DatabaseError, connect
 from pipeline.store.drift import Drift, read_drift
 from pipeline.store.marker import read_marker, record_gone
-from pipeline.store.migrate import check_schema, shipped_migrations
+from pipeline.store.migration_files import shipped_migrations
+from pipeline.store.schema import Schema, read_schema, refuse_half_migrated
 
 
 class NoData(DatabaseError):
@@ -24,8 +25,8 @@ class NoData(DatabaseError):
 
 
 @contextmanager
-def open_any_version(path: Path) -> Iterator[tuple[sqlite3.Connection, int]]:
-    """Open the database read-only, and yield the version of its schema too, which may be older than this program's.
+def open_any_version(path: Path) -> Iterator[tuple[sqlite3.Connection, Schema]]:
+    """Open the database read-only, and yield its schema too, which may be older than this program's, or half migrated.
 
     Raise NoData if there is no database yet, RecordGone if there was one, and DatabaseError if the file is another
     program's, is newer, or cannot be read.
@@ -37,22 +38,27 @@ def open_any_version(path: Path) -> Iterator[tuple[sqlite3.Connection, int]]:
         hint = f" (the sandbox's database is beside it: --database {sandbox})" if sandbox.exists() else ""
         raise NoData(f"no database at {path}", remedy=f"create it with pipeline collect{hint}")
     with connect(path, "ro") as db:
-        version = check_schema(db, path, shipped_migrations())
-        if version == 0 and read_marker(path) is not None:
+        schema = read_schema(db, path, shipped_migrations())
+        is_empty = schema == Schema(0)
+        if is_empty and read_marker(path) is not None:
             raise record_gone(path)
-        if version == 0:
+        if is_empty:
             raise NoData(f"{path} is empty", remedy="fill it with pipeline collect")
-        yield db, version
+        yield db, schema
 
 
 @contextmanager
 def open_for_reading(path: Path) -> Iterator[sqlite3.Connection]:
-    """Open the database read-only. Raise what `open_any_version` raises, and DatabaseError if the schema is older."""
-    with open_any_version(path) as (db, version):
+    """Open the database read-only. Raise what `open_any_version` raises, and DatabaseError if the schema is older.
+
+    Raise HalfMigrated while it is being migrated.
+    """
+    with open_any_version(path) as (db, schema):
         newest = len(shipped_migrations())
-        if version < newest:
+        refuse_half_migrated(schema, path)
+        if schema.version < newest:
             raise DatabaseError(
-                f"{path} has an older schema ({version} of {newest})",
+                f"{path} has an older schema ({schema.version} of {newest})",
                 remedy="pipeline migrate brings it up to date; questions also take --migrate-copy",
             )
         yield db

@@ -16,7 +16,7 @@ from pipeline.model.slots import Block
 from pipeline.store.aside import free_name, move_aside
 from pipeline.store.database import connect, schema_version
 from pipeline.store.marker import Marker, read_marker, write_marker
-from pipeline.store.migrate import migrate
+from pipeline.store.migrate import OnProgress, migrate, no_progress
 from pipeline.store.requests import block_requests
 
 LEDGER_LOST = "the requests of the lost record are not known, and may have used up the plan"
@@ -41,18 +41,20 @@ class RecordExists(Trouble):
     exit_code = ExitCode.REFUSED
 
 
-def prepare(database: Path, begin: Begin, *, longest_window: timedelta, now: datetime) -> bool:
+def prepare(
+    database: Path, begin: Begin, *, longest_window: timedelta, now: datetime, on_progress: OnProgress = no_progress
+) -> bool:
     """Bring the database up to date, beginning the record if that is allowed. Return whether it has just begun.
 
     A record in place of a lost one is blocked for the plan's longest window, as nobody knows what was requested before.
-    The caller holds the lock. Raise RecordGone if the record vanished, RecordExists if it is there but was to be
-    replaced, and what `migrate` raises.
+    `on_progress` is called as `migrate` calls it. The caller holds the lock. Raise RecordGone if the record vanished,
+    RecordExists if it is there but was to be replaced, and what `migrate` raises.
     """
     if begin is Begin.REPLACE_LOST:
         _make_way(database, now)
     marker = read_marker(database)
     may_begin = begin is not Begin.NEVER and (marker is None or marker.lost_at is not None)
-    migrate(database, now=now, may_begin=may_begin)
+    migrate(database, now=now, may_begin=may_begin, on_progress=on_progress)
     if begin is Begin.UNMARKED or (marker is not None and marker.lost_at is None and marker.set_aside is None):
         return False
     with connect(database, "rw") as db:

@@ -22,9 +22,11 @@ from pipeline.store.database import DatabaseError, ForeignDatabase, beside, conn
 from pipeline.store.ledger_transfer import KeptLedger, add_ledger, read_ledger
 from pipeline.store.leftovers import foreign_log
 from pipeline.store.marker import Marker, read_marker, write_marker
-from pipeline.store.migrate import check_schema, migrate, shipped_migrations
+from pipeline.store.migrate import migrate
+from pipeline.store.migration_files import shipped_migrations
 from pipeline.store.record import ledger_block
 from pipeline.store.requests import block_requests
+from pipeline.store.schema import Schema, check_schema, read_schema
 
 LEDGER_UNKNOWN = "what was requested since the backup is not known, and may have used up the plan"
 
@@ -95,7 +97,7 @@ def _check_backup(file: Path, database: Path) -> None:
     if is_present(database) and file.samefile(database):
         raise DatabaseError(f"{file} is the database itself", remedy="name a backup of it")
     with connect(file, "ro") as db:
-        if check_schema(db, file, shipped_migrations()) == 0:
+        if read_schema(db, file, shipped_migrations()) == Schema(0):
             raise DatabaseError(f"{file} is empty", remedy="name a file that pipeline backup made")
 
 

@@ -16,7 +16,7 @@ from pipeline.model.document import (
     Parts,
     Version,
     decode_layout,
-    digest,
+    digest_of_layout,
     same_document,
     split_document,
     version_of,
@@ -283,7 +283,7 @@ async def _write(db: Connection, changes: _Changes) -> None:
 @lru_cache(maxsize=64)
 def _layout_digest(keys: tuple[str, ...]) -> bytes:
     """Return the digest of a layout; there are about a dozen layouts in all."""
-    return digest(keys)
+    return digest_of_layout(keys)
 
 
 @lru_cache(maxsize=64)

@@ -18,7 +18,7 @@ from pipeline import __version__
 from pipeline.files import new_file
 from pipeline.model.fields import DAILY_FIELDS, PROFILE_FIELDS, REPORTED_FIELDS, Field, Kind
 from pipeline.query.arrow import RAW_TYPES, schema_of, table, typed_array
-from pipeline.store.migrate import shipped_migrations
+from pipeline.store.migration_files import shipped_migrations
 from pipeline.transfer.export import COLUMNS, WANTED_SYMBOLS, Selection
 
 _ROWS_AT_ONCE = 256

@@ -5,12 +5,22 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from operator import attrgetter
+from random import Random
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pipeline.model.document import Document, Overview, Parts, join_document, same_document, split_document, version_of
+from pipeline.model.document import (
+    Document,
+    Overview,
+    Parts,
+    digest_by_name,
+    join_document,
+    same_document,
+    split_document,
+    version_of,
+)
 from pipeline.model.fields import CATALOGUE, DAILY_FIELDS, FIELDS, PROFILE_FIELDS, REPORTED_FIELDS, Field, Kind
 from pipeline.model.symbols import Symbol
 from pipeline.model.values import Value
@@ -96,6 +106,28 @@ def test_usual_spellings_leave_nothing_to_extra() -> None:
 def test_what_columns_cannot_reproduce_is_in_extra() -> None:
     odd = {"PercentInsiders": "0.200", "PERatio": "-", "Beta": 1.5, "PayoutRatio": "0.4", "Name": None}
     assert json.loads(parts(odd).extra or "") == odd
+
+
+COLUMNS = st.dictionaries(TEXT, st.none() | SCALARS.filter(lambda value: not isinstance(value, bool)), max_size=8)
+
+
+@given(COLUMNS, st.randoms(), TEXT)
+def test_neither_the_order_of_columns_nor_a_further_one_changes_a_digest(
+    values: dict[str, Value], random: Random, further: str
+) -> None:
+    expected = digest_by_name([*values], [*values.values()])
+    columns = [*values, *({further} - values.keys())]
+    random.shuffle(columns)
+
+    assert digest_by_name(columns, [values.get(column) for column in columns]) == expected
+
+
+def test_a_value_in_another_column_or_of_another_type_has_another_digest() -> None:
+    alike = [
+        digest_by_name(["a", "b"], [1, None]), digest_by_name(["a", "b"], [None, 1]), digest_by_name(["a"], [1.0]),
+        digest_by_name(["a"], ["1"]), digest_by_name(["a"], [None]),
+    ]  # fmt: skip
+    assert len({*alike}) == len(alike)
 
 
 def test_documents_are_the_same_in_any_order_of_keys_but_not_with_other_types() -> None:

@@ -17,7 +17,9 @@ from hypothesis import strategies as st
 from pipeline import instants
 from pipeline.model.fields import CATALOGUE, DAILY_FIELDS, PROFILE_FIELDS, REPORTED_FIELDS, Field, Kind
 from pipeline.store.database import APPLICATION_ID, DatabaseError
-from pipeline.store.migrate import FOLDER, migrate, shipped_migrations, split_statements
+from pipeline.store.migrate import migrate
+from pipeline.store.migration_files import FOLDER, shipped_migrations
+from pipeline.store.migration_steps import split_statements
 from pipeline.store.reader import NoData, Reader
 from pipeline.store.symbol_states import derive_states
 from pipeline.store.writer import open_writer
@@ -127,7 +129,7 @@ def test_a_migration_that_fails_leaves_those_before_it(path: Path, folder: Path)
 
 
 FIRST = shipped_migrations()[0]
-STATEMENTS = list(split_statements(FIRST.sql))
+STATEMENTS = list(split_statements(FIRST.source))
 
 
 @pytest.mark.parametrize("kept", range(len(STATEMENTS)))

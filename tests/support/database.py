@@ -10,7 +10,7 @@ from typing import Any
 from pipeline.model.document import Document, Parts, join_document
 from pipeline.model.fields import DAILY_FIELDS, PROFILE_FIELDS, REPORTED_FIELDS
 from pipeline.model.symbols import Symbol
-from pipeline.store.migrate import FOLDER
+from pipeline.store.migration_files import FOLDER, read_migrations
 
 
 def snapshots(database: Path, symbol: str) -> list[tuple[str, str]]:
@@ -57,6 +57,6 @@ def earlier_migrations(tmp_path: Path, last: int) -> Path:
     """Return a folder of the first shipped migrations."""
     folder = tmp_path / f"first-{last}"
     folder.mkdir()
-    for path in sorted(FOLDER.glob("*.sql"))[:last]:
-        shutil.copy(path, folder)
+    for migration in read_migrations(FOLDER)[:last]:
+        shutil.copy(migration.path, folder)
     return folder

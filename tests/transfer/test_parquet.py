@@ -11,7 +11,7 @@ import pytest
 
 from pipeline import __version__, instants
 from pipeline.model.fields import Kind
-from pipeline.store.migrate import shipped_migrations
+from pipeline.store.migration_files import shipped_migrations
 from pipeline.transfer.export import COLUMNS, NAMES, Selection
 from tests.support.commands import PIPELINE, call, environment
 from tests.support.exports import IBM, PEP, at, observed, open_state, store_all, view

@@ -8,9 +8,9 @@ import click
 
 from pipeline.cli.configuration import load_silently
 from pipeline.cli.event_loop import run_async
+from pipeline.cli.migrating import migrate_in_thread
 from pipeline.cli.options import Options, examples, global_options, json_option, wait_option
 from pipeline.cli.output import print_json
-from pipeline.cli.progress import row_progress
 from pipeline.instants import utc_now
 from pipeline.store import lock
 from pipeline.store.older import Migrated, bring_up_to_date
@@ -45,7 +45,7 @@ async def _migrate(database: Path, options: Options, *, keeps_backup: bool, max_
     async with lock.hold_lock(
         database, "migrate", max_wait=max_wait, now=utc_now, sleep=asyncio.sleep, on_wait=options.say
     ):
-        with row_progress(options, "migrating", None) as advance:
-            return bring_up_to_date(
-                database, now=utc_now(), keeps_backup=keeps_backup, on_step=lambda _migration: advance(1)
-            )
+        now = utc_now()
+        return await migrate_in_thread(
+            lambda show: bring_up_to_date(database, now=now, keeps_backup=keeps_backup, on_progress=show), options
+        )

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from pipeline.cli import readable
-from pipeline.errors import ExitCode
-from pipeline.store.migrate import migrate, shipped_migrations
+from pipeline.errors import ExitCode, Trouble
+from pipeline.store.migrate import Progress, migrate
+from pipeline.store.migration_files import shipped_migrations
 from tests.support.clocks import START
 from tests.support.commands import assert_refused, call
 from tests.support.database import earlier_migrations
@@ -67,6 +68,66 @@ def test_it_does_nothing_to_a_database_that_is_up_to_date(old: Path, tmp_path: P
     assert again.code == ExitCode.DONE
     assert "up to date" in again.out
     assert list(tmp_path.glob("*schema*")) == []
+
+
+@pytest.fixture
+def half(old: Path) -> Path:
+    """Return the database, half migrated to the newest schema in Python."""
+
+    def stop(progress: Progress) -> None:
+        if progress.migration.is_stepwise and not progress.is_complete:
+            raise Trouble("stopped")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pipeline.store.migrate.TRANSACTION_ROWS", 1)
+        with pytest.raises(Trouble, match="stopped"):
+            migrate(old, now=START, on_progress=stop)
+    return old
+
+
+def test_it_completes_a_migration_that_was_interrupted_without_a_backup_of_half_of_it(
+    half: Path, tmp_path: Path
+) -> None:
+    done = call(tmp_path, "--database", "old.db", "migrate", "--json").json
+
+    assert (done["after"], done["applied"][0], done["backup"]) == (NEWEST, "digests_by_name", None)
+    assert call(tmp_path, "--database", "old.db", "as-of", "now", "--format", "csv").out.count("IBM") == 1
+
+
+def test_a_half_migrated_database_is_answered_from_a_copy_or_refused(
+    half: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = half.read_bytes()
+
+    assert call(tmp_path, "--database", "old.db", "as-of", "now", "--format", "csv").out.count("IBM") == 1
+    monkeypatch.setattr(readable, "SMALL_BYTES", 1000)
+    refused = call(tmp_path, "--database", "old.db", "as-of", "now")
+
+    assert_refused(refused, ExitCode.FAILED, "from schema 11 to 12", "rows", "pipeline migrate")
+    assert half.read_bytes() == before
+
+
+def test_a_backup_of_a_half_migrated_database_is_completed_when_it_is_restored(half: Path, tmp_path: Path) -> None:
+    assert call(tmp_path, "--database", "old.db", "backup", "half.db").code == ExitCode.DONE
+
+    restored = call(tmp_path, "--database", "restored.db", "restore", "half.db")
+
+    assert restored.code == ExitCode.DONE, restored.err
+    assert call(tmp_path, "--database", "restored.db", "as-of", "now", "--format", "csv").out.count("IBM") == 1
+
+
+def test_collecting_completes_a_migration_that_was_interrupted(half: Path, tmp_path: Path) -> None:
+    ended = call(tmp_path, "--database", "old.db", "import", str(empty(tmp_path)))
+
+    assert ended.code == ExitCode.DONE, ended.err
+    assert version(half) == NEWEST
+
+
+def empty(folder: Path) -> Path:
+    """Return an archive of nothing."""
+    path = folder / "nothing.jsonl"
+    path.touch()
+    return path
 
 
 def test_it_creates_nothing_where_there_is_no_database(tmp_path: Path) -> None:

@@ -1,0 +1,104 @@
+"""Migration steps: what a migration in Python consists of. Each does its work in batches, which survive a kill.
+
+A step is asked again and again to work on from a position, until it is done. Each batch and the next position are
+committed together, so a step must only read and write the database, and depend on nothing but that and the position.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from pipeline.model.document import digest_by_name
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What was done of a step."""
+
+    rows: int
+    after: str | None
+    """Where the next batch begins, as the step wrote it. None: the step is done."""
+
+
+class Step(Protocol):
+    """A part of a migration. Its methods are called within a transaction, which they must not end."""
+
+    def count(self, db: sqlite3.Connection) -> int:
+        """Return about how many rows it has to read or write in all, for the progress shown."""
+        ...
+
+    def work(self, db: sqlite3.Connection, after: str | None) -> Batch:
+        """Do the first batch (`after` is None), or the one that begins at a position that a batch returned."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Sql:
+    """A script in SQL that takes no time, such as one that adds columns or creates views: one batch."""
+
+    script: str
+
+    def count(self, _db: sqlite3.Connection) -> int:
+        """Return 0: it takes no time."""
+        return 0
+
+    def work(self, db: sqlite3.Connection, _after: str | None) -> Batch:
+        """Run the whole script."""
+        for statement in split_statements(self.script):
+            db.execute(statement)
+        return Batch(0, None)
+
+
+@dataclass(frozen=True, slots=True)
+class DigestByName:
+    """Computes the digests of a table of profiles or statements again, from the columns that it has."""
+
+    table: str
+
+    def count(self, db: sqlite3.Connection) -> int:
+        """Return the number of rows."""
+        return row_count(db, self.table)
+
+    def work(self, db: sqlite3.Connection, after: str | None) -> Batch:
+        """Write the digests of the rows that come next, by their ids."""
+        columns = value_columns(db, self.table)
+        rows = db.execute(
+            f"SELECT id, {', '.join(columns)} FROM {self.table} WHERE id > ? ORDER BY id LIMIT {BATCH_ROWS}",
+            (-1 if after is None else int(after),),
+        ).fetchall()
+        db.executemany(
+            f"UPDATE {self.table} SET digest = ? WHERE id = ?",
+            ((digest_by_name(columns, values), number) for number, *values in rows),
+        )
+        return Batch(len(rows), str(rows[-1][0]) if len(rows) == BATCH_ROWS else None)
+
+
+BATCH_ROWS = 2_000
+"""Rows in a batch: about 20 ms of work."""
+
+
+def row_count(db: sqlite3.Connection, table: str) -> int:
+    """Return the number of rows of a table."""
+    (count,) = db.execute(f"SELECT count(*) FROM {table}").fetchone()
+    return int(count)
+
+
+def value_columns(db: sqlite3.Connection, table: str) -> list[str]:
+    """Return the columns of a table of profiles or statements whose values the digest is made of."""
+    return [name for _, name, *_ in db.execute(f"PRAGMA table_info({table})") if name not in ("id", "digest")]
+
+
+def split_statements(sql: str) -> Iterator[str]:
+    """Yield the statements of a script, one by one, as executescript would commit between them.
+
+    Raise ValueError if the last one is cut off.
+    """
+    statement = ""
+    for line in sql.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+    if any(line.strip() and not line.lstrip().startswith("--") for line in statement.splitlines()):
+        raise ValueError(f"incomplete SQL statement: {statement.strip()[:60]!r}")

@@ -1,0 +1,91 @@
+"""The schema of a file: which migrations made it, and which one, if any, is half done."""
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.store.database import DatabaseError, schema_version
+from pipeline.store.migration_files import Migration
+
+UNDER_WAY = "migration_under_way"
+"""The table that exists while a migration in Python is half done. `user_version` is then that migration's version:
+every program that does not know it takes the file for a newer one, and refuses it."""
+
+
+class HalfMigrated(DatabaseError):
+    """A file between two versions of the schema, which only `migrate` may read or write."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnderWay:
+    """How far a migration in Python has come: `done` of `total` rows, and where it continues."""
+
+    step: int
+    """Its current step's place among its steps."""
+    after: str | None
+    """The step's position, as the step wrote it."""
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """The version that a file is whole in, 0 for an empty file, and the migration under way to the next."""
+
+    version: int
+    under_way: UnderWay | None = None
+
+
+def read_schema(db: sqlite3.Connection, path: Path, migrations: Sequence[Migration]) -> Schema:
+    """Return the schema of a file. Raise DatabaseError unless the first of these migrations made it."""
+    if db.in_transaction:
+        return _read_schema(db, path, migrations)
+    db.execute("BEGIN")  # a migration may commit between two of these queries
+    try:
+        return _read_schema(db, path, migrations)
+    finally:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+
+
+def _read_schema(db: sqlite3.Connection, path: Path, migrations: Sequence[Migration]) -> Schema:
+    version = schema_version(db, path)
+    if version > len(migrations):
+        raise DatabaseError(
+            f"{path} was written by a newer overview-pipeline (its schema is {version}, ours {len(migrations)})",
+            remedy="upgrade this one",
+        )
+    if not version:
+        return Schema(0)
+    applied = db.execute("SELECT version, checksum FROM migrations ORDER BY version").fetchall()
+    under_way = None
+    if db.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", (UNDER_WAY,)).fetchone():
+        number, checksum, *position = db.execute(
+            f"SELECT version, checksum, step, after, done, total FROM {UNDER_WAY}"
+        ).fetchone()
+        applied.append((number, checksum))
+        under_way = UnderWay(*position)
+    if applied != [(migration.version, migration.checksum) for migration in migrations[:version]]:
+        raise DatabaseError(f"{path} was made by migrations other than this program's", remedy="restore a backup")
+    return Schema(version if under_way is None else version - 1, under_way)
+
+
+def check_schema(db: sqlite3.Connection, path: Path, migrations: Sequence[Migration]) -> int:
+    """Return the schema version of the file, 0 if it is empty.
+
+    Raise DatabaseError unless the first of these migrations made it, and HalfMigrated if it is between two versions.
+    """
+    schema = read_schema(db, path, migrations)
+    refuse_half_migrated(schema, path)
+    return schema.version
+
+
+def refuse_half_migrated(schema: Schema, path: Path) -> None:
+    """Raise HalfMigrated if a migration of the file has begun and not ended."""
+    if schema.under_way is not None:
+        raise HalfMigrated(
+            f"{path} is being brought from schema {schema.version} to {schema.version + 1}"
+            f" ({schema.under_way.done:,} of {schema.under_way.total:,} rows)",
+            remedy="wait until it is done; if it was interrupted, pipeline migrate continues it",
+        )
