@@ -38,8 +38,8 @@ def excel() -> ModuleType:
 
 
 def images() -> ModuleType:
-    """Return `pipeline.plot.images`. Raise Trouble if matplotlib is not installed."""
-    return _imported("pipeline.plot.images", "a plot in a file needs matplotlib", install=_extra("plot"))
+    """Return `pipeline.plot.images`. Raise Trouble if vl-convert is not installed."""
+    return _imported("pipeline.plot.images", "a picture in a file needs vl-convert", install=_extra("plot"))
 
 
 def apprise() -> ModuleType:

@@ -30,12 +30,10 @@ def pytest_runtest_protocol(item: pytest.Item) -> object:
     return (yield)
 
 
-def _refuse_unmarked_processes(event: str, arguments: tuple[object, ...]) -> None:
+def _refuse_unmarked_processes(event: str, _arguments: tuple[object, ...]) -> None:
     """Fail a test that starts a process and is not marked so."""
     if event not in ("subprocess.Popen", "os.system", "os.posix_spawn", "os.fork") or not _running:
         return
-    if event == "subprocess.Popen" and arguments[0] == "fc-list":
-        return  # matplotlib, once, if it has no list of the fonts yet
     (item,) = _running
     if item.get_closest_marker("process") is None:
         pytest.fail(f"{item.nodeid} starts a process: mark it with pytest.mark.process")

@@ -3,53 +3,114 @@
 import os
 import shutil
 import sys
+from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 
 import click
 
 from pipeline.cli.options import Options
-from pipeline.errors import Trouble
-from pipeline.model.fields import COLUMNS, FieldNotFound, Kind
+from pipeline.errors import ExitCode, Trouble
+from pipeline.model.fields import Field, FieldNotFound, Kind, find_fields
 from pipeline.model.invented import is_invented
-from pipeline.plot.save import save
-from pipeline.plot.series import Plot, Point, Series
+from pipeline.plot.indexed import indexed
+from pipeline.plot.save import Picture, save
+from pipeline.plot.series import Company, Panel, Plot, Point, Series
+from pipeline.plot.spec import plot_spec
+from pipeline.plot.table import history_table
 from pipeline.plot.terminal import terminal
 from pipeline.query.history import History
-from pipeline.query.results import Answer, Snapshot
+from pipeline.query.results import Snapshot
+
+ONE_COMPANY = ("market_capitalization", "pe_ratio", "eps")
+SEVERAL_COMPANIES = ("market_capitalization",)
+"""The fields that are drawn where none is named."""
+_MOST_COMPANIES = 8
+"""As many colours as most people can tell apart."""
 
 
-def draw(history: History, answer: Answer[Snapshot], target: Path | None, options: Options) -> None:
-    """Draw the answer's numeric fields into the target file, or on the terminal if it is None.
+class TooManyCompanies(Trouble):
+    """More companies than colours."""
 
-    Raise Trouble if there are no snapshots, and FieldNotFound if no field is numeric.
+    exit_code = ExitCode.USAGE
+
+
+def draw(
+    history: History,
+    symbols: Sequence[str],
+    fields: Sequence[str],
+    *,
+    since: datetime | None,
+    until: datetime | None,
+    is_indexed: bool,
+    target: Path | None,
+    options: Options,
+) -> None:
+    """Draw the numeric fields of the companies into the target file, or on the terminal if it is None.
+
+    Raise Trouble if there are no snapshots or too many companies, and FieldNotFound if no field is numeric.
     """
-    snapshots = list(answer)
-    if not snapshots:
-        raise Trouble("nothing was observed in those days: there is nothing to draw")
-    symbol = snapshots[0].symbol
-    fields = [COLUMNS[column.name] for column in answer.columns if column.kind in (Kind.INTEGER, Kind.REAL)]
-    if not fields:
-        raise FieldNotFound("only numbers can be drawn: name a field such as pe_ratio")
-    suspicious = {(change.field, change.observed_at) for change in history.changes([symbol], suspicious=True)}
-    series = tuple(
-        Series(
-            field,
-            tuple(Point(one.observed_at, one.confirmed_at, _number(one.values[field.column])) for one in snapshots),
-            frozenset(one.observed_at for one in snapshots if (field.column, one.observed_at) in suspicious),
-        )
-        for field in fields
-    )
-    newest = snapshots[-1].observed_at
-    (profile,) = history.history(symbol, ["name", "description"], since=newest, until=newest)
-    name = profile["name"] if isinstance(profile["name"], str) else None
-    plot = Plot(symbol, name, series, until=snapshots[-1].confirmed_at, is_invented=is_invented(profile["description"]))
+    plot = _plot(history, symbols, fields, since, until, is_indexed=is_indexed)
     if target is None:
         width, height = shutil.get_terminal_size()
         is_terminal = sys.stdout.isatty() and "NO_COLOR" not in os.environ
         click.echo(terminal(plot, width=width, height=height - 2, color=is_terminal))
     else:
-        save(target, plot)
+        save(target, Picture(plot_spec(plot), plot_spec(plot, interactive=True), history_table(plot)))
         options.say(f"plot saved to {target}")
+
+
+def _plot(
+    history: History,
+    symbols: Sequence[str],
+    names: Sequence[str],
+    since: datetime | None,
+    until: datetime | None,
+    *,
+    is_indexed: bool,
+) -> Plot:
+    wanted = list(dict.fromkeys(symbol for given in symbols for symbol in history.check_symbols([given])))
+    if len(wanted) > _MOST_COMPANIES:
+        raise TooManyCompanies(f"--plot draws up to {_MOST_COMPANIES} companies: these are {len(wanted)}")
+    usual = ONE_COMPANY if len(wanted) == 1 and not is_indexed else SEVERAL_COMPANIES
+    fields = [field for field in find_fields(names or usual, ()) if field.kind in (Kind.INTEGER, Kind.REAL)]
+    if not fields:
+        raise FieldNotFound("only numbers can be drawn: name a field such as pe_ratio")
+    found = {symbol: list(history.history(symbol, fields, since=since, until=until)) for symbol in wanted}
+    if not any(found.values()):
+        raise Trouble("nothing was observed in those days: there is nothing to draw")
+    companies = {symbol: _company(history, symbol, snapshots) for symbol, snapshots in found.items()}
+    suspicious = {
+        (change.symbol, change.field, change.observed_at) for change in history.changes(wanted, suspicious=True)
+    }
+    panels = []
+    for field in fields:
+        series = tuple(_series(companies[symbol], field, found[symbol], suspicious) for symbol in wanted)
+        series = indexed(series) if is_indexed else series
+        panels.append(Panel(series[0].field, series))
+    until_when = max(one.confirmed_at for snapshots in found.values() for one in snapshots)
+    return Plot(tuple(companies.values()), tuple(panels), until_when)
+
+
+def _company(history: History, symbol: str, snapshots: Sequence[Snapshot]) -> Company:
+    """Return the company as its newest snapshot has it."""
+    newest = snapshots[-1].observed_at if snapshots else None
+    profiles = list(history.history(symbol, ["name", "description"], since=newest, until=newest))
+    name = profiles[-1]["name"]
+    return Company(symbol, name if isinstance(name, str) else None, is_invented(profiles[-1]["description"]))
+
+
+def _series(
+    company: Company, field: Field, snapshots: Sequence[Snapshot], suspicious: set[tuple[str, str, datetime]]
+) -> Series:
+    return Series(
+        company,
+        field,
+        tuple(Point(one.observed_at, one.confirmed_at, _number(one.values[field.column])) for one in snapshots),
+        frozenset(
+            one.observed_at for one in snapshots if (company.symbol, field.column, one.observed_at) in suspicious
+        ),
+    )
 
 
 def _number(value: object) -> float | None:

@@ -53,6 +53,17 @@ fields_argument: Decorator = click.argument("fields", nargs=-1, shell_complete=_
 """Any number of fields, by column or by the API's name; none means the command's default."""
 
 
+def _complete_symbols_or_fields(ctx: click.Context, param: click.Parameter, prefix: str) -> list[str]:
+    """Return the fields and the symbols that start with the prefix."""
+    return [*_complete_fields(ctx, param, prefix), *_complete_symbols(ctx, param, prefix)]
+
+
+symbols_or_fields_argument: Decorator = click.argument(
+    "words", nargs=-1, metavar="[FIELD|SYMBOL]...", shell_complete=_complete_symbols_or_fields
+)
+"""Any number of fields and symbols, which the command tells apart."""
+
+
 def symbol_argument(*, required: bool) -> Decorator:
     """Return the argument for one symbol."""
     return click.argument("symbol", required=required, shell_complete=_complete_symbols)

@@ -1,72 +1,112 @@
-"""A plot as an HTML page: the SVG and a table of its values, without scripts or anything from the network."""
+"""A picture as an HTML page that needs no network: drawn again by scripts, to zoom and hover, and its values.
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from datetime import datetime
+The scripts stand in the page. Its policy names them by their hash, and allows neither others nor `eval`. Where no
+scripts run, and on narrow screens, the picture is the SVG.
+"""
+
+import json
+from base64 import b64encode
+from dataclasses import astuple
+from hashlib import sha256
 from html import escape
+from typing import Any
 
-from pipeline.instants import for_people
-from pipeline.model.fields import Field, Kind
 from pipeline.plot.labels import SUSPICIOUS
-from pipeline.plot.palette import DARK, LIGHT, Palette
-from pipeline.plot.series import Plot, Series
+from pipeline.plot.palette import DARK, LIGHT, Palette, theme
+from pipeline.plot.table import Cell, Heading, Table
+
+START = """\
+const {spec, light, dark} = JSON.parse(document.getElementById("spec").textContent);
+const darkness = matchMedia("(prefers-color-scheme: dark)");
+const draw = () => vegaEmbed("#picture", spec, {
+  mode: "vega-lite", renderer: "svg", ast: true, config: darkness.matches ? dark : light,
+  actions: {export: true, source: false, compiled: false, editor: false},
+  tooltip: {theme: darkness.matches ? "dark" : "light"},
+});
+if (innerWidth >= 600) {
+  draw();
+  darkness.addEventListener("change", draw);
+}
+"""
+"""What draws the picture, once the libraries are loaded. `ast`: expressions are interpreted, which needs no eval."""
 
 _STYLE = """\
 :root { color-scheme: light dark; LIGHT }
 @media (prefers-color-scheme: dark) { :root { DARK } }
-body { margin: 0 auto; padding: 1rem; max-width: 60rem; background: var(--paper); color: var(--ink);
+body { margin: 0 auto; padding: 1rem; max-width: 64rem; background: var(--paper); color: var(--ink);
   font: 15px/1.45 system-ui, sans-serif; }
-svg { display: block; width: 100%; height: auto; }
+#picture { overflow-x: auto; }
+#picture > svg { display: block; width: 100%; height: auto; }
+p { color: var(--faint); font-size: 13px; }
 .values { max-height: 32rem; overflow: auto; margin: 1rem 0 0; }
 table { border-collapse: collapse; width: 100%; font-size: 13px; font-variant-numeric: tabular-nums; }
 caption { text-align: left; color: var(--faint); padding: 0 0 .5rem; }
-th, td { text-align: right; padding: .2rem .75rem; border-bottom: 1px solid var(--grid); white-space: nowrap; }
+th, td { text-align: left; padding: .2rem .75rem; border-bottom: 1px solid var(--grid); white-space: nowrap; }
 th { position: sticky; top: 0; background: var(--paper); vertical-align: bottom; }
 th small { display: block; font-weight: normal; color: var(--faint); }
-th.instant, td.instant { text-align: left; }
-td.none { color: var(--faint); }
+.number { text-align: right; }
 td.suspicious { color: var(--suspicious); font-weight: bold; }
+#vg-tooltip-element table { width: auto; }
+#vg-tooltip-element td { white-space: normal; border: 0; }
 @media print { .values { max-height: none; overflow: visible; } }
 """
 
 
-def html_page(plot: Plot, svg: str) -> str:
-    """Return the page. Its colours follow the reader's preference: each of the SVG's becomes a variable."""
+def html_page(*, svg: str, spec: dict[str, Any], table: Table, script: str) -> str:
+    """Return the page of a picture, given as SVG and as a spec for the script. Colours follow the reader's choice."""
     svg = svg[svg.index("<svg ") :]
-    for name, color in asdict(LIGHT).items():
+    for name, color in _colors(LIGHT).items():
         svg = svg.replace(color, f"var(--{name})")
     style = _STYLE.replace("LIGHT", _variables(LIGHT)).replace("DARK", _variables(DARK))
+    digest = b64encode(sha256(script.encode()).digest()).decode()
+    policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
+    shown = {"spec": spec, "light": theme(LIGHT), "dark": theme(DARK)}
+    data = json.dumps(shown, separators=(",", ":")).replace("<", "\\u003c")  # no text can end the element
     return f"""\
 <!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{escape(plot.title)}</title>
+<title>{escape(spec["title"]["text"])}</title>
 <style>
 {style}</style>
 </head>
 <body>
-{svg}{_table(plot.series)}
+<figure id="picture" style="margin: 0">
+{svg}
+</figure>
+{_table(table)}
+<script type="application/json" id="spec">{data}</script>
+<script type="module">{script}</script>
 </body>
 </html>
 """
 
 
+def _colors(palette: Palette) -> dict[str, str]:
+    """Return the colours by the name of the variable that a page has for each."""
+    *one_each, companies = astuple(palette)
+    names = [name for name in Palette.__slots__ if name != "companies"]
+    named = dict(zip(names, one_each, strict=True))
+    return named | {f"company-{number}": color for number, color in enumerate(companies)}
+
+
 def _variables(palette: Palette) -> str:
-    return " ".join(f"--{name}: {color};" for name, color in asdict(palette).items())
+    return " ".join(f"--{name}: {color};" for name, color in _colors(palette).items())
 
 
-def _table(series: Sequence[Series]) -> str:
-    """Return the values, newest first: one row per version, neighbours equal in every field merged."""
-    rows = "\n".join(_row(version, series) for version in reversed(_versions(series)))
-    names = "".join(f"<th>{escape(one.field.column)}<small>{escape(one.field.unit)}</small></th>" for one in series)
+def _table(table: Table) -> str:
+    rows = "\n".join(
+        f"<tr>{''.join(map(_cell, row, table.headings))}</tr>"
+        for row in table.rows
+    )  # fmt: skip
     return f"""\
-<div class="values">
+<div class="values" tabindex="0">
 <table>
-<caption>Each version, newest first: when it was first seen, and last seen unchanged (UTC).</caption>
-<thead><tr><th class="instant">observed_at</th><th class="instant">confirmed_at</th>{names}</tr></thead>
+<caption>{escape(table.caption)}</caption>
+<thead><tr>{"".join(map(_heading, table.headings))}</tr></thead>
 <tbody>
 {rows}
 </tbody>
@@ -74,41 +114,13 @@ def _table(series: Sequence[Series]) -> str:
 </div>"""
 
 
-@dataclass(frozen=True, slots=True)
-class _Version:
-    observed_at: datetime
-    confirmed_at: datetime
-    values: tuple[float | None, ...]
-    suspicious: tuple[bool, ...]
+def _heading(heading: Heading) -> str:
+    kind = ' class="number"' if heading.is_number else ""
+    return f"<th{kind}>{escape(heading.name)}<small>{escape(heading.unit)}</small></th>"
 
 
-def _versions(series: Sequence[Series]) -> list[_Version]:
-    """Return the versions of the fields together. The series of one symbol have the same snapshots."""
-    points_at = [{point.observed_at: point for point in one.points} for one in series]
-    found: list[_Version] = []
-    for at in sorted({at for points in points_at for at in points}):
-        points = [of_field.get(at) for of_field in points_at]
-        values = tuple(point.value if point else None for point in points)
-        suspicious = tuple(at in one.suspicious for one in series)
-        since, until = at, max(point.confirmed_at for point in points if point)
-        if found and (found[-1].values, found[-1].suspicious) == (values, suspicious):
-            since = found.pop().observed_at
-        found.append(_Version(since, until, values, suspicious))
-    return found
-
-
-def _row(version: _Version, series: Sequence[Series]) -> str:
-    instants = (version.observed_at, version.confirmed_at)
-    when = "".join(f'<td class="instant">{for_people(at)}</td>' for at in instants)
-    cells = (
-        _cell(one.field, value, suspicious=suspicious)
-        for one, value, suspicious in zip(series, version.values, version.suspicious, strict=True)
-    )
-    return f"<tr>{when}{''.join(cells)}</tr>"
-
-
-def _cell(field: Field, value: float | None, *, suspicious: bool) -> str:
-    if value is None:
-        return '<td class="none">-</td>'
-    text = f"{int(value):,}" if field.kind is Kind.INTEGER else f"{value:,}".removesuffix(".0")
-    return f'<td class="suspicious" title="{SUSPICIOUS}">{text}</td>' if suspicious else f"<td>{text}</td>"
+def _cell(cell: Cell, heading: Heading) -> str:
+    kinds = (["number"] if heading.is_number else []) + (["suspicious"] if cell.is_suspicious else [])
+    kind = f' class="{" ".join(kinds)}"' if kinds else ""
+    title = f' title="{SUSPICIOUS}"' if cell.is_suspicious else ""
+    return f"<td{kind}{title}>{escape(cell.text)}</td>"

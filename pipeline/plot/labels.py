@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from math import floor, log10
 
+from pipeline.model.fields import Kind
 from pipeline.plot.series import Point, Series, merged, summary, suspicious_points
 
 CONFIRMED = "confirmed"
@@ -17,8 +18,10 @@ SCIENTIFIC = 1e15, 1e-6
 
 
 def placeholder(series: Series) -> str | None:
-    """Return what to write where there is too little to draw: no or a single value. None where there is a line."""
+    """Return what to write where there is nothing to draw, or a single value. None where there is a line."""
     points = series.points
+    if series.note is not None:
+        return series.note
     if not points:
         return "nothing observed"
     times = "snapshot" if len(points) == 1 else "snapshots"
@@ -86,3 +89,10 @@ def human(value: float) -> str:
 def scale_of(size: float) -> tuple[float, str]:
     """Return what to divide a number of this size by, and the letter that says so: 1e9 and `B`."""
     return next(((divisor, letter) for divisor, letter in _SCALES if size >= divisor), (1.0, ""))
+
+
+def exact(value: float | None, kind: Kind) -> str:
+    """Return a value with all its digits: `2,452,637,876,000`, `1.23456`; a dash for none."""
+    if value is None:
+        return "-"
+    return f"{int(value):,}" if kind is Kind.INTEGER else f"{value:,}".removesuffix(".0")

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import zip_longest
 
 from pipeline.model.fields import Field
 from pipeline.text import printable
@@ -21,36 +22,76 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True)
-class Series:
-    """A field through time, oldest first, and the `observed_at` of its suspicious points."""
-
-    field: Field
-    points: tuple[Point, ...]
-    suspicious: frozenset[datetime] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class Plot:
-    """One company's series, drawn above one another on a common axis of dates."""
+class Company:
+    """A company that a plot shows."""
 
     symbol: str
-    name: str | None
-    series: tuple[Series, ...]
-    until: datetime
-    """When the company was last observed."""
+    name: str | None = None
     is_invented: bool = False
     """Whether the sandbox made the company up."""
 
     @property
+    def label(self) -> str:
+        """Its symbol, and whether it is invented."""
+        return f"{self.symbol} (invented)" if self.is_invented else self.symbol
+
+    @property
     def title(self) -> str:
-        """The heading, safe to show anywhere."""
-        symbol = f"{self.symbol} (invented)" if self.is_invented else self.symbol
-        return printable(f"{symbol}  {self.name}" if self.name else symbol)
+        """Symbol and name, safe to show anywhere."""
+        return printable(f"{self.label}  {self.name}" if self.name else self.label)
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """A company's field through time, oldest first, and the `observed_at` of its suspicious points."""
+
+    company: Company
+    field: Field
+    points: tuple[Point, ...]
+    suspicious: frozenset[datetime] = frozenset()
+    note: str | None = None
+    """Why nothing is drawn, if that is not to be seen from the points."""
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """A field of one or more companies, drawn on common axes."""
+
+    field: Field
+    series: tuple[Series, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """Panels above one another, on a common axis of dates. Each has a series of every company, in the same order."""
+
+    companies: tuple[Company, ...]
+    panels: tuple[Panel, ...]
+    until: datetime
+    """When a company was last observed."""
+
+    @property
+    def series(self) -> tuple[Series, ...]:
+        """All series."""
+        return tuple(one for panel in self.panels for one in panel.series)
+
+    @property
+    def title(self) -> str:
+        """The heading, safe to show anywhere: the company, or the symbols of several."""
+        if len(self.companies) == 1:
+            return self.companies[0].title
+        return printable(", ".join(company.label for company in self.companies))
 
     @property
     def origin(self) -> str:
         """Where the values come from."""
-        return "Invented by the sandbox" if self.is_invented else "Alpha Vantage OVERVIEW"
+        return origin(self.companies)
+
+
+def origin(companies: Iterable[Company]) -> str:
+    """Return where the values of these companies come from."""
+    invented = {company.is_invented for company in companies}
+    return "Invented by the sandbox" if invented == {True} else "Alpha Vantage OVERVIEW"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +143,7 @@ def lines(points: Sequence[Point]) -> tuple[Line, ...]:
     found: list[Line] = []
     line: list[Segment] = []
     versions = merged(points)
-    for point, later in zip(versions, [*versions[1:], None], strict=True):
+    for point, later in zip_longest(versions, versions[1:]):
         if point.value is None:
             continue
         line.append(Segment(point.observed_at, point.confirmed_at, point.value, confirmed=True))

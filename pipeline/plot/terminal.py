@@ -9,10 +9,11 @@ from datetime import datetime
 
 from rich.cells import cell_len, set_cell_size
 
+from pipeline.model.fields import Field
 from pipeline.plot import labels
 from pipeline.plot.labels import day, human, placeholder, trend
-from pipeline.plot.series import Plot, Series, bounds, lines, summary, suspicious_points
-from pipeline.plot.terminal_canvas import BOLD, DIM, MARKER, Canvas, Paint, Scale, panel_scale
+from pipeline.plot.series import Panel, Plot, Series, bounds, lines, summary, suspicious_points
+from pipeline.plot.terminal_canvas import BOLD, COLORS, DIM, LETTERS, MARKER, Canvas, Paint, Scale, panel_scale
 from pipeline.plot.ticks import date_ticks
 
 _NARROWEST = 32
@@ -26,30 +27,36 @@ _AIRY = 7
 def terminal(plot: Plot, *, width: int, height: int, color: bool) -> str:
     """Return the plot in lines of at most `width` columns: up to `height - 1` of them, or more for many panels."""
     paint = _painted if color else _plain
+    several = len(plot.companies) > 1
     title = paint(_cut(plot.title, width), BOLD)
-    plotted = [series for series in plot.series if placeholder(series) is None]
-    span = bounds(plotted)
+    drawn = [panel for panel in plot.panels if any(placeholder(one) is None for one in panel.series)]
+    span = bounds(one for panel in drawn for one in panel.series)
     if span is None or span[0] == span[1] or width < _NARROWEST:
-        return "\n".join([title, *(line for series in plot.series for line in _in_words(series, width))])
+        return "\n".join([title, *(line for one in plot.series for line in _in_words(one, width, several=several))])
 
-    others = [line for series in plot.series if series not in plotted for line in _in_words(series, width)]
-    around = 1 + 2 + len(others) + 1 + 1  # title, dates, other series, legend, and the prompt that follows
-    rows = max(_FEWEST_ROWS, (height - around) // len(plotted) - 1)
+    above = [title, *(_key(plot, number, width, paint) for number in range(len(plot.companies)) if several)]
+    others = [
+        line for panel in plot.panels if panel not in drawn
+        for one in panel.series for line in _in_words(one, width, several=several)
+    ]  # fmt: skip
+    around = len(above) + 2 + len(others) + 1 + 1  # dates, other series, legend, and the prompt that follows
+    rows = max(_FEWEST_ROWS, (height - around) // len(drawn) - 1)
     airy = rows >= _AIRY
     rows -= airy
-    scales = [panel_scale(series, rows) for series in plotted]
+    scales = [panel_scale(*_range(panel), rows) for panel in drawn]
     margin = max(len(label) for scale in scales for label in scale.labels.values())
     columns = width - margin - 1
-    canvases = [_drawn(series, columns, rows, span, scale) for series, scale in zip(plotted, scales, strict=True)]
-    out = [title]
-    for series, canvas in zip(plotted, canvases, strict=True):
+    canvases = [_drawn(panel, columns, rows, span, scale) for panel, scale in zip(drawn, scales, strict=True)]
+    out = above
+    for panel, canvas in zip(drawn, canvases, strict=True):
         out += [""] * airy
-        out.append(_panel_heading(series, width, paint))
+        out.append(_panel_heading(panel, width, paint))
         out += canvas.rows(margin, paint)
-    out += [paint(line, DIM) for line in _date_axis(span, margin, columns)]
+    out += [paint(line, DIM) for line in date_axis(span, margin, columns)]
     out += others
     legend = _legend(
-        dotted=any(canvas.has_dotted for canvas in canvases), suspicious=any(map(suspicious_points, plotted))
+        dotted=any(canvas.has_dotted for canvas in canvases),
+        suspicious=any(suspicious_points(one) for panel in drawn for one in panel.series),
     )
     if legend:
         out.append(paint(_cut(legend, width), DIM))
@@ -70,33 +77,58 @@ def _cut(text: str, width: int) -> str:
     return f"{set_cell_size(text, width - 1).rstrip()}…" if width > 0 else ""
 
 
-def _drawn(series: Series, columns: int, rows: int, span: tuple[datetime, datetime], scale: Scale) -> Canvas:
+def _drawn(panel: Panel, columns: int, rows: int, span: tuple[datetime, datetime], scale: Scale) -> Canvas:
     canvas = Canvas(columns, rows, span, scale)
-    for line in lines(series.points):
-        canvas.draw(line)
-    for instant, value in suspicious_points(series):
-        canvas.mark(instant, value)
+    for number, series in enumerate(panel.series):
+        for line in lines(series.points):
+            canvas.draw(line, COLORS[number])
+    for number, series in enumerate(panel.series if len(panel.series) > 1 else ()):
+        for line in lines(series.points):
+            canvas.letter(line, LETTERS[number], COLORS[number], first=5 + number * 3)
+    for series in panel.series:
+        for instant, value in suspicious_points(series):
+            canvas.mark(instant, value)
     return canvas
 
 
-def _in_words(series: Series, width: int) -> list[str]:
+def _range(panel: Panel) -> tuple[float, float]:
+    """Return the lowest and the highest value of a panel that has some."""
+    found = [values for one in panel.series if (values := summary(one.points)) is not None]
+    return min(values.low for values in found), max(values.high for values in found)
+
+
+def _key(plot: Plot, number: int, width: int, paint: Paint) -> str:
+    """Return the line that says which letter and colour are a company's, and how it moved if there is one panel."""
+    text = plot.companies[number].title
+    if len(plot.panels) == 1:
+        series = plot.panels[0].series[number]
+        text = f"{text}  {placeholder(series) or trend(series.points)}"
+    return paint(LETTERS[number], COLORS[number]) + _cut(f" {text}", width - 1)
+
+
+def _in_words(series: Series, width: int, *, several: bool) -> list[str]:
     """Return the lines that stand for a series that is not drawn."""
-    name, text = _name_and_unit(series), placeholder(series) or trend(series.points)
+    name, text = _name_and_unit(series.field), placeholder(series) or trend(series.points)
+    name = f"{series.company.label}, {name}" if several else name
     line = f"{name}: {text}"
     return [line] if cell_len(line) <= width else [_cut(name, width), _cut(f"  {text}", width)]
 
 
-def _name_and_unit(series: Series) -> str:
-    return f"{series.field.column}, {series.field.unit}" if series.field.unit else series.field.column
+def _name_and_unit(field: Field) -> str:
+    return f"{field.column}, {field.unit}" if field.unit else field.column
 
 
-def _panel_heading(series: Series, width: int, paint: Paint) -> str:
+def _panel_heading(panel: Panel, width: int, paint: Paint) -> str:
     """Return field and unit at the left, trend and range at the right; less of it where there is no room."""
-    column, left, right = series.field.column, _name_and_unit(series), trend(series.points)
-    values = summary(series.points)
-    if values is not None and values.low != values.high:
-        longer = f"{right}   low {human(values.low)}, high {human(values.high)}"
-        if len(left) + 3 + len(longer) <= width:
+    column, left = panel.field.column, _name_and_unit(panel.field)
+    low, high = _range(panel)
+    extent = f"low {human(low)}, high {human(high)}"
+    if len(panel.series) > 1:
+        right = extent
+    else:
+        right = trend(panel.series[0].points)
+        longer = f"{right}   {extent}"
+        if low != high and len(left) + 3 + len(longer) <= width:
             right = longer
     if len(left) + 3 + len(right) > width:
         left = column
@@ -111,7 +143,7 @@ def _legend(*, dotted: bool, suspicious: bool) -> str:
     return "   ".join([*parts, f"{MARKER} {labels.SUSPICIOUS}"] if suspicious else parts)
 
 
-def _date_axis(span: tuple[datetime, datetime], margin: int, columns: int) -> list[str]:
+def date_axis(span: tuple[datetime, datetime], margin: int, columns: int) -> list[str]:
     """Return the axis of dates: the line, and the labels below it."""
     start, end = span
     ticks: Sequence[tuple[datetime, str]] = date_ticks(start, end, most=columns // 14)

@@ -5,13 +5,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 
-from pipeline.plot.series import Line, Series, summary
+from pipeline.plot.series import Line
 from pipeline.plot.ticks import value_ticks
 
 Paint = Callable[[str, str], str]
 """Returns a text in a style, given as the parameters of an ANSI escape sequence."""
 
-CONFIRMED, UNCONFIRMED, SUSPICIOUS, BOLD, DIM = "36", "2;36", "1;31", "1", "2"
+SUSPICIOUS, BOLD, DIM = "1;31", "1", "2"
+COLORS = ("36", "33", "32", "35", "34", "96", "93", "92")
+"""Of the lines of companies."""
+LETTERS = "ABCDEFGH"
+"""They stand on the lines of several companies, for those who see no colours."""
 MARKER = "×"  # noqa: RUF001 - a cross, to be seen among dots
 
 _ACROSS, _DOWN = 2, 4
@@ -21,6 +25,8 @@ _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 """The bits of Braille, by row and column."""
 _SPACING = 2
 """Distance of the dots in a dotted segment."""
+_LETTERS_APART = 24
+"""Columns from one letter on a line to the next."""
 _SHORTEST_DOTTED = 4
 """Dots: a shorter segment is drawn solid, as nobody could see that it is dotted."""
 
@@ -39,10 +45,8 @@ class Scale:
         return _nearest_dot(value, self.low, self.high, self.dots)
 
 
-def panel_scale(series: Series, rows: int) -> Scale:
-    """Return the scale of a panel of `rows` rows."""
-    values = summary(series.points)
-    low, high = (values.low, values.high) if values else (0.0, 0.0)
+def panel_scale(low: float, high: float, rows: int) -> Scale:
+    """Return the scale of a panel of `rows` rows that shows these values."""
     dots = rows * _DOWN
     ticks = value_ticks(low, high, max(3, rows // 2))
     return Scale(low, high, dots, {_nearest_dot(tick.value, low, high, dots) // _DOWN: tick.label for tick in ticks})
@@ -63,28 +67,40 @@ class Canvas:
         self._columns = columns
         self._start, self._length = span[0], span[1] - span[0]
         self._bits = [[0] * columns for _ in range(rows)]
-        self._styles = [[UNCONFIRMED] * columns for _ in range(rows)]
-        self._marks: set[tuple[int, int]] = set()
+        self._styles = [[DIM] * columns for _ in range(rows)]
+        self._marks: dict[tuple[int, int], tuple[str, str]] = {}
 
-    def draw(self, line: Line) -> None:
+    def draw(self, line: Line, color: str) -> None:
         """Draw a line in steps: a value holds until another was seen."""
         before = self._scale.dot(line[0].value)
         for segment in line:
             left, right, y = self._across(segment.start), self._across(segment.end), self._scale.dot(segment.value)
             for between in range(min(before, y), max(before, y) + 1):
-                self._set(left, between, CONFIRMED)
+                self._set(left, between, color)
             is_dotted = not segment.confirmed and right - left >= _SHORTEST_DOTTED
             self.has_dotted |= is_dotted
             for x in range(left, right + 1):
                 if not is_dotted:
-                    self._set(x, y, CONFIRMED)
+                    self._set(x, y, color)
                 elif x % _SPACING == 0:
-                    self._set(x, y, UNCONFIRMED)
+                    self._set(x, y, f"2;{color}")
             before = y
+
+    def letter(self, line: Line, letter: str, color: str, first: int) -> None:
+        """Put a letter on a line at its end, and every few columns from the `first`."""
+        self._marks[self._cell(line[-1].end, line[-1].value)] = (letter, color)
+        for segment in line:
+            left, right = (self._across(instant) // _ACROSS for instant in (segment.start, segment.end))
+            for column in range(left, right + 1):
+                if column % _LETTERS_APART == first % _LETTERS_APART:
+                    self._marks[self._scale.dot(segment.value) // _DOWN, column] = (letter, color)
 
     def mark(self, instant: datetime, value: float) -> None:
         """Mark a suspicious point."""
-        self._marks.add((self._scale.dot(value) // _DOWN, self._across(instant) // _ACROSS))
+        self._marks[self._cell(instant, value)] = (MARKER, SUSPICIOUS)
+
+    def _cell(self, instant: datetime, value: float) -> tuple[int, int]:
+        return self._scale.dot(value) // _DOWN, self._across(instant) // _ACROSS
 
     def rows(self, margin: int, paint: Paint) -> list[str]:
         """Return the rows as text, each with the scale in the `margin` columns to its left."""
@@ -99,8 +115,8 @@ class Canvas:
         style = ""
         for column, bits in enumerate(self._bits[row]):
             if (row, column) in self._marks:
-                style = SUSPICIOUS
-                cells.append((style, MARKER))
+                character, style = self._marks[row, column]
+                cells.append((style, character))
             elif bits:
                 style = self._styles[row][column]
                 cells.append((style, chr(_BLANK + bits)))
@@ -119,5 +135,5 @@ class Canvas:
     def _set(self, x: int, y: int, style: str) -> None:
         row, column = y // _DOWN, x // _ACROSS
         self._bits[row][column] |= _DOTS[y % _DOWN][x % _ACROSS]
-        if style == CONFIRMED:
-            self._styles[row][column] = CONFIRMED
+        if not style.startswith(f"{DIM};") or self._styles[row][column] == DIM:
+            self._styles[row][column] = style

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-_SLOW = ("aiohttp", "aiosqlite", "apscheduler", "asyncio", "matplotlib", "pyarrow", "structlog", "tenacity")
+_SLOW = ("aiohttp", "aiosqlite", "apscheduler", "asyncio", "pyarrow", "structlog", "tenacity", "vl_convert")
 
 
 @pytest.mark.process

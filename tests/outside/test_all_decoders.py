@@ -29,7 +29,7 @@ EXEMPT = {
     "doctor.network": "a URL that was checked",
     "cli.commands.export": "a count",
     "cli.commands.schedule": "a span, and a zone that was checked",
-    "plot.html_page": "a number",
+    "plot.labels": "a number",
     "query.columnar": "a number",
     "quota.full_pass": "a number",
     "sandbox.daily_fields": "a number",

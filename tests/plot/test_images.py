@@ -1,16 +1,20 @@
-"""Plots as SVG and PNG: every shape of a series, always alike, described, and harmless."""
+"""Pictures as SVG, PNG and PDF: every shape of a series, always alike, described, and harmless."""
 
-import subprocess
-import sys
+import re
+import struct
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
 
-from pipeline.plot.series import Plot
-from tests.support.plots import HOSTILE, UNTIL, needs_matplotlib, pe, saved
+from pipeline.plot.labels import CONFIRMED, SUSPICIOUS, UNCONFIRMED
+from pipeline.plot.series import Company
+from pipeline.plot.spec import plot_spec
+from tests.support.plots import BETA, HOSTILE, caps, compared, needs_pictures, pe, plot, saved
 
-pytestmark = needs_matplotlib
+pytestmark = needs_pictures
 
 SHAPES = {
     "nothing": (),
@@ -23,73 +27,106 @@ SHAPES = {
     "huge": (1.0, 1e300, -1e29, 5e-324),
     "close": (1e15, 1e15 + 0.125),
 }
+_SVG = "{http://www.w3.org/2000/svg}"
+
+
+def texts(svg: bytes) -> list[str]:
+    """Return the texts that the picture shows."""
+    return ["".join(one.itertext()) for one in ET.fromstring(svg).iter(f"{_SVG}text")]
+
+
+def box(svg: bytes) -> tuple[float, float]:
+    """Return width and height of a picture."""
+    root = ET.fromstring(svg)
+    return float(root.attrib["width"]), float(root.attrib["height"])
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_any_series_makes_an_image_and_a_page_with_its_svg(tmp_path: Path, shape: str) -> None:
+def test_any_series_makes_a_picture(tmp_path: Path, shape: str) -> None:
     series = pe(*SHAPES[shape], suspicious=[0] if SHAPES[shape] else [])
-    assert saved(tmp_path / "a.PNG", series).startswith(b"\x89PNG")
-    page = saved(tmp_path / "a.html", series, pe(1.0, 2.0)).decode()
-    assert page.startswith("<!DOCTYPE html>")
-    ET.fromstring(page[page.index("<svg") : page.index("</svg>")] + "</svg>")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.PNG", "a.html"]
+    svg = saved(tmp_path / "a.SVG", series)
+    assert "pe_ratio" in texts(svg)
+    assert not re.search("NaN|undefined|Infinity", svg.decode())
+    assert [path.name for path in tmp_path.iterdir()] == ["a.SVG"]
 
 
-def test_equal_series_make_equal_svgs_without_a_date(tmp_path: Path) -> None:
+def test_a_png_is_a_picture_of_the_wanted_width_and_a_pdf_a_document(tmp_path: Path) -> None:
+    png = saved(tmp_path / "a.png", pe(1.0, 2.0))
+    assert png.startswith(b"\x89PNG")
+    width, height = struct.unpack(">II", png[16:24])
+    assert 1400 <= width <= 1600
+    assert 600 <= height <= 900
+    assert saved(tmp_path / "a.pdf", pe(1.0, 2.0)).startswith(b"%PDF")
+
+
+def test_equal_series_make_equal_svgs(tmp_path: Path) -> None:
     one = saved(tmp_path / "a.svg", pe(1.0, None, 2.0, suspicious=[0]))
     assert one == saved(tmp_path / "b.svg", pe(1.0, None, 2.0, suspicious=[0]))
-    assert b"metadata" not in one
 
 
-def test_a_hostile_name_is_inert_in_every_format(tmp_path: Path) -> None:
-    for kind in ("svg", "html", "png"):
-        text = saved(tmp_path / f"a.{kind}", pe(1.0, 2.0), name=HOSTILE)
-        assert b"<script" not in text
-        assert b"\x1b" not in text or kind == "png"
-    root = ET.parse(tmp_path / "a.svg").getroot()
+def test_every_text_is_whole_and_within_the_picture(tmp_path: Path) -> None:
+    name = "The Very Long Company of Names That Do Not End, Holding 株式会社 شركة"
+    svg = saved(tmp_path / "a.svg", pe(1.0, 4.0, 2.0, suspicious=[1]), caps(-2.4e12, 3.1e12), name=name)
+    shown = texts(svg)
+    for text in (f"ACME\u2003{name}", "pe_ratio", "market_capitalization", "USD", "3.1T", CONFIRMED, UNCONFIRMED,
+                 SUSPICIOUS, "-2.4T → 3.1T"):  # fmt: skip
+        assert text in shown
+    width, _ = box(svg)
+    for one in ET.fromstring(svg).iter(f"{_SVG}text"):
+        assert "…" not in "".join(one.itertext())
+    plain = saved(tmp_path / "b.svg", pe(1.0, 4.0, 2.0, suspicious=[1]), caps(-2.4e12, 3.1e12), name="A")
+    assert width == box(plain)[0]  # the longest title fits
+
+
+@pytest.mark.parametrize("name", [HOSTILE, "datum['x'] ${alert(1)} {signal: 'width'} [0].y", "</svg><svg onload=x>"])
+def test_a_hostile_name_is_a_text_and_nothing_else(tmp_path: Path, name: str) -> None:
+    svg = saved(tmp_path / "a.svg", pe(1.0, 2.0), name=name)
+    root = ET.fromstring(svg)
     assert {tag.rpartition("}")[2] for tag in (one.tag for one in root.iter())} <= {
-        "svg", "title", "desc", "defs", "style", "g", "path", "use", "clipPath", "rect",
+        "svg", "title", "desc", "defs", "g", "path", "clipPath", "rect", "line", "text", "tspan",
     }  # fmt: skip
-    assert not any(name.startswith("on") for one in root.iter() for name in one.attrib)
-    title = root.find("{http://www.w3.org/2000/svg}title")
-    assert title is not None
-    assert "<script>alert('1')</script>" in (title.text or "")
+    assert not any(key.startswith("on") for one in root.iter() for key in one.attrib)
+    plain = Company("ACME", name).title
+    assert root.findtext(f"{_SVG}title") == plain.replace("  ", "\u2003")
+    assert plain.replace("  ", "\u2003") in texts(svg)
 
 
 def test_an_svg_has_a_description_for_those_who_cannot_see_it(tmp_path: Path) -> None:
-    description = ET.fromstring(saved(tmp_path / "a.svg", pe(1.0, 2.0))).findtext("{http://www.w3.org/2000/svg}desc")
+    description = ET.fromstring(saved(tmp_path / "a.svg", pe(1.0, 2.0))).findtext(f"{_SVG}desc")
     assert description == "pe_ratio: 1 → 2, +100.0 %"
 
 
-def test_the_legend_covers_no_other_text() -> None:
-    from pipeline.plot.images import _figure  # noqa: PLC0415 - needs the extra
+def test_the_names_and_latest_values_of_several_companies_do_not_overlap() -> None:
+    from pipeline.plot import images  # noqa: PLC0415 - needs the extra
 
-    figure = _figure(Plot("ACME", "Acme", (pe(1.0, 4.0, None, 2.0, suspicious=[1]),), UNTIL))
-    figure.draw_without_rendering()
-    (legend,) = figure.legends
-    assert not [
-        text.get_text() for text in figure.texts if legend.get_window_extent().overlaps(text.get_window_extent())
+    series = [pe(1.0, 2.0 + number / 100, company=Company(f"C{number}", "Name")) for number in range(8)]
+    svg = images.svg(plot_spec(compared(*series, pe(1.0, company=BETA))))
+    labels = [
+        (float(place[1]), "".join(one.itertext()))
+        for one in ET.fromstring(svg).iter(f"{_SVG}text")
+        if (place := re.search(r"translate\([-\d.]+,([-\d.]+)\)", one.attrib.get("transform", "")))
+        and re.match(r"C\d 2", "".join(one.itertext()))
     ]
+    heights = sorted(height for height, _ in labels)
+    assert len(labels) == 8
+    assert all(after - before >= 14 for before, after in pairwise(heights))
 
 
-@pytest.mark.process
-def test_matplotlib_is_used_without_pyplot_and_without_the_users_style(tmp_path: Path) -> None:
-    usual = saved(tmp_path / "a.svg", pe(1.0, 2.0))
-    (tmp_path / "matplotlibrc").write_text("lines.linewidth: 9\nfont.size: 30\nsavefig.bbox: tight\n")
-    script = """
-import sys
-from datetime import datetime, timedelta, UTC
-from pathlib import Path
-from pipeline.plot.save import save
-from pipeline.plot.series import Plot, Point, Series
-from pipeline.model.fields import FIELDS
-first = datetime(2026, 1, 5, 22, tzinfo=UTC)
-points = tuple(Point(at, at + timedelta(3), value) for at, value in ((first, 1.0), (first + timedelta(7), 2.0)))
-series = (Series(FIELDS["PERatio"], points),)
-save(Path("b.svg"), Plot("ACME", "Acme", series, until=datetime(2026, 11, 20, 9, tzinfo=UTC)))
-import matplotlib
-print("matplotlib.pyplot" in sys.modules, matplotlib.rcParams["lines.linewidth"])
-"""
-    printed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=tmp_path)
-    assert printed.stdout.split() == ["False", "9.0"]
-    assert (tmp_path / "b.svg").read_bytes() == usual
+def test_two_thousand_versions_make_a_file_of_moderate_size(tmp_path: Path) -> None:
+    svg = saved(tmp_path / "a.svg", pe(*(number % 97 - 40.0 for number in range(2_000))))
+    assert len(svg) < 400_000
+
+
+def test_the_spec_has_no_values_that_are_not_json() -> None:
+    def check(value: Any) -> None:
+        if isinstance(value, dict):
+            for key, one in value.items():
+                assert isinstance(key, str)
+                check(one)
+        elif isinstance(value, list):
+            for one in value:
+                check(one)
+        else:
+            assert value is None or isinstance(value, (str, int, float, bool))
+
+    check(plot_spec(plot(pe(1.0, None)), interactive=True))

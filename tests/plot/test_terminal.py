@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from pipeline.plot import labels
-from pipeline.plot.series import Plot, Series
+from pipeline.plot.series import Company, Series
 from pipeline.plot.terminal import terminal
 from pipeline.plot.terminal_canvas import MARKER
-from tests.support.plots import CAP, HOSTILE, UNTIL, pe, points
+from tests.support.plots import BETA, HOSTILE, caps, compared, pe, plot
 
 
 def drawn(*series: Series, width: int = 80, height: int = 24, color: bool = False, name: str | None = "Acme") -> str:
-    return terminal(Plot("ACME", name, series, UNTIL), width=width, height=height, color=color)
+    return terminal(plot(*series, name=name), width=width, height=height, color=color)
 
 
 def dots(text: str) -> list[str]:
@@ -46,9 +46,9 @@ def test_no_line_is_wider_than_the_terminal(
 @pytest.mark.parametrize(("width", "height"), [(80, 24), (120, 40), (200, 50)])
 @pytest.mark.parametrize("panels", [1, 2, 3])
 def test_the_plot_fills_the_terminal_and_leaves_a_line_for_the_prompt(width: int, height: int, panels: int) -> None:
-    plot = drawn(*[pe(1.0, 4.0, 2.0, suspicious=[1])] * panels, width=width, height=height).splitlines()
-    assert height - 1 - 2 * panels <= len(plot) <= height - 1
-    assert max(map(cell_len, plot)) == width
+    shown = drawn(*[pe(1.0, 4.0, 2.0, suspicious=[1])] * panels, width=width, height=height).splitlines()
+    assert height - 1 - 2 * panels <= len(shown) <= height - 1
+    assert max(map(cell_len, shown)) == width
 
 
 def test_without_colour_there_is_no_escape_code_and_with_it_the_same_text() -> None:
@@ -90,7 +90,7 @@ def test_one_value_or_none_is_written_and_not_drawn() -> None:
     assert drawn(pe(12.3)) == "ACME  Acme\npe_ratio, ratio: 12.3, from 2026-01-05 to 2026-01-08"
     assert drawn(pe(None, None)).endswith("no value in 2 snapshots, from 2026-01-05 to 2026-01-15")
     assert drawn(pe()).endswith("pe_ratio, ratio: nothing observed")
-    beside = drawn(pe(1.0, 2.0), Series(CAP, points(None, None)))
+    beside = drawn(pe(1.0, 2.0), caps(None, None))
     assert len(dots(beside)) > 10
     assert "no value in 2 snapshots" in beside
 
@@ -98,6 +98,25 @@ def test_one_value_or_none_is_written_and_not_drawn() -> None:
 def test_equal_values_are_one_level_line() -> None:
     rows = dots(drawn(pe(5.0, 5.0, 5.0)))
     assert [bool(row.strip()) for row in rows].count(True) == 1
+
+
+def test_several_companies_are_told_apart_by_letters_and_by_colours() -> None:
+    of = compared(pe(1.0, 4.0, 2.0), pe(3.0, 3.5, 3.0, company=BETA), pe(None, None, company=Company("NONE")))
+    text = terminal(of, width=80, height=24, color=False)
+    assert max(map(cell_len, text.splitlines())) <= 80
+    assert text.splitlines()[2].startswith("B BETA-B  Beta Société  3 → 3")
+    assert {"A", "B"} <= set("".join(dots(text)))
+    assert "C" not in "".join(dots(text))
+    assert "no value" in text
+    coloured = terminal(of, width=80, height=24, color=True)
+    assert "\x1b[36mA" in coloured
+    assert "\x1b[33mB" in coloured
+
+
+@given(st.lists(values, min_size=2, max_size=4), st.integers(1, 130), st.integers(1, 50))
+def test_several_companies_fit_any_terminal(many: list[list[float | None]], width: int, height: int) -> None:
+    of = compared(*(pe(*one, company=Company(f"C{number}", "株式会社" * 9)) for number, one in enumerate(many)))
+    assert max(map(cell_len, terminal(of, width=width, height=height, color=False).splitlines())) <= width
 
 
 def test_a_terminal_too_narrow_for_a_line_shows_the_values() -> None:
@@ -111,12 +130,12 @@ def test_a_name_cannot_act_on_the_terminal() -> None:
 
 
 @pytest.mark.process
-def test_a_plot_on_the_terminal_does_not_import_matplotlib() -> None:
+def test_a_plot_on_the_terminal_does_not_import_what_draws_files() -> None:
     printed = subprocess.run(
         [
             sys.executable,
             "-c",
-            "import sys, pipeline.plot.terminal, pipeline.plot.save; print('matplotlib' in sys.modules)",
+            "import sys, pipeline.plot.terminal, pipeline.plot.save; print('vl_convert' in sys.modules)",
         ],
         capture_output=True,
         text=True,

@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 
 from pipeline.model.fields import FIELDS
-from pipeline.plot.save import save
-from pipeline.plot.series import Plot, Point, Series
+from pipeline.plot.save import Picture, save
+from pipeline.plot.series import Company, Panel, Plot, Point, Series
+from pipeline.plot.spec import plot_spec
+from pipeline.plot.table import history_table
 
-needs_matplotlib = pytest.mark.skipif(find_spec("matplotlib") is None, reason="needs the extra plot")
+needs_pictures = pytest.mark.skipif(find_spec("vl_convert") is None, reason="needs the extra plot")
 
 PE = FIELDS["PERatio"]
 CAP = FIELDS["MarketCapitalization"]
@@ -29,13 +31,37 @@ def points(*values: float | None, every: timedelta = 7 * DAY, held: timedelta = 
     )
 
 
-def pe(*values: float | None, suspicious: Sequence[int] = ()) -> Series:
+ACME = Company("ACME", "Acme")
+BETA = Company("BETA-B", "Beta Société")
+
+
+def pe(*values: float | None, suspicious: Sequence[int] = (), company: Company = ACME) -> Series:
     """Return a series of price-earnings ratios, some of them suspicious."""
     made = points(*values)
-    return Series(PE, made, frozenset(made[number].observed_at for number in suspicious))
+    return Series(company, PE, made, frozenset(made[number].observed_at for number in suspicious))
+
+
+def caps(*values: float | None) -> Series:
+    """Return a series of market values."""
+    return Series(ACME, CAP, points(*values))
+
+
+def plot(*series: Series, name: str | None = "Acme") -> Plot:
+    """Return a plot of one company, with a panel for each series."""
+    return Plot((Company("ACME", name),), tuple(Panel(one.field, (one,)) for one in series), UNTIL)
+
+
+def compared(*series: Series) -> Plot:
+    """Return a plot of several companies' series of one field, in one panel."""
+    return Plot(tuple(one.company for one in series), (Panel(series[0].field, series),), UNTIL)
+
+
+def picture(of: Plot) -> Picture:
+    """Return the picture of a plot."""
+    return Picture(plot_spec(of), plot_spec(of, interactive=True), history_table(of))
 
 
 def saved(path: Path, *series: Series, name: str | None = "Acme") -> bytes:
     """Return the bytes of the file that a plot was saved to."""
-    save(path, Plot("ACME", name, series, UNTIL))
+    save(path, picture(plot(*series, name=name)))
     return path.read_bytes()

@@ -1,5 +1,6 @@
 """`pipeline history SYMBOL [FIELD...]`: show or plot one company over time."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -16,17 +17,17 @@ from pipeline.cli.options import (
     since_option,
     until_option,
 )
-from pipeline.cli.params import fields_argument, symbol_argument
+from pipeline.cli.params import field_option, symbol_argument, symbols_or_fields_argument
 from pipeline.cli.results import open_history, print_result, say_nothing_found
 from pipeline.errors import ExitCode
 from pipeline.instants import for_people, to_text
-from pipeline.model.fields import Kind
+from pipeline.model.fields import ALL, FieldNotFound, Kind, find_field
 from pipeline.query.history import History
 from pipeline.query.results import Answer, Column, Snapshot
+from pipeline.store.stored_symbols import SymbolNotFound
 
 _TERMINAL = "-"
-_PLOTTED = ("market_capitalization", "pe_ratio", "eps")
-_PICTURES = (".svg", ".png", ".html")
+_PICTURES = (".svg", ".png", ".pdf", ".html")
 
 
 @click.command(
@@ -35,10 +36,13 @@ _PICTURES = (".svg", ".png", ".html")
         "pipeline history AAPL pe_ratio EPS --since 2026-01-01 --format csv",
         "pipeline history AAPL --plot",
         "pipeline history AAPL market_capitalization --plot aapl.svg",
+        "pipeline history AAPL MSFT pe_ratio --plot --since 2026-01-01",
+        "pipeline history AAPL MSFT IBM --plot --indexed",
     )
 )
 @symbol_argument(required=True)
-@fields_argument
+@symbols_or_fields_argument
+@field_option("Show")
 @since_option
 @until_option
 @click.option(
@@ -46,8 +50,9 @@ _PICTURES = (".svg", ".png", ".html")
     is_flag=False,
     flag_value=_TERMINAL,
     metavar="[FILE]",
-    help="Draw it: here, or into FILE.svg, .png or .html.",
+    help="Draw it: here, or into FILE.svg, .png, .pdf or .html.",
 )
+@click.option("--indexed", is_flag=True, help="With --plot: draw per cent of the value where all begin.")
 @format_option
 @json_option
 @reading_options
@@ -57,38 +62,68 @@ def command(
     options: Options,
     *,
     symbol: str,
+    words: tuple[str, ...],
     fields: tuple[str, ...],
     since: datetime | None,
     until: datetime | None,
     plot: str | None,
+    indexed: bool,
     form: Form,
     as_json: bool,
 ) -> int:
     """Show the snapshots of a SYMBOL, oldest first: when each was first seen, and when last seen unchanged.
 
-    A FIELD is a column (pe_ratio) or the API's name (PERatio). Without FIELDS: a few important ones.
+    A FIELD is a column (pe_ratio) or the API's name (PERatio). Without FIELDS: a few important ones. With --plot there
+    may be more SYMBOLS: a word that names a field is one, any other is a symbol; after --field, all are symbols.
     """
     if plot is not None and (as_json or not form.is_table):
         raise click.UsageError("--plot draws: drop --json and --format", ctx)
+    if indexed and plot is None:
+        raise click.UsageError("--indexed is for --plot: add it", ctx)
     if plot is not None and plot != _TERMINAL and not plot.lower().endswith(_PICTURES):
         if Path(plot).suffix:
-            raise click.UsageError(f"--plot {plot}: use a FILE.svg, .png or .html", ctx)
+            raise click.UsageError(f"--plot {plot}: use a FILE.svg, .png, .pdf or .html", ctx)
         # `--plot pe_ratio`: click reads a field after --plot as its value.
-        fields, plot = (plot, *fields), _TERMINAL
+        words, plot = (plot, *words), _TERMINAL
     check_interval(since, until)
     with open_history(options) as history:
-        answer = history.history(symbol, fields or (_PLOTTED if plot else None), since=since, until=until)
+        more, named = ([*words], [*fields]) if fields else _told_apart(history, words)
         if plot is not None:
             from pipeline.cli.history_plot import draw  # noqa: PLC0415 - it takes 40 ms, and few plot
 
-            draw(history, answer, None if plot == _TERMINAL else Path(plot), options)
+            target = None if plot == _TERMINAL else Path(plot)
+            draw(
+                history, [symbol, *more], named,
+                since=since, until=until, is_indexed=indexed, target=target, options=options,
+            )  # fmt: skip
             return ExitCode.DONE
+        if more:
+            raise click.UsageError("history shows one company: add --plot to draw several", ctx)
+        answer = history.history(symbol, named or None, since=since, until=until)
         if as_json:
             answer = _with_suspicions(history, symbol, answer)
         if not print_result(answer, form=form, as_json=as_json, hidden=("symbol",)):
             say_nothing_found(_why_empty(history, symbol))
             return ExitCode.FAILED
     return ExitCode.DONE
+
+
+def _told_apart(history: History, words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return which words are symbols, and which are fields. Raise FieldNotFound for one that is neither."""
+    symbols: list[str] = []
+    fields: list[str] = []
+    for word in words:
+        try:
+            if word != ALL:
+                find_field(word)
+            fields.append(word)
+        except FieldNotFound as unknown:
+            try:
+                symbols += history.check_symbols([word])
+            except SymbolNotFound as missing:
+                problem = f"{word[:40]!r} is neither a field nor a symbol with snapshots"
+                raise FieldNotFound(problem, remedy=f"{missing.remedy}; {unknown.remedy}") from None
+    return symbols, fields
 
 
 def _why_empty(history: History, symbol: str) -> str:

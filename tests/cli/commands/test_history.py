@@ -50,7 +50,7 @@ def test_plot_draws_fields_named_before_or_after_it(stored: Path, words: Sequenc
 
 
 def test_plot_draws_into_a_file(stored: Path, tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
+    pytest.importorskip("vl_convert")
     ended = query(stored, "history", "IBM", "pe_ratio", "--plot", str(tmp_path / "ibm.svg"))
     assert (ended.code, ended.out) == (0, "")
     assert "ibm.svg" in ended.err
@@ -58,20 +58,43 @@ def test_plot_draws_into_a_file(stored: Path, tmp_path: Path) -> None:
 
 
 def test_plot_says_that_a_company_of_the_sandbox_is_invented(stored: Path, tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
+    pytest.importorskip("vl_convert")
     database = str(tmp_path / "invented.db")
     assert call(tmp_path, "collect", "--sandbox", "--latency", "0", "--database", database, "QUVEX").code == 0
 
-    for name in ("quvex.svg", "quvex.html"):
-        assert call(tmp_path, "history", "QUVEX", "--plot", name, "--database", database).code == 0
-        assert (tmp_path / name).read_text().lower().count("invented") >= 1
+    assert call(tmp_path, "history", "QUVEX", "--plot", "quvex.svg", "--database", database).code == 0
+    assert "QUVEX (invented)" in (tmp_path / "quvex.svg").read_text()
     on_terminal = call(tmp_path, "history", "QUVEX", "--plot", "--database", database)
     assert on_terminal.out.startswith("QUVEX (invented)")
     assert "invented" not in query(stored, "history", "IBM", "--plot").out
 
 
+def test_plot_draws_several_companies_in_one_picture(stored: Path) -> None:
+    for words in (["PEP", "--plot", "pe_ratio"], ["pe_ratio", "pep", "--plot"], ["--plot", "PEP", "PERatio"],
+                  ["PEP", "--field", "pe_ratio", "--plot"], ["PEP", "PEP", "ibm", "pe_ratio", "--plot"]):  # fmt: skip
+        ended = query(stored, "history", "IBM", *words)
+        assert (ended.code, ended.err) == (0, "")
+        assert ended.out.startswith("IBM, PEP\n")
+        assert "pe_ratio" in ended.out
+    assert "market_capitalization" in query(stored, "history", "IBM", "PEP", "--plot").out
+
+
+def test_indexed_draws_per_cent_of_the_value_where_all_begin(stored: Path) -> None:
+    ended = query(stored, "history", "IBM", "pe_ratio", "--plot", "--indexed")
+    assert ended.code == 0
+    assert "100 → 115" in ended.out
+    assert_refused(query(stored, "history", "IBM", "--indexed"), 2, "--plot")
+
+
+def test_a_word_that_names_a_field_is_one_whatever_the_symbols_are(stored: Path) -> None:
+    assert_refused(query(stored, "history", "IBM", "pe_ratio", "--field", "eps", "--plot"), 1, "PE_RATIO")
+    assert_refused(query(stored, "history", "IBM", "IBN", "--plot"), 2, "'IBN'", "did you mean IBM?", "pipeline fields")
+    assert_refused(query(stored, "history", "IBM", "PEP"), 2, "--plot")
+    assert_refused(query(stored, "history", "IBM", *[f"S{number}" for number in range(9)], "--plot"), 2, "S0")
+
+
 def test_plot_creates_no_folder(stored: Path, tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
+    pytest.importorskip("vl_convert")
     file = tmp_path / "absent" / "ibm.svg"
     assert_refused(query(stored, "history", "IBM", "pe_ratio", "--plot", str(file)), 1, str(file), "create ")
     assert not file.parent.exists()
@@ -79,5 +102,5 @@ def test_plot_creates_no_folder(stored: Path, tmp_path: Path) -> None:
 
 def test_what_cannot_be_drawn_is_refused(stored: Path) -> None:
     assert_refused(query(stored, "history", "IBM", "name", "--plot"), 2, "only numbers can be drawn")
-    assert_refused(query(stored, "history", "IBM", "--plot", "ibm.pdf"), 2, "ibm.pdf", "FILE.svg, .png or .html")
+    assert_refused(query(stored, "history", "IBM", "--plot", "ibm.gif"), 2, "ibm.gif", "FILE.svg, .png, .pdf or .html")
     assert_refused(query(stored, "history", "IBM", "--until", "2020-01-01", "--plot"), 1, "nothing to draw")

@@ -1,0 +1,321 @@
+"""A plot as a Vega-Lite spec: values and marks, without colours, which the `palette`'s configuration gives.
+
+Pure: it needs neither vl-convert nor a terminal. Texts of companies stand in data and titles only, never in an
+expression, so that no name can act.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise, zip_longest
+from typing import Any, Final
+
+from pipeline.instants import to_text
+from pipeline.plot import labels
+from pipeline.plot.axes import date_axis, value_axis, value_bounds
+from pipeline.plot.labels import day, exact, human, placeholder, trend
+from pipeline.plot.series import Panel, Plot, Series, lines, merged, summary, suspicious_points
+from pipeline.text import cut
+
+Spec = dict[str, Any]
+
+SCHEMA: Final = "https://vega.github.io/schema/vega-lite/v6.json"
+"""A name, not an address: nothing is read from there."""
+WIDTH: Final = 780
+"""Pixels of the panels; labels stand at both sides."""
+PADDING: Final = {"left": 20, "top": 20, "right": 20, "bottom": 16}
+LONGEST_TITLE: Final = 80
+
+_ONLY_PANEL, _PANEL = 340, 165
+"""Heights in pixels: of a panel alone, of one of several."""
+_LINE: Final = 17
+"""Pixels of a line of text."""
+
+
+def plot_spec(plot: Plot, *, interactive: bool = False) -> Spec:
+    """Return the spec: a panel for each field, and sentences where there is too little to draw.
+
+    An interactive one can be zoomed and moved along the dates, and shows the value under the pointer.
+    """
+    drawn = [panel for panel in plot.panels if any(placeholder(one) is None for one in panel.series)]
+    others = [panel for panel in plot.panels if panel not in drawn]  # the dates stand below the last line
+    height = _ONLY_PANEL if len(plot.panels) == 1 else _PANEL
+    panels = [_panel(panel, height, is_last=panel is drawn[-1]) for panel in drawn]
+    names = [f"panel_{number}" for number in range(len(panels))] if interactive else []
+    for name, view in zip(names, panels, strict=False):
+        view["layer"].append(_hover(name, view["layer"][0]["encoding"]))
+    spec: Spec = {
+        "$schema": SCHEMA,
+        "title": {"text": spaced(cut(plot.title, LONGEST_TITLE)), "fontSize": 19, "offset": 16},
+        "description": description(plot),
+        "padding": PADDING,
+        "spacing": 20,
+        "vconcat": [*_company_key(plot), *panels, *map(_sentence, others), _footer(plot, drawn)],
+        "resolve": {"scale": {"color": "independent"}},
+    }
+    if names:
+        spec["params"] = [_ZOOM | {"views": names}, *map(hover_param, names)]
+    return spec
+
+
+_ZOOM: Final = {"name": "zoom", "select": {"type": "interval", "encodings": ["x"]}, "bind": "scales"}
+
+
+def hover_param(view: str) -> Spec:
+    """Return the parameter that holds the mark of a view which is nearest to the pointer."""
+    select = {"type": "point", "nearest": True, "on": "pointerover", "clear": "pointerout"}
+    return {"name": f"hover_{view}", "select": select, "views": [view]}
+
+
+def description(plot: Plot) -> str:
+    """Return what the plot shows, for those who cannot see it."""
+    several = len(plot.companies) > 1
+    return "; ".join(
+        f"{f'{one.company.label} ' if several else ''}{one.field.column}: {placeholder(one) or trend(one.points)}"
+        for one in plot.series
+    )
+
+
+def _panel(panel: Panel, height: int, *, is_last: bool) -> Spec:
+    several = len(panel.series) > 1
+    values = [found for found in map(summary, (one.points for one in panel.series)) if found]
+    low, high = min(one.low for one in values), max(one.high for one in values)
+    axes = {"x": date_axis("at", is_labelled=is_last), "y": value_axis("y", low, high)}
+    color = {"color": _company_color(panel.series)} if several else {}
+    path = {**axes, **color, "detail": {"field": "symbol"}, "order": None}
+    return {
+        "data": _data([row for one in panel.series for row in _version_rows(one)]),
+        "width": WIDTH,
+        "height": height,
+        "layer": [
+            {
+                "mark": {"type": "line", "style": "gap", "interpolate": "step-after", "clip": True},
+                "transform": _through("from", "until", "next", ends_each=False),
+                "encoding": path,
+            },
+            {
+                "mark": {"type": "line", "style": "confirmed", "clip": True},
+                "transform": _through("from", "until", ends_each=True),
+                "encoding": path,
+            },
+            *_suspicious_marks(panel.series, axes),
+            *_last_values(panel.series, value_bounds(low, high), height, color),
+            *_heading(panel, "" if several else trend(panel.series[0].points)),
+        ],
+    }
+
+
+def _heading(panel: Panel, right: str) -> list[Spec]:
+    return [
+        text_mark(panel.field.column, "name", x=0, y=-27),
+        text_mark(panel.field.unit, "faint", x=0, y=-11),
+        text_mark(right, "faint", x=WIDTH, y=-11, align="right"),
+    ]
+
+
+def _data(rows: Sequence[Spec]) -> Spec:
+    return {"values": list(rows), "format": {"parse": dict.fromkeys(("from", "until", "next", "at"), "date")}}
+
+
+def _version_rows(series: Series) -> list[Spec]:
+    """Return the versions of a field: from when until when it was seen, and when another was next seen."""
+    versions = merged(series.points)
+    return [
+        {
+            "symbol": series.company.symbol,
+            "company": series.company.title,
+            "from": to_text(version.observed_at),
+            "until": to_text(version.confirmed_at),
+            "next": None if later is None else to_text(later.observed_at),
+            "value": version.value,
+            "exact": exact(version.value, series.field.kind),
+        }
+        for version, later in zip_longest(versions, versions[1:])
+    ]
+
+
+def _suspicious_marks(series: Sequence[Series], axes: Spec) -> list[Spec]:
+    rows = [{"at": to_text(at), "y": value} for one in series for at, value in suspicious_points(one)]
+    if not rows:
+        return []
+    mark = {"type": "point", "style": "suspicious", "size": 90, "clip": True}
+    return [{"data": _data(rows), "mark": mark, "encoding": axes}]
+
+
+def _through(*instants: str, ends_each: bool) -> list[Spec]:
+    """Return the transforms that make a point of each of these instants of a version.
+
+    Where a value is null, Vega lifts its pen: so between versions, if each ends its line.
+    """
+    at = [f"datum.{instant}" for instant in instants]
+    y = ["datum.value"] * len(at)
+    if ends_each:
+        at, y = [*at, at[-1]], [*y, "null"]
+    return [
+        {"calculate": f"[{', '.join(at)}]", "as": "at"},
+        {"calculate": f"[{', '.join(y)}]", "as": "y"},
+        {"flatten": ["at", "y"]},
+    ]
+
+
+def _company_color(series: Sequence[Series]) -> Spec:
+    domain = [one.company.symbol for one in series]
+    return {"field": "symbol", "type": "nominal", "scale": {"domain": domain}, "legend": None}
+
+
+def _last_values(series: Sequence[Series], ends: tuple[float, float], height: int, color: Spec) -> list[Spec]:
+    """Return the texts at the right: the latest value of each line that ends with one."""
+    low, high = ends
+    last = [(one, found.last) for one in series if (found := summary(one.points)) and not found.ends_without_value]
+    scale = {"domain": [low, high], "nice": False, "zero": False}
+    several = len(series) > 1
+    rows = [
+        {"symbol": one.company.symbol, "place": place,
+         "label": f"{one.company.symbol} {human(value)}" if several else human(value)}
+        for (one, value), place in zip(last, _apart([value for _, value in last], ends, height), strict=True)
+    ]  # fmt: skip
+    if not rows:
+        return []
+    return [
+        {
+            "data": {"values": rows},
+            "mark": {"type": "text", "style": "value", "align": "left", "baseline": "middle", "dx": 8, "clip": False},
+            "encoding": {
+                "x": {"value": WIDTH},
+                "y": {"field": "place", "type": "quantitative", "scale": scale},
+                "text": {"field": "label"},
+                **color,
+            },
+        }
+    ]
+
+
+def _apart(values: Sequence[float], ends: tuple[float, float], height: int) -> list[float]:
+    """Return where to write the values so that no two texts overlap: as near to each as there is room."""
+    least = _LINE * (ends[1] - ends[0]) / height
+    order = sorted(range(len(values)), key=lambda number: values[number])
+    places = list(values)
+    for before, number in pairwise(order):
+        places[number] = max(places[number], places[before] + least)
+    if order and (over := places[order[-1]] - ends[1]) > 0:  # push down what was pushed out at the top
+        places[order[-1]] -= over
+        for after, number in pairwise(reversed(order)):
+            places[number] = min(places[number], places[after] - least)
+    return places
+
+
+def _hover(name: str, axes: Spec) -> Spec:
+    """Return the layer that marks the version nearest to the pointer and shows it."""
+    instant = "%Y-%m-%d %H:%M:%S"
+    shown = [
+        {"calculate": f"utcFormat(datum.from, '{instant}')", "as": "observed"},
+        {"calculate": f"utcFormat(datum.until, '{instant}')", "as": "confirmed"},
+        {"filter": "isValid(datum.value)"},
+    ]
+    return {
+        "name": name,
+        "mark": {"type": "point", "style": "hover", "filled": True, "size": 70, "clip": True},
+        "transform": [*shown, *_through("from", "until", ends_each=False)],
+        "encoding": {
+            "x": axes["x"],
+            "y": axes["y"],
+            "opacity": {"condition": {"param": f"hover_{name}", "empty": False, "value": 1}, "value": 0},
+            "tooltip": [
+                {"field": "company", "type": "nominal", "title": "company"},
+                {"field": "exact", "type": "nominal", "title": "value"},
+                {"field": "observed", "type": "nominal", "title": "first seen (UTC)"},
+                {"field": "confirmed", "type": "nominal", "title": "last seen (UTC)"},
+            ],
+        },
+    }
+
+
+def spaced(text: str) -> str:
+    """Return the text with its double spaces as wide ones, which SVG does not collapse."""
+    return text.replace("  ", "\u2003")
+
+
+def text_mark(text: str, style: str, *, x: float, y: float, align: str = "left") -> Spec:
+    """Return a layer that writes a text at a place in pixels."""
+    return {
+        "data": {"values": [{}]},
+        "mark": {"type": "text", "style": style, "align": align, "text": text, "clip": False},
+        "encoding": {"x": {"value": x}, "y": {"value": y}},
+    }
+
+
+def _company_key(plot: Plot) -> list[Spec]:
+    """Return, for several companies, the view that says which line is whose: a line of text for each."""
+    if len(plot.companies) == 1:
+        return []
+    alone = len(plot.panels) == 1
+    rows = [
+        {"symbol": company.symbol, "line": number * _LINE + 6, "label": _key_text(plot, number, with_trend=alone)}
+        for number, company in enumerate(plot.companies)
+    ]
+    place = {"y": {"field": "line", "type": "quantitative", "scale": None}}
+    return [
+        {
+            "data": {"values": rows},
+            "width": WIDTH,
+            "height": len(rows) * _LINE - 4,
+            "layer": [
+                {
+                    "mark": {"type": "square", "filled": True, "opacity": 1, "size": 100},
+                    "encoding": {"x": {"value": 5}, **place, "color": _company_color(plot.panels[0].series)},
+                },
+                {
+                    "mark": {"type": "text", "style": "ink", "align": "left", "baseline": "middle"},
+                    "encoding": {"x": {"value": 18}, **place, "text": {"field": "label"}},
+                },
+            ],
+        }
+    ]
+
+
+def _key_text(plot: Plot, number: int, *, with_trend: bool) -> str:
+    company, title = plot.companies[number], cut(plot.companies[number].title, LONGEST_TITLE)
+    if not with_trend:
+        return spaced(title)
+    series = plot.panels[0].series[number]
+    assert series.company == company
+    return spaced(f"{title}  {placeholder(series) or trend(series.points)}")
+
+
+def _sentence(panel: Panel) -> Spec:
+    """Return the view of a field of which there is too little to draw."""
+    several = len(panel.series) > 1
+    texts = [f"{f'{one.company.label}: ' if several else ''}{placeholder(one)}" for one in panel.series]
+    return {
+        "width": WIDTH,
+        "height": len(texts) * _LINE,
+        "layer": [
+            *_heading(panel, ""),
+            *(text_mark(text, "faint", x=0, y=8 + number * _LINE) for number, text in enumerate(texts)),
+        ],
+    }
+
+
+def _footer(plot: Plot, drawn: Sequence[Panel]) -> Spec:
+    """Return the last line: where the values come from, and what the marks mean that the plot shows."""
+    source = f"{plot.origin}, observed by overview-pipeline until {day(plot.until)}"
+    layers = [text_mark(source, "faint", x=0, y=12)]
+    right = WIDTH
+    if any(suspicious_points(one) for panel in drawn for one in panel.series):
+        layers += [text_mark(labels.SUSPICIOUS, "faint", x=right, y=12, align="right"), _sample("point", right - 70)]
+        right -= 100
+    if any(len(line) > 1 for panel in drawn for one in panel.series for line in lines(one.points)):
+        layers += [
+            text_mark(labels.UNCONFIRMED, "faint", x=right, y=12, align="right"), _sample("gap", right - 148),
+            text_mark(labels.CONFIRMED, "faint", x=right - 168, y=12, align="right"), _sample("confirmed", right - 264),
+        ]  # fmt: skip
+    return {"width": WIDTH, "height": 14, "layer": layers}
+
+
+def _sample(style: str, x: float) -> Spec:
+    """Return a layer with the mark that the text beside it explains."""
+    place = {"x": {"value": x}, "y": {"value": 8}}
+    if style == "point":
+        mark: Spec = {"type": "point", "style": "suspicious", "size": 70}
+    else:
+        mark = {"type": "rule", "style": style}
+        place["x2"] = {"value": x + 28}
+    return {"data": {"values": [{}]}, "mark": mark, "encoding": place}
