@@ -40,6 +40,11 @@ class Span(NamedTuple):
     since: str
     until: str
 
+    @property
+    def last(self) -> str:
+        """The last instant of it, as text."""
+        return self.until if self.until == instants.LATEST else before(self.until)
+
 
 def whole(symbol: str) -> Span:
     """Return the span of a company that always had one symbol."""

@@ -23,10 +23,12 @@ from pipeline.model.changes import (
     relative_change,
 )
 from pipeline.model.document import decode_layout
-from pipeline.model.fields import COLUMNS, DAILY_FIELDS, PROFILE_FIELDS, REPORTED_FIELDS, Kind, Part
+from pipeline.model.fields import COLUMNS, DAILY_FIELDS, PROFILE_FIELDS, REPORTED_FIELDS, SYMBOL_FIELD, Kind, Part
+from pipeline.model.renames import Span, whole
 from pipeline.model.values import as_date
+from pipeline.query.companies import Wanted, company_batches
 from pipeline.query.results import Answer, Column
-from pipeline.store.stored_symbols import symbol_batches
+from pipeline.query.snapshots import LAST_SEEN
 
 Row = tuple[Any, ...]
 
@@ -58,7 +60,8 @@ _SYMBOL, _OBSERVED_AT, _CONFIRMED_AT = range(len(DAILY_FIELDS), len(DAILY_FIELDS
 _SLOW_PARTS = slice(_CONFIRMED_AT + 1, None)
 _STATEMENT_ID = _CONFIRMED_AT + 2
 _LATEST_QUARTER = [field.column for field in REPORTED_FIELDS].index("latest_quarter")
-_SELECTED = f"{', '.join(_DAILY_NAMES)}, symbol, observed_at, confirmed_at, profile_id, statement_id, layout_id, extra"
+_DAILY_SELECTED = ", ".join(_DAILY_NAMES)
+_SLOW_SELECTED = "profile_id, statement_id, layout_id, extra"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,19 +102,24 @@ class Comparison:
         self._db = db
         self._part = lru_cache(maxsize=4096)(self._read_part)
 
-    def changes(self, symbols: Sequence[str] | None, only: ChangeFilter, *, since: str, until: str) -> Answer[Change]:
-        """Return what changed in the snapshots observed in an interval, by symbol and instant. None: all symbols."""
+    def changes(self, wanted: Wanted, only: ChangeFilter, *, since: str, until: str) -> Answer[Change]:
+        """Return what changed in the snapshots observed in an interval, by company and instant."""
 
         def read() -> Iterator[Row]:
-            return only.selected(chain.from_iterable(self._batches(symbols, since, until)))
+            return only.selected(chain.from_iterable(self._batches(wanted, since, until)))
 
         return Answer(CHANGE_COLUMNS, read, _change)
 
-    def _batches(self, symbols: Sequence[str] | None, since: str, until: str) -> Iterator[list[Row]]:
-        """Yield the changes as lists, each of some symbols: there may be hundreds of thousands."""
-        for batch in symbol_batches(self._db, symbols, since, until):
-            coverage = self._coverage_changes(batch, since, until)
-            rows = self._value_changes(batch, since, until)
+    def _batches(self, wanted: Wanted, since: str, until: str) -> Iterator[list[Row]]:
+        """Yield the changes as lists, each of some companies: there may be hundreds of thousands."""
+        for batch in company_batches(self._db, wanted, since, until):
+            if wanted.companies.has_company(batch[0]):
+                spans = wanted.companies.spans(batch[0])
+                rows = self._changes_of_spans(spans, since, until)
+                coverage = self._coverage_of_spans(spans, since, until)
+            else:
+                rows = self._value_changes(batch, since, until)
+                coverage = self._coverage_changes(batch, since, until)
             yield sorted(rows + coverage, key=_by_symbol_and_instant) if coverage else rows
 
     def _value_changes(self, symbols: Sequence[str], since: str, until: str) -> list[Row]:
@@ -120,7 +128,7 @@ class Comparison:
         Where there is none, the first snapshot of the symbol lies in the interval.
         """
         query = f"""
-            SELECT {_SELECTED}
+            SELECT {_DAILY_SELECTED}, symbol, observed_at, confirmed_at, {_SLOW_SELECTED}
               FROM json_each(:symbols) AS wanted
              CROSS JOIN snapshots ON snapshots.symbol = wanted.value
                AND observed_at >= coalesce((SELECT observed_at FROM snapshots WHERE symbol = wanted.value
@@ -137,6 +145,42 @@ class Comparison:
                 found += self._first(after)
             before = after
         return found
+
+    def _changes_of_spans(self, spans: Sequence[Span], since: str, until: str) -> list[Row]:
+        """Return the fields of one company that changed, and where its symbol did."""
+        read = [(row, span) for span in spans for row in self._of_span(span, since, until)]
+        found: list[Row] = []
+        before: tuple[Row, Span] | None = None
+        for row, span in sorted(read, key=lambda one: one[0][_OBSERVED_AT]):
+            if before is None:
+                found += self._first(row) if row[_OBSERVED_AT] >= since else []
+            elif row[_OBSERVED_AT] >= since:
+                if span.symbol != before[1].symbol:
+                    found.append(_symbol_row(*before, row, span))
+                found += self._between(before[0], row)
+            before = row, span
+        return found
+
+    def _of_span(self, span: Span, since: str, until: str) -> list[Row]:
+        """Return the snapshots of a span in an interval, and the last before it, with the company as their symbol."""
+        query = f"""
+            SELECT {_DAILY_SELECTED}, :company, observed_at, {LAST_SEEN}, {_SLOW_SELECTED}
+              FROM snapshots
+             WHERE symbol = :symbol AND observed_at BETWEEN :first AND min(:until, :at)
+               AND observed_at >= coalesce((SELECT observed_at FROM snapshots WHERE symbol = :symbol
+                                               AND observed_at < :since AND observed_at BETWEEN :first AND :at
+                                             ORDER BY observed_at DESC LIMIT 1), :since)
+             ORDER BY observed_at
+        """
+        parameters = {
+            "company": span.company,
+            "symbol": span.symbol,
+            "first": span.since,
+            "at": span.last,
+            "since": since,
+            "until": until,
+        }
+        return self._db.execute(query, parameters).fetchall()
 
     def _between(self, before: Row, after: Row) -> list[Row]:
         """Return what changed from one row to the next: mostly daily numbers alone."""
@@ -179,21 +223,42 @@ class Comparison:
         uncovered: dict[str, list[str]] = {}
         for symbol, at in self._db.execute(query, (json.dumps(symbols), until)):
             uncovered.setdefault(symbol, []).append(at)
-        return [row for symbol, at in uncovered.items() for row in self._coverage_turns(symbol, at, since, until)]
+        return [
+            row for symbol, at in uncovered.items() for row in self._coverage_turns((whole(symbol),), at, since, until)
+        ]
 
-    def _coverage_turns(self, symbol: str, uncovered: list[str], since: str, until: str) -> Iterator[Row]:
-        """Yield the coverage changes of a symbol, given the instants at which it was found uncovered."""
+    def _coverage_of_spans(self, spans: Sequence[Span], since: str, until: str) -> list[Row]:
+        """Return where the API began or ceased to cover one company.
+
+        That it does not cover an old symbol counts only until it has a snapshot of a newer one.
+        """
+        query = "SELECT at FROM uncovered WHERE symbol = ? AND at BETWEEN ? AND min(?, ?)"
+        uncovered: set[str] = set()
+        newer_since = LATEST
+        for span in reversed(spans):
+            last = min(span.last, newer_since)
+            uncovered |= {at for (at,) in self._db.execute(query, (span.symbol, span.since, last, until))}
+            newer_since = min(newer_since, self._covered_between(span, "", LATEST, until)[0] or LATEST)
+        return list(self._coverage_turns(spans, sorted(uncovered), since, until))
+
+    def _coverage_turns(self, spans: Sequence[Span], uncovered: list[str], since: str, until: str) -> Iterator[Row]:
+        """Yield the coverage changes of a company, given the instants at which it was found uncovered."""
+        company = spans[0].company
         for after, before in zip(["", *uncovered], [*uncovered, LATEST], strict=True):
-            first, last = self._covered_between(symbol, after, before, until)
+            covered = [self._covered_between(span, after, before, until) for span in spans]
+            first = min((first for first, _ in covered if first is not None), default=None)
+            last = max((last for _, last in covered if last is not None), default=None)
             if first is None or last is None:
                 continue
             if after and since <= first <= until:
-                yield _coverage_row(symbol, ChangeKind.COVERED, after, first)
+                yield _coverage_row(company, ChangeKind.COVERED, after, first)
             if before is not LATEST and since <= before <= until:
-                yield _coverage_row(symbol, ChangeKind.UNCOVERED, last, before)
+                yield _coverage_row(company, ChangeKind.UNCOVERED, last, before)
 
-    def _covered_between(self, symbol: str, after: str, before: str, until: str) -> tuple[str | None, str | None]:
-        """Return the first and the last observation between two others, up to `until`, that found the symbol covered.
+    def _covered_between(self, span: Span, after: str, before: str, until: str) -> tuple[str | None, str | None]:
+        """Return the first and the last observation of a span that found the symbol covered, up to `until`.
+
+        `after` and `before`: the observations next to it that did not.
 
         Of two at one instant, the one that found it covered counts as the later, as it does for the symbol's state.
         """
@@ -210,7 +275,12 @@ class Comparison:
                 SELECT max(at) FROM looks WHERE symbol = :symbol AND at >= :after AND at < :before AND at <= :until
             )
         """
-        parameters = {"symbol": symbol, "after": after, "before": before, "until": until}
+        parameters = {
+            "symbol": span.symbol,
+            "after": max(after, span.since),
+            "before": min(before, span.until),
+            "until": until,
+        }
         first, last = self._db.execute(query, parameters).fetchone()
         return first, last
 
@@ -249,6 +319,13 @@ def _daily_changes(before: Row, after: Row) -> list[Row]:
         for column, old, new in zip(_DAILY_NAMES, before, after, strict=False)  # what follows them is not compared
         if old != new
     ]  # fmt: skip
+
+
+def _symbol_row(before: Row, old: Span, after: Row, new: Span) -> Row:
+    """Return a company's change of symbol, from the last snapshot under the old one to the first under the new."""
+    part, kind = Part.PROFILE.value, ChangeKind.CHANGED.value
+    times = before[_CONFIRMED_AT], after[_OBSERVED_AT]
+    return new.company, SYMBOL_FIELD.column, part, kind, old.symbol, new.symbol, None, *times, None
 
 
 def _coverage_row(symbol: str, kind: ChangeKind, last_confirmed_at: str, observed_at: str) -> Row:

@@ -1,12 +1,22 @@
 """Companies: which symbols a question means. A company that was renamed has several, each for a span of time."""
 
+import json
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
+from typing import NamedTuple
 
 from pipeline import instants
 from pipeline.model.renames import QUALIFIED, Span, whole
-from pipeline.store.stored_symbols import SymbolNotFound, check_any_stored, check_symbols, not_found, stored_symbols
+from pipeline.store.stored_symbols import (
+    SymbolNotFound,
+    check_any_stored,
+    check_symbols,
+    not_found,
+    stored_symbols,
+    symbol_batches,
+)
 
 
 class Companies:
@@ -29,12 +39,16 @@ class Companies:
 
     @property
     def renamed(self) -> Iterable[str]:
-        """The names of the companies that have part of a symbol's time, or several symbols."""
+        """The names of the companies that had a symbol which took part in a rename."""
         return self._by_company.keys()
 
-    def is_renamed(self, symbol: str) -> bool:
-        """Whether a symbol took part in a rename: only then its spans are other than its whole time."""
+    def has_symbol(self, symbol: str) -> bool:
+        """Whether a symbol took part in a rename."""
         return symbol in self._by_symbol
+
+    def has_company(self, company: str) -> bool:
+        """Whether the company of this name had a symbol that took part in a rename; else its name is its only one."""
+        return company in self._by_company
 
     def spans(self, company: str) -> Sequence[Span]:
         """Return the spans of a company by its name, the oldest first.
@@ -64,6 +78,14 @@ class Companies:
         return next(found, symbol)
 
 
+class Wanted(NamedTuple):
+    """The companies that a question is about."""
+
+    companies: Companies
+    names: Sequence[str] | None
+    """The names of those that are asked for; None: all."""
+
+
 def read_companies(db: sqlite3.Connection) -> Companies:
     """Return the companies of a database."""
     rows = db.execute("SELECT symbol, company, since, until FROM spans ORDER BY symbol, since")
@@ -72,7 +94,7 @@ def read_companies(db: sqlite3.Connection) -> Companies:
 
 def stored_companies(db: sqlite3.Connection, companies: Companies) -> list[str]:
     """Return the names of the companies that have a snapshot, in order."""
-    plain = [symbol for symbol in stored_symbols(db) if not companies.is_renamed(symbol)]
+    plain = [symbol for symbol in stored_symbols(db) if not companies.has_symbol(symbol)]
     renamed = [company for company in companies.renamed if _has_snapshot(db, companies.spans(company))]
     return sorted(plain + renamed)
 
@@ -93,6 +115,39 @@ def check_companies(db: sqlite3.Connection, path: Path, companies: Companies, sy
             if company not in known:
                 raise not_found(symbol.upper(), sorted(known))
     return sorted(wanted)
+
+
+def first_observed_at(db: sqlite3.Connection, spans: Iterable[Span]) -> str | None:
+    """Return when the first snapshot in some spans was observed, as text; None where there is none."""
+    query = """
+        SELECT min((SELECT observed_at FROM snapshots
+                     WHERE symbol = json_extract(span.value, '$[0]')
+                       AND observed_at BETWEEN json_extract(span.value, '$[1]') AND json_extract(span.value, '$[2]')
+                     ORDER BY observed_at LIMIT 1))
+          FROM json_each(?) AS span
+    """
+    bounds = json.dumps([(span.symbol, span.since, span.last) for span in spans])
+    (first,) = db.execute(query, (bounds,)).fetchone()
+    return None if first is None else str(first)
+
+
+def company_batches(db: sqlite3.Connection, wanted: Wanted, since: str, until: str) -> Iterator[list[str]]:
+    """Yield the names of companies in order, in batches whose snapshots observed in an interval can be read at once.
+
+    A company that had a symbol which took part in a rename is a batch by itself; of all others the name is the symbol.
+    """
+    companies, names = wanted
+    if not companies.have_renames:
+        yield from symbol_batches(db, names, since, until)
+        return
+    if names is None:
+        symbols = (symbol for (symbol,) in db.execute("SELECT symbol FROM symbols"))
+        names = [*(one for one in symbols if not companies.has_symbol(one)), *companies.renamed]
+    for is_renamed, some in groupby(sorted(names), companies.has_company):
+        if is_renamed:
+            yield from ([name] for name in some)
+        else:
+            yield from symbol_batches(db, list(some), since, until)
 
 
 def _named(companies: Companies, symbol: str) -> str:

@@ -6,13 +6,12 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
 
-from pipeline.instants import to_text
 from pipeline.model.document import Document, Parts, decode_layout, join_document
 from pipeline.model.fields import DAILY_FIELDS, PROFILE_FIELDS, REPORTED_FIELDS
 from pipeline.model.symbols import Symbol
 from pipeline.model.values import Value
-from pipeline.query.bounds import seen_since_text
-from pipeline.query.snapshots import LAST_SEEN, LISTED, NEWEST_NOT_AFTER
+from pipeline.query.companies import Wanted
+from pipeline.query.snapshots import as_of
 
 PART_COLUMNS = ", ".join(
     [
@@ -32,22 +31,19 @@ _DAILY_AT = _REPORTED_AT + len(REPORTED_FIELDS)
 
 
 def documents_as_of(
-    db: sqlite3.Connection, at: datetime, symbols: Sequence[str], max_staleness: timedelta | None
+    db: sqlite3.Connection, wanted: Wanted, at: datetime, max_staleness: timedelta | None
 ) -> Iterator[Document]:
-    """Yield for each symbol the newest document not after an instant, unless it is too stale."""
+    """Yield for each company the newest document not after an instant, unless it is too stale."""
     query = f"""
         SELECT snapshots.symbol, layouts.keys, snapshots.extra, {PART_COLUMNS}
-          FROM {LISTED} AS wanted
-         CROSS JOIN snapshots ON snapshots.symbol = wanted.symbol AND {NEWEST_NOT_AFTER}
+          FROM (SELECT json_extract(value, '$[0]') AS symbol, json_extract(value, '$[1]') AS observed_at
+                  FROM json_each(?)) AS wanted
+         CROSS JOIN snapshots ON snapshots.symbol = wanted.symbol AND snapshots.observed_at = wanted.observed_at
           {PART_TABLES}
-         WHERE {LAST_SEEN} >= :seen_since
     """
-    parameters = {
-        "at": to_text(at),
-        "symbols": json.dumps(symbols),
-        "seen_since": seen_since_text(at, max_staleness),
-    }
-    for symbol, keys, extra, *values in db.execute(query, parameters).fetchall():
+    found = as_of(db, wanted, at, (), max_staleness).rows()
+    places = [(row[-1] if wanted.companies.have_renames else row[0], row[1]) for row in found]
+    for symbol, keys, extra, *values in db.execute(query, (json.dumps(places),)).fetchall():
         yield stored_document(symbol, keys, extra, values)
 
 

@@ -7,28 +7,44 @@ with History.open("data/overviews.db") as history:
         print(snapshot.symbol, snapshot["pe_ratio"], snapshot.staleness)
 """
 
-import json
 import sqlite3
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from datetime import datetime, timedelta
+from itertools import chain
 from pathlib import Path
 from typing import Self, TypeVar
 
 from pipeline.instants import from_text
 from pipeline.model.changes import Change
 from pipeline.model.document import Document
-from pipeline.model.fields import ALL, FISCAL_FIELDS, Field, FieldNotFound, Part, find_fields
+from pipeline.model.fields import (
+    ALL,
+    FISCAL_FIELDS,
+    SYMBOL_FIELD,
+    Field,
+    FieldNotFound,
+    Part,
+    find_field,
+    find_fields,
+)
 from pipeline.query.bounds import InstantLike, instant, since_text, until_text
 from pipeline.query.changes import ChangeFilter, Comparison
+from pipeline.query.companies import (
+    Companies,
+    Wanted,
+    check_companies,
+    first_observed_at,
+    read_companies,
+    stored_companies,
+)
 from pipeline.query.documents import documents_as_of
 from pipeline.query.results import Answer, Snapshot, Vintage, read_through
 from pipeline.query.snapshots import DEFAULT_FIELDS, as_of, history
 from pipeline.query.vintages import QUARTERLY_FIELDS, check_fiscal, restatements, vintages
 from pipeline.store.database import translate_errors
 from pipeline.store.reader import open_for_reading
-from pipeline.store.stored_symbols import check_symbols, stored_symbols
 
 _CACHE_KIB = 64 * 1024
 _MAPPED_BYTES = 1 << 40
@@ -85,27 +101,24 @@ class History:
         return f"History.open({str(self._path)!r})"
 
     def symbols(self) -> list[str]:
-        """Return the symbols that have a snapshot, in order."""
+        """Return the symbols that have a snapshot, in order; of a company that was renamed, the newest one."""
         with translate_errors(self._path):
-            return stored_symbols(self._db)
+            return stored_companies(self._db, read_companies(self._db))
 
     def check_symbols(self, symbols: Iterable[str]) -> list[str]:
-        """Return the symbols in upper case and in order, without duplicates.
+        """Return the symbols in upper case and in order, without duplicates; for an old symbol, the newest one.
 
         Raise SymbolNotFound, naming the nearest, for one without a snapshot, and NoData if there is no snapshot at all.
         """
         with translate_errors(self._path):
-            return check_symbols(self._db, self._path, _listed(symbols))
+            return check_companies(self._db, self._path, read_companies(self._db), _listed(symbols))
 
     def first_observed_at(self, symbols: Iterable[str] | None = None) -> datetime | None:
         """Return when the first snapshot was observed, of all or of some symbols; None where there is none."""
-        query = """
-            SELECT min((SELECT observed_at FROM snapshots WHERE symbol = wanted.value ORDER BY observed_at LIMIT 1))
-              FROM json_each(?) AS wanted
-        """
-        wanted = self.symbols() if symbols is None else [symbol.upper() for symbol in _listed(symbols)]
         with translate_errors(self._path):
-            (first,) = self._db.execute(query, (json.dumps(wanted),)).fetchone()
+            companies = read_companies(self._db)
+            names = stored_companies(self._db, companies) if symbols is None else map(companies.named, _listed(symbols))
+            first = first_observed_at(self._db, chain.from_iterable(map(companies.spans, names)))
             return None if first is None else from_text(first)
 
     def last_run_started_at(self) -> datetime | None:
@@ -132,9 +145,10 @@ class History:
 
         Raise SymbolNotFound or FieldNotFound.
         """
-        (wanted,) = self.check_symbols([symbol])
+        companies, names = self._wanted([symbol])
+        (company,) = names or ()
         columns = find_fields(fields, DEFAULT_FIELDS)
-        answer = history(self._db, wanted, columns, since=since_text(since), until=until_text(until))
+        answer = history(self._db, companies, company, columns, since=since_text(since), until=until_text(until))
         return read_through(answer, self._read)
 
     def as_of(
@@ -151,8 +165,8 @@ class History:
         instant. `max_staleness` leaves out snapshots that were staler. Raise SymbolNotFound or FieldNotFound.
         """
         columns = find_fields(fields, DEFAULT_FIELDS)
-        wanted = None if symbols is None else self.check_symbols(symbols)
-        answer = as_of(self._db, instant(at, day_ends=True), wanted, columns, max_staleness)
+        wanted = self._wanted(symbols)
+        answer = as_of(self._db, wanted, instant(at, day_ends=True), columns, max_staleness)
         return read_through(answer, self._read)
 
     def documents_as_of(
@@ -162,9 +176,9 @@ class History:
 
         Raise SymbolNotFound.
         """
-        wanted = self.symbols() if symbols is None else self.check_symbols(symbols)
+        wanted = self._wanted(symbols)
         asked_at = instant(at, day_ends=True)
-        return self._read(lambda: documents_as_of(self._db, asked_at, wanted, max_staleness))
+        return self._read(lambda: documents_as_of(self._db, wanted, asked_at, max_staleness))
 
     def changes(
         self,
@@ -183,9 +197,9 @@ class History:
         a smaller fraction (0.05 is 5 %); `suspicious` selects changes that the market cannot explain. Raise
         SymbolNotFound, FieldNotFound, or ValueError for an unknown part.
         """
-        wanted = None if symbols is None else self.check_symbols(symbols)
+        wanted = self._wanted(symbols)
         only = ChangeFilter(
-            columns=_changing(fields),
+            columns=_changing(fields, wanted.companies),
             part=None if part is None else _part(part),
             min_change=min_change,
             suspicious=suspicious,
@@ -206,7 +220,7 @@ class History:
         `since` and `until` select those first known then. Raise SymbolNotFound, and FieldNotFound for a field that is
         not reported by quarter.
         """
-        wanted = self.check_symbols([symbol])
+        wanted = self._wanted([symbol])
         columns = check_fiscal(find_fields(fields, FISCAL_FIELDS, every=QUARTERLY_FIELDS))
         answer = vintages(self._db, wanted, columns, since=since_text(since), until=until_text(until))
         return read_through(answer, self._read)
@@ -223,10 +237,18 @@ class History:
 
         `since` and `until` select those first known then, however old the replaced value was. Raise as `vintages` does.
         """
-        wanted = None if symbols is None else self.check_symbols(symbols)
+        wanted = self._wanted(symbols)
         columns = check_fiscal(find_fields(fields, FISCAL_FIELDS, every=QUARTERLY_FIELDS))
         answer = restatements(self._db, wanted, columns, since=since_text(since), until=until_text(until))
         return read_through(answer, self._read)
+
+    def _wanted(self, symbols: Iterable[str] | None) -> Wanted:
+        """Return the companies that symbols mean; None: all. Raise NoData or SymbolNotFound."""
+        with translate_errors(self._path):
+            companies = read_companies(self._db)
+            if symbols is None:
+                return Wanted(companies, None)
+            return Wanted(companies, check_companies(self._db, self._path, companies, _listed(symbols)))
 
     def _read(self, read: Callable[[], Iterator[T]]) -> Iterator[T]:
         """Yield what is read, raising SQLite's errors as DatabaseError. As long as it is held, the database is open."""
@@ -247,12 +269,12 @@ def _part(text: str) -> Part:
         raise ValueError(f"unknown part {text!r}: use {', '.join(Part)}") from None
 
 
-def _changing(fields: Iterable[str | Field] | None) -> frozenset[str] | None:
+def _changing(fields: Iterable[str | Field] | None, companies: Companies) -> frozenset[str] | None:
     """Return the columns to select changes of; None for all."""
     named = [fields] if isinstance(fields, str) else list(fields or ())
     if not named or ALL in named:
         return None
-    columns = frozenset(field.column for field in find_fields(named, ()))
-    if not columns:  # the symbol alone, which is in every answer
-        raise FieldNotFound("symbol never changes: name another field")
+    columns = frozenset((name if isinstance(name, Field) else find_field(name)).column for name in named)
+    if columns == {SYMBOL_FIELD.column} and not companies.have_renames:
+        raise FieldNotFound("symbol never changes, as no company was renamed: name another field")
     return columns

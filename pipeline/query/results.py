@@ -96,6 +96,7 @@ class Snapshot(msgspec.Struct, frozen=True, gc=False):
     """A version of a company's overview: the fields that were requested, and when it was observed."""
 
     symbol: str
+    """The company's newest symbol."""
     observed_at: datetime
     """When it was first seen."""
     confirmed_at: datetime
@@ -104,6 +105,8 @@ class Snapshot(msgspec.Struct, frozen=True, gc=False):
     """By column."""
     staleness: timedelta | None = None
     """In an as-of answer: how long before the instant it was last seen."""
+    observed_symbol: str | None = None
+    """The symbol that the company had then, where the database knows of a rename; else None."""
 
     def __getitem__(self, field: str) -> Value | date:
         """Return the value of a field. Raise FieldNotFound, or KeyError for one that was not requested."""

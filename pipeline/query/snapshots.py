@@ -2,18 +2,23 @@
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from heapq import merge
 from typing import Any
 
 from pipeline.instants import from_text, to_text
 from pipeline.model.fields import COLUMNS, Field, Kind, Part
+from pipeline.model.renames import Span
 from pipeline.model.values import Value
 from pipeline.query.bounds import seen_since_text
+from pipeline.query.companies import Companies, Wanted
 from pipeline.query.results import Answer, Column, Snapshot, columns_of
 
 DEFAULT_FIELDS = tuple(COLUMNS[column] for column in ("market_capitalization", "pe_ratio", "eps", "latest_quarter"))
 """The fields of an answer where none is named."""
+
+Row = tuple[Any, ...]
 
 _FIRST_COLUMNS = (
     Column("symbol", Kind.TEXT),
@@ -21,78 +26,174 @@ _FIRST_COLUMNS = (
     Column("confirmed_at", Kind.INSTANT),
 )
 
-# These join a table `wanted` of symbols. By its symbol, not the snapshot's own: that would be looked up for each row of
-# a symbol's whole past.
-NEWEST_NOT_AFTER = """
+_OBSERVED_SYMBOL = Column("observed_symbol", Kind.TEXT)
+"""The last column of answers of a database that knows a rename: the symbol that the company had in the snapshot."""
+
+
+def newest_not_after(at: str) -> str:
+    """Return the condition for the newest snapshot of a symbol not after an instant, which an SQL expression gives.
+
+    Joins a table `wanted` of symbols. By its symbol, not the snapshot's own: that would be looked up for each row of a
+    symbol's whole past.
+    """
+    return f"""
     observed_at = (SELECT earlier.observed_at FROM snapshots AS earlier
-                    WHERE earlier.symbol = wanted.symbol AND earlier.observed_at <= :at
+                    WHERE earlier.symbol = wanted.symbol AND earlier.observed_at <= {at}
                     ORDER BY earlier.observed_at DESC LIMIT 1)
 """
-LAST_SEEN = """
-    iif(confirmed_at <= :at, confirmed_at,
-        max(observed_at, coalesce((SELECT at FROM looks WHERE looks.symbol = snapshots.symbol AND at <= :at
+
+
+def last_seen(at: str) -> str:
+    """Return the SQL expression for when a snapshot was last seen, not after an instant."""
+    return f"""
+    iif(confirmed_at <= {at}, confirmed_at,
+        max(observed_at, coalesce((SELECT at FROM looks WHERE looks.symbol = snapshots.symbol AND at <= {at}
                                     ORDER BY at DESC LIMIT 1), '')))
 """
+
+
+NEWEST_NOT_AFTER = newest_not_after(":at")
+LAST_SEEN = last_seen(":at")
 LISTED = "(SELECT value AS symbol FROM json_each(:symbols))"
+_SPANS = """
+    (SELECT json_extract(value, '$[0]') AS symbol, json_extract(value, '$[1]') AS company,
+            json_extract(value, '$[2]') AS since, json_extract(value, '$[3]') AS at FROM json_each(:spans))
+"""
+"""Spans of companies, each until `at`."""
 
 
 def history(
-    db: sqlite3.Connection, symbol: str, fields: Sequence[Field], *, since: str, until: str
+    db: sqlite3.Connection, companies: Companies, company: str, fields: Sequence[Field], *, since: str, until: str
 ) -> Answer[Snapshot]:
-    """Return the snapshots of a symbol observed in an interval, the oldest first."""
+    """Return the snapshots of a company observed in an interval, the oldest first."""
+    observed_symbol = ", snapshots.symbol" if companies.have_renames else ""
+    confirmed_at = LAST_SEEN if companies.has_company(company) else "confirmed_at"
     query = f"""
-        SELECT snapshots.symbol, observed_at, confirmed_at{_selected(fields)}
+        SELECT :company, observed_at, {confirmed_at}{_selected(fields)}{observed_symbol}
           FROM snapshots {_joined(fields)}
-         WHERE snapshots.symbol = ? AND observed_at BETWEEN ? AND ?
+         WHERE snapshots.symbol = :symbol AND observed_at BETWEEN max(:since, :first) AND min(:until, :at)
          ORDER BY observed_at
     """
-    names = [field.column for field in fields]
 
-    def read() -> Iterator[tuple[Any, ...]]:
-        return iter(db.execute(query, (symbol, since, until)).fetchall())
+    def read() -> Iterator[Row]:
+        found = (
+            db.execute(
+                query,
+                {"company": company, "symbol": symbol, "since": since, "first": first, "until": until, "at": last},
+            ).fetchall()
+            for symbol, first, last in ((span.symbol, span.since, span.last) for span in companies.spans(company))
+        )
+        return merge(*found, key=_observed_at)
 
-    def make(symbol: str, observed_at: datetime, confirmed_at: datetime, *values: Value) -> Snapshot:
-        return Snapshot(symbol, observed_at, confirmed_at, dict(zip(names, values, strict=True)))
-
-    return Answer((*_FIRST_COLUMNS, *columns_of(fields)), read, make)
+    columns = (*_FIRST_COLUMNS, *_columns(companies, fields))
+    return Answer(columns, read, _snapshot(companies, fields))
 
 
 def as_of(
-    db: sqlite3.Connection,
-    at: datetime,
-    symbols: Sequence[str] | None,
-    fields: Sequence[Field],
-    max_staleness: timedelta | None,
+    db: sqlite3.Connection, wanted: Wanted, at: datetime, fields: Sequence[Field], max_staleness: timedelta | None
 ) -> Answer[Snapshot]:
-    """Return for each symbol the newest snapshot not after an instant, unless it is too stale. None: all symbols."""
+    """Return for each company the newest snapshot not after an instant, unless it is too stale."""
+    companies = wanted.companies
+    seen_since = seen_since_text(at, max_staleness)
+
+    def read() -> Iterator[Row]:
+        for company, observed_at, last_seen_at, *values in _newest(db, wanted, to_text(at), fields):
+            if last_seen_at >= seen_since:
+                yield company, observed_at, last_seen_at, _hours(at - from_text(last_seen_at)), *values
+
+    columns = (*_FIRST_COLUMNS, Column("staleness_hours", Kind.REAL), *_columns(companies, fields))
+    return Answer(columns, read, _snapshot_as_of(companies, fields, at))
+
+
+def _newest(db: sqlite3.Connection, wanted: Wanted, at: str, fields: Sequence[Field]) -> Iterable[Row]:
+    """Return for each company its name, when its newest snapshot was observed and last seen, its fields and symbol."""
+    companies, names = wanted
+    if not companies.have_renames:
+        return _newest_of_symbols(db, at, names, fields)
+    renamed = companies.renamed if names is None else [one for one in names if companies.has_company(one)]
+    others = None if names is None else [one for one in names if not companies.has_company(one)]
+    spans = [span for company in renamed for span in companies.spans(company)]
+    never_renamed = (row for row in _newest_of_symbols(db, at, others, fields) if not companies.has_symbol(row[0]))
+    found = [*((*row, row[0]) for row in never_renamed), *_newest_of_spans(db, at, spans, fields)]
+    return sorted(found, key=_company)
+
+
+def _newest_of_symbols(
+    db: sqlite3.Connection, at: str, symbols: Sequence[str] | None, fields: Sequence[Field]
+) -> list[Row]:
+    """Return what `_newest` does, as if each symbol were a company; None: of all symbols."""
     query = f"""
         SELECT snapshots.symbol, observed_at, {LAST_SEEN}{_selected(fields)}
           FROM {"symbols" if symbols is None else LISTED} AS wanted
          CROSS JOIN snapshots ON snapshots.symbol = wanted.symbol AND {NEWEST_NOT_AFTER}
           {_joined(fields)}
     """
-    parameters = {"at": to_text(at), "symbols": None if symbols is None else json.dumps(symbols)}
-    seen_since = seen_since_text(at, max_staleness)
-
-    def read() -> Iterator[tuple[Any, ...]]:
-        for symbol, observed_at, last_seen, *values in db.execute(query, parameters).fetchall():
-            if last_seen >= seen_since:
-                yield symbol, observed_at, last_seen, _hours(at - from_text(last_seen)), *values
-
-    columns = (*_FIRST_COLUMNS, Column("staleness_hours", Kind.REAL), *columns_of(fields))
-    return Answer(columns, read, _snapshot_as_of(fields, at))
+    parameters = {"at": at, "symbols": None if symbols is None else json.dumps(symbols)}
+    return db.execute(query, parameters).fetchall()
 
 
-def _snapshot_as_of(fields: Sequence[Field], at: datetime) -> Callable[..., Snapshot]:
-    names = [field.column for field in fields]
+def _newest_of_spans(db: sqlite3.Connection, at: str, spans: Sequence[Span], fields: Sequence[Field]) -> Iterable[Row]:
+    """Return what `_newest` does of companies by their spans, and the observed symbol behind it."""
+    query = f"""
+        SELECT wanted.company, observed_at, {last_seen("wanted.at")}{_selected(fields)}, snapshots.symbol
+          FROM {_SPANS} AS wanted
+         CROSS JOIN snapshots ON snapshots.symbol = wanted.symbol AND {newest_not_after("wanted.at")}
+          {_joined(fields)}
+         WHERE observed_at >= wanted.since
+    """
+    bounds = [(span.symbol, span.company, span.since, min(span.last, at)) for span in spans if span.since <= at]
+    found: dict[str, Row] = {}
+    for row in db.execute(query, {"spans": json.dumps(bounds)}).fetchall():
+        before = found.get(_company(row))
+        if before is None or _observed_at(before) <= _observed_at(row):
+            found[_company(row)] = row
+    return found.values()
 
-    def make(
-        symbol: str, observed_at: datetime, confirmed_at: datetime, _staleness_hours: float, *values: Value
-    ) -> Snapshot:
-        staleness = at - confirmed_at
-        return Snapshot(symbol, observed_at, confirmed_at, dict(zip(names, values, strict=True)), staleness)
+
+def _company(row: Row) -> str:
+    return str(row[0])
+
+
+def _observed_at(row: Row) -> str:
+    return str(row[1])
+
+
+def _columns(companies: Companies, fields: Sequence[Field]) -> Iterator[Column]:
+    yield from columns_of(fields)
+    if companies.have_renames:
+        yield _OBSERVED_SYMBOL
+
+
+def _snapshot(companies: Companies, fields: Sequence[Field]) -> Callable[..., Snapshot]:
+    values = _values(companies, fields)
+
+    def make(symbol: str, observed_at: datetime, confirmed_at: datetime, *rest: Value) -> Snapshot:
+        of_fields, observed_symbol = values(rest)
+        return Snapshot(symbol, observed_at, confirmed_at, of_fields, observed_symbol=observed_symbol)
 
     return make
+
+
+def _snapshot_as_of(companies: Companies, fields: Sequence[Field], at: datetime) -> Callable[..., Snapshot]:
+    values = _values(companies, fields)
+
+    def make(
+        symbol: str, observed_at: datetime, confirmed_at: datetime, _staleness_hours: float, *rest: Value
+    ) -> Snapshot:
+        of_fields, observed_symbol = values(rest)
+        return Snapshot(symbol, observed_at, confirmed_at, of_fields, at - confirmed_at, observed_symbol)
+
+    return make
+
+
+def _values(
+    companies: Companies, fields: Sequence[Field]
+) -> Callable[[tuple[Value, ...]], tuple[Mapping[str, Value], str | None]]:
+    """Return what makes of the last values of a row those of the fields, by column, and the observed symbol."""
+    names = [field.column for field in fields]
+    if companies.have_renames:
+        return lambda rest: (dict(zip(names, rest[:-1], strict=True)), str(rest[-1]))
+    return lambda rest: (dict(zip(names, rest, strict=True)), None)
 
 
 def _selected(fields: Sequence[Field]) -> str:

@@ -2,19 +2,24 @@
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from pipeline.model.changes import relative_change
 from pipeline.model.fields import COLUMNS, REPORTED_FIELDS, Field, FieldNotFound, Kind, Part
+from pipeline.model.renames import Span
 from pipeline.model.values import Value, as_date
+from pipeline.query.companies import Wanted, company_batches
 from pipeline.query.results import Answer, Column, Vintage
-from pipeline.store.stored_symbols import symbol_batches
+from pipeline.query.snapshots import LAST_SEEN
 
 _Statement = tuple[Any, ...]
 """The values of `REPORTED_FIELDS`."""
+_Seen = tuple[str, int, str, str]
+"""The company, the statement, and when it was first and last seen, of a snapshot."""
 _REPORTED_COLUMNS = ", ".join(field.column for field in REPORTED_FIELDS)
 _PLACES = {field: place for place, field in enumerate(REPORTED_FIELDS)}
 _QUARTER_FIELD = COLUMNS["latest_quarter"]
@@ -66,19 +71,20 @@ def check_fiscal(fields: Sequence[Field]) -> Sequence[Field]:
 
 
 def vintages(
-    db: sqlite3.Connection, symbols: Sequence[str] | None, fields: Sequence[Field], *, since: str, until: str
+    db: sqlite3.Connection, wanted: Wanted, fields: Sequence[Field], *, since: str, until: str
 ) -> Answer[Vintage]:
-    """Return the vintages first known in an interval, by symbol, field and quarter. None: of all symbols."""
-    return Answer(_columns(fields), lambda: _rows(db, symbols, fields, since=since, until=until), _vintage)
+    """Return the vintages first known in an interval, by company, field and quarter."""
+    return Answer(_columns(fields), lambda: _rows(db, wanted, fields, since=since, until=until), _vintage)
 
 
 def restatements(
-    db: sqlite3.Connection, symbols: Sequence[str] | None, fields: Sequence[Field], *, since: str, until: str
+    db: sqlite3.Connection, wanted: Wanted, fields: Sequence[Field], *, since: str, until: str
 ) -> Answer[Vintage]:
     """Return the vintages first known in an interval that replaced another value of their quarter."""
 
     def read() -> Iterator[_Row]:
-        return (row for row in _rows(db, symbols, fields, since=since, until=until) if row.is_restatement)
+        rows = _rows(db, wanted, fields, since=since, until=until)
+        return (row for row in rows if row.is_restatement)
 
     return Answer(_columns(fields), read, _vintage)
 
@@ -108,15 +114,15 @@ def _vintage(*values: Any) -> Vintage:
     return found._replace(value=as_date(field, found.value), before=as_date(field, found.before))
 
 
-def _rows(
-    db: sqlite3.Connection, symbols: Sequence[str] | None, fields: Sequence[Field], *, since: str, until: str
-) -> Iterator[_Row]:
+def _rows(db: sqlite3.Connection, wanted: Wanted, fields: Sequence[Field], *, since: str, until: str) -> Iterator[_Row]:
     """Yield the vintages. All snapshots until the interval's end are read: a value may replace a much older one."""
     statement = lru_cache(maxsize=4096)(partial(_statement, db))
-    for batch in symbol_batches(db, symbols, "", until):
-        for symbol, sightings in _sightings(db, batch, until, statement).items():
+    for batch in company_batches(db, wanted, "", until):
+        read = _seen_in_spans if wanted.companies.has_company(batch[0]) else _seen
+        spans = [span for company in batch for span in wanted.companies.spans(company)]
+        for company, sightings in _sightings(read(db, spans, until), statement).items():
             for field in fields:
-                for row in _of_field(symbol, field, sightings):
+                for row in _of_field(company, field, sightings):
                     if row.known_from >= since:
                         yield row
 
@@ -126,24 +132,40 @@ def _statement(db: sqlite3.Connection, statement_id: int) -> _Statement:
     return row
 
 
-def _sightings(
-    db: sqlite3.Connection, symbols: Sequence[str], until: str, statement: Callable[[int], _Statement]
-) -> dict[str, list[_Sighting]]:
-    """Return by symbol what was reported, in order; snapshots in a row with the same statement are one sighting."""
+def _seen(db: sqlite3.Connection, spans: Sequence[Span], until: str) -> list[_Seen]:
+    """Return the snapshots of symbols that were never renamed, by symbol and instant."""
     query = """
         SELECT symbol, statement_id, observed_at, confirmed_at
           FROM json_each(?) AS wanted
          CROSS JOIN snapshots ON snapshots.symbol = wanted.value AND observed_at <= ?
     """
+    return db.execute(query, (json.dumps([span.symbol for span in spans]), until)).fetchall()
+
+
+def _seen_in_spans(db: sqlite3.Connection, spans: Sequence[Span], until: str) -> list[_Seen]:
+    """Return the snapshots of one company, which had several symbols, by instant."""
+    query = f"""
+        SELECT :company, statement_id, observed_at, {LAST_SEEN}
+          FROM snapshots WHERE symbol = :symbol AND observed_at BETWEEN :since AND min(:until, :at)
+    """
+    found: list[_Seen] = []
+    for span in spans:
+        bounds = {"symbol": span.symbol, "company": span.company, "since": span.since, "at": span.last, "until": until}
+        found += db.execute(query, bounds)
+    return sorted(found, key=itemgetter(2))
+
+
+def _sightings(rows: Iterable[_Seen], statement: Callable[[int], _Statement]) -> dict[str, list[_Sighting]]:
+    """Return by company what was reported, in order; snapshots in a row with the same statement are one sighting."""
     found: dict[str, list[_Sighting]] = {}
     last: tuple[str, int] | None = None
-    for symbol, number, observed_at, confirmed_at in db.execute(query, (json.dumps(symbols), until)).fetchall():
-        of_symbol = found.setdefault(symbol, [])
-        if last == (symbol, number):
-            of_symbol[-1].last_seen = confirmed_at
+    for company, number, observed_at, confirmed_at in rows:
+        of_company = found.setdefault(company, [])
+        if last == (company, number):
+            of_company[-1].last_seen = confirmed_at
         else:
-            of_symbol.append(_Sighting(statement(number), observed_at, confirmed_at))
-        last = symbol, number
+            of_company.append(_Sighting(statement(number), observed_at, confirmed_at))
+        last = company, number
     return found
 
 
