@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from pipeline.cli.options import Options
+from pipeline.model.renames import QUALIFIED
 from pipeline.model.symbol_spellings import notes_on, read_symbol
 from pipeline.model.symbols import Symbol
 from pipeline.settings.environment import Environment, with_dotenv
@@ -53,3 +54,9 @@ def parse_symbols(texts: tuple[str, ...], options: Options) -> tuple[Symbol, ...
     for notice in [*notes_on(readings), *ignored]:
         options.say(notice)
     return symbols
+
+
+def parse_companies(texts: tuple[str, ...], options: Options) -> tuple[str, ...]:
+    """Return the symbols named for a question, as `parse_symbols` does; `FB@2022-06-09`, who had FB then, stays."""
+    qualified = tuple(text.upper() for text in texts if QUALIFIED in text)
+    return *parse_symbols(tuple(text for text in texts if QUALIFIED not in text), options), *qualified

@@ -154,7 +154,7 @@ def _named(companies: Companies, symbol: str) -> str:
     try:
         return companies.named(symbol)
     except ValueError as error:
-        raise SymbolNotFound(f"{symbol[:40]}: {error}") from None
+        raise SymbolNotFound(f"no company {symbol[:40]!r}: {error}") from None
 
 
 def _has_snapshot(db: sqlite3.Connection, spans: Iterable[Span]) -> bool:

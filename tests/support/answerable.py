@@ -2,14 +2,16 @@
 
 import sqlite3
 from contextlib import closing
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from pipeline.instants import to_text
 from pipeline.model.document import Overview
 from pipeline.model.outcomes import Outcome, SymbolResult, Trigger
+from pipeline.model.renames import Rename
 from pipeline.model.symbols import Symbol
 from pipeline.store.migrate import migrate
+from pipeline.store.renames import record_renames
 from pipeline.store.runs import Store
 from pipeline.store.snapshots import Observation, observation
 from pipeline.store.writer import open_writer
@@ -43,8 +45,12 @@ async def create_answerable(path: Path) -> None:
                 seen("AAPL", "2026-03-20", **(tech | {"RevenueTTM": "395000000000"}), PERatio="33"),
                 seen("PEP", "2026-02-20", **food),
                 seen("PEP", "2026-03-20", **(food | {"Industry": "SOFT DRINKS"})),
+                seen("FB", "2022-02-20", **tech, LatestQuarter="2021-12-31"),
+                seen("META", "2026-03-20", **tech),
             ]
         )
+        renamed = Rename(Symbol("FB"), Symbol("META"), datetime(2022, 6, 9, tzinfo=UTC))
+        await record_renames(writer, "", [renamed])
         await store.note(SymbolResult(run, Symbol("KO"), Outcome.FAILED, 3, START, "HTTP 503"))
     with closing(sqlite3.connect(path)) as db, db:
         db.execute(

@@ -5,13 +5,12 @@ from datetime import datetime, timedelta
 
 import click
 
-from pipeline.cli.configuration import parse_symbols
+from pipeline.cli.configuration import parse_companies
 from pipeline.cli.options import Form, Instant, Options, examples, format_option, json_option, reading_options
 from pipeline.cli.params import field_option, symbols_argument
 from pipeline.cli.results import ago, open_history, print_result, say_nothing_found
 from pipeline.errors import ExitCode
 from pipeline.instants import for_people
-from pipeline.model.symbols import Symbol
 from pipeline.query.history import History
 from pipeline.text import count, printable_json
 
@@ -68,8 +67,9 @@ def command(
     """
     if original and (fields or as_json or not form.is_table):
         raise click.UsageError("--original prints whole documents: drop --field, --format and --json", ctx)
-    wanted = parse_symbols(symbols, options) or None
+    named = parse_companies(symbols, options)
     with open_history(options) as history:
+        wanted = history.check_symbols(named) if named else None
         if original:
             documents = list(history.documents_as_of(instant, wanted, max_staleness=max_staleness))
             found = len(documents)
@@ -83,7 +83,8 @@ def command(
                 as_json=as_json,
                 hidden=("confirmed_at",),
                 shown={"staleness_hours": ago},
-                headers={"staleness_hours": "staleness"},
+                headers={"staleness_hours": "staleness", "observed_symbol": "observed as"},
+                spare=("observed_symbol",) if "observed_symbol" in answer.names else (),
             )
         is_known = _say_what_is_missing(history, options, found, instant=instant, wanted=wanted, longest=max_staleness)
     return ExitCode.DONE if is_known else ExitCode.FAILED
@@ -95,7 +96,7 @@ def _say_what_is_missing(
     found: int,
     *,
     instant: datetime,
-    wanted: tuple[Symbol, ...] | None,
+    wanted: list[str] | None,
     longest: timedelta | None,
 ) -> bool:
     """Print what an answer of `found` symbols omits, and why. Return whether anything was known then."""

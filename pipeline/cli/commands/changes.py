@@ -5,7 +5,7 @@ from datetime import datetime
 
 import click
 
-from pipeline.cli.configuration import parse_symbols
+from pipeline.cli.configuration import parse_companies
 from pipeline.cli.options import (
     Form,
     Options,
@@ -85,7 +85,7 @@ def command(
     is a symbol that it starts or stops covering. The same number in another spelling is not.
     """
     check_interval(since, until)
-    wanted = parse_symbols(symbols, options) or None
+    wanted = parse_companies(symbols, options) or None
     with open_history(options) as history:
         if is_since_last_run := since is None and until is None:
             since = history.last_run_started_at()

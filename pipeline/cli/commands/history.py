@@ -102,7 +102,9 @@ def command(
         answer = history.history(symbol, named or None, since=since, until=until)
         if as_json:
             answer = _with_suspicions(history, symbol, answer)
-        if not print_result(answer, form=form, as_json=as_json, hidden=("symbol",)):
+        if not print_result(
+            answer, form=form, as_json=as_json, hidden=("symbol",), headers={"observed_symbol": "observed as"}
+        ):
             say_nothing_found(_why_empty(history, symbol))
             return ExitCode.FAILED
     return ExitCode.DONE

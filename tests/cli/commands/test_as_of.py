@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.commands import assert_note, assert_refused, query, rows, table
 from tests.support.observations import Observed, after, database_of, seen, store_observations, text, uncovered
+from tests.support.renames import configure, rename
 
 
 def test_each_symbol_is_a_row_with_its_staleness(stored: Path) -> None:
@@ -81,3 +82,17 @@ def test_before_the_first_snapshot_it_ends_with_1_and_names_the_first(stored: Pa
     assert [row["symbol"] for row in some.json] == ["IBM"]
     assert some.code == 0
     assert_note(some, "1 of the 2")
+
+
+def test_a_renamed_company_is_one_row_for_both_symbols_and_another_is_named_with_an_instant() -> None:
+    path = database_of([seen(0, "FB", EPS="1"), seen(2, "META", EPS="2"), seen(3, "FB", EPS="90")])
+    configure(path, rename("FB", "META", after(1)))
+
+    both = query(path, "as-of", "2026-03-15", "FB", "META", "--field", "eps", "--json")
+    other = query(path, "as-of", "2026-03-15", "fb@2026-03-15", "--field", "eps", "--json")
+
+    assert [(row["symbol"], row["eps"], row["observed_symbol"]) for row in both.json] == [("META", 2, "META")]
+    assert both.err == ""
+    assert [(row["eps"], row["observed_symbol"]) for row in other.json] == [(90, "FB")]
+    assert other.json[0]["symbol"].startswith("FB@2026-03-14")
+    assert_refused(query(path, "as-of", "2026-03-15", "FB@then"), 1, "FB@THEN", "timestamp")
