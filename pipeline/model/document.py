@@ -117,8 +117,24 @@ def split_document(overview: Overview) -> Parts:
         reported=_REPORTED.read(received, extra),
         daily=_DAILY.read(received, extra),
         layout=layout,
-        extra=json.dumps(dict(sorted(extra.items())), ensure_ascii=False) if extra else None,
+        extra=_extra_text(extra),
     )
+
+
+def _extra_text(extra: Document) -> str | None:
+    return json.dumps(dict(sorted(extra.items())), ensure_ascii=False) if extra else None
+
+
+def split_extra(fields: Sequence[Field], extra: str) -> tuple[tuple[Value, ...], str | None]:
+    """Return the values of fields whose received values are in an `extra`, and what is left there.
+
+    Both are as if these fields had been in the catalogue when the document was split. Raise Undecodable for what is no
+    `extra`.
+    """
+    received = decode_object(extra)
+    left = {name: value for name, value in received.items() if name not in {field.name for field in fields}}
+    values = tuple([_value(field, received.get(field.name, field.missing), left) for field in fields])
+    return values, _extra_text(left)
 
 
 @lru_cache(maxsize=16)

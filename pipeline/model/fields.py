@@ -1,7 +1,8 @@
 """The field catalogue: every field of an overview with its column. A new API field goes here, and into a migration.
 
-Schema, parser, views, docs, `fields` and `changes --part` follow CATALOGUE. Adding a field takes a line in it and a
-migration that adds its column; until then the field is stored in `extra` and nothing is lost.
+Schema, parser, views, docs, `fields` and `changes --part` follow CATALOGUE. Adding a field takes a row in it and a
+migration, which `python -m pipeline.store.catalogue_migration` writes; until then the field is stored in `extra`, and
+nothing is lost.
 """
 
 import difflib
@@ -138,7 +139,7 @@ CATALOGUE: tuple[Field, ...] = (
     _reported("DividendDate", "dividend_date", "date", "Day on which a dividend is paid", kind=Kind.DATE),
     _reported("ExDividendDate", "ex_dividend_date", "date", "First day of trading without it", kind=Kind.DATE),
 )
-"""The 55 fields that the API has sent since mid 2025, in its order. All others are stored in `extra`."""
+"""The fields that the API has sent since mid 2025, in its order. All others are stored in `extra`."""
 
 SYMBOL_FIELD = CATALOGUE[0]
 PROFILE_FIELDS = tuple(f for f in CATALOGUE if f.part is Part.PROFILE and f is not SYMBOL_FIELD)

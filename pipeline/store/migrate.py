@@ -129,7 +129,7 @@ def _work(db: sqlite3.Connection, steps: Sequence[Step], position: UnderWay) -> 
         batch = steps[position.step].work(db, position.after)
         step = position.step + (batch.after is None)
         position = replace(position, step=step, after=batch.after, done=position.done + batch.rows)
-    return position
+    return replace(position, done=min(position.done, position.total))  # a step may have counted too few
 
 
 def _save(db: sqlite3.Connection, migration: Migration, position: UnderWay) -> None:

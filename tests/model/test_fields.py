@@ -22,11 +22,13 @@ from tests.support.recordings import needs_recordings, recorded
 @needs_recordings
 def test_the_catalogue_is_the_current_document_in_its_order() -> None:
     newest = [json.loads(line["body"]) for line in recorded("overviews.jsonl.gz")]
-    assert {tuple(received) for received in newest if len(received) == 55} == {tuple(f.name for f in CATALOGUE)}
+    current = max((received for received in newest if received.keys() <= FIELDS.keys()), key=len)
+    assert [*current] == [name for name in FIELDS if name in current]
+    assert "PercentInstitutions" in current, "the newest field that the recordings have"
 
 
 def test_the_catalogue_names_each_column_once_in_snake_case() -> None:
-    assert len({field.column for field in CATALOGUE}) == len(CATALOGUE) == 55
+    assert len({field.column for field in CATALOGUE}) == len(CATALOGUE)
     assert all(re.fullmatch(r"[a-z][a-z0-9_]*", field.column) for field in CATALOGUE)
     assert {FIELDS["PERatio"].column, FIELDS["52WeekHigh"].column, FIELDS["50DayMovingAverage"].column} == {
         "pe_ratio",
@@ -48,7 +50,7 @@ def test_fields_are_grouped_by_how_often_they_change() -> None:
     reported = {field.name for field in REPORTED_FIELDS}
     assert {"EPS", "DilutedEPSTTM", "ReturnOnEquityTTM", "AnalystTargetPrice", "MarketCapitalization"} <= daily
     assert {"AnalystRatingBuy", "SharesOutstanding", "SharesFloat", "LatestQuarter", "DividendDate"} <= reported
-    assert len(daily) + len(reported) + len(PROFILE_FIELDS) == 54
+    assert len(daily) + len(reported) + len(PROFILE_FIELDS) == len(CATALOGUE) - 1
 
 
 @pytest.mark.parametrize("name", ["pe_ratio", "PERatio", "peratio", "PE_RATIO", "pe-ratio"])

@@ -19,12 +19,12 @@ from pipeline.store.migration_files import read_migrations
 from pipeline.store.schema import HalfMigrated, check_schema
 from tests.support.clocks import START
 from tests.support.database import earlier_migrations, snapshots
-from tests.support.kills import killed_at_statement
+from tests.support.kills import killed_at_statement, left_at_each_statement
 from tests.support.migrations import DOUBLING, NUMBERS, TABLE, digests, with_positional_digests
 from tests.support.observations import database_of, seen, store_observations, text
 
-MOST_STATEMENTS = 200
-"""More than any migration here has."""
+MOST_KILLS = 50
+"""More than any migration here needs."""
 
 
 @pytest.fixture
@@ -93,16 +93,13 @@ def test_it_is_applied_in_a_transaction_for_each_batch_and_says_how_far_it_is(pa
     assert dict(content(path))["numbers"] == [(n, 2 * n, 1) for n in NUMBERS]
 
 
-@pytest.mark.process
 def test_killed_at_any_statement_it_is_continued_and_the_file_is_refused_until_then(
     path: Path, old: Path, new: Path, tmp_path: Path
 ) -> None:
-    whole = Path(shutil.copy(path, tmp_path / "whole.db"))
-    migrate(whole, now=START, folder=new)
+    before = content(path)
     half_done = 0
-    for number in range(1, MOST_STATEMENTS):
-        killed = Path(shutil.copy(path, tmp_path / "killed.db"))
-        was_killed = killed_at_statement(number, partial(migrate, killed, now=START, folder=new))
+    copies = left_at_each_statement(path, tmp_path / "killed", partial(migrate, path, now=START, folder=new))
+    for killed in copies:
         try:
             reached = version(killed, new)
         except HalfMigrated:
@@ -112,15 +109,10 @@ def test_killed_at_any_statement_it_is_continued_and_the_file_is_refused_until_t
             with pytest.raises(DatabaseError, match="newer"):
                 migrate(killed, now=START, folder=old)
         else:
-            assert reached > 1 or content(killed) == content(path)
+            assert reached > 1 or content(killed) == before
         migrate(killed, now=START, folder=new)
-        assert content(killed) == content(whole)
-        for file in tmp_path.glob("killed.db*"):
-            file.unlink()
-        if not was_killed:
-            break
-    assert number < MOST_STATEMENTS - 1
-    assert half_done > len(NUMBERS)
+        assert content(killed) == content(path)
+    assert half_done >= len(NUMBERS)
 
 
 @pytest.mark.process
@@ -131,7 +123,7 @@ def test_killed_again_and_again_it_comes_to_its_end(path: Path, new: Path, tmp_p
 
     while killed_at_statement(25, lambda: migrate(path, now=START, folder=new)):
         kills += 1
-        assert kills < MOST_STATEMENTS
+        assert kills < MOST_KILLS
 
     assert kills > 1
     assert content(path) == content(whole)
@@ -195,21 +187,17 @@ def test_a_database_of_positional_digests_gets_those_of_names_and_no_further_sna
     assert snapshots(before_names, "IBM") == [(text(0), text(0)), (text(1), text(1)), (text(2), text(3))]
 
 
-@pytest.mark.process
 def test_the_new_digests_survive_a_kill_at_any_statement(
     before_names: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(migration_steps, "BATCH_ROWS", 1)
     monkeypatch.setattr("pipeline.store.migrate.TRANSACTION_ROWS", 1)
     expected = digests(database_of(OBSERVED))
-    for number in range(1, MOST_STATEMENTS):
-        killed = Path(shutil.copy(before_names, tmp_path / f"{number}.db"))
-        was_killed = killed_at_statement(number, partial(migrate, killed, now=START))
+    copies = left_at_each_statement(before_names, tmp_path / "killed", partial(migrate, before_names, now=START))
+    assert len(copies) > len(expected)
+    for killed in copies:
         migrate(killed, now=START)
         assert digests(killed) == expected
-        if not was_killed:
-            break
-    assert 20 < number < MOST_STATEMENTS - 1
 
 
 def test_a_new_database_gets_each_migration_in_one_transaction(new: Path, tmp_path: Path) -> None:

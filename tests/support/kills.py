@@ -1,4 +1,4 @@
-"""Kills: a function run in a process of its own that gets SIGKILL at its n-th SQL statement."""
+"""Kills: SIGKILL at the n-th SQL statement of a function, and what the files would be after a kill at any of them."""
 
 import os
 import signal
@@ -6,7 +6,13 @@ import sqlite3
 import traceback
 import warnings
 from collections.abc import Callable
+from hashlib import blake2b
+from pathlib import Path
 from typing import Any
+
+import pytest
+
+from tests.support.killed import copy_files
 
 _connect = sqlite3.connect
 
@@ -27,6 +33,36 @@ def killed_at_statement(number: int, run: Callable[[], object]) -> bool:
         return True
     assert os.waitstatus_to_exitcode(status) == 0, "the child failed: its traceback is on stderr"
     return False
+
+
+def left_at_each_statement(database: Path, folder: Path, run: Callable[[], object]) -> list[Path]:
+    """Run a function, and return copies of the database as a kill at each of its statements would leave it.
+
+    Copies that are equal, as most are that were made within one transaction, come once.
+    """
+    folder.mkdir()
+    copies: dict[bytes, Path] = {}
+
+    def copy(_statement: str) -> None:
+        parts = [file.read_bytes() for file in _files(database) if file.exists()]
+        target = folder / f"{len(copies)}.db"
+        if copies.setdefault(blake2b(b"".join(parts)).digest(), target) is target:
+            copy_files(database, target)
+
+    def connect(*arguments: Any, **options: Any) -> sqlite3.Connection:
+        db: sqlite3.Connection = _connect(*arguments, **options)
+        db.set_trace_callback(copy)
+        return db
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sqlite3, "connect", connect)
+        run()
+    copy("")
+    return [*copies.values()]
+
+
+def _files(database: Path) -> list[Path]:
+    return [database.with_name(f"{database.name}{suffix}") for suffix in ("", "-journal", "-wal")]
 
 
 def _run_in_child(number: int, run: Callable[[], object]) -> None:
