@@ -82,6 +82,7 @@ _UNCOVERED = f"""
 @contextmanager
 def read_transaction(db: sqlite3.Connection) -> Iterator[None]:
     """Read one state of the database until the block ends, whatever a run writes meanwhile."""
+    db.execute("PRAGMA temp_store = MEMORY")  # of what is packed for Arrow; impossible within a transaction
     db.execute("BEGIN")
     try:
         yield

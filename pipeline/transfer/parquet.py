@@ -2,13 +2,13 @@
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,15 +16,16 @@ import pyarrow.parquet as pq
 
 from pipeline import __version__
 from pipeline.files import new_file
-from pipeline.model.fields import DAILY_FIELDS, PROFILE_FIELDS, REPORTED_FIELDS, Field, Kind
-from pipeline.query.arrow import RAW_TYPES, schema_of, table, typed_array
+from pipeline.model.fields import DAILY_FIELDS, PROFILE_FIELDS, REPORTED_FIELDS, Kind
+from pipeline.query.arrow import schema_of, table
+from pipeline.query.packed import packed, typed
 from pipeline.store.migration_files import shipped_migrations
 from pipeline.transfer.export import COLUMNS, WANTED_SYMBOLS, Selection
 
-_ROWS_AT_ONCE = 256
-"""Few enough to stay in the processor's cache between SQLite and Arrow: 1.4 times as fast as 2,048."""
 _GROUP = 65_536
 """Most rows of a row group: about 40 MB in memory, twice, as one is encoded while the next is read."""
+_PIECE = 8_192
+"""Rows that are read at once: few enough to stay in the processor's cache."""
 _BUFFER = 1 << 20
 """Bytes of a write: each waits for Python, which the reading thread keeps busy."""
 _DICTIONARY_BYTES = 64 << 20
@@ -39,19 +40,22 @@ SCHEMA = schema_of(COLUMNS).with_metadata(
 # Profiles and statements are shared by many snapshots. So narrow rows are read, with the ids of their parts, and joined
 # in Arrow: each part is read once for a row group, and memory does not grow with the database.
 _IDS = ("profile_id", "statement_id")
-_PARTS = tuple((field.column, field.kind) for field in (*PROFILE_FIELDS, *REPORTED_FIELDS))
-_PART_NAMES = {name for name, _ in _PARTS}
+_PROFILE_COLUMNS = (("id", Kind.INTEGER), *((field.column, field.kind) for field in PROFILE_FIELDS))
+_STATEMENT_COLUMNS = (("id", Kind.INTEGER), *((field.column, field.kind) for field in REPORTED_FIELDS))
+_PART_NAMES = {field.column for field in (*PROFILE_FIELDS, *REPORTED_FIELDS)}
 _NARROW: tuple[tuple[str, Kind], ...] = (
     *((name, kind) for name, kind in COLUMNS if name not in _PART_NAMES),
     *((name, Kind.INTEGER) for name in _IDS),
 )
-_NARROW_SCHEMA = pa.schema([pa.field(name, RAW_TYPES[kind]) for name, kind in _NARROW])
 _SNAPSHOTS = f"""
     SELECT {", ".join(f"snapshots.{name}" for name, _ in _NARROW)}
       FROM symbols
      CROSS JOIN snapshots ON snapshots.symbol = symbols.symbol AND snapshots.observed_at BETWEEN :since AND :until
      WHERE {WANTED_SYMBOLS}
+       AND symbols.symbol >= :last_symbol
+       AND (symbols.symbol > :last_symbol OR snapshots.observed_at > :last_at)
      ORDER BY symbols.symbol
+     LIMIT :rows
 """
 _FIRST = f"""
     SELECT min((SELECT observed_at FROM snapshots
@@ -80,48 +84,73 @@ def groups(db: sqlite3.Connection, selection: Selection) -> Iterator[Group]:
         month = first[:7]
         after = f"{month}~"  # sorts after every instant of the month, and before those of the next
         of_month = {**parameters, "since": first, "until": min(after, parameters["until"])}
-        for narrow in _narrow(db.execute(_SNAPSHOTS, of_month)):
-            yield Group(month, _joined(db, narrow))
+        for each in _tables(db, of_month):
+            yield Group(month, each)
         parameters["since"] = after
 
 
-def _narrow(cursor: sqlite3.Cursor) -> Iterator[pa.Table]:
-    """Yield the cursor's rows, a row group at a time."""
-    batches: list[pa.RecordBatch] = []
-    while rows := cursor.fetchmany(_ROWS_AT_ONCE):
-        batches.append(pa.RecordBatch.from_struct_array(pa.array(rows, _NARROW_ROW)))
-        if len(batches) * _ROWS_AT_ONCE >= _GROUP:
-            yield pa.Table.from_batches(batches).combine_chunks()
-            batches = []
-    if batches:
-        yield pa.Table.from_batches(batches).combine_chunks()
+def _tables(db: sqlite3.Connection, parameters: Mapping[str, Any]) -> Iterator[pa.Table]:
+    """Yield the rows of an interval by symbol and instant, a row group at a time."""
+    pieces: list[dict[str, pa.Array]] = []
+    for piece in _pieces(db, parameters):
+        pieces.append(piece)
+        if len(pieces) * _PIECE >= _GROUP:
+            yield _joined(db, pieces)
+            pieces = []
+    if pieces:
+        yield _joined(db, pieces)
 
 
-_NARROW_ROW = pa.struct(list(_NARROW_SCHEMA))
-"""One call makes columns of rows: a twelfth less work than a call for each column."""
+def _pieces(db: sqlite3.Connection, parameters: Mapping[str, Any]) -> Iterator[dict[str, pa.Array]]:
+    """Yield the narrow rows of an interval, a piece at a time."""
+    last = {"last_symbol": "", "last_at": ""}
+    while True:
+        piece = packed(db, _NARROW, _SNAPSHOTS, {**parameters, **last, "rows": _PIECE})
+        symbols, instants = piece["symbol"], piece["observed_at"]
+        if len(symbols):
+            yield piece
+        if len(symbols) < _PIECE:
+            return
+        last = {"last_symbol": symbols[-1].as_py(), "last_at": instants[-1].as_py()}
 
 
-def _joined(db: sqlite3.Connection, narrow: pa.Table) -> pa.Table:
+def _joined(db: sqlite3.Connection, pieces: Sequence[Mapping[str, pa.Array]]) -> pa.Table:
     """Return narrow rows joined with their parts, in the order of the view."""
-    columns = {name: typed_array(_chunk(narrow, name), kind) for name, kind in _NARROW if name not in _IDS}
-    columns |= _parts(db, "profiles", PROFILE_FIELDS, _chunk(narrow, "profile_id"))
-    columns |= _parts(db, "statements", REPORTED_FIELDS, _chunk(narrow, "statement_id"))
+    narrow = typed(_NARROW, pieces)
+    columns = {
+        **narrow,
+        **_repeated(_profiles(db, narrow["profile_id"]), narrow["profile_id"]),
+        **_repeated(_statements(db, narrow["statement_id"]), narrow["statement_id"]),
+    }
     return pa.table([columns[name] for name, _ in COLUMNS], schema=SCHEMA)
 
 
-def _chunk(narrow: pa.Table, name: str) -> pa.Array:
-    return narrow.column(name).chunk(0)
+def _repeated(parts: Mapping[str, pa.Array], ids: pa.Array) -> dict[str, pa.Array]:
+    """Return the parts' columns as they are for the ids: each part is read once, then repeated by its place."""
+    places = pc.index_in(ids, parts["id"])
+    return {name: column.take(places) for name, column in parts.items()}
 
 
-def _parts(db: sqlite3.Connection, name: str, fields: Sequence[Field], ids: pa.Array) -> dict[str, pa.Array]:
-    """Return the columns of the parts that have the ids: each part is read once, then repeated by its place."""
-    wanted = json.dumps(pc.unique(ids).to_pylist())
-    columns = [("id", Kind.INTEGER), *((field.column, field.kind) for field in fields)]
+def _profiles(db: sqlite3.Connection, ids: pa.Array) -> dict[str, pa.Array]:
+    """Return the columns of the profiles that have the ids. Few and long: packed, each text would be copied thrice."""
+    rows = db.execute(_part_query("profiles", _PROFILE_COLUMNS), _part_ids(ids)).fetchall()
+    read = table(_PROFILE_COLUMNS, rows)
+    return {name: read.column(name).chunk(0) for name, _ in _PROFILE_COLUMNS}
+
+
+def _statements(db: sqlite3.Connection, ids: pa.Array) -> dict[str, pa.Array]:
+    """Return the columns of the statements that have the ids."""
+    query = _part_query("statements", _STATEMENT_COLUMNS)
+    return typed(_STATEMENT_COLUMNS, [packed(db, _STATEMENT_COLUMNS, query, _part_ids(ids))])
+
+
+def _part_query(name: str, columns: Sequence[tuple[str, Kind]]) -> str:
     names = ", ".join(f"parts.{column}" for column, _ in columns)
-    query = f"SELECT {names} FROM json_each(?) AS wanted JOIN {name} AS parts ON parts.id = wanted.value"
-    parts = table(columns, db.execute(query, (wanted,)).fetchall())
-    places = pc.index_in(ids, parts.column("id").chunk(0))
-    return {field.column: parts.column(field.column).chunk(0).take(places) for field in fields}
+    return f"SELECT {names} FROM json_each(:ids) AS wanted JOIN {name} AS parts ON parts.id = wanted.value"
+
+
+def _part_ids(ids: pa.Array) -> dict[str, str]:
+    return {"ids": json.dumps(pc.unique(ids).to_pylist())}
 
 
 def write(file: BinaryIO, tables: Iterable[pa.Table]) -> None:

@@ -67,6 +67,7 @@ async def test_a_month_too_large_for_memory_has_several_row_groups(
 ) -> None:
     from pipeline.transfer import parquet as module  # noqa: PLC0415 - needs the extra
 
+    monkeypatch.setattr(module, "_PIECE", 128)
     monkeypatch.setattr(module, "_GROUP", 512)
     file = pq.ParquetFile(parquet(long_database))
     sizes = [file.metadata.row_group(n).num_rows for n in range(file.num_row_groups)]
