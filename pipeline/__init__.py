@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from pipeline.model.changes import Change as Change
     from pipeline.model.fields import FieldNotFound as FieldNotFound
     from pipeline.query.history import History as History
+    from pipeline.query.panel import PanelRow as PanelRow
     from pipeline.query.results import Answer as Answer
     from pipeline.query.results import Column as Column
     from pipeline.query.results import Snapshot as Snapshot
@@ -29,6 +30,7 @@ _PUBLIC = {
     "FieldNotFound": "pipeline.model.fields",
     "History": "pipeline.query.history",
     "NoData": "pipeline.store.reader",
+    "PanelRow": "pipeline.query.panel",
     "Snapshot": "pipeline.query.results",
     "SymbolNotFound": "pipeline.store.stored_symbols",
     "Trouble": "pipeline.errors",

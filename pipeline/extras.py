@@ -1,6 +1,7 @@
 """Optional packages: imported when a command needs them; a missing one is an error that names the pip command."""
 
 import importlib
+import importlib.util
 from types import ModuleType
 
 from pipeline.errors import ExitCode, Trouble
@@ -15,6 +16,31 @@ class Missing(Trouble):
 def arrow() -> ModuleType:
     """Return `pipeline.query.arrow`. Raise Trouble if pyarrow is not installed."""
     return _imported("pipeline.query.arrow", "an Arrow table needs pyarrow", install=_extra("parquet"))
+
+
+def have_arrow() -> bool:
+    """Return whether pyarrow is installed."""
+    return importlib.util.find_spec("pyarrow") is not None
+
+
+def panel_arrow() -> ModuleType:
+    """Return `pipeline.query.panel_arrow`. Raise Trouble if pyarrow is not installed."""
+    return _imported("pipeline.query.panel_arrow", "an Arrow table needs pyarrow", install=_extra("parquet"))
+
+
+def join_arrow() -> ModuleType:
+    """Return `pipeline.query.join_arrow`. Raise Trouble if pyarrow is not installed."""
+    return _imported("pipeline.query.join_arrow", "a join of tables needs pyarrow", install=_extra("parquet"))
+
+
+def joined_parquet() -> ModuleType:
+    """Return `pipeline.transfer.joined_parquet`. Raise Trouble if pyarrow is not installed."""
+    return _imported("pipeline.transfer.joined_parquet", "Parquet needs pyarrow", install=_extra("parquet"))
+
+
+def calendars() -> ModuleType:
+    """Return `pipeline.query.calendars`. Raise Trouble if exchange_calendars is not installed."""
+    return _imported("pipeline.query.calendars", "trading days need exchange_calendars", install=_extra("calendars"))
 
 
 def pandas() -> ModuleType:

@@ -4,7 +4,7 @@ Here are the only parsers of timestamps that come from outside: `parse` and `par
 """
 
 import re
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 from pipeline.errors import Undecodable
 
@@ -30,6 +30,11 @@ def utc_now() -> datetime:
 def nanoseconds(span: timedelta) -> Nanoseconds:
     """Return a span in the unit of the monotonic clock."""
     return span // timedelta(microseconds=1) * 1000
+
+
+def in_milliseconds(instant: datetime) -> datetime:
+    """Return an instant without what is finer than a millisecond, as the database stores instants."""
+    return instant.replace(microsecond=instant.microsecond // 1000 * 1000)
 
 
 def scheduled_days(number: int) -> timedelta:
@@ -102,6 +107,12 @@ def parse(text: str, *, now: datetime, day_ends: bool) -> datetime:
     raise ValueError(f"invalid timestamp {text[:40]!r}: use {FORMS}")
 
 
+def parse_day_or_instant(text: str, *, now: datetime) -> date | datetime:
+    """Return what a person wrote: the day (in UTC) of a day, else the instant. Raise ValueError as `parse` does."""
+    start, end = (parse(text, now=now, day_ends=ends) for ends in (False, True))
+    return start if start == end else start.date()
+
+
 def _parse(text: str, now: datetime, *, day_ends: bool) -> datetime:
     today = now.astimezone(UTC).date()
     match text:
@@ -130,6 +141,46 @@ def parse_received(text: str) -> datetime:
     if received.year < _FIRST_YEAR_RECEIVED:
         raise ValueError(f"invalid timestamp {text!r}: it is before {_FIRST_YEAR_RECEIVED}")
     return received
+
+
+class NoTimeZone(ValueError):
+    """A time of day was given without its offset from UTC, where none may be assumed."""
+
+
+def parse_recorded(text: str, zone: tzinfo | None) -> datetime:
+    """Return the instant, in UTC, that a row of a table holds as ISO-8601 text. Raise ValueError for any other text.
+
+    What is known later than the instant must not count: what is finer than a millisecond is cut off. A date alone is
+    its last millisecond in UTC. A time without an offset is one of the zone, as in `in_zone`.
+    """
+    spelling = _ISO.fullmatch(text.strip())
+    if spelling is None:
+        raise ValueError(f"invalid timestamp {text[:40]!r}: use {_ISO_FORMS}")
+    day, clock, fraction, offset = spelling.groups()
+    try:
+        if clock is None:
+            return of_day(date.fromisoformat(day), ends=True)
+        instant = datetime.fromisoformat(f"{day}T{clock}{_UTC_OFFSET.get(offset, offset) if offset else ''}")
+        if fraction:
+            instant = instant.replace(microsecond=int(fraction.ljust(3, "0")[:3]) * 1000)
+        return instant.astimezone(UTC) if offset else in_zone(instant, zone)
+    except NoTimeZone:
+        raise
+    except (ValueError, OverflowError) as error:
+        raise ValueError(f"invalid timestamp {text[:40]!r}: {error}") from None
+
+
+def in_zone(wall_clock: datetime, zone: tzinfo | None) -> datetime:
+    """Return the instant, in UTC, at which the clocks of a zone show this; the first, if they show it twice.
+
+    Raise NoTimeZone without a zone, and ValueError for a time that its clocks skip.
+    """
+    if zone is None:
+        raise NoTimeZone(f"{wall_clock} has no time zone")
+    first, second = (wall_clock.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
+    if first > second:
+        raise ValueError(f"the clocks of {zone} skip {wall_clock}")
+    return first
 
 
 def _parse_iso(text: str, *, day_ends: bool) -> datetime:

@@ -38,6 +38,17 @@ def table(columns: Sequence[tuple[str, Kind]], rows: Sequence[tuple[Any, ...]]) 
     return pa.table(arrays, schema=schema_of(columns))
 
 
+def without_dictionaries(table: pa.Table) -> pa.Table:
+    """Return a table whose texts are plain strings, as data frames take them."""
+    fields = [pa.field(one.name, pa.string()) if pa.types.is_dictionary(one.type) else one for one in table.schema]
+    return table.cast(pa.schema(fields))
+
+
+def one_table(tables: Iterable[pa.Table]) -> pa.Table:
+    """Return tables of the same schema as one, whose texts are entries of one dictionary."""
+    return pa.concat_tables(tables).unify_dictionaries().combine_chunks()
+
+
 def _raw_array(values: Sequence[Any], kind: Kind) -> pa.Array:
     """Return values as an Arrow array of their raw type; instants and dates as they are."""
     return pa.array(values, None if kind in (Kind.INSTANT, Kind.DATE) else RAW_TYPES[kind])

@@ -19,6 +19,13 @@ def instant(given: InstantLike, *, day_ends: bool) -> datetime:
     return instants.of_day(given, ends=day_ends)
 
 
+def day_or_instant(given: InstantLike) -> date | datetime:
+    """Return the day of a day, else the instant in UTC. Raise ValueError for any other value."""
+    if isinstance(given, str):
+        return instants.parse_day_or_instant(given, now=instants.utc_now())
+    return instant(given, day_ends=True) if isinstance(given, datetime) else given
+
+
 def since_text(given: InstantLike | None) -> str:
     """Return the lower bound as stored texts are compared; None: no bound."""
     return "" if given is None else instants.to_text(instant(given, day_ends=False))

@@ -11,12 +11,12 @@ import sqlite3
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from itertools import chain
 from pathlib import Path
 from typing import Self, TypeVar
 
-from pipeline.instants import from_text
+from pipeline.instants import from_text, utc_now
 from pipeline.model.changes import Change
 from pipeline.model.document import Document
 from pipeline.model.fields import (
@@ -29,7 +29,7 @@ from pipeline.model.fields import (
     find_field,
     find_fields,
 )
-from pipeline.query.bounds import InstantLike, instant, since_text, until_text
+from pipeline.query.bounds import InstantLike, day_or_instant, instant, since_text, until_text
 from pipeline.query.changes import ChangeFilter, Comparison
 from pipeline.query.companies import (
     Companies,
@@ -40,6 +40,8 @@ from pipeline.query.companies import (
     stored_companies,
 )
 from pipeline.query.documents import documents_as_of
+from pipeline.query.known import Known, longest, unmapped
+from pipeline.query.panel import Panel, PanelRow, grid_of, in_order, panel
 from pipeline.query.results import Answer, Snapshot, Vintage, read_through
 from pipeline.query.snapshots import DEFAULT_FIELDS, as_of, history
 from pipeline.query.vintages import QUARTERLY_FIELDS, check_fiscal, restatements, vintages
@@ -180,6 +182,45 @@ class History:
         asked_at = instant(at, day_ends=True)
         return self._read(lambda: documents_as_of(self._db, wanted, asked_at, max_staleness))
 
+    def panel(
+        self,
+        fields: Iterable[str | Field] | None = None,
+        *,
+        every: str = "1d",
+        calendar: str | None = None,
+        at: Iterable[InstantLike] | None = None,
+        since: InstantLike | None = None,
+        until: InstantLike | None = None,
+        symbols: Iterable[str] | None = None,
+        max_staleness: timedelta | None = None,
+        lag: timedelta = timedelta(0),
+    ) -> Answer[PanelRow]:
+        """Return what `as_of` says of each symbol at each instant of a grid, with empty values where nothing was known.
+
+        The grid goes from `since` to `until` in steps of `every`: "1d", "1w", "1mo" or "1q". From a day on, it has the
+        ends of days, months or quarters in UTC; with a `calendar`, such as "XNYS", the closes of that exchange on the
+        last trading day of each. Or it has the instants `at`. Without `since` the grid begins on the day of the first
+        snapshot; without `until` it ends now. `lag` answers each instant by what was known that much earlier. Raise
+        SymbolNotFound, FieldNotFound, Trouble for a calendar that does not exist, or ValueError for another `every` or
+        a negative lag.
+        """
+        columns = find_fields(fields, DEFAULT_FIELDS)
+        wanted = self.symbols() if symbols is None else self.check_symbols(symbols)
+        if at is not None:
+            instants: Iterable[datetime] = (instant(one, day_ends=True) for one in at)
+        else:
+            ends_at = utc_now() if until is None else instant(until, day_ends=True)
+            begins_at = self._first_day(wanted) if since is None else day_or_instant(since)
+            instants = grid_of(every, calendar, begins_at, ends_at)
+        cells = Panel(wanted, in_order(instants), lag, longest(max_staleness))
+        with translate_errors(self._path):
+            answer = panel(Known(self._db, columns), cells)
+        return read_through(answer, self._read_much)
+
+    def _first_day(self, symbols: Iterable[str]) -> date:
+        first = self.first_observed_at(symbols)
+        return date.max if first is None else first.date()
+
     def changes(
         self,
         symbols: Iterable[str] | None = None,
@@ -253,6 +294,11 @@ class History:
     def _read(self, read: Callable[[], Iterator[T]]) -> Iterator[T]:
         """Yield what is read, raising SQLite's errors as DatabaseError. As long as it is held, the database is open."""
         with translate_errors(self._path):
+            yield from read()
+
+    def _read_much(self, read: Callable[[], Iterator[T]]) -> Iterator[T]:
+        """Yield the same of a question that reads much of the file."""
+        with translate_errors(self._path), unmapped(self._db):
             yield from read()
 
 

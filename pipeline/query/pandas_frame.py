@@ -24,6 +24,17 @@ def frame(columns: Columns, rows: Iterable[Row]) -> pd.DataFrame:
     return pd.DataFrame({name: _series(each, kind) for (name, kind), each in zip(columns, values, strict=True)})
 
 
+def frame_of(table: Any) -> pd.DataFrame:
+    """Return an Arrow table as a data frame with the same types as `frame` gives. Texts are not in dictionaries."""
+    made: pd.DataFrame = table.to_pandas(
+        types_mapper=lambda kind: _TYPES_OF_ARROW.get(str(kind)), date_as_object=False, split_blocks=True
+    )
+    return made
+
+
+_TYPES_OF_ARROW = {"string": pd.StringDtype(), "int64": pd.Int64Dtype(), "bool": pd.BooleanDtype()}
+
+
 def _series(values: Sequence[Any], kind: Kind) -> pd.Series:
     if kind is Kind.DATE:
         return pd.Series(np.array(values, "datetime64[ms]"))

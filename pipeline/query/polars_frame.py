@@ -18,6 +18,13 @@ def frame(columns: Columns, rows: Iterable[Row]) -> pl.DataFrame:
     return pl.DataFrame([_series(name, each, kind) for (name, kind), each in zip(columns, values, strict=True)])
 
 
+def frame_of(table: Any) -> pl.DataFrame:
+    """Return an Arrow table as a data frame with the same types as `frame` gives. Texts are not in dictionaries."""
+    made = pl.from_arrow(table)
+    assert isinstance(made, pl.DataFrame)
+    return made
+
+
 def _series(name: str, values: Sequence[Any], kind: Kind) -> pl.Series:
     series = pl.Series(name, values, _TYPES.get(kind, pl.String))
     match kind:

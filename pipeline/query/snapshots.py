@@ -26,7 +26,7 @@ _FIRST_COLUMNS = (
     Column("confirmed_at", Kind.INSTANT),
 )
 
-_OBSERVED_SYMBOL = Column("observed_symbol", Kind.TEXT)
+OBSERVED_SYMBOL = Column("observed_symbol", Kind.TEXT)
 """The last column of answers of a database that knows a rename: the symbol that the company had in the snapshot."""
 
 
@@ -69,8 +69,8 @@ def history(
     observed_symbol = ", snapshots.symbol" if companies.have_renames else ""
     confirmed_at = LAST_SEEN if companies.has_company(company) else "confirmed_at"
     query = f"""
-        SELECT :company, observed_at, {confirmed_at}{_selected(fields)}{observed_symbol}
-          FROM snapshots {_joined(fields)}
+        SELECT :company, observed_at, {confirmed_at}{selected(fields)}{observed_symbol}
+          FROM snapshots {joined(fields)}
          WHERE snapshots.symbol = :symbol AND observed_at BETWEEN max(:since, :first) AND min(:until, :at)
          ORDER BY observed_at
     """
@@ -99,7 +99,7 @@ def as_of(
     def read() -> Iterator[Row]:
         for company, observed_at, last_seen_at, *values in _newest(db, wanted, to_text(at), fields):
             if last_seen_at >= seen_since:
-                yield company, observed_at, last_seen_at, _hours(at - from_text(last_seen_at)), *values
+                yield company, observed_at, last_seen_at, hours(at - from_text(last_seen_at)), *values
 
     columns = (*_FIRST_COLUMNS, Column("staleness_hours", Kind.REAL), *_columns(companies, fields))
     return Answer(columns, read, _snapshot_as_of(companies, fields, at))
@@ -123,10 +123,10 @@ def _newest_of_symbols(
 ) -> list[Row]:
     """Return what `_newest` does, as if each symbol were a company; None: of all symbols."""
     query = f"""
-        SELECT snapshots.symbol, observed_at, {LAST_SEEN}{_selected(fields)}
+        SELECT snapshots.symbol, observed_at, {LAST_SEEN}{selected(fields)}
           FROM {"symbols" if symbols is None else LISTED} AS wanted
          CROSS JOIN snapshots ON snapshots.symbol = wanted.symbol AND {NEWEST_NOT_AFTER}
-          {_joined(fields)}
+          {joined(fields)}
     """
     parameters = {"at": at, "symbols": None if symbols is None else json.dumps(symbols)}
     return db.execute(query, parameters).fetchall()
@@ -135,10 +135,10 @@ def _newest_of_symbols(
 def _newest_of_spans(db: sqlite3.Connection, at: str, spans: Sequence[Span], fields: Sequence[Field]) -> Iterable[Row]:
     """Return what `_newest` does of companies by their spans, and the observed symbol behind it."""
     query = f"""
-        SELECT wanted.company, observed_at, {last_seen("wanted.at")}{_selected(fields)}, snapshots.symbol
+        SELECT wanted.company, observed_at, {last_seen("wanted.at")}{selected(fields)}, snapshots.symbol
           FROM {_SPANS} AS wanted
          CROSS JOIN snapshots ON snapshots.symbol = wanted.symbol AND {newest_not_after("wanted.at")}
-          {_joined(fields)}
+          {joined(fields)}
          WHERE observed_at >= wanted.since
     """
     bounds = [(span.symbol, span.company, span.since, min(span.last, at)) for span in spans if span.since <= at]
@@ -161,7 +161,7 @@ def _observed_at(row: Row) -> str:
 def _columns(companies: Companies, fields: Sequence[Field]) -> Iterator[Column]:
     yield from columns_of(fields)
     if companies.have_renames:
-        yield _OBSERVED_SYMBOL
+        yield OBSERVED_SYMBOL
 
 
 def _snapshot(companies: Companies, fields: Sequence[Field]) -> Callable[..., Snapshot]:
@@ -196,12 +196,12 @@ def _values(
     return lambda rest: (dict(zip(names, rest, strict=True)), None)
 
 
-def _selected(fields: Sequence[Field]) -> str:
+def selected(fields: Sequence[Field]) -> str:
     """Return the columns to select, all from the catalogue: no name here comes from outside."""
     return "".join(f", {field.column}" for field in fields)
 
 
-def _joined(fields: Sequence[Field]) -> str:
+def joined(fields: Sequence[Field]) -> str:
     """Return the joins to the tables that hold the fields."""
     parts = {field.part for field in fields}
     profiles = "JOIN profiles ON profiles.id = profile_id" if Part.PROFILE in parts else ""
@@ -209,5 +209,6 @@ def _joined(fields: Sequence[Field]) -> str:
     return f"{profiles} {statements}"
 
 
-def _hours(span: timedelta) -> float:
+def hours(span: timedelta) -> float:
+    """Return a staleness in hours, as answers show it."""
     return round(span.total_seconds() / 3600, 7)

@@ -28,7 +28,7 @@ from packaging.version import Version
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
-EXTRAS = {"excel", "fast", "notify", "parquet", "plot"}
+EXTRAS = {"calendars", "excel", "fast", "notify", "parquet", "plot"}
 # For each lock, the extras that it includes. The suite runs on asyncio's own loop, hence without `fast`.
 LOCKS = {
     "requirements.txt": set[str](),

@@ -1,0 +1,81 @@
+"""What was known of companies at many instants, as Arrow columns. Needs the extra `parquet`."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.model.fields import Kind
+from pipeline.query.arrow import RAW_TYPES, TYPES, schema_of, typed_array
+from pipeline.query.known import Known, Row
+
+_ROWS_AT_ONCE = 8_192
+"""Rows that are Python's objects at a time: few enough to stay in the processor's cache."""
+_MILLISECONDS = pa.timestamp("ms")
+
+
+def known_columns(known: Known, symbols: pa.DictionaryArray, instants: pa.Array, longest: int | None) -> pa.Table:
+    """Return what was known of symbols at instants, row by row: the fields, `observed_at` and `staleness_hours`.
+
+    Symbols are in upper case, instants in milliseconds since 1970. All is null where nothing was known, or it was last
+    seen more than `longest` milliseconds before.
+    """
+    by_name = pc.sort_indices(pc.sort_indices(symbols.dictionary))  # neighbours in the file are read after each other
+    keys = pa.table({"symbol": by_name.take(symbols.indices), "at": instants})
+    order = pc.sort_indices(keys, [("symbol", "ascending"), ("at", "ascending")])
+    runs = _runs(symbols.take(order), instants.take(order))
+    return in_order(known, runs, instants.take(order), longest).take(pc.sort_indices(order))
+
+
+def in_order(
+    known: Known, runs: Iterable[tuple[str, Sequence[str]]], instants: pa.Array, longest: int | None
+) -> pa.Table:
+    """Return the same of companies, each with its instants as text, which ascend; `instants` are those of all."""
+    parts = [schema_of(known.columns).empty_table()]
+    rows: list[Row] = []
+    begin = 0
+    for company, texts in runs:
+        rows += known.rows(company, texts)
+        if len(rows) >= _ROWS_AT_ONCE:
+            parts.append(_typed(known, rows, instants.slice(begin, len(rows)), longest))
+            begin += len(rows)
+            rows = []
+    parts.append(_typed(known, rows, instants.slice(begin, len(rows)), longest))
+    return pa.concat_tables(parts).unify_dictionaries().combine_chunks()
+
+
+def _runs(symbols: pa.DictionaryArray, instants: pa.Array) -> Iterator[tuple[str, list[str]]]:
+    """Yield the companies of sorted symbols, each with its instants as text."""
+    texts = as_stored(instants)
+    names = symbols.dictionary.to_pylist()
+    runs = pc.run_end_encode(symbols.indices)
+    begin = 0
+    for place, end in zip(runs.values.to_pylist(), runs.run_ends.to_pylist(), strict=True):
+        yield "" if place is None else names[place], texts.slice(begin, end - begin).to_pylist()
+        begin = end
+
+
+def as_stored(instants: pa.Array) -> pa.Array:
+    """Return milliseconds since 1970 as the database's texts. (Arrow's own text of an instant in UTC is slow.)"""
+    texts = instants.cast(_MILLISECONDS).cast(pa.string())
+    return pc.binary_join_element_wise(pc.utf8_replace_slice(texts, 10, 11, "T"), "Z", "")
+
+
+def _typed(known: Known, rows: list[Row], instants: pa.Array, longest: int | None) -> pa.Table:
+    """Return rows as columns of an answer."""
+    raw = [("first", pa.string()), ("seen", pa.string()), *((one.column, RAW_TYPES[one.kind]) for one in known.fields)]
+    raw += [("symbol", pa.string())] if known.companies.have_renames else []
+    first, seen, *values = pa.array(rows, pa.struct(raw)).flatten()
+    staleness = pc.subtract(instants, seen.cast(TYPES[Kind.INSTANT]).cast(pa.int64()))
+    ordered = [*values[: len(known.fields)], first, _hours(staleness), *values[len(known.fields) :]]
+    columns = [typed_array(array, column.kind) for array, column in zip(ordered, known.columns, strict=True)]
+    if longest is not None:
+        is_fresh = pc.less_equal(staleness, longest)
+        columns = [pc.if_else(is_fresh, column, pa.scalar(None, column.type)) for column in columns]
+    return pa.table(columns, schema=schema_of(known.columns))
+
+
+def _hours(milliseconds: pa.Array) -> pa.Array:
+    """Return milliseconds in hours with seven decimals, exactly as `query.snapshots.hours` rounds them."""
+    tenth_microhours = pc.divide(pc.add(pc.multiply(milliseconds, 100), 18), 36)  # of a millisecond it is 100 / 36
+    return pc.divide(tenth_microhours.cast(pa.float64()), 1e7)
