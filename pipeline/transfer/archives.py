@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Self
+from typing import Protocol, Self
 
 from pipeline.errors import Trouble, file_reason
 from pipeline.instants import utc_now
@@ -39,10 +39,11 @@ def read_archive(source: Source, *, observed_at: datetime | None, now: datetime,
     `observed_at` is when responses were received that do not say so themselves. None can be later than `now`. `on_read`
     is called with the number of bytes of each piece read.
     """
-    return _entries(parts(source, Received(observed_at, now), None, on_read), on_read)
+    return entries_of(parts(source, Received(observed_at, now), None, on_read), on_read)
 
 
-def _entries(every: Iterable[Part], on_read: OnRead) -> Iterator[Entry]:
+def entries_of(every: Iterable[Part], on_read: OnRead) -> Iterator[Entry]:
+    """Yield the entries of the files of an archive."""
     for part in every:
         match part:
             case Lines():
@@ -146,6 +147,24 @@ def _check_pattern(paths: list[Path], pattern: NamePattern) -> None:
     )
 
 
+class Archive(Protocol):
+    """What an import reads: the same entries each time."""
+
+    @property
+    def noun(self) -> str:
+        """What is counted, as in 3 lines."""
+
+    @property
+    def size(self) -> int | None:
+        """The sum of what `on_read` will be called with; None if it is unknown."""
+
+    def parts_to_check(self, on_read: OnRead) -> Iterator[Part]:
+        """Yield what `entries` will be read from."""
+
+    def entries(self, on_read: OnRead) -> Iterator[Entry]:
+        """Yield the entries, in order. `on_read` is called with how much of the whole each step has read."""
+
+
 class Archives:
     """What one import reads, in order. Used in a `with` block, which deletes what was kept of it.
 
@@ -153,7 +172,7 @@ class Archives:
     """
 
     def __init__(self, sources: Sequence[Path | None], received: Received, pattern: NamePattern | None) -> None:
-        self._sources: list[Source] = [*sources]
+        self._sources: list[Path | Kept | None] = [*sources]
         self._received = received
         self._pattern = pattern
         self._sizes = [archive_size(source, pattern) for source in sources]
@@ -172,12 +191,13 @@ class Archives:
         return None if None in self._sizes else sum(filter(None, self._sizes))
 
     @property
-    def are_files(self) -> bool:
-        """Whether they are files of one response each, and not lines."""
-        return all(
+    def noun(self) -> str:
+        """What is counted: files of one response each, or lines."""
+        are_files = all(
             isinstance(source, Path) and (self._pattern is not None or source.is_dir() or is_symbol_file(source))
             for source in self._sources
         )
+        return "file" if are_files else "line"
 
     def parts_to_check(self, on_read: OnRead) -> Iterator[Part]:
         """Yield the files of all archives. What can be read only once is kept, to be read again by `entries`.
@@ -195,7 +215,7 @@ class Archives:
     def entries(self, on_read: OnRead) -> Iterator[Entry]:
         """Yield the entries of all archives."""
         for source in self._sources:
-            yield from _entries(parts(source, self._received, self._pattern, on_read), on_read)
+            yield from entries_of(parts(source, self._received, self._pattern, on_read), on_read)
 
 
 def _is_read_once(path: Path) -> bool:

@@ -47,9 +47,15 @@ class Problem:
     reason: str
 
 
+class Remark(Problem):
+    """What should be known of an archive: reported, but not counted as bad."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
-class Skipped(Problem):
-    """Files that do not belong to the archive: reported, but not counted as bad."""
+class Skipped(Remark):
+    """Files that do not belong to the archive."""
 
     files: int
     """How many."""

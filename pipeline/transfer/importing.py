@@ -21,8 +21,8 @@ from pipeline.store.runs import Store
 from pipeline.store.snapshots import Covered, Observation, observation, repeated, text_length
 from pipeline.store.writer import open_writer
 from pipeline.text import count
-from pipeline.transfer.archives import Archives
-from pipeline.transfer.entries import Entry, Place, Problem, RecordedResponse, Skipped
+from pipeline.transfer.archives import Archive
+from pipeline.transfer.entries import Entry, Place, Problem, RecordedResponse, Remark, Skipped
 from pipeline.transfer.look_ahead import LookAhead, glances
 from pipeline.transfer.streams import OnRead
 
@@ -95,7 +95,7 @@ class _Placed:
 
 async def import_archives(
     database: Path,
-    archives: Archives,
+    archives: Archive,
     *,
     allow_back_dated: bool,
     strict: bool,
@@ -130,7 +130,7 @@ async def import_archives(
     return result
 
 
-async def _is_plausible(archives: Archives, result: ImportResult, halt: Halt, on_check: OnRead) -> bool:
+async def _is_plausible(archives: Archive, result: ImportResult, halt: Halt, on_check: OnRead) -> bool:
     """Return whether the archives may be stored; if they look ahead, the result says so."""
     found = LookAhead()
     every = glances(archives.parts_to_check(on_check), on_check)
@@ -200,11 +200,11 @@ class _Chunk:
         return self.lines >= CHUNK or len(self.placed) >= CHUNK or self.characters >= _LARGEST_CHUNK
 
     def add_problem(self, problem: Problem, *, strict: bool) -> None:
-        """Add a problem. Skipped files are not lines, and do not end a strict import."""
+        """Add a problem. Remarks, such as one on skipped files, are not lines, and do not end a strict import."""
         self.problems.append(problem)
         if isinstance(problem, Skipped):
             self.skipped += problem.files
-        else:
+        if not isinstance(problem, Remark):
             self.lines += 1
             self.is_last = strict
 
@@ -233,7 +233,7 @@ class _Chunk:
             on_problem(Refused(place, f"{refusal.outcome}: {refusal.kind}: {refusal}"))
         for problem in self.problems:
             on_problem(problem)
-            result.bad += not isinstance(problem, Skipped)
+            result.bad += not isinstance(problem, Remark)
         if self.is_last:
             result.detail = f"{self.problems[-1].place}: {self.problems[-1].reason}"
 

@@ -3,13 +3,15 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.api.errors import NotJson, TooLarge
+from pipeline.api.errors import ApiError, BadRequest, NotJson, RunEnding, TooLarge, TransientError
 from pipeline.api.responses import LARGEST_BODY
 from pipeline.errors import Undecodable
-from pipeline.model.symbols import parse_symbol
+from pipeline.model.document import Overview
+from pipeline.model.symbols import Symbol, parse_symbol
 from pipeline.transfer.entries import (
     WITHOUT_TIME,
     Entry,
+    Place,
     Problem,
     Received,
     RecordedResponse,
@@ -22,13 +24,16 @@ from pipeline.transfer.layouts import NamedFile, is_symbol_file
 from pipeline.transfer.streams import (
     CHUNK_BYTES,
     STREAM_ERRORS,
+    Source,
     open_stream,
     stream_problem,
     without_mark,
     wrong_encoding,
 )
 
-_WITHOUT_SYMBOL = "does not say which symbol it is of: give a --name-pattern with {symbol}"
+_WITHOUT_SYMBOL = "does not say which symbol it is of: give a pattern of its path with {symbol}"
+_NOBODY = Symbol("")
+"""Whose a refusal is of which no symbol is known. It is never stored."""
 _LINE_KEYS = frozenset({"symbol", "observed_at", "body", "document"})
 """A line of JSON Lines has two of them at least; what the API sends has none."""
 
@@ -37,7 +42,7 @@ _LINE_KEYS = frozenset({"symbol", "observed_at", "body", "document"})
 class OneResponse:
     """A file that holds one response."""
 
-    path: Path
+    place: Place
     content: bytes
     """Of a file that is too large, just enough to show that."""
     symbol: str | None
@@ -53,37 +58,54 @@ def one_response(file: NamedFile, *, any_name: bool) -> OneResponse | Problem | 
     try:
         if not (path.is_file() if any_name else is_symbol_file(path)):
             return None
-        content = _read_content(path)
+        content = read_content(path)
     except STREAM_ERRORS as error:
         return Problem(place_of(path), stream_problem(error, 0))
-    if not _is_one_response(content) and _may_be_lines(content):
-        return None
-    return OneResponse(path, content, symbol, received)
+    return None if holds_lines(content) else OneResponse(place_of(path), content, symbol, received)
 
 
 def entry_of(one: OneResponse) -> Entry:
     """Return the entry of a file that holds one response."""
-    place, content = place_of(one.path), one.content
+    place, content = one.place, one.content
     if encoding := wrong_encoding(content):
         return Problem(place, encoding)
-    if one.symbol is None or one.received.observed_at is None:
-        return Problem(place, WITHOUT_TIME if one.symbol is not None else _WITHOUT_SYMBOL)
+    if one.received.observed_at is None:
+        return Problem(place, WITHOUT_TIME)
     try:
-        symbol = parse_symbol(one.symbol)
+        symbol = _NOBODY if one.symbol is None else parse_symbol(one.symbol)
         observed_at = check_past("observed_at", one.received.observed_at, one.received.now)
     except ValueError as error:
         return Problem(place, str(error))
     response = classify(symbol, content, received=one.received)
-    if not _is_one_response(content) and isinstance(response, TooLarge):
-        return Problem(place, str(response))
+    mistake = _mistake(symbol, content, response)
+    return RecordedResponse(place, symbol, observed_at, (), response) if mistake is None else Problem(place, mistake)
+
+
+def _mistake(symbol: Symbol, content: bytes, response: Overview | ApiError) -> str | None:
+    """Return why a response is a mistake in the archive, and not of the API; None if it is not."""
     if isinstance(response, NotJson) and not _is_page(content):
-        return Problem(place, str(response))
-    return RecordedResponse(place, symbol, observed_at, (), response)
+        return str(response)
+    if isinstance(response, TooLarge) and not _is_one_response(content):
+        return str(response)
+    if symbol is _NOBODY and not isinstance(response, TransientError | RunEnding | BadRequest):
+        return _WITHOUT_SYMBOL
+    return None
 
 
 def holds_one_response(path: Path) -> bool:
     """Return whether a file is a SYMBOL.json file, not JSON Lines. Raise one of STREAM_ERRORS if it is unreadable."""
-    return is_symbol_file(path) and _is_one_response(_read_content(path))
+    return is_symbol_file(path) and _is_one_response(read_content(path))
+
+
+def holds_lines(content: bytes) -> bool:
+    """Return whether the content of a file is JSON Lines, and not one response."""
+    return not _is_one_response(content) and _may_be_lines(content)
+
+
+def read_content(source: Source) -> bytes:
+    """Return a file's bytes, of a larger file just enough to show that it is too large; raise one of STREAM_ERRORS."""
+    with open_stream(source, lambda _bytes: None) as stream:
+        return without_mark(stream.read(LARGEST_BODY + 1))
 
 
 def _is_one_response(content: bytes) -> bool:
@@ -113,9 +135,3 @@ def _is_object(line: bytes) -> bool:
 
 def _is_page(content: bytes) -> bool:
     return content[:CHUNK_BYTES].lstrip().startswith(b"<")
-
-
-def _read_content(path: Path) -> bytes:
-    """Return a file's bytes, of a larger file just enough to show that it is too large."""
-    with open_stream(path, lambda _bytes: None) as stream:
-        return without_mark(stream.read(LARGEST_BODY + 1))

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.text import few, printable
-from pipeline.transfer.entries import Problem, Received, Skipped, place_of
+from pipeline.transfer.entries import Place, Problem, Received, Skipped, place_of
 from pipeline.transfer.name_patterns import NamePattern
 from pipeline.transfer.streams import stream_problem
 
-_NAMED = 5
+NAMED = 5
 """How many of the files that do not belong to an archive are named."""
 
 
@@ -47,19 +47,19 @@ def _symbol_files(folder: Path, received: Received) -> Iterator[NamedFile | Prob
     paths = symbol_files(folder)
     others = sorted(path.name for path in {*folder.iterdir()}.difference(paths) if path.name[0] != ".")
     if others:
-        yield _skipped(folder, "skipped, not SYMBOL.json", others[:_NAMED], len(others))
+        yield skipped(place_of(folder), "skipped, not SYMBOL.json", others[:NAMED], len(others))
     for path in paths:
         yield NamedFile(path, _stem(path), received)
 
 
 def _matching(source: Path, received: Received, pattern: NamePattern) -> Iterator[NamedFile | Problem]:
     others: list[str] = []
-    skipped = 0
+    unmatched = 0
     for path in _all_files(source):
         named = pattern.match(path)
         if named is None:
-            skipped += 1
-            if len(others) < _NAMED:
+            unmatched += 1
+            if len(others) < NAMED:
                 others.append(str(path.relative_to(source)) if path != source else path.name)
             continue
         try:
@@ -68,13 +68,14 @@ def _matching(source: Path, received: Received, pattern: NamePattern) -> Iterato
             yield Problem(place_of(path), str(error))
         else:
             yield NamedFile(path, named.symbol, replace(received, observed_at=observed_at, symbol=named.symbol))
-    if skipped:
-        yield _skipped(source, f"skipped, their paths do not match {pattern.text}", others, skipped)
+    if unmatched:
+        yield skipped(place_of(source), f"skipped, their paths do not match {pattern.text}", others, unmatched)
 
 
-def _skipped(source: Path, why: str, named: list[str], number: int) -> Skipped:
+def skipped(place: Place, why: str, named: list[str], number: int) -> Skipped:
+    """Return the remark on files that are not read, of which some are named."""
     names = [printable(name) for name in named]
-    return Skipped(place_of(source), f"{why}: {few([*names, *[''] * (number - len(names))], _NAMED)}", number)
+    return Skipped(place, f"{why}: {few([*names, *[''] * (number - len(names))], NAMED)}", number)
 
 
 def _all_files(source: Path) -> Iterator[Path]:

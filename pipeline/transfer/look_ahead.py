@@ -21,7 +21,7 @@ from pipeline.model.symbols import same_company
 from pipeline.model.values import parse_value
 from pipeline.text import count
 from pipeline.transfer.archives import Lines, Part
-from pipeline.transfer.entries import Place, Problem, Received, place_of
+from pipeline.transfer.entries import Place, Problem, Received
 from pipeline.transfer.json_lines import lines
 from pipeline.transfer.streams import OnRead
 
@@ -87,7 +87,7 @@ def glances(parts: Iterable[Part], on_read: OnRead) -> Iterator[Glance]:
         if isinstance(part, Lines):
             yield from _of_lines(part, on_read)
         elif not isinstance(part, Problem):
-            glance = _glance(place_of(part.path), part.content, part.symbol, None, part.received)
+            glance = _glance(part.place, part.content, part.symbol, None, part.received)
             if glance is not None:
                 yield glance
 

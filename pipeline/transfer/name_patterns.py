@@ -6,7 +6,7 @@ long to compare; and a path that matches in two ways does not match, so that no 
 
 import re
 from datetime import datetime
-from pathlib import Path
+from pathlib import PurePath
 from typing import NamedTuple
 
 from pipeline.instants import parse_received
@@ -39,12 +39,15 @@ class Named(NamedTuple):
 class NamePattern:
     """A pattern of the end of a path."""
 
-    def __init__(self, text: str) -> None:
-        """Raise ValueError, saying what is wrong, for a pattern that could not be meant."""
+    def __init__(self, text: str, *, names_something: bool = True) -> None:
+        """Raise ValueError, saying what is wrong, for a pattern that could not be meant.
+
+        `names_something`: whether it has to name a symbol or a time. (Files of many documents need not.)
+        """
         self.text = text
         parts = text.split("/")
         variables = [_name(match) for part in parts for match in _VARIABLE.finditer(part)]
-        if wrong := _mistake(text, parts, variables):
+        if wrong := _mistake(text, parts, variables, names_something=names_something):
             raise ValueError(f"invalid pattern {text[:40]!r}: {wrong}")
         self._parts = [(_compiled(part, _SHORTEST), _compiled(part, _LONGEST)) for part in parts]
 
@@ -53,7 +56,7 @@ class NamePattern:
         """Whether a path says when its responses were received."""
         return "{date}" in self.text or "{time}" in self.text
 
-    def match(self, path: Path) -> Named | None:
+    def match(self, path: PurePath) -> Named | None:
         """Return what the path says; None if it does not match, or in more than one way."""
         found = path.parts[-len(self._parts) :]
         if len(found) < len(self._parts):
@@ -71,14 +74,14 @@ def _name(variable: re.Match[str]) -> str:
     return "*" if variable[1] is None else variable[1]
 
 
-def _mistake(text: str, parts: list[str], variables: list[str]) -> str | None:
+def _mistake(text: str, parts: list[str], variables: list[str], *, names_something: bool) -> str | None:
     """Return what is wrong with a pattern, None if nothing is."""
     names = [name for name in variables if name != "*"]
     unknown = [name for name in names if name not in _SHORTEST]
     mistakes = {
         f"it is longer than {_LONGEST_PATTERN} characters": len(text) > _LONGEST_PATTERN,
         f"unknown {{{''.join(unknown[:1])}}}; {PLACEHOLDERS}": unknown,
-        PLACEHOLDERS: not names or re.search(r"[{}]", _VARIABLE.sub("", text)),
+        PLACEHOLDERS: (names_something and not names) or re.search(r"[{}]", _VARIABLE.sub("", text)),
         "it names the same twice": len(set(names)) < len(names) or {"date", "time"} <= set(names),
         "a part of it is empty": any(part in ("", ".", "..") for part in parts),
         "it has more than one * between two slashes": any(part.count("*") > 1 for part in parts),

@@ -7,6 +7,7 @@ import sys
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import SpooledTemporaryFile, gettempdir
 from typing import Any, BinaryIO, Protocol
@@ -47,6 +48,11 @@ def stream_problem(error: BaseException, lines: int) -> str:
     else:
         why = f"cannot be read ({file_reason(error) if isinstance(error, OSError) else error})"
     return f"{why} after line {lines}" if lines else why
+
+
+def is_gzipped(content: bytes) -> bool:
+    """Return whether content is packed by gzip."""
+    return content.startswith(_GZIP)
 
 
 def without_mark(text: bytes) -> bytes:
@@ -109,12 +115,22 @@ class Kept:
         self._file.close()
 
 
-Source = Path | Kept | None
-"""A file or folder, what was kept of one, or, for None, standard input."""
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Content that was read elsewhere, and its name."""
+
+    name: str
+    content: bytes
+
+
+Source = Path | Kept | Held | None
+"""A file or folder, what was kept of one, what is in memory, or, for None, standard input."""
 
 
 def source_name(source: Source) -> str:
     """Return the name of a source."""
+    if isinstance(source, Held):
+        return source.name
     if isinstance(source, Kept):
         source = source.source
     return STANDARD_INPUT if source is None else str(source)
@@ -124,9 +140,11 @@ def source_name(source: Source) -> str:
 def open_stream(source: Source, on_read: OnRead) -> Iterator[io.BufferedReader]:
     """Open the plain bytes of a source. Reading may raise one of STREAM_ERRORS.
 
-    The first two bytes say whether it is gzipped.
+    The first two bytes say whether it is gzipped. `on_read` is not called for what is in memory: it has been read.
     """
-    if isinstance(source, Kept):
+    if isinstance(source, Held):
+        yield _plain(io.BytesIO(source.content), lambda _bytes: None)
+    elif isinstance(source, Kept):
         source.rewind()
         yield _plain(source, on_read)
     else:

@@ -18,6 +18,7 @@ from tests.docs.generate import ROOT, command_of, pages
 from tests.support.beside import beside
 from tests.support.commands import KEY, PIPELINE, call
 from tests.support.places import place_on_loopback
+from tests.support.repositories import Making, document
 from tests.support.sandbox import serving_beside
 
 yaml = pytest.importorskip("yaml", reason="no YAML library: apprise, a dev dependency, brings one")
@@ -69,7 +70,18 @@ def folder(answerable: Path, tmp_path: Path, receiver: str) -> Path:
     (tmp_path / "old").mkdir()
     for name in ("daily.jsonl", "old/2024.jsonl"):
         (tmp_path / f"{name}.gz").write_bytes(gzip.compress(f"{line}\n".encode()))
+    _collector(tmp_path / "collector")
     return tmp_path
+
+
+def _collector(folder: Path) -> None:
+    """Make a repository with a file for each of the pages' patterns."""
+    making = Making(folder)
+    overview = document(PERatio="20")
+    files = {"data/IBM.json": overview, "2024-03-14/IBM.json": overview, "all.json": b"[" + overview + b"]"}
+    making.commit(files)
+    making.commit({"data/IBM_overview.json": overview}, branch="data")
+    making.make()
 
 
 @pytest.mark.process

@@ -19,8 +19,8 @@ FUZZED = {
     "model.values", "monitoring.heartbeat", "monitoring.ping", "monitoring.reporter", "query.changes",
     "query.documents", "quota.limits", "redaction", "schedule.cron", "schedule.zones", "settings.addresses",
     "settings.config_file", "settings.environment", "settings.layers", "settings.proxies", "store.drift",
-    "store.lock", "store.marker", "store.snapshots", "transfer.json_files", "transfer.json_lines",
-    "transfer.look_ahead", "transfer.streams", "web.hosts",
+    "store.lock", "store.marker", "store.snapshots", "transfer.git_history", "transfer.json_collections",
+    "transfer.json_files", "transfer.json_lines", "transfer.look_ahead", "transfer.streams", "web.hosts",
 }  # fmt: skip
 """Modules whose decoders the tests of this folder give bad bytes."""
 EXEMPT = {
@@ -39,6 +39,8 @@ EXEMPT = {
     "store.migrate": "the name of a file that comes with the program",
     "store.requests": "a boolean",
     "store.stored_symbols": "an instant that to_text made",
+    "transfer.git_log": "what git prints; test_git_log.py gives it any names, in any pieces",
+    "transfer.repository": "what git prints",
     "transfer.export": "a count, and JSON that SQLite made in the same query",
 }
 """Modules that decode nothing from outside, and why."""

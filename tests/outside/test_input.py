@@ -39,11 +39,13 @@ from pipeline.settings.secrets import api_key, notify_urls, ping_url
 from pipeline.settings.symbol_files import read_symbol_file
 from pipeline.transfer.archives import check_archives, parts, read_archive
 from pipeline.transfer.entries import Problem, Received, RecordedResponse
+from pipeline.transfer.json_collections import items
 from pipeline.transfer.look_ahead import LookAhead, glances
 from pipeline.web.hosts import is_own_host
 from tests.support.bad_bytes import bad_bytes, bad_texts
 from tests.support.clocks import START
 from tests.support.monitoring import EMPTY
+from tests.support.repositories import Making, history, needs_git
 
 IBM = Symbol("IBM")
 Read = Callable[[str], object]
@@ -227,6 +229,33 @@ def test_an_archive_yields_responses_and_problems(folder: Path, name: str, conte
             assert isinstance(entry, RecordedResponse | Problem)
         found = parts(source, Received(observed_at, START), None, on_read=lambda _bytes: None)
         LookAhead().count(glances(found, on_read=lambda _bytes: None), 100)
+
+
+_ARRAY = b'[{"Symbol": "IBM", "EPS": "1.5"}, {"Symbol": "AAPL"}, {}]'
+_KEYED = b'{"updated": "2026-03-14", "data": {"IBM": {"Symbol": "IBM"}, "AAPL": {"Note": "wait"}, "PEP": {}}}'
+
+
+@settings(max_examples=100)
+@given(content=bad_bytes(_ARRAY, _KEYED, ANSWER + b"\n" + ANSWER))
+def test_a_file_of_many_holds_documents_or_is_undecodable(content: bytes) -> None:
+    with suppress(Undecodable):
+        for item in items(content):
+            assert item.content in content
+
+
+@pytest.mark.process
+@needs_git
+@settings(max_examples=4)
+@given(contents=st.lists(bad_bytes(LINE, ANSWER, _ARRAY, _KEYED, b"/annex/objects/x"), min_size=10, max_size=30))
+@pytest.mark.parametrize("each", [False, True])
+def test_a_repository_yields_responses_and_problems(
+    tmp_path_factory: pytest.TempPathFactory, each: bool, contents: list[bytes]
+) -> None:
+    making = Making(tmp_path_factory.mktemp("repository"))
+    for number, content in enumerate(contents):
+        making.commit({f"{number % 5}/IBM.json": gzip.compress(content) if number % 3 == 0 else content})
+    for entry in history(making.make(), "*/{symbol}.json", each=each, now=START):
+        assert isinstance(entry, RecordedResponse | Problem)
 
 
 @given(content=st.binary(max_size=300).map(lambda noise: gzip.compress(LINE)[:60] + noise))

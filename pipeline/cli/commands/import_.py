@@ -1,7 +1,8 @@
 """`pipeline import FILE...`: import API responses that were recorded elsewhere."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -26,20 +27,25 @@ from pipeline.settings.load import Settings
 from pipeline.settings.secrets import redaction
 from pipeline.store.database import refuse_foreign
 from pipeline.store.record import Begin
-from pipeline.transfer.archives import Archives, check_archives
+from pipeline.transfer.archives import Archive, Archives, check_archives
 from pipeline.transfer.entries import Problem, Received
+from pipeline.transfer.git_history import GitHistory
 from pipeline.transfer.importing import ImportResult, import_archives
 from pipeline.transfer.name_patterns import NamePattern
+from pipeline.transfer.repository import open_repository, refuse_url
 
 
 class _NamePattern(click.ParamType[NamePattern]):
-    """A pattern of the end of a path."""
+    """A pattern of the end of a path. `names_something`: it has to name a symbol or a time."""
 
     name = "pattern"
 
+    def __init__(self, *, names_something: bool) -> None:
+        self._names_something = names_something
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> NamePattern:
         try:
-            return NamePattern(str(value))
+            return NamePattern(str(value), names_something=self._names_something)
         except ValueError as error:
             self.fail(str(error), param, ctx)
 
@@ -51,9 +57,10 @@ class _NamePattern(click.ParamType[NamePattern]):
         "zcat old/*.gz | pipeline import -",
         "pipeline import 2024-03-14/ --observed-at 2024-03-14",
         "pipeline import archive/ --name-pattern '{symbol}/{date}.json'",
+        "pipeline import --git collector/ --path 'data/{symbol}.json'",
     ),
 )
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, allow_dash=True))
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path, allow_dash=True))
 @click.option(
     "--observed-at",
     type=Instant(day_ends=True),
@@ -62,9 +69,25 @@ class _NamePattern(click.ParamType[NamePattern]):
 @click.option(
     "--name-pattern",
     metavar="PATTERN",
-    type=_NamePattern(),
+    type=_NamePattern(names_something=True),
     help="What paths name: '{symbol}/{date}.json', or {time} for an instant; * is anything.",
 )
+@click.option(
+    "--git",
+    "repository",
+    metavar="REPOSITORY",
+    help="Import every version of the files in a git repository, as of its commit.",
+)
+@click.option(
+    "--path",
+    "path",
+    metavar="PATTERN",
+    type=_NamePattern(names_something=False),
+    help="With --git: which files; like --name-pattern. Without it, SYMBOL.json in capitals.",
+)
+@click.option("--branch", metavar="NAME", help="With --git: a branch, tag or commit, not what is checked out.")
+@click.option("--author-date", is_flag=True, help="With --git: when commits were written, not when they were made.")
+@click.option("--each", is_flag=True, help="With --git: each file holds many documents.")
 @click.option(
     "--allow-back-dated",
     is_flag=True,
@@ -83,6 +106,11 @@ def command(
     files: tuple[Path, ...],
     observed_at: datetime | None,
     name_pattern: NamePattern | None,
+    repository: str | None,
+    path: NamePattern | None,
+    branch: str | None,
+    author_date: bool,
+    each: bool,
     allow_back_dated: bool,
     strict: bool,
     max_wait: timedelta,
@@ -95,8 +123,11 @@ def command(
     response's text) or "document" (its JSON). Or it is a folder of SYMBOL.json files, with --observed-at, or of files
     whose paths match --name-pattern. Responses are classified like live ones: an error message does not become a
     snapshot. Stored snapshots are never replaced. If more than a tenth of the documents were received before their
-    LatestQuarter was over, nothing is stored.
+    LatestQuarter was over, nothing is stored. With --git, the archive is a repository that somebody collects in.
     """
+    of_files = {"FILES": files, "--observed-at": observed_at, "--name-pattern": name_pattern}
+    of_git = {"--path": path, "--branch": branch, "--author-date": author_date, "--each": each}
+    _check_usage(ctx, repository, of_files, of_git)
     if observed_at is not None and name_pattern is not None and name_pattern.names_time:
         raise click.UsageError("--observed-at and --name-pattern both say when: drop one", ctx)
     sources = [None if str(file) == "-" else file for file in files]
@@ -107,7 +138,13 @@ def command(
     configure_logs(options, redact=redact)
     refuse_foreign(settings.database)
     report = ProblemReport(options)
-    with Archives(sources, Received(observed_at, utc_now(), redact), name_pattern) as archives:
+    received = Received(observed_at, utc_now(), redact)
+    opened: AbstractContextManager[Archive] = (
+        Archives(sources, received, name_pattern)
+        if repository is None
+        else _history(repository, branch, received, path, by_author=author_date, each=each)
+    )
+    with opened as archives:
         done = run_async(
             _import(
                 settings,
@@ -121,9 +158,34 @@ def command(
             )
         )
     report.end()
-    noun = "file" if archives.are_files else "line"
-    _report(done, settings.database, options, noun=noun, as_json=as_json)
+    _report(done, settings.database, options, noun=archives.noun, as_json=as_json)
     return done.exit_code
+
+
+def _check_usage(
+    ctx: click.Context, repository: str | None, of_files: Mapping[str, object], of_git: Mapping[str, object]
+) -> None:
+    """Raise UsageError for an import of nothing, or with options of the other kind."""
+    wrong = [option for option, value in (of_git if repository is None else of_files).items() if value]
+    if wrong and repository is None:
+        raise click.UsageError(f"{wrong[0]} needs --git REPOSITORY", ctx)
+    if wrong:
+        raise click.UsageError(f"{wrong[0]} cannot be given with --git", ctx)
+    if repository is None and not of_files["FILES"]:
+        raise click.UsageError("Missing argument 'FILES...', or --git REPOSITORY.", ctx)
+    if of_git["--each"] and not of_git["--path"]:
+        raise click.UsageError("--each needs --path: which files hold many documents?", ctx)
+
+
+@contextmanager
+def _history(
+    repository: str, branch: str | None, received: Received, path: NamePattern | None, *, by_author: bool, each: bool
+) -> Iterator[GitHistory]:
+    refuse_url(repository)
+    with open_repository(Path(repository), branch) as opened:
+        history = GitHistory(opened, received, path, by_author=by_author, each=each)
+        history.check()
+        yield history
 
 
 def _report(done: ImportResult, database: Path, options: Options, *, noun: str, as_json: bool) -> None:
@@ -139,7 +201,7 @@ def _report(done: ImportResult, database: Path, options: Options, *, noun: str, 
 
 async def _import(
     settings: Settings,
-    archives: Archives,
+    archives: Archive,
     report: Callable[[Problem], None],
     options: Options,
     *,

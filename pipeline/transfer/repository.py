@@ -1,0 +1,316 @@
+"""Repositories: commits and files of a git repository, read by git, which gets no configuration of the repository.
+
+A repository may come from anywhere, and its configuration can name programs for git to run. So git only looks up with
+it where the objects are and what a branch's commit is. All else is read in an empty repository of our own, which
+borrows the objects: without configuration, hooks, attributes, replaced objects, or a remote to fetch anything from.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory, gettempdir
+from typing import IO
+
+from pipeline.errors import Trouble, file_reason
+from pipeline.redaction import HIDDEN
+from pipeline.text import cut, few, printable
+from pipeline.transfer.git_log import FORMAT, Commit, read_log
+
+_KEPT_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "TMPDIR")
+_VARIABLES = {
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_SYSTEM": os.devnull,
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_ATTR_NOSYSTEM": "1",
+    "GIT_NO_REPLACE_OBJECTS": "1",
+    "GIT_NO_LAZY_FETCH": "1",
+    "GIT_ALLOW_PROTOCOL": "none",
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_TERMINAL_PROMPT": "0",
+    "LC_ALL": "C",
+}
+"""No configuration but the repository's, and no network. An older git does not know GIT_NO_LAZY_FETCH, and would find
+every protocol forbidden."""
+_CONFIGURATION = """\
+[core]
+\trepositoryformatversion = 1
+\tbare = true
+\tcommitGraph = false
+\tbigFileThreshold = 1m
+\tdeltaBaseCacheLimit = 16m
+[extensions]
+\tobjectFormat = {}
+"""
+"""Of our own repository. A commit graph could contradict the commits; larger files are read piece by piece."""
+_BRANCHES = ("refs/heads/{}", "refs/tags/{}", "refs/remotes/{}", "refs/remotes/origin/{}")
+_REF = re.compile(r"(?!-)[^\x00-\x20~^:?*\[\\\x7f]{1,200}")
+_ID = re.compile(r"[0-9a-f]{4,64}")
+_URL = re.compile(r"[^/]+:")
+"""As in https://host/repository.git and user@host:repository.git."""
+_PASSWORD = re.compile(r"(?<=://)[^/@]*(?=@)")
+AT_ONCE = 64
+"""Files that git is asked for at once, and reads while those before are imported. The pipe to it holds many more."""
+_CHUNK_BYTES = 65_536
+_LONGEST_ERROR = 200
+_NAMED = 5
+
+
+def refuse_url(text: str) -> None:
+    """Raise Trouble, with the line that clones it, for the address of a repository on another machine."""
+    if _URL.match(text) and not Path(text).exists():
+        url = printable(_PASSWORD.sub(HIDDEN, text))
+        raise Trouble(f"{url} is an address", remedy=f"clone it first (git clone --bare {url}), and name the folder")
+
+
+@contextmanager
+def open_repository(path: Path, branch: str | None) -> Iterator["Repository"]:
+    """Open a repository at the newest commit of a branch or tag, or of what is checked out; end its processes after.
+
+    Raise Trouble if it is none, git is absent, or there is no such branch.
+    """
+    git = shutil.which("git")
+    if git is None:
+        raise Trouble("git is not installed, and only git can read a repository", remedy="install it (apt install git)")
+    directory = _git_directory(path)
+    with ExitStack() as stack:
+        try:
+            scratch = Path(stack.enter_context(TemporaryDirectory(prefix="pipeline-git-")))
+            theirs = _Git(git, scratch, {"GIT_DIR": str(directory)})
+            objects = scratch / theirs.answer("rev-parse", "--git-path", "objects")
+            shallow = scratch / theirs.answer("rev-parse", "--git-path", "shallow")
+            ours = _prepare(scratch, theirs.answer("rev-parse", "--show-object-format"), shallow)
+        except OSError as error:
+            raise Trouble(f"{path} cannot be read by way of {gettempdir()}: {file_reason(error)}") from None
+        reading = _Git(git, scratch, {"GIT_DIR": str(ours), "GIT_OBJECT_DIRECTORY": str(objects)})
+        tip = _tip(path, theirs, reading, branch)
+        repository = Repository(path, reading, tip, _boundary(ours / "shallow"))
+        stack.callback(repository.close)
+        yield repository
+
+
+def _git_directory(path: Path) -> Path:
+    """Return where git keeps a repository's data: of a worktree or submodule, `.git` is a file that says it."""
+    try:
+        inside = path / ".git"
+        if inside.is_file():
+            with inside.open("rb") as file:
+                link = file.read(_CHUNK_BYTES).removeprefix(b"gitdir: ").rstrip(b"\r\n")
+            target = Path(path, os.fsdecode(link)).absolute()
+            if not target.is_dir():
+                raise Trouble(f"{path} is a work tree of {printable(str(target))}, which is not there")
+            return target
+        if inside.is_dir():
+            return inside.absolute()
+        if (path / "HEAD").is_file() and (path / "objects").is_dir():
+            return path.absolute()
+        path.stat()
+    except (OSError, ValueError) as error:
+        raise Trouble(f"{path} cannot be read: {file_reason(error)}") from None
+    raise Trouble(f"{path} is not a git repository", remedy="name the folder that holds .git, or a bare repository")
+
+
+def _prepare(scratch: Path, object_format: str, shallow: Path) -> Path:
+    """Make the empty repository by way of which the objects are read, and return its folder."""
+    ours = scratch / "git"
+    (ours / "refs").mkdir(parents=True)
+    (ours / "HEAD").write_text("ref: refs/heads/none\n")
+    (ours / "config").write_text(_CONFIGURATION.format("sha256" if object_format == "sha256" else "sha1"))
+    if shallow.is_file():
+        shutil.copyfile(shallow, ours / "shallow")
+    return ours
+
+
+def _boundary(shallow: Path) -> frozenset[str]:
+    return frozenset(shallow.read_text().split()) if shallow.exists() else frozenset()
+
+
+def _tip(path: Path, theirs: "_Git", reading: "_Git", branch: str | None) -> str:
+    """Return the id of a branch's newest commit. Raise Trouble if there is none."""
+    if branch is None:
+        found = theirs.find("rev-parse", "--verify", "--quiet", "HEAD")
+    elif ".." in branch or "@{" in branch or not _REF.fullmatch(branch):
+        found = None
+    else:
+        names = (theirs.find("rev-parse", "--verify", "--quiet", name.format(branch)) for name in _BRANCHES)
+        found = next(filter(None, names), branch if _ID.fullmatch(branch) else None)
+    tip = found and reading.find("rev-parse", "--verify", "--quiet", f"{found}^{{commit}}")
+    if tip:
+        return tip
+    heads = theirs.answer(
+        "for-each-ref", f"--count={10 * _NAMED}", "--format=%(refname:short)", "refs/heads", "refs/remotes"
+    )
+    others = [printable(name) for name in heads.splitlines()]
+    has = f"it has {few(others, _NAMED)}" if others else "it is empty"
+    if branch is None:
+        raise Trouble(f"{path} has no commit to begin with", remedy=f"{has}; choose with --branch" if others else has)
+    raise Trouble(f"{path} has no branch, tag or commit {branch[:100]!r}", remedy=has)
+
+
+class _Git:
+    """Git with variables of its own, in a folder of its own."""
+
+    def __init__(self, program: str, scratch: Path, variables: dict[str, str]) -> None:
+        self._program = program
+        self._scratch = scratch
+        kept = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
+        self._variables = kept | _VARIABLES | {"HOME": str(scratch), "XDG_CONFIG_HOME": str(scratch)} | variables
+
+    def find(self, *words: str) -> str | None:
+        """Return what git prints, without the end of its last line; None if it fails."""
+        with suppress(Trouble):
+            return self.answer(*words)
+        return None
+
+    def answer(self, *words: str) -> str:
+        """Return what git prints, without the end of its last line. Raise Trouble, with what it says, if it fails."""
+        process = self.start(*words)
+        with process:
+            printed = process.stdout.read() if process.stdout else b""
+        if process.returncode:
+            raise self.failure()
+        return os.fsdecode(printed.removesuffix(b"\n"))
+
+    def start(self, *words: str, stdin: IO[bytes] | int = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
+        """Start git. In a process group of its own: what Ctrl-C stops, the command decides."""
+        with self._errors.open("ab") as errors:
+            return subprocess.Popen(  # noqa: S603 - no shell; the words are ours, and a branch begins with no hyphen
+                [self._program, *words],
+                stdin=stdin,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                env=self._variables,
+                cwd=self._scratch,
+                process_group=0,
+            )
+
+    def failure(self) -> Trouble:
+        """Return why git failed, in its own words."""
+        said = self._errors.read_bytes()[-10 * _LONGEST_ERROR :].decode(errors="replace").strip().splitlines()
+        why = said[-1].removeprefix("fatal: ").removeprefix("error: ") if said else "it ended early"
+        return Trouble(f"git cannot read the repository: {cut(printable(why), _LONGEST_ERROR)}")
+
+    @property
+    def _errors(self) -> Path:
+        return self._scratch / "errors"
+
+
+class Blobs:
+    """The contents of files, by their ids, as one process of git reads them."""
+
+    def __init__(self, process: subprocess.Popen[bytes], failure: Callable[[], Trouble]) -> None:
+        assert process.stdin is not None, "opened with a pipe"
+        assert process.stdout is not None, "opened with a pipe"
+        self._input, self._output = process.stdin, process.stdout
+        self._failure = failure
+
+    def read(self, blob: bytes, most: int) -> bytes | None:
+        """Return a content, as `next` does."""
+        self.request([blob])
+        return self.next(most)
+
+    def request(self, blobs: Iterable[bytes]) -> None:
+        """Request contents, at most `AT_ONCE` ahead of reading them. Raise Trouble if git fails."""
+        try:
+            self._input.write(b"".join(blob + b"\n" for blob in blobs))
+            self._input.flush()
+        except (OSError, ValueError):
+            raise self._failure() from None
+
+    def next(self, most: int) -> bytes | None:
+        """Return the next content requested; of one longer than `most`, that many bytes and one.
+
+        None if it is not in the repository. Raise Trouble if git fails.
+        """
+        try:
+            head = self._output.readline().split()
+        except (OSError, ValueError):
+            raise self._failure() from None
+        if head[1:] == [b"missing"]:
+            return None
+        if len(head) != 3:
+            raise self._failure()
+        size = int(head[2])
+        content = self._output.read(min(size, most + 1))
+        rest = size + 1 - len(content)
+        while rest:
+            skipped = self._output.read(min(rest, _CHUNK_BYTES))
+            if not skipped:
+                raise self._failure()
+            rest -= len(skipped)
+        return content
+
+
+class Repository:
+    """A repository at one commit, so that it reads the same twice, whatever is committed or fetched meanwhile."""
+
+    def __init__(self, path: Path, git: _Git, tip: str, boundary: frozenset[str]) -> None:
+        self.path = path
+        self.tip = tip
+        self.boundary = boundary
+        """The commits before which a shallow clone holds nothing: what each of them changed cannot be known."""
+        self._git = git
+        self._running = ExitStack()
+
+    def close(self) -> None:
+        """End all processes of git."""
+        self._running.close()
+
+    def commit_count(self) -> int:
+        """Return how many commits there are. Raise Trouble if they cannot be read."""
+        return int(self._git.answer("rev-list", "--count", self.tip))
+
+    def commits(self, *, newest_first: bool = False) -> Iterator[Commit]:
+        """Yield the commits from which the tip was made, each after its parents. Raise Trouble if one cannot be read.
+
+        By their dates, as far as that puts no commit before its parents.
+        """
+        order = [] if newest_first else ["--reverse"]
+        with self._started("rev-list", "--date-order", *order, self.tip) as listing:
+            words = ("-z", "-r", "--root", "-c", "--raw", "--no-renames", "--no-abbrev", "--always")
+            with self._started(
+                "diff-tree", "--stdin", *words, f"--format={FORMAT}", stdin=listing.stdout or subprocess.DEVNULL
+            ) as changes:
+                if listing.stdout is not None:
+                    listing.stdout.close()
+                yield from read_log(_chunks(changes))
+                if changes.wait() or listing.wait():
+                    raise self._git.failure()
+
+    def paths(self) -> Iterator[bytes]:
+        """Yield the paths of the newest commit."""
+        with self._started("ls-tree", "-r", "-z", "--name-only", "--full-tree", self.tip) as process:
+            yield from filter(None, b"".join(_chunks(process)).split(b"\0"))
+
+    @contextmanager
+    def blobs(self) -> Iterator[Blobs]:
+        """Open the contents of files."""
+        with self._started("cat-file", "--batch", stdin=subprocess.PIPE) as process:
+            yield Blobs(process, self._git.failure)
+
+    @contextmanager
+    def _started(self, *words: str, stdin: IO[bytes] | int = subprocess.DEVNULL) -> Iterator[subprocess.Popen[bytes]]:
+        """Start git, and end it after, or when the repository is closed."""
+        with ExitStack() as ended:
+            process = self._git.start(*words, stdin=stdin)
+            ended.callback(_end, process)
+            self._running.callback(_end, process)
+            yield process
+
+
+def _chunks(process: subprocess.Popen[bytes]) -> Iterator[bytes]:
+    assert process.stdout is not None, "opened with a pipe"
+    while chunk := process.stdout.read(_CHUNK_BYTES):
+        yield chunk
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    process.wait()
+    for stream in (process.stdin, process.stdout):
+        if stream is not None:
+            with suppress(OSError):  # what was not yet written
+                stream.close()
