@@ -1,20 +1,16 @@
 """Draw `pipeline history --plot`: on the terminal, or into a file."""
 
-import os
-import shutil
-import sys
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-import click
-
+from pipeline.cli.drawing import show
 from pipeline.cli.options import Options
 from pipeline.errors import ExitCode, Trouble
 from pipeline.model.fields import Field, FieldNotFound, Kind, find_fields
 from pipeline.model.invented import is_invented
 from pipeline.plot.indexed import indexed
-from pipeline.plot.save import Picture, save
+from pipeline.plot.save import Picture
 from pipeline.plot.series import Company, Panel, Plot, Point, Series
 from pipeline.plot.spec import plot_spec
 from pipeline.plot.table import history_table
@@ -51,13 +47,12 @@ def draw(
     Raise Trouble if there are no snapshots or too many companies, and FieldNotFound if no field is numeric.
     """
     plot = _plot(history, symbols, fields, since, until, is_indexed=is_indexed)
-    if target is None:
-        width, height = shutil.get_terminal_size()
-        is_terminal = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-        click.echo(terminal(plot, width=width, height=height - 2, color=is_terminal))
-    else:
-        save(target, Picture(plot_spec(plot), plot_spec(plot, interactive=True), history_table(plot)))
-        options.say(f"plot saved to {target}")
+    show(
+        lambda width, height, color: terminal(plot, width=width, height=height, color=color),
+        lambda: Picture(plot_spec(plot), plot_spec(plot, interactive=True), history_table(plot)),
+        target,
+        options,
+    )
 
 
 def _plot(

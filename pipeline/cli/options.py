@@ -188,6 +188,8 @@ def wait_option(for_what: str) -> Callable[[Callable[..., Any]], Callable[..., A
 new_record_option = click.option(
     "--new-record", is_flag=True, help="Begin a new record in place of one that is lost: its file is missing."
 )
+PICTURES = (".svg", ".png", ".pdf", ".html")
+"""What the name of a picture's file ends in."""
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON value.")
 wide_option = click.option("--wide", is_flag=True, help="Show the table whole, however narrow the terminal is.")
 

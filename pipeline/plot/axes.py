@@ -1,5 +1,8 @@
 """The axes of Vega-Lite specs: their range, where their ticks are and how these are written."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import log
 from typing import Any
 
 from pipeline.plot.labels import SCIENTIFIC
@@ -24,6 +27,7 @@ def date_axis(field: str, *, is_labelled: bool) -> dict[str, Any]:
         "labels": is_labelled,
         "ticks": is_labelled,
         "labelOverlap": True,
+        "labelSeparation": 16,
         "tickCount": 8,
     }
     scale = {"type": "utc", "nice": False, "padding": 8}
@@ -51,3 +55,46 @@ def number_format(low: float, high: float) -> dict[str, Any]:
     if size >= 1e6:
         return {"format": "s", "labelExpr": "replace(datum.label, 'G', 'B')"}
     return {}
+
+
+@dataclass(frozen=True, slots=True)
+class NumberScale:
+    """A linear or logarithmic axis that shows some values."""
+
+    low: float
+    high: float
+    is_logarithmic: bool
+
+    def share(self, value: float) -> float:
+        """Return where on the axis a value is: from 0 at its low end to 1."""
+        if self.is_logarithmic:
+            return log(value / self.low) / log(self.high / self.low)
+        return (value - self.low) / (self.high - self.low)
+
+
+_LOGARITHMIC_FROM = 100.0
+"""Times the smallest value: with a larger span, and no value at or below zero, an axis is logarithmic."""
+
+
+def number_scale(values: Sequence[float]) -> NumberScale:
+    """Return a scale that is a little wider than the values."""
+    low, high = min(values), max(values)
+    if low > 0 and high / low >= _LOGARITHMIC_FROM:
+        spare = (high / low) ** 0.04
+        return NumberScale(low / spare, high * spare, is_logarithmic=True)
+    spare = (high - low) * 0.04 or abs(low) * 0.05 or 1.0
+    return NumberScale(low - spare, high + spare, is_logarithmic=False)
+
+
+def number_axis(field: str, scale: NumberScale, title: str) -> dict[str, Any]:
+    """Return the encoding of an axis of numbers between which dots stand."""
+    axis = {"title": title, "ticks": False, "labelPadding": 8, "titlePadding": 10, "tickCount": 6, "labelOverlap": True}
+    kind = "log" if scale.is_logarithmic else "linear"
+    form = number_format(scale.low, scale.high)
+    if scale.is_logarithmic:
+        form = (
+            {"format": "~s", "labelExpr": "replace(datum.label, 'G', 'B')"} if scale.high >= 1000 else {"format": "~g"}
+        )
+    domain = [scale.low, scale.high]
+    return {"field": field, "type": "quantitative", "axis": axis | form,
+            "scale": {"type": kind, "domain": domain, "nice": False, "zero": False}}  # fmt: skip

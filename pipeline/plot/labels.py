@@ -1,7 +1,7 @@
 """The texts in a plot: numbers, days and changes as people write them, and sentences where there is no line."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from math import floor, log10
 
 from pipeline.model.fields import Kind
@@ -89,6 +89,14 @@ def human(value: float) -> str:
 def scale_of(size: float) -> tuple[float, str]:
     """Return what to divide a number of this size by, and the letter that says so: 1e9 and `B`."""
     return next(((divisor, letter) for divisor, letter in _SCALES if size >= divisor), (1.0, ""))
+
+
+def before(span: timedelta) -> str:
+    """Return how long before an instant something was: `12 min before`, `27 h before`, `5 d before`."""
+    hours = span / timedelta(hours=1)
+    if hours < 1:
+        return f"{hours * 60:.0f} min before"
+    return f"{hours:.0f} h before" if hours < 72 else f"{hours / 24:,.0f} d before"
 
 
 def exact(value: float | None, kind: Kind) -> str:

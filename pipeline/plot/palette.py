@@ -79,6 +79,8 @@ def theme(palette: Palette) -> dict[str, Any]:
             "value": {"color": palette.line, "fontSize": 13, "fontWeight": "bold"},
             "dot": {"color": palette.line, "stroke": palette.paper, "strokeWidth": 0.6},
             "median": {"color": palette.ink, "strokeWidth": 2},
+            "edge": {"color": palette.grid},
+            "symbol": {"color": palette.ink, "fontSize": 10},
             "name": {"color": palette.ink, "fontSize": 13, "fontWeight": "bold"},
             "ink": {"color": palette.ink, "fontSize": 12},
             "faint": {"color": palette.faint, "fontSize": 12},

@@ -8,7 +8,7 @@ from itertools import zip_longest
 from pipeline.model.fields import Field
 from pipeline.text import printable
 
-_LARGEST, _SMALLEST = 1e30, 1e-30
+LARGEST, _SMALLEST = 1e30, 1e-30
 """A larger value is an error of the API and would flatten all others; a smaller one is drawn as 0."""
 
 
@@ -133,7 +133,7 @@ def merged(points: Iterable[Point]) -> list[Point]:
 
 
 def _drawable(value: float | None) -> float | None:
-    if value is None or abs(value) > _LARGEST:
+    if value is None or abs(value) > LARGEST:
         return None
     return value if abs(value) >= _SMALLEST else 0.0
 

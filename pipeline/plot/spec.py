@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from itertools import pairwise, zip_longest
 from typing import Any, Final
 
+from rich.cells import cell_len, set_cell_size
+
 from pipeline.instants import to_text
 from pipeline.plot import labels
 from pipeline.plot.axes import date_axis, value_axis, value_bounds
 from pipeline.plot.labels import day, exact, human, placeholder, trend
 from pipeline.plot.series import Panel, Plot, Series, lines, merged, summary, suspicious_points
-from pipeline.text import cut
 
 Spec = dict[str, Any]
 
@@ -22,7 +23,9 @@ SCHEMA: Final = "https://vega.github.io/schema/vega-lite/v6.json"
 WIDTH: Final = 780
 """Pixels of the panels; labels stand at both sides."""
 PADDING: Final = {"left": 20, "top": 20, "right": 20, "bottom": 16}
-LONGEST_TITLE: Final = 80
+LONGEST_TITLE: Final = 76
+"""Letters, of which Chinese ones count twice: as wide as the panels."""
+WIDE_SPACE: Final = "\N{EM SPACE}"
 
 _ONLY_PANEL, _PANEL = 340, 165
 """Heights in pixels: of a panel alone, of one of several."""
@@ -44,7 +47,7 @@ def plot_spec(plot: Plot, *, interactive: bool = False) -> Spec:
         view["layer"].append(_hover(name, view["layer"][0]["encoding"]))
     spec: Spec = {
         "$schema": SCHEMA,
-        "title": {"text": spaced(cut(plot.title, LONGEST_TITLE)), "fontSize": 19, "offset": 16},
+        "title": {"text": heading(plot.title), "fontSize": 19, "offset": 16},
         "description": description(plot),
         "padding": PADDING,
         "spacing": 20,
@@ -136,7 +139,7 @@ def _suspicious_marks(series: Sequence[Series], axes: Spec) -> list[Spec]:
     rows = [{"at": to_text(at), "y": value} for one in series for at, value in suspicious_points(one)]
     if not rows:
         return []
-    mark = {"type": "point", "style": "suspicious", "size": 90, "clip": True}
+    mark = {"type": "point", "style": "suspicious", "size": 90, "opacity": 1, "clip": True}
     return [{"data": _data(rows), "mark": mark, "encoding": axes}]
 
 
@@ -228,9 +231,10 @@ def _hover(name: str, axes: Spec) -> Spec:
     }
 
 
-def spaced(text: str) -> str:
-    """Return the text with its double spaces as wide ones, which SVG does not collapse."""
-    return text.replace("  ", "\u2003")
+def heading(title: str) -> str:
+    """Return a title that fits above a picture, its double space as a wide one, which SVG does not collapse."""
+    fitting = title if cell_len(title) <= LONGEST_TITLE else f"{set_cell_size(title, LONGEST_TITLE - 1).rstrip()}…"
+    return fitting.replace("  ", WIDE_SPACE)
 
 
 def text_mark(text: str, style: str, *, x: float, y: float, align: str = "left") -> Spec:
@@ -272,12 +276,12 @@ def _company_key(plot: Plot) -> list[Spec]:
 
 
 def _key_text(plot: Plot, number: int, *, with_trend: bool) -> str:
-    company, title = plot.companies[number], cut(plot.companies[number].title, LONGEST_TITLE)
+    company, title = plot.companies[number], heading(plot.companies[number].title)
     if not with_trend:
-        return spaced(title)
+        return title
     series = plot.panels[0].series[number]
     assert series.company == company
-    return spaced(f"{title}  {placeholder(series) or trend(series.points)}")
+    return f"{title}{WIDE_SPACE}{placeholder(series) or trend(series.points)}"
 
 
 def _sentence(panel: Panel) -> Spec:
@@ -314,7 +318,7 @@ def _sample(style: str, x: float) -> Spec:
     """Return a layer with the mark that the text beside it explains."""
     place = {"x": {"value": x}, "y": {"value": 8}}
     if style == "point":
-        mark: Spec = {"type": "point", "style": "suspicious", "size": 70}
+        mark: Spec = {"type": "point", "style": "suspicious", "size": 70, "opacity": 1}
     else:
         mark = {"type": "rule", "style": style}
         place["x2"] = {"value": x + 28}

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pipeline.instants import for_people
-from pipeline.plot.labels import exact
+from pipeline.plot.cross_section import CrossSection, category, number
+from pipeline.plot.labels import before, exact
 from pipeline.plot.series import Plot, Series
+from pipeline.text import printable
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,32 @@ def history_table(plot: Plot) -> Table:
             *(Heading(field.column, field.unit, is_number=True) for field in fields),
         ),
         tuple(cells for _, cells in rows),
+    )
+
+
+def section_table(section: CrossSection) -> Table:
+    """Return the companies of a cross-section, by symbol."""
+    return Table(
+        "Each company: its values at the instant, and when they were last seen by then (UTC).",
+        (
+            Heading("symbol"),
+            Heading("name"),
+            Heading(section.y.column, section.y.unit, is_number=not section.has_rows),
+            Heading(section.x.column, section.x.unit, is_number=True),
+            Heading("confirmed_at"),
+            Heading("staleness"),
+        ),
+        tuple(
+            (
+                Cell(dot.company.label),
+                Cell(printable(dot.company.name or "-")),
+                Cell(category(dot) if section.has_rows else exact(number(dot.y), section.y.kind)),
+                Cell(exact(number(dot.x), section.x.kind)),
+                Cell(for_people(dot.confirmed_at)),
+                Cell(before(dot.staleness)),
+            )
+            for dot in section.dots
+        ),
     )
 
 

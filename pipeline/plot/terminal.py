@@ -4,20 +4,18 @@ Drawn here rather than by a library: the usual one takes longer to import than t
 confirmed value differently from the gap between two observations.
 """
 
-from collections.abc import Sequence
 from datetime import datetime
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len
 
 from pipeline.model.fields import Field
 from pipeline.plot import labels
 from pipeline.plot.labels import day, human, placeholder, trend
 from pipeline.plot.series import Panel, Plot, Series, bounds, lines, summary, suspicious_points
-from pipeline.plot.terminal_canvas import BOLD, COLORS, DIM, LETTERS, MARKER, Canvas, Paint, Scale, panel_scale
+from pipeline.plot.terminal_canvas import COLORS, LETTERS, MARKER, Canvas, Scale, panel_scale
+from pipeline.plot.terminal_text import BOLD, DIM, NARROWEST, Paint, axis_below, cut, painter
 from pipeline.plot.ticks import date_ticks
 
-_NARROWEST = 32
-"""Columns that a scale and a line need. In a narrower terminal the values are written, not drawn."""
 _FEWEST_ROWS = 4
 """Rows of a panel, however low the terminal: it scrolls."""
 _AIRY = 7
@@ -26,12 +24,12 @@ _AIRY = 7
 
 def terminal(plot: Plot, *, width: int, height: int, color: bool) -> str:
     """Return the plot in lines of at most `width` columns: up to `height - 1` of them, or more for many panels."""
-    paint = _painted if color else _plain
+    paint = painter(color=color)
     several = len(plot.companies) > 1
-    title = paint(_cut(plot.title, width), BOLD)
+    title = paint(cut(plot.title, width), BOLD)
     drawn = [panel for panel in plot.panels if any(placeholder(one) is None for one in panel.series)]
     span = bounds(one for panel in drawn for one in panel.series)
-    if span is None or span[0] == span[1] or width < _NARROWEST:
+    if span is None or span[0] == span[1] or width < NARROWEST:
         return "\n".join([title, *(line for one in plot.series for line in _in_words(one, width, several=several))])
 
     above = [title, *(_key(plot, number, width, paint) for number in range(len(plot.companies)) if several)]
@@ -52,29 +50,15 @@ def terminal(plot: Plot, *, width: int, height: int, color: bool) -> str:
         out += [""] * airy
         out.append(_panel_heading(panel, width, paint))
         out += canvas.rows(margin, paint)
-    out += [paint(line, DIM) for line in date_axis(span, margin, columns)]
+    out += [paint(line, DIM) for line in axis_below(_date_ticks(span, columns), margin, columns)]
     out += others
     legend = _legend(
         dotted=any(canvas.has_dotted for canvas in canvases),
         suspicious=any(suspicious_points(one) for panel in drawn for one in panel.series),
     )
     if legend:
-        out.append(paint(_cut(legend, width), DIM))
+        out.append(paint(cut(legend, width), DIM))
     return "\n".join(out)
-
-
-def _plain(text: str, _style: str) -> str:
-    return text
-
-
-def _painted(text: str, style: str) -> str:
-    return f"\x1b[{style}m{text}\x1b[0m" if text and style else text
-
-
-def _cut(text: str, width: int) -> str:
-    if cell_len(text) <= width:
-        return text
-    return f"{set_cell_size(text, width - 1).rstrip()}…" if width > 0 else ""
 
 
 def _drawn(panel: Panel, columns: int, rows: int, span: tuple[datetime, datetime], scale: Scale) -> Canvas:
@@ -103,7 +87,7 @@ def _key(plot: Plot, number: int, width: int, paint: Paint) -> str:
     if len(plot.panels) == 1:
         series = plot.panels[0].series[number]
         text = f"{text}  {placeholder(series) or trend(series.points)}"
-    return paint(LETTERS[number], COLORS[number]) + _cut(f" {text}", width - 1)
+    return paint(LETTERS[number], COLORS[number]) + cut(f" {text}", width - 1)
 
 
 def _in_words(series: Series, width: int, *, several: bool) -> list[str]:
@@ -111,7 +95,7 @@ def _in_words(series: Series, width: int, *, several: bool) -> list[str]:
     name, text = _name_and_unit(series.field), placeholder(series) or trend(series.points)
     name = f"{series.company.label}, {name}" if several else name
     line = f"{name}: {text}"
-    return [line] if cell_len(line) <= width else [_cut(name, width), _cut(f"  {text}", width)]
+    return [line] if cell_len(line) <= width else [cut(name, width), cut(f"  {text}", width)]
 
 
 def _name_and_unit(field: Field) -> str:
@@ -133,7 +117,7 @@ def _panel_heading(panel: Panel, width: int, paint: Paint) -> str:
     if len(left) + 3 + len(right) > width:
         left = column
     if len(left) + 3 + len(right) > width:
-        return paint(_cut(f"{left}: {right}", width), BOLD)
+        return paint(cut(f"{left}: {right}", width), BOLD)
     gap = " " * (width - len(left) - len(right))
     return f"{paint(column, BOLD)}{paint(left.removeprefix(column), DIM)}{gap}{right}"
 
@@ -143,20 +127,10 @@ def _legend(*, dotted: bool, suspicious: bool) -> str:
     return "   ".join([*parts, f"{MARKER} {labels.SUSPICIOUS}"] if suspicious else parts)
 
 
-def date_axis(span: tuple[datetime, datetime], margin: int, columns: int) -> list[str]:
-    """Return the axis of dates: the line, and the labels below it."""
+def _date_ticks(span: tuple[datetime, datetime], columns: int) -> list[tuple[float, str]]:
+    """Return the share of the axis and the label of each date."""
     start, end = span
-    ticks: Sequence[tuple[datetime, str]] = date_ticks(start, end, most=columns // 14)
+    ticks = date_ticks(start, end, most=columns // 14)
     if len(ticks) < 2:
         ticks = [(start, day(start)), (end, day(end))] if day(start) != day(end) else [(start, day(start))]
-    line = ["─"] * columns
-    below = [" "] * (margin + 1 + columns)
-    free = 0
-    for instant, label in ticks:
-        column = round((instant - start) / (end - start) * (columns - 1))
-        begin = min(max(margin + 1 + column - len(label) // 2, 0), len(below) - len(label))
-        if begin >= free:
-            line[column] = "┬"
-            below[begin : begin + len(label)] = label
-            free = begin + len(label) + 2
-    return [" " * margin + "└" + "".join(line), "".join(below).rstrip()]
+    return [((instant - start) / (end - start), label) for instant, label in ticks]

@@ -1,17 +1,14 @@
 """A panel of a terminal plot: lines drawn in Braille dots, two by four to a character."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 
 from pipeline.plot.series import Line
+from pipeline.plot.terminal_text import DIM, Paint
 from pipeline.plot.ticks import value_ticks
 
-Paint = Callable[[str, str], str]
-"""Returns a text in a style, given as the parameters of an ANSI escape sequence."""
-
-SUSPICIOUS, BOLD, DIM = "1;31", "1", "2"
+SUSPICIOUS = "1;31"
 COLORS = ("36", "33", "32", "35", "34", "96", "93", "92")
 """Of the lines of companies."""
 LETTERS = "ABCDEFGH"

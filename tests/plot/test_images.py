@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.plot.labels import CONFIRMED, SUSPICIOUS, UNCONFIRMED
 from pipeline.plot.series import Company
-from pipeline.plot.spec import plot_spec
+from pipeline.plot.spec import heading, plot_spec
 from tests.support.plots import BETA, HOSTILE, caps, compared, needs_pictures, pe, plot, saved
 
 pytestmark = needs_pictures
@@ -86,9 +86,9 @@ def test_a_hostile_name_is_a_text_and_nothing_else(tmp_path: Path, name: str) ->
         "svg", "title", "desc", "defs", "g", "path", "clipPath", "rect", "line", "text", "tspan",
     }  # fmt: skip
     assert not any(key.startswith("on") for one in root.iter() for key in one.attrib)
-    plain = Company("ACME", name).title
-    assert root.findtext(f"{_SVG}title") == plain.replace("  ", "\u2003")
-    assert plain.replace("  ", "\u2003") in texts(svg)
+    title = heading(Company("ACME", name).title)
+    assert root.findtext(f"{_SVG}title") == title
+    assert title in texts(svg)
 
 
 def test_an_svg_has_a_description_for_those_who_cannot_see_it(tmp_path: Path) -> None:

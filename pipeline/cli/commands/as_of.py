@@ -2,11 +2,12 @@
 
 import json
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import click
 
 from pipeline.cli.configuration import parse_companies
-from pipeline.cli.options import Form, Instant, Options, examples, format_option, json_option, reading_options
+from pipeline.cli.options import PICTURES, Form, Instant, Options, examples, format_option, json_option, reading_options
 from pipeline.cli.params import field_option, symbols_argument
 from pipeline.cli.results import ago, open_history, print_result, say_nothing_found
 from pipeline.errors import ExitCode
@@ -38,6 +39,8 @@ class _Hours(click.ParamType[timedelta]):
         "pipeline as-of 2026-03-14T18:30+01:00 AAPL --field pe_ratio",
         "pipeline as-of 7d --max-staleness 48 --format csv",
         "pipeline as-of yesterday AAPL --original",
+        "pipeline as-of now --plot sector pe_ratio",
+        "pipeline as-of 2026-03-14 --plot market_capitalization pe_ratio --output section.html",
     ),
 )
 @click.argument("instant", type=Instant(day_ends=True))
@@ -45,6 +48,10 @@ class _Hours(click.ParamType[timedelta]):
 @field_option("Show")
 @click.option("--max-staleness", type=_Hours(), metavar="HOURS", help="Omit symbols last seen more than HOURS before.")
 @click.option("--original", is_flag=True, help="Print each document exactly as received, as JSON Lines.")
+@click.option(
+    "--plot", nargs=2, metavar="FIELD FIELD", help="Draw two fields against each other: a dot for each company."
+)
+@click.option("--output", metavar="FILE", type=Path, help="With --plot: draw into FILE.svg, .png, .pdf or .html.")
 @format_option
 @json_option
 @reading_options
@@ -58,6 +65,8 @@ def command(
     fields: tuple[str, ...],
     max_staleness: timedelta | None,
     original: bool,
+    plot: tuple[str, str] | None,
+    output: Path | None,
     form: Form,
     as_json: bool,
 ) -> int:
@@ -67,6 +76,12 @@ def command(
     """
     if original and (fields or as_json or not form.is_table):
         raise click.UsageError("--original prints whole documents: drop --field, --format and --json", ctx)
+    if plot and (original or fields or as_json or not form.is_table):
+        raise click.UsageError("--plot draws: drop --original, --field, --format and --json", ctx)
+    if output is not None and not plot:
+        raise click.UsageError("--output is for --plot: use > FILE for a table", ctx)
+    if output is not None and not output.name.lower().endswith(PICTURES):
+        raise click.UsageError(f"--output {output}: use a FILE.svg, .png, .pdf or .html", ctx)
     named = parse_companies(symbols, options)
     with open_history(options) as history:
         wanted = history.check_symbols(named) if named else None
@@ -75,6 +90,10 @@ def command(
             found = len(documents)
             for document in documents:
                 click.echo(printable_json(json.dumps(document, ensure_ascii=False)))
+        elif plot:
+            from pipeline.cli.section_plot import draw  # noqa: PLC0415 - it takes 40 ms, and few plot
+
+            found = draw(history, instant, wanted, plot, max_staleness=max_staleness, target=output, options=options)
         else:
             answer = history.as_of(instant, wanted, fields, max_staleness=max_staleness)
             found = print_result(

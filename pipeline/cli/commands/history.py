@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from pipeline.cli.options import (
+    PICTURES,
     Form,
     Options,
     check_interval,
@@ -27,7 +28,6 @@ from pipeline.query.results import Answer, Column, Snapshot
 from pipeline.store.stored_symbols import SymbolNotFound
 
 _TERMINAL = "-"
-_PICTURES = (".svg", ".png", ".pdf", ".html")
 
 
 @click.command(
@@ -80,7 +80,7 @@ def command(
         raise click.UsageError("--plot draws: drop --json and --format", ctx)
     if indexed and plot is None:
         raise click.UsageError("--indexed is for --plot: add it", ctx)
-    if plot is not None and plot != _TERMINAL and not plot.lower().endswith(_PICTURES):
+    if plot is not None and plot != _TERMINAL and not plot.lower().endswith(PICTURES):
         if Path(plot).suffix:
             raise click.UsageError(f"--plot {plot}: use a FILE.svg, .png, .pdf or .html", ctx)
         # `--plot pe_ratio`: click reads a field after --plot as its value.

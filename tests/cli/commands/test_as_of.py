@@ -96,3 +96,34 @@ def test_a_renamed_company_is_one_row_for_both_symbols_and_another_is_named_with
     assert [(row["eps"], row["observed_symbol"]) for row in other.json] == [(90, "FB")]
     assert other.json[0]["symbol"].startswith("FB@2026-03-14")
     assert_refused(query(path, "as-of", "2026-03-15", "FB@then"), 1, "FB@THEN", "timestamp")
+
+
+def test_plot_draws_a_dot_for_each_company(stored: Path, tmp_path: Path) -> None:
+    drawn = query(stored, "as-of", "2026-03-20", "--plot", "eps", "pe_ratio")
+    assert (drawn.code, drawn.err) == (0, "")
+    assert "pe_ratio" in drawn.out
+    assert "IBM" in drawn.out
+    assert "1 without a value left out" in drawn.out  # PEP has no EPS
+    rowed = query(stored, "as-of", "2026-03-20", "PEP", "--plot", "name", "PERatio")
+    assert "Pop (1)" in rowed.out
+    assert "IBM" not in rowed.out
+    assert query(stored, "as-of", "2026-03-20", "--plot", "symbol", "pe_ratio").code == 0
+
+    pytest.importorskip("vl_convert")
+    file = tmp_path / "section.svg"
+    saved = query(stored, "as-of", "2026-03-20", "--plot", "eps", "pe_ratio", "--output", str(file))
+    assert (saved.code, saved.out) == (0, "")
+    assert "section.svg" in saved.err
+    assert "<svg" in file.read_text()
+
+
+def test_a_plot_that_cannot_be_drawn_is_refused(stored: Path) -> None:
+    assert_refused(query(stored, "as-of", "now", "--plot", "name", "sector"), 2, "name", "sector", "pe_ratio")
+    assert_refused(query(stored, "as-of", "now", "--plot", "name", "pe_rato"), 2, "pe_rato", "did you mean pe_ratio")
+    assert_refused(query(stored, "as-of", "now", "--plot", "name", "beta"), 1, "beta")
+    assert_refused(query(stored, "as-of", "now", "--plot", "name", "eps", "--output", "a.gif"), 2, "a.gif", ".html")
+    assert_refused(query(stored, "as-of", "now", "--output", "a.svg"), 2, "--plot")
+    for words in (["--json"], ["--format", "csv"], ["--original"], ["--field", "eps"]):
+        assert_refused(query(stored, "as-of", "now", "--plot", "name", "eps", *words), 2, words[0])
+    nothing = query(stored, "as-of", "2020-01-01", "--plot", "name", "eps")
+    assert (nothing.code, nothing.out) == (1, "")
