@@ -65,6 +65,8 @@ class DaemonSettings:
             settings.resume,
             settings.outcomes_kept,
             settings.listed,
+            settings.configured_renames,
+            settings.next_rename,
         )
 
 

@@ -9,9 +9,12 @@ from pathlib import Path
 from pipeline.cli.migrating import migrate_in_thread
 from pipeline.cli.options import Options
 from pipeline.instants import utc_now
+from pipeline.model.renames import ConfiguredRenames
 from pipeline.quota.limits import Limit, longest_window
 from pipeline.store import lock
 from pipeline.store.record import Begin, prepare
+from pipeline.store.renames import record_renames
+from pipeline.store.writer import open_writer
 
 
 def when_to_begin(*, new_record: bool, sandbox: bool) -> Begin:
@@ -23,12 +26,19 @@ def when_to_begin(*, new_record: bool, sandbox: bool) -> Begin:
 
 @asynccontextmanager
 async def exclusive_run(
-    database: Path, purpose: str, *, begin: Begin, limits: Iterable[Limit], max_wait: timedelta, options: Options
+    database: Path,
+    purpose: str,
+    *,
+    begin: Begin,
+    limits: Iterable[Limit],
+    renames: ConfiguredRenames,
+    max_wait: timedelta,
+    options: Options,
 ) -> AsyncIterator[None]:
-    """Hold the database's lock while the block runs, with all migrations applied. A record that begins is reported.
+    """Hold the database's lock while the block runs, with all migrations applied and the renames stored.
 
-    Other processes see `purpose` ("collect", "import"). Raise Busy if the lock is not free within `max_wait`, and what
-    `record.prepare` raises.
+    A record that begins is reported. Other processes see `purpose` ("collect", "import"). Raise Busy if the lock is not
+    free within `max_wait`, what `record.prepare` raises, and StorageError.
     """
     async with lock.hold_lock(
         database, purpose, max_wait=max_wait, now=utc_now, sleep=asyncio.sleep, on_wait=options.say
@@ -39,4 +49,6 @@ async def exclusive_run(
         )
         if has_begun:
             options.error(f"a new record begins in {database}")
+        async with open_writer(database, on_retry=options.say) as writer:
+            await record_renames(writer, *renames)
         yield

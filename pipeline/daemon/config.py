@@ -1,9 +1,10 @@
 """The part of the configuration that the daemon needs: replaced as a whole when the configuration is reloaded."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from pipeline.collect.order import Source
+from pipeline.model.renames import ConfiguredRenames
 from pipeline.model.symbols import Symbol, SymbolList
 from pipeline.schedule.cron import Schedule
 
@@ -20,3 +21,6 @@ class DaemonConfig:
     outcomes_kept: timedelta
     listed: SymbolList
     """All symbols, with those of single schedules."""
+    renames: ConfiguredRenames
+    changes_at: datetime | None
+    """When to load the configuration again, since a rename comes into force then."""

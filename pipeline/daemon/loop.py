@@ -7,6 +7,7 @@ that no run exists for, or a run to resume? So no timer has to be trusted, and n
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -37,6 +38,7 @@ from pipeline.store.database import DatabaseError, is_temporary
 from pipeline.store.marker import record_gone
 from pipeline.store.reader import NoData, Reader
 from pipeline.store.record import Begin
+from pipeline.store.renames import record_renames
 from pipeline.store.schedules import activate, last_firings, record_missed
 from pipeline.store.universe import record_list
 from pipeline.store.writer import Writer
@@ -208,6 +210,9 @@ class Daemon:
         if now < instants.EARLIEST_PLAUSIBLE:
             self.status.block(f"the clock is not set: it says {now.date()}")
             return False
+        if self._config.changes_at is not None and self._config.changes_at <= now:
+            self._config = replace(self._config, changes_at=None)  # once, also if what is read is refused
+            self.reload()
         if self._runner.is_paused:
             return False
         if self._in_force == self._wanted and (await self._decide()).is_idle and self._in_force:
@@ -239,6 +244,7 @@ class Daemon:
                 since = self._reset_at if instants.EARLIEST_PLAUSIBLE < self._reset_at < now else now
                 await activate(writer, _first_since(config.schedules, now), since=since, now=now)
                 await record_list(writer, config.listed, at=now)
+                await record_renames(writer, *config.renames)
                 self._reporter.schedules_in_force(map(str, config.schedules))
                 self._in_force = wanted
             decision = await self._decide()

@@ -31,6 +31,13 @@ class Rename:
     """Whether the old symbol is another company's since then, and means that one in questions and in lists."""
 
 
+class ConfiguredRenames(NamedTuple):
+    """The renames of a configuration, and which one it is: as of a `SymbolList`."""
+
+    configuration: str
+    renames: tuple[Rename, ...]
+
+
 class Span(NamedTuple):
     """A symbol that a company had from `since` to before `until`, as text: what is observed of it then is its."""
 

@@ -18,6 +18,7 @@ from typing import Self, TypeVar
 
 from pipeline.instants import from_text, utc_now
 from pipeline.model.changes import Change
+from pipeline.model.companies import Companies
 from pipeline.model.document import Document
 from pipeline.model.fields import (
     ALL,
@@ -32,7 +33,6 @@ from pipeline.model.fields import (
 from pipeline.query.bounds import InstantLike, day_or_instant, instant, since_text, until_text
 from pipeline.query.changes import ChangeFilter, Comparison
 from pipeline.query.companies import (
-    Companies,
     Wanted,
     check_companies,
     first_observed_at,

@@ -8,11 +8,12 @@ from heapq import merge
 from typing import Any
 
 from pipeline.instants import from_text, to_text
+from pipeline.model.companies import Companies
 from pipeline.model.fields import COLUMNS, Field, Kind, Part
 from pipeline.model.renames import Span
 from pipeline.model.values import Value
 from pipeline.query.bounds import seen_since_text
-from pipeline.query.companies import Companies, Wanted
+from pipeline.query.companies import Wanted
 from pipeline.query.results import Answer, Column, Snapshot, columns_of
 
 DEFAULT_FIELDS = tuple(COLUMNS[column] for column in ("market_capitalization", "pe_ratio", "eps", "latest_quarter"))

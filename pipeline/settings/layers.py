@@ -12,7 +12,7 @@ from typing import Any, TypeVar, get_args
 import msgspec
 from platformdirs import user_data_path
 
-from pipeline.decoding import converted, decoder
+from pipeline.decoding import converted, decode_object, decoder
 from pipeline.errors import Undecodable
 from pipeline.settings.config_file import read_config
 from pipeline.settings.environment import Environment, variable_of
@@ -129,6 +129,8 @@ def _converted(value: Any, kind: Any, origin: Origin, path: str) -> Any:
     is_text = origin.layer in (Layer.DOTENV, Layer.ENVIRONMENT)
     if is_text and list[str] in (kind, *get_args(kind)):
         value, is_text = _json_list(value, origin), False
+    if is_text and kind == dict[str, Any]:
+        value, is_text = _json_table(value, origin), False
     try:
         return converted(value, kind, strict=not is_text)
     except Undecodable:
@@ -137,6 +139,13 @@ def _converted(value: Any, kind: Any, origin: Origin, path: str) -> Any:
 
 
 _decode_list = decoder(list[Any])
+
+
+def _json_table(text: str, origin: Origin) -> dict[str, Any]:
+    try:
+        return decode_object(text)
+    except Undecodable:
+        raise SettingsError(f"{origin.name}: expected an object as JSON", remedy='write {"FB": "META"}') from None
 
 
 def _json_list(text: str, origin: Origin) -> list[Any]:

@@ -1,14 +1,16 @@
 """Load: the configuration, all of it checked, in the units that the program uses. Secrets are not part of it."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import chain, combinations
 from pathlib import Path
 
+from pipeline import instants
 from pipeline.errors import file_reason
 from pipeline.files import is_present
+from pipeline.model.renames import ConfiguredRenames, Rename
 from pipeline.model.symbol_spellings import notes_on, read_symbol
 from pipeline.model.symbols import Symbol, SymbolList
 from pipeline.quota.limits import PLANS, Limit, max_workers
@@ -18,6 +20,7 @@ from pipeline.settings.environment import CONFIG, Environment
 from pipeline.settings.errors import SettingsError, quoted
 from pipeline.settings.layers import Layered, Setting, read_layers
 from pipeline.settings.proxies import Proxy
+from pipeline.settings.renames import CurrentNames, read_renames
 from pipeline.settings.schema import SCHEDULE, ScheduleTable, places
 from pipeline.settings.secrets import redaction, refuse_keys
 from pipeline.settings.symbol_files import read_symbol_file, without_duplicates
@@ -34,6 +37,10 @@ class Settings:
 
     database: Path
     symbols: tuple[Symbol, ...]
+    """As their companies have them now, whatever symbols they had when they were listed."""
+    renames: tuple[Rename, ...]
+    next_rename: datetime | None
+    """When the next rename comes into force that is configured in advance, and the symbols have to be loaded again."""
     base_url: str
     limits: tuple[Limit, ...]
     concurrency: int
@@ -69,10 +76,25 @@ class Settings:
 
         Links in its path are kept: a mounted configuration is often a link to a folder that each update renames.
         """
-        return SymbolList("" if self.config is None else str(self.config.absolute()), self.all_symbols)
+        return SymbolList(self._name, self.all_symbols)
+
+    @property
+    def configured_renames(self) -> ConfiguredRenames:
+        """Return the renames, and which file has them."""
+        return ConfiguredRenames(self._name, self.renames)
+
+    @property
+    def _name(self) -> str:
+        return "" if self.config is None else str(self.config.absolute())
 
 
-def load(config: Path | None, environment: Environment, *, database: Path | None = None) -> Settings:
+def load(
+    config: Path | None,
+    environment: Environment,
+    *,
+    database: Path | None = None,
+    now: Callable[[], datetime] = instants.utc_now,
+) -> Settings:
     """Return the settings of the file and the environment. Raise SettingsError at the first that cannot be used.
 
     `config` is the file named on the command line. Without it PIPELINE_CONFIG names the file, or else it is
@@ -82,10 +104,10 @@ def load(config: Path | None, environment: Environment, *, database: Path | None
     redact = redaction(environment)
     try:
         path = named_config(config, environment) or (DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None)
-        settings = _check(read_layers(path, environment, database=database))
+        settings = _check(read_layers(path, environment, database=database), now=now())
     except SettingsError as error:
         raise error.redacted(redact) from None
-    refuse_keys(settings.all_symbols, redact)
+    refuse_keys((*settings.all_symbols, *(symbol for one in settings.renames for symbol in (one.old, one.new))), redact)
     return replace(settings, notices=tuple(map(redact, settings.notices)))
 
 
@@ -95,19 +117,22 @@ def named_config(named: Path | None, environment: Environment) -> Path | None:
     return named or (Path(variable) if variable else None)
 
 
-def _check(read: Layered) -> Settings:
+def _check(read: Layered, *, now: datetime) -> Settings:
     """Return what the configuration means. Raise SettingsError for a value that makes no sense."""
     configured = read.configuration
     source, collect, status = configured.source, configured.collect, configured.status
     limits = _limits(read)
     proxy = read.checked(_PROXY, Proxy.parse, source.proxy) if source.proxy else None
-    symbols, notices = _symbols(
-        read, "symbols.list", configured.symbols.listed, "symbols.file", configured.symbols.file
-    )
-    schedules, more_notices = _schedules(read)
+    renames = read_renames(configured.symbols.renamed, read.place("symbols.renamed"))
+    names = CurrentNames(renames, now)
+    listed, notices = _symbols(read, "symbols.list", configured.symbols.listed, "symbols.file", configured.symbols.file)
+    symbols, replaced = names.of(listed)
+    schedules, more_notices = _schedules(read, names)
     return Settings(
         database=read.checked("database", _file_path, configured.database),
         symbols=symbols,
+        renames=renames,
+        next_rename=min((one.on for one in renames if one.on is not None and one.on > now), default=None),
         base_url=read.checked("source.base_url", _base_url, source.base_url),
         limits=limits,
         concurrency=source.concurrency or max_workers(limits),
@@ -125,7 +150,7 @@ def _check(read: Layered) -> Settings:
         outcomes_kept=timedelta(days=configured.keep.outcomes_days),
         config=read.path,
         values=tuple(replace(one, value=str(proxy)) if proxy and one.path == _PROXY else one for one in read.values),
-        notices=(*notices, *more_notices),
+        notices=(*notices, *replaced, *more_notices),
     )
 
 
@@ -175,11 +200,11 @@ def _file_path(text: str) -> Path:
     return path
 
 
-def _schedules(read: Layered) -> tuple[tuple[Schedule, ...], list[str]]:
+def _schedules(read: Layered, names: CurrentNames) -> tuple[tuple[Schedule, ...], list[str]]:
     """Return the schedules, no two of which have the same line and zone, and notices about their symbols."""
     schedules, notices = {}, []
     for place, table in places(SCHEDULE, read.configuration.schedule).items():
-        schedules[place], of_table = _schedule(read, place, table)
+        schedules[place], of_table = _schedule(read, names, place, table)
         notices += [f"{place}: {notice}" for notice in of_table]
     for (place, one), (other, two) in combinations(schedules.items(), 2):
         if str(one).lower() == str(two).lower():
@@ -189,17 +214,21 @@ def _schedules(read: Layered) -> tuple[tuple[Schedule, ...], list[str]]:
     return tuple(schedules.values()), notices
 
 
-def _schedule(read: Layered, place: str, table: ScheduleTable) -> tuple[Schedule, list[str]]:
+def _schedule(read: Layered, names: CurrentNames, place: str, table: ScheduleTable) -> tuple[Schedule, list[str]]:
     read.checked(f"{place}.cron", check_cron, table.cron)
     read.checked(f"{place}.timezone", check_timezone, table.timezone)
     listed = f"{place}.symbols"
-    symbols, notices = _symbols(read, listed, table.symbols, f"{place}.symbols_file", table.symbols_file)
+    found, notices = _symbols(read, listed, table.symbols, f"{place}.symbols_file", table.symbols_file)
+    symbols, replaced = names.of(found)
     if table.symbols is not None and not symbols:
         raise SettingsError(
             f"{read.place(listed)}: the list is empty",
             remedy="name some symbols, or leave it out to collect all of [symbols]",
         )
-    return Schedule(table.cron, table.timezone, timedelta(hours=table.catch_up_hours), symbols or None), notices
+    return Schedule(table.cron, table.timezone, timedelta(hours=table.catch_up_hours), symbols or None), [
+        *notices,
+        *replaced,
+    ]
 
 
 def _symbols(

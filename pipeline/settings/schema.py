@@ -25,6 +25,7 @@ class SymbolsTable(Table, frozen=True):
 
     listed: list[str] = field(name="list", default_factory=list)
     file: Text | None = None
+    renamed: dict[str, Any] = field(default_factory=dict)
 
 
 class SourceTable(Table, frozen=True):
@@ -118,6 +119,8 @@ def requirement(path: str) -> str:
     if get_origin(kind) in (Union, UnionType):
         kind = get_args(kind)[0]  # the other is None, for a key that is not set
     plain, *metas = get_args(kind) if get_origin(kind) is Annotated else (kind,)
+    if plain == dict[str, Any]:
+        return 'a table, such as {FB = "META"}'
     if plain == list[str]:
         return "a list of texts, such as " + _LISTS.get(path, '["AAPL", "KO"]')
     if plain is str:

@@ -9,11 +9,14 @@ import pytest
 from pipeline import instants
 from pipeline.daemon.blockers import NOT_RUNNING
 from pipeline.daemon.config import DaemonConfig
+from pipeline.model.renames import ConfiguredRenames
+from pipeline.model.symbols import Symbol
 from pipeline.schedule.cron import Schedule
 from pipeline.settings.errors import SettingsError
 from pipeline.store.database import DatabaseError, RecordGone
 from pipeline.store.migrate import migrate
 from tests.support.daemons import FIRST, SYMBOLS, DaemonClock, DaemonHarness, rows, runs
+from tests.support.renames import rename
 from tests.support.sandbox import Served
 
 HOUR, DAY, MINUTE = timedelta(hours=1), timedelta(days=1), timedelta(minutes=1)
@@ -340,3 +343,37 @@ async def test_a_backup_put_in_place_of_the_file_is_continued(database: Path, se
         ("2026-03-14T18:30:00.000Z", "complete"),
         ("2026-03-15T18:30:00.000Z", "complete"),
     ]
+
+
+async def test_a_rename_configured_in_advance_is_loaded_when_it_comes_into_force(
+    database: Path, served: Served
+) -> None:
+    harness = DaemonHarness(database, served.base_url, DaemonClock(FIRST + HOUR))
+    later = harness.config
+    on = FIRST + 5 * HOUR
+    harness.config = replace(later, renames=ConfiguredRenames("", (rename("FB", "META", on),)), changes_at=on)
+    async with harness.running():
+        harness.config = replace(harness.config, changes_at=None, symbols=(Symbol("META"),))
+        await harness.until(on - MINUTE)
+        assert harness.daemon._config.symbols == later.symbols
+        await harness.until(on)
+        assert harness.daemon._config.symbols == ("META",)
+
+    assert rows(database, "SELECT symbol, renamed_to FROM renames") == [("FB", "META")]
+
+
+async def test_a_configuration_refused_at_a_rename_is_read_once(database: Path, served: Served) -> None:
+    harness = DaemonHarness(database, served.base_url, DaemonClock(FIRST + HOUR))
+    harness.config = replace(harness.config, changes_at=FIRST + 5 * HOUR)
+    reads = []
+
+    def wrong() -> DaemonConfig:
+        reads.append(1)
+        raise SettingsError("wrong")
+
+    async with harness.running() as daemon:
+        daemon._reload_config = wrong
+        await harness.until(FIRST + 5 * HOUR)
+        await harness.beat(3)
+
+    assert len(reads) == 1

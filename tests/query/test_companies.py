@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.model.companies import Companies
 from pipeline.model.renames import Rename
 from pipeline.model.symbols import Symbol
-from pipeline.query.companies import Companies, check_companies, read_companies, stored_companies
+from pipeline.query.companies import check_companies, read_companies, stored_companies
 from pipeline.store.reader import NoData
 from pipeline.store.stored_symbols import SymbolNotFound
 from tests.support.observations import after, database_of, empty_database, seen

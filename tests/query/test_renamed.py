@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline import instants
+from pipeline.model.companies import Companies
 from pipeline.model.renames import Rename, spans
-from pipeline.query.companies import Companies
 from pipeline.query.history import History
 from tests.support.observations import Observed, after, database_of, seen, uncovered
 from tests.support.renames import configure, rename

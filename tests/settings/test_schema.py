@@ -12,7 +12,8 @@ from pipeline.settings.schema import KEYS
 from tests.support.configurations import NO_VARIABLES, Configured, origins, refusal
 
 DOCUMENTED_KEYS = {
-    "database", "symbols.list", "symbols.file", "source.base_url", "source.plan", "source.limits", "source.concurrency",
+    "database", "symbols.list", "symbols.file", "symbols.renamed", "source.base_url",
+    "source.plan", "source.limits", "source.concurrency",
     "source.proxy",
     "source.timeout_seconds", "collect.fresh_for_hours", "collect.attempts", "collect.wait_seconds", "collect.continue",
     "schedule.cron", "schedule.timezone", "schedule.catch_up_hours", "schedule.symbols", "schedule.symbols_file",
@@ -47,7 +48,7 @@ def test_the_shipped_file_shows_the_defaults(configured: Configured) -> None:
     shown = {setting.path: setting.value for setting in shipped.values}
     assert shown == {**defaults, "symbols.list": ["AAPL", "GOOG", "TSLA", "MSFT", "PEP"]}
     assert {path for path, origin in origins(shipped).items() if origin == "default"} == {
-        "symbols.file", "source.limits", "source.concurrency", "source.proxy", "schedule.symbols",
+        "symbols.file", "symbols.renamed", "source.limits", "source.concurrency", "source.proxy", "schedule.symbols",
         "schedule.symbols_file", "status.listen", "status.allowed_hosts",
     }  # fmt: skip
 
@@ -60,6 +61,7 @@ def test_the_shipped_file_shows_the_defaults(configured: Configured) -> None:
         ('database = ""', "database: must be a text that is not empty"),
         ('[symbols]\nlist = "AAPL"', "symbols.list: must be a list of texts"),
         ("[symbols]\nlist = [1]", "symbols.list: must be a list of texts"),
+        ("[symbols]\nrenamed = 1", 'symbols.renamed: must be a table, such as {FB = "META"}'),
         ("[source]\nconcurrency = 0", "source.concurrency: must be a whole number from 1"),
         ("[source]\nconcurrency = 2.5", "source.concurrency: must be a whole number"),
         ("[source]\ntimeout_seconds = 0", "source.timeout_seconds: must be a number above 0, up to 600"),

@@ -15,6 +15,7 @@ from pipeline.collect.order import Source
 from pipeline.daemon.config import DaemonConfig
 from pipeline.daemon.loop import Daemon
 from pipeline.instants import Nanoseconds
+from pipeline.model.renames import ConfiguredRenames
 from pipeline.model.symbols import Symbol, SymbolList
 from pipeline.monitoring.heartbeat import PERIOD
 from pipeline.monitoring.metrics import Metrics
@@ -222,7 +223,7 @@ def config(
     )
     named = (symbol for schedule in schedules for symbol in schedule.symbols or ())
     listed = SymbolList("", tuple(dict.fromkeys((*symbols, *named))))
-    return DaemonConfig(source, symbols, schedules, resumes, outcomes_kept, listed)
+    return DaemonConfig(source, symbols, schedules, resumes, outcomes_kept, listed, ConfiguredRenames("", ()), None)
 
 
 def rows(database: Path, query: str, *values: object) -> list[tuple[Any, ...]]:

@@ -38,6 +38,7 @@ from pipeline.model.symbols import Symbol
 from pipeline.settings.environment import Environment
 from pipeline.settings.load import Settings
 from pipeline.settings.near_misses import no_symbols
+from pipeline.settings.renames import CurrentNames
 from pipeline.settings.secrets import api_key, redaction, refuse_keys
 from pipeline.store.database import refuse_foreign
 from pipeline.store.record import Begin
@@ -123,7 +124,10 @@ def _refuse_sandbox_options(ctx: click.Context, day: datetime | None, latency: i
 
 def _wanted(named: tuple[str, ...], settings: Settings, options: Options, variables: Environment) -> tuple[Symbol, ...]:
     """Return the symbols named, else those configured. Raise SettingsError if there are none."""
-    symbols = parse_symbols(named, options) or settings.all_symbols
+    symbols, replaced = CurrentNames(settings.renames, instants.utc_now()).of(parse_symbols(named, options))
+    for notice in replaced:
+        options.say(notice)
+    symbols = symbols or settings.all_symbols
     if not symbols:
         remedy = "name some (pipeline collect AAPL), or list them in the file that pipeline init creates"
         raise no_symbols(variables, remedy)
@@ -158,6 +162,7 @@ async def _collect(
                     "collect",
                     begin=begin,
                     limits=settings.limits,
+                    renames=settings.configured_renames,
                     max_wait=max_wait,
                     options=options,
                 ),

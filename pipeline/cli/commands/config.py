@@ -37,6 +37,8 @@ def _redacted(value: object, redact: Redact) -> object:
     """Return a value without a secret that was put into it by mistake."""
     if isinstance(value, list):
         return [_redacted(one, redact) for one in value]
+    if isinstance(value, dict):
+        return {str(_redacted(key, redact)): _redacted(one, redact) for key, one in value.items()}
     if not isinstance(value, str):
         return value
     return without_lookalikes(redact(value)) if "://" in value else redact(value)

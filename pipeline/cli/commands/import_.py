@@ -214,7 +214,13 @@ async def _import(
     halt, has_begun = Halt(), asyncio.Event()
     with interruptible(halt, lambda: _nothing_in_flight if has_begun.is_set() else None, options):
         async with exclusive_run(
-            database, "import", begin=begin, limits=settings.limits, max_wait=max_wait, options=options
+            database,
+            "import",
+            begin=begin,
+            limits=settings.limits,
+            renames=settings.configured_renames,
+            max_wait=max_wait,
+            options=options,
         ):
             has_begun.set()
             with byte_progress(options) as progress:

@@ -1,0 +1,70 @@
+"""Companies: which company a symbol means. One that was renamed has several symbols, each for a span of time."""
+
+from collections.abc import Iterable, Sequence
+
+from pipeline import instants
+from pipeline.model.renames import QUALIFIED, Span, whole
+
+
+class Companies:
+    """The companies of a database, by their names: a company's name is its newest symbol."""
+
+    def __init__(self, spans: Iterable[Span]) -> None:
+        """Take the spans of all symbols that took part in a rename. Every other symbol is a company of its own."""
+        self._by_symbol: dict[str, list[Span]] = {}
+        self._by_company: dict[str, list[Span]] = {}
+        for one in spans:
+            self._by_symbol.setdefault(one.symbol, []).append(one)
+            self._by_company.setdefault(one.company, []).append(one)
+        for company, of_company in self._by_company.items():
+            of_company.sort(key=lambda one: (one.since, one.symbol == company, one.symbol))
+
+    @property
+    def have_renames(self) -> bool:
+        """Whether any symbol was renamed."""
+        return bool(self._by_symbol)
+
+    @property
+    def renamed(self) -> Iterable[str]:
+        """The names of the companies that had a symbol which took part in a rename."""
+        return self._by_company.keys()
+
+    def has_symbol(self, symbol: str) -> bool:
+        """Whether a symbol took part in a rename."""
+        return symbol in self._by_symbol
+
+    def has_company(self, company: str) -> bool:
+        """Whether the company of this name had a symbol that took part in a rename; else its name is its only one."""
+        return company in self._by_company
+
+    def spans(self, company: str) -> Sequence[Span]:
+        """Return the spans of a company by its name, the oldest first.
+
+        They may overlap. Of two observations at one instant, that of the later span counts.
+        """
+        return self._by_company.get(company) or (whole(company),)
+
+    def named(self, text: str) -> str:
+        """Return the name of the company that a text means: a symbol in any case, old or new, or a company's name.
+
+        A symbol that several companies had means the one that has it now, else the one that was renamed. Any other is
+        reached with an instant: `FB@2025-07-01` means the one that had FB at the end of that day. Raise ValueError for
+        an instant that is none.
+        """
+        symbol, qualified, at = text.upper().partition(QUALIFIED)
+        if text.upper() in self._by_company:
+            return text.upper()
+        if qualified:
+            return self.company_at(symbol, instants.to_text(instants.parse(at, now=instants.utc_now(), day_ends=True)))
+        renamed = [one.company for one in self._by_symbol.get(symbol, ()) if QUALIFIED not in one.company]
+        return renamed[-1] if renamed else symbol
+
+    def company_at(self, symbol: str, at: str) -> str:
+        """Return the name of the company that had a symbol at an instant, as text."""
+        found = (one.company for one in self._by_symbol.get(symbol, ()) if one.since <= at < one.until)
+        return next(found, symbol)
+
+    def symbol_at(self, company: str, at: str) -> str:
+        """Return the symbol that a company has at an instant, as text; the newest, if several."""
+        spans = self.spans(company)
+        return next((span.symbol for span in reversed(spans) if span.since <= at < span.until), spans[0].symbol)
