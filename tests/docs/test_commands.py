@@ -116,7 +116,7 @@ def _try(line: str, folder: Path, base_url: str) -> None:
     elif first in _ELSEWHERE or (first in _NOT_EVERYWHERE and shutil.which(first) is None):
         pass
     elif first == "pipeline" and words[1] in _FOREVER:
-        command_of(words[1]).make_context(words[1], words[2:], parent=click.Context(click.Group("pipeline")))
+        command_of(words[1]).make_context(words[1], words[2:], parent=_parent())
     elif first == "pipeline" and not set(line) & set("|>"):
         ended = call(folder, *words[1:], **variables)
         assert ended.code in _EXITS.get(words[1], {0}), (line, ended.err)
@@ -128,6 +128,11 @@ def _try(line: str, folder: Path, base_url: str) -> None:
             ["bash", "-euc", line], cwd=folder, env=paths, capture_output=True, check=False, timeout=60
         )
         assert done.returncode == 0, (line, done.stderr.decode())
+
+
+def _parent() -> click.Context:
+    """Return a context with the names of the help option: a command keeps those of its first context."""
+    return click.Context(click.Group("pipeline"), help_option_names=["-h", "--help"])
 
 
 def test_what_the_demo_says_fits_80_columns() -> None:
