@@ -33,6 +33,11 @@ def join_arrow() -> ModuleType:
     return _imported("pipeline.query.join_arrow", "a join of tables needs pyarrow", install=_extra("parquet"))
 
 
+def table_parquet() -> ModuleType:
+    """Return `pipeline.transfer.table_parquet`. Raise Trouble if pyarrow is not installed."""
+    return _imported("pipeline.transfer.table_parquet", "Parquet needs pyarrow", install=_extra("parquet"))
+
+
 def joined_parquet() -> ModuleType:
     """Return `pipeline.transfer.joined_parquet`. Raise Trouble if pyarrow is not installed."""
     return _imported("pipeline.transfer.joined_parquet", "Parquet needs pyarrow", install=_extra("parquet"))

@@ -107,6 +107,14 @@ def parse(text: str, *, now: datetime, day_ends: bool) -> datetime:
     raise ValueError(f"invalid timestamp {text[:40]!r}: use {FORMS}")
 
 
+def parse_span(text: str) -> timedelta:
+    """Return the span that a person wrote, such as 90m, 3h, 1d or 2w. Raise ValueError for anything else."""
+    span = _AGO.fullmatch(text.strip().lower())
+    if span is None:
+        raise ValueError(f"invalid span {text[:40]!r}: use 90m, 3h, 1d or 2w")
+    return int(span[1]) * _UNITS[span[2]]
+
+
 def parse_day_or_instant(text: str, *, now: datetime) -> date | datetime:
     """Return what a person wrote: the day (in UTC) of a day, else the instant. Raise ValueError as `parse` does."""
     start, end = (parse(text, now=now, day_ends=ends) for ends in (False, True))

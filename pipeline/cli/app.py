@@ -31,6 +31,7 @@ COMMANDS = {
     "status": "Show the last run, quota left, stale symbols and API drift.",
     "history": "Show one company over time; --plot draws it.",
     "as-of": "Show what was known at a point in time.",
+    "panel": "Show what was known at each of many points in time.",
     "changes": "List which values changed, from what to what, and when.",
     "vintages": "List reported values by fiscal quarter, with restatements.",
     "export": "Write snapshots as Parquet, CSV or JSON Lines.",

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from functools import wraps
 from pathlib import Path
@@ -159,6 +159,62 @@ class Instant(click.ParamType[datetime]):
 
 since_option = click.option("--since", type=Instant(day_ends=False), help="From then on; a date means its start (UTC).")
 until_option = click.option("--until", type=Instant(day_ends=True), help="Up to then; a date means its end (UTC).")
+
+
+class DayOrInstant(click.ParamType[date]):
+    """A day, or a point in time (a datetime), as `instants.parse_day_or_instant` reads it."""
+
+    name = "instant"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date:
+        try:
+            return instants.parse_day_or_instant(value, now=instants.utc_now())
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class _Hours(click.ParamType[timedelta]):
+    """A number of hours."""
+
+    name = "hours"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        text = str(value)
+        try:
+            span = timedelta(hours=float(text))
+        except (ValueError, OverflowError):
+            span = -timedelta.resolution
+        if span < timedelta(0):
+            self.fail(f"invalid number of hours {text[:20]!r}: use 48, 0.5, …", param, ctx)
+        return span
+
+
+def max_staleness_option(text: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return the option for how long before an instant a snapshot may have been last seen."""
+    return click.option("--max-staleness", type=_Hours(), metavar="HOURS", help=text)
+
+
+class _Span(click.ParamType[timedelta]):
+    """A span, as `instants.parse_span` reads it."""
+
+    name = "span"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        if isinstance(value, timedelta):  # the default
+            return value
+        try:
+            return instants.parse_span(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+lag_option = click.option(
+    "--lag",
+    type=_Span(),
+    default=timedelta(0),
+    metavar="SPAN",
+    help="An embargo: use what was known that much earlier (90m, 1d, 2w).",
+)
 
 
 def check_interval(since: datetime | None, until: datetime | None) -> None:

@@ -64,6 +64,17 @@ symbols_or_fields_argument: Decorator = click.argument(
 """Any number of fields and symbols, which the command tells apart."""
 
 
+symbol_option: Decorator = click.option(
+    "--symbol",
+    "symbols",
+    multiple=True,
+    metavar="SYMBOL",
+    shell_complete=_complete_symbols,
+    help="Only this symbol. Repeatable.",
+)
+"""Any number of symbols; none means all."""
+
+
 def symbol_argument(*, required: bool) -> Decorator:
     """Return the argument for one symbol."""
     return click.argument("symbol", required=required, shell_complete=_complete_symbols)

@@ -15,7 +15,7 @@ from pipeline.cli.output import print_json_rows, print_rows, print_table, to_min
 from pipeline.cli.readable import readable
 from pipeline.model.fields import Kind
 from pipeline.query.history import History
-from pipeline.query.results import Answer
+from pipeline.query.results import Answer, Counted
 from pipeline.text import cut
 
 Show = Callable[[Any], object]
@@ -46,7 +46,7 @@ def print_result(
     columns, cuts times to minutes and the `shortened` columns to a few words, and on a terminal that is too narrow
     omits the `spare` columns, too.
     """
-    rows = _Counted(answer.rows())
+    rows = Counted(answer.rows())
     if as_json:
         print_json_rows(answer.names, rows)
     elif form is Form.JSONL:
@@ -64,19 +64,6 @@ def print_result(
             form=form,
         )
     return rows.count
-
-
-class _Counted:
-    """Counts the rows that are read from it."""
-
-    def __init__(self, rows: Iterator[tuple[Any, ...]]) -> None:
-        self._rows = rows
-        self.count = 0
-
-    def __iter__(self) -> Iterator[tuple[Any, ...]]:
-        for row in self._rows:
-            self.count += 1
-            yield row
 
 
 def _as_cells(answer: Answer[Any], rows: Iterable[tuple[Any, ...]]) -> Iterable[Sequence[Any]]:

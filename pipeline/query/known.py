@@ -8,7 +8,7 @@ import json
 import sqlite3
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -174,7 +174,8 @@ def unmapped(db: sqlite3.Connection) -> Iterator[None]:
     try:
         yield
     finally:
-        db.execute(f"PRAGMA mmap_size = {mapped:d}").fetchone()
+        with suppress(sqlite3.ProgrammingError):  # closed already, where the rows were not read to their end
+            db.execute(f"PRAGMA mmap_size = {mapped:d}").fetchone()
 
 
 def longest(max_staleness: timedelta | None) -> int | None:

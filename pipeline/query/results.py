@@ -1,6 +1,6 @@
 """Results: an answer, its columns and rows, and the objects that its rows become."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
@@ -163,6 +163,19 @@ class Vintage(NamedTuple):
     before: Value | date
     change: float | None
     """Relative to the value before; None unless both are numbers."""
+
+
+class Counted:
+    """Counts the rows that are read from it."""
+
+    def __init__(self, rows: Iterable[tuple[Any, ...]]) -> None:
+        self._rows = rows
+        self.count = 0
+
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        for row in self._rows:
+            self.count += 1
+            yield row
 
 
 def columns_of(fields: Sequence[Field]) -> Iterator[Column]:

@@ -7,29 +7,23 @@ from pathlib import Path
 import click
 
 from pipeline.cli.configuration import parse_companies
-from pipeline.cli.options import PICTURES, Form, Instant, Options, examples, format_option, json_option, reading_options
+from pipeline.cli.options import (
+    PICTURES,
+    Form,
+    Instant,
+    Options,
+    examples,
+    format_option,
+    json_option,
+    max_staleness_option,
+    reading_options,
+)
 from pipeline.cli.params import field_option, symbols_argument
 from pipeline.cli.results import ago, open_history, print_result, say_nothing_found
 from pipeline.errors import ExitCode
 from pipeline.instants import for_people
 from pipeline.query.history import History
 from pipeline.text import count, printable_json
-
-
-class _Hours(click.ParamType[timedelta]):
-    """A number of hours."""
-
-    name = "hours"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
-        text = str(value)
-        try:
-            span = timedelta(hours=float(text))
-        except (ValueError, OverflowError):
-            span = -timedelta.resolution
-        if span < timedelta(0):
-            self.fail(f"invalid number of hours {text[:20]!r}: use 48, 0.5, …", param, ctx)
-        return span
 
 
 @click.command(
@@ -46,7 +40,7 @@ class _Hours(click.ParamType[timedelta]):
 @click.argument("instant", type=Instant(day_ends=True))
 @symbols_argument
 @field_option("Show")
-@click.option("--max-staleness", type=_Hours(), metavar="HOURS", help="Omit symbols last seen more than HOURS before.")
+@max_staleness_option("Omit symbols last seen more than HOURS before.")
 @click.option("--original", is_flag=True, help="Print each document exactly as received, as JSON Lines.")
 @click.option(
     "--plot", nargs=2, metavar="FIELD FIELD", help="Draw two fields against each other: a dot for each company."

@@ -1,0 +1,90 @@
+"""Table files: where the rows of `panel` and `join` go, and in which format: by the name of the file, or as named."""
+
+import gzip
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from enum import StrEnum
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import click
+
+from pipeline.cli.options import Options
+from pipeline.cli.output import print_json
+from pipeline.files import replacing
+from pipeline.store.database import database_files
+from pipeline.text import count
+
+STANDARD = Path("-")
+"""Standard input, or standard output."""
+
+
+class TableFormat(StrEnum):
+    """The format of a table in a file."""
+
+    CSV = "csv"
+    JSONL = "jsonl"
+    PARQUET = "parquet"
+
+
+FORMATS = [form.value for form in TableFormat]
+
+
+def format_of(path: Path, named: str | None, *, option: str) -> TableFormat | None:
+    """Return the format that was named, or that a file's ending says; None if neither says it.
+
+    Raise a usage error for an ending that is of no format, and for Parquet that is packed once more.
+    """
+    packed = path.suffix.lower() == ".gz"
+    ending = (path.with_suffix("") if packed else path).suffix.removeprefix(".").lower()
+    if named is None and path != STANDARD and ending not in FORMATS:
+        raise _usage_error(f"{path}: unknown format: use .csv(.gz), .jsonl(.gz) or .parquet, or {option}")
+    if named is None and path == STANDARD:
+        return None
+    chosen = TableFormat(named or ending)
+    if chosen is TableFormat.PARQUET and packed:
+        raise _usage_error(f"{path}: Parquet is compressed already: use a .parquet file")
+    return chosen
+
+
+def check_terminal(output: Path, form: TableFormat) -> None:
+    """Raise a usage error if Parquet would be written to a terminal."""
+    if form is TableFormat.PARQUET and output == STANDARD and sys.stdout.isatty():
+        raise _usage_error("a terminal cannot show Parquet: name a file, or pipe it into a program")
+
+
+@contextmanager
+def open_output(output: Path, database: Path) -> Iterator[BinaryIO]:
+    """Yield what to write to: stdout, or a new file that takes the old one's place once it is whole; gzipped for `.gz`.
+
+    Raise Trouble if it cannot be written, or is the database's.
+    """
+    with (
+        _stdout() if output == STANDARD else replacing(output, reserved=database_files(database)) as file,
+        _packing(file) if output.suffix.lower() == ".gz" else nullcontext(file) as target,
+    ):
+        yield target
+
+
+def report_file(output: Path, rows: int, options: Options, *, as_json: bool) -> None:
+    """Print which file was written, and how much of it."""
+    size = output.stat().st_size
+    if as_json:
+        print_json({"file": str(output), "rows": rows, "bytes": size})
+    elif not options.quiet:
+        click.echo(f"{output}: {count(rows, 'row')}, {count(size, 'byte')}")
+
+
+def _stdout() -> BinaryIO:
+    """Return standard output for bytes, as a file object that may be closed after the reader has gone."""
+    return open(sys.stdout.fileno(), "wb", closefd=False)
+
+
+def _packing(file: BinaryIO) -> BinaryIO:
+    """Return a file that compresses into `file`: without name and time, so that the same rows give the same bytes."""
+    return cast("BinaryIO", gzip.GzipFile("", "wb", fileobj=file, mtime=0))
+
+
+def _usage_error(text: str) -> click.UsageError:
+    return click.UsageError(text, click.get_current_context())
