@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
@@ -16,6 +17,7 @@ import pyarrow.parquet as pq
 
 from pipeline import __version__
 from pipeline.files import new_file
+from pipeline.instants import from_text
 from pipeline.model.fields import DAILY_FIELDS, PROFILE_FIELDS, REPORTED_FIELDS, Kind
 from pipeline.query.arrow import schema_of, table
 from pipeline.query.packed import packed, typed
@@ -57,13 +59,17 @@ _SNAPSHOTS = f"""
      ORDER BY symbols.symbol
      LIMIT :rows
 """
-_FIRST = f"""
+_SPAN = f"""
     SELECT min((SELECT observed_at FROM snapshots
                  WHERE snapshots.symbol = symbols.symbol AND observed_at BETWEEN :since AND :until
-                 ORDER BY observed_at LIMIT 1))
+                 ORDER BY observed_at LIMIT 1)),
+           max((SELECT observed_at FROM snapshots
+                 WHERE snapshots.symbol = symbols.symbol AND observed_at BETWEEN :since AND :until
+                 ORDER BY observed_at DESC LIMIT 1))
       FROM symbols
      WHERE {WANTED_SYMBOLS}
 """
+"""The first and the last instant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,16 +83,20 @@ class Group:
 def groups(db: sqlite3.Connection, selection: Selection) -> Iterator[Group]:
     """Yield the selection month by month, each in as many groups as memory needs."""
     parameters = selection.parameters()
-    while True:
-        (first,) = db.execute(_FIRST, parameters).fetchone()
-        if first is None:
-            return
-        month = first[:7]
-        after = f"{month}~"  # sorts after every instant of the month, and before those of the next
-        of_month = {**parameters, "since": first, "until": min(after, parameters["until"])}
+    first, last = db.execute(_SPAN, parameters).fetchone()
+    if first is None:
+        return
+    for month in _months(from_text(first), from_text(last)):
+        # The letter sorts after every instant of the month, and before those of the next.
+        of_month = {**parameters, "since": max(month, first), "until": min(f"{month}~", last)}
         for each in _tables(db, of_month):
             yield Group(month, each)
-        parameters["since"] = after
+
+
+def _months(first: datetime, last: datetime) -> Iterator[str]:
+    """Yield the months from one instant to another, as `2026-03`."""
+    for number in range(first.year * 12 + first.month - 1, last.year * 12 + last.month):
+        yield f"{number // 12:04}-{number % 12 + 1:02}"
 
 
 def _tables(db: sqlite3.Connection, parameters: Mapping[str, Any]) -> Iterator[pa.Table]:
@@ -201,12 +211,18 @@ def _writer(file: pa.NativeFile) -> pq.ParquetWriter:
         compression="zstd",
         use_dictionary=_DICTIONARIES,
         dictionary_pagesize_limit=_DICTIONARY_BYTES,
-        sorting_columns=[pq.SortingColumn(0), pq.SortingColumn(1)],
+        column_encoding=dict.fromkeys(_INSTANTS, "DELTA_BINARY_PACKED"),
+        write_statistics=[*_SORTED_BY, "confirmed_at"],
+        sorting_columns=[pq.SortingColumn(SCHEMA.get_field_index(name)) for name in _SORTED_BY],
     )
 
 
+_SORTED_BY = ("symbol", "observed_at")
+"""Only of these, and of the other instant, does a row group hold a part of all values, which its statistics tell."""
+_INSTANTS = tuple(name for name, kind in COLUMNS if kind is Kind.INSTANT)
+"""Near each other from row to row, and nearly all different: their differences take a few bytes."""
 _DAILY_NAMES = {field.column for field in DAILY_FIELDS}
-_DICTIONARIES = [name for name, _ in COLUMNS if name not in _DAILY_NAMES]
+_DICTIONARIES = [name for name, _ in COLUMNS if name not in _DAILY_NAMES and name not in _INSTANTS]
 """Columns that repeat from row to row; daily numbers seldom do."""
 
 

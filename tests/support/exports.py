@@ -3,10 +3,12 @@
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from pipeline import instants
 from pipeline.model.document import Document, Overview
 from pipeline.model.fields import CATALOGUE, Kind
 from pipeline.model.outcomes import Outcome, SymbolResult, Trigger
@@ -70,3 +72,21 @@ def view(database: Path) -> list[dict[str, Any]]:
         cursor = db.execute("SELECT * FROM overviews ORDER BY symbol, observed_at")
         names = [column[0] for column in cursor.description]
         return [dict(zip(names, row, strict=True)) for row in cursor]
+
+
+def parquet(database: Path, selection: Selection = Selection()) -> BytesIO:  # noqa: B008 - frozen
+    """Return the exported Parquet file."""
+    from pipeline.transfer.parquet import groups, write  # noqa: PLC0415 - needs the extra
+
+    file = BytesIO()
+    with open_state(database) as db:
+        write(file, (group.table for group in groups(db, selection)))
+    return file
+
+
+def plain(value: object) -> object:
+    """Return a value of a Parquet file as the database has it."""
+    if isinstance(value, datetime):
+        assert value.utcoffset() == timedelta(0)
+        return instants.to_text(value)
+    return value.isoformat() if isinstance(value, date) else value

@@ -1,37 +1,26 @@
 """Parquet: every column in its type, a row group per month, files in folders of months."""
 
+import random
+import sqlite3
 import stat
 import subprocess
-from datetime import date, datetime, timedelta
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
+from string import ascii_letters
 from typing import Any
 
 import pytest
 
-from pipeline import __version__, instants
+from pipeline import __version__
+from pipeline.files import filling, replacing
 from pipeline.model.fields import Kind
 from pipeline.store.migration_files import shipped_migrations
 from pipeline.transfer.export import COLUMNS, NAMES, Selection
 from tests.support.commands import PIPELINE, call, environment
-from tests.support.exports import IBM, PEP, at, observed, open_state, store_all, view
-
-
-def parquet(database: Path, selection: Selection = Selection()) -> BytesIO:  # noqa: B008 - frozen
-    from pipeline.transfer.parquet import groups, write  # noqa: PLC0415 - needs the extra
-
-    file = BytesIO()
-    with open_state(database) as db:
-        write(file, (group.table for group in groups(db, selection)))
-    return file
-
-
-def plain(value: object) -> object:
-    """Return a value of a Parquet file as the database has it."""
-    if isinstance(value, datetime):
-        assert value.utcoffset() == timedelta(0)
-        return instants.to_text(value)
-    return value.isoformat() if isinstance(value, date) else value
+from tests.support.exports import IBM, PEP, at, observed, open_state, parquet, plain, store_all, view
 
 
 async def test_parquet_has_every_column_in_its_type_and_every_value(kept: Path, pq: Any) -> None:
@@ -83,8 +72,85 @@ async def test_parquet_names_its_schema_and_program_and_is_compressed_with_dicti
     assert file.schema_arrow.metadata[b"overview_pipeline.version"] == __version__.encode()
     columns = [file.metadata.row_group(0).column(n) for n in range(len(COLUMNS))]
     assert {column.compression for column in columns} == {"ZSTD"}
-    texts = [column for column, (_, kind) in zip(columns, COLUMNS, strict=True) if kind is Kind.TEXT]
-    assert all("RLE_DICTIONARY" in column.encodings for column in texts)
+    by_kind = {kind: [column for column, (_, k) in zip(columns, COLUMNS, strict=True) if k is kind] for kind in Kind}
+    assert all("RLE_DICTIONARY" in column.encodings for column in by_kind[Kind.TEXT])
+    assert all("DELTA_BINARY_PACKED" in column.encodings for column in by_kind[Kind.INSTANT])
+    assert [column.path_in_schema for column in columns if column.is_stats_set] == [
+        "symbol", "observed_at", "confirmed_at",
+    ]  # fmt: skip
+    sorting = file.metadata.row_group(0).sorting_columns
+    assert [columns[one.column_index].path_in_schema for one in sorting] == ["symbol", "observed_at"]
+
+
+async def test_what_snapshots_share_is_in_a_row_group_once(database: Path, pq: Any) -> None:
+    described = "".join(random.Random(1).choices(ascii_letters, k=20_000))
+    first = at("2026-03-01")
+    documents = (
+        {"Symbol": "IBM", "Description": described, "RevenueTTM": str(2**40), "EPS": f"{n}"} for n in range(60)
+    )
+    await store_all(database, *((IBM, first + n * timedelta(hours=1), each) for n, each in enumerate(documents)))
+    group = pq.ParquetFile(parquet(database)).metadata.row_group(0)
+    sizes = {group.column(n).path_in_schema: group.column(n).total_compressed_size for n in range(len(COLUMNS))}
+    assert group.num_rows == 60
+    assert sizes["description"] < 1.1 * len(described)
+    assert sizes["revenue_ttm"] < 120
+
+
+async def test_an_export_is_one_state_whatever_a_run_writes_meanwhile(database: Path, pq: Any) -> None:
+    from pipeline.transfer.parquet import groups  # noqa: PLC0415 - needs the extra
+
+    await store_all(database, *(observed(symbol, f"2026-0{n}-15", EPS=f"{n}") for symbol in (IBM, PEP) for n in (1, 3)))
+    before = view(database)
+    read = []
+    with open_state(database) as db:
+        for group in groups(db, Selection()):
+            read += group.table.to_pylist()
+            await store_all(database, observed(IBM, "2026-03-16", Name="new"), observed(PEP, "2026-04-01", EPS="9"))
+    assert len(view(database)) == 6
+    assert sorted([{name: plain(value) for name, value in row.items()} for row in read], key=key) == before
+
+
+def key(row: dict[str, Any]) -> tuple[str, str]:
+    return row["symbol"], row["observed_at"]
+
+
+async def test_an_interrupted_export_leaves_the_old_file_and_no_other(kept: Path, tmp_path: Path, pq: Any) -> None:
+    from pipeline.transfer.parquet import Group, groups, write, write_partitioned  # noqa: PLC0415 - needs the extra
+
+    def interrupted(db: sqlite3.Connection) -> Iterator[Group]:
+        yield from groups(db, Selection())
+        raise KeyboardInterrupt
+
+    target = tmp_path / "out" / "old.parquet"
+    target.parent.mkdir()
+    target.write_bytes(b"old")
+    with open_state(kept) as db:
+        with pytest.raises(KeyboardInterrupt), replacing(target) as file:
+            write(file, (group.table for group in interrupted(db)))
+        with pytest.raises(KeyboardInterrupt), filling(tmp_path / "out" / "partitions") as folder:
+            write_partitioned(folder, interrupted(db))
+    assert list(target.parent.iterdir()) == [target]
+    assert target.read_bytes() == b"old"
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE snapshots SET observed_at = 'yesterday' WHERE symbol = 'PEP'",
+        "UPDATE snapshots SET reconfirmed_at = '2026-01-32T00:00:00.000Z' WHERE symbol = 'PEP'",
+        "UPDATE snapshots SET extra = CAST(x'ff41' AS TEXT)",
+        "UPDATE profiles SET name = CAST(x'ff41' AS TEXT)",
+        "UPDATE statements SET latest_quarter = 'Q1'",
+    ],
+)
+def test_a_damaged_value_is_one_line_and_no_file(kept: Path, tmp_path: Path, damage: str, pq: Any) -> None:
+    with closing(sqlite3.connect(kept)) as db:
+        db.execute(damage)
+        db.commit()
+    done = call(tmp_path, "--database", str(kept), "export", "--output", "x.parquet")
+    assert (done.code, done.out, done.err.count("\n")) == (1, "", 1)
+    assert str(kept) in done.err
+    assert not (tmp_path / "x.parquet").exists()
 
 
 async def test_parquet_holds_the_selection_alone(database: Path, pq: Any) -> None:
