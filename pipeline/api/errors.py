@@ -13,6 +13,7 @@ ApiError
 from datetime import timedelta
 
 from pipeline.model.outcomes import Outcome
+from pipeline.model.symbols import Symbol
 
 
 class ApiError(Exception):
@@ -120,7 +121,11 @@ CONTAINS_KEY = "the overview contains the API key"
 
 
 class OtherSymbol(Rejected):
-    """The overview of another company than the requested one."""
+    """The overview of another symbol than the requested one. `answered`: that symbol, if it is valid."""
+
+    def __init__(self, detail: str, answered: Symbol | None = None) -> None:
+        super().__init__(detail)
+        self.answered = answered
 
 
 class NotJson(Rejected):

@@ -30,7 +30,8 @@ from pipeline.api.errors import (
 from pipeline.decoding import decoder
 from pipeline.errors import Undecodable
 from pipeline.model.document import Overview
-from pipeline.model.symbols import Symbol, same_company
+from pipeline.model.renames import wrong_answer
+from pipeline.model.symbols import Symbol, parse_symbol, same_company
 from pipeline.redaction import HIDDEN, NOTHING_SECRET, Redact
 from pipeline.text import cut
 
@@ -104,9 +105,16 @@ def read_response(
     if status == HTTPStatus.OK and "Symbol" in answer:
         if same_company(requested, answer["Symbol"]):
             return Overview(requested, answer)
-        other = excerpt(str(answer["Symbol"]), redact)
-        raise OtherSymbol(f"overview of another symbol: {other[:_SYMBOL]!r}")
+        raise _other_symbol(requested, excerpt(str(answer["Symbol"]), redact))
     raise _refusal(answer, headers, redact) or _by_status(status, headers) or _unrecognised(answer, body, redact)
+
+
+def _other_symbol(requested: Symbol, answered: str) -> OtherSymbol:
+    try:
+        other = parse_symbol(answered)
+    except ValueError:
+        return OtherSymbol(f"overview of another symbol: {answered[:_SYMBOL]!r}")
+    return OtherSymbol(wrong_answer(requested, other), other)
 
 
 def _refusal(answer: dict[str, Any], headers: Mapping[str, str], redact: Redact) -> ApiError | None:

@@ -7,13 +7,14 @@ from functools import partial
 
 import structlog
 
-from pipeline.api.errors import ApiError, UnknownSymbol
+from pipeline.api.errors import ApiError, OtherSymbol, UnknownSymbol
 from pipeline.clock import Clock
 from pipeline.collect.failures import Failures, Uncovered
 from pipeline.collect.fetch import Attempts, Fetch, Fetched
 from pipeline.collect.halt import Halt, Halted
 from pipeline.collect.ports import Results, Slots
 from pipeline.model.outcomes import Outcome, RunId, SymbolResult
+from pipeline.model.renames import Rename
 from pipeline.model.symbols import Symbol
 from pipeline.store.database import StorageError
 
@@ -41,6 +42,7 @@ class ActiveRun:
         self.slots = slots
         self.failures = Failures()
         self.uncovered = Uncovered()
+        self.possible_renames: list[Rename] = []
         self._left: Iterator[Symbol] = iter(due)
         self._fetch = fetch
         self._results = results
@@ -104,6 +106,8 @@ class ActiveRun:
         except UnknownSymbol as error:
             await self._note_unknown(symbol, attempts, str(error))
         except ApiError as error:
+            if isinstance(error, OtherSymbol) and error.answered is not None:
+                self.possible_renames.append(Rename(symbol, error.answered))
             await self._note(symbol, error.outcome, attempts, str(error))
         else:
             self.failures.end_row()

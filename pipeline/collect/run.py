@@ -128,6 +128,7 @@ async def _finish(
         seconds=seconds,
         busy_seconds=active.busy_seconds,
         uncovered=uncovered,
+        possible_renames=tuple(active.possible_renames),
         detail=detail,
         exit_code=end.exit_code,
         storage_error=storage_error,

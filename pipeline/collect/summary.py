@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from pipeline.collect.due import Selection
 from pipeline.model.outcomes import Outcome, RunId, RunStatus, Trigger, outcomes_text
+from pipeline.model.renames import Rename
 from pipeline.store.database import StorageError
 
 
@@ -30,6 +31,8 @@ class Summary:
     """Whether the API refused the key, or its plan."""
     uncovered: int = 0
     """How many of the unknown symbols have snapshots."""
+    possible_renames: tuple[Rename, ...] = ()
+    """The symbols that were answered with another's overview."""
 
     @property
     def ending(self) -> str:

@@ -68,4 +68,11 @@ def _checks(
     yield from files.check_file_system(settings.database)
     yield from check_access(settings.database)
     yield from files.check_modes(settings.database, variables)
-    yield from check_database(settings.database, now=now, thorough=thorough, backup_after=settings.backup_after)
+    yield from check_database(
+        settings.database,
+        now=now,
+        thorough=thorough,
+        backup_after=settings.backup_after,
+        renames=settings.renames,
+        symbols=settings.all_symbols,
+    )

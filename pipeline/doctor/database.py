@@ -1,13 +1,16 @@
 """Checks of the database: its schema, its integrity, and when it was last written to."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from pipeline import instants
 from pipeline.doctor.findings import Finding, Level
+from pipeline.doctor.renames import check_renames
+from pipeline.model.renames import Rename
+from pipeline.model.symbols import Symbol
 from pipeline.monitoring.checks import Kind, old_backup, unusable_database
 from pipeline.store.database import DatabaseError, connect, is_damage
 from pipeline.store.marker import read_marker, record_gone
@@ -20,10 +23,19 @@ _MOST_ERRORS, _ERRORS_SHOWN, _LONGEST_ERROR = 1_000, 3, 100
 _RESTORE = "restore a backup (pipeline restore), or try sqlite3's .recover"
 
 
-def check_database(path: Path, *, now: datetime, thorough: bool, backup_after: timedelta) -> Iterator[Finding]:
+def check_database(
+    path: Path,
+    *,
+    now: datetime,
+    thorough: bool,
+    backup_after: timedelta,
+    renames: Iterable[Rename],
+    symbols: Iterable[Symbol],
+) -> Iterator[Finding]:
     """Yield what is wrong with the database. `thorough` reads all of it, which takes long if it is large.
 
-    Where backups are made, the last one should not be older than `backup_after`.
+    Where backups are made, the last one should not be older than `backup_after`. `renames` are those configured, and
+    `symbols` those that are requested.
     """
     if path.is_dir():
         yield Finding(Kind.DATABASE, Level.PROBLEM, f"{path} is a folder", "name a file in it")
@@ -45,6 +57,7 @@ def check_database(path: Path, *, now: datetime, thorough: bool, backup_after: t
             if version == len(shipped_migrations()):
                 yield _backups(db, backup_after, now)
                 yield from _invented(db)
+                yield from check_renames(db, renames, symbols)
     except DatabaseError as error:
         problem = unusable_database(error)
         kind = Kind.INTEGRITY if is_damage(error.__cause__) else problem.kind

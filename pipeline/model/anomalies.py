@@ -97,11 +97,15 @@ def find_anomalies(
         after["latest_quarter"], observed_at
     ):
         yield ColumnAnomaly("latest_quarter", Anomaly.QUARTER_NOT_OVER)
+    if (contradicting := another_company(before, after)) is not None:
+        yield ColumnAnomaly(contradicting, Anomaly.ANOTHER_COMPANY)
+
+
+def another_company(before: Mapping[str, Value], after: Mapping[str, Value]) -> str | None:
+    """Return the column, cik or name, that shows that two snapshots are of different companies; None if none does."""
     if before["cik"] and after["cik"]:
-        if _cik(before["cik"]) != _cik(after["cik"]):
-            yield ColumnAnomaly("cik", Anomaly.ANOTHER_COMPANY)
-    elif _is_another_name(before["name"], after["name"]):
-        yield ColumnAnomaly("name", Anomaly.ANOTHER_COMPANY)
+        return "cik" if _cik(before["cik"]) != _cik(after["cik"]) else None
+    return "name" if _is_another_name(before["name"], after["name"]) else None
 
 
 def quarter_is_over(latest_quarter: Value, observed_at: str) -> bool:

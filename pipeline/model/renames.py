@@ -4,13 +4,14 @@ A rename at an instant cuts the time of both symbols there: before it the old on
 one. What is cut off is another company's. A rename without an instant takes both symbols whole.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
 from pipeline import instants
-from pipeline.model.symbols import Symbol
+from pipeline.model.symbols import Symbol, parse_symbol
 
 EARLIEST = "0001-01-01T00:00:00.000Z"
 """Since when a company has the first symbol that is known of it."""
@@ -143,6 +144,37 @@ class _Renames:
     def _is_reused(self, holding: _Holding) -> bool:
         leaving = self._leaving.get(holding.symbol)
         return leaving is not None and leaving.reused and holding.until == instants.LATEST
+
+
+def config_line(rename: Rename) -> str:
+    """Return the line of `[symbols.renamed]` that says so: `FB = "META"`."""
+    key = rename.old if _BARE_KEY.fullmatch(rename.old) else f'"{rename.old}"'
+    if rename.on is None:
+        return f'{key} = "{rename.new}"'
+    at = instants.to_text(rename.on).removesuffix(_MIDNIGHT)
+    return f'{key} = {{to = "{rename.new}", on = {at}{", reused = true" if rename.reused else ""}}}'
+
+
+def wrong_answer(requested: Symbol, answered: Symbol) -> str:
+    """Return the detail of the outcome of a symbol that was answered with another's overview: it may be a rename."""
+    line = config_line(Rename(requested, answered))
+    return f"{_ANOTHER}{answered!r}; if {requested} was renamed, add {line} under [symbols.renamed]"
+
+
+def possible_rename(requested: Symbol, detail: str) -> Rename | None:
+    """Return the rename that a detail of `wrong_answer` is about; None for any other detail."""
+    answered = detail.removeprefix(_ANOTHER).partition(";")[0].strip("'")
+    if not detail.startswith(_ANOTHER):
+        return None
+    try:
+        return Rename(requested, parse_symbol(answered))
+    except ValueError:
+        return None
+
+
+_BARE_KEY = re.compile(r"[A-Z0-9-]+")
+"""Symbols that TOML takes as a key without quotes."""
+_ANOTHER = "overview of another symbol: "
 
 
 def _left_at(rename: Rename) -> str:

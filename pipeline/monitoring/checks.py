@@ -48,6 +48,7 @@ class Kind(StrEnum):
     ENV_FILE = ".env"
     ENVIRONMENT = "environment"
     SYMBOLS = "symbols"
+    RENAMES = "renames"
     SCHEDULE = "schedule"
     THRESHOLD = "threshold"
     KEY = "key"

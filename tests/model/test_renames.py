@@ -1,5 +1,6 @@
 """Renames: spans equal a simulation of who had which symbol, and cycles are found."""
 
+import tomllib
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -8,8 +9,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline import instants
-from pipeline.model.renames import EARLIEST, QUALIFIED, Rename, Span, before, find_cycle, spans
+from pipeline.model.renames import (
+    EARLIEST,
+    QUALIFIED,
+    Rename,
+    Span,
+    before,
+    config_line,
+    find_cycle,
+    possible_rename,
+    spans,
+    wrong_answer,
+)
 from pipeline.model.symbols import Symbol
+from pipeline.settings.renames import read_renames
 
 FIRST = datetime(2020, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -187,3 +200,35 @@ def test_spans_cover_each_symbols_whole_time_once(renames: list[Rename], undated
 
 def test_before_is_a_millisecond_earlier() -> None:
     assert before("2022-06-09T00:00:00.000Z") == "2022-06-08T23:59:59.999Z"
+
+
+@pytest.mark.parametrize(
+    ("one", "line"),
+    [
+        (rename("FB", "META"), 'FB = "META"'),
+        (rename("BRK.B", "BRK-B"), '"BRK.B" = "BRK-B"'),
+        (rename("FB", "META", 9), 'FB = {to = "META", on = 2020-01-10}'),
+        (rename("FB", "META", 9, reused=True), 'FB = {to = "META", on = 2020-01-10, reused = true}'),
+        (Rename(Symbol("A"), Symbol("B"), day(9) + DAY / 2), 'A = {to = "B", on = 2020-01-10T12:00:00.000Z}'),
+    ],
+)
+def test_the_line_of_a_rename_is_read_back(one: Rename, line: str) -> None:
+    assert config_line(one) == line
+    assert read_renames(tomllib.loads(line), "") == (one,)
+
+
+@pytest.mark.parametrize("answered", ["META", "BRK-B", "AGZ:BAT", "M&M.BSE"])
+def test_a_possible_rename_is_read_from_the_detail_of_an_outcome(answered: str) -> None:
+    detail = wrong_answer(Symbol("FB"), Symbol(answered))
+
+    assert possible_rename(Symbol("FB"), detail) == rename("FB", answered)
+    assert config_line(rename("FB", answered)) in detail
+
+
+@pytest.mark.parametrize("detail", ["", "HTTP 400", "overview of another symbol: 'no symbol'", "META"])
+def test_any_other_detail_suggests_no_rename(detail: str) -> None:
+    assert possible_rename(Symbol("FB"), detail) is None
+
+
+def test_a_rename_is_suggested_by_what_older_versions_stored() -> None:
+    assert possible_rename(Symbol("FB"), "overview of another symbol: 'META'") == rename("FB", "META")

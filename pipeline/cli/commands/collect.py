@@ -34,6 +34,7 @@ from pipeline.collect.run import collect, log_end
 from pipeline.collect.summary import Summary
 from pipeline.errors import ExitCode
 from pipeline.model.outcomes import MEANING, Outcome, RunStatus
+from pipeline.model.renames import config_line
 from pipeline.model.symbols import Symbol
 from pipeline.settings.environment import Environment
 from pipeline.settings.load import Settings
@@ -210,6 +211,10 @@ def _print(summary: Summary, settings: Settings) -> None:
     click.echo()
     why = f": {shown(summary.detail)}" if summary.detail else ""
     click.echo(f"run {summary.run} {_ENDED[summary.status].format(run=summary.run)}{why}")
+    for one in summary.possible_renames[:_MOST_RENAMES]:
+        click.echo(
+            f"{one.old} was answered as {one.new}. If it was renamed, add under [symbols.renamed]: {config_line(one)}"
+        )
     if summary.requests:
         click.echo(_time_taken(summary, settings))
     click.echo(f"database: {settings.database}")
@@ -247,6 +252,8 @@ def _print_nothing_due(summary: Summary, settings: Settings) -> None:
     )
 
 
+_MOST_RENAMES = 10
+"""Lines about possible renames; the doctor prints all."""
 _ENDED = {
     RunStatus.COMPLETE: "is complete",
     RunStatus.PARTIAL: "is partial: pipeline runs {run} shows what failed",

@@ -247,3 +247,19 @@ def test_without_a_configuration_it_uses_defaults_and_the_users_data_folder(tmp_
     assert all_symbols(database) == ["AAPL"]
     assert database.stat().st_mode & 0o777 == 0o600
     assert "1 request took" in ended.out
+
+
+def test_a_symbol_answered_with_anothers_overview_is_proposed_as_a_rename_and_not_taken_for_one(tmp_path: Path) -> None:
+    with serving_beside() as served:
+        served.api.says("FB", '{"Symbol": "META", "Name": "Meta", "EPS": "1"}')
+        variables = {"PIPELINE_SOURCE__BASE_URL": served.base_url, "ALPHAVANTAGE_API_KEY": KEY}
+        variables["PIPELINE_SYMBOLS__LIST"] = '["FB"]'
+        ended = call(tmp_path, "collect", "--database", "x.db", PIPELINE_SOURCE__LIMITS="[]", **variables)
+        doctor = call(tmp_path, "doctor", "--json", "--database", "x.db", **variables)
+
+    line = 'FB = "META"'
+    (suggested,) = (one for one in doctor.json if one["check"] == "renames")
+    assert ended.code == ExitCode.FAILED  # nothing but rejections
+    assert f"[symbols.renamed]: {line}" in ended.out
+    assert suggested["remedy"].endswith(line)
+    assert all_symbols(tmp_path / "x.db") == []
