@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from pipeline.cli.options import Options
+from pipeline.errors import Trouble
 from pipeline.plot.save import Picture, save
 
 
@@ -18,10 +19,26 @@ def show(
     target: Path | None,
     options: Options,
 ) -> None:
-    """Save the picture to the target, or print what `on_terminal` makes of columns, rows and whether colours show."""
-    if target is None:
-        width, height = shutil.get_terminal_size()
-        click.echo(on_terminal(width, height - 2, sys.stdout.isatty() and "NO_COLOR" not in os.environ))
-    else:
+    """Save the picture to the target, or print what `on_terminal` makes of columns, rows and whether colours show.
+
+    Raise Trouble if stdout takes no such characters, or the file cannot be written.
+    """
+    if target is not None:
         save(target, in_file())
         options.say(f"plot saved to {target}")
+        return
+    _check_encoding(sys.stdout.encoding)
+    width, height = shutil.get_terminal_size()
+    click.echo(on_terminal(width, height - 2, _shows_colors()))
+
+
+def _check_encoding(encoding: str) -> None:
+    try:
+        "⣿•│".encode(encoding)
+    except UnicodeEncodeError:
+        problem = f"a plot cannot be shown here: the output's encoding is {encoding}"
+        raise Trouble(problem, remedy="set LANG=C.UTF-8, or draw into a file") from None
+
+
+def _shows_colors() -> bool:
+    return sys.stdout.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"

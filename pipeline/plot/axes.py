@@ -47,6 +47,10 @@ def value_bounds(low: float, high: float) -> tuple[float, float]:
     return low - spare, high + spare
 
 
+_THOUSANDS = {"format": "~s", "labelExpr": "replace(datum.label, 'G', 'B')"}
+"""450k, 3M, 20B, 1T."""
+
+
 def number_format(low: float, high: float) -> dict[str, Any]:
     """Return how the ticks of an axis are written: 2.4T, 450B, 12.3, 0.2741, 1e-9."""
     size = max(abs(low), abs(high))
@@ -89,12 +93,10 @@ def number_scale(values: Sequence[float]) -> NumberScale:
 def number_axis(field: str, scale: NumberScale, title: str) -> dict[str, Any]:
     """Return the encoding of an axis of numbers between which dots stand."""
     axis = {"title": title, "ticks": False, "labelPadding": 8, "titlePadding": 10, "tickCount": 6, "labelOverlap": True}
-    kind = "log" if scale.is_logarithmic else "linear"
     form = number_format(scale.low, scale.high)
+    kind: dict[str, Any] = {"type": "linear", "zero": False}
     if scale.is_logarithmic:
-        form = (
-            {"format": "~s", "labelExpr": "replace(datum.label, 'G', 'B')"} if scale.high >= 1000 else {"format": "~g"}
-        )
-    domain = [scale.low, scale.high]
-    return {"field": field, "type": "quantitative", "axis": axis | form,
-            "scale": {"type": kind, "domain": domain, "nice": False, "zero": False}}  # fmt: skip
+        form = _THOUSANDS if scale.high >= 1000 else {"format": "~g"}
+        kind = {"type": "log"}
+    ends = {"domain": [scale.low, scale.high], "nice": False}
+    return {"field": field, "type": "quantitative", "axis": axis | form, "scale": kind | ends}

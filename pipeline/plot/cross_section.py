@@ -9,7 +9,7 @@ from statistics import median
 from pipeline.errors import ExitCode, Trouble
 from pipeline.instants import for_people
 from pipeline.model.fields import Field, Kind
-from pipeline.plot.series import LARGEST, Company
+from pipeline.plot.series import Company, drawable
 from pipeline.text import printable
 
 Value = float | str | date | None
@@ -119,10 +119,12 @@ def category(dot: Dot) -> str:
 
 
 def _is_drawable(value: Value) -> bool:
-    return isinstance(value, (int, float)) and abs(value) <= LARGEST
+    return isinstance(value, (int, float)) and drawable(value) is not None
 
 
 def number(value: Value) -> float:
-    """Return a value of a field that is a number."""
+    """Return a value of a field that is a number, as it is drawn."""
     assert isinstance(value, (int, float))
-    return value
+    drawn = drawable(value)
+    assert drawn is not None
+    return drawn

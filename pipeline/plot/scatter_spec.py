@@ -61,7 +61,7 @@ def _dots(rows_of_data: Sequence[Spec], place: Spec) -> Spec:
 def _data(dot: Dot, section: CrossSection, y: float) -> Spec:
     """Return a dot's place, and what it shows under the pointer."""
     return {
-        "x": dot.x,
+        "x": number(dot.x),
         "y": y,
         "symbol": dot.company.symbol,
         "company": dot.company.title,

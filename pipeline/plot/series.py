@@ -8,7 +8,7 @@ from itertools import zip_longest
 from pipeline.model.fields import Field
 from pipeline.text import printable
 
-LARGEST, _SMALLEST = 1e30, 1e-30
+_LARGEST, _SMALLEST = 1e30, 1e-30
 """A larger value is an error of the API and would flatten all others; a smaller one is drawn as 0."""
 
 
@@ -124,7 +124,7 @@ def merged(points: Iterable[Point]) -> list[Point]:
     """Return the points with equal neighbours merged: the document changed in between, the field did not."""
     found: list[Point] = []
     for point in points:
-        value = _drawable(point.value)
+        value = drawable(point.value)
         if found and found[-1].value == value:
             found[-1] = Point(found[-1].observed_at, point.confirmed_at, value)
         else:
@@ -132,8 +132,9 @@ def merged(points: Iterable[Point]) -> list[Point]:
     return found
 
 
-def _drawable(value: float | None) -> float | None:
-    if value is None or abs(value) > LARGEST:
+def drawable(value: float | None) -> float | None:
+    """Return a value as it is drawn; None for one that no axis can hold."""
+    if value is None or abs(value) > _LARGEST:
         return None
     return value if abs(value) >= _SMALLEST else 0.0
 
@@ -160,7 +161,7 @@ def suspicious_points(series: Series) -> list[tuple[datetime, float]]:
     return [
         (point.observed_at, point.value)
         for point in series.points
-        if point.observed_at in series.suspicious and _drawable(point.value) is not None and point.value is not None
+        if point.observed_at in series.suspicious and drawable(point.value) is not None and point.value is not None
     ]
 
 
