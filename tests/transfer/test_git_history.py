@@ -110,6 +110,14 @@ def test_each_side_of_a_merge_counts_once_and_the_merge_what_it_made_itself(maki
     ]
 
 
+def test_a_commit_comes_after_its_parents_whatever_their_dates(making: Making) -> None:
+    first = making.commit({IBM: pe("1")}, at=NOON + 100)
+    second = making.commit({IBM: pe("2")}, at=NOON + 50, branch="side", parents=[first])
+    other = making.commit({"data/A.json": pe("1", "A")}, at=NOON + 60, parents=[first])
+    making.commit({}, at=NOON + 200, parents=[second, other])
+    assert [value for symbol, _, value in observed(history(making.make())) if symbol == "IBM"] == ["1", "2"]
+
+
 def test_a_moved_file_is_not_observed_again(making: Making) -> None:
     making.commit({"data/FB.json": pe("1", "FB")})
     making.commit({"data/FB.json": None, "data/META.json": pe("1", "FB")}, at=NOON + DAY)
