@@ -65,7 +65,8 @@ def _files(database: Path) -> list[Path]:
     return [database.with_name(f"{database.name}{suffix}") for suffix in ("", "-journal", "-wal")]
 
 
-def _run_in_child(number: int, run: Callable[[], object]) -> None:
+def die_at_statement(number: int) -> None:
+    """Let this process get SIGKILL when SQLite begins its n-th statement from now on."""
     left = number
 
     def count(_statement: str) -> None:
@@ -79,8 +80,12 @@ def _run_in_child(number: int, run: Callable[[], object]) -> None:
         db.set_trace_callback(count)
         return db
 
+    sqlite3.connect = connect  # type: ignore[assignment]  # in a process that ends thereby
+
+
+def _run_in_child(number: int, run: Callable[[], object]) -> None:
     try:
-        sqlite3.connect = connect  # type: ignore[assignment]  # in this child only
+        die_at_statement(number)
         run()
     except BaseException:  # noqa: BLE001 - the child must not go on as the test
         traceback.print_exc()
