@@ -8,11 +8,18 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
-from pipeline.collect.halt import Halt
+import pytest
+import structlog
+from structlog.testing import capture_logs
+
+from pipeline.collect.halt import Halt, Halted
 from pipeline.collect.order import Order
 from pipeline.collect.run import collect
+from pipeline.daemon.loop import Daemon
 from pipeline.model.symbols import Symbol
-from pipeline.store import lock
+from pipeline.store import lock, migration_steps
+from pipeline.store.reader import Reader
+from pipeline.store.schema import HalfMigrated
 from tests.support.daemons import (
     FIRST,
     SYMBOLS,
@@ -22,7 +29,10 @@ from tests.support.daemons import (
     runs,
     waits_for_the_lock,
 )
+from tests.support.database import earlier_migrations
 from tests.support.disk import no_file_larger_than
+from tests.support.migrations import with_positional_digests
+from tests.support.observations import database_of, seen
 from tests.support.sandbox import Served
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -133,3 +143,42 @@ async def test_a_stop_before_a_run_has_started_starts_none(database: Path, serve
     await begun
 
     assert runs(database, "id") == []
+
+
+@pytest.fixture
+def old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a database that takes several transactions to bring up to date."""
+    monkeypatch.setattr(migration_steps, "BATCH_ROWS", 1)
+    monkeypatch.setattr("pipeline.store.migrate.TRANSACTION_ROWS", 1)
+    path = tmp_path / "old.db"
+    observed = [seen(hours - 99, EBITDA=str(hours), Name=str(hours)) for hours in range(5)]
+    with_positional_digests(database_of(observed), path, earlier_migrations(tmp_path, 11))
+    return path
+
+
+async def test_a_long_migration_is_logged_and_then_the_run_begins(old: Path, served: Served) -> None:
+    structlog.reset_defaults()  # a command called by another test may have set a level
+    with capture_logs() as logs:
+        async with DaemonHarness(old, served.base_url, DaemonClock(FIRST)).running():
+            pass
+
+    (line,) = [entry for entry in logs if entry["event"] == "migrating"]
+    assert (line["migration"], line["rows"], line["of"]) == ("digests_by_name", 1, 10)
+    assert runs(old, "status") == [("complete",)]
+
+
+async def test_a_daemon_that_is_stopped_while_it_migrates_leaves_the_rest_to_the_next(
+    old: Path, served: Served
+) -> None:
+    harness = DaemonHarness(old, served.base_url, DaemonClock(FIRST))
+    stopped = Daemon(old, harness.config, reload_config=harness.reload_config, reporter=harness.reporter)
+    stopped.status.is_stopping = True
+    with pytest.raises(Halted):
+        await stopped._access.prepare(())
+    with pytest.raises(HalfMigrated, match="1 of 10 rows"), Reader.open(old):
+        pass
+
+    async with harness.running():
+        pass
+
+    assert runs(old, "status") == [("complete",)]
