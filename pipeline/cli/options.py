@@ -246,6 +246,9 @@ new_record_option = click.option(
 )
 PICTURES = (".svg", ".png", ".pdf", ".html")
 """What the name of a picture's file ends in."""
+universe_option = click.option(
+    "--universe", is_flag=True, help="Only companies that were configured at that time, as far as runs noted it."
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON value.")
 wide_option = click.option("--wide", is_flag=True, help="Show the table whole, however narrow the terminal is.")
 

@@ -44,6 +44,10 @@ class Companies:
         """
         return self._by_company.get(company) or (whole(company),)
 
+    def spans_of(self, symbol: str) -> Sequence[Span]:
+        """Return who had a symbol, the oldest first; nothing for one that took part in no rename."""
+        return self._by_symbol.get(symbol, ())
+
     def named(self, text: str) -> str:
         """Return the name of the company that a text means: a symbol in any case, old or new, or a company's name.
 

@@ -7,6 +7,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
+from pipeline import instants
 from pipeline.model.companies import Companies
 from pipeline.model.renames import Span
 from pipeline.store.stored_symbols import (
@@ -28,9 +29,12 @@ class Wanted(NamedTuple):
 
 
 def read_companies(db: sqlite3.Connection) -> Companies:
-    """Return the companies of a database."""
-    rows = db.execute("SELECT symbol, company, since, until FROM spans ORDER BY symbol, since")
-    return Companies(map(Span._make, rows.fetchall()))
+    """Return the companies of a database. Raise Undecodable for an instant that was damaged."""
+    rows = db.execute("SELECT symbol, company, since, until FROM spans ORDER BY symbol, since").fetchall()
+    for *_, since, until in rows:
+        for at in (since, until):
+            instants.from_text(at)
+    return Companies(map(Span._make, rows))
 
 
 def stored_companies(db: sqlite3.Connection, companies: Companies) -> list[str]:

@@ -16,7 +16,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Self, TypeVar
 
-from pipeline.instants import from_text, utc_now
+from pipeline.instants import from_text, to_text, utc_now
 from pipeline.model.changes import Change
 from pipeline.model.companies import Companies
 from pipeline.model.document import Document
@@ -30,6 +30,7 @@ from pipeline.model.fields import (
     find_field,
     find_fields,
 )
+from pipeline.model.universe import Universe
 from pipeline.query.bounds import InstantLike, day_or_instant, instant, since_text, until_text
 from pipeline.query.changes import ChangeFilter, Comparison
 from pipeline.query.companies import (
@@ -44,6 +45,7 @@ from pipeline.query.known import Known, longest, unmapped
 from pipeline.query.panel import Panel, PanelRow, grid_of, in_order, panel
 from pipeline.query.results import Answer, Snapshot, Vintage, read_through
 from pipeline.query.snapshots import DEFAULT_FIELDS, as_of, history
+from pipeline.query.universe import configured_at, read_universe, within
 from pipeline.query.vintages import QUARTERLY_FIELDS, check_fiscal, restatements, vintages
 from pipeline.store.database import translate_errors
 from pipeline.store.reader import open_for_reading
@@ -123,6 +125,21 @@ class History:
             first = first_observed_at(self._db, chain.from_iterable(map(companies.spans, names)))
             return None if first is None else from_text(first)
 
+    def universe(self, at: InstantLike) -> list[str]:
+        """Return the symbols that were configured at an instant, in order, whether they have a snapshot or not.
+
+        Of a company that was renamed, the newest one. Before the first list that was noted, there are none.
+        """
+        with translate_errors(self._path):
+            universe = read_universe(self._db, read_companies(self._db))
+            return configured_at(universe, to_text(instant(at, day_ends=True)), None)
+
+    def universe_began_at(self) -> datetime | None:
+        """Return when the first list was noted; None if none was."""
+        with translate_errors(self._path):
+            began_at = read_universe(self._db, read_companies(self._db)).began_at
+            return None if began_at is None else from_text(began_at)
+
     def last_run_started_at(self) -> datetime | None:
         """Return when the last run started that had symbols to request; None where there was none."""
         query = """
@@ -160,26 +177,33 @@ class History:
         fields: Iterable[str | Field] | None = None,
         *,
         max_staleness: timedelta | None = None,
+        universe: bool = False,
     ) -> Answer[Snapshot]:
         """Return for each symbol the newest snapshot not after the instant, and how stale it was then.
 
         Nothing observed later takes part, not even in the staleness: it counts from the last observation not after the
-        instant. `max_staleness` leaves out snapshots that were staler. Raise SymbolNotFound or FieldNotFound.
+        instant. `max_staleness` leaves out snapshots that were staler, and `universe` what was not configured at the
+        instant. Raise SymbolNotFound or FieldNotFound.
         """
-        columns = find_fields(fields, DEFAULT_FIELDS)
-        wanted = self._wanted(symbols)
-        answer = as_of(self._db, wanted, instant(at, day_ends=True), columns, max_staleness)
+        columns, asked_at = find_fields(fields, DEFAULT_FIELDS), instant(at, day_ends=True)
+        wanted = self._wanted(symbols, universe_at=asked_at if universe else None)
+        answer = as_of(self._db, wanted, asked_at, columns, max_staleness)
         return read_through(answer, self._read)
 
     def documents_as_of(
-        self, at: InstantLike, symbols: Iterable[str] | None = None, *, max_staleness: timedelta | None = None
+        self,
+        at: InstantLike,
+        symbols: Iterable[str] | None = None,
+        *,
+        max_staleness: timedelta | None = None,
+        universe: bool = False,
     ) -> Iterator[Document]:
         """Return the documents of the snapshots that `as_of` returns, exactly as they were received.
 
         Raise SymbolNotFound.
         """
-        wanted = self._wanted(symbols)
         asked_at = instant(at, day_ends=True)
+        wanted = self._wanted(symbols, universe_at=asked_at if universe else None)
         return self._read(lambda: documents_as_of(self._db, wanted, asked_at, max_staleness))
 
     def panel(
@@ -231,12 +255,14 @@ class History:
         fields: Iterable[str | Field] | None = None,
         min_change: float = 0.0,
         suspicious: bool = False,
+        universe: bool = False,
     ) -> Answer[Change]:
         """Return what changed in the snapshots observed from `since` to `until`, by symbol, the oldest first.
 
         `part` (profile, reported or daily) and `fields` select fields; `min_change` leaves out numbers that changed by
-        a smaller fraction (0.05 is 5 %); `suspicious` selects changes that the market cannot explain. Raise
-        SymbolNotFound, FieldNotFound, or ValueError for an unknown part.
+        a smaller fraction (0.05 is 5 %); `suspicious` selects changes that the market cannot explain, and `universe`
+        those of companies that were configured when they were observed. Raise SymbolNotFound, FieldNotFound, or
+        ValueError for an unknown part.
         """
         wanted = self._wanted(symbols)
         only = ChangeFilter(
@@ -246,6 +272,8 @@ class History:
             suspicious=suspicious,
         )
         answer = self._comparison.changes(wanted, only, since=since_text(since), until=until_text(until))
+        if universe:
+            answer = within(answer, self._universe(wanted.companies), "observed_at")
         return read_through(answer, self._read)
 
     def vintages(
@@ -273,23 +301,36 @@ class History:
         *,
         since: InstantLike | None = None,
         until: InstantLike | None = None,
+        universe: bool = False,
     ) -> Answer[Vintage]:
         """Return the values that replaced another of the same quarter, of all or of some symbols.
 
-        `since` and `until` select those first known then, however old the replaced value was. Raise as `vintages` does.
+        `since` and `until` select those first known then, however old the replaced value was, and `universe` those of
+        companies that were configured then. Raise as `vintages` does.
         """
         wanted = self._wanted(symbols)
         columns = check_fiscal(find_fields(fields, FISCAL_FIELDS, every=QUARTERLY_FIELDS))
         answer = restatements(self._db, wanted, columns, since=since_text(since), until=until_text(until))
+        if universe:
+            answer = within(answer, self._universe(wanted.companies), "known_from")
         return read_through(answer, self._read)
 
-    def _wanted(self, symbols: Iterable[str] | None) -> Wanted:
-        """Return the companies that symbols mean; None: all. Raise NoData or SymbolNotFound."""
+    def _wanted(self, symbols: Iterable[str] | None, *, universe_at: datetime | None = None) -> Wanted:
+        """Return the companies that symbols mean; None: all. Raise NoData or SymbolNotFound.
+
+        With `universe_at`, only those of them that were configured at an instant.
+        """
         with translate_errors(self._path):
-            companies = read_companies(self._db)
-            if symbols is None:
-                return Wanted(companies, None)
-            return Wanted(companies, check_companies(self._db, self._path, companies, _listed(symbols)))
+            companies, names = read_companies(self._db), None
+            if symbols is not None:
+                names = check_companies(self._db, self._path, companies, _listed(symbols))
+            if universe_at is not None:
+                names = configured_at(self._universe(companies), to_text(universe_at), names)
+            return Wanted(companies, names)
+
+    def _universe(self, companies: Companies) -> Universe:
+        with translate_errors(self._path):
+            return read_universe(self._db, companies)
 
     def _read(self, read: Callable[[], Iterator[T]]) -> Iterator[T]:
         """Yield what is read, raising SQLite's errors as DatabaseError. As long as it is held, the database is open."""

@@ -118,6 +118,11 @@ def read_through(answer: Answer[T], reader: Callable[[Callable[[], Iterator[Any]
     return Answer(answer.columns, answer._read, answer._make, reader=reader, tables=answer._tables)  # noqa: SLF001 - not public
 
 
+def where(answer: Answer[T], is_wanted: Callable[[tuple[Any, ...]], bool]) -> Answer[T]:
+    """Return the answer with some of the rows only."""
+    return Answer(answer.columns, lambda: filter(is_wanted, answer._read()), answer._make)  # noqa: SLF001 - not public
+
+
 class Snapshot(msgspec.Struct, frozen=True, gc=False):
     """A version of a company's overview: the fields that were requested, and when it was observed."""
 

@@ -13,8 +13,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import Undecodable
-from pipeline.instants import from_text, to_text
+from pipeline.instants import LATEST, from_text, to_text
 from pipeline.model.document import Overview, Parts, decode_layout, join_document, split_document
+from pipeline.model.renames import EARLIEST
 from pipeline.model.symbols import Symbol
 from pipeline.monitoring.status import Scope, read_status
 from pipeline.query.history import History
@@ -27,6 +28,7 @@ from tests.support.bad_bytes import bad_bytes, bad_texts
 from tests.support.clocks import START
 from tests.support.commands import call
 from tests.support.observations import database_of, empty_database, seen, store_observations, uncovered
+from tests.support.renames import configure, rename
 
 LATER = START + timedelta(days=1)
 COLUMNS = [
@@ -36,6 +38,7 @@ COLUMNS = [
     ("runs", "detail"), ("outcomes", "detail"), ("requests", "finished_at"), ("requests", "deadline_at"),
     ("blocked", "since"), ("blocked", "until"), ("schedules", "since"), ("profiles", "name"),
     ("statements", "latest_quarter"), ("symbols", "last_overview"), ("universe", "since"), ("universe", "until"),
+    ("spans", "since"), ("spans", "until"), ("renames", "at"),
 ]  # fmt: skip
 SCHEDULE = "0 0 * * * UTC"
 
@@ -62,6 +65,11 @@ def filled() -> Path:
             INSERT INTO blocked (id, since, until) VALUES (1, '{to_text(START)}', '{to_text(START)}');
             INSERT INTO universe (symbol, since, configuration, until)
                  VALUES ('PEP', '{to_text(START)}', '', '{to_text(LATER)}');
+            INSERT INTO renames (symbol, renamed_to, at, reused, configuration)
+                 VALUES ('OLD', 'IBM', '{to_text(START)}', 0, '');
+            INSERT INTO spans (symbol, since, until, company)
+                 VALUES ('OLD', '{EARLIEST}', '{to_text(START)}', 'IBM'),
+                        ('IBM', '{to_text(START)}', '{LATEST}', 'IBM');
             INSERT INTO schedules (schedule, since) VALUES ('{SCHEDULE}', '{to_text(START)}');
             """
         )
@@ -121,7 +129,7 @@ def ask_history(database: Path) -> None:
     with History.open(database) as history:
         list(history.history("IBM"))
         list(history.as_of(LATER))
-        list(history.changes())
+        list(history.changes(universe=True))
         list(history.vintages("IBM"))
         history.first_observed_at()
         history.last_run_started_at()
@@ -151,6 +159,7 @@ def ask_status(database: Path) -> None:
 
 def observe_again(database: Path) -> None:
     with suppress(sqlite3.IntegrityError):  # instants that were damaged may collide with others
+        configure(database, rename("OLD", "IBM"))
         asyncio.run(store_observations(database, [seen(1.5, EPS="1.0", Odd="x"), seen(9, EPS="3.0", Odd="z")]))
 
 

@@ -9,11 +9,12 @@ from pipeline.instants import to_text
 from pipeline.model.document import Overview
 from pipeline.model.outcomes import Outcome, SymbolResult, Trigger
 from pipeline.model.renames import Rename
-from pipeline.model.symbols import Symbol
+from pipeline.model.symbols import Symbol, SymbolList
 from pipeline.store.migrate import migrate
 from pipeline.store.renames import record_renames
 from pipeline.store.runs import Store
 from pipeline.store.snapshots import Observation, observation
+from pipeline.store.universe import record_list
 from pipeline.store.writer import open_writer
 from tests.support.clocks import START
 
@@ -51,6 +52,7 @@ async def create_answerable(path: Path) -> None:
         )
         renamed = Rename(Symbol("FB"), Symbol("META"), datetime(2022, 6, 9, tzinfo=UTC))
         await record_renames(writer, "", [renamed])
+        await record_list(writer, SymbolList("", (Symbol("AAPL"), Symbol("KO"), Symbol("PEP"))), at=START)
         await store.note(SymbolResult(run, Symbol("KO"), Outcome.FAILED, 3, START, "HTTP 503"))
     with closing(sqlite3.connect(path)) as db, db:
         db.execute(

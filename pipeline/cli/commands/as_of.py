@@ -17,9 +17,11 @@ from pipeline.cli.options import (
     json_option,
     max_staleness_option,
     reading_options,
+    universe_option,
 )
 from pipeline.cli.params import field_option, symbols_argument
 from pipeline.cli.results import ago, open_history, print_result, say_nothing_found
+from pipeline.cli.universe import configured_of
 from pipeline.errors import ExitCode
 from pipeline.instants import for_people
 from pipeline.query.history import History
@@ -33,6 +35,7 @@ from pipeline.text import count, printable_json
         "pipeline as-of 2026-03-14T18:30+01:00 AAPL --field pe_ratio",
         "pipeline as-of 7d --max-staleness 48 --format csv",
         "pipeline as-of yesterday AAPL --original",
+        "pipeline as-of 2026-03-14 --universe",
         "pipeline as-of now --plot sector pe_ratio",
         "pipeline as-of 2026-03-14 --plot market_capitalization pe_ratio --output section.html",
     ),
@@ -41,6 +44,7 @@ from pipeline.text import count, printable_json
 @symbols_argument
 @field_option("Show")
 @max_staleness_option("Omit symbols last seen more than HOURS before.")
+@universe_option
 @click.option("--original", is_flag=True, help="Print each document exactly as received, as JSON Lines.")
 @click.option(
     "--plot", nargs=2, metavar="FIELD FIELD", help="Draw two fields against each other: a dot for each company."
@@ -58,6 +62,7 @@ def command(
     symbols: tuple[str, ...],
     fields: tuple[str, ...],
     max_staleness: timedelta | None,
+    universe: bool,
     original: bool,
     plot: tuple[str, str] | None,
     output: Path | None,
@@ -79,6 +84,8 @@ def command(
     named = parse_companies(symbols, options)
     with open_history(options) as history:
         wanted = history.check_symbols(named) if named else None
+        if universe:
+            wanted = configured_of(history, instant, wanted)
         if original:
             documents = list(history.documents_as_of(instant, wanted, max_staleness=max_staleness))
             found = len(documents)

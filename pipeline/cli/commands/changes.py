@@ -15,10 +15,12 @@ from pipeline.cli.options import (
     json_option,
     reading_options,
     since_option,
+    universe_option,
     until_option,
 )
 from pipeline.cli.params import field_option, symbols_argument
 from pipeline.cli.results import open_history, percent, print_result
+from pipeline.cli.universe import say_since_when
 from pipeline.instants import for_people
 from pipeline.model.anomalies import RULES
 from pipeline.model.fields import Part
@@ -62,6 +64,7 @@ class _Threshold(click.ParamType[float]):
     default="0",
     help="Omit numbers that changed by less: 5% or 0.05. (Text, and numbers that were 0, are always listed.)",
 )
+@universe_option
 @click.option("--suspicious", is_flag=True, help="Only changes that the market does not explain; rules below.")
 @format_option
 @json_option
@@ -75,6 +78,7 @@ def command(
     part: str | None,
     fields: tuple[str, ...],
     min_change: float,
+    universe: bool,
     suspicious: bool,
     form: Form,
     as_json: bool,
@@ -97,7 +101,10 @@ def command(
             fields=fields or None,
             min_change=min_change,
             suspicious=suspicious,
+            universe=universe,
         )
+        if universe:
+            say_since_when(history, since, options)
         if is_since_last_run:
             options.say("no run yet: all changes" if since is None else f"since the last run, {for_people(since)} UTC")
         hidden = () if suspicious else ("part", "kind", "suspicion")

@@ -13,10 +13,12 @@ from pipeline.cli.options import (
     json_option,
     reading_options,
     since_option,
+    universe_option,
     until_option,
 )
 from pipeline.cli.params import fields_argument, symbol_argument
 from pipeline.cli.results import open_history, percent, print_result
+from pipeline.cli.universe import say_since_when
 from pipeline.model.fields import FieldNotFound
 
 
@@ -30,6 +32,7 @@ from pipeline.model.fields import FieldNotFound
 @symbol_argument(required=False)
 @fields_argument
 @click.option("--all", "of_all", is_flag=True, help="List the restatements of all symbols; takes FIELDS only.")
+@universe_option
 @since_option
 @until_option
 @format_option
@@ -43,6 +46,7 @@ def command(
     symbol: str | None,
     fields: tuple[str, ...],
     of_all: bool,
+    universe: bool,
     since: datetime | None,
     until: datetime | None,
     form: Form,
@@ -55,12 +59,16 @@ def command(
     """
     if symbol is None and not of_all:
         raise click.UsageError("name a SYMBOL, or use --all for the restatements of all symbols", ctx)
+    if universe and not of_all:
+        raise click.UsageError("--universe goes with --all: it selects among all companies", ctx)
     check_interval(since, until)
     with open_history(options) as history:
         if of_all:
             named = [symbol, *fields] if symbol is not None else []
+            if universe:
+                say_since_when(history, since, options)
             try:
-                answer = history.restatements(None, named or None, since=since, until=until)
+                answer = history.restatements(None, named or None, since=since, until=until, universe=universe)
             except FieldNotFound as error:
                 raise click.UsageError(f"{error} (--all takes FIELDS only, no SYMBOL)", ctx) from None
         else:
