@@ -50,12 +50,11 @@ def _source(section: CrossSection) -> str:
     return f"{origin(dot.company for dot in section.dots)}, observed by overview-pipeline: {drawn}{mark}{left_out}"
 
 
-def _dots(rows_of_data: Sequence[Spec], place: Spec) -> Spec:
-    """Return the layer of the dots: the more there are, the smaller and paler."""
-    dots = len(rows_of_data)
+def _dots(dots: int, place: Spec) -> Spec:
+    """Return the layer of the dots, which are the view's data: the more there are, the smaller and paler."""
     size, opacity = (70, 0.85) if dots <= 100 else (45, 0.65) if dots <= 1000 else (20, 0.45)
     mark = {"type": "point", "filled": True, "style": "dot", "size": size, "opacity": opacity, "clip": True}
-    return {"data": {"values": list(rows_of_data)}, "mark": mark, "encoding": place}
+    return {"mark": mark, "encoding": place}
 
 
 def _data(dot: Dot, section: CrossSection, y: float) -> Spec:
@@ -104,9 +103,10 @@ def _between_numbers(section: CrossSection) -> Spec:
     middle_x, middle_y = median(one.x for one in places), median(one.y for one in places)
     far = [abs(one.x - middle_x) / WIDTH + abs(one.y - middle_y) / _HEIGHT for one in places]
     return {
+        "data": {"values": data},
         "width": WIDTH,
         "height": _HEIGHT,
-        "layer": [_dots(data, place), *_symbols(data, places, far, place)],
+        "layer": [_dots(len(data), place), *_symbols(data, places, far, place)],
     }
 
 
@@ -130,9 +130,10 @@ def _in_rows(section: CrossSection) -> Spec:
             places.append(Place(scale.share(number(dot.x)) * WIDTH, one["y"] * step, dot.company.symbol))
             far.append(abs(scale.share(number(dot.x)) - scale.share(row.median)))
     return {
+        "data": {"values": data},
         "width": WIDTH,
         "height": len(found) * step,
-        "layer": [_dots(data, place), *_row_marks(found, place), *_symbols(data, places, far, place, medians)],
+        "layer": [_dots(len(data), place), *_row_marks(found, place), *_symbols(data, places, far, place, medians)],
     }
 
 

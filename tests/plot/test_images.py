@@ -50,6 +50,31 @@ def test_any_series_makes_a_picture(tmp_path: Path, shape: str) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["a.SVG"]
 
 
+def pieces(svg: bytes, *, dashed: bool) -> list[list[tuple[float, float]]]:
+    """Return the pieces of the lines that are drawn dashed or solid, each as its points."""
+    found = []
+    for path in ET.fromstring(svg).iter(f"{_SVG}path"):
+        if path.attrib.get("stroke") not in ("#0072b2", "#3b8fc4") or ("stroke-dasharray" in path.attrib) != dashed:
+            continue
+        for piece in path.attrib["d"].split("M")[1:]:
+            numbers = [float(one) for one in re.findall(r"-?[\d.]+(?:e-?\d+)?", piece)]
+            found.append(list(zip(numbers[::2], numbers[1::2], strict=False)))
+    return [piece for piece in found if len(piece) > 1]
+
+
+def test_what_is_confirmed_is_solid_and_the_gap_to_the_next_observation_dashed(tmp_path: Path) -> None:
+    svg = saved(tmp_path / "a.svg", pe(1.0, 4.0, None, 2.0, 2.0, 3.0))
+    solid, dashed = pieces(svg, dashed=False), pieces(svg, dashed=True)
+    assert len(solid) == 4  # 1, 4, the two snapshots of 2, 3
+    assert all(piece[0][1] == piece[-1][1] for piece in solid)  # level: nothing between observations
+    ((first, second), (third, fourth)) = solid[:2], solid[2:]
+    before, after = dashed  # the missing value
+    assert (before[0][0], after[0][0]) == (first[0][0], third[0][0])
+    assert before[-1][0] > second[-1][0]  # to the observation that found no value
+    assert before[-1][0] < after[0][0]  # where there was no value there is no line
+    assert after[-1][0] == fourth[-1][0]
+
+
 def test_a_png_is_a_picture_of_the_wanted_width_and_a_pdf_a_document(tmp_path: Path) -> None:
     png = saved(tmp_path / "a.png", pe(1.0, 2.0))
     assert png.startswith(b"\x89PNG")

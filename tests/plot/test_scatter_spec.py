@@ -21,7 +21,7 @@ def layers(spec: dict[str, Any]) -> list[dict[str, Any]]:
 
 def drawn(spec: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the rows of the dots."""
-    rows: list[dict[str, Any]] = layers(spec)[0]["data"]["values"]
+    rows: list[dict[str, Any]] = spec["vconcat"][0]["data"]["values"]
     return rows
 
 

@@ -77,10 +77,8 @@ def command(
         raise click.UsageError("--original prints whole documents: drop --field, --format and --json", ctx)
     if plot and (original or fields or as_json or not form.is_table):
         raise click.UsageError("--plot draws: drop --original, --field, --format and --json", ctx)
-    if output is not None and not plot:
-        raise click.UsageError("--output is for --plot: use > FILE for a table", ctx)
-    if output is not None and not output.name.lower().endswith(PICTURES):
-        raise click.UsageError(f"--output {output}: use a FILE.svg, .png, .pdf or .html", ctx)
+    if output is not None:
+        _check_output(ctx, output, is_plot=plot is not None)
     named = parse_companies(symbols, options)
     with open_history(options) as history:
         wanted = history.check_symbols(named) if named else None
@@ -108,6 +106,14 @@ def command(
             )
         is_known = _say_what_is_missing(history, options, found, instant=instant, wanted=wanted, longest=max_staleness)
     return ExitCode.DONE if is_known else ExitCode.FAILED
+
+
+def _check_output(ctx: click.Context, output: Path, *, is_plot: bool) -> None:
+    """Raise a usage error for a file that no plot can be drawn into."""
+    if not is_plot:
+        raise click.UsageError("--output is for --plot: use > FILE for a table", ctx)
+    if not output.name.lower().endswith(PICTURES):
+        raise click.UsageError(f"--output {output}: use a FILE.svg, .png, .pdf or .html", ctx)
 
 
 def _say_what_is_missing(

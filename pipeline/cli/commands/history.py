@@ -80,22 +80,19 @@ def command(
         raise click.UsageError("--plot draws: drop --json and --format", ctx)
     if indexed and plot is None:
         raise click.UsageError("--indexed is for --plot: add it", ctx)
-    if plot is not None and plot != _TERMINAL and not plot.lower().endswith(PICTURES):
+    is_file = plot is not None and plot.lower().endswith(PICTURES)
+    if plot is not None and plot != _TERMINAL and not is_file:
         if Path(plot).suffix:
             raise click.UsageError(f"--plot {plot}: use a FILE.svg, .png, .pdf or .html", ctx)
-        # `--plot pe_ratio`: click reads a field after --plot as its value.
-        words, plot = (plot, *words), _TERMINAL
+        words = (plot, *words)  # `--plot pe_ratio`: click reads a field after --plot as its value
     check_interval(since, until)
     with open_history(options) as history:
-        more, named = ([*words], [*fields]) if fields else _told_apart(history, words)
+        more, named = (words, fields) if fields else _told_apart(history, words)
         if plot is not None:
             from pipeline.cli.history_plot import draw  # noqa: PLC0415 - it takes 40 ms, and few plot
 
-            target = None if plot == _TERMINAL else Path(plot)
-            draw(
-                history, [symbol, *more], named,
-                since=since, until=until, is_indexed=indexed, target=target, options=options,
-            )  # fmt: skip
+            target, symbols = Path(plot) if is_file else None, (symbol, *more)
+            draw(history, symbols, named, since, until, is_indexed=indexed, target=target, options=options)
             return ExitCode.DONE
         if more:
             raise click.UsageError("history shows one company: add --plot to draw several", ctx)
@@ -110,7 +107,7 @@ def command(
     return ExitCode.DONE
 
 
-def _told_apart(history: History, words: Sequence[str]) -> tuple[list[str], list[str]]:
+def _told_apart(history: History, words: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
     """Return which words are symbols, and which are fields. Raise FieldNotFound for one that is neither."""
     symbols: list[str] = []
     fields: list[str] = []
