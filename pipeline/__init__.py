@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from pipeline.model.changes import Change as Change
     from pipeline.model.fields import FieldNotFound as FieldNotFound
     from pipeline.query.history import History as History
+    from pipeline.query.join import JoinError as JoinError
+    from pipeline.query.joined import Joined as Joined
     from pipeline.query.panel import PanelRow as PanelRow
     from pipeline.query.results import Answer as Answer
     from pipeline.query.results import Column as Column
@@ -29,6 +31,8 @@ _PUBLIC = {
     "DatabaseError": "pipeline.store.database",
     "FieldNotFound": "pipeline.model.fields",
     "History": "pipeline.query.history",
+    "JoinError": "pipeline.query.join",
+    "Joined": "pipeline.query.joined",
     "NoData": "pipeline.store.reader",
     "PanelRow": "pipeline.query.panel",
     "Snapshot": "pipeline.query.results",

@@ -32,6 +32,7 @@ COMMANDS = {
     "history": "Show one company over time; --plot draws it.",
     "as-of": "Show what was known at a point in time.",
     "panel": "Show what was known at each of many points in time.",
+    "join": "Add what was known then to the rows of a table of yours.",
     "changes": "List which values changed, from what to what, and when.",
     "vintages": "List reported values by fiscal quarter, with restatements.",
     "export": "Write snapshots as Parquet, CSV or JSON Lines.",

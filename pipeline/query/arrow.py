@@ -1,6 +1,6 @@
 """Arrow tables of answers. Needs the extra `parquet`."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -38,9 +38,14 @@ def table(columns: Sequence[tuple[str, Kind]], rows: Sequence[tuple[Any, ...]]) 
     return pa.table(arrays, schema=schema_of(columns))
 
 
-def without_dictionaries(table: pa.Table) -> pa.Table:
-    """Return a table whose texts are plain strings, as data frames take them."""
-    fields = [pa.field(one.name, pa.string()) if pa.types.is_dictionary(one.type) else one for one in table.schema]
+def without_dictionaries(table: pa.Table, names: Collection[str] | None = None) -> pa.Table:
+    """Return a table in which texts are plain strings, as data frames take them; None: in all of its columns."""
+    fields = [
+        pa.field(one.name, pa.string())
+        if pa.types.is_dictionary(one.type) and (names is None or one.name in names)
+        else one
+        for one in table.schema
+    ]
     return table.cast(pa.schema(fields))
 
 

@@ -11,11 +11,12 @@ import sqlite3
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, timedelta, tzinfo
 from itertools import chain
 from pathlib import Path
 from typing import Self, TypeVar
 
+from pipeline import extras
 from pipeline.instants import from_text, to_text, utc_now
 from pipeline.model.changes import Change
 from pipeline.model.companies import Companies
@@ -41,12 +42,15 @@ from pipeline.query.companies import (
     stored_companies,
 )
 from pipeline.query.documents import documents_as_of
+from pipeline.query.join import Joining
+from pipeline.query.joined import Joined
 from pipeline.query.known import Known, longest, unmapped
 from pipeline.query.panel import Panel, PanelRow, grid_of, in_order, panel
 from pipeline.query.results import Answer, Snapshot, Vintage, read_through
 from pipeline.query.snapshots import DEFAULT_FIELDS, as_of, history
 from pipeline.query.universe import configured_at, read_universe, within
 from pipeline.query.vintages import QUARTERLY_FIELDS, check_fiscal, restatements, vintages
+from pipeline.schedule.zones import find_zone
 from pipeline.store.database import translate_errors
 from pipeline.store.reader import open_for_reading
 
@@ -244,6 +248,36 @@ class History:
     def _first_day(self, symbols: Iterable[str]) -> date:
         first = self.first_observed_at(symbols)
         return date.max if first is None else first.date()
+
+    def join(
+        self,
+        table: object,
+        fields: Iterable[str | Field] | None = None,
+        *,
+        symbol_column: str = "symbol",
+        time_column: str = "time",
+        timezone: str | tzinfo | None = None,
+        max_staleness: timedelta | None = None,
+        lag: timedelta = timedelta(0),
+        prefix: str = "",
+    ) -> Joined:
+        """Return a table with what `as_of` says of each row's symbol at its instant; empty where nothing was known.
+
+        `table` is a data frame, or anything else with the Arrow PyCapsule interface. All rows and columns stay as they
+        are. The fields, `observed_at` and `staleness_hours` are added, with the `prefix` before their names. A date
+        means its end in UTC. Times without an offset are those of the `timezone`, and without one refused. `lag`
+        answers each row by what was known that much earlier. Raise FieldNotFound; JoinError if a column is missing or
+        taken, or for a row whose instant cannot be read; Trouble if pyarrow is not installed.
+        """
+        arrow = extras.join_arrow()
+        zone = find_zone(timezone) if isinstance(timezone, str) else timezone
+        columns = find_fields(fields, DEFAULT_FIELDS)
+        self.check_symbols([])
+        with translate_errors(self._path), unmapped(self._db):
+            known = Known(self._db, columns)
+            joining = Joining(known, symbol_column, time_column, prefix, zone, lag, longest(max_staleness))
+            made: Joined = arrow.join_table(table, joining)
+            return made
 
     def changes(
         self,

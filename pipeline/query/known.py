@@ -14,6 +14,7 @@ from typing import Any
 
 from pipeline.instants import MILLISECOND, from_text
 from pipeline.model.fields import Field, Kind
+from pipeline.model.renames import whole
 from pipeline.query.companies import read_companies, stored_companies
 from pipeline.query.results import Column, columns_of
 from pipeline.query.snapshots import OBSERVED_SYMBOL, hours, joined, selected
@@ -36,6 +37,8 @@ class Known:
         self._last = (OBSERVED_SYMBOL,) if self.companies.have_renames else ()
         self.nothing: Row = (None,) * (2 + len(self.fields) + len(self._last))
         """The row where nothing was known yet."""
+        self.unknown: set[str] = set()
+        """The companies that were asked for and have no snapshot."""
         self._db = db
         self._snapshots = dict(db.execute("SELECT symbol, snapshots FROM symbols WHERE snapshots > 0").fetchall())
         self._sought = _SOUGHT.format(fields=selected(fields), parts=joined(fields))
@@ -75,10 +78,13 @@ class Known:
 
     def rows(self, company: str, instants: Sequence[str]) -> list[Row]:
         """Return what was known of a company at each of some instants as text, which ascend."""
+        spans = self.companies.spans(company) if self.companies.have_renames else (whole(company),)
+        if company and not any(span.symbol in self._snapshots for span in spans):
+            self.unknown.add(company)
         if not self.companies.have_renames:
             return self._rows(company, instants)
         rows = [self.nothing] * len(instants)
-        for span in self.companies.spans(company):  # the oldest first: of two at one instant, the later one counts
+        for span in spans:  # the oldest first: of two at one instant, the later one counts
             of_span = self._rows(span.symbol, [min(at, span.last) for at in instants])
             for place, row in enumerate(of_span):
                 if row[0] is not None and row[0] >= max(span.since, rows[place][0] or ""):

@@ -32,6 +32,11 @@ def frame_of(table: Any) -> pd.DataFrame:
     return made
 
 
+def side_by_side(own: pd.DataFrame, added: pd.DataFrame) -> pd.DataFrame:
+    """Return the columns of two frames, which have the same rows, with the index of the first."""
+    return pd.concat([own, added.set_axis(own.index, axis="index")], axis="columns")
+
+
 _TYPES_OF_ARROW = {"string": pd.StringDtype(), "int64": pd.Int64Dtype(), "bool": pd.BooleanDtype()}
 
 

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from heapq import heappop, heappush
 from itertools import takewhile
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
 
 from pipeline.model.symbols import Symbol
+from pipeline.schedule.zones import find_zone
 
 ALIASES = {
     "@hourly": "0 * * * *",
@@ -84,10 +85,7 @@ def _is_valid_in_other_months(fields: str) -> bool:
 
 def check_timezone(name: str) -> None:
     """Raise ValueError for a name that is not a time zone of the IANA database."""
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError(f'unknown time zone {name!r}: use a name such as "America/New_York" or "UTC"') from None
+    find_zone(name)
 
 
 @dataclass(frozen=True, slots=True)

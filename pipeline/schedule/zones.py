@@ -2,7 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 _ABBREVIATIONS = {"EST": "America/New_York", "MST": "America/Denver", "HST": "Pacific/Honolulu"}
 """Abbreviations that are zones of their own, and the place whose clocks are probably meant."""
@@ -27,6 +27,14 @@ _PLACES = {
 }
 """A large place in each zone, by the hours that its standard time is ahead of UTC."""
 _HOUR = timedelta(hours=1)
+
+
+def find_zone(name: str) -> ZoneInfo:
+    """Return a time zone. Raise ValueError for a name that is none of the IANA database."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f'unknown time zone {name!r}: use a name such as "America/New_York" or "UTC"') from None
 
 
 def fixed_offset_problem(name: str) -> tuple[str, str] | None:

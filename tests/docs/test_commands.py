@@ -61,6 +61,7 @@ def folder(answerable: Path, tmp_path: Path, receiver: str) -> Path:
     (tmp_path / ".env").touch(mode=0o600)
     (tmp_path / ".env").write_text(f"PIPELINE_NOTIFY_URLS={receiver}\n")
     (tmp_path / "backups").mkdir()
+    (tmp_path / "trades.csv").write_text("symbol,time\nAAPL,2026-03-14\n")
     document = {"Symbol": "IBM", "Name": "An example", "PERatio": "20"}
     (tmp_path / "2024-03-14").mkdir()
     (tmp_path / "2024-03-14" / "IBM.json").write_text(json.dumps(document))

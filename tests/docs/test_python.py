@@ -15,6 +15,8 @@ from pipeline import (
     DatabaseError,
     FieldNotFound,
     History,
+    Joined,
+    JoinError,
     NoData,
     PanelRow,
     Snapshot,
@@ -27,8 +29,8 @@ from tests.docs.generate import DOCS
 PAGE = (DOCS / "python.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
 PUBLIC: list[type] = [
-    Answer, Change, Column, DatabaseError, FieldNotFound, History, NoData, PanelRow, Snapshot, SymbolNotFound, Trouble,
-    Vintage,
+    Answer, Change, Column, DatabaseError, FieldNotFound, History, Joined, JoinError, NoData, PanelRow, Snapshot,
+    SymbolNotFound, Trouble, Vintage,
 ]  # fmt: skip
 QUESTIONS = [name for name in vars(History) if not name.startswith("_") and name != "open"]
 
@@ -67,7 +69,7 @@ def test_each_question_is_listed_with_its_parameters(name: str) -> None:
     assert f"\n| `{name}{listed}` |" in PAGE
 
 
-@pytest.mark.parametrize("cls", [Answer, Change, Column, PanelRow, Snapshot, Vintage])
+@pytest.mark.parametrize("cls", [Answer, Change, Column, Joined, PanelRow, Snapshot, Vintage])
 def test_each_attribute_is_named(cls: type) -> None:
     names = {name for name in vars(cls) if not name.startswith("_")}
     assert names

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import date, datetime
 from typing import Any, assert_type
 
-from pipeline import Answer, Change, History, Snapshot, Vintage
+from pipeline import Answer, Change, History, PanelRow, Snapshot, Vintage
 from tests.support.hard_record import hard_record
 
 
@@ -13,6 +13,7 @@ def test_the_public_api_is_typed() -> None:
         assert_type(history, History)
         answer = assert_type(history.as_of("now", fields="all"), Answer[Snapshot])
         assert_type(history.changes(), Answer[Change])
+        assert_type(history.panel(), Answer[PanelRow])
         assert_type(history.vintages("IBM"), Answer[Vintage])
         assert_type(history.documents_as_of("now"), Iterator[dict[str, Any]])
         first = assert_type(next(iter(answer)), Snapshot)

@@ -27,6 +27,7 @@ NEEDED = {
     "vintages": ["IBM"],
     "export": ["--output", "x.csv"],
     "import": ["x.jsonl"],
+    "join": ["x.csv", "--output", "y.csv"],
     "restore": ["copy.db"],
 }
 """The arguments that a command requires."""

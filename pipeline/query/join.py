@@ -1,0 +1,97 @@
+"""Join: what was known at the instant of each row of somebody's table, added to the row."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, tzinfo
+from itertools import groupby
+from operator import itemgetter
+
+from pipeline.errors import Trouble
+from pipeline.instants import MILLISECOND, NoTimeZone, parse_recorded, to_text
+from pipeline.query.known import Known, Row
+
+EARLIEST = datetime.min.replace(tzinfo=UTC)
+
+
+class JoinError(Trouble):
+    """A table cannot be joined: a column is missing or taken, or a row's instant cannot be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Joining:
+    """How the rows of a table are joined to what was known."""
+
+    known: Known
+    symbol_column: str = "symbol"
+    time_column: str = "time"
+    prefix: str = ""
+    """Of the names of the added columns."""
+    zone: tzinfo | None = None
+    """The zone of times without an offset; None: they are refused."""
+    lag: timedelta = timedelta(0)
+    """How much earlier than its instant a row is answered."""
+    longest: int | None = None
+    """Milliseconds after which what was last seen is too stale to count; None: it never is."""
+
+    def __post_init__(self) -> None:
+        if self.lag < timedelta(0):
+            raise ValueError(f"lag is negative ({self.lag}): it would look ahead")
+
+    @property
+    def lag_milliseconds(self) -> int:
+        """The lag, rounded up: so it never looks ahead."""
+        return -(self.lag // -MILLISECOND)
+
+    @property
+    def added_names(self) -> list[str]:
+        """The names of the columns that the join adds."""
+        return [f"{self.prefix}{column.name}" for column in self.known.columns]
+
+    def check_columns(self, names: Sequence[str]) -> None:
+        """Raise JoinError unless a table of these columns has those of symbol and time, once, and none of the added."""
+        for wanted, option in ((self.symbol_column, "symbol"), (self.time_column, "time")):
+            if names.count(wanted) != 1:
+                problem = f"no column {wanted!r}" if wanted not in names else f"more than one column {wanted!r}"
+                listed = ", ".join(map(str, names))[:200]
+                raise JoinError(f"{problem} among {listed}", remedy=f"name it ({_spelt(f'{option}_column')})")
+        if taken := [name for name in self.added_names if name in names]:
+            raise JoinError(f"the table has {', '.join(taken)} already", remedy=f"add a prefix ({_spelt('prefix')})")
+
+    def read_instant(self, text: str, row: int) -> datetime:
+        """Return the instant that a row is answered for. Raise JoinError if its text says none."""
+        try:
+            return self.answered_at(parse_recorded(text, self.zone))
+        except ValueError as error:
+            raise unreadable(row, error) from None
+
+    def answered_at(self, at: datetime) -> datetime:
+        """Return the instant that a row of an instant is answered for."""
+        try:
+            return at - self.lag_milliseconds * MILLISECOND
+        except OverflowError:
+            return EARLIEST
+
+
+def unreadable(row: int, error: ValueError) -> JoinError:
+    """Return the error for a row whose instant cannot be read."""
+    remedy = f"name the zone ({_spelt('timezone')})" if isinstance(error, NoTimeZone) else None
+    return JoinError(f"row {row:,}: {error}", remedy=remedy)
+
+
+def _spelt(parameter: str) -> str:
+    """Return a parameter as it is written on the command line and in Python."""
+    return f"--{parameter.replace('_', '-')}, in Python {parameter}="
+
+
+def joined_rows(joining: Joining, rows: Sequence[tuple[str, datetime]]) -> list[Row]:
+    """Return what the join adds to each row, of which there is the symbol, and the instant that it is answered for."""
+    known = joining.known
+    companies = {symbol: known.company(symbol) for symbol in {symbol for symbol, _ in rows}}
+    keys = sorted((companies[symbol], to_text(at), place) for place, (symbol, at) in enumerate(rows))
+    found: list[Row] = [known.nothing] * len(rows)
+    for company, of_company in groupby(keys, key=itemgetter(0)):
+        some = list(of_company)
+        answers = known.rows(company, [at for _, at, _ in some])
+        for (_, _, place), row in zip(some, answers, strict=True):
+            found[place] = known.answered(row, rows[place][1], joining.longest)
+    return found

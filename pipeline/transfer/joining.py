@@ -1,0 +1,116 @@
+"""Joining: rows of CSV and JSON Lines, with what was known at their instants. Cells pass through as their text."""
+
+import csv
+from collections.abc import Iterator
+from io import BufferedReader, TextIOWrapper
+from itertools import islice
+from typing import Any, BinaryIO
+
+import msgspec
+
+from pipeline.query.join import JoinError, Joining, joined_rows
+from pipeline.text import printable_json, quote_formula
+from pipeline.transfer.formats import text_of
+from pipeline.transfer.streams import LONGEST_LINE, STREAM_ERRORS, stream_problem, without_mark, wrong_encoding
+
+_ROWS_AT_ONCE = 50_000
+"""Rows that are read, joined and written at once: they bound memory."""
+
+
+def join_csv(source: BufferedReader, target: BinaryIO, joining: Joining) -> int:
+    """Write CSV with its columns and those of the join. Return the number of rows. Raise JoinError, naming the row."""
+    csv.field_size_limit(LONGEST_LINE)
+    with text_of(target) as text:
+        reader = _csv_rows(source)
+        header = next(reader, None)
+        if header is None:
+            raise JoinError("the CSV is empty: its first line should name the columns")
+        joining.check_columns(header)
+        usual = csv.writer(text, lineterminator="\n")
+        quoting = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
+        usual.writerow([*header, *joining.added_names])
+        symbol, time = header.index(joining.symbol_column), header.index(joining.time_column)
+        number = 0
+        while rows := list(islice(reader, _ROWS_AT_ONCE)):
+            asked = [
+                (row[symbol], joining.read_instant(row[time], place)) for place, row in enumerate(rows, number + 1)
+            ]
+            for row, found in zip(rows, joined_rows(joining, asked), strict=True):
+                cells = [*row, *map(quote_formula, found)]
+                # Before Python 3.13 a lone \\r is not quoted, and readers end the row there.
+                has_return = any("\r" in cell for cell in cells if cell.__class__ is str)
+                (quoting if has_return else usual).writerow(cells)
+            number += len(rows)
+        return number
+
+
+def _csv_rows(source: BufferedReader) -> Iterator[list[str]]:
+    """Yield the rows of CSV, the header first, without blank lines. Raise JoinError for one that cannot be read."""
+    if wrong := wrong_encoding(source.peek(4)[:4]):
+        raise JoinError(f"the text {wrong}")
+    text = TextIOWrapper(source, "utf-8-sig", newline="")
+    number, width = 0, 0
+    try:
+        for row in csv.reader(text, strict=True):
+            if not row:
+                continue
+            width = width or len(row)
+            if len(row) != width:
+                raise JoinError(f"row {number:,} has {len(row)} cells, and the header {width}")
+            yield row
+            number += 1
+    except (csv.Error, UnicodeDecodeError) as error:
+        why = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
+        raise JoinError(f"row {number:,} cannot be read: {why}") from None
+    except STREAM_ERRORS as error:
+        raise JoinError(f"the file {stream_problem(error, number)}") from None
+    finally:
+        text.detach()
+
+
+def join_jsonl(source: BufferedReader, target: BinaryIO, joining: Joining) -> int:
+    """Write the objects of JSON Lines with the values of the join. Return how many. Raise JoinError, naming the row."""
+    if wrong := wrong_encoding(source.peek(4)[:4]):
+        raise JoinError(f"the text {wrong}")
+    names = joining.added_names
+    lines = _lines(source)
+    number = 0
+    while some := list(islice(lines, _ROWS_AT_ONCE)):
+        asked = [_asked(line, row, joining) for row, line in enumerate(some, number + 1)]
+        for line, found in zip(some, joined_rows(joining, asked), strict=True):
+            added = printable_json(msgspec.json.encode(dict(zip(names, found, strict=True))).decode())
+            target.write(b"%b, %b\n" % (line[:-1].rstrip(), added[1:].encode()))
+        number += len(some)
+    return number
+
+
+def _lines(source: BufferedReader) -> Iterator[bytes]:
+    """Yield the lines of text that are not blank. Raise JoinError where they cannot be read."""
+    number = 0
+    try:
+        for line in source:
+            number += 1
+            if stripped := without_mark(line).strip():
+                yield stripped
+    except STREAM_ERRORS as error:
+        raise JoinError(f"the file {stream_problem(error, number)}") from None
+
+
+def _asked(line: bytes, row: int, joining: Joining) -> tuple[str, Any]:
+    """Return the symbol of a line, and the instant that it is answered for."""
+    try:
+        found = msgspec.json.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise JoinError(f"row {row:,} is not JSON: {error}") from None
+    if not isinstance(found, dict):
+        raise JoinError(f"row {row:,} is not a JSON object")
+    try:
+        joining.check_columns(list(found))
+    except JoinError as error:
+        raise JoinError(f"row {row:,}: {error.problem}", remedy=error.remedy) from None
+    symbol, at = found[joining.symbol_column], found[joining.time_column]
+    if symbol is not None and not isinstance(symbol, str):
+        raise JoinError(f"row {row:,}: its symbol is not text: {str(symbol)[:40]}")
+    if not isinstance(at, str):
+        raise JoinError(f"row {row:,}: its instant is not text: {str(at)[:40]}")
+    return symbol or "", joining.read_instant(at, row)
