@@ -170,7 +170,9 @@ def coverage(status: Status, symbols: Collection[str], *, firing: Collection[str
     return [*wrong, *(Over(Kind.UNCOVERED, symbol) for symbol in firing if symbol in covered)]
 
 
-_UNCOVERED_REMEDY = "it is asked again; remove it from the list if the company is gone"
+_UNCOVERED_REMEDY = (
+    "it is asked again; remove it from the list if the company is gone, or name its new symbol under [symbols.renamed]"
+)
 
 
 def new_record(database: Path, at: datetime) -> Problem:

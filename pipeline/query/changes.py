@@ -12,6 +12,7 @@ from itertools import chain
 from typing import Any
 
 from pipeline.instants import LATEST
+from pipeline.model.anomalies import Anomaly
 from pipeline.model.changes import (
     Change,
     ChangeKind,
@@ -155,9 +156,10 @@ class Comparison:
             if before is None:
                 found += self._first(row) if row[_OBSERVED_AT] >= since else []
             elif row[_OBSERVED_AT] >= since:
+                between = self._between(before[0], row)
                 if span.symbol != before[1].symbol:
-                    found.append(_symbol_row(*before, row, span))
-                found += self._between(before[0], row)
+                    between = [_symbol_row(*before, row, span), *map(_with_expected_name, between)]
+                found += between
             before = row, span
         return found
 
@@ -292,6 +294,9 @@ _DAILY, _CHANGED = Part.DAILY.value, ChangeKind.CHANGED.value
 _OBSERVED_AT_IN_ANSWER = [column.name for column in CHANGE_COLUMNS].index("observed_at")
 
 
+_FIELD_IN_ANSWER = [column.name for column in CHANGE_COLUMNS].index("field")
+
+
 def _by_symbol_and_instant(row: Row) -> tuple[str, str]:
     return row[0], row[_OBSERVED_AT_IN_ANSWER]
 
@@ -326,6 +331,13 @@ def _symbol_row(before: Row, old: Span, after: Row, new: Span) -> Row:
     part, kind = Part.PROFILE.value, ChangeKind.CHANGED.value
     times = before[_CONFIRMED_AT], after[_OBSERVED_AT]
     return new.company, SYMBOL_FIELD.column, part, kind, old.symbol, new.symbol, None, *times, None
+
+
+def _with_expected_name(row: Row) -> Row:
+    """Return a row of a company that changed its symbol: another name is no suspicion then, another CIK is."""
+    *rest, suspicion = row
+    is_name = row[_FIELD_IN_ANSWER] == "name" and suspicion is Anomaly.ANOTHER_COMPANY
+    return (*rest, None) if is_name else row
 
 
 def _coverage_row(symbol: str, kind: ChangeKind, last_confirmed_at: str, observed_at: str) -> Row:

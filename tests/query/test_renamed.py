@@ -112,6 +112,16 @@ def test_changes_go_on_over_the_rename(renamed: Path) -> None:
     ]
 
 
+def test_another_name_is_expected_of_a_rename_and_another_cik_is_not() -> None:
+    known = {"FB": {"Name": "Facebook"}, "META": {"Name": "Zuck & Co"}, "A": {"CIK": "1"}, "B": {"CIK": "2"}}
+    database = database_of([seen(hour, symbol, **known[symbol]) for hour, symbol in enumerate(known)])
+    configure(database, rename("FB", "META"), rename("A", "B"))
+    with History.open(database) as history:
+        suspicious = [(one.symbol, one.field) for one in history.changes(suspicious=True)]
+
+    assert suspicious == [("B", "cik")]
+
+
 def test_the_change_of_the_symbol_can_be_asked_for(renamed: Path) -> None:
     with History.open(renamed) as history:
         (found,) = history.changes(fields=["symbol"])

@@ -12,6 +12,8 @@ from pipeline.cli.configuration import load_settings
 from pipeline.cli.options import Form, Options, examples, format_option, json_option, reading_options
 from pipeline.cli.output import print_json, print_rows, to_minute
 from pipeline.cli.readable import readable
+from pipeline.model.companies import Companies
+from pipeline.model.renames import spans
 from pipeline.model.symbols import Symbol
 from pipeline.monitoring.staleness import configured_since, standing
 from pipeline.settings.load import Settings
@@ -32,12 +34,26 @@ def command(options: Options, *, stored_too: bool, form: Form, as_json: bool) ->
     rows = [_row(states.get(name), Symbol(name), is_configured=name in configured) for name in symbols]
     if as_json:
         now, gap = instants.utc_now(), settings.stale_after
-        print_json([asdict(row) | _standing(row, universe, configured, now=now, stale_after=gap) for row in rows])
+        companies = Companies(spans(settings.renames))
+        print_json(
+            [
+                asdict(row)
+                | _standing(row, universe, configured, now=now, stale_after=gap)
+                | {"renamed_to": _renamed_to(row.symbol, companies)}
+                for row in rows
+            ]
+        )
     elif form.is_table:
         _print_table(rows, form)
     else:
         names = ["symbol", "state", "snapshots", "last look", "last try", "last outcome", "next try"]
         print_rows(names, [_cells(row) for row in rows], form)
+
+
+def _renamed_to(symbol: str, companies: Companies) -> str | None:
+    """Return the newest symbol of the company, unless this one is."""
+    newest = companies.named(symbol)
+    return None if newest == symbol else newest
 
 
 def _cells(row: SymbolState) -> list[Any]:

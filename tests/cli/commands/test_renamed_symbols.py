@@ -85,6 +85,8 @@ def test_the_old_symbol_is_neither_stale_nor_uncovered_for_ever(folder: Path) ->
 
     assert "FB" not in json.dumps(stale)
     assert [row["symbol"] for row in listed] == ["META", "PEP"]
+    every = call(folder, "symbols", "--all", "--json", "--database", "x.db").json
+    assert [(row["symbol"], row["renamed_to"]) for row in every] == [("META", None), ("PEP", None), ("FB", "META")]
 
 
 def test_a_cycle_is_refused_in_one_line(folder: Path) -> None:
