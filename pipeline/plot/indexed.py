@@ -13,7 +13,7 @@ def indexed(series: Sequence[Series]) -> tuple[Series, ...]:
     """Return the series as per cent of their values at the first instant at which each of them had one.
 
     A value there is the latest one by then. Where it is not above zero, an index would mislead: that series is without
-    points, with a note. One without any value stays as it is, and does not count in the choice of the instant.
+    values, with a note. One without any value stays as it is, and does not count in the choice of the instant.
     """
     firsts = [first for one in series if (first := _first_value_at(one)) is not None]
     if not firsts:
@@ -33,9 +33,15 @@ def _indexed(series: Series, at: datetime) -> Series:
     base = known[-1]
     if base <= 0:
         note = f"no index: it was {human(base)} on {day(at)}, not above zero"
-        return replace(series, field=field, points=(), suspicious=frozenset(), note=note)
+        without = tuple(replace(point, value=None) for point in series.points)
+        return replace(series, field=field, points=without, suspicious=frozenset(), note=note)
     points = (
-        Point(point.observed_at, point.confirmed_at, None if point.value is None else point.value / base * 100)
+        Point(point.observed_at, point.confirmed_at, None if point.value is None else _percent(point.value, base))
         for point in merged(series.points)
     )
     return replace(series, field=field, points=tuple(points))
+
+
+def _percent(value: float, base: float) -> float:
+    """Return the value in per cent of the base, without the digits that only the division made."""
+    return float(f"{value / base * 100:.8g}")

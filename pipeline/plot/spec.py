@@ -41,7 +41,7 @@ def plot_spec(plot: Plot, *, interactive: bool = False) -> Spec:
     drawn = [panel for panel in plot.panels if any(placeholder(one) is None for one in panel.series)]
     others = [panel for panel in plot.panels if panel not in drawn]  # the dates stand below the last line
     height = _ONLY_PANEL if len(plot.panels) == 1 else _PANEL
-    panels = [_panel(panel, height, is_last=panel is drawn[-1]) for panel in drawn]
+    panels = [_panel(panel, height, _right(plot, panel), is_last=panel is drawn[-1]) for panel in drawn]
     names = [f"panel_{number}" for number in range(len(panels))] if interactive else []
     for name, view in zip(names, panels, strict=False):
         view["layer"].append(_hover(name, view["layer"][0]["encoding"]))
@@ -77,7 +77,7 @@ def description(plot: Plot) -> str:
     )
 
 
-def _panel(panel: Panel, height: int, *, is_last: bool) -> Spec:
+def _panel(panel: Panel, height: int, right: str, *, is_last: bool) -> Spec:
     several = len(panel.series) > 1
     values = [found for found in map(summary, (one.points for one in panel.series)) if found]
     low, high = min(one.low for one in values), max(one.high for one in values)
@@ -101,7 +101,7 @@ def _panel(panel: Panel, height: int, *, is_last: bool) -> Spec:
             },
             *_suspicious_marks(panel.series, axes),
             *_last_values(panel.series, value_bounds(low, high), height, color),
-            *_heading(panel, "" if several else trend(panel.series[0].points)),
+            *_heading(panel, right),
         ],
     }
 
@@ -112,6 +112,15 @@ def _heading(panel: Panel, right: str) -> list[Spec]:
         text_mark(panel.field.unit, "faint", x=0, y=-11),
         text_mark(right, "faint", x=WIDTH, y=-11, align="right"),
     ]
+
+
+def _right(plot: Plot, panel: Panel) -> str:
+    """Return the text above a panel's right end: the trend, or which companies have no line and why."""
+    if len(plot.companies) == 1:
+        return trend(panel.series[0].points)
+    if len(plot.panels) == 1:
+        return ""  # the key says it
+    return "; ".join(f"{one.company.label}: {text}" for one in panel.series if (text := placeholder(one)))
 
 
 def _data(rows: Sequence[Spec]) -> Spec:

@@ -34,8 +34,8 @@ def terminal(plot: Plot, *, width: int, height: int, color: bool) -> str:
 
     above = [title, *(_key(plot, number, width, paint) for number in range(len(plot.companies)) if several)]
     others = [
-        line for panel in plot.panels if panel not in drawn
-        for one in panel.series for line in _in_words(one, width, several=several)
+        line for one in plot.series if placeholder(one) and len(plot.panels) > 1
+        for line in _in_words(one, width, several=several)
     ]  # fmt: skip
     around = len(above) + 2 + len(others) + 1 + 1  # dates, other series, legend, and the prompt that follows
     rows = max(_FEWEST_ROWS, (height - around) // len(drawn) - 1)

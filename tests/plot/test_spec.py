@@ -1,16 +1,18 @@
 """Specs: their data are the values of the series, and texts stand in no expression."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.instants import to_text
+from pipeline.plot.indexed import indexed
 from pipeline.plot.labels import placeholder
-from pipeline.plot.series import merged
+from pipeline.plot.series import Panel, Plot, merged
 from pipeline.plot.spec import plot_spec
-from tests.support.plots import BETA, HOSTILE, compared, pe, plot
+from tests.support.plots import ACME, BETA, HOSTILE, UNTIL, caps, compared, pe, plot
 
 values = st.lists(st.none() | st.floats(allow_nan=False, allow_infinity=False), max_size=12)
 
@@ -79,3 +81,17 @@ def test_only_an_interactive_spec_takes_part_in_what_the_pointer_does() -> None:
     still, live = (plot_spec(plot(pe(1.0, 2.0), pe(3.0, 4.0)), interactive=one) for one in (False, True))
     assert "params" not in json.dumps(still)
     assert {param["name"] for param in live["params"]} == {"zoom", "hover_panel_0", "hover_panel_1"}
+
+
+def test_every_panel_spans_all_snapshots_so_that_dates_stand_below_one_another() -> None:
+    companies = (ACME, BETA)
+    low = indexed([pe(-1.0, 5.0, 6.0, 7.0), pe(2.0, 3.0, company=BETA)])
+    whole = indexed([caps(1.0, 5.0, None, 7.0), replace(caps(2.0, 3.0), company=BETA)])
+    spec = plot_spec(Plot(companies, (Panel(low[0].field, low), Panel(whole[0].field, whole)), UNTIL))
+    first, second = (
+        {row[end] for row in view["data"]["values"] for end in ("from", "until")}
+        for view in spec["vconcat"]
+        if "data" in view and "from" in view["data"]["values"][0]
+    )
+    assert (min(first), max(first)) == (min(second), max(second))
+    assert "ACME: no index: it was -1" in json.dumps(spec)

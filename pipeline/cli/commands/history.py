@@ -52,7 +52,7 @@ _TERMINAL = "-"
     metavar="[FILE]",
     help="Draw it: here, or into FILE.svg, .png, .pdf or .html.",
 )
-@click.option("--indexed", is_flag=True, help="With --plot: draw per cent of the value where all begin.")
+@click.option("--indexed", is_flag=True, help="With --plot: draw values in per cent of those when all had begun.")
 @format_option
 @json_option
 @reading_options
@@ -120,8 +120,10 @@ def _told_apart(history: History, words: Sequence[str]) -> tuple[Sequence[str], 
             try:
                 symbols += history.check_symbols([word])
             except SymbolNotFound as missing:
+                hints = [str(error.remedy) for error in (unknown, missing)]
+                near = [hint for hint in hints if hint.startswith("did you mean")]
                 problem = f"{word[:40]!r} is neither a field nor a symbol with snapshots"
-                raise FieldNotFound(problem, remedy=f"{missing.remedy}; {unknown.remedy}") from None
+                raise FieldNotFound(problem, remedy="; ".join(near or hints)) from None
     return symbols, fields
 
 

@@ -88,7 +88,9 @@ def test_indexed_draws_per_cent_of_the_value_where_all_begin(stored: Path) -> No
 
 def test_a_word_that_names_a_field_is_one_whatever_the_symbols_are(stored: Path) -> None:
     assert_refused(query(stored, "history", "IBM", "pe_ratio", "--field", "eps", "--plot"), 1, "PE_RATIO")
-    assert_refused(query(stored, "history", "IBM", "IBN", "--plot"), 2, "'IBN'", "did you mean IBM?", "pipeline fields")
+    assert_refused(query(stored, "history", "IBM", "IBN", "--plot"), 2, "'IBN'", "did you mean IBM?")
+    assert_refused(query(stored, "history", "IBM", "pe_rato"), 2, "'pe_rato'", "did you mean pe_ratio")
+    assert_refused(query(stored, "history", "IBM", "ZZZZZ"), 2, "pipeline fields", "pipeline symbols")
     assert_refused(query(stored, "history", "IBM", "PEP"), 2, "--plot")
     assert_refused(query(stored, "history", "IBM", *[f"S{number}" for number in range(9)], "--plot"), 2, "S0")
 
