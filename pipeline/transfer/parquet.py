@@ -165,8 +165,9 @@ def _part_ids(ids: pa.Array) -> dict[str, str]:
 
 def write(file: BinaryIO, tables: Iterable[pa.Table]) -> None:
     """Write tables as one Parquet file, a row group each. While one is encoded, the next is read."""
+    encoded = _Encoded()
     with (
-        pa.output_stream(pa.PythonFile(_Sink(file), "w"), buffer_size=_BUFFER) as buffered,
+        pa.output_stream(pa.PythonFile(encoded, "w"), buffer_size=_BUFFER) as buffered,
         _writer(buffered) as writer,
         ThreadPoolExecutor(1, "parquet") as encoder,
     ):
@@ -174,28 +175,32 @@ def write(file: BinaryIO, tables: Iterable[pa.Table]) -> None:
         for each in tables:
             if encoding is not None:
                 encoding.result()
+                encoded.move_to(file)
             encoding = encoder.submit(writer.write_table, each)
         if encoding is not None:
             encoding.result()
+    encoded.move_to(file)
 
 
-class _Sink:
-    """A file for Arrow that it cannot close, and that fails once only, not again while Arrow cleans up."""
+class _Encoded:
+    """A file for Arrow, in memory, whose bytes are moved on by the thread that a signal interrupts.
+
+    A thread that waits for a full pipe or a failing disk could not be stopped.
+    """
 
     closed = False
 
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self._failed = False
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
 
     def write(self, some: bytes) -> int:
-        if not self._failed:
-            try:
-                self._file.write(some)
-            except OSError:
-                self._failed = True
-                raise
+        self._pieces.append(bytes(some))  # a copy, if it is a buffer of its own that Arrow uses again
         return len(some)
+
+    def move_to(self, file: BinaryIO) -> None:
+        """Write to the file what Arrow has written since the last time."""
+        pieces, self._pieces = self._pieces, []
+        file.writelines(pieces)
 
     def flush(self) -> None:
         """Do nothing: the opener of the file does."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.model.fields import CATALOGUE
+from pipeline.model.fields import CATALOGUE, DAILY_FIELDS, Kind
 from pipeline.model.symbols import Symbol
 from tests.support.companies import COMPANIES
 from tests.support.exports import FULL, IBM, PEP, at, observed, store_all
@@ -38,11 +38,13 @@ async def long_database(database: Path) -> Path:
         names = [
             row[1] for row in db.execute("PRAGMA table_info(snapshots)") if row[1] not in ("symbol", "observed_at")
         ]
+        reals = {field.column for field in DAILY_FIELDS if field.kind is Kind.REAL}
+        values = ["random() / 1e9" if name in reals else name for name in names]  # nothing compresses them
         db.execute(
             f"""
             WITH RECURSIVE days (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM days WHERE n < 50)
             INSERT INTO snapshots (symbol, observed_at, {", ".join(names)})
-            SELECT symbol, strftime('%Y-%m-%dT%H:%M:%S.000Z', observed_at, '+' || n || ' days'), {", ".join(names)}
+            SELECT symbol, strftime('%Y-%m-%dT%H:%M:%S.000Z', observed_at, '+' || n || ' days'), {", ".join(values)}
               FROM snapshots, days
             """
         )

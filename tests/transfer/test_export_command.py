@@ -4,6 +4,7 @@ import gzip
 import importlib.util
 import json
 import resource
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -137,6 +138,21 @@ def test_a_closed_pipe_ends_it_quietly(long_database: Path, tmp_path: Path, form
         process.stdout.close()
         assert process.stderr.read() == b""
     assert process.returncode == 0
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("form", list(forms()))
+def test_ctrl_c_ends_it_while_nobody_reads_the_pipe(long_database: Path, tmp_path: Path, form: list[str]) -> None:
+    with subprocess.Popen(
+        [PIPELINE, "--database", long_database, "export", "--output", "-", *form],
+        cwd=tmp_path, env=environment(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.read(1)
+        process.send_signal(signal.SIGINT)
+        assert process.stderr.read() == b"\n"
+        assert process.wait() == 130
 
 
 @pytest.mark.process

@@ -10,6 +10,7 @@ from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
 from string import ascii_letters
+from threading import get_ident
 from typing import Any
 
 import pytest
@@ -131,6 +132,30 @@ async def test_an_interrupted_export_leaves_the_old_file_and_no_other(kept: Path
             write_partitioned(folder, interrupted(db))
     assert list(target.parent.iterdir()) == [target]
     assert target.read_bytes() == b"old"
+
+
+async def test_only_the_thread_that_ctrl_c_interrupts_waits_for_the_file(
+    long_database: Path, pq: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pipeline.transfer import parquet as module  # noqa: PLC0415 - needs the extra
+
+    threads = set()
+
+    class File(BytesIO):
+        def writelines(self, lines: Any) -> None:
+            threads.add(get_ident())
+            super().writelines(lines)
+
+        def write(self, data: Any) -> int:
+            threads.add(get_ident())
+            return super().write(data)
+
+    monkeypatch.setattr(module, "_BUFFER", 1_024)
+    file = File()
+    with open_state(long_database) as db:
+        module.write(file, (group.table for group in module.groups(db, Selection())))
+    assert threads == {get_ident()}
+    assert pq.read_table(file).num_rows == len(view(long_database))
 
 
 @pytest.mark.parametrize(
