@@ -12,6 +12,7 @@ RELATIONS = {
     "restatements": "a value that replaced another of the same quarter, whatever was reported in between: those of"
     " `pipeline vintages --all`",
     "companies": "which company had a symbol, and when: one row for a symbol that was never renamed",
+    "universe": "when each symbol was in the configured list, as runs noted it",
     "fields": "the fields of an overview; `pipeline fields` lists them",
     "runs": "every run and every missed fire time, with counts by outcome",
     "outcomes": "how each symbol ended in each run",
@@ -33,7 +34,6 @@ INTERNAL = (
     "statements",
     "symbols",
     "uncovered",
-    "universe",
 )
 """All other tables: they may change."""
 
@@ -88,6 +88,12 @@ _COLUMNS: Mapping[str, Mapping[str, str]] = {
         "company": "The company's newest symbol; FB@2022-06-09 or the like where that is another company's",
         "since": "From when on observations of the symbol are the company's (UTC)",
         "until": "Before when they are (UTC)",
+    },
+    "universe": {
+        **_SYMBOL,
+        "since": "From when on it was in the list (UTC)",
+        "configuration": "The file that listed it; empty: variables; `requests`: its requests, before lists were noted",
+        "until": "Before when it was (UTC); NULL: it still is",
     },
     "fields": {
         "field": "Column",

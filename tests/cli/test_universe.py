@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.query.test_universe import listed
 from tests.support.commands import assert_note, assert_refused, query, rows
 from tests.support.observations import database_of, seen
+from tests.support.universe import listed
 from tests.support.vintages import Q1, reported
 
 

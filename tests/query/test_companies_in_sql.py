@@ -10,13 +10,15 @@ from typing import Any
 
 import pytest
 
+from pipeline.instants import to_text
 from pipeline.query.history import History
 from tests.docs.generate import DOCS
 from tests.support.observations import after, database_of, seen
 from tests.support.renames import configure, rename
+from tests.support.universe import listed
 
 PAGE = (DOCS / "database.md").read_text(encoding="utf-8").partition("## Companies in SQL")[2]
-ONE, ALL = re.findall(r"```sql\n(.*?)```", PAGE, flags=re.DOTALL)[:2]
+ONE, ALL, CONFIGURED = re.findall(r"```sql\n(.*?)```", PAGE, flags=re.DOTALL)[:3]
 Rows = list[tuple[Any, ...]]
 
 
@@ -69,3 +71,15 @@ def test_all_companies_are_those_of_as_of(renamed: Path, run: Callable[[Path, st
     until = after(hours).isoformat(timespec="milliseconds").replace("+00:00", "Z!")  # later than that instant alone
 
     assert run(renamed, ALL.replace("2026-03-15", until)) == expected
+
+
+@pytest.mark.parametrize("run", [in_sqlite, in_duckdb])
+@pytest.mark.parametrize("hours", [0, 2, 9, 11, 20])
+def test_what_was_configured_is_the_universe(run: Callable[[Path, str], Rows], hours: float) -> None:
+    database = database_of([seen(0, "FB"), seen(0, "PEP")])
+    listed(database, (1, "FB PEP"), (10, "META"))
+    configure(database, rename("FB", "META", after(10)))
+    with History.open(database) as history:
+        expected = [(company,) for company in history.universe(after(hours))]
+
+    assert run(database, CONFIGURED.replace("2026-03-15", to_text(after(hours)))) == expected

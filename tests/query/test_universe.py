@@ -1,28 +1,14 @@
 """Questions within the universe: as-of, documents, changes and restatements of what was configured then."""
 
-import asyncio
 from pathlib import Path
 
 import pytest
 
-from pipeline.model.symbols import Symbol, SymbolList
 from pipeline.query.history import History
-from pipeline.store.universe import record_list
-from pipeline.store.writer import open_writer
 from tests.support.observations import after, database_of, seen
 from tests.support.renames import configure, rename
+from tests.support.universe import listed
 from tests.support.vintages import Q1, reported
-
-
-def listed(database: Path, *lists: tuple[float, str]) -> None:
-    """Note lists of symbols, each at an hour."""
-
-    async def write() -> None:
-        async with open_writer(database) as writer:
-            for hour, names in lists:
-                await record_list(writer, SymbolList("", tuple(map(Symbol, names.split()))), at=after(hour))
-
-    asyncio.run(write())
 
 
 @pytest.fixture(scope="module")

@@ -55,14 +55,12 @@ class _Report:
     block: Block | None = None
     is_stored: bool = True
     """Whether there is a database."""
+    companies: int = 0
+    """How many have a snapshot; one that was renamed counts once."""
 
     @property
     def snapshots(self) -> int:
         return sum(state.snapshots for state in self.states.values())
-
-    @property
-    def companies(self) -> int:
-        return sum(1 for state in self.states.values() if state.snapshots)
 
 
 @click.command(epilog=examples("pipeline status", "pipeline status --json | jq .stale"))
@@ -110,6 +108,7 @@ def _read(settings: Settings, options: Options) -> _Report:
     try:
         with readable(settings.database, options) as database, Reader.open(database) as reader:
             states = reader.symbol_states()
+            suspicious, companies = _of_history(database)
             quota = reader.quota_state(now - longest_window(settings.limits))
             return _Report(
                 last_run=reader.last_run(),
@@ -121,10 +120,11 @@ def _read(settings: Settings, options: Options) -> _Report:
                     settings.all_symbols, states, reader.universe(), now=now, stale_after=settings.stale_after
                 ),
                 drift=reader.drift(),
-                suspicious=_suspicious(database),
+                suspicious=suspicious,
                 beat=beat,
                 next_run=next_run,
                 last_backup=reader.last_backup(),
+                companies=companies,
             )
     except NoData as nothing:
         options.say(str(nothing))
@@ -142,10 +142,12 @@ def _heartbeat(database: Path, options: Options) -> Heartbeat | None:
         return None
 
 
-def _suspicious(database: Path) -> list[Change]:
+def _of_history(database: Path) -> tuple[list[Change], int]:
+    """Return the suspicious changes since the last run began, and how many companies have a snapshot."""
     with History.open(database) as history:
         since = history.last_run_started_at()
-        return [] if since is None else list(history.changes(since=since, suspicious=True))
+        suspicious = [] if since is None else list(history.changes(since=since, suspicious=True))
+        return suspicious, len(history.symbols())
 
 
 def _print(settings: Settings, status: _Report) -> None:
