@@ -14,7 +14,19 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from benchmarks import exports, history, idle, importing, lesson, memory, startup, storage, throughput, windows
+from benchmarks import (
+    exports,
+    history,
+    idle,
+    importing,
+    lesson,
+    memory,
+    research,
+    startup,
+    storage,
+    throughput,
+    windows,
+)
 from benchmarks.processes import report_progress
 from benchmarks.report import Line, tables
 
@@ -34,6 +46,7 @@ def _questions(
         "storage": (storage.QUESTION, storage.measure),
         "import": (importing.QUESTION, importing.measure),
         "history": (history.QUESTION, partial(history.measure, large=large, folder=folder)),
+        "research": (research.QUESTION, partial(research.measure, large=large, folder=folder)),
         "exporting": (exports.QUESTION, partial(exports.measure, large=large, folder=folder)),
     }
 
@@ -43,8 +56,8 @@ def main() -> int:
     names = list(_questions(uvloop=False, large=False, folder=None))
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of {', '.join(names)} [all]")
     parser.add_argument("--uvloop", action="store_true", help="throughput with uvloop, on both sides")
-    parser.add_argument("--large", action="store_true", help="history and exporting also with 10 million snapshots")
-    parser.add_argument("--folder", type=Path, help="where these two keep their databases, and find them again")
+    parser.add_argument("--large", action="store_true", help="history, research, exporting with 10 million snapshots")
+    parser.add_argument("--folder", type=Path, help="where these keep their databases, and find them again")
     arguments = parser.parse_args()
     if unknown := set(arguments.names) - set(names):
         parser.error(f"unknown name: {', '.join(sorted(unknown))} (expected any of {', '.join(names)})")

@@ -222,15 +222,16 @@ class History:
         symbols: Iterable[str] | None = None,
         max_staleness: timedelta | None = None,
         lag: timedelta = timedelta(0),
+        universe: bool = False,
     ) -> Answer[PanelRow]:
         """Return what `as_of` says of each symbol at each instant of a grid, with empty values where nothing was known.
 
         The grid goes from `since` to `until` in steps of `every`: "1d", "1w", "1mo" or "1q". From a day on, it has the
         ends of days, months or quarters in UTC; with a `calendar`, such as "XNYS", the closes of that exchange on the
         last trading day of each. Or it has the instants `at`. Without `since` the grid begins on the day of the first
-        snapshot; without `until` it ends now. `lag` answers each instant by what was known that much earlier. Raise
-        SymbolNotFound, FieldNotFound, Trouble for a calendar that does not exist, or ValueError for another `every` or
-        a negative lag.
+        snapshot; without `until` it ends now. `lag` answers each instant by what was known that much earlier;
+        `universe` leaves out symbols that were not configured then. Raise SymbolNotFound, FieldNotFound, Trouble for a
+        calendar that does not exist, or ValueError for another `every` or a negative lag.
         """
         columns = find_fields(fields, DEFAULT_FIELDS)
         wanted = self.symbols() if symbols is None else self.check_symbols(symbols)
@@ -240,8 +241,9 @@ class History:
             ends_at = utc_now() if until is None else instant(until, day_ends=True)
             begins_at = self._first_day(wanted) if since is None else day_or_instant(since)
             instants = grid_of(every, calendar, begins_at, ends_at)
-        cells = Panel(wanted, in_order(instants), lag, longest(max_staleness))
         with translate_errors(self._path):
+            configured = self._universe(read_companies(self._db)) if universe else None
+            cells = Panel(wanted, in_order(instants), lag, longest(max_staleness), configured)
             answer = panel(Known(self._db, columns), cells)
         return read_through(answer, self._read_much)
 

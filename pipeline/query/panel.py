@@ -1,5 +1,6 @@
 """Panel: what was known of each company at each instant of a grid."""
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
@@ -10,6 +11,7 @@ import msgspec
 from pipeline import extras
 from pipeline.instants import in_milliseconds, to_text
 from pipeline.model.fields import Field, Kind, find_field
+from pipeline.model.universe import Universe
 from pipeline.model.values import Value
 from pipeline.query.grid import Every, grid
 from pipeline.query.known import Known
@@ -51,6 +53,8 @@ class Panel:
     """How much earlier than its instant a cell is answered."""
     longest: int | None
     """Milliseconds after which what was last seen is too stale to count; None: it never is."""
+    universe: Universe | None = None
+    """Where it is not None, the panel has only cells whose company was configured at the instant they are asked for."""
 
     def __len__(self) -> int:
         return len(self.companies) * len(self.instants)
@@ -98,6 +102,17 @@ def panel(known: Known, cells: Panel) -> Answer[PanelRow]:
     )
 
 
+def configured(universe: Universe | None, company: str, instants: Sequence[str]) -> list[bool]:
+    """Return whether a company was in a universe at each of some instants, which ascend; always in none."""
+    if universe is None:
+        return [True] * len(instants)
+    found = [False] * len(instants)
+    for since, until in universe.times(company):
+        begin, end = bisect_left(instants, since), bisect_left(instants, until)
+        found[begin:end] = [True] * (end - begin)
+    return found
+
+
 def panel_columns(known: Known) -> tuple[Column, ...]:
     """Return the columns of a panel."""
     return (AT, SYMBOL, *known.columns)
@@ -109,9 +124,11 @@ def panel_rows(known: Known, panel: Panel) -> Rows:
         asked = [panel.answered_at(at) for at in block.instants]
         texts = [to_text(at) for at in asked]
         found = [known.rows(company, texts) for company in block.companies]
+        belongs = [configured(panel.universe, company, texts) for company in block.companies]
         for place, (at, answered_at) in enumerate(zip(map(to_text, block.instants), asked, strict=True)):
-            for company, rows in zip(block.companies, found, strict=True):
-                yield at, company, *known.answered(rows[place], answered_at, panel.longest)
+            for company, rows, is_in in zip(block.companies, found, belongs, strict=True):
+                if is_in[place]:
+                    yield at, company, *known.answered(rows[place], answered_at, panel.longest)
 
 
 def _make_row(fields: Sequence[Field]) -> Callable[..., PanelRow]:

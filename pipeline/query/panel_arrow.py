@@ -1,6 +1,7 @@
 """Panels as Arrow tables, made without an object for each value. Needs the extra `parquet`."""
 
 from collections.abc import Iterator
+from itertools import chain
 
 import pyarrow as pa
 
@@ -8,7 +9,7 @@ from pipeline.instants import to_text
 from pipeline.query.arrow import schema_of
 from pipeline.query.known import Known
 from pipeline.query.known_arrow import in_order
-from pipeline.query.panel import Panel, panel_columns
+from pipeline.query.panel import Panel, configured, panel_columns
 
 _CELLS_AT_ONCE = 3_000_000
 """Companies times instants that are read at once: about 250 MB."""
@@ -27,7 +28,12 @@ def panel_tables(known: Known, panel: Panel) -> Iterator[pa.Table]:
         of_cells = pa.array(asked, schema.field("at").type).cast(pa.int64()).take(_repeated(len(asked), len(names)))
         found = in_order(known, runs, of_cells, panel.longest).take(_turned(len(names), len(asked)))
         symbols = pa.DictionaryArray.from_arrays(_repeated(len(names), len(asked)), names)
-        yield pa.table([instants.take(_each_repeated(len(asked), len(names))), symbols, *found.columns], schema=schema)
+        at = instants.take(_each_repeated(len(asked), len(names)))
+        cells = pa.table([at, symbols, *found.columns], schema=schema)
+        if panel.universe is not None:
+            belongs = [configured(panel.universe, company, texts) for company in block.companies]
+            cells = cells.filter(pa.array(chain.from_iterable(zip(*belongs, strict=True)), pa.bool_()))
+        yield cells
 
 
 def _repeated(length: int, times: int) -> pa.Array:

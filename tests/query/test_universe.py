@@ -1,5 +1,6 @@
 """Questions within the universe: as-of, documents, changes and restatements of what was configured then."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -64,3 +65,15 @@ def test_where_no_list_was_noted_nothing_was_configured() -> None:
     with History.open(database_of([seen(0)])) as history:
         assert list(history.as_of(after(1), universe=True)) == []
         assert history.universe_began_at() is None
+
+
+@pytest.mark.parametrize("lag", [timedelta(0), timedelta(hours=1)])
+def test_a_panel_has_the_rows_of_what_was_configured_at_their_instants(database: Path, lag: timedelta) -> None:
+    at = [after(hour) + lag for hour in (0, 1.9, 2, 4)]
+    with History.open(database) as history:
+        answer = history.panel(["eps"], at=at, universe=True, lag=lag)
+        rows = [(row.at - lag, row.symbol) for row in answer]
+        assert rows == [(after(0), "A"), (after(1.9), "A"), (after(2), "B"), (after(4), "B")]
+        pytest.importorskip("pyarrow")
+        assert answer.to_arrow().column("symbol").to_pylist() == [symbol for _, symbol in rows]
+        assert answer.to_arrow().column("eps").to_pylist() == [row["eps"] for row in answer]

@@ -22,12 +22,14 @@ from pipeline.cli.options import (
     lag_option,
     max_staleness_option,
     reading_options,
+    universe_option,
     until_option,
 )
 from pipeline.cli.params import fields_argument, symbol_option
 from pipeline.cli.progress import row_progress
 from pipeline.cli.results import ago, open_history, print_result
 from pipeline.cli.table_files import FORMATS, STANDARD, TableFormat, check_terminal, format_of, open_output, report_file
+from pipeline.cli.universe import say_since_when
 from pipeline.errors import Trouble, file_reason
 from pipeline.extras import arrow, table_parquet
 from pipeline.files import read_text
@@ -98,6 +100,7 @@ class _Tally:
 @symbol_option
 @max_staleness_option("Leave values empty that were last seen more than HOURS before.")
 @lag_option
+@universe_option
 @click.option("--wide", is_flag=True, help="One field: a row for each instant, a column for each symbol.")
 @click.option(
     "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write a .parquet, .csv(.gz) or .jsonl(.gz) file."
@@ -122,6 +125,7 @@ def command(
     symbols: tuple[str, ...],
     max_staleness: timedelta | None,
     lag: timedelta,
+    universe: bool,
     wide: bool,
     output: Path | None,
     form: str | None,
@@ -152,7 +156,11 @@ def command(
         if not instants:
             why = f"{at_file} names none" if at_file else "--until is before the end of the first day or period"
             raise _usage_error(f"the grid has no instant: {why}")
-        answer = history.panel(columns, at=instants, symbols=names, max_staleness=max_staleness, lag=lag)
+        if universe:
+            say_since_when(history, instants[0] - lag, options)
+        answer = history.panel(
+            columns, at=instants, symbols=names, max_staleness=max_staleness, lag=lag, universe=universe
+        )
         with row_progress(options, "panel", len(instants) * len(names)) as advance:
             tally = _Tally(advance, answer.names.index("observed_at"))
             shown: Answer[Any] = _pivoted(tally.counted(answer), names) if wide else tally.counted(answer)
@@ -196,7 +204,8 @@ def _pivoted(answer: Answer[Any], names: Sequence[str]) -> Answer[Any]:
 
     def rows() -> Iterator[tuple[Any, ...]]:
         for at, of_instant in groupby(answer.rows(), key=itemgetter(0)):
-            yield (at, *(row[2] for row in of_instant))
+            values = {row[1]: row[2] for row in of_instant}
+            yield (at, *map(values.get, names))
 
     def tables() -> Iterator[Any]:
         of_file = rows()
