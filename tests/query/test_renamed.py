@@ -5,7 +5,7 @@ Each answer equals that of a brute-force reading of the observations: FB's until
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from itertools import pairwise
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -287,3 +287,46 @@ def test_changes_are_between_neighbours_of_a_companys_history(invented: Invented
         ]
 
     assert found == expected
+
+
+@st.composite
+def confirmed_histories(draw: st.DrawFn) -> Invented:
+    """Observations of which many only confirm, stored in any order, and renames."""
+    places = draw(st.lists(st.tuples(st.sampled_from("AB"), st.integers(0, 12)), unique=True, min_size=1))
+    observations = [seen(hour, symbol, EPS=draw(st.sampled_from("12"))) for symbol, hour in places]
+    on = draw(st.none() | st.integers(0, 12).map(after))
+    return Invented(observations, [rename("A", "B", on)] if draw(st.booleans()) else [rename("B", "A", on)])
+
+
+def versions(invented: Invented, symbol: str) -> list[list[Observed]]:
+    """Return the observations of a symbol in order, each list of one document."""
+    ordered = sorted((one for one in invented.observations if one.symbol == symbol), key=lambda one: one.at)
+    return [list(same) for _, same in groupby(ordered, key=lambda one: one.document)]
+
+
+def last_seen(invented: Invented, at: datetime) -> dict[str, tuple[datetime, datetime]]:
+    """Return by company when its newest snapshot was observed, and last seen in its span, not after an instant."""
+    found: dict[str, tuple[datetime, int, datetime]] = {}
+    companies = Companies(spans(invented.renames))
+    for company in companies.renamed:
+        for rank, span in enumerate(companies.spans(company)):
+            for version in versions(invented, span.symbol):
+                seen_in_span = [
+                    one.at for one in version if one.at <= at and span.since <= instants.to_text(one.at) < span.until
+                ]
+                if seen_in_span and seen_in_span[0] == version[0].at:
+                    known = (version[0].at, rank, seen_in_span[-1])
+                    found[company] = max(found.get(company, known), known)
+    return {company: (observed_at, last) for company, (observed_at, _, last) in found.items()}
+
+
+@given(confirmed_histories(), st.integers(0, 12))
+def test_what_only_confirms_counts_for_the_company_whose_span_it_is_in(invented: Invented, hour: int) -> None:
+    database = database_of(*([one] for one in invented.observations))
+    configure(database, *invented.renames)
+    with History.open(database) as history:
+        found = {one.symbol: (one.observed_at, one.confirmed_at) for one in history.as_of(after(hour))}
+        newest = {one.symbol: one.confirmed_at for company in history.symbols() for one in history.history(company)}
+
+    assert found == last_seen(invented, after(hour))
+    assert newest == {company: last for company, (_, last) in last_seen(invented, after(12)).items()}
