@@ -1,6 +1,7 @@
 """What most tests begin with: a migrated database, a clock, and the API's stand-in on loopback."""
 
 import gc
+import os
 import shutil
 import sys
 from collections.abc import AsyncIterator
@@ -20,6 +21,20 @@ settings.register_profile("explore", deadline=None, max_examples=500, suppress_h
 # The same few examples in every run. A property about arithmetic sets `max_examples` itself.
 settings.register_profile("same", settings.get_profile("explore"), max_examples=20, derandomize=True, database=None)
 settings.load_profile("same")
+
+_MEMORY = Path("/dev/shm")
+_ROOM = 2 * 2**30
+"""Bytes: several times what all tests leave."""
+
+
+def pytest_configure() -> None:
+    """Put the files of the tests into memory, if the machine has the room: a disk's time to sync proves nothing here.
+
+    Databases are in files all the same, and what is killed leaves what the system had. pytest has `--basetemp`, too.
+    """
+    if os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free > _ROOM:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_MEMORY))
+
 
 _running: list[pytest.Item] = []
 

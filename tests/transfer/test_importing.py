@@ -440,14 +440,17 @@ async def test_ctrl_c_ends_it_while_it_waits_for_standard_input(tmp_path: Path) 
         stderr=asyncio.subprocess.PIPE,
     )
     assert process.stdin is not None
+    assert process.stdout is not None
+    assert process.stderr is not None
     process.stdin.write(json.dumps(line("2024-01-01T00:00:00Z")).encode())
     await process.stdin.drain()
     async with asyncio.timeout(30):
         while not began(tmp_path / "a.db"):
             await asyncio.sleep(0.05)
         process.send_signal(signal.SIGINT)
-        out = await process.stdout.read() if process.stdout else b""
+        out, _ = await asyncio.gather(process.stdout.read(), process.stderr.read())
         assert await process.wait() == 130
+        process.stdin.close()
     assert json.loads(out)["status"] == "interrupted"
 
 
