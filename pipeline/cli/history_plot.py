@@ -7,11 +7,12 @@ from pathlib import Path
 from pipeline.cli.drawing import show
 from pipeline.cli.options import Options
 from pipeline.errors import ExitCode, Trouble
+from pipeline.model.changes import ChangeKind
 from pipeline.model.fields import Field, FieldNotFound, Kind, find_fields
 from pipeline.model.invented import is_invented
 from pipeline.plot.indexed import indexed
 from pipeline.plot.save import Picture
-from pipeline.plot.series import Company, Panel, Plot, Point, Series
+from pipeline.plot.series import Company, Panel, Plot, Point, Series, Spell
 from pipeline.plot.spec import plot_spec
 from pipeline.plot.table import history_table
 from pipeline.plot.terminal import terminal
@@ -83,8 +84,20 @@ def _plot(
         series = tuple(_series(companies[symbol], field, found[symbol], suspicious) for symbol in wanted)
         series = indexed(series) if is_indexed else series
         panels.append(Panel(series[0].field, series))
-    until_when = max(one.confirmed_at for snapshots in found.values() for one in snapshots)
-    return Plot(tuple(companies.values()), tuple(panels), until_when)
+    last_seen_at = max(one.confirmed_at for snapshots in found.values() for one in snapshots)
+    spells = _uncovered(history, wanted[0], until) if len(wanted) == 1 else ()
+    return Plot(tuple(companies.values()), tuple(panels), last_seen_at, spells)
+
+
+def _uncovered(history: History, symbol: str, until: datetime | None) -> tuple[Spell, ...]:
+    """Return when the API did not cover a company. A spell that has not ended by `until` ends where it begins."""
+    spells: list[Spell] = []
+    for change in history.changes([symbol], until=until):
+        if change.kind is ChangeKind.UNCOVERED:
+            spells.append(Spell(change.observed_at, change.observed_at))
+        elif change.kind is ChangeKind.COVERED and spells and change.last_confirmed_at is not None:
+            spells[-1] = Spell(spells[-1].start, change.last_confirmed_at)
+    return tuple(spells)
 
 
 def _company(history: History, symbol: str, snapshots: Sequence[Snapshot]) -> Company:

@@ -10,6 +10,7 @@ from pipeline.plot.series import Point, Series, merged, summary, suspicious_poin
 CONFIRMED = "confirmed"
 UNCONFIRMED = "changed in between"
 SUSPICIOUS = "suspicious"
+UNCOVERED = "not covered"
 """The words of the legend."""
 
 _SCALES = ((1e12, "T"), (1e9, "B"), (1e6, "M"))

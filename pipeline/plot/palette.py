@@ -75,6 +75,7 @@ def theme(palette: Palette) -> dict[str, Any]:
             "confirmed": {"color": palette.line, "strokeWidth": 2.4, "strokeCap": "round"},
             "gap": {"color": palette.gap, "strokeWidth": 1.2, "strokeDash": [1, 2]},
             "suspicious": {"color": palette.suspicious, "strokeWidth": 1.8},
+            "uncovered": {"color": palette.axis, "stroke": palette.axis, "strokeWidth": 2, "opacity": 0.35},
             "hover": {"color": palette.ink},
             "value": {"color": palette.line, "fontSize": 13, "fontWeight": "bold"},
             "dot": {"color": palette.line, "stroke": palette.paper, "strokeWidth": 0.6},

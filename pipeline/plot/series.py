@@ -54,6 +54,14 @@ class Series:
 
 
 @dataclass(frozen=True, slots=True)
+class Spell:
+    """Observations in a row at which the API had no overview of a company: the first, and the last."""
+
+    start: datetime
+    end: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Panel:
     """A field of one or more companies, drawn on common axes."""
 
@@ -69,6 +77,8 @@ class Plot:
     panels: tuple[Panel, ...]
     until: datetime
     """When a company was last observed."""
+    uncovered: tuple[Spell, ...] = ()
+    """When the API did not cover the company. Of one company only."""
 
     @property
     def series(self) -> tuple[Series, ...]:
@@ -86,6 +96,17 @@ class Plot:
     def origin(self) -> str:
         """Where the values come from."""
         return origin(self.companies)
+
+
+def spells_within(plot: Plot) -> list[Spell]:
+    """Return the spells without coverage that lie among the snapshots."""
+    span = bounds(plot.series)
+    return [spell for spell in plot.uncovered if span is not None and span[0] < spell.start and spell.end < span[1]]
+
+
+def uncovered_since(plot: Plot) -> datetime | None:
+    """Return since when the company is not covered; None if it was seen after that, or in other words, is."""
+    return next((spell.start for spell in plot.uncovered if spell.start > plot.until), None)
 
 
 def origin(companies: Iterable[Company]) -> str:

@@ -14,7 +14,18 @@ from pipeline.instants import to_text
 from pipeline.plot import labels
 from pipeline.plot.axes import date_axis, value_axis, value_bounds
 from pipeline.plot.labels import day, exact, human, placeholder, trend
-from pipeline.plot.series import Panel, Plot, Series, lines, merged, summary, suspicious_points
+from pipeline.plot.series import (
+    Panel,
+    Plot,
+    Series,
+    Spell,
+    lines,
+    merged,
+    spells_within,
+    summary,
+    suspicious_points,
+    uncovered_since,
+)
 
 Spec = dict[str, Any]
 
@@ -45,6 +56,8 @@ def plot_spec(plot: Plot, *, interactive: bool = False) -> Spec:
     names = [f"panel_{number}" for number in range(len(panels))] if interactive else []
     for name, view in zip(names, panels, strict=False):
         view["layer"].append(_hover(name, view["layer"][0]["encoding"]))
+    for view in panels:
+        view["layer"] = [*_uncovered(spells_within(plot), view["layer"][0]["encoding"]), *view["layer"]]
     spec: Spec = {
         "$schema": SCHEMA,
         "title": {"text": heading(plot.title), "fontSize": 19, "offset": 16},
@@ -307,28 +320,55 @@ def _sentence(panel: Panel) -> Spec:
     }
 
 
+def _uncovered(spells: Sequence[Spell], encoding: Spec) -> list[Spec]:
+    """Return the layer of the bands that show when the API did not cover the company; none without any."""
+    rows = [{"at": to_text(spell.start), "end": to_text(spell.end)} for spell in spells]
+    if not rows:
+        return []
+    return [
+        {
+            "data": {"values": rows, "format": {"parse": {"at": "date", "end": "date"}}},
+            "mark": {"type": "rect", "style": "uncovered", "clip": True},
+            "encoding": {"x": encoding["x"], "x2": {"field": "end"}},
+        }
+    ]
+
+
 def _footer(plot: Plot, drawn: Sequence[Panel]) -> Spec:
-    """Return the last line: where the values come from, and what the marks mean that the plot shows."""
+    """Return the last lines: what the marks mean that the plot shows, and where the values come from."""
     source = f"{plot.origin}, observed by overview-pipeline until {day(plot.until)}"
-    layers = [text_mark(source, "faint", x=0, y=12)]
+    since, spells = uncovered_since(plot), spells_within(plot)
+    if since is not None:
+        source = f"{source}; {labels.UNCOVERED} since {day(since)}"
+    is_long = bool(since or spells)
+    layers = [text_mark(source, "faint", x=0, y=30 if is_long else 12)]
     right = WIDTH
     if any(suspicious_points(one) for panel in drawn for one in panel.series):
-        layers += [text_mark(labels.SUSPICIOUS, "faint", x=right, y=12, align="right"), _sample("point", right - 70)]
+        layers += [
+            text_mark(labels.SUSPICIOUS, "faint", x=right, y=12, align="right"),
+            _sample("suspicious", right - 70),
+        ]
         right -= 100
+    if spells and drawn:
+        layers += [text_mark(labels.UNCOVERED, "faint", x=right, y=12, align="right"), _sample("uncovered", right - 96)]
+        right -= 112
     if any(len(line) > 1 for panel in drawn for one in panel.series for line in lines(one.points)):
         layers += [
             text_mark(labels.UNCONFIRMED, "faint", x=right, y=12, align="right"), _sample("gap", right - 148),
             text_mark(labels.CONFIRMED, "faint", x=right - 168, y=12, align="right"), _sample("confirmed", right - 264),
         ]  # fmt: skip
-    return {"width": WIDTH, "height": 14, "layer": layers}
+    return {"width": WIDTH, "height": 32 if is_long else 14, "layer": layers}
 
 
 def _sample(style: str, x: float) -> Spec:
     """Return a layer with the mark that the text beside it explains."""
     place = {"x": {"value": x}, "y": {"value": 8}}
-    if style == "point":
-        mark: Spec = {"type": "point", "style": "suspicious", "size": 70, "opacity": 1}
+    mark: Spec = {"type": "rule", "style": style}
+    if style == "suspicious":
+        mark = {"type": "point", "style": style, "size": 70, "opacity": 1}
+    elif style == "uncovered":
+        mark = {"type": "rect", "style": style}
+        place |= {"x2": {"value": x + 20}, "y": {"value": 2}, "y2": {"value": 14}}
     else:
-        mark = {"type": "rule", "style": style}
         place["x2"] = {"value": x + 28}
     return {"data": {"values": [{}]}, "mark": mark, "encoding": place}

@@ -4,6 +4,7 @@ Drawn here rather than by a library: the usual one takes longer to import than t
 confirmed value differently from the gap between two observations.
 """
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from rich.cells import cell_len
@@ -11,8 +12,19 @@ from rich.cells import cell_len
 from pipeline.model.fields import Field
 from pipeline.plot import labels
 from pipeline.plot.labels import day, human, placeholder, trend
-from pipeline.plot.series import Panel, Plot, Series, bounds, lines, summary, suspicious_points
-from pipeline.plot.terminal_canvas import COLORS, LETTERS, MARKER, Canvas, Scale, panel_scale
+from pipeline.plot.series import (
+    Panel,
+    Plot,
+    Series,
+    Spell,
+    bounds,
+    lines,
+    spells_within,
+    summary,
+    suspicious_points,
+    uncovered_since,
+)
+from pipeline.plot.terminal_canvas import COLORS, LETTERS, MARKER, SHADE, Canvas, panel_scale
 from pipeline.plot.terminal_text import BOLD, DIM, NARROWEST, Paint, axis_below, cut, painter
 from pipeline.plot.ticks import date_ticks
 
@@ -30,13 +42,15 @@ def terminal(plot: Plot, *, width: int, height: int, color: bool) -> str:
     drawn = [panel for panel in plot.panels if any(placeholder(one) is None for one in panel.series)]
     span = bounds(one for panel in drawn for one in panel.series)
     if span is None or span[0] == span[1] or width < NARROWEST:
-        return "\n".join([title, *(line for one in plot.series for line in _in_words(one, width, several=several))])
+        words = [line for one in plot.series for line in _in_words(one, width, several=several)]
+        return "\n".join([title, *words, *_lost_coverage(plot, width)])
 
     above = [title, *(_key(plot, number, width, paint) for number in range(len(plot.companies)) if several)]
     others = [
         line for one in plot.series if placeholder(one) and len(plot.panels) > 1
         for line in _in_words(one, width, several=several)
     ]  # fmt: skip
+    others += _lost_coverage(plot, width)
     around = len(above) + 2 + len(others) + 1 + 1  # dates, other series, legend, and the prompt that follows
     rows = max(_FEWEST_ROWS, (height - around) // len(drawn) - 1)
     airy = rows >= _AIRY
@@ -44,7 +58,10 @@ def terminal(plot: Plot, *, width: int, height: int, color: bool) -> str:
     scales = [panel_scale(*_range(panel), rows) for panel in drawn]
     margin = max(len(label) for scale in scales for label in scale.labels.values())
     columns = width - margin - 1
-    canvases = [_drawn(panel, columns, rows, span, scale) for panel, scale in zip(drawn, scales, strict=True)]
+    shaded = spells_within(plot)
+    canvases = [
+        _drawn(panel, Canvas(columns, rows, span, scale), shaded) for panel, scale in zip(drawn, scales, strict=True)
+    ]
     out = above
     for panel, canvas in zip(drawn, canvases, strict=True):
         out += [""] * airy
@@ -55,14 +72,17 @@ def terminal(plot: Plot, *, width: int, height: int, color: bool) -> str:
     legend = _legend(
         dotted=any(canvas.has_dotted for canvas in canvases),
         suspicious=any(suspicious_points(one) for panel in drawn for one in panel.series),
+        shaded=bool(shaded),
     )
     if legend:
         out.append(paint(cut(legend, width), DIM))
     return "\n".join(out)
 
 
-def _drawn(panel: Panel, columns: int, rows: int, span: tuple[datetime, datetime], scale: Scale) -> Canvas:
-    canvas = Canvas(columns, rows, span, scale)
+def _drawn(panel: Panel, canvas: Canvas, shaded: Iterable[Spell]) -> Canvas:
+    """Return the canvas with all that a panel shows."""
+    for spell in shaded:
+        canvas.shade(spell.start, spell.end)
     for number, series in enumerate(panel.series):
         for line in lines(series.points):
             canvas.draw(line, COLORS[number])
@@ -122,9 +142,17 @@ def _panel_heading(panel: Panel, width: int, paint: Paint) -> str:
     return f"{paint(column, BOLD)}{paint(left.removeprefix(column), DIM)}{gap}{right}"
 
 
-def _legend(*, dotted: bool, suspicious: bool) -> str:
+def _legend(*, dotted: bool, suspicious: bool, shaded: bool) -> str:
     parts = [f"⠒⠒⠒ {labels.CONFIRMED}", f"⠂⠂⠂ {labels.UNCONFIRMED}"] if dotted else []
-    return "   ".join([*parts, f"{MARKER} {labels.SUSPICIOUS}"] if suspicious else parts)
+    parts += [f"{MARKER} {labels.SUSPICIOUS}"] if suspicious else []
+    parts += [f"{SHADE} {labels.UNCOVERED}"] if shaded else []
+    return "   ".join(parts)
+
+
+def _lost_coverage(plot: Plot, width: int) -> list[str]:
+    """Return the line that says since when the company is not covered, if it is not."""
+    since = uncovered_since(plot)
+    return [] if since is None else [cut(f"{labels.UNCOVERED} since {day(since)}", width)]
 
 
 def _date_ticks(span: tuple[datetime, datetime], columns: int) -> list[tuple[float, str]]:

@@ -11,6 +11,7 @@ from pipeline.plot.ticks import value_ticks
 SUSPICIOUS = "1;31"
 COLORS = ("36", "33", "32", "35", "34", "96", "93", "92")
 """Of the lines of companies."""
+SHADE = "░"
 LETTERS = "ABCDEFGH"
 """They stand on the lines of several companies, for those who see no colours."""
 MARKER = "×"  # noqa: RUF001 - a cross, to be seen among dots
@@ -66,6 +67,7 @@ class Canvas:
         self._bits = [[0] * columns for _ in range(rows)]
         self._styles = [[DIM] * columns for _ in range(rows)]
         self._marks: dict[tuple[int, int], tuple[str, str]] = {}
+        self._shaded: set[int] = set()
 
     def draw(self, line: Line, color: str) -> None:
         """Draw a line in steps: a value holds until another was seen."""
@@ -96,6 +98,10 @@ class Canvas:
         """Mark a suspicious point."""
         self._marks[self._cell(instant, value)] = (MARKER, SUSPICIOUS)
 
+    def shade(self, start: datetime, end: datetime) -> None:
+        """Shade what is empty between two instants."""
+        self._shaded |= set(range(self._across(start) // _ACROSS, self._across(end) // _ACROSS + 1))
+
     def _cell(self, instant: datetime, value: float) -> tuple[int, int]:
         return self._scale.dot(value) // _DOWN, self._across(instant) // _ACROSS
 
@@ -117,6 +123,9 @@ class Canvas:
             elif bits:
                 style = self._styles[row][column]
                 cells.append((style, chr(_BLANK + bits)))
+            elif column in self._shaded:
+                style = DIM
+                cells.append((style, SHADE))
             else:
                 cells.append((style, " "))  # in the colour before it, for fewer escape sequences
         while cells and cells[-1][1] == " ":

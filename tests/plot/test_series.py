@@ -1,7 +1,9 @@
 """Series: what is drawn of a field through time, and what is not."""
 
-from pipeline.plot.series import Segment, lines, merged, suspicious_points
-from tests.support.plots import DAY, FIRST, pe, points
+from dataclasses import replace
+
+from pipeline.plot.series import Segment, Spell, lines, merged, spells_within, suspicious_points, uncovered_since
+from tests.support.plots import DAY, FIRST, UNTIL, pe, plot, points
 
 
 def test_a_value_is_confirmed_from_its_first_observation_to_its_last_and_not_until_the_next() -> None:
@@ -31,3 +33,13 @@ def test_versions_in_which_the_field_did_not_change_are_one() -> None:
 def test_a_value_that_no_axis_can_hold_is_a_gap() -> None:
     assert [point.value for point in merged(points(1.0, 1e300, 2.0))] == [1.0, None, 2.0]
     assert suspicious_points(pe(1.0, 1e300, suspicious=[1])) == []
+
+
+def test_a_spell_without_coverage_lies_among_the_snapshots_or_lasts() -> None:
+    among, lasting = Spell(FIRST + 4 * DAY, FIRST + 5 * DAY), Spell(UNTIL + DAY, UNTIL + DAY)
+    of = replace(plot(pe(1.0, 2.0, 3.0)), uncovered=(Spell(FIRST - 9 * DAY, FIRST - 8 * DAY), among, lasting))
+    assert spells_within(of) == [among]
+    assert uncovered_since(of) == lasting.start
+    covered = replace(of, uncovered=(among,))
+    assert uncovered_since(covered) is None
+    assert spells_within(replace(plot(pe()), uncovered=(among,))) == []

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from pipeline.instants import to_text
 from pipeline.plot.indexed import indexed
 from pipeline.plot.labels import placeholder
-from pipeline.plot.series import Panel, Plot, merged
+from pipeline.plot.series import Panel, Plot, Spell, merged
 from pipeline.plot.spec import plot_spec
-from tests.support.plots import ACME, BETA, HOSTILE, UNTIL, caps, compared, pe, plot
+from tests.support.plots import ACME, BETA, DAY, FIRST, HOSTILE, UNTIL, caps, compared, pe, plot
 
 values = st.lists(st.none() | st.floats(allow_nan=False, allow_infinity=False), max_size=12)
 
@@ -95,3 +95,13 @@ def test_every_panel_spans_all_snapshots_so_that_dates_stand_below_one_another()
     )
     assert (min(first), max(first)) == (min(second), max(second))
     assert "ACME: no index: it was -1" in json.dumps(spec)
+
+
+def test_a_spell_without_coverage_is_a_band_behind_the_lines() -> None:
+    spells = (Spell(FIRST + 4 * DAY, FIRST + 6 * DAY), Spell(UNTIL + DAY, UNTIL + DAY))
+    spec = plot_spec(replace(plot(pe(1.0, 2.0)), uncovered=spells), interactive=True)
+    behind = spec["vconcat"][0]["layer"][0]
+    assert behind["mark"]["style"] == "uncovered"
+    assert behind["data"]["values"] == [{"at": to_text(spells[0].start), "end": to_text(spells[0].end)}]
+    assert "not covered since 2026-11-21" in json.dumps(spec)
+    assert "not covered" not in json.dumps(plot_spec(plot(pe(1.0, 2.0))))

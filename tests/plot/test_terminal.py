@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -10,10 +11,10 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from pipeline.plot import labels
-from pipeline.plot.series import Company, Series
+from pipeline.plot.series import Company, Series, Spell
 from pipeline.plot.terminal import terminal
-from pipeline.plot.terminal_canvas import MARKER
-from tests.support.plots import BETA, HOSTILE, caps, compared, pe, plot
+from pipeline.plot.terminal_canvas import MARKER, SHADE
+from tests.support.plots import BETA, DAY, FIRST, HOSTILE, UNTIL, caps, compared, pe, plot
 
 
 def drawn(*series: Series, width: int = 80, height: int = 24, color: bool = False, name: str | None = "Acme") -> str:
@@ -84,6 +85,19 @@ def test_a_suspicious_point_is_marked_and_explained() -> None:
     assert "".join(dots(text)).count(MARKER) == 1
     assert f"{MARKER} {labels.SUSPICIOUS}" in text
     assert MARKER not in drawn(pe(1.0, 4.0, 2.0))
+
+
+def test_a_spell_without_coverage_is_shaded_and_explained() -> None:
+    spells = (Spell(FIRST + 4 * DAY, FIRST + 6 * DAY), Spell(UNTIL + DAY, UNTIL + DAY))
+    of = replace(plot(pe(1.0, 4.0, 2.0)), uncovered=spells)
+    text = terminal(of, width=80, height=24, color=False)
+    shaded = [row.count(SHADE) for row in dots(text)]
+    assert sum(columns >= 5 for columns in shaded) >= len(shaded) - 1  # the line runs through one row
+    assert f"{SHADE} {labels.UNCOVERED}" in text
+    assert f"{labels.UNCOVERED} since 2026-11-21" in text
+    assert max(map(cell_len, text.splitlines())) == 80
+    assert SHADE not in drawn(pe(1.0, 4.0, 2.0))
+    assert f"{labels.UNCOVERED} since" in terminal(replace(of, panels=()), width=80, height=24, color=False)
 
 
 def test_one_value_or_none_is_written_and_not_drawn() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.commands import assert_refused, call, query, rows, table
-from tests.support.observations import text
+from tests.support.observations import database_of, seen, text, uncovered
 
 
 def test_each_snapshot_is_a_row(stored: Path) -> None:
@@ -67,6 +67,16 @@ def test_plot_says_that_a_company_of_the_sandbox_is_invented(stored: Path, tmp_p
     on_terminal = call(tmp_path, "history", "QUVEX", "--plot", "--database", database)
     assert on_terminal.out.startswith("QUVEX (invented)")
     assert "invented" not in query(stored, "history", "IBM", "--plot").out
+
+
+def test_plot_says_since_when_a_company_is_not_covered() -> None:
+    database = database_of([seen(0, PERatio="10"), uncovered(40), uncovered(60), seen(100, PERatio="10"),
+                            seen(120, PERatio="12"), uncovered(140)])  # fmt: skip
+    out = query(database, "history", "IBM", "pe_ratio", "--plot").out
+    assert "░ not covered" in out
+    assert "not covered since 2026-03-20" in out
+    earlier = query(database, "history", "IBM", "pe_ratio", "--plot", "--until", "2026-03-15").out
+    assert "not covered" not in earlier  # it looks ahead no further than it is asked to
 
 
 def test_plot_draws_several_companies_in_one_picture(stored: Path) -> None:
