@@ -105,8 +105,8 @@ def _tables(db: sqlite3.Connection, parameters: Mapping[str, Any]) -> Iterator[p
     for piece in _pieces(db, parameters):
         pieces.append(piece)
         if len(pieces) * _PIECE >= _GROUP:
-            yield _joined(db, pieces)
-            pieces = []
+            joined, pieces = _joined(db, pieces), []  # before a row group is encoded: its pieces take as much memory
+            yield joined
     if pieces:
         yield _joined(db, pieces)
 
