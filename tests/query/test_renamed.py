@@ -17,7 +17,8 @@ from pipeline import instants
 from pipeline.model.companies import Companies
 from pipeline.model.renames import Rename, spans
 from pipeline.query.history import History
-from tests.support.observations import Observed, after, database_of, seen, uncovered
+from tests.support.observations import Observed, after, database_of, recorded_year, seen, uncovered
+from tests.support.recordings import needs_recordings
 from tests.support.renames import configure, rename
 from tests.support.vintages import Q1, reported
 
@@ -330,3 +331,30 @@ def test_what_only_confirms_counts_for_the_company_whose_span_it_is_in(invented:
 
     assert found == last_seen(invented, after(hour))
     assert newest == {company: last for company, (_, last) in last_seen(invented, after(12)).items()}
+
+
+@needs_recordings
+def test_a_recorded_company_cut_in_two_symbols_answers_as_it_does_whole() -> None:
+    """Each answer of Microsoft's recorded year, whose first half is observed as OLD, is that of the uncut year."""
+    year = [one for one in recorded_year() if one.symbol == "MSFT" and one.document is not None]
+    on = year[len(year) // 2].at
+    cut = [
+        Observed("OLD", one.at, {**one.document, "Symbol": "OLD"}) if one.at < on and one.document else one
+        for one in year
+    ]
+    whole, halves = database_of(year), database_of(cut)
+    configure(halves, rename("OLD", "MSFT", on))
+    with History.open(whole) as expected, History.open(halves) as found:
+        for at in {moment for one in year for moment in (one.at, one.at - timedelta(milliseconds=1))}:
+            assert values_at(found, at) == values_at(expected, at)
+        assert list(found.vintages("OLD")) == list(expected.vintages("MSFT"))
+        assert list(found.restatements()) == list(expected.restatements())
+        changed = [one for one in found.changes(["OLD"]) if one.field != "symbol"]
+        assert [(one.field, one.before, one.after, one.observed_at, one.suspicion) for one in changed] == [
+            (one.field, one.before, one.after, one.observed_at, one.suspicion) for one in expected.changes(["MSFT"])
+        ]
+
+
+def values_at(history: History, at: datetime) -> list[tuple[object, ...]]:
+    """Return what was known of it at an instant: all values, and how stale they were."""
+    return [(one.symbol, one.staleness, tuple(one.values.items())) for one in history.as_of(at, None, "all")]
