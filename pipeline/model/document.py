@@ -132,7 +132,9 @@ def split_extra(fields: Sequence[Field], extra: str) -> tuple[tuple[Value, ...],
     `extra`.
     """
     received = decode_object(extra)
-    left = {name: value for name, value in received.items() if name not in {field.name for field in fields}}
+    left = received.copy()
+    for field in fields:
+        left.pop(field.name, None)
     values = tuple([_value(field, received.get(field.name, field.missing), left) for field in fields])
     return values, _extra_text(left)
 

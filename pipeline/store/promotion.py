@@ -8,6 +8,7 @@ import json
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from pipeline.model.document import digest_by_name, split_extra
@@ -59,7 +60,7 @@ class _Promote:
         if not keys:
             return Batch(0, None)
         stretch = (*first, *keys[-1])
-        parts = _NewParts(db, self.fields)
+        rewritten = lru_cache(migration_steps.BATCH_ROWS)(_Rewriter(db, self.fields).rewritten)
         # Where a name is only within another value, nothing changes.
         named = " OR ".join(["instr(extra, ?)"] * len(self.fields))
         row = "profile_id, statement_id, extra, symbol, observed_at"
@@ -71,7 +72,7 @@ class _Promote:
         db.executemany(
             f"UPDATE snapshots SET profile_id = ?, statement_id = ?, extra = ?{daily}"
             " WHERE symbol = ? AND observed_at = ?",
-            [(*self._rewritten(parts, *one[:3]), *one[3:]) for one in carrying],
+            [(*rewritten(*one[:3]), *one[3:]) for one in carrying],
         )
         for part, key in _SLOW.items():
             if any(field.part is part for field in self.fields):
@@ -79,30 +80,30 @@ class _Promote:
                 db.execute(f"INSERT OR IGNORE INTO {_used(TABLES[part])} {ids}", stretch)
         return Batch(len(keys), json.dumps(keys[-1]) if len(keys) == migration_steps.BATCH_ROWS else None)
 
-    def _rewritten(self, parts: "_NewParts", profile: int, statement: int, extra: str) -> tuple[Any, ...]:
-        """Return a snapshot's new values."""
-        values, left = split_extra(self.fields, extra)
-        return (
-            parts.find(Part.PROFILE, profile, values), parts.find(Part.REPORTED, statement, values), left,
-            *(value for field, value in zip(self.fields, values, strict=True) if field.part is Part.DAILY),
-        )  # fmt: skip
-
 
 _KEYS = "SELECT symbol, observed_at FROM snapshots WHERE (symbol, observed_at) > (?, ?) ORDER BY 1, 2 LIMIT ?"
 _STRETCH = "(symbol, observed_at) > (?, ?) AND (symbol, observed_at) <= (?, ?)"
 
 
-class _NewParts:
-    """The profiles and statements that have values in the new columns: found by their digest, or inserted."""
+class _Rewriter:
+    """Rewrites snapshots with the fields in their columns: profiles and statements in rows found or new."""
 
     def __init__(self, db: sqlite3.Connection, fields: Sequence[Field]) -> None:
         self._db = db
-        self._places = {part: [n for n, field in enumerate(fields) if field.part is part] for part in _SLOW}
+        self._fields = tuple(fields)
+        self._places = {part: [place for place, field in enumerate(fields) if field.part is part] for part in TABLES}
         self._new_columns = {part: [fields[n].column for n in places] for part, places in self._places.items()}
         self._columns = {part: value_columns(db, TABLES[part]) for part in _SLOW}
         self._found: dict[tuple[Part, int, tuple[Value, ...]], int] = {}
 
-    def find(self, part: Part, old: int, values: Sequence[Value]) -> int:
+    def rewritten(self, profile: int, statement: int, extra: str) -> tuple[Any, ...]:
+        """Return a snapshot's profile, statement, rest of `extra` and values of daily fields."""
+        values, left = split_extra(self._fields, extra)
+        profile = self._find(Part.PROFILE, profile, values)
+        statement = self._find(Part.REPORTED, statement, values)
+        return profile, statement, left, *(values[place] for place in self._places[Part.DAILY])
+
+    def _find(self, part: Part, old: int, values: Sequence[Value]) -> int:
         """Return the id of the profile or statement like an old one, but with the fields' values in it."""
         own = tuple([values[place] for place in self._places[part]])
         if all(value is None for value in own):
