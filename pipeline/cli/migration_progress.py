@@ -23,13 +23,13 @@ def migration_progress(options: Options) -> Iterator[OnProgress]:
 
         def show(progress: Migrating) -> None:
             nonlocal bar
-            version, label = progress.migration.version, f"migrating ({progress.migration.name})"
+            version = progress.migration.version
             if version not in tasks:
                 if progress.is_complete:
                     return
-                options.say(f"{label}: {progress.total:,} rows")
+                options.say(f"migrating ({progress.migration.name}): {progress.total:,} rows")
                 bar = bar or stack.enter_context(progress_bar(options, MofNCompleteColumn(), TimeRemainingColumn()))
-                tasks[version] = TaskID(0) if bar is None else bar.add_task(label, total=progress.total)
+                tasks[version] = TaskID(0) if bar is None else bar.add_task("migrating", total=progress.total)
             if bar is not None:
                 bar.update(tasks[version], completed=progress.done)
 
