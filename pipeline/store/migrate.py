@@ -106,6 +106,7 @@ def _apply_stepwise(
 ) -> None:
     """Apply a migration in Python, or continue it: in transactions, each of which also writes how far it has come."""
     steps = migration.steps()
+    db.execute("PRAGMA cache_size = -65536")  # 64 MB: digests are all over the file
     while True:
         with _transaction(db):
             position = under_way or UnderWay(0, None, 0, total=sum(step.count(db) for step in steps))
