@@ -91,9 +91,9 @@ def _check(field: Field, taken: Collection[str]) -> None:
 
 def source(lacking: Difference, catalogue: Sequence[Field]) -> str:
     """Return the source of the migration: in Python if it adds fields, else in SQL."""
-    script = _script(lacking, catalogue)
+    drops, creates = _drops(lacking), _creates(lacking, catalogue)
     if not lacking.added:
-        return f"-- The views and the table `fields` as the field catalogue has them.\n\n{script}"
+        return f"-- The views and the table `fields` as the field catalogue has them.\n\n{drops}{creates}"
     names = ", ".join(f"`{field.column}`" for field in lacking.added)
     return f'''"""Give a column to fields that were in `extra` so far, in the snapshots of the past too.
 
@@ -107,10 +107,12 @@ from pipeline.store.promotion import promotion
 FIELDS = (
 {"".join(map(_constructor, lacking.added))})
 
-VIEWS = """
-{script}"""
+# Dropped first, so that no other program reads what is half done.
+DROP_VIEWS = """
+{drops}"""
+CREATE_VIEWS = """{creates}"""
 
-STEPS = (*promotion(FIELDS), Sql(VIEWS))
+STEPS = (Sql(DROP_VIEWS), *promotion(FIELDS), Sql(CREATE_VIEWS))
 '''
 
 
@@ -126,15 +128,17 @@ def _literal(text: str) -> str:
     return repr(text) if '"' in text and "'" not in text else json.dumps(text, ensure_ascii=False)
 
 
-def _script(lacking: Difference, catalogue: Sequence[Field]) -> str:
+def _drops(lacking: Difference) -> str:
+    """Return the SQL that drops the views that would be created otherwise."""
+    return "".join(f"DROP VIEW IF EXISTS {name};\n" for name in reversed(lacking.views))
+
+
+def _creates(lacking: Difference, catalogue: Sequence[Field]) -> str:
     """Return the SQL for the views and the rows of `fields`."""
     wanted = views(catalogue)
-    drops = "".join(f"DROP VIEW IF EXISTS {name};\n" for name in reversed(lacking.views))
     creates = "".join(f"\n{wanted[name]};\n" for name in lacking.views)
     rows = ",\n    ".join(map(field_row, (*lacking.added, *lacking.described)))
-    return f"{drops}{creates}" + (
-        f"\nINSERT OR REPLACE INTO fields ({FIELD_COLUMNS}) VALUES\n    {rows};\n" if rows else ""
-    )
+    return creates + (f"\nINSERT OR REPLACE INTO fields ({FIELD_COLUMNS}) VALUES\n    {rows};\n" if rows else "")
 
 
 def write_migration(folder: Path, catalogue: Sequence[Field]) -> Path | None:

@@ -22,7 +22,7 @@ from pipeline.store.database import DatabaseError, ForeignDatabase, beside, conn
 from pipeline.store.ledger_transfer import KeptLedger, add_ledger, read_ledger
 from pipeline.store.leftovers import foreign_log
 from pipeline.store.marker import Marker, read_marker, write_marker
-from pipeline.store.migrate import migrate
+from pipeline.store.migrate import OnProgress, migrate, no_progress
 from pipeline.store.migration_files import shipped_migrations
 from pipeline.store.record import ledger_block
 from pipeline.store.requests import block_requests
@@ -48,13 +48,22 @@ class Restored:
     blocked_reason: str | None
 
 
-def restore(file: Path, database: Path, *, longest_window: timedelta, is_idle: bool, now: datetime) -> Restored:
+def restore(
+    file: Path,
+    database: Path,
+    *,
+    longest_window: timedelta,
+    is_idle: bool,
+    now: datetime,
+    on_progress: OnProgress = no_progress,
+) -> Restored:
     """Put a checked copy of a backup in the database's place.
 
     The replaced database's requests within the plan's longest window are carried over. If they are not known, requests
-    are blocked for that long, unless none was sent since the backup was made (`is_idle`). The caller holds the locks of
-    the database. Raise DatabaseError if the file is no backup that this program can read, or is damaged, or if a file
-    cannot be written: then the database is unchanged, or the next restore completes this one.
+    are blocked for that long, unless none was sent since the backup was made (`is_idle`). `on_progress` is called as
+    `migrate` calls it. The caller holds the locks of the database. Raise DatabaseError if the file is no backup that
+    this program can read, or is damaged, or if a file cannot be written: then the database is unchanged, or the next
+    restore completes this one.
     """
     interrupted = _interrupted(database)
     old = interrupted or (database if is_present(database) else None)
@@ -63,7 +72,7 @@ def restore(file: Path, database: Path, *, longest_window: timedelta, is_idle: b
         verdict = copy_database(file, partial, check="integrity_check")
         if verdict != "ok":
             raise DatabaseError(f"{file} is damaged: {verdict}", remedy="restore an earlier backup")
-        migrate(partial, now=now, may_begin=False)
+        migrate(partial, now=now, may_begin=False, on_progress=on_progress)
         ledger, is_known = _read_old(old, since=now - longest_window)
         with connect(partial, "rw") as db:
             own = read_ledger(db, since=now)

@@ -9,6 +9,7 @@ import click
 from pipeline import instants
 from pipeline.cli.configuration import load_settings
 from pipeline.cli.event_loop import run_async
+from pipeline.cli.migration_progress import migration_progress
 from pipeline.cli.options import Options, examples, global_options, json_option
 from pipeline.cli.output import print_json, shown
 from pipeline.instants import utc_now
@@ -49,9 +50,15 @@ async def _restore(settings: Settings, file: Path, options: Options, *, is_idle:
         async with lock.hold_lock(
             database, "restore", max_wait=timedelta(), now=utc_now, sleep=asyncio.sleep, on_wait=options.say
         ):
-            return restore(
-                file, database, longest_window=longest_window(settings.limits), is_idle=is_idle, now=utc_now()
-            )
+            with migration_progress(options) as show:
+                return restore(
+                    file,
+                    database,
+                    longest_window=longest_window(settings.limits),
+                    is_idle=is_idle,
+                    now=utc_now(),
+                    on_progress=show,
+                )
 
 
 def _json(done: Restored, file: Path, database: Path) -> dict[str, object]:

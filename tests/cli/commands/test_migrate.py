@@ -116,6 +116,20 @@ def test_a_backup_of_a_half_migrated_database_is_completed_when_it_is_restored(h
     assert call(tmp_path, "--database", "restored.db", "as-of", "now", "--format", "csv").out.count("IBM") == 1
 
 
+@pytest.mark.parametrize("words", [("migrate",), ("restore", "old.db"), ("import", "nothing.jsonl"), ("status",)])
+def test_a_migration_that_takes_long_is_shown(
+    old: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr("pipeline.store.migrate.TRANSACTION_ROWS", 1)
+    empty(tmp_path)
+    database = "restored.db" if "restore" in words else "old.db"
+
+    ended = call(tmp_path, "--database", database, *words)
+
+    assert ended.code in (ExitCode.DONE, ExitCode.STALE), ended.err
+    assert "migrating (digests_by_name): 2 rows" in ended.err
+
+
 def test_collecting_completes_a_migration_that_was_interrupted(half: Path, tmp_path: Path) -> None:
     ended = call(tmp_path, "--database", "old.db", "import", str(empty(tmp_path)))
 
