@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from pipeline.model.fields import CATALOGUE, COLUMNS, Field, Kind, Part
+from pipeline.store import catalogue_migration
 from pipeline.store.catalogue_migration import Contract, Difference, difference, statement_only, write_migration
 from pipeline.store.catalogue_views import TABLES, views
 from pipeline.store.migrate import migrate
@@ -57,6 +58,19 @@ def test_nothing_is_written_where_nothing_is_lacking(folder: Path) -> None:
 
     assert write_migration(folder, CATALOGUE) is None
     assert sorted(folder.iterdir()) == before
+
+
+def test_the_command_says_that_there_is_nothing_to_do_or_what_is_refused(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = sorted(FOLDER.iterdir())
+    catalogue_migration.main()
+    assert "nothing to do" in capsys.readouterr().out
+
+    monkeypatch.setattr(catalogue_migration, "CATALOGUE", CATALOGUE[:-1])
+    with pytest.raises(SystemExit, match=r"lacks ex_dividend_date.*put it back"):
+        catalogue_migration.main()
+    assert sorted(FOLDER.iterdir()) == before
 
 
 def test_further_fields_get_columns_views_and_rows(folder: Path, tmp_path: Path) -> None:
