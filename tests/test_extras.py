@@ -12,6 +12,8 @@ from pipeline.extras import Missing
 
 OURS = (
     "pipeline.query.arrow",
+    "pipeline.query.packed",
+    "pipeline.query.pages",
     "pipeline.query.pandas_frame",
     "pipeline.query.polars_frame",
     "pipeline.transfer.parquet",
@@ -26,6 +28,7 @@ OURS = (
         (extras.pandas, "pandas", "pandas"),
         (extras.polars, "polars", "polars"),
         (extras.parquet, "pyarrow", "'overview-pipeline[parquet]'"),
+        (extras.parquet, "numpy", "'overview-pipeline[parquet]'"),
         (extras.images, "vl_convert", "'overview-pipeline[plot]'"),
         (extras.apprise, "apprise", "'overview-pipeline[notify]'"),
     ],
