@@ -1,1 +1,1 @@
-"""Plots: numeric fields through time, on the terminal or as an SVG, PNG or HTML file. Imports model and query."""
+"""Plots: fields through time, or of all companies at one instant, on the terminal or in a file. Imports model."""
