@@ -29,6 +29,7 @@ EXEMPT = {
     "doctor.network": "a URL that was checked",
     "cli.commands.export": "a count",
     "cli.commands.schedule": "a span, and a zone that was checked",
+    "plot.indexed": "a number",
     "plot.labels": "a number",
     "query.columnar": "a number",
     "quota.full_pass": "a number",
