@@ -35,12 +35,12 @@ def join_arrow() -> ModuleType:
 
 def table_parquet() -> ModuleType:
     """Return `pipeline.transfer.table_parquet`. Raise Trouble if pyarrow is not installed."""
-    return _imported("pipeline.transfer.table_parquet", "Parquet needs pyarrow and numpy", install=_extra("parquet"))
+    return _imported("pipeline.transfer.table_parquet", "Parquet needs pyarrow", install=_extra("parquet"))
 
 
 def joined_parquet() -> ModuleType:
     """Return `pipeline.transfer.joined_parquet`. Raise Trouble if pyarrow is not installed."""
-    return _imported("pipeline.transfer.joined_parquet", "Parquet needs pyarrow and numpy", install=_extra("parquet"))
+    return _imported("pipeline.transfer.joined_parquet", "Parquet needs pyarrow", install=_extra("parquet"))
 
 
 def calendars() -> ModuleType:
