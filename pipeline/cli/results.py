@@ -5,6 +5,7 @@ import math
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import click
@@ -14,9 +15,12 @@ from pipeline.cli.options import Form, Options
 from pipeline.cli.output import print_json_rows, print_rows, print_table, to_minute, to_second
 from pipeline.cli.readable import readable
 from pipeline.model.fields import Kind
+from pipeline.model.renames import Rename
+from pipeline.query.companies import unwritten_renames
 from pipeline.query.history import History
 from pipeline.query.results import Answer, Counted
-from pipeline.text import cut
+from pipeline.store.reader import open_for_reading
+from pipeline.text import cut, few
 
 Show = Callable[[Any], object]
 
@@ -24,9 +28,20 @@ Show = Callable[[Any], object]
 @contextmanager
 def open_history(options: Options) -> Iterator[History]:
     """Open the configured database for queries. Raise NoData if it holds no snapshot yet."""
-    with readable(load_silently(options).database, options) as database, History.open(database) as history:
+    settings = load_silently(options)
+    with readable(settings.database, options) as database, History.open(database) as history:
         history.check_symbols([])
+        if settings.renames:
+            _say_unwritten(database, settings.renames, options)
         yield history
+
+
+def _say_unwritten(database: Path, renames: Iterable[Rename], options: Options) -> None:
+    """Print which configured renames the database does not have: its answers do not follow them."""
+    with open_for_reading(database) as db:
+        unwritten = unwritten_renames(db, renames)
+    if unwritten:
+        options.say(f"renames of {few(unwritten)} are not in the database yet: collect, import or run writes them")
 
 
 def print_result(

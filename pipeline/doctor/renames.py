@@ -12,6 +12,7 @@ from pipeline.model.renames import EARLIEST, Rename, before, config_line, find_c
 from pipeline.model.symbols import Symbol
 from pipeline.model.values import Value
 from pipeline.monitoring.checks import Kind
+from pipeline.query.companies import unwritten_renames
 from pipeline.text import few
 
 _UNDER = "under [symbols.renamed]"
@@ -28,13 +29,7 @@ def check_renames(db: sqlite3.Connection, renames: Iterable[Rename], symbols: It
 
 def _unwritten(db: sqlite3.Connection, configured: tuple[Rename, ...]) -> Iterator[Finding]:
     """Yield the renames that the database does not have as they are configured."""
-    rows = db.execute("SELECT symbol, renamed_to, at, reused FROM renames").fetchall()
-    stored = {(old, new, at, bool(reused)) for old, new, at, reused in rows}
-    missing = [
-        one.old
-        for one in configured
-        if (one.old, one.new, one.on and instants.to_text(one.on), one.reused) not in stored
-    ]
+    missing = unwritten_renames(db, configured)
     if missing:
         found = f"not in the database yet: {few(missing)}"
         yield Finding(Kind.RENAMES, Level.NOTE, found, "the next pipeline collect, import or run writes them")

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from pipeline import instants
 from pipeline.model.companies import Companies
-from pipeline.model.renames import Span
+from pipeline.model.renames import Rename, Span
 from pipeline.store.stored_symbols import (
     SymbolNotFound,
     check_any_stored,
@@ -35,6 +35,17 @@ def read_companies(db: sqlite3.Connection) -> Companies:
         for at in (since, until):
             instants.from_text(at)
     return Companies(map(Span._make, rows))
+
+
+def unwritten_renames(db: sqlite3.Connection, configured: Iterable[Rename]) -> list[str]:
+    """Return the old symbols of the renames that a database does not have as they are configured."""
+    rows = db.execute("SELECT symbol, renamed_to, at, reused FROM renames").fetchall()
+    known = {(old, new, at, bool(reused)) for old, new, at, reused in rows}
+    return [
+        one.old
+        for one in configured
+        if (one.old, one.new, None if one.on is None else instants.to_text(one.on), one.reused) not in known
+    ]
 
 
 def stored_companies(db: sqlite3.Connection, companies: Companies) -> list[str]:

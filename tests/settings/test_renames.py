@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.model.renames import Rename
@@ -39,9 +39,9 @@ def test_a_rename_is_a_symbol_or_a_table(configured: Configured, line: str, expe
 
 
 def test_a_variable_has_them_as_json(configured: Configured) -> None:
-    settings = configured(PIPELINE_SYMBOLS__RENAMED='{"FB": {"to": "META", "on": "2022-06-09"}, "A": "B"}')
+    found = configured(PIPELINE_SYMBOLS__RENAMED='{"FB": {"to": "META", "on": "2022-06-09"}, "A": "B"}')
 
-    assert settings.renames == (rename("FB", "META", JUNE_9), rename("A", "B"))
+    assert found.renames == (rename("FB", "META", JUNE_9), rename("A", "B"))
 
 
 @pytest.mark.parametrize(
@@ -77,14 +77,14 @@ def test_a_variable_is_named_in_an_error(configured: Configured) -> None:
 
 
 def test_the_newest_symbol_is_requested_in_place_of_an_old_one_once(configured: Configured) -> None:
-    settings = configured(
+    found = configured(
         '[symbols]\nlist = ["FB", "PEP", "META", "A"]\n[symbols.renamed]\nFB = "META"\nA = "B"\nB = "C"\n'
         '[schedule]\nsymbols = ["fb"]'
     )
 
-    assert settings.symbols == ("META", "PEP", "C")
-    assert settings.schedules[0].symbols == ("META",)
-    assert any("META for FB, C for A" in notice for notice in settings.notices)
+    assert found.symbols == ("META", "PEP", "C")
+    assert found.schedules[0].symbols == ("META",)
+    assert any("META for FB, C for A" in notice for notice in found.notices)
 
 
 def test_a_symbol_that_another_company_has_now_is_requested(configured: Configured) -> None:
@@ -108,6 +108,7 @@ def test_a_rename_of_the_future_is_not_in_force_yet(tmp_path: Path) -> None:
     assert (after.symbols, after.next_rename) == (("META",), None)
 
 
+@settings(max_examples=30)
 @given(
     st.dictionaries(st.text(max_size=4), st.recursive(st.none() | st.booleans() | st.floats() | st.text(), st.lists))
 )
