@@ -37,6 +37,7 @@ from pipeline.sandbox.answers import Answer
 from pipeline.sandbox.companies import Companies
 from pipeline.sandbox.server import SandboxApi
 from pipeline.schedule.cron import Schedule
+from pipeline.store.database import _refuse_foreign_log
 from pipeline.store.migrate import migrate
 from pipeline.store.stored_symbols import SymbolNotFound
 from tests.support.companies import COMPANIES
@@ -104,6 +105,12 @@ def test_the_expected_fire_times_are_right_on_both_nights_on_which_clocks_change
 
 class Drifting(Companies):
     """Companies of which fields appear and vanish during the year, and some documents stay the same for weeks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        # Instead of one for each company and quarter, or year: memory is measured.
+        self._statement = lru_cache(8)(self._reported)
+        self._prices = lru_cache(8)(self._drawn)
 
     def document(self, symbol: Symbol, day: date) -> dict[str, str] | None:
         if symbol < "M":
@@ -323,6 +330,7 @@ class Year:
         for suffix in ("", "-wal", "-shm"):
             self.database.with_name(self.database.name + suffix).unlink(missing_ok=True)
         left.rename(self.database)
+        _refuse_foreign_log.cache_clear()  # what the killed process remembered of its file went with it
         if self._acknowledged is not None:
             run, count = self._acknowledged
             query = "SELECT count(*) FROM outcomes WHERE run_id = ? AND outcome IN ('stored', 'unchanged')"

@@ -29,6 +29,6 @@ class ManualClock:
         self.wall += step
 
     async def sleep(self, seconds: float) -> None:
-        self.waits.append(seconds)
+        self.waits.append(float(seconds))
         self.advance(timedelta(seconds=seconds))
         await asyncio.sleep(0)
