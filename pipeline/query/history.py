@@ -123,7 +123,7 @@ class History:
 
     def first_observed_at(self, symbols: Iterable[str] | None = None) -> datetime | None:
         """Return when the first snapshot was observed, of all or of some symbols; None where there is none."""
-        with translate_errors(self._path):
+        with translate_errors(self._path), unmapped(self._db):  # it seeks everywhere in the file
             companies = read_companies(self._db)
             names = stored_companies(self._db, companies) if symbols is None else map(companies.named, _listed(symbols))
             first = first_observed_at(self._db, chain.from_iterable(map(companies.spans, names)))

@@ -39,7 +39,7 @@ class Known:
         """The row where nothing was known yet."""
         self.unknown: set[str] = set()
         """The companies that were asked for and have no snapshot."""
-        self._db = db
+        self.db = db
         self._snapshots = dict(db.execute("SELECT symbol, snapshots FROM symbols WHERE snapshots > 0").fetchall())
         self._sought = _SOUGHT.format(fields=selected(fields), parts=joined(fields))
         self._read = _READ.format(fields=selected(fields), parts=joined(fields))
@@ -65,7 +65,7 @@ class Known:
     @property
     def symbols(self) -> list[str]:
         """The names of the companies that have a snapshot, in order."""
-        return stored_companies(self._db, self.companies)
+        return stored_companies(self.db, self.companies)
 
     def company(self, symbol: str) -> str:
         """Return the name of the company that a symbol means. Of one that is unknown nothing is known."""
@@ -75,6 +75,16 @@ class Known:
             return self.companies.named(symbol)
         except ValueError:
             return symbol.upper()
+
+    def is_merged(self, run: tuple[str, Sequence[str]]) -> bool:
+        """Whether the snapshots of a company, which was never renamed, are to be read in order for some instants."""
+        company, instants = run
+        return (
+            not self.companies.have_renames
+            and company in self._snapshots
+            and len(instants) > 0
+            and self._is_dense(company, instants)
+        )
 
     def rows(self, company: str, instants: Sequence[str]) -> list[Row]:
         """Return what was known of a company at each of some instants as text, which ascend."""
@@ -106,17 +116,17 @@ class Known:
         days = (date.fromisoformat(instants[-1][:10]) - date.fromisoformat(instants[0][:10])).days
         if days > most:  # about one a day: too many
             return False
-        counted = self._db.execute(_COUNTED, (symbol, instants[0], instants[-1], most + 1)).fetchone()[0]
+        counted = self.db.execute(_COUNTED, (symbol, instants[0], instants[-1], most + 1)).fetchone()[0]
         return bool(counted <= most)
 
     def _each(self, symbol: str, instants: Sequence[str]) -> list[Row]:
         """Return the rows by a seek for each instant that has one: they lack only where nothing was known yet."""
-        return self._db.execute(self._sought, {"symbol": symbol, "instants": json.dumps(instants)}).fetchall()
+        return self.db.execute(self._sought, {"symbol": symbol, "instants": json.dumps(instants)}).fetchall()
 
     def _merged(self, symbol: str, instants: Sequence[str]) -> list[Row]:
         """Return the same by reading the snapshots in order."""
         bounds = {"symbol": symbol, "first": instants[0], "last": instants[-1]}
-        snapshots = self._db.execute(self._read, bounds).fetchall()
+        snapshots = self.db.execute(self._read, bounds).fetchall()
         if not snapshots:
             return []
         begins = [bisect_left(instants, snapshot[0]) for snapshot in snapshots]
@@ -129,7 +139,7 @@ class Known:
                 found += [row] * (end - begin)
             else:  # it was confirmed later, too
                 if looks is None:
-                    looks = json.loads(self._db.execute(_LOOKS, {**bounds, "since": snapshots[0][0]}).fetchone()[0])
+                    looks = json.loads(self.db.execute(_LOOKS, {**bounds, "since": snapshots[0][0]}).fetchone()[0])
                 found += [_seen_until(row, at, looks) for at in instants[begin:end]]
         return found
 

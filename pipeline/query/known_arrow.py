@@ -1,16 +1,20 @@
 """What was known of companies at many instants, as Arrow columns. Needs the extra `parquet`."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.model.fields import Kind
 from pipeline.query.arrow import RAW_TYPES, TYPES, schema_of, typed_array
-from pipeline.query.known import Known, Row
+from pipeline.query.known import Known
+from pipeline.query.known_merged import Found, Run, merged_columns
 
 _ROWS_AT_ONCE = 8_192
 """Rows that are Python's objects at a time: few enough to stay in the processor's cache."""
+_CELLS_AT_ONCE = 32_768
+"""Rows that are merged at once."""
 _MILLISECONDS = pa.timestamp("ms")
 
 
@@ -27,21 +31,43 @@ def known_columns(known: Known, symbols: pa.DictionaryArray, instants: pa.Array,
     return in_order(known, runs, instants.take(order), longest).take(pc.sort_indices(order))
 
 
-def in_order(
-    known: Known, runs: Iterable[tuple[str, Sequence[str]]], instants: pa.Array, longest: int | None
-) -> pa.Table:
+def in_order(known: Known, runs: Iterable[Run], instants: pa.Array, longest: int | None) -> pa.Table:
     """Return the same of companies, each with its instants as text, which ascend; `instants` are those of all."""
     parts = [schema_of(known.columns).empty_table()]
-    rows: list[Row] = []
     begin = 0
-    for company, texts in runs:
-        rows += known.rows(company, texts)
-        if len(rows) >= _ROWS_AT_ONCE:
-            parts.append(_typed(known, rows, instants.slice(begin, len(rows)), longest))
-            begin += len(rows)
-            rows = []
-    parts.append(_typed(known, rows, instants.slice(begin, len(rows)), longest))
+    for is_dense, some in groupby(runs, known.is_merged):
+        for piece in _pieces(some, _CELLS_AT_ONCE if is_dense else _ROWS_AT_ONCE):
+            length = sum(len(texts) for _, texts in piece)
+            of_piece = instants.slice(begin, length)
+            found = merged_columns(known, piece, of_piece) if is_dense else _of_rows(known, piece)
+            parts.append(_answered(known, found, of_piece, longest))
+            begin += length
     return pa.concat_tables(parts).unify_dictionaries().combine_chunks()
+
+
+def _pieces(runs: Iterable[Run], rows: int) -> Iterator[list[Run]]:
+    """Yield runs together that have so many instants."""
+    piece: list[Run] = []
+    length = 0
+    for run in runs:
+        piece.append(run)
+        length += len(run[1])
+        if length >= rows:
+            yield piece
+            piece, length = [], 0
+    if piece:
+        yield piece
+
+
+def _of_rows(known: Known, runs: Sequence[Run]) -> Found:
+    """Return what was known of companies, by way of the rows."""
+    rows = [row for company, texts in runs for row in known.rows(company, texts)]
+    raw = [("first", pa.string()), ("seen", pa.string()), *((one.column, RAW_TYPES[one.kind]) for one in known.fields)]
+    raw += [("symbol", pa.string())] if known.companies.have_renames else []
+    first, seen, *values = pa.array(rows, pa.struct(raw)).flatten()
+    kinds = [*(field.kind for field in known.fields), Kind.TEXT]
+    instant = TYPES[Kind.INSTANT]
+    return Found(first.cast(instant), seen.cast(instant).cast(pa.int64()), list(map(typed_array, values, kinds)))
 
 
 def _runs(symbols: pa.DictionaryArray, instants: pa.Array) -> Iterator[tuple[str, list[str]]]:
@@ -61,14 +87,11 @@ def as_stored(instants: pa.Array) -> pa.Array:
     return pc.binary_join_element_wise(pc.utf8_replace_slice(texts, 10, 11, "T"), "Z", "")
 
 
-def _typed(known: Known, rows: list[Row], instants: pa.Array, longest: int | None) -> pa.Table:
-    """Return rows as columns of an answer."""
-    raw = [("first", pa.string()), ("seen", pa.string()), *((one.column, RAW_TYPES[one.kind]) for one in known.fields)]
-    raw += [("symbol", pa.string())] if known.companies.have_renames else []
-    first, seen, *values = pa.array(rows, pa.struct(raw)).flatten()
-    staleness = pc.subtract(instants, seen.cast(TYPES[Kind.INSTANT]).cast(pa.int64()))
-    ordered = [*values[: len(known.fields)], first, _hours(staleness), *values[len(known.fields) :]]
-    columns = [typed_array(array, column.kind) for array, column in zip(ordered, known.columns, strict=True)]
+def _answered(known: Known, found: Found, instants: pa.Array, longest: int | None) -> pa.Table:
+    """Return what was known in the columns of an answer."""
+    staleness = pc.subtract(instants, found.seen)
+    fields = len(known.fields)
+    columns = [*found.values[:fields], found.first, _hours(staleness), *found.values[fields:]]
     if longest is not None:
         is_fresh = pc.less_equal(staleness, longest)
         columns = [pc.if_else(is_fresh, column, pa.scalar(None, column.type)) for column in columns]
