@@ -226,8 +226,8 @@ _SORTED_BY = ("symbol", "observed_at")
 """Only of these, and of the other instant, does a row group hold a part of all values, which its statistics tell."""
 _INSTANTS = tuple(name for name, kind in COLUMNS if kind is Kind.INSTANT)
 """Near each other from row to row, and nearly all different: their differences take a few bytes."""
-_DAILY_NAMES = {field.column for field in DAILY_FIELDS}
-_DICTIONARIES = [name for name, _ in COLUMNS if name not in _DAILY_NAMES and name not in _INSTANTS]
+_DAILY_NUMBERS = {field.column for field in DAILY_FIELDS if field.kind in (Kind.INTEGER, Kind.REAL)}
+_DICTIONARIES = [name for name, _ in COLUMNS if name not in _DAILY_NUMBERS and name not in _INSTANTS]
 """Columns that repeat from row to row; daily numbers seldom do."""
 
 

@@ -28,6 +28,7 @@ def answers(database: Path) -> Iterator[tuple[str, Iterable[object]]]:
         for at in seen[:: max(len(seen) // INSTANTS, 1)]:
             yield f"as of {at}", history.as_of(at, fields=ALL)
             yield f"documents as of {at}", (json.dumps(one) for one in history.documents_as_of(at))
+        yield "panel", history.panel(ALL, every="1w", since=seen[0], until=seen[-1])
         yield "changes", history.changes()
         for part in Part:
             yield f"changes of {part}", history.changes(part=part)
