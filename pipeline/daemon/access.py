@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -64,14 +65,14 @@ class DatabaseAccess:
             self._begin,
             longest_window=longest_window(limits),
             now=self._clock.now(),
-            on_progress=self._migrating,
+            on_progress=partial(self._migrating, asyncio.get_running_loop()),
         )
         self._begin = Begin.NEVER
         return has_begun
 
-    def _migrating(self, progress: Progress) -> None:
+    def _migrating(self, loop: asyncio.AbstractEventLoop, progress: Progress) -> None:
         """Report how far a migration has come; stop it between two transactions if the daemon is stopping."""
-        self._status.report_migration(progress)
+        loop.call_soon_threadsafe(self._status.report_migration, progress)
         self.check()
 
     @asynccontextmanager

@@ -72,12 +72,15 @@ class DaemonStatus:
         systemd.ready(self.line())
 
     def report_migration(self, progress: Progress) -> None:
-        """Log and report to systemd how far a migration has come, now and then. Nothing of one that takes no time."""
-        now = self._clock.now()
+        """Note that a migration blocks runs, and log and report to systemd how far it has come, now and then.
+
+        Nothing of one that takes no time.
+        """
+        now, name = self._clock.now(), progress.migration.name
         if progress.is_complete or abs(now - self._migration_logged) < _MIGRATION_LOGGED_EVERY:
             return
         self._migration_logged = now
-        name = progress.migration.name
+        self.block(f"the database is being migrated ({name})")
         self._log.info("migrating", migration=name, rows=progress.done, of=progress.total)
         systemd.status(f"migrating the database ({name}): {progress.done:,} of {progress.total:,} rows")
 

@@ -156,7 +156,7 @@ def old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-async def test_a_long_migration_is_logged_and_then_the_run_begins(old: Path, served: Served) -> None:
+async def test_a_long_migration_blocks_runs_and_is_logged_and_then_the_run_begins(old: Path, served: Served) -> None:
     structlog.reset_defaults()  # a command called by another test may have set a level
     with capture_logs() as logs:
         async with DaemonHarness(old, served.base_url, DaemonClock(FIRST)).running():
@@ -164,6 +164,9 @@ async def test_a_long_migration_is_logged_and_then_the_run_begins(old: Path, ser
 
     (line,) = [entry for entry in logs if entry["event"] == "migrating"]
     assert (line["migration"], line["rows"], line["of"]) == ("digests_by_name", 1, 10)
+    assert [entry["reason"] for entry in logs if entry["event"] == "runs are blocked"] == [
+        "the database is being migrated (digests_by_name)"
+    ]
     assert runs(old, "status") == [("complete",)]
 
 
@@ -175,6 +178,7 @@ async def test_a_daemon_that_is_stopped_while_it_migrates_leaves_the_rest_to_the
     stopped.status.is_stopping = True
     with pytest.raises(Halted):
         await stopped._access.prepare(())
+    assert stopped.status.heartbeat.blocked_by == "the database is being migrated (digests_by_name)"
     with pytest.raises(HalfMigrated, match="1 of 10 rows"), Reader.open(old):
         pass
 
