@@ -79,5 +79,5 @@ class CurrentNames:
         companies = self._companies
         found = {one: Symbol(companies.symbol_at(companies.named(one), self._now)) for one in symbols}
         replaced = [f"{new} for {old}" for old, new in found.items() if new != old]
-        notices = [f"requested by the symbols that they have now: {few(replaced, 4)}"] if replaced else []
+        notices = [f"renamed, and requested by the symbol of today: {few(replaced, 4)}"] if replaced else []
         return tuple(dict.fromkeys(found.values())), notices
