@@ -36,7 +36,7 @@ def packed(
         (root,) = db.execute("SELECT rootpage FROM sqlite_temp_master WHERE name = 'packed'").fetchone()
         pages = db.serialize(name="temp")
     finally:
-        db.execute("DROP TABLE temp.packed")
+        db.execute("DROP TABLE IF EXISTS temp.packed")  # after some errors, SQLite has rolled it back
     decoded = records_of(pages, root).columns(len(columns))
     return {name: _array(column, kind) for (name, kind), column in zip(columns, decoded, strict=True)}
 

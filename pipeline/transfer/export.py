@@ -87,7 +87,8 @@ def read_transaction(db: sqlite3.Connection) -> Iterator[None]:
     try:
         yield
     finally:
-        db.execute("ROLLBACK")
+        if db.in_transaction:  # after some errors, SQLite has rolled back
+            db.execute("ROLLBACK")
 
 
 def snapshot_count(db: sqlite3.Connection, selection: Selection) -> int | None:

@@ -99,3 +99,14 @@ def test_a_failed_query_leaves_nothing_behind() -> None:
         with pytest.raises(sqlite3.OperationalError):
             packed(db, COLUMNS, "SELECT i, r, t, missing FROM given", {})
         assert read(db) == [(1, 1.5, "x", "y")]
+
+
+def test_an_error_after_which_sqlite_rolls_back_is_raised_as_it_is() -> None:
+    pytest.importorskip("pyarrow")
+    from pipeline.query.packed import packed  # noqa: PLC0415 - needs the extra
+
+    with holding([(1, 1.5, "x", "y")] * 2) as db:
+        db.create_function("stop", 0, db.interrupt)
+        db.execute("BEGIN")
+        with pytest.raises(sqlite3.OperationalError, match="interrupted"):
+            packed(db, COLUMNS, "SELECT stop(), r, t, j FROM given", {})

@@ -8,6 +8,7 @@ import pytest
 
 from pipeline.model.document import Document
 from pipeline.model.symbols import Symbol
+from pipeline.store.database import DatabaseError
 from pipeline.transfer.export import NAMES, Selection, originals, overview_rows, snapshot_count
 from tests.support.clocks import START
 from tests.support.exports import IBM, PEP, at, exported, observed, open_state, store_all, view
@@ -59,6 +60,16 @@ async def test_an_export_reads_one_state_while_a_run_writes(kept: Path) -> None:
         assert len([first, *read]) == 3
         assert snapshot_count(db, Selection()) == 3
     assert len(exported(kept)) == 4
+
+
+async def test_an_error_after_which_sqlite_rolls_back_is_raised_as_it_is(kept: Path) -> None:
+    def copy() -> None:
+        with open_state(kept) as db:
+            db.create_function("stop", 0, db.interrupt)
+            db.execute("CREATE TEMP TABLE copied AS SELECT stop() FROM snapshots")
+
+    with pytest.raises(DatabaseError, match="interrupted"):
+        copy()
 
 
 async def test_originals_are_the_documents_received_with_their_later_observations(database: Path) -> None:
