@@ -15,8 +15,9 @@ from pipeline.store.writer import Writer
 async def record_renames(writer: Writer, configuration: str, renames: Iterable[Rename]) -> None:
     """Store that a configuration has these renames and no others. Only what has changed is written.
 
-    Those of other configurations stay, unless the configuration's file is gone, or they contradict these: the same
-    symbol was renamed otherwise, or with these it would come to its old symbol again. Raise StorageError.
+    Those of other configurations stay, unless they contradict these (the same symbol was renamed otherwise, or with
+    these it would come to its old symbol again), or the configuration's file is gone. Without a file of its own, as
+    where somebody imports into a copy of the database, nothing is taken for gone. Raise StorageError.
     """
     await writer.write(_record, _Configured(configuration, tuple(renames)))
 
@@ -36,7 +37,8 @@ async def _record(db: Connection, configured: Sequence[_Configured]) -> Sequence
         ]
         after = [(one, configuration) for one in sorted(renames, key=lambda one: one.old)]
         for one, owner in before:
-            if owner != configuration and not is_gone(owner) and _agrees(one, [known for known, _ in after]):
+            is_forgotten = owner == configuration or (bool(configuration) and is_gone(owner))
+            if not is_forgotten and _agrees(one, [known for known, _ in after]):
                 after.append((one, owner))
         if sorted(after, key=lambda kept: kept[0].old) != before:
             await _replace(db, after)

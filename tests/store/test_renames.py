@@ -60,6 +60,14 @@ def test_renames_of_another_configuration_stay_unless_its_file_is_gone(database:
     assert renamed(database) == {"A": "B"}
 
 
+def test_without_a_configuration_file_those_of_another_machine_stay(database: Path, tmp_path: Path) -> None:
+    configure(database, rename("FB", "META"), configuration=tmp_path / "elsewhere.toml")
+
+    configure(database)
+
+    assert renamed(database) == {"FB": "META"}
+
+
 def test_what_was_said_last_wins_over_another_configuration(database: Path, tmp_path: Path) -> None:
     one, other = tmp_path / "one.toml", tmp_path / "other.toml"
     one.touch()
