@@ -67,7 +67,7 @@ def _companies(column: pa.ChunkedArray, known: Known) -> pa.DictionaryArray:
     """Return the companies that a column of symbols means."""
     symbols = _texts(column).dictionary_encode()
     names = [None if name is None else known.company(name) for name in symbols.dictionary.to_pylist()]
-    return pa.DictionaryArray.from_arrays(symbols.indices, pa.array(names, pa.string()))
+    return pa.array(names, pa.string()).take(symbols.indices).dictionary_encode()  # of several spellings one
 
 
 def _is_text(kind: pa.DataType) -> bool:

@@ -10,6 +10,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import date, datetime, timedelta
+from enum import Enum, auto
 from typing import Any
 
 from pipeline.instants import MILLISECOND, from_text
@@ -26,6 +27,17 @@ OBSERVED_AT, STALENESS = Column("observed_at", Kind.INSTANT), Column("staleness_
 
 _SNAPSHOTS_A_SEEK = 4
 """Snapshots that can be read in order in the time of one seek: measured, 1.1 us against 4.4 with five fields."""
+
+
+class Way(Enum):
+    """How the rows of a company are found."""
+
+    ROWS = auto()
+    """One by one, as `Known.rows` does: it knows renames."""
+    MERGED = auto()
+    """Its snapshots are read in order."""
+    SOUGHT = auto()
+    """By a seek for each instant."""
 
 
 class Known:
@@ -76,15 +88,12 @@ class Known:
         except ValueError:
             return symbol.upper()
 
-    def is_merged(self, run: tuple[str, Sequence[str]]) -> bool:
-        """Whether the snapshots of a company, which was never renamed, are to be read in order for some instants."""
+    def way(self, run: tuple[str, Sequence[str]]) -> Way:
+        """Return how a company's rows at some instants are best found as columns."""
         company, instants = run
-        return (
-            not self.companies.have_renames
-            and company in self._snapshots
-            and len(instants) > 0
-            and self._is_dense(company, instants)
-        )
+        if self.companies.have_renames or company not in self._snapshots or not instants:
+            return Way.ROWS
+        return Way.MERGED if self._is_dense(company, instants) else Way.SOUGHT
 
     def rows(self, company: str, instants: Sequence[str]) -> list[Row]:
         """Return what was known of a company at each of some instants as text, which ascend."""

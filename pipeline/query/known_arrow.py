@@ -8,13 +8,12 @@ import pyarrow.compute as pc
 
 from pipeline.model.fields import Kind
 from pipeline.query.arrow import RAW_TYPES, TYPES, schema_of, typed_array
-from pipeline.query.known import Known
+from pipeline.query.known import Known, Way
 from pipeline.query.known_merged import Found, Run, merged_columns
+from pipeline.query.known_sought import sought_columns
 
-_ROWS_AT_ONCE = 8_192
-"""Rows that are Python's objects at a time: few enough to stay in the processor's cache."""
-_CELLS_AT_ONCE = 32_768
-"""Rows that are merged at once."""
+_ROWS_AT_ONCE = {Way.ROWS: 8_192, Way.MERGED: 32_768, Way.SOUGHT: 8_192}
+"""Few enough to stay in the processor's cache."""
 _MILLISECONDS = pa.timestamp("ms")
 
 
@@ -35,11 +34,17 @@ def in_order(known: Known, runs: Iterable[Run], instants: pa.Array, longest: int
     """Return the same of companies, each with its instants as text, which ascend; `instants` are those of all."""
     parts = [schema_of(known.columns).empty_table()]
     begin = 0
-    for is_dense, some in groupby(runs, known.is_merged):
-        for piece in _pieces(some, _CELLS_AT_ONCE if is_dense else _ROWS_AT_ONCE):
+    for way, some in groupby(runs, known.way):
+        for piece in _pieces(some, _ROWS_AT_ONCE[way]):
             length = sum(len(texts) for _, texts in piece)
             of_piece = instants.slice(begin, length)
-            found = merged_columns(known, piece, of_piece) if is_dense else _of_rows(known, piece)
+            match way:
+                case Way.MERGED:
+                    found = merged_columns(known, piece, of_piece)
+                case Way.SOUGHT:
+                    found = sought_columns(known, piece)
+                case Way.ROWS:
+                    found = _of_rows(known, piece)
             parts.append(_answered(known, found, of_piece, longest))
             begin += length
     return pa.concat_tables(parts).unify_dictionaries().combine_chunks()

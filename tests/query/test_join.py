@@ -17,7 +17,17 @@ from pipeline.query.history import History
 from pipeline.query.join import JoinError, Joining, joined_rows
 from pipeline.query.known import Known, longest
 from tests.support.observations import HOUR, after, database_of, recorded_database, seen
-from tests.support.point_in_time import ASKED, LIMITS, MILLISECOND, OBSERVATIONS, SPANS, SYMBOLS, expected
+from tests.support.point_in_time import (
+    AROUND,
+    ASKED,
+    CONFIRMED,
+    LIMITS,
+    MILLISECOND,
+    OBSERVATIONS,
+    SPANS,
+    SYMBOLS,
+    expected,
+)
 from tests.support.recordings import needs_recordings
 from tests.support.renames import configure, rename
 
@@ -69,6 +79,15 @@ def test_each_row_has_what_as_of_says_less_the_lag(
     with History.open(database_of(filled[:cut], filled[cut:])) as history:
         assert joined(history, rows, lag=lag, max_staleness=limit) == [
             expected(history, symbol, at, FIELDS, lag=lag, max_staleness=limit) for symbol, at in rows
+        ]
+
+
+@pytest.mark.usefixtures("way")
+def test_what_was_confirmed_later_was_last_seen_before() -> None:
+    rows = [(symbol, at) for at in reversed(AROUND) for symbol in "ba"]
+    with History.open(database_of(CONFIRMED)) as history:
+        assert joined(history, rows, ["pe_ratio"]) == [
+            expected(history, symbol, at, ["pe_ratio"]) for symbol, at in rows
         ]
 
 

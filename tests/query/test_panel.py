@@ -19,7 +19,7 @@ from pipeline.query.panel import PanelRow
 from pipeline.query.results import Answer
 from pipeline.store.stored_symbols import SymbolNotFound
 from tests.support.observations import HOUR, after, database_of, recorded_database, seen, text
-from tests.support.point_in_time import ASKED, LIMITS, MILLISECOND, OBSERVATIONS, SPANS, expected
+from tests.support.point_in_time import AROUND, ASKED, CONFIRMED, LIMITS, MILLISECOND, OBSERVATIONS, SPANS, expected
 from tests.support.recordings import needs_recordings
 from tests.support.renames import configure, rename
 
@@ -60,6 +60,18 @@ def test_each_cell_is_what_as_of_says_less_the_lag(
             (to_text(one), symbol, *expected(history, symbol, one, FIELDS, lag=lag, max_staleness=longest))
             for one in sorted(set(at))
             for symbol in history.symbols()
+        ]
+        assert from_tables(answer) == rows
+
+
+@pytest.mark.usefixtures("way")
+@pytest.mark.parametrize("longest", [None, HOUR])
+def test_what_was_confirmed_later_was_last_seen_before(longest: timedelta | None) -> None:
+    with History.open(database_of(CONFIRMED)) as history:
+        answer = history.panel(["pe_ratio"], at=AROUND, max_staleness=longest)
+        rows = list(answer.rows())
+        assert [row[2:] for row in rows] == [
+            expected(history, symbol, at, ["pe_ratio"], max_staleness=longest) for at in AROUND for symbol in "AB"
         ]
         assert from_tables(answer) == rows
 

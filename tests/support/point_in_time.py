@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from pipeline.query.history import History
 from tests.support.clocks import START
-from tests.support.observations import Observed
+from tests.support.observations import HOUR, Observed
 
 MILLISECOND = timedelta(milliseconds=1)
 INSTANTS = st.sampled_from([START + n * timedelta(minutes=7, milliseconds=123) for n in range(12)])
@@ -24,13 +24,22 @@ OBSERVATIONS = st.lists(
         ),
         st.sampled_from(SYMBOLS),
         INSTANTS,
-        st.sampled_from(["1", "1.0", "2", None]),
+        st.sampled_from(["1", "1", "1", "1.0", "2", None]),
     ),
     unique_by=lambda one: one[:2],
     min_size=1,
     max_size=24,
 ).filter(lambda observations: any(one.document for one in observations))
 """Observations of several companies: of versions that come again, of another spelling, and of no coverage."""
+
+
+CONFIRMED = [
+    Observed(symbol, START + (hour + shift) * HOUR, {"Symbol": symbol, "PERatio": ratio})
+    for symbol, shift in (("A", 0), ("B", 0.5))
+    for hour, ratio in ((0, "1"), (2, "1"), (4, "1"), (6, "2"), (8, "1"), (9, "1"))
+]
+"""Two companies with documents that were observed again, and later instants to ask about: before and after each."""
+AROUND = [START + (half / 2) * HOUR + step * MILLISECOND for half in range(21) for step in (-1, 0, 1)]
 
 
 def expected(
