@@ -1,7 +1,7 @@
 """Git history: the versions of the files in a repository as an archive, each received when it was committed.
 
-A version is a content that a commit gave to a file: unlike its parents', and not just moved from another path. Of a
-file of many documents or lines, only what the version before did not hold is new.
+A version is a content that a commit gave to a file: unlike its parents', and not just moved from another path that is
+read. Of a file of many documents or lines, only what the version before did not hold is new.
 """
 
 from collections import OrderedDict
@@ -18,7 +18,7 @@ from pipeline.transfer.archives import Lines, Part, entries_of
 from pipeline.transfer.entries import Entry, Place, Problem, Received, Remark
 from pipeline.transfer.git_log import Change, Commit
 from pipeline.transfer.git_paths import GitPaths, Others, shown
-from pipeline.transfer.json_collections import Item, items, symbol_in
+from pipeline.transfer.json_collections import Item, holds_many, items, symbol_in
 from pipeline.transfer.json_files import OneResponse, holds_lines
 from pipeline.transfer.name_patterns import Named, NamePattern
 from pipeline.transfer.repository import AT_ONCE, Blobs, Repository
@@ -130,7 +130,9 @@ class GitHistory:
         for commit in self._repository.commits():
             on_read(1)
             dates.add(commit)
-            for version in commit.versions() if commit.id not in self._repository.boundary else ():
+            if commit.id in self._repository.boundary:
+                continue
+            for version in commit.versions(self._paths.group):
                 named = self._paths.named(version.path)
                 if named is None:
                     unmatched.add(version.path)
@@ -151,7 +153,7 @@ class GitHistory:
             elif holds_lines(content):
                 yield Lines(Held(name, contents.new_lines(version, content)), received)
             else:
-                yield OneResponse(Place(name), content, named.symbol or symbol_in(content), received)
+                yield OneResponse(Place(name), content, named.symbol or _symbol_in(content), received)
         except ValueError as error:
             yield Problem(Place(name), str(error))
 
@@ -183,6 +185,14 @@ def _known_at(named: Named, commit: Commit, *, by_author: bool) -> datetime:
     if at is None:
         raise ValueError("its commit has no valid date")
     return min(at, named.received_at() or at)
+
+
+def _symbol_in(content: bytes) -> str | None:
+    """Return the symbol that a document names; None if it names none. Raise ValueError for many documents."""
+    symbol = symbol_in(content)
+    if symbol is None and holds_many(content):
+        raise ValueError("holds many documents: add --each, which reads each of them")
+    return symbol
 
 
 class _Contents:

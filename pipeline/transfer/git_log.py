@@ -1,7 +1,7 @@
 """Git's log: commits and the files that each changed, as `git diff-tree -z --raw -c` prints them."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -46,15 +46,20 @@ class Commit:
     parents: list[str]
     changes: list[Change] = field(default_factory=list)
 
-    def versions(self) -> Iterator[Change]:
-        """Yield the changes that brought content: not deletions, changes of a mode, or files that were only moved."""
-        gone = Counter(change.before[0] for change in self.changes if change.mode == _DELETED)
+    def versions(self, group: Callable[[bytes], Hashable]) -> Iterator[Change]:
+        """Yield the changes that brought content: not deletions, changes of a mode, or files that were only moved.
+
+        A file was moved if its content was deleted at another path of the same `group` of paths.
+        """
+        gone = Counter((change.before[0], group(change.path)) for change in self.changes if change.mode == _DELETED)
         for change in self.changes:
             if change.mode == _DELETED or change.blob in change.before:
                 continue
-            if gone[change.blob] and not any(map(_exists, change.before)):
-                gone[change.blob] -= 1
-                continue
+            if gone and not any(map(_exists, change.before)):
+                moved = change.blob, group(change.path)
+                if gone[moved]:
+                    gone[moved] -= 1
+                    continue
             yield change
 
 

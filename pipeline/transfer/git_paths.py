@@ -36,6 +36,14 @@ class GitPaths:
     def __str__(self) -> str:
         return "SYMBOL.json, in capitals" if self._chosen is None else f"--path {self._chosen.text}"
 
+    def group(self, path: bytes) -> tuple[str | None] | None:
+        """Return the time that the path of a file that is read says; None for a file that is not read.
+
+        A file that was moved within its group, with the same content, brings nothing new.
+        """
+        named = self.named(path)
+        return None if named is None else (named.received,)
+
     def _named(self, path: bytes) -> Named | None:
         if self._chosen is None and not _SYMBOL_FILE.fullmatch(path):
             return None

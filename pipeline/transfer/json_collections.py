@@ -47,6 +47,14 @@ def symbol_in(content: bytes) -> str | None:
     return symbol if isinstance(symbol, str) else None
 
 
+def holds_many(content: bytes) -> bool:
+    """Return whether a file holds several documents that name their symbols, or an array."""
+    try:
+        return content.lstrip()[:1] == b"[" or len([one for one in items(content) if one.symbol is not None]) > 1
+    except Undecodable:
+        return False
+
+
 def items(content: bytes) -> list[Item]:
     """Return the documents of a file. Raise Undecodable if it holds none."""
     try:

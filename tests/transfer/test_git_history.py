@@ -125,6 +125,27 @@ def test_a_moved_file_is_not_observed_again(making: Making) -> None:
     assert observed(history(making.make())) == [("FB", "2024-03-14T12:00", "1"), ("META", "2024-03-16T12:00", "2")]
 
 
+def test_a_file_that_is_moved_to_where_files_are_read_is_observed(making: Making) -> None:
+    making.commit({"IBM.json": pe("1"), "old/AAPL.json": pe("7", "AAPL")})
+    making.commit(
+        {"IBM.json": None, IBM: pe("1"), "old/AAPL.json": None, "new/AAPL.json": pe("7", "AAPL")}, at=NOON + 60
+    )
+    found = history(making.make())
+    assert observed(found) == [("IBM", "2024-03-14T12:01", "1")]
+    (remark,) = remarks(found)
+    assert remark.endswith(": IBM.json, old/AAPL.json")
+
+
+def test_the_same_content_under_another_date_is_observed(making: Making) -> None:
+    making.commit({"2024-03-13/IBM.json": pe("1")})
+    making.commit({"2024-03-13/IBM.json": None, "2024-03-14/IBM.json": pe("1")}, at=NOON + DAY)
+    making.commit({"2024-03-14/IBM.json": None, "old/2024-03-14/IBM.json": pe("1")}, at=NOON + 2 * DAY)
+    assert observed(history(making.make(), "{date}/{symbol}.json")) == [
+        ("IBM", "2024-03-13T23:59", "1"),
+        ("IBM", "2024-03-14T23:59", "1"),
+    ]
+
+
 def test_a_document_of_another_company_is_rejected(making: Making) -> None:
     making.commit({"data/META.json": pe("1", "FB")})
     assert observed(history(making.make())) == [("META", "2024-03-14T12:00", "rejected")]
@@ -249,6 +270,12 @@ def test_a_document_says_whose_it_is_where_its_path_does_not(making: Making) -> 
 
 
 # Many documents in a file
+
+
+@pytest.mark.parametrize("text", [b"[%b]", b"[%b, {}]", b'{"IBM": %b, "PEP": {}}'])
+def test_many_documents_without_each_are_bad_with_the_option_that_reads_them(making: Making, text: bytes) -> None:
+    making.commit({"all.json": text % pe("1")})
+    assert [("--each" in reason) for reason in mistakes(history(making.make(), "all.json"))] == [True]
 
 
 def array(*documents: bytes) -> bytes:

@@ -57,7 +57,13 @@ def test_as_many_files_were_moved_as_are_gone() -> None:
     gone = version(b"a", NONE, b"1", mode=b"000000")
     first, second, changed = version(b"b", b"1", NONE), version(b"c", b"1", NONE), version(b"d", b"1", b"2")
     commit = Commit("x", 0, 0, [], [gone, first, second, changed])
-    assert list(commit.versions()) == [second, changed]
+    assert list(commit.versions(lambda _path: None)) == [second, changed]
+
+
+def test_a_file_that_came_from_another_group_is_a_version() -> None:
+    gone = version(b"a", NONE, b"1", mode=b"000000")
+    come = version(b"b", b"1", NONE)
+    assert list(Commit("x", 0, 0, [], [gone, come]).versions(lambda path: path)) == [come]
 
 
 def test_a_date_of_any_length_is_a_number_or_none() -> None:
