@@ -52,8 +52,9 @@ _ID = re.compile(r"[0-9a-f]{4,64}")
 _URL = re.compile(r"[^/]+:")
 """As in https://host/repository.git and user@host:repository.git."""
 _PASSWORD = re.compile(r"(?<=://)[^/@]*(?=@)")
-AT_ONCE = 64
-"""Files that git is asked for at once, and reads while those before are imported. The pipe to it holds many more."""
+AT_ONCE = 60
+"""Files that git is asked for at once, and reads while those before are imported. Their ids, SHA-256 too, fit into the
+smallest pipe (4,096 bytes): writing them never waits for git, which may wait until its answers are read."""
 _CHUNK_BYTES = 65_536
 _LONGEST_ERROR = 200
 _NAMED = 5
@@ -87,9 +88,8 @@ def open_repository(path: Path, branch: str | None) -> Iterator["Repository"]:
             raise Trouble(f"{path} cannot be read by way of {gettempdir()}: {file_reason(error)}") from None
         reading = _Git(git, scratch, {"GIT_DIR": str(ours), "GIT_OBJECT_DIRECTORY": str(objects)})
         tip = _tip(path, theirs, reading, branch)
-        repository = Repository(path, reading, tip, _boundary(ours / "shallow"))
-        stack.callback(repository.close)
-        yield repository
+        stack.callback(reading.close)
+        yield Repository(path, reading, tip, _boundary(ours / "shallow"))
 
 
 def _git_directory(path: Path) -> Path:
@@ -156,6 +156,7 @@ class _Git:
     def __init__(self, program: str, scratch: Path, variables: dict[str, str]) -> None:
         self._program = program
         self._scratch = scratch
+        self._running = ExitStack()
         kept = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
         self._variables = kept | _VARIABLES | {"HOME": str(scratch), "XDG_CONFIG_HOME": str(scratch)} | variables
 
@@ -167,14 +168,26 @@ class _Git:
 
     def answer(self, *words: str) -> str:
         """Return what git prints, without the end of its last line. Raise Trouble, with what it says, if it fails."""
-        process = self.start(*words)
-        with process:
-            printed = process.stdout.read() if process.stdout else b""
-        if process.returncode:
-            raise self.failure()
+        with self.started(*words) as process:
+            printed = b"".join(_chunks(process))
+            if process.wait():
+                raise self.failure()
         return os.fsdecode(printed.removesuffix(b"\n"))
 
-    def start(self, *words: str, stdin: IO[bytes] | int = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
+    @contextmanager
+    def started(self, *words: str, stdin: IO[bytes] | int = subprocess.DEVNULL) -> Iterator[subprocess.Popen[bytes]]:
+        """Start git, and end it after, or when `close` is called."""
+        with ExitStack() as ended:
+            process = self._start(*words, stdin=stdin)
+            ended.callback(_end, process)
+            self._running.callback(_end, process)
+            yield process
+
+    def close(self) -> None:
+        """End all processes, as another thread may still wait for one."""
+        self._running.close()
+
+    def _start(self, *words: str, stdin: IO[bytes] | int) -> subprocess.Popen[bytes]:
         """Start git. In a process group of its own: what Ctrl-C stops, the command decides."""
         with self._errors.open("ab") as errors:
             return subprocess.Popen(  # noqa: S603 - no shell; the words are ours, and a branch begins with no hyphen
@@ -253,11 +266,6 @@ class Repository:
         self.boundary = boundary
         """The commits before which a shallow clone holds nothing: what each of them changed cannot be known."""
         self._git = git
-        self._running = ExitStack()
-
-    def close(self) -> None:
-        """End all processes of git."""
-        self._running.close()
 
     def commit_count(self) -> int:
         """Return how many commits there are. Raise Trouble if they cannot be read."""
@@ -269,9 +277,9 @@ class Repository:
         By their dates, as far as that puts no commit before its parents.
         """
         order = [] if newest_first else ["--reverse"]
-        with self._started("rev-list", "--date-order", *order, self.tip) as listing:
+        with self._git.started("rev-list", "--date-order", *order, self.tip) as listing:
             words = ("-z", "-r", "--root", "-c", "--raw", "--no-renames", "--no-abbrev", "--always")
-            with self._started(
+            with self._git.started(
                 "diff-tree", "--stdin", *words, f"--format={FORMAT}", stdin=listing.stdout or subprocess.DEVNULL
             ) as changes:
                 if listing.stdout is not None:
@@ -282,23 +290,14 @@ class Repository:
 
     def paths(self) -> Iterator[bytes]:
         """Yield the paths of the newest commit."""
-        with self._started("ls-tree", "-r", "-z", "--name-only", "--full-tree", self.tip) as process:
+        with self._git.started("ls-tree", "-r", "-z", "--name-only", "--full-tree", self.tip) as process:
             yield from filter(None, b"".join(_chunks(process)).split(b"\0"))
 
     @contextmanager
     def blobs(self) -> Iterator[Blobs]:
         """Open the contents of files."""
-        with self._started("cat-file", "--batch", stdin=subprocess.PIPE) as process:
+        with self._git.started("cat-file", "--batch", stdin=subprocess.PIPE) as process:
             yield Blobs(process, self._git.failure)
-
-    @contextmanager
-    def _started(self, *words: str, stdin: IO[bytes] | int = subprocess.DEVNULL) -> Iterator[subprocess.Popen[bytes]]:
-        """Start git, and end it after, or when the repository is closed."""
-        with ExitStack() as ended:
-            process = self._git.start(*words, stdin=stdin)
-            ended.callback(_end, process)
-            self._running.callback(_end, process)
-            yield process
 
 
 def _chunks(process: subprocess.Popen[bytes]) -> Iterator[bytes]:

@@ -146,31 +146,42 @@ def test_an_address_or_another_folder_is_refused_before_a_database_is_made(tmp_p
     assert not (tmp_path / "a.db").exists()
 
 
-async def test_ctrl_c_ends_it_and_its_git_while_git_hangs(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("hanging", "number"),
+    [("rev-parse", signal.SIGINT), ("rev-list", signal.SIGTERM), ("cat-file", signal.SIGINT)],
+)
+async def test_a_signal_ends_it_and_its_git_while_git_hangs(
+    tmp_path: Path, hanging: str, number: signal.Signals
+) -> None:
     two_versions(tmp_path)
-    hanging = tmp_path / "bin" / "git"
-    hanging.parent.mkdir()
-    hanging.write_text(
-        f'#!/bin/sh\nif [ "$1" = cat-file ]; then echo $$ > {tmp_path}/pid; exec sleep 60; fi\n'
+    program = tmp_path / "bin" / "git"
+    program.parent.mkdir()
+    program.write_text(
+        f'#!/bin/sh\nif [ "$1" = {hanging} ]; then echo $$ > {tmp_path}/pid; exec sleep 60; fi\n'
         f'exec {shutil.which("git")} "$@"\n'
     )
-    hanging.chmod(0o755)
-    variables: dict[str, Any] = dict(environment(tmp_path))
-    variables["PATH"] = f"{hanging.parent}:{variables['PATH']}"
+    program.chmod(0o755)
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    variables: dict[str, Any] = dict(environment(tmp_path), TMPDIR=str(temporary))
+    variables["PATH"] = f"{program.parent}:{variables['PATH']}"
     process = await asyncio.create_subprocess_exec(
         PIPELINE,
-        *("import", "--git", "r.git", *PATH, "--database", "a.db", "--json"),
+        *("import", "--git", "r.git", *PATH, "--database", "a.db"),
         cwd=tmp_path,
         env=variables,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
     async with asyncio.timeout(30):
-        while not (began(tmp_path / "a.db") and (tmp_path / "pid").exists() and (tmp_path / "pid").read_text()):
-            await asyncio.sleep(0.05)
-        process.send_signal(signal.SIGINT)
+        while not ((tmp_path / "pid").exists() and (tmp_path / "pid").read_text()):
+            await asyncio.sleep(0.02)
+        while hanging == "cat-file" and not began(tmp_path / "a.db"):
+            await asyncio.sleep(0.02)
+        process.send_signal(number)
         out, err = await process.communicate()
     assert process.returncode == 130, err
-    assert json.loads(out)["status"] == "interrupted"
+    assert (b"interrupted" in out) is began(tmp_path / "a.db")
+    assert list(temporary.iterdir()) == []
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)

@@ -1,6 +1,7 @@
 """`pipeline import FILE...`: import API responses that were recorded elsewhere."""
 
 import asyncio
+import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timedelta
@@ -182,6 +183,7 @@ def _history(
     repository: str, branch: str | None, received: Received, path: NamePattern | None, *, by_author: bool, each: bool
 ) -> Iterator[GitHistory]:
     refuse_url(repository)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # like Ctrl-C: ends git, and removes its folder
     with open_repository(Path(repository), branch) as opened:
         history = GitHistory(opened, received, path, by_author=by_author, each=each)
         history.check()
