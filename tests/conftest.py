@@ -31,7 +31,10 @@ def pytest_configure() -> None:
     """Put the files of the tests into memory, if the machine has the room: a disk's time to sync proves nothing here.
 
     Databases are in files all the same, and what is killed leaves what the system had. pytest has `--basetemp`, too.
+    Keep bytecode, though some images say not to: without it each process compiles all the tests, or all it imports.
     """
+    sys.dont_write_bytecode = False
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     if os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free > _ROOM:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_MEMORY))
 
