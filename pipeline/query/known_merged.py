@@ -1,4 +1,4 @@
-"""What was known of companies at many instants, of each so many that its snapshots are read in order. Needs numpy.
+"""What was known of companies at instants that are many among their snapshots: these are read in order. Needs numpy.
 
 The snapshots come as columns, and are merged with the instants by one search for all: no value becomes an object.
 """

@@ -10,7 +10,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.model.fields import Field, Kind, Part
-from pipeline.query.arrow import table
 from pipeline.query.known import Known
 from pipeline.query.known_merged import Found, Run
 from pipeline.query.packed import packed, typed
@@ -29,30 +28,30 @@ def sought_columns(known: Known, runs: Sequence[Run]) -> Found:
     for part, (name, number) in _PARTS.items():
         if of_part[part]:
             found |= _shared(known, name, of_part[part], found[number])
-    seen = pc.coalesce(found["last_seen"], found["observed_at"]).cast(pa.int64())
-    return Found(found["observed_at"], seen, [found[field.column] for field in known.fields])
+    return Found(
+        found["observed_at"], found["last_seen"].cast(pa.int64()), [found[field.column] for field in known.fields]
+    )
 
 
 def _shared(known: Known, name: str, fields: Sequence[Field], ids: pa.Array) -> dict[str, pa.Array]:
     """Return the fields of the profiles or statements of these ids, repeated by their places."""
     columns = (("id", Kind.INTEGER), *columns_of(fields))
     names = ", ".join(f"parts.{column}" for column, _ in columns)
-    query = f"SELECT {names} FROM json_each(?) AS wanted JOIN {name} AS parts ON parts.id = wanted.value"
-    distinct = json.dumps(pc.unique(ids).drop_null().to_pylist())
-    parts = table(columns, known.db.execute(query, (distinct,)).fetchall())
-    places = pc.index_in(ids, parts.column("id").combine_chunks())
-    return {field.column: parts.column(field.column).combine_chunks().take(places) for field in fields}
+    query = f"SELECT {names} FROM json_each(:ids) AS wanted JOIN {name} AS parts ON parts.id = wanted.value"
+    distinct = json.dumps(sorted(pc.unique(ids).drop_null().to_pylist()))
+    parts = typed(columns, [packed(known.db, columns, query, {"ids": distinct})])
+    places = pc.index_in(ids, parts["id"])
+    return {field.column: parts[field.column].take(places) for field in fields}
 
 
 _SEEN = (("observed_at", Kind.INSTANT), ("last_seen", Kind.INSTANT))
-# `last_seen` is NULL where it is `observed_at`.
 _SOUGHT = """
     SELECT observed_at,
-           iif(reconfirmed_at <= instant.value, reconfirmed_at,
-               iif(reconfirmed_at IS NULL, NULL,
-                   (SELECT at FROM looks
-                     WHERE looks.symbol = run.key AND at > observed_at AND at <= instant.value
-                     ORDER BY at DESC LIMIT 1))){names}
+           coalesce(iif(reconfirmed_at <= instant.value, reconfirmed_at,
+                        iif(reconfirmed_at IS NULL, NULL,
+                            (SELECT at FROM looks
+                              WHERE looks.symbol = run.key AND at > observed_at AND at <= instant.value
+                              ORDER BY at DESC LIMIT 1))), observed_at){names}
       FROM json_each(:runs) AS run
      CROSS JOIN json_each(run.value) AS instant
       LEFT JOIN snapshots ON snapshots.symbol = run.key

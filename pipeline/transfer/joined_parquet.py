@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 from pipeline.query.join import JoinError, Joining
 from pipeline.query.join_arrow import joined_schema, joined_tables
 
-_ROWS_AT_ONCE, _BYTES_AT_ONCE = 1_000_000, 64 << 20
+_ROWS_AT_ONCE, _BYTES_AT_ONCE = 750_000, 64 << 20
 """What is read, joined and written at once, as a row group: it bounds memory."""
 _BATCH = 1 << 16
 
