@@ -9,8 +9,9 @@ from statistics import median
 from pipeline.errors import ExitCode, Trouble
 from pipeline.instants import for_people
 from pipeline.model.fields import Field, Kind
+from pipeline.plot.labels import before
 from pipeline.plot.series import Company, drawable
-from pipeline.text import printable
+from pipeline.text import count, printable
 
 Value = float | str | date | None
 
@@ -53,6 +54,13 @@ class CrossSection:
     def has_rows(self) -> bool:
         """Whether `y` is a text or a date."""
         return self.y.kind not in _NUMBERS
+
+    @property
+    def summary(self) -> str:
+        """How many companies are drawn, how long before the instant they were last seen, and how many are not drawn."""
+        stalest = before(max(dot.staleness for dot in self.dots))
+        left_out = f"; {self.left_out:,} without a value left out" if self.left_out else ""
+        return f"{count(len(self.dots), 'company', 'companies')}, last seen up to {stalest}{left_out}"
 
     @property
     def title(self) -> str:
@@ -111,6 +119,11 @@ def rows(section: CrossSection) -> list[Row]:
     by_date = section.y.kind is Kind.DATE
     found.sort(key=lambda one: (one[0], 0.0 if by_date else -one[1].median, one[1].label))
     return [row for _, row in found]
+
+
+def has_median(row: Row) -> bool:
+    """Return whether a row has a median to show: one company is its own."""
+    return len(row.dots) > 1
 
 
 def category(dot: Dot) -> str:

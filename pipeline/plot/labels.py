@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from math import floor, log10
 
+from rich.cells import cell_len, set_cell_size
+
 from pipeline.model.fields import Kind
 from pipeline.plot.series import Point, Series, merged, summary, suspicious_points
 
@@ -16,6 +18,13 @@ UNCOVERED = "not covered"
 _SCALES = ((1e12, "T"), (1e9, "B"), (1e6, "M"))
 SCIENTIFIC = 1e15, 1e-6
 """A number at least as large as the one, or smaller than the other, is written with its exponent."""
+
+
+def fitting(text: str, width: int) -> str:
+    """Return the text in at most `width` columns, with an ellipsis where it was longer; Chinese letters take two."""
+    if cell_len(text) <= width:
+        return text
+    return f"{set_cell_size(text, width - 1).rstrip()}…" if width > 0 else ""
 
 
 def placeholder(series: Series) -> str | None:

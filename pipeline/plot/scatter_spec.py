@@ -7,12 +7,12 @@ from zlib import crc32
 from pipeline.instants import for_people
 from pipeline.model.fields import Field
 from pipeline.plot.axes import NumberScale, number_axis, number_scale
-from pipeline.plot.cross_section import CrossSection, Dot, Row, category, number, rows
+from pipeline.plot.cross_section import CrossSection, Dot, Row, category, has_median, number, rows
 from pipeline.plot.dot_labels import Place, labelled
-from pipeline.plot.labels import before, exact
+from pipeline.plot.labels import before, exact, fitting
 from pipeline.plot.series import origin
 from pipeline.plot.spec import PADDING, SCHEMA, WIDTH, Spec, heading, hover_param, text_mark
-from pipeline.text import count, cut
+from pipeline.text import count
 
 _HEIGHT = 460
 _TALL_ROW, _ROW = 36, 20
@@ -44,10 +44,9 @@ def scatter_spec(section: CrossSection, *, interactive: bool = False) -> Spec:
 
 
 def _source(section: CrossSection) -> str:
-    drawn = count(len(section.dots), "company", "companies")
-    mark = ", a line at each median" if section.has_rows else ""
-    left_out = f"; {section.left_out:,} without a value left out" if section.left_out else ""
-    return f"{origin(dot.company for dot in section.dots)}, observed by overview-pipeline: {drawn}{mark}{left_out}"
+    medians = "; lines are medians" if section.has_rows and any(map(has_median, rows(section))) else ""
+    source = origin(dot.company for dot in section.dots)
+    return f"{source}, observed by overview-pipeline: {section.summary}{medians}"
 
 
 def _dots(dots: int, place: Spec) -> Spec:
@@ -151,14 +150,14 @@ def _row_marks(found: Sequence[Row], place: Spec) -> list[Spec]:
             "top": line + 0.1,
             "bottom": line + 0.9,
             "edge": line + 1,
-            "label": f"{cut(row.label, _LONGEST_CATEGORY)} ({len(row.dots):,})",
+            "label": f"{fitting(row.label, _LONGEST_CATEGORY)} ({len(row.dots):,})",
         }
         for line, row in enumerate(found)
     ]
     y = place["y"]
     return [
         {
-            "data": {"values": [one for one, row in zip(data, found, strict=True) if len(row.dots) > 1]},
+            "data": {"values": [one for one, row in zip(data, found, strict=True) if has_median(row)]},
             "mark": {"type": "rule", "style": "median", "clip": True},
             "encoding": {"x": place["x"], "y": {**y, "field": "top"}, "y2": {"field": "bottom"}},
         },

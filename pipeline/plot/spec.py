@@ -8,12 +8,10 @@ from collections.abc import Sequence
 from itertools import pairwise, zip_longest
 from typing import Any, Final
 
-from rich.cells import cell_len, set_cell_size
-
 from pipeline.instants import to_text
 from pipeline.plot import labels
 from pipeline.plot.axes import date_axis, value_axis, value_bounds
-from pipeline.plot.labels import day, exact, human, placeholder, trend
+from pipeline.plot.labels import day, exact, fitting, human, placeholder, trend
 from pipeline.plot.series import (
     Panel,
     Plot,
@@ -37,6 +35,8 @@ PADDING: Final = {"left": 20, "top": 20, "right": 20, "bottom": 16}
 LONGEST_TITLE: Final = 76
 """Letters, of which Chinese ones count twice: as wide as the panels."""
 WIDE_SPACE: Final = "\N{EM SPACE}"
+_AFTER_NAME: Final = "\N{LEFT-TO-RIGHT MARK}" + WIDE_SPACE
+"""After a name in Arabic or Hebrew, numbers would otherwise be set from right to left."""
 
 _ONLY_PANEL, _PANEL = 340, 165
 """Heights in pixels: of a panel alone, of one of several."""
@@ -255,8 +255,7 @@ def _hover(name: str, axes: Spec) -> Spec:
 
 def heading(title: str) -> str:
     """Return a title that fits above a picture, its double space as a wide one, which SVG does not collapse."""
-    fitting = title if cell_len(title) <= LONGEST_TITLE else f"{set_cell_size(title, LONGEST_TITLE - 1).rstrip()}…"
-    return fitting.replace("  ", WIDE_SPACE)
+    return fitting(title, LONGEST_TITLE).replace("  ", WIDE_SPACE)
 
 
 def text_mark(text: str, style: str, *, x: float, y: float, align: str = "left") -> Spec:
@@ -303,7 +302,7 @@ def _key_text(plot: Plot, number: int, *, with_trend: bool) -> str:
         return title
     series = plot.panels[0].series[number]
     assert series.company == company
-    return f"{title}{WIDE_SPACE}{placeholder(series) or trend(series.points)}"
+    return f"{title}{_AFTER_NAME}{placeholder(series) or trend(series.points)}"
 
 
 def _sentence(panel: Panel) -> Spec:

@@ -11,7 +11,7 @@ from rich.cells import cell_len
 
 from pipeline.model.fields import Field
 from pipeline.plot import labels
-from pipeline.plot.labels import day, human, placeholder, trend
+from pipeline.plot.labels import day, fitting, human, placeholder, trend
 from pipeline.plot.series import (
     Panel,
     Plot,
@@ -25,7 +25,7 @@ from pipeline.plot.series import (
     uncovered_since,
 )
 from pipeline.plot.terminal_canvas import COLORS, LETTERS, MARKER, SHADE, Canvas, panel_scale
-from pipeline.plot.terminal_text import BOLD, DIM, NARROWEST, Paint, axis_below, cut, painter
+from pipeline.plot.terminal_text import BOLD, DIM, NARROWEST, Paint, axis_below, painter
 from pipeline.plot.ticks import date_ticks
 
 _FEWEST_ROWS = 4
@@ -38,7 +38,7 @@ def terminal(plot: Plot, *, width: int, height: int, color: bool) -> str:
     """Return the plot in lines of at most `width` columns: up to `height - 1` of them, or more for many panels."""
     paint = painter(color=color)
     several = len(plot.companies) > 1
-    title = paint(cut(plot.title, width), BOLD)
+    title = paint(fitting(plot.title, width), BOLD)
     drawn = [panel for panel in plot.panels if any(placeholder(one) is None for one in panel.series)]
     span = bounds(one for panel in drawn for one in panel.series)
     if span is None or span[0] == span[1] or width < NARROWEST:
@@ -75,7 +75,7 @@ def terminal(plot: Plot, *, width: int, height: int, color: bool) -> str:
         shaded=bool(shaded),
     )
     if legend:
-        out.append(paint(cut(legend, width), DIM))
+        out.append(paint(fitting(legend, width), DIM))
     return "\n".join(out)
 
 
@@ -103,11 +103,12 @@ def _range(panel: Panel) -> tuple[float, float]:
 
 def _key(plot: Plot, number: int, width: int, paint: Paint) -> str:
     """Return the line that says which letter and colour are a company's, and how it moved if there is one panel."""
-    text = plot.companies[number].title
+    company, ending = plot.companies[number], ""
     if len(plot.panels) == 1:
         series = plot.panels[0].series[number]
-        text = f"{text}  {placeholder(series) or trend(series.points)}"
-    return paint(LETTERS[number], COLORS[number]) + cut(f" {text}", width - 1)
+        ending = f"  {placeholder(series) or trend(series.points)}"
+    title = fitting(company.title, max(len(company.label), width - 2 - len(ending)))
+    return paint(LETTERS[number], COLORS[number]) + fitting(f" {title}{ending}", width - 1)
 
 
 def _in_words(series: Series, width: int, *, several: bool) -> list[str]:
@@ -115,7 +116,7 @@ def _in_words(series: Series, width: int, *, several: bool) -> list[str]:
     name, text = _name_and_unit(series.field), placeholder(series) or trend(series.points)
     name = f"{series.company.label}, {name}" if several else name
     line = f"{name}: {text}"
-    return [line] if cell_len(line) <= width else [cut(name, width), cut(f"  {text}", width)]
+    return [line] if cell_len(line) <= width else [fitting(name, width), fitting(f"  {text}", width)]
 
 
 def _name_and_unit(field: Field) -> str:
@@ -137,7 +138,7 @@ def _panel_heading(panel: Panel, width: int, paint: Paint) -> str:
     if len(left) + 3 + len(right) > width:
         left = column
     if len(left) + 3 + len(right) > width:
-        return paint(cut(f"{left}: {right}", width), BOLD)
+        return paint(fitting(f"{left}: {right}", width), BOLD)
     gap = " " * (width - len(left) - len(right))
     return f"{paint(column, BOLD)}{paint(left.removeprefix(column), DIM)}{gap}{right}"
 
@@ -152,7 +153,7 @@ def _legend(*, dotted: bool, suspicious: bool, shaded: bool) -> str:
 def _lost_coverage(plot: Plot, width: int) -> list[str]:
     """Return the line that says since when the company is not covered, if it is not."""
     since = uncovered_since(plot)
-    return [] if since is None else [cut(f"{labels.UNCOVERED} since {day(since)}", width)]
+    return [] if since is None else [fitting(f"{labels.UNCOVERED} since {day(since)}", width)]
 
 
 def _date_ticks(span: tuple[datetime, datetime], columns: int) -> list[tuple[float, str]]:

@@ -10,13 +10,13 @@ from rich.cells import cell_len
 
 from pipeline.model.fields import Field
 from pipeline.plot.axes import NumberScale, number_scale
-from pipeline.plot.cross_section import CrossSection, Dot, number, rows
-from pipeline.plot.labels import human
-from pipeline.plot.terminal_text import BOLD, DIM, NARROWEST, Paint, axis_below, cut, painter
+from pipeline.plot.cross_section import CrossSection, Dot, has_median, number, rows
+from pipeline.plot.labels import fitting, human
+from pipeline.plot.terminal_text import BOLD, DIM, NARROWEST, Paint, axis_below, painter
 from pipeline.plot.ticks import value_ticks
-from pipeline.text import count
 
-_ONE, _SEVERAL, _MANY, _MEDIAN = "•", "●", "█", "│"
+_ONE, _SEVERAL, _MANY = "•", "●", "█"
+_MEDIAN, _MEDIAN_ON_DOT = "│", "┼"
 _MANY_FROM = 10
 _COLOR = "36"
 _FEWEST_ROWS = 8
@@ -28,11 +28,11 @@ Cell = tuple[int, int]
 def terminal_scatter(section: CrossSection, *, width: int, height: int, color: bool) -> str:
     """Return the cross-section in lines of at most `width` columns; rows of categories may be more than `height`."""
     paint = painter(color=color)
-    title = paint(cut(section.title, width), BOLD)
+    title = paint(fitting(section.title, width), BOLD)
     if width < NARROWEST:
-        return "\n".join([title, *(cut(line, width) for line in _in_words(section))])
+        return "\n".join([title, *(fitting(line, width) for line in _in_words(section))])
     drawn = _rows(section, width, paint) if section.has_rows else _between_numbers(section, width, height, paint)
-    return "\n".join([title, *drawn, *(paint(cut(line, width), DIM) for line in _notes(section))])
+    return "\n".join([title, *drawn, *(paint(fitting(line, width), DIM) for line in _notes(section))])
 
 
 def _in_words(section: CrossSection) -> list[str]:
@@ -43,10 +43,9 @@ def _in_words(section: CrossSection) -> list[str]:
 
 def _notes(section: CrossSection) -> list[str]:
     marks = f"{_ONE} a company   {_SEVERAL} several   {_MANY} {_MANY_FROM} or more"
-    if section.has_rows:
-        marks = f"{marks}   {_MEDIAN} median"
-    shown = count(len(section.dots), "company", "companies")
-    return [marks, f"{shown}; {section.left_out:,} without a value left out" if section.left_out else shown]
+    if section.has_rows and any(map(has_median, rows(section))):
+        marks = f"{marks}   {_MEDIAN} median, {_MEDIAN_ON_DOT} on a company"
+    return [marks, section.summary]
 
 
 def _rows(section: CrossSection, width: int, paint: Paint) -> list[str]:
@@ -60,14 +59,14 @@ def _rows(section: CrossSection, width: int, paint: Paint) -> list[str]:
     }  # fmt: skip
     medians = [(line, _at(scale, row.median, columns)) for line, row in enumerate(found)]
     far = {dot: abs(cells[dot][1] - medians[cells[dot][0]][1]) for dot in cells}
-    several = [place for row, place in zip(found, medians, strict=True) if len(row.dots) > 1]
+    several = [place for row, place in zip(found, medians, strict=True) if has_median(row)]
     drawn = _grid(len(found), columns, cells, several, far)
-    edges = [f"{' ' * (margin - cell_len(name))}{name}" for name in (cut(name, margin) for name in names)]
+    edges = [f"{' ' * (margin - cell_len(name))}{name}" for name in (fitting(name, margin) for name in names)]
     ticks = _ticks(scale, columns // 10)
     return [
         *(paint(f"{edge}│", DIM) + _line(row, paint) for edge, row in zip(edges, drawn, strict=True)),
         *(paint(line, DIM) for line in axis_below(ticks, margin, columns)),
-        _named(section.x, scale).rjust(width)[:width],
+        fitting(_named(section.x, scale), width).rjust(width),
     ]
 
 
@@ -84,10 +83,10 @@ def _between_numbers(section: CrossSection, width: int, height: int, paint: Pain
     drawn = _grid(high, columns, cells, [], far)
     edges = [f"{labels.get(row, ''):>{margin}}{'┤' if row in labels else '│'}" for row in range(high)]
     return [
-        cut(_named(section.y, up), width),
+        fitting(_named(section.y, up), width),
         *(paint(edge, DIM) + _line(row, paint) for edge, row in zip(edges, drawn, strict=True)),
         *(paint(line, DIM) for line in axis_below(_ticks(across, columns // 10), margin, columns)),
-        _named(section.x, across).rjust(width)[:width],
+        fitting(_named(section.x, across), width).rjust(width),
     ]
 
 
@@ -118,7 +117,7 @@ def _grid(
         mark = _ONE if companies == 1 else _SEVERAL if companies < _MANY_FROM else _MANY
         grid[row][column] = (mark, _COLOR)
     for row, column in medians:
-        grid[row][column] = (_MEDIAN, BOLD)
+        grid[row][column] = (_MEDIAN_ON_DOT if (row, column) in dots else _MEDIAN, BOLD)
     for dot in sorted(cells, key=lambda dot: (-far[dot], dot.company.symbol)):
         row, column = cells[dot]
         if dots[row, column] == 1:

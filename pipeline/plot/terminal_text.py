@@ -1,8 +1,6 @@
-"""The text of plots on a terminal: styles, lines that fit, and the axis below a panel."""
+"""The text of plots on a terminal: styles, and the axis below a panel."""
 
 from collections.abc import Callable, Sequence
-
-from rich.cells import cell_len, set_cell_size
 
 Paint = Callable[[str, str], str]
 """Returns a text in a style, given as the parameters of an ANSI escape sequence."""
@@ -23,13 +21,6 @@ def _plain(text: str, _style: str) -> str:
 
 def _painted(text: str, style: str) -> str:
     return f"\x1b[{style}m{text}\x1b[0m" if text and style else text
-
-
-def cut(text: str, width: int) -> str:
-    """Return the text in at most `width` columns, with an ellipsis where it was longer."""
-    if cell_len(text) <= width:
-        return text
-    return f"{set_cell_size(text, width - 1).rstrip()}…" if width > 0 else ""
 
 
 def axis_below(ticks: Sequence[tuple[float, str]], margin: int, columns: int) -> list[str]:

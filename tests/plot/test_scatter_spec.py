@@ -37,6 +37,17 @@ def test_the_data_are_the_companies_values(values: list[tuple[float, float]], in
     )
 
 
+def test_the_last_line_says_how_stale_the_values_are_and_what_the_lines_are() -> None:
+    def last(values: list[tuple[str, float | None]]) -> str:
+        text: str = scatter_spec(section(SECTOR, PE, values))["vconcat"][1]["layer"][0]["mark"]["text"]
+        return text.partition(": ")[2]
+
+    assert last([("A", 1.0), ("B", 2.0)]) == "2 companies, last seen up to 5 h before"
+    assert last([("A", 1.0), ("A", 2.0), ("B", None)]) == (
+        "2 companies, last seen up to 5 h before; 1 without a value left out; lines are medians"
+    )
+
+
 def test_the_pointer_shows_name_exact_values_and_staleness() -> None:
     spec = scatter_spec(section(SECTOR, CAP, [("TECHNOLOGY", 2452637876000)]), interactive=True)
     (row,) = drawn(spec)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pipeline.instants import to_text
 from pipeline.plot.indexed import indexed
 from pipeline.plot.labels import placeholder
-from pipeline.plot.series import Panel, Plot, Spell, merged
+from pipeline.plot.series import Company, Panel, Plot, Spell, merged
 from pipeline.plot.spec import plot_spec
 from tests.support.plots import ACME, BETA, DAY, FIRST, HOSTILE, UNTIL, caps, compared, pe, plot
 
@@ -41,6 +41,11 @@ def test_each_version_is_its_companys() -> None:
     assert [(row["symbol"], row["value"]) for row in rows] == [
         ("ACME", 1.0), ("ACME", 2.0), ("BETA-B", 7.0), ("BETA-B", 8.0), ("BETA-B", 9.0),
     ]  # fmt: skip
+
+
+def test_numbers_after_a_name_that_is_written_from_right_to_left_keep_their_order() -> None:
+    spec = plot_spec(compared(pe(1.0, 2.0, company=Company("AR", "شركة")), pe(3.0, 4.0, company=BETA)))
+    assert "شركة\N{LEFT-TO-RIGHT MARK}\N{EM SPACE}1 → 2" in spec["vconcat"][0]["data"]["values"][0]["label"]
 
 
 def test_suspicious_points_are_marked_and_only_they() -> None:

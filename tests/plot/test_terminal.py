@@ -133,6 +133,11 @@ def test_several_companies_fit_any_terminal(many: list[list[float | None]], widt
     assert max(map(cell_len, terminal(of, width=width, height=height, color=False).splitlines())) <= width
 
 
+def test_a_long_name_leaves_room_for_how_the_company_moved() -> None:
+    of = compared(pe(1.0, 2.0, company=Company("LONG", "株式会社" * 30)), pe(3.0, 4.0, company=BETA))
+    assert terminal(of, width=60, height=24, color=False).splitlines()[1].endswith("…  1 → 2, +100.0 %")
+
+
 def test_a_terminal_too_narrow_for_a_line_shows_the_values() -> None:
     assert dots(drawn(pe(1.0, 2.0), width=31)) == []
     assert "1 → 2" in drawn(pe(1.0, 2.0), width=31)

@@ -36,9 +36,24 @@ def test_no_line_between_numbers_is_wider_than_the_terminal(
 def test_a_row_has_its_companies_its_median_and_the_symbols_that_fit() -> None:
     values = [("FOOD", 1.0), ("FOOD", 5.0), ("FOOD", 9.0), ("TECHNOLOGY", 5.0)]
     lines = terminal_scatter(section(SECTOR, PE, values), width=80, height=24, color=False).splitlines()
-    assert re.search(r"^ +FOOD \(3\)│ +•S0 +│S1 .*•S2", "\n".join(lines), flags=re.MULTILINE)
+    assert re.search(r"^ +FOOD \(3\)│ +•S0 +┼S1 .*•S2", "\n".join(lines), flags=re.MULTILINE)
     assert re.search(r"^TECHNOLOGY \(1\)│ +•S3", "\n".join(lines), flags=re.MULTILINE)
-    assert lines[-1] == "4 companies"
+    assert lines[-1] == "4 companies, last seen up to 5 h before"
+
+
+def test_a_median_is_drawn_and_explained_where_a_row_has_several_companies() -> None:
+    one, two = (
+        terminal_scatter(section(SECTOR, PE, values), width=80, height=24, color=False)
+        for values in ([("A", 1.0), ("B", 5.0)], [("A", 1.0), ("A", 5.0)])
+    )
+    assert "median" not in one
+    assert re.search(r"•S0 +│ +•S1", two)
+    assert "│ median" in two
+
+
+def test_the_name_of_an_axis_that_does_not_fit_ends_with_an_ellipsis() -> None:
+    text = terminal_scatter(section(SECTOR, CAP, [("A", 1.0), ("A", 1e9)]), width=34, height=24, color=False)
+    assert text.splitlines()[-3].endswith("logar…")
 
 
 def test_many_companies_in_one_place_have_another_mark() -> None:

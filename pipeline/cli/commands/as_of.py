@@ -22,10 +22,17 @@ from pipeline.cli.options import (
 from pipeline.cli.params import field_option, symbols_argument
 from pipeline.cli.results import ago, open_history, print_result, say_nothing_found
 from pipeline.cli.universe import configured_of
-from pipeline.errors import ExitCode
+from pipeline.errors import ExitCode, Trouble
 from pipeline.instants import for_people
 from pipeline.query.history import History
 from pipeline.text import count, printable_json
+
+
+def _two_fields(ctx: click.Context, _param: click.Parameter, names: tuple[str, str] | None) -> tuple[str, str] | None:
+    """Return the fields of --plot. Raise UsageError where the second is the next option."""
+    if names and names[1].startswith("-"):
+        raise click.UsageError("--plot takes two fields, as in --plot sector pe_ratio", ctx)
+    return names
 
 
 @click.command(
@@ -47,7 +54,11 @@ from pipeline.text import count, printable_json
 @universe_option
 @click.option("--original", is_flag=True, help="Print each document exactly as received, as JSON Lines.")
 @click.option(
-    "--plot", nargs=2, metavar="FIELD FIELD", help="Draw two fields against each other: a dot for each company."
+    "--plot",
+    nargs=2,
+    metavar="FIELD FIELD",
+    callback=_two_fields,
+    help="Draw two fields against each other: a dot for each company.",
 )
 @click.option("--output", metavar="FILE", type=Path, help="With --plot: draw into FILE.svg, .png, .pdf or .html.")
 @format_option
@@ -73,10 +84,8 @@ def command(
 
     A date alone means its end (UTC). Data received later never affects the answer.
     """
-    if original and (fields or as_json or not form.is_table):
-        raise click.UsageError("--original prints whole documents: drop --field, --format and --json", ctx)
-    if plot and (original or fields or as_json or not form.is_table):
-        raise click.UsageError("--plot draws: drop --original, --field, --format and --json", ctx)
+    is_usual = not fields and not as_json and form.is_table
+    _check_forms(ctx, original=original, is_plot=plot is not None, is_usual=is_usual)
     if output is not None:
         _check_output(ctx, output, is_plot=plot is not None)
     named = parse_companies(symbols, options)
@@ -105,7 +114,17 @@ def command(
                 spare=("observed_symbol",) if "observed_symbol" in answer.names else (),
             )
         is_known = _say_what_is_missing(history, options, found, instant=instant, wanted=wanted, longest=max_staleness)
+    if plot and is_known and not found:
+        raise Trouble("no company is left: there is nothing to draw")
     return ExitCode.DONE if is_known else ExitCode.FAILED
+
+
+def _check_forms(ctx: click.Context, *, original: bool, is_plot: bool, is_usual: bool) -> None:
+    """Raise UsageError for an answer in two forms. `is_usual`: no option of tables was given."""
+    if original and not is_usual:
+        raise click.UsageError("--original prints whole documents: drop --field, --format and --json", ctx)
+    if is_plot and (original or not is_usual):
+        raise click.UsageError("--plot draws: drop --original, --field, --format and --json", ctx)
 
 
 def _check_output(ctx: click.Context, output: Path, *, is_plot: bool) -> None:

@@ -125,5 +125,9 @@ def test_a_plot_that_cannot_be_drawn_is_refused(stored: Path) -> None:
     assert_refused(query(stored, "as-of", "now", "--output", "a.svg"), 2, "--plot")
     for words in (["--json"], ["--format", "csv"], ["--original"], ["--field", "eps"]):
         assert_refused(query(stored, "as-of", "now", "--plot", "name", "eps", *words), 2, words[0])
+    assert_refused(query(stored, "as-of", "now", "--plot", "name", "--universe"), 2, "--plot takes two fields")
+    stale = query(stored, "as-of", "2026-03-15", "--max-staleness", "0.5", "--plot", "name", "eps")
+    assert (stale.code, stale.out) == (1, "")
+    assert "nothing to draw" in stale.err
     nothing = query(stored, "as-of", "2020-01-01", "--plot", "name", "eps")
     assert (nothing.code, nothing.out) == (1, "")
