@@ -2,15 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from itertools import groupby
 from operator import itemgetter
 
 from pipeline.errors import Trouble
-from pipeline.instants import MILLISECOND, NoTimeZone, parse_recorded, to_text
-from pipeline.query.known import Known, Row
-
-EARLIEST = datetime.min.replace(tzinfo=UTC)
+from pipeline.instants import NoTimeZone, parse_recorded, to_text
+from pipeline.query.known import Known, Row, earlier, milliseconds
 
 
 class JoinError(Trouble):
@@ -39,8 +37,8 @@ class Joining:
 
     @property
     def lag_milliseconds(self) -> int:
-        """The lag, rounded up: so it never looks ahead."""
-        return -(self.lag // -MILLISECOND)
+        """The lag, rounded up."""
+        return milliseconds(self.lag)
 
     @property
     def added_names(self) -> list[str]:
@@ -66,10 +64,7 @@ class Joining:
 
     def answered_at(self, at: datetime) -> datetime:
         """Return the instant that a row of an instant is answered for."""
-        try:
-            return at - self.lag_milliseconds * MILLISECOND
-        except OverflowError:
-            return EARLIEST
+        return earlier(at, self.lag_milliseconds)
 
 
 def unreadable(row: int, error: ValueError) -> JoinError:

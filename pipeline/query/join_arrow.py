@@ -1,7 +1,7 @@
 """Joins of Arrow tables to what was known at the instants of their rows. Needs the extra `parquet`."""
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from pipeline.instants import MILLISECOND, in_zone, parse_recorded
 from pipeline.query.arrow import one_table, schema_of
-from pipeline.query.join import EARLIEST, JoinError, Joining, unreadable
+from pipeline.query.join import JoinError, Joining, unreadable
 from pipeline.query.joined import Joined
 from pipeline.query.known import Known
 from pipeline.query.known_arrow import known_columns
@@ -132,7 +132,7 @@ def _mapped(values: pa.Array, read: Any, first_row: int) -> pa.Array:
     return pa.array(found, pa.int64()).take(coded.indices)
 
 
-_EPOCH_UTC = _EPOCH.replace(tzinfo=EARLIEST.tzinfo)
+_EPOCH_UTC = _EPOCH.replace(tzinfo=UTC)
 
 
 def _in_zone(milliseconds: int, joining: Joining) -> datetime:

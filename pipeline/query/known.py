@@ -9,7 +9,7 @@ import sqlite3
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from enum import Enum, auto
 from typing import Any
 
@@ -25,6 +25,7 @@ Row = tuple[Any, ...]
 
 OBSERVED_AT, STALENESS = Column("observed_at", Kind.INSTANT), Column("staleness_hours", Kind.REAL)
 
+_EARLIEST = datetime.min.replace(tzinfo=UTC)
 _SNAPSHOTS_A_SEEK = 4
 """Snapshots that can be read in order in the time of one seek: measured, 1.1 us against 4.4 with five fields."""
 
@@ -204,5 +205,18 @@ def unmapped(db: sqlite3.Connection) -> Iterator[None]:
 
 
 def longest(max_staleness: timedelta | None) -> int | None:
-    """Return the milliseconds of a bound of staleness, rounded up; None: no bound."""
-    return None if max_staleness is None else -(max_staleness // -MILLISECOND)
+    """Return the milliseconds of a bound of staleness; None: no bound."""
+    return None if max_staleness is None else milliseconds(max_staleness)
+
+
+def milliseconds(span: timedelta) -> int:
+    """Return a span in milliseconds, rounded up: so a lag never looks ahead."""
+    return -(span // -MILLISECOND)
+
+
+def earlier(at: datetime, lag: int) -> datetime:
+    """Return the instant so many milliseconds before another; the first of all, where there is none so early."""
+    try:
+        return at - lag * MILLISECOND
+    except OverflowError:
+        return _EARLIEST

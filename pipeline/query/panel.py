@@ -3,7 +3,7 @@
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -14,13 +14,12 @@ from pipeline.model.fields import Field, Kind, find_field
 from pipeline.model.universe import Universe
 from pipeline.model.values import Value
 from pipeline.query.grid import Every, grid
-from pipeline.query.known import Known
+from pipeline.query.known import Known, earlier, milliseconds
 from pipeline.query.results import Answer, Column, Rows
 
 _CELLS_AT_ONCE = 200_000
 """Companies times instants that are read at once: about 100 MB of Python's objects."""
 AT, SYMBOL = Column("at", Kind.INSTANT), Column("symbol", Kind.TEXT)
-_EARLIEST = datetime.min.replace(tzinfo=UTC)
 
 
 class PanelRow(msgspec.Struct, frozen=True, gc=False):
@@ -67,10 +66,7 @@ class Panel:
 
     def answered_at(self, at: datetime) -> datetime:
         """Return the instant that cells of an instant are answered for."""
-        try:
-            return at - self.lag
-        except OverflowError:
-            return _EARLIEST
+        return earlier(at, milliseconds(self.lag))
 
 
 def grid_of(every: str, calendar: str | None, since: date | datetime, until: datetime) -> Iterable[datetime]:

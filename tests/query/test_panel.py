@@ -214,6 +214,15 @@ def test_a_lag_may_reach_back_before_all_time(history: History) -> None:
     assert row.observed_at is None
 
 
+def test_a_lag_is_rounded_up_to_milliseconds(history: History) -> None:
+    """A microsecond before it was observed, it was not known."""
+    answer = history.panel(
+        ["pe_ratio"], at=[after(0), after(0) + MILLISECOND], symbols="IBM", lag=timedelta(microseconds=1)
+    )
+    assert [row["pe_ratio"] for row in answer] == [None, 10.0]
+    assert from_tables(answer) == list(answer.rows())
+
+
 def test_the_memory_map_of_the_file_is_as_it_was_afterwards(tmp_path: Path) -> None:
     with History.open(database_of([seen(0)])) as opened:
         db: sqlite3.Connection = opened._db
