@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from pipeline import instants
-from pipeline.model.renames import QUALIFIED, Span, whole
+from pipeline.model.renames import EARLIEST, QUALIFIED, Span, whole
 
 
 class Companies:
@@ -62,6 +62,16 @@ class Companies:
             return self.company_at(symbol, instants.to_text(instants.parse(at, now=instants.utc_now(), day_ends=True)))
         renamed = [one.company for one in self._by_symbol.get(symbol, ()) if QUALIFIED not in one.company]
         return renamed[-1] if renamed else symbol
+
+    def meanings(self, text: str) -> Sequence[Span]:
+        """Return which company a text means in rows that have an instant of their own, the oldest span first.
+
+        A symbol means the company that had it at that instant. Where all that is known of that one is that it was not
+        a renamed one, the symbol means the same as in a question. Raise ValueError as `named` does.
+        """
+        name, symbol = self.named(text), text.upper()
+        spans = self._by_symbol.get(symbol) or [Span(symbol, name, EARLIEST, instants.LATEST)]
+        return [one._replace(company=name) if QUALIFIED in one.company else one for one in spans]
 
     def company_at(self, symbol: str, at: str) -> str:
         """Return the name of the company that had a symbol at an instant, as text."""

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
-from itertools import groupby
+from itertools import count, groupby
 from operator import itemgetter
 
 from pipeline.errors import Trouble
 from pipeline.instants import NoTimeZone, parse_recorded, to_text
+from pipeline.model.renames import Span
 from pipeline.query.known import Known, Row, earlier, milliseconds
 
 
@@ -56,9 +57,9 @@ class Joining:
             raise JoinError(f"the table has {', '.join(taken)} already", remedy=f"add a prefix ({_spelt('prefix')})")
 
     def read_instant(self, text: str, row: int) -> datetime:
-        """Return the instant that a row is answered for. Raise JoinError if its text says none."""
+        """Return the instant of a row. Raise JoinError if its text says none."""
         try:
-            return self.answered_at(parse_recorded(text, self.zone))
+            return parse_recorded(text, self.zone)
         except ValueError as error:
             raise unreadable(row, error) from None
 
@@ -79,14 +80,24 @@ def _spelt(parameter: str) -> str:
 
 
 def joined_rows(joining: Joining, rows: Sequence[tuple[str, datetime]]) -> list[Row]:
-    """Return what the join adds to each row, of which there is the symbol, and the instant that it is answered for."""
+    """Return what the join adds to each row, of which there is the symbol and the instant."""
     known = joining.known
-    companies = {symbol: known.company(symbol) for symbol in {symbol for symbol, _ in rows}}
-    keys = sorted((companies[symbol], to_text(at), place) for place, (symbol, at) in enumerate(rows))
+    meanings = {symbol: known.meanings(symbol) for symbol in {symbol for symbol, _ in rows}}
+    asked = [joining.answered_at(at) for _, at in rows]
+    companies = [_company_at(meanings[symbol], at) for symbol, at in rows]
+    keys = sorted(zip(companies, map(to_text, asked), count(), strict=False))
     found: list[Row] = [known.nothing] * len(rows)
     for company, of_company in groupby(keys, key=itemgetter(0)):
         some = list(of_company)
         answers = known.rows(company, [at for _, at, _ in some])
         for (_, _, place), row in zip(some, answers, strict=True):
-            found[place] = known.answered(row, rows[place][1], joining.longest)
+            found[place] = known.answered(row, asked[place], joining.longest)
     return found
+
+
+def _company_at(meanings: Sequence[Span], at: datetime) -> str:
+    """Return the company that a symbol means in a row of an instant, of those that it means at any time."""
+    if len(meanings) == 1:
+        return meanings[0].company
+    text = to_text(at)
+    return next(one.company for one in reversed(meanings) if one.since <= text)

@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.instants import MILLISECOND, in_zone, parse_recorded
+from pipeline.instants import MILLISECOND, from_text, in_zone, parse_recorded
 from pipeline.query.arrow import one_table, schema_of
 from pipeline.query.join import JoinError, Joining, unreadable
 from pipeline.query.joined import Joined
@@ -42,9 +42,10 @@ def joined_tables(joining: Joining, tables: Iterator[pa.Table]) -> Iterator[pa.T
     """Yield each table with what was known at the instants of its rows. Raise JoinError, naming the row."""
     row = 1
     for table in tables:
-        symbols = _companies(table.column(joining.symbol_column), joining.known)
         instants = _instants(table.column(joining.time_column), joining, row)
-        found = known_columns(joining.known, symbols, instants, joining.longest)
+        companies = _companies(table.column(joining.symbol_column), instants, joining.known)
+        answered_at = pc.max_element_wise(pc.subtract(instants, joining.lag_milliseconds), _FIRST)
+        found = known_columns(joining.known, companies, answered_at, joining.longest)
         yield pa.table([*table.columns, *found.columns], schema=joined_schema(table.schema, joining))
         row += table.num_rows
 
@@ -63,11 +64,17 @@ def _slices(table: pa.Table) -> Iterator[pa.Table]:
         yield table.slice(begin, _ROWS_AT_ONCE)
 
 
-def _companies(column: pa.ChunkedArray, known: Known) -> pa.DictionaryArray:
-    """Return the companies that a column of symbols means."""
+def _companies(column: pa.ChunkedArray, instants: pa.Array, known: Known) -> pa.DictionaryArray:
+    """Return the companies that symbols mean at the instants of their rows."""
     symbols = _texts(column).dictionary_encode()
-    names = [None if name is None else known.company(name) for name in symbols.dictionary.to_pylist()]
-    return pa.array(names, pa.string()).take(symbols.indices).dictionary_encode()  # of several spellings one
+    meanings = [None if name is None else known.meanings(name) for name in symbols.dictionary.to_pylist()]
+    newest = [None if spans is None else spans[-1].company for spans in meanings]
+    found = pa.array(newest, pa.string()).take(symbols.indices)
+    for place, spans in enumerate(meanings):
+        for span in reversed((spans or ())[:-1]):
+            is_earlier = pc.less(instants, (from_text(span.until) - _EPOCH_UTC) // MILLISECOND)
+            found = pc.if_else(pc.and_(pc.equal(symbols.indices, place), is_earlier), span.company, found)
+    return found.dictionary_encode()  # of several spellings one
 
 
 def _is_text(kind: pa.DataType) -> bool:
@@ -87,7 +94,7 @@ def _one(column: pa.ChunkedArray) -> pa.Array:
 
 
 def _instants(column: pa.ChunkedArray, joining: Joining, first_row: int) -> pa.Array:
-    """Return the instants that the rows are answered for, in milliseconds since 1970. Raise JoinError."""
+    """Return the instants of the rows, in milliseconds since 1970. Raise JoinError."""
     if column.null_count:
         row = first_row + pc.index(column.is_null(), value=True).as_py()
         raise JoinError(
@@ -108,7 +115,7 @@ def _instants(column: pa.ChunkedArray, joining: Joining, first_row: int) -> pa.A
     else:
         raise JoinError(f"instants should be timestamps, dates or text, and {joining.time_column} holds {kind}")
     _check_range(found, first_row)
-    return pc.max_element_wise(pc.subtract(found, joining.lag_milliseconds), _FIRST)
+    return found
 
 
 def _milliseconds(counted: pa.Array, a_second: int) -> pa.Array:

@@ -15,7 +15,7 @@ from typing import Any
 
 from pipeline.instants import MILLISECOND, from_text
 from pipeline.model.fields import Field, Kind
-from pipeline.model.renames import whole
+from pipeline.model.renames import Span, whole
 from pipeline.query.companies import read_companies, stored_companies
 from pipeline.query.results import Column, columns_of
 from pipeline.query.snapshots import OBSERVED_SYMBOL, hours, joined, selected
@@ -80,14 +80,14 @@ class Known:
         """The names of the companies that have a snapshot, in order."""
         return stored_companies(self.db, self.companies)
 
-    def company(self, symbol: str) -> str:
-        """Return the name of the company that a symbol means. Of one that is unknown nothing is known."""
+    def meanings(self, symbol: str) -> Sequence[Span]:
+        """Return which company a symbol means in rows of any time. One that is no company's name is its own."""
         if not self.companies.have_renames:
-            return symbol.upper()
+            return (whole(symbol.upper()),)
         try:
-            return self.companies.named(symbol)
+            return self.companies.meanings(symbol)
         except ValueError:
-            return symbol.upper()
+            return (whole(symbol.upper()),)
 
     def way(self, run: tuple[str, Sequence[str]]) -> Way:
         """Return how a company's rows at some instants are best found as columns."""

@@ -7,7 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pipeline.instants import of_day, to_text
@@ -16,7 +16,8 @@ from pipeline.query import known as known_module
 from pipeline.query.history import History
 from pipeline.query.join import JoinError, Joining, joined_rows
 from pipeline.query.known import Known, longest
-from tests.support.observations import HOUR, after, database_of, recorded_database, seen
+from tests.support.clocks import START
+from tests.support.observations import HOUR, Observed, after, database_of, recorded_database, seen
 from tests.support.point_in_time import (
     AROUND,
     ASKED,
@@ -58,7 +59,7 @@ def joined(history: History, rows: Any, fields: Any = FIELDS, **options: Any) ->
         lag=options.get("lag", timedelta(0)),
         longest=longest(options.get("max_staleness")),
     )
-    assert joined_rows(by_rows, [(symbol, by_rows.answered_at(at)) for symbol, at in rows]) == added
+    assert joined_rows(by_rows, rows) == added
     return added
 
 
@@ -121,6 +122,32 @@ def test_it_follows_a_company_over_its_changes_of_symbol(observations: Any, rows
                 for one in (history.as_of(at, company, FIELDS) if company in stored else ())
             ]
             assert [(*found[:4], found[5])] == (said or [(None,) * 5])
+
+
+@pytest.mark.usefixtures("way")
+@example(
+    observations=[Observed(symbol, START, {"Symbol": symbol, "PERatio": ratio}) for symbol, ratio in ("A1", "B2")],
+    rows=[(symbol, START + hours * HOUR) for symbol in "AB" for hours in range(4)],
+    on=(START + HOUR, START + 2 * HOUR),
+    lag=timedelta(0),
+    reused=True,
+)
+@given(observations=OBSERVATIONS, rows=ROWS, on=st.tuples(ASKED, ASKED), lag=SPANS, reused=st.booleans())
+def test_a_symbol_that_two_companies_had_means_the_one_that_had_it_at_the_rows_instant(
+    observations: Any, rows: Any, on: tuple[datetime, datetime], lag: timedelta, reused: bool
+) -> None:
+    """A became B, and B had become C-D before. A is another company's since then if it was reused."""
+    given_up, taken = sorted(on)
+    database = database_of(observations)
+    configure(database, rename("B", "C-D", given_up), rename("A", "B", taken, reused=reused))
+    with History.open(database) as history:
+        for (symbol, at), found in zip(rows, joined(history, rows, ["pe_ratio"], lag=lag), strict=True):
+            company = symbol.upper()
+            if company == "A" and (at < taken or not reused):
+                company = "B"
+            elif company == "B" and at < given_up:
+                company = "C-D"
+            assert found[:3] == expected(history, company, at, ["pe_ratio"], lag=lag)
 
 
 @needs_recordings
