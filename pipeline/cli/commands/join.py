@@ -92,9 +92,9 @@ def command(
         raise click.UsageError(
             "--json describes the file: use it with --output FILE, not -", click.get_current_context()
         )
-    _check_readable(file)
     columns = find_fields(fields, DEFAULT_FIELDS)
     database = load_silently(options).database
+    _check_readable(file)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # like Ctrl-C: removes the partial file
     with readable(database, options) as read, open_for_reading(read) as db, read_transaction(db):
         check_any_stored(db, database)
