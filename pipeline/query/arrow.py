@@ -5,8 +5,10 @@ from typing import Any
 
 import pyarrow as pa
 
+from pipeline.errors import Undecodable
 from pipeline.model.fields import Kind
 from pipeline.query.columnar import by_column
+from pipeline.text import cut
 
 _TEXT = pa.dictionary(pa.int32(), pa.string())
 TYPES: dict[Kind, pa.DataType] = {
@@ -60,8 +62,16 @@ def _raw_array(values: Sequence[Any], kind: Kind) -> pa.Array:
 
 
 def typed_array(array: pa.Array, kind: Kind) -> pa.Array:
-    """Return an array in its kind's type; texts become entries of a dictionary."""
-    return array.dictionary_encode() if kind is Kind.TEXT else array.cast(TYPES[kind], safe=False)
+    """Return an array in its kind's type; texts become entries of a dictionary.
+
+    Raise Undecodable for an instant or a date that was damaged.
+    """
+    if kind is Kind.TEXT:
+        return array.dictionary_encode()
+    try:
+        return array.cast(TYPES[kind], safe=False)
+    except pa.ArrowInvalid as error:
+        raise Undecodable(cut(" ".join(str(error).split()), 100)) from None
 
 
 def schema_of(columns: Iterable[tuple[str, Kind]]) -> pa.Schema:

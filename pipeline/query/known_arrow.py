@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.model.fields import Kind
-from pipeline.query.arrow import RAW_TYPES, TYPES, schema_of, typed_array
+from pipeline.query.arrow import RAW_TYPES, schema_of, typed_array
 from pipeline.query.known import Known, Way
 from pipeline.query.known_merged import Found, Run, merged_columns
 from pipeline.query.known_sought import sought_columns
@@ -71,8 +71,8 @@ def _of_rows(known: Known, runs: Sequence[Run]) -> Found:
     raw += [("symbol", pa.string())] if known.companies.have_renames else []
     first, seen, *values = pa.array(rows, pa.struct(raw)).flatten()
     kinds = [*(field.kind for field in known.fields), Kind.TEXT]
-    instant = TYPES[Kind.INSTANT]
-    return Found(first.cast(instant), seen.cast(instant).cast(pa.int64()), list(map(typed_array, values, kinds)))
+    first, seen = typed_array(first, Kind.INSTANT), typed_array(seen, Kind.INSTANT)
+    return Found(first, seen.cast(pa.int64()), list(map(typed_array, values, kinds)))
 
 
 def _runs(symbols: pa.DictionaryArray, instants: pa.Array) -> Iterator[tuple[str, list[str]]]:

@@ -68,6 +68,6 @@ def _text(column: Column, missing: Mask | None) -> pa.Array:
 def _typed(array: pa.Array, kind: Kind) -> pa.Array:
     try:
         array.validate(full=True)
-        return typed_array(array, kind)
     except pa.ArrowInvalid as error:
         raise Undecodable(str(error)) from None
+    return typed_array(array, kind)

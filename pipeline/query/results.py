@@ -82,7 +82,7 @@ class Answer(Generic[T]):
         """
         arrow = extras.arrow()
         if self._tables is None:
-            return iter([arrow.table(self.columns, list(self.rows()))])
+            return self._reader(lambda: iter([arrow.table(self.columns, list(self._read()))]))
         return self._reader(self._tables)
 
     def to_arrow(self) -> "pa.Table":

@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 
 from pipeline.query.join import JoinError, Joining
 from pipeline.query.join_arrow import joined_schema, joined_tables
+from pipeline.text import cut
 
 _ROWS_AT_ONCE, _BYTES_AT_ONCE = 750_000, 64 << 20
 """What is read, joined and written at once, as a row group: it bounds memory."""
@@ -19,7 +20,7 @@ def open_parquet(source: BinaryIO) -> pq.ParquetFile:
     try:
         return pq.ParquetFile(source)
     except (pa.ArrowException, OSError) as error:
-        raise JoinError(f"no Parquet: {error}") from None
+        raise JoinError(f"no Parquet: {_one_line(error)}") from None
 
 
 def join_parquet(file: pq.ParquetFile, target: BinaryIO, joining: Joining, advance: Callable[[float], object]) -> int:
@@ -50,4 +51,9 @@ def _batches(file: pq.ParquetFile) -> Iterator[pa.RecordBatch]:
     try:
         yield from file.iter_batches(_BATCH)
     except (pa.ArrowException, OSError) as error:
-        raise JoinError(f"the Parquet is damaged: {error}") from None
+        raise JoinError(f"the Parquet is damaged: {_one_line(error)}") from None
+
+
+def _one_line(error: Exception) -> str:
+    """Return what Arrow says, some of which has several lines."""
+    return cut(" ".join(str(error).split()), 200)

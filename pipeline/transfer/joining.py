@@ -44,10 +44,19 @@ def join_csv(source: BufferedReader, target: BinaryIO, joining: Joining) -> int:
         return number
 
 
+def _check_encoding(source: BufferedReader) -> None:
+    """Raise JoinError for text that is not UTF-8, as its first bytes say, and where these cannot be read."""
+    try:
+        wrong = wrong_encoding(source.peek(4)[:4])
+    except STREAM_ERRORS as error:
+        raise JoinError(f"the file {stream_problem(error, 0)}") from None
+    if wrong:
+        raise JoinError(f"the text {wrong}")
+
+
 def _csv_rows(source: BufferedReader) -> Iterator[list[str]]:
     """Yield the rows of CSV, the header first, without blank lines. Raise JoinError for one that cannot be read."""
-    if wrong := wrong_encoding(source.peek(4)[:4]):
-        raise JoinError(f"the text {wrong}")
+    _check_encoding(source)
     text = TextIOWrapper(source, "utf-8-sig", newline="")
     number, width = 0, 0
     try:
@@ -70,8 +79,7 @@ def _csv_rows(source: BufferedReader) -> Iterator[list[str]]:
 
 def join_jsonl(source: BufferedReader, target: BinaryIO, joining: Joining) -> int:
     """Write the objects of JSON Lines with the values of the join. Return how many. Raise JoinError, naming the row."""
-    if wrong := wrong_encoding(source.peek(4)[:4]):
-        raise JoinError(f"the text {wrong}")
+    _check_encoding(source)
     names = joining.added_names
     lines = _lines(source)
     number = 0
@@ -97,7 +105,7 @@ def _lines(source: BufferedReader) -> Iterator[bytes]:
 
 
 def _asked(line: bytes, row: int, joining: Joining) -> tuple[str, Any]:
-    """Return the symbol of a line, and the instant that it is answered for."""
+    """Return the symbol and the instant of a line."""
     try:
         found = msgspec.json.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

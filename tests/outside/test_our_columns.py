@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from datetime import timedelta
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -109,7 +110,7 @@ def test_what_reads_a_damaged_column_answers_or_names_the_database(
     database = folder / "o.db"
     shutil.copyfile(filled, database)
     damage(database, *column, content)
-    for ask in (ask_history, ask_documents, ask_reader, ask_status, observe_again):
+    for ask in (ask_history, ask_many_instants, ask_documents, ask_reader, ask_status, observe_again):
         with names(database):
             ask(database)
 
@@ -133,6 +134,17 @@ def ask_history(database: Path) -> None:
         list(history.vintages("IBM"))
         history.first_observed_at()
         history.last_run_started_at()
+
+
+def ask_many_instants(database: Path) -> None:
+    with History.open(database) as history:
+        at = [START + n * timedelta(hours=11) for n in range(10)]
+        list(history.panel(at=at, universe=True))
+        if find_spec("pyarrow") is not None:
+            fields = ["name", "latest_quarter", "eps"]
+            history.as_of(LATER, fields=fields).to_arrow()
+            history.panel(fields, at=at).to_arrow()
+            history.join({"symbol": ["IBM", "OLD"], "time": at[:2]}, fields).to_arrow()
 
 
 def ask_documents(database: Path) -> None:
