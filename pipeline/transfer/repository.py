@@ -8,6 +8,7 @@ borrows the objects: without configuration, hooks, attributes, replaced objects,
 import os
 import re
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -178,9 +179,10 @@ class _Git:
     def started(self, *words: str, stdin: IO[bytes] | int = subprocess.DEVNULL) -> Iterator[subprocess.Popen[bytes]]:
         """Start git, and end it after, or when `close` is called."""
         with ExitStack() as ended:
-            process = self._start(*words, stdin=stdin)
-            ended.callback(_end, process)
-            self._running.callback(_end, process)
+            with _signals_wait():
+                process = self._start(*words, stdin=stdin)
+                ended.callback(_end, process)
+                self._running.callback(_end, process)
             yield process
 
     def close(self) -> None:
@@ -298,6 +300,16 @@ class Repository:
         """Open the contents of files."""
         with self._git.started("cat-file", "--batch", stdin=subprocess.PIPE) as process:
             yield Blobs(process, self._git.failure)
+
+
+@contextmanager
+def _signals_wait() -> Iterator[None]:
+    """Let signals that end the command wait: one that comes while git is started would leave it behind."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _chunks(process: subprocess.Popen[bytes]) -> Iterator[bytes]:

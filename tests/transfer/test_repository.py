@@ -1,8 +1,11 @@
 """Repositories: nothing in one runs a program, reaches the network, or hangs; and what is none is one line."""
 
 import os
+import signal
 import stat
+import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -195,6 +198,22 @@ def test_a_damaged_repository_is_one_line(tmp_path: Path) -> None:
     (repository / "objects" / parent[:2] / parent[2:]).unlink()
     with pytest.raises(Trouble, match="git cannot read the repository: "):
         history(repository)
+
+
+def test_a_signal_while_git_is_started_leaves_none_behind(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started = []
+
+    class InterruptedPopen(subprocess.Popen[bytes]):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            started.append(self)
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(subprocess, "Popen", InterruptedPopen)
+    with pytest.raises(KeyboardInterrupt):
+        history(made)
+    (process,) = started
+    assert process.returncode is not None
 
 
 def test_without_git_one_line_says_so(made: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
