@@ -194,10 +194,11 @@ def test_a_damaged_repository_is_one_line(tmp_path: Path) -> None:
     making.commit({"data/IBM.json": document(PERatio="1")})
     making.commit({"data/IBM.json": document(PERatio="2")}, at=NOON + DAY)
     repository = making.make()
-    parent = git("rev-parse", "HEAD~1^{tree}", folder=repository)
-    (repository / "objects" / parent[:2] / parent[2:]).unlink()
-    with pytest.raises(Trouble, match="git cannot read the repository: "):
-        history(repository)
+    tree, commit = git("rev-parse", "HEAD~1^{tree}", "HEAD~1", folder=repository).split()
+    for lost in (tree, commit):
+        (repository / "objects" / lost[:2] / lost[2:]).unlink()
+        with pytest.raises(Trouble, match="git cannot read the repository: "):
+            history(repository)
 
 
 def test_a_signal_while_git_is_started_leaves_none_behind(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
