@@ -1,6 +1,7 @@
 """Draw `pipeline history --plot`: on the terminal, or into a file."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from pipeline.model.fields import Field, FieldNotFound, Kind, find_fields
 from pipeline.model.invented import is_invented
 from pipeline.plot.indexed import indexed
 from pipeline.plot.save import Picture
-from pipeline.plot.series import Company, Panel, Plot, Point, Series, Spell
+from pipeline.plot.series import Company, Panel, Plot, Point, Series, Spell, interrupted
 from pipeline.plot.spec import plot_spec
 from pipeline.plot.table import history_table
 from pipeline.plot.terminal import terminal
@@ -79,24 +80,29 @@ def _plot(
     suspicious = {
         (change.symbol, change.field, change.observed_at) for change in history.changes(wanted, suspicious=True)
     }
+    spells = {symbol: _uncovered(history, symbol, until) for symbol in wanted}
     panels = []
     for field in fields:
-        series = tuple(_series(companies[symbol], field, found[symbol], suspicious) for symbol in wanted)
+        series = tuple(
+            _series(companies[symbol], field, found[symbol], spells[symbol], suspicious) for symbol in wanted
+        )
         series = indexed(series) if is_indexed else series
         panels.append(Panel(series[0].field, series))
     last_seen_at = max(one.confirmed_at for snapshots in found.values() for one in snapshots)
-    spells = _uncovered(history, wanted[0], until) if len(wanted) == 1 else ()
-    return Plot(tuple(companies.values()), tuple(panels), last_seen_at, spells)
+    shaded = spells[wanted[0]] if len(wanted) == 1 else ()
+    return Plot(tuple(companies.values()), tuple(panels), last_seen_at, shaded)
 
 
 def _uncovered(history: History, symbol: str, until: datetime | None) -> tuple[Spell, ...]:
     """Return when the API did not cover a company. A spell that has not ended by `until` ends where it begins."""
     spells: list[Spell] = []
     for change in history.changes([symbol], until=until):
+        if change.last_confirmed_at is None:
+            continue
         if change.kind is ChangeKind.UNCOVERED:
-            spells.append(Spell(change.observed_at, change.observed_at))
-        elif change.kind is ChangeKind.COVERED and spells and change.last_confirmed_at is not None:
-            spells[-1] = Spell(spells[-1].start, change.last_confirmed_at)
+            spells.append(Spell(change.observed_at, change.observed_at, change.last_confirmed_at, None))
+        elif change.kind is ChangeKind.COVERED and spells:
+            spells[-1] = replace(spells[-1], end=change.last_confirmed_at, seen_again=change.observed_at)
     return tuple(spells)
 
 
@@ -109,12 +115,17 @@ def _company(history: History, symbol: str, snapshots: Sequence[Snapshot]) -> Co
 
 
 def _series(
-    company: Company, field: Field, snapshots: Sequence[Snapshot], suspicious: set[tuple[str, str, datetime]]
+    company: Company,
+    field: Field,
+    snapshots: Sequence[Snapshot],
+    spells: Sequence[Spell],
+    suspicious: set[tuple[str, str, datetime]],
 ) -> Series:
+    points = [Point(one.observed_at, one.confirmed_at, _number(one.values[field.column])) for one in snapshots]
     return Series(
         company,
         field,
-        tuple(Point(one.observed_at, one.confirmed_at, _number(one.values[field.column])) for one in snapshots),
+        interrupted(points, spells),
         frozenset(
             one.observed_at for one in snapshots if (company.symbol, field.column, one.observed_at) in suspicious
         ),

@@ -59,6 +59,10 @@ class Spell:
 
     start: datetime
     end: datetime
+    seen_before: datetime
+    """When the company was last seen before them."""
+    seen_again: datetime | None
+    """When it was next seen; None if it was not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +155,25 @@ def merged(points: Iterable[Point]) -> list[Point]:
         else:
             found.append(Point(point.observed_at, point.confirmed_at, value))
     return found
+
+
+def interrupted(points: Sequence[Point], spells: Sequence[Spell]) -> tuple[Point, ...]:
+    """Return the points of a covered company, with one that has no value for each spell that has ended.
+
+    A snapshot that was the same before and after a spell is one point, but nothing confirmed its value meanwhile.
+    """
+    found: list[Point] = []
+    for point, later in zip_longest(points, points[1:]):
+        since = point.observed_at
+        for spell in spells if point.value is not None else ():
+            is_of_point = point.observed_at < spell.start and (later is None or spell.start < later.observed_at)
+            if is_of_point and spell.seen_again is not None:
+                found.append(Point(since, min(point.confirmed_at, spell.seen_before), point.value))
+                found.append(Point(spell.start, spell.end, None))
+                since = spell.seen_again
+        if since <= point.confirmed_at:
+            found.append(Point(since, point.confirmed_at, point.value))
+    return tuple(found)
 
 
 def drawable(value: float | None) -> float | None:

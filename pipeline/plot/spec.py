@@ -103,7 +103,7 @@ def _panel(panel: Panel, height: int, right: str, *, is_last: bool) -> Spec:
         "height": height,
         "layer": [
             {
-                "mark": {"type": "line", "style": "gap", "interpolate": "step-after", "clip": True},
+                "mark": {"type": "line", "style": "gap", "clip": True},
                 "transform": _through("from", "until", "next", ends_each=False),
                 "encoding": path,
             },

@@ -68,6 +68,8 @@ def test_what_is_confirmed_is_solid_and_the_gap_to_the_next_observation_dashed(t
     assert len(solid) == 4  # 1, 4, the two snapshots of 2, 3
     assert all(piece[0][1] == piece[-1][1] for piece in solid)  # level: nothing between observations
     ((first, second), (third, fourth)) = solid[:2], solid[2:]
+    steps = (step for piece in dashed for step in pairwise(piece))
+    assert all(one[0] == other[0] or one[1] == other[1] for one, other in steps)  # no value between two is made up
     before, after = dashed  # the missing value
     assert (before[0][0], after[0][0]) == (first[0][0], third[0][0])
     assert before[-1][0] > second[-1][0]  # to the observation that found no value

@@ -2,8 +2,17 @@
 
 from dataclasses import replace
 
-from pipeline.plot.series import Segment, Spell, lines, merged, spells_within, suspicious_points, uncovered_since
-from tests.support.plots import DAY, FIRST, UNTIL, pe, plot, points
+from pipeline.plot.series import (
+    Point,
+    Segment,
+    interrupted,
+    lines,
+    merged,
+    spells_within,
+    suspicious_points,
+    uncovered_since,
+)
+from tests.support.plots import DAY, FIRST, UNTIL, pe, plot, points, spell
 
 
 def test_a_value_is_confirmed_from_its_first_observation_to_its_last_and_not_until_the_next() -> None:
@@ -36,10 +45,25 @@ def test_a_value_that_no_axis_can_hold_is_a_gap() -> None:
 
 
 def test_a_spell_without_coverage_lies_among_the_snapshots_or_lasts() -> None:
-    among, lasting = Spell(FIRST + 4 * DAY, FIRST + 5 * DAY), Spell(UNTIL + DAY, UNTIL + DAY)
-    of = replace(plot(pe(1.0, 2.0, 3.0)), uncovered=(Spell(FIRST - 9 * DAY, FIRST - 8 * DAY), among, lasting))
+    among, lasting = spell(FIRST + 4 * DAY, FIRST + 5 * DAY), spell(UNTIL + DAY, UNTIL + DAY)
+    of = replace(plot(pe(1.0, 2.0, 3.0)), uncovered=(spell(FIRST - 9 * DAY, FIRST - 8 * DAY), among, lasting))
     assert spells_within(of) == [among]
     assert uncovered_since(of) == lasting.start
     covered = replace(of, uncovered=(among,))
     assert uncovered_since(covered) is None
     assert spells_within(replace(plot(pe()), uncovered=(among,))) == []
+
+
+def test_no_value_is_confirmed_while_the_company_was_not_covered() -> None:
+    (held,) = points(1.0, held=20 * DAY)
+    inside, after = spell(FIRST + 4 * DAY, FIRST + 6 * DAY), spell(FIRST + 30 * DAY, FIRST + 31 * DAY)
+    later = Point(FIRST + 32 * DAY, FIRST + 40 * DAY, 2.0)
+    lasting = replace(spell(UNTIL, UNTIL), seen_again=None)
+    assert interrupted([held, later], [inside, after, lasting]) == (
+        Point(FIRST, FIRST + 3 * DAY, 1.0),
+        Point(FIRST + 4 * DAY, FIRST + 6 * DAY, None),
+        Point(FIRST + 7 * DAY, FIRST + 20 * DAY, 1.0),
+        Point(FIRST + 30 * DAY, FIRST + 31 * DAY, None),
+        later,
+    )
+    assert interrupted(points(None, 1.0), [spell(FIRST + DAY, FIRST + DAY)]) == points(None, 1.0)

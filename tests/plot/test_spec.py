@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from pipeline.instants import to_text
 from pipeline.plot.indexed import indexed
 from pipeline.plot.labels import placeholder
-from pipeline.plot.series import Company, Panel, Plot, Spell, merged
+from pipeline.plot.series import Company, Panel, Plot, merged
 from pipeline.plot.spec import plot_spec
-from tests.support.plots import ACME, BETA, DAY, FIRST, HOSTILE, UNTIL, caps, compared, pe, plot
+from tests.support.plots import ACME, BETA, DAY, FIRST, HOSTILE, UNTIL, caps, compared, pe, plot, spell
 
 values = st.lists(st.none() | st.floats(allow_nan=False, allow_infinity=False), max_size=12)
 
@@ -103,7 +103,7 @@ def test_every_panel_spans_all_snapshots_so_that_dates_stand_below_one_another()
 
 
 def test_a_spell_without_coverage_is_a_band_behind_the_lines() -> None:
-    spells = (Spell(FIRST + 4 * DAY, FIRST + 6 * DAY), Spell(UNTIL + DAY, UNTIL + DAY))
+    spells = (spell(FIRST + 4 * DAY, FIRST + 6 * DAY), spell(UNTIL + DAY, UNTIL + DAY))
     spec = plot_spec(replace(plot(pe(1.0, 2.0)), uncovered=spells), interactive=True)
     behind = spec["vconcat"][0]["layer"][0]
     assert behind["mark"]["style"] == "uncovered"

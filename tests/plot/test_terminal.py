@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from pipeline.plot import labels
-from pipeline.plot.series import Company, Series, Spell
+from pipeline.plot.series import Company, Series
 from pipeline.plot.terminal import terminal
 from pipeline.plot.terminal_canvas import MARKER, SHADE
-from tests.support.plots import BETA, DAY, FIRST, HOSTILE, UNTIL, caps, compared, pe, plot
+from tests.support.plots import BETA, DAY, FIRST, HOSTILE, UNTIL, caps, compared, pe, plot, spell
 
 
 def drawn(*series: Series, width: int = 80, height: int = 24, color: bool = False, name: str | None = "Acme") -> str:
@@ -88,7 +88,7 @@ def test_a_suspicious_point_is_marked_and_explained() -> None:
 
 
 def test_a_spell_without_coverage_is_shaded_and_explained() -> None:
-    spells = (Spell(FIRST + 4 * DAY, FIRST + 6 * DAY), Spell(UNTIL + DAY, UNTIL + DAY))
+    spells = (spell(FIRST + 4 * DAY, FIRST + 6 * DAY), spell(UNTIL + DAY, UNTIL + DAY))
     of = replace(plot(pe(1.0, 4.0, 2.0)), uncovered=spells)
     text = terminal(of, width=80, height=24, color=False)
     shaded = [row.count(SHADE) for row in dots(text)]

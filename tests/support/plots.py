@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.model.fields import FIELDS
 from pipeline.plot.save import Picture, save
-from pipeline.plot.series import Company, Panel, Plot, Point, Series
+from pipeline.plot.series import Company, Panel, Plot, Point, Series, Spell
 from pipeline.plot.spec import plot_spec
 from pipeline.plot.table import history_table
 
@@ -44,6 +44,11 @@ def pe(*values: float | None, suspicious: Sequence[int] = (), company: Company =
 def caps(*values: float | None) -> Series:
     """Return a series of market values."""
     return Series(ACME, CAP, points(*values))
+
+
+def spell(start: datetime, end: datetime) -> Spell:
+    """Return a spell without coverage, a day away from the observations of the company before and after it."""
+    return Spell(start, end, start - DAY, end + DAY)
 
 
 def plot(*series: Series, name: str | None = "Acme") -> Plot:

@@ -79,6 +79,21 @@ def test_plot_says_since_when_a_company_is_not_covered() -> None:
     assert "not covered" not in earlier  # it looks ahead no further than it is asked to
 
 
+def test_plot_confirms_nothing_while_a_company_was_not_covered() -> None:
+    database = database_of([seen(0, PERatio="10"), uncovered(40), uncovered(60), seen(100, PERatio="10"),
+                            seen(0, "PEP", PERatio="20"), seen(100, "PEP", PERatio="20")])  # fmt: skip
+    out = query(database, "history", "IBM", "PEP", "pe_ratio", "--plot").out
+    (ibm,) = [line for line in out.splitlines() if line.startswith("10")]
+    assert " " * 20 in ibm.rstrip()
+    assert "changed in between" in out
+
+
+def test_plot_marks_what_is_suspicious_and_nothing_else(stored: Path) -> None:
+    usual = query(stored, "history", "IBM", "pe_ratio", "--plot")
+    assert "suspicious" not in usual.out
+    assert "suspicious" in query(stored, "history", "IBM", "revenue_ttm", "--plot").out
+
+
 def test_plot_draws_several_companies_in_one_picture(stored: Path) -> None:
     for words in (["PEP", "--plot", "pe_ratio"], ["pe_ratio", "pep", "--plot"], ["--plot", "PEP", "PERatio"],
                   ["PEP", "--field", "pe_ratio", "--plot"], ["PEP", "PEP", "ibm", "pe_ratio", "--plot"]):  # fmt: skip
