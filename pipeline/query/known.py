@@ -92,7 +92,7 @@ class Known:
     def way(self, run: tuple[str, Sequence[str]]) -> Way:
         """Return how a company's rows at some instants are best found as columns."""
         company, instants = run
-        if self.companies.have_renames or company not in self._snapshots or not instants:
+        if self.companies.has_company(company) or company not in self._snapshots or not instants:
             return Way.ROWS
         return Way.MERGED if self._is_dense(company, instants) else Way.SOUGHT
 

@@ -45,9 +45,18 @@ def in_order(known: Known, runs: Iterable[Run], instants: pa.Array, longest: int
                     found = sought_columns(known, piece)
                 case Way.ROWS:
                     found = _of_rows(known, piece)
+            if known.companies.have_renames and way is not Way.ROWS:
+                found = found._replace(values=[*found.values, _symbols(piece, found.first)])
             parts.append(_answered(known, found, of_piece, longest))
             begin += length
     return pa.concat_tables(parts).unify_dictionaries().combine_chunks()
+
+
+def _symbols(runs: Sequence[Run], first: pa.Array) -> pa.DictionaryArray:
+    """Return the symbols of companies that always had one, where something was known."""
+    places = pa.array([place for place, (_, texts) in enumerate(runs) for _ in texts], pa.int32())
+    known = pc.if_else(first.is_valid(), places, pa.scalar(None, pa.int32()))
+    return pa.DictionaryArray.from_arrays(known, pa.array([company for company, _ in runs], pa.string()))
 
 
 def _pieces(runs: Iterable[Run], rows: int) -> Iterator[list[Run]]:
