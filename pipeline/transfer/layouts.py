@@ -9,13 +9,14 @@ from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.text import few, printable
+from pipeline.text import cut, few, printable
 from pipeline.transfer.entries import Place, Problem, Received, Skipped, place_of
 from pipeline.transfer.name_patterns import NamePattern
 from pipeline.transfer.streams import stream_problem
 
 NAMED = 5
 """How many of the files that do not belong to an archive are named."""
+_LONGEST_NAME = 100
 
 
 class NamedFile(NamedTuple):
@@ -74,7 +75,7 @@ def _matching(source: Path, received: Received, pattern: NamePattern) -> Iterato
 
 def skipped(place: Place, why: str, named: list[str], number: int) -> Skipped:
     """Return the remark on files that are not read, of which some are named."""
-    names = [printable(name) for name in named]
+    names = [cut(printable(name), _LONGEST_NAME) for name in named]
     return Skipped(place, f"{why}: {few([*names, *[''] * (number - len(names))], NAMED)}", number)
 
 

@@ -83,7 +83,7 @@ def _mistake(text: str, parts: list[str], variables: list[str], *, names_somethi
         f"unknown {{{''.join(unknown[:1])}}}; {PLACEHOLDERS}": unknown,
         PLACEHOLDERS: (names_something and not names) or re.search(r"[{}]", _VARIABLE.sub("", text)),
         "it names the same twice": len(set(names)) < len(names) or {"date", "time"} <= set(names),
-        "a part of it is empty": any(part in ("", ".", "..") for part in parts),
+        "it has a slash too many, or a . or .. between slashes": any(part in ("", ".", "..") for part in parts),
         "it has more than one * between two slashes": any(part.count("*") > 1 for part in parts),
         "put a character between what varies, as in {symbol}_{date}.json": re.search(r"[}*][{*]", text),
     }

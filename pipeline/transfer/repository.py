@@ -1,8 +1,9 @@
 """Repositories: commits and files of a git repository, read by git, which gets no configuration of the repository.
 
 A repository may come from anywhere, and its configuration can name programs for git to run. So git only looks up with
-it where the objects are and what a branch's commit is. All else is read in an empty repository of our own, which
-borrows the objects: without configuration, hooks, attributes, replaced objects, or a remote to fetch anything from.
+it where the objects are and what a branch's commit is. All else is read by way of an empty repository in a temporary
+folder, which borrows the objects: without configuration, hooks, attributes, replaced objects, or a remote to fetch
+anything from.
 """
 
 import os
@@ -46,8 +47,9 @@ _CONFIGURATION = """\
 [extensions]
 \tobjectFormat = {}
 """
-"""Of our own repository. A commit graph could contradict the commits; larger files are read piece by piece."""
-_BRANCHES = ("refs/heads/{}", "refs/tags/{}", "refs/remotes/{}", "refs/remotes/origin/{}")
+"""Of the temporary repository. A commit graph could contradict the commits; larger files are read piece by piece."""
+_BRANCHES = ("refs/heads/{}", "refs/tags/{}", "refs/remotes/{}", "refs/remotes/origin/{}", "refs/{}")
+"""Where a branch or tag is looked up; in `refs` itself one that is named in full, `refs/heads/main`."""
 _REF = re.compile(r"(?!-)[^\x00-\x20~^:?*\[\\\x7f]{1,200}")
 _ID = re.compile(r"[0-9a-f]{4,64}")
 _URL = re.compile(r"[^/]+:")
@@ -136,7 +138,8 @@ def _tip(path: Path, theirs: "_Git", reading: "_Git", branch: str | None) -> str
     elif ".." in branch or "@{" in branch or not _REF.fullmatch(branch):
         found = None
     else:
-        names = (theirs.find("rev-parse", "--verify", "--quiet", name.format(branch)) for name in _BRANCHES)
+        name = branch.removeprefix("refs/")
+        names = (theirs.find("rev-parse", "--verify", "--quiet", where.format(name)) for where in _BRANCHES)
         found = next(filter(None, names), branch if _ID.fullmatch(branch) else None)
     tip = found and reading.find("rev-parse", "--verify", "--quiet", f"{found}^{{commit}}")
     if tip:

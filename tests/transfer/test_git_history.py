@@ -358,6 +358,12 @@ def test_odd_names_are_read_and_harmless(making: Making) -> None:
     assert observed([one for one in found if "IBM" in str(one.place)]) == [("IBM", "2024-03-14T12:00", "2")]
 
 
+def test_a_file_that_is_skipped_is_named_in_short(making: Making) -> None:
+    making.commit({IBM: pe("1"), f"{'x' * 2000}/{'y' * 200}": b""})
+    (remark,) = remarks(history(making.make()))
+    assert len(remark) < 200
+
+
 def test_branches_tags_and_commits(making: Making, tmp_path: Path) -> None:
     first = making.commit({IBM: pe("1")})
     making.commit({IBM: pe("2")}, at=NOON + DAY)
@@ -370,6 +376,8 @@ def test_branches_tags_and_commits(making: Making, tmp_path: Path) -> None:
         (repository, None, "2"),
         (repository, "other", "3"),
         (repository, "v1", "1"),
+        (repository, "refs/heads/other", "3"),
+        (repository, "refs/tags/v1", "1"),
         (repository, commit[:8], "1"),
         (tmp_path / "clone", "other", "3"),
         (tmp_path / "clone", "origin/other", "3"),
