@@ -24,7 +24,11 @@ def check_renames(db: sqlite3.Connection, renames: Iterable[Rename], symbols: It
     yield from _unwritten(db, configured)
     yield from _suggested(db, configured, frozenset(symbols))
     for one in configured:
-        yield from _undated(db, one) if one.on is None else _dated(db, one, instants.to_text(one.on))
+        if one.on is None:
+            yield from _undated(db, one)
+        else:
+            yield from _joined(db, one, instants.to_text(one.on), configured)
+            yield from _dated(db, one, instants.to_text(one.on))
 
 
 def _unwritten(db: sqlite3.Connection, configured: tuple[Rename, ...]) -> Iterator[Finding]:
@@ -69,6 +73,17 @@ def _undated(db: sqlite3.Connection, one: Rename) -> Iterator[Finding]:
     found = f"{one.old} and {one.new} were joined, but are {old.shown} and {new.shown}"
     remedy = f'remove the rename, or give it its day: {_UNDER}, {one.old} = {{to = "{one.new}", on = YYYY-MM-DD}}'
     yield Finding(Kind.RENAMES, Level.NOTE, found, remedy)
+
+
+def _joined(db: sqlite3.Connection, one: Rename, on: str, configured: Iterable[Rename]) -> Iterator[Finding]:
+    """Yield that the old symbol before the day and the new one since then are of different companies."""
+    given_up = (instants.to_text(other.on) for other in configured if other.old == one.new and other.on is not None)
+    old = _newest(db, one.old, until=before(on))
+    new = _newest(db, one.new, since=on, until=before(next(given_up, instants.LATEST)))
+    if old is None or new is None or another_company(old.values, new.values) is None:
+        return
+    found = f"{one.old} before {on} and {one.new} since then were joined, but are {old.shown} and {new.shown}"
+    yield Finding(Kind.RENAMES, Level.NOTE, found, f"remove the rename, or correct its symbols and its day {_UNDER}")
 
 
 def _dated(db: sqlite3.Connection, one: Rename, on: str) -> Iterator[Finding]:

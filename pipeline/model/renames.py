@@ -1,7 +1,8 @@
 """Renames: which symbols are one company, and when. Pure arithmetic on the configured renames.
 
-A rename at an instant cuts the time of both symbols there: before it the old one is the company's, from then on the new
-one. What is cut off is another company's. A rename without an instant takes both symbols whole.
+A rename with an instant divides the time of both symbols there: until then the company has the old one, and from then
+on the new one. The rest of the two symbols' time belongs to other companies. A rename without an instant gives the
+company both symbols for all time.
 """
 
 import re
@@ -14,7 +15,7 @@ from pipeline import instants
 from pipeline.model.symbols import Symbol, parse_symbol
 
 EARLIEST = "0001-01-01T00:00:00.000Z"
-"""Since when a company has the first symbol that is known of it."""
+"""Where time begins: a company has its first known symbol from here on."""
 QUALIFIED = "@"
 """In no symbol: `FB@2022-06-09` is the company that had FB then."""
 _MIDNIGHT = "T00:00:00.000Z"
@@ -27,30 +28,30 @@ class Rename:
     old: Symbol
     new: Symbol
     on: datetime | None = None
-    """From this instant on the new symbol is the company's; None: both are, at any time."""
+    """The company has the new symbol from this instant on; None: it has both symbols at any time."""
     reused: bool = False
-    """Whether the old symbol is another company's since then, and means that one in questions and in lists."""
+    """Whether another company has the old symbol since then, so that questions and lists mean that one by it."""
 
 
 class ConfiguredRenames(NamedTuple):
-    """The renames of a configuration, and which one it is: as of a `SymbolList`."""
+    """The renames of a configuration, which is named as in a `SymbolList`."""
 
     configuration: str
     renames: tuple[Rename, ...]
 
 
 class Span(NamedTuple):
-    """A symbol that a company had from `since` to before `until`, as text: what is observed of it then is its."""
+    """A symbol that a company had from `since` to before `until`, as text. What was observed of it then is its own."""
 
     symbol: str
     company: str
-    """The company's newest symbol; with an instant, `FB@2022-06-09`, where the symbol alone means another company."""
+    """The company's newest symbol; `FB@2022-06-09`, with an instant, where the symbol alone means another company."""
     since: str
     until: str
 
     @property
     def last(self) -> str:
-        """The last instant of it, as text."""
+        """Its last instant, as text."""
         return self.until if self.until == instants.LATEST else before(self.until)
 
 
@@ -60,7 +61,7 @@ def whole(symbol: str) -> Span:
 
 
 def find_cycle(renames: Iterable[Rename]) -> tuple[Symbol, ...] | None:
-    """Return symbols of which each was renamed to the next, and the last is the first; None if there are none."""
+    """Return the symbols of a cycle, each renamed to the next, with the first again at the end; None without one."""
     new = {one.old: one.new for one in renames}
     done: set[Symbol] = set()
     for first in new:
@@ -77,77 +78,77 @@ def find_cycle(renames: Iterable[Rename]) -> tuple[Symbol, ...] | None:
 
 
 def spans(renames: Iterable[Rename]) -> tuple[Span, ...]:
-    """Return to which company each symbol of the renames belongs at any time, by symbol and time.
+    """Return which company each symbol of the renames belongs to at any time, by symbol and time.
 
-    The renames have one of each old symbol, and no cycle. All other symbols are companies of their own.
+    The renames have one of each old symbol, and no cycle. Every other symbol is a company of its own.
     """
-    known = _Renames(renames)
-    return tuple(Span(one.symbol, known.company(one), one.since, one.until) for one in known.holdings())
+    timeline = _Timeline(renames)
+    return tuple(Span(one.symbol, timeline.company(one), one.since, one.until) for one in timeline.periods())
 
 
-class _Holding(NamedTuple):
-    """The time for which one company had a symbol."""
+class _Period(NamedTuple):
+    """A time in which one company had a symbol."""
 
     symbol: Symbol
     since: str
     until: str
-    is_cut_off: bool
-    """Whether a rename says only that the symbol was another company's."""
+    is_unnamed: bool
+    """Whether the renames only say that it was none of theirs: the symbol alone may mean a company of a rename."""
 
 
-class _Renames:
-    """Renames, by the symbols that they end and begin."""
+class _Timeline:
+    """The periods of each symbol of some renames."""
 
     def __init__(self, renames: Iterable[Rename]) -> None:
-        self._leaving = {one.old: one for one in renames}
-        self._taking: dict[Symbol, list[Rename]] = {}
-        for one in self._leaving.values():
-            self._taking.setdefault(one.new, []).append(one)
-        symbols = sorted({*self._leaving, *self._taking})
-        self._holdings: Mapping[Symbol, list[_Holding]] = {symbol: list(self._held(symbol)) for symbol in symbols}
+        self._rename_of = {one.old: one for one in renames}
+        self._renames_to: dict[Symbol, list[Rename]] = {}
+        for one in self._rename_of.values():
+            self._renames_to.setdefault(one.new, []).append(one)
+        symbols = sorted({*self._rename_of, *self._renames_to})
+        self._periods: Mapping[Symbol, list[_Period]] = {symbol: list(self._periods_of(symbol)) for symbol in symbols}
 
-    def holdings(self) -> Iterator[_Holding]:
-        """Yield them by symbol and time."""
-        for of_symbol in self._holdings.values():
+    def periods(self) -> Iterator[_Period]:
+        """Yield all periods, by symbol and time."""
+        for of_symbol in self._periods.values():
             yield from of_symbol
 
-    def company(self, holding: _Holding) -> str:
-        """Return the name of the company that had the symbol then."""
-        while (leaving := self._left_by(holding)) is not None:
-            taken_at = _taken_at(leaving)
-            holding = next(one for one in self._holdings[leaving.new] if one.since <= taken_at < one.until)
-        return _qualified(holding) if holding.is_cut_off and not self._is_reused(holding) else holding.symbol
+    def company(self, period: _Period) -> str:
+        """Return the name of the company that had the symbol in a period."""
+        while (rename := self._ending(period)) is not None:
+            begins = _new_begins(rename)
+            period = next(one for one in self._periods[rename.new] if one.since <= begins < one.until)
+        return _qualified(period) if period.is_unnamed and not self._is_reused(period) else period.symbol
 
-    def _held(self, symbol: Symbol) -> Iterator[_Holding]:
-        """Yield who had a symbol, the oldest first.
+    def _periods_of(self, symbol: Symbol) -> Iterator[_Period]:
+        """Yield the periods of a symbol, the oldest first. They fill all time.
 
-        One that takes a symbol which is had already joins the company that has it. At one instant, one leaves before
-        another takes it.
+        If a company is renamed to a symbol while another renamed company has it, the two are one company from then on.
+        If one company gives a symbol up at the instant at which another gets it, it gives it up first.
         """
-        leaving = self._leaving.get(symbol)
-        left = [] if leaving is None else [(_left_at(leaving), False)]
-        since, is_had = EARLIEST, False
-        for at, is_taken in sorted([*left, *((_taken_at(one), True) for one in self._taking.get(symbol, ()))]):
-            if is_taken and is_had:
+        rename = self._rename_of.get(symbol)
+        given_up = [] if rename is None else [(_old_ends(rename), False)]
+        since, is_owned = EARLIEST, False
+        for at, begins in sorted([*given_up, *((_new_begins(one), True) for one in self._renames_to.get(symbol, ()))]):
+            if begins and is_owned:
                 continue
             if since < at:
-                yield _Holding(symbol, since, at, is_cut_off=is_taken)
-            since, is_had = at, is_taken
+                yield _Period(symbol, since, at, is_unnamed=begins)
+            since, is_owned = at, begins
         if since < instants.LATEST:
-            yield _Holding(symbol, since, instants.LATEST, is_cut_off=not is_had)
+            yield _Period(symbol, since, instants.LATEST, is_unnamed=not is_owned)
 
-    def _left_by(self, holding: _Holding) -> Rename | None:
-        """Return the rename that ends a holding."""
-        leaving = self._leaving.get(holding.symbol)
-        return leaving if leaving is not None and _left_at(leaving) == holding.until else None
+    def _ending(self, period: _Period) -> Rename | None:
+        """Return the rename with which a period ends, if it ends with one."""
+        rename = self._rename_of.get(period.symbol)
+        return rename if rename is not None and _old_ends(rename) == period.until else None
 
-    def _is_reused(self, holding: _Holding) -> bool:
-        leaving = self._leaving.get(holding.symbol)
-        return leaving is not None and leaving.reused and holding.until == instants.LATEST
+    def _is_reused(self, period: _Period) -> bool:
+        rename = self._rename_of.get(period.symbol)
+        return rename is not None and rename.reused and period.until == instants.LATEST
 
 
 def config_line(rename: Rename) -> str:
-    """Return the line of `[symbols.renamed]` that says so: `FB = "META"`."""
+    """Return the line of `[symbols.renamed]` for a rename: `FB = "META"`."""
     key = rename.old if _BARE_KEY.fullmatch(rename.old) else f'"{rename.old}"'
     if rename.on is None:
         return f'{key} = "{rename.new}"'
@@ -156,13 +157,13 @@ def config_line(rename: Rename) -> str:
 
 
 def wrong_answer(requested: Symbol, answered: Symbol) -> str:
-    """Return the detail of the outcome of a symbol that was answered with another's overview: it may be a rename."""
+    """Return the detail of an outcome: the symbol was answered with another's overview, so it may have been renamed."""
     line = config_line(Rename(requested, answered))
     return f"{_ANOTHER}{answered!r}; if {requested} was renamed, add {line} under [symbols.renamed]"
 
 
 def possible_rename(requested: Symbol, detail: str) -> Rename | None:
-    """Return the rename that a detail of `wrong_answer` is about; None for any other detail."""
+    """Return the rename that a detail from `wrong_answer` suggests; None for any other detail."""
     answered = detail.removeprefix(_ANOTHER).partition(";")[0].strip("'")
     if not detail.startswith(_ANOTHER):
         return None
@@ -177,23 +178,25 @@ _BARE_KEY = re.compile(r"[A-Z0-9-]+")
 _ANOTHER = "overview of another symbol: "
 
 
-def _left_at(rename: Rename) -> str:
+def _old_ends(rename: Rename) -> str:
+    """Return until when the company has the old symbol."""
     return instants.LATEST if rename.on is None else instants.to_text(rename.on)
 
 
-def _taken_at(rename: Rename) -> str:
+def _new_begins(rename: Rename) -> str:
+    """Return since when the company has the new symbol."""
     return EARLIEST if rename.on is None else instants.to_text(rename.on)
 
 
-def _qualified(holding: _Holding) -> str:
-    """Return a name for a company whose symbol alone means another one: the symbol, and an instant when it had it.
+def _qualified(period: _Period) -> str:
+    """Return a name for the company of a period: the symbol, and an instant at which it had it.
 
     A day stands for its end, as in questions.
     """
-    if holding.since != EARLIEST:
-        return f"{holding.symbol}{QUALIFIED}{holding.since.removesuffix(_MIDNIGHT)}"
-    last = before(holding.until)
-    return f"{holding.symbol}{QUALIFIED}{last.removesuffix(_DAY_END)}"
+    if period.since != EARLIEST:
+        return f"{period.symbol}{QUALIFIED}{period.since.removesuffix(_MIDNIGHT)}"
+    last = before(period.until)
+    return f"{period.symbol}{QUALIFIED}{last.removesuffix(_DAY_END)}"
 
 
 _DAY_END = "T23:59:59.999Z"

@@ -21,8 +21,8 @@ class Universe:
     def __init__(self, listings: Iterable[Listing], companies: Companies) -> None:
         """Take the lists as they were noted.
 
-        A symbol means the company that had it then. An old one means its company after the rename too, unless it was
-        reused: the list was brought up to date later.
+        A symbol means the company that had it then. After a rename the old symbol still means its company, unless it
+        was reused: the list may not have been updated yet.
         """
         self._times: dict[str, list[tuple[str, str]]] = {}
         for listing in listings:
@@ -31,7 +31,7 @@ class Universe:
 
     @property
     def began_at(self) -> str | None:
-        """Since when anything is known of lists, as text; None if nothing is."""
+        """When the first list was noted, as text; None if none was."""
         return min((since for times in self._times.values() for since, _ in times), default=None)
 
     def times(self, company: str) -> Sequence[tuple[str, str]]:
@@ -52,12 +52,12 @@ def _of_companies(listing: Listing, companies: Companies) -> Iterable[tuple[str,
     if not companies.has_symbol(listing.symbol):
         yield listing.symbol, listing.since, listing.until
         return
-    left = None
+    renamed = None
     for span in companies.spans_of(listing.symbol):
-        is_cut_off = QUALIFIED in span.company
-        company = left if is_cut_off and left is not None else span.company
+        is_unnamed = QUALIFIED in span.company
+        company = renamed if is_unnamed and renamed is not None else span.company
         since, until = max(span.since, listing.since), min(span.until, listing.until)
         if since < until:
             yield company, since, until
-        if not is_cut_off:
-            left = span.company
+        if not is_unnamed:
+            renamed = span.company

@@ -15,9 +15,9 @@ from pipeline.store.writer import Writer
 async def record_renames(writer: Writer, configuration: str, renames: Iterable[Rename]) -> None:
     """Store that a configuration has these renames and no others. Only what has changed is written.
 
-    Those of other configurations stay, unless they contradict these (the same symbol was renamed otherwise, or with
-    these it would come to its old symbol again), or the configuration's file is gone. Without a file of its own, as
-    where somebody imports into a copy of the database, nothing is taken for gone. Raise StorageError.
+    The renames of other configurations stay, unless they contradict these (another rename of the same symbol, or a
+    cycle) or their configuration's file is gone. A configuration without a file, as that of an import into a copy of
+    the database, removes none for that reason. Raise StorageError.
     """
     await writer.write(_record, _Configured(configuration, tuple(renames)))
 

@@ -60,7 +60,7 @@ async def _pull_back(db: Connection, at: str) -> None:
 
 
 async def _continue_requests(db: Connection, listed: SymbolList) -> None:
-    """The first time that a list is seen: it goes on with the symbols that were requested before lists were noted."""
+    """With the first list, continue the intervals of its symbols that were requested before lists were noted."""
     await db.execute(
         """
         UPDATE universe SET until = NULL, configuration = :configuration
@@ -72,7 +72,7 @@ async def _continue_requests(db: Connection, listed: SymbolList) -> None:
 
 
 def is_gone(configuration: str) -> bool:
-    """Whether a configuration is not there any more. Variables alone are taken for gone once there is another."""
+    """Whether a configuration's file is missing. One without a file, of variables alone, counts as missing."""
     try:
         return not configuration or not is_present(Path(configuration))
     except OSError:

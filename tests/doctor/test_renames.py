@@ -4,7 +4,7 @@ import asyncio
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from pipeline.doctor.findings import Finding, Level
@@ -80,6 +80,17 @@ def test_the_old_symbol_another_companys_after_the_day_is_noted_unless_it_is_sai
     assert "ETF (CIK 7)" in found.found
     assert str(found.remedy).endswith('FB = {to = "META", on = 2026-03-15, reused = true}')
     assert examined(*observations, renames=[rename("FB", "META", ON, reused=True)]) == []
+
+
+def test_a_new_symbol_of_another_company_from_the_day_on_is_noted_but_not_of_one_that_took_it_later() -> None:
+    other = [seen(0, "FB", **META), seen(9, "META", **OTHER)]
+    later = [seen(0, "FB", **META), seen(9, "META", **META), seen(90, "META", **OTHER)]
+    given_up = rename("META", "MVRS", ON + timedelta(days=1))
+
+    (found,) = examined(*other, renames=[rename("FB", "META", ON)])
+    assert "Meta (CIK 1326801) and ETF (CIK 7)" in found.found
+    found_later = examined(*later, renames=[rename("FB", "META", ON), given_up])
+    assert [one.found for one in found_later if "joined" in one.found] == []
 
 
 def test_the_new_symbol_the_companys_before_the_day_is_noted() -> None:
