@@ -17,15 +17,15 @@ def copy_files(database: Path, target: Path) -> None:
 
 
 def killed_while_writing(database: Path, target: Path) -> Path:
-    """Copy a database in rollback mode to `target`, in the middle of a transaction that emptied its tables.
+    """Copy a database in rollback mode to `target`, in the middle of a transaction that wrote over one of its tables.
 
-    The journal is hot: without it the copy is damaged.
+    The journal is hot: without it the copy is damaged, as its schema still names that table's pages.
     """
     with closing(sqlite3.connect(database, isolation_level=None)) as db:
         db.execute("PRAGMA journal_mode = DELETE")
         db.execute("PRAGMA cache_size = 1")  # so that pages are written before the commit
         db.execute("BEGIN")
-        db.execute("DELETE FROM fields")
+        db.execute("DROP TABLE fields")
         db.execute("CREATE TABLE half_done (n)")
         db.executemany("INSERT INTO half_done VALUES (?)", [("x" * 100,)] * 1_000)
         copy_files(database, target)
