@@ -1,0 +1,154 @@
+"""Open databases: a file opened for questions, and the symbols, companies and universe that it holds."""
+
+import sqlite3
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from datetime import datetime
+from itertools import chain
+from pathlib import Path
+from typing import Self, TypeVar
+
+from pipeline.instants import from_text, to_text
+from pipeline.model.companies import Companies
+from pipeline.model.universe import Universe
+from pipeline.query.bounds import InstantLike, instant
+from pipeline.query.companies import (
+    Wanted,
+    check_companies,
+    first_observed_at,
+    read_companies,
+    stored_companies,
+)
+from pipeline.query.known import unmapped
+from pipeline.query.universe import configured_at, read_universe
+from pipeline.store.database import translate_errors
+from pipeline.store.reader import open_for_reading
+
+_CACHE_KIB = 64 * 1024
+_MAPPED_BYTES = 1 << 40
+"""All of the file, whatever its size: it is read as memory is, without a copy of each page."""
+
+T = TypeVar("T")
+
+
+class OpenDatabase:
+    """A database opened for questions; a context manager that closes it. `History` adds the questions."""
+
+    def __init__(self, db: sqlite3.Connection, path: Path, opened: ExitStack) -> None:
+        """Internal: use `open`."""
+        self._db = db
+        self._path = path
+        self._opened = opened
+        self._is_closed = False
+
+    @classmethod
+    def open(cls, path: Path | str) -> Self:
+        """Open a database read-only. Raise NoData if it is absent or empty, DatabaseError if it cannot be read.
+
+        Close it with `close()`, or use it in a `with` block. After that every question raises DatabaseError.
+        """
+        with ExitStack() as opened:
+            db = opened.enter_context(open_for_reading(Path(path)))
+            db.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+            db.execute(f"PRAGMA mmap_size = {_MAPPED_BYTES}")
+            return cls(db, Path(path), opened.pop_all())
+
+    def close(self) -> None:
+        """Close the database. Closing it again does nothing."""
+        self._is_closed = True
+        self._opened.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __del__(self, warn: Callable[..., None] = warnings.warn) -> None:
+        if not self._is_closed:
+            warn(f"unclosed {self!r}", ResourceWarning, source=self)
+            self.close()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}.open({str(self._path)!r})"
+
+    def symbols(self) -> list[str]:
+        """Return the symbols that have a snapshot, in order; of a company that was renamed, the newest one."""
+        with translate_errors(self._path):
+            return stored_companies(self._db, read_companies(self._db))
+
+    def check_symbols(self, symbols: Iterable[str]) -> list[str]:
+        """Return the symbols in upper case and in order, without duplicates; for an old symbol, the newest one.
+
+        Raise SymbolNotFound, naming the nearest, for one without a snapshot, and NoData if there is no snapshot at all.
+        """
+        with translate_errors(self._path):
+            return check_companies(self._db, self._path, read_companies(self._db), listed(symbols))
+
+    def first_observed_at(self, symbols: Iterable[str] | None = None) -> datetime | None:
+        """Return when the first snapshot was observed, of all or of some symbols; None where there is none."""
+        with translate_errors(self._path), unmapped(self._db):  # it seeks everywhere in the file
+            companies = read_companies(self._db)
+            names = stored_companies(self._db, companies) if symbols is None else map(companies.named, listed(symbols))
+            first = first_observed_at(self._db, chain.from_iterable(map(companies.spans, names)))
+            return None if first is None else from_text(first)
+
+    def universe(self, at: InstantLike) -> list[str]:
+        """Return the symbols that were configured at an instant, in order, whether they have a snapshot or not.
+
+        Of a company that was renamed, the newest one. Before the first list that was noted, there are none.
+        """
+        with translate_errors(self._path):
+            universe = read_universe(self._db, read_companies(self._db))
+            return configured_at(universe, to_text(instant(at, day_ends=True)), None)
+
+    def universe_began_at(self) -> datetime | None:
+        """Return when the first list was noted; None if none was."""
+        with translate_errors(self._path):
+            began_at = read_universe(self._db, read_companies(self._db)).began_at
+            return None if began_at is None else from_text(began_at)
+
+    def last_run_started_at(self) -> datetime | None:
+        """Return when the last run started that had symbols to request; None where there was none."""
+        query = """
+            SELECT started_at FROM runs
+             WHERE trigger <> 'import' AND (requests > 0 OR EXISTS (
+                       SELECT 1 FROM outcomes WHERE run_id = runs.id AND outcome <> 'deferred'))
+             ORDER BY id DESC LIMIT 1
+        """
+        with translate_errors(self._path):
+            row = self._db.execute(query).fetchone()
+            return None if row is None else from_text(row[0])
+
+    def _wanted(self, symbols: Iterable[str] | None, *, universe_at: datetime | None = None) -> Wanted:
+        """Return the companies that symbols mean; None: all. Raise NoData or SymbolNotFound.
+
+        With `universe_at`, only those of them that were configured at an instant.
+        """
+        with translate_errors(self._path):
+            companies, names = read_companies(self._db), None
+            if symbols is not None:
+                names = check_companies(self._db, self._path, companies, listed(symbols))
+            if universe_at is not None:
+                names = configured_at(self._universe(companies), to_text(universe_at), names)
+            return Wanted(companies, names)
+
+    def _universe(self, companies: Companies) -> Universe:
+        with translate_errors(self._path):
+            return read_universe(self._db, companies)
+
+    def _read(self, read: Callable[[], Iterator[T]]) -> Iterator[T]:
+        """Yield what is read, raising SQLite's errors as DatabaseError. As long as it is held, the database is open."""
+        with translate_errors(self._path):
+            yield from read()
+
+    def _read_much(self, read: Callable[[], Iterator[T]]) -> Iterator[T]:
+        """Yield the same of a question that reads much of the file."""
+        with translate_errors(self._path), unmapped(self._db):
+            yield from read()
+
+
+def listed(symbols: Iterable[str]) -> list[str]:
+    """Return the symbols as a list; a single text is one symbol."""
+    return [symbols] if isinstance(symbols, str) else list(symbols)
