@@ -33,9 +33,9 @@ if (innerWidth >= 600) {
 _STYLE = """\
 :root { color-scheme: light dark; LIGHT }
 @media (prefers-color-scheme: dark) { :root { DARK } }
-body { margin: 0 auto; padding: 1rem; max-width: 64rem; background: var(--paper); color: var(--ink);
+body { margin: 0 auto; padding: 1rem; max-width: 66rem; background: var(--paper); color: var(--ink);
   font: 15px/1.45 system-ui, sans-serif; }
-#picture { overflow-x: auto; }
+#picture, #picture.vega-embed { display: block; overflow-x: auto; }
 #picture > svg { display: block; width: 100%; height: auto; }
 p { color: var(--faint); font-size: 13px; }
 .values { max-height: 32rem; overflow: auto; margin: 1rem 0 0; }
