@@ -11,7 +11,6 @@ from functools import lru_cache
 from itertools import chain
 from typing import Any
 
-from pipeline.instants import LATEST
 from pipeline.model.anomalies import Anomaly
 from pipeline.model.changes import (
     Change,
@@ -25,13 +24,12 @@ from pipeline.model.changes import (
 )
 from pipeline.model.document import decode_layout
 from pipeline.model.fields import COLUMNS, DAILY_FIELDS, PROFILE_FIELDS, REPORTED_FIELDS, SYMBOL_FIELD, Kind, Part
-from pipeline.model.renames import Span, whole
+from pipeline.model.renames import Span
 from pipeline.model.values import as_date
 from pipeline.query.companies import Wanted, company_batches
-from pipeline.query.results import Answer, Column
+from pipeline.query.coverage import Coverage
+from pipeline.query.results import Answer, Column, Row
 from pipeline.query.snapshots import LAST_SEEN
-
-Row = tuple[Any, ...]
 
 CHANGE_COLUMNS = (
     Column("symbol", Kind.TEXT),
@@ -101,6 +99,7 @@ class Comparison:
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
+        self._coverage = Coverage(db)
         self._part = lru_cache(maxsize=4096)(self._read_part)
 
     def changes(self, wanted: Wanted, only: ChangeFilter, *, since: str, until: str) -> Answer[Change]:
@@ -117,10 +116,10 @@ class Comparison:
             if wanted.companies.has_company(batch[0]):
                 spans = wanted.companies.spans(batch[0])
                 rows = self._changes_of_spans(spans, since, until)
-                coverage = self._coverage_of_spans(spans, since, until)
+                coverage = self._coverage.company_changes(spans, since, until)
             else:
                 rows = self._value_changes(batch, since, until)
-                coverage = self._coverage_changes(batch, since, until)
+                coverage = self._coverage.changes(batch, since, until)
             yield sorted(rows + coverage, key=_by_symbol_and_instant) if coverage else rows
 
     def _value_changes(self, symbols: Sequence[str], since: str, until: str) -> list[Row]:
@@ -216,84 +215,12 @@ class Comparison:
         row = self._db.execute(f"SELECT {_COLUMNS_OF[table]} FROM {table} WHERE id = ?", (part_id,)).fetchone()
         return decode_layout(row[0]) if table == "layouts" else tuple(row)
 
-    def _coverage_changes(self, symbols: Sequence[str], since: str, until: str) -> list[Row]:
-        """Return where the API began or ceased to cover a symbol."""
-        query = """
-            SELECT uncovered.symbol, uncovered.at
-              FROM json_each(?) AS wanted CROSS JOIN uncovered ON uncovered.symbol = wanted.value AND at <= ?
-        """
-        uncovered: dict[str, list[str]] = {}
-        for symbol, at in self._db.execute(query, (json.dumps(symbols), until)):
-            uncovered.setdefault(symbol, []).append(at)
-        return [
-            row for symbol, at in uncovered.items() for row in self._coverage_turns((whole(symbol),), at, since, until)
-        ]
-
-    def _coverage_of_spans(self, spans: Sequence[Span], since: str, until: str) -> list[Row]:
-        """Return where the API began or ceased to cover one company.
-
-        That it does not cover an old symbol counts only until it has a snapshot of a newer one.
-        """
-        query = "SELECT at FROM uncovered WHERE symbol = ? AND at BETWEEN ? AND min(?, ?)"
-        uncovered: set[str] = set()
-        newer_since = LATEST
-        for span in reversed(spans):
-            last = min(span.last, newer_since)
-            uncovered |= {at for (at,) in self._db.execute(query, (span.symbol, span.since, last, until))}
-            newer_since = min(newer_since, self._covered_between(span, "", LATEST, until)[0] or LATEST)
-        return list(self._coverage_turns(spans, sorted(uncovered), since, until))
-
-    def _coverage_turns(self, spans: Sequence[Span], uncovered: list[str], since: str, until: str) -> Iterator[Row]:
-        """Yield the coverage changes of a company, given the instants at which it was found uncovered."""
-        company = spans[0].company
-        for after, before in zip(["", *uncovered], [*uncovered, LATEST], strict=True):
-            covered = [self._covered_between(span, after, before, until) for span in spans]
-            first = min((first for first, _ in covered if first is not None), default=None)
-            last = max((last for _, last in covered if last is not None), default=None)
-            if first is None or last is None:
-                continue
-            if after and since <= first <= until:
-                yield _coverage_row(company, ChangeKind.COVERED, after, first)
-            if before is not LATEST and since <= before <= until:
-                yield _coverage_row(company, ChangeKind.UNCOVERED, last, before)
-
-    def _covered_between(self, span: Span, after: str, before: str, until: str) -> tuple[str | None, str | None]:
-        """Return the first and the last observation of a span that found the symbol covered, up to `until`.
-
-        `after` and `before`: the observations next to it that did not.
-
-        Of two at one instant, the one that found it covered counts as the later, as it does for the symbol's state.
-        """
-        query = """
-            SELECT min(at), max(at) FROM (
-                SELECT min(observed_at) AS at FROM snapshots WHERE symbol = :symbol AND observed_at >= :after
-                   AND observed_at < :before AND observed_at <= :until
-                UNION ALL
-                SELECT max(observed_at) FROM snapshots WHERE symbol = :symbol AND observed_at >= :after
-                   AND observed_at < :before AND observed_at <= :until
-                UNION ALL
-                SELECT min(at) FROM looks WHERE symbol = :symbol AND at >= :after AND at < :before AND at <= :until
-                UNION ALL
-                SELECT max(at) FROM looks WHERE symbol = :symbol AND at >= :after AND at < :before AND at <= :until
-            )
-        """
-        parameters = {
-            "symbol": span.symbol,
-            "after": max(after, span.since),
-            "before": min(before, span.until),
-            "until": until,
-        }
-        first, last = self._db.execute(query, parameters).fetchone()
-        return first, last
-
 
 # The rows of an answer hold texts and numbers only, no members of an enumeration: the garbage collector drops such
 # tuples at first sight, and would go through tens of thousands of others again and again.
 
 _DAILY, _CHANGED = Part.DAILY.value, ChangeKind.CHANGED.value
 _OBSERVED_AT_IN_ANSWER = [column.name for column in CHANGE_COLUMNS].index("observed_at")
-
-
 _FIELD_IN_ANSWER = [column.name for column in CHANGE_COLUMNS].index("field")
 
 
@@ -338,11 +265,6 @@ def _with_expected_name(row: Row) -> Row:
     *rest, suspicion = row
     is_name = row[_FIELD_IN_ANSWER] == "name" and suspicion is Anomaly.ANOTHER_COMPANY
     return (*rest, None) if is_name else row
-
-
-def _coverage_row(symbol: str, kind: ChangeKind, last_confirmed_at: str, observed_at: str) -> Row:
-    before, after = ("covered", "unknown") if kind is ChangeKind.UNCOVERED else ("unknown", "covered")
-    return symbol, "state", None, kind.value, before, after, None, last_confirmed_at, observed_at, None
 
 
 def _change(symbol: str, column: str, part: str | None, kind: str, *others: Any) -> Change:

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 T = TypeVar("T")
-Rows = Iterator[tuple[Any, ...]]
+Row = tuple[Any, ...]
+"""Values in the order of the columns."""
+Rows = Iterator[Row]
 
 
 _PARSE: Mapping[Kind, Callable[[str], date]] = {Kind.INSTANT: from_text, Kind.DATE: date_from_text}
