@@ -50,9 +50,10 @@ def symbol_in(content: bytes) -> str | None:
 def holds_many(content: bytes) -> bool:
     """Return whether a file holds several documents that name their symbols, or an array."""
     try:
-        return content.lstrip()[:1] == b"[" or len([one for one in items(content) if one.symbol is not None]) > 1
+        found = items(content)
     except Undecodable:
         return False
+    return content.lstrip()[:1] == b"[" or len([one for one in found if one.symbol is not None]) > 1
 
 
 def items(content: bytes) -> list[Item]:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import Undecodable
-from pipeline.transfer.json_collections import items, symbol_in
+from pipeline.transfer.json_collections import holds_many, items, symbol_in
 
 IBM = '{"Symbol": "IBM", "EPS": "1.10"}'
 AAPL = '{"Symbol": "AAPL"}'
@@ -66,6 +66,15 @@ def test_every_shape_gives_the_same_documents(documents: list[dict[str, str]], s
     texts = [json.dumps(one) for one in documents]
     text = f"[{','.join(texts)}]" if shape == "array" else ("\n" if shape == "lines" else "").join(texts)
     assert [item.content.decode() for item in items(text.encode())] == texts
+
+
+@pytest.mark.parametrize(
+    ("text", "many"),
+    [(f"[{IBM}]", True), (f"{IBM} {AAPL}", True), ('{"PEP": {}, "KO": {}}', True), (IBM, False), ("{}", False),
+     ('{"Note": "wait"}', False), ("[tool]\nname = 1", False), ("", False), ('{"a": {}, "b": {}}', False)],
+)  # fmt: skip
+def test_many_documents_are_an_array_or_name_their_symbols(text: str, many: bool) -> None:
+    assert holds_many(text.encode()) is many
 
 
 def test_a_symbol_is_a_text() -> None:
