@@ -84,10 +84,8 @@ def command(
 
     A date alone means its end (UTC). Data received later never affects the answer.
     """
-    is_usual = not fields and not as_json and form.is_table
-    _check_forms(ctx, original=original, is_plot=plot is not None, is_usual=is_usual)
-    if output is not None:
-        _check_output(ctx, output, is_plot=plot is not None)
+    _check_forms(ctx, original=original, is_plot=plot is not None, is_usual=form.is_table and not (fields or as_json))
+    _check_output(ctx, output, is_plot=plot is not None)
     named = parse_companies(symbols, options)
     with open_history(options) as history:
         wanted = history.check_symbols(named) if named else None
@@ -127,8 +125,10 @@ def _check_forms(ctx: click.Context, *, original: bool, is_plot: bool, is_usual:
         raise click.UsageError("--plot draws: drop --original, --field, --format and --json", ctx)
 
 
-def _check_output(ctx: click.Context, output: Path, *, is_plot: bool) -> None:
-    """Raise a usage error for a file that no plot can be drawn into."""
+def _check_output(ctx: click.Context, output: Path | None, *, is_plot: bool) -> None:
+    """Raise UsageError for a file that no plot can be drawn into."""
+    if output is None:
+        return
     if not is_plot:
         raise click.UsageError("--output is for --plot: use > FILE for a table", ctx)
     if not output.name.lower().endswith(PICTURES):

@@ -129,10 +129,7 @@ def command(
     of_files = {"FILES": files, "--observed-at": observed_at, "--name-pattern": name_pattern}
     of_git = {"--path": path, "--branch": branch, "--author-date": author_date, "--each": each}
     _check_usage(ctx, repository, of_files, of_git)
-    if observed_at is not None and name_pattern is not None and name_pattern.names_time:
-        raise click.UsageError("--observed-at and --name-pattern both say when: drop one", ctx)
-    sources = [None if str(file) == "-" else file for file in files]
-    check_archives(sources, observed_at, name_pattern)
+    sources = _sources(ctx, files, observed_at, name_pattern)
     variables = read_environment()
     settings = load_silently(options, variables)
     redact = redaction(variables)
@@ -145,22 +142,21 @@ def command(
         if repository is None
         else _history(repository, branch, received, path, by_author=author_date, each=each)
     )
-    with opened as archives:
-        done = run_async(
-            _import(
-                settings,
-                archives,
-                report,
-                options,
-                begin=when_to_begin(new_record=new_record, sandbox=False),
-                allow_back_dated=allow_back_dated,
-                strict=strict,
-                max_wait=max_wait,
-            )
+    begin = when_to_begin(new_record=new_record, sandbox=False)
+    with opened as archive:
+        importing = _import(
+            settings,
+            archive,
+            report,
+            options,
+            begin,
+            max_wait=max_wait,
+            allow_back_dated=allow_back_dated,
+            strict=strict,
         )
+        done = run_async(importing)
     report.end()
-    _report(done, settings.database, options, noun=archives.noun, as_json=as_json)
-    return done.exit_code
+    return _report(done, settings.database, options, noun=archive.noun, as_json=as_json)
 
 
 def _check_usage(
@@ -178,6 +174,17 @@ def _check_usage(
         raise click.UsageError("--each needs --path: which files hold many documents?", ctx)
 
 
+def _sources(
+    ctx: click.Context, files: tuple[Path, ...], observed_at: datetime | None, pattern: NamePattern | None
+) -> list[Path | None]:
+    """Return the archives, None for standard input. Raise UsageError or Trouble where one cannot be read at all."""
+    if observed_at is not None and pattern is not None and pattern.names_time:
+        raise click.UsageError("--observed-at and --name-pattern both say when: drop one", ctx)
+    sources = [None if str(file) == "-" else file for file in files]
+    check_archives(sources, observed_at, pattern)
+    return sources
+
+
 @contextmanager
 def _history(
     repository: str, branch: str | None, received: Received, path: NamePattern | None, *, by_author: bool, each: bool
@@ -190,8 +197,8 @@ def _history(
         yield history
 
 
-def _report(done: ImportResult, database: Path, options: Options, *, noun: str, as_json: bool) -> None:
-    """Print what the import did, and on stderr that it failed."""
+def _report(done: ImportResult, database: Path, options: Options, *, noun: str, as_json: bool) -> int:
+    """Print what the import did, and on stderr that it failed. Return its exit code."""
     if done.status is RunStatus.FAILED or (options.quiet and done.exit_code != ExitCode.DONE):
         options.error(ending(done))
     with tolerate_closed_stdout():
@@ -199,18 +206,19 @@ def _report(done: ImportResult, database: Path, options: Options, *, noun: str, 
             print_json(summary_json(done))
         elif not options.quiet:
             print_summary(done, database, noun=noun)
+    return done.exit_code
 
 
 async def _import(
     settings: Settings,
-    archives: Archive,
+    archive: Archive,
     report: Callable[[Problem], None],
     options: Options,
-    *,
     begin: Begin,
+    *,
+    max_wait: timedelta,
     allow_back_dated: bool,
     strict: bool,
-    max_wait: timedelta,
 ) -> ImportResult:
     database = settings.database
     halt, has_begun = Halt(), asyncio.Event()
@@ -228,15 +236,15 @@ async def _import(
             with byte_progress(options) as progress:
                 return await import_archives(
                     database,
-                    archives,
+                    archive,
                     allow_back_dated=allow_back_dated,
                     strict=strict,
                     halt=halt,
                     on_problem=report,
                     clock=Clock(),
                     on_retry=options.say,
-                    on_check=progress("checking", lambda: archives.size),
-                    on_read=progress("importing", lambda: archives.size),
+                    on_check=progress("checking", lambda: archive.size),
+                    on_read=progress("importing", lambda: archive.size),
                 )
 
 
