@@ -91,6 +91,7 @@ class _NamePattern(click.ParamType[NamePattern]):
 @click.option("--each", is_flag=True, help="With --git: each file holds many documents.")
 @click.option(
     "--allow-back-dated",
+    "back_dated",
     is_flag=True,
     help="Store documents received before their LatestQuarter was over, however many.",
 )
@@ -112,7 +113,7 @@ def command(
     branch: str | None,
     author_date: bool,
     each: bool,
-    allow_back_dated: bool,
+    back_dated: bool,
     strict: bool,
     max_wait: timedelta,
     new_record: bool,
@@ -145,14 +146,7 @@ def command(
     begin = when_to_begin(new_record=new_record, sandbox=False)
     with opened as archive:
         importing = _import(
-            settings,
-            archive,
-            report,
-            options,
-            begin,
-            max_wait=max_wait,
-            allow_back_dated=allow_back_dated,
-            strict=strict,
+            settings, archive, report, options, begin, max_wait=max_wait, allow_back_dated=back_dated, strict=strict
         )
         done = run_async(importing)
     report.end()
