@@ -80,7 +80,7 @@ def _plot(
     suspicious = {
         (change.symbol, change.field, change.observed_at) for change in history.changes(wanted, suspicious=True)
     }
-    spells = {symbol: _uncovered(history, symbol, until) for symbol in wanted}
+    spells = {symbol: _uncovered(history, symbol, None) for symbol in wanted}  # a snapshot is drawn to its end
     panels = []
     for field in fields:
         series = tuple(
@@ -89,7 +89,7 @@ def _plot(
         series = indexed(series) if is_indexed else series
         panels.append(Panel(series[0].field, series))
     last_seen_at = max(one.confirmed_at for snapshots in found.values() for one in snapshots)
-    shaded = spells[wanted[0]] if len(wanted) == 1 else ()
+    shaded = _uncovered(history, wanted[0], until) if len(wanted) == 1 else ()
     return Plot(tuple(companies.values()), tuple(panels), last_seen_at, shaded)
 
 

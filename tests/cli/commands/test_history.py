@@ -85,6 +85,8 @@ def test_plot_confirms_nothing_while_a_company_was_not_covered() -> None:
     out = query(database, "history", "IBM", "PEP", "pe_ratio", "--plot").out
     (ibm,) = [line for line in out.splitlines() if line.startswith("10")]
     assert " " * 20 in ibm.rstrip()
+    earlier = query(database, "history", "IBM", "PEP", "pe_ratio", "--plot", "--until", "2026-03-16T12:00Z").out
+    assert earlier == out  # the snapshot is the same, and is drawn to its end
     assert "changed in between" in out
 
 
