@@ -10,7 +10,7 @@ class Companies:
     """The companies of a database, by their names: a company's name is its newest symbol."""
 
     def __init__(self, spans: Iterable[Span]) -> None:
-        """Take the spans of all symbols that took part in a rename. Every other symbol is a company of its own."""
+        """Take the spans of all symbols of renames. Every other symbol is a company of its own."""
         self._by_symbol: dict[str, list[Span]] = {}
         self._by_company: dict[str, list[Span]] = {}
         for one in spans:
@@ -45,23 +45,24 @@ class Companies:
         return self._by_company.get(company) or (whole(company),)
 
     def spans_of(self, symbol: str) -> Sequence[Span]:
-        """Return who had a symbol, the oldest first; nothing for one that took part in no rename."""
+        """Return the spans of a symbol, the oldest first; none for one that took part in no rename."""
         return self._by_symbol.get(symbol, ())
 
     def named(self, text: str) -> str:
         """Return the name of the company that a text means: a symbol in any case, old or new, or a company's name.
 
-        A symbol that several companies had means the one that has it now, else the one that was renamed. Any other is
-        reached with an instant: `FB@2025-07-01` means the one that had FB at the end of that day. Raise ValueError for
-        an instant that is none.
+        A symbol that several companies had means the one that is called by it now, else the one that was renamed. The
+        others need an instant: `FB@2025-07-01` means the one that had FB at the end of that day. Raise ValueError for
+        an invalid instant.
         """
         symbol, qualified, at = text.upper().partition(QUALIFIED)
         if text.upper() in self._by_company:
             return text.upper()
         if qualified:
             return self.company_at(symbol, instants.to_text(instants.parse(at, now=instants.utc_now(), day_ends=True)))
-        renamed = [one.company for one in self._by_symbol.get(symbol, ()) if QUALIFIED not in one.company]
-        return renamed[-1] if renamed else symbol
+        # One at most: where a symbol has two companies of renames, the later one is called by it.
+        renamed = (one.company for one in self._by_symbol.get(symbol, ()) if QUALIFIED not in one.company)
+        return next(renamed, symbol)
 
     def meanings(self, text: str) -> Sequence[Span]:
         """Return which company a text means in rows that have an instant of their own, the oldest span first.

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.model.companies import Companies
-from pipeline.model.renames import Rename
+from pipeline.model.renames import Rename, spans
 from pipeline.model.symbols import Symbol
 from pipeline.query.companies import check_companies, read_companies, stored_companies
 from pipeline.store.reader import NoData
@@ -65,6 +65,14 @@ def test_a_reused_symbol_means_the_company_that_has_it_now(tmp_path: Path) -> No
 
     assert companies.named("FB") == "FB"
     assert companies.named("FB@2026-01-01") == "META"
+
+
+def test_a_symbol_that_two_renamed_companies_had_means_the_later_one() -> None:
+    """As META was: a fund's until it was renamed METV, and Facebook's afterwards."""
+    known = Companies(spans([rename("META", "METV", ON - timedelta(days=90)), rename("FB", "META", ON)]))
+
+    assert (known.named("META"), known.named("METV"), known.named("FB")) == ("META", "METV", "META")
+    assert known.named("META@2026-01-01") != "META"
 
 
 def test_a_symbol_that_was_never_renamed_is_a_company(companies: Companies) -> None:

@@ -61,16 +61,17 @@ def test_nothing_is_written_where_nothing_is_lacking(folder: Path) -> None:
 
 
 def test_the_command_says_that_there_is_nothing_to_do_or_what_is_refused(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = sorted(FOLDER.iterdir())
+    monkeypatch.setattr(catalogue_migration, "FOLDER", folder)
+    before = sorted(folder.iterdir())
     catalogue_migration.main()
     assert "nothing to do" in capsys.readouterr().out
 
     monkeypatch.setattr(catalogue_migration, "CATALOGUE", CATALOGUE[:-1])
     with pytest.raises(SystemExit, match=r"lacks ex_dividend_date.*put it back"):
         catalogue_migration.main()
-    assert sorted(FOLDER.iterdir()) == before
+    assert sorted(folder.iterdir()) == before
 
 
 def test_further_fields_get_columns_views_and_rows(folder: Path, tmp_path: Path) -> None:

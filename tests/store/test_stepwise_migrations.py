@@ -93,6 +93,17 @@ def test_it_is_applied_in_a_transaction_for_each_batch_and_says_how_far_it_is(pa
     assert dict(content(path))["numbers"] == [(n, 2 * n, 1) for n in NUMBERS]
 
 
+def test_the_one_after_a_continued_one_begins_at_its_beginning(path: Path, old: Path) -> None:
+    (old / "0002_doubling.py").write_text(DOUBLING)
+    (old / "0003_again.py").write_text("from tests.support.migrations import Double\n\nSTEPS = (Double(),)\n")
+    with pytest.raises(Trouble):
+        migrate(path, now=START, folder=old, on_progress=stopped_after(2))
+
+    migrate(path, now=START, folder=old)
+
+    assert dict(content(path))["numbers"] == [(n, 4 * n, 1) for n in NUMBERS]
+
+
 def test_killed_at_any_statement_it_is_continued_and_the_file_is_refused_until_then(
     path: Path, old: Path, new: Path, tmp_path: Path
 ) -> None:
