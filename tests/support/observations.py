@@ -2,6 +2,7 @@
 
 import asyncio
 import atexit
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -79,7 +80,7 @@ def database_of(*batches: Sequence[Observed]) -> Path:
 
 @cache
 def _folder() -> Path:
-    folder = tempfile.mkdtemp(prefix="observations-")
+    folder = tempfile.mkdtemp(prefix="observations-", dir=os.environ.get("PYTEST_DEBUG_TEMPROOT"))  # in memory, if any
     atexit.register(shutil.rmtree, folder)
     return Path(folder)
 
