@@ -1,7 +1,8 @@
 """Joining: rows of CSV and JSON Lines, with what was known at their instants. Cells pass through as their text."""
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from io import BufferedReader, TextIOWrapper
 from itertools import islice
 from typing import Any, BinaryIO
@@ -19,9 +20,7 @@ _ROWS_AT_ONCE = 50_000
 
 def join_csv(source: BufferedReader, target: BinaryIO, joining: Joining) -> int:
     """Write CSV with its columns and those of the join. Return the number of rows. Raise JoinError, naming the row."""
-    csv.field_size_limit(LONGEST_LINE)
-    with text_of(target) as text:
-        reader = _csv_rows(source)
+    with text_of(target) as text, closing(_csv_rows(source)) as reader:
         header = next(reader, None)
         if header is None:
             raise JoinError("the CSV is empty: its first line should name the columns")
@@ -54,11 +53,12 @@ def _check_encoding(source: BufferedReader) -> None:
         raise JoinError(f"the text {wrong}")
 
 
-def _csv_rows(source: BufferedReader) -> Iterator[list[str]]:
+def _csv_rows(source: BufferedReader) -> Generator[list[str], None, None]:
     """Yield the rows of CSV, the header first, without blank lines. Raise JoinError for one that cannot be read."""
     _check_encoding(source)
     text = TextIOWrapper(source, "utf-8-sig", newline="")
     number, width = 0, 0
+    usual = csv.field_size_limit(LONGEST_LINE)  # of all readers in the process
     try:
         for row in csv.reader(text, strict=True):
             if not row:
@@ -74,6 +74,7 @@ def _csv_rows(source: BufferedReader) -> Iterator[list[str]]:
     except STREAM_ERRORS as error:
         raise JoinError(f"the file {stream_problem(error, number)}") from None
     finally:
+        csv.field_size_limit(usual)
         text.detach()
 
 

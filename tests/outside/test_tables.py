@@ -1,5 +1,6 @@
 """Tables of users, to be joined: whatever is in them, each is joined or refused in one line."""
 
+import csv
 import gzip
 import io
 from collections.abc import Callable, Iterator
@@ -44,6 +45,18 @@ def test_lines_are_joined_or_refused_in_one_line(
     path.write_bytes(content)
     with open_stream(path, lambda _bytes: None) as stream:
         assert_joined_or_refused(lambda: join(stream, io.BytesIO(), joining))
+
+
+@pytest.mark.parametrize("time", ["2026-03-15", "never"])
+def test_long_cells_are_read_and_other_readers_keep_their_limit(folder: Path, joining: Joining, time: str) -> None:
+    usual = csv.field_size_limit()
+    path = folder / "long.csv"
+    path.write_text(f"symbol,time,note\nIBM,{time},{'x' * (usual + 1)}\n")
+
+    with open_stream(path, lambda _bytes: None) as stream:
+        assert_joined_or_refused(lambda: join_csv(stream, io.BytesIO(), joining))
+
+    assert csv.field_size_limit() == usual
 
 
 @pytest.fixture(scope="module")
