@@ -37,6 +37,8 @@ LARGEST_FILE = 128 * 2**20
 """Bytes of a version: ten times as many as every company that the API lists takes in one file."""
 _REMEMBERED = 16
 """Versions whose documents are remembered: of as many files of many documents as one commit may change."""
+_MOST_KEYS = 500_000
+"""Documents or lines that are remembered of all of them together: some 50 MB, but for one version that has more."""
 _LFS = b"version https://git-lfs.github.com/spec/"
 _ANNEX = b"annex/objects/"
 _LONGEST_LINK = 400
@@ -234,8 +236,11 @@ class _Contents:
 
     def _remember(self, blob: bytes, keys: frozenset[int]) -> None:
         self._known[blob] = keys
-        if len(self._known) > _REMEMBERED:
+        while len(self._known) > _REMEMBERED or (len(self._known) > 1 and self._key_count() > _MOST_KEYS):
             self._known.popitem(last=False)
+
+    def _key_count(self) -> int:
+        return sum(map(len, self._known.values()))
 
 
 def _text(content: bytes | None) -> bytes:

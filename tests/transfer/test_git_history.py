@@ -298,10 +298,11 @@ def test_only_what_is_new_in_a_file_of_many_is_observed(making: Making) -> None:
     ]
 
 
+@pytest.mark.parametrize("limit", ["_REMEMBERED", "_MOST_KEYS"])
 def test_what_is_new_is_so_against_the_parents_and_not_the_commit_before(
-    making: Making, monkeypatch: pytest.MonkeyPatch
+    making: Making, monkeypatch: pytest.MonkeyPatch, limit: str
 ) -> None:
-    monkeypatch.setattr("pipeline.transfer.git_history._REMEMBERED", 1)
+    monkeypatch.setattr(f"pipeline.transfer.git_history.{limit}", 1)
     root = making.commit({"all.json": array(pe("1"), pe("1", "A"))})
     ours = making.commit({"all.json": array(pe("2"), pe("1", "A"))}, at=NOON + 60)
     theirs = making.commit({"all.json": array(pe("1"), pe("2", "A"))}, at=NOON + 120, branch="side", parents=[root])

@@ -131,7 +131,7 @@ def _check_output(ctx: click.Context, output: Path | None, *, is_plot: bool) -> 
         return
     if not is_plot:
         raise click.UsageError("--output is for --plot: use > FILE for a table", ctx)
-    if not output.name.lower().endswith(PICTURES):
+    if output.suffix.lower() not in PICTURES:
         raise click.UsageError(f"--output {output}: use a FILE.svg, .png, .pdf or .html", ctx)
 
 

@@ -122,6 +122,7 @@ def test_a_plot_that_cannot_be_drawn_is_refused(stored: Path) -> None:
     assert_refused(query(stored, "as-of", "now", "--plot", "name", "pe_rato"), 2, "pe_rato", "did you mean pe_ratio")
     assert_refused(query(stored, "as-of", "now", "--plot", "name", "beta"), 1, "beta")
     assert_refused(query(stored, "as-of", "now", "--plot", "name", "eps", "--output", "a.gif"), 2, "a.gif", ".html")
+    assert_refused(query(stored, "as-of", "now", "--plot", "name", "eps", "--output", ".svg"), 2, "FILE.svg")
     assert_refused(query(stored, "as-of", "now", "--output", "a.svg"), 2, "--plot")
     for words in (["--json"], ["--format", "csv"], ["--original"], ["--field", "eps"]):
         assert_refused(query(stored, "as-of", "now", "--plot", "name", "eps", *words), 2, words[0])
