@@ -19,7 +19,7 @@ LATEST = "9999-12-31T23:59:59.999Z"
 """The last instant that the database's text can hold."""
 
 Nanoseconds = int
-"""A reading of the monotonic clock, or a span between two."""
+"""A reading of the monotonic clock, or a span."""
 
 
 def utc_now() -> datetime:
@@ -96,7 +96,8 @@ _FIRST_YEAR_RECEIVED = 1970
 def parse(text: str, *, now: datetime, day_ends: bool) -> datetime:
     """Return the instant that a person wrote, on the command line or in a question from Python.
 
-    A day alone is its last millisecond in UTC, or its first. Raise ValueError, naming FORMS, for anything else.
+    A day alone is its last millisecond in UTC, or its first. What is finer than a microsecond is cut off: an answer
+    must not look ahead. Raise ValueError, naming FORMS, for anything else.
     """
     try:
         instant = _parse(text.strip().lower(), now, day_ends=day_ends)
@@ -132,7 +133,8 @@ def _parse(text: str, now: datetime, *, day_ends: bool) -> datetime:
             return of_day(today - timedelta(days=1), ends=day_ends)
     if ago := _AGO.fullmatch(text):
         return now - int(ago[1]) * _UNITS[ago[2]]
-    return _parse_iso(text, day_ends=day_ends)
+    instant, fraction = _parse_iso(text, day_ends=day_ends)
+    return instant + timedelta(microseconds=fraction // 1_000)
 
 
 def parse_received(text: str) -> datetime:
@@ -142,8 +144,8 @@ def parse_received(text: str) -> datetime:
     a millisecond is rounded up.
     """
     try:
-        instant = _parse_iso(text, day_ends=True)
-        received = instant + timedelta(microseconds=-instant.microsecond % 1000)
+        instant, fraction = _parse_iso(text, day_ends=True)
+        received = instant + timedelta(milliseconds=-(-fraction // 1_000_000))
     except (ValueError, OverflowError):
         raise ValueError(f"invalid timestamp {text[:40]!r}: use {_ISO_FORMS}") from None
     if received.year < _FIRST_YEAR_RECEIVED:
@@ -191,8 +193,8 @@ def in_zone(wall_clock: datetime, zone: tzinfo | None) -> datetime:
     return first
 
 
-def _parse_iso(text: str, *, day_ends: bool) -> datetime:
-    """Return the instant, in UTC, of ISO-8601 text; without an offset it is UTC, finer than a microsecond rounds up.
+def _parse_iso(text: str, *, day_ends: bool) -> tuple[datetime, Nanoseconds]:
+    """Return the instant, in UTC, of ISO-8601 text, and the fraction of a second after it; without an offset it is UTC.
 
     Raise ValueError or OverflowError for any other text. (`fromisoformat` alone also takes weeks, and hours alone.)
     """
@@ -201,9 +203,9 @@ def _parse_iso(text: str, *, day_ends: bool) -> datetime:
         raise ValueError(text)
     day, clock, fraction, offset = spelling.groups()
     if clock is None:
-        return of_day(date.fromisoformat(day), ends=day_ends)
+        return of_day(date.fromisoformat(day), ends=day_ends), 0
     instant = datetime.fromisoformat(f"{day}T{clock}{_UTC_OFFSET.get(offset, offset)}").astimezone(UTC)
-    return instant + timedelta(microseconds=-(-int(fraction.ljust(9, "0")) // 1000)) if fraction else instant
+    return instant, int((fraction or "").ljust(9, "0"))
 
 
 def of_day(day: date, *, ends: bool) -> datetime:
