@@ -51,7 +51,7 @@ class Joining:
         for wanted, option in ((self.symbol_column, "symbol"), (self.time_column, "time")):
             if names.count(wanted) != 1:
                 problem = f"no column {wanted!r}" if wanted not in names else f"more than one column {wanted!r}"
-                listed = ", ".join(map(str, names))[:200]
+                listed = ", ".join(map(str, names))[:200] or "none"
                 raise JoinError(f"{problem} among {listed}", remedy=f"name it ({_spelt(f'{option}_column')})")
         if taken := [name for name in self.added_names if name in names]:
             raise JoinError(f"the table has {', '.join(taken)} already", remedy=f"add a prefix ({_spelt('prefix')})")
@@ -68,7 +68,7 @@ class Joining:
         return earlier(at, self.lag_milliseconds)
 
 
-def unreadable(row: int, error: ValueError) -> JoinError:
+def unreadable(row: int, error: Exception) -> JoinError:
     """Return the error for a row whose instant cannot be read."""
     remedy = f"name the zone ({_spelt('timezone')})" if isinstance(error, NoTimeZone) else None
     return JoinError(f"row {row:,}: {error}", remedy=remedy)

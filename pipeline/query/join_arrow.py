@@ -53,9 +53,10 @@ def joined_tables(joining: Joining, tables: Iterator[pa.Table]) -> Iterator[pa.T
 def join_table(given: Any, joining: Joining) -> Joined:
     """Return what has the Arrow PyCapsule interface, joined to what was known. Raise JoinError, naming the row."""
     table = _table_of(given)
-    schema = joined_schema(table.schema, joining)
-    parts = joined_tables(joining, _slices(table))
-    return Joined(one_table([schema.empty_table(), *parts]), joining.added_names)
+    schema, names = joined_schema(table.schema, joining), joining.added_names
+    parts = (part.select(names) for part in joined_tables(joining, _slices(table)))
+    added = one_table([schema.empty_table().select(names), *parts])
+    return Joined(pa.table([*table.columns, *added.columns], schema=schema), names)
 
 
 def _slices(table: pa.Table) -> Iterator[pa.Table]:
@@ -86,7 +87,10 @@ def _texts(column: pa.ChunkedArray) -> pa.Array:
     kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
     if not _is_text(kind) and not pa.types.is_null(kind):
         raise JoinError(f"the column should hold text, not {column.type}")
-    return _one(column.cast(pa.string()))
+    if not pa.types.is_dictionary(column.type):
+        return _one(column.cast(pa.string()))
+    parts = [chunk.dictionary.cast(pa.string()).take(chunk.indices) for chunk in column.chunks]
+    return _one(pa.chunked_array(parts, pa.string()))  # nulls may be among the indices and in the dictionary
 
 
 def _one(column: pa.ChunkedArray) -> pa.Array:
@@ -95,27 +99,38 @@ def _one(column: pa.ChunkedArray) -> pa.Array:
 
 def _instants(column: pa.ChunkedArray, joining: Joining, first_row: int) -> pa.Array:
     """Return the instants of the rows, in milliseconds since 1970. Raise JoinError."""
+    kind = column.type
+    is_text = _is_text(kind.value_type if pa.types.is_dictionary(kind) else kind)
+    if is_text:
+        column = pa.chunked_array([_texts(column)])
     if column.null_count:
         row = first_row + pc.index(column.is_null(), value=True).as_py()
         raise JoinError(
             f"row {row:,} has nothing in {joining.time_column!r}", remedy="give it an instant, or leave it out"
         )
-    kind = column.type
     if pa.types.is_date(kind):
-        found = pc.add(pc.multiply(_one(column.cast(pa.date32())).cast(pa.int32()).cast(pa.int64()), _DAY), _DAY - 1)
+        found = pc.add(pc.multiply(_days(column).cast(pa.int64()), _DAY), _DAY - 1)
     elif pa.types.is_timestamp(kind):
         found = _milliseconds(_one(column).cast(pa.int64()), _A_SECOND[kind.unit])
         if kind.tz is None:
             _check_range(found, first_row)
             found = _mapped(found, lambda wall: _in_zone(wall, joining), first_row)
-    elif _is_text(kind.value_type if pa.types.is_dictionary(kind) else kind):
-        found = _mapped(_texts(column), lambda text: parse_recorded(text, joining.zone), first_row)
+    elif is_text:
+        found = _mapped(_one(column), lambda text: parse_recorded(text, joining.zone), first_row)
     elif pa.types.is_null(kind):
         found = pa.array([], pa.int64())
     else:
         raise JoinError(f"instants should be timestamps, dates or text, and {joining.time_column} holds {kind}")
     _check_range(found, first_row)
     return found
+
+
+def _days(dates: pa.ChunkedArray) -> pa.Array:
+    """Return the days since 1970. Raise JoinError where one in milliseconds is no whole day."""
+    try:
+        return _one(dates.cast(pa.date32())).cast(pa.int32())
+    except pa.ArrowInvalid as error:
+        raise JoinError(f"a date is no day: {error}") from None
 
 
 def _milliseconds(counted: pa.Array, a_second: int) -> pa.Array:
@@ -134,7 +149,7 @@ def _mapped(values: pa.Array, read: Any, first_row: int) -> pa.Array:
     for place, value in enumerate(coded.dictionary.to_pylist()):
         try:
             found.append((read(value) - _EPOCH_UTC) // MILLISECOND)
-        except ValueError as error:
+        except (ValueError, OverflowError) as error:
             raise unreadable(first_row + pc.index(coded.indices, place).as_py(), error) from None
     return pa.array(found, pa.int64()).take(coded.indices)
 

@@ -61,8 +61,9 @@ def _newest(places: Integers, times: Integers, place: Integers, at: Integers) ->
     """
     if not len(times):
         return np.zeros(len(at), np.int64), np.zeros(len(at), np.bool_)
-    start = min(times.min(), at.min())
-    length = max(times.max(), at.max()) - start + 1
+    start, end = times.min() - 1, times.max()
+    at = np.clip(at, start, end)  # as good, and thousands of places times the years 1 to 9999 would overflow
+    length = end - start + 1
     newest = np.searchsorted(places * length + (times - start), place * length + (at - start), side="right") - 1
     is_found = (newest >= 0) & (places[newest] == place)
     return np.maximum(newest, 0), is_found

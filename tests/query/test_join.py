@@ -33,6 +33,7 @@ from tests.support.recordings import needs_recordings
 from tests.support.renames import configure, rename
 
 pa = pytest.importorskip("pyarrow")
+CODED_NULL = pa.DictionaryArray.from_arrays([0, 1], pa.array(["2026-03-14", None]))
 FIELDS = ["pe_ratio", "name", "ebitda"]
 ROWS = st.lists(st.tuples(st.sampled_from([*SYMBOLS, "a", "c-d", "UNKNOWN"]), ASKED), max_size=12)
 """Unsorted, with equal ones, symbols in lower case, and one that is unknown."""
@@ -216,6 +217,14 @@ def test_texts_of_every_arrow_type_are_read(history: History) -> None:
         assert found.column("pe_ratio").to_pylist() == [10, None, None]
 
 
+def test_a_null_may_be_in_the_dictionary(history: History) -> None:
+    symbols = pa.DictionaryArray.from_arrays([0, 1], pa.array(["IBM", None]))
+    given = pa.table({"symbol": symbols, "time": ["2026-03-15"] * 2})
+    found = history.join(given, ["pe_ratio"]).to_arrow()
+    assert found.column("pe_ratio").to_pylist() == [10, None]
+    assert found.select(["symbol", "time"]).equals(given)
+
+
 def test_times_without_an_offset_are_those_of_the_named_zone(history: History) -> None:
     wall = after(0).astimezone(ZoneInfo("America/New_York")).replace(tzinfo=None)
     times = pa.array([wall - MILLISECOND, wall], pa.timestamp("ms"))
@@ -246,6 +255,9 @@ def test_a_time_that_clocks_show_twice_is_the_first(history: History) -> None:
         ({"symbol": ["IBM"] * 2, "time": ["2026-03-14", "14.3.2026"]}, ["row 2", "14.3.2026"]),
         ({"symbol": ["IBM"] * 2, "time": ["2026-03-14", None]}, ["row 2", "'time'"]),
         ({"symbol": ["IBM"] * 2, "time": ["2026-03-14", "2026-02-30"]}, ["row 2", "2026-02-30"]),
+        ({"symbol": ["IBM"] * 2, "time": CODED_NULL}, ["row 2", "'time'"]),
+        ({"symbol": ["IBM"], "time": pa.array([1], pa.int64()).view(pa.date64())}, ["date64"]),
+        ({}, ["'symbol'", "none"]),
         ({"symbol": [1], "time": ["2026-03-14"]}, ["int64"]),
         ({"symbol": ["IBM"], "time": [20260314]}, ["int64"]),
         ({"symbol": ["IBM"], "time": ["2026-03-14"], "eps": [1], "observed_at": [1]}, ["eps, observed_at", "prefix"]),
@@ -264,6 +276,22 @@ def test_an_instant_outside_of_all_years_is_refused(history: History) -> None:
         times = pa.array([after(0).timestamp().__int__(), value], pa.int64()).cast(pa.timestamp(unit, "UTC"))
         with pytest.raises(JoinError, match="row 2"):
             of_times(history, times)
+
+
+@pytest.mark.parametrize(("year", "zone"), [(1, "Asia/Tokyo"), (9999, "America/New_York")])
+def test_a_time_that_the_zone_moves_out_of_all_years_is_refused(history: History, year: int, zone: str) -> None:
+    edge = datetime(1, 1, 1) if year == 1 else datetime(9999, 12, 31, 23)
+    with pytest.raises(JoinError, match="row 2"):
+        of_times(history, pa.array([datetime(2026, 3, 14), edge], pa.timestamp("s")), timezone=zone)
+
+
+def test_thousands_of_companies_may_be_asked_about_in_all_years() -> None:
+    """Their places, times the milliseconds between the first and the last year, are more than 64 bits hold."""
+    numpy, merged = pytest.importorskip("numpy"), pytest.importorskip("pipeline.query.known_merged")
+    places, times, place = numpy.array([0, 32_767]), numpy.array([5, 5]), numpy.array([32_767, 32_767])
+    at = numpy.array([-62_135_596_800_000, 253_402_300_799_999])
+    found, is_found = merged._newest(places, times, place, at)
+    assert (found[is_found].tolist(), is_found.tolist()) == ([1], [False, True])
 
 
 def test_a_lag_may_reach_back_before_all_time_and_not_ahead(history: History) -> None:
@@ -318,6 +346,9 @@ def test_polars_and_duckdb_take_part(history: History) -> None:
     assert len(found) == 1
     assert found.to_polars()["market_capitalization"].to_list() == [9007199254740993]
     assert str(found.to_polars().schema["name"]) == "String"
+    for kind in (polars.Categorical, polars.Enum(["IBM"])):
+        coded = history.join(frame.with_columns(polars.col("symbol").cast(kind)), ["pe_ratio"]).to_polars()
+        assert (coded.schema["symbol"], coded["pe_ratio"].to_list()) == (kind, [11])
 
     duckdb = pytest.importorskip("duckdb")
     rows = duckdb.sql("SELECT 'IBM' AS symbol, DATE '2026-03-14' AS time")
