@@ -68,9 +68,10 @@ def _csv_rows(source: BufferedReader) -> Generator[list[str], None, None]:
                 raise JoinError(f"row {number:,} has {len(row)} cells, and the header {width}")
             yield row
             number += 1
-    except (csv.Error, UnicodeDecodeError) as error:
-        why = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
-        raise JoinError(f"row {number:,} cannot be read: {why}") from None
+    except csv.Error as error:
+        raise JoinError(f"{f'row {number:,}' if width else 'the header'} cannot be read: {error}") from None
+    except UnicodeDecodeError:  # text is decoded some rows ahead
+        raise JoinError(f"the text is not UTF-8{f', after row {number - 1:,}' if number > 1 else ''}") from None
     except STREAM_ERRORS as error:
         raise JoinError(f"the file {stream_problem(error, number)}") from None
     finally:

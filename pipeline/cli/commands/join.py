@@ -4,7 +4,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import timedelta, tzinfo
 from pathlib import Path
 from shutil import copyfileobj
@@ -135,7 +135,7 @@ def _source(file: Path) -> Path | None:
 
 
 def _check_readable(file: Path) -> None:
-    if file != STANDARD:
+    if file != STANDARD and not file.is_fifo():  # a pipe can be opened once
         try:
             with file.open("rb"):
                 pass
@@ -161,12 +161,12 @@ def _joined(file: Path, target: BinaryIO, form: TableFormat, joining: Joining, o
 
 @contextmanager
 def _seekable(file: Path) -> Iterator[BinaryIO]:
-    """Yield a file that can be read from any place: of standard input, a temporary copy."""
-    if file != STANDARD:
-        with file.open("rb") as opened:
+    """Yield a file that can be read from any place: of a pipe, a temporary copy."""
+    with nullcontext(sys.stdin.buffer) if file == STANDARD else file.open("rb") as opened:
+        if opened is not sys.stdin.buffer and opened.seekable():
             yield opened
-        return
-    with tempfile.TemporaryFile() as copy:
-        copyfileobj(sys.stdin.buffer, copy)
-        copy.seek(0)
-        yield copy
+            return
+        with tempfile.TemporaryFile() as copy:
+            copyfileobj(opened, copy)
+            copy.seek(0)
+            yield copy

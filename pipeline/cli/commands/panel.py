@@ -36,6 +36,7 @@ from pipeline.files import read_text
 from pipeline.instants import for_people, parse, utc_now
 from pipeline.model.fields import find_fields
 from pipeline.query.history import History
+from pipeline.query.known import earlier, milliseconds
 from pipeline.query.panel import AT, PanelRow, grid_of, in_order
 from pipeline.query.results import Answer, Column
 from pipeline.query.snapshots import DEFAULT_FIELDS
@@ -157,7 +158,7 @@ def command(
             why = f"{at_file} names none" if at_file else "--until is before the end of the first day or period"
             raise _usage_error(f"the grid has no instant: {why}")
         if universe:
-            say_since_when(history, instants[0] - lag, options)
+            say_since_when(history, earlier(instants[0], milliseconds(lag)), options)
         answer = history.panel(
             columns, at=instants, symbols=names, max_staleness=max_staleness, lag=lag, universe=universe
         )

@@ -4,8 +4,10 @@ import csv
 import gzip
 import io
 import json
+import os
 import signal
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -112,6 +114,13 @@ def test_parquet_keeps_types_and_order(stored: Path, tmp_path: Path, monkeypatch
     assert found.column("pe_ratio").to_pylist() == [None, 10, 20]
     assert parquet.ParquetFile(tmp_path / "known.parquet").num_row_groups == 2
 
+    os.mkfifo(tmp_path / "pipe.parquet")
+    with ThreadPoolExecutor() as pool:
+        pool.submit((tmp_path / "pipe.parquet").write_bytes, (tmp_path / "trades.parquet").read_bytes())
+        ended = join(stored, tmp_path / "pipe.parquet", tmp_path / "of_pipe.parquet", "pe_ratio", "name", *columns)
+    assert ended.code == 0, ended.err
+    assert parquet.read_table(tmp_path / "of_pipe.parquet").equals(found)
+
     parquet.write_table(table.slice(0, 0), tmp_path / "empty.parquet")
     ended = join(stored, tmp_path / "empty.parquet", tmp_path / "known.parquet", "pe_ratio", *columns)
     assert ended.code == 0, ended.err
@@ -162,6 +171,7 @@ def test_lag_staleness_zone_and_prefix(stored: Path, tmp_path: Path) -> None:
         ("t.csv", 'symbol,time\n"IBM"x,2026-03-14\n', ["row 1", "cannot be read"]),
         ("t.csv", "", ["empty"]),
         ("t.csv", "symbol,time\nIBM\udcff,2026-03-14\n", ["not UTF-8"]),
+        ("t.csv", '"symbol"x,time\nIBM,2026-03-14\n', ["header cannot be read"]),
         ("t.jsonl", '{"symbol": "IBM", "time": "2026-03-14"}\n{"symbol": "IBM"}\n', ["row 2", "'time'"]),
         ("t.jsonl", '{"symbol": "IBM", "time": 1773513000}\n', ["row 1", "1773513000"]),
         ("t.jsonl", '{"symbol": 1, "time": "2026-03-14"}\n', ["row 1", "symbol"]),
@@ -210,6 +220,8 @@ def test_mistakes_are_one_line(stored: Path, tmp_path: Path, arguments: list[str
 def test_pipes_of_every_format_give_what_files_give(stored: Path, trades: Path) -> None:
     expected = written(stored, trades, "eps")
     script = f'"$PIPELINE" join - eps --database {stored} --output - < {trades}'
+    assert run_shell(trades.parent, script).out == expected
+    script = f'mkfifo pipe; cat {trades} > pipe & "$PIPELINE" join pipe eps --database {stored} --format csv --output -'
     assert run_shell(trades.parent, script).out == expected
     ended = run_shell(trades.parent, f"yes '{{\"symbol\":\"IBM\",\"time\":\"2026-03-15\"}}' |"
                       f' "$PIPELINE" join - eps --database {stored} --format jsonl --output - | head -n 1')  # fmt: skip
