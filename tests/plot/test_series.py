@@ -2,9 +2,13 @@
 
 from dataclasses import replace
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from pipeline.plot.series import (
     Point,
     Segment,
+    Spell,
     interrupted,
     lines,
     merged,
@@ -67,3 +71,30 @@ def test_no_value_is_confirmed_while_the_company_was_not_covered() -> None:
         later,
     )
     assert interrupted(points(None, 1.0), [spell(FIRST + DAY, FIRST + DAY)]) == points(None, 1.0)
+
+
+@given(st.lists(st.sampled_from([1.0, 2.0, None]), min_size=1, max_size=12))
+def test_a_line_is_solid_where_the_company_was_seen_and_nowhere_that_it_was_not_covered(
+    days: list[float | None],
+) -> None:
+    """Each day an observation: of a value, or that the API does not cover the company."""
+    snapshots: list[Point] = []
+    spells: list[Spell] = []
+    for number, value in enumerate(days):
+        at, before = FIRST + number * DAY, FIRST + (number - 1) * DAY
+        was_covered = number > 0 and days[number - 1] is not None
+        if value is not None:
+            if spells and not was_covered:
+                spells[-1] = replace(spells[-1], seen_again=at)
+            start = snapshots.pop().observed_at if snapshots and snapshots[-1].value == value else at
+            snapshots.append(Point(start, at, value))
+        elif was_covered:
+            spells.append(Spell(at, at, before, None))
+        elif spells:
+            spells[-1] = replace(spells[-1], end=at)
+    drawn = [segment for line in lines(interrupted(snapshots, spells)) for segment in line if segment.confirmed]
+    for number, value in enumerate(days):
+        at = FIRST + number * DAY
+        assert [segment.value for segment in drawn if segment.start <= at <= segment.end] == [value] * (
+            value is not None
+        )
