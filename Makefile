@@ -115,6 +115,7 @@ demo: .venv/runtime ## collect 25 invented companies twice, and show the results
 	say 'Next: cd .demo (log.txt has what went to stderr), and try'; \
 	printf '  ../$(BIN)/pipeline %-24s %s\n' \
 	  'history QUVEX-B --plot' 'draw it' \
+	  'panel eps --symbol ABOLK' 'what was known at the end of each day' \
 	  runs 'each run and its outcomes' \
 	  symbols 'each symbol and its state' \
 	  plan 'what is due, and how long it takes' \
