@@ -23,23 +23,28 @@ Step = Callable[[str, Callable[[], float | None]], Callable[[float], None]]
 
 
 @contextmanager
-def byte_progress(options: Options) -> Iterator[Step]:
+def byte_progress(options: Options, *, prints_rows: bool = False) -> Iterator[Step]:
     """Yield what draws the steps of a command, each in percent of bytes, from the step's first bytes on."""
-    with progress_bar(options, TaskProgressColumn(), TimeRemainingColumn()) as bar:
+    with progress_bar(options, TaskProgressColumn(), TimeRemainingColumn(), prints_rows=prints_rows) as bar:
         yield lambda label, total: _advance(bar, label, total)
 
 
 @contextmanager
-def row_progress(options: Options, label: str, total: float | None) -> Iterator[Callable[[float], None]]:
+def row_progress(
+    options: Options, label: str, total: float | None, *, prints_rows: bool = False
+) -> Iterator[Callable[[float], None]]:
     """Yield the function to call with each number of rows done; it draws how many of `total` are done."""
-    with progress_bar(options, MofNCompleteColumn(), TimeRemainingColumn()) as bar:
+    with progress_bar(options, MofNCompleteColumn(), TimeRemainingColumn(), prints_rows=prints_rows) as bar:
         yield _advance(bar, label, lambda: total)
 
 
 @contextmanager
-def progress_bar(options: Options, *columns: ProgressColumn) -> Iterator[Progress | None]:
-    """Yield a bar, or None where there is no terminal to draw on."""
-    if options.quiet or not sys.stderr.isatty():
+def progress_bar(options: Options, *columns: ProgressColumn, prints_rows: bool = False) -> Iterator[Progress | None]:
+    """Yield a bar, or None where there is no terminal to draw on.
+
+    `prints_rows`: what the bar is of prints to stdout meanwhile, so there is no bar if that is the terminal, too.
+    """
+    if options.quiet or not sys.stderr.isatty() or (prints_rows and sys.stdout.isatty()):
         yield None
         return
     console = Console(file=sys.stderr)

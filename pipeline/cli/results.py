@@ -54,12 +54,13 @@ def print_result(
     shortened: Collection[str] = (),
     headers: Mapping[str, str] | None = None,
     spare: Collection[str] = (),
+    whole: str = "--wide shows all",
 ) -> int:
     """Print an answer in a form or as one JSON value, and return the number of rows.
 
     A table formats the columns in `shown` and renames those in `headers`. Unless it is wide, it omits the `hidden`
     columns, cuts times to minutes and the `shortened` columns to a few words, and on a terminal that is too narrow
-    omits the `spare` columns, too.
+    omits the `spare` columns, too, and says what shows the `whole` table.
     """
     rows = Counted(answer.rows())
     if as_json:
@@ -77,6 +78,7 @@ def print_result(
             headers=headers or {},
             spare=spare,
             form=form,
+            whole=whole,
         )
     return rows.count
 
@@ -107,6 +109,7 @@ def _print_table(
     headers: Mapping[str, str],
     spare: Collection[str],
     form: Form,
+    whole: str,
 ) -> None:
     kept = [(number, shown[column.name]) for number, column in enumerate(answer.columns) if column.name not in hidden]
     header = {column.name: headers.get(column.name, column.name.removesuffix("_at")) for column in answer.columns}
@@ -118,6 +121,7 @@ def _print_table(
             numeric=[header[column.name] for column in answer.columns if column.kind in (Kind.INTEGER, Kind.REAL)],
             spare=[header[name] for name in spare],
             wide=form is Form.WIDE,
+            whole=whole,
         )
 
 

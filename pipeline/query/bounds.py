@@ -8,6 +8,24 @@ InstantLike = datetime | date | str
 """An aware datetime, a day, or text as on the command line: `2026-03-14`, `2026-03-14T18:30Z`, `7d`, `yesterday`."""
 
 
+SpanLike = timedelta | str
+"""A span of time, or text as on the command line: `90m`, `48h`, `1d`, `2w`."""
+
+
+def span(given: SpanLike) -> timedelta:
+    """Return the span. Raise ValueError for other text, and TypeError for anything else, such as a bare number."""
+    if isinstance(given, str):
+        return instants.parse_span(given)
+    if not isinstance(given, timedelta):
+        raise TypeError(f"{given!r} is not a span of time: pass a timedelta, or text such as '48h' or '1d'")
+    return given
+
+
+def bound(given: SpanLike | None) -> timedelta | None:
+    """Return a bound of staleness; None: no bound. Raise as `span` does."""
+    return None if given is None else span(given)
+
+
 def instant(given: InstantLike, *, day_ends: bool) -> datetime:
     """Return the instant in UTC; of a day its last millisecond or its first. Raise ValueError for any other value."""
     if isinstance(given, str):

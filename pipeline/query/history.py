@@ -26,7 +26,7 @@ from pipeline.model.fields import (
     find_field,
     find_fields,
 )
-from pipeline.query.bounds import InstantLike, day_or_instant, instant, since_text, until_text
+from pipeline.query.bounds import InstantLike, SpanLike, bound, day_or_instant, instant, since_text, span, until_text
 from pipeline.query.changes import ChangeFilter, Comparison
 from pipeline.query.companies import read_companies
 from pipeline.query.documents import documents_as_of
@@ -47,7 +47,8 @@ class History(OpenDatabase):
     """A database opened for questions; a context manager that closes it.
 
     Symbols are matched in any case. A field is a column (`pe_ratio`) or the API's name (`PERatio`); "all" is every one.
-    A day means its end for `as_of` and `until`, and its start for `since`; both bounds are inclusive.
+    A day means its end for `as_of` and `until`, and its start for `since`; both bounds are inclusive. Instants and
+    spans may be text as on the command line: "2026-03-14", "7d"; a span is "48h" or "1d".
     """
 
     @cached_property
@@ -79,7 +80,7 @@ class History(OpenDatabase):
         symbols: Iterable[str] | None = None,
         fields: Iterable[str | Field] | None = None,
         *,
-        max_staleness: timedelta | None = None,
+        max_staleness: SpanLike | None = None,
         universe: bool = False,
     ) -> Answer[Snapshot]:
         """Return for each symbol the newest snapshot not after the instant, and how stale it was then.
@@ -90,7 +91,7 @@ class History(OpenDatabase):
         """
         columns, asked_at = find_fields(fields, DEFAULT_FIELDS), instant(at, day_ends=True)
         wanted = self._wanted(symbols, universe_at=asked_at if universe else None)
-        answer = as_of(self._db, wanted, asked_at, columns, max_staleness)
+        answer = as_of(self._db, wanted, asked_at, columns, bound(max_staleness))
         return read_through(answer, self._read)
 
     def documents_as_of(
@@ -98,7 +99,7 @@ class History(OpenDatabase):
         at: InstantLike,
         symbols: Iterable[str] | None = None,
         *,
-        max_staleness: timedelta | None = None,
+        max_staleness: SpanLike | None = None,
         universe: bool = False,
     ) -> Iterator[Document]:
         """Return the documents of the snapshots that `as_of` returns, exactly as they were received.
@@ -107,7 +108,8 @@ class History(OpenDatabase):
         """
         asked_at = instant(at, day_ends=True)
         wanted = self._wanted(symbols, universe_at=asked_at if universe else None)
-        return self._read(lambda: documents_as_of(self._db, wanted, asked_at, max_staleness))
+        stalest = bound(max_staleness)
+        return self._read(lambda: documents_as_of(self._db, wanted, asked_at, stalest))
 
     def panel(
         self,
@@ -119,8 +121,8 @@ class History(OpenDatabase):
         since: InstantLike | None = None,
         until: InstantLike | None = None,
         symbols: Iterable[str] | None = None,
-        max_staleness: timedelta | None = None,
-        lag: timedelta = timedelta(0),
+        max_staleness: SpanLike | None = None,
+        lag: SpanLike = timedelta(0),
         universe: bool = False,
     ) -> Answer[PanelRow]:
         """Return what `as_of` says of each symbol at each instant of a grid, with empty values where nothing was known.
@@ -142,7 +144,7 @@ class History(OpenDatabase):
             instants = grid_of(every, calendar, begins_at, ends_at)
         with translate_errors(self._path):
             configured = self._universe(read_companies(self._db)) if universe else None
-            cells = Panel(wanted, in_order(instants), lag, longest(max_staleness), configured)
+            cells = Panel(wanted, in_order(instants), span(lag), longest(bound(max_staleness)), configured)
             answer = panel(Known(self._db, columns), cells)
         return read_through(answer, self._read_much)
 
@@ -158,8 +160,8 @@ class History(OpenDatabase):
         symbol_column: str = "symbol",
         time_column: str = "time",
         timezone: str | tzinfo | None = None,
-        max_staleness: timedelta | None = None,
-        lag: timedelta = timedelta(0),
+        max_staleness: SpanLike | None = None,
+        lag: SpanLike = timedelta(0),
         prefix: str = "",
     ) -> Joined:
         """Return a table with what `as_of` says of each row's symbol at its instant; empty where nothing was known.
@@ -176,7 +178,7 @@ class History(OpenDatabase):
         self.check_symbols([])
         with translate_errors(self._path), unmapped(self._db):
             known = Known(self._db, columns)
-            joining = Joining(known, symbol_column, time_column, prefix, zone, lag, longest(max_staleness))
+            joining = Joining(known, symbol_column, time_column, prefix, zone, span(lag), longest(bound(max_staleness)))
             made: Joined = arrow.join_table(table, joining)
             return made
 

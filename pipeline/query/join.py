@@ -52,7 +52,10 @@ class Joining:
             if names.count(wanted) != 1:
                 problem = f"no column {wanted!r}" if wanted not in names else f"more than one column {wanted!r}"
                 listed = ", ".join(map(str, names))[:200] or "none"
-                raise JoinError(f"{problem} among {listed}", remedy=f"name it ({_spelt(f'{option}_column')})")
+                remedy = f"name it ({_spelt(f'{option}_column')})"
+                if len(names) == 1 and any(mark in str(names[0]) for mark in ";\t|"):
+                    remedy = "write it with commas between the columns"
+                raise JoinError(f"{problem} among {listed}", remedy=remedy)
         if taken := [name for name in self.added_names if name in names]:
             raise JoinError(f"the table has {', '.join(taken)} already", remedy=f"add a prefix ({_spelt('prefix')})")
 

@@ -52,7 +52,9 @@ def not_found(symbol: str, known: list[str]) -> SymbolNotFound:
     near = difflib.get_close_matches(symbol, known, n=3, cutoff=0.5)
     near = near or [one for one in known if one.startswith(symbol[:1])][:3]
     hint = f"did you mean {' or '.join(near)}? " if near else ""
-    return SymbolNotFound(f"no snapshot of {symbol[:40]}", remedy=f"{hint}pipeline symbols lists all {len(known):,}")
+    return SymbolNotFound(
+        f"no snapshot of {symbol[:40]}", remedy=f"{hint}pipeline symbols --all lists all {len(known):,}"
+    )
 
 
 def symbol_batches(

@@ -67,10 +67,10 @@ def exit_codes() -> str:
 
 
 def options() -> str:
-    shared = {option.name for option in _options("config")}
+    shared = {(option.name, option.help) for option in _options("config")}
     parts = [table(("every command has", "does"), _rows(_options("config")))]
     for name in COMMANDS:
-        own = [option for option in _options(name) if option.name not in shared]
+        own = [option for option in _options(name) if (option.name, option.help) not in shared]
         if own:
             parts.append(f"### {name}\n\n" + table(("option", "does"), _rows(own)))
     return "\n\n".join(parts)

@@ -1,9 +1,11 @@
 """Bounds: the instants that questions take."""
 
 from datetime import UTC, date, datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 
+from pipeline.query.bounds import span
 from pipeline.query.history import History
 from tests.support.observations import Observed, database_of, seen
 
@@ -25,3 +27,14 @@ def test_a_date_means_its_end_in_utc(day: str | date) -> None:
 def test_a_naive_instant_is_refused() -> None:
     with History.open(database_of([seen(0)])) as history, pytest.raises(ValueError, match="time zone"):
         history.as_of(datetime(2026, 3, 14))
+
+
+@pytest.mark.parametrize("given", ["2d", "48h", timedelta(days=2)])
+def test_a_span_is_a_timedelta_or_text_as_on_the_command_line(given: str | timedelta) -> None:
+    assert span(given) == timedelta(days=2)
+
+
+@pytest.mark.parametrize(("given", "error"), [(48, TypeError), (None, TypeError), ("two days", ValueError)])
+def test_anything_else_is_refused_as_a_span(given: Any, error: type[Exception]) -> None:
+    with pytest.raises(error, match="span"):
+        span(given)

@@ -138,7 +138,8 @@ def command(
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # like Ctrl-C: removes the partial file
     with readable(database, options) as read, open_for_reading(read) as db, read_transaction(db):
         check_symbols(db, database, selection.symbols)
-        with row_progress(options, "exporting", snapshot_count(db, selection)) as advance:
+        total = snapshot_count(db, selection)
+        with row_progress(options, "exporting", total, prints_rows=output == _STDOUT) as advance:
             counter = _Counter(advance)
             if wanted is _Form.PARTITIONS:
                 with filling(output) as folder:

@@ -5,10 +5,11 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from datetime import timedelta, tzinfo
+from datetime import timedelta
 from pathlib import Path
 from shutil import copyfileobj
 from typing import Any, BinaryIO
+from zoneinfo import ZoneInfo
 
 import click
 
@@ -24,7 +25,7 @@ from pipeline.model.fields import find_fields
 from pipeline.query.join import JoinError, Joining
 from pipeline.query.known import Known, longest
 from pipeline.query.snapshots import DEFAULT_FIELDS
-from pipeline.schedule.zones import find_zone
+from pipeline.schedule.zones import find_zone, fixed_offset_problem
 from pipeline.store.reader import open_for_reading
 from pipeline.store.stored_symbols import check_any_stored
 from pipeline.text import count, few
@@ -33,12 +34,12 @@ from pipeline.transfer.joining import join_csv, join_jsonl
 from pipeline.transfer.streams import open_stream, source_name
 
 
-class _Zone(click.ParamType[tzinfo]):
+class _Zone(click.ParamType[ZoneInfo]):
     """A time zone of the IANA database."""
 
     name = "zone"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tzinfo:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> ZoneInfo:
         try:
             return find_zone(str(value))
         except ValueError as error:
@@ -75,7 +76,7 @@ def command(
     output: Path,
     symbol_column: str,
     time_column: str,
-    timezone: tzinfo | None,
+    timezone: ZoneInfo | None,
     lag: timedelta,
     max_staleness: timedelta | None,
     prefix: str,
@@ -102,10 +103,12 @@ def command(
         joining = Joining(known, symbol_column, time_column, prefix, timezone, lag, longest(max_staleness))
         with open_output(output, database) as target:
             try:
-                rows = _joined(file, target, chosen, joining, options)
+                rows = _joined(file, target, chosen, joining, options, prints_rows=output == STANDARD)
             except JoinError as error:
                 raise JoinError(f"{source_name(_source(file))}: {error.problem}", remedy=error.remedy) from None
     _say_what_is_unknown(known, options)
+    if timezone is not None and (fixed := fixed_offset_problem(timezone.key)):
+        options.say(": ".join(fixed))
     if output != STANDARD:
         report_file(output, rows, options, as_json=as_json)
 
@@ -143,19 +146,24 @@ def _check_readable(file: Path) -> None:
             raise Trouble(f"{file} cannot be read: {file_reason(error)}") from None
 
 
-def _joined(file: Path, target: BinaryIO, form: TableFormat, joining: Joining, options: Options) -> int:
+def _joined(
+    file: Path, target: BinaryIO, form: TableFormat, joining: Joining, options: Options, *, prints_rows: bool
+) -> int:
     """Write the joined rows, with a progress bar, and return how many there are. Raise JoinError."""
     if form is TableFormat.PARQUET:
         parquet = joined_parquet()
         with (
             _seekable(file) as source,
             parquet.open_parquet(source) as opened,
-            row_progress(options, "joining", opened.metadata.num_rows) as advance,
+            row_progress(options, "joining", opened.metadata.num_rows, prints_rows=prints_rows) as advance,
         ):
             return int(parquet.join_parquet(opened, target, joining, advance))
     join = join_csv if form is TableFormat.CSV else join_jsonl
     size = None if file == STANDARD else file.stat().st_size
-    with byte_progress(options) as step, open_stream(_source(file), step("joining", lambda: size)) as stream:
+    with (
+        byte_progress(options, prints_rows=prints_rows) as step,
+        open_stream(_source(file), step("joining", lambda: size)) as stream,
+    ):
         return join(stream, target, joining)
 
 

@@ -162,15 +162,19 @@ def command(
         answer = history.panel(
             columns, at=instants, symbols=names, max_staleness=max_staleness, lag=lag, universe=universe
         )
-        with row_progress(options, "panel", len(instants) * len(names)) as advance:
+        cells, prints_rows = len(instants) * len(names), output in (None, STANDARD)
+        rows = 0
+        with row_progress(options, "panel", cells, prints_rows=prints_rows) as advance:
             tally = _Tally(advance, answer.names.index("observed_at"))
             shown: Answer[Any] = _pivoted(tally.counted(answer), names) if wide else tally.counted(answer)
             if output is not None:
-                _write(shown, output, form, options, as_json=as_json)
+                rows = _write(shown, output, form, options, as_json=as_json)
             else:
                 _print(shown, form, len(instants) * (1 if wide else len(names)), as_json=as_json)
+        if output not in (None, STANDARD):
+            report_file(output, rows, options, as_json=as_json)
         if not tally.known:
-            _say_nothing_was_known(history, options, names, instants)
+            _say_nothing_was_known(history, options, names, instants, universe=universe)
 
 
 def _usage_error(text: str) -> click.UsageError:
@@ -222,11 +226,18 @@ def _print(answer: Answer[Any], form: str | None, rows: int, *, as_json: bool) -
     if chosen.is_table and not as_json and rows > _LARGEST_TABLE:
         raise _usage_error(f"{rows:,} rows are too many for a table: use --output FILE, or --format csv")
     shown = {"staleness_hours": ago} if "staleness_hours" in answer.names else {}
-    print_result(answer, form=chosen, as_json=as_json, shown=shown, headers={"staleness_hours": "staleness"})
+    print_result(
+        answer,
+        form=chosen,
+        as_json=as_json,
+        shown=shown,
+        headers={"staleness_hours": "staleness", "observed_symbol": "observed as"},
+        whole="--format csv or --output FILE has all",
+    )
 
 
-def _write(answer: Answer[Any], output: Path, form: str | None, options: Options, *, as_json: bool) -> None:
-    """Write the answer to a file, or to stdout, and say so."""
+def _write(answer: Answer[Any], output: Path, form: str | None, options: Options, *, as_json: bool) -> int:
+    """Write the answer to a file, or to stdout, and return the number of rows."""
     if form == "table" or (as_json and output == STANDARD):
         raise _usage_error("--output writes .parquet, .csv or .jsonl: drop the other format")
     chosen = format_of(output, form, option="--format") or TableFormat.CSV
@@ -234,18 +245,19 @@ def _write(answer: Answer[Any], output: Path, form: str | None, options: Options
     with open_output(output, load_silently(options).database) as file:
         match chosen:
             case TableFormat.PARQUET:
-                rows = int(table_parquet().write_tables(file, answer.tables()))
+                return int(table_parquet().write_tables(file, answer.tables()))
             case TableFormat.CSV:
-                rows = write_named_csv(file, answer.names, answer.rows())
+                return write_named_csv(file, answer.names, answer.rows())
             case TableFormat.JSONL:
-                rows = write_named_jsonl(file, answer.names, answer.rows())
-    if output != STANDARD:
-        report_file(output, rows, options, as_json=as_json)
+                return write_named_jsonl(file, answer.names, answer.rows())
 
 
 def _say_nothing_was_known(
-    history: History, options: Options, names: Sequence[str], instants: Sequence[datetime]
+    history: History, options: Options, names: Sequence[str], instants: Sequence[datetime], *, universe: bool
 ) -> None:
+    began_at = history.universe_began_at()
+    if universe and (began_at is None or began_at > instants[-1]):
+        return  # `say_since_when` said why
     first = for_people(datetime.combine(_first_day(history, names), time(), UTC))[:10]
     between = f"from {for_people(instants[0])} to {for_people(instants[-1])} UTC"
     options.say(f"nothing was known, or all was too stale, {between}: the first snapshot is of {first}")

@@ -80,8 +80,8 @@ def command(
             as_json=as_json,
             hidden=("is_restatement",) if of_all else ("symbol", "before"),
             shown={"change": percent, "is_restatement": lambda restated: "restated" if restated else ""},
-            headers={"is_restatement": "", "latest_quarter": "quarter"},
-            spare=("before", "known_until") if of_all else ("is_restatement",),
+            headers={"is_restatement": "note", "latest_quarter": "quarter"},
+            spare=("known_until", "latest_quarter") if of_all else ("known_until",),
         )
         if not found:
             options.say("no restatements" if of_all else "no reported values")

@@ -160,6 +160,7 @@ def test_lag_staleness_zone_and_prefix(stored: Path, tmp_path: Path) -> None:
     ("name", "content", "words"),
     [
         ("t.csv", "ticker,time\nIBM,2026-03-14\n", ["t.csv", "'symbol'", "ticker", "--symbol-column"]),
+        ("t.csv", "symbol;time\nIBM;2026-03-14\n", ["symbol;time", "commas"]),
         ("t.csv", "symbol,date\nIBM,2026-03-14\n", ["'time'", "date", "--time-column"]),
         ("t.csv", "symbol,time,symbol\nIBM,2026-03-14,IBM\n", ["more than one column 'symbol'"]),
         ("t.csv", "symbol,time,eps\nIBM,2026-03-14,1\n", ["has eps already", "--prefix"]),
@@ -195,6 +196,12 @@ def test_what_cannot_be_joined_is_refused_and_nothing_is_written(
     assert_refused(join(stored, file, output, "eps"), 1, name, *(words or ["cut off"]))
     assert output.read_text() == "as it was"
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([name, output.name])
+
+
+def test_a_zone_without_daylight_saving_time_is_noted(stored: Path, trades: Path) -> None:
+    noted = join(stored, trades, trades.with_name("out.csv"), "eps", "--timezone", "EST").err
+    assert "America/New_York" in noted
+    assert "America" not in join(stored, trades, trades.with_name("out.csv"), "eps", "--timezone", "UTC").err
 
 
 @pytest.mark.parametrize(

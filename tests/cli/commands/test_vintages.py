@@ -16,7 +16,7 @@ def test_vintages_are_listed_by_quarter_with_when_each_was_known(stored: Path) -
         [Q2, 0, text(30), text(30), False, None, None],
     ]
     assert table(query(stored, "vintages", "ibm", "revenue_ttm"))[:3] == [
-        ["field", "quarter", "value", "known_from", "known_until", "change"],
+        ["field", "quarter", "value", "known_from", "known_until", "note", "change"],
         ["revenue_ttm", Q1, "100", "2026-03-14 18:30", "2026-03-14 19:30", "-"],
         ["revenue_ttm", Q1, "104", "2026-03-14 20:30", "2026-03-14 20:30", "restated", "+4.0%"],
     ]
