@@ -79,7 +79,7 @@ def apprise() -> ModuleType:
 
 
 def _extra(name: str) -> str:
-    """Return what pip is told for an extra of this project."""
+    """Return the argument of `pip install` for an extra of this project."""
     return f"'overview-pipeline[{name}]'"
 
 

@@ -64,7 +64,7 @@ def from_text(text: str) -> datetime:
 
 
 def date_from_text(text: str) -> date:
-    """Return a stored date, such as a fiscal quarter's end. Raise Undecodable for text that is none."""
+    """Return a stored date, such as a fiscal quarter's end. Raise Undecodable for any other text."""
     try:
         return date.fromisoformat(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Companies: which company a symbol means. One that was renamed has several symbols, each for a span of time."""
+"""Companies: which company a symbol means. A renamed company has several symbols, each for a span of time."""
 
 from collections.abc import Iterable, Sequence
 

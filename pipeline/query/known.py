@@ -81,7 +81,7 @@ class Known:
         return stored_companies(self.db, self.companies)
 
     def meanings(self, symbol: str) -> Sequence[Span]:
-        """Return which company a symbol means in rows of any time. One that is no company's name is its own."""
+        """Return which company a symbol means at each time. A text that means none is taken as a symbol."""
         if not self.companies.have_renames:
             return (whole(symbol.upper()),)
         try:

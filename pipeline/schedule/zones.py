@@ -30,7 +30,7 @@ _HOUR = timedelta(hours=1)
 
 
 def find_zone(name: str) -> ZoneInfo:
-    """Return a time zone. Raise ValueError for a name that is none of the IANA database."""
+    """Return a time zone. Raise ValueError for a name that is not in the IANA database."""
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):

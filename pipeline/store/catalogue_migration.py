@@ -25,33 +25,33 @@ _LONGEST_NAME = 60
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What the catalogue has that the schema of the migrations lacks."""
+    """What the catalogue has and the schema of the migrations lacks."""
 
     added: tuple[Field, ...]
     described: tuple[Field, ...]
     """Fields with another unit, description or place among the fiscal ones."""
     views: tuple[str, ...]
-    """The names of views that would be created otherwise."""
+    """The names of views whose SQL is different."""
 
 
 class Contract(Trouble):
-    """A change of the catalogue that no migration makes."""
+    """A change of the catalogue that would break the programs that read the database."""
 
 
 def difference(db: sqlite3.Connection, catalogue: Sequence[Field]) -> Difference:
     """Return what a schema lacks of a catalogue.
 
-    Raise Contract where a column would vanish, or get another name, type, part or word for missing values.
+    Raise Contract where a column would vanish, or change its name, type, part or spelling of missing values.
     """
     known = {column: rest for column, *rest in db.execute(f"SELECT {FIELD_COLUMNS} FROM fields")}
     columns = {field.column for field in catalogue}
     if vanished := sorted(known.keys() - columns):
         raise Contract(f"the catalogue lacks {', '.join(vanished)}", remedy=f"put it back: {_REASON}")
-    taken = {name for table in TABLES.values() for _, name, *_ in db.execute(f"PRAGMA table_xinfo({table})")}
+    existing = {name for table in TABLES.values() for _, name, *_ in db.execute(f"PRAGMA table_xinfo({table})")}
     added, described = [], []
     for field in catalogue:
         if field.column not in known:
-            _check(field, taken)
+            _check(field, existing)
             added.append(field)
             continue
         name, kind, part, unit, fiscal, missing, description = known[field.column]
@@ -79,9 +79,9 @@ def statement_only(sql: str) -> str:
     return sql[sql.index("CREATE ") :]
 
 
-def _check(field: Field, taken: Collection[str]) -> None:
-    """Raise Contract unless a new field can be written into SQL. `taken`: the names of columns that there are."""
-    if field.column in taken:
+def _check(field: Field, existing: Collection[str]) -> None:
+    """Raise Contract unless a new field can be written into SQL. `existing`: the names of all columns."""
+    if field.column in existing:
         raise Contract(f"{field.column} is a column already", remedy="choose another name")
     if not re.fullmatch("[a-z][a-z0-9_]*", field.column):
         raise Contract(f"{field.column!r} is no name for a column", remedy="use lower-case letters, digits and _")
@@ -90,12 +90,12 @@ def _check(field: Field, taken: Collection[str]) -> None:
 
 
 def source(lacking: Difference, catalogue: Sequence[Field]) -> str:
-    """Return the source of the migration: in Python if it adds fields, else in SQL."""
+    """Return the source of the migration: Python if it adds fields, else SQL."""
     drops, creates = _drops(lacking), _creates(lacking, catalogue)
     if not lacking.added:
         return f"-- The views and the table `fields` as the field catalogue has them.\n\n{drops}{creates}"
     names = ", ".join(f"`{field.column}`" for field in lacking.added)
-    return f'''"""Give a column to fields that were in `extra` so far, in the snapshots of the past too.
+    return f'''"""Move fields from `extra` into columns of their own, in past snapshots too.
 
 {names}
 """
@@ -129,7 +129,7 @@ def _literal(text: str) -> str:
 
 
 def _drops(lacking: Difference) -> str:
-    """Return the SQL that drops the views that would be created otherwise."""
+    """Return the SQL that drops the views whose SQL is different."""
     return "".join(f"DROP VIEW IF EXISTS {name};\n" for name in reversed(lacking.views))
 
 
@@ -166,7 +166,7 @@ def main() -> None:
         path = write_migration(FOLDER, CATALOGUE)
     except Trouble as error:
         sys.exit(str(error))
-    sys.stdout.write(f"{path or 'nothing to do: the schema is as the catalogue says'}\n")
+    sys.stdout.write(f"{path or 'nothing to do: the schema has all that the catalogue has'}\n")
 
 
 if __name__ == "__main__":

@@ -137,6 +137,28 @@ WHERE now.symbol = symbols.symbol AND was.symbol = now.symbol
 WHERE before <> after OR (before IS NULL) <> (after IS NULL)"""
 
 
+_LAST_OF_QUARTER = """\
+SELECT symbol, observed_at, statement_id, latest_quarter, (
+        SELECT earlier.observed_at FROM snapshots AS earlier CROSS JOIN statements AS old
+         WHERE earlier.symbol = changed.symbol AND earlier.observed_at < changed.observed_at
+           AND old.id = earlier.statement_id AND old.latest_quarter = statements.latest_quarter
+         ORDER BY earlier.observed_at DESC LIMIT 1
+    ) AS was_at
+FROM (
+SELECT symbols.symbol, now.observed_at, now.statement_id, (
+        SELECT earlier.statement_id FROM snapshots AS earlier
+         WHERE earlier.symbol = now.symbol AND earlier.observed_at < now.observed_at
+         ORDER BY earlier.observed_at DESC LIMIT 1
+    ) AS statement_before
+FROM symbols
+CROSS JOIN snapshots AS now
+WHERE now.symbol = symbols.symbol
+) AS changed
+CROSS JOIN statements
+WHERE statement_id <> statement_before AND statements.id = statement_id"""
+"""Each new statement, and when a snapshot last had its quarter."""
+
+
 def _restatements(fiscal: Sequence[Field]) -> str:
     return f"""\
 -- A value that replaced another of the same quarter: what a company's statements say, not what analysts or the market
@@ -168,24 +190,7 @@ SELECT later.symbol, later.observed_at, later.latest_quarter, later.was_at, fiel
     {_case(fiscal, "fields.field", "old")} AS before,
     {_case(fiscal, "fields.field", "new")} AS after
 FROM (
-SELECT symbol, observed_at, statement_id, latest_quarter, (
-        SELECT earlier.observed_at FROM snapshots AS earlier CROSS JOIN statements AS old
-         WHERE earlier.symbol = changed.symbol AND earlier.observed_at < changed.observed_at
-           AND old.id = earlier.statement_id AND old.latest_quarter = statements.latest_quarter
-         ORDER BY earlier.observed_at DESC LIMIT 1
-    ) AS was_at
-FROM (
-SELECT symbols.symbol, now.observed_at, now.statement_id, (
-        SELECT earlier.statement_id FROM snapshots AS earlier
-         WHERE earlier.symbol = now.symbol AND earlier.observed_at < now.observed_at
-         ORDER BY earlier.observed_at DESC LIMIT 1
-    ) AS statement_before
-FROM symbols
-CROSS JOIN snapshots AS now
-WHERE now.symbol = symbols.symbol
-) AS changed
-CROSS JOIN statements
-WHERE statement_id <> statement_before AND statements.id = statement_id
+{_LAST_OF_QUARTER}
 ) AS later
 CROSS JOIN snapshots AS was
 CROSS JOIN statements AS old

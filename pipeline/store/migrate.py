@@ -1,8 +1,8 @@
-"""Migrations: brings a database to the newest schema by numbered scripts, each applied whole or not at all.
+"""Migrations: brings a database to the newest schema by numbered scripts.
 
-A migration in SQL is one transaction. One in Python, for changes that take minutes, is many small ones: after each the
-file says how far it has come (`schema.UNDER_WAY`). Killed at any time, it continues from there; until it is done,
-everything but `migrate` refuses the file.
+A migration in SQL is one transaction: it is applied whole or not at all. One in Python, for changes that take minutes,
+is many small transactions, each of which also writes its position into the file (`schema.UNDER_WAY`). After a kill it
+continues from there; until it is done, everything but `migrate` refuses the file.
 """
 
 import sqlite3
@@ -45,7 +45,7 @@ _UNDER_WAY_TABLE = f"""
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a migration has come, in rows. One that takes no time has none."""
+    """How many rows of a migration are done. A migration that takes no time has none."""
 
     migration: Migration
     done: int
@@ -83,7 +83,7 @@ def migrate(
         schema = read_schema(db, path, migrations)
         if not (schema.version or may_begin):
             raise record_gone(path)
-        # Only now, because the file is ours or empty, is it written to.
+        # Nothing was written before this check: the file is ours, or empty.
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
         under_way = schema.under_way

@@ -32,7 +32,7 @@ class Migration:
 
     @property
     def checksum(self) -> str:
-        """Return the SHA-256 of its source, by which an edited migration is noticed."""
+        """Return the SHA-256 of its source, which shows whether a migration was edited."""
         return hashlib.sha256(self.source.encode()).hexdigest()
 
     @property
@@ -43,7 +43,7 @@ class Migration:
     def steps(self) -> Sequence[Step]:
         """Return the STEPS of a migration in Python."""
         names: dict[str, Any] = {}
-        exec(compile(self.source, self.path, "exec"), names)  # noqa: S102 - our own file; what the checksum is of runs
+        exec(compile(self.source, self.path, "exec"), names)  # noqa: S102 - our own file, and its checksum is of this source
         steps: Sequence[Step] = names["STEPS"]
         return steps
 

@@ -1,7 +1,7 @@
-"""Migration steps: what a migration in Python consists of. Each does its work in batches, which survive a kill.
+"""Migration steps: the parts of a migration in Python. Each does its work in batches.
 
-A step is asked again and again to work on from a position, until it is done. Each batch and the next position are
-committed together, so a step must only read and write the database, and depend on nothing but that and the position.
+A step is called with the position that its last batch returned, until it is done. A batch and its position are
+committed together, so after a kill the step continues there. It must depend on nothing but the database and position.
 """
 
 import sqlite3
@@ -25,7 +25,7 @@ class Step(Protocol):
     """A part of a migration. Its methods are called within a transaction, which they must not end."""
 
     def count(self, db: sqlite3.Connection) -> int:
-        """Return about how many rows it has to read or write in all, for the progress shown."""
+        """Return about how many rows it will read or write, for the progress bar."""
         ...
 
     def work(self, db: sqlite3.Connection, after: str | None) -> Batch:
@@ -35,12 +35,12 @@ class Step(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Sql:
-    """A script in SQL that takes no time, such as one that adds columns or creates views: one batch."""
+    """A quick script in SQL, which adds columns or creates views: one batch."""
 
     script: str
 
     def count(self, _db: sqlite3.Connection) -> int:
-        """Return 0: it takes no time."""
+        """Return 0: there is no progress to show."""
         return 0
 
     def work(self, db: sqlite3.Connection, _after: str | None) -> Batch:
@@ -52,7 +52,7 @@ class Sql:
 
 @dataclass(frozen=True, slots=True)
 class DigestByName:
-    """Computes the digests of a table of profiles or statements again, from the columns that it has."""
+    """Recomputes the digests of a table of profiles or statements from its columns."""
 
     table: str
 
@@ -61,7 +61,7 @@ class DigestByName:
         return row_count(db, self.table)
 
     def work(self, db: sqlite3.Connection, after: str | None) -> Batch:
-        """Write the digests of the rows that come next, by their ids."""
+        """Write the digests of the next rows, in the order of their ids."""
         columns = value_columns(db, self.table)
         rows = db.execute(
             f"SELECT id, {', '.join(columns)} FROM {self.table} WHERE id > ? ORDER BY id LIMIT {BATCH_ROWS}",

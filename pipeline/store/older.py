@@ -26,9 +26,8 @@ class Migrated:
 def bring_up_to_date(database: Path, *, now: datetime, keeps_backup: bool, on_progress: OnProgress) -> Migrated:
     """Apply the migrations that a database lacks, first copying it to a file beside it.
 
-    Nothing is done to one that lacks none. One that is half migrated is not copied: its migration is completed. The
-    caller holds the lock. Raise NoData where there is no database, and
-    DatabaseError as `open_any_version`, `migrate` and `backup` do.
+    A half-migrated database is not copied: its migration is completed. The caller holds the lock. Raise NoData where
+    there is no database, and DatabaseError as `open_any_version`, `migrate` and `backup` do.
     """
     with open_any_version(database) as (_, schema):
         version = schema.version

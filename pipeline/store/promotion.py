@@ -1,7 +1,7 @@
-"""Promotion: gives fields that `extra` has held so far a column, in the snapshots of the past too.
+"""Promotion: moves fields from `extra` into columns of their own, in all past snapshots.
 
-Afterwards the tables are as if the fields had been in the catalogue from the start, but for the ids of profiles and
-statements. No snapshot is added, removed or moved: two documents differ in the same way, however they are split.
+Afterwards the tables are as if the fields had been in the catalogue from the start, except for the ids of profiles and
+statements. No snapshot is added, removed or moved.
 """
 
 import json
@@ -19,7 +19,7 @@ from pipeline.store.catalogue_views import SQL_TYPES, TABLES
 from pipeline.store.migration_steps import Batch, Sql, Step, row_count, value_columns
 
 _SLOW = {Part.PROFILE: "profile_id", Part.REPORTED: "statement_id"}
-"""The column of a snapshot that says where the values of a part are. The others are in the snapshot itself."""
+"""The column of a snapshot that refers to the row with a part's values. Daily values are in the snapshot itself."""
 
 
 def promotion(fields: Sequence[Field]) -> tuple[Step, ...]:
@@ -50,18 +50,18 @@ class _Promote:
     fields: tuple[Field, ...]
 
     def count(self, db: sqlite3.Connection) -> int:
-        """Return the number of snapshots: all are looked at."""
+        """Return the number of snapshots: all are searched."""
         return row_count(db, "snapshots")
 
     def work(self, db: sqlite3.Connection, after: str | None) -> Batch:
-        """Rewrite what the next snapshots carry."""
+        """Rewrite those of the next snapshots that carry a field."""
         first = ["", ""] if after is None else json.loads(after)
         keys = db.execute(_KEYS, (*first, migration_steps.BATCH_ROWS)).fetchall()
         if not keys:
             return Batch(0, None)
         stretch = (*first, *keys[-1])
         rewritten = lru_cache(migration_steps.BATCH_ROWS)(_Rewriter(db, self.fields).rewritten)
-        # Where a name is only within another value, nothing changes.
+        # This also finds a name within another value: rewriting such a snapshot changes nothing.
         named = " OR ".join(["instr(extra, ?)"] * len(self.fields))
         row = "profile_id, statement_id, extra, symbol, observed_at"
         carrying = db.execute(
@@ -86,7 +86,7 @@ _STRETCH = "(symbol, observed_at) > (?, ?) AND (symbol, observed_at) <= (?, ?)"
 
 
 class _Rewriter:
-    """Rewrites snapshots with the fields in their columns: profiles and statements in rows found or new."""
+    """Rewrites snapshots: finds or adds the profiles and statements that have the fields in their columns."""
 
     def __init__(self, db: sqlite3.Connection, fields: Sequence[Field]) -> None:
         self._db = db
@@ -97,14 +97,14 @@ class _Rewriter:
         self._found: dict[tuple[Part, int, tuple[Value, ...]], int] = {}
 
     def rewritten(self, profile: int, statement: int, extra: str) -> tuple[Any, ...]:
-        """Return a snapshot's profile, statement, rest of `extra` and values of daily fields."""
+        """Return a snapshot's ids of profile and statement, the rest of `extra`, and the values of daily fields."""
         values, left = split_extra(self._fields, extra)
         profile = self._find(Part.PROFILE, profile, values)
         statement = self._find(Part.REPORTED, statement, values)
         return profile, statement, left, *(values[place] for place in self._places[Part.DAILY])
 
     def _find(self, part: Part, old: int, values: Sequence[Value]) -> int:
-        """Return the id of the profile or statement like an old one, but with the fields' values in it."""
+        """Return the id of the profile or statement that is a copy of an old one with the fields' values added."""
         own = tuple([values[place] for place in self._places[part]])
         if all(value is None for value in own):
             return old

@@ -14,7 +14,7 @@ every program that does not know it takes the file for a newer one, and refuses 
 
 
 class HalfMigrated(DatabaseError):
-    """A file between two versions of the schema, which only `migrate` may read or write."""
+    """The file is between two versions of the schema: only `migrate` may read or write it."""
 
 
 @dataclass(frozen=True, slots=True)

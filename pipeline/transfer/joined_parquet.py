@@ -16,7 +16,7 @@ _BATCH = 1 << 16
 
 
 def open_parquet(source: BinaryIO) -> pq.ParquetFile:
-    """Open a Parquet file; `metadata.num_rows` is its number of rows. Raise JoinError if it is none."""
+    """Open a Parquet file; `metadata.num_rows` is its number of rows. Raise JoinError for any other file."""
     try:
         return pq.ParquetFile(source)
     except (pa.ArrowException, OSError) as error:

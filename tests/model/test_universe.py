@@ -65,7 +65,7 @@ def test_without_an_instant_either_symbol_means_the_company_at_any_time() -> Non
     st.lists(st.tuples(st.sampled_from("ABC"), st.integers(0, 9), st.none() | st.integers(0, 9)), max_size=8),
     st.integers(0, 9),
 )
-def test_without_renames_it_is_whoever_was_listed(listings: list[tuple[str, int, int | None]], hour: int) -> None:
+def test_without_renames_it_is_what_was_listed(listings: list[tuple[str, int, int | None]], hour: int) -> None:
     expected = {symbol for symbol, since, until in listings if since <= hour and (until is None or hour < until)}
 
     assert universe(*listings).companies_at(text(hour)) == expected

@@ -1,4 +1,4 @@
-"""Columns of ours are outside text too: one that was damaged is one line that names the database, and no traceback."""
+"""Our own columns are outside text too: a damaged one ends with one line that names the database, and no traceback."""
 
 import asyncio
 import shutil

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.model.renames import Rename
@@ -108,9 +108,20 @@ def test_a_rename_of_the_future_is_not_in_force_yet(tmp_path: Path) -> None:
     assert (after.symbols, after.next_rename) == (("META",), None)
 
 
-@settings(max_examples=30)
+VALUES: st.SearchStrategy[object] = st.one_of(
+    st.sampled_from(["FB", "META", "2022-06-09", "9999-12-31T23:59:59-23:59", "\ud800", "", [], {}, None, 1, True]),
+    st.text(max_size=4),
+    st.floats(),
+    st.dates(),
+    st.datetimes(),
+)
+
+
 @given(
-    st.dictionaries(st.text(max_size=4), st.recursive(st.none() | st.booleans() | st.floats() | st.text(), st.lists))
+    st.dictionaries(
+        st.sampled_from(["FB", "fb", "META", "A", "F B", ""]) | st.text(max_size=4),
+        VALUES | st.dictionaries(st.sampled_from(["to", "on", "reused", "x"]), VALUES, min_size=1),
+    )
 )
 def test_any_table_is_read_or_refused(table: dict[str, object]) -> None:
     with suppress(SettingsError):

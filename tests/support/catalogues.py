@@ -73,7 +73,7 @@ class Tree:
         (self.folder / _CATALOGUE).symlink_to(ROOT / _CATALOGUE)
 
     def own(self, path: str, pattern: str, replacement: str) -> None:
-        """Change a file, which is a link as yet, in this copy."""
+        """Change a file, which is still a link, in this copy."""
         file = self.folder / path
         text, count = re.subn(pattern, replacement, file.read_text(encoding="utf-8"), flags=re.MULTILINE)
         assert count == 1, pattern
