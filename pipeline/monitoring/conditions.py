@@ -204,7 +204,7 @@ def backups(status: Status, backup_after: timedelta, *, now: datetime) -> list[O
 
 
 NEW_FIELD = "new, stored in extra"
-ABSENT_FIELD = "no longer sent for any symbol"
+ABSENT_FIELD = "not sent for any symbol"
 UNREADABLE_FIELD = "not of its column's type; stored in extra"
 
 

@@ -16,6 +16,8 @@ from typing import Any
 from pipeline.instants import MILLISECOND, from_text
 from pipeline.model.fields import Field, Kind
 from pipeline.model.renames import Span, whole
+from pipeline.model.symbol_spellings import read_symbol
+from pipeline.model.symbols import requested_as
 from pipeline.query.companies import read_companies, stored_companies
 from pipeline.query.results import Column, columns_of
 from pipeline.query.snapshots import OBSERVED_SYMBOL, hours, joined, selected
@@ -81,13 +83,27 @@ class Known:
         return stored_companies(self.db, self.companies)
 
     def meanings(self, symbol: str) -> Sequence[Span]:
-        """Return which company a symbol means at each time. A text that means none is taken as a symbol."""
+        """Return which company a symbol means at each time. A text that means none is taken as a symbol.
+
+        It may be written as other programs do, such as $AAPL or NASDAQ:AAPL.
+        """
+        spelled = self._spelled(symbol.strip())
         if not self.companies.have_renames:
-            return (whole(symbol.upper()),)
+            return (whole(spelled),)
         try:
-            return self.companies.meanings(symbol)
+            return self.companies.meanings(spelled)
         except ValueError:
-            return (whole(symbol.upper()),)
+            return (whole(spelled),)
+
+    def _spelled(self, text: str) -> str:
+        """Return the symbol that has snapshots and that a text stands for; else the text in upper case."""
+        if text.upper() in self._snapshots:
+            return text.upper()
+        try:
+            symbol = read_symbol(text).symbol
+        except ValueError:
+            return text.upper()
+        return next((one for one in (symbol, requested_as(symbol)) if one in self._snapshots), text.upper())
 
     def way(self, run: tuple[str, Sequence[str]]) -> Way:
         """Return how a company's rows at some instants are best found as columns."""

@@ -17,7 +17,7 @@ class Drift:
     unknown_fields: list[str]
     """Sent, but not in the catalogue: stored in `extra`."""
     absent_fields: list[str]
-    """In the catalogue, but no longer sent for any symbol."""
+    """In the catalogue, but not sent for any symbol."""
     unreadable_fields: list[str]
     """Sent with a value that the column's type cannot hold: NULL in the column, stored in `extra`."""
 

@@ -151,6 +151,13 @@ def test_a_symbol_that_two_companies_had_means_the_one_that_had_it_at_the_rows_i
             assert found[:3] == expected(history, company, at, ["pe_ratio"], lag=lag)
 
 
+@pytest.mark.parametrize("spelled", ["IBM", " ibm ", "$IBM", "NYSE:IBM", "IBM.US"])
+def test_a_symbol_is_read_as_in_every_other_place(spelled: str) -> None:
+    with History.open(database_of([seen(0, PERatio="20"), seen(0, "BRK-B", PERatio="9")])) as history:
+        found = joined(history, [(spelled, after(1)), ("BRK.B", after(1)), ("IBN", after(1))], ["pe_ratio"])
+    assert [pe_ratio for pe_ratio, *_ in found] == [20, 9, None]
+
+
 @needs_recordings
 def test_on_the_recorded_year_every_field_equals_as_of() -> None:
     """500 instants a symbol, some of them exactly when something was observed, or a millisecond before or after."""
