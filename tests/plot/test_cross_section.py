@@ -1,13 +1,14 @@
 """Cross-sections: which companies are drawn, and in which rows."""
 
-from datetime import date
+from dataclasses import replace
+from datetime import date, timedelta
 
 import pytest
 
 from pipeline.errors import Trouble
 from pipeline.model.fields import COLUMNS
-from pipeline.plot.cross_section import NO_VALUE, NotDrawable, rows
-from tests.support.cross_sections import CAP, PE, SECTOR, section
+from pipeline.plot.cross_section import NO_VALUE, NotDrawable, cross_section, rows
+from tests.support.cross_sections import AT, CAP, PE, SECTOR, dots, section
 
 
 def test_a_text_makes_rows_whichever_field_it_is() -> None:
@@ -52,3 +53,11 @@ def test_what_makes_no_picture_is_refused() -> None:
     assert "sector" in refused.value.problem
     with pytest.raises(Trouble, match="pe_ratio and market_capitalization"):
         section(PE, CAP, [(1.0, None), (None, 2)])
+
+
+def test_the_summary_says_how_stale_the_stalest_value_is_that_is_drawn() -> None:
+    fresh, old, undrawn = dots((1e9, 1.0), (1e9, 2.0), (1e9, None))
+    old = replace(old, staleness=timedelta(days=9))
+    undrawn = replace(undrawn, staleness=timedelta(days=99))
+    made = cross_section(AT, CAP, PE, [fresh, old, undrawn])
+    assert made.summary == "2 companies, last seen up to 9 d before; 1 without a value left out"

@@ -118,6 +118,16 @@ def test_a_commit_comes_after_its_parents_whatever_their_dates(making: Making) -
     assert [value for symbol, _, value in observed(history(making.make())) if symbol == "IBM"] == ["1", "2"]
 
 
+def test_commits_of_two_branches_come_by_their_dates(making: Making) -> None:
+    root = making.commit({IBM: pe("1")})
+    ours = making.commit({IBM: pe("2")}, at=NOON + 10)
+    theirs = making.commit({IBM: pe("3")}, at=NOON + 20, branch="side", parents=[root])
+    ours = making.commit({IBM: pe("4")}, at=NOON + 30, parents=[ours])
+    theirs = making.commit({IBM: pe("5")}, at=NOON + 40, branch="side", parents=[theirs])
+    making.commit({IBM: pe("6")}, at=NOON + 50, parents=[ours, theirs])
+    assert [value for *_, value in observed(history(making.make()))] == ["1", "2", "3", "4", "5", "6"]
+
+
 def test_a_moved_file_is_not_observed_again(making: Making) -> None:
     making.commit({"data/FB.json": pe("1", "FB")})
     making.commit({"data/FB.json": None, "data/META.json": pe("1", "FB")}, at=NOON + DAY)
