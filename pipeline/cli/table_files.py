@@ -1,4 +1,4 @@
-"""Table files: where the rows of `panel` and `join` go, and in which format: by the name of the file, or as named."""
+"""Table files: where the rows of `panel`, `join` and `export` go; of the first two, in which format."""
 
 import gzip
 import sys
@@ -36,7 +36,7 @@ def format_of(path: Path, named: str | None, *, option: str) -> TableFormat | No
 
     Raise a usage error for an ending that is of no format, and for Parquet that is packed once more.
     """
-    packed = path.suffix.lower() == ".gz"
+    packed = is_packed(path)
     ending = (path.with_suffix("") if packed else path).suffix.removeprefix(".").lower()
     if named is None and path != STANDARD and ending not in FORMATS:
         raise _usage_error(f"{path}: unknown format: use .csv(.gz), .jsonl(.gz) or .parquet, or {option}")
@@ -46,6 +46,11 @@ def format_of(path: Path, named: str | None, *, option: str) -> TableFormat | No
     if chosen is TableFormat.PARQUET and packed:
         raise _usage_error(f"{path}: Parquet is compressed already: use a .parquet file")
     return chosen
+
+
+def is_packed(path: Path) -> bool:
+    """Return whether a file's ending says that it is gzipped."""
+    return path.suffix.lower() == ".gz"
 
 
 def check_terminal(output: Path, form: TableFormat) -> None:
@@ -62,14 +67,15 @@ def open_output(output: Path, database: Path) -> Iterator[BinaryIO]:
     """
     with (
         _stdout() if output == STANDARD else replacing(output, reserved=database_files(database)) as file,
-        _packing(file) if output.suffix.lower() == ".gz" else nullcontext(file) as target,
+        _packing(file) if is_packed(output) else nullcontext(file) as target,
     ):
         yield target
 
 
 def report_file(output: Path, rows: int, options: Options, *, as_json: bool) -> None:
-    """Print which file was written, and how much of it."""
-    size = output.stat().st_size
+    """Print which file was written, or folder of files, and how much of it."""
+    files = [path for path in output.rglob("*") if path.is_file()] if output.is_dir() else [output]
+    size = sum(path.stat().st_size for path in files)
     if as_json:
         print_json({"file": str(output), "rows": rows, "bytes": size})
     elif not options.quiet:

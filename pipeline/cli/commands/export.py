@@ -1,16 +1,14 @@
 """`pipeline export --output FILE`: write snapshots for other tools, as Parquet, CSV, Excel or JSON Lines."""
 
-import gzip
 import signal
 import sqlite3
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar, cast
+from typing import Any, BinaryIO, TypeVar
 
 import click
 
@@ -24,24 +22,21 @@ from pipeline.cli.options import (
     since_option,
     until_option,
 )
-from pipeline.cli.output import print_json
 from pipeline.cli.params import symbols_argument
 from pipeline.cli.progress import row_progress
 from pipeline.cli.readable import readable
+from pipeline.cli.table_files import STANDARD, is_packed, open_output, report_file
 from pipeline.extras import excel as excel_format
 from pipeline.extras import parquet
-from pipeline.files import filling, replacing
-from pipeline.store.database import database_files
+from pipeline.files import filling
 from pipeline.store.reader import open_for_reading
 from pipeline.store.stored_symbols import check_symbols
-from pipeline.text import count
 from pipeline.transfer.export import Selection, originals, overview_rows, read_transaction, snapshot_count
 from pipeline.transfer.formats import write_jsonl, write_rows_csv, write_rows_excel_csv, write_rows_jsonl
 
 _FORMATS = ("parquet", "csv", "xlsx", "jsonl")
 _BINARY = {"parquet": "Parquet", "xlsx": "an Excel file"}
 """Formats that are compressed and that no terminal can show."""
-_STDOUT = Path("-")
 _EVERY = 1_000
 """Rows between two updates of the progress bar."""
 
@@ -127,7 +122,7 @@ def command(
     """
     check_interval(since, until)
     wanted = _form(output, form, original=original, partition=partition, excel=excel)
-    if as_json and output == _STDOUT:
+    if as_json and output == STANDARD:
         raise click.UsageError("--json describes the file: use it with --output FILE, not -", _context())
     if wanted in (_Form.PARQUET, _Form.PARTITIONS):
         parquet()  # fails early if pyarrow is not installed
@@ -139,19 +134,16 @@ def command(
     with readable(database, options) as read, open_for_reading(read) as db, read_transaction(db):
         check_symbols(db, database, selection.symbols)
         total = snapshot_count(db, selection)
-        with row_progress(options, "exporting", total, prints_rows=output == _STDOUT) as advance:
+        with row_progress(options, "exporting", total, prints_rows=output == STANDARD) as advance:
             counter = _Counter(advance)
             if wanted is _Form.PARTITIONS:
                 with filling(output) as folder:
                     parquet().write_partitioned(folder, _groups(db, selection, counter))
             else:
-                with (
-                    _stdout() if output == _STDOUT else replacing(output, reserved=database_files(database)) as file,
-                    _packing(file) if _is_packed(output) else nullcontext(file) as target,
-                ):
+                with open_output(output, database) as target:
                     _write(target, db, selection, wanted, counter)
-    if output != _STDOUT:
-        _print(output, counter.rows, options, as_json=as_json)
+    if output != STANDARD:
+        report_file(output, counter.rows, options, as_json=as_json)
 
 
 def _context() -> click.Context:
@@ -160,7 +152,7 @@ def _context() -> click.Context:
 
 def _form(output: Path, form: str | None, *, original: bool, partition: bool, excel: bool) -> _Form:
     """Return what to write: in the named format, else by the file's ending, else as other options imply."""
-    named = output.with_suffix("") if _is_packed(output) else output
+    named = output.with_suffix("") if is_packed(output) else output
     ending = named.suffix.removeprefix(".").lower()
     implied = "jsonl" if original else "parquet" if partition else None
     chosen = form or (ending if ending in _FORMATS else implied or ("csv" if excel else None))
@@ -172,15 +164,15 @@ def _form(output: Path, form: str | None, *, original: bool, partition: bool, ex
         )
     if original and (chosen != "jsonl" or partition):
         raise click.UsageError("--original writes JSON Lines: drop the other format", _context())
-    if partition and (chosen != "parquet" or output == _STDOUT):
+    if partition and (chosen != "parquet" or output == STANDARD):
         raise click.UsageError(
             "--partition writes a folder of Parquet: drop the other format, name a folder", _context()
         )
     if excel and (chosen != "csv" or original):
         raise click.UsageError("--excel is for CSV: drop the other format, or use a FILE.xlsx without it", _context())
-    if chosen in _BINARY and _is_packed(output):
+    if chosen in _BINARY and is_packed(output):
         raise click.UsageError(f"{_BINARY[chosen]} is already compressed: use a FILE.{chosen}", _context())
-    if chosen in _BINARY and output == _STDOUT and sys.stdout.isatty():
+    if chosen in _BINARY and output == STANDARD and sys.stdout.isatty():
         text = f"a terminal cannot show {_BINARY[chosen]}: name a file, or pipe it into a program"
         raise click.UsageError(text, _context())
     if original:
@@ -188,20 +180,6 @@ def _form(output: Path, form: str | None, *, original: bool, partition: bool, ex
     if partition:
         return _Form.PARTITIONS
     return _Form.EXCEL_CSV if excel else _Form(chosen)
-
-
-def _is_packed(output: Path) -> bool:
-    return output.suffix.lower() == ".gz"
-
-
-def _packing(file: BinaryIO) -> BinaryIO:
-    """Return a file that compresses into `file`: without name and time, so that the same rows give the same bytes."""
-    return cast("BinaryIO", gzip.GzipFile("", "wb", fileobj=file, mtime=0))
-
-
-def _stdout() -> BinaryIO:
-    """Return standard output for bytes, as a file object that may be closed after the reader has gone."""
-    return open(sys.stdout.fileno(), "wb", closefd=False)
 
 
 def _write(file: BinaryIO, db: sqlite3.Connection, selection: Selection, form: _Form, counter: _Counter) -> None:
@@ -222,12 +200,3 @@ def _write(file: BinaryIO, db: sqlite3.Connection, selection: Selection, form: _
 
 def _groups(db: sqlite3.Connection, selection: Selection, counter: _Counter) -> Iterator[Any]:
     return counter.rows_of(parquet().groups(db, selection), lambda group: int(group.table.num_rows))
-
-
-def _print(output: Path, rows: int, options: Options, *, as_json: bool) -> None:
-    files = [path for path in output.rglob("*") if path.is_file()] if output.is_dir() else [output]
-    size = sum(path.stat().st_size for path in files)
-    if as_json:
-        print_json({"file": str(output), "rows": rows, "bytes": size})
-    elif not options.quiet:
-        click.echo(f"{output}: {count(rows, 'row')}, {count(size, 'byte')}")
