@@ -149,14 +149,9 @@ def command(
     with open_history(options) as history:
         names = history.symbols() if wanted is None else history.check_symbols(wanted)
         if at_file is None:
-            instants = in_order(
-                grid_of(every or "1d", calendar, since or _first_day(history, names), until or utc_now())
-            )
+            instants = _of_grid(every, calendar, since or _first_day(history, names), until or utc_now())
         else:
-            instants = in_order(_read_instants(at_file))
-        if not instants:
-            why = f"{at_file} names none" if at_file else "--until is before the end of the first day or period"
-            raise _usage_error(f"the grid has no instant: {why}")
+            instants = _of_file(at_file)
         if universe:
             say_since_when(history, earlier(instants[0], milliseconds(lag)), options)
         answer = history.panel(
@@ -185,6 +180,22 @@ def _first_day(history: History, names: Sequence[str]) -> date:
     first = history.first_observed_at(names)
     assert first is not None
     return first.date()
+
+
+def _of_grid(every: str | None, calendar: str | None, since: date | datetime, until: datetime) -> list[datetime]:
+    """Return the instants of a grid. Raise a usage error if there are none."""
+    instants = in_order(grid_of(every or "1d", calendar, since, until))
+    if not instants:
+        raise _usage_error("the grid has no instant: --until is before the end of the first day or period")
+    return instants
+
+
+def _of_file(path: Path) -> list[datetime]:
+    """Return the instants of a file. Raise a usage error if there are none."""
+    instants = in_order(_read_instants(path))
+    if not instants:
+        raise _usage_error(f"the grid has no instant: {path} names none")
+    return instants
 
 
 def _read_instants(path: Path) -> Iterator[datetime]:
