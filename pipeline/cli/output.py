@@ -72,7 +72,7 @@ def print_table(
     """Print a table, numbers right-aligned, and so the columns named as `numeric`.
 
     On a terminal the header is bold, and unless `wide`, the table is made to fit: texts are cut, then columns omitted,
-    the `spare` ones first. A line below names the omitted ones, and what shows the `whole` table.
+    the `spare` ones first. A line below names some of the omitted ones, and what shows the `whole` table.
     """
     cells = [list(row) for row in rows]
     columns = [
@@ -92,7 +92,7 @@ def print_table(
     console.print(Text(layout.lines[0], "bold"), soft_wrap=True)
     _write_lines(layout.lines[1:])
     if layout.omitted:
-        console.print(Text(f"omitted to fit: {', '.join(layout.omitted)} ({whole})", "dim"), soft_wrap=True)
+        console.print(Text(f"omitted to fit: {few(layout.omitted)} ({whole})", "dim"), soft_wrap=True)
 
 
 def _write_lines(lines: Iterable[str]) -> None:

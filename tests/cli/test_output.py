@@ -257,6 +257,13 @@ def test_the_spare_columns_are_omitted_first_and_all_that_are_omitted_named(monk
     assert "after, change, last seen, observed" in at_40[-1]
 
 
+def test_of_many_omitted_columns_some_are_named_and_all_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [f"column_{number}" for number in range(60)]
+    *_, last = on_terminal(monkeypatch, 80, names, [["text"] * 60], [])
+    assert "more" in last
+    assert len(last) < 200
+
+
 def test_a_wide_table_is_whole_on_any_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = Terminal()
     monkeypatch.setattr("sys.stdout", terminal)
