@@ -87,6 +87,8 @@ def _check(field: Field, existing: Collection[str]) -> None:
         raise Contract(f"{field.column!r} is no name for a column", remedy="use lower-case letters, digits and _")
     if not re.fullmatch("[A-Za-z0-9_ .-]+", field.name):
         raise Contract(f"{field.name!r}: names with such characters cannot be searched for in `extra`")
+    if any(part in field.unit + field.description for part in ("\\", '"""')):
+        raise Contract(f"{field.column}: a backslash or three quotes cannot stand in a migration's text")
 
 
 def source(lacking: Difference, catalogue: Sequence[Field]) -> str:

@@ -172,8 +172,12 @@ def test_a_change_of_what_programs_rely_on_is_refused(folder: Path, change: dict
 
 
 @pytest.mark.parametrize(
-    "change", [{"column": "Eps; DROP"}, {"column": "observed_at"}, {"column": "digest"}, {"name": 'Say "x"'}]
-)
+    "change",
+    [
+        {"column": "Eps; DROP"}, {"column": "observed_at"}, {"column": "digest"}, {"name": 'Say "x"'},
+        {"description": "a\\nb"}, {"unit": '"""'},
+    ],
+)  # fmt: skip
 def test_a_field_that_cannot_be_written_into_sql_is_refused(folder: Path, change: dict[str, Any]) -> None:
     with pytest.raises(Contract):
         write_migration(folder, (*CATALOGUE, replace(FURTHER[0], **change)))
