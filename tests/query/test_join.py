@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from pipeline.instants import of_day, to_text
 from pipeline.model.fields import CATALOGUE, find_fields
-from pipeline.query import known as known_module
 from pipeline.query.history import History
 from pipeline.query.join import JoinError, Joining, joined_rows
 from pipeline.query.known import Known, longest
@@ -27,6 +26,7 @@ from tests.support.point_in_time import (
     OBSERVATIONS,
     SPANS,
     SYMBOLS,
+    both_ways,
     expected,
 )
 from tests.support.recordings import needs_recordings
@@ -39,14 +39,8 @@ ROWS = st.lists(st.tuples(st.sampled_from([*SYMBOLS, "a", "c-d", "UNKNOWN"]), AS
 """Unsorted, with equal ones, symbols in lower case, and one that is unknown."""
 
 
-@pytest.fixture(params=[0, 1000], ids=["by seeks", "read in order"])
-def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have the rows found one way only."""
-    monkeypatch.setattr(known_module, "_SNAPSHOTS_A_SEEK", request.param)
-
-
 def joined(history: History, rows: Any, fields: Any = FIELDS, **options: Any) -> list[tuple[Any, ...]]:
-    """Return what a join adds to rows of symbols and instants, having checked that both ways give the same."""
+    """Return what a join adds to rows of symbols and instants, having checked that rows give the same as columns."""
     table = {
         "symbol": pa.array([symbol for symbol, _ in rows], pa.string()),
         "time": pa.array([at for _, at in rows], pa.timestamp("us", "UTC")),
@@ -70,7 +64,6 @@ def _as_stored(value: Any) -> Any:
     return value.isoformat() if isinstance(value, date) else value
 
 
-@pytest.mark.usefixtures("way")
 @given(observations=OBSERVATIONS, rows=ROWS, lag=SPANS, limit=LIMITS, data=st.data())
 def test_each_row_has_what_as_of_says_less_the_lag(
     observations: Any, rows: Any, lag: timedelta, limit: timedelta | None, data: st.DataObject
@@ -79,21 +72,19 @@ def test_each_row_has_what_as_of_says_less_the_lag(
     filled = data.draw(st.permutations(observations))
     cut = data.draw(st.integers(0, len(filled)))
     with History.open(database_of(filled[:cut], filled[cut:])) as history:
-        assert joined(history, rows, lag=lag, max_staleness=limit) == [
+        assert both_ways(lambda: joined(history, rows, lag=lag, max_staleness=limit)) == [
             expected(history, symbol, at, FIELDS, lag=lag, max_staleness=limit) for symbol, at in rows
         ]
 
 
-@pytest.mark.usefixtures("way")
 def test_what_was_confirmed_later_was_last_seen_before() -> None:
     rows = [(symbol, at) for at in reversed(AROUND) for symbol in "ba"]
     with History.open(database_of(CONFIRMED)) as history:
-        assert joined(history, rows, ["pe_ratio"]) == [
+        assert both_ways(lambda: joined(history, rows, ["pe_ratio"])) == [
             expected(history, symbol, at, ["pe_ratio"]) for symbol, at in rows
         ]
 
 
-@pytest.mark.usefixtures("way")
 @given(observations=OBSERVATIONS, rows=ROWS, data=st.data())
 def test_it_does_not_look_ahead(observations: Any, rows: Any, data: st.DataObject) -> None:
     """Whatever the future brings, in whatever order it is kept: each row is the same."""
@@ -104,19 +95,18 @@ def test_it_does_not_look_ahead(observations: Any, rows: Any, data: st.DataObjec
     if not past:
         return
     with History.open(database_of(past)) as history:
-        then = joined(history, rows)
+        then = both_ways(lambda: joined(history, rows))
     with History.open(database_of(data.draw(st.permutations(observations)))) as history:
-        assert joined(history, rows) == then
+        assert both_ways(lambda: joined(history, rows)) == then
 
 
-@pytest.mark.usefixtures("way")
 @given(observations=OBSERVATIONS, rows=ROWS, on=st.one_of(st.none(), ASKED))
 def test_it_follows_a_company_over_its_changes_of_symbol(observations: Any, rows: Any, on: datetime | None) -> None:
     database = database_of(observations)
     configure(database, rename("A", "B", on))
     with History.open(database) as history:
         stored = history.symbols()
-        for (symbol, at), found in zip(rows, joined(history, rows), strict=True):
+        for (symbol, at), found in zip(rows, both_ways(lambda: joined(history, rows)), strict=True):
             company = "B" if symbol.upper() == "A" else symbol.upper()
             said = [
                 (*one.values.values(), to_text(one.observed_at), one.observed_symbol)
@@ -125,7 +115,6 @@ def test_it_follows_a_company_over_its_changes_of_symbol(observations: Any, rows
             assert [(*found[:4], found[5])] == (said or [(None,) * 5])
 
 
-@pytest.mark.usefixtures("way")
 @example(
     observations=[Observed(symbol, START, {"Symbol": symbol, "PERatio": ratio}) for symbol, ratio in ("A1", "B2")],
     rows=[(symbol, START + hours * HOUR) for symbol in "AB" for hours in range(4)],
@@ -142,7 +131,8 @@ def test_a_symbol_that_two_companies_had_means_the_one_that_had_it_at_the_rows_i
     database = database_of(observations)
     configure(database, rename("B", "C-D", given_up), rename("A", "B", taken, reused=reused))
     with History.open(database) as history:
-        for (symbol, at), found in zip(rows, joined(history, rows, ["pe_ratio"], lag=lag), strict=True):
+        answers = both_ways(lambda: joined(history, rows, ["pe_ratio"], lag=lag))
+        for (symbol, at), found in zip(rows, answers, strict=True):
             company = symbol.upper()
             if company == "A" and (at < taken or not reused):
                 company = "B"

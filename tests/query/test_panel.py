@@ -13,13 +13,23 @@ from hypothesis import strategies as st
 
 from pipeline.instants import from_text, to_text
 from pipeline.model.fields import CATALOGUE
-from pipeline.query import known, panel
+from pipeline.query import panel
 from pipeline.query.history import History
 from pipeline.query.panel import PanelRow
 from pipeline.query.results import Answer
 from pipeline.store.stored_symbols import SymbolNotFound
 from tests.support.observations import HOUR, after, database_of, recorded_database, seen, text
-from tests.support.point_in_time import AROUND, ASKED, CONFIRMED, LIMITS, MILLISECOND, OBSERVATIONS, SPANS, expected
+from tests.support.point_in_time import (
+    AROUND,
+    ASKED,
+    CONFIRMED,
+    LIMITS,
+    MILLISECOND,
+    OBSERVATIONS,
+    SPANS,
+    both_ways,
+    expected,
+)
 from tests.support.recordings import needs_recordings
 from tests.support.renames import configure, rename
 
@@ -38,14 +48,12 @@ def from_tables(answer: Answer[PanelRow]) -> list[tuple[Any, ...]]:
     ]
 
 
-@pytest.fixture(params=[0, 1000], ids=["by seeks", "read in order"])
-def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have the rows found one way only, and in several blocks."""
-    monkeypatch.setattr(known, "_SNAPSHOTS_A_SEEK", request.param)
+@pytest.fixture
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(panel, "_CELLS_AT_ONCE", 4)
 
 
-@pytest.mark.usefixtures("way")
+@pytest.mark.usefixtures("small_blocks")
 @given(observations=OBSERVATIONS, at=st.lists(ASKED, min_size=1, max_size=6), lag=SPANS, longest=LIMITS, data=st.data())
 def test_each_cell_is_what_as_of_says_less_the_lag(
     observations: Any, at: list[datetime], lag: timedelta, longest: timedelta | None, data: st.DataObject
@@ -55,25 +63,25 @@ def test_each_cell_is_what_as_of_says_less_the_lag(
     cut = data.draw(st.integers(0, len(filled)))
     with History.open(database_of(filled[:cut], filled[cut:])) as history:
         answer = history.panel(FIELDS, at=at, lag=lag, max_staleness=longest)
-        rows = list(answer.rows())
+        rows = both_ways(lambda: list(answer.rows()))
         assert rows == [
             (to_text(one), symbol, *expected(history, symbol, one, FIELDS, lag=lag, max_staleness=longest))
             for one in sorted(set(at))
             for symbol in history.symbols()
         ]
-        assert from_tables(answer) == rows
+        assert both_ways(lambda: from_tables(answer)) == rows
 
 
-@pytest.mark.usefixtures("way")
+@pytest.mark.usefixtures("small_blocks")
 @pytest.mark.parametrize("longest", [None, HOUR])
 def test_what_was_confirmed_later_was_last_seen_before(longest: timedelta | None) -> None:
     with History.open(database_of(CONFIRMED)) as history:
         answer = history.panel(["pe_ratio"], at=AROUND, max_staleness=longest)
-        rows = list(answer.rows())
+        rows = both_ways(lambda: list(answer.rows()))
         assert [row[2:] for row in rows] == [
             expected(history, symbol, at, ["pe_ratio"], max_staleness=longest) for at in AROUND for symbol in "AB"
         ]
-        assert from_tables(answer) == rows
+        assert both_ways(lambda: from_tables(answer)) == rows
 
 
 @needs_recordings
@@ -114,7 +122,7 @@ def _dates(row: tuple[Any, ...], names: list[str]) -> tuple[Any, ...]:
     )
 
 
-@pytest.mark.usefixtures("way")
+@pytest.mark.usefixtures("small_blocks")
 @given(observations=OBSERVATIONS, at=st.lists(ASKED, min_size=1, max_size=4), data=st.data())
 def test_it_does_not_look_ahead(observations: Any, at: list[datetime], data: st.DataObject) -> None:
     """Whatever the future brings, in whatever order it is kept: what was known until then is the same."""
@@ -124,9 +132,9 @@ def test_it_does_not_look_ahead(observations: Any, at: list[datetime], data: st.
         return
     with History.open(database_of(past)) as history:
         symbols = history.symbols()
-        then = list(history.panel(FIELDS, at=at, symbols=symbols).rows())
+        then = both_ways(lambda: list(history.panel(FIELDS, at=at, symbols=symbols).rows()))
     with History.open(database_of(data.draw(st.permutations(observations)))) as history:
-        assert list(history.panel(FIELDS, at=at, symbols=symbols).rows()) == then
+        assert both_ways(lambda: list(history.panel(FIELDS, at=at, symbols=symbols).rows())) == then
 
 
 @pytest.fixture(scope="module")
@@ -231,7 +239,7 @@ def test_the_memory_map_of_the_file_is_as_it_was_afterwards(tmp_path: Path) -> N
         assert db.execute("PRAGMA mmap_size").fetchone() == mapped != (0,)
 
 
-@pytest.mark.usefixtures("way")
+@pytest.mark.usefixtures("small_blocks")
 @given(
     observations=OBSERVATIONS,
     at=st.lists(ASKED, min_size=1, max_size=5),
@@ -251,9 +259,9 @@ def test_it_follows_a_company_over_its_changes_of_symbol_as_as_of_does(
             for one in at
             for row in history.as_of(one, fields=FIELDS).rows()
         }
-        rows = list(answer.rows())
+        rows = both_ways(lambda: list(answer.rows()))
         assert {row[:2]: row[2:] for row in rows if row[5]} == {
             (to_text(one), symbol): row for (one, symbol), row in said.items()
         }
         assert len(rows) == len(set(at)) * len(history.symbols())
-        assert from_tables(answer) == rows
+        assert both_ways(lambda: from_tables(answer)) == rows

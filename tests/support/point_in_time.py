@@ -1,15 +1,18 @@
 """What panels and joins are to answer, the slow way: `as_of`, asked for each instant. And histories to ask about."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
+import pytest
 from hypothesis import strategies as st
 
+from pipeline.query import known
 from pipeline.query.history import History
 from tests.support.clocks import START
 from tests.support.observations import HOUR, Observed
 
+T = TypeVar("T")
 MILLISECOND = timedelta(milliseconds=1)
 INSTANTS = st.sampled_from([START + n * timedelta(minutes=7, milliseconds=123) for n in range(12)])
 ASKED = st.builds(lambda at, step: at + step * MILLISECOND, INSTANTS, st.sampled_from([-1, 0, 1]))
@@ -56,3 +59,13 @@ def expected(
     known = {row[0]: dict(zip(answer.names, row, strict=True)) for row in answer.rows()}
     row = known.get(symbol.upper(), {})
     return tuple(row.get(name) for name in (*fields, "observed_at", "staleness_hours"))
+
+
+def both_ways(ask: Callable[[], T]) -> T:
+    """Return what is found by seeks, having checked that reading the snapshots in order finds the same."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(known, "_SNAPSHOTS_A_SEEK", 0)
+        by_seeks = ask()
+        patch.setattr(known, "_SNAPSHOTS_A_SEEK", 1000)
+        assert ask() == by_seeks
+    return by_seeks
