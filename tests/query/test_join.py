@@ -33,6 +33,7 @@ from tests.support.recordings import needs_recordings
 from tests.support.renames import configure, rename
 
 pa = pytest.importorskip("pyarrow")
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 CODED_NULL = pa.DictionaryArray.from_arrays([0, 1], pa.array(["2026-03-14", None]))
 FIELDS = ["pe_ratio", "name", "ebitda"]
 ROWS = st.lists(st.tuples(st.sampled_from([*SYMBOLS, "a", "c-d", "UNKNOWN"]), ASKED), max_size=12)
@@ -193,6 +194,12 @@ def test_instants_of_every_unit_are_cut_to_milliseconds(history: History, unit: 
     at = pa.array([after(0), after(0), datetime(1900, 1, 1, tzinfo=UTC)], pa.timestamp(unit, "UTC")).cast(pa.int64())
     earlier = pa.array([at[0].as_py() - 1, at[1].as_py(), at[2].as_py()])
     assert of_times(history, earlier.cast(pa.timestamp(unit, "UTC"))) == [None, 10, None]
+
+
+def test_before_1970_instants_are_cut_to_earlier_milliseconds_too() -> None:
+    """What is finer than a millisecond is cut towards 1970 by Arrow, which would be what was known later."""
+    with History.open(database_of([seen((EPOCH - START) / HOUR, PERatio="10")])) as history:
+        assert of_times(history, pa.array([-1, 0], pa.int64()).cast(pa.timestamp("ns", "UTC"))) == [None, 10]
 
 
 def test_a_date_means_its_end_in_utc(history: History) -> None:

@@ -114,6 +114,11 @@ def test_parquet_keeps_types_and_order(stored: Path, tmp_path: Path, monkeypatch
     assert found.column("pe_ratio").to_pylist() == [None, 10, 20]
     assert parquet.ParquetFile(tmp_path / "known.parquet").num_row_groups == 2
 
+    days = pa.table({"symbol": ["IBM"] * 4, "time": ["2026-03-14"] * 3 + ["14.3.2026"]})
+    parquet.write_table(days, tmp_path / "wrong.parquet")
+    assert_refused(join(stored, tmp_path / "wrong.parquet", tmp_path / "no.parquet", "eps"), 1, "row 4", "14.3.2026")
+    assert not (tmp_path / "no.parquet").exists()
+
     os.mkfifo(tmp_path / "pipe.parquet")
     with ThreadPoolExecutor() as pool:
         pool.submit((tmp_path / "pipe.parquet").write_bytes, (tmp_path / "trades.parquet").read_bytes())
