@@ -37,9 +37,9 @@ class Way(Enum):
 
     ROWS = auto()
     """One by one, as `Known.rows` does: it knows renames."""
-    MERGED = auto()
+    READING = auto()
     """Its snapshots are read in order."""
-    SOUGHT = auto()
+    SEEKING = auto()
     """By a seek for each instant."""
 
 
@@ -56,7 +56,7 @@ class Known:
         """The companies that were asked for and have no snapshot."""
         self.db = db
         self._snapshots = dict(db.execute("SELECT symbol, snapshots FROM symbols WHERE snapshots > 0").fetchall())
-        self._sought = _SOUGHT.format(fields=selected(fields), parts=joined(fields))
+        self._seek = _SEEK.format(fields=selected(fields), parts=joined(fields))
         self._read = _READ.format(fields=selected(fields), parts=joined(fields))
 
     @property
@@ -110,7 +110,7 @@ class Known:
         company, instants = run
         if self.companies.has_company(company) or company not in self._snapshots or not instants:
             return Way.ROWS
-        return Way.MERGED if self._is_dense(company, instants) else Way.SOUGHT
+        return Way.READING if self._is_dense(company, instants) else Way.SEEKING
 
     def rows(self, company: str, instants: Sequence[str]) -> list[Row]:
         """Return what was known of a company at each of some instants as text, which ascend."""
@@ -131,7 +131,11 @@ class Known:
         """Return what was known of a symbol, whichever companies had it."""
         if not instants or symbol not in self._snapshots:
             return [self.nothing] * len(instants)
-        found = self._merged(symbol, instants) if self._is_dense(symbol, instants) else self._each(symbol, instants)
+        found = (
+            self._by_reading(symbol, instants)
+            if self._is_dense(symbol, instants)
+            else self._by_seeking(symbol, instants)
+        )
         return [self.nothing] * (len(instants) - len(found)) + found  # before its first snapshot
 
     def _is_dense(self, symbol: str, instants: Sequence[str]) -> bool:
@@ -145,11 +149,11 @@ class Known:
         counted = self.db.execute(_COUNTED, (symbol, instants[0], instants[-1], most + 1)).fetchone()[0]
         return bool(counted <= most)
 
-    def _each(self, symbol: str, instants: Sequence[str]) -> list[Row]:
+    def _by_seeking(self, symbol: str, instants: Sequence[str]) -> list[Row]:
         """Return the rows by a seek for each instant that has one: they lack only where nothing was known yet."""
-        return self.db.execute(self._sought, {"symbol": symbol, "instants": json.dumps(instants)}).fetchall()
+        return self.db.execute(self._seek, {"symbol": symbol, "instants": json.dumps(instants)}).fetchall()
 
-    def _merged(self, symbol: str, instants: Sequence[str]) -> list[Row]:
+    def _by_reading(self, symbol: str, instants: Sequence[str]) -> list[Row]:
         """Return the same by reading the snapshots in order."""
         bounds = {"symbol": symbol, "first": instants[0], "last": instants[-1]}
         snapshots = self.db.execute(self._read, bounds).fetchall()
@@ -178,7 +182,7 @@ def _seen_until(row: Row, at: str, looks: Sequence[str]) -> Row:
     return (row[0], max(row[0], looks[earlier - 1]) if earlier else row[0], *row[2:])
 
 
-_SOUGHT = """
+_SEEK = """
     SELECT observed_at,
            iif(confirmed_at <= wanted.value, confirmed_at,
                max(observed_at, coalesce((SELECT at FROM looks WHERE looks.symbol = :symbol AND at <= wanted.value

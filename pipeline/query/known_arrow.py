@@ -9,10 +9,10 @@ import pyarrow.compute as pc
 from pipeline.model.fields import Kind
 from pipeline.query.arrow import RAW_TYPES, schema_of, typed_array
 from pipeline.query.known import Known, Way
-from pipeline.query.known_merged import Found, Run, merged_columns
-from pipeline.query.known_sought import sought_columns
+from pipeline.query.known_by_reading import Found, Run, read_columns
+from pipeline.query.known_by_seeking import seek_columns
 
-_ROWS_AT_ONCE = {Way.ROWS: 8_192, Way.MERGED: 32_768, Way.SOUGHT: 8_192}
+_ROWS_AT_ONCE = {Way.ROWS: 8_192, Way.READING: 32_768, Way.SEEKING: 8_192}
 """Few enough to stay in the processor's cache."""
 _MILLISECONDS = pa.timestamp("ms")
 
@@ -39,10 +39,10 @@ def in_order(known: Known, runs: Iterable[Run], instants: pa.Array, longest: int
             length = sum(len(texts) for _, texts in piece)
             of_piece = instants.slice(begin, length)
             match way:
-                case Way.MERGED:
-                    found = merged_columns(known, piece, of_piece)
-                case Way.SOUGHT:
-                    found = sought_columns(known, piece)
+                case Way.READING:
+                    found = read_columns(known, piece, of_piece)
+                case Way.SEEKING:
+                    found = seek_columns(known, piece)
                 case Way.ROWS:
                     found = _of_rows(known, piece)
             if known.companies.have_renames and way is not Way.ROWS:

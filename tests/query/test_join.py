@@ -291,7 +291,7 @@ def test_a_time_that_the_zone_moves_out_of_all_years_is_refused(history: History
 
 def test_thousands_of_companies_may_be_asked_about_in_all_years() -> None:
     """Their places, times the milliseconds between the first and the last year, are more than 64 bits hold."""
-    numpy, merged = pytest.importorskip("numpy"), pytest.importorskip("pipeline.query.known_merged")
+    numpy, merged = pytest.importorskip("numpy"), pytest.importorskip("pipeline.query.known_by_reading")
     places, times, place = numpy.array([0, 32_767]), numpy.array([5, 5]), numpy.array([32_767, 32_767])
     at = numpy.array([-62_135_596_800_000, 253_402_300_799_999])
     found, is_found = merged._newest(places, times, place, at)

@@ -34,7 +34,7 @@ class Found(NamedTuple):
     """Of the fields."""
 
 
-def merged_columns(known: Known, runs: Sequence[Run], instants: pa.Array) -> Found:
+def read_columns(known: Known, runs: Sequence[Run], instants: pa.Array) -> Found:
     """Return what was known of companies that were never renamed; `instants` are those of all, in milliseconds."""
     bounds = json.dumps([[symbol, texts[0], texts[-1]] for symbol, texts in runs])
     columns = (_PLACE, ("observed_at", Kind.INSTANT), ("confirmed_at", Kind.INSTANT), *columns_of(known.fields))

@@ -11,19 +11,19 @@ import pyarrow.compute as pc
 
 from pipeline.model.fields import Field, Kind, Part
 from pipeline.query.known import Known
-from pipeline.query.known_merged import Found, Run
+from pipeline.query.known_by_reading import Found, Run
 from pipeline.query.packed import packed, typed
 from pipeline.query.results import columns_of
 
 _PARTS = {Part.PROFILE: ("profiles", "profile_id"), Part.REPORTED: ("statements", "statement_id")}
 
 
-def sought_columns(known: Known, runs: Sequence[Run]) -> Found:
+def seek_columns(known: Known, runs: Sequence[Run]) -> Found:
     """Return what was known of companies that were never renamed. Each is in one run."""
     of_part = {part: [field for field in known.fields if field.part is part] for part in Part}
     ids = [(name, Kind.INTEGER) for part, (_, name) in _PARTS.items() if of_part[part]]
     columns = (*_SEEN, *columns_of(of_part[Part.DAILY]), *ids)
-    query = _SOUGHT.format(names="".join(f", {name}" for name, _ in columns[len(_SEEN) :]))
+    query = _SEEK.format(names="".join(f", {name}" for name, _ in columns[len(_SEEN) :]))
     found = typed(columns, [packed(known.db, columns, query, {"runs": json.dumps(dict(runs))})])
     for part, (name, number) in _PARTS.items():
         if of_part[part]:
@@ -45,7 +45,7 @@ def _shared(known: Known, name: str, fields: Sequence[Field], ids: pa.Array) -> 
 
 
 _SEEN = (("observed_at", Kind.INSTANT), ("last_seen", Kind.INSTANT))
-_SOUGHT = """
+_SEEK = """
     SELECT observed_at,
            coalesce(iif(reconfirmed_at <= instant.value, reconfirmed_at,
                         iif(reconfirmed_at IS NULL, NULL,
