@@ -22,7 +22,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 def collect(folder: Path, *symbols: str) -> str:
-    ended = call(folder, "collect", "--sandbox", "--latency", "0", "--force", "--database", "x.db", *symbols)
+    arguments = ["--sandbox", "--latency", "0", "--force", "--database", "x.db", *symbols]
+    ended = call(folder, "collect", *arguments, PIPELINE_SOURCE__LIMITS="[]")
     assert ended.code == 0, ended.err
     return ended.err
 
