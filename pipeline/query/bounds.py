@@ -33,7 +33,8 @@ def instant(given: InstantLike, *, day_ends: bool) -> datetime:
     if isinstance(given, datetime):
         if given.tzinfo is None:
             raise ValueError(f"{given} has no time zone: pass an aware one, as in datetime(2026, 3, 14, tzinfo=UTC)")
-        return given.astimezone(UTC)
+        in_utc = given.astimezone(UTC)
+        return datetime.combine(in_utc.date(), in_utc.time(), UTC)  # pandas has a datetime with nanoseconds
     return instants.of_day(given, ends=day_ends)
 
 

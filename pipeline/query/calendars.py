@@ -25,6 +25,8 @@ def closes(calendar: str, every: Every, since: date | datetime, until: datetime)
     CalendarNotFound for an unknown calendar, or one that does not reach the interval.
     """
     first = since.astimezone(UTC).date() if isinstance(since, datetime) else since
+    if first > until.date():
+        return []
     days = _closes(calendar, first - timedelta(days=1), period_end(every, until.date()))
     chosen = (days[day] for day in last_of_periods(every, days) if day >= first)
     earliest = since if isinstance(since, datetime) else datetime.min.replace(tzinfo=UTC)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.query.bounds import span
+from pipeline.query.bounds import instant, span
 from pipeline.query.history import History
 from tests.support.observations import Observed, database_of, seen
 
@@ -38,3 +38,11 @@ def test_a_span_is_a_timedelta_or_text_as_on_the_command_line(given: str | timed
 def test_anything_else_is_refused_as_a_span(given: Any, error: type[Exception]) -> None:
     with pytest.raises(error, match="span"):
         span(given)
+
+
+def test_a_timestamp_of_pandas_is_cut_to_what_a_datetime_holds() -> None:
+    """Arithmetic on one with nanoseconds fails outside of the years that they can count."""
+    pandas = pytest.importorskip("pandas")
+    given = pandas.Timestamp("2026-03-14T14:30:00.999999999-04:00")
+    found = instant(given, day_ends=True)
+    assert (type(found), found.isoformat()) == (datetime, "2026-03-14T18:30:00.999999+00:00")

@@ -32,6 +32,10 @@ def test_a_period_has_the_close_of_its_last_trading_day() -> None:
     assert texts("XNYS", "1q", date(2025, 3, 31), date(2025, 7, 1)) == ["2025-03-31 20:00", "2025-06-30 20:00"]
 
 
+def test_an_interval_that_ends_before_it_begins_has_no_close() -> None:
+    assert texts("XNYS", "1mo", date(2025, 11, 30), date(2025, 11, 28)) == []
+
+
 def test_an_instant_bounds_the_closes() -> None:
     close = datetime.fromisoformat("2025-11-28T18:00:00Z")
     assert texts("XNYS", "1d", close, date(2025, 11, 30)) == ["2025-11-28 18:00"]
