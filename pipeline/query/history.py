@@ -117,7 +117,7 @@ class History(OpenDatabase):
         *,
         every: str = "1d",
         calendar: str | None = None,
-        at: Iterable[InstantLike] | None = None,
+        at: InstantLike | Iterable[InstantLike] | None = None,
         since: InstantLike | None = None,
         until: InstantLike | None = None,
         symbols: Iterable[str] | None = None,
@@ -132,12 +132,15 @@ class History(OpenDatabase):
         last trading day of each. Or it has the instants `at`. Without `since` the grid begins on the day of the first
         snapshot; without `until` it ends now. `lag` answers each instant by what was known that much earlier;
         `universe` leaves out symbols that were not configured then. Raise SymbolNotFound, FieldNotFound, Trouble for a
-        calendar that does not exist, or ValueError for another `every` or a negative lag.
+        calendar that does not exist, or ValueError for another `every`, a negative lag, or `at` together with a grid.
         """
         columns = find_fields(fields, DEFAULT_FIELDS)
         wanted = self.symbols() if symbols is None else self.check_symbols(symbols)
         if at is not None:
-            instants: Iterable[datetime] = (instant(one, day_ends=True) for one in at)
+            if calendar is not None or since is not None or until is not None:
+                raise ValueError("at names the instants: drop calendar, since and until")
+            named = [at] if isinstance(at, str | date) else at
+            instants: Iterable[datetime] = (instant(one, day_ends=True) for one in named)
         else:
             ends_at = utc_now() if until is None else instant(until, day_ends=True)
             begins_at = self._first_day(wanted) if since is None else day_or_instant(since)

@@ -192,6 +192,10 @@ def test_since_is_a_day_or_an_instant(history: History, since: Any, expected: st
 def test_instants_are_in_order_and_not_repeated(history: History) -> None:
     answer = history.panel(["eps"], at=[after(2), after(1), after(2), "2026-03-14"], symbols=["PEP"])
     assert [row.at for row in answer] == [after(1), after(2), from_text("2026-03-14T23:59:59.999Z")]
+    for one in ("2026-03-14", date(2026, 3, 14)):
+        assert [row.at for row in history.panel(["eps"], at=one, symbols=["PEP"])] == [
+            from_text("2026-03-14T23:59:59.999Z")
+        ]
 
 
 def test_without_an_instant_there_is_no_row(history: History) -> None:
@@ -215,6 +219,8 @@ def test_what_cannot_be_answered_is_refused(history: History) -> None:
         history.panel(["eps"], lag=-HOUR)
     with pytest.raises(ValueError, match="time zone"):
         history.panel(["eps"], since=datetime(2026, 3, 14))
+    with pytest.raises(ValueError, match="drop calendar"):
+        history.panel(["eps"], at=[after(1)], since="2026-03-14")
 
 
 def test_a_lag_may_reach_back_before_all_time(history: History) -> None:
