@@ -3,6 +3,7 @@
 import gc
 import os
 import shutil
+import signal
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -32,7 +33,10 @@ def pytest_configure() -> None:
 
     Databases are in files all the same, and what is killed leaves what the system had. pytest has `--basetemp`, too.
     Keep bytecode, though some images say not to: without it each process compiles all the tests, or all it imports.
+    Let the processes under test see Ctrl-C: a shell starts its background jobs, and all they start, with it ignored.
     """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.dont_write_bytecode = False
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     if os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free > _ROOM:
