@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import log
+from math import exp, log
 from typing import Any
 
 from pipeline.plot.labels import SCIENTIFIC
@@ -72,10 +72,12 @@ class NumberScale:
     def share(self, value: float) -> float:
         """Return where on the axis a value is: from 0 at its low end to 1."""
         if self.is_logarithmic:
-            return log(value / self.low) / log(self.high / self.low)
+            return (log(value) - log(self.low)) / (log(self.high) - log(self.low))
         return (value - self.low) / (self.high - self.low)
 
 
+_SMALLEST = 5e-324
+"""The smallest number above zero that a float can be."""
 _LOGARITHMIC_FROM = 100.0
 """Times the smallest value: with a larger span, and no value at or below zero, an axis is logarithmic."""
 
@@ -83,9 +85,9 @@ _LOGARITHMIC_FROM = 100.0
 def number_scale(values: Sequence[float]) -> NumberScale:
     """Return a scale that is a little wider than the values."""
     low, high = min(values), max(values)
-    if low > 0 and high / low >= _LOGARITHMIC_FROM:
-        spare = (high / low) ** 0.04
-        return NumberScale(low / spare, high * spare, is_logarithmic=True)
+    if low > 0 and high >= low * _LOGARITHMIC_FROM:
+        spare = exp((log(high) - log(low)) * 0.04)
+        return NumberScale(max(low / spare, _SMALLEST), high * spare, is_logarithmic=True)
     spare = (high - low) * 0.04 or abs(low) * 0.05 or 1.0
     return NumberScale(low - spare, high + spare, is_logarithmic=False)
 

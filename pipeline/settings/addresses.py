@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 from pipeline.settings.errors import SettingsError, quoted
 
 _ADDRESS = re.compile(r"(?:\[([0-9a-f:.]+)\]|([0-9.]+|localhost)):([0-9]{1,5})", re.ASCII | re.IGNORECASE)
+_AUTHORITY = re.compile(r"(?:[^@\\]*@)?(?:\[[0-9a-f:.]+\]|[^:@\[\]\\]+)(?::[0-9]*)?", re.ASCII | re.IGNORECASE)
+"""User, host and port of a URL: brackets only around a whole host, as aiohttp takes it."""
 _LAST_PORT = 65_535
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*", re.ASCII | re.IGNORECASE)
@@ -59,6 +61,7 @@ def check_url(url: str, *, forbidden: str, remedy: str) -> None:
     except ValueError:
         raise SettingsError("invalid URL", remedy=remedy) from None
     is_plain = url.isascii() and url.isprintable() and not set(url) & set(forbidden)
+    is_plain = is_plain and _AUTHORITY.fullmatch(parts.netloc) is not None
     if parts.scheme not in ("https", "http") or not parts.hostname or not has_port or not is_plain:
         raise SettingsError("invalid URL", remedy=remedy)
     if parts.scheme == "http" and not _is_loopback(parts.hostname):

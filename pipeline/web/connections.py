@@ -3,6 +3,7 @@
 import asyncio
 import resource
 from datetime import timedelta
+from typing import cast
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
@@ -107,10 +108,10 @@ class _Limited(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        if self._connections.admit(transport):
-            self._transport = transport
-            self._inside.connection_made(transport)
+        stream = cast("asyncio.Transport", transport)  # uvloop's are no subclass of it
+        if self._connections.admit(stream):
+            self._transport = stream
+            self._inside.connection_made(stream)
 
     def data_received(self, data: bytes) -> None:
         if self._transport is not None:

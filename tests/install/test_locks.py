@@ -29,19 +29,16 @@ ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 EXTRAS = {"calendars", "excel", "fast", "notify", "parquet", "plot"}
-# For each lock, the extras that it includes. The suite runs on asyncio's own loop, hence without `fast`.
+# For each lock, the extras that it includes. Tests within pytest run on asyncio's own loop, processes on uvloop's.
 LOCKS = {
     "requirements.txt": set[str](),
     "requirements-extras.txt": EXTRAS,
-    "requirements-dev.txt": {"dev", *EXTRAS} - {"fast"},
+    "requirements-dev.txt": {"dev", *EXTRAS},
 }
 LARGEST = "requirements-dev.txt"
-"""It includes the others but for uvloop, and each is installed with the same options."""
+"""It includes the others, and each is installed with the same options."""
 FEW = "few.txt"
 each_lock = pytest.mark.parametrize("lock", LOCKS)
-
-# In requirements-extras.txt alone, so its metadata is not installed. It requires nothing, except for extras of its own.
-NOT_INSTALLED = {"uvloop"}
 
 TARGETS = {
     f"{python}-{system}-{machine}": {
@@ -95,8 +92,6 @@ def distribution(name: str, version: str) -> metadata.Distribution:
 
 def offered(pin: Requirement) -> tuple[list[str], list[str]]:
     """Return what a pinned distribution requires, on any Python and system (its markers say which), and its extras."""
-    if pin.name in NOT_INSTALLED:
-        return [], []
     found = distribution(pin.name, str(pinned_version(pin))).metadata
     return found.get_all("Requires-Dist") or [], found.get_all("Provides-Extra") or []
 
@@ -158,8 +153,7 @@ def test_the_locks_agree() -> None:
 
     run, extras, dev = map(versions, LOCKS)
     assert run.items() <= extras.items()
-    assert run.items() <= dev.items()
-    assert extras.items() - dev.items() == {("uvloop", extras["uvloop"])}
+    assert extras.items() <= dev.items()
 
 
 @each_lock

@@ -173,10 +173,12 @@ def test_any_text_is_read_or_refused(text: str) -> None:
     assert all(read_symbol(symbol).symbol for symbol in read.symbols)
 
 
-@given(st.lists(LINE, min_size=1, max_size=4))
+_PLAIN = st.lists(st.sampled_from([*"AB.:-#$ 1", "NYSE:", "Total"]), max_size=8).map("".join)
+
+
+@given(st.lists(_PLAIN, min_size=1, max_size=4))
 def test_no_line_is_passed_over_without_a_note(lines: list[str]) -> None:
     """A line without a header above it gives a symbol, or is blank or a comment, or the list is refused."""
-    assume(not any(word in line for line in lines for word in ("Symbol", ",", ";", "\t", '"', "'", "=")))
     try:
         read = read_symbol_list("\n".join(lines))
     except NotAList:

@@ -5,7 +5,7 @@ from contextlib import suppress
 from datetime import timedelta
 
 import pytest
-from hypothesis import event, given
+from hypothesis import event, example, given
 from hypothesis import strategies as st
 
 from pipeline.monitoring.outbox import ATTEMPTS
@@ -140,6 +140,7 @@ async def test_a_proxy_from_the_environment_gets_no_ping(place: Place, monkeypat
         fullmatch=True,
     )
 )
+@example("http://:[::1]")
 def test_every_address_that_the_settings_accept_can_be_pinged(url: str) -> None:
     with suppress(SettingsError):
         accepted = ping_url(Environment({PING_URL: url}))

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pipeline.plot.axes import number_scale
@@ -70,6 +70,7 @@ def test_an_axis_is_logarithmic_where_values_differ_widely_and_are_positive(
     assert ("zero" in layers(spec)[0]["encoding"]["x"]["scale"]) != logarithmic  # Vega-Lite would warn in the console
 
 
+@example([1.0, 5e-324])
 @given(st.lists(st.floats(-1e30, 1e30) | st.floats(1e-30, 1e30), min_size=1, max_size=9))
 def test_every_value_is_on_its_axis_and_in_order(values: list[float]) -> None:
     scale = number_scale(values)
