@@ -33,7 +33,7 @@ def old(tmp_path: Path) -> Path:
         db.execute("INSERT INTO profiles (id, digest, name) VALUES (1, x'01', 'A company')")
         db.execute("INSERT INTO statements (id, digest) VALUES (1, x'01')")
         db.execute("INSERT INTO layouts (id, digest, keys) VALUES (1, x'01', '[\"Symbol\",\"Name\"]')")
-        db.execute("INSERT INTO symbols (symbol, state, last_look, snapshots) VALUES ('IBM', 'covered', :at, 1)", [AT])
+        db.execute("INSERT INTO symbols (symbol, state, last_look, snapshots) VALUES ('IBM', 'covered', ?, 1)", [AT])
         db.execute(
             "INSERT INTO snapshots (symbol, observed_at, profile_id, statement_id, layout_id) SELECT 'IBM', ?, 1, 1, 1",
             [AT],
