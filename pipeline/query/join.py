@@ -9,7 +9,8 @@ from operator import itemgetter
 from pipeline.errors import Trouble
 from pipeline.instants import NoTimeZone, parse_recorded, to_text
 from pipeline.model.renames import Span
-from pipeline.query.known import Known, Row, earlier, milliseconds
+from pipeline.query.known import Known, earlier, milliseconds
+from pipeline.query.results import Row
 
 
 class JoinError(Trouble):

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime, timedelta
 from enum import Enum, auto
-from typing import Any
 
 from pipeline.instants import MILLISECOND, from_text
 from pipeline.model.fields import Field, Kind
@@ -19,10 +18,9 @@ from pipeline.model.renames import Span, whole
 from pipeline.model.symbol_spellings import read_symbol
 from pipeline.model.symbols import requested_as
 from pipeline.query.companies import read_companies, stored_companies
-from pipeline.query.results import Column, columns_of
+from pipeline.query.results import Column, Row, columns_of
 from pipeline.query.snapshots import OBSERVED_SYMBOL, hours, joined, selected
 
-Row = tuple[Any, ...]
 """When a snapshot was first seen, and when last until an instant, both as stored, and the values of the fields."""
 
 OBSERVED_AT, STALENESS = Column("observed_at", Kind.INSTANT), Column("staleness_hours", Kind.REAL)
@@ -235,7 +233,7 @@ def milliseconds(span: timedelta) -> int:
 
 
 def earlier(at: datetime, lag: int) -> datetime:
-    """Return the instant so many milliseconds before another; the first of all, where there is none so early."""
+    """Return the instant `lag` milliseconds before another, but never one before the year 1."""
     try:
         return at - lag * MILLISECOND
     except OverflowError:

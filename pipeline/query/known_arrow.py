@@ -60,7 +60,7 @@ def _symbols(runs: Sequence[Run], first: pa.Array) -> pa.DictionaryArray:
 
 
 def _pieces(runs: Iterable[Run], rows: int) -> Iterator[list[Run]]:
-    """Yield runs together that have so many instants."""
+    """Yield runs in groups of at least `rows` instants each; the last may have fewer."""
     piece: list[Run] = []
     length = 0
     for run in runs:

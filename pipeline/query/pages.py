@@ -39,14 +39,14 @@ class Column:
         return missing if missing.any() else None
 
     def integers(self) -> Integers:
-        """Return the values, 0 for missing ones. Raise Undecodable if one is no integer."""
+        """Return the values, 0 for missing ones. Raise Undecodable unless all are integers."""
         _expect((self.types <= _ONE) & (self.types != _REAL), "an integer")
         # A value has one to eight bytes, the highest first. The others of the eight before its end are not its own.
         words, others = self._words(">i8").astype(np.int64), 8 * (8 - self.sizes)
         return np.where(self.sizes > 0, (words << others) >> others, self.types == _ONE)
 
     def reals(self) -> NDArray[np.float64]:
-        """Return the values as floats, anything for missing ones. Raise Undecodable if one is no number."""
+        """Return the values as floats, anything for missing ones. Raise Undecodable unless all are numbers."""
         values = self._words(">f8").astype(np.float64)
         whole = np.flatnonzero((self.types != _REAL) & (self.types != _NULL))
         if whole.size:
@@ -54,7 +54,7 @@ class Column:
         return values
 
     def texts(self) -> bytes:
-        """Return the bytes of all values, one after the other. Raise Undecodable if one is no text."""
+        """Return the bytes of all values, one after the other. Raise Undecodable unless all are texts."""
         _expect((self.types == _NULL) | (self.types >= _TEXT) & (self.types % 2 == 1), "a text")
         size = int(self.sizes.max(initial=0))
         if (self.sizes == size).all():

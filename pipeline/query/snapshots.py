@@ -5,7 +5,6 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from heapq import merge
-from typing import Any
 
 from pipeline.instants import from_text, to_text
 from pipeline.model.companies import Companies
@@ -14,12 +13,11 @@ from pipeline.model.renames import Span
 from pipeline.model.values import Value
 from pipeline.query.bounds import seen_since_text
 from pipeline.query.companies import Wanted
-from pipeline.query.results import Answer, Column, Snapshot, columns_of
+from pipeline.query.results import Answer, Column, Row, Snapshot, columns_of
 
 DEFAULT_FIELDS = tuple(COLUMNS[column] for column in ("market_capitalization", "pe_ratio", "eps", "latest_quarter"))
 """The fields of an answer where none is named."""
 
-Row = tuple[Any, ...]
 
 _FIRST_COLUMNS = (
     Column("symbol", Kind.TEXT),

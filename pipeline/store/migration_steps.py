@@ -1,7 +1,7 @@
 """Migration steps: the parts of a migration in Python. Each does its work in batches.
 
 A step is called with the position that its last batch returned, until it is done. A batch and its position are
-committed together, so after a kill the step continues there. It must depend on nothing but the database and position.
+committed together, so after a kill the step continues there. It may depend on the database and the position alone.
 """
 
 import sqlite3
