@@ -113,13 +113,13 @@ demo: .venv/runtime ## collect 25 invented companies twice, and show the results
 	say 'One company over time'; \
 	run history QUVEX-B market_capitalization pe_ratio eps latest_quarter; \
 	say 'Next: cd .demo (log.txt has what went to stderr), and try'; \
-	printf '  ../$(BIN)/pipeline %-24s %s\n' \
+	printf '  ../$(BIN)/pipeline %-26s %s\n' \
 	  'history QUVEX-B --plot' 'draw it' \
-	  'panel eps --symbol ABOLK' 'what was known at the end of each day' \
+	  'panel eps --symbol ABOLK' 'what was known, day by day' \
 	  runs 'each run and its outcomes' \
 	  symbols 'each symbol and its state' \
-	  plan 'what is due, and how long it takes' \
-	  'run --sandbox' 'the daemon: here, a run each minute' \
+	  plan 'what is due, and how long' \
+	  'run --sandbox' 'the daemon: a run each minute' \
 	  --help 'all commands'; \
 	say 'With your own key and symbols: README.md, "Collect your own"'
 

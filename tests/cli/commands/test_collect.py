@@ -259,7 +259,7 @@ def test_a_symbol_answered_with_anothers_overview_is_proposed_as_a_rename_and_no
 
     line = 'FB = "META"'
     (suggested,) = (one for one in doctor.json if one["check"] == "renames")
-    assert ended.code == ExitCode.FAILED  # nothing but rejections
+    assert ended.code == ExitCode.FAILED  # every answer was rejected
     assert f"[symbols.renamed]: {line}" in ended.out
     assert suggested["remedy"].endswith(line)
     assert all_symbols(tmp_path / "x.db") == []
