@@ -73,6 +73,11 @@ def images() -> ModuleType:
     return _imported("pipeline.plot.images", "a picture in a file needs vl-convert", install=_extra("plot"))
 
 
+def pages() -> ModuleType:
+    """Return `pipeline.pages.routes`. Raise Missing if Jinja2 is not installed."""
+    return _imported("pipeline.pages.routes", "pages need Jinja2", install=_extra("web"), error=Missing)
+
+
 def apprise() -> ModuleType:
     """Return the package that sends notifications. Raise Missing if it is not installed."""
     return _imported("apprise", "PIPELINE_NOTIFY_URLS needs apprise", install=_extra("notify"), error=Missing)

@@ -3,8 +3,8 @@
 import sqlite3
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
-from datetime import datetime
+from contextlib import AbstractContextManager, ExitStack
+from datetime import datetime, timedelta
 from itertools import chain
 from pathlib import Path
 from typing import Self, TypeVar
@@ -21,6 +21,7 @@ from pipeline.query.companies import (
     stored_companies,
 )
 from pipeline.query.known import unmapped
+from pipeline.query.time_limit import time_limit
 from pipeline.query.universe import configured_at, read_universe
 from pipeline.store.database import translate_errors
 from pipeline.store.reader import open_for_reading
@@ -58,6 +59,13 @@ class OpenDatabase:
         """Close the database. Closing it again does nothing."""
         self._is_closed = True
         self._opened.close()
+
+    def see_until(self, at: datetime) -> None:
+        """Show nothing observed after an instant, from the next question on."""
+
+    def within(self, limit: timedelta, *, is_over: Callable[[], bool]) -> AbstractContextManager[None]:
+        """Return a block in which reading stops, with TooSlow, after a time or once `is_over`."""
+        return time_limit(self._db, limit, is_over)
 
     def __enter__(self) -> Self:
         return self

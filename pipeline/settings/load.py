@@ -32,6 +32,16 @@ _NOT_IN_BASE_URLS = "@?# \\"
 
 
 @dataclass(frozen=True, slots=True)
+class WebSettings:
+    """Where the record is served, and to whom."""
+
+    listen: Listen | None
+    allowed_hosts: frozenset[str]
+    allow_anonymous: bool
+    read_through: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """The configuration, checked, in the units that the program uses."""
 
@@ -57,6 +67,7 @@ class Settings:
     listen: Listen | None
     allowed_hosts: frozenset[str]
     """Names by which clients may call the daemon, besides those that only this machine can have."""
+    web: WebSettings
     outcomes_kept: timedelta
     config: Path | None
     """The configuration file, or None where there is none."""
@@ -120,7 +131,7 @@ def named_config(named: Path | None, environment: Environment) -> Path | None:
 def _check(read: Layered, *, now: datetime) -> Settings:
     """Return what the configuration means. Raise SettingsError for a value that makes no sense."""
     configured = read.configuration
-    source, collect, status = configured.source, configured.collect, configured.status
+    source, collect, status, web = configured.source, configured.collect, configured.status, configured.web
     limits = _limits(read)
     proxy = read.checked(_PROXY, Proxy.parse, source.proxy) if source.proxy else None
     renames = read_renames(configured.symbols.renamed, read.place("symbols.renamed"))
@@ -147,6 +158,12 @@ def _check(read: Layered, *, now: datetime) -> Settings:
         backup_after=timedelta(days=status.backup_after_days),
         listen=None if status.listen is None else read.checked("status.listen", Listen.parse, status.listen),
         allowed_hosts=frozenset(read.checked("status.allowed_hosts", host_name, name) for name in status.allowed_hosts),
+        web=WebSettings(
+            listen=None if web.listen is None else read.checked("web.listen", Listen.parse, web.listen),
+            allowed_hosts=frozenset(read.checked("web.allowed_hosts", host_name, name) for name in web.allowed_hosts),
+            allow_anonymous=web.allow_anonymous,
+            read_through=web.read_through,
+        ),
         outcomes_kept=timedelta(days=configured.keep.outcomes_days),
         config=read.path,
         values=tuple(replace(one, value=str(proxy)) if proxy and one.path == _PROXY else one for one in read.values),

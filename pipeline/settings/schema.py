@@ -67,6 +67,15 @@ class StatusTable(Table, frozen=True):
     allowed_hosts: list[str] = field(default_factory=list)
 
 
+class WebTable(Table, frozen=True):
+    """Where pages, JSON and the API's own shape are served, and by which names."""
+
+    listen: str | None = None
+    allowed_hosts: list[str] = field(default_factory=list)
+    allow_anonymous: bool = False
+    read_through: bool = False
+
+
 class KeepTable(Table, frozen=True):
     """How long history is kept."""
 
@@ -82,6 +91,7 @@ class Configuration(Table, frozen=True):
     collect: CollectTable = CollectTable()
     schedule: ScheduleTable | list[ScheduleTable] = ScheduleTable()
     status: StatusTable = StatusTable()
+    web: WebTable = WebTable()
     keep: KeepTable = KeepTable()
 
 
@@ -93,6 +103,7 @@ TABLES: dict[str, type[Table]] = {
     "collect": CollectTable,
     SCHEDULE: ScheduleTable,
     "status": StatusTable,
+    "web": WebTable,
     "keep": KeepTable,
 }
 SECRET_KEYS = frozenset({"source.proxy"})
@@ -109,7 +120,7 @@ def type_of(path: str) -> Any:
     return KEYS[re.sub(r"\[[0-9]+\]", "", path)]
 
 
-_LISTS = {"source.limits": '["25/day"]', "status.allowed_hosts": '["nas.lan"]'}
+_LISTS = {"source.limits": '["25/day"]', "status.allowed_hosts": '["nas.lan"]', "web.allowed_hosts": '["nas.lan"]'}
 """Examples of the lists that are not of symbols."""
 
 

@@ -1,1 +1,1 @@
-"""The web: what the daemon serves over HTTP. Imports monitoring and query."""
+"""The web: the HTTP server, its probes, and how each request is bounded. Imports monitoring and query."""

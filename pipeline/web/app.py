@@ -1,7 +1,10 @@
-"""The web application: health checks for an orchestrator, metrics for Prometheus. It answers GET and HEAD only."""
+"""The web application: health checks, metrics, and the routes of a site, behind one check of each request.
+
+It answers GET and HEAD only.
+"""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -9,13 +12,24 @@ from aiohttp.typedefs import Handler, Middleware
 
 from pipeline import __version__
 from pipeline.text import printable
+from pipeline.web.ask import Site
+from pipeline.web.caching import NO_STORE, revalidate
 from pipeline.web.hosts import is_own_host
+from pipeline.web.routes import Route, add_routes
 
 HEALTHY, READY, METRICS = "/-/healthy", "/-/ready", "/metrics"
+_NOT_STORED = {"Cache-Control": NO_STORE}
+_Endpoint = Callable[[web.Request], Awaitable[web.Response]]
 _METHODS = ("GET", "HEAD")
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self';"
+    " form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
 _HEADERS = {
-    "Cache-Control": "no-store",
+    "Content-Security-Policy": _POLICY,
+    "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
     "Server": "overview-pipeline",  # aiohttp would reveal its version, and Python's
 }
 
@@ -28,24 +42,32 @@ class Probes:
     """Return None if loop and store have answered recently, else why not, in one line."""
     ready: Callable[[], str | None]
     """Return None from the start of the daemon until it stops, else why not, in one line."""
-    metrics: Callable[[str], Awaitable[tuple[str, bytes]]]
-    """Return the content type and the page, for an Accept header."""
+    metrics: Callable[[str], Awaitable[tuple[str, bytes]]] | None
+    """Return the content type and the page, for an Accept header. None under a lock: metrics are about now."""
 
 
-def application(probes: Probes, own_names: Collection[str], *outer: Middleware) -> web.Application:
+def application(
+    probes: Probes,
+    own_names: Collection[str],
+    *outer: Middleware,
+    site: Site | None = None,
+    routes: Iterable[Route] = (),
+) -> web.Application:
     """Return the application. `own_names`: names of this machine, besides its addresses, by which it may be called.
 
-    `outer`: middlewares around its own.
+    `outer`: middlewares around its own. `routes`: those of the site; without a site there are the probes alone.
     """
     endpoints = _Endpoints(probes)
-    app = web.Application(middlewares=[*outer, _host_check(own_names), _check_method])
+    app = web.Application(middlewares=[*outer, _host_check(own_names), _check_method, revalidate])
     app.on_response_prepare.append(_add_headers)
-    for path, handler in {
-        "/": endpoints.index,
-        HEALTHY: endpoints.healthy,
-        READY: endpoints.ready,
-        METRICS: endpoints.metrics,
-    }.items():
+    handlers: dict[str, _Endpoint] = {HEALTHY: endpoints.healthy, READY: endpoints.ready}
+    if probes.metrics is not None:
+        handlers[METRICS] = endpoints.metrics
+    if site is None:
+        handlers["/"] = endpoints.index
+    else:
+        add_routes(app, site, routes)
+    for path, handler in handlers.items():
         app.router.add_get(path, handler, expect_handler=_ignore_expect)
     app.router.add_route("*", "/{path:.*}", endpoints.other, expect_handler=_ignore_expect)
     return app
@@ -67,9 +89,10 @@ class _Endpoints:
 
     async def metrics(self, request: web.Request) -> web.Response:
         # One scrape at a time: each reads the database in a thread, and requests to the API need threads too.
+        assert self._probes.metrics is not None
         async with self._scrape:
             content_type, page = await self._probes.metrics(request.headers.get("Accept", ""))
-        return web.Response(body=page, headers={"Content-Type": content_type})
+        return web.Response(body=page, headers={"Content-Type": content_type, **_NOT_STORED})
 
     async def other(self, _request: web.Request) -> web.Response:
         return _text(404, f"not found: there are {HEALTHY} {READY} {METRICS}")
@@ -102,6 +125,7 @@ async def _check_method(request: web.Request, handler: Handler) -> web.StreamRes
 
 async def _add_headers(_request: web.Request, response: web.StreamResponse) -> None:
     response.headers.update(_HEADERS)
+    response.headers.setdefault("Cache-Control", NO_STORE)
 
 
 async def _ignore_expect(_request: web.Request) -> None:
@@ -113,5 +137,5 @@ def _verdict(good: str, why_not: str | None) -> web.Response:
 
 
 def _text(status: int, line: str, **headers: str) -> web.Response:
-    headers = {"Content-Type": "text/plain; charset=utf-8", **headers}
+    headers = {"Content-Type": "text/plain; charset=utf-8", **_NOT_STORED, **headers}
     return web.Response(status=status, body=f"{printable(line)}\n".encode(), headers=headers)

@@ -3,14 +3,16 @@
 import asyncio
 import errno
 import socket
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Iterable
 from contextlib import asynccontextmanager
 
 from aiohttp import web
 
 from pipeline.errors import ExitCode, Trouble, file_reason
 from pipeline.web.app import Probes, application
+from pipeline.web.ask import Site
 from pipeline.web.connections import BACKLOG, Connections, most_connections
+from pipeline.web.routes import Route
 
 _CLOSING_SECONDS = 0.1
 """How long answers in progress may take when the server closes. Slower ones are dropped."""
@@ -30,19 +32,23 @@ async def serving(
     *,
     allowed_hosts: Collection[str] = (),
     connections: Connections | None = None,
+    site: Site | None = None,
+    routes: Iterable[Route] = (),
+    setting: str = "status.listen",
 ) -> AsyncIterator[str]:
     """Listen while the block runs, and yield the URL. Port 0 takes a free one. Raise ListenError if that fails.
 
     `allowed_hosts`: names, in lower case, by which clients may call it, besides this machine's own. `connections`
-    limits who may be connected and how long; by default, as many as `most_connections` says.
+    limits who may be connected and how long; by default, as many as `most_connections` says. `site` and `routes`: what
+    is served besides the probes. `setting`: where the address comes from, for errors.
     """
     connections = connections or Connections(most_connections())
     own_names = {host.lower(), socket.gethostname().lower(), *allowed_hosts}
-    app = application(probes, own_names, connections.middleware())
+    app = application(probes, own_names, connections.middleware(), site=site, routes=routes)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=_CLOSING_SECONDS)
     await runner.setup()
     try:
-        server = await _listen(runner, host, port, connections)
+        server = await _listen(runner, host, port, connections, setting)
         try:
             yield f"http://{_authority(host, server.sockets[0].getsockname()[1])}"
         finally:
@@ -51,7 +57,9 @@ async def serving(
         await runner.cleanup()
 
 
-async def _listen(runner: web.AppRunner, host: str, port: int, connections: Connections) -> asyncio.Server:
+async def _listen(
+    runner: web.AppRunner, host: str, port: int, connections: Connections, setting: str
+) -> asyncio.Server:
     loop = asyncio.get_running_loop()
     make = runner.server
     assert make is not None
@@ -59,7 +67,7 @@ async def _listen(runner: web.AppRunner, host: str, port: int, connections: Conn
         return await loop.create_server(lambda: connections.limit(make()), host, port, backlog=BACKLOG)
     except (OSError, OverflowError, UnicodeError) as error:  # the latter two: an invalid port or name
         reason, remedy = _explain(error)
-        problem = f"status.listen: cannot listen on {_authority(host, port)}: {reason}"
+        problem = f"{setting}: cannot listen on {_authority(host, port)}: {reason}"
         raise ListenError(problem, remedy=remedy) from None
 
 

@@ -18,7 +18,7 @@ DOCUMENTED_KEYS = {
     "source.timeout_seconds", "collect.fresh_for_hours", "collect.attempts", "collect.wait_seconds", "collect.continue",
     "schedule.cron", "schedule.timezone", "schedule.catch_up_hours", "schedule.symbols", "schedule.symbols_file",
     "status.stale_after_hours", "status.backup_after_days", "status.listen", "status.allowed_hosts",
-    "keep.outcomes_days",
+    "web.listen", "web.allowed_hosts", "web.allow_anonymous", "web.read_through", "keep.outcomes_days",
 }  # fmt: skip
 
 
@@ -49,7 +49,7 @@ def test_the_shipped_file_shows_the_defaults(configured: Configured) -> None:
     assert shown == {**defaults, "symbols.list": ["AAPL", "GOOG", "TSLA", "MSFT", "PEP"]}
     assert {path for path, origin in origins(shipped).items() if origin == "default"} == {
         "symbols.file", "symbols.renamed", "source.limits", "source.concurrency", "source.proxy", "schedule.symbols",
-        "schedule.symbols_file", "status.listen", "status.allowed_hosts",
+        "schedule.symbols_file", "status.listen", "status.allowed_hosts", "web.listen", "web.allowed_hosts",
     }  # fmt: skip
 
 

@@ -1,0 +1,17 @@
+"""The paths of the pages."""
+
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from pipeline.pages.fields import fields
+from pipeline.pages.rendering import refuse
+from pipeline.web.ask import Ask
+from pipeline.web.routes import Route
+
+
+def _route(path: str, handler: Callable[[Ask], Awaitable[web.StreamResponse]]) -> Route:
+    return Route(path, handler, refuse)
+
+
+ROUTES = (_route("/fields", fields),)

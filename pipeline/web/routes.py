@@ -1,0 +1,42 @@
+"""Routes: which handler answers which path. Each is there twice: at the path, and under /as-of/INSTANT."""
+
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from aiohttp import web
+
+from pipeline.errors import Trouble
+from pipeline.web.ask import AS_OF, Ask, Site
+from pipeline.web.refusals import status_of
+
+Handler = Callable[[Ask], Awaitable[web.StreamResponse]]
+Refuse = Callable[[web.Request, HTTPStatus, Trouble], web.StreamResponse]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A path, what answers it, and how its refusals look."""
+
+    path: str
+    """As aiohttp writes paths: /companies/{symbol}."""
+    handler: Handler
+    refuse: Refuse
+
+
+def add_routes(app: web.Application, site: Site, routes: Iterable[Route]) -> None:
+    """Add the routes to an application, at their path and under an instant."""
+    for route in routes:
+        handler = _answering(site, route)
+        app.router.add_get(route.path, handler)
+        app.router.add_get(f"{AS_OF}{{instant}}{route.path}", handler)
+
+
+def _answering(site: Site, route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        try:
+            return await route.handler(Ask.of(request, site))
+        except Trouble as error:
+            return route.refuse(request, status_of(error), error)
+
+    return answer

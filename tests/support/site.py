@@ -1,0 +1,58 @@
+"""A site served on loopback, and a client of it."""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import NamedTuple
+
+import aiohttp
+
+from pipeline.cli.site import routes, site
+from pipeline.instants import utc_now
+from pipeline.monitoring.status import Scope
+from pipeline.web.app import Probes
+from pipeline.web.server import serving
+
+SCOPE = Scope(symbols=(), limits=(), stale_after=timedelta(hours=72), backup_after=timedelta(days=14))
+
+
+class Got(NamedTuple):
+    """An answer."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        return self.body.decode()
+
+
+@dataclass(frozen=True)
+class SiteClient:
+    """A client of a site."""
+
+    url: str
+    session: aiohttp.ClientSession
+
+    async def get(self, path: str, **headers: str) -> Got:
+        async with self.session.get(f"{self.url}{path}", headers=headers, allow_redirects=False) as response:
+            return Got(response.status, response.headers.copy(), await response.read())
+
+
+@asynccontextmanager
+async def served(
+    database: Path, *, lock: datetime | None = None, scope: Scope = SCOPE, now: Callable[[], datetime] = utc_now
+) -> AsyncIterator[SiteClient]:
+    """Serve a database, and yield a client."""
+    here = site(database, scope, lock=lock, now=now)
+    try:
+        async with (
+            serving("127.0.0.1", 0, Probes(lambda: None, lambda: None, None), site=here, routes=routes()) as url,
+            aiohttp.ClientSession() as session,
+        ):
+            yield SiteClient(url, session)
+    finally:
+        await here.readers.close()
