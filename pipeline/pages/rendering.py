@@ -10,19 +10,23 @@ from aiohttp import web
 
 from pipeline.errors import Trouble
 from pipeline.web.ask import Ask
+from pipeline.web.assets import Assets
 
 _TEMPLATES = Path(__file__).with_name("templates")
+ASSETS = Assets.read(Path(__file__).with_name("static"))
 
 
 @lru_cache(maxsize=1)
 def _environment() -> jinja2.Environment:
-    return jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.globals["asset"] = ASSETS.address
+    return environment
 
 
 def page(ask: Ask, template: str, *, status: int = 200, **values: Any) -> web.Response:

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from pipeline.pages.fields import fields
-from pipeline.pages.rendering import refuse
+from pipeline.pages.rendering import ASSETS, refuse
 from pipeline.web.ask import Ask
 from pipeline.web.routes import Route
 
@@ -14,4 +14,4 @@ def _route(path: str, handler: Callable[[Ask], Awaitable[web.StreamResponse]]) -
     return Route(path, handler, refuse)
 
 
-ROUTES = (_route("/fields", fields),)
+ROUTES = (_route("/fields", fields), ASSETS.route(refuse))

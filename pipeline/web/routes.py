@@ -22,6 +22,8 @@ class Route:
     """As aiohttp writes paths: /companies/{symbol}."""
     handler: Handler
     refuse: Refuse
+    has_instants: bool = True
+    """Whether it is there under an instant, too."""
 
 
 def add_routes(app: web.Application, site: Site, routes: Iterable[Route]) -> None:
@@ -29,7 +31,8 @@ def add_routes(app: web.Application, site: Site, routes: Iterable[Route]) -> Non
     for route in routes:
         handler = _answering(site, route)
         app.router.add_get(route.path, handler)
-        app.router.add_get(f"{AS_OF}{{instant}}{route.path}", handler)
+        if route.has_instants:
+            app.router.add_get(f"{AS_OF}{{instant}}{route.path}", handler)
 
 
 def _answering(site: Site, route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
