@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from pipeline.errors import Trouble as Trouble
     from pipeline.model.changes import Change as Change
     from pipeline.model.fields import FieldNotFound as FieldNotFound
+    from pipeline.query.documents import Received as Received
     from pipeline.query.history import History as History
     from pipeline.query.join import JoinError as JoinError
     from pipeline.query.joined import Joined as Joined
@@ -35,6 +36,7 @@ _PUBLIC = {
     "Joined": "pipeline.query.joined",
     "NoData": "pipeline.store.reader",
     "PanelRow": "pipeline.query.panel",
+    "Received": "pipeline.query.documents",
     "Snapshot": "pipeline.query.results",
     "SymbolNotFound": "pipeline.store.stored_symbols",
     "Trouble": "pipeline.errors",

@@ -164,6 +164,18 @@ def join_document(symbol: Symbol, parts: Parts) -> Document:
         raise Undecodable(f"a layout with {str(error)[:40]}, which the snapshot's extra lacks") from None
 
 
+def as_sent(document: Document) -> str:
+    """Return the JSON of a document in the layout of the API: a field a line, indented by four, characters as they are.
+
+    So the bytes of a document that came from the API are those that the API sent: every recorded one is laid out so.
+    """
+    if not document or any(isinstance(value, dict | list) for value in document.values()):
+        return json.dumps(document, ensure_ascii=False, indent=4)
+    # The same in a tenth of the time: with indent=, Python's own encoder does the work.
+    text = json.dumps(document, ensure_ascii=False, separators=(",\n    ", ": "))
+    return f"{{\n    {text[1:-1]}\n}}"
+
+
 @dataclass(frozen=True, slots=True)
 class Version:
     """What identifies a version of a symbol's document: digests of its slow parts, and the rest as it is."""

@@ -3,9 +3,11 @@
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
 
+from pipeline.instants import from_text
 from pipeline.model.document import Document, Parts, decode_layout, join_document
 from pipeline.model.fields import DAILY_FIELDS, PROFILE_FIELDS, REPORTED_FIELDS
 from pipeline.model.symbols import Symbol
@@ -30,21 +32,31 @@ _REPORTED_AT = len(PROFILE_FIELDS)
 _DAILY_AT = _REPORTED_AT + len(REPORTED_FIELDS)
 
 
-def documents_as_of(
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A document as it was received, when it was first observed, and when it was last seen again."""
+
+    document: Document
+    observed_at: datetime
+    confirmed_at: datetime
+
+
+def received_as_of(
     db: sqlite3.Connection, wanted: Wanted, at: datetime, max_staleness: timedelta | None
-) -> Iterator[Document]:
+) -> Iterator[Received]:
     """Yield for each company the newest document not after an instant, unless it is too stale."""
     query = f"""
-        SELECT snapshots.symbol, layouts.keys, snapshots.extra, {PART_COLUMNS}
+        SELECT snapshots.symbol, snapshots.observed_at, layouts.keys, snapshots.extra, {PART_COLUMNS}
           FROM (SELECT json_extract(value, '$[0]') AS symbol, json_extract(value, '$[1]') AS observed_at
                   FROM json_each(?)) AS wanted
          CROSS JOIN snapshots ON snapshots.symbol = wanted.symbol AND snapshots.observed_at = wanted.observed_at
           {PART_TABLES}
     """
     found = as_of(db, wanted, at, (), max_staleness).rows()
-    places = [(row[-1] if wanted.companies.have_renames else row[0], row[1]) for row in found]
-    for symbol, keys, extra, *values in db.execute(query, (json.dumps(places),)).fetchall():
-        yield stored_document(symbol, keys, extra, values)
+    seen = {(row[-1] if wanted.companies.have_renames else row[0], row[1]): row[2] for row in found}
+    for symbol, observed_at, keys, extra, *values in db.execute(query, (json.dumps([*seen]),)).fetchall():
+        document = stored_document(symbol, keys, extra, values)
+        yield Received(document, from_text(observed_at), from_text(seen[symbol, observed_at]))
 
 
 def stored_document(symbol: str, keys: str, extra: str | None, values: Sequence[Value]) -> Document:

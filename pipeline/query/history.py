@@ -29,7 +29,7 @@ from pipeline.model.fields import (
 from pipeline.query.bounds import InstantLike, SpanLike, bound, day_or_instant, instant, since_text, span, until_text
 from pipeline.query.changes import ChangeFilter, Comparison
 from pipeline.query.companies import read_companies
-from pipeline.query.documents import documents_as_of
+from pipeline.query.documents import Received, received_as_of
 from pipeline.query.join import Joining
 from pipeline.query.joined import Joined
 from pipeline.query.known import Known, longest, unmapped
@@ -109,7 +109,17 @@ class History(OpenDatabase):
         asked_at = instant(at, day_ends=True)
         wanted = self._wanted(symbols, universe_at=asked_at if universe else None)
         stalest = bound(max_staleness)
-        return self._read(lambda: documents_as_of(self._db, wanted, asked_at, stalest))
+        found = self._read(lambda: received_as_of(self._db, wanted, asked_at, stalest))
+        return (one.document for one in found)
+
+    def received(self, symbol: str, at: InstantLike) -> Received | None:
+        """Return the document of the snapshot that `as_of` returns for a symbol, and its instants; None without one.
+
+        Raise SymbolNotFound.
+        """
+        asked_at, wanted = instant(at, day_ends=True), self._wanted([symbol])
+        found = list(self._read(lambda: received_as_of(self._db, wanted, asked_at, None)))
+        return found[0] if found else None
 
     def panel(
         self,

@@ -3,12 +3,12 @@
 The API's refusals are recognised by phrases. Those are the API's here; the sentences around them are the sandbox's.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from aiohttp import web
 
+from pipeline.model.document import as_sent
 from pipeline.quota.limits import PERIODS, Limit
 
 JSON = "application/json"
@@ -32,10 +32,8 @@ class Answer:
 
 
 def render(document: Mapping[str, object]) -> Answer:
-    """Return the document as the API writes it: a field a line, indented by four, characters as they are."""
-    # indent= would cost ten times as much
-    text = json.dumps(document, ensure_ascii=False, separators=(",\n    ", ": "))
-    return Answer(f"{{\n    {text[1:-1]}\n}}".encode() if document else b"{}")
+    """Return the document as the API writes it."""
+    return Answer(as_sent(dict(document)).encode())
 
 
 def _refusal(key: str, text: str) -> Answer:

@@ -21,6 +21,7 @@ from pipeline import (
     JoinError,
     NoData,
     PanelRow,
+    Received,
     Snapshot,
     SymbolNotFound,
     Trouble,
@@ -34,8 +35,8 @@ PAGE = (DOCS / "python.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
 (BACKTEST,) = (example for example in EXAMPLES if "research.db" in example)
 PUBLIC: list[type] = [
-    Answer, Change, Column, DatabaseError, FieldNotFound, History, Joined, JoinError, NoData, PanelRow, Snapshot,
-    SymbolNotFound, Trouble, Vintage,
+    Answer, Change, Column, DatabaseError, FieldNotFound, History, Joined, JoinError, NoData, PanelRow, Received,
+    Snapshot, SymbolNotFound, Trouble, Vintage,
 ]  # fmt: skip
 QUESTIONS = [name for name in vars(History) if not name.startswith("_") and name != "open"]
 

@@ -1,0 +1,92 @@
+"""`/query`: the API's own shape, so that a client of the API reads the record by its base URL alone.
+
+As the API does it: the parameters, HTTP 200, the content type, the bytes of a document, `{}` for a company of which
+nothing was known, and refusals as JSON under the API's keys. Parameters other than `function` and `symbol`, the key
+among them, are ignored, and never repeated or logged.
+"""
+
+from contextlib import suppress
+from http import HTTPStatus
+
+from aiohttp import web
+
+from pipeline.errors import Trouble
+from pipeline.instants import to_text
+from pipeline.model.document import Document, as_sent
+from pipeline.model.symbols import parse_symbol, requested_as
+from pipeline.query.documents import Received
+from pipeline.query.history import History
+from pipeline.store.stored_symbols import SymbolNotFound
+from pipeline.web.ask import Ask
+from pipeline.web.caching import NO_STORE
+from pipeline.web.refusals import status_of
+from pipeline.web.routes import Route
+
+FUNCTION = "OVERVIEW"
+_EXAMPLE = "/query?function=OVERVIEW&symbol=IBM"
+_ERROR = "Error Message"
+NO_FUNCTION = f"This API function is not kept here: overview-pipeline keeps OVERVIEW, as it was received: {_EXAMPLE}"
+NO_SYMBOL = f"Invalid API call. Name a symbol for OVERVIEW: {_EXAMPLE}"
+
+
+async def query(ask: Ask) -> web.Response:
+    """Answer the document of a symbol as it was known at the instant, or a refusal in the API's manner."""
+    parameters = ask.request.query
+    if parameters.get("function", "").strip().upper() != FUNCTION:
+        return _refusal(HTTPStatus.OK, _ERROR, NO_FUNCTION)
+    symbol = parameters.get("symbol", "").strip()
+    if not symbol:
+        return _refusal(HTTPStatus.OK, _ERROR, NO_SYMBOL)
+    try:
+        received = await ask.read(lambda history: _received(history, symbol, ask))
+    except Trouble as error:
+        if status_of(error) is not HTTPStatus.NOT_FOUND:
+            raise
+        received = None  # there is no database yet, or nothing in it
+    return _document({}) if received is None else _answer(received, ask)
+
+
+def refuse(_request: web.Request, status: HTTPStatus, error: Trouble) -> web.Response:
+    """Return a refusal in the API's manner, but with the status that it has elsewhere."""
+    return _refusal(status, _ERROR, str(error))
+
+
+def _received(history: History, symbol: str, ask: Ask) -> Received | None:
+    """Return what was known of a symbol at the instant; None if nothing was, or it cannot be a symbol.
+
+    A class share is found as BRK.B and as BRK-B: the API takes both for the same.
+    """
+    for spelled in _spellings(symbol):
+        with suppress(SymbolNotFound):
+            return history.received(spelled, ask.at)
+    return None
+
+
+def _spellings(text: str) -> dict[str, None]:
+    try:
+        symbol = parse_symbol(text)
+    except ValueError:
+        return {text: None}  # of a company that had a symbol once: FB@2025-07-01
+    return {symbol: None, requested_as(symbol): None}
+
+
+def _answer(received: Received, ask: Ask) -> web.Response:
+    response = _document(received.document)
+    response.headers["X-Observed-At"] = to_text(received.observed_at)
+    response.headers["X-Confirmed-At"] = to_text(received.confirmed_at)
+    response.headers["Age"] = str(max(int((ask.at - received.confirmed_at).total_seconds()), 0))
+    return response
+
+
+def _document(document: Document) -> web.Response:
+    return web.Response(body=as_sent(document).encode(), content_type="application/json")
+
+
+def _refusal(status: HTTPStatus, key: str, text: str) -> web.Response:
+    response = _document({key: text})
+    response.set_status(status)
+    response.headers["Cache-Control"] = NO_STORE
+    return response
+
+
+QUERY = Route("/query", query, refuse)
