@@ -1,19 +1,17 @@
 """Draw `pipeline history --plot`: on the terminal, or into a file."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 from pipeline.cli.drawing import show
 from pipeline.cli.options import Options
 from pipeline.errors import ExitCode, Trouble
-from pipeline.model.changes import ChangeKind
-from pipeline.model.fields import Field, FieldNotFound, Kind, find_fields
-from pipeline.model.invented import is_invented
+from pipeline.model.fields import FieldNotFound, Kind, find_fields
 from pipeline.plot.indexed import indexed
+from pipeline.plot.reading import company_of, series_of, spells_in, suspicious_in
 from pipeline.plot.save import Picture
-from pipeline.plot.series import Company, Panel, Plot, Point, Series, Spell, interrupted
+from pipeline.plot.series import Company, Panel, Plot
 from pipeline.plot.spec import plot_spec
 from pipeline.plot.table import history_table
 from pipeline.plot.terminal import terminal
@@ -77,60 +75,22 @@ def _plot(
     if not any(found.values()):
         raise Trouble("nothing was observed in those days: there is nothing to draw")
     companies = {symbol: _company(history, symbol, snapshots) for symbol, snapshots in found.items()}
-    suspicious = {
-        (change.symbol, change.field, change.observed_at) for change in history.changes(wanted, suspicious=True)
-    }
-    spells = {symbol: _uncovered(history, symbol, None) for symbol in wanted}  # a snapshot is drawn to its end
+    suspicious = suspicious_in(history.changes(wanted, suspicious=True))
+    spells = {symbol: spells_in(history.changes([symbol])) for symbol in wanted}  # a snapshot is drawn to its end
     panels = []
     for field in fields:
         series = tuple(
-            _series(companies[symbol], field, found[symbol], spells[symbol], suspicious) for symbol in wanted
+            series_of(companies[symbol], field, found[symbol], spells[symbol], suspicious) for symbol in wanted
         )
         series = indexed(series) if is_indexed else series
         panels.append(Panel(series[0].field, series))
     last_seen_at = max(one.confirmed_at for snapshots in found.values() for one in snapshots)
-    shaded = _uncovered(history, wanted[0], until) if len(wanted) == 1 else ()
+    shaded = spells_in(history.changes(wanted, until=until)) if len(wanted) == 1 else ()
     return Plot(tuple(companies.values()), tuple(panels), last_seen_at, shaded)
-
-
-def _uncovered(history: History, symbol: str, until: datetime | None) -> tuple[Spell, ...]:
-    """Return when the API did not cover a company. A spell that has not ended by `until` ends where it begins."""
-    spells: list[Spell] = []
-    for change in history.changes([symbol], until=until):
-        if change.last_confirmed_at is None:
-            continue
-        if change.kind is ChangeKind.UNCOVERED:
-            spells.append(Spell(change.observed_at, change.observed_at, change.last_confirmed_at, None))
-        elif change.kind is ChangeKind.COVERED and spells:
-            spells[-1] = replace(spells[-1], end=change.last_confirmed_at, seen_again=change.observed_at)
-    return tuple(spells)
 
 
 def _company(history: History, symbol: str, snapshots: Sequence[Snapshot]) -> Company:
     """Return the company as its newest snapshot has it."""
     newest = snapshots[-1].observed_at if snapshots else None
     profiles = list(history.history(symbol, ["name", "description"], since=newest, until=newest))
-    name = profiles[-1]["name"]
-    return Company(symbol, name if isinstance(name, str) else None, is_invented(profiles[-1]["description"]))
-
-
-def _series(
-    company: Company,
-    field: Field,
-    snapshots: Sequence[Snapshot],
-    spells: Sequence[Spell],
-    suspicious: set[tuple[str, str, datetime]],
-) -> Series:
-    points = [Point(one.observed_at, one.confirmed_at, _number(one.values[field.column])) for one in snapshots]
-    return Series(
-        company,
-        field,
-        interrupted(points, spells),
-        frozenset(
-            one.observed_at for one in snapshots if (company.symbol, field.column, one.observed_at) in suspicious
-        ),
-    )
-
-
-def _number(value: object) -> float | None:
-    return value if isinstance(value, (int, float)) else None
+    return company_of(profiles[-1])

@@ -1,1 +1,1 @@
-"""Plots: fields through time, or of all companies at one instant, on the terminal or in a file. Imports model."""
+"""Plots: fields through time, or of all companies at one instant, as text or pictures. Imports query and model."""

@@ -55,9 +55,9 @@ def plot_spec(plot: Plot, *, interactive: bool = False) -> Spec:
     panels = [_panel(panel, height, _right(plot, panel), is_last=panel is drawn[-1]) for panel in drawn]
     names = [f"panel_{number}" for number in range(len(panels))] if interactive else []
     for name, view in zip(names, panels, strict=False):
-        view["layer"].append(_hover(name, view["layer"][0]["encoding"]))
+        view["layer"].append(hover_layer(name, view["layer"][0]["encoding"]))
     for view in panels:
-        view["layer"] = [*_uncovered(spells_within(plot), view["layer"][0]["encoding"]), *view["layer"]]
+        view["layer"] = [*uncovered_layers(spells_within(plot), view["layer"][0]["encoding"]), *view["layer"]]
     spec: Spec = {
         "$schema": SCHEMA,
         "title": {"text": heading(plot.title), "fontSize": 19, "offset": 16},
@@ -68,11 +68,11 @@ def plot_spec(plot: Plot, *, interactive: bool = False) -> Spec:
         "resolve": {"scale": {"color": "independent"}},
     }
     if names:
-        spec["params"] = [_ZOOM | {"views": names}, *map(hover_param, names)]
+        spec["params"] = [ZOOM | {"views": names}, *map(hover_param, names)]
     return spec
 
 
-_ZOOM: Final = {"name": "zoom", "select": {"type": "interval", "encodings": ["x"]}, "bind": "scales"}
+ZOOM: Final[Spec] = {"name": "zoom", "select": {"type": "interval", "encodings": ["x"]}, "bind": "scales"}
 
 
 def hover_param(view: str) -> Spec:
@@ -96,27 +96,34 @@ def _panel(panel: Panel, height: int, right: str, *, is_last: bool) -> Spec:
     low, high = min(one.low for one in values), max(one.high for one in values)
     axes = {"x": date_axis("at", is_labelled=is_last), "y": value_axis("y", low, high)}
     color = {"color": _company_color(panel.series)} if several else {}
-    path = {**axes, **color, "detail": {"field": "symbol"}, "order": None}
     return {
-        "data": _data([row for one in panel.series for row in _version_rows(one)]),
+        "data": version_data(panel.series),
         "width": WIDTH,
         "height": height,
         "layer": [
-            {
-                "mark": {"type": "line", "style": "gap", "clip": True},
-                "transform": _through("from", "until", "next", ends_each=False),
-                "encoding": path,
-            },
-            {
-                "mark": {"type": "line", "style": "confirmed", "clip": True},
-                "transform": _through("from", "until", ends_each=True),
-                "encoding": path,
-            },
-            *_suspicious_marks(panel.series, axes),
+            *line_layers({**axes, **color}),
+            *suspicious_layers(panel.series, axes),
             *_last_values(panel.series, value_bounds(low, high), height, color),
             *_heading(panel, right),
         ],
     }
+
+
+def line_layers(encoding: Spec) -> list[Spec]:
+    """Return the layers that draw versions: what lies between them, and on it the time in which each held."""
+    path = {**encoding, "detail": {"field": "symbol"}, "order": None}
+    return [
+        {
+            "mark": {"type": "line", "style": "gap", "clip": True},
+            "transform": _through("from", "until", "next", ends_each=False),
+            "encoding": path,
+        },
+        {
+            "mark": {"type": "line", "style": "confirmed", "clip": True},
+            "transform": _through("from", "until", ends_each=True),
+            "encoding": path,
+        },
+    ]
 
 
 def _heading(panel: Panel, right: str) -> list[Spec]:
@@ -140,6 +147,11 @@ def _data(rows: Sequence[Spec]) -> Spec:
     return {"values": list(rows), "format": {"parse": dict.fromkeys(("from", "until", "next", "at"), "date")}}
 
 
+def version_data(many: Sequence[Series]) -> Spec:
+    """Return the data of a panel: the versions of its series."""
+    return _data([row for one in many for row in _version_rows(one)])
+
+
 def _version_rows(series: Series) -> list[Spec]:
     """Return the versions of a field: from when until when it was seen, and when another was next seen."""
     versions = merged(series.points)
@@ -157,7 +169,8 @@ def _version_rows(series: Series) -> list[Spec]:
     ]
 
 
-def _suspicious_marks(series: Sequence[Series], axes: Spec) -> list[Spec]:
+def suspicious_layers(series: Sequence[Series], axes: Spec) -> list[Spec]:
+    """Return the layer of the rings around suspicious values; none without any."""
     rows = [{"at": to_text(at), "y": value} for one in series for at, value in suspicious_points(one)]
     if not rows:
         return []
@@ -227,7 +240,7 @@ def _apart(values: Sequence[float], ends: tuple[float, float], height: int) -> l
     return places
 
 
-def _hover(name: str, axes: Spec) -> Spec:
+def hover_layer(name: str, axes: Spec) -> Spec:
     """Return the layer that marks the version nearest to the pointer and shows it."""
     instant = "%Y-%m-%d %H:%M:%S"
     shown = [
@@ -319,7 +332,7 @@ def _sentence(panel: Panel) -> Spec:
     }
 
 
-def _uncovered(spells: Sequence[Spell], encoding: Spec) -> list[Spec]:
+def uncovered_layers(spells: Sequence[Spell], encoding: Spec) -> list[Spec]:
     """Return the layer of the bands that show when the API did not cover the company; none without any."""
     rows = [{"at": to_text(spell.start), "end": to_text(spell.end)} for spell in spells]
     if not rows:
