@@ -51,7 +51,7 @@ COMMANDS = {
     "sandbox": "Serve a simulated API that needs no key.",
 }
 
-_WATCHED = frozenset({"collect", "import", "run"})
+_WATCHED = frozenset({"collect", "import", "run", "serve"})
 """Commands that end in order on a signal. (Where one of these words is something else, the watchdog does no harm.)"""
 UNWAITED = "unwaited"
 """Name prefix of the threads that exit does not wait for."""
@@ -69,9 +69,10 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        if name == "run":
-            # Stopping a daemon that is still loading is a clean stop. (As process 1 it would ignore the signal.)
+        if name in ("run", "serve"):
+            # Stopping a server that is still loading is a clean stop. (As process 1 it would ignore the signal.)
             signal.signal(signal.SIGTERM, _exit_done)
+        if name == "run":
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
         command: click.Command = importlib.import_module(f"pipeline.cli.commands.{_module(name)}").command
         return command

@@ -15,9 +15,10 @@ from pipeline.monitoring.status import Scope
 from pipeline.redaction import Redaction
 from pipeline.settings.environment import Environment
 from pipeline.settings.errors import SettingsError
+from pipeline.settings.exposure import check_exposure
 from pipeline.settings.load import Settings
 from pipeline.settings.near_misses import no_symbols
-from pipeline.settings.secrets import api_key, notify_urls, ping_url, redaction
+from pipeline.settings.secrets import api_key, notify_urls, ping_url, redaction, web_token
 
 _NAMED = 20
 """How many added or removed symbols a log line names."""
@@ -31,11 +32,15 @@ class DaemonSettings:
     key: str = field(repr=False)
     notify: tuple[str, ...] = field(repr=False)
     ping: str | None = field(repr=False)
+    token: str | None = field(repr=False)
     redaction: Redaction
 
     @classmethod
     def read(cls, settings: Settings, variables: Environment, options: Options, *, sandbox: bool) -> "DaemonSettings":
-        """Return them for these settings. Raise SettingsError for a missing key, or a schedule without symbols."""
+        """Return them for these settings.
+
+        Raise SettingsError for a missing key, a schedule without symbols, or a site that nothing protects.
+        """
         if sandbox:
             settings = sandbox_settings(settings, options.database)
         for schedule in settings.schedules:
@@ -43,7 +48,9 @@ class DaemonSettings:
                 remedy = "list them under [symbols] in the file that pipeline init creates"
                 raise no_symbols(variables, remedy)
         key = SANDBOX_KEY if sandbox else api_key(variables, sandboxed="pipeline run --sandbox")
-        return cls(settings, key, notify_urls(variables), ping_url(variables), redaction(variables, settings.proxy))
+        token = _token(settings, variables)
+        hidden = redaction(variables, settings.proxy)
+        return cls(settings, key, notify_urls(variables), ping_url(variables), token, hidden)
 
     @property
     def database(self) -> Path:
@@ -103,7 +110,7 @@ class Reload:
         for change in _changes(self._current, new):
             log.info("configuration changed", **change)
         if _fixed(new) != _fixed(self._current):
-            log.warning("restart needed: database, status.listen, status.allowed_hosts, notifications or pings changed")
+            log.warning("restart needed: database, status.listen, allowed_hosts, web, notifications or pings changed")
         if self._sandbox_url is not None and new.settings.limits != self._current.settings.limits:
             log.warning("restart needed: the sandbox keeps the limits it started with")
         self._current = new
@@ -129,6 +136,8 @@ def _changes(old: DaemonSettings, new: DaemonSettings) -> Iterator[dict[str, obj
         yield {"symbols": len(has), "added": sorted(has - had)[:_NAMED], "removed": sorted(had - has)[:_NAMED]}
     if old.key != new.key:
         yield {"api_key": "changed"}
+    if old.token != new.token:
+        yield {"web_token": "changed"}
     if old.settings.proxy != new.settings.proxy and str(old.settings.proxy) == str(new.settings.proxy):
         yield {"source.proxy": "user or password changed"}
 
@@ -136,4 +145,14 @@ def _changes(old: DaemonSettings, new: DaemonSettings) -> Iterator[dict[str, obj
 def _fixed(configured: DaemonSettings) -> tuple[object, ...]:
     """Return what only a restart can change."""
     settings = configured.settings
-    return configured.database, settings.listen, settings.allowed_hosts, configured.notify, configured.ping
+    served = settings.listen, settings.allowed_hosts, settings.web, configured.token
+    return configured.database, served, configured.notify, configured.ping
+
+
+def _token(settings: Settings, variables: Environment) -> str | None:
+    """Return the token of the site. Raise SettingsError if it is invalid, or there is none where one is needed."""
+    token, web = web_token(variables), settings.web
+    if web.listen is not None:
+        anonymous = web.allow_anonymous
+        check_exposure(web.listen, has_token=token is not None, allow_anonymous=anonymous, setting="web.listen")
+    return token

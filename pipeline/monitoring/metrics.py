@@ -67,8 +67,7 @@ class Metrics:
     """
 
     def __init__(self) -> None:
-        self._registry = CollectorRegistry()
-        ProcessCollector(registry=self._registry)
+        self._registry = _registry_of_process()
         self._requests = Counter(
             "pipeline_requests",
             "Requests to the API since the process started, by outcome.",
@@ -86,9 +85,6 @@ class Metrics:
             "Duration of the runs of this process.",
             buckets=_RUN_SECONDS,
             registry=self._registry,
-        )
-        Info("pipeline_build", "Versions of the program, Python and SQLite.", registry=self._registry).info(
-            {"version": __version__, "python": platform.python_version(), "sqlite": sqlite3.sqlite_version}
         )
         for outcome in OUTCOMES:
             self._requests.labels(outcome)
@@ -108,11 +104,36 @@ class Metrics:
         Without a status (the database cannot be read) or a heartbeat, the rest is rendered: what is unknown is absent,
         not 0.
         """
-        try:
-            encode, content_type = choose_encoder(accept)
-        except (TypeError, ValueError):  # an invalid version
-            encode, content_type = choose_encoder("")
-        return content_type, encode(_Scrape(self._registry, status, beat))
+        return _rendered(_Scrape(self._registry, status, beat), accept)
+
+
+class ServerMetrics:
+    """What a process exports that only reads a database: itself, and the status; nothing of collecting."""
+
+    def __init__(self) -> None:
+        self._registry = _registry_of_process()
+
+    def render(self, status: Status | None, accept: str = "") -> tuple[str, bytes]:
+        """Return the content type and the page, in the format that the Accept header names."""
+        return _rendered(_Scrape(self._registry, status, None), accept)
+
+
+def _registry_of_process() -> CollectorRegistry:
+    """Return a registry with what every process exports of itself."""
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    Info("pipeline_build", "Versions of the program, Python and SQLite.", registry=registry).info(
+        {"version": __version__, "python": platform.python_version(), "sqlite": sqlite3.sqlite_version}
+    )
+    return registry
+
+
+def _rendered(scrape: "_Scrape", accept: str) -> tuple[str, bytes]:
+    try:
+        encode, content_type = choose_encoder(accept)
+    except (TypeError, ValueError):  # an invalid version
+        encode, content_type = choose_encoder("")
+    return content_type, encode(scrape)
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,11 @@ class Listen:
             remedy='use an IP address or localhost and a port, such as "127.0.0.1:8080" or "[::1]:8080"',
         )
 
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach it."""
+        return _is_loopback(self.host)
+
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 

@@ -8,11 +8,16 @@ from typing import Any
 
 from pipeline.errors import file_reason
 from pipeline.files import WrongEncoding, read_text
-from pipeline.settings.environment import API_KEY, NOTIFY_URLS, PING_URL
+from pipeline.settings.environment import API_KEY, NOTIFY_URLS, PING_URL, WEB_TOKEN
 from pipeline.settings.errors import SettingsError
 from pipeline.settings.schema import KEYS, SCHEDULE, TABLES, places
 
-_SECRETS = {("api", "key"): API_KEY, ("notify", "url"): NOTIFY_URLS, ("ping", "url"): PING_URL}
+_SECRETS = {
+    ("api", "key"): API_KEY,
+    ("notify", "url"): NOTIFY_URLS,
+    ("ping", "url"): PING_URL,
+    ("web", "token"): WEB_TOKEN,
+}
 """A key whose name contains all these words is meant to hold a secret: its variable."""
 
 

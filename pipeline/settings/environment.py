@@ -15,6 +15,7 @@ from pipeline.settings.schema import KEYS
 
 API_KEY, API_KEY_FILE = "ALPHAVANTAGE_API_KEY", "ALPHAVANTAGE_API_KEY_FILE"
 NOTIFY_URLS, PING_URL = "PIPELINE_NOTIFY_URLS", "PIPELINE_PING_URL"
+WEB_TOKEN = "PIPELINE_WEB_TOKEN"  # noqa: S105 - the name of a variable
 CONFIG = "PIPELINE_CONFIG"
 PREFIX = "PIPELINE_"
 
@@ -58,7 +59,7 @@ def with_dotenv(variables: Mapping[str, str], dotenv: Path) -> Environment:
             problems.append(Trouble(problem, remedy="write NAME=value"))
         elif binding.key is not None and binding.value is not None:
             found[binding.key] = binding.value
-    if mode & (stat.S_IRGRP | stat.S_IROTH) and any(map(found.get, (API_KEY, NOTIFY_URLS, PING_URL))):
+    if mode & (stat.S_IRGRP | stat.S_IROTH) and any(map(found.get, (API_KEY, NOTIFY_URLS, PING_URL, WEB_TOKEN))):
         problems.append(Trouble(f"{dotenv}: other users can read the secrets in it", remedy=f"chmod 600 {dotenv}"))
     from_dotenv = found.keys() - variables.keys()
     return Environment({**found, **variables}, frozenset(from_dotenv), tuple(problems))

@@ -12,6 +12,7 @@ from pipeline.settings.environment import (
     NOTIFY_URLS,
     PING_URL,
     PREFIX,
+    WEB_TOKEN,
     Environment,
     is_setting,
     variable_of,
@@ -21,7 +22,7 @@ from pipeline.settings.schema import KEYS
 
 _ALMOST_EQUAL = 0.9
 """How similar a variable must be to a known one to be a misspelling; others may share the prefix."""
-_OTHERS = (CONFIG, NOTIFY_URLS, PING_URL)
+_OTHERS = (CONFIG, NOTIFY_URLS, PING_URL, WEB_TOKEN)
 _KNOWN = (*map(variable_of, KEYS), *_OTHERS)
 _FOR_A_KEY = re.compile(
     r"(?:ALPHA(?:VANTAGE)?|AV|PIPELINE)(?:API)?(?:KEY|TOKEN)(?P<file>FILE|PATH)?|ALPHAVANTAGE(?:API)?"

@@ -1,4 +1,4 @@
-"""Secrets: the API key, and the URLs for notifications and pings; what all output hides is listed here.
+"""Secrets: the API key, the URLs for notifications and pings, the web token; what all output hides is listed here.
 
 No error repeats one, and none may be logged.
 """
@@ -14,7 +14,15 @@ from pipeline.files import WrongEncoding, is_present, read_text
 from pipeline.model.symbols import Symbol
 from pipeline.redaction import Redaction, without_lookalikes
 from pipeline.settings.addresses import check_url
-from pipeline.settings.environment import API_KEY, API_KEY_FILE, NOTIFY_URLS, PING_URL, Environment, variable_of
+from pipeline.settings.environment import (
+    API_KEY,
+    API_KEY_FILE,
+    NOTIFY_URLS,
+    PING_URL,
+    WEB_TOKEN,
+    Environment,
+    variable_of,
+)
 from pipeline.settings.errors import SettingsError
 from pipeline.settings.key_forms import mistake_in
 from pipeline.settings.near_misses import misnamed_key
@@ -26,6 +34,10 @@ _NEXT_URL = re.compile(r"\s*,\s*(?=[a-z][a-z0-9+.-]*://)|\s+", re.ASCII | re.IGN
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://.", re.ASCII | re.IGNORECASE)
 _LONGEST_KEY = 1_000
 """Characters of a key file that are searched for: a wrong file may have any number."""
+_TOKEN = re.compile(r"[!-~]{16,500}", re.ASCII)
+"""A shorter one can be guessed, and other characters do not pass through every client as they are."""
+_TOKEN_AS_KEY = variable_of("web.token")
+"""The variable that it would have if it could be in the file."""
 _NOT_IN_PING_URLS = " \\"
 """A backslash, because programs disagree on which host a URL with one names."""
 
@@ -87,6 +99,7 @@ def redaction(environment: Environment, proxy: Proxy | None = None) -> Redaction
     urls = variables.get(NOTIFY_URLS, "")
     proxies = (variables.get(variable_of("source.proxy"), ""), "" if proxy is None else proxy.url)
     addresses = [*_NEXT_URL.split(urls.strip()), urls, variables.get(PING_URL, "")]
+    addresses += [variables.get(name, "") for name in (WEB_TOKEN, _TOKEN_AS_KEY)]  # hidden whole: it may hold words
     return Redaction(keys, addresses=[*addresses, *chain.from_iterable(map(secrets_in, proxies))])
 
 
@@ -145,3 +158,23 @@ def ping_url(environment: Environment) -> str | None:
     except SettingsError as error:
         raise error.at(environment.origin(PING_URL)) from None
     return url
+
+
+def web_token(environment: Environment) -> str | None:
+    """Return the token that clients of the web server have to send, None if none is set. Raise SettingsError."""
+    if environment.variables.get(_TOKEN_AS_KEY, "").strip():
+        raise SettingsError(f"{environment.origin(_TOKEN_AS_KEY)} is not read", remedy=f"rename it to {WEB_TOKEN}")
+    token = environment.variables.get(WEB_TOKEN, "").strip()
+    if not token:
+        return None
+    if not _TOKEN.fullmatch(token):
+        raise SettingsError(
+            f"{environment.origin(WEB_TOKEN)}: use 16 characters or more, of ASCII and without blanks",
+            remedy="make one with: openssl rand -hex 24",
+        )
+    if token == environment.variables.get(API_KEY, "").strip():
+        raise SettingsError(
+            f"{environment.origin(WEB_TOKEN)} is the API key",
+            remedy="make one of its own, as clients get it: openssl rand -hex 24",
+        )
+    return token

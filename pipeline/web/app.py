@@ -4,22 +4,26 @@ It answers GET and HEAD only.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
+from http import HTTPStatus
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from pipeline import __version__
 from pipeline.text import printable
+from pipeline.web.access import CHALLENGES, Access, TokenMissing
 from pipeline.web.ask import Site
 from pipeline.web.caching import NO_STORE, revalidate
-from pipeline.web.hosts import is_own_host
-from pipeline.web.routes import Route, add_routes
+from pipeline.web.probes import Probes
+from pipeline.web.refusals import Refusal, status_of
+from pipeline.web.routes import Refuse, Route, add_routes
 
 HEALTHY, READY, METRICS = "/-/healthy", "/-/ready", "/metrics"
+_PROBES = (HEALTHY, READY)
 _NOT_STORED = {"Cache-Control": NO_STORE}
-_Endpoint = Callable[[web.Request], Awaitable[web.Response]]
+_Endpoint = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _METHODS = ("GET", "HEAD")
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self';"
@@ -27,6 +31,8 @@ _POLICY = (
 )
 _HEADERS = {
     "Content-Security-Policy": _POLICY,
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -35,38 +41,27 @@ _HEADERS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Probes:
-    """What the daemon answers. Each is called for every request."""
+class Pages:
+    """What is served besides the probes."""
 
-    healthy: Callable[[], str | None]
-    """Return None if loop and store have answered recently, else why not, in one line."""
-    ready: Callable[[], str | None]
-    """Return None from the start of the daemon until it stops, else why not, in one line."""
-    metrics: Callable[[str], Awaitable[tuple[str, bytes]]] | None
-    """Return the content type and the page, for an Accept header. None under a lock: metrics are about now."""
+    site: Site
+    routes: Iterable[Route]
+    refuse: Refuse
+    """How it says that there is nothing at a path."""
 
 
-def application(
-    probes: Probes,
-    own_names: Collection[str],
-    *outer: Middleware,
-    site: Site | None = None,
-    routes: Iterable[Route] = (),
-) -> web.Application:
-    """Return the application. `own_names`: names of this machine, besides its addresses, by which it may be called.
-
-    `outer`: middlewares around its own. `routes`: those of the site; without a site there are the probes alone.
-    """
-    endpoints = _Endpoints(probes)
-    app = web.Application(middlewares=[*outer, _host_check(own_names), _check_method, revalidate])
+def application(probes: Probes, access: Access, *outer: Middleware, pages: Pages | None = None) -> web.Application:
+    """Return the application; without pages there are the probes alone. `outer`: middlewares around its own."""
+    endpoints = _Endpoints(probes, pages)
+    app = web.Application(middlewares=[*outer, _access_check(access, has_pages=pages is not None), revalidate])
     app.on_response_prepare.append(_add_headers)
     handlers: dict[str, _Endpoint] = {HEALTHY: endpoints.healthy, READY: endpoints.ready}
     if probes.metrics is not None:
         handlers[METRICS] = endpoints.metrics
-    if site is None:
+    if pages is None:
         handlers["/"] = endpoints.index
     else:
-        add_routes(app, site, routes)
+        add_routes(app, pages.site, pages.routes)
     for path, handler in handlers.items():
         app.router.add_get(path, handler, expect_handler=_ignore_expect)
     app.router.add_route("*", "/{path:.*}", endpoints.other, expect_handler=_ignore_expect)
@@ -74,9 +69,10 @@ def application(
 
 
 class _Endpoints:
-    def __init__(self, probes: Probes) -> None:
+    def __init__(self, probes: Probes, pages: Pages | None) -> None:
         self._probes = probes
-        self._scrape = asyncio.Lock()
+        self._pages = pages
+        self._scrape, self._look = asyncio.Lock(), asyncio.Lock()
 
     async def index(self, _request: web.Request) -> web.Response:
         return _text(200, f"overview-pipeline {__version__}: {HEALTHY} {READY} {METRICS}")
@@ -85,7 +81,9 @@ class _Endpoints:
         return _verdict("healthy", self._probes.healthy())
 
     async def ready(self, _request: web.Request) -> web.Response:
-        return _verdict("ready", self._probes.ready())
+        # One at a time, as with metrics: each may read the database in a thread.
+        async with self._look:
+            return _verdict("ready", await self._probes.ready())
 
     async def metrics(self, request: web.Request) -> web.Response:
         # One scrape at a time: each reads the database in a thread, and requests to the API need threads too.
@@ -94,33 +92,42 @@ class _Endpoints:
             content_type, page = await self._probes.metrics(request.headers.get("Accept", ""))
         return web.Response(body=page, headers={"Content-Type": content_type, **_NOT_STORED})
 
-    async def other(self, _request: web.Request) -> web.Response:
-        return _text(404, f"not found: there are {HEALTHY} {READY} {METRICS}")
+    async def other(self, request: web.Request) -> web.StreamResponse:
+        if self._pages is None:
+            return _text(404, f"not found: there are {HEALTHY} {READY} {METRICS}")
+        if (without_slash := await _known_without_slash(request)) is not None:
+            return web.Response(status=HTTPStatus.PERMANENT_REDIRECT, headers={"Location": without_slash})
+        missing = Refusal(HTTPStatus.NOT_FOUND, "there is nothing at this address", remedy="start from /")
+        return self._pages.refuse(request, missing.status, missing)
 
 
-_MISDIRECTED = (
-    "not a name of this machine (DNS rebinding?): use its address or localhost, or add the name to"
-    " status.allowed_hosts in the configuration"
-)
+async def _known_without_slash(request: web.Request) -> str | None:
+    """Return the address of the same path without the slash at its end; None if there is nothing, either."""
+    path = request.rel_url.raw_path
+    if not path.endswith("/") or path.startswith("//"):  # //example.com would be another host's
+        return None
+    shorter = request.rel_url.with_path(path.rstrip("/"), encoded=True).with_query(request.rel_url.query)
+    found = await request.app.router.resolve(request.clone(rel_url=shorter))
+    is_known = found.http_exception is None and "path" not in found
+    return str(shorter.relative() if shorter.absolute else shorter) if is_known else None
 
 
-def _host_check(own_names: Collection[str]) -> Middleware:
+def _access_check(access: Access, *, has_pages: bool) -> Middleware:
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
-        # Every browser sends a Host header. A simple health check by HTTP/1.0 may send none.
-        if not all(is_own_host(host, own_names) for host in request.headers.getall("Host", ())):
-            return _text(421, _MISDIRECTED)
+        is_probe = not has_pages or request.path in _PROBES
+        if (refusal := access.refusal(request, is_probe=is_probe)) is not None:
+            response = _text(status_of(refusal), str(refusal))
+            if isinstance(refusal, TokenMissing):
+                for challenge in CHALLENGES:
+                    response.headers.add("WWW-Authenticate", challenge)
+            return response
+        # Not a route's task: the targets of `OPTIONS *` and of CONNECT are not paths, so they match none.
+        if request.method not in _METHODS:
+            return _text(405, "method not allowed: use GET or HEAD", Allow=", ".join(_METHODS))
         return await handler(request)
 
     return check
-
-
-@web.middleware
-async def _check_method(request: web.Request, handler: Handler) -> web.StreamResponse:
-    # Not a route's task: the targets of `OPTIONS *` and of CONNECT are not paths, so they match none.
-    if request.method not in _METHODS:
-        return _text(405, "method not allowed: use GET or HEAD", Allow=", ".join(_METHODS))
-    return await handler(request)
 
 
 async def _add_headers(_request: web.Request, response: web.StreamResponse) -> None:

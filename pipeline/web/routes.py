@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
 
+import structlog
 from aiohttp import web
 
 from pipeline.errors import Trouble
@@ -33,6 +34,8 @@ def add_routes(app: web.Application, site: Site, routes: Iterable[Route]) -> Non
         app.router.add_get(route.path, handler)
         if route.has_instants:
             app.router.add_get(f"{AS_OF}{{instant}}{route.path}", handler)
+        if route.path == "/":
+            app.router.add_get(f"{AS_OF}{{instant}}", handler)
 
 
 def _answering(site: Site, route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
@@ -41,5 +44,9 @@ def _answering(site: Site, route: Route) -> Callable[[web.Request], Awaitable[we
             return await route.handler(Ask.of(request, site))
         except Trouble as error:
             return route.refuse(request, status_of(error), error)
+        except Exception:  # noqa: BLE001 - the server outlives its own bugs: they are logged, and not shown to clients
+            structlog.get_logger().exception("an answer failed", route=route.path)  # the path itself may hold a token
+            bug = Trouble("the answer failed, by a mistake in this program", remedy="its log has the details")
+            return route.refuse(request, HTTPStatus.INTERNAL_SERVER_ERROR, bug)
 
     return answer

@@ -3,18 +3,20 @@
 import asyncio
 import errno
 import socket
-from collections.abc import AsyncIterator, Collection, Iterable
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 from aiohttp import web
 
 from pipeline.errors import ExitCode, Trouble, file_reason
-from pipeline.web.app import Probes, application
-from pipeline.web.ask import Site
+from pipeline.web.access import Access
+from pipeline.web.app import Pages, application
 from pipeline.web.connections import BACKLOG, Connections, most_connections
-from pipeline.web.routes import Route
+from pipeline.web.probes import Probes
 
-_CLOSING_SECONDS = 0.1
+PROBES_END_WITHIN = timedelta(seconds=0.1)
+PAGES_END_WITHIN = timedelta(seconds=3)
 """How long answers in progress may take when the server closes. Slower ones are dropped."""
 
 
@@ -31,21 +33,26 @@ async def serving(
     probes: Probes,
     *,
     allowed_hosts: Collection[str] = (),
+    token: str | None = None,
     connections: Connections | None = None,
-    site: Site | None = None,
-    routes: Iterable[Route] = (),
+    pages: Pages | None = None,
     setting: str = "status.listen",
 ) -> AsyncIterator[str]:
     """Listen while the block runs, and yield the URL. Port 0 takes a free one. Raise ListenError if that fails.
 
-    `allowed_hosts`: names, in lower case, by which clients may call it, besides this machine's own. `connections`
-    limits who may be connected and how long; by default, as many as `most_connections` says. `site` and `routes`: what
-    is served besides the probes. `setting`: where the address comes from, for errors.
+    `allowed_hosts`: names, in lower case, by which clients may call it, besides this machine's own. `token`: what they
+    have to send. `connections` limits who may be connected and how long; by default, as many as `most_connections`
+    says. `pages`: what is served besides the probes. `setting`: where the address comes from, for errors.
     """
     connections = connections or Connections(most_connections())
     own_names = {host.lower(), socket.gethostname().lower(), *allowed_hosts}
-    app = application(probes, own_names, connections.middleware(), site=site, routes=routes)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=_CLOSING_SECONDS)
+    access = Access(own_names, "status.allowed_hosts" if pages is None else "web.allowed_hosts", token)
+    app = application(probes, access, connections.middleware(), pages=pages)
+    within = PROBES_END_WITHIN if pages is None else PAGES_END_WITHIN
+    # An answer is given up when its client goes away: nobody else waits for it.
+    runner = web.AppRunner(
+        app, access_log=None, shutdown_timeout=within.total_seconds(), handler_cancellation=pages is not None
+    )
     await runner.setup()
     try:
         server = await _listen(runner, host, port, connections, setting)

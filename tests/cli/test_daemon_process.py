@@ -44,6 +44,7 @@ timezone = "UTC"
 FEW = ["AAPL", "IBM", "PEP"]
 MANY = [f"S{number:04}" for number in range(2_000)]
 PACE = "30/second"
+TOKEN = "correct-horse-battery-staple"
 
 
 def configure(folder: Path, base_url: str, symbols: list[str], *limits: str, cron: str = "* * * * *") -> None:
@@ -145,6 +146,35 @@ async def test_it_runs_at_once_reports_its_health_and_stops_cleanly(tmp_path: Pa
     unhealthy = call(tmp_path, "health")
     assert (unhealthy.code, "pipeline run" in unhealthy.out) == (ExitCode.STALE, True)
     check_sound(tmp_path)
+
+
+async def test_it_serves_the_site_too_to_those_who_have_the_token(tmp_path: Path) -> None:
+    address = "127.0.0.1:0"
+    async with serving() as served:
+        configure(tmp_path, served.base_url, FEW)
+        async with daemon(
+            tmp_path,
+            PIPELINE_STATUS__LISTEN=address,
+            PIPELINE_WEB__LISTEN=address,
+            PIPELINE_WEB_TOKEN=TOKEN,
+        ) as running:
+            lines = [json.loads(line) for line in running.lines]
+            (url,) = [line["address"] for line in lines if "address" in line]  # one server for the same address
+            await until(lambda: has_run(tmp_path))
+            async with aiohttp.ClientSession() as http:
+                query = f"{url}/query?function=OVERVIEW&symbol=IBM&apikey="
+                async with http.get(query + TOKEN) as response:
+                    assert json.loads(await response.read())["Symbol"] == "IBM"
+                async with http.get(query + KEY) as response:
+                    assert response.status == 401
+                async with http.get(f"{url}/-/ready") as response:
+                    assert response.status == 200
+            (tmp_path / ".env").write_text('PIPELINE_WEB__ALLOWED_HOSTS=["nas.lan"]\n')
+            running.send(signal.SIGHUP)
+            await running.logs("restart needed", "web")
+            running.send(signal.SIGTERM)
+            await running.ends_cleanly()
+    assert TOKEN not in "".join(running.lines)
 
 
 async def test_sighup_reloads_the_configuration_refuses_a_bad_one_and_a_flood_of_it_delays_no_stop(

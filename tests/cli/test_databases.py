@@ -14,7 +14,19 @@ from tests.support.silent import SilentServer
 
 READERS = [
     [command, *NEEDED.get(command, [])]
-    for command in ("status", "plan", "runs", "symbols", "backup", "history", "as-of", "changes", "vintages", "export")
+    for command in (
+        "status",
+        "plan",
+        "runs",
+        "symbols",
+        "backup",
+        "history",
+        "as-of",
+        "changes",
+        "vintages",
+        "export",
+        "serve",
+    )
 ]
 
 

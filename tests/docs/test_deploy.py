@@ -29,7 +29,7 @@ ALERTS = DEPLOY / "alerts.yml"
 DASHBOARD = DEPLOY / "grafana-dashboard.json"
 UNITS = sorted(DEPLOY.glob("*.service"))
 INSTALLED = "/opt/overview-pipeline/bin/pipeline"
-ELSEWHERE = {"PIPELINE_CONFIG", "PIPELINE_NOTIFY_URLS", "PIPELINE_PING_URL", API_KEY_FILE}
+ELSEWHERE = {"PIPELINE_CONFIG", "PIPELINE_NOTIFY_URLS", "PIPELINE_PING_URL", "PIPELINE_WEB_TOKEN", API_KEY_FILE}
 """Variables that the program reads besides its settings."""
 
 

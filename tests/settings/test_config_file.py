@@ -7,6 +7,7 @@ import pytest
 from pipeline.settings.environment import (
     NOTIFY_URLS,
     PING_URL,
+    WEB_TOKEN,
 )
 from pipeline.settings.errors import SettingsError
 from pipeline.settings.load import load
@@ -62,6 +63,8 @@ def test_an_api_key_in_the_file_is_refused_with_where_it_belongs(configured: Con
         ('PIPELINE_PING_URL = "S3CR3T"', PING_URL),
         ('[[schedule]]\nping_url = "S3CR3T"', PING_URL),
         ('[ping]\nurl = "S3CR3T"', PING_URL),
+        ('[web]\ntoken = "S3CR3T"', WEB_TOKEN),
+        ('PIPELINE_WEB_TOKEN = "S3CR3T"', WEB_TOKEN),
     ],
 )
 def test_another_secret_in_the_file_is_refused_with_where_it_belongs(

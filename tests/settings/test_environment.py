@@ -9,6 +9,7 @@ from pipeline.settings.environment import (
     API_KEY,
     NOTIFY_URLS,
     PING_URL,
+    WEB_TOKEN,
     Environment,
     is_setting,
     variable_of,
@@ -51,7 +52,7 @@ def test_a_key_that_other_users_can_read_is_reported(dotenv: Callable[..., Envir
     assert "abc" not in str(problem)
 
 
-@pytest.mark.parametrize("name", [NOTIFY_URLS, PING_URL])
+@pytest.mark.parametrize("name", [NOTIFY_URLS, PING_URL, WEB_TOKEN])
 def test_other_secrets_that_other_users_can_read_are_reported(dotenv: Callable[..., Environment], name: str) -> None:
     (problem,) = dotenv(f"{name}=abc\n", mode=0o644).problems
 

@@ -12,11 +12,14 @@ from pipeline.settings.environment import (
     API_KEY_FILE,
     NOTIFY_URLS,
     PING_URL,
+    WEB_TOKEN,
     Environment,
 )
 from pipeline.settings.errors import SettingsError
-from pipeline.settings.secrets import api_key, notify_urls, ping_url
+from pipeline.settings.secrets import api_key, notify_urls, ping_url, redaction, web_token
 from tests.support.configurations import NO_VARIABLES, refusal
+
+TOKEN = "0f3a9c2b7d41e6588c90aa17"
 
 
 def test_a_missing_key_is_refused_with_the_ways_to_set_one() -> None:
@@ -181,3 +184,32 @@ def test_an_unsafe_ping_url_is_refused_and_not_repeated(url: str, why: str) -> N
     assert str(refused.value).startswith(f".env: {PING_URL}: {why}")
     assert "S3CR3T" not in str(refused.value)
     assert refused.value.__context__ is None or refused.value.__suppress_context__
+
+
+def test_a_token_is_returned_without_blanks_around_it_and_an_empty_one_is_none() -> None:
+    assert web_token(Environment({WEB_TOKEN: f" {TOKEN}\n"})) == TOKEN
+    for variables in ({}, {WEB_TOKEN: ""}, {WEB_TOKEN: " "}):
+        assert web_token(Environment(variables)) is None
+
+
+@pytest.mark.parametrize(
+    ("variables", "remedy"),
+    [
+        ({WEB_TOKEN: "S3CR3T"}, "openssl rand"),
+        ({WEB_TOKEN: "S3CR3T with blanks in it"}, "openssl rand"),
+        ({WEB_TOKEN: "S3CR3T\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9"}, "openssl rand"),
+        ({"PIPELINE_WEB__TOKEN": "S3CR3TS3CR3TS3CR3T"}, WEB_TOKEN),
+        ({WEB_TOKEN: "S3CR3TS3CR3TS3CR3T", API_KEY: "S3CR3TS3CR3TS3CR3T"}, "of its own"),
+    ],
+)
+def test_a_token_that_protects_nothing_is_refused_and_not_repeated(variables: dict[str, str], remedy: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        web_token(Environment(variables))
+    assert remedy in (refused.value.remedy or "")
+    assert "S3CR3T" not in str(refused.value)
+
+
+def test_a_token_is_hidden_whole_and_its_words_are_not() -> None:
+    redact = redaction(Environment({WEB_TOKEN: "correct-horse-battery"}))
+    assert "horse" not in redact("GET /query?apikey=correct-horse-battery HTTP/1.1")
+    assert redact("a horse and a battery") == "a horse and a battery"

@@ -1,6 +1,6 @@
 """A site served on loopback, and a client of it."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 import aiohttp
 
-from pipeline.cli.site import routes, site
+from pipeline.cli.site import Record, serving_site
 from pipeline.instants import utc_now
 from pipeline.monitoring.status import Scope
-from pipeline.web.app import Probes
-from pipeline.web.server import serving
+from pipeline.settings.addresses import Listen
+from pipeline.web.probes import probes_of_record
 
 SCOPE = Scope(symbols=(), limits=(), stale_after=timedelta(hours=72), backup_after=timedelta(days=14))
 
@@ -44,15 +44,19 @@ class SiteClient:
 
 @asynccontextmanager
 async def served(
-    database: Path, *, lock: datetime | None = None, scope: Scope = SCOPE, now: Callable[[], datetime] = utc_now
+    database: Path,
+    *,
+    lock: datetime | None = None,
+    scope: Scope = SCOPE,
+    now: Callable[[], datetime] = utc_now,
+    allowed_hosts: Collection[str] = (),
+    token: str | None = None,
 ) -> AsyncIterator[SiteClient]:
     """Serve a database, and yield a client."""
-    here = site(database, scope, lock=lock, now=now)
-    try:
-        async with (
-            serving("127.0.0.1", 0, Probes(lambda: None, lambda: None, None), site=here, routes=routes()) as url,
-            aiohttp.ClientSession() as session,
-        ):
-            yield SiteClient(url, session)
-    finally:
-        await here.readers.close()
+    record = Record(database, lambda: scope, lock, now)
+    probes = probes_of_record(database, record.scope, lock=lock, now=now)
+    async with (
+        serving_site(Listen("127.0.0.1", 0), record, probes, allowed_hosts=allowed_hosts, token=token) as url,
+        aiohttp.ClientSession() as session,
+    ):
+        yield SiteClient(url, session)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import aiohttp
 
 from pipeline.monitoring.metrics import Metrics
-from pipeline.web.app import Probes
+from pipeline.web.probes import Probes
 from pipeline.web.server import serving
 
 
@@ -35,8 +35,11 @@ class FakeDaemon:
             self.scrapes -= 1
         return Metrics().render(None, None, accept)
 
+    async def why_not_ready(self) -> str | None:
+        return self.ready
+
     def probes(self) -> Probes:
-        return Probes(healthy=lambda: self.healthy, ready=lambda: self.ready, metrics=self.metrics)
+        return Probes(healthy=lambda: self.healthy, ready=self.why_not_ready, metrics=self.metrics)
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from pipeline.cli.event_loop import run_async
 from pipeline.cli.exclusive import when_to_begin
 from pipeline.cli.options import Options, examples, global_options, new_record_option
 from pipeline.cli.signals import LAST_RESORT, reloadable, stoppable
+from pipeline.cli.site import Record, serving_site
 from pipeline.cli.verbosity import configure_logs, fatal_errors_logged
 from pipeline.daemon.loop import Daemon
 from pipeline.errors import ExitCode
@@ -33,7 +34,7 @@ from pipeline.settings.secrets import redaction
 from pipeline.store.database import DatabaseError, refuse_foreign
 from pipeline.store.lock import hold_daemon_lock
 from pipeline.store.record import Begin
-from pipeline.web.app import Probes
+from pipeline.web.probes import Probes
 from pipeline.web.server import serving
 
 
@@ -98,16 +99,23 @@ async def _serve(
 
         stack.enter_context(stoppable(stop, last_resort=LAST_RESORT, exit_code=ExitCode.DONE))
         stack.enter_context(reloadable(daemon.reload))
-        listen = first.settings.listen
-        if listen is not None:
-            probes = _probes(daemon, reporter, metrics, first.database)
-            address = await stack.enter_async_context(
-                serving(listen.host, listen.port, probes, allowed_hosts=first.settings.allowed_hosts)
-            )
-            log.info("listening", address=address)
+        await _listen(stack, first, _probes(daemon, reporter, metrics, first.database), reporter)
         log.info("daemon started", version=__version__, database=str(first.database))
         await daemon.run()
     log.info("daemon ended")
+
+
+async def _listen(stack: AsyncExitStack, first: DaemonSettings, probes: Probes, reporter: Reporter) -> None:
+    """Answer probes at the one address and the site at the other, where they are configured, until the stack ends."""
+    log, settings, web = structlog.get_logger(), first.settings, first.settings.web
+    if settings.listen is not None and settings.listen != web.listen:
+        listening = serving(settings.listen.host, settings.listen.port, probes, allowed_hosts=settings.allowed_hosts)
+        log.info("listening", address=await stack.enter_async_context(listening))
+    if web.listen is not None:
+        record = Record(first.database, lambda: reporter.scope, None, utc_now)
+        names = web.allowed_hosts | settings.allowed_hosts
+        site = serving_site(web.listen, record, probes, allowed_hosts=names, token=first.token)
+        log.info("serving", address=await stack.enter_async_context(site))
 
 
 def _notifier(settings: DaemonSettings) -> Notifier:
@@ -129,4 +137,7 @@ def _probes(daemon: Daemon, reporter: Reporter, metrics: Metrics, database: Path
     async def exposition(accept: str) -> tuple[str, bytes]:
         return metrics.render(await asyncio.to_thread(read), daemon.status.heartbeat, accept)
 
-    return Probes(daemon.status.why_unhealthy, daemon.why_not_ready, exposition)
+    async def ready() -> str | None:
+        return daemon.why_not_ready()
+
+    return Probes(daemon.status.why_unhealthy, ready, exposition)

@@ -1,23 +1,33 @@
 """`pipeline serve`: serve the record to browsers and programs until stopped."""
 
 import asyncio
-import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
 import click
 
-from pipeline.cli.configuration import load_settings
+from pipeline.cli.configuration import load_settings, read_environment
 from pipeline.cli.event_loop import run_async
-from pipeline.cli.options import Instant, Options, examples, global_options, json_option
+from pipeline.cli.migration_progress import migration_progress
+from pipeline.cli.options import Instant, Options, examples, json_option, reading_options
 from pipeline.cli.output import print_json
-from pipeline.cli.site import routes, site
+from pipeline.cli.signals import LAST_RESORT, stoppable
+from pipeline.cli.site import Record, serving_site
+from pipeline.cli.verbosity import configure_logs
+from pipeline.errors import ExitCode
 from pipeline.instants import for_people, utc_now
 from pipeline.monitoring.status import Scope
 from pipeline.settings.addresses import Listen
+from pipeline.settings.errors import SettingsError
+from pipeline.settings.exposure import check_exposure
 from pipeline.settings.load import Settings
-from pipeline.web.app import Probes
-from pipeline.web.server import serving
+from pipeline.settings.secrets import redaction, web_token
+from pipeline.store.migration_files import shipped_migrations
+from pipeline.store.older import migrated_copy
+from pipeline.store.reader import open_any_version, open_for_reading
+from pipeline.web.probes import probes_of_record
 
 DEFAULT_ADDRESS = "127.0.0.1:8080"
 
@@ -32,37 +42,80 @@ DEFAULT_ADDRESS = "127.0.0.1:8080"
     help="Answer only what was known then: nothing observed later can be had.",
 )
 @json_option
-@global_options
+@reading_options
 def command(options: Options, *, listen: str | None, lock: datetime | None, as_json: bool) -> None:
     """Serve the database, read-only: pages for people, JSON and the API's own shape for programs. Stop it with Ctrl-C.
 
     Every address exists twice: /companies is now, /as-of/2026-03-14/companies is what was known at the end of that day.
     """
-    settings = load_settings(options)
-    address = Listen.parse(listen) if listen else settings.web.listen or Listen.parse(DEFAULT_ADDRESS)
-    run_async(_serve(settings, settings.database, address, lock, options, as_json=as_json))
+    variables = read_environment()
+    settings = load_settings(options, variables)
+    configure_logs(options, redact=redaction(variables, settings.proxy))
+    token = web_token(variables)
+    address, setting = _address(listen, settings)
+    check_exposure(address, has_token=token is not None, allow_anonymous=settings.web.allow_anonymous, setting=setting)
+    with _readable(settings.database, options) as database:
+        record = Record(database, lambda: _scope(settings), lock, utc_now)
+        run_async(_serve(record, settings, address, token, options, setting=setting, as_json=as_json))
+
+
+def _address(listen: str | None, settings: Settings) -> tuple[Listen, str]:
+    """Return where to listen, and what said so."""
+    if listen is None:
+        return settings.web.listen or Listen.parse(DEFAULT_ADDRESS), "web.listen"
+    try:
+        return Listen.parse(listen), "--listen"
+    except SettingsError as error:
+        raise click.BadParameter(str(error), click.get_current_context(), param_hint="--listen") from None
+
+
+@contextmanager
+def _readable(database: Path, options: Options) -> Iterator[Path]:
+    """Yield the database, or with --migrate-copy a migrated copy of one whose schema is older.
+
+    Raise NoData or DatabaseError if it cannot be read: later, what is wrong with it is answered, and may pass. An older
+    one is not copied unasked, as other commands do: the copy would not show what is observed from now on.
+    """
+    if options.migrate_copy:
+        with open_any_version(database) as (_, schema):
+            is_older = 0 < schema.version < len(shipped_migrations())
+        if is_older:
+            options.say(f"serving a migrated copy of {database}, as it is now")
+            with (
+                migration_progress(options) as show,
+                migrated_copy(database, now=utc_now(), on_progress=show) as copy,
+            ):
+                yield copy
+            return
+    with open_for_reading(database):
+        pass
+    yield database
+
+
+def _scope(settings: Settings) -> Scope:
+    return Scope(settings.all_symbols, settings.limits, settings.stale_after, settings.backup_after)
 
 
 async def _serve(
-    settings: Settings, database: Path, address: Listen, lock: datetime | None, options: Options, *, as_json: bool
+    record: Record,
+    settings: Settings,
+    address: Listen,
+    token: str | None,
+    options: Options,
+    *,
+    setting: str,
+    as_json: bool,
 ) -> None:
     stopped = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    scope = Scope(settings.all_symbols, settings.limits, settings.stale_after, settings.backup_after)
-    served = site(database, scope, lock=lock, now=utc_now)
-    probes = Probes(lambda: None, lambda: None, None)
-    hosts = settings.web.allowed_hosts | settings.allowed_hosts
-    try:
-        async with serving(
-            address.host, address.port, probes, allowed_hosts=hosts, site=served, routes=routes(), setting="--listen"
-        ) as url:
+    names = settings.web.allowed_hosts | settings.allowed_hosts
+    with stoppable(stopped.set, last_resort=LAST_RESORT, exit_code=ExitCode.DONE):
+        probes = probes_of_record(record.database, record.scope, lock=record.lock, now=record.now)
+        async with serving_site(address, record, probes, allowed_hosts=names, token=token, setting=setting) as url:
             if as_json:
                 print_json({"url": url})
             else:
                 click.echo(url)
+            lock = record.lock
             what = "now, and as of any past instant" if lock is None else f"as of {for_people(lock)} UTC, and before"
-            options.say(f"serving {database} {what}; stop with Ctrl-C")
+            options.say(f"serving {record.database} {what}; stop with Ctrl-C")
             await stopped.wait()
-    finally:
-        await served.readers.close()
