@@ -240,8 +240,8 @@ _SNAPSHOTS = f"""
      ORDER BY number, day
 """
 _SYMBOLS = """
-    INSERT INTO symbols (symbol, state, since, last_look, last_try, last_outcome, snapshots)
-    SELECT symbol, 'covered', since, last, last, 'stored', kept
+    INSERT INTO symbols (symbol, state, since, last_look, last_overview, last_try, last_outcome, snapshots)
+    SELECT symbol, 'covered', since, last, last, last, 'stored', kept
       FROM (SELECT symbol, min(observed_at) AS since, max(confirmed_at) AS last, count(*) AS kept
               FROM snapshots GROUP BY symbol)
 """

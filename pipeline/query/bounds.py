@@ -26,10 +26,32 @@ def bound(given: SpanLike | None) -> timedelta | None:
     return None if given is None else span(given)
 
 
-def instant(given: InstantLike, *, day_ends: bool) -> datetime:
-    """Return the instant in UTC; of a day its last millisecond or its first. Raise ValueError for any other value."""
+class BeyondHorizon(ValueError):
+    """A question is about an instant after the last one that is shown."""
+
+
+def instant(given: InstantLike, *, day_ends: bool, horizon: datetime | None = None) -> datetime:
+    """Return the instant in UTC; of a day its last millisecond or its first. Raise ValueError for any other value.
+
+    With a horizon, "now" is there, the day that it lies in ends there, and BeyondHorizon is raised for a later instant.
+    """
+    if horizon is None:
+        return _instant(given, instants.utc_now(), day_ends=day_ends)
+    found = _instant(given, horizon, day_ends=day_ends)
+    if found > horizon and _instant(given, horizon, day_ends=False) > horizon:
+        raise beyond(found, horizon)
+    return min(found, horizon)
+
+
+def beyond(at: datetime, horizon: datetime) -> BeyondHorizon:
+    """Return the error for a question about an instant after the horizon."""
+    asked, last = instants.to_text(at), instants.to_text(horizon)
+    return BeyondHorizon(f"{asked} is after {last}, up to which the record is shown: ask for an earlier instant")
+
+
+def _instant(given: InstantLike, now: datetime, *, day_ends: bool) -> datetime:
     if isinstance(given, str):
-        return instants.parse(given, now=instants.utc_now(), day_ends=day_ends)
+        return instants.parse(given, now=now, day_ends=day_ends)
     if isinstance(given, datetime):
         if given.tzinfo is None:
             raise ValueError(f"{given} has no time zone: pass an aware one, as in datetime(2026, 3, 14, tzinfo=UTC)")
@@ -38,21 +60,24 @@ def instant(given: InstantLike, *, day_ends: bool) -> datetime:
     return instants.of_day(given, ends=day_ends)
 
 
-def day_or_instant(given: InstantLike) -> date | datetime:
-    """Return the day of a day, else the instant in UTC. Raise ValueError for any other value."""
+def day_or_instant(given: InstantLike, *, horizon: datetime | None = None) -> date | datetime:
+    """Return the day of a day, else the instant in UTC. Raise ValueError as `instant` does."""
+    begins = instant(given, day_ends=False, horizon=horizon)
     if isinstance(given, str):
-        return instants.parse_day_or_instant(given, now=instants.utc_now())
-    return instant(given, day_ends=True) if isinstance(given, datetime) else given
+        return instants.parse_day_or_instant(given, now=horizon or instants.utc_now())
+    return begins if isinstance(given, datetime) else given
 
 
-def since_text(given: InstantLike | None) -> str:
+def since_text(given: InstantLike | None, *, horizon: datetime | None = None) -> str:
     """Return the lower bound as stored texts are compared; None: no bound."""
-    return "" if given is None else instants.to_text(instant(given, day_ends=False))
+    return "" if given is None else instants.to_text(instant(given, day_ends=False, horizon=horizon))
 
 
-def until_text(given: InstantLike | None) -> str:
-    """Return the upper bound as stored texts are compared; None: no bound."""
-    return instants.LATEST if given is None else instants.to_text(instant(given, day_ends=True))
+def until_text(given: InstantLike | None, *, horizon: datetime | None = None) -> str:
+    """Return the upper bound as stored texts are compared; None: no bound but the horizon."""
+    if given is not None:
+        return instants.to_text(instant(given, day_ends=True, horizon=horizon))
+    return instants.LATEST if horizon is None else instants.to_text(horizon)
 
 
 def seen_since_text(at: datetime, max_staleness: timedelta | None) -> str:

@@ -3,13 +3,15 @@
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
 from pipeline import instants
 from pipeline.model.companies import Companies
-from pipeline.model.renames import Rename, Span
+from pipeline.model.renames import Rename, Span, spans
+from pipeline.model.symbols import Symbol
 from pipeline.store.stored_symbols import (
     SymbolNotFound,
     check_any_stored,
@@ -30,11 +32,16 @@ class Wanted(NamedTuple):
 
 def read_companies(db: sqlite3.Connection) -> Companies:
     """Return the companies of a database. Raise Undecodable for an instant that was damaged."""
-    rows = db.execute("SELECT symbol, company, since, until FROM spans ORDER BY symbol, since").fetchall()
-    for *_, since, until in rows:
-        for at in (since, until):
-            instants.from_text(at)
-    return Companies(map(Span._make, rows))
+    return Companies(_spans(tuple(db.execute("SELECT symbol, renamed_to, at, reused FROM renames ORDER BY symbol"))))
+
+
+@lru_cache(maxsize=16)
+def _spans(renames: tuple[tuple[str, str, str | None, int], ...]) -> tuple[Span, ...]:
+    """Return the spans that follow of the renames: those of the table `spans`, where all renames are seen."""
+    return spans(
+        Rename(Symbol(old), Symbol(new), None if at is None else instants.from_text(at), bool(reused))
+        for old, new, at, reused in renames
+    )
 
 
 def unwritten_renames(db: sqlite3.Connection, configured: Iterable[Rename]) -> list[str]:

@@ -12,7 +12,6 @@ from datetime import date, datetime, timedelta, tzinfo
 from functools import cached_property
 
 from pipeline import extras
-from pipeline.instants import utc_now
 from pipeline.model.changes import Change
 from pipeline.model.companies import Companies
 from pipeline.model.document import Document
@@ -26,7 +25,7 @@ from pipeline.model.fields import (
     find_field,
     find_fields,
 )
-from pipeline.query.bounds import InstantLike, SpanLike, bound, day_or_instant, instant, since_text, span, until_text
+from pipeline.query.bounds import InstantLike, SpanLike, bound, day_or_instant, since_text, span, until_text
 from pipeline.query.changes import ChangeFilter, Comparison
 from pipeline.query.companies import read_companies
 from pipeline.query.documents import Received, received_as_of
@@ -56,6 +55,11 @@ class History(OpenDatabase):
         """It remembers the parts that it has read."""
         return Comparison(self._db)
 
+    def _between(self, since: InstantLike | None, until: InstantLike | None) -> dict[str, str]:
+        """Return the bounds of an interval by name, as stored texts are compared."""
+        horizon = self.horizon
+        return {"since": since_text(since, horizon=horizon), "until": until_text(until, horizon=horizon)}
+
     def history(
         self,
         symbol: str,
@@ -71,7 +75,7 @@ class History(OpenDatabase):
         companies, names = self._wanted([symbol])
         (company,) = names or ()
         columns = find_fields(fields, DEFAULT_FIELDS)
-        answer = history(self._db, companies, company, columns, since=since_text(since), until=until_text(until))
+        answer = history(self._db, companies, company, columns, **self._between(since, until))
         return read_through(answer, self._read)
 
     def as_of(
@@ -89,7 +93,7 @@ class History(OpenDatabase):
         instant. `max_staleness` leaves out snapshots that were staler, and `universe` what was not configured at the
         instant. Raise SymbolNotFound or FieldNotFound.
         """
-        columns, asked_at = find_fields(fields, DEFAULT_FIELDS), instant(at, day_ends=True)
+        columns, asked_at = find_fields(fields, DEFAULT_FIELDS), self._instant(at)
         wanted = self._wanted(symbols, universe_at=asked_at if universe else None)
         answer = as_of(self._db, wanted, asked_at, columns, bound(max_staleness))
         return read_through(answer, self._read)
@@ -106,7 +110,7 @@ class History(OpenDatabase):
 
         Raise SymbolNotFound.
         """
-        asked_at = instant(at, day_ends=True)
+        asked_at = self._instant(at)
         wanted = self._wanted(symbols, universe_at=asked_at if universe else None)
         stalest = bound(max_staleness)
         found = self._read(lambda: received_as_of(self._db, wanted, asked_at, stalest))
@@ -117,7 +121,7 @@ class History(OpenDatabase):
 
         Raise SymbolNotFound.
         """
-        asked_at, wanted = instant(at, day_ends=True), self._wanted([symbol])
+        asked_at, wanted = self._instant(at), self._wanted([symbol])
         found = list(self._read(lambda: received_as_of(self._db, wanted, asked_at, None)))
         return found[0] if found else None
 
@@ -150,10 +154,10 @@ class History(OpenDatabase):
             if calendar is not None or since is not None or until is not None:
                 raise ValueError("at names the instants: drop calendar, since and until")
             named = [at] if isinstance(at, str | date) else at
-            instants: Iterable[datetime] = (instant(one, day_ends=True) for one in named)
+            instants: Iterable[datetime] = (self._instant(one) for one in named)
         else:
-            ends_at = utc_now() if until is None else instant(until, day_ends=True)
-            begins_at = self._first_day(wanted) if since is None else day_or_instant(since)
+            ends_at = self._now() if until is None else self._instant(until)
+            begins_at = self._first_day(wanted) if since is None else day_or_instant(since, horizon=self.horizon)
             instants = grid_of(every, calendar, begins_at, ends_at)
         with translate_errors(self._path):
             configured = self._universe(read_companies(self._db)) if universe else None
@@ -221,7 +225,7 @@ class History(OpenDatabase):
             min_change=min_change,
             suspicious=suspicious,
         )
-        answer = self._comparison.changes(wanted, only, since=since_text(since), until=until_text(until))
+        answer = self._comparison.changes(wanted, only, **self._between(since, until))
         if universe:
             answer = within(answer, self._universe(wanted.companies), "observed_at")
         return read_through(answer, self._read)
@@ -241,7 +245,7 @@ class History(OpenDatabase):
         """
         wanted = self._wanted([symbol])
         columns = check_fiscal(find_fields(fields, FISCAL_FIELDS, every=QUARTERLY_FIELDS))
-        answer = vintages(self._db, wanted, columns, since=since_text(since), until=until_text(until))
+        answer = vintages(self._db, wanted, columns, **self._between(since, until))
         return read_through(answer, self._read)
 
     def restatements(
@@ -260,7 +264,7 @@ class History(OpenDatabase):
         """
         wanted = self._wanted(symbols)
         columns = check_fiscal(find_fields(fields, FISCAL_FIELDS, every=QUARTERLY_FIELDS))
-        answer = restatements(self._db, wanted, columns, since=since_text(since), until=until_text(until))
+        answer = restatements(self._db, wanted, columns, **self._between(since, until))
         if universe:
             answer = within(answer, self._universe(wanted.companies), "known_from")
         return read_through(answer, self._read)

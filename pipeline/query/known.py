@@ -9,7 +9,7 @@ import sqlite3
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
 
 from pipeline.instants import MILLISECOND, from_text
@@ -20,6 +20,7 @@ from pipeline.model.symbols import requested_as
 from pipeline.query.companies import read_companies, stored_companies
 from pipeline.query.results import Column, Row, columns_of
 from pipeline.query.snapshots import OBSERVED_SYMBOL, hours, joined, selected
+from pipeline.store.stored_symbols import stored_symbols
 
 """When a snapshot was first seen, and when last until an instant, both as stored, and the values of the fields."""
 
@@ -53,7 +54,7 @@ class Known:
         self.unknown: set[str] = set()
         """The companies that were asked for and have no snapshot."""
         self.db = db
-        self._snapshots = dict(db.execute("SELECT symbol, snapshots FROM symbols WHERE snapshots > 0").fetchall())
+        self._stored = frozenset(stored_symbols(db))
         self._seek = _SEEK.format(fields=selected(fields), parts=joined(fields))
         self._read = _READ.format(fields=selected(fields), parts=joined(fields))
 
@@ -95,25 +96,25 @@ class Known:
 
     def _spelled(self, text: str) -> str:
         """Return the symbol that has snapshots and that a text stands for; else the text in upper case."""
-        if text.upper() in self._snapshots:
+        if text.upper() in self._stored:
             return text.upper()
         try:
             symbol = read_symbol(text).symbol
         except ValueError:
             return text.upper()
-        return next((one for one in (symbol, requested_as(symbol)) if one in self._snapshots), text.upper())
+        return next((one for one in (symbol, requested_as(symbol)) if one in self._stored), text.upper())
 
     def way(self, run: tuple[str, Sequence[str]]) -> Way:
         """Return how a company's rows at some instants are best found as columns."""
         company, instants = run
-        if self.companies.has_company(company) or company not in self._snapshots or not instants:
+        if self.companies.has_company(company) or company not in self._stored or not instants:
             return Way.ROWS
         return Way.READING if self._is_dense(company, instants) else Way.SEEKING
 
     def rows(self, company: str, instants: Sequence[str]) -> list[Row]:
         """Return what was known of a company at each of some instants as text, which ascend."""
         spans = self.companies.spans(company) if self.companies.have_renames else (whole(company),)
-        if company and not any(span.symbol in self._snapshots for span in spans):
+        if company and not any(span.symbol in self._stored for span in spans):
             self.unknown.add(company)
         if not self.companies.have_renames:
             return self._rows(company, instants)
@@ -127,7 +128,7 @@ class Known:
 
     def _rows(self, symbol: str, instants: Sequence[str]) -> list[Row]:
         """Return what was known of a symbol, whichever companies had it."""
-        if not instants or symbol not in self._snapshots:
+        if not instants or symbol not in self._stored:
             return [self.nothing] * len(instants)
         found = (
             self._by_reading(symbol, instants)
@@ -139,11 +140,6 @@ class Known:
     def _is_dense(self, symbol: str, instants: Sequence[str]) -> bool:
         """Whether reading all snapshots between the instants is faster than a seek for each."""
         most = len(instants) * _SNAPSHOTS_A_SEEK
-        if self._snapshots[symbol] <= most:
-            return True
-        days = (date.fromisoformat(instants[-1][:10]) - date.fromisoformat(instants[0][:10])).days
-        if days > most:  # about one a day: too many
-            return False
         counted = self.db.execute(_COUNTED, (symbol, instants[0], instants[-1], most + 1)).fetchone()[0]
         return bool(counted <= most)
 

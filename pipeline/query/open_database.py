@@ -9,10 +9,10 @@ from itertools import chain
 from pathlib import Path
 from typing import Self, TypeVar
 
-from pipeline.instants import from_text, to_text
+from pipeline.instants import from_text, to_text, utc_now
 from pipeline.model.companies import Companies
 from pipeline.model.universe import Universe
-from pipeline.query.bounds import InstantLike, instant
+from pipeline.query.bounds import InstantLike, beyond, instant
 from pipeline.query.companies import (
     Wanted,
     check_companies,
@@ -20,6 +20,7 @@ from pipeline.query.companies import (
     read_companies,
     stored_companies,
 )
+from pipeline.query.horizon import Horizon
 from pipeline.query.known import unmapped
 from pipeline.query.time_limit import time_limit
 from pipeline.query.universe import configured_at, read_universe
@@ -36,32 +37,53 @@ T = TypeVar("T")
 class OpenDatabase:
     """A database opened for questions; a context manager that closes it. `History` adds the questions."""
 
-    def __init__(self, db: sqlite3.Connection, path: Path, opened: ExitStack) -> None:
+    def __init__(self, db: sqlite3.Connection, path: Path, opened: ExitStack, lock: Horizon | None) -> None:
         """Internal: use `open`."""
         self._db = db
         self._path = path
         self._opened = opened
         self._is_closed = False
+        self._horizon = lock
+        self._lock = None if lock is None else lock.at
 
     @classmethod
-    def open(cls, path: Path | str) -> Self:
+    def open(cls, path: Path | str, *, until: InstantLike | None = None) -> Self:
         """Open a database read-only. Raise NoData if it is absent or empty, DatabaseError if it cannot be read.
 
-        Close it with `close()`, or use it in a `with` block. After that every question raises DatabaseError.
+        With `until` it is locked: every question is answered as it would have been then, and nothing that was observed
+        later can be learned. Close it with `close()`, or use it in a `with` block. After that every question raises
+        DatabaseError.
         """
+        locked_at = None if until is None else instant(until, day_ends=True)
         with ExitStack() as opened:
             db = opened.enter_context(open_for_reading(Path(path)))
             db.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
             db.execute(f"PRAGMA mmap_size = {_MAPPED_BYTES}")
-            return cls(db, Path(path), opened.pop_all())
+            lock = None if locked_at is None else Horizon(db, locked_at)
+            return cls(db, Path(path), opened.pop_all(), lock)
+
+    def see_until(self, at: datetime) -> None:
+        """Answer from now on as of an instant: it is now, and nothing that was observed later is seen.
+
+        Raise BeyondHorizon for one after the lock.
+        """
+        if self._lock is not None and at > self._lock:
+            raise beyond(at, self._lock)
+        with translate_errors(self._path):
+            if self._horizon is None:
+                self._horizon = Horizon(self._db, at)
+            else:
+                self._horizon.move(at)
+
+    @property
+    def horizon(self) -> datetime | None:
+        """The instant up to which questions see; None: they see everything."""
+        return None if self._horizon is None else self._horizon.at
 
     def close(self) -> None:
         """Close the database. Closing it again does nothing."""
         self._is_closed = True
         self._opened.close()
-
-    def see_until(self, at: datetime) -> None:
-        """Show nothing observed after an instant, from the next question on."""
 
     def within(self, limit: timedelta, *, is_over: Callable[[], bool]) -> AbstractContextManager[None]:
         """Return a block in which reading stops, with TooSlow, after a time or once `is_over`."""
@@ -109,7 +131,7 @@ class OpenDatabase:
         """
         with translate_errors(self._path):
             universe = read_universe(self._db, read_companies(self._db))
-            return configured_at(universe, to_text(instant(at, day_ends=True)), None)
+            return configured_at(universe, to_text(self._instant(at)), None)
 
     def universe_began_at(self) -> datetime | None:
         """Return when the first list was noted; None if none was."""
@@ -128,6 +150,13 @@ class OpenDatabase:
         with translate_errors(self._path):
             row = self._db.execute(query).fetchone()
             return None if row is None else from_text(row[0])
+
+    def _instant(self, given: InstantLike) -> datetime:
+        """Return the instant of a question; of a day its end. Raise ValueError, as BeyondHorizon after the horizon."""
+        return instant(given, day_ends=True, horizon=self.horizon)
+
+    def _now(self) -> datetime:
+        return self.horizon or utc_now()
 
     def _wanted(self, symbols: Iterable[str] | None, *, universe_at: datetime | None = None) -> Wanted:
         """Return the companies that symbols mean; None: all. Raise NoData or SymbolNotFound.

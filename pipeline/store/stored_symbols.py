@@ -14,15 +14,23 @@ from pipeline.store.reader import NoData
 
 _ROWS_AT_ONCE = 20_000
 """Snapshots of a batch: between two batches no reader holds the file."""
+_FEW_DAYS = 50
+"""In fewer days, the snapshots of each symbol are not counted: under a horizon that takes longer than reading them."""
 
 
 class SymbolNotFound(DatabaseError):
     """A symbol has no snapshot."""
 
 
+_HAS_SNAPSHOT = """
+    (last_overview IS NOT NULL OR EXISTS (SELECT 1 FROM snapshots WHERE snapshots.symbol = symbols.symbol))
+"""
+"""The condition for a symbol that has a snapshot. Under a horizon, to count them would take long."""
+
+
 def stored_symbols(db: sqlite3.Connection) -> list[str]:
     """Return the symbols that have a snapshot, in order."""
-    return [symbol for (symbol,) in db.execute("SELECT symbol FROM symbols WHERE snapshots > 0 ORDER BY symbol")]
+    return [symbol for (symbol,) in db.execute(f"SELECT symbol FROM symbols WHERE {_HAS_SNAPSHOT} ORDER BY symbol")]
 
 
 def check_symbols(db: sqlite3.Connection, path: Path, symbols: Iterable[str] = ()) -> list[str]:
@@ -33,7 +41,7 @@ def check_symbols(db: sqlite3.Connection, path: Path, symbols: Iterable[str] = (
     """
     wanted = sorted({symbol.upper() for symbol in symbols})
     check_any_stored(db, path)
-    query = "SELECT symbol FROM symbols WHERE snapshots > 0 AND symbol IN (SELECT value FROM json_each(?))"
+    query = f"SELECT symbol FROM symbols WHERE symbol IN (SELECT value FROM json_each(?)) AND {_HAS_SNAPSHOT}"
     found = {symbol for (symbol,) in db.execute(query, (json.dumps(wanted),))}
     for symbol in wanted:
         if symbol not in found:
@@ -43,7 +51,7 @@ def check_symbols(db: sqlite3.Connection, path: Path, symbols: Iterable[str] = (
 
 def check_any_stored(db: sqlite3.Connection, path: Path) -> None:
     """Raise NoData if the database holds no snapshot at all."""
-    if not db.execute("SELECT EXISTS (SELECT 1 FROM symbols WHERE snapshots > 0)").fetchone()[0]:
+    if not db.execute(f"SELECT EXISTS (SELECT 1 FROM symbols WHERE {_HAS_SNAPSHOT})").fetchone()[0]:
         raise NoData(f"{path} holds no snapshot yet", remedy="store some with pipeline collect or pipeline import")
 
 
@@ -64,13 +72,14 @@ def symbol_batches(
 
     `since` and `until` are instants as text; an empty `since` has no beginning. None: all symbols ever requested.
     """
-    query = "SELECT symbol, snapshots FROM symbols"
+    days = (_day(until) - _day(since)).days + 2
+    most = days if days < _FEW_DAYS else "snapshots"
+    query = f"SELECT symbol, {most} FROM symbols"
     if symbols is None:
         counts = db.execute(query).fetchall()
     else:
         wanted = "JOIN json_each(?) AS wanted ON wanted.value = symbol ORDER BY symbol"
         counts = db.execute(f"{query} {wanted}", (json.dumps(symbols),)).fetchall()
-    days = (_day(until) - _day(since)).days + 2
     batch: list[str] = []
     rows = 0
     for symbol, snapshots in counts:

@@ -16,7 +16,10 @@ SNAPSHOTS = {"AAPL": 3, "BRK-B": 1, "IBM": 200, "NONE": 0}
 @pytest.fixture
 def db(database: Path) -> Iterator[sqlite3.Connection]:
     with closing(sqlite3.connect(database)) as writing, writing:
-        writing.executemany("INSERT INTO symbols (symbol, snapshots) VALUES (?, ?)", SNAPSHOTS.items())
+        writing.executemany(
+            "INSERT INTO symbols (symbol, snapshots, last_overview) VALUES (?, ?, ?)",
+            [(symbol, count, "2026-03-14T00:00:00.000Z" if count else None) for symbol, count in SNAPSHOTS.items()],
+        )
     with open_for_reading(database) as reading:
         yield reading
 
