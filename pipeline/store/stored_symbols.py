@@ -21,6 +21,11 @@ _FEW_DAYS = 50
 class SymbolNotFound(DatabaseError):
     """A symbol has no snapshot."""
 
+    def __init__(self, problem: str, *, remedy: str | None = None, near: Sequence[str] = ()) -> None:
+        """Take the similar symbols that have one, too."""
+        super().__init__(problem, remedy=remedy)
+        self.near = near
+
 
 _HAS_SNAPSHOT = """
     (last_overview IS NOT NULL OR EXISTS (SELECT 1 FROM snapshots WHERE snapshots.symbol = symbols.symbol))
@@ -61,7 +66,9 @@ def not_found(symbol: str, known: list[str]) -> SymbolNotFound:
     near = near or [one for one in known if one.startswith(symbol[:1])][:3]
     hint = f"did you mean {' or '.join(near)}? " if near else ""
     return SymbolNotFound(
-        f"no snapshot of {symbol[:40]}", remedy=f"{hint}pipeline symbols --all lists all {len(known):,}"
+        f"no snapshot of {symbol[:40]}",
+        remedy=f"{hint}pipeline symbols --all lists all {len(known):,}",
+        near=near,
     )
 
 

@@ -1,0 +1,78 @@
+"""The record: answers calls of tools, each in a thread, from a history that ends at the instant asked about."""
+
+import asyncio
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pipeline.agents.arguments import Arguments, read_arguments
+from pipeline.agents.paging import Cursor, checksum
+from pipeline.agents.present import Present
+from pipeline.agents.refusals import BadCall, in_words_for_agents
+from pipeline.agents.tool import Question, Result, Tool
+from pipeline.errors import Trouble
+from pipeline.instants import to_text
+from pipeline.query.history import History
+from pipeline.store.reader import NoData
+
+WITHIN = timedelta(seconds=20)
+"""SQLite is stopped if it works longer on one call. Clients give up after 30 to 60 s."""
+A = TypeVar("A", bound=Arguments)
+R = TypeVar("R", bound=Result)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A database, as agents may ask it."""
+
+    database: Path
+    present: Present
+    stale_after: timedelta
+    within: timedelta = WITHIN
+
+    async def answer(self, tool: Tool[A, R], given: Mapping[str, Any]) -> R:
+        """Return what a tool answers to a call. Raise BadCall, in one line that says what to do, if it cannot.
+
+        A caller that goes away stops the question.
+        """
+        try:
+            asked = read_arguments(tool.name, tool.arguments, given)
+            cursor = _cursor(tool.name, asked)
+            at = self.present.bound(asked.BOUND, asked.bound) if cursor is None else self._of_page(cursor)
+            gone = threading.Event()
+            try:
+                return await asyncio.to_thread(self._answer, tool, asked, at, cursor, gone)
+            finally:
+                gone.set()
+        except Trouble as trouble:
+            raise in_words_for_agents(trouble) from None
+
+    def _of_page(self, cursor: Cursor) -> datetime:
+        """Return the instant of the first page: all pages of an answer are of one instant, though it be `now`."""
+        if cursor.at > self.present.instant():
+            raise BadCall("invalid cursor", remedy="leave it out to begin anew")
+        return cursor.at
+
+    def _answer(self, tool: Tool[A, R], asked: A, at: datetime, cursor: Cursor | None, gone: threading.Event) -> R:
+        offset = 0 if cursor is None else cursor.offset
+        with (
+            History.open(self.database) as history,
+            history.within(self.within, is_over=gone.is_set),
+        ):
+            history.see_until(at)
+            question = Question(history, asked, at, self.present, self.stale_after, checksum(tool.name, asked), offset)
+            try:
+                return tool.answer(question)
+            except NoData:
+                problem = f"nothing was known yet at {to_text(at)}"
+                raise BadCall(
+                    problem, remedy="ask about a later instant; the tool status says when the record begins"
+                ) from None
+
+
+def _cursor(tool: str, asked: Arguments) -> Cursor | None:
+    text: str | None = getattr(asked, "cursor", None)
+    return None if text is None else Cursor.parse(text, checksum(tool, asked))

@@ -1,0 +1,118 @@
+"""A tool: what it is called with, what it answers, and the question that a call of it is."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Generic, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+from pipeline.agents.arguments import Arguments
+from pipeline.agents.paging import Cursor, Page
+from pipeline.agents.present import Present
+from pipeline.agents.untrusted import NOTICE, harmless
+from pipeline.instants import to_text
+from pipeline.model.invented import is_invented
+from pipeline.query.history import History
+from pipeline.query.results import Answer
+
+A = TypeVar("A", bound=Arguments)
+R = TypeVar("R", bound="Result")
+
+Value = str | int | float | None
+Values = Annotated[
+    dict[str, Value], Meta(description="By column; null where the API had no value. Dates are YYYY-MM-DD.")
+]
+InstantText = Annotated[str, Meta(description="ISO 8601, in UTC.")]
+HoursSince = Annotated[
+    float, Meta(description="Hours from when it was last seen to the instant that was asked about: how stale it was.")
+]
+_INVENTED = "These companies are invented: the data come from the sandbox, and nothing about them is real."
+
+
+def records(answer: Answer[Any]) -> Iterator[dict[str, Any]]:
+    """Yield the rows of an answer by the names of its columns; instants and dates are text."""
+    return (dict(zip(answer.names, row, strict=True)) for row in answer.rows())
+
+
+def values_of(record: dict[str, Any], columns: Sequence[str]) -> dict[str, Value]:
+    """Return the values of some columns, with every text made harmless."""
+    return {column: harmless(record[column]) for column in columns}
+
+
+class Row(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
+    """A row of an answer."""
+
+
+class Result(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
+    """What a tool answers."""
+
+    at: Annotated[str, Meta(description="The instant up to which this answer knows anything (ISO 8601, UTC).")]
+    notices: Annotated[list[str], Meta(description="What to know about this answer.")]
+    next_cursor: Annotated[
+        str | None, Meta(description="There is more: repeat the call with this as `cursor`. Absent: this is all.")
+    ] = None
+
+
+@dataclass(frozen=True, slots=True)
+class Question(Generic[A]):
+    """A call of a tool that is to be answered."""
+
+    history: History
+    """The record, in which nothing observed after `at` can be seen."""
+    asked: A
+    at: datetime
+    present: Present
+    stale_after: timedelta
+    checksum: int
+    offset: int = 0
+    """Where the page begins."""
+
+    @property
+    def at_text(self) -> str:
+        return to_text(self.at)
+
+    def since(self, text: str | None, default: timedelta | None = None) -> datetime | None:
+        """Return the instant from which the call asks; without one the default before `at`, or None. Raise BadCall."""
+        if text is None:
+            return None if default is None else self.at - default
+        return self.present.since(text, self.at)
+
+    def cursor(self, page: Page[Any]) -> str | None:
+        """Return what leads to the next page; None where there is none."""
+        return None if page.next_offset is None else str(Cursor(page.next_offset, self.at, self.checksum))
+
+    def notices(self, symbol: str | None, *others: str) -> list[str]:
+        """Return what to know about an answer, in which a company takes part; None: it is empty."""
+        if symbol is None:
+            return [*others]
+        descriptions = [one["description"] for one in self.history.as_of(self.at, [symbol], ["description"])]
+        return [NOTICE, *([_INVENTED] if any(map(is_invented, descriptions)) else []), *others]
+
+
+@dataclass(frozen=True, slots=True)
+class Tool(Generic[A, R]):
+    """Something that an agent can ask the record."""
+
+    name: str
+    title: str
+    description: str
+    """What it gives, when to use it, and an example: all that an agent knows of it."""
+    arguments: type[A]
+    result: type[R]
+    answer: Callable[[Question[A]], R]
+    lines: Callable[[R], Sequence[str]]
+    """Returns the answer as lines of text, the most compact that an agent can read."""
+
+    def text(self, result: R) -> str:
+        """Return the answer as text, with what to know about it."""
+        more = f"(cut here: for the rest, repeat the call with cursor={result.next_cursor!r})"
+        return "\n".join(
+            [
+                f"as of {result.at}",
+                *(f"note: {notice}" for notice in result.notices),
+                *self.lines(result),
+                *([more] if result.next_cursor else []),
+            ]
+        )

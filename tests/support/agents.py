@@ -1,0 +1,59 @@
+"""An agent to test with: the SDK's own client, connected to a server in this process."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from mcp import Client
+from mcp_types import CallToolResult, TextContent
+
+from pipeline.agents.present import Present
+from pipeline.agents.record import WITHIN, Record
+from pipeline.agents.server import create_server
+
+STALE_AFTER = timedelta(hours=72)
+
+
+@dataclass(frozen=True)
+class Agent:
+    """Asks a record through the SDK's client, which checks each answer against the schema of its tool."""
+
+    record: Record
+    mode: str = "auto"
+    """Which protocol to speak: the newest that both know, or `legacy`, with a handshake."""
+
+    async def __call__(self, tool: str, **arguments: Any) -> Any:
+        """Return the data of an answer."""
+        result = await self._call(tool, arguments)
+        assert not result.is_error, _text(result)
+        return result.structured_content
+
+    async def text(self, tool: str, **arguments: Any) -> list[str]:
+        """Return the text of an answer, in lines."""
+        result = await self._call(tool, arguments)
+        assert not result.is_error, _text(result)
+        return _text(result).splitlines()
+
+    async def error(self, tool: str, **arguments: Any) -> str:
+        """Return why a call gets no answer."""
+        result = await self._call(tool, arguments)
+        assert result.is_error, result.structured_content
+        text = _text(result)
+        assert text.isprintable()
+        return text
+
+    async def _call(self, tool: str, arguments: dict[str, Any]) -> CallToolResult:
+        async with Client(create_server(self.record), mode=self.mode, raise_exceptions=True) as client:
+            return await client.call_tool(tool, arguments)
+
+
+def _text(result: CallToolResult) -> str:
+    (content,) = result.content
+    assert isinstance(content, TextContent)
+    return content.text
+
+
+def record_of(database: Path, *, now: datetime, lock: datetime | None = None, within: timedelta = WITHIN) -> Record:
+    """Return the record of a database, with a clock that stands still."""
+    return Record(database, Present(lambda: now, lock), STALE_AFTER, within)
