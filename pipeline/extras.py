@@ -78,6 +78,11 @@ def pages() -> ModuleType:
     return _imported("pipeline.pages.routes", "pages need Jinja2", install=_extra("web"), error=Missing)
 
 
+def agents() -> ModuleType:
+    """Return `pipeline.agents.stdio`. Raise Missing if the SDK of the Model Context Protocol is not installed."""
+    return _imported("pipeline.agents.stdio", "pipeline mcp needs mcp", install=_extra("mcp"), error=Missing)
+
+
 def apprise() -> ModuleType:
     """Return the package that sends notifications. Raise Missing if it is not installed."""
     return _imported("apprise", "PIPELINE_NOTIFY_URLS needs apprise", install=_extra("notify"), error=Missing)

@@ -26,6 +26,7 @@ COMMANDS = {
     "collect": "Request the overviews that are due, once, and store them.",
     "run": "Run as a daemon: collect on schedule until stopped.",
     "serve": "Serve the record to browsers and programs, read-only.",
+    "mcp": "Give AI agents the record as tools (Model Context Protocol).",
     "plan": "Show what is due, what it costs and how long it takes.",
     "schedule": "Show when each schedule runs next.",
     "health": "Report on one line whether daemon and data are healthy.",

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-_SLOW = ("aiohttp", "aiosqlite", "apscheduler", "asyncio", "pyarrow", "structlog", "tenacity", "vl_convert")
+_SLOW = ("aiohttp", "aiosqlite", "apscheduler", "asyncio", "mcp", "pyarrow", "structlog", "tenacity", "vl_convert")
 
 
 @pytest.mark.process

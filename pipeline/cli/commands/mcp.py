@@ -1,0 +1,58 @@
+"""`pipeline mcp`: answer AI agents over standard input and output, until their client closes it."""
+
+from datetime import datetime
+
+import click
+
+from pipeline import extras
+from pipeline.agents.present import Present
+from pipeline.agents.record import Record
+from pipeline.cli.configuration import load_settings, read_environment
+from pipeline.cli.event_loop import run_async
+from pipeline.cli.options import Instant, Options, examples, global_options
+from pipeline.cli.signals import stoppable
+from pipeline.cli.verbosity import configure_logs
+from pipeline.errors import ExitCode
+from pipeline.instants import for_people, utc_now
+from pipeline.settings.secrets import redaction
+
+_LAST_RESORT = 2.0
+"""Seconds after a signal at which the process ends, whatever hangs. Clients kill after two or three."""
+
+
+@click.command(
+    epilog=examples(
+        "pipeline mcp",
+        "pipeline mcp --as-of 2026-03-14",
+        "pipeline mcp --database data/sandbox.db -v",
+        "claude mcp add overviews -- pipeline mcp --database ~/data/overviews.db",
+    )
+)
+@click.option(
+    "--as-of",
+    "lock",
+    metavar="INSTANT",
+    type=Instant(day_ends=True),
+    help="Answer only what was known then: nothing observed later can be had.",
+)
+@global_options
+def command(options: Options, *, lock: datetime | None) -> None:
+    """Give AI agents the record as tools: the Model Context Protocol over standard input and output.
+
+    A client starts it: docs/agents.md says how to add it to Claude, Cursor, VS Code or Codex. Every tool takes the
+    instant to answer for. It ends when the client closes its input, and on Ctrl-C. With -v it logs each call to stderr.
+    """
+    stdio = extras.agents()
+    variables = read_environment()
+    configure_logs(options, redact=redaction(variables))
+    settings = load_settings(options, variables)
+    record = Record(settings.database, Present(utc_now, lock), settings.stale_after)
+    about = "now and any past instant" if lock is None else f"{for_people(lock)} UTC and before"
+    options.say(f"answering agents from {settings.database}, about {about}; stop with Ctrl-C")
+
+    async def serve() -> None:
+        received = stdio.StoppableInput()
+        with stoppable(received.stop, last_resort=_LAST_RESORT, exit_code=ExitCode.DONE):
+            await stdio.serve(record, received)
+
+    run_async(serve())
