@@ -88,7 +88,7 @@ _ISO = re.compile(
 _UTC_OFFSET = {None: "+00:00", "Z": "+00:00", "z": "+00:00"}
 _AGO = re.compile(r"([0-9]{1,6})([mhdw])")
 _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
-_FIRST_YEAR = 1900
+FIRST_YEAR = 1900
 """The database's text has years of four digits; questions about earlier ones are mistakes."""
 _FIRST_YEAR_RECEIVED = 1970
 
@@ -101,7 +101,7 @@ def parse(text: str, *, now: datetime, day_ends: bool) -> datetime:
     """
     try:
         instant = _parse(text.strip().lower(), now, day_ends=day_ends)
-        if instant.year >= _FIRST_YEAR:
+        if instant.year >= FIRST_YEAR:
             return instant
     except (ValueError, OverflowError):
         pass

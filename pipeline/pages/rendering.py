@@ -1,5 +1,6 @@
 """Rendering: pages from templates. Every value is escaped: names and descriptions come from outside."""
 
+from collections.abc import Callable
 from functools import lru_cache
 from http import HTTPStatus
 from pathlib import Path
@@ -9,7 +10,10 @@ import jinja2
 from aiohttp import web
 
 from pipeline.errors import Trouble
-from pipeline.web.ask import Ask
+from pipeline.pages import labels, moments, numbers
+from pipeline.pages.frame import SECTIONS, Frame
+from pipeline.query.history import History
+from pipeline.web.ask import SITE, Ask
 from pipeline.web.assets import Assets
 
 _TEMPLATES = Path(__file__).with_name("templates")
@@ -25,17 +29,58 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals["asset"] = ASSETS.address
+    environment.globals |= {"asset": ASSETS.address, "sections": SECTIONS}
+    environment.filters |= {
+        "label": labels.label,
+        "is_numeric": numbers.is_numeric,
+        "quiet": numbers.quiet,
+        "change": numbers.change,
+        "scaled": numbers.scaled,
+        "day": moments.day_text,
+        "minute": moments.minute_text,
+        "ago": moments.ago,
+        "age": moments.age_text,
+        "capitalize_first": lambda text: text[:1].upper() + text[1:],
+        "span": moments.span_text,
+    }
+    environment.globals["shown"] = numbers.shown
     return environment
 
 
-def page(ask: Ask, template: str, *, status: int = 200, **values: Any) -> web.Response:
-    """Return a response with a page."""
-    text = _environment().get_template(template).render(ask=ask, **values)
-    return web.Response(status=status, text=text, content_type="text/html")
+async def show(
+    ask: Ask, template: str, question: Callable[[History], object], *, otherwise: object | None = None
+) -> web.Response:
+    """Return a response with the page of a template, which gets what the question returns as `view`.
+
+    Question and template run in one thread of the readers, so that a long page does not hold up the event loop. Where
+    nothing is stored yet, the page has the view `otherwise`, or says what to do.
+    """
+    frame = Frame.of(ask.request, ask.site, ask.at)
+
+    def read(history: History) -> str:
+        return _render(template, frame, is_invented=history.holds_invented(), view=question(history))
+
+    text = await ask.read_any(read)
+    if text is None:
+        template = "empty.html" if otherwise is None else template
+        text = _render(template, frame, is_invented=None, view=otherwise)
+    return _html(text)
 
 
-def refuse(_request: web.Request, status: HTTPStatus, error: Trouble) -> web.Response:
+def refuse(request: web.Request, status: HTTPStatus, error: Trouble) -> web.Response:
     """Return a response with the page for a refusal."""
-    text = _environment().get_template("refusal.html").render(title=status.phrase, error=error)
-    return web.Response(status=status, text=text, content_type="text/html")
+    site = request.app[SITE]
+    try:
+        at = Ask.of(request, site).at
+        frame = Frame.of(request, site, at)
+    except Trouble:  # it is the instant that is refused: the page leads to the present
+        frame = Frame("", "/", site.present, site.lock)
+    return _html(_render("refusal.html", frame, is_invented=None, status=status, error=error), status)
+
+
+def _render(template: str, frame: Frame, **values: Any) -> str:
+    return _environment().get_template(template).render(frame=frame, **values)
+
+
+def _html(text: str, status: int = HTTPStatus.OK) -> web.Response:
+    return web.Response(status=status, text=text, content_type="text/html", charset="utf-8")

@@ -11,6 +11,7 @@ from typing import Self, TypeVar
 
 from pipeline.instants import from_text, to_text, utc_now
 from pipeline.model.companies import Companies
+from pipeline.model.invented import is_invented
 from pipeline.model.universe import Universe
 from pipeline.query.bounds import InstantLike, beyond, instant
 from pipeline.query.companies import (
@@ -138,6 +139,19 @@ class OpenDatabase:
         with translate_errors(self._path):
             began_at = read_universe(self._db, read_companies(self._db)).began_at
             return None if began_at is None else from_text(began_at)
+
+    def holds_invented(self) -> bool | None:
+        """Return whether the companies are those of the sandbox; None if there are none. The first one tells."""
+        query = """
+            SELECT description
+              FROM (SELECT symbol FROM symbols WHERE snapshots > 0 ORDER BY symbol LIMIT 1) AS first
+             CROSS JOIN snapshots ON snapshots.symbol = first.symbol
+              JOIN profiles ON profiles.id = profile_id
+             ORDER BY observed_at LIMIT 1
+        """
+        with translate_errors(self._path):
+            row = self._db.execute(query).fetchone()
+            return None if row is None else is_invented(row[0])
 
     def last_run_started_at(self) -> datetime | None:
         """Return when the last run started that had symbols to request; None where there was none."""

@@ -12,6 +12,7 @@ from aiohttp import web
 from pipeline import instants
 from pipeline.monitoring.status import Status
 from pipeline.query.history import History
+from pipeline.store.reader import NoData
 from pipeline.web.readers import Readers
 from pipeline.web.refusals import Refusal
 
@@ -33,8 +34,12 @@ class Site:
 
     @property
     def present(self) -> datetime:
-        """The latest instant that may be asked about: now, or the lock's."""
-        return self.lock or self.now()
+        """The latest instant that may be asked about: now, or the lock's; to the millisecond, as the record has it."""
+        return instants.in_milliseconds(self.lock or self.now())
+
+
+SITE = web.AppKey("site", Site)
+"""Where an application has its site."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +60,7 @@ class Ask:
         if named is None:
             return cls(request, site, site.present, None)
         try:
-            at = instants.parse(named, now=site.present, day_ends=True)
+            at = instants.in_milliseconds(instants.parse(named, now=site.present, day_ends=True))
         except ValueError as error:
             raise Refusal(HTTPStatus.BAD_REQUEST, str(error)) from None
         if site.lock is not None and at > site.lock:
@@ -87,3 +92,10 @@ class Ask:
         Raise what it raises; TooSlow, NoData or DatabaseError.
         """
         return await self.site.readers.ask(self.at, question)
+
+    async def read_any(self, question: Callable[[History], T]) -> T | None:
+        """Return the same; None where nothing is stored yet."""
+        try:
+            return await self.read(question)
+        except NoData:
+            return None

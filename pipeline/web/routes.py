@@ -8,7 +8,7 @@ import structlog
 from aiohttp import web
 
 from pipeline.errors import Trouble
-from pipeline.web.ask import AS_OF, Ask, Site
+from pipeline.web.ask import AS_OF, SITE, Ask, Site
 from pipeline.web.refusals import status_of
 
 Handler = Callable[[Ask], Awaitable[web.StreamResponse]]
@@ -28,7 +28,8 @@ class Route:
 
 
 def add_routes(app: web.Application, site: Site, routes: Iterable[Route]) -> None:
-    """Add the routes to an application, at their path and under an instant."""
+    """Add the routes to an application, at their path and under an instant. Refusals find the site."""
+    app[SITE] = site
     for route in routes:
         handler = _answering(site, route)
         app.router.add_get(route.path, handler)

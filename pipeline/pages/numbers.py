@@ -1,0 +1,136 @@
+"""Numbers: values as people read them, 3.49 T or 4.1 %, each with what it is exactly."""
+
+from dataclasses import dataclass
+from datetime import date
+from math import floor, isfinite, log10
+
+from pipeline.model.fields import Field, Kind
+from pipeline.model.values import Value
+from pipeline.pages.moments import day_text
+
+_SCALES = ((1e12, "T"), (1e9, "B"), (1e6, "M"))
+_NARROW = "\u202f"
+"""A no-break space between a number and what belongs to it."""
+_MINUS = "\u2212"
+_ROUNDS_UP = 0.9995
+"""From this fraction of a scale on, three digits show the scale itself: 999,600,000 is 1.00 B."""
+_LARGEST = 1e18
+"""A larger number is written with its exponent."""
+
+
+_SHOUTED = frozenset({"sector", "industry"})
+"""Columns whose texts the API writes in capitals."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A value as a page shows it."""
+
+    text: str
+    """Short, for people."""
+    exact: str
+    """For programs, in `<data>`: all digits, and no unit."""
+    title: str
+    """All digits, with the unit: shown on hover."""
+    kind: Kind
+    """TEXT, DATE, or a number's."""
+
+    @property
+    def is_number(self) -> bool:
+        """Whether it stands on the right of its column."""
+        return self.kind in (Kind.INTEGER, Kind.REAL)
+
+
+def shown(field: Field, value: Value | date) -> Shown | None:
+    """Return how a field's value is shown; None if there is none. A text in a field of numbers is shown as it is."""
+    if value is None:
+        return None
+    if isinstance(value, date):
+        return Shown(day_text(value), value.isoformat(), value.isoformat(), Kind.DATE)
+    if isinstance(value, str):
+        return _of_text(field, value)
+    return Shown(_short(field.unit, value), plain(value), _title(field.unit, value), field.kind)
+
+
+def _of_text(field: Field, value: str) -> Shown:
+    if field.kind is Kind.DATE:
+        try:
+            return Shown(day_text(date.fromisoformat(value)), value, value, Kind.DATE)
+        except ValueError:
+            pass
+    return Shown(quiet(value) if field.column in _SHOUTED else value, value, value, Kind.TEXT)
+
+
+def quiet(text: str) -> str:
+    """Return a text that is all capitals as people write it: `Financial services`."""
+    return text.capitalize() if text.isupper() else text
+
+
+def is_numeric(field: Field) -> bool:
+    """Whether a column of the field is one of numbers."""
+    return field.kind in (Kind.INTEGER, Kind.REAL)
+
+
+def _short(unit: str, value: float) -> str:
+    match unit:
+        case "fraction":
+            return percent(value)
+        case "percent points":
+            return percent(value / 100)
+        case "ratio":
+            return to_digits(value, 3, least=2 if abs(value) < 10 else 1)
+        case "USD per share" | "reporting currency per share":
+            return signed(f"{abs(value):,.2f}", value) if abs(value) < 1e6 else scaled(value)
+        case _:
+            return scaled(value)
+
+
+def scaled(value: float) -> str:
+    """Return a number to three digits, in thousands of thousands: `3.49 T`, `412 M`, `12,345`, `0.27`."""
+    size = abs(value)
+    if not isfinite(size) or size >= _LARGEST:
+        return f"{value:.3g}"
+    for divisor, letter in _SCALES:
+        if size >= divisor * _ROUNDS_UP:
+            return f"{to_digits(value / divisor, 3)}{_NARROW}{letter}"
+    return signed(f"{size:,}", value) if isinstance(value, int) else to_digits(value, 3, least=2)
+
+
+def percent(fraction: float) -> str:
+    """Return a fraction in per cent: `4.1 %`, `0.43 %`, `127 %`."""
+    value = fraction * 100
+    size = abs(value)
+    places = 2 if size < 1 else 1 if size < 100 else 0
+    return f"{signed(f'{size:,.{places}f}', value)}{_NARROW}%"
+
+
+def change(fraction: float) -> str:
+    """Return a relative change with its sign: `+4.1 %`."""
+    text = percent(fraction)
+    return text if fraction <= 0 else f"+{text}"
+
+
+def to_digits(value: float, digits: int, *, least: int = 0) -> str:
+    """Return a number to some digits, but all before the point, and at least some places after it: `28.4`, `1,234`."""
+    size = abs(value)
+    if not isfinite(size) or size >= _LARGEST or 0 < size < 1e-4:
+        return f"{value:.2g}"
+    before = floor(log10(size)) + 1 if size else 1
+    if size >= 0.01:
+        before = max(before, 1)
+    return signed(f"{size:,.{max(digits - before, 0 if size >= 1000 else least)}f}", value)
+
+
+def signed(size: str, value: float) -> str:
+    """Return the text of a number's size with the minus sign of typographers, where the number is negative."""
+    return f"{_MINUS}{size}" if value < 0 and size.strip("0.,") else size
+
+
+def plain(value: float) -> str:
+    """Return a number with all its digits, as programs read it."""
+    return str(value) if isinstance(value, int) else repr(value).removesuffix(".0")
+
+
+def _title(unit: str, value: float) -> str:
+    exact = f"{value:,}".removesuffix(".0") if isfinite(value) and abs(value) < _LARGEST else plain(value)
+    return f"{exact} {unit}" if unit not in ("ratio", "") else exact

@@ -1,0 +1,52 @@
+"""Travel: leads from a page to the same page at another instant. The control of the date asks for it.
+
+A plain form cannot put a value into the path of an address; so it asks /go, which answers with where to go.
+"""
+
+from http import HTTPStatus
+from urllib.parse import quote, urlsplit
+
+from aiohttp import web
+
+from pipeline import instants
+from pipeline.pages.frame import prefix_of
+from pipeline.web.ask import AS_OF, Ask
+from pipeline.web.refusals import Refusal
+
+
+async def go(ask: Ask) -> web.Response:
+    """Answer with the address of a path (`path`) at an instant (`at`, and `time`); without one, at present."""
+    day, time = (ask.first("at") or "").strip(), (ask.first("time") or "").strip()
+    text = f"{day}T{time}Z" if day and time else day
+    where = prefix_of(_named(text, ask)) + own_path(ask.first("path") or "/")
+    return web.Response(status=HTTPStatus.SEE_OTHER, headers={"Location": where})
+
+
+def _named(text: str, ask: Ask) -> str | None:
+    """Return the instant as an address names it: a day as it is, since it means its end; None for the present."""
+    if not text or text.lower() == "now":
+        return None
+    try:
+        at = instants.parse(text, now=ask.site.present, day_ends=True)
+    except ValueError as error:
+        raise Refusal(HTTPStatus.BAD_REQUEST, str(error)) from None
+    day = at.date()
+    return day.isoformat() if at == instants.of_day(day, ends=True) else instants.to_text(at)
+
+
+def own_path(text: str) -> str:
+    """Return a path of this site, with its parameters, of a text that may be anything; without an instant in it.
+
+    The answer begins with one slash: two of them, or a backslash, would name another machine.
+    """
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return "/"
+    if parts.scheme or parts.netloc or not parts.path.startswith("/"):
+        return "/"
+    path = "/" + quote(parts.path, safe="/%:@+,;=!$&'()*~").lstrip("/")
+    if path.startswith(AS_OF):
+        path = own_path("/" + path.removeprefix(AS_OF).partition("/")[2])
+    query = quote(parts.query, safe="=&%:@+,;/?!$'()*~[]")
+    return f"{path}?{query}" if query else path

@@ -1,0 +1,43 @@
+"""Travel: the control of the date leads to the same page at another instant, and never to another site."""
+
+from urllib.parse import quote, urljoin, urlsplit
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from pipeline.pages.travel import own_path
+
+_PARTS = st.sampled_from(
+    ["/", "\\", "//", "evil.com", "http:", "https://evil.com", "javascript:alert(1)", "as-of/", "now", "%2f", "%5c"]
+    + ["\t", "\n", "\r", " ", "@", ":", "?", "#", ".", "..", "companies", "q=1", "é", "\x00", "[", "]"]
+)
+
+
+@given(st.lists(_PARTS, max_size=8).map("".join))
+@example("//evil.com")
+@example("/\\evil.com")
+@example("/\t/evil.com")
+@example("/as-of/2026-01-01//evil.com")
+def test_a_path_never_leaves_the_site(text: str) -> None:
+    path = own_path(text)
+    here = "http://record.example:8080/companies"
+    assert path.startswith("/")
+    assert not path.startswith(("//", "/\\", "/as-of/"))
+    assert urlsplit(urljoin(here, path)).netloc == "record.example:8080"
+    assert path.isascii()
+    assert path.isprintable()
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/companies", "/companies/BRK.B", "/companies?q=a%20b&columns=pe_ratio,eps", "/companies/FB@2025-07-01",
+     f"/companies?sector={quote('REAL ESTATE & CONSTRUCTION')}", "/changes?symbol=A&symbol=B"],
+)  # fmt: skip
+def test_a_path_of_the_site_stays_as_it_is(path: str) -> None:
+    assert own_path(path) == path
+
+
+def test_an_instant_in_a_path_is_taken_out_of_it() -> None:
+    assert own_path("/as-of/2026-03-14/companies?q=a") == "/companies?q=a"
+    assert own_path("/as-of/2026-03-14") == "/"
