@@ -48,6 +48,11 @@ def calendars() -> ModuleType:
     return _imported("pipeline.query.calendars", "trading days need exchange_calendars", install=_extra("calendars"))
 
 
+def have_calendars() -> bool:
+    """Return whether exchange_calendars is installed."""
+    return importlib.util.find_spec("exchange_calendars") is not None
+
+
 def pandas() -> ModuleType:
     """Return `pipeline.query.pandas_frame`. Raise Trouble if pandas is not installed."""
     return _imported("pipeline.query.pandas_frame", "a pandas data frame needs pandas", install="pandas")

@@ -1,6 +1,5 @@
 """Run queries for commands and print their results: a table for people; CSV, JSON or JSON Lines for programs."""
 
-import json
 import math
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -16,6 +15,7 @@ from pipeline.cli.output import print_json_rows, print_rows, print_table, to_min
 from pipeline.cli.readable import readable
 from pipeline.model.fields import Kind
 from pipeline.model.renames import Rename
+from pipeline.query.columnar import as_cells
 from pipeline.query.companies import unwritten_renames
 from pipeline.query.history import History
 from pipeline.query.results import Answer, Counted
@@ -68,11 +68,11 @@ def print_result(
     elif form is Form.JSONL:
         print_rows(answer.names, rows, form)
     elif not form.is_table:
-        print_rows(answer.names, _as_cells(answer, rows), form)
+        print_rows(answer.names, as_cells(answer.columns, rows), form)
     else:
         _print_table(
             answer,
-            _as_cells(answer, rows),
+            as_cells(answer.columns, rows),
             hidden=() if form is Form.WIDE else hidden,
             shown=_shown(answer, form, shown or {}, shortened),
             headers=headers or {},
@@ -81,23 +81,6 @@ def print_result(
             whole=whole,
         )
     return rows.count
-
-
-def _as_cells(answer: Answer[Any], rows: Iterable[tuple[Any, ...]]) -> Iterable[Sequence[Any]]:
-    """Return rows for a table or CSV, in which a received value other than text or a number is its JSON."""
-    is_json = [column.kind == Kind.JSON for column in answer.columns]
-    if not any(is_json):
-        return rows
-    return (
-        [
-            json.dumps(value, ensure_ascii=False) if nested and type(value) in _NESTED else value
-            for value, nested in zip(row, is_json, strict=True)
-        ]
-        for row in rows
-    )
-
-
-_NESTED = frozenset({bool, dict, list})
 
 
 def _print_table(

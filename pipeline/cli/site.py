@@ -13,7 +13,7 @@ from aiohttp import web
 from pipeline import extras
 from pipeline.errors import Trouble
 from pipeline.monitoring.status import Scope, Status, read_status
-from pipeline.rest.json_answers import refuse as refuse_in_json
+from pipeline.rest.problems import refuse as refuse_in_json
 from pipeline.rest.routes import ROUTES as REST_ROUTES
 from pipeline.settings.addresses import Listen
 from pipeline.store.reader import NoData

@@ -6,6 +6,7 @@ snapshot is not a change, but a suspicious value in it is listed like one.
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
@@ -82,6 +83,16 @@ class Change(NamedTuple):
     observed_at: datetime
     """When the new value was first observed."""
     suspicion: Anomaly | None
+
+
+def parse_fraction(text: str) -> float:
+    """Return the relative change that a person wrote: `5%` or `0.05`. Raise ValueError for anything else."""
+    if _FRACTION.fullmatch(text) is None:
+        raise ValueError(f"invalid fraction {text[:20]!r}: use 5% or 0.05")
+    return float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+
+
+_FRACTION = re.compile(r"[0-9]+(\.[0-9]+)?%|0(\.[0-9]+)?")
 
 
 def relative_change(before: Any, after: Any) -> float | None:

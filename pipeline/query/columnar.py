@@ -16,6 +16,23 @@ def by_column(columns: Columns, rows: Iterable[Row]) -> list[Sequence[Any]]:
     return [_of_one_type(each, kind) for (_, kind), each in zip(columns, values, strict=True)]
 
 
+def as_cells(columns: Columns, rows: Iterable[Row]) -> Iterable[Sequence[Any]]:
+    """Return rows for a table or CSV, in which a received value other than text or a number is its JSON."""
+    is_json = [kind == Kind.JSON for _, kind in columns]
+    if not any(is_json):
+        return rows
+    return (
+        [
+            json.dumps(value, ensure_ascii=False) if nested and type(value) in _NESTED else value
+            for value, nested in zip(row, is_json, strict=True)
+        ]
+        for row in rows
+    )
+
+
+_NESTED = frozenset({bool, dict, list})
+
+
 def _of_one_type(values: Sequence[Any], kind: Kind) -> Sequence[Any]:
     match kind:
         case Kind.JSON:

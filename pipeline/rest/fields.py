@@ -1,24 +1,53 @@
 """`/api/v1/fields`: the fields of an overview."""
 
+from typing import Annotated, Literal
+
 import msgspec
-from aiohttp import web
+from msgspec import Meta
 
-from pipeline.model.fields import CATALOGUE
-from pipeline.rest.json_answers import as_json
-from pipeline.web.ask import Ask
+from pipeline.model.fields import CATALOGUE, Kind
+from pipeline.query.results import Answer, Column
+from pipeline.rest.endpoints import Fixed
+from pipeline.rest.parameters import Paged
+from pipeline.rest.tables import Table
 
 
-class FieldAnswer(msgspec.Struct, frozen=True):
+class FieldsOf(Paged, frozen=True, kw_only=True):
+    """What `/fields` takes."""
+
+
+class OverviewField(msgspec.Struct, frozen=True, kw_only=True):
     """A field of an overview."""
 
-    field: str
-    name: str
-    """As the API writes it."""
-    kind: str
-    part: str
+    field: Annotated[str, Meta(description="The column.", examples=["pe_ratio"])]
+    name: Annotated[str, Meta(description="As the API writes it.", examples=["PERatio"])]
+    kind: Literal["text", "integer", "real", "date"]
+    part: Annotated[Literal["profile", "reported", "daily"], Meta(description="How often it changes.")]
     unit: str
+    fiscal: Annotated[bool, Meta(description="Whether it comes from a quarter's statements.")]
+    missing: Annotated[str, Meta(description='How the API usually writes "no value" in it.')]
+    description: str
 
 
-async def fields(_ask: Ask) -> web.Response:
-    """Answer the fields, in the order of the API's document."""
-    return as_json([FieldAnswer(one.column, one.name, one.kind, one.part, one.unit) for one in CATALOGUE])
+_COLUMNS = [Column(name, Kind.BOOLEAN if name == "fiscal" else Kind.TEXT) for name in OverviewField.__struct_fields__]
+_ROWS = [
+    (one.column, one.name, one.kind.value, one.part.value, one.unit, one.is_fiscal, one.missing, one.description)
+    for one in CATALOGUE
+]
+
+
+def fields() -> Table:
+    """Return the fields, in the order of the API's document."""
+    places = {row[0]: f"{place:03}" for place, row in enumerate(_ROWS)}
+    return Table(Answer(_COLUMNS, lambda: iter(_ROWS), OverviewField), lambda row: (places[row[0]],))
+
+
+FIELDS: Fixed[FieldsOf] = Fixed(
+    "/fields",
+    "fields",
+    "The fields of an overview",
+    "In the order of the API's document, with their types, units and what they are.",
+    FieldsOf,
+    OverviewField,
+    fields,
+)

@@ -1,18 +1,48 @@
 """The paths for programs: those under /api/v1, and /query."""
 
-from collections.abc import Awaitable, Callable
+import difflib
+from collections.abc import Iterator
+from http import HTTPStatus
 
 from aiohttp import web
 
-from pipeline.rest.fields import fields
-from pipeline.rest.json_answers import refuse
+from pipeline.rest.changes import CHANGES
+from pipeline.rest.endpoints import API, Endpoint
+from pipeline.rest.fields import FIELDS
+from pipeline.rest.json_answers import as_json
+from pipeline.rest.openapi import document
+from pipeline.rest.panel import PANEL
+from pipeline.rest.problems import refuse
 from pipeline.rest.query import QUERY
+from pipeline.rest.snapshots import AS_OF, HISTORY
+from pipeline.rest.vintages import RESTATEMENTS, VINTAGES
 from pipeline.web.ask import Ask
+from pipeline.web.refusals import Refusal
 from pipeline.web.routes import Route
 
+DOCUMENT = f"{API}/openapi.json"
+ENDPOINTS: tuple[Endpoint, ...] = (AS_OF, HISTORY, CHANGES, VINTAGES, RESTATEMENTS, PANEL, FIELDS)
 
-def _route(path: str, handler: Callable[[Ask], Awaitable[web.StreamResponse]]) -> Route:
-    return Route(f"/api/v1{path}", handler, refuse)
+
+async def _document(ask: Ask) -> web.Response:
+    """Answer the document that describes the API."""
+    return as_json(document(ENDPOINTS, ask.link("")))
 
 
-ROUTES = (_route("/fields", fields), QUERY)
+async def _no_such_path(ask: Ask) -> web.Response:
+    """Refuse a path of the API that does not exist."""
+    path = ask.request.match_info["path"]
+    near = difflib.get_close_matches(path, [one.path for one in ENDPOINTS], n=1)
+    remedy = f"did you mean {API}{near[0]}?" if near else f"{DOCUMENT} describes all"
+    raise Refusal(HTTPStatus.NOT_FOUND, f"no path {f'{API}{path}'[:100]!r}", remedy=remedy)
+
+
+def _routes() -> Iterator[Route]:
+    yield QUERY
+    yield Route(DOCUMENT, _document, refuse)
+    for endpoint in ENDPOINTS:
+        yield from endpoint.routes()
+    yield Route(f"{API}{{path:(?:/.*)?}}", _no_such_path, refuse)
+
+
+ROUTES = tuple(_routes())

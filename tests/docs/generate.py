@@ -20,6 +20,8 @@ from pipeline.model.fields import CATALOGUE
 from pipeline.model.outcomes import MEANING, Outcome
 from pipeline.monitoring.metrics import Metrics
 from pipeline.quota.limits import PLANS
+from pipeline.rest.endpoints import API
+from pipeline.rest.routes import ENDPOINTS
 from pipeline.store.migrate import migrate
 from pipeline.store.relations import RELATIONS
 from tests.support.clocks import START
@@ -118,6 +120,10 @@ def tables() -> str:
     return table(("name", "columns"), rows)
 
 
+def api() -> str:
+    return table(("path", "answers"), ((f"`{API}{one.path}`", one.summary) for one in ENDPOINTS))
+
+
 def metrics() -> str:
     page = Metrics().render(EMPTY, BEAT)[1].decode()
     ours = [one for one in text_string_to_metric_families(page) if re.match(r"pipeline_.*(?<!_created)$", one.name)]
@@ -172,6 +178,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "metrics": metrics,
     "relations": relations,
     "tables": tables,
+    "api": api,
     "rooms": rooms,
     "modules": modules,
 }

@@ -1,6 +1,5 @@
 """`pipeline changes [SYMBOL...]`: list which values changed, from what to what, and when."""
 
-import re
 from datetime import datetime
 
 import click
@@ -23,6 +22,7 @@ from pipeline.cli.results import open_history, percent, print_result
 from pipeline.cli.universe import say_since_when
 from pipeline.instants import for_people
 from pipeline.model.anomalies import RULES
+from pipeline.model.changes import parse_fraction
 from pipeline.model.fields import Part
 
 _RULES = "; ".join(f"{suspicion}: {rule}" for suspicion, rule in RULES.items())
@@ -34,10 +34,10 @@ class _Threshold(click.ParamType[float]):
     name = "fraction"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        text = str(value)
-        if re.fullmatch(r"[0-9]+(\.[0-9]+)?%|0(\.[0-9]+)?", text) is None:
-            self.fail(f"invalid fraction {text[:20]!r}: use 5% or 0.05", param, ctx)
-        return float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+        try:
+            return parse_fraction(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 @click.command(

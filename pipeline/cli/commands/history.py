@@ -21,10 +21,10 @@ from pipeline.cli.options import (
 from pipeline.cli.params import field_option, symbol_argument, symbols_or_fields_argument
 from pipeline.cli.results import open_history, print_result, say_nothing_found
 from pipeline.errors import ExitCode
-from pipeline.instants import for_people, to_text
-from pipeline.model.fields import ALL, FieldNotFound, Kind, find_field
+from pipeline.instants import for_people
+from pipeline.model.fields import ALL, FieldNotFound, find_field
 from pipeline.query.history import History
-from pipeline.query.results import Answer, Column, Snapshot
+from pipeline.query.suspicions import with_suspicions
 from pipeline.store.stored_symbols import SymbolNotFound
 
 _TERMINAL = "-"
@@ -98,7 +98,7 @@ def command(
             raise click.UsageError("history shows one company: add --plot to draw several", ctx)
         answer = history.history(symbol, named or None, since=since, until=until)
         if as_json:
-            answer = _with_suspicions(history, symbol, answer)
+            answer = with_suspicions(history, symbol, answer)
         if not print_result(
             answer, form=form, as_json=as_json, hidden=("symbol",), headers={"observed_symbol": "observed as"}
         ):
@@ -131,16 +131,3 @@ def _why_empty(history: History, symbol: str) -> str:
     began = history.first_observed_at(history.check_symbols([symbol]))
     assert began is not None
     return f"no snapshot of {symbol.upper()} was observed then: its first is of {for_people(began)} UTC"
-
-
-def _with_suspicions(history: History, symbol: str, answer: Answer[Snapshot]) -> Answer[Snapshot]:
-    """Return the answer with a column of each snapshot's suspicious changes, as texts `field: suspicion`."""
-    found: dict[str, list[str]] = {}
-    for change in history.changes([symbol], suspicious=True):
-        found.setdefault(to_text(change.observed_at), []).append(f"{change.field}: {change.suspicion}")
-    place = answer.names.index("observed_at")
-    return Answer(
-        (*answer.columns, Column("suspicions", Kind.TEXT)),
-        lambda: ((*row, found.get(row[place], [])) for row in answer.rows()),
-        Snapshot,
-    )

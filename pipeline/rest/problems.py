@@ -1,0 +1,28 @@
+"""Problems: refusals as problem details (RFC 9457), in JSON."""
+
+from http import HTTPStatus
+from typing import Annotated
+
+import msgspec
+from aiohttp import web
+from msgspec import Meta
+
+from pipeline.errors import Trouble
+
+PROBLEM_TYPE = "application/problem+json"
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """Why a request got no answer (RFC 9457)."""
+
+    type: Annotated[str, Meta(description="Always about:blank: the status says what kind of problem it is.")]
+    title: Annotated[str, Meta(description="What the status is called.")]
+    status: Annotated[int, Meta(ge=400, le=599)]
+    detail: Annotated[str, Meta(description="What is wrong, and where.")]
+    remedy: Annotated[str | None, Meta(description="What to do about it, where that is known.")]
+
+
+def refuse(_request: web.Request, status: HTTPStatus, error: Trouble) -> web.Response:
+    """Return a response with the problem details of an error."""
+    problem = Problem("about:blank", status.phrase, status.value, error.problem, error.remedy)
+    return web.Response(status=status, body=msgspec.json.encode(problem), content_type=PROBLEM_TYPE)
