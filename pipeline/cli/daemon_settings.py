@@ -71,6 +71,7 @@ class DaemonSettings:
             settings.schedules,
             settings.resume,
             settings.outcomes_kept,
+            settings.fresh_for,
             settings.listed,
             settings.configured_renames,
             settings.next_rename,

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import structlog
@@ -17,6 +17,9 @@ from pipeline.model.outcomes import Outcome, RunId, SymbolResult
 from pipeline.model.renames import Rename
 from pipeline.model.symbols import Symbol
 from pipeline.store.database import StorageError
+
+OnOutcome = Callable[[Symbol, Outcome, str], None]
+"""Called with a symbol that has ended, how, and why, once that is durable."""
 
 UNSTORED_PER_WORKER = 8
 """Overviews of each worker that may wait until they are durable: enough to fill a transaction while one is written."""
@@ -35,6 +38,7 @@ class ActiveRun:
         results: Results,
         halt: Halt,
         clock: Clock,
+        on_outcome: OnOutcome = lambda _symbol, _outcome, _detail: None,
     ) -> None:
         self.id = run
         self.due = len(due)
@@ -48,6 +52,7 @@ class ActiveRun:
         self._results = results
         self._halt = halt
         self._clock = clock
+        self._on_outcome = on_outcome
         self._room = asyncio.Semaphore(0)
         self._bug: BaseException | None = None
         self._requesting: set[asyncio.Task[None]] = set()
@@ -159,11 +164,14 @@ class ActiveRun:
             await self._results.note(SymbolResult(self.id, symbol, outcome, attempts.sent, self._clock.now(), detail))
         except StorageError as error:
             self._halt(error)
+        else:
+            self._on_outcome(symbol, outcome, detail)
 
     def _on_written(self, symbol: Symbol, attempts: Attempts, outcome: Outcome, error: BaseException | None) -> None:
         self._room.release()
         if error is None:
             self._count(symbol, outcome, "")
+            self._on_outcome(symbol, outcome, "")
         else:
             self._count_unstored(attempts, error)
 

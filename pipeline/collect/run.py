@@ -8,7 +8,7 @@ import structlog
 
 from pipeline.api.errors import KeyRefused, NotInPlan
 from pipeline.clock import REAL_CLOCK, Clock
-from pipeline.collect.active_run import ActiveRun
+from pipeline.collect.active_run import ActiveRun, OnOutcome
 from pipeline.collect.due import Selection
 from pipeline.collect.endings import FAILED, decisive_reason, ending, explanation
 from pipeline.collect.fetch import Fetch, OnRequest
@@ -19,7 +19,7 @@ from pipeline.collect.retry import RetryPolicy
 from pipeline.collect.sqlite_engine import open_engine, select_symbols
 from pipeline.collect.summary import Summary
 from pipeline.instants import Nanoseconds
-from pipeline.model.outcomes import Outcome, RunResult, RunStatus
+from pipeline.model.outcomes import Outcome, RunResult, RunStatus, Trigger
 from pipeline.store.database import StorageError
 
 
@@ -31,12 +31,14 @@ async def collect(
     halt: Halt,
     on_start: Callable[[ActiveRun], None] = lambda _run: None,
     on_request: OnRequest = lambda _outcome, _seconds: None,
+    on_outcome: OnOutcome = lambda _symbol, _outcome, _detail: None,
     clock: Clock = REAL_CLOCK,
 ) -> Summary:
     """Do one run, and return how it ended. The file is migrated, and the caller holds its lock.
 
-    `on_start` is called with the run once it is under way, `on_request` after each request. Raise DatabaseError if the
-    file cannot be opened or written at all; any other failure is in the summary.
+    `on_start` is called with the run once it is under way, `on_request` after each request, `on_outcome` for each
+    symbol that was requested. Raise DatabaseError if the file cannot be opened or written at all; any other failure is
+    in the summary.
     """
     began = clock.monotonic()
     selection = select_symbols(database, order, now=clock.now())
@@ -62,7 +64,14 @@ async def collect(
             on_request=on_request,
         )
         active = ActiveRun(
-            run, selection.due, fetch=fetch, slots=engine.slots, results=engine.results, halt=halt, clock=clock
+            run,
+            selection.due,
+            fetch=fetch,
+            slots=engine.slots,
+            results=engine.results,
+            halt=halt,
+            clock=clock,
+            on_outcome=on_outcome,
         )
         on_start(active)
         structlog.get_logger().info("run began", run=run, symbols=len(order.symbols), due=len(selection.due))
@@ -74,12 +83,15 @@ _LEVELS = {RunStatus.FAILED: logging.ERROR, RunStatus.PARTIAL: logging.WARNING}
 
 
 def log_end(summary: Summary) -> None:
-    """Log how a run ended, as an error if it failed and as a warning if it is partial."""
+    """Log how a run ended, as an error if it failed and as a warning if it is partial, or failed on demand."""
+    level = _LEVELS.get(summary.status, logging.INFO)
+    if summary.trigger is Trigger.ON_DEMAND:
+        level = min(level, logging.WARNING)  # one symbol that a client has misspelled makes it fail
     facts: dict[str, object] = {str(outcome): summary.counts[outcome] for outcome in Outcome if summary.counts[outcome]}
     if summary.detail is not None:
         facts["detail"] = summary.detail
     structlog.get_logger().log(
-        _LEVELS.get(summary.status, logging.INFO),
+        level,
         "run ended",
         run=summary.run,
         status=summary.status,

@@ -68,10 +68,10 @@ def select_symbols(database: Path, order: Order, *, now: datetime) -> Selection:
     """
     with Reader.open(database) as reader:
         if order.observed_since is None:
-            return select_all(order.symbols, reader.freshness())
+            return select_all(order.symbols, reader.freshness(order.symbols))
         selection = select_due(
             order.symbols,
-            reader.freshness(),
+            reader.freshness(order.symbols),
             observed_since=order.observed_since,
             now=now,
             fire_time=order.scheduled_for,

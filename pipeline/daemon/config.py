@@ -19,6 +19,8 @@ class DaemonConfig:
     resumes: bool
     """Whether a run that was cut short is resumed later."""
     outcomes_kept: timedelta
+    fresh_for: timedelta
+    """A symbol observed within this time is not requested for a client that asks for it."""
     listed: SymbolList
     """All symbols, with those of single schedules."""
     renames: ConfiguredRenames

@@ -16,12 +16,14 @@ import structlog
 from pipeline import instants
 from pipeline.clock import REAL_CLOCK, Clock
 from pipeline.collect.halt import INTERRUPT_GRACE, Halted
+from pipeline.collect.on_demand import NotCollected
 from pipeline.daemon import systemd
 from pipeline.daemon.access import DatabaseAccess
 from pipeline.daemon.blockers import Blockers
 from pipeline.daemon.clock_watch import ClockWatch
 from pipeline.daemon.config import DaemonConfig
 from pipeline.daemon.maintenance import Maintenance
+from pipeline.daemon.on_demand import OnDemand
 from pipeline.daemon.runner import Runner
 from pipeline.daemon.status import DaemonStatus
 from pipeline.daemon.store_probe import StoreProbe
@@ -34,6 +36,7 @@ from pipeline.quota.estimate import finish_at
 from pipeline.quota.limits import Limit, longest_window
 from pipeline.schedule.cron import PastFireTimes, Schedule, past_fire_times
 from pipeline.schedule.next_run import Decision, FreeAt, decide
+from pipeline.store import lock
 from pipeline.store.database import DatabaseError, is_temporary
 from pipeline.store.marker import record_gone
 from pipeline.store.reader import NoData, Reader
@@ -87,8 +90,12 @@ class Daemon:
         )
         self._access = DatabaseAccess(database, begin, self.status, clock)
         self._maintenance = Maintenance(database, self._access, clock)
+        self.on_demand = OnDemand(
+            database, wake=self._wake, why_not=self.why_not_ready, config=lambda: self._config, clock=clock
+        )
+        """Where clients ask for symbols that are not fresh."""
         self._runner = Runner(
-            database, self._access, self.status, blockers=self._blockers, reporter=reporter, clock=clock
+            database, self._access, self.status, self.on_demand, blockers=self._blockers, reporter=reporter, clock=clock
         )
 
     def stop(self) -> None:
@@ -116,6 +123,7 @@ class Daemon:
             self._log.info("configuration reloaded")
             self._reset_at = self._clock.now()
             self._runner.end_pause()
+            self.on_demand.end_pause()
             self._wanted += 1
             self._timer.set(self._config.schedules)
         self._reporter.configuration_reloaded(self.status.refused)
@@ -141,6 +149,7 @@ class Daemon:
             with suppress(asyncio.CancelledError):
                 await heart
             self._timer.stop()
+            self.on_demand.refuse_all(NotCollected("the daemon is stopping"))
             heartbeat.remove(self._database)
 
     def _wake(self) -> None:
@@ -216,6 +225,9 @@ class Daemon:
         if self._runner.is_paused:
             return False
         if self._in_force == self._wanted and (await self._decide()).is_idle and self._in_force:
+            if self.on_demand.is_wanted:
+                await self._collect_wanted()
+                return True
             await self._maintenance.run(self._config)
             self._unblock()
             return False
@@ -232,6 +244,17 @@ class Daemon:
                 await self._maintenance.checkpoint()
                 self.status.beat()
         return True
+
+    async def _collect_wanted(self) -> None:
+        """Do a run for what clients wait for. If another process is collecting, they are not made to wait for it."""
+        try:
+            async with self._access.exclusive_now():
+                await self._runner.run_on_demand(self._config)
+        except (lock.Busy, DatabaseError) as error:
+            self.on_demand.refuse_all(NotCollected(str(error)))
+            if isinstance(error, DatabaseError):
+                raise
+        self.status.beat()
 
     async def _prepare(self, config: DaemonConfig) -> Decision:
         """Put the configuration in force, record missed fire times, and return what is due. The lock is held."""

@@ -1,8 +1,9 @@
-"""Runner: does one scheduled run under the lock, and pauses after a crash or when nothing can be stored."""
+"""Runner: does one run under the lock, and pauses after a crash or when nothing can be stored."""
 
 import sqlite3
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import structlog
@@ -11,13 +12,17 @@ from pipeline import instants
 from pipeline.clock import Clock
 from pipeline.collect.active_run import ActiveRun
 from pipeline.collect.halt import Halted
-from pipeline.collect.order import Order
+from pipeline.collect.on_demand import SLOT_WITHIN
+from pipeline.collect.order import Order, Source
 from pipeline.collect.run import collect, log_end
+from pipeline.collect.summary import Summary
 from pipeline.daemon.access import DatabaseAccess
 from pipeline.daemon.blockers import Blockers
 from pipeline.daemon.config import DaemonConfig
+from pipeline.daemon.on_demand import OnDemand
 from pipeline.daemon.status import DaemonStatus
 from pipeline.instants import nanoseconds
+from pipeline.model.outcomes import Trigger
 from pipeline.monitoring.reporter import Reporter
 from pipeline.schedule.next_run import FIRST_PAUSE, ScheduledRun
 from pipeline.store import schedules
@@ -32,6 +37,7 @@ class Runner:
         database: Path,
         access: DatabaseAccess,
         status: DaemonStatus,
+        on_demand: OnDemand,
         *,
         blockers: Blockers,
         reporter: Reporter,
@@ -40,6 +46,7 @@ class Runner:
         self._database = database
         self._access = access
         self._status = status
+        self._on_demand = on_demand
         self._blockers = blockers
         self._reporter = reporter
         self._clock = clock
@@ -69,22 +76,51 @@ class Runner:
         at = instants.for_people(run.fire_time)
         self._log.info("run due", fire_time=f"{at} UTC", schedule=order.schedule, trigger=str(run.trigger))
         self._reporter.run_started(run.fire_time)
+        summary = await self._collect(config.source, order)
+        self._status.last_run = summary
+        self._reporter.run_ended(summary, str(run.schedule), run.fire_time, began=began)
+        await self._check_stored(summary)
+
+    async def run_on_demand(self, config: DaemonConfig) -> None:
+        """Do one run for what clients wait for, if it has to be requested. Otherwise as `run`.
+
+        Each symbol is requested once: the client may ask again, and the schedules need the quota too.
+        """
+        due = await self._on_demand.next()
+        if not due:
+            return
+        began, summary = self._clock.now(), None
+        source = replace(config.source, wait=min(config.source.wait, SLOT_WITHIN), attempts=1)
+        order = Order(tuple(due), observed_since=began - config.fresh_for, trigger=Trigger.ON_DEMAND)
+        try:
+            summary = await self._collect(source, order)
+        finally:
+            if summary is None:
+                self._on_demand.pause("the last run on demand crashed; see the log of the daemon")
+        self._reporter.run_on_demand_ended(summary, began=began)
+        self._on_demand.ended(summary)
+        await self._check_stored(summary)
+
+    async def _collect(self, source: Source, order: Order) -> Summary:
         try:
             summary = await collect(
                 self._database,
-                config.source,
+                source,
                 order,
                 halt=self._access.halt,
                 on_start=self._started,
                 on_request=self._reporter.request_ended,
+                on_outcome=self._on_demand.observed,
                 clock=self._clock,
             )
         finally:
             self._status.active_run = None
         log_end(summary)
         self._blockers.remember(f"run {summary.run} was still in progress", until=self._clock.now())
-        self._status.last_run = summary
-        self._reporter.run_ended(summary, str(run.schedule), run.fire_time, began=began)
+        return summary
+
+    async def _check_stored(self, summary: Summary) -> None:
+        """Raise StorageError, after a pause has begun, if what came of a run could not all be written."""
         if summary.storage_error is not None:
             await self._pause_for_storage(summary.storage_error)
             raise summary.storage_error

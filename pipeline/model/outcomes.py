@@ -58,6 +58,8 @@ class Trigger(StrEnum):
     CATCH_UP = "catch_up"
     CONTINUE = "continue"
     IMPORT = "import"
+    ON_DEMAND = "on_demand"
+    """A client of the daemon asked for symbols that were not fresh."""
 
 
 @dataclass(frozen=True, slots=True)

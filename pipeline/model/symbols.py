@@ -27,10 +27,18 @@ def parse_symbol(text: str) -> Symbol:
 _CLASS_SHARE = re.compile(r"([A-Z]{1,5})\.([ABC])")
 """A share of a class. Other letters after a dot may be an exchange, as in VOD.L; so may several, as in TSCO.LON."""
 
+_HYPHENATED = re.compile(_CLASS_SHARE.pattern.replace(r"\.", "-"))
+
 
 def requested_as(symbol: Symbol) -> str:
     """Return the symbol as the API writes it: class shares with a hyphen, BRK-B for BRK.B."""
     return _CLASS_SHARE.sub(r"\1-\2", symbol) if _CLASS_SHARE.fullmatch(symbol) else symbol
+
+
+def spellings(symbol: Symbol) -> tuple[Symbol, ...]:
+    """Return the symbol, and how else it may be written: a class share with a dot and with a hyphen."""
+    dotted = _HYPHENATED.sub(r"\1.\2", symbol) if _HYPHENATED.fullmatch(symbol) else symbol
+    return tuple(dict.fromkeys((symbol, Symbol(requested_as(symbol)), Symbol(dotted))))
 
 
 def same_company(requested: str, answered: object) -> bool:

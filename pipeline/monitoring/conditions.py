@@ -125,6 +125,15 @@ def after_run(summary: Summary, schedule: str, fire_time: datetime) -> list[Obse
     return [*_wrong(summary, schedule, run_line(summary, fire_time)), *_over(summary, schedule)]
 
 
+def after_run_on_demand(summary: Summary) -> list[Observation]:
+    """Return what a run on demand shows: of the key and the database, but nothing of a schedule."""
+    if summary.status is RunStatus.INTERRUPTED:
+        return []
+    line = f"run {summary.run} on demand, {summary.ending}"
+    found: list[Observation] = [*_wrong(summary, "", line), *_over(summary, "")]
+    return [one for one in found if one.kind not in PER_SCHEDULE]
+
+
 def _wrong(summary: Summary, schedule: str, line: str) -> Iterable[Problem]:
     if summary.storage_error is not None:
         yield Problem(Kind.STORAGE, "", str(summary.storage_error))

@@ -82,7 +82,7 @@ class Metrics:
         )
         self._run_seconds = Histogram(
             "pipeline_run_duration_seconds",
-            "Duration of the runs of this process.",
+            "Duration of the scheduled runs of this process.",
             buckets=_RUN_SECONDS,
             registry=self._registry,
         )
@@ -155,9 +155,15 @@ class _Scrape(Collector):
 def _status_metrics(status: Status) -> Iterator[Metric]:
     yield _labelled(
         CounterMetricFamily(
-            "pipeline_runs", "Runs that have ended, and missed fire times, by status.", labels=["status"]
+            "pipeline_runs",
+            "Runs that have ended, and missed fire times, by status; without runs on demand.",
+            labels=["status"],
         ),
         {name: status.runs.get(name, 0) for name in _STATUSES},
+    )
+    yield _labelled(
+        CounterMetricFamily("pipeline_on_demand_runs", "Runs on demand that have ended, by status.", labels=["status"]),
+        {name: status.on_demand_runs.get(name, 0) for name in _STATUSES if name is not RunStatus.MISSED},
     )
     yield CounterMetricFamily(
         "pipeline_missed_runs",

@@ -77,6 +77,8 @@ class Reporter:
         """Whether the last attempt to write failed."""
         self._checked_at = clock.monotonic()
         self._is_running = False
+        self._unread_since: datetime | None = None
+        """When the first run on demand began whose documents nobody has looked at."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._turn = asyncio.Lock()
         self._log = structlog.get_logger()
@@ -108,6 +110,15 @@ class Reporter:
                 self._ping.fail(line)
         self._observations += conditions.after_run(summary, schedule, fire_time)
         self._start(self._report_after_run(began))
+
+    def run_on_demand_ended(self, summary: Summary, *, began: datetime) -> None:
+        """Take note of how a run ended that clients caused: no ping, as no schedule awaits it.
+
+        What its documents show is reported after the next scheduled run, or within `STALE_CHECK_EVERY`.
+        """
+        self._is_unwritable = summary.storage_error is not None
+        self._observations += conditions.after_run_on_demand(summary)
+        self._unread_since = min(self._unread_since or began, began)
 
     def run_crashed(self, line: str) -> None:
         """Report a bug of this program, which the daemon outlived."""
@@ -173,17 +184,24 @@ class Reporter:
     async def _report_after_run(self, began: datetime) -> None:
         async with self._turn:
             with suppress(DatabaseError):  # reported by what has to write
-                drift, odd = await asyncio.to_thread(self._read_documents, began)
-                self._observations += conditions.field_drift(drift, firing=self._alerts.firing(Kind.DRIFT))
-                self._observations += map(conditions.anomaly, odd)
+                await self._observe_documents(began)
                 await self._observe_status()
             self._report()
 
     async def _report_stale(self) -> None:
         async with self._turn:
             with suppress(DatabaseError):
+                if self._unread_since is not None:
+                    await self._observe_documents(self._unread_since)
                 await self._observe_status()
             self._report()
+
+    async def _observe_documents(self, began: datetime) -> None:
+        """Note what the documents show that were stored since a run began, or an earlier one on demand."""
+        since, self._unread_since = min(self._unread_since or began, began), None
+        drift, odd = await asyncio.to_thread(self._read_documents, since)
+        self._observations += conditions.field_drift(drift, firing=self._alerts.firing(Kind.DRIFT))
+        self._observations += map(conditions.anomaly, odd)
 
     async def _observe_status(self) -> None:
         scope, now = self.scope, self._clock.now()

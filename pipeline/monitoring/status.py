@@ -35,7 +35,9 @@ class Status:
     last_success: datetime | None
     """When the last complete run ended."""
     runs: Mapping[str, int]
-    """The number of runs by status."""
+    """The number of runs by status, without those on demand."""
+    on_demand_runs: Mapping[str, int]
+    """The number of runs on demand by status."""
     windows: Sequence[WindowUsage]
     snapshots: int
     unknown: Sequence[Symbol]
@@ -65,6 +67,7 @@ def read_status(database: Path, scope: Scope, *, now: datetime) -> Status:
             last_run=reader.last_finished_run(),
             last_success=instants.from_text(success.finished_at) if success and success.finished_at else None,
             runs=reader.counts_by_status(),
+            on_demand_runs=reader.on_demand_counts(),
             windows=window_usage(limits, reader.quota_state(now - longest_window(limits)), now=now),
             snapshots=sum(state.snapshots for state in states.values()),
             unknown=found.unknown,

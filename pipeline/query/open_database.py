@@ -154,10 +154,13 @@ class OpenDatabase:
             return None if row is None else is_invented(row[0])
 
     def last_run_started_at(self) -> datetime | None:
-        """Return when the last run started that had symbols to request; None where there was none."""
+        """Return when the last run started that had symbols to request; None where there was none.
+
+        Runs on demand do not count: what changed since the last run is not what one client asked for.
+        """
         query = """
             SELECT started_at FROM runs
-             WHERE trigger <> 'import' AND (requests > 0 OR EXISTS (
+             WHERE trigger NOT IN ('import', 'on_demand') AND (requests > 0 OR EXISTS (
                        SELECT 1 FROM outcomes WHERE run_id = runs.id AND outcome <> 'deferred'))
              ORDER BY id DESC LIMIT 1
         """

@@ -5,6 +5,8 @@ from datetime import datetime, timedelta
 from pipeline.instants import Nanoseconds, nanoseconds
 from pipeline.model.slots import LONGEST_BLOCK, Block
 
+BY_THE_API = "the API said that the quota has ended"
+"""The reason of a block that has none of its own."""
 FIRST_BLOCK = timedelta(hours=1)
 """The first block's length. It doubles each time the API says the same again, up to LONGEST_BLOCK."""
 
@@ -28,7 +30,7 @@ class QuotaBlock:
     @property
     def reason(self) -> str:
         """Why nothing may be requested."""
-        return (self._block and self._block.reason) or "the API said that the quota has ended"
+        return (self._block and self._block.reason) or BY_THE_API
 
     def covers(self, request_id: int) -> bool:
         """Whether the request was out when the block was set, so that its refusal says nothing new."""

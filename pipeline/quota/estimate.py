@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from pipeline import instants
 from pipeline.instants import Nanoseconds, nanoseconds
 from pipeline.model.slots import QuotaState
 from pipeline.quota.limits import Limit
@@ -47,6 +48,14 @@ def finish_at(limits: Sequence[Limit], state: QuotaState, *, requests: int, now:
     start = max(now, state.block.until) if state.block is not None else now
     windows = Windows(limits, [-nanoseconds(start - min(one.at, start)) for one in state.spent])
     return start + timedelta(microseconds=pace(windows, requests, now=0) // 1000)
+
+
+def used_up(limits: Sequence[Limit], at: datetime, *, blocked_by: str | None) -> str:
+    """Return in one line that no request may leave before an instant: for a block's reason, or by the plan (None)."""
+    when = f"{instants.for_people(at)} UTC"
+    if blocked_by is not None:
+        return f"{blocked_by}: no requests before {when}"
+    return f"the plan's {', '.join(map(str, limits))} is used up: the next slot is free at {when}"
 
 
 def remaining(limits: Sequence[Limit], windows: Windows, *, now: Nanoseconds) -> int | None:

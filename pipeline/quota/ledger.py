@@ -170,10 +170,8 @@ class Ledger:
                 await self._answered.wait()
 
     def _why_ended(self, wait: Nanoseconds, *, blocked: bool) -> str:
-        at = instants.for_people(self._clock.now() + timedelta(microseconds=wait // 1000))
-        if blocked:
-            return f"{self._block.reason}: no requests before {at} UTC"
-        return f"the plan's {', '.join(map(str, self._limits))} is used up: the next slot is free at {at} UTC"
+        at = self._clock.now() + timedelta(microseconds=wait // 1000)
+        return estimate.used_up(self._limits, at, blocked_by=self._block.reason if blocked else None)
 
     def _new_slot(self, run: RunId, symbol: Symbol, *, retry: bool) -> Slot:
         self._windows.take()

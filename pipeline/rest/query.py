@@ -5,6 +5,7 @@ nothing was known, and refusals as JSON under the API's keys. Parameters other t
 among them, are ignored, and never repeated or logged.
 """
 
+from collections.abc import Sequence
 from contextlib import suppress
 from http import HTTPStatus
 
@@ -13,7 +14,7 @@ from aiohttp import web
 from pipeline.errors import Trouble
 from pipeline.instants import to_text
 from pipeline.model.document import Document, as_sent
-from pipeline.model.symbols import parse_symbol, requested_as
+from pipeline.model.symbols import parse_symbol, spellings
 from pipeline.query.documents import Received
 from pipeline.query.history import History
 from pipeline.store.stored_symbols import SymbolNotFound
@@ -38,7 +39,7 @@ async def query(ask: Ask) -> web.Response:
     if not symbol:
         return _refusal(HTTPStatus.OK, _ERROR, NO_SYMBOL)
     try:
-        received = await ask.read(lambda history: _received(history, symbol, ask))
+        received = await ask.read(lambda history: _received(history, symbol))
     except Trouble as error:
         if status_of(error) is not HTTPStatus.NOT_FOUND:
             raise
@@ -51,23 +52,23 @@ def refuse(_request: web.Request, status: HTTPStatus, error: Trouble) -> web.Res
     return _refusal(status, _ERROR, str(error))
 
 
-def _received(history: History, symbol: str, ask: Ask) -> Received | None:
-    """Return what was known of a symbol at the instant; None if nothing was, or it cannot be a symbol.
+def _received(history: History, text: str) -> Received | None:
+    """Return what is known of a symbol at the end of a history; None if nothing is, or the text cannot be a symbol.
 
     A class share is found as BRK.B and as BRK-B: the API takes both for the same.
     """
-    for spelled in _spellings(symbol):
+    found = []
+    for spelled in _spellings(text):
         with suppress(SymbolNotFound):
-            return history.received(spelled, ask.at)
-    return None
+            found.append(history.received(spelled, "now"))
+    return max(filter(None, found), key=lambda one: one.confirmed_at, default=None)
 
 
-def _spellings(text: str) -> dict[str, None]:
+def _spellings(text: str) -> Sequence[str]:
     try:
-        symbol = parse_symbol(text)
+        return spellings(parse_symbol(text))
     except ValueError:
-        return {text: None}  # of a company that had a symbol once: FB@2025-07-01
-    return {symbol: None, requested_as(symbol): None}
+        return (text,)  # perhaps a company that had a symbol once: FB@2025-07-01
 
 
 def _answer(received: Received, ask: Ask) -> web.Response:

@@ -1,7 +1,8 @@
 """The reader: opens the database read-only, and answers what it holds about runs, symbols, slots and schedules."""
 
+import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -137,6 +138,7 @@ _FRESHNESS = """
            iif(snapshots > 0, last_overview, last_look), last_try, next_try
       FROM symbols
 """
+_OF_SYMBOLS = "WHERE symbol IN (SELECT value FROM json_each(?))"
 _UNANSWERED = """
     SELECT symbol FROM requests
      WHERE finished_at IS NULL
@@ -183,15 +185,28 @@ class Reader:
         (last_id,) = self._db.execute("SELECT coalesce(max(id), 0) FROM requests").fetchone()
         return QuotaState(spent, block and _block(*block), last_id)
 
-    def freshness(self) -> Iterator[SymbolFreshness]:
-        """Yield the freshness of every symbol ever requested or imported."""
+    def freshness(self, symbols: Collection[Symbol] | None = None) -> Iterator[SymbolFreshness]:
+        """Yield the freshness of these symbols, as far as they were ever requested or imported; None: of all."""
         unanswered = {Symbol(symbol) for (symbol,) in self._db.execute(_UNANSWERED)}
-        for symbol, is_uncovered, *texts in self._db.execute(_FRESHNESS):
+        if symbols is None:
+            found = self._db.execute(_FRESHNESS)
+        else:
+            unanswered.intersection_update(symbols)
+            found = self._db.execute(f"{_FRESHNESS} {_OF_SYMBOLS}", (json.dumps([*symbols]),))
+        for symbol, is_uncovered, *texts in found:
             last_observed, last_try, next_try = (None if text is None else instants.from_text(text) for text in texts)
             is_unanswered = symbol in unanswered
             unanswered.discard(symbol)
             yield SymbolFreshness(symbol, last_observed, last_try, next_try, bool(is_uncovered), is_unanswered)
         yield from (SymbolFreshness(symbol, None, None, None, is_unanswered=True) for symbol in unanswered)
+
+    def last_requests(self, symbols: Collection[Symbol]) -> dict[Symbol, datetime]:
+        """Return when each of these symbols was last requested, as far as the ledger still knows."""
+        query = (
+            f"SELECT symbol, max(reserved_at) FROM requests {_OF_SYMBOLS} AND outcome IS NOT 'unsent' GROUP BY symbol"
+        )
+        found = self._db.execute(query, (json.dumps([*symbols]),))
+        return {Symbol(symbol): instants.from_text(at) for symbol, at in found}
 
     def observed_for(self, schedule: str, fire_time: datetime) -> set[str]:
         """Return the symbols that the runs for a fire time observed, whatever the clock said then.
@@ -207,8 +222,10 @@ class Reader:
         return [self._counted(Run(*row)) for row in rows]
 
     def last_run(self) -> Run | None:
-        """Return the last run, finished or not, or None. Missed fire times do not count."""
-        row = self._db.execute(f"{_SELECT_RUN} WHERE status <> 'missed' ORDER BY id DESC LIMIT 1").fetchone()
+        """Return the last run, finished or not, or None. Missed fire times and runs on demand do not count."""
+        row = self._db.execute(
+            f"{_SELECT_RUN} WHERE status <> 'missed' AND trigger <> 'on_demand' ORDER BY id DESC LIMIT 1"
+        ).fetchone()
         return None if row is None else self._counted(Run(*row))
 
     def missed_fire_times(self, since: datetime) -> list[Run]:
@@ -220,20 +237,31 @@ class Reader:
         return [Run(*row) for row in self._db.execute(query, (instants.to_text(since),))]
 
     def last_finished_run(self) -> Run | None:
-        """Return the last run that ended, or None. Imports and missed fire times do not count."""
-        return self._last_where("status NOT IN ('running', 'missed') AND trigger <> 'import'")
+        """Return the last run that ended, or None. Imports, missed fire times and runs on demand do not count."""
+        return self._last_where("status NOT IN ('running', 'missed') AND trigger NOT IN ('import', 'on_demand')")
 
     def last_complete_run(self) -> Run | None:
-        """Return the last run that was complete, or None. Imports do not count."""
-        return self._last_where("status = 'complete' AND trigger <> 'import'")
+        """Return the last run that was complete, or None. Imports and runs on demand do not count."""
+        return self._last_where("status = 'complete' AND trigger NOT IN ('import', 'on_demand')")
+
+    def last_run_on_demand(self) -> Run | None:
+        """Return the last run that clients caused, or None."""
+        return self._last_where("trigger = 'on_demand'")
 
     def _last_where(self, condition: str) -> Run | None:
         row = self._db.execute(f"{_SELECT_RUN} WHERE {condition} ORDER BY id DESC LIMIT 1").fetchone()
         return None if row is None else Run(*row)
 
     def counts_by_status(self) -> dict[str, int]:
-        """Return the number of runs by status; imports and missed fire times count too."""
-        return dict(self._db.execute("SELECT status, count(*) FROM runs GROUP BY status"))
+        """Return the number of runs by status; imports and missed fire times count too, runs on demand do not."""
+        on_demand = self.on_demand_counts()
+        every = self._db.execute("SELECT status, count(*) FROM runs GROUP BY status")
+        return {status: number - on_demand.get(status, 0) for status, number in every}
+
+    def on_demand_counts(self) -> dict[str, int]:
+        """Return the number of runs on demand by status."""
+        query = "SELECT status, count(*) FROM runs WHERE trigger = 'on_demand' GROUP BY status"
+        return dict(self._db.execute(query))
 
     def run(self, run: int) -> Run | None:
         """Return the run of that id, or None."""

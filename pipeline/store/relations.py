@@ -107,7 +107,7 @@ _COLUMNS: Mapping[str, Mapping[str, str]] = {
     },
     "runs": {
         "id": "Number of the run",
-        "trigger": "What started it: manual, schedule, catch_up, continue or import",
+        "trigger": "What started it: manual, schedule, catch_up, continue, on_demand or import",
         "scheduled_for": "The fire time that it was for (UTC)",
         "started_at": "When it started (UTC)",
         "finished_at": "When it ended (UTC)",

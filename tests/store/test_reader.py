@@ -36,13 +36,17 @@ async def test_the_last_run_depends_on_what_counts_as_one(database: Path) -> Non
     imported = await run(database, Trigger.IMPORT, RunStatus.COMPLETE, 2)
     under_way = await run(database, Trigger.MANUAL, None, 3)
     with closing(sqlite3.connect(database)) as db, db:
+        on_demand = "INSERT INTO runs (trigger, status, symbols, due) VALUES ('on_demand', ?, 1, 1)"
+        db.executemany(on_demand, [("complete",), ("failed",)])
         db.execute("INSERT INTO runs (trigger, status, scheduled_for) VALUES ('schedule', 'missed', ?)", (at(4),))
 
     with Reader.open(database) as reader:
         found = (reader.last_run(), reader.last_finished_run(), reader.last_complete_run())
         assert [one and one.id for one in found] == [under_way, failed, complete]
-        assert [one.id for one in reader.runs(3)] == [under_way + 1, under_way, imported]
+        assert [one.id for one in reader.runs(5)] == [*range(under_way + 3, under_way, -1), under_way, imported]
         assert reader.counts_by_status() == {"complete": 2, "failed": 1, "running": 1, "missed": 1}
+        assert reader.on_demand_counts() == {"complete": 1, "failed": 1}
+        assert reader.last_run_on_demand() == reader.run(under_way + 2)
 
 
 async def test_missed_fire_times_are_those_since_an_instant(database: Path) -> None:

@@ -31,6 +31,7 @@ from tests.support.clocks import START, ManualClock
 FIRST = START
 """18:30 on 14 March 2026, a Saturday: a fire time of the daily schedule."""
 SYMBOLS = tuple(map(Symbol, ("AAPL", "IBM", "PEP")))
+NO_RENAMES = ConfiguredRenames("", ())
 DAILY = Schedule("30 18 * * *", "UTC", timedelta(hours=36), None)
 
 
@@ -211,6 +212,8 @@ def config(
     attempts: int = 1,
     timeout: timedelta = timedelta(seconds=5),
     outcomes_kept: timedelta = timedelta(days=400),
+    fresh_for: timedelta = timedelta(hours=20),
+    renames: ConfiguredRenames = NO_RENAMES,
 ) -> DaemonConfig:
     source = Source(
         base_url,
@@ -223,7 +226,7 @@ def config(
     )
     named = (symbol for schedule in schedules for symbol in schedule.symbols or ())
     listed = SymbolList("", tuple(dict.fromkeys((*symbols, *named))))
-    return DaemonConfig(source, symbols, schedules, resumes, outcomes_kept, listed, ConfiguredRenames("", ()), None)
+    return DaemonConfig(source, symbols, schedules, resumes, outcomes_kept, fresh_for, listed, renames, None)
 
 
 def rows(database: Path, query: str, *values: object) -> list[tuple[Any, ...]]:

@@ -20,6 +20,7 @@ EMPTY = Status(
     last_run=None,
     last_success=None,
     runs={},
+    on_demand_runs={},
     windows=(),
     snapshots=0,
     unknown=(),

@@ -39,6 +39,8 @@ _RECENT = timedelta(days=7)
 @dataclass(frozen=True, slots=True)
 class _Report:
     last_run: Run | None
+    on_demand: Run | None
+    """The last run that clients caused."""
     missed: list[Run]
     """Recent scheduled times without a run."""
     windows: list[WindowUsage]
@@ -82,6 +84,7 @@ def command(options: Options, *, as_json: bool) -> int:
                 "daemon": status.beat and status.beat.texts(),
                 "next_run": status.next_run and instants.to_text(status.next_run),
                 "last_run": status.last_run and asdict(status.last_run),
+                "last_run_on_demand": status.on_demand and asdict(status.on_demand),
                 "missed": len(status.missed),
                 "windows": [window_json(window) for window in status.windows],
                 "stale": status.symbols.stale,
@@ -112,6 +115,7 @@ def _read(settings: Settings, options: Options) -> _Report:
             quota = reader.quota_state(now - longest_window(settings.limits))
             return _Report(
                 last_run=reader.last_run(),
+                on_demand=reader.last_run_on_demand(),
                 missed=reader.missed_fire_times(now - _RECENT),
                 windows=window_usage(settings.limits, quota, now=now),
                 block=quota.block,
@@ -130,7 +134,7 @@ def _read(settings: Settings, options: Options) -> _Report:
         options.say(str(nothing))
         windows = window_usage(settings.limits, QuotaState(), now=now)
         symbols = standings(settings.all_symbols, {}, {}, now=now, stale_after=settings.stale_after)
-        return _Report(None, [], windows, {}, symbols, Drift([], [], []), [], beat, next_run, is_stored=False)
+        return _Report(None, None, [], windows, {}, symbols, Drift([], [], []), [], beat, next_run, is_stored=False)
 
 
 def _heartbeat(database: Path, options: Options) -> Heartbeat | None:
@@ -156,6 +160,7 @@ def _print(settings: Settings, status: _Report) -> None:
             "database": settings.database,
             "stored": f"{count(status.snapshots, 'snapshot')} of {count(status.companies, 'company', 'companies')}",
             **_run_lines(status.last_run),
+            **_on_demand_line(status.on_demand),
             **_missed_line(status.missed),
             **_daemon_lines(status.beat, status.next_run),
             **_symbol_lines(status.symbols, is_stored=status.is_stored),
@@ -178,6 +183,14 @@ def _run_lines(run: Run | None) -> dict[str, str]:
         outcomes = f"{done:,} of {run.due:,} so far, unless its process died"
     lines = {"last run": f"{run.id}, {to_second(run.started_at)} UTC: {run.status}", "": outcomes}
     return {**lines, "reason": run.detail} if run.detail else lines
+
+
+def _on_demand_line(run: Run | None) -> dict[str, str]:
+    """Return a line about the last run that clients caused, none if there was none."""
+    if run is None:
+        return {}
+    detail = f": {run.detail}" if run.detail else ""
+    return {"on demand": f"{run.id}, {to_second(run.started_at)} UTC: {run.status}, {run_outcomes(run)}{detail}"}
 
 
 def _missed_line(missed: list[Run]) -> dict[str, str]:

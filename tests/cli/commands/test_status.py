@@ -27,8 +27,8 @@ def test_status_in_json(collected: Collected) -> None:
     status = ended.json
     assert ended.code == 0
     assert list(status) == [
-        "database", "snapshots", "companies", "daemon", "next_run", "last_run", "missed", "windows", "stale", "pending",
-        "unknown", "uncovered", "drift", "suspicions", "last_backup", "threshold",
+        "database", "snapshots", "companies", "daemon", "next_run", "last_run", "last_run_on_demand", "missed",
+        "windows", "stale", "pending", "unknown", "uncovered", "drift", "suspicions", "last_backup", "threshold",
     ]  # fmt: skip
     assert status["database"] == "data/sandbox.db"
     assert status["snapshots"] >= status["companies"] >= 10
