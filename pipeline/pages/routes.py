@@ -12,7 +12,7 @@ from pipeline.web.ask import Ask
 from pipeline.web.routes import Route
 
 
-def _route(path: str, handler: Callable[[Ask], Awaitable[web.StreamResponse]]) -> Route:
+def _route(path: str, handler: Callable[[Ask], Awaitable[web.Response]]) -> Route:
     return Route(path, handler, refuse)
 
 

@@ -86,6 +86,12 @@ class OpenDatabase:
         self._is_closed = True
         self._opened.close()
 
+    def schema_version(self) -> int:
+        """Return the version of the file's schema, which each change of a table or view increases."""
+        with translate_errors(self._path):
+            (version,) = self._db.execute("PRAGMA main.schema_version").fetchone()
+            return int(version)
+
     def within(self, limit: timedelta, *, is_over: Callable[[], bool]) -> AbstractContextManager[None]:
         """Return a block in which reading stops, with TooSlow, after a time or once `is_over`."""
         return time_limit(self._db, limit, is_over)

@@ -73,7 +73,7 @@ class Single(Endpoint, Generic[P]):
         yield Route(_path(self), self._handler(None), refuse)
 
     def _handler(self, named: Format | None) -> Handler:
-        async def handle(ask: Ask) -> web.StreamResponse:
+        async def handle(ask: Ask) -> web.Response:
             form = named or accepted(ask.request.headers.get("Accept", ""), self.formats)
             given: Any = read_parameters(self.parameters, _named(ask), ask.request.query)
             found = await self.question(Asked(ask, given))
@@ -115,7 +115,7 @@ class Tabular(Endpoint, Generic[Q]):
         yield Route(_path(self), self._handler(None), refuse)
 
     def _handler(self, named: Format | None) -> Handler:
-        async def handle(ask: Ask) -> web.StreamResponse:
+        async def handle(ask: Ask) -> web.Response:
             if named is not None:
                 check_offered(named)
             form = named or accepted(ask.request.headers.get("Accept", ""), offered())

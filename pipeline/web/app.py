@@ -15,7 +15,7 @@ from pipeline import __version__
 from pipeline.text import printable
 from pipeline.web.access import CHALLENGES, Access, TokenMissing
 from pipeline.web.ask import Site
-from pipeline.web.caching import NO_STORE, revalidate
+from pipeline.web.caching import NO_STORE
 from pipeline.web.probes import Probes
 from pipeline.web.refusals import Refusal, status_of
 from pipeline.web.routes import Refuse, Route, add_routes
@@ -53,7 +53,7 @@ class Pages:
 def application(probes: Probes, access: Access, *outer: Middleware, pages: Pages | None = None) -> web.Application:
     """Return the application; without pages there are the probes alone. `outer`: middlewares around its own."""
     endpoints = _Endpoints(probes, pages)
-    app = web.Application(middlewares=[*outer, _access_check(access, has_pages=pages is not None), revalidate])
+    app = web.Application(middlewares=[*outer, _access_check(access, has_pages=pages is not None)])
     app.on_response_prepare.append(_add_headers)
     handlers: dict[str, _Endpoint] = {HEALTHY: endpoints.healthy, READY: endpoints.ready}
     if probes.metrics is not None:

@@ -1,10 +1,10 @@
 """Ask: one request to the record, and the instant that bounds what its answer may know."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Hashable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from http import HTTPStatus
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from aiohttp import web
@@ -12,12 +12,19 @@ from aiohttp import web
 from pipeline import instants
 from pipeline.monitoring.status import Status
 from pipeline.query.history import History
+from pipeline.store.data_version import Version
 from pipeline.store.reader import NoData
+from pipeline.web.caching import Answer
+from pipeline.web.present import Present
 from pipeline.web.readers import Readers
 from pipeline.web.refusals import Refusal
+from pipeline.web.shared import Shared
 
 AS_OF = "/as-of/"
 """What the address of a page or of an API path begins with if it names an instant: /as-of/2026-03-14/companies."""
+_ANSWERS_KEPT = 32 << 20
+"""Bytes."""
+_VALUES_KEPT = 6
 T = TypeVar("T")
 
 
@@ -32,10 +39,20 @@ class Site:
     live: Callable[[], Status | None] | None
     """Reads the quota, the disk and what is stale now: called in a thread. None under a lock: it is about now."""
 
+    answers: Shared[Answer] = field(default_factory=lambda: Shared(most=_ANSWERS_KEPT, size_of=lambda one: one.size))
+    """Whole answers, for equal requests."""
+    values: Shared[Any] = field(default_factory=lambda: Shared(most=_VALUES_KEPT))
+    """What many requests read that are not equal."""
+    _present: Present = field(default_factory=Present)
+
     @property
     def present(self) -> datetime:
-        """The latest instant that may be asked about: now, or the lock's; to the millisecond, as the record has it."""
-        return instants.in_milliseconds(self.lock or self.now())
+        """The latest instant that may be asked about: now, or the lock's; in milliseconds, as the record has it."""
+        return self.present_in(self.readers.version())
+
+    def present_in(self, version: Version | None) -> datetime:
+        """Return the same, given the state that the database has."""
+        return instants.in_milliseconds(self.lock or self._present(version, now=self.now()))
 
 
 SITE = web.AppKey("site", Site)
@@ -52,22 +69,26 @@ class Ask:
     """Nothing observed later takes part in the answer."""
     named: str | None
     """The instant as the address names it; None if it names none, and the present is asked about."""
+    version: Version | None = None
+    """The state that the database had when the request came; None if it is not known."""
 
     @classmethod
     def of(cls, request: web.Request, site: Site) -> "Ask":
         """Return what a request asks. Raise Refusal for an instant that is invalid, or after the lock."""
         named = request.match_info.get("instant")
+        version = site.readers.version()
+        present = site.present_in(version)
         if named is None:
-            return cls(request, site, site.present, None)
+            return cls(request, site, present, None, version)
         try:
-            at = instants.in_milliseconds(instants.parse(named, now=site.present, day_ends=True))
+            at = instants.in_milliseconds(instants.parse(named, now=present, day_ends=True))
         except ValueError as error:
             raise Refusal(HTTPStatus.BAD_REQUEST, str(error)) from None
         if site.lock is not None and at > site.lock:
             lock = instants.for_people(site.lock)
             problem = f"this server is locked: it answers with what was known at {lock} UTC, and before"
             raise Refusal(HTTPStatus.FORBIDDEN, problem, remedy="ask for an earlier instant, or for none")
-        return cls(request, site, min(at, site.present), named)
+        return cls(request, site, min(at, present), named, version)
 
     @property
     def is_past(self) -> bool:
@@ -99,3 +120,32 @@ class Ask:
             return await self.read(question)
         except NoData:
             return None
+
+    async def read_shared(self, name: Hashable, question: Callable[[History], T]) -> T:
+        """Return the same, read once for all requests at the instant that give it the same name.
+
+        What `question` depends on, besides the instant, is in the name. Nobody may change what it returns.
+        """
+        at = None if self._is_undated else self.at
+        answer: T = await self.site.values.get((name, at), self._state, lambda: self.read(question))
+        return answer
+
+    async def answered(self, route: str, answer: Callable[[], Awaitable[Answer]]) -> Answer:
+        """Return the answer of a route, computed once for all requests that are equal.
+
+        It depends on the path and parameters, on Accept and Host, and on what can be known at the instant; on no other
+        header.
+        """
+        headers = self.request.headers
+        at = None if self._is_undated else self.at
+        asked = (route, self.request.raw_path, headers.get("Accept"), headers.get("Host"), at)
+        return await self.site.answers.get(asked, self._state, answer)
+
+    @property
+    def _is_undated(self) -> bool:
+        """Whether it asks about a present that moves. One that came just before asks the same."""
+        return self.named is None and self.site.lock is None
+
+    @property
+    def _state(self) -> Hashable | None:
+        return None if self.version is None else (self.version, self.at)

@@ -3,44 +3,88 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
+from threading import Event
 from typing import TypeVar
 
 from pipeline.query.history import History
-from pipeline.store.database import file_id
+from pipeline.query.time_limit import TooSlow
+from pipeline.store.data_version import DataVersion, Version
+from pipeline.store.database import DatabaseError, file_id, translate_errors
+from pipeline.web.refusals import Busy
 
 THREADS = 4
+MOST_WAITING = 60
+"""Questions that wait for a thread at most: fewer than there are connections, so that some are left for refusals."""
 QUESTION_WITHIN = timedelta(seconds=5)
 """SQLite is stopped if it works longer on one question."""
+WAIT_WITHIN = timedelta(seconds=10)
+"""A question that has waited so long for a thread is refused."""
+_CLOSED_WITHIN = timedelta(seconds=2)
 T = TypeVar("T")
 
 
 class Readers:
     """Answers questions, one at a time in each of a few threads. Those that find no thread free wait their turn."""
 
-    def __init__(self, database: Path, *, threads: int = THREADS, within: timedelta = QUESTION_WITHIN) -> None:
+    def __init__(
+        self,
+        database: Path,
+        *,
+        threads: int = THREADS,
+        most_waiting: int = MOST_WAITING,
+        within: timedelta = QUESTION_WITHIN,
+        wait_within: timedelta = WAIT_WITHIN,
+    ) -> None:
         self._readers = [_Reader(database, within) for _ in range(threads)]
+        self._data_version = DataVersion(database)
         self._idle: asyncio.Queue[_Reader] = asyncio.Queue()
         for reader in self._readers:
             self._idle.put_nowait(reader)
+        self._waiting = 0
+        self._most_waiting = most_waiting
+        self._wait_within = wait_within.total_seconds()
+
+    def version(self) -> Version | None:
+        """Return the state of the database; None if it cannot be known."""
+        return self._data_version.read()
 
     async def ask(self, at: datetime, question: Callable[[History], T]) -> T:
         """Return what `question` returns of a history in which nothing observed after `at` can be seen.
 
-        Raise what it raises; TooSlow if it takes too long; NoData or DatabaseError if the database cannot be read.
+        Raise what it raises; Busy if too many wait; TooSlow if it takes too long; NoData or DatabaseError if the
+        database cannot be read. If the caller goes away, the question is stopped.
         """
-        reader = await self._idle.get()
-        loop = asyncio.get_running_loop()
-        answer = reader.begin(at, question)
-        # The reader is free when its thread is: a caller that goes away does not end a question.
+        reader = await self._reader()
+        loop, is_over = asyncio.get_running_loop(), Event()
+        answer = reader.begin(at, question, is_over)
+        # The reader is free when its thread is.
         answer.add_done_callback(lambda _: loop.call_soon_threadsafe(self._idle.put_nowait, reader))
-        return await asyncio.wrap_future(answer)
+        try:
+            return await asyncio.wrap_future(answer)
+        except asyncio.CancelledError:
+            is_over.set()
+            raise
+
+    async def _reader(self) -> "_Reader":
+        if self._waiting >= self._most_waiting:
+            raise Busy
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(self._wait_within):
+                return await self._idle.get()
+        except TimeoutError:
+            raise Busy from None
+        finally:
+            self._waiting -= 1
 
     async def close(self) -> None:
-        """Close the database in all threads. Questions in progress are stopped."""
-        for reader in self._readers:
-            reader.close()
+        """Close the database in all threads. Questions in progress are stopped, and not waited for if that fails."""
+        self._data_version.close()
+        closed = [asyncio.wrap_future(reader.close()) for reader in self._readers]
+        await asyncio.wait(closed, timeout=_CLOSED_WITHIN.total_seconds())
 
 
 class _Reader:
@@ -52,31 +96,49 @@ class _Reader:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="reader")
         self._history: History | None = None
         self._file: tuple[int, int] | None = None
-        self._is_closed = False
+        self._schema = 0
+        self._is_closed = Event()
 
-    def begin(self, at: datetime, question: Callable[[History], T]) -> "Future[T]":
-        return self._thread.submit(self._answer, at, question)
+    def begin(self, at: datetime, question: Callable[[History], T], is_over: Event) -> "Future[T]":
+        return self._thread.submit(self._answer, at, question, is_over)
 
-    def close(self) -> None:
-        self._is_closed = True
-        self._thread.submit(self._drop)
+    def close(self) -> "Future[None]":
+        self._is_closed.set()
+        closed = self._thread.submit(self._drop)
         self._thread.shutdown(wait=False)
+        return closed
 
-    def _answer(self, at: datetime, question: Callable[[History], T]) -> T:
-        history = self._opened()
-        history.see_until(at)
-        with history.within(self._within, is_over=lambda: self._is_closed):
-            return question(history)
+    def _answer(self, at: datetime, question: Callable[[History], T], is_over: Event) -> T:
+        if is_over.is_set():
+            raise Busy  # nobody hears it
+        try:
+            history = self._opened()
+            with (
+                translate_errors(self._database),
+                history.within(self._within, is_over=lambda: is_over.is_set() or self._is_closed.is_set()),
+            ):
+                history.see_until(at)
+                return question(history)
+        except TooSlow:
+            raise
+        except DatabaseError:
+            self._drop()  # the next question finds out whether it still cannot be read
+            raise
 
     def _opened(self) -> History:
-        """Return the history, opened again if another file has taken the database's place, as a restore does."""
+        """Return the history, opened again if another file has taken the database's place, or its schema has changed.
+
+        A restore does the former, and a migration the latter: opening checks that the schema is this program's.
+        """
         file = file_id(self._database)
-        if self._history is None or file != self._file:
+        if self._history is None or file != self._file or self._history.schema_version() != self._schema:
             self._drop()
             self._history, self._file = History.open(self._database), file
+            self._schema = self._history.schema_version()
         return self._history
 
     def _drop(self) -> None:
         if self._history is not None:
-            self._history.close()
+            with suppress(DatabaseError):
+                self._history.close()
             self._history = None

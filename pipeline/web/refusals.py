@@ -18,6 +18,16 @@ class Refusal(Trouble):
         self.status = status
 
 
+class Busy(Refusal):
+    """More is asked than can be answered."""
+
+    RETRY_AFTER = 2
+    """Seconds."""
+
+    def __init__(self) -> None:
+        super().__init__(HTTPStatus.SERVICE_UNAVAILABLE, "too many questions at the moment", remedy="ask again soon")
+
+
 def status_of(error: Trouble) -> HTTPStatus:
     """Return the HTTP status for an error of a question."""
     if isinstance(error, Refusal):

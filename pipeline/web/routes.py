@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 
 import structlog
@@ -9,9 +10,10 @@ from aiohttp import web
 
 from pipeline.errors import Trouble
 from pipeline.web.ask import AS_OF, SITE, Ask, Site
-from pipeline.web.refusals import status_of
+from pipeline.web.caching import Answer
+from pipeline.web.refusals import Busy, status_of
 
-Handler = Callable[[Ask], Awaitable[web.StreamResponse]]
+Handler = Callable[[Ask], Awaitable[web.Response]]
 Refuse = Callable[[web.Request, HTTPStatus, Trouble], web.StreamResponse]
 
 
@@ -25,6 +27,8 @@ class Route:
     refuse: Refuse
     has_instants: bool = True
     """Whether it is there under an instant, too."""
+    is_shared: bool = True
+    """Whether equal requests get one answer. One that does something, besides reading, is given to each."""
 
 
 def add_routes(app: web.Application, site: Site, routes: Iterable[Route]) -> None:
@@ -40,14 +44,24 @@ def add_routes(app: web.Application, site: Site, routes: Iterable[Route]) -> Non
 
 
 def _answering(site: Site, route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-    async def answer(request: web.Request) -> web.StreamResponse:
+    async def respond(request: web.Request) -> web.StreamResponse:
         try:
-            return await route.handler(Ask.of(request, site))
+            ask = Ask.of(request, site)
+            made = partial(_made, route, ask)
+            answer = await (ask.answered(route.path, made) if route.is_shared else made())
+            return await answer.response(request)
         except Trouble as error:
-            return route.refuse(request, status_of(error), error)
+            refusal = route.refuse(request, status_of(error), error)
+            if isinstance(error, Busy):
+                refusal.headers["Retry-After"] = str(Busy.RETRY_AFTER)
+            return refusal
         except Exception:  # noqa: BLE001 - the server outlives its own bugs: they are logged, and not shown to clients
             structlog.get_logger().exception("an answer failed", route=route.path)  # the path itself may hold a token
             bug = Trouble("the answer failed, by a mistake in this program", remedy="its log has the details")
             return route.refuse(request, HTTPStatus.INTERNAL_SERVER_ERROR, bug)
 
-    return answer
+    return respond
+
+
+async def _made(route: Route, ask: Ask) -> Answer:
+    return Answer.of(await route.handler(ask))
