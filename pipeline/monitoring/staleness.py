@@ -4,10 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Protocol
 
 from pipeline import instants
 from pipeline.model.symbols import Symbol
-from pipeline.store.reader import Listed, SymbolState
+from pipeline.store.reader import Listed
 
 
 class Standing(StrEnum):
@@ -17,6 +18,22 @@ class Standing(StrEnum):
     PENDING = "pending"
     STALE = "stale"
     UNKNOWN = "unknown"
+
+
+class Observed(Protocol):
+    """What is known of a symbol: a `SymbolState`, or as much of it as `LastSeen` has."""
+
+    @property
+    def state(self) -> str | None:
+        """`covered` or `unknown`, by the last answer; None before the first."""
+
+    @property
+    def last_overview(self) -> str | None:
+        """When its overview was last observed, as text."""
+
+    @property
+    def is_uncovered(self) -> bool:
+        """Whether it has snapshots, and the API has answered since that it does not cover the symbol."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +53,7 @@ class Standings:
 
 def standings(
     symbols: Sequence[Symbol],
-    states: Mapping[str, SymbolState],
+    states: Mapping[str, Observed],
     universe: Mapping[str, Sequence[Listed]],
     *,
     now: datetime,
@@ -57,7 +74,7 @@ def standings(
     )
 
 
-def standing(state: SymbolState | None, listed: Sequence[Listed], *, now: datetime, stale_after: timedelta) -> Standing:
+def standing(state: Observed | None, listed: Sequence[Listed], *, now: datetime, stale_after: timedelta) -> Standing:
     """Return how a configured symbol stands.
 
     It is fresh while its overview was observed within `stale_after`. If it was not, it is pending for as long after it

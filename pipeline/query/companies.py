@@ -94,6 +94,17 @@ def first_observed_at(db: sqlite3.Connection, spans: Iterable[Span]) -> str | No
     return None if first is None else str(first)
 
 
+def first_observed_at_all(db: sqlite3.Connection) -> str | None:
+    """Return when the first of all snapshots was observed, as text; None where there is none."""
+    query = """
+        SELECT min((SELECT observed_at FROM snapshots WHERE snapshots.symbol = symbols.symbol
+                     ORDER BY observed_at LIMIT 1))
+          FROM symbols
+    """
+    (first,) = db.execute(query).fetchone()
+    return None if first is None else str(first)
+
+
 def company_batches(db: sqlite3.Connection, wanted: Wanted, since: str, until: str) -> Iterator[list[str]]:
     """Yield the names of companies in order, in batches whose snapshots observed in an interval can be read at once.
 

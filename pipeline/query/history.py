@@ -32,9 +32,9 @@ from pipeline.query.documents import Received, received_as_of
 from pipeline.query.join import Joining
 from pipeline.query.joined import Joined
 from pipeline.query.known import Known, longest, unmapped
-from pipeline.query.open_database import OpenDatabase
 from pipeline.query.panel import Panel, PanelRow, grid_of, in_order, panel
 from pipeline.query.results import Answer, Snapshot, Vintage, read_through
+from pipeline.query.run_log import RunLog
 from pipeline.query.snapshots import DEFAULT_FIELDS, as_of, history
 from pipeline.query.universe import within
 from pipeline.query.vintages import QUARTERLY_FIELDS, check_fiscal, restatements, vintages
@@ -42,7 +42,7 @@ from pipeline.schedule.zones import find_zone
 from pipeline.store.database import translate_errors
 
 
-class History(OpenDatabase):
+class History(RunLog):
     """A database opened for questions; a context manager that closes it.
 
     Symbols are matched in any case. A field is a column (`pe_ratio`) or the API's name (`PERatio`); "all" is every one.
@@ -156,7 +156,7 @@ class History(OpenDatabase):
             named = [at] if isinstance(at, str | date) else at
             instants: Iterable[datetime] = (self._instant(one) for one in named)
         else:
-            ends_at = self._now() if until is None else self._instant(until)
+            ends_at = self.now if until is None else self._instant(until)
             begins_at = self._first_day(wanted) if since is None else day_or_instant(since, horizon=self.horizon)
             instants = grid_of(every, calendar, begins_at, ends_at)
         with translate_errors(self._path):

@@ -56,8 +56,12 @@ _CONFIRMED_AT = f"""
     iif(own.confirmed_at <= {_AT}, own.confirmed_at, max(own.observed_at, coalesce({_last("looks", "at")}, '')))
 """
 _SEEN = f"""
-    nullif(max(coalesce({_last("snapshots", "observed_at")}, ''), coalesce({_last("looks", "at")}, '')), '')
+    (SELECT iif(newest.confirmed_at <= {_AT}, newest.confirmed_at,
+                max(newest.observed_at, coalesce({_last("looks", "at")}, '')))
+       FROM main.snapshots AS newest WHERE newest.symbol = own.symbol AND newest.observed_at <= {_AT}
+      ORDER BY newest.observed_at DESC LIMIT 1)
 """
+"""When an overview of a symbol was last observed. (The file's own word for it depends on what came later.)"""
 _GONE = _last("uncovered", "at")
 _IS_COVERED = f"coalesce({_SEEN}, '') >= coalesce({_GONE}, '')"
 _FIRST_SEEN = f"""

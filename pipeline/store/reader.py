@@ -131,6 +131,8 @@ class Listed(NamedTuple):
     until: datetime | None
 
 
+_LAST_ID = (1 << 63) - 1
+"""No run has it: the largest integer of SQLite."""
 _SELECT_RUN = "SELECT {} FROM runs".format(", ".join(Run.__slots__))
 _SELECT_SYMBOL_STATE = "SELECT {} FROM symbols".format(", ".join(SymbolState.__slots__))
 _FRESHNESS = """
@@ -216,9 +218,13 @@ class Reader:
         given = {"schedule": schedule, "fire_time": instants.to_text(fire_time)}
         return {symbol for (symbol,) in self._db.execute(_OBSERVED_FOR, given)}
 
-    def runs(self, limit: int) -> list[Run]:
-        """Return the last `limit` runs, newest first; missed fire times are among them."""
-        rows = self._db.execute(f"{_SELECT_RUN} ORDER BY id DESC LIMIT ?", (limit,)).fetchall()
+    def runs(self, limit: int, *, before: int | None = None) -> list[Run]:
+        """Return the last `limit` runs, newest first; missed fire times are among them.
+
+        `before`: with smaller ids only.
+        """
+        query = f"{_SELECT_RUN} WHERE id < ? ORDER BY id DESC LIMIT ?"
+        rows = self._db.execute(query, (_LAST_ID if before is None else min(before, _LAST_ID), limit)).fetchall()
         return [self._counted(Run(*row)) for row in rows]
 
     def last_run(self) -> Run | None:
@@ -265,6 +271,8 @@ class Reader:
 
     def run(self, run: int) -> Run | None:
         """Return the run of that id, or None."""
+        if abs(run) > _LAST_ID:
+            return None
         row = self._db.execute(f"{_SELECT_RUN} WHERE id = ?", (run,)).fetchone()
         return None if row is None else self._counted(Run(*row))
 
@@ -281,14 +289,32 @@ class Reader:
             " WHERE run_id = ? AND outcome = 'unknown' AND snapshots > 0",
             (run.id,),
         ).fetchone()
-        return replace(run, **counts, requests=sent, uncovered=uncovered)
+        # Under a horizon the ledger is out of sight, and the run has the number of requests itself.
+        return replace(run, **counts, requests=max(sent, run.requests), uncovered=uncovered)
 
-    def outcomes(self, run: int) -> list[SymbolOutcome]:
-        """Return how each symbol ended in a run, in that order. A run under way has those that ended so far."""
-        rows = self._db.execute(
-            "SELECT symbol, outcome, attempts, at, detail FROM outcomes WHERE run_id = ? ORDER BY at, symbol", (run,)
-        )
-        return [SymbolOutcome(*row) for row in rows]
+    def outcomes(
+        self,
+        run: int,
+        *,
+        only: Collection[str] | None = None,
+        limit: int | None = None,
+        after: tuple[str, str] | None = None,
+    ) -> list[SymbolOutcome]:
+        """Return how each symbol ended in a run, in that order. A run under way has those that ended so far.
+
+        `only`: those that ended so. `after`: those behind the one of this instant, as text, and symbol.
+        """
+        query = """
+            SELECT symbol, outcome, attempts, at, detail FROM outcomes
+             WHERE run_id = :run AND (at, symbol) > (:at, :symbol)
+               AND (:only IS NULL OR outcome IN (SELECT value FROM json_each(:only)))
+             ORDER BY at, symbol LIMIT :limit
+        """
+        at, symbol = after or ("", "")
+        chosen = None if only is None else json.dumps(list(only))
+        most = -1 if limit is None else limit
+        given = {"run": run, "only": chosen, "at": at, "symbol": symbol, "limit": most}
+        return [SymbolOutcome(*row) for row in self._db.execute(query, given)]
 
     def symbol_states(self) -> dict[str, SymbolState]:
         """Return the state of every symbol ever requested or imported."""
