@@ -4,10 +4,16 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
+from pipeline.pages.changes import changes
+from pipeline.pages.chart_library import ChartLibrary
+from pipeline.pages.charts import chart_spec, charts
 from pipeline.pages.companies import companies
+from pipeline.pages.compare import compare
+from pipeline.pages.document import document
 from pipeline.pages.fields import fields
 from pipeline.pages.rendering import ASSETS, refuse
 from pipeline.pages.travel import go
+from pipeline.pages.vintages import restatements, vintages
 from pipeline.web.ask import Ask
 from pipeline.web.routes import Route
 
@@ -21,4 +27,12 @@ ROUTES = (
     _route("/fields", fields),
     Route("/go", go, refuse, has_instants=False),
     ASSETS.route(refuse),
+    _route("/changes", changes),
+    _route("/compare", compare),
+    _route("/restatements", restatements),
+    _route("/companies/{symbol}/document", document),
+    _route("/companies/{symbol}/vintages", vintages),
+    _route("/companies/{symbol}/chart", charts),
+    _route("/companies/{symbol}/chart.json", chart_spec),
+    Route("/static/charts/{name}", ChartLibrary().answer, refuse, has_instants=False),
 )

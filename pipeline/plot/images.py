@@ -48,3 +48,8 @@ def pdf(spec: dict[str, Any]) -> bytes:
 def script() -> str:
     """Return the script of a page: Vega's libraries, and what draws the picture."""
     return vl_convert.javascript_bundle(START, vl_version=VEGA_LITE)
+
+
+def library() -> str:
+    """Return Vega's libraries as a script that defines `vegaEmbed`, for pages that have a script of their own."""
+    return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=VEGA_LITE)

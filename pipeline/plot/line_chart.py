@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import zip_longest
 
+from pipeline.model.fields import Field
 from pipeline.plot.axes import value_bounds
-from pipeline.plot.labels import day, exact, human, placeholder, trend
-from pipeline.plot.series import Point, Series, Spell, drawable, merged, summary, suspicious_points
+from pipeline.plot.labels import placeholder
+from pipeline.plot.series import Point, Series, Spell, Summary, drawable, merged, summary, suspicious_points
 from pipeline.plot.ticks import date_ticks, value_ticks
 
 ACROSS = 1000
@@ -22,7 +23,7 @@ _MOST_STEPS = 180
 """Of a chart with more versions, the steps would be narrower than the dots that end them: it is one line instead."""
 _COLUMNS = 400
 """As many are told apart in such a line: what lies within one is drawn as its first, extreme and last values."""
-_TICKS, _DATES = 4, 6
+_TICKS, _DATES, _FEW_DATES = 4, 6, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,10 @@ class Tick:
 class LineChart:
     """One field of a company through time, ready to be drawn."""
 
-    series: Series
+    summary: Summary
+    """The first, the last, the least and the greatest value."""
+    since: datetime
+    until: datetime
     line: str
     """A path through all versions, where there are too many to tell apart; else empty."""
     confirmed: str
@@ -55,32 +59,6 @@ class LineChart:
     across: int = ACROSS
     down: int = DOWN
 
-    @property
-    def title(self) -> str:
-        """What the chart shows, for those who cannot see it: the first, the last, the least and the greatest value."""
-        found = summary(self.series.points)
-        assert found is not None
-        first, last = self.series.points[0].observed_at, self.series.points[-1].confirmed_at
-        extremes = f"lowest {human(found.low)}, highest {human(found.high)}"
-        return f"{self.series.field.column} from {day(first)} to {day(last)}: {trend(self.series.points)}; {extremes}"
-
-    @property
-    def last(self) -> str:
-        """The latest value, as people write it."""
-        found = summary(self.series.points)
-        return "" if found is None else human(found.last)
-
-    @property
-    def last_exact(self) -> str:
-        """The latest value with all its digits."""
-        found = summary(self.series.points)
-        return "" if found is None else exact(found.last, self.series.field.kind)
-
-    @property
-    def trend(self) -> str:
-        """The first and the last value, and the change between them."""
-        return trend(self.series.points)
-
 
 def line_chart(series: Series, spells: Iterable[Spell] = ()) -> LineChart | None:
     """Return the chart of a series; None where there is too little to draw, which `placeholder` puts into words."""
@@ -93,7 +71,9 @@ def line_chart(series: Series, spells: Iterable[Spell] = ()) -> LineChart | None
     scale = _Scale(start, end, *value_bounds(found.low, found.high))
     is_dense = len(versions) > _MOST_STEPS
     return LineChart(
-        series,
+        found,
+        start,
+        end,
         line=_thinned(versions, scale) if is_dense else "",
         confirmed="" if is_dense else _confirmed(versions, scale),
         between="" if is_dense else _between(versions, scale),
@@ -103,7 +83,7 @@ def line_chart(series: Series, spells: Iterable[Spell] = ()) -> LineChart | None
             if start < spell.start and spell.end < end
         ),
         suspicious=tuple((scale.across(at), scale.down(value)) for at, value in suspicious_points(series)),
-        values=tuple(Tick(scale.down(tick.value), tick.label) for tick in value_ticks(scale.low, scale.high, _TICKS)),
+        values=_values(series.field, scale),
         dates=_dates(start, end, scale),
     )
 
@@ -181,11 +161,24 @@ def _thinned(versions: Sequence[Point], scale: _Scale) -> str:
     return "".join(path)
 
 
+_PERCENT = {"fraction": 100.0, "percent points": 1.0}
+"""What to multiply values by that are read in per cent, by their unit."""
+
+
+def _values(field: Field, scale: _Scale) -> tuple[Tick, ...]:
+    """Return round values, in per cent where the field is a fraction."""
+    factor = _PERCENT.get(field.unit, 1.0)
+    sign = " %" if field.unit in _PERCENT else ""
+    ticks = value_ticks(scale.low * factor, scale.high * factor, _TICKS)
+    return tuple(Tick(scale.down(tick.value / factor), f"{tick.label}{sign}") for tick in ticks)
+
+
 def _dates(start: datetime, end: datetime, scale: _Scale) -> tuple[Tick, ...]:
     """Return the dates, but those whose labels would reach beyond the edges. Every other one is spare."""
     places = [(scale.across(at), label) for at, label in date_ticks(start, end, _DATES)]
     kept = [(place, label) for place, label in places if ACROSS * 0.04 <= place <= ACROSS * 0.96]
-    return tuple(Tick(place, label, is_spare=number % 2 == 1) for number, (place, label) in enumerate(kept))
+    has_spare = len(kept) > _FEW_DATES
+    return tuple(Tick(place, label, has_spare and number % 2 == 1) for number, (place, label) in enumerate(kept))
 
 
 SPARK_ACROSS, SPARK_DOWN = 100, 24

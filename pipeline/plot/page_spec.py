@@ -31,7 +31,8 @@ def page_spec(plot: Plot) -> Spec | None:
     found = summary(series[0].points)
     if found is None or placeholder(series[0]) is not None:
         return None
-    axes = {"x": date_axis("at", is_labelled=True), "y": value_axis("y", found.low, found.high)}
+    dates = date_axis("at", is_labelled=True)
+    axes = {"x": {**dates, "axis": {**dates["axis"], "grid": False}}, "y": value_axis("y", found.low, found.high)}
     zoom = {**ZOOM, "select": {**ZOOM["select"], "zoom": _WHEEL}, "views": [_VIEW]}
     return {
         "$schema": SCHEMA,

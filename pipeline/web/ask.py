@@ -105,7 +105,8 @@ class Ask:
 
     def all(self, name: str) -> Sequence[str]:
         """Return the values of a parameter that may be repeated, or hold several with commas between."""
-        return [one for text in self.request.query.getall(name, ()) for one in text.split(",") if one]
+        parts = (part.strip() for text in self.request.query.getall(name, ()) for part in text.split(","))
+        return [part for part in parts if part]
 
     async def read(self, question: Callable[[History], T]) -> T:
         """Return what `question` returns of a history that ends at the instant. It runs in a thread.

@@ -12,7 +12,7 @@ from pipeline.web.refusals import Refusal
 from pipeline.web.routes import Refuse, Route
 
 PLACE = "/static/"
-_KEPT = "public, max-age=31536000, immutable"
+KEPT = "public, max-age=31536000, immutable"
 """The Cache-Control of what never changes at its address."""
 _TYPES = {
     ".css": "text/css; charset=utf-8",
@@ -51,7 +51,7 @@ class Assets:
         if found is None:
             raise Refusal(HTTPStatus.NOT_FOUND, "no such file", remedy="load the page that names it again")
         kind, content = found
-        return web.Response(body=content, headers={"Content-Type": kind, "Cache-Control": _KEPT})
+        return web.Response(body=content, headers={"Content-Type": kind, "Cache-Control": KEPT})
 
 
 def _address(name: str, content: bytes) -> str:

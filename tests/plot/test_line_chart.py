@@ -6,6 +6,7 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.model.fields import FIELDS
 from pipeline.plot.line_chart import ACROSS, DOWN, SPARK_ACROSS, SPARK_DOWN, LineChart, line_chart, spark_path
 from pipeline.plot.series import Point, Series
 from tests.support.plots import ACME, DAY, FIRST, PE, pe, points, spell
@@ -39,10 +40,11 @@ def test_too_little_to_draw_is_no_chart() -> None:
     assert line_chart(pe(None, None)) is None
 
 
-def test_the_words_hold_first_last_lowest_and_highest_value() -> None:
-    words = _chart(10.0, 8.0, 31.0, 20.0).title
-    for said in ("pe_ratio", "10", "20", "+100", "lowest 8", "highest 31", "2026-01-05"):
-        assert said in words
+def test_fractions_are_labelled_in_per_cent() -> None:
+    chart = line_chart(Series(ACME, FIELDS["ProfitMargin"], points(0.21, 0.28)))
+    assert chart is not None
+    assert [tick.label for tick in chart.values] == ["22 %", "24 %", "26 %", "28 %"]
+    assert (chart.summary.low, chart.summary.last) == (0.21, 0.28)
 
 
 def test_what_is_suspicious_or_not_covered_is_marked() -> None:

@@ -1,0 +1,252 @@
+"""Charts: a company's fields through time. They are drawn on the server; scripts make them zoom and show values."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from http import HTTPStatus
+from itertools import groupby
+from urllib.parse import quote, urlencode
+
+import msgspec
+from aiohttp import web
+
+from pipeline import instants
+from pipeline.model.changes import relative_change
+from pipeline.model.fields import CATALOGUE, COLUMNS, Field, FieldNotFound, Kind, Part, find_fields
+from pipeline.pages.chart_library import ADDRESS, is_installed
+from pipeline.pages.rendering import show
+from pipeline.plot.labels import placeholder
+from pipeline.plot.line_chart import LineChart, line_chart, spark_path
+from pipeline.plot.page_spec import page_spec
+from pipeline.plot.palette import DARK, LIGHT, theme
+from pipeline.plot.reading import company_of, number, series_of, spells_in, suspicious_in
+from pipeline.plot.series import Company, Panel, Plot, Series, Spell
+from pipeline.query.history import History
+from pipeline.query.results import Snapshot
+from pipeline.web.ask import Ask
+from pipeline.web.refusals import Refusal
+
+DRAWABLE = tuple(field for field in CATALOGUE if field.kind in (Kind.INTEGER, Kind.REAL))
+"""The fields that are numbers."""
+USUAL = tuple(
+    COLUMNS[column] for column in ("market_capitalization", "pe_ratio", "profit_margin", "operating_margin_ttm")
+)
+"""The fields that a company's page draws."""
+ALL_TIME = "all"
+SPANS = (("30d", "1 month"), ("90d", "3 months"), ("365d", "1 year"), ("1825d", "5 years"), (ALL_TIME, "All"))
+"""The spans to choose from, back from when the company was last seen, and their names."""
+USUAL_SPAN = "365d"
+_MOST_FIELDS = 12
+_MOST_ROWS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """A field of a company, drawn, or in words why not."""
+
+    field: Field
+    chart: LineChart | None
+    words: str | None
+    """What to say where there is too little to draw."""
+    page: str
+    """The path of the page with this chart alone."""
+    spec: str
+    """The path of its Vega-Lite spec."""
+
+    @property
+    def trend(self) -> float | None:
+        """By which fraction the value changed; None where that would mislead, from zero or across it."""
+        if self.chart is None or self.chart.summary.first * self.chart.summary.last <= 0:
+            return None
+        return relative_change(self.chart.summary.first, self.chart.summary.last)
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """What is drawn of a company: charts of some fields, and small lines."""
+
+    symbol: str
+    since: datetime | None
+    """The charts begin then; None: with the first snapshot."""
+    charts: tuple[Drawing, ...]
+    sparks: Mapping[str, str]
+    """The paths of small lines by column; only of fields that have one."""
+    library: str | None
+    """Where the scripts are that make charts zoom; None if they are not installed."""
+
+    @property
+    def _drawn(self) -> list[LineChart]:
+        return [one.chart for one in self.charts if one.chart is not None]
+
+    @property
+    def has_steps(self) -> bool:
+        """Whether a chart tells what was seen from what lies in between."""
+        return any(chart.between for chart in self._drawn)
+
+    @property
+    def has_suspicious(self) -> bool:
+        """Whether a chart marks a suspicious value."""
+        return any(chart.suspicious for chart in self._drawn)
+
+    @property
+    def has_uncovered(self) -> bool:
+        """Whether a chart marks a time without coverage."""
+        return any(chart.uncovered for chart in self._drawn)
+
+
+@dataclass(frozen=True, slots=True)
+class ChartsView:
+    """The page of charts."""
+
+    company: Company
+    lines: Lines
+    chosen: tuple[Field, ...]
+    span: str
+    """As the address has it."""
+    parts: tuple[tuple[Part, tuple[Field, ...]], ...]
+    """The fields to choose from."""
+    snapshots: tuple[Snapshot, ...]
+    """The newest ones, the newest first."""
+    number: int
+    """How many snapshots there are."""
+
+    @property
+    def csv(self) -> str:
+        """The path of all values as CSV."""
+        since = "" if self.lines.since is None else f"&since={instants.to_text(self.lines.since)}"
+        fields = ",".join(field.column for field in self.chosen)
+        return f"/api/v1/history/{quote(self.company.symbol, safe='')}.csv?fields={fields}{since}"
+
+    @property
+    def spans(self) -> tuple[tuple[str, str, bool], ...]:
+        """The spans to choose from: path, name, and whether it is shown."""
+        return tuple(
+            (charts_path(self.company.symbol, self.chosen, span), name, span == self.span) for span, name in SPANS
+        )
+
+
+def company_lines(history: History, symbol: str, at: datetime) -> Lines:
+    """Return what a company's page draws of the year before it was last seen: charts, and a small line for each field.
+
+    One question for the snapshots, and one for what is suspicious. Raise SymbolNotFound.
+    """
+    found = _read(history, symbol, at, DRAWABLE, USUAL_SPAN)
+    return found.lines(USUAL, found.sparks())
+
+
+async def charts(ask: Ask) -> web.Response:
+    """Answer with the charts of the fields that are chosen, and their values in a table."""
+    symbol, span = ask.request.match_info["symbol"], ask.first("since") or USUAL_SPAN
+    fields = _fields(ask)
+
+    def question(history: History) -> ChartsView:
+        found = _read(history, symbol, ask.at, fields, span)
+        newest = tuple(reversed(found.snapshots[-_MOST_ROWS:]))
+        lines = found.lines(fields, {})
+        return ChartsView(found.company, lines, fields, span, _parts(), newest, len(found.snapshots))
+
+    return await show(ask, "charts_page.html", question)
+
+
+async def chart_spec(ask: Ask) -> web.Response:
+    """Answer with the Vega-Lite spec of one field, and the colours for light and for dark pages."""
+    symbol, span = ask.request.match_info["symbol"], ask.first("since") or USUAL_SPAN
+    field, *_ = _fields(ask)
+    found = await ask.read(lambda history: _read(history, symbol, ask.at, (field,), span))
+    spec = page_spec(found.plot(field))
+    if spec is None:
+        raise Refusal(HTTPStatus.NOT_FOUND, f"there is too little of {field.column} to draw")
+    body = msgspec.json.encode({"spec": spec, "light": theme(LIGHT), "dark": theme(DARK)})
+    return web.Response(body=body, content_type="application/json")
+
+
+def charts_path(symbol: str, fields: Sequence[Field], span: str) -> str:
+    """Return the path of the charts of some fields."""
+    return _path(symbol, "chart", fields, span)
+
+
+def _path(symbol: str, page: str, fields: Sequence[Field], span: str) -> str:
+    chosen = [("field", field.column) for field in fields]
+    return f"/companies/{quote(symbol, safe='')}/{page}?{urlencode([*chosen, ('since', span)])}"
+
+
+def _parts() -> tuple[tuple[Part, tuple[Field, ...]], ...]:
+    by_part = sorted(DRAWABLE, key=lambda field: list(Part).index(field.part), reverse=True)
+    return tuple((part, tuple(fields)) for part, fields in groupby(by_part, key=lambda field: field.part))
+
+
+def _fields(ask: Ask) -> tuple[Field, ...]:
+    """Return the fields that a request names. Raise FieldNotFound for one that does not exist, or is no number."""
+    named = dict.fromkeys(find_fields(ask.all("field"), USUAL, every=DRAWABLE))
+    for field in named:
+        if field not in DRAWABLE:
+            raise FieldNotFound(f"{field.column} is not a number: only numbers can be drawn")
+    if len(named) > _MOST_FIELDS:
+        raise Refusal(HTTPStatus.BAD_REQUEST, f"up to {_MOST_FIELDS} fields are drawn: these are {len(named)}")
+    return tuple(named)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """The snapshots of a company in a span of time, and what is known of them."""
+
+    company: Company
+    since: datetime | None
+    span: str
+    seen_at: datetime
+    """When the company was last seen."""
+    snapshots: Sequence[Snapshot]
+    suspicious: set[tuple[str, str, datetime]]
+    spells: tuple[Spell, ...]
+
+    def series(self, field: Field) -> Series:
+        return series_of(self.company, field, self.snapshots, self.spells, self.suspicious)
+
+    def plot(self, field: Field) -> Plot:
+        return Plot((self.company,), (Panel(field, (self.series(field),)),), self.seen_at, self.spells)
+
+    def lines(self, fields: Sequence[Field], sparks: Mapping[str, str]) -> Lines:
+        drawn = tuple(self._drawing(field) for field in fields)
+        return Lines(self.company.symbol, self.since, drawn, sparks, ADDRESS if is_installed() else None)
+
+    def _drawing(self, field: Field) -> Drawing:
+        series = self.series(field)
+        spec = _path(self.company.symbol, "chart.json", (field,), self.span)
+        page = charts_path(self.company.symbol, (field,), self.span)
+        return Drawing(field, line_chart(series, self.spells), placeholder(series), page, spec)
+
+    def sparks(self) -> dict[str, str]:
+        """Return the small lines of all fields that were read, by column."""
+        times = [one.observed_at.timestamp() for one in self.snapshots]
+        paths = (
+            (field.column, spark_path(times, [number(one.values[field.column]) for one in self.snapshots]))
+            for field in DRAWABLE
+        )
+        return {column: path for column, path in paths if path}
+
+
+def _read(history: History, symbol: str, at: datetime, fields: Sequence[Field], span: str) -> _Found:
+    (name,) = history.check_symbols([symbol])
+    (newest,) = history.as_of(at, [name], ["name", "description"])
+    since = _since(span, newest.confirmed_at, at)
+    snapshots = list(history.history(name, fields, since=since))
+    changes = list(history.changes([name], since=since))
+    seen_at = newest.confirmed_at
+    return _Found(company_of(newest), since, span, seen_at, snapshots, suspicious_in(changes), spells_in(changes))
+
+
+def _since(span: str, seen_at: datetime, at: datetime) -> datetime | None:
+    """Return when charts begin: a span before the company was last seen, or an instant. Raise Refusal for neither."""
+    if span == ALL_TIME:
+        return None
+    try:
+        back: timedelta = instants.parse_span(span)
+    except ValueError:
+        try:
+            return instants.parse(span, now=at, day_ends=False)
+        except ValueError as error:
+            raise Refusal(HTTPStatus.BAD_REQUEST, f"since: {error}, or all") from None
+    try:
+        return seen_at - back
+    except OverflowError:
+        return None
