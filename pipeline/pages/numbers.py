@@ -21,6 +21,8 @@ _LARGEST = 1e18
 _SHOUTED = frozenset({"sector", "industry"})
 """Columns whose texts the API writes in capitals."""
 
+_ABBREVIATIONS = frozenset({"E&P", "R&D", "REIT", "REITS", "IT", "US", "UK", "TV", "NEC", "MLP"})
+
 
 @dataclass(frozen=True, slots=True)
 class Shown:
@@ -62,8 +64,11 @@ def _of_text(field: Field, value: str) -> Shown:
 
 
 def quiet(text: str) -> str:
-    """Return a text that is all capitals as people write it: `Financial services`."""
-    return text.capitalize() if text.isupper() else text
+    """Return a text that is all capitals as people write it: `Financial services`, `Oil & gas E&P`."""
+    if not text.isupper():
+        return text
+    words = [word if word in _ABBREVIATIONS else word.lower() for word in text.split(" ")]
+    return " ".join([words[0].capitalize() if words[0].islower() else words[0], *words[1:]])
 
 
 def is_numeric(field: Field) -> bool:
@@ -77,10 +82,10 @@ def _short(unit: str, value: float) -> str:
             return percent(value)
         case "percent points":
             return percent(value / 100)
-        case "ratio":
+        case "ratio" if abs(value) < 1e6:
             return to_digits(value, 3, least=2 if abs(value) < 10 else 1)
-        case "USD per share" | "reporting currency per share":
-            return signed(f"{abs(value):,.2f}", value) if abs(value) < 1e6 else scaled(value)
+        case "USD per share" | "reporting currency per share" if abs(value) < 1e6:
+            return signed(f"{abs(value):,.2f}", value)
         case _:
             return scaled(value)
 
@@ -100,6 +105,8 @@ def percent(fraction: float) -> str:
     """Return a fraction in per cent: `4.1 %`, `0.43 %`, `127 %`."""
     value = fraction * 100
     size = abs(value)
+    if size >= 1e6:
+        return f"{value:.2g}{_NARROW}%"
     places = 2 if size < 1 else 1 if size < 100 else 0
     return f"{signed(f'{size:,.{places}f}', value)}{_NARROW}%"
 
@@ -134,3 +141,9 @@ def plain(value: float) -> str:
 def _title(unit: str, value: float) -> str:
     exact = f"{value:,}".removesuffix(".0") if isfinite(value) and abs(value) < _LARGEST else plain(value)
     return f"{exact} {unit}" if unit not in ("ratio", "") else exact
+
+
+def unit_note(field: Field) -> str:
+    """Return what to say of a field's unit beside its name; empty where its values say it, as per cent do."""
+    return {"USD": "USD", "reporting currency": "own currency", "USD per share": "USD/share",
+            "reporting currency per share": "own currency/share"}.get(field.unit, "")  # fmt: skip

@@ -13,6 +13,7 @@ from pipeline.errors import Trouble
 from pipeline.pages import labels, moments, numbers
 from pipeline.pages.frame import SECTIONS, Frame
 from pipeline.query.history import History
+from pipeline.store.stored_symbols import SymbolNotFound
 from pipeline.web.ask import SITE, Ask
 from pipeline.web.assets import Assets
 
@@ -34,6 +35,7 @@ def _environment() -> jinja2.Environment:
         "label": labels.label,
         "is_numeric": numbers.is_numeric,
         "quiet": numbers.quiet,
+        "unit_note": numbers.unit_note,
         "change": numbers.change,
         "scaled": numbers.scaled,
         "day": moments.day_text,
@@ -75,7 +77,10 @@ def refuse(request: web.Request, status: HTTPStatus, error: Trouble) -> web.Resp
         frame = Frame.of(request, site, at)
     except Trouble:  # it is the instant that is refused: the page leads to the present
         frame = Frame("", "/", site.present, site.lock)
-    return _html(_render("refusal.html", frame, is_invented=None, status=status, error=error), status)
+    symbol = request.match_info.get("symbol") if isinstance(error, SymbolNotFound) else None
+    near = error.near if isinstance(error, SymbolNotFound) else ()
+    text = _render("refusal.html", frame, is_invented=None, status=status, error=error, symbol=symbol, near=near)
+    return _html(text, status)
 
 
 def _render(template: str, frame: Frame, **values: Any) -> str:

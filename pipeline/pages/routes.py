@@ -8,6 +8,7 @@ from pipeline.pages.changes import changes
 from pipeline.pages.chart_library import ChartLibrary
 from pipeline.pages.charts import chart_spec, charts
 from pipeline.pages.companies import companies
+from pipeline.pages.company import company
 from pipeline.pages.compare import compare
 from pipeline.pages.document import document
 from pipeline.pages.fields import fields
@@ -24,6 +25,7 @@ def _route(path: str, handler: Callable[[Ask], Awaitable[web.Response]]) -> Rout
 
 ROUTES = (
     _route("/companies", companies),
+    _route("/companies/{symbol}", company),
     _route("/fields", fields),
     Route("/go", go, refuse, has_instants=False),
     ASSETS.route(refuse),

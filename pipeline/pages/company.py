@@ -1,0 +1,135 @@
+"""The page of one company: who it is, what is known of it, since when, and how that came about."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import NamedTuple
+from urllib.parse import quote
+
+from aiohttp import web
+
+from pipeline.instants import to_text
+from pipeline.model.changes import ChangeKind
+from pipeline.model.fields import CATALOGUE, COLUMNS, SYMBOL_FIELD, Part
+from pipeline.model.values import Value
+from pipeline.pages.rendering import show
+from pipeline.pages.values import Held, held
+from pipeline.pages.websites import Website, website
+from pipeline.query.history import History
+from pipeline.query.names import Name
+from pipeline.query.results import Snapshot
+from pipeline.web.ask import AS_OF, Ask
+
+_FIELDS = tuple(field for field in CATALOGUE if field is not SYMBOL_FIELD)
+_HEADLINES = tuple(
+    COLUMNS[column]
+    for column in ("market_capitalization", "pe_ratio", "eps", "dividend_yield", "profit_margin", "latest_quarter")
+)
+_ABOUT = tuple(COLUMNS[column] for column in ("asset_type", "currency", "country", "fiscal_year_end", "cik", "address"))
+_SPEEDS = {Part.DAILY: "Follows the price", Part.REPORTED: "As reported"}
+"""The parts that are shown as tables, and their headings."""
+_VERSIONS = 12
+
+
+class Version(NamedTuple):
+    """A snapshot, and when it was seen."""
+
+    observed_at: datetime
+    confirmed_at: datetime
+    observed_symbol: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class CompanyView:
+    """What the page shows."""
+
+    at: datetime
+    symbol: str
+    """Its name in the record: the newest symbol."""
+    names: Sequence[Name]
+    """The symbols it has had, the oldest first."""
+    newest: Snapshot
+    values: Sequence[Held]
+    versions: Sequence[Version]
+    """The newest ones, the newest first."""
+    number: int
+    """How many versions there are."""
+    first_seen: datetime
+    uncovered_since: datetime | None
+    """Since when the API answers that it does not cover it; None: it does."""
+
+    def __getitem__(self, column: str) -> Value | date:
+        return self.newest.values[column]
+
+    @property
+    def title(self) -> str:
+        """The company's name, or its symbol."""
+        name = self["name"]
+        return name if isinstance(name, str) and name.strip() else self.symbol
+
+    @property
+    def path(self) -> str:
+        """The page's own path."""
+        return f"/companies/{quote(self.symbol, safe='@')}"
+
+    @property
+    def headlines(self) -> Sequence[Held]:
+        """What most people look for."""
+        by_field = {one.field: one for one in self.values}
+        return [by_field[field] for field in _HEADLINES]
+
+    @property
+    def parts(self) -> Sequence[tuple[Part, str, Sequence[Held]]]:
+        """The values that are numbers and dates, by how fast they change."""
+        return [(part, name, [one for one in self.values if one.field.part is part]) for part, name in _SPEEDS.items()]
+
+    @property
+    def about(self) -> Sequence[Held]:
+        """What the profile says besides what the head of the page has."""
+        return [one for one in self.values if one.field in _ABOUT and one.value is not None]
+
+    @property
+    def site(self) -> Website | None:
+        """The company's website, if it is safe to lead there."""
+        return website(self["official_site"])
+
+    @property
+    def old_names(self) -> Sequence[Name]:
+        """The symbols that it had before."""
+        return [one for one in self.names if one.symbol != self.names[-1].symbol]
+
+    def at_version(self, version: Version) -> str:
+        """Return the address of the page as it was when a version was first seen."""
+        return f"{AS_OF}{to_text(version.observed_at)}{self.path}"
+
+
+async def company(ask: Ask) -> web.Response:
+    """Answer with the page of the company that a symbol means, old or new."""
+    symbol = ask.request.match_info["symbol"]
+    return await show(ask, "company.html", lambda history: company_view(history, symbol, ask.at))
+
+
+def company_view(history: History, symbol: str, at: datetime) -> CompanyView:
+    """Return what the page shows of a company. Raise SymbolNotFound."""
+    (name,) = history.check_symbols([symbol])
+    snapshots = list(history.history(name, _FIELDS))
+    newest = snapshots[-1]
+    return CompanyView(
+        at=at,
+        symbol=name,
+        names=history.names(name),
+        newest=newest,
+        values=held(snapshots, _FIELDS),
+        versions=[
+            Version(one.observed_at, one.confirmed_at, one.observed_symbol) for one in snapshots[: -_VERSIONS - 1 : -1]
+        ],
+        number=len(snapshots),
+        first_seen=snapshots[0].observed_at,
+        uncovered_since=_uncovered_since(history, name, newest),
+    )
+
+
+def _uncovered_since(history: History, symbol: str, newest: Snapshot) -> datetime | None:
+    turns = [one for one in history.changes([symbol], since=newest.observed_at, fields=None) if one.part is None]
+    turns = [one for one in turns if one.kind in (ChangeKind.COVERED, ChangeKind.UNCOVERED)]
+    return turns[-1].observed_at if turns and turns[-1].kind is ChangeKind.UNCOVERED else None
