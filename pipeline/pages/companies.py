@@ -228,19 +228,20 @@ def _orders(name: str) -> Iterable[tuple[str, str]]:
 async def companies(ask: Ask) -> web.Response:
     """Answer with the table."""
     choice = Choice.of(ask)
-    return await show(ask, "companies.html", lambda history: listing(history, choice, ask.at))
+    return await show(ask, "companies.html", lambda history: listing(ask, history, choice))
 
 
-def listing(history: History, choice: Choice, at: datetime) -> Listing:
+def listing(ask: Ask, history: History, choice: Choice) -> Listing:
     """Return what the page shows of the companies known at an instant."""
-    rows = list(history.as_of(at, fields=choice.read).rows())
+    read = choice.read
+    rows = ask.remembered(("companies", read), lambda: list(history.as_of(ask.at, fields=read).rows()))
     passing = [row for row in rows if choice.passes(row)]
     order = choice.order
     page = page_of(order.sorted(passing), order, after=choice.after, before=choice.before)
     places = [choice.place(field.column) for field in choice.fields]
     return Listing(
         choice=choice,
-        at=at,
+        at=ask.at,
         heads=_heads(choice),
         companies=[_company(row, places) for row in page.rows],
         matching=len(passing),

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from http import HTTPStatus
-from typing import Any, TypeVar
+from typing import TypeVar
 from urllib.parse import quote
 
 from aiohttp import web
@@ -15,16 +15,16 @@ from pipeline.query.history import History
 from pipeline.store.data_version import Version
 from pipeline.store.reader import NoData
 from pipeline.web.caching import Answer
-from pipeline.web.present import Present
+from pipeline.web.present import Moment, Present
 from pipeline.web.readers import Readers
 from pipeline.web.refusals import Refusal
+from pipeline.web.remembered import Remembered
 from pipeline.web.shared import Shared
 
 AS_OF = "/as-of/"
 """What the address of a page or of an API path begins with if it names an instant: /as-of/2026-03-14/companies."""
 _ANSWERS_KEPT = 32 << 20
 """Bytes."""
-_VALUES_KEPT = 6
 T = TypeVar("T")
 
 
@@ -39,10 +39,11 @@ class Site:
     live: Callable[[], Status | None] | None
     """Reads the quota, the disk and what is stale now: called in a thread. None under a lock: it is about now."""
 
-    answers: Shared[Answer] = field(default_factory=lambda: Shared(most=_ANSWERS_KEPT, size_of=lambda one: one.size))
+    answers: Shared[Moment, Answer] = field(
+        default_factory=lambda: Shared(most=_ANSWERS_KEPT, size_of=lambda one: one.size)
+    )
     """Whole answers, for equal requests."""
-    values: Shared[Any] = field(default_factory=lambda: Shared(most=_VALUES_KEPT))
-    """What many requests read that are not equal."""
+    remembered: Remembered = field(default_factory=Remembered)
     _present: Present = field(default_factory=Present)
 
     @property
@@ -122,14 +123,13 @@ class Ask:
         except NoData:
             return None
 
-    async def read_shared(self, name: Hashable, question: Callable[[History], T]) -> T:
-        """Return the same, read once for all requests at the instant that give it the same name.
+    def remembered(self, name: Hashable, read: Callable[[], T]) -> T:
+        """Return what a question reads: once for all requests about the instant, while nothing is written.
 
-        What `question` depends on, besides the instant, is in the name. Nobody may change what it returns.
+        What it depends on, besides the instant, is in the name. Nobody may change it.
         """
-        at = None if self._is_undated else self.at
-        answer: T = await self.site.values.get((name, at), self._state, lambda: self.read(question))
-        return answer
+        state = None if self.version is None else Moment(self.version, self.at)
+        return self.site.remembered.get(name, state, read)
 
     async def answered(self, route: str, answer: Callable[[], Awaitable[Answer]]) -> Answer:
         """Return the answer of a route, computed once for all requests that are equal.
@@ -140,13 +140,10 @@ class Ask:
         headers = self.request.headers
         at = None if self._is_undated else self.at
         asked = (route, self.request.raw_path, headers.get("Accept"), headers.get("Host"), at)
-        return await self.site.answers.get(asked, self._state, answer)
+        moment = None if self.version is None else Moment(self.version, self.at)
+        return await self.site.answers.get(asked, moment, answer, meanwhile=Moment.will_do_for)
 
     @property
     def _is_undated(self) -> bool:
         """Whether it asks about a present that moves. One that came just before asks the same."""
         return self.named is None and self.site.lock is None
-
-    @property
-    def _state(self) -> Hashable | None:
-        return None if self.version is None else (self.version, self.at)

@@ -1,11 +1,26 @@
 """The present: the instant that a question asks about which names none."""
 
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from pipeline.store.data_version import Version
 
 LASTS = timedelta(seconds=10)
 """How long it may stand still. Ages are shown in minutes."""
+
+
+class Moment(NamedTuple):
+    """The state that the database had when a question came, and the instant that it asks about."""
+
+    version: Version
+    at: datetime
+
+    def will_do_for(self, later: "Moment") -> bool:
+        """Whether an answer of this moment may be given a little later, until there is a newer one.
+
+        Nothing was written since: the two differ in ages alone, and by less than half a minute.
+        """
+        return self.version == later.version and timedelta(0) <= later.at - self.at <= 2 * LASTS
 
 
 class Present:

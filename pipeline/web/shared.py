@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 
@@ -18,33 +19,41 @@ class _Flight(Generic[T]):
     waiting: int = 0
 
 
-class Shared(Generic[T]):
-    """Answers by question. What an answer depends on is all in the question and in the state of the database."""
+class Shared(Generic[S, T]):
+    """Answers by question. What an answer depends on is all in the question and in a state."""
 
     def __init__(self, *, most: int, size_of: Callable[[T], int] = lambda _: 1) -> None:
         """Keep answers of `most` in size, those that were asked for last; by default, so many of any size."""
         self._most = most
         self._size_of = size_of
-        self._kept: OrderedDict[Hashable, tuple[Hashable, T, int]] = OrderedDict()
+        self._kept: OrderedDict[Hashable, tuple[S, T, int]] = OrderedDict()
         """By question: the state that the answer is of, the answer, and its size."""
         self._size = 0
         self._flights: dict[Hashable, _Flight[T]] = {}
 
-    async def get(self, question: Hashable, state: Hashable | None, answer: Callable[[], Awaitable[T]]) -> T:
+    async def get(
+        self,
+        question: Hashable,
+        state: S | None,
+        answer: Callable[[], Awaitable[T]],
+        *,
+        meanwhile: Callable[[S, S], bool] = lambda _kept, _wanted: False,
+    ) -> T:
         """Return the answer that is kept, or under way, or what `answer` returns. Raise what that raises.
 
-        `state` is what the answer depends on besides: one of another state is not returned, but one that is under way
-        is, as a question that came just before. Of no state (None) none is kept. When all who wait for it have gone
-        away, it is given up.
+        Of those kept, one of the same state will do, and one that may be given `meanwhile`, until there is a newer one.
+        One that is under way will do, too: that question came just before. Without a state none is kept. When all who
+        wait for an answer have gone away, it is given up.
         """
-        if state is not None and (kept := self._kept.get(question)) is not None and kept[0] == state:
+        kept = self._kept.get(question)
+        if state is not None and kept is not None:
             self._kept.move_to_end(question)
-            return kept[1]
-        flight = self._flights.get(question)
-        if flight is None:
-            flight = _Flight(asyncio.create_task(self._begun(question, state, answer)))
-            self._flights[question] = flight
-            flight.task.add_done_callback(_heard)
+            if kept[0] == state:
+                return kept[1]
+            if meanwhile(kept[0], state):
+                self._flight(question, state, answer)
+                return kept[1]
+        flight = self._flight(question, state, answer)
         flight.waiting += 1
         try:
             return await asyncio.shield(flight.task)
@@ -54,7 +63,15 @@ class Shared(Generic[T]):
                 self._end(question, flight)
                 flight.task.cancel()
 
-    async def _begun(self, question: Hashable, state: Hashable | None, answer: Callable[[], Awaitable[T]]) -> T:
+    def _flight(self, question: Hashable, state: S | None, answer: Callable[[], Awaitable[T]]) -> _Flight[T]:
+        """Return the flight of a question, which begins if there is none."""
+        flight = self._flights.get(question)
+        if flight is None:
+            flight = self._flights[question] = _Flight(asyncio.create_task(self._begun(question, state, answer)))
+            flight.task.add_done_callback(_heard)
+        return flight
+
+    async def _begun(self, question: Hashable, state: S | None, answer: Callable[[], Awaitable[T]]) -> T:
         try:
             found = await answer()
         finally:
@@ -69,7 +86,7 @@ class Shared(Generic[T]):
         if self._flights.get(question) is flight:
             del self._flights[question]
 
-    def _keep(self, question: Hashable, state: Hashable, answer: T) -> None:
+    def _keep(self, question: Hashable, state: S, answer: T) -> None:
         self._drop(question)
         size = self._size_of(answer)
         if size * 4 > self._most:  # too large to be worth the others

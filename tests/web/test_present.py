@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from pipeline.store.data_version import Version
-from pipeline.web.present import LASTS, Present
+from pipeline.web.present import LASTS, Moment, Present
 from tests.support.clocks import START
 
 FIRST, SECOND = Version(1, (1, 1, 1, 1), 1), Version(1, (1, 1, 1, 1), 2)
@@ -29,3 +29,11 @@ def test_while_the_state_is_unknown_it_moves() -> None:
 def test_it_follows_a_clock_that_is_set_back() -> None:
     present = Present()
     assert [present(FIRST, now=now) for now in (SECOND_LATER, START)] == [SECOND_LATER, START]
+
+
+def test_an_answer_will_do_a_little_later_unless_something_was_written() -> None:
+    first = Moment(FIRST, START)
+    assert first.will_do_for(Moment(FIRST, LONG))
+    assert not first.will_do_for(Moment(SECOND, SECOND_LATER))
+    assert not first.will_do_for(Moment(FIRST, START + timedelta(seconds=30)))
+    assert not first.will_do_for(Moment(FIRST, START - timedelta(seconds=1)))
