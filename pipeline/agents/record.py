@@ -59,10 +59,9 @@ class Record:
     def _answer(self, tool: Tool[A, R], asked: A, at: datetime, cursor: Cursor | None, gone: threading.Event) -> R:
         offset = 0 if cursor is None else cursor.offset
         with (
-            History.open(self.database) as history,
+            History.open(self.database, until=at) as history,
             history.within(self.within, is_over=gone.is_set),
         ):
-            history.see_until(at)
             question = Question(history, asked, at, self.present, self.stale_after, checksum(tool.name, asked), offset)
             try:
                 return tool.answer(question)

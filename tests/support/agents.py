@@ -43,6 +43,11 @@ class Agent:
         assert text.isprintable()
         return text
 
+    async def ask(self, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Return all that comes back from a call."""
+        found: dict[str, Any] = (await self._call(tool, arguments)).model_dump(by_alias=True, mode="json")
+        return found
+
     async def _call(self, tool: str, arguments: dict[str, Any]) -> CallToolResult:
         async with Client(create_server(self.record), mode=self.mode, raise_exceptions=True) as client:
             return await client.call_tool(tool, arguments)
