@@ -84,11 +84,10 @@ def _answer(question: Question[ChangesArguments]) -> Changes:
         universe=asked.universe,
     )
     found = page(map(_change, records(answer)), question.offset, asked.limit)
-    first = found.rows[0].symbol if found.rows else None
     nothing = [] if found.rows or question.offset else ["Nothing changed in this interval, as far as was asked."]
     return Changes(
         at=question.at_text,
-        notices=question.notices(first, *nothing),
+        notices=question.notices(*nothing),
         next_cursor=question.cursor(found),
         changes=list(found.rows),
         missing=missing,

@@ -9,7 +9,18 @@ from msgspec import Meta, field
 from pipeline.agents.arguments import AtArguments, CursorText, FieldText, Hours, Limit
 from pipeline.agents.csv_text import csv_lines, in_hours
 from pipeline.agents.paging import page
-from pipeline.agents.tool import HoursSince, InstantText, Question, Result, Row, Tool, Values, records, values_of
+from pipeline.agents.tool import (
+    HoursSince,
+    InstantText,
+    Question,
+    Result,
+    Row,
+    Tool,
+    Values,
+    in_steps,
+    records,
+    values_of,
+)
 from pipeline.agents.untrusted import harmless
 from pipeline.model.fields import COLUMNS, SYMBOL_FIELD, find_field, find_fields
 from pipeline.text import few
@@ -74,10 +85,9 @@ def _answer(question: Question[CompaniesArguments]) -> Companies:
         matching = _sorted(matching, sorted_by.column, descending=asked.descending)
     columns = [field.column for field in shown]
     found = page((_company(row, columns) for row in matching), question.offset, asked.limit)
-    first = found.rows[0].symbol if found.rows else None
     return Companies(
         at=question.at_text,
-        notices=question.notices(first, *_why_empty(known, matching, asked)),
+        notices=question.notices(*_why_empty(known, matching, asked)),
         next_cursor=question.cursor(found),
         total=len(matching),
         companies=list(found.rows),
@@ -113,7 +123,7 @@ def _company(row: dict[str, Any], columns: Sequence[str]) -> Company:
         symbol=row["symbol"],
         values=values_of(row, columns),
         observed_at=row["observed_at"],
-        staleness_hours=row["staleness_hours"],
+        staleness_hours=in_steps(row["staleness_hours"]),
     )
 
 

@@ -58,7 +58,7 @@ def _answer(question: Question[HistoryArguments]) -> Versions:
     empty = [] if rows else [f"No version of {company} was first seen in this interval: begin earlier."]
     return Versions(
         at=question.at_text,
-        notices=question.notices(company, *empty),
+        notices=question.notices(*empty),
         next_cursor=question.cursor(found),
         symbol=company,
         total=len(rows),

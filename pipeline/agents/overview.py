@@ -12,7 +12,18 @@ from pipeline.agents.csv_text import csv_lines, in_hours
 from pipeline.agents.paging import LARGEST_PAGE
 from pipeline.agents.refusals import BadCall
 from pipeline.agents.symbols import Missing, find_companies, missing_lines
-from pipeline.agents.tool import HoursSince, InstantText, Question, Result, Row, Tool, Values, records, values_of
+from pipeline.agents.tool import (
+    HoursSince,
+    InstantText,
+    Question,
+    Result,
+    Row,
+    Tool,
+    Values,
+    in_steps,
+    records,
+    values_of,
+)
 from pipeline.model.fields import CATALOGUE, COLUMNS, SYMBOL_FIELD, Part, find_fields
 
 _WITHOUT_DESCRIPTION = tuple(field for field in CATALOGUE if field.column != "description")
@@ -51,6 +62,7 @@ class Overviews(Result, kw_only=True, frozen=True):
     """What `overview` answers."""
 
     companies: list[Overview]
+    units: Annotated[dict[str, str], Meta(description="By column. A fraction is of 1: 0.25 is 25 %.")]
     missing: Annotated[list[Missing], Meta(description="Symbols of which there is nothing to answer.")] = field(
         default_factory=list
     )
@@ -70,8 +82,8 @@ def _answer(question: Question[OverviewArguments]) -> Overviews:
             document = _document(question, row["symbol"]) if asked.original else None
             found.append(_overview(row, [field.column for field in columns], document))
     _check_size(found)
-    notices = question.notices(found[0].symbol if found else None)
-    return Overviews(at=question.at_text, notices=notices, companies=found, missing=missing)
+    units = {field.column: field.unit for field in columns if field.unit}
+    return Overviews(at=question.at_text, notices=question.notices(), companies=found, units=units, missing=missing)
 
 
 def _document(question: Question[OverviewArguments], symbol: str) -> str:
@@ -87,7 +99,7 @@ def _overview(row: dict[str, Any], columns: Sequence[str], document: str | None)
         values=values_of(row, columns),
         observed_at=row["observed_at"],
         confirmed_at=row["confirmed_at"],
-        staleness_hours=row["staleness_hours"],
+        staleness_hours=in_steps(row["staleness_hours"]),
         document=document,
     )
 

@@ -15,8 +15,8 @@ from pipeline.agents.arguments import Arguments
 from pipeline.agents.refusals import BadCall
 
 T = TypeVar("T")
-LARGEST_PAGE = 48_000
-"""Characters of a page's rows as JSON: some 15,000 tokens. Common clients cut an answer at 25,000."""
+LARGEST_PAGE = 32_000
+"""Characters of a page's rows as JSON: some 10,000 tokens, at which clients begin to warn. They cut at 25,000."""
 _CURSOR = re.compile(r"([0-9a-f]{1,12})\.([0-9a-f]{1,12})\.([0-9a-f]{8})")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)

@@ -12,7 +12,18 @@ from pipeline.agents.csv_text import csv_lines, in_hours
 from pipeline.agents.paging import page
 from pipeline.agents.refusals import BadCall
 from pipeline.agents.symbols import Missing, find_companies, missing_lines
-from pipeline.agents.tool import HoursSince, InstantText, Question, Result, Row, Tool, Values, records, values_of
+from pipeline.agents.tool import (
+    HoursSince,
+    InstantText,
+    Question,
+    Result,
+    Row,
+    Tool,
+    Values,
+    in_steps,
+    records,
+    values_of,
+)
 from pipeline.instants import parse_span
 from pipeline.model.fields import Field, find_fields
 from pipeline.query.panel import grid_of, in_order
@@ -72,7 +83,7 @@ class PanelArguments(UntilArguments, kw_only=True, frozen=True):
     universe: Annotated[
         bool, Meta(description="Only companies that were configured at each instant: avoids survivorship bias.")
     ] = False
-    limit: Annotated[Limit, Meta(description="Cells at most: a cell is a company at an instant.")] = 300
+    limit: Annotated[Limit, Meta(description="Cells at most: a cell is a company at an instant.")] = 120
     cursor: CursorText | None = None
 
 
@@ -115,7 +126,7 @@ def _answer(question: Question[PanelArguments]) -> Cells:
     found = page(_cells(records(answer), columns), question.offset, limit)
     return Cells(
         at=question.at_text,
-        notices=question.notices(names[0] if names else None),
+        notices=question.notices(),
         next_cursor=question.cursor(found),
         total=len(instants) * len(names),
         cells=list(found.rows),
@@ -158,7 +169,7 @@ def _cells(rows: Iterable[dict[str, Any]], columns: Sequence[Field]) -> Iterator
             symbol=row["symbol"],
             values=values_of(row, names),
             observed_at=row["observed_at"],
-            staleness_hours=row["staleness_hours"],
+            staleness_hours=in_steps(row["staleness_hours"]),
         )
         for row in rows
     )

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar, overload
 
 import msgspec
 from msgspec import Meta
@@ -13,7 +13,6 @@ from pipeline.agents.paging import Cursor, Page
 from pipeline.agents.present import Present
 from pipeline.agents.untrusted import NOTICE, harmless
 from pipeline.instants import to_text
-from pipeline.model.invented import is_invented
 from pipeline.query.history import History
 from pipeline.query.results import Answer
 
@@ -39,6 +38,15 @@ def records(answer: Answer[Any]) -> Iterator[dict[str, Any]]:
 def values_of(record: dict[str, Any], columns: Sequence[str]) -> dict[str, Value]:
     """Return the values of some columns, with every text made harmless."""
     return {column: harmless(record[column]) for column in columns}
+
+
+@overload
+def in_steps(hours: float) -> float: ...
+@overload
+def in_steps(hours: None) -> None: ...
+def in_steps(hours: float | None) -> float | None:
+    """Return a staleness in steps of half a minute: digits are tokens."""
+    return None if hours is None else round(hours, 2)
 
 
 class Row(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
@@ -83,12 +91,9 @@ class Question(Generic[A]):
         """Return what leads to the next page; None where there is none."""
         return None if page.next_offset is None else str(Cursor(page.next_offset, self.at, self.checksum))
 
-    def notices(self, symbol: str | None, *others: str) -> list[str]:
-        """Return what to know about an answer, in which a company takes part; None: it is empty."""
-        if symbol is None:
-            return [*others]
-        descriptions = [one["description"] for one in self.history.as_of(self.at, [symbol], ["description"])]
-        return [NOTICE, *([_INVENTED] if any(map(is_invented, descriptions)) else []), *others]
+    def notices(self, *others: str) -> list[str]:
+        """Return what to know about an answer."""
+        return [NOTICE, *([_INVENTED] if self.history.holds_invented() else []), *others]
 
 
 @dataclass(frozen=True, slots=True)

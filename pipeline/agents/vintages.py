@@ -68,11 +68,10 @@ def _answer(question: Question[VintagesArguments]) -> Vintages:
         company = find_company(question, asked.symbol)
         answer = ask(company, fields, since=question.since(asked.since), until=question.at)
     found = page(map(_vintage, records(answer)), question.offset, asked.limit)
-    first = found.rows[0].symbol if found.rows else None
     nothing = [] if found.rows or question.offset else ["Nothing was reported that fits, as far as was known then."]
     return Vintages(
         at=question.at_text,
-        notices=question.notices(first, *nothing),
+        notices=question.notices(*nothing),
         next_cursor=question.cursor(found),
         vintages=list(found.rows),
     )

@@ -3,9 +3,13 @@
 import json
 from pathlib import Path
 
+import pytest
+
+from pipeline.model.outcomes import Outcome, RunStatus
 from pipeline.query.history import History
-from tests.support.agents import Agent
-from tests.support.observations import after, text
+from tests.support.agents import Agent, record_of
+from tests.support.observations import after, database_of, text
+from tests.support.timeline import Ended, Ran, seen_fields, write_steps
 from tests.support.vintages import Q1, Q2
 
 
@@ -50,10 +54,10 @@ async def test_companies_can_be_those_that_were_fresh_and_those_that_were_config
 
 
 async def test_an_empty_list_of_companies_says_why(agent: Agent) -> None:
-    assert "CONSUMER, TECHNOLOGY" in (await agent("companies", at="now", sector="tech"))["notices"][0]
-    assert "PHONES" in (await agent("companies", at="now", industry="software"))["notices"][0]
-    assert "3 companies" in (await agent("companies", at="now", search="xyz"))["notices"][0]
-    assert "status" in (await agent("companies", at="2020-01-01"))["notices"][0]
+    assert "CONSUMER, TECHNOLOGY" in (await agent("companies", at="now", sector="tech"))["notices"][-1]
+    assert "PHONES" in (await agent("companies", at="now", industry="software"))["notices"][-1]
+    assert "3 companies" in (await agent("companies", at="now", search="xyz"))["notices"][-1]
+    assert "status" in (await agent("companies", at="2020-01-01"))["notices"][-1]
 
 
 async def test_an_overview_is_what_as_of_says(agent: Agent, known: Path) -> None:
@@ -217,16 +221,43 @@ async def test_the_status_says_how_far_the_record_reached(agent: Agent) -> None:
     then, now = await agent("status", at=text(25)), await agent("status", at="now")
 
     assert (then["first_observed_at"], then["last_observed_at"]) == (text(0), text(24))
-    assert (then["companies"], then["configured"], then["stale_total"]) == (3, 2, 0)
+    assert (then["companies"], then["configured"], then["fresh"], then["stale_total"]) == (3, 2, 2, 0)
     assert (now["last_observed_at"], now["configured"]) == (text(48), 3)
-    assert now["never_observed"] == ["KO"]
     assert "locked_at" not in now
 
 
-async def test_the_status_names_the_stalest_first(agent: Agent) -> None:
-    answer = await agent("status", at=text(24 + 73))
+async def test_the_status_names_the_stalest_first_and_what_is_not_covered(agent: Agent) -> None:
+    answer = await agent("status", at="now")
+    named = await agent("status", at="now", limit=1)
 
     assert answer["stale_after_hours"] == 72
-    assert [(one["symbol"], one["staleness_hours"]) for one in answer["stale"]] == [("TSLA", 73)]
-    named = await agent("status", at="now", limit=1)
-    assert (named["stale_total"], [one["symbol"] for one in named["stale"]]) == (2, ["TSLA"])
+    assert [(one["symbol"], one.get("staleness_hours")) for one in answer["stale"]] == [
+        ("KO", None),
+        ("TSLA", 168),
+        ("AAPL", 144),
+    ]
+    assert answer["unknown"] == ["TSLA"]
+    assert (named["stale_total"], [one["symbol"] for one in named["stale"]]) == (3, ["KO"])
+
+
+@pytest.fixture(scope="module")
+def collected_agent() -> Agent:
+    """An agent that asks about a record which two runs filled."""
+    database = database_of([])
+    stored = Ended("IBM", 1, fields=seen_fields(Name="x"))
+    failed = Ended("PEP", 1, Outcome.FAILED, attempts=3, detail="HTTP 503")
+    write_steps(database, [
+        Ran(0, (stored, failed), 2, RunStatus.PARTIAL, detail="1 failed"),
+        Ran(24, (Ended("IBM", 25, Outcome.UNCHANGED, fields=seen_fields(Name="x")),), 26),
+    ])  # fmt: skip
+    return Agent(record_of(database, now=after(30)))
+
+
+async def test_the_status_says_how_the_last_run_had_ended(collected_agent: Agent) -> None:
+    then, now = await collected_agent("status", at=text(25)), await collected_agent("status", at="now")
+    lines = await collected_agent.text("status", at=text(25))
+
+    assert [then["last_run"][one] for one in ("id", "status", "stored", "failed")] == [1, "partial", 1, 1]
+    assert [now["last_run"][one] for one in ("id", "status", "unchanged")] == [2, "complete", 1]
+    assert lines[-1] == f"last run 1, {text(0)} to {text(2)}: partial (1 stored, 1 failed): 1 failed"
+    assert "last_run" not in await collected_agent("status", at=text(1.5))

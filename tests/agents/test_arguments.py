@@ -106,7 +106,6 @@ async def test_what_models_get_wrong_and_what_is_meant_all_the_same_is_answered(
         ("panel", {"until": "now", "since": "7d", "fields": ["eps"], "lag": "soon"}, ["lag", "1d"]),
         ("panel", {"until": "now", "since": "1900-01-01", "fields": ["eps"], "every": "1d"}, ["cells", "1mo"]),
         ("panel", {"until": "2026-03-16", "since": "2026-03-16", "fields": ["eps"]}, ["no instant", "every"]),
-        ("panel", {"until": "now", "since": "7d", "fields": ["eps"], "calendar": "NOWHERE"}, ["NOWHERE"]),
     ],
 )  # fmt: skip
 async def test_what_is_wrong_is_said_with_what_to_do(

@@ -14,7 +14,7 @@ CALLS: list[tuple[str, str, dict[str, Any]]] = [
     ("history", "versions", {"until": "now", "symbol": "AAPL"}),
     ("changes", "changes", {"until": "now", "since": "2026-01-01"}),
     ("vintages", "vintages", {"at": "now", "symbol": "AAPL"}),
-    ("panel", "cells", {"until": "now", "since": "2026-03-14", "every": "1d", "fields": ["eps", "pe_ratio"]}),
+    ("panel", "cells", {"until": "now", "since": "2026-03-20", "every": "1d", "fields": ["eps", "pe_ratio"]}),
 ]
 
 
@@ -84,7 +84,7 @@ def wordy() -> Agent:
 async def test_a_page_ends_before_an_agent_cannot_read_it_any_more(wordy: Agent) -> None:
     answer = await wordy("companies", at="now", limit=1000)
 
-    assert 10 < len(answer["companies"]) < 20
+    assert len(answer["companies"]) == 10
     assert answer["next_cursor"]
 
 
