@@ -12,10 +12,10 @@ from aiohttp import web
 from pipeline.instants import from_text
 from pipeline.model.fields import CATALOGUE, COLUMNS, SYMBOL_FIELD, Field, Part, find_fields
 from pipeline.pages.labels import label
-from pipeline.pages.listing import Key, Order, Row, counts, matches, page_of
 from pipeline.pages.numbers import is_numeric
 from pipeline.pages.rendering import show
 from pipeline.query.history import History
+from pipeline.query.listing import Key, Order, Row, counts, matches, page_of
 from pipeline.web.ask import Ask
 from pipeline.web.refusals import Refusal
 

@@ -8,6 +8,8 @@ from typing import Generic, TypeVar
 import msgspec
 
 from pipeline import instants
+from pipeline.query import bounds
+from pipeline.query.bounds import BeyondHorizon
 from pipeline.rest.formats import Format
 from pipeline.rest.positions import Position, invalid
 from pipeline.web.ask import Ask
@@ -52,13 +54,19 @@ class Asked(Generic[P]):
         """Return the instant of a parameter. Raise Refusal for one that is invalid, or that may not be asked about."""
         if text is None:
             return None
-        return self._bounded(name, instants.parse(self._valid(name, text), now=self.at, day_ends=day_ends))
+        try:
+            return bounds.instant(text, day_ends=day_ends, horizon=self.at)
+        except BeyondHorizon:
+            return self._latest(name, text, day_ends=day_ends)
+        except ValueError:
+            problem = f"invalid {name} {text[:40]!r}"
+            raise Refusal(HTTPStatus.BAD_REQUEST, problem, remedy=f"use {instants.FORMS}") from None
 
     def day_or_instant(self, name: str, text: str | None) -> date | datetime | None:
         """Return the day of a parameter, or its instant, as `instant` does."""
-        if text is None:
-            return None
-        self.instant(name, text, day_ends=False)
+        found = self.instant(name, text, day_ends=False)
+        if text is None or found == self.at:
+            return found
         return instants.parse_day_or_instant(text, now=self.at)
 
     def interval(self, since: str | None, until: str | None) -> tuple[datetime | None, datetime]:
@@ -72,20 +80,10 @@ class Asked(Generic[P]):
             raise Refusal(HTTPStatus.BAD_REQUEST, f"since {between}", remedy="ask for an earlier one")
         return begins, ends
 
-    def _valid(self, name: str, text: str) -> str:
-        try:
-            instants.parse(text, now=self.at, day_ends=True)
-        except ValueError:
-            problem = f"invalid {name} {text[:40]!r}"
-            raise Refusal(HTTPStatus.BAD_REQUEST, problem, remedy=f"use {instants.FORMS}") from None
-        return text
-
-    def _bounded(self, name: str, instant: datetime) -> datetime:
-        """Return the instant, or that of the address, where it is the present, for a later one."""
-        if instant <= self.at:
-            return instant
+    def _latest(self, name: str, text: str, *, day_ends: bool) -> datetime:
+        """Return the present, where an instant is later. Raise Refusal where the address or the lock ends earlier."""
         at, lock = instants.for_people(self.at), self.ask.site.lock
-        if lock is not None and instant > lock:
+        if lock is not None and instants.parse(text, now=self.at, day_ends=day_ends) > lock:
             problem = f"{name} is after the lock of this server: it answers with what was known at {at} UTC, and before"
             raise Refusal(HTTPStatus.FORBIDDEN, problem, remedy="ask for an earlier instant")
         if self.ask.named is not None:

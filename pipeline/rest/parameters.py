@@ -28,6 +28,7 @@ _INSTANT_FORMS = {
     ],
     "examples": ["2026-03-14", "2026-03-14T18:30Z", "7d"],
 }
+AFTER = r"^[^~]*(~[^~]*){0,2}~[0-9]{1,9}$"
 _SPAN = r"^[0-9]{1,6}[mhdw]$"
 
 Text = Annotated[str, Meta(min_length=1, max_length=200)]
@@ -81,7 +82,8 @@ class Paged(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         ),
     ] = None
     after: Annotated[
-        Text | None, Meta(description="Where the page begins: use the `next` link of the page before.")
+        Annotated[str, Meta(pattern=AFTER, max_length=4_000)] | None,
+        Meta(description="Where the page begins: use the `next` link of the page before."),
     ] = None
 
 
@@ -100,7 +102,7 @@ def read_parameters(kind: type[P], path: Mapping[str, str], query: MultiMapping[
     not be.
     """
     types = {one.encode_name: one.type for one in _fields(kind)}
-    given: dict[str, Any] = dict(path)
+    given: dict[str, Any] = {name: value.strip() for name, value in path.items()}
     for name in dict.fromkeys(query):
         if name not in types or name in path:
             raise _unknown(name, [one for one in types if one not in path])
@@ -136,16 +138,13 @@ def alternatives(kind: msgspec.inspect.Type) -> Iterator[msgspec.inspect.Type]:
 
 
 def _values(name: str, texts: list[str], kind: msgspec.inspect.Type) -> str | list[str]:
-    if is_list(kind):
-        values = [one.strip() for text in texts for one in text.split(",")]
-        if not all(values):
-            raise Refusal(HTTPStatus.BAD_REQUEST, f"{name} is empty", remedy="give it a value, or leave it out")
-        return values
-    if len(texts) > 1:
+    """Return the value of a parameter, or its values. Spaces around go: `$` in a pattern admits a line end."""
+    if not is_list(kind) and len(texts) > 1:
         raise Refusal(HTTPStatus.BAD_REQUEST, f"{name} is given {len(texts)} times", remedy="give it once")
-    if not texts[0]:
+    values = [one.strip() for text in texts for one in (text.split(",") if is_list(kind) else (text,))]
+    if not all(values):
         raise Refusal(HTTPStatus.BAD_REQUEST, f"{name} is empty", remedy="give it a value, or leave it out")
-    return texts[0]
+    return values if is_list(kind) else values[0]
 
 
 def _unknown(name: str, known: list[str]) -> Refusal:
@@ -183,4 +182,5 @@ _SPELLINGS = {
     "max_staleness": "use hours, such as 48 or 0.5, or a span, such as 90m or 2d",
     "lag": "use a span, such as 90m, 1d or 2w",
     "min_change": "use 5% or 0.05",
+    "after": "use the next link of the page before, or leave it out for the first page",
 }

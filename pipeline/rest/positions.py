@@ -7,7 +7,6 @@ from pipeline.web.refusals import Refusal
 
 _BETWEEN = "~"
 """In no symbol, field or instant, and written in a URL as it is."""
-_MOST_DIGITS = 9
 
 
 class Position(NamedTuple):
@@ -19,10 +18,8 @@ class Position(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Return the position that `text()` wrote. Raise Refusal for any other text."""
+        """Return the position of a text that matches AFTER."""
         *key, seen = text.split(_BETWEEN)
-        if not key or not (seen.isascii() and seen.isdigit()) or len(seen) > _MOST_DIGITS:
-            raise invalid(text)
         return cls(tuple(key), int(seen))
 
     def text(self) -> str:

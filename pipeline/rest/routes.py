@@ -7,6 +7,7 @@ from http import HTTPStatus
 from aiohttp import web
 
 from pipeline.rest.changes import CHANGES
+from pipeline.rest.companies import COMPANIES, COMPANY
 from pipeline.rest.endpoints import API, Endpoint
 from pipeline.rest.fields import FIELDS
 from pipeline.rest.json_answers import as_json
@@ -21,7 +22,9 @@ from pipeline.web.refusals import Refusal
 from pipeline.web.routes import Route
 
 DOCUMENT = f"{API}/openapi.json"
-ENDPOINTS: tuple[Endpoint, ...] = (AS_OF, HISTORY, CHANGES, VINTAGES, RESTATEMENTS, PANEL, FIELDS)
+ENDPOINTS: tuple[Endpoint, ...] = (
+    COMPANIES, COMPANY, HISTORY, AS_OF, CHANGES, VINTAGES, RESTATEMENTS, PANEL, FIELDS,
+)  # fmt: skip
 
 
 async def _document(ask: Ask) -> web.Response:

@@ -31,8 +31,11 @@ class Table:
 
     answer: Answer[Any]
     """The rows, from where the page begins, or a little earlier."""
-    key: Callable[[Row], tuple[str, ...]]
-    """Where a row stands. Rows are in the order of their keys; some in a row may have the same."""
+    key: Callable[[Row], tuple[str, ...]] | None
+    """Where a row stands: they are in the order of their keys, and some in a row may have the same.
+
+    None: the rows are those of the page.
+    """
     is_bounded: bool = False
     """Whether it is known to have no more than MOST_VALUES."""
     beyond: Position | None = None
@@ -48,6 +51,8 @@ class Page(NamedTuple):
 
 def page(table: Table, limit: int, after: Position | None) -> Page:
     """Return the first `limit` rows of a table that come after a position."""
+    if table.key is None:
+        return Page(list(table.answer.rows()), table.beyond)
     rows = _after(table, after)
     found = list(islice(rows, limit))
     if len(found) < limit or next(rows, None) is None:
@@ -61,7 +66,7 @@ def page(table: Table, limit: int, after: Position | None) -> Page:
 
 def _after(table: Table, position: Position | None) -> Iterator[Row]:
     rows = table.answer.rows()
-    if position is None:
+    if position is None or table.key is None:
         yield from rows
         return
     seen = 0

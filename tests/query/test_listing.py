@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.pages.listing import Key, Order, Row, page_of
+from pipeline.query.listing import Key, Order, Row, page_of
 
 _VALUES = st.one_of(st.none(), st.integers(-3, 3), st.floats(allow_nan=False, allow_infinity=False, width=16))
 _TEXTS = st.one_of(st.none(), st.text(alphabet="aAbBß", max_size=2))

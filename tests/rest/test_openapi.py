@@ -1,0 +1,98 @@
+"""The OpenAPI document: it is valid, and no request, whatever its parameters, is answered off its schema."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import openapi_spec_validator
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from schemathesis.generation import GenerationMode
+from schemathesis.specs.openapi.checks import positive_data_acceptance
+
+from pipeline.rest.routes import ENDPOINTS
+from tests.support.beside import beside
+from tests.support.hard_record import SYMBOLS, hard_record
+from tests.support.rest import API
+from tests.support.site import served
+
+_LONGEST_TARGET = 8_000
+"""Characters of a path and its parameters: longer ones the HTTP server refuses before the API sees them."""
+
+
+PATHS = [one.path for one in ENDPOINTS]
+
+
+@pytest.fixture(scope="module", name="schema")
+def _schema() -> Iterator[Any]:
+    """Yield the schema of a server."""
+    database = hard_record()
+    with beside(lambda: served(database)) as client:
+        yield schemathesis.openapi.from_url(f"{client.url}{API}/openapi.json")
+
+
+async def test_the_document_is_valid_and_names_where_it_was_asked_for() -> None:
+    async with served(Path("none.db")) as client:
+        for prefix in ("", "/as-of/2026-03-14"):
+            got = await client.get(f"{prefix}{API}/openapi.json")
+            document = json.loads(got.body)
+            openapi_spec_validator.validate(document)
+            assert document["servers"][0]["url"] == f"{prefix}{API}"
+            assert list(document["paths"]) == [one.path for one in ENDPOINTS]
+
+
+@pytest.mark.parametrize("mode", GenerationMode)
+@pytest.mark.parametrize("path", PATHS)
+def test_no_answer_is_off_the_schema(schema: Any, path: str, mode: GenerationMode) -> None:
+    _fuzz(schema[path]["GET"], mode, examples=5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", GenerationMode)
+@pytest.mark.parametrize("path", PATHS)
+def test_no_answer_is_off_the_schema_at_length(schema: Any, path: str, mode: GenerationMode) -> None:
+    _fuzz(schema[path]["GET"], mode, examples=1_000)
+
+
+def _fuzz(operation: Any, mode: GenerationMode, *, examples: int) -> None:
+    """Send requests that follow the schema of a path, or such that do not. Check each answer against it."""
+    statuses: set[int] = set()
+
+    @given(case=operation.as_strategy(generation_mode=mode), data=st.data())
+    @settings(
+        max_examples=examples,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+        phases=[Phase.generate],
+    )
+    def send(case: Any, data: st.DataObject) -> None:
+        if mode is GenerationMode.POSITIVE:
+            _make_sensible(case, data)
+        if len(case.as_curl_command()) > _LONGEST_TARGET:
+            return
+        response = case.call()
+        statuses.add(response.status_code)
+        # What the schema admits may name a day that does not exist, or a company that is not there.
+        case.validate_response(response, excluded_checks=[positive_data_acceptance])
+
+    send()
+    assert mode is GenerationMode.NEGATIVE or 200 in statuses
+
+
+def _make_sensible(case: Any, data: st.DataObject) -> None:
+    """Put symbols that exist where there would be random text, which is only ever refused."""
+    if "symbol" in (case.path_parameters or {}):
+        case.path_parameters["symbol"] = data.draw(st.sampled_from([*SYMBOLS, "ZZZ"]))
+    likely = {
+        "symbol": st.lists(st.sampled_from(SYMBOLS), min_size=1, max_size=3),
+        "sort": st.sampled_from(["eps", "-PERatio", "confirmed_at", "name"]),
+    }
+    for name in case.query.keys() & likely.keys():
+        case.query[name] = data.draw(likely[name])
+    for name in case.query.keys() & {"after", "calendar"}:
+        if data.draw(st.integers(0, 9)):
+            del case.query[name]
