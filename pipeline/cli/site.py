@@ -14,16 +14,21 @@ from pipeline import extras
 from pipeline.errors import Trouble
 from pipeline.monitoring.status import Scope, Status, read_status
 from pipeline.rest.problems import refuse as refuse_in_json
+from pipeline.rest.query import refuse as refuse_as_api
 from pipeline.rest.routes import ROUTES as REST_ROUTES
 from pipeline.settings.addresses import Listen
 from pipeline.store.reader import NoData
 from pipeline.web.app import Pages
-from pipeline.web.ask import Site
+from pipeline.web.ask import ReadThrough, Site
 from pipeline.web.probes import Probes
 from pipeline.web.readers import Readers
 from pipeline.web.server import serving
 
-_FOR_PROGRAMS = re.compile(r"(?:/as-of/[^/]+)?/api/")
+_REFUSALS = (
+    (re.compile(r"(?:/as-of/[^/]+)?/api/"), refuse_in_json),
+    (re.compile(r"(?:/as-of/[^/]+)?/query$"), refuse_as_api),
+)
+"""How programs are refused, by the path that they ask for. Anybody else gets a page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +41,8 @@ class Record:
     lock: datetime | None
     """Nothing observed later can be had from the server; None: no lock."""
     now: Callable[[], datetime]
+    read_through: ReadThrough | None = None
+    """Collects a symbol first that a client asks for and that is not fresh. Never under a lock."""
 
 
 @asynccontextmanager
@@ -67,8 +74,8 @@ async def pages(record: Record) -> AsyncIterator[Pages]:
     for_people = extras.pages()
 
     def refuse(request: web.Request, status: HTTPStatus, error: Trouble) -> web.StreamResponse:
-        in_json = _FOR_PROGRAMS.match(request.path)
-        response: web.StreamResponse = (refuse_in_json if in_json else for_people.refuse)(request, status, error)
+        as_programs = (refusing for path, refusing in _REFUSALS if path.match(request.path))
+        response: web.StreamResponse = next(as_programs, for_people.refuse)(request, status, error)
         return response
 
     def live() -> Status | None:
@@ -78,7 +85,8 @@ async def pages(record: Record) -> AsyncIterator[Pages]:
             return None
 
     readers = Readers(record.database)
-    site = Site(readers, record.lock, record.now, live if record.lock is None else None)
+    assert record.lock is None or record.read_through is None
+    site = Site(readers, record.lock, record.now, live if record.lock is None else None, record.read_through)
     try:
         yield Pages(site, (*for_people.ROUTES, *REST_ROUTES), refuse)
     finally:

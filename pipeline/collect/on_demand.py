@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pipeline import instants
 from pipeline.collect.due import NEVER, select_due
+from pipeline.model.outcomes import RunId
 from pipeline.model.slots import QuotaState
 from pipeline.model.symbols import Symbol, SymbolFreshness
 from pipeline.quota.block import BY_THE_API
@@ -54,17 +55,19 @@ def examine(
     limits: Sequence[Limit],
     fresh_for: timedelta,
     fruitless: Mapping[Symbol, int],
+    active_run: RunId | None = None,
     now: datetime,
 ) -> Examined:
     """Return which of the symbols to request now, and why not the others that are not fresh.
 
-    `fruitless`: how many requests in a row brought no overview of a symbol. Raise DatabaseError.
+    `fruitless`: how many requests in a row brought no overview of a symbol. `active_run`: the run under way, whose
+    requests may still bring one. Raise DatabaseError.
     """
     with Reader.open(database) as reader:
         known = {one.symbol: one for one in reader.freshness(symbols)}
         stale = select_due(symbols, known.values(), observed_since=now - fresh_for, now=now).due
         quota = reader.quota_state(now - longest_window(limits)) if stale else QuotaState()
-        requested = reader.last_requests(stale) if stale else {}
+        requested = reader.last_requests(stale, but_of=active_run) if stale else {}
     ended = _quota_ended(limits, quota, now)
     due, refused = [], {}
     for symbol in stale:

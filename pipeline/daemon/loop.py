@@ -91,7 +91,12 @@ class Daemon:
         self._access = DatabaseAccess(database, begin, self.status, clock)
         self._maintenance = Maintenance(database, self._access, clock)
         self.on_demand = OnDemand(
-            database, wake=self._wake, why_not=self.why_not_ready, config=lambda: self._config, clock=clock
+            database,
+            wake=self._wake,
+            why_not=self.why_not_ready,
+            active_run=lambda: None if self.status.active_run is None else self.status.active_run.id,
+            config=lambda: self._config,
+            clock=clock,
         )
         """Where clients ask for symbols that are not fresh."""
         self._runner = Runner(

@@ -16,7 +16,7 @@ from pipeline.collect.summary import Summary
 from pipeline.daemon.config import DaemonConfig
 from pipeline.errors import ExitCode
 from pipeline.instants import nanoseconds
-from pipeline.model.outcomes import Outcome, RunStatus
+from pipeline.model.outcomes import Outcome, RunId, RunStatus
 from pipeline.model.symbols import Symbol, requested_as, spellings
 from pipeline.settings.renames import CurrentNames
 from pipeline.store.database import DatabaseError
@@ -50,14 +50,16 @@ class OnDemand:
         *,
         wake: Callable[[], None],
         why_not: Callable[[], str | None],
+        active_run: Callable[[], RunId | None],
         config: Callable[[], DaemonConfig],
         clock: Clock,
     ) -> None:
-        """`wake` wakes the daemon's loop; `why_not` returns why it can run nothing; `config` what is in force."""
+        """`wake` wakes the daemon's loop; the others return why it can run nothing, its run, and the configuration."""
         self.fresher_within, self.any_within = FRESHER_WITHIN, ANY_WITHIN
         self._database = database
         self._wake = wake
         self._why_not = why_not
+        self._active_run = active_run
         self._config = config
         self._clock = clock
         self._wanted: dict[Symbol, _Wanted] = {}
@@ -78,24 +80,8 @@ class OnDemand:
         A caller that goes away changes nothing for others. What it asked for is collected all the same.
         """
         name = self._name(symbol)
-        if name in self._wanted:
-            return await self._wait(self._wanted[name])
-        if (why := self._why_not_now()) is not None:
-            return why
-        try:
-            async with self._examining:
-                examined = await self._examine([name])
-        except DatabaseError as error:
-            return NotCollected(str(error))
-        if name not in examined.due:
-            return examined.refused.get(name)
-        if name not in self._wanted:
-            if len(self._wanted) >= MOST_WANTED:
-                return NotCollected(f"{MOST_WANTED} other symbols are waited for")
-            within = self.fresher_within if name in examined.observed else self.any_within
-            self._wanted[name] = _Wanted(asyncio.get_running_loop().create_future(), within)
-            self._wake()
-        return await self._wait(self._wanted[name])
+        wanted = self._wanted.get(name) or await self._want(name)
+        return await self._wait(wanted) if isinstance(wanted, _Wanted) else wanted
 
     @property
     def is_wanted(self) -> bool:
@@ -162,6 +148,26 @@ class OnDemand:
         """Tell all who wait why nothing is collected."""
         self.refuse(list(self._wanted), why)
 
+    async def _want(self, symbol: Symbol) -> _Wanted | NotCollected | None:
+        """Leave word that a symbol is wanted; or return why it cannot be requested, None if it need not be."""
+        if (why := self._why_not_now()) is not None:
+            return why
+        try:
+            async with self._examining:
+                examined = await self._examine([symbol])
+        except DatabaseError as error:
+            return NotCollected(str(error))
+        why = self._why_not_now() or examined.refused.get(symbol)  # it may have been stopped meanwhile
+        if why is not None or symbol not in examined.due:
+            return why
+        if symbol not in self._wanted:
+            if len(self._wanted) >= MOST_WANTED:
+                return NotCollected(f"{MOST_WANTED} other symbols are waited for")
+            within = self.fresher_within if symbol in examined.observed else self.any_within
+            self._wanted[symbol] = _Wanted(asyncio.get_running_loop().create_future(), within)
+            self._wake()
+        return self._wanted[symbol]
+
     def _answer(self, symbol: Symbol, answer: NotCollected | None) -> None:
         wanted = self._wanted.pop(symbol, None)
         if wanted is not None:
@@ -184,6 +190,7 @@ class OnDemand:
             limits=config.source.limits,
             fresh_for=config.fresh_for,
             fruitless={symbol: self._fruitless[symbol] for symbol in symbols if symbol in self._fruitless},
+            active_run=self._active_run(),
             now=self._clock.now(),
         )
 

@@ -7,10 +7,13 @@ among them, are ignored, and never repeated or logged.
 
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from http import HTTPStatus
+from urllib.parse import quote
 
 from aiohttp import web
 
+from pipeline.collect.on_demand import NotCollected
 from pipeline.errors import Trouble
 from pipeline.instants import to_text
 from pipeline.model.document import Document, as_sent
@@ -18,6 +21,7 @@ from pipeline.model.symbols import parse_symbol, spellings
 from pipeline.query.documents import Received
 from pipeline.query.history import History
 from pipeline.store.stored_symbols import SymbolNotFound
+from pipeline.text import printable
 from pipeline.web.ask import Ask
 from pipeline.web.caching import NO_STORE
 from pipeline.web.refusals import status_of
@@ -26,6 +30,8 @@ from pipeline.web.routes import Route
 FUNCTION = "OVERVIEW"
 _EXAMPLE = "/query?function=OVERVIEW&symbol=IBM"
 _ERROR = "Error Message"
+_SHOWN = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "%")
+"""Characters that a header has as they are: anything else is written as in a URL."""
 NO_FUNCTION = f"This API function is not kept here: overview-pipeline keeps OVERVIEW, as it was received: {_EXAMPLE}"
 NO_SYMBOL = f"Invalid API call. Name a symbol for OVERVIEW: {_EXAMPLE}"
 
@@ -38,13 +44,37 @@ async def query(ask: Ask) -> web.Response:
     symbol = parameters.get("symbol", "").strip()
     if not symbol:
         return _refusal(HTTPStatus.OK, _ERROR, NO_SYMBOL)
+    refusal, ask = await _read_through(ask, symbol)
     try:
         received = await ask.read(lambda history: _received(history, symbol))
     except Trouble as error:
         if status_of(error) is not HTTPStatus.NOT_FOUND:
             raise
         received = None  # there is no database yet, or nothing in it
-    return _document({}) if received is None else _answer(received, ask)
+    if received is not None:
+        return _answer(received, ask, refusal)
+    return _document({}) if refusal is None else _refusal(HTTPStatus.OK, "Information", _no_document(symbol, refusal))
+
+
+async def _read_through(ask: Ask, text: str) -> tuple[NotCollected | None, Ask]:
+    """Let a symbol that is not fresh be collected first, where the present is asked about and that is configured.
+
+    Return why it was not collected, if it should have been, and what to ask of the record now.
+    """
+    if ask.is_past or ask.site.read_through is None:
+        return None, ask
+    try:
+        symbol = parse_symbol(text)
+    except ValueError:
+        return None, ask  # the API knows no such symbol either
+    refusal = await ask.site.read_through(symbol)
+    return refusal, replace(ask, at=ask.site.present)  # what was collected was observed since
+
+
+def _no_document(symbol: str, refusal: NotCollected) -> str:
+    """Return why there is no document, in words that the API's clients take for a rate limit if it is one."""
+    limit = "the rate limit is reached, " if refusal.is_quota else ""
+    return printable(f"Nothing is kept of {symbol[:40].upper()}, and it is not requested now: {limit}{refusal.reason}")
 
 
 def refuse(_request: web.Request, status: HTTPStatus, error: Trouble) -> web.Response:
@@ -71,11 +101,13 @@ def _spellings(text: str) -> Sequence[str]:
         return (text,)  # perhaps a company that had a symbol once: FB@2025-07-01
 
 
-def _answer(received: Received, ask: Ask) -> web.Response:
+def _answer(received: Received, ask: Ask, refusal: NotCollected | None) -> web.Response:
     response = _document(received.document)
     response.headers["X-Observed-At"] = to_text(received.observed_at)
     response.headers["X-Confirmed-At"] = to_text(received.confirmed_at)
     response.headers["Age"] = str(max(int((ask.at - received.confirmed_at).total_seconds()), 0))
+    if refusal is not None:
+        response.headers["X-Not-Collected"] = quote(refusal.reason, safe=_SHOWN)
     return response
 
 
@@ -90,4 +122,4 @@ def _refusal(status: HTTPStatus, key: str, text: str) -> web.Response:
     return response
 
 
-QUERY = Route("/query", query, refuse)
+QUERY = Route("/query", query, refuse, is_shared=False)

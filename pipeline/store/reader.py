@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from pipeline import instants
 from pipeline.files import is_present
-from pipeline.model.outcomes import RunStatus
+from pipeline.model.outcomes import RunId, RunStatus
 from pipeline.model.slots import Block, QuotaState, SpentSlot
 from pipeline.model.symbols import Symbol, SymbolFreshness
 from pipeline.store.database import DatabaseError, connect
@@ -202,12 +202,17 @@ class Reader:
             yield SymbolFreshness(symbol, last_observed, last_try, next_try, bool(is_uncovered), is_unanswered)
         yield from (SymbolFreshness(symbol, None, None, None, is_unanswered=True) for symbol in unanswered)
 
-    def last_requests(self, symbols: Collection[Symbol]) -> dict[Symbol, datetime]:
-        """Return when each of these symbols was last requested, as far as the ledger still knows."""
-        query = (
-            f"SELECT symbol, max(reserved_at) FROM requests {_OF_SYMBOLS} AND outcome IS NOT 'unsent' GROUP BY symbol"
-        )
-        found = self._db.execute(query, (json.dumps([*symbols]),))
+    def last_requests(self, symbols: Collection[Symbol], *, but_of: RunId | None) -> dict[Symbol, datetime]:
+        """Return when each of these symbols was last requested, as far as the ledger still knows.
+
+        `but_of`: a run whose requests do not count.
+        """
+        query = f"""
+            SELECT symbol, max(reserved_at) FROM requests
+              {_OF_SYMBOLS} AND outcome IS NOT 'unsent' AND run_id IS NOT ?
+             GROUP BY symbol
+        """
+        found = self._db.execute(query, (json.dumps([*symbols]), but_of))
         return {Symbol(symbol): instants.from_text(at) for symbol, at in found}
 
     def observed_for(self, schedule: str, fire_time: datetime) -> set[str]:

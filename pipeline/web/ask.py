@@ -10,6 +10,8 @@ from urllib.parse import quote
 from aiohttp import web
 
 from pipeline import instants
+from pipeline.collect.on_demand import NotCollected
+from pipeline.model.symbols import Symbol
 from pipeline.monitoring.status import Status
 from pipeline.query.history import History
 from pipeline.store.data_version import Version
@@ -25,6 +27,8 @@ AS_OF = "/as-of/"
 """What the address of a page or of an API path begins with if it names an instant: /as-of/2026-03-14/companies."""
 _ANSWERS_KEPT = 32 << 20
 """Bytes."""
+ReadThrough = Callable[[Symbol], Awaitable[NotCollected | None]]
+"""Returns once a symbol is fresh, or the API does not cover it; or else why it was not collected."""
 T = TypeVar("T")
 
 
@@ -38,7 +42,8 @@ class Site:
     now: Callable[[], datetime]
     live: Callable[[], Status | None] | None
     """Reads the quota, the disk and what is stale now: called in a thread. None under a lock: it is about now."""
-
+    read_through: ReadThrough | None = None
+    """Collects a symbol first that is not fresh. None: what is kept is all there is."""
     answers: Shared[Moment, Answer] = field(
         default_factory=lambda: Shared(most=_ANSWERS_KEPT, size_of=lambda one: one.size)
     )

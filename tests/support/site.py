@@ -13,6 +13,7 @@ from pipeline.cli.site import Record, serving_site
 from pipeline.instants import utc_now
 from pipeline.monitoring.status import Scope
 from pipeline.settings.addresses import Listen
+from pipeline.web.ask import ReadThrough
 from pipeline.web.probes import probes_of_record
 
 SCOPE = Scope(symbols=(), limits=(), stale_after=timedelta(hours=72), backup_after=timedelta(days=14))
@@ -51,9 +52,10 @@ async def served(
     now: Callable[[], datetime] = utc_now,
     allowed_hosts: Collection[str] = (),
     token: str | None = None,
+    read_through: ReadThrough | None = None,
 ) -> AsyncIterator[SiteClient]:
     """Serve a database, and yield a client."""
-    record = Record(database, lambda: scope, lock, now)
+    record = Record(database, lambda: scope, lock, now, read_through)
     probes = probes_of_record(database, record.scope, lock=lock, now=now)
     async with (
         serving_site(Listen("127.0.0.1", 0), record, probes, allowed_hosts=allowed_hosts, token=token) as url,

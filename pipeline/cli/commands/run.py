@@ -99,20 +99,21 @@ async def _serve(
 
         stack.enter_context(stoppable(stop, last_resort=LAST_RESORT, exit_code=ExitCode.DONE))
         stack.enter_context(reloadable(daemon.reload))
-        await _listen(stack, first, _probes(daemon, reporter, metrics, first.database), reporter)
+        read_through = daemon.on_demand.collect if first.settings.web.read_through else None
+        record = Record(first.database, lambda: reporter.scope, None, utc_now, read_through)
+        await _listen(stack, first, _probes(daemon, reporter, metrics, first.database), record)
         log.info("daemon started", version=__version__, database=str(first.database))
         await daemon.run()
     log.info("daemon ended")
 
 
-async def _listen(stack: AsyncExitStack, first: DaemonSettings, probes: Probes, reporter: Reporter) -> None:
+async def _listen(stack: AsyncExitStack, first: DaemonSettings, probes: Probes, record: Record) -> None:
     """Answer probes at the one address and the site at the other, where they are configured, until the stack ends."""
     log, settings, web = structlog.get_logger(), first.settings, first.settings.web
     if settings.listen is not None and settings.listen != web.listen:
         listening = serving(settings.listen.host, settings.listen.port, probes, allowed_hosts=settings.allowed_hosts)
         log.info("listening", address=await stack.enter_async_context(listening))
     if web.listen is not None:
-        record = Record(first.database, lambda: reporter.scope, None, utc_now)
         names = web.allowed_hosts | settings.allowed_hosts
         site = serving_site(web.listen, record, probes, allowed_hosts=names, token=first.token)
         log.info("serving", address=await stack.enter_async_context(site))
