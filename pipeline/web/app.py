@@ -10,6 +10,7 @@ from http import HTTPStatus
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
+from yarl import URL
 
 from pipeline import __version__
 from pipeline.text import printable
@@ -106,10 +107,11 @@ async def _known_without_slash(request: web.Request) -> str | None:
     path = request.rel_url.raw_path
     if not path.endswith("/") or path.startswith("//"):  # //example.com would be another host's
         return None
-    shorter = request.rel_url.with_path(path.rstrip("/"), encoded=True).with_query(request.rel_url.query)
-    found = await request.app.router.resolve(request.clone(rel_url=shorter))
-    is_known = found.http_exception is None and "path" not in found
-    return str(shorter.relative() if shorter.absolute else shorter) if is_known else None
+    shorter, query = path[:-1], request.rel_url.raw_query_string
+    found = await request.app.router.resolve(request.clone(rel_url=URL(shorter, encoded=True)))
+    if found.http_exception is not None or "path" in found:
+        return None
+    return f"{shorter}?{query}" if query else shorter
 
 
 def _access_check(access: Access, *, has_pages: bool) -> Middleware:

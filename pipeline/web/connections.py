@@ -12,7 +12,7 @@ MOST_CONNECTIONS = 100
 BACKLOG = 16
 """Connections that the system accepts ahead of us: each takes a descriptor for a moment, even if it is then refused."""
 REQUEST_WITHIN = timedelta(seconds=10)
-"""A connection sends a request within this time, its first one and each further one."""
+"""A connection sends a request within this time, its first one and each further one, once it has taken the answer."""
 ANSWER_WITHIN = timedelta(seconds=60)
 """An answer is computed, and taken by the client, within this time."""
 
@@ -29,8 +29,8 @@ def most_connections() -> int:
 class Connections:
     """Ends connections that exceed their time. At the limit, each new one replaces the one that has been idle longest.
 
-    So a health check is answered however many clients are idle. A connection that is being answered is not ended: if
-    all are, the new one is refused.
+    So a health check is answered however many clients are idle, or slow to take what they asked for. A connection whose
+    answer is being computed is not ended: if all are, the new one is refused.
     """
 
     def __init__(
@@ -51,7 +51,8 @@ class Connections:
     def admit(self, transport: asyncio.Transport) -> bool:
         """Return whether a new connection may stay. One that may not is closed."""
         if len(self._open) >= self._most:
-            ended = next((one for one in self._open if one not in self._answered), transport)
+            idle = [one for one in self._open if one not in self._answered]
+            ended = next((one for one in idle if not one.get_write_buffer_size()), idle[0] if idle else transport)
             self.forget(ended)
             ended.abort()
             if ended is transport:
@@ -75,28 +76,30 @@ class Connections:
             if transport in self._open:
                 self._answered.add(transport)
                 self._limit_time(transport, self._answer_within)
+            last = asyncio.get_running_loop().time() + self._answer_within
             try:
                 return await handler(request)
             finally:
                 if transport in self._open:
                     self._answered.discard(transport)
-                    self._limit_time(transport, self._request_within)
+                    self._limit_time(transport, self._request_within, last=last)
 
         return limit_time
 
-    def _limit_time(self, transport: asyncio.Transport, seconds: float) -> None:
+    def _limit_time(self, transport: asyncio.Transport, seconds: float, *, last: float = 0.0) -> None:
         timer = self._open.pop(transport, None)
         if timer is not None:
             timer.cancel()
-        self._open[transport] = asyncio.get_running_loop().call_later(seconds, _end, transport)
+        self._open[transport] = asyncio.get_running_loop().call_later(seconds, self._end, transport, last)
 
-
-def _end(transport: asyncio.Transport) -> None:
-    """End a connection: in order, unless the client does not take what was sent."""
-    if transport.get_write_buffer_size():
-        transport.abort()
-    else:
-        transport.close()
+    def _end(self, transport: asyncio.Transport, last: float) -> None:
+        """End a connection: in order, unless the client does not take what was sent. It may, until `last`."""
+        if not transport.get_write_buffer_size():
+            transport.close()
+        elif asyncio.get_running_loop().time() < last:
+            self._limit_time(transport, self._request_within, last=last)
+        else:
+            transport.abort()
 
 
 class _Limited(asyncio.Protocol):

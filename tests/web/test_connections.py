@@ -4,6 +4,7 @@ import asyncio
 import resource
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -102,6 +103,28 @@ async def test_a_connection_that_goes_on_asking_stays() -> None:
             length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
             await reader.readexactly(length)
         writer.close()
+
+
+LARGE = b"x" * (32 << 20)
+"""More than the system takes for a client that reads nothing."""
+
+
+@pytest.mark.parametrize(("answer_within", "is_whole"), [(LONG, True), (SHORT, False)])
+async def test_a_client_that_is_slow_to_take_its_answer_gets_the_time_for_it(
+    answer_within: timedelta, *, is_whole: bool
+) -> None:
+    async def large(_accept: str) -> tuple[str, bytes]:
+        return "text/plain", LARGE
+
+    probes = replace(FakeDaemon().probes(), metrics=large)
+    connections = Connections(10, request_within=SHORT, answer_within=answer_within)
+    async with asyncio.timeout(20), serving("127.0.0.1", 0, probes, connections=connections) as url:
+        port = int(url.rpartition(":")[2])
+        slow = await connect(port, b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert b" 200 " in await slow[0].readline()
+        for _ in range(3):  # each is ended when its time is up: that of the slow one is, too
+            await closed(await connect(port))
+        assert (len(await closed(slow)) > len(LARGE)) is is_whole
 
 
 @pytest.fixture
