@@ -1,16 +1,25 @@
 """Companies: which company a symbol means. A renamed company has several symbols, each for a span of time."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 
 from pipeline import instants
 from pipeline.model.renames import EARLIEST, QUALIFIED, Span, whole
 
 
+def _parse(text: str) -> datetime:
+    return instants.parse(text, now=instants.utc_now(), day_ends=True)
+
+
 class Companies:
     """The companies of a database, by their names: a company's name is its newest symbol."""
 
-    def __init__(self, spans: Iterable[Span]) -> None:
-        """Take the spans of all symbols of renames. Every other symbol is a company of its own."""
+    def __init__(self, spans: Iterable[Span], parse: Callable[[str], datetime] = _parse) -> None:
+        """Take the spans of all symbols of renames. Every other symbol is a company of its own.
+
+        `parse` returns the instant of a name such as FB@2025-07-01, and raises ValueError for an invalid one.
+        """
+        self._parse = parse
         self._by_symbol: dict[str, list[Span]] = {}
         self._by_company: dict[str, list[Span]] = {}
         for one in spans:
@@ -59,7 +68,7 @@ class Companies:
         if text.upper() in self._by_company:
             return text.upper()
         if qualified:
-            return self.company_at(symbol, instants.to_text(instants.parse(at, now=instants.utc_now(), day_ends=True)))
+            return self.company_at(symbol, instants.to_text(self._parse(at)))
         # One at most: where a symbol has two companies of renames, the later one is called by it.
         renamed = (one.company for one in self._by_symbol.get(symbol, ()) if QUALIFIED not in one.company)
         return next(renamed, symbol)

@@ -12,6 +12,8 @@ from pipeline import instants
 from pipeline.model.companies import Companies
 from pipeline.model.renames import Rename, Span, spans
 from pipeline.model.symbols import Symbol
+from pipeline.query.bounds import instant
+from pipeline.query.horizon import horizon_of
 from pipeline.store.stored_symbols import (
     SymbolNotFound,
     check_any_stored,
@@ -32,7 +34,9 @@ class Wanted(NamedTuple):
 
 def read_companies(db: sqlite3.Connection) -> Companies:
     """Return the companies of a database. Raise Undecodable for an instant that was damaged."""
-    return Companies(_spans(tuple(db.execute("SELECT symbol, renamed_to, at, reused FROM renames ORDER BY symbol"))))
+    renames = tuple(db.execute("SELECT symbol, renamed_to, at, reused FROM renames ORDER BY symbol"))
+    horizon = horizon_of(db)
+    return Companies(_spans(renames), lambda text: instant(text, day_ends=True, horizon=horizon))
 
 
 @lru_cache(maxsize=16)

@@ -195,7 +195,8 @@ class History(RunLog):
         self.check_symbols([])
         with translate_errors(self._path), unmapped(self._db):
             known = Known(self._db, columns)
-            joining = Joining(known, symbol_column, time_column, prefix, zone, span(lag), longest(bound(max_staleness)))
+            most = longest(bound(max_staleness))
+            joining = Joining(known, symbol_column, time_column, prefix, zone, span(lag), most, self.horizon)
             made: Joined = arrow.join_table(table, joining)
             return made
 

@@ -13,7 +13,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import NamedTuple
 
-from pipeline.instants import in_milliseconds, to_text
+from pipeline.instants import from_text, in_milliseconds, to_text
 
 _AT = "(SELECT at FROM temp.horizon)"
 """The horizon as text. SQLite evaluates it once a statement."""
@@ -181,6 +181,14 @@ class Horizon:
         """See up to another instant from now on."""
         self.at = in_milliseconds(at)
         self._db.execute("UPDATE temp.horizon SET at = ?", (to_text(at),))
+
+
+def horizon_of(db: sqlite3.Connection) -> datetime | None:
+    """Return the instant up to which a connection sees; None: it sees everything."""
+    if db.execute("SELECT 1 FROM sqlite_temp_master WHERE name = 'horizon'").fetchone() is None:
+        return None
+    (at,) = db.execute("SELECT at FROM temp.horizon").fetchone()
+    return from_text(at)
 
 
 def _view_of(db: sqlite3.Connection, table: str, view: _View) -> str:

@@ -32,6 +32,8 @@ class Joining:
     """How much earlier than its instant a row is answered."""
     longest: int | None = None
     """Milliseconds after which what was last seen is too stale to count; None: it never is."""
+    horizon: datetime | None = None
+    """No row is answered for a later instant; None: any may be."""
 
     def __post_init__(self) -> None:
         if self.lag < timedelta(0):

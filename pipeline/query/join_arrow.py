@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.instants import MILLISECOND, from_text, in_zone, parse_recorded
+from pipeline.instants import MILLISECOND, from_text, in_zone, parse_recorded, to_text
 from pipeline.query.arrow import one_table, schema_of
 from pipeline.query.join import JoinError, Joining, unreadable
 from pipeline.query.joined import Joined
@@ -45,6 +45,7 @@ def joined_tables(joining: Joining, tables: Iterator[pa.Table]) -> Iterator[pa.T
         instants = _instants(table.column(joining.time_column), joining, row)
         companies = _companies(table.column(joining.symbol_column), instants, joining.known)
         answered_at = pc.max_element_wise(pc.subtract(instants, joining.lag_milliseconds), _FIRST)
+        _check_horizon(answered_at, joining, row)
         found = known_columns(joining.known, companies, answered_at, joining.longest)
         yield pa.table([*table.columns, *found.columns], schema=joined_schema(table.schema, joining))
         row += table.num_rows
@@ -159,6 +160,18 @@ _EPOCH_UTC = _EPOCH.replace(tzinfo=UTC)
 
 def _in_zone(milliseconds: int, joining: Joining) -> datetime:
     return in_zone(_EPOCH + timedelta(milliseconds=milliseconds), joining.zone)
+
+
+def _check_horizon(answered_at: pa.Array, joining: Joining, first_row: int) -> None:
+    """Raise JoinError for a row that is answered for an instant after the horizon."""
+    if joining.horizon is None:
+        return
+    later = pc.greater(answered_at, (joining.horizon - _EPOCH_UTC) // MILLISECOND)
+    if pc.any(later).as_py():
+        row = first_row + pc.index(later, value=True).as_py()
+        raise JoinError(
+            f"row {row:,}: its instant is after {to_text(joining.horizon)}, up to which the record is shown"
+        )
 
 
 def _check_range(instants: pa.Array, first_row: int) -> None:

@@ -20,7 +20,6 @@ from pipeline.model.symbols import requested_as
 from pipeline.query.companies import read_companies, stored_companies
 from pipeline.query.results import Column, Row, columns_of
 from pipeline.query.snapshots import OBSERVED_SYMBOL, hours, joined, selected
-from pipeline.store.stored_symbols import stored_symbols
 
 """When a snapshot was first seen, and when last until an instant, both as stored, and the values of the fields."""
 
@@ -54,7 +53,7 @@ class Known:
         self.unknown: set[str] = set()
         """The companies that were asked for and have no snapshot."""
         self.db = db
-        self._stored = frozenset(stored_symbols(db))
+        self._is_stored: dict[str, bool] = {}
         self._seek = _SEEK.format(fields=selected(fields), parts=joined(fields))
         self._read = _READ.format(fields=selected(fields), parts=joined(fields))
 
@@ -96,25 +95,25 @@ class Known:
 
     def _spelled(self, text: str) -> str:
         """Return the symbol that has snapshots and that a text stands for; else the text in upper case."""
-        if text.upper() in self._stored:
+        if self._has(text.upper()):
             return text.upper()
         try:
             symbol = read_symbol(text).symbol
         except ValueError:
             return text.upper()
-        return next((one for one in (symbol, requested_as(symbol)) if one in self._stored), text.upper())
+        return next((one for one in (symbol, requested_as(symbol)) if self._has(one)), text.upper())
 
     def way(self, run: tuple[str, Sequence[str]]) -> Way:
         """Return how a company's rows at some instants are best found as columns."""
         company, instants = run
-        if self.companies.has_company(company) or company not in self._stored or not instants:
+        if self.companies.has_company(company) or not self._has(company) or not instants:
             return Way.ROWS
         return Way.READING if self._is_dense(company, instants) else Way.SEEKING
 
     def rows(self, company: str, instants: Sequence[str]) -> list[Row]:
         """Return what was known of a company at each of some instants as text, which ascend."""
         spans = self.companies.spans(company) if self.companies.have_renames else (whole(company),)
-        if company and not any(span.symbol in self._stored for span in spans):
+        if company and not any(self._has(span.symbol) for span in spans):
             self.unknown.add(company)
         if not self.companies.have_renames:
             return self._rows(company, instants)
@@ -128,7 +127,7 @@ class Known:
 
     def _rows(self, symbol: str, instants: Sequence[str]) -> list[Row]:
         """Return what was known of a symbol, whichever companies had it."""
-        if not instants or symbol not in self._stored:
+        if not instants or not self._has(symbol):
             return [self.nothing] * len(instants)
         found = (
             self._by_reading(symbol, instants)
@@ -136,6 +135,14 @@ class Known:
             else self._by_seeking(symbol, instants)
         )
         return [self.nothing] * (len(instants) - len(found)) + found  # before its first snapshot
+
+    def _has(self, symbol: str) -> bool:
+        """Whether there is a snapshot of a symbol."""
+        found = self._is_stored.get(symbol)
+        if found is None:
+            query = "SELECT EXISTS (SELECT 1 FROM snapshots WHERE symbol = ?)"
+            found = self._is_stored[symbol] = bool(self.db.execute(query, (symbol,)).fetchone()[0])
+        return found
 
     def _is_dense(self, symbol: str, instants: Sequence[str]) -> bool:
         """Whether reading all snapshots between the instants is faster than a seek for each."""

@@ -5,15 +5,19 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from hypothesis import given
 
 from pipeline.query.bounds import BeyondHorizon
 from pipeline.query.history import History
+from pipeline.query.join import JoinError
 from pipeline.store.database import DatabaseError
 from pipeline.store.reader import NoData
+from pipeline.store.stored_symbols import SymbolNotFound
 from tests.support.observations import Observed, after, database_of, seen, text, uncovered
-from tests.support.point_in_time import ASKED, OBSERVATIONS
+from tests.support.point_in_time import ASKED, MILLISECOND, OBSERVATIONS
+from tests.support.renames import configure, rename
 
 QUESTIONS: dict[str, Callable[[History], object]] = {
     "symbols": lambda history: history.symbols(),
@@ -133,6 +137,54 @@ def test_a_history_that_ends_before_the_record_begins_holds_no_snapshot(three: P
         assert history.first_observed_at() is None
         with pytest.raises(NoData):
             history.check_symbols([])
+
+
+@pytest.fixture(scope="module")
+def renamed() -> Path:
+    """A company that was renamed at hour 10, and the other company that has its old symbol since then."""
+    database = database_of([
+        seen(0, "FB", EPS="1"), seen(9, "FB", EPS="2"), seen(11, "META", EPS="3"), seen(12, "FB", EPS="50"),
+    ])  # fmt: skip
+    configure(database, rename("FB", "META", after(10), reused=True))
+    return database
+
+
+def test_a_rename_that_came_later_has_not_happened(renamed: Path) -> None:
+    with History.open(renamed, until=after(10) - MILLISECOND) as history:
+        (snapshot,) = history.as_of("now")
+        assert (snapshot.symbol, snapshot.observed_symbol) == ("FB", None)
+        assert "observed_symbol" not in history.as_of("now").names
+        assert [name.symbol for name in history.names("FB")] == ["FB"]
+        with pytest.raises(SymbolNotFound, match="META"):
+            history.history("META")
+
+
+def test_a_rename_up_to_the_horizon_counts(renamed: Path) -> None:
+    with History.open(renamed, until=after(10)) as history:
+        (snapshot,) = history.as_of("now")
+        assert (snapshot.symbol, snapshot.observed_symbol) == ("META", "FB")
+        assert [(name.symbol, name.since, name.until) for name in history.names("META")] == [
+            ("FB", None, after(10)),
+            ("META", after(10), None),
+        ]
+
+
+def test_a_company_cannot_be_named_by_a_later_instant(renamed: Path) -> None:
+    with History.open(renamed, until=after(11)) as history:
+        assert history.check_symbols([f"FB@{text(9)}"]) == ["META"]
+        for later in (text(12), (after(12) + timedelta(days=2)).date()):
+            with pytest.raises(SymbolNotFound, match="after"):
+                history.check_symbols([f"FB@{later}"])
+
+
+def test_a_row_of_a_later_instant_cannot_be_joined(renamed: Path) -> None:
+    table = pa.table({"symbol": ["FB", "FB", "FB"], "time": [after(1), after(5), after(6)]})
+    with History.open(renamed, until=after(5)) as history:
+        joined = history.join(table.slice(0, 2), ["eps"]).to_arrow()
+        assert joined["eps"].to_pylist() == [1, 1]
+        assert len(history.join(table, ["eps"], lag="1h")) == 3
+        with pytest.raises(JoinError, match=r"row 3: .* after"):
+            history.join(table, ["eps"])
 
 
 @pytest.mark.parametrize(
