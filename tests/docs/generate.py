@@ -13,6 +13,8 @@ from tempfile import TemporaryDirectory
 import click
 from prometheus_client.parser import text_string_to_metric_families
 
+from pipeline.agents.schemas import schema_of
+from pipeline.agents.tools import TOOLS
 from pipeline.cli.app import COMMANDS
 from pipeline.errors import ExitCode
 from pipeline.model.anomalies import RULES
@@ -143,6 +145,17 @@ def modules() -> str:
     return "\n\n".join(parts)
 
 
+def tools() -> str:
+    """Return the tools of `pipeline mcp`, with their arguments."""
+    rows = []
+    for tool in TOOLS.values():
+        required = set(schema_of(tool.arguments)["required"])
+        names = sorted(tool.arguments.__struct_fields__, key=lambda name: name not in required)
+        arguments = ", ".join(f"**`{name}`**" if name in required else f"`{name}`" for name in names)
+        rows.append((f"`{tool.name}`", tool.description.partition(". ")[0].partition(": ")[0], arguments))
+    return table(("tool", "does", "takes (**required**)"), rows)
+
+
 def _rooms() -> Iterator[tuple[str, Path]]:
     """Yield the name and folder of each room, from the bottom to the top."""
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
@@ -168,6 +181,7 @@ def summary(path: Path) -> str:
 
 PARTS: dict[str, Callable[[], str]] = {
     "commands": commands,
+    "tools": tools,
     "exit codes": exit_codes,
     "options": options,
     "configuration": configuration,

@@ -1,4 +1,4 @@
-"""`pipeline mcp`: the record as tools over standard input and output."""
+"""`pipeline mcp`: the record as tools over standard input and output. `tests/docs/test_agents` starts it by the SDK."""
 
 import asyncio
 import json
@@ -10,9 +10,9 @@ import pytest
 
 from pipeline.errors import ExitCode
 from tests.support.commands import PIPELINE, assert_refused, call, environment
-from tests.support.observations import database_of, seen, text
+from tests.support.observations import database_of, seen
 
-mcp = pytest.importorskip("mcp", reason="the extra mcp is not installed")
+pytest.importorskip("mcp", reason="the extra mcp is not installed")
 
 _HELLO = {
     "jsonrpc": "2.0",
@@ -26,23 +26,6 @@ _HELLO = {
 def database() -> Path:
     """A record of a company that changed once."""
     return database_of([seen(0, PERatio="10"), seen(24, PERatio="12")])
-
-
-@pytest.mark.process
-async def test_a_client_starts_it_and_asks_under_its_lock(database: Path, tmp_path: Path) -> None:
-    server = mcp.StdioServerParameters(
-        command=str(PIPELINE),
-        args=["mcp", "--database", str(database), "--as-of", text(1)],
-        env=dict(environment(tmp_path)),
-        cwd=str(tmp_path),
-    )
-    async with asyncio.timeout(60), mcp.Client(server) as client:
-        answer = await client.call_tool("overview", {"at": "now", "symbols": ["IBM"], "fields": ["pe_ratio"]})
-        refused = await client.call_tool("overview", {"at": text(24), "symbols": ["IBM"]})
-
-    assert answer.structured_content["companies"][0]["values"] == {"pe_ratio": 10}
-    assert answer.structured_content["at"] == text(1)
-    assert refused.is_error
 
 
 @pytest.mark.process
