@@ -19,7 +19,7 @@ unexport $(filter PIPELINE_% ALPHAVANTAGE_API_KEY%,$(.VARIABLES))
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage lint format docs bench floors lock clean
+.PHONY: help demo test browser coverage lint format docs bench floors lock clean
 
 help: ## show this
 	@grep -E '^[a-z]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 10
@@ -130,6 +130,9 @@ PYTEST := python -m pytest -n 3 --dist worksteal
 
 test: .venv/dev ## run the tests
 	@$(BIN)/$(PYTEST)
+
+browser: .venv/dev ## check every page in Chromium, at all widths, in light and dark
+	@$(BIN)/python -m pytest -m slow tests/browser
 
 coverage: .venv/dev ## run the tests, and show the branches that none of them takes
 	@$(BIN)/$(PYTEST) --cov --cov-report=term-missing:skip-covered
