@@ -15,6 +15,7 @@ from pipeline.rest.openapi import document
 from pipeline.rest.panel import PANEL
 from pipeline.rest.problems import refuse
 from pipeline.rest.query import QUERY
+from pipeline.rest.runs import OUTCOMES, RUN, RUNS
 from pipeline.rest.snapshots import AS_OF, HISTORY
 from pipeline.rest.vintages import RESTATEMENTS, VINTAGES
 from pipeline.web.ask import Ask
@@ -23,7 +24,7 @@ from pipeline.web.routes import Route
 
 DOCUMENT = f"{API}/openapi.json"
 ENDPOINTS: tuple[Endpoint, ...] = (
-    COMPANIES, COMPANY, HISTORY, AS_OF, CHANGES, VINTAGES, RESTATEMENTS, PANEL, FIELDS,
+    COMPANIES, COMPANY, HISTORY, AS_OF, CHANGES, VINTAGES, RESTATEMENTS, PANEL, RUNS, RUN, OUTCOMES, FIELDS,
 )  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """The OpenAPI document: it is valid, and no request, whatever its parameters, is answered off its schema."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,13 @@ from hypothesis import strategies as st
 from schemathesis.generation import GenerationMode
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
+from pipeline.model.outcomes import Outcome
 from pipeline.rest.routes import ENDPOINTS
 from tests.support.beside import beside
 from tests.support.hard_record import SYMBOLS, hard_record
 from tests.support.rest import API
 from tests.support.site import served
+from tests.support.timeline import Ended, Ran, write_steps
 
 _LONGEST_TARGET = 8_000
 """Characters of a path and its parameters: longer ones the HTTP server refuses before the API sees them."""
@@ -27,9 +30,11 @@ PATHS = [one.path for one in ENDPOINTS]
 
 
 @pytest.fixture(scope="module", name="schema")
-def _schema() -> Iterator[Any]:
-    """Yield the schema of a server."""
-    database = hard_record()
+def _schema(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Yield the schema of a server whose record is hard to read, and has a run."""
+    database = tmp_path_factory.mktemp("openapi") / "overviews.db"
+    shutil.copyfile(hard_record(), database)
+    write_steps(database, [Ran(500, (Ended("IBM", 500.1, Outcome.FAILED, detail="why"),), 501)])
     with beside(lambda: served(database)) as client:
         yield schemathesis.openapi.from_url(f"{client.url}{API}/openapi.json")
 
@@ -85,8 +90,9 @@ def _fuzz(operation: Any, mode: GenerationMode, *, examples: int) -> None:
 
 def _make_sensible(case: Any, data: st.DataObject) -> None:
     """Put symbols that exist where there would be random text, which is only ever refused."""
-    if "symbol" in (case.path_parameters or {}):
-        case.path_parameters["symbol"] = data.draw(st.sampled_from([*SYMBOLS, "ZZZ"]))
+    in_path = {"symbol": st.sampled_from([*SYMBOLS, "ZZZ"]), "run": st.sampled_from([1, 1, 1, 2])}
+    for name in (case.path_parameters or {}).keys() & in_path.keys():
+        case.path_parameters[name] = data.draw(in_path[name])
     likely = {
         "symbol": st.lists(st.sampled_from(SYMBOLS), min_size=1, max_size=3),
         "sort": st.sampled_from(["eps", "-PERatio", "confirmed_at", "name"]),
