@@ -9,15 +9,18 @@ from urllib.parse import quote
 from aiohttp import web
 
 from pipeline.instants import to_text
-from pipeline.model.changes import ChangeKind
+from pipeline.model.changes import Change, ChangeKind
 from pipeline.model.fields import CATALOGUE, COLUMNS, SYMBOL_FIELD, Part
 from pipeline.model.values import Value
+from pipeline.pages.changes import Observation, observations_of
+from pipeline.pages.charts import Lines, company_lines
 from pipeline.pages.rendering import show
 from pipeline.pages.values import Held, held
 from pipeline.pages.websites import Website, website
 from pipeline.query.history import History
 from pipeline.query.names import Name
 from pipeline.query.results import Snapshot
+from pipeline.text import cut
 from pipeline.web.ask import AS_OF, Ask
 
 _FIELDS = tuple(field for field in CATALOGUE if field is not SYMBOL_FIELD)
@@ -29,6 +32,10 @@ _ABOUT = tuple(COLUMNS[column] for column in ("asset_type", "currency", "country
 _SPEEDS = {Part.DAILY: "Follows the price", Part.REPORTED: "As reported"}
 """The parts that are shown as tables, and their headings."""
 _VERSIONS = 12
+_CHANGED = 3
+"""Observations whose changes are shown."""
+_LONGEST_LEAD = 320
+"""Letters of the description that the head of the page has."""
 
 
 class Version(NamedTuple):
@@ -57,6 +64,9 @@ class CompanyView:
     first_seen: datetime
     uncovered_since: datetime | None
     """Since when the API answers that it does not cover it; None: it does."""
+    lines: Lines
+    changed: Sequence[Observation]
+    """The last changes, the newest first."""
 
     def __getitem__(self, column: str) -> Value | date:
         return self.newest.values[column]
@@ -66,6 +76,12 @@ class CompanyView:
         """The company's name, or its symbol."""
         name = self["name"]
         return name if isinstance(name, str) and name.strip() else self.symbol
+
+    @property
+    def lead(self) -> str:
+        """The first sentences of the description."""
+        description = self["description"]
+        return lead(description) if isinstance(description, str) else ""
 
     @property
     def path(self) -> str:
@@ -114,6 +130,7 @@ def company_view(history: History, symbol: str, at: datetime) -> CompanyView:
     (name,) = history.check_symbols([symbol])
     snapshots = list(history.history(name, _FIELDS))
     newest = snapshots[-1]
+    recent = list(history.changes([name], since=snapshots[-_CHANGED:][0].observed_at))
     return CompanyView(
         at=at,
         symbol=name,
@@ -121,15 +138,25 @@ def company_view(history: History, symbol: str, at: datetime) -> CompanyView:
         newest=newest,
         values=held(snapshots, _FIELDS),
         versions=[
-            Version(one.observed_at, one.confirmed_at, one.observed_symbol) for one in snapshots[: -_VERSIONS - 1 : -1]
+            Version(one.observed_at, one.confirmed_at, one.observed_symbol) for one in reversed(snapshots[-_VERSIONS:])
         ],
         number=len(snapshots),
         first_seen=snapshots[0].observed_at,
-        uncovered_since=_uncovered_since(history, name, newest),
+        uncovered_since=_uncovered_since(recent),
+        lines=company_lines(history, name, at),
+        changed=list(observations_of(recent))[: -_CHANGED - 1 : -1],
     )
 
 
-def _uncovered_since(history: History, symbol: str, newest: Snapshot) -> datetime | None:
-    turns = [one for one in history.changes([symbol], since=newest.observed_at, fields=None) if one.part is None]
-    turns = [one for one in turns if one.kind in (ChangeKind.COVERED, ChangeKind.UNCOVERED)]
+def _uncovered_since(recent: Sequence[Change]) -> datetime | None:
+    """Return since when a company is not covered, of its changes since its newest snapshot at least."""
+    turns = [one for one in recent if one.kind in (ChangeKind.COVERED, ChangeKind.UNCOVERED)]
     return turns[-1].observed_at if turns and turns[-1].kind is ChangeKind.UNCOVERED else None
+
+
+def lead(description: str) -> str:
+    """Return the first sentences of a description, as many as the head of a page has room for; one at least."""
+    if len(description) <= _LONGEST_LEAD:
+        return description
+    ends = description.rfind(". ", 0, _LONGEST_LEAD)
+    return description[: ends + 1] if ends > 0 else cut(description, _LONGEST_LEAD)

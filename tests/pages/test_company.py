@@ -8,6 +8,7 @@ import pytest
 
 from pipeline import History
 from pipeline.model.fields import CATALOGUE, Kind, Part
+from pipeline.pages.company import lead
 from tests.support.html import Page, check_policy
 from tests.support.observations import after, database_of, seen, uncovered
 from tests.support.renames import configure, rename
@@ -164,3 +165,15 @@ async def test_the_title_of_a_page_names_the_instant(site: SiteClient) -> None:
     page = await _page(site, f"/as-of/{at}/companies/IBM")
     assert "as known at the end of" in page.root.one("title").text
     assert "As known at the end of" in page.root.one("span", class_="as-known").text
+
+
+@pytest.mark.parametrize(
+    ("description", "head"),
+    [
+        ("Short.", "Short."),
+        ("One sentence. " + "Another that is long " * 30, "One sentence."),
+        ("No end at all " * 40, ("No end at all " * 40)[:317].rstrip() + "..."),
+    ],
+)
+def test_the_head_of_a_page_has_the_first_sentences(description: str, head: str) -> None:
+    assert lead(description) == head
