@@ -12,6 +12,7 @@ from aiohttp import web
 
 from pipeline import extras
 from pipeline.errors import Trouble
+from pipeline.monitoring.daemon_sign import DaemonSign, read_daemon
 from pipeline.monitoring.status import Scope, Status, read_status
 from pipeline.rest.problems import refuse as refuse_in_json
 from pipeline.rest.query import refuse as refuse_as_api
@@ -84,9 +85,20 @@ async def pages(record: Record) -> AsyncIterator[Pages]:
         except NoData:
             return None
 
-    readers = Readers(record.database)
+    def daemon() -> DaemonSign:
+        return read_daemon(record.database, now=record.now())
+
     assert record.lock is None or record.read_through is None
-    site = Site(readers, record.lock, record.now, live if record.lock is None else None, record.read_through)
+    readers, is_live = Readers(record.database), record.lock is None
+    site = Site(
+        readers,
+        record.lock,
+        record.now,
+        live=live if is_live else None,
+        daemon=daemon if is_live else None,
+        stale_after=lambda: record.scope().stale_after,
+        read_through=record.read_through,
+    )
     try:
         yield Pages(site, (*for_people.ROUTES, *REST_ROUTES), refuse)
     finally:

@@ -147,3 +147,16 @@ def unit_note(field: Field) -> str:
     """Return what to say of a field's unit beside its name; empty where its values say it, as per cent do."""
     return {"USD": "USD", "reporting currency": "own currency", "USD per share": "USD/share",
             "reporting currency per share": "own currency/share"}.get(field.unit, "")  # fmt: skip
+
+
+def limit_words(limit: str) -> str:
+    """Return a limit of the plan in words: `25/day` is `25 a day`."""
+    return limit.replace("/", " a ")
+
+
+def bytes_text(size: int) -> str:
+    """Return a size of a file: `2.28 GB`, `840 kB`."""
+    for divisor, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if size >= divisor * _ROUNDS_UP:
+            return f"{to_digits(size / divisor, 3)}{_NARROW}{unit}"
+    return f"{size}{_NARROW}bytes"

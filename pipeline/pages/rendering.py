@@ -10,6 +10,8 @@ import jinja2
 from aiohttp import web
 
 from pipeline.errors import Trouble
+from pipeline.instants import from_text
+from pipeline.model.fields import COLUMNS
 from pipeline.pages import labels, moments, numbers
 from pipeline.pages.frame import SECTIONS, Frame
 from pipeline.query.history import History
@@ -18,7 +20,9 @@ from pipeline.web.ask import SITE, Ask
 from pipeline.web.assets import Assets
 
 _TEMPLATES = Path(__file__).with_name("templates")
-ASSETS = Assets.read(Path(__file__).with_name("static"))
+_STATIC = Path(__file__).with_name("static")
+ASSETS = Assets.read(_STATIC)
+ICON = (_STATIC / "favicon.svg").read_bytes()
 
 
 @lru_cache(maxsize=1)
@@ -30,7 +34,7 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals |= {"asset": ASSETS.address, "sections": SECTIONS}
+    environment.globals |= {"asset": ASSETS.address, "sections": SECTIONS, "fields_by_column": COLUMNS}
     environment.filters |= {
         "label": labels.label,
         "is_numeric": numbers.is_numeric,
@@ -39,6 +43,10 @@ def _environment() -> jinja2.Environment:
         "change": numbers.change,
         "scaled": numbers.scaled,
         "day": moments.day_text,
+        "long_day": moments.long_day_text,
+        "from_text": from_text,
+        "limit_words": numbers.limit_words,
+        "bytes": numbers.bytes_text,
         "minute": moments.minute_text,
         "ago": moments.ago,
         "age": moments.age_text,

@@ -23,6 +23,7 @@ from pipeline.query.names import Name
 from pipeline.query.open_database import OpenDatabase
 from pipeline.query.universe import configured_at, configured_symbols, read_universe
 from pipeline.store.database import translate_errors
+from pipeline.store.drift import Drift, read_drift
 from pipeline.store.reader import Listed
 
 
@@ -100,6 +101,11 @@ class Holdings(OpenDatabase):
         """Return for each symbol that was ever observed when it last was, in order: what `standing` judges."""
         with translate_errors(self._path):
             return last_seen(self._db)
+
+    def drift(self) -> Drift:
+        """Return where the newest documents and the field catalogue disagree."""
+        with translate_errors(self._path):
+            return read_drift(self._db)
 
     def count_snapshots(self) -> int:
         """Return how many snapshots there are: at a past horizon it takes a second for ten million."""

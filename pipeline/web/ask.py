@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import TypeVar
 from urllib.parse import quote
@@ -12,6 +12,7 @@ from aiohttp import web
 from pipeline import instants
 from pipeline.collect.on_demand import NotCollected
 from pipeline.model.symbols import Symbol
+from pipeline.monitoring.daemon_sign import DaemonSign
 from pipeline.monitoring.status import Status
 from pipeline.query.history import History
 from pipeline.store.data_version import Version
@@ -42,6 +43,10 @@ class Site:
     now: Callable[[], datetime]
     live: Callable[[], Status | None] | None
     """Reads the quota, the disk and what is stale now: called in a thread. None under a lock: it is about now."""
+    daemon: Callable[[], DaemonSign] | None
+    """Reads whether a daemon runs: called in a thread. None under a lock."""
+    stale_after: Callable[[], timedelta]
+    """Says how long a symbol may go without an observation until it is stale."""
     read_through: ReadThrough | None = None
     """Collects a symbol first that is not fresh. None: what is kept is all there is."""
     answers: Shared[Moment, Answer] = field(

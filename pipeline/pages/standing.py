@@ -1,0 +1,59 @@
+"""Standing: how the configured symbols stood at an instant, and as shares of all of them."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from pipeline.model.symbols import Symbol
+from pipeline.monitoring.staleness import Standing, Standings, standings
+from pipeline.query.history import History
+from pipeline.query.last_seen import LastSeen
+from pipeline.web.ask import Ask
+
+MEANING = {
+    Standing.FRESH: "observed not long ago",
+    Standing.PENDING: "configured not long ago, and not observed since",
+    Standing.STALE: "not observed for too long",
+    Standing.UNKNOWN: "not covered by the API",
+}
+_ACROSS = 1000
+
+
+class Share(NamedTuple):
+    """The symbols that stand alike, and their part of a bar that is a thousand units long."""
+
+    standing: Standing
+    meaning: str
+    symbols: Sequence[Symbol]
+    start: float
+    width: float
+
+
+def standings_of(ask: Ask, history: History, seen: Sequence[LastSeen]) -> Standings:
+    """Return how the configured symbols stood, given when each symbol was last seen."""
+    configured = history.configured()
+    return standings(
+        tuple(map(Symbol, configured)),
+        {one.symbol: one for one in seen},
+        configured,
+        now=ask.at,
+        stale_after=ask.site.stale_after(),
+    )
+
+
+def shares(found: Standings) -> list[Share]:
+    """Return the shares. Each symbol is in one: those that are not covered any more and stale, too, are not covered."""
+    unknown = frozenset(found.unknown)
+    groups = {
+        Standing.FRESH: found.fresh,
+        Standing.PENDING: [one for one in found.pending if one not in unknown],
+        Standing.STALE: [one for one in found.stale if one not in unknown],
+        Standing.UNKNOWN: found.unknown,
+    }
+    all_of_them = sum(map(len, groups.values()))
+    made: list[Share] = []
+    start = 0.0
+    for standing, symbols in groups.items():
+        width = round(_ACROSS * len(symbols) / all_of_them, 1) if all_of_them else 0.0
+        made.append(Share(standing, MEANING[standing], symbols, round(start, 1), width))
+        start += width
+    return made
