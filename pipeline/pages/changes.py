@@ -29,7 +29,7 @@ _MOST_ROWS = 150
 """Of a page; it ends with a whole snapshot."""
 _MOST_COMPANIES = 2_000
 """That are looked through for a page: a narrow filter may find nothing in most of them."""
-_AT_ONCE = 250
+_AT_ONCE = 100
 _LONGEST = 160
 """Letters of a value that are shown."""
 _MOST_OF_ONE = 100
@@ -145,29 +145,31 @@ class ChangesView:
 async def changes(ask: Ask) -> web.Response:
     """Answer with what changed: without an interval, since the last run began."""
     wanted = Filter.of(ask)
-    return await show(ask, "changes.html", lambda history: _view(history, wanted, ask.at))
+    return await show(ask, "changes.html", lambda history: _view(history, wanted, ask))
 
 
-def _view(history: History, wanted: Filter, at: datetime) -> ChangesView:
+def _view(history: History, wanted: Filter, ask: Ask) -> ChangesView:
     is_since_last_run = wanted.since is None and wanted.until is None
     since = history.last_run_started_at() if is_since_last_run else wanted.since
-    found, key, looked_until = _page(history, wanted, since)
+    symbols = history.check_symbols(wanted.symbols) if wanted.symbols else all_symbols(history, ask)
+    found, key, looked_until = _page(history, wanted, symbols, since)
     observations = tuple(observations_of(found))
     return ChangesView(
         filter=wanted,
         since=since,
         is_since_last_run=is_since_last_run,
         observations=observations,
-        names=names_of(history, {one.symbol for one in observations}, at),
+        names=names_of(history, {one.symbol for one in observations}, ask.at),
         number=len(found),
         looked_until=looked_until,
         next=None if key is None else wanted.address(key),
     )
 
 
-def _page(history: History, wanted: Filter, since: datetime | None) -> tuple[list[Change], str | None, str | None]:
+def _page(
+    history: History, wanted: Filter, names: Sequence[str], since: datetime | None
+) -> tuple[list[Change], str | None, str | None]:
     """Return the changes of a page, the key of the next one, and the last company, if the page ends with that."""
-    names = history.check_symbols(wanted.symbols) if wanted.symbols else history.symbols()
     found: list[Change] = []
     looked = 0
     for some, begins in _chunks(names, wanted.key, since):
@@ -217,6 +219,11 @@ def observations_of(changes: Iterable[Change]) -> Iterator[Observation]:
         seen = max((one.last_confirmed_at for one in rows if one.last_confirmed_at is not None), default=None)
         shown = tuple(map(_row, rows[:_MOST_OF_ONE]))
         yield Observation(symbol, observed_at, seen, shown, len(rows) - len(shown))
+
+
+def all_symbols(history: History, ask: Ask) -> Sequence[str]:
+    """Return the symbols of all companies, which takes long to read under a horizon."""
+    return ask.remembered("symbols", history.symbols)
 
 
 def names_of(history: History, symbols: Collection[str], at: datetime) -> Mapping[str, str]:

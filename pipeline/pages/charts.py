@@ -16,10 +16,10 @@ from pipeline.model.fields import CATALOGUE, COLUMNS, Field, FieldNotFound, Kind
 from pipeline.pages.chart_library import ADDRESS, is_installed
 from pipeline.pages.rendering import show
 from pipeline.plot.labels import placeholder
-from pipeline.plot.line_chart import LineChart, line_chart, spark_path
+from pipeline.plot.line_chart import LineChart, line_chart, spark_path, thinned
 from pipeline.plot.page_spec import page_spec
 from pipeline.plot.palette import DARK, LIGHT, theme
-from pipeline.plot.reading import company_of, number, series_of, spells_in, suspicious_in
+from pipeline.plot.reading import company_of, marked, number, series_of, spells_in, suspicious_in
 from pipeline.plot.series import Company, Panel, Plot, Series, Spell
 from pipeline.query.history import History
 from pipeline.query.results import Snapshot
@@ -213,14 +213,15 @@ class _Found:
         series = self.series(field)
         spec = _path(self.company.symbol, "chart.json", (field,), self.span)
         page = charts_path(self.company.symbol, (field,), self.span)
-        return Drawing(field, line_chart(series, self.spells), placeholder(series), page, spec)
+        words = placeholder(series)
+        return Drawing(field, None if words else line_chart(series, self.spells), words, page, spec)
 
     def sparks(self) -> dict[str, str]:
         """Return the small lines of all fields that were read, by column."""
-        times = [one.observed_at.timestamp() for one in self.snapshots]
+        some = thinned(self.snapshots)
+        times = [one.observed_at.timestamp() for one in some]
         paths = (
-            (field.column, spark_path(times, [number(one.values[field.column]) for one in self.snapshots]))
-            for field in DRAWABLE
+            (field.column, spark_path(times, [number(one.values[field.column]) for one in some])) for field in DRAWABLE
         )
         return {column: path for column, path in paths if path}
 
@@ -230,7 +231,7 @@ def _read(history: History, symbol: str, at: datetime, fields: Sequence[Field], 
     (newest,) = history.as_of(at, [name], ["name", "description"])
     since = _since(span, newest.confirmed_at, at)
     snapshots = list(history.history(name, fields, since=since))
-    changes = list(history.changes([name], since=since))
+    changes = marked(history.changes([name], since=since))
     seen_at = newest.confirmed_at
     return _Found(company_of(newest), since, span, seen_at, snapshots, suspicious_in(changes), spells_in(changes))
 

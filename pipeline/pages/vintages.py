@@ -11,7 +11,7 @@ from aiohttp import web
 
 from pipeline.model.fields import COLUMNS, FISCAL_FIELDS, Field
 from pipeline.pages.asked import fields_of, instant_of
-from pipeline.pages.changes import names_of
+from pipeline.pages.changes import all_symbols, names_of
 from pipeline.pages.rendering import show
 from pipeline.query.history import History
 from pipeline.query.results import Vintage
@@ -24,7 +24,7 @@ _USUAL_SPAN = timedelta(days=90)
 _MOST_QUARTERS = 12
 """Of a field, where several fields are shown."""
 _MOST_ROWS = 200
-_MOST_COMPANIES = 250
+_MOST_COMPANIES = 100
 """That are looked through for a page of restatements: all that each ever reported has to be read."""
 _AT_ONCE = 25
 
@@ -112,7 +112,7 @@ async def restatements(ask: Ask) -> web.Response:
     given = {name: ", ".join(ask.all(name)) for name in ("symbol", "field", "since", "until")}
 
     def question(history: History) -> RestatementsView:
-        symbols = history.check_symbols(names) if names else history.symbols()
+        symbols = history.check_symbols(names) if names else all_symbols(history, ask)
         rest = symbols[bisect_right(symbols, after) :] if after else symbols
         found: list[tuple[str, tuple[Vintage, ...]]] = []
         looked_until: str | None = None

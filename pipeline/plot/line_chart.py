@@ -8,13 +8,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import zip_longest
+from typing import TypeVar
 
 from pipeline.model.fields import Field
 from pipeline.plot.axes import value_bounds
-from pipeline.plot.labels import placeholder
 from pipeline.plot.series import Point, Series, Spell, Summary, drawable, merged, summary, suspicious_points
 from pipeline.plot.ticks import date_ticks, value_ticks
 
+T = TypeVar("T")
 ACROSS = 1000
 """The width of a chart, in units of its own."""
 DOWN = 160
@@ -60,10 +61,8 @@ class LineChart:
     down: int = DOWN
 
 
-def line_chart(series: Series, spells: Iterable[Spell] = ()) -> LineChart | None:
-    """Return the chart of a series; None where there is too little to draw, which `placeholder` puts into words."""
-    if placeholder(series) is not None:
-        return None
+def line_chart(series: Series, spells: Iterable[Spell] = ()) -> LineChart:
+    """Return the chart of a series. Where there is too little to draw, `placeholder` says so: there is no chart."""
     versions = merged(series.points)
     found = summary(versions)
     assert found is not None
@@ -188,15 +187,14 @@ _SPARE = 2.0
 """Above the greatest and below the least value, so that the stroke is whole."""
 
 
-def spark_path(times: Sequence[float], values: Sequence[float | None]) -> str:
-    """Return the path of a small line through values in the order of their times; empty where there is none to draw.
-
-    It shows the shape: of many values some are left out, but for the last.
-    """
+def thinned(values: Sequence[T]) -> Sequence[T]:
+    """Return as many of the values as a small line can show, the last among them: it shows the shape."""
     step = -(-len(values) // _SPARK_POINTS)
-    if step > 1:
-        first = (len(values) - 1) % step
-        times, values = times[first::step], values[first::step]
+    return values if step < 2 else values[(len(values) - 1) % step :: step]
+
+
+def spark_path(times: Sequence[float], values: Sequence[float | None]) -> str:
+    """Return the path of a small line through values in the order of their times; empty where there is none to draw."""
     drawn = [drawable(value) for value in values]
     known = [value for value in drawn if value is not None]
     if len(known) < 2:

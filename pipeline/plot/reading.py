@@ -4,11 +4,12 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from pipeline.instants import from_text
 from pipeline.model.changes import Change, ChangeKind
 from pipeline.model.fields import Field
 from pipeline.model.invented import is_invented
 from pipeline.plot.series import Company, Point, Series, Spell, interrupted
-from pipeline.query.results import Snapshot
+from pipeline.query.results import Answer, Snapshot
 
 Suspicious = Collection[tuple[str, str, datetime]]
 """Values that the market does not explain: symbol, column, and when each was first observed."""
@@ -33,6 +34,27 @@ def series_of(
             one.observed_at for one in snapshots if (company.symbol, field.column, one.observed_at) in suspicious
         ),
     )
+
+
+def marked(answer: Answer[Change]) -> list[Change]:
+    """Return the changes that are marked in a plot: those that are suspicious, or of coverage.
+
+    The others, thousands for each of them, do not become objects.
+    """
+    names = answer.names
+    kind, suspicion, *instants = map(names.index, ("kind", "suspicion", "last_confirmed_at", "observed_at"))
+    found: list[Change] = []
+    for row in answer.rows():
+        if row[suspicion] is not None or row[kind] in _OF_COVERAGE:
+            values = [
+                row[place] if place not in instants or row[place] is None else from_text(row[place])
+                for place in range(len(row))
+            ]
+            found.append(Change._make(values)._replace(kind=ChangeKind(row[kind])))
+    return found
+
+
+_OF_COVERAGE = frozenset({ChangeKind.COVERED.value, ChangeKind.UNCOVERED.value})
 
 
 def suspicious_in(changes: Iterable[Change]) -> set[tuple[str, str, datetime]]:

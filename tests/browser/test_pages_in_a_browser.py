@@ -14,7 +14,7 @@ from tests.support.collected import Collected
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-_NO_PAGE = re.compile(r".*\.(json|atom)|/static/.*|/go|/find")
+_NO_PAGE = re.compile(r".*\.[a-z]+|/static/.*|/go|/find")
 _EVENTFUL = (
     "/changes?since=2026-01-01&symbol=ACME",
     "/companies/ACME/chart",

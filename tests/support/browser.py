@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, ConsoleMessage, Page
+    from playwright.sync_api import Browser, ConsoleMessage, Page, Request
 
 WIDTHS = (360, 800, 1440)
 SCHEMES = ("light", "dark")
@@ -62,7 +62,7 @@ def window(
     page.set_default_timeout(30_000)
     page.on("console", lambda message: complaints.extend(_complaint(page, message)))
     page.on("pageerror", lambda error: complaints.append(f"{page.url}: {error}"))
-    page.on("requestfailed", lambda request: complaints.append(f"{page.url}: failed: {request.url}"))
+    page.on("requestfailed", lambda request: complaints.extend(_failure(page, request)))
     try:
         yield page
     finally:
@@ -74,6 +74,11 @@ def _complaint(page: "Page", message: "ConsoleMessage") -> Iterator[str]:
     is_status = message.text.startswith("Failed to load resource") and message.location["url"] == page.url
     if not is_status:  # a page that is refused says so itself
         yield f"{page.url}: {message.type}: {message.text}"
+
+
+def _failure(page: "Page", request: "Request") -> Iterator[str]:
+    if request.failure != "net::ERR_ABORTED":  # the window went on to another page
+        yield f"{page.url}: {request.url}: {request.failure}"
 
 
 def overflow(page: "Page") -> int:
