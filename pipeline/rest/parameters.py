@@ -8,7 +8,7 @@ from typing import Annotated, Any, TypeVar
 
 import msgspec
 from msgspec import Meta
-from msgspec.inspect import BoolType, IntType, LiteralType, Metadata, NoneType, UnionType, type_info
+from msgspec.inspect import BoolType, IntType, LiteralType, Metadata, NoneType, StrType, UnionType, type_info
 from multidict import MultiMapping
 
 from pipeline.instants import FORMS
@@ -144,6 +144,8 @@ def _values(name: str, texts: list[str], kind: msgspec.inspect.Type) -> str | li
     values = [one.strip() for text in texts for one in (text.split(",") if is_list(kind) else (text,))]
     if not all(values):
         raise Refusal(HTTPStatus.BAD_REQUEST, f"{name} is empty", remedy="give it a value, or leave it out")
+    if values == ["null"] and not any(isinstance(one, StrType) for one in alternatives(kind)):
+        raise _invalid(name, "null", kind)  # msgspec takes it for None
     return values if is_list(kind) else values[0]
 
 

@@ -1,4 +1,4 @@
-"""The paths for programs: those under /api/v1, and /query."""
+"""The paths for programs: those under /api/v1, /query and the feed."""
 
 import difflib
 from collections.abc import Iterator
@@ -9,6 +9,7 @@ from aiohttp import web
 from pipeline.rest.changes import CHANGES
 from pipeline.rest.companies import COMPANIES, COMPANY
 from pipeline.rest.endpoints import API, Endpoint
+from pipeline.rest.feed import FEED
 from pipeline.rest.fields import FIELDS
 from pipeline.rest.json_answers import as_json
 from pipeline.rest.openapi import document
@@ -43,6 +44,7 @@ async def _no_such_path(ask: Ask) -> web.Response:
 
 def _routes() -> Iterator[Route]:
     yield QUERY
+    yield FEED
     yield Route(DOCUMENT, _document, refuse)
     for endpoint in ENDPOINTS:
         yield from endpoint.routes()

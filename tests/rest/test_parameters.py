@@ -18,6 +18,7 @@ REFUSED = {
     "/history/IBM?limit=1&limit=2": "give it once",
     "/as-of?limit=0": "from 1 to 10,000",
     "/as-of?limit=10001": "from 1 to 10,000",
+    "/as-of?limit=null": "from 1 to 10,000",
     "/as-of?limit=1.5": "from 1 to 10,000",
     "/as-of?symbol=": "leave it out",
     "/as-of?symbol=IBM,,NA": "leave it out",
