@@ -37,7 +37,7 @@ class Today:
     uncovered: Sequence[Symbol]
     """Those not covered that have snapshots."""
     last_run: RunLine | None
-    """The last run that has ended."""
+    """The last run that has ended; not an import, or a run on demand."""
     under_way: RunLine | None
     missed: Sequence[RunLine]
     """The fire times of the last days at which nothing ran."""
@@ -63,7 +63,7 @@ async def today(ask: Ask) -> web.Response:
 
 def _today(ask: Ask, history: History, live: Live | None) -> Today:
     seen = ask.remembered("last seen", history.last_seen)
-    runs = run_lines(history.runs(limit=_RUNS))
+    runs, last = run_lines(history.runs(limit=_RUNS)), history.last_run()
     last_seen_at = _last(seen)
     run_at = history.last_run_started_at()
     since = run_at or (last_seen_at or ask.at) - _DAY
@@ -75,7 +75,7 @@ def _today(ask: Ask, history: History, live: Live | None) -> Today:
         last_seen_at=last_seen_at,
         shares=shares(standing),
         uncovered=standing.uncovered,
-        last_run=next((one for one in runs if one.is_over and not one.is_import), None),
+        last_run=None if last is None else run_lines([last])[0],
         under_way=next((one for one in runs if one.status == RunStatus.RUNNING), None),
         missed=[
             one

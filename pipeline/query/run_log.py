@@ -23,12 +23,12 @@ class RunLog(Holdings):
             return self._reader.run(run)
 
     def last_run(self) -> Run | None:
-        """Return the last run that ended, or None. Imports and missed fire times do not count."""
+        """Return the last run that ended, or None. Imports, missed fire times and runs on demand do not count."""
         with translate_errors(self._path):
             return self._reader.last_finished_run()
 
     def last_complete_run(self) -> Run | None:
-        """Return the last run that was complete, or None. Imports do not count."""
+        """Return the last run that was complete, or None. Imports and runs on demand do not count."""
         with translate_errors(self._path):
             return self._reader.last_complete_run()
 

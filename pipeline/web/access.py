@@ -84,9 +84,14 @@ def _tokens(request: web.Request) -> Iterator[str]:
         yield credentials.strip()
     if scheme.lower() == "basic":
         yield _password(credentials.strip())
-    resource = request.match_info.route.resource
-    if resource is not None and resource.canonical in _TAKE_APIKEY:
+    if takes_apikey(request):
         yield from request.query.getall("apikey", ())
+
+
+def takes_apikey(request: web.Request) -> bool:
+    """Whether clients of the API send this request."""
+    resource = request.match_info.route.resource
+    return resource is not None and resource.canonical in _TAKE_APIKEY
 
 
 def _password(credentials: str) -> str:

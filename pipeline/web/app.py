@@ -14,7 +14,7 @@ from yarl import URL
 
 from pipeline import __version__
 from pipeline.text import printable
-from pipeline.web.access import CHALLENGES, Access, TokenMissing
+from pipeline.web.access import CHALLENGES, Access, TokenMissing, takes_apikey
 from pipeline.web.ask import Site
 from pipeline.web.caching import NO_STORE
 from pipeline.web.probes import Probes
@@ -54,7 +54,7 @@ class Pages:
 def application(probes: Probes, access: Access, *outer: Middleware, pages: Pages | None = None) -> web.Application:
     """Return the application; without pages there are the probes alone. `outer`: middlewares around its own."""
     endpoints = _Endpoints(probes, pages)
-    app = web.Application(middlewares=[*outer, _access_check(access, has_pages=pages is not None)])
+    app = web.Application(middlewares=[*outer, _access_check(access, pages)])
     app.on_response_prepare.append(_add_headers)
     handlers: dict[str, _Endpoint] = {HEALTHY: endpoints.healthy, READY: endpoints.ready}
     if probes.metrics is not None:
@@ -114,12 +114,14 @@ async def _known_without_slash(request: web.Request) -> str | None:
     return f"{shorter}?{query}" if query else shorter
 
 
-def _access_check(access: Access, *, has_pages: bool) -> Middleware:
+def _access_check(access: Access, pages: Pages | None) -> Middleware:
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
-        is_probe = not has_pages or request.path in _PROBES
+        is_probe = pages is None or request.path in _PROBES
         if (refusal := access.refusal(request, is_probe=is_probe)) is not None:
-            response = _text(status_of(refusal), str(refusal))
+            response: web.StreamResponse = _text(status_of(refusal), str(refusal))
+            if pages is not None and takes_apikey(request):  # its clients read JSON, and show what it says
+                response = pages.refuse(request, status_of(refusal), refusal)
             if isinstance(refusal, TokenMissing):
                 for challenge in CHALLENGES:
                     response.headers.add("WWW-Authenticate", challenge)

@@ -150,6 +150,16 @@ async def test_under_a_rename_the_document_is_the_companys_of_that_time(
             assert [got.headers.get("X-Observed-At") for got in (then, now)] == [text(0) if before else None, text(30)]
 
 
+async def test_a_client_sends_the_token_as_its_key_and_is_refused_in_the_apis_manner(several: Path) -> None:
+    async with served(several, token=KEY) as client:
+        assert json.loads((await client.get(asking("IBM"))).body)["Symbol"] == "IBM"
+        for address in ("/query?function=OVERVIEW&symbol=IBM&apikey=x", "/as-of/2026-03-14/query?symbol=IBM"):
+            got = await client.get(address)
+            assert (got.status, list(json.loads(got.body))) == (401, ["Error Message"])
+            assert "token" in got.text
+            assert got.headers["Cache-Control"] == "no-store"
+
+
 async def test_a_key_is_nowhere_in_the_answers_or_the_log(several: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     async with served(several, lock=after(20)) as client:

@@ -86,6 +86,18 @@ async def test_the_past_is_never_requested_and_neither_is_what_cannot_be_a_symbo
         assert served.api.requests == 0
 
 
+async def test_another_sites_page_cannot_use_up_the_requests(database: Path, served: Served) -> None:
+    """A frame or a window that it opens is a navigation, and is answered from what is kept."""
+    async with household(database, served) as (_, client):
+        for site in ("cross-site", "same-site", "x"):
+            got = await client.get(asking("IBM"), **{"Sec-Fetch-Site": site, "Sec-Fetch-Mode": "navigate"})
+            assert "another site" in json.loads(got.body)["Information"]
+        assert served.api.requests == 0
+        for site in ("none", "same-origin"):
+            assert describes(await client.get(asking("IBM"), **{"Sec-Fetch-Site": site}), "IBM")
+    assert served.api.requests == 1
+
+
 async def test_what_the_api_does_not_cover_is_an_empty_object_and_asked_once(database: Path, served: Served) -> None:
     served.api.says("OTCM", "{}", times=None)
     async with household(database, served) as (_, client):

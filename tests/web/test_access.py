@@ -29,7 +29,8 @@ async def test_without_the_token_there_is_nothing_but_health_checks(client: Site
     for path in (*PROTECTED, ASSETS.address("site.css")):
         got = await client.get(path)
         assert got.status == 401, path
-        assert got.text.count("\n") == 1
+        assert "token" in got.text
+        assert len(got.text) < 200
         assert got.headers["Cache-Control"] == "no-store"
     assert (await client.get("/-/healthy")).status == 200
     assert (await client.get("/-/ready")).status == 503  # there is no database
