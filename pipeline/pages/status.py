@@ -10,7 +10,6 @@ from pipeline.instants import from_text
 from pipeline.model.outcomes import RunStatus
 from pipeline.model.symbols import Symbol
 from pipeline.monitoring.conditions import ABSENT_FIELD, NEW_FIELD, UNREADABLE_FIELD
-from pipeline.pages.live import Live, live_of
 from pipeline.pages.rendering import show
 from pipeline.pages.runs import RunLine, run_lines
 from pipeline.pages.standing import Share, shares, standings_of
@@ -18,6 +17,7 @@ from pipeline.query.history import History
 from pipeline.query.last_seen import LastSeen
 from pipeline.store.drift import Drift
 from pipeline.web.ask import Ask
+from pipeline.web.live import Live, live_of
 
 _RUNS = 50
 _MISSED = 10

@@ -10,7 +10,6 @@ from pipeline.instants import MILLISECOND, from_text
 from pipeline.model.outcomes import RunStatus
 from pipeline.model.symbols import Symbol
 from pipeline.pages.changes import names_of
-from pipeline.pages.live import Live, live_of
 from pipeline.pages.moves import FIELDS, Moves, moves, symbols_of
 from pipeline.pages.rendering import show
 from pipeline.pages.runs import RunLine, run_lines
@@ -18,6 +17,7 @@ from pipeline.pages.standing import Share, shares, standings_of
 from pipeline.query.history import History
 from pipeline.query.last_seen import LastSeen
 from pipeline.web.ask import Ask
+from pipeline.web.live import Live, live_of
 
 _RECENT = timedelta(days=7)
 """Missed fire times are told for this long."""

@@ -2,7 +2,7 @@
 
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -129,7 +129,7 @@ def companies(history: History, asked: Asked[CompaniesOf]) -> Table:
         asked.at, None, fields, max_staleness=staleness(given.max_staleness), universe=given.universe
     )
     listing = _Listing(answer.names, Order(answer.names.index(sorted_by), is_descending), sorted_by)
-    rows = listing.order.sorted(row for row in answer.rows() if listing.passes(row, given))
+    rows = listing.order.sorted(row for row in _rows(asked, answer, fields) if listing.passes(row, given))
     beyond: Position | None = None
     if asked.limit is not None:
         after = None if asked.after is None else listing.key(asked.after)
@@ -137,6 +137,13 @@ def companies(history: History, asked: Asked[CompaniesOf]) -> Table:
         rows = list(found.rows)
         beyond = None if found.after is None else listing.position(rows[-1])
     return Table(_arranged(answer, rows), None, beyond=beyond)
+
+
+def _rows(asked: Asked[CompaniesOf], answer: Answer[Any], fields: Sequence[Field]) -> Iterable[Row]:
+    """Return the rows of all companies: read once for all pages of them, those for people among them."""
+    if asked.given.max_staleness is not None or asked.given.universe:
+        return answer.rows()
+    return asked.ask.remembered(("companies", fields), lambda: list(answer.rows()))
 
 
 def _sorted_by(text: str) -> str:

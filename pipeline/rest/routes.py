@@ -18,6 +18,7 @@ from pipeline.rest.problems import refuse
 from pipeline.rest.query import QUERY
 from pipeline.rest.runs import OUTCOMES, RUN, RUNS
 from pipeline.rest.snapshots import AS_OF, HISTORY
+from pipeline.rest.status import STATUS
 from pipeline.rest.vintages import RESTATEMENTS, VINTAGES
 from pipeline.web.ask import Ask
 from pipeline.web.refusals import Refusal
@@ -25,7 +26,7 @@ from pipeline.web.routes import Route
 
 DOCUMENT = f"{API}/openapi.json"
 ENDPOINTS: tuple[Endpoint, ...] = (
-    COMPANIES, COMPANY, HISTORY, AS_OF, CHANGES, VINTAGES, RESTATEMENTS, PANEL, RUNS, RUN, OUTCOMES, FIELDS,
+    COMPANIES, COMPANY, HISTORY, AS_OF, CHANGES, VINTAGES, RESTATEMENTS, PANEL, RUNS, RUN, OUTCOMES, STATUS, FIELDS,
 )  # fmt: skip
 
 

@@ -26,7 +26,13 @@ _LONGEST_TARGET = 8_000
 """Characters of a path and its parameters: longer ones the HTTP server refuses before the API sees them."""
 
 
-PATHS = [one.path for one in ENDPOINTS]
+REQUESTS = [
+    (one.path, mode)
+    for one in ENDPOINTS
+    for mode in GenerationMode
+    if mode is GenerationMode.POSITIVE or one.parameters.__struct_fields__
+]
+"""The paths, with parameters that follow the schema, and with such that do not, where they take any."""
 
 
 @pytest.fixture(scope="module", name="schema")
@@ -49,17 +55,16 @@ async def test_the_document_is_valid_and_names_where_it_was_asked_for() -> None:
             assert list(document["paths"]) == [one.path for one in ENDPOINTS]
 
 
-@pytest.mark.parametrize("mode", GenerationMode)
-@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize(("path", "mode"), REQUESTS)
 def test_no_answer_is_off_the_schema(schema: Any, path: str, mode: GenerationMode) -> None:
     _fuzz(schema[path]["GET"], mode, examples=5)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("mode", GenerationMode)
-@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(("path", "mode"), REQUESTS)
 def test_no_answer_is_off_the_schema_at_length(schema: Any, path: str, mode: GenerationMode) -> None:
-    _fuzz(schema[path]["GET"], mode, examples=1_000)
+    _fuzz(schema[path]["GET"], mode, examples=300)
 
 
 def _fuzz(operation: Any, mode: GenerationMode, *, examples: int) -> None:

@@ -1,4 +1,4 @@
-"""Live: what pages say of the present alone: the quota, the daemon, the file. Pages about the past have none of it."""
+"""Live: what is said of the present alone: the quota, the daemon, the file. Answers about the past have none of it."""
 
 import asyncio
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ class Live:
 
 
 async def live_of(ask: Ask) -> Live | None:
-    """Return what a page may say of the present; None for a page about the past, and where nothing is stored yet."""
+    """Return what an answer may say of the present; None for one about the past, and where nothing is stored yet."""
     read, daemon = ask.site.live, ask.site.daemon
     if ask.is_past or read is None:
         return None

@@ -1,0 +1,129 @@
+"""`/api/v1/status`: how far the record reaches, how the configured symbols stand, and what the plan still allows."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from pipeline.instants import to_text
+from pipeline.monitoring.record_status import RecordStatus, record_status
+from pipeline.query.history import History
+from pipeline.rest.asked import Asked
+from pipeline.rest.endpoints import Single
+from pipeline.rest.parameters import Unpaged
+from pipeline.rest.rows import Instant
+from pipeline.rest.runs import Count, Run
+from pipeline.store.drift import Drift as StoredDrift
+from pipeline.web.live import Live, live_of
+
+
+class StatusOf(Unpaged, frozen=True, kw_only=True):
+    """What `/status` takes."""
+
+
+class Window(msgspec.Struct, frozen=True, kw_only=True):
+    """A window of the plan: how many requests it admits, and how many of them are used."""
+
+    limit: Annotated[str, Meta(examples=["25/day"])]
+    used: Count
+    left: Count
+    next_free_at: Annotated[Instant | None, Meta(description="When it admits the next request; null: now.")]
+
+
+class Drift(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the API's newest documents and the field catalogue disagree, by the API's names of fields."""
+
+    unknown_fields: list[str]
+    absent_fields: list[str]
+    unreadable_fields: list[str]
+
+
+class Status(msgspec.Struct, frozen=True, kw_only=True):
+    """How things stood at the instant. What is about the present only is null where the past is asked about."""
+
+    locked_at: Annotated[Instant | None, Meta(description="Nothing observed later can be had from this server.")]
+    companies: Annotated[Count, Meta(description="How many have a snapshot.")]
+    first_observed_at: Instant | None
+    last_observed_at: Instant | None
+    last_run: Annotated[Run | None, Meta(description="The last run that had ended. Imports do not count.")]
+    last_complete_run: Run | None
+    configured: Annotated[Count, Meta(description="How many companies were configured to be collected.")]
+    fresh: Annotated[Count, Meta(description="How many of them were observed not too long ago.")]
+    stale: Annotated[list[str], Meta(description="Not observed for too long.")]
+    pending: Annotated[list[str], Meta(description="Configured not long ago, and not observed since.")]
+    unknown: Annotated[list[str], Meta(description="The API's last answer was that it does not cover them.")]
+    uncovered: Annotated[list[str], Meta(description="Those of them that have snapshots.")]
+    drift: Drift
+    snapshots: Annotated[Count | None, Meta(description="Present only.")]
+    windows: Annotated[list[Window] | None, Meta(description="What the plan still allows. Present only.")]
+    daemon: Annotated[
+        dict[str, Any] | None, Meta(description="The heartbeat of the daemon; null where none runs. Present only.")
+    ]
+    last_backup: Annotated[Instant | None, Meta(description="Present only.")]
+    database_bytes: Annotated[Count | None, Meta(description="Present only.")]
+
+
+async def status(asked: Asked[StatusOf]) -> Status:
+    """Answer the status, now or as it was at the instant."""
+    ask = asked.ask
+    live, found = await live_of(ask), await ask.read_any(lambda history: _read(history, asked))
+    lock = None if ask.site.lock is None else to_text(ask.site.lock)
+    return Status(locked_at=lock, **_of_record(*(found or (None, None))), **_of_present(live))
+
+
+def _read(history: History, asked: Asked[StatusOf]) -> tuple[RecordStatus, StoredDrift]:
+    return record_status(history, asked.ask.site.stale_after()), asked.ask.remembered("drift", history.drift)
+
+
+def _of_record(found: RecordStatus | None, drift: StoredDrift | None) -> dict[str, Any]:
+    standings = None if found is None else found.standings
+
+    def symbols(name: str) -> Sequence[str]:
+        return [] if standings is None else list(getattr(standings, name))
+
+    return {
+        "companies": 0 if found is None else found.companies,
+        "first_observed_at": found and found.first_observed_at and to_text(found.first_observed_at),
+        "last_observed_at": found and found.last_observed_at and to_text(found.last_observed_at),
+        "last_run": found and found.last_run and Run(**asdict(found.last_run)),
+        "last_complete_run": found and found.last_complete_run and Run(**asdict(found.last_complete_run)),
+        "configured": 0 if found is None else found.configured,
+        "fresh": len(symbols("fresh")),
+        **{name: symbols(name) for name in ("stale", "pending", "unknown", "uncovered")},
+        "drift": Drift(**asdict(drift or StoredDrift([], [], []))),
+    }
+
+
+def _of_present(live: Live | None) -> dict[str, Any]:
+    if live is None:
+        return dict.fromkeys(("snapshots", "windows", "daemon", "last_backup", "database_bytes"))
+    now, daemon = live.status, live.daemon
+    windows = [
+        Window(
+            limit=one.limit,
+            used=one.used,
+            left=one.left,
+            next_free_at=None if one.next_free_at is None else to_text(one.next_free_at),
+        )
+        for one in now.windows
+    ]
+    return {
+        "snapshots": now.snapshots,
+        "windows": windows,
+        "daemon": daemon.beat.texts() if daemon is not None and daemon.is_running and daemon.beat is not None else None,
+        "last_backup": None if now.last_backup is None else to_text(now.last_backup),
+        "database_bytes": now.database_bytes,
+    }
+
+
+STATUS = Single(
+    "/status",
+    "status",
+    "How far the record reaches, and how the configured symbols stand",
+    "Begin here to find out which instants can be asked about. What the plan still allows is about the present only.",
+    StatusOf,
+    Status,
+    status,
+)

@@ -1,0 +1,59 @@
+"""The status: how things stood at the instant; the quota and the daemon are about the present alone."""
+
+import json
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from pipeline.model.symbols import Symbol
+from pipeline.monitoring.status import Scope
+from pipeline.quota.limits import Limit
+from tests.support.observations import after, database_of, seen, text
+from tests.support.rest import API, answered
+from tests.support.site import served
+from tests.support.timeline import Ended, Listed, Ran, seen_fields, write_steps
+
+SCOPE = Scope((Symbol("IBM"), Symbol("GONE")), (Limit.parse("25/day"),), timedelta(days=1), timedelta(days=14))
+PRESENT_ONLY = ("snapshots", "windows", "last_backup", "database_bytes", "daemon")
+
+
+@pytest.fixture(scope="module", name="database")
+def _database() -> Path:
+    """Return a record in which one of two companies was not observed again."""
+    database = database_of([seen(0, "IBM", EPS="1", New="x"), seen(0, "GONE", EPS="1")])
+    run = Ran(48, (Ended("IBM", 49, fields=seen_fields(EPS="2")),), 51)
+    write_steps(database, [Listed(1, ("GONE", "IBM")), run])
+    return database
+
+
+async def test_it_says_how_the_symbols_stand_and_what_the_plan_allows(database: Path) -> None:
+    async with served(database, scope=SCOPE, now=lambda: after(60)) as client:
+        found = await answered(client, "/status")
+    assert (found["companies"], found["configured"], found["fresh"], found["stale"]) == (2, 2, 1, ["GONE"])
+    assert (found["first_observed_at"], found["last_observed_at"]) == (text(0), text(49))
+    assert found["last_run"] == found["last_complete_run"]
+    assert found["last_run"]["status"] == "complete"
+    assert found["drift"]["unknown_fields"] == []
+    assert found["windows"] == [{"limit": "25/day", "used": 0, "left": 25, "next_free_at": None}]
+    assert found["snapshots"] == 3
+    assert found["database_bytes"] > 0
+    assert (found["locked_at"], found["daemon"]) == (None, None)
+
+
+async def test_of_the_past_nothing_later_is_said(database: Path) -> None:
+    async with served(database, scope=SCOPE) as client:
+        then = json.loads((await client.get(f"/as-of/{text(2)}{API}/status")).body)
+    async with served(database, scope=SCOPE, lock=after(2)) as client:
+        locked = await answered(client, "/status")
+    assert locked["locked_at"] == text(2)
+    assert then == {**locked, "locked_at": None}
+    assert (then["last_observed_at"], then["last_run"], then["fresh"]) == (text(0), None, 2)
+    assert then["drift"]["unknown_fields"] == ["New"]
+    assert [then[name] for name in PRESENT_ONLY] == [None] * len(PRESENT_ONLY)
+
+
+async def test_without_a_database_there_is_nothing(tmp_path: Path) -> None:
+    async with served(tmp_path / "none.db", scope=SCOPE) as client:
+        found = await answered(client, "/status")
+    assert (found["companies"], found["last_run"], found["stale"]) == (0, None, [])
