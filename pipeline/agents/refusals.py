@@ -22,9 +22,8 @@ def in_words_for_agents(trouble: Trouble) -> BadCall:
             problem, remedy=remedy.replace("pipeline fields lists all", "the tool overview names all fields")
         )
     if isinstance(trouble, TooSlow):
-        return BadCall(str(trouble), remedy="name symbols, a later since or fewer fields")
+        return BadCall(trouble.problem, remedy="name companies, or fewer fields or days")
     if isinstance(trouble, DatabaseError):
-        return BadCall(
-            f"the record cannot be read ({printable(str(trouble))})", remedy="tell the user: this is not yours to fix"
-        )
+        problem = printable(str(trouble)).removesuffix("; questions also take --migrate-copy")
+        return BadCall(f"the record cannot be read ({problem})", remedy="tell the user: this is not yours to fix")
     return BadCall(printable(str(trouble)))

@@ -53,6 +53,9 @@ async def serve(record: Record, received: StoppableInput) -> None:
     with closing(io.TextIOWrapper(io.BufferedReader(received), encoding="utf-8", errors="replace")) as lines:
         try:
             async with stdio_server(stdin=anyio.wrap_file(lines)) as (incoming, outgoing):
-                await server.run(incoming, outgoing, server.create_initialization_options())
+                try:
+                    await server.run(incoming, outgoing, server.create_initialization_options())
+                finally:
+                    received.stop()  # else its reading would be waited for
         except* BrokenPipeError:
             pass  # the client has gone
