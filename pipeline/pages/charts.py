@@ -1,6 +1,6 @@
 """Charts: a company's fields through time. They are drawn on the server; scripts make them zoom and show values."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from http import HTTPStatus
@@ -11,7 +11,7 @@ import msgspec
 from aiohttp import web
 
 from pipeline import instants
-from pipeline.model.changes import relative_change
+from pipeline.model.changes import Change, relative_change
 from pipeline.model.fields import CATALOGUE, COLUMNS, Field, FieldNotFound, Kind, Part, find_fields
 from pipeline.pages.chart_library import ADDRESS, is_installed
 from pipeline.pages.rendering import show
@@ -125,13 +125,21 @@ class ChartsView:
         )
 
 
-def company_lines(history: History, symbol: str, at: datetime) -> Lines:
+def company_lines(newest: Snapshot, since: datetime, snapshots: Sequence[Snapshot], changes: Iterable[Change]) -> Lines:
     """Return what a company's page draws of the year before it was last seen: charts, and a small line for each field.
 
-    One question for the snapshots, and one for what is suspicious. Raise SymbolNotFound.
+    Take its newest snapshot and when that year began (`year_before`), and its snapshots and its changes since.
     """
-    found = _read(history, symbol, at, DRAWABLE, USUAL_SPAN)
+    some = list(changes)
+    found = _Found(
+        company_of(newest), since, USUAL_SPAN, newest.confirmed_at, snapshots, suspicious_in(some), spells_in(some)
+    )
     return found.lines(USUAL, found.sparks())
+
+
+def year_before(seen_at: datetime) -> datetime:
+    """Return when the year begins that a company's page draws, given when the company was last seen."""
+    return seen_at - instants.parse_span(USUAL_SPAN)
 
 
 async def charts(ask: Ask) -> web.Response:

@@ -3,17 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from aiohttp import web
 
-from pipeline.instants import to_text
+from pipeline.instants import MILLISECOND, from_text, to_text
 from pipeline.model.changes import Change, ChangeKind
 from pipeline.model.fields import CATALOGUE, COLUMNS, SYMBOL_FIELD, Part
 from pipeline.model.values import Value
 from pipeline.pages.changes import Observation, observations_of
-from pipeline.pages.charts import Lines, company_lines
+from pipeline.pages.charts import Lines, company_lines, year_before
+from pipeline.pages.moves import VALUE
 from pipeline.pages.rendering import show
 from pipeline.pages.values import Held, held
 from pipeline.pages.websites import Website, website
@@ -62,6 +63,8 @@ class CompanyView:
     number: int
     """How many versions there are."""
     first_seen: datetime
+    is_longer: bool
+    """Whether it was known before the year in which the values are compared."""
     uncovered_since: datetime | None
     """Since when the API answers that it does not cover it; None: it does."""
     lines: Lines
@@ -126,26 +129,37 @@ async def company(ask: Ask) -> web.Response:
 
 
 def company_view(history: History, symbol: str, at: datetime) -> CompanyView:
-    """Return what the page shows of a company. Raise SymbolNotFound."""
+    """Return what the page shows of a company. Raise SymbolNotFound.
+
+    Its values are read for a year, and the one before to compare with: a company may have thousands of versions.
+    """
     (name,) = history.check_symbols([symbol])
-    snapshots = list(history.history(name, _FIELDS))
-    newest = snapshots[-1]
-    recent = list(history.changes([name], since=snapshots[-_CHANGED:][0].observed_at))
+    versions = list(history.history(name, [VALUE]).rows())
+    (newest,) = history.as_of(at, [name], _FIELDS)
+    since = year_before(newest.confirmed_at)
+    year = list(history.history(name, _FIELDS, since=since))
+    earlier = list(history.as_of(since - MILLISECOND, [name], _FIELDS))
+    changes = list(history.changes([name], since=min(since, newest.observed_at)))
+    recent = [one for one in changes if to_text(one.observed_at) >= versions[-_CHANGED:][0][1]]
     return CompanyView(
         at=at,
         symbol=name,
         names=history.names(name),
         newest=newest,
-        values=held(snapshots, _FIELDS),
-        versions=[
-            Version(one.observed_at, one.confirmed_at, one.observed_symbol) for one in reversed(snapshots[-_VERSIONS:])
-        ],
-        number=len(snapshots),
-        first_seen=snapshots[0].observed_at,
-        uncovered_since=_uncovered_since(recent),
-        lines=company_lines(history, name, at),
+        values=held([*earlier, *year] or [newest], _FIELDS),
+        versions=[_version(row) for row in reversed(versions[-_VERSIONS:])],
+        number=len(versions),
+        first_seen=from_text(versions[0][1]),
+        is_longer=bool(earlier),
+        uncovered_since=_uncovered_since(changes),
+        lines=company_lines(newest, since, year, changes),
         changed=list(observations_of(recent))[: -_CHANGED - 1 : -1],
     )
+
+
+def _version(row: Sequence[Any]) -> Version:
+    _, observed_at, confirmed_at, _, *observed_symbol = row
+    return Version(from_text(observed_at), from_text(confirmed_at), observed_symbol[0] if observed_symbol else None)
 
 
 def _uncovered_since(recent: Sequence[Change]) -> datetime | None:

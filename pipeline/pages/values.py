@@ -20,7 +20,7 @@ class Held:
     before: Value | date
     """What it was until then; None, too, where it was always so."""
     is_first: bool
-    """Whether it was so in the first snapshot."""
+    """Whether it was so in the first of the snapshots."""
 
 
 def held(snapshots: Sequence[Snapshot], fields: Sequence[Field]) -> list[Held]:

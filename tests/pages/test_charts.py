@@ -8,7 +8,8 @@ import pytest
 
 from pipeline import History
 from pipeline.pages.chart_library import ADDRESS
-from pipeline.pages.charts import DRAWABLE, USUAL, company_lines
+from pipeline.pages.charts import DRAWABLE, USUAL
+from pipeline.pages.company import company_view
 from pipeline.plot.line_chart import spark_path
 from tests.pages.conftest import DAY, NONE
 from tests.support.observations import after, text
@@ -77,7 +78,7 @@ async def test_a_spec_has_the_colours_of_light_and_dark_pages(site: SiteClient) 
 
 def test_a_companys_small_lines_are_those_of_its_values(eventful: Path) -> None:
     with History.open(eventful) as history:
-        lines = company_lines(history, "beta", after(3 * DAY))
+        lines = company_view(history, "beta", after(3 * DAY)).lines
         snapshots = list(history.history("BETA", ["eps"]))
     assert [one.field for one in lines.charts] == list(USUAL)
     times = [one.observed_at.timestamp() for one in snapshots]

@@ -177,3 +177,18 @@ async def test_the_title_of_a_page_names_the_instant(site: SiteClient) -> None:
 )
 def test_the_head_of_a_page_has_the_first_sentences(description: str, head: str) -> None:
     assert lead(description) == head
+
+
+@pytest.fixture(scope="module")
+def long_ago() -> Path:
+    return database_of([seen(0, "IBM", EPS="1", Beta="2"), seen(400 * DAY, "IBM", EPS="1", Beta="3")])
+
+
+async def test_a_value_that_did_not_change_for_a_year_says_so(site: SiteClient, long_ago: Path) -> None:
+    async with served(long_ago, now=lambda: after(500 * DAY)) as old:
+        page = await _page(old, "/companies/IBM")
+    assert "over a year" in page.root.one("main").text
+    assert _row(page, "beta")[2].endswith("before that 2.00")
+    shorter = (await _page(site, "/companies/IBM")).root.one("main").text
+    assert "all along" in shorter
+    assert "over a year" not in shorter
