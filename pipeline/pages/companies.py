@@ -36,6 +36,10 @@ _LABELS = {"symbol": "Symbol", "observed_at": "Since", "confirmed_at": "Seen"}
 _DEFAULT_SORT = "-market_capitalization"
 
 
+Former = Mapping[str, Sequence[str]]
+"""The symbols that companies had before, by their newest."""
+
+
 @dataclass(frozen=True, slots=True)
 class Choice:
     """Which companies, columns and order a request asks for. All of it is in the address."""
@@ -114,12 +118,13 @@ class Choice:
         filters = {name: value for name, value in self.filters.items() if name not in names}
         return replace(self, text="" if "q" in names else self.text, filters=filters, after=None, before=None)
 
-    def passes(self, row: Row, *, but: str | None = None) -> bool:
+    def passes(self, row: Row, former: Former, *, but: str | None = None) -> bool:
         """Whether a row passes the search and the filters, but for the one of a column."""
         for name, value in self.filters.items():
             if name != but and row[self.place(name)] != value:
                 return False
-        return not self.text or matches(self.text, row[_SYMBOL], row[self.place(_NAME.column)])
+        names = (row[_SYMBOL], row[self.place(_NAME.column)], *former.get(row[_SYMBOL], ()))
+        return not self.text or matches(self.text, *names)
 
 
 def _key(ask: Ask, name: str, sort: str) -> Key | None:
@@ -160,6 +165,8 @@ class Company:
     """A row of the table."""
 
     symbol: str
+    former: Sequence[str]
+    """The symbols that it had before."""
     name: str | None
     values: Sequence[Any]
     observed_at: datetime
@@ -235,7 +242,8 @@ def listing(ask: Ask, history: History, choice: Choice) -> Listing:
     """Return what the page shows of the companies known at an instant."""
     read = choice.read
     rows = ask.remembered(("companies", read), lambda: list(history.as_of(ask.at, fields=read).rows()))
-    passing = [row for row in rows if choice.passes(row)]
+    former = history.former_symbols()
+    passing = [row for row in rows if choice.passes(row, former)]
     order = choice.order
     page = page_of(order.sorted(passing), order, after=choice.after, before=choice.before)
     places = [choice.place(field.column) for field in choice.fields]
@@ -243,23 +251,25 @@ def listing(ask: Ask, history: History, choice: Choice) -> Listing:
         choice=choice,
         at=ask.at,
         heads=_heads(choice),
-        companies=[_company(row, places) for row in page.rows],
+        companies=[_company(row, places, former) for row in page.rows],
         matching=len(passing),
         all=len(rows),
-        filters=[_filter(field, choice, rows, passing) for field in _FILTERED],
+        filters=[_filter(field, choice, rows, passing, former) for field in _FILTERED],
         previous=_turn(choice, before=page.before),
         next=_turn(choice, after=page.after),
     )
 
 
-def _company(row: Row, places: Sequence[int]) -> Company:
-    values = [row[place] for place in places]
-    return Company(row[_SYMBOL], row[_OTHERS[0]], values, from_text(row[_OBSERVED_AT]), from_text(row[_SEEN_AT]))
+def _company(row: Row, places: Sequence[int], former: Former) -> Company:
+    symbol, observed_at, seen_at = row[_SYMBOL], from_text(row[_OBSERVED_AT]), from_text(row[_SEEN_AT])
+    return Company(
+        symbol, former.get(symbol, ()), row[_OTHERS[0]], [row[place] for place in places], observed_at, seen_at
+    )
 
 
-def _filter(field: Field, choice: Choice, rows: Sequence[Row], passing: Sequence[Row]) -> Filter:
+def _filter(field: Field, choice: Choice, rows: Sequence[Row], passing: Sequence[Row], former: Former) -> Filter:
     chosen = choice.filters.get(field.column)
-    among = passing if chosen is None else [row for row in rows if choice.passes(row, but=field.column)]
+    among = passing if chosen is None else [row for row in rows if choice.passes(row, former, but=field.column)]
     place = choice.place(field.column)
     found = counts(row[place] for row in among)
     if chosen is not None and chosen not in dict(found):

@@ -1,6 +1,6 @@
 """The pages of runs: all of them, and how each symbol ended in one."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from http import HTTPStatus
@@ -117,6 +117,8 @@ class RunView:
     outcomes: Sequence[SymbolOutcome]
     only: Outcome | None
     """The outcome that is shown alone."""
+    stored: Collection[str]
+    """The symbols that have a page."""
     is_first: bool
     next: str | None
 
@@ -147,9 +149,16 @@ async def run(ask: Ask) -> web.Response:
             last = outcomes[_OUTCOMES - 1]
             chosen = [] if only is None else [("outcome", only.value)]
             following = f"{line.path}?{urlencode([*chosen, ('after', f'{last.at}~{last.symbol}')], safe=':~')}"
-        return RunView(ask.at, line, outcomes[:_OUTCOMES], only, after is None, following)
+        stored = ask.remembered("stored symbols", lambda: _stored(history))
+        return RunView(ask.at, line, outcomes[:_OUTCOMES], only, stored, after is None, following)
 
     return await show(ask, "run.html", question)
+
+
+def _stored(history: History) -> frozenset[str]:
+    """Return the symbols that lead to a company with a snapshot, old ones among them."""
+    former = history.former_symbols()
+    return frozenset(history.symbols()).union(*former.values())
 
 
 def _run_number(ask: Ask) -> int:

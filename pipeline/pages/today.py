@@ -16,6 +16,7 @@ from pipeline.pages.runs import RunLine, run_lines
 from pipeline.pages.standing import Share, shares, standings_of
 from pipeline.query.history import History
 from pipeline.query.last_seen import LastSeen
+from pipeline.store.drift import Drift
 from pipeline.web.ask import Ask
 from pipeline.web.live import Live, live_of
 
@@ -48,6 +49,12 @@ class Today:
     moves: Moves
     names: Mapping[str, str]
     """Of the companies in `moves`."""
+    drift: Drift
+
+    @property
+    def drifting(self) -> int:
+        """In how many fields the newest documents and the catalogue disagree."""
+        return sum(map(len, (self.drift.unknown_fields, self.drift.absent_fields, self.drift.unreadable_fields)))
 
     @property
     def configured(self) -> int:
@@ -86,6 +93,7 @@ def _today(ask: Ask, history: History, live: Live | None) -> Today:
         is_since_run=run_at is not None,
         moves=found,
         names=names_of(history, symbols_of(found), ask.at),
+        drift=ask.remembered("drift", history.drift),
     )
 
 

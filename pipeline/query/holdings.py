@@ -97,6 +97,16 @@ class Holdings(OpenDatabase):
         with translate_errors(self._path):
             return [Name.of(span) for span in read_companies(self._db).spans(name)]
 
+    def former_symbols(self) -> dict[str, list[str]]:
+        """Return the symbols that companies had before, the newest first, by the name of the company."""
+        with translate_errors(self._path):
+            companies = read_companies(self._db)
+        found = {
+            company: dict.fromkeys(span.symbol for span in reversed(companies.spans(company)))
+            for company in companies.renamed
+        }
+        return {company: list(symbols)[1:] for company, symbols in found.items() if len(symbols) > 1}
+
     def last_seen(self) -> list[LastSeen]:
         """Return for each symbol that was ever observed when it last was, in order: what `standing` judges."""
         with translate_errors(self._path):

@@ -192,3 +192,11 @@ async def test_a_value_that_did_not_change_for_a_year_says_so(site: SiteClient, 
     shorter = (await _page(site, "/companies/IBM")).root.one("main").text
     assert "all along" in shorter
     assert "over a year" not in shorter
+
+
+async def test_a_renamed_company_is_listed_with_its_old_symbol_and_found_by_it(renamed: Path) -> None:
+    async with served(renamed) as site:
+        for path in ("/companies", "/companies?q=fb", "/companies?q=met"):
+            (row,) = (await _page(site, path)).root.one("tbody").all("tr")
+            assert row.one("th").text == "META (was FB) Meta"
+        assert (await site.get("/find?q=fb")).headers["Location"] == "/companies/META"
