@@ -35,6 +35,8 @@ class Frame:
     """The instant that the page is about."""
     lock: datetime | None
     """The instant at which the server is locked."""
+    is_page: bool = True
+    """Whether there is a page at the address."""
 
     @classmethod
     def of(cls, request: web.Request, site: Site, at: datetime) -> "Frame":
@@ -105,7 +107,7 @@ class Frame:
     def is_in(self, section: str) -> bool:
         """Whether the page belongs to a section of the navigation."""
         path = self.here.partition("?")[0]
-        return path == section or (section != "/" and path.startswith(f"{section}/"))
+        return self.is_page and (path == section or (section != "/" and path.startswith(f"{section}/")))
 
 
 def prefix_of(named: str | None) -> str:

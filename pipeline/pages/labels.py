@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from pipeline.model.fields import Field
+from pipeline.model.fields import Field, Part
 
 _LABELS: Mapping[str, str] = {
     "asset_type": "Type",
@@ -47,6 +47,13 @@ _LABELS: Mapping[str, str] = {
     "ex_dividend_date": "Ex-dividend date",
 }
 """Where the words of the column alone would be long or odd."""
+
+SPEEDS: Mapping[Part, str] = {
+    Part.PROFILE: "almost never",
+    Part.REPORTED: "with reports",
+    Part.DAILY: "with the price",
+}
+"""How often the fields of a part change."""
 
 
 def label(field: Field) -> str:

@@ -34,7 +34,12 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals |= {"asset": ASSETS.address, "sections": SECTIONS, "fields_by_column": COLUMNS}
+    environment.globals |= {
+        "asset": ASSETS.address,
+        "sections": SECTIONS,
+        "fields_by_column": COLUMNS,
+        "speeds": labels.SPEEDS,
+    }
     environment.filters |= {
         "label": labels.label,
         "is_numeric": numbers.is_numeric,
@@ -84,7 +89,7 @@ def refuse(request: web.Request, status: HTTPStatus, error: Trouble) -> web.Resp
         at = Ask.of(request, site).at
         frame = Frame.of(request, site, at)
     except Trouble:  # it is the instant that is refused: the page leads to the present
-        frame = Frame("", "/", site.present, site.lock)
+        frame = Frame("", "/", site.present, site.lock, is_page=False)
     symbol = request.match_info.get("symbol") if isinstance(error, SymbolNotFound) else None
     near = error.near if isinstance(error, SymbolNotFound) else ()
     text = _render("refusal.html", frame, is_invented=None, status=status, error=error, symbol=symbol, near=near)
