@@ -19,10 +19,10 @@ unexport $(filter PIPELINE_% ALPHAVANTAGE_API_KEY%,$(.VARIABLES))
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test browser coverage lint format docs bench floors lock clean
+.PHONY: help demo test browser screenshots coverage lint format docs bench floors lock clean
 
 help: ## show this
-	@grep -E '^[a-z]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 13
 
 # The environment. Each step leaves a stamp, so that nothing is installed twice.
 
@@ -133,6 +133,9 @@ test: .venv/dev ## run the tests
 
 browser: .venv/dev ## check every page in Chromium, at all widths, in light and dark
 	@$(BIN)/python -m pytest -m slow tests/browser
+
+screenshots: .venv/dev ## take the pictures of docs/images again
+	@$(BIN)/python -m tests.docs.screenshots
 
 coverage: .venv/dev ## run the tests, and show the branches that none of them takes
 	@$(BIN)/$(PYTEST) --cov --cov-report=term-missing:skip-covered

@@ -15,7 +15,7 @@ from tests.support.site import SiteClient, served
 
 async def test_vintages_say_when_each_value_was_known(site: SiteClient) -> None:
     page = await page_of(site, "/companies/acme/vintages?field=revenue_ttm")
-    newer, older = rows_of(page)
+    newer, older = [row for row in rows_of(page) if len(row) > 1]
     assert newer[:3] == ["31 Dec 2025", "410 B", "20 Mar 2026, 18:30"]
     assert "restated from 400 B" in newer[4]
     assert older[1:5] == ["400 B", "14 Mar 2026, 18:30", "19 Mar 2026, 18:30", ""]
@@ -23,7 +23,9 @@ async def test_vintages_say_when_each_value_was_known(site: SiteClient) -> None:
 
 async def test_vintages_show_no_value_that_was_known_later(site: SiteClient) -> None:
     page = await page_of(site, f"/as-of/{text(3 * DAY)}/companies/ACME/vintages?field=revenue_ttm")
-    assert [row[1:4] for row in rows_of(page)] == [["400 B", "14 Mar 2026, 18:30", "17 Mar 2026, 18:30"]]
+    assert [row[1:4] for row in rows_of(page) if len(row) > 1] == [
+        ["400 B", "14 Mar 2026, 18:30", "17 Mar 2026, 18:30"]
+    ]
 
 
 async def test_restatements_are_those_of_the_record(site: SiteClient, eventful: Path) -> None:
