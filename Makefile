@@ -46,11 +46,17 @@ endif
 	@$(call install,requirements.txt)
 	@touch $@
 
+# What pages need besides, from the lock of all extras: two small packages of its many large ones.
+.venv/pages: .venv/runtime requirements-extras.txt
+	@awk '/^[^ ]/ { is_kept = /^(jinja2|markupsafe)==/ } is_kept' requirements-extras.txt > .venv/pages.txt
+	@$(PIP) install --quiet --no-deps --only-binary :all: --require-hashes -r .venv/pages.txt
+	@touch $@
+
 # It contains requirements.txt.
 .venv/dev: .venv/made requirements-dev.txt pyproject.toml
 	@echo 'installing what develops it (requirements-dev.txt), and the project itself'
 	@$(call install,requirements-dev.txt)
-	@touch .venv/runtime $@
+	@touch .venv/runtime .venv/pages $@
 
 # To try it
 
@@ -84,26 +90,29 @@ print_table(["symbol", "name", "sector", "$$ bn", "P/E", "observed"], rows)
 endef
 export DEMO_LATEST
 
-demo: .venv/runtime ## collect 25 invented companies twice, and show the results; needs no key
+demo: .venv/pages ## collect 25 invented companies, and show the results; needs no key
 	@rm -rf .demo && mkdir -p .demo/config
 	@printf '%s\n' "$$DEMO_CONFIG" > .demo/config/pipeline.toml
 	@set -e; cd .demo; PATH="$(CURDIR)/$(BIN):$$PATH"; \
 	if [ -t 1 ]; then bold='\033[1m' plain='\033[0m'; else bold= plain=; fi; \
 	say() { printf "\n$$bold%s$$plain\n" "$$*"; }; \
-	run() { printf '\n$$ pipeline %s\n' "$$*"; pipeline "$$@" 2>>log.txt || { cat log.txt >&2; exit 1; }; }; \
+	run() { \
+	  printf '\n$$ pipeline %s\n' "$$*"; \
+	  pipeline "$$@" 2>>log.txt || case $$? in 5|7) ;; *) cat log.txt >&2; exit 1;; esac; \
+	}; \
+	day() { python -c 'import sys; from datetime import *; print(datetime.now(UTC).date() - timedelta(int(sys.argv[1])))' $$1; }; \
 	pipeline sandbox --listing > listing.csv; \
 	{ grep ',Stock,' listing.csv | head -24; grep -e '^QUVEX-B,' -e '^OXNEV,' listing.csv; } \
 	  | cut -d, -f1 > config/symbols.txt; \
-	week_ago=$$(python -c 'from datetime import *; print(datetime.now(timezone.utc).date() - timedelta(days=7))'); \
 	echo "new folder .demo: configured for 26 symbols, one of which the sandbox lacks"; \
+	say 'A year, in silence: a collection every 26 days'; \
+	for ago in $$(seq 371 -26 33); do pipeline -q collect --sandbox --latency 0 --day $$(day $$ago) 2>>log.txt; done; \
 	say 'A week ago: all symbols are due, and requested at the same time'; \
-	run collect --sandbox --day $$week_ago; \
-	say 'Today: an overview that changed is stored as a new snapshot'; \
-	run collect --sandbox; \
-	say 'The status: what is stored, the last run, stale symbols, and the quota left'; \
+	run collect --sandbox --day $$(day 7); \
+	say 'Today, with 25 requests left: what is not reached is deferred'; \
+	run collect --sandbox --max-requests 25; \
+	say 'The status, whose exit code is 7 where a symbol is stale'; \
 	run status; \
-	say 'Once more: nothing is due, so nothing is requested'; \
-	run collect --sandbox; \
 	say 'The data: the view latest_overviews, which any SQLite tool can query'; \
 	python -c "$$DEMO_LATEST"; \
 	say 'Point in time: what was known five days ago'; \
@@ -112,10 +121,12 @@ demo: .venv/runtime ## collect 25 invented companies twice, and show the results
 	run changes --min-change 20%; \
 	say 'One company over time'; \
 	run history QUVEX-B market_capitalization pe_ratio eps latest_quarter; \
-	say 'Next: cd .demo (log.txt has what went to stderr), and try'; \
+	say 'Next: cd .demo, and open it in a browser: ../$(BIN)/pipeline serve'; \
+	echo '(log.txt has what went to stderr.) Or try, here in the terminal:'; \
 	printf '  ../$(BIN)/pipeline %-26s %s\n' \
 	  'history QUVEX-B --plot' 'draw it' \
 	  'panel eps --symbol ABOLK' 'what was known, day by day' \
+	  'vintages --all' 'what was restated' \
 	  runs 'each run and its outcomes' \
 	  symbols 'each symbol and its state' \
 	  plan 'what is due, and how long' \
