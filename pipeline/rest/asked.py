@@ -1,5 +1,6 @@
 """Asked: what one request asks of a table or a company, with its instants made of their texts."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from http import HTTPStatus
@@ -10,6 +11,7 @@ import msgspec
 from pipeline import instants
 from pipeline.query import bounds
 from pipeline.query.bounds import BeyondHorizon
+from pipeline.query.history import History
 from pipeline.rest.formats import Format
 from pipeline.rest.positions import Position, invalid
 from pipeline.web.ask import Ask
@@ -35,6 +37,16 @@ class Asked(Generic[P]):
     def at(self) -> datetime:
         """The instant that bounds the answer."""
         return self.ask.at
+
+    def names(self, history: History, symbols: Sequence[str]) -> Sequence[str]:
+        """Return the companies that are asked about: those of the symbols, or all."""
+        if symbols:
+            return history.check_symbols(symbols)
+        return self.ask.remembered("symbols", history.symbols)
+
+    def first_observed_at(self, history: History) -> datetime:
+        """Return when the first snapshot of all was observed; where there is none, the instant."""
+        return self.ask.remembered("first seen", history.first_observed_at) or self.at
 
     def key(self, parts: int) -> tuple[str, ...] | None:
         """Return the key behind which the page begins. Raise Refusal for one of another table."""

@@ -1,5 +1,7 @@
 """`/api/v1/changes`: which values changed, from what to what, and when."""
 
+from bisect import bisect_left
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -8,7 +10,9 @@ from msgspec import Meta
 from pipeline.model.anomalies import RULES
 from pipeline.model.changes import parse_fraction
 from pipeline.query.history import History
+from pipeline.query.results import Answer, Row
 from pipeline.rest.asked import Asked
+from pipeline.rest.batches import Batches
 from pipeline.rest.endpoints import Recorded
 from pipeline.rest.parameters import Fields, InUniverse, Paged, Since, Symbols, Text, Until
 from pipeline.rest.rows import Instant, Symbol
@@ -72,20 +76,30 @@ def changes(history: History, asked: Asked[Changes]) -> Table:
     since, until = asked.interval(given.since, given.until)
     if given.since is None and given.until is None:
         since = history.last_run_started_at()
-    names = history.check_symbols(given.symbol) if given.symbol else None
-    if (key := asked.key(2)) is not None:
-        names = [one for one in (history.symbols() if names is None else names) if one >= key[0]]
-    answer = history.changes(
-        names,
-        since=since,
-        until=until,
-        part=given.part,
-        fields=given.field or None,
-        min_change=parse_fraction(given.min_change),
-        suspicious=given.suspicious,
-        universe=given.universe,
-    )
-    return Table(answer, lambda row: (row[0], row[8]))
+
+    def of(names: Sequence[str] | None) -> Answer[Any]:
+        return history.changes(
+            names,
+            since=since,
+            until=until,
+            part=given.part,
+            fields=given.field or None,
+            min_change=parse_fraction(given.min_change),
+            suspicious=given.suspicious,
+            universe=given.universe,
+        )
+
+    if asked.limit is None:
+        return Table(of(given.symbol or None), _key)
+    names = asked.names(history, given.symbol)
+    begin = 0 if (key := asked.key(2)) is None else bisect_left(names, key[0])
+    days = (until - (since or asked.first_observed_at(history))).days + 1
+    batches = Batches(names[begin:], days)
+    return Table(batches.answer(of), _key, beyond=batches.beyond)
+
+
+def _key(row: Row) -> tuple[str, ...]:
+    return row[0], row[8]
 
 
 CHANGES = Recorded(
@@ -93,7 +107,8 @@ CHANGES = Recorded(
     "changes",
     "Which values changed, from what to what, and when",
     "Without since and until: what changed since the last run began. A field that the API starts or stops sending is a"
-    " change; so is a company that it starts or stops covering. The same number in another spelling is not.",
+    " change; so is a company that it starts or stops covering. The same number in another spelling is not. A page"
+    " looks through a number of companies, and may have few rows or none: follow `next` to the end.",
     Changes,
     Change,
     changes,

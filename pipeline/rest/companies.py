@@ -2,7 +2,8 @@
 
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Iterable, Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -50,6 +51,11 @@ class CompaniesOf(Paged, frozen=True, kw_only=True):
     field: Annotated[Fields, Meta(description="Columns besides name, sector, industry and exchange; or `all`.")] = ()
     max_staleness: Hours | None = None
     universe: InUniverse = False
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether all companies are asked for, in the order in which they are stored."""
+        return self.sort == "symbol" and not (self.q or self.sector or self.industry or self.exchange)
 
 
 class CompanyBase(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,18 +131,35 @@ def companies(history: History, asked: Asked[CompaniesOf]) -> Table:
     given = asked.given
     is_descending, sorted_by = given.sort.startswith("-"), _sorted_by(given.sort.removeprefix("-"))
     fields = _fields(given.field, sorted_by)
-    answer = history.as_of(
-        asked.at, None, fields, max_staleness=staleness(given.max_staleness), universe=given.universe
-    )
+
+    def of(names: Sequence[str] | None) -> Answer[Any]:
+        longest = staleness(given.max_staleness)
+        return history.as_of(asked.at, names, fields, max_staleness=longest, universe=given.universe)
+
+    answer = of(None)
     listing = _Listing(answer.names, Order(answer.names.index(sorted_by), is_descending), sorted_by)
+    after = None if asked.after is None else listing.key(asked.after)
+    if given.is_plain and asked.limit is not None:
+        names = asked.names(history, ())
+        return _plain_page(names, asked.limit, after, listing, of) if names else Table(_arranged(answer, []), None)
     rows = listing.order.sorted(row for row in _rows(asked, answer, fields) if listing.passes(row, given))
-    beyond: Position | None = None
+    beyond = None
     if asked.limit is not None:
-        after = None if asked.after is None else listing.key(asked.after)
         found = page_of(rows, listing.order, after=after, before=None, size=asked.limit)
         rows = list(found.rows)
         beyond = None if found.after is None else listing.position(rows[-1])
     return Table(_arranged(answer, rows), None, beyond=beyond)
+
+
+def _plain_page(
+    names: Sequence[str], limit: int, after: Key | None, listing: _Listing, of: Callable[[Sequence[str]], Answer[Any]]
+) -> Table:
+    """Return a page of all companies, of which only those on it are read."""
+    begin = 0 if after is None else bisect_right(names, after.symbol)
+    some, is_last = names[begin : begin + limit], begin + limit >= len(names)
+    beyond = None if is_last else listing.position((some[-1],))
+    found = of(some)
+    return Table(_arranged(found, list(found.rows())), None, beyond=beyond)
 
 
 def _rows(asked: Asked[CompaniesOf], answer: Answer[Any], fields: Sequence[Field]) -> Iterable[Row]:

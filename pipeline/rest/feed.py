@@ -128,7 +128,7 @@ def _find(history: History, asked: Asked[FeedOf]) -> _Found:
     names = history.check_symbols(given.symbol) if given.symbol else None
     if since is not None:
         return _found(history, asked, names, since, until)
-    companies, day = len(history.symbols() if names is None else names), instants.of_day(until.date(), ends=False)
+    companies, day = len(asked.names(history, given.symbol)), instants.of_day(until.date(), ends=False)
     for days, more in pairwise((*_DAYS, 0)):
         found = _found(history, asked, names, day - timedelta(days=days - 1), until)
         if not more or len(found.newest) == given.limit or companies * more > _MOST_COMPANY_DAYS:

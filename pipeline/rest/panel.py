@@ -85,7 +85,7 @@ class _Block(NamedTuple):
 def panel(history: History, asked: Asked[PanelOf]) -> Table:
     """Return the cells of a panel, by instant and company."""
     given = asked.given
-    names = history.check_symbols(given.symbol) if given.symbol else history.symbols()
+    names = asked.names(history, given.symbol)
     grid = in_order(_grid(history, asked, names))
     lag = instants.parse_span(given.lag) if given.lag else timedelta(0)
 
@@ -93,7 +93,7 @@ def panel(history: History, asked: Asked[PanelOf]) -> Table:
         return history.panel(
             given.field,
             at=part.instants,
-            symbols=part.companies,
+            symbols=part.companies or None,
             max_staleness=staleness(given.max_staleness),
             lag=lag,
             universe=given.universe,
@@ -154,7 +154,7 @@ def _grid(history: History, asked: Asked[PanelOf], names: Sequence[str]) -> Sequ
         return [one for one in named if one is not None]
     asked.interval(given.since, given.until)
     until = asked.instant("until", given.until, day_ends=True) or asked.at
-    since = asked.day_or_instant("since", given.since) or _first_day(history, names)
+    since = asked.day_or_instant("since", given.since) or _first_day(history, asked, names)
     if given.calendar is not None and not extras.have_calendars():
         problem = "calendars need exchange_calendars, which the server does not have"
         remedy = "on the server, pip install 'overview-pipeline[calendars]'"
@@ -165,7 +165,9 @@ def _grid(history: History, asked: Asked[PanelOf], names: Sequence[str]) -> Sequ
     return found
 
 
-def _first_day(history: History, names: Sequence[str]) -> date:
+def _first_day(history: History, asked: Asked[PanelOf], names: Sequence[str]) -> date:
+    if not asked.given.symbol:
+        return asked.first_observed_at(history).date()
     first = history.first_observed_at(names)
     return date.max if first is None else first.date()
 

@@ -65,13 +65,14 @@ def as_of(history: History, asked: Asked[AsOf]) -> Table:
     """Return the newest snapshot of each company at the instant. A page asks about as many companies as its limit."""
     given = asked.given
     at = asked.instant("at", given.at, day_ends=True) or asked.at
-    names = history.check_symbols(given.symbol) if given.symbol else None
+    names = asked.names(history, given.symbol) if given.symbol or asked.limit is not None else None
     beyond: Position | None = None
-    if asked.limit is not None:
-        names = history.symbols() if names is None else names
+    if names is not None and asked.limit is not None:
         begin = 0 if (key := asked.key(1)) is None else bisect_right(names, key[0])
         names, is_last = names[begin : begin + asked.limit], begin + asked.limit >= len(names)
         beyond = None if is_last else Position((names[-1],), 1)
+    if not (names or given.symbol or asked.after):
+        names = None  # nothing is known yet
     answer = history.as_of(
         at, names, given.field, max_staleness=staleness(given.max_staleness), universe=given.universe
     )

@@ -8,14 +8,15 @@ import msgspec
 from msgspec import Meta
 
 from pipeline.instants import to_text
-from pipeline.monitoring.record_status import RecordStatus, record_status
+from pipeline.model.symbols import Symbol
+from pipeline.monitoring.staleness import standings
 from pipeline.query.history import History
+from pipeline.query.last_seen import LastSeen
 from pipeline.rest.asked import Asked
 from pipeline.rest.endpoints import Single
 from pipeline.rest.parameters import Unpaged
 from pipeline.rest.rows import Instant
 from pipeline.rest.runs import Count, Run
-from pipeline.store.drift import Drift as StoredDrift
 from pipeline.web.live import Live, live_of
 
 
@@ -30,14 +31,6 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     used: Count
     left: Count
     next_free_at: Annotated[Instant | None, Meta(description="When it admits the next request; null: now.")]
-
-
-class Drift(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the API's newest documents and the field catalogue disagree, by the API's names of fields."""
-
-    unknown_fields: list[str]
-    absent_fields: list[str]
-    unreadable_fields: list[str]
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,7 +48,6 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     pending: Annotated[list[str], Meta(description="Configured not long ago, and not observed since.")]
     unknown: Annotated[list[str], Meta(description="The API's last answer was that it does not cover them.")]
     uncovered: Annotated[list[str], Meta(description="Those of them that have snapshots.")]
-    drift: Drift
     snapshots: Annotated[Count | None, Meta(description="Present only.")]
     windows: Annotated[list[Window] | None, Meta(description="What the plan still allows. Present only.")]
     daemon: Annotated[
@@ -68,31 +60,37 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
 async def status(asked: Asked[StatusOf]) -> Status:
     """Answer the status, now or as it was at the instant."""
     ask = asked.ask
-    live, found = await live_of(ask), await ask.read_any(lambda history: _read(history, asked))
+    live, found = await live_of(ask), await ask.read_any(lambda history: _of_record(history, asked))
     lock = None if ask.site.lock is None else to_text(ask.site.lock)
-    return Status(locked_at=lock, **_of_record(*(found or (None, None))), **_of_present(live))
+    return Status(locked_at=lock, **(found or _NOTHING), **_of_present(live))
 
 
-def _read(history: History, asked: Asked[StatusOf]) -> tuple[RecordStatus, StoredDrift]:
-    return record_status(history, asked.ask.site.stale_after()), asked.ask.remembered("drift", history.drift)
+_NOTHING: dict[str, Any] = {
+    **dict.fromkeys(("companies", "configured", "fresh"), 0),
+    **dict.fromkeys(("first_observed_at", "last_observed_at", "last_run", "last_complete_run")),
+    **{name: [] for name in ("stale", "pending", "unknown", "uncovered")},
+}
 
 
-def _of_record(found: RecordStatus | None, drift: StoredDrift | None) -> dict[str, Any]:
-    standings = None if found is None else found.standings
-
-    def symbols(name: str) -> Sequence[str]:
-        return [] if standings is None else list(getattr(standings, name))
-
+def _of_record(history: History, asked: Asked[StatusOf]) -> dict[str, Any]:
+    seen: Sequence[LastSeen] = asked.ask.remembered("last seen", history.last_seen)
+    first = asked.ask.remembered("first seen", history.first_observed_at)
+    configured, stale_after = history.configured(), asked.ask.site.stale_after()
+    by_symbol = {one.symbol: one for one in seen}
+    found = standings(tuple(map(Symbol, configured)), by_symbol, configured, now=asked.at, stale_after=stale_after)
+    last, complete = history.last_run(), history.last_complete_run()
     return {
-        "companies": 0 if found is None else found.companies,
-        "first_observed_at": found and found.first_observed_at and to_text(found.first_observed_at),
-        "last_observed_at": found and found.last_observed_at and to_text(found.last_observed_at),
-        "last_run": found and found.last_run and Run(**asdict(found.last_run)),
-        "last_complete_run": found and found.last_complete_run and Run(**asdict(found.last_complete_run)),
-        "configured": 0 if found is None else found.configured,
-        "fresh": len(symbols("fresh")),
-        **{name: symbols(name) for name in ("stale", "pending", "unknown", "uncovered")},
-        "drift": Drift(**asdict(drift or StoredDrift([], [], []))),
+        "companies": len(asked.names(history, ())),
+        "first_observed_at": None if first is None else to_text(first),
+        "last_observed_at": max((one.last_overview for one in seen if one.last_overview), default=None),
+        "last_run": None if last is None else Run(**asdict(last)),
+        "last_complete_run": None if complete is None else Run(**asdict(complete)),
+        "configured": len(configured),
+        "fresh": len(found.fresh),
+        "stale": found.stale,
+        "pending": found.pending,
+        "unknown": found.unknown,
+        "uncovered": found.uncovered,
     }
 
 

@@ -2,24 +2,22 @@
 
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
 from pipeline.model.fields import FISCAL_FIELDS, find_fields
 from pipeline.query.history import History
-from pipeline.query.results import Row
+from pipeline.query.results import Answer, Row
 from pipeline.query.vintages import QUARTERLY_FIELDS
 from pipeline.rest.asked import Asked
+from pipeline.rest.batches import Batches
 from pipeline.rest.endpoints import Recorded
 from pipeline.rest.parameters import Fields, InUniverse, Paged, Since, Symbols, SymbolText, Until
-from pipeline.rest.positions import Position
 from pipeline.rest.rows import Day, Instant, Symbol
 from pipeline.rest.tables import Table
 
-_COMPANIES_OF_A_PAGE = 250
-"""Of restatements: all that each company ever reported has to be read."""
 _QUARTERLY = "A field that is reported by quarter, or `all`. Without it: those of a quarter's statements."
 
 
@@ -72,16 +70,17 @@ def restatements(history: History, asked: Asked[Restatements]) -> Table:
     """Return the values that replaced another of their quarter, by company. A page reads a number of companies."""
     given = asked.given
     since, until = asked.interval(given.since, given.until)
-    names = history.check_symbols(given.symbol) if given.symbol else None
-    beyond: Position | None = None
-    if asked.limit is not None:
-        names = history.symbols() if names is None else names
-        begin = 0 if (key := asked.key(2)) is None else bisect_left(names, key[0])
-        end = begin + _COMPANIES_OF_A_PAGE
-        beyond = Position((names[end], ""), 0) if end < len(names) else None
-        names = names[begin:end]
-    answer = history.restatements(names, given.field or None, since=since, until=until, universe=given.universe)
-    return Table(answer, _key(given.field), beyond=beyond)
+
+    def of(names: Sequence[str] | None) -> Answer[Any]:
+        return history.restatements(names, given.field or None, since=since, until=until, universe=given.universe)
+
+    if asked.limit is None:
+        return Table(of(given.symbol or None), _key(given.field))
+    names = asked.names(history, given.symbol)
+    begin = 0 if (key := asked.key(2)) is None else bisect_left(names, key[0])
+    # All that a company ever reported is read: a value may replace a much older one.
+    batches = Batches(names[begin:], (until - asked.first_observed_at(history)).days + 1)
+    return Table(batches.answer(of), _key(given.field), beyond=batches.beyond)
 
 
 def _key(named: Sequence[str]) -> Callable[[Row], tuple[str, ...]]:

@@ -1,5 +1,6 @@
 """Tables: each is what `History` says, in every format, in pages of any size, and never without bounds."""
 
+import json
 from collections.abc import Callable
 from itertools import repeat
 from pathlib import Path
@@ -158,7 +159,7 @@ async def test_suspicious_changes_stand_beside_the_snapshot(watched: Path) -> No
 
 
 async def test_a_page_of_restatements_reads_a_number_of_companies(watched: Path) -> None:
-    async with served(watched) as client:
+    async with served(watched, now=lambda: hour(24 * 300)) as client:
         found = [len(page) async for page in pages(client, "/restatements")]
     assert found == [0, 1]
 
@@ -181,3 +182,22 @@ async def test_the_recorded_year_is_answered_in_full(recorded: Path) -> None:
             found = await all_rows(client, path)
             assert found == said(recorded, question), path
             assert found
+
+
+async def test_before_the_first_snapshot_tables_are_empty(renamed: Path) -> None:
+    tables = (
+        "companies",
+        "as-of",
+        "changes",
+        "changes?since=2020-01-01",
+        "restatements",
+        "panel",
+        "panel?at=2020-01-01",
+    )
+    async with served(renamed) as client:
+        for path in (*tables, "runs"):
+            got = await client.get(f"/as-of/2020-12-31{API}/{path}")
+            assert (got.status, json.loads(got.body)) == (200, {"rows": [], "next": None}), path
+        for path in ("as-of.csv", "changes.csv", "panel.parquet", "companies.parquet"):
+            assert (await client.get(f"/as-of/2020-12-31{API}/{path}")).status == 200, path
+        assert (await client.get(f"/as-of/2020-12-31{API}/history/META")).status == 404
