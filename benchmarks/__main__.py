@@ -22,6 +22,7 @@ from benchmarks import (
     lesson,
     memory,
     research,
+    serving,
     startup,
     storage,
     throughput,
@@ -47,6 +48,7 @@ def _questions(
         "import": (importing.QUESTION, importing.measure),
         "history": (history.QUESTION, partial(history.measure, large=large, folder=folder)),
         "research": (research.QUESTION, partial(research.measure, large=large, folder=folder)),
+        "serving": (serving.QUESTION, partial(serving.measure, large=large, folder=folder)),
         "exporting": (exports.QUESTION, partial(exports.measure, large=large, folder=folder)),
     }
 
@@ -56,7 +58,9 @@ def main() -> int:
     names = list(_questions(uvloop=False, large=False, folder=None))
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of {', '.join(names)} [all]")
     parser.add_argument("--uvloop", action="store_true", help="throughput with uvloop, on both sides")
-    parser.add_argument("--large", action="store_true", help="history, research, exporting with 10 million snapshots")
+    parser.add_argument(
+        "--large", action="store_true", help="history, research, serving, exporting with 10 million snapshots"
+    )
     parser.add_argument("--folder", type=Path, help="where these keep their databases, and find them again")
     arguments = parser.parse_args()
     if unknown := set(arguments.names) - set(names):

@@ -44,6 +44,8 @@ class Record:
     now: Callable[[], datetime]
     read_through: ReadThrough | None = None
     """Collects a symbol first that a client asks for and that is not fresh. Never under a lock."""
+    is_collecting: Callable[[], bool] = lambda: False
+    """Whether this process has other work, which clients must not hold up."""
 
 
 @asynccontextmanager
@@ -89,7 +91,7 @@ async def pages(record: Record) -> AsyncIterator[Pages]:
         return read_daemon(record.database, now=record.now())
 
     assert record.lock is None or record.read_through is None
-    readers, is_live = Readers(record.database), record.lock is None
+    readers, is_live = Readers(record.database, is_busy=record.is_collecting), record.lock is None
     site = Site(
         readers,
         record.lock,
@@ -100,6 +102,6 @@ async def pages(record: Record) -> AsyncIterator[Pages]:
         read_through=record.read_through,
     )
     try:
-        yield Pages(site, (*for_people.ROUTES, *REST_ROUTES), refuse)
+        yield Pages(site, (*for_people.ROUTES, *REST_ROUTES), refuse, record.is_collecting)
     finally:
         await readers.close()

@@ -20,6 +20,7 @@ from pipeline.web.caching import NO_STORE
 from pipeline.web.probes import Probes
 from pipeline.web.refusals import Refusal, status_of
 from pipeline.web.routes import Refuse, Route, add_routes
+from pipeline.web.turns import Turns
 
 HEALTHY, READY, METRICS = "/-/healthy", "/-/ready", "/metrics"
 _PROBES = (HEALTHY, READY)
@@ -49,12 +50,15 @@ class Pages:
     routes: Iterable[Route]
     refuse: Refuse
     """How it says that there is nothing at a path."""
+    is_busy: Callable[[], bool] = lambda: False
+    """Whether the process has other work at the moment, for which answers leave time."""
 
 
 def application(probes: Probes, access: Access, *outer: Middleware, pages: Pages | None = None) -> web.Application:
     """Return the application; without pages there are the probes alone. `outer`: middlewares around its own."""
     endpoints = _Endpoints(probes, pages)
-    app = web.Application(middlewares=[*outer, _access_check(access, pages)])
+    turns = [] if pages is None else [Turns(pages.is_busy).middleware(_PROBES)]
+    app = web.Application(middlewares=[*outer, *turns, _access_check(access, pages)])
     app.on_response_prepare.append(_add_headers)
     handlers: dict[str, _Endpoint] = {HEALTHY: endpoints.healthy, READY: endpoints.ready}
     if probes.metrics is not None:

@@ -37,19 +37,36 @@ class Readers:
         most_waiting: int = MOST_WAITING,
         within: timedelta = QUESTION_WITHIN,
         wait_within: timedelta = WAIT_WITHIN,
+        is_busy: Callable[[], bool] = lambda: False,
     ) -> None:
+        """Read a database. While the process `is_busy` otherwise, a thread rests after each question.
+
+        It rests for as long as the question took, so that half of the time is left.
+        """
         self._readers = [_Reader(database, within) for _ in range(threads)]
         self._data_version = DataVersion(database)
+        self._version: Version | None = None
+        self._is_looked_at = False
         self._idle: asyncio.Queue[_Reader] = asyncio.Queue()
         for reader in self._readers:
             self._idle.put_nowait(reader)
         self._waiting = 0
         self._most_waiting = most_waiting
         self._wait_within = wait_within.total_seconds()
+        self._is_busy = is_busy
 
     def version(self) -> Version | None:
-        """Return the state of the database; None if it cannot be known."""
-        return self._data_version.read()
+        """Return the state of the database; None if it cannot be known.
+
+        It is looked at once for all requests that the event loop answers in one pass.
+        """
+        if not self._is_looked_at:
+            self._version, self._is_looked_at = self._data_version.read(), True
+            asyncio.get_running_loop().call_soon(self._look_again)
+        return self._version
+
+    def _look_again(self) -> None:
+        self._is_looked_at = False
 
     async def ask(self, at: datetime, question: Callable[[History], T]) -> T:
         """Return what `question` returns of a history in which nothing observed after `at` can be seen.
@@ -59,14 +76,22 @@ class Readers:
         """
         reader = await self._reader()
         loop, is_over = asyncio.get_running_loop(), Event()
+        begun_at = loop.time()
         answer = reader.begin(at, question, is_over)
         # The reader is free when its thread is.
-        answer.add_done_callback(lambda _: loop.call_soon_threadsafe(self._idle.put_nowait, reader))
+        answer.add_done_callback(lambda _: loop.call_soon_threadsafe(self._free, reader, begun_at))
         try:
             return await asyncio.wrap_future(answer)
         except asyncio.CancelledError:
             is_over.set()
             raise
+
+    def _free(self, reader: "_Reader", begun_at: float) -> None:
+        loop = asyncio.get_running_loop()
+        if self._is_busy():
+            loop.call_later(loop.time() - begun_at, self._idle.put_nowait, reader)
+        else:
+            self._idle.put_nowait(reader)
 
     async def _reader(self) -> "_Reader":
         if self._waiting >= self._most_waiting:

@@ -146,3 +146,16 @@ async def test_closing_stops_what_is_under_way(database: Path) -> None:
         await asyncio.wait(asked[:2])
     assert [type(one.exception()) for one in asked[:2]] == [TooSlow, TooSlow]
     asked[2].cancel()
+
+
+async def test_while_the_process_has_other_work_a_thread_rests_as_long_as_it_worked(database: Path) -> None:
+    loop = asyncio.get_running_loop()
+    readers = Readers(database, threads=1, within=SHORT, is_busy=lambda: True)
+    async with asyncio.timeout(30):
+        begun = loop.time()
+        with pytest.raises(TooSlow):
+            await readers.ask(AFTER_ALL, endless)
+        took = loop.time() - begun
+        await readers.ask(AFTER_ALL, symbols)
+        assert loop.time() - begun >= 2 * took - 0.01
+        await readers.close()

@@ -100,7 +100,11 @@ async def _serve(
         stack.enter_context(stoppable(stop, last_resort=LAST_RESORT, exit_code=ExitCode.DONE))
         stack.enter_context(reloadable(daemon.reload))
         read_through = daemon.on_demand.collect if first.settings.web.read_through else None
-        record = Record(first.database, lambda: reporter.scope, None, utc_now, read_through)
+
+        def is_collecting() -> bool:
+            return daemon.status.active_run is not None
+
+        record = Record(first.database, lambda: reporter.scope, None, utc_now, read_through, is_collecting)
         await _listen(stack, first, _probes(daemon, reporter, metrics, first.database), record)
         log.info("daemon started", version=__version__, database=str(first.database))
         await daemon.run()
