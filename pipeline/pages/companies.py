@@ -118,13 +118,26 @@ class Choice:
         filters = {name: value for name, value in self.filters.items() if name not in names}
         return replace(self, text="" if "q" in names else self.text, filters=filters, after=None, before=None)
 
-    def passes(self, row: Row, former: Former, *, but: str | None = None) -> bool:
-        """Whether a row passes the search and the filters, but for the one of a column."""
+    def searched(self, rows: Sequence[Row], former: Former) -> Sequence[Row]:
+        """Return the rows that the search finds, by symbols new and old and by name."""
+        if not self.text:
+            return rows
+        text, place = self.text.casefold(), self.place(_NAME.column)
+        return [
+            row
+            for row in rows
+            if text in row[_SYMBOL].casefold()
+            or (row[place] is not None and text in row[place].casefold())
+            or (former and matches(text, *former.get(row[_SYMBOL], ())))
+        ]
+
+    def filtered(self, rows: Sequence[Row], *, but: str | None = None) -> Sequence[Row]:
+        """Return the rows that pass the filters, but for the one of a column."""
         for name, value in self.filters.items():
-            if name != but and row[self.place(name)] != value:
-                return False
-        names = (row[_SYMBOL], row[self.place(_NAME.column)], *former.get(row[_SYMBOL], ()))
-        return not self.text or matches(self.text, *names)
+            if name != but:
+                place = self.place(name)
+                rows = [row for row in rows if row[place] == value]
+        return rows
 
 
 def _key(ask: Ask, name: str, sort: str) -> Key | None:
@@ -243,7 +256,8 @@ def listing(ask: Ask, history: History, choice: Choice) -> Listing:
     read = choice.read
     rows = ask.remembered(("companies", read), lambda: list(history.as_of(ask.at, fields=read).rows()))
     former = history.former_symbols()
-    passing = [row for row in rows if choice.passes(row, former)]
+    searched = choice.searched(rows, former)
+    passing = choice.filtered(searched)
     order = choice.order
     page = page_of(order.sorted(passing), order, after=choice.after, before=choice.before)
     places = [choice.place(field.column) for field in choice.fields]
@@ -254,7 +268,7 @@ def listing(ask: Ask, history: History, choice: Choice) -> Listing:
         companies=[_company(row, places, former) for row in page.rows],
         matching=len(passing),
         all=len(rows),
-        filters=[_filter(field, choice, rows, passing, former) for field in _FILTERED],
+        filters=[_filter(field, choice, searched, passing) for field in _FILTERED],
         previous=_turn(choice, before=page.before),
         next=_turn(choice, after=page.after),
     )
@@ -267,9 +281,9 @@ def _company(row: Row, places: Sequence[int], former: Former) -> Company:
     )
 
 
-def _filter(field: Field, choice: Choice, rows: Sequence[Row], passing: Sequence[Row], former: Former) -> Filter:
+def _filter(field: Field, choice: Choice, searched: Sequence[Row], passing: Sequence[Row]) -> Filter:
     chosen = choice.filters.get(field.column)
-    among = passing if chosen is None else [row for row in rows if choice.passes(row, former, but=field.column)]
+    among = passing if chosen is None else choice.filtered(searched, but=field.column)
     place = choice.place(field.column)
     found = counts(row[place] for row in among)
     if chosen is not None and chosen not in dict(found):

@@ -13,6 +13,7 @@ from pipeline.errors import Trouble
 from pipeline.instants import from_text
 from pipeline.model.fields import COLUMNS
 from pipeline.pages import labels, moments, numbers
+from pipeline.pages.elements import value_element
 from pipeline.pages.frame import SECTIONS, Frame
 from pipeline.query.history import History
 from pipeline.store.stored_symbols import SymbolNotFound
@@ -58,7 +59,7 @@ def _environment() -> jinja2.Environment:
         "capitalize_first": lambda text: text[:1].upper() + text[1:],
         "span": moments.span_text,
     }
-    environment.globals["shown"] = numbers.shown
+    environment.globals |= {"shown": numbers.shown, "value_element": value_element}
     return environment
 
 

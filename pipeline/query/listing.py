@@ -4,6 +4,7 @@ A page begins after a company, not after a number of them: so all pages together
 while companies come and go.
 """
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -67,10 +68,10 @@ class Page(NamedTuple):
 def page_of(rows: Sequence[Row], order: Order, *, after: Key | None, before: Key | None, size: int = PAGE) -> Page:
     """Return the page of sorted rows that begins after a company, or ends before one; the first one without either."""
     if before is not None:
-        end = sum(order.is_after(before, order.key(row)) for row in rows)
+        end = bisect_left(rows, 1, key=lambda row: int(not order.is_after(before, order.key(row))))
         start = max(end - size, 0)
     else:
-        start = 0 if after is None else sum(not order.is_after(order.key(row), after) for row in rows)
+        start = 0 if after is None else bisect_left(rows, 1, key=lambda row: int(order.is_after(order.key(row), after)))
         end = min(start + size, len(rows))
     some = rows[start:end]
     return Page(

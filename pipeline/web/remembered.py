@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 T = TypeVar("T")
-_MOST = 4
+_MOST = 8
 """Values. Of ten thousand companies, one has about ten megabytes."""
 
 
