@@ -43,6 +43,7 @@ class Readers:
 
         It rests for as long as the question took, so that half of the time is left.
         """
+        self.database = database
         self._readers = [_Reader(database, within) for _ in range(threads)]
         self._data_version = DataVersion(database)
         self._version: Version | None = None

@@ -1,6 +1,7 @@
 """Refusals: requests that get no answer, each with an HTTP status and one line that says what to do."""
 
 from http import HTTPStatus
+from pathlib import Path
 
 from pipeline.errors import Trouble
 from pipeline.model.fields import FieldNotFound
@@ -26,6 +27,15 @@ class Busy(Refusal):
 
     def __init__(self) -> None:
         super().__init__(HTTPStatus.SERVICE_UNAVAILABLE, "too many questions at the moment", remedy="ask again soon")
+
+
+def without_folder(error: Trouble, database: Path) -> Trouble:
+    """Return an error as clients may see it: without the folder that the database is in."""
+    path, name = str(database), database.name
+    if path == name or path not in str(error):
+        return error
+    remedy = None if error.remedy is None else error.remedy.replace(path, name)
+    return Refusal(status_of(error), error.problem.replace(path, name), remedy=remedy)
 
 
 def status_of(error: Trouble) -> HTTPStatus:

@@ -11,7 +11,7 @@ from aiohttp import web
 from pipeline.errors import Trouble
 from pipeline.web.ask import AS_OF, SITE, Ask, Site
 from pipeline.web.caching import Answer
-from pipeline.web.refusals import Busy, status_of
+from pipeline.web.refusals import Busy, status_of, without_folder
 
 Handler = Callable[[Ask], Awaitable[web.Response]]
 Refuse = Callable[[web.Request, HTTPStatus, Trouble], web.StreamResponse]
@@ -51,7 +51,7 @@ def _answering(site: Site, route: Route) -> Callable[[web.Request], Awaitable[we
             answer = await (ask.answered(route.path, made) if route.is_shared else made())
             return await answer.response(request)
         except Trouble as error:
-            refusal = route.refuse(request, status_of(error), error)
+            refusal = route.refuse(request, status_of(error), without_folder(error, site.readers.database))
             if isinstance(error, Busy):
                 refusal.headers["Retry-After"] = str(Busy.RETRY_AFTER)
             return refusal

@@ -67,6 +67,31 @@ async def test_a_company_or_path_that_does_not_exist_is_not_found(hard: Path) ->
         assert "IBM" in json.loads((await client.get(f"{API}/history/IBMM")).body)["remedy"]
 
 
+async def test_remedies_name_paths_and_not_commands(hard: Path) -> None:
+    async with served(hard) as client:
+        for path, remedy in {
+            "/history/XYZ": "/api/v1/companies lists all",
+            "/as-of?field=qqq": "/api/v1/fields lists all",
+            "/vintages/IBM?field=pe_ratio": "/api/v1/history shows",
+        }.items():
+            text = (await client.get(f"{API}{path}")).text
+            assert remedy in text, path
+            assert "pipeline " not in text, path
+
+
+async def test_where_the_record_lies_is_not_shown(tmp_path: Path) -> None:
+    path = tmp_path / "secret" / "overviews.db"
+    path.parent.mkdir()
+    async with served(path) as client:
+        absent = [await client.get(f"{API}/history/IBM"), await client.get("/changes.atom")]
+        path.write_bytes(b"no database" * 500)
+        damaged = [await client.get(f"{API}/history/IBM"), await client.get(f"{API}/status")]
+    assert [got.status for got in absent] == [404, 404]
+    assert [got.status for got in damaged] == [503, 503]
+    assert not [got for got in (*absent, *damaged) if "secret" in got.text]
+    assert all(json.loads(got.body)["remedy"] for got in (*absent, *damaged))
+
+
 async def test_no_instant_leads_past_the_address_or_the_lock(hard: Path) -> None:
     lock = datetime(2026, 3, 16, tzinfo=UTC)
     asks = ("/as-of?at={}", "/changes?until={}", "/history/IBM?until={}", "/history/IBM?since={}", "/panel?at={}")
