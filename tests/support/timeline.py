@@ -2,11 +2,13 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol
+
+from aiosqlite import Connection
 
 from pipeline.model.document import Overview
 from pipeline.model.outcomes import Outcome, RunId, RunResult, RunStatus, SymbolResult, Trigger
@@ -152,3 +154,35 @@ def write_steps(database: Path, steps: Iterable[Step]) -> None:
 def seen_fields(**fields: Any) -> tuple[tuple[str, Any], ...]:
     """Return fields of an overview, as `Ended` has them."""
     return tuple(fields.items())
+
+
+@dataclass(frozen=True)
+class WentOn:
+    """How symbols that were left ended in a run that was under way, and when it ended; nothing where none is."""
+
+    ended: tuple[Ended, ...] = ()
+    finished: float | None = None
+    status: RunStatus = RunStatus.PARTIAL
+    detail: str | None = None
+    symbols: int | None = None
+    """Of an import: how many it was for."""
+
+    async def write(self, writer: Writer) -> None:
+        running, done = await writer.write(_running, None)
+        if running is None:
+            return
+        store = Store(writer)
+        for one in self.ended:
+            if one.symbol not in done:
+                await one.write(store, running)
+        if self.finished is not None:
+            counts = Counter(one.outcome for one in self.ended)
+            result = RunResult(self.status, counts, 9, 1.5, self.detail, self.symbols, uncovered=1)
+            await store.finish(running, result, at=after(self.finished))
+
+
+async def _running(db: Connection, items: Sequence[None]) -> Sequence[tuple[RunId | None, set[str]]]:
+    """Return the run that is under way, and the symbols that have ended in it."""
+    ((running,),) = await db.execute_fetchall("SELECT max(id) FROM runs WHERE status = 'running'")
+    ended = await db.execute_fetchall("SELECT symbol FROM outcomes WHERE run_id = ?", (running,))
+    return [(running, {symbol for (symbol,) in ended})] * len(items)
