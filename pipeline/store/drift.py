@@ -1,5 +1,6 @@
 """Drift: where the API's newest documents and the field catalogue disagree."""
 
+import json
 import sqlite3
 from dataclasses import dataclass
 from typing import Any
@@ -23,12 +24,11 @@ class Drift:
 
 
 _NEWEST_DOCUMENTS = """
-    SELECT layouts.keys, snapshots.extra
+    SELECT snapshots.layout_id, snapshots.extra
       FROM symbols
-      JOIN snapshots ON snapshots.symbol = symbols.symbol AND snapshots.observed_at = (
+     CROSS JOIN snapshots ON snapshots.symbol = symbols.symbol AND snapshots.observed_at = (
                SELECT newest.observed_at FROM snapshots AS newest
                 WHERE newest.symbol = symbols.symbol ORDER BY newest.observed_at DESC LIMIT 1)
-      JOIN layouts ON layouts.id = snapshots.layout_id
      WHERE symbols.state = 'covered' OR symbols.snapshots > 0 AND symbols.next_try IS NULL
 """
 
@@ -38,13 +38,16 @@ def read_drift(db: sqlite3.Connection) -> Drift:
 
     A symbol that the API has denied for less than a week counts as covered: while it denies many, no field is absent.
     """
-    layouts: set[str] = set()
+    layouts: set[int] = set()
     unreadable: set[str] = set()
-    for keys, extra in db.execute(_NEWEST_DOCUMENTS):
-        layouts.add(keys)
+    for layout, extra in db.execute(_NEWEST_DOCUMENTS):
+        layouts.add(layout)
         if extra is not None:
             unreadable.update(name for name, value in decode_object(extra).items() if _is_unreadable(name, value))
-    sent = {name for keys in layouts for name in decode_layout(keys)}
+    found = db.execute(
+        "SELECT keys FROM layouts WHERE id IN (SELECT value FROM json_each(?))", (json.dumps([*layouts]),)
+    )
+    sent = {name for (keys,) in found for name in decode_layout(keys)}
     absent = [field.name for field in CATALOGUE if field.name not in sent] if layouts else []
     return Drift(sorted(sent - FIELDS.keys()), absent, sorted(unreadable))
 
