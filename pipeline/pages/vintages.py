@@ -19,8 +19,8 @@ from pipeline.query.vintages import QUARTERLY_FIELDS
 from pipeline.web.ask import Ask
 
 RESTATEMENTS_PATH = "/restatements"
-_USUAL_SPAN = timedelta(days=90)
-"""Of restatements, where no interval is asked for: about a quarter's reports."""
+_USUAL_SPAN = timedelta(days=30)
+"""Of restatements, where no interval is asked for."""
 _MOST_QUARTERS = 12
 """Of a field, where several fields are shown."""
 _MOST_ROWS = 200

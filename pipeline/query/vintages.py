@@ -2,9 +2,8 @@
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -116,20 +115,41 @@ def _vintage(*values: Any) -> Vintage:
 
 def _rows(db: sqlite3.Connection, wanted: Wanted, fields: Sequence[Field], *, since: str, until: str) -> Iterator[_Row]:
     """Yield the vintages. All snapshots until the interval's end are read: a value may replace a much older one."""
-    statement = lru_cache(maxsize=4096)(partial(_statement, db))
-    for batch in company_batches(db, wanted, "", until):
-        read = _seen_in_spans if wanted.companies.has_company(batch[0]) else _seen
-        spans = [span for company in batch for span in wanted.companies.spans(company)]
-        for company, sightings in _sightings(read(db, spans, until), statement).items():
-            for field in fields:
-                for row in _of_field(company, field, sightings):
-                    if row.known_from >= since:
-                        yield row
+    for some in company_batches(db, wanted, since, until):
+        is_renamed = wanted.companies.has_company(some[0])
+        reporting = some if is_renamed or not since else _with_new_statements(db, some, since, until)
+        for batch in company_batches(db, Wanted(wanted.companies, reporting), "", until):
+            spans = [span for company in batch for span in wanted.companies.spans(company)]
+            seen = (_seen_in_spans if is_renamed else _seen)(db, spans, until)
+            statements = _statements(db, {number for _, number, *_ in seen})
+            for company, sightings in _sightings(seen, statements).items():
+                for field in fields:
+                    for row in _of_field(company, field, sightings):
+                        if row.known_from >= since:
+                            yield row
 
 
-def _statement(db: sqlite3.Connection, statement_id: int) -> _Statement:
-    row: _Statement = db.execute(f"SELECT {_REPORTED_COLUMNS} FROM statements WHERE id = ?", (statement_id,)).fetchone()
-    return row
+def _with_new_statements(db: sqlite3.Connection, symbols: Sequence[str], since: str, until: str) -> list[str]:
+    """Return the symbols with a statement that was first seen in an interval: most of the time, few of them.
+
+    Read is what was observed in the interval, and the last snapshot before it.
+    """
+    query = """
+        SELECT wanted.value
+          FROM json_each(:symbols) AS wanted
+         CROSS JOIN snapshots ON snapshots.symbol = wanted.value AND observed_at <= :until
+           AND observed_at >= coalesce((SELECT observed_at FROM snapshots WHERE symbol = wanted.value
+                                           AND observed_at < :since ORDER BY observed_at DESC LIMIT 1), :since)
+         GROUP BY wanted.key
+        HAVING min(statement_id) < max(statement_id) OR min(observed_at) >= :since
+    """
+    parameters = {"symbols": json.dumps(symbols), "since": since, "until": until}
+    return [symbol for (symbol,) in db.execute(query, parameters)]
+
+
+def _statements(db: sqlite3.Connection, ids: Collection[int]) -> Mapping[int, _Statement]:
+    query = f"SELECT id, {_REPORTED_COLUMNS} FROM statements WHERE id IN (SELECT value FROM json_each(?))"
+    return {number: tuple(values) for number, *values in db.execute(query, (json.dumps(sorted(ids)),))}
 
 
 def _seen(db: sqlite3.Connection, spans: Sequence[Span], until: str) -> list[_Seen]:
@@ -155,7 +175,7 @@ def _seen_in_spans(db: sqlite3.Connection, spans: Sequence[Span], until: str) ->
     return sorted(found, key=itemgetter(2))
 
 
-def _sightings(rows: Iterable[_Seen], statement: Callable[[int], _Statement]) -> dict[str, list[_Sighting]]:
+def _sightings(rows: Iterable[_Seen], statements: Mapping[int, _Statement]) -> dict[str, list[_Sighting]]:
     """Return by company what was reported, in order; snapshots in a row with the same statement are one sighting."""
     found: dict[str, list[_Sighting]] = {}
     last: tuple[str, int] | None = None
@@ -164,7 +184,7 @@ def _sightings(rows: Iterable[_Seen], statement: Callable[[int], _Statement]) ->
         if last == (company, number):
             of_company[-1].last_seen = confirmed_at
         else:
-            of_company.append(_Sighting(statement(number), observed_at, confirmed_at))
+            of_company.append(_Sighting(statements[number], observed_at, confirmed_at))
         last = company, number
     return found
 

@@ -71,6 +71,21 @@ def test_a_quarter_that_went_back_for_a_while_is_one_vintage() -> None:
     ]
 
 
+@given(
+    st.lists(st.tuples(st.sampled_from([Q1, Q2]), st.sampled_from(["100", "90", "None"])), min_size=1, max_size=6),
+    st.integers(0, 6),
+    st.integers(0, 6),
+)
+def test_an_interval_has_the_vintages_that_were_first_known_in_it(
+    reports: list[tuple[str, str]], since: int, until: int
+) -> None:
+    observations = [reported(hour, *report) for hour, report in enumerate(reports)]
+    known = vintages(*observations[: until + 1])
+    assert vintages(*observations, since=after(since), until=after(until)) == [
+        row for row in known if row[2] >= text(since)
+    ]
+
+
 def test_since_and_until_select_vintages_by_when_they_were_first_known() -> None:
     """A restatement is one, however long ago the value was first told that it takes the place of."""
     observations = [
