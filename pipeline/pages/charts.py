@@ -109,6 +109,8 @@ class ChartsView:
     """The newest ones, the newest first."""
     number: int
     """How many snapshots there are."""
+    first_seen: datetime | None
+    """When the first of them was observed; None without any."""
 
     @property
     def csv(self) -> str:
@@ -151,7 +153,8 @@ async def charts(ask: Ask) -> web.Response:
         found = _read(history, symbol, ask.at, fields, span)
         newest = tuple(reversed(found.snapshots[-_MOST_ROWS:]))
         lines = found.lines(fields, {})
-        return ChartsView(found.company, lines, fields, span, _parts(), newest, len(found.snapshots))
+        first_seen = found.snapshots[0].observed_at if found.snapshots else None
+        return ChartsView(found.company, lines, fields, span, _parts(), newest, len(found.snapshots), first_seen)
 
     return await show(ask, "charts_page.html", question)
 

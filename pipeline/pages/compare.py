@@ -12,6 +12,7 @@ from pipeline.model.changes import relative_change
 from pipeline.model.fields import CATALOGUE, COLUMNS, SYMBOL_FIELD, Field, Part
 from pipeline.model.values import Value
 from pipeline.pages.asked import fields_of
+from pipeline.pages.moments import day_text, is_days_end, minute_text
 from pipeline.pages.rendering import show
 from pipeline.query.history import History
 from pipeline.query.results import Snapshot
@@ -73,6 +74,20 @@ class CompareView:
     b: datetime
     given: Mapping[str, str]
     """The parameters, for the form."""
+
+    @property
+    def a_text(self) -> str:
+        """The first instant in words."""
+        return _text(self.a)
+
+    @property
+    def b_text(self) -> str:
+        """The second instant in words."""
+        return _text(self.b)
+
+
+def _text(at: datetime) -> str:
+    return f"End of {day_text(at.date())}" if is_days_end(at) else minute_text(at)
 
 
 async def compare(ask: Ask) -> web.Response:
