@@ -1,7 +1,7 @@
 """Measure the promised numbers: `python -m benchmarks`, or `python -m benchmarks windows memory`.
 
-It takes about ten minutes; a window of a minute and an idle daemon take four of them. It fails when a count is wrong,
-never for a time.
+It takes about a quarter of an hour; a window of a minute and an idle daemon take four minutes of it. It fails when a
+count is wrong, never for a time.
 """
 
 import argparse

@@ -16,6 +16,8 @@ from pipeline.rest.routes import ROUTES as REST
 
 _FORMS = re.compile(r"(?<!openapi)\.(?:csv|json|parquet)$")
 """The endings of paths that give the same answers in other forms."""
+_OTHERS = re.compile(r"/(?:static/|go$|find$|robots\.txt$|favicon\.ico$)")
+"""Files, and addresses that lead elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,7 @@ def addresses(database: Path, count: int) -> Iterator[Asked]:
     assert first is not None
     rng = random.Random(1)
     for path in (route.path for route in (*PAGES, *REST)):
-        if not _FORMS.search(path) and "{path" not in path and path != "/go" and not path.startswith("/static/"):
+        if not (_FORMS.search(path) or _OTHERS.match(path) or "{path" in path):
             many = {_address(path, rng, symbols, first) for _ in range(count)}
             yield Asked(path, _plain(path, symbols[0]), sorted(many))
 

@@ -14,11 +14,13 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from http import HTTPStatus
 from pathlib import Path
 from typing import IO, Any
 
@@ -127,8 +129,14 @@ def _routes(server: _Server, database: Path) -> Iterator[Line]:
         route, one, many = asked["route"], asked["one"], asked["many"]
         report_progress(f"serving: {route}")
         began = time.perf_counter()
-        with urllib.request.urlopen(server.url + one, timeout=60) as response:
-            size = len(response.read())
+        try:
+            with urllib.request.urlopen(server.url + one, timeout=60) as response:
+                size = len(response.read())
+        except urllib.error.HTTPError as error:
+            yield Line(
+                f"  {route}", str(error.code), "", "nothing to show", is_broken=error.code != HTTPStatus.NOT_FOUND
+            )
+            continue
         first = (time.perf_counter() - began) * 1000
         same, varied = _asked(server.url, [one]), _asked(server.url, many)
         failed = same["failed"] + varied["failed"]

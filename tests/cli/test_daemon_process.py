@@ -177,6 +177,48 @@ async def test_it_serves_the_site_too_to_those_who_have_the_token(tmp_path: Path
     assert TOKEN not in "".join(running.lines)
 
 
+async def test_neither_slow_clients_nor_greedy_ones_stop_a_run_or_a_health_check(tmp_path: Path) -> None:
+    async with serving(PACE) as served, asyncio.TaskGroup() as clients:
+        configure(tmp_path, served.base_url, MANY[:31], PACE)
+        async with daemon(tmp_path, PIPELINE_WEB__LISTEN="127.0.0.1:0") as running:
+            url = json.loads(running.lines[0])["address"]
+            others = [clients.create_task(slow_client(url)) for _ in range(110)]  # 100 may be connected
+            async with aiohttp.ClientSession() as http:
+                others += [clients.create_task(greedy_client(http, f"{url}/companies?q={n}")) for n in range(8)]
+                while not has_run(tmp_path):
+                    async with asyncio.timeout(10), http.get(f"{url}/-/healthy") as response:
+                        assert response.status == 200
+                for one in others:
+                    one.cancel()
+                await asyncio.wait(others)
+            running.send(signal.SIGTERM)
+            await running.ends_cleanly()
+    assert served.api.refused == 0
+    check_sound(tmp_path)
+
+
+async def slow_client(url: str) -> None:
+    """Begin a request, never complete it, and begin again when the connection is ended."""
+    while True:
+        with suppress(OSError):
+            reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
+            try:
+                writer.write(b"GET /companies HTTP/1.1\r\nHost: local")
+                await reader.read()
+            finally:
+                writer.close()
+                with suppress(OSError):
+                    await writer.wait_closed()
+
+
+async def greedy_client(http: aiohttp.ClientSession, address: str) -> None:
+    """Ask again as soon as there is an answer."""
+    while True:
+        with suppress(aiohttp.ClientError):
+            async with http.get(address) as response:
+                await response.read()
+
+
 async def test_sighup_reloads_the_configuration_refuses_a_bad_one_and_a_flood_of_it_delays_no_stop(
     tmp_path: Path,
 ) -> None:

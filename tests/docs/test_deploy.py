@@ -139,12 +139,16 @@ def test_the_containers_have_few_rights_and_listen_on_this_machine_only() -> Non
         assert service["cap_drop"] == ["ALL"]
         assert service["security_opt"] == ["no-new-privileges:true"]
         assert all(port.startswith("127.0.0.1:") for port in service["ports"])
-    assert compose()["services"]["daemon"]["read_only"]
+    for name in ("daemon", "site"):
+        assert compose()["services"][name]["read_only"]
 
 
 def test_only_the_daemon_starts_by_default_and_every_image_has_a_version() -> None:
     for name, service in compose()["services"].items():
-        if name != "daemon":
+        if name == "site":
+            assert service["profiles"] == ["site"]
+            assert service["image"] == compose()["services"]["daemon"]["image"]
+        elif name != "daemon":
             assert service["profiles"] == ["monitoring"]
             assert re.fullmatch(r"[a-z/]+:v?[0-9]+\.[0-9]+\.[0-9]+", service["image"])
 
@@ -192,13 +196,13 @@ def verbs_of_the_image() -> Iterator[str]:
     yield verb
     (command,) = instructions("CMD")
     yield from json.loads(command)
-    yield compose()["services"]["daemon"]["command"][0]
+    yield from (compose()["services"][name]["command"][0] for name in ("daemon", "site"))
     for unit in UNITS:
         yield service(unit)["ExecStart"].split()[1]
 
 
 def test_every_command_that_is_run_exists() -> None:
-    assert set(verbs_of_the_image()) == {"health", "run", "collect"}
+    assert set(verbs_of_the_image()) == {"health", "run", "collect", "serve"}
     assert set(verbs_of_the_image()) <= COMMANDS.keys()
 
 
@@ -233,8 +237,11 @@ def test_the_units_set_variables_that_the_program_reads(unit: Path) -> None:
     variables = dict(text.split("=", 1) for text in section(unit, "Service")["Environment"])
     for name in variables:
         assert is_setting(name) or name in ELSEWHERE, name
-    credential = service(unit)["LoadCredential"].partition(":")[0]
-    assert variables[API_KEY_FILE] == f"%d/{credential}"
+    if service(unit)["ExecStart"].split()[1] == "serve":
+        assert API_KEY_FILE not in variables  # it needs no key
+    else:
+        credential = service(unit)["LoadCredential"].partition(":")[0]
+        assert variables[API_KEY_FILE] == f"%d/{credential}"
     state = f"/var/lib/{service(unit)['StateDirectory']}"
     assert variables["PIPELINE_DATABASE"].startswith(f"{state}/")
     assert service(unit)["WorkingDirectory"] == state
@@ -289,7 +296,7 @@ def analyze(*arguments: str | Path) -> str:
 @pytest.mark.process
 def test_systemd_finds_nothing_wrong_with_the_units(systemd: Path) -> None:
     units = sorted(systemd.iterdir())
-    assert len(units) == 3
+    assert len(units) == 4
     assert [line for line in analyze("verify", *units).splitlines() if str(systemd) in line] == []
 
 
