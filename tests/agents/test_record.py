@@ -21,6 +21,7 @@ from tests.support.clocks import START
 from tests.support.database import earlier_migrations
 from tests.support.observations import after, empty_database
 
+LONG = timedelta(hours=1)
 _ENDLESS = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
 
 
@@ -58,7 +59,8 @@ async def test_a_question_that_takes_too_long_is_stopped_and_says_how_to_ask_for
 
 async def test_a_question_that_nobody_waits_for_is_stopped(known: Path) -> None:
     endless = Endless()
-    asked = asyncio.create_task(record_of(known, now=after(96)).answer(endless.tool(), {"at": "now"}))
+    record = record_of(known, now=after(96), within=LONG)
+    asked = asyncio.create_task(record.answer(endless.tool(), {"at": "now"}))
     await _wait(endless.begun)
 
     asked.cancel()
@@ -72,7 +74,8 @@ async def test_a_question_that_nobody_waits_for_is_stopped(known: Path) -> None:
 async def test_others_are_answered_while_a_question_is_worked_on(known: Path, mode: str) -> None:
     endless = Endless()
     tool = endless.tool()
-    async with Client(create_server(record_of(known, now=after(96)), {tool.name: tool}), mode=mode) as client:
+    record = record_of(known, now=after(96), within=LONG)
+    async with Client(create_server(record, {tool.name: tool}), mode=mode) as client:
         asked = asyncio.create_task(client.call_tool(tool.name, {"at": "now"}))
         await _wait(endless.begun)
 
