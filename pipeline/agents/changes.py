@@ -9,7 +9,7 @@ from pipeline.agents.arguments import CursorText, Fields, Limit, SinceText, Symb
 from pipeline.agents.csv_text import csv_lines, in_fractions
 from pipeline.agents.paging import page
 from pipeline.agents.symbols import Missing, find_companies, missing_lines
-from pipeline.agents.tool import InstantText, Question, Result, Row, Tool, records
+from pipeline.agents.tool import InstantText, Question, ResultWithUnits, Row, Tool, records, units_lines, units_of
 from pipeline.agents.untrusted import harmless
 from pipeline.model.fields import find_field
 
@@ -61,7 +61,7 @@ class Change(Row, kw_only=True, frozen=True):
     suspicion: Annotated[str | None, Meta(description="Why it is likely an error.")] = None
 
 
-class Changes(Result, kw_only=True, frozen=True):
+class Changes(ResultWithUnits, kw_only=True, frozen=True):
     """What `changes` answers."""
 
     changes: list[Change]
@@ -89,6 +89,7 @@ def _answer(question: Question[ChangesArguments]) -> Changes:
         at=question.at_text,
         notices=question.notices(*nothing),
         next_cursor=question.cursor(found),
+        units=units_of(one.field for one in found.rows),
         changes=list(found.rows),
         missing=missing,
     )
@@ -115,7 +116,7 @@ def _lines(result: Changes) -> list[str]:
         for one in result.changes
     )
     table = csv_lines(_COLUMNS, rows)
-    return [head, *(table if result.changes else []), *missing_lines(result.missing)]
+    return [head, *units_lines(result.units), *(table if result.changes else []), *missing_lines(result.missing)]
 
 
 _COLUMNS = ("symbol", "field", "kind", "before", "after", "change", "last_confirmed_at", "observed_at", "suspicion")

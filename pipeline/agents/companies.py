@@ -13,12 +13,14 @@ from pipeline.agents.tool import (
     HoursSince,
     InstantText,
     Question,
-    Result,
+    ResultWithUnits,
     Row,
     Tool,
     Values,
     in_steps,
     records,
+    units_lines,
+    units_of,
     values_of,
 )
 from pipeline.agents.untrusted import harmless
@@ -66,7 +68,7 @@ class Company(Row, kw_only=True, frozen=True):
     staleness_hours: HoursSince
 
 
-class Companies(Result, kw_only=True, frozen=True):
+class Companies(ResultWithUnits, kw_only=True, frozen=True):
     """What `companies` answers."""
 
     total: Annotated[int, Meta(description="How many companies match, on all pages.")]
@@ -89,6 +91,7 @@ def _answer(question: Question[CompaniesArguments]) -> Companies:
         at=question.at_text,
         notices=question.notices(*_why_empty(known, matching, asked)),
         next_cursor=question.cursor(found),
+        units=units_of(columns),
         total=len(matching),
         companies=list(found.rows),
     )
@@ -148,7 +151,7 @@ def _lines(result: Companies) -> list[str]:
     head = f"{len(result.companies):,} of {result.total:,} companies"
     if not result.companies:
         return [head]
-    return [head, *csv_lines(["symbol", *names, "observed_at", "staleness_hours"], rows)]
+    return [head, *units_lines(result.units), *csv_lines(["symbol", *names, "observed_at", "staleness_hours"], rows)]
 
 
 COMPANIES = Tool(

@@ -9,7 +9,18 @@ from pipeline.agents.arguments import CursorText, Fields, Limit, SinceText, Symb
 from pipeline.agents.csv_text import csv_lines
 from pipeline.agents.paging import page
 from pipeline.agents.symbols import find_company
-from pipeline.agents.tool import InstantText, Question, Result, Row, Tool, Values, records, values_of
+from pipeline.agents.tool import (
+    InstantText,
+    Question,
+    ResultWithUnits,
+    Row,
+    Tool,
+    Values,
+    records,
+    units_lines,
+    units_of,
+    values_of,
+)
 from pipeline.model.fields import find_fields
 from pipeline.query.snapshots import DEFAULT_FIELDS
 
@@ -37,7 +48,7 @@ class Version(Row, kw_only=True, frozen=True):
     values: Values
 
 
-class Versions(Result, kw_only=True, frozen=True):
+class Versions(ResultWithUnits, kw_only=True, frozen=True):
     """What `history` answers."""
 
     symbol: Annotated[str, Meta(description="The company's newest symbol.")]
@@ -60,6 +71,7 @@ def _answer(question: Question[HistoryArguments]) -> Versions:
         at=question.at_text,
         notices=question.notices(*empty),
         next_cursor=question.cursor(found),
+        units=units_of(names),
         symbol=company,
         total=len(rows),
         versions=list(found.rows),
@@ -92,7 +104,7 @@ def _lines(result: Versions) -> list[str]:
         ]
         for one in versions
     )
-    return [head, *csv_lines(names, rows)]
+    return [head, *units_lines(result.units), *csv_lines(names, rows)]
 
 
 HISTORY = Tool(

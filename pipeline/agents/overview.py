@@ -16,12 +16,13 @@ from pipeline.agents.tool import (
     HoursSince,
     InstantText,
     Question,
-    Result,
+    ResultWithUnits,
     Row,
     Tool,
     Values,
     in_steps,
     records,
+    units_of,
     values_of,
 )
 from pipeline.model.fields import CATALOGUE, COLUMNS, SYMBOL_FIELD, Part, find_fields
@@ -58,11 +59,10 @@ class Overview(Row, kw_only=True, frozen=True):
     document: Annotated[str | None, Meta(description="As received: JSON text, in ASCII.")] = None
 
 
-class Overviews(Result, kw_only=True, frozen=True):
+class Overviews(ResultWithUnits, kw_only=True, frozen=True):
     """What `overview` answers."""
 
     companies: list[Overview]
-    units: Annotated[dict[str, str], Meta(description="By column. A fraction is of 1: 0.25 is 25 %.")]
     missing: Annotated[list[Missing], Meta(description="Symbols of which there is nothing to answer.")] = field(
         default_factory=list
     )
@@ -82,7 +82,7 @@ def _answer(question: Question[OverviewArguments]) -> Overviews:
             document = _document(question, row["symbol"]) if asked.original else None
             found.append(_overview(row, [field.column for field in columns], document))
     _check_size(found)
-    units = {field.column: field.unit for field in columns if field.unit}
+    units = units_of(field.column for field in columns)
     return Overviews(at=question.at_text, notices=question.notices(), companies=found, units=units, missing=missing)
 
 

@@ -16,12 +16,14 @@ from pipeline.agents.tool import (
     HoursSince,
     InstantText,
     Question,
-    Result,
+    ResultWithUnits,
     Row,
     Tool,
     Values,
     in_steps,
     records,
+    units_lines,
+    units_of,
     values_of,
 )
 from pipeline.instants import parse_span
@@ -100,7 +102,7 @@ class Cell(Row, kw_only=True, frozen=True):
     staleness_hours: HoursSince | None = None
 
 
-class Cells(Result, kw_only=True, frozen=True):
+class Cells(ResultWithUnits, kw_only=True, frozen=True):
     """What `panel` answers."""
 
     total: Annotated[int, Meta(description="Companies times instants, on all pages.")]
@@ -128,6 +130,7 @@ def _answer(question: Question[PanelArguments]) -> Cells:
         at=question.at_text,
         notices=question.notices(),
         next_cursor=question.cursor(found),
+        units=units_of(field.column for field in columns),
         total=len(instants) * len(names),
         cells=list(found.rows),
         missing=missing,
@@ -188,7 +191,7 @@ def _lines(result: Cells) -> list[str]:
             for one in cells
         )
         table = csv_lines(["at", "symbol", *columns, "observed_at", "staleness_hours"], rows)
-    return [head, *table, *missing_lines(result.missing)]
+    return [head, *units_lines(result.units), *table, *missing_lines(result.missing)]
 
 
 def _day(at: str) -> str:

@@ -1,6 +1,6 @@
 """A tool: what it is called with, what it answers, and the question that a call of it is."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Generic, TypeVar, overload
@@ -13,6 +13,7 @@ from pipeline.agents.paging import Cursor, Page
 from pipeline.agents.present import Present
 from pipeline.agents.untrusted import NOTICE, harmless
 from pipeline.instants import to_text
+from pipeline.model.fields import COLUMNS
 from pipeline.query.history import History
 from pipeline.query.results import Answer
 
@@ -61,6 +62,23 @@ class Result(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
     next_cursor: Annotated[
         str | None, Meta(description="There is more: repeat the call with this as `cursor`. Absent: this is all.")
     ] = None
+
+
+class ResultWithUnits(Result, kw_only=True, frozen=True):
+    """An answer with values of fields."""
+
+    units: Annotated[dict[str, str], Meta(description="By column. A fraction is of 1: 0.25 is 25 %.")]
+
+
+def units_of(columns: Iterable[str]) -> dict[str, str]:
+    """Return the units of those columns that have one."""
+    fields = (COLUMNS.get(column) for column in dict.fromkeys(columns))
+    return {field.column: field.unit for field in fields if field is not None and field.unit}
+
+
+def units_lines(units: Mapping[str, str]) -> list[str]:
+    """Return the line that says what units the columns of a table have; none where none has one."""
+    return [f"units: {', '.join(f'{column} {unit}' for column, unit in units.items())}"] if units else []
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,17 @@ from pipeline.agents.arguments import AtArguments, CursorText, Fields, Limit, Si
 from pipeline.agents.csv_text import csv_lines, in_fractions
 from pipeline.agents.paging import page
 from pipeline.agents.symbols import find_company
-from pipeline.agents.tool import InstantText, Question, Result, Row, Tool, Value, records
+from pipeline.agents.tool import (
+    InstantText,
+    Question,
+    ResultWithUnits,
+    Row,
+    Tool,
+    Value,
+    records,
+    units_lines,
+    units_of,
+)
 from pipeline.agents.untrusted import harmless
 
 _DEFAULT_SPAN = timedelta(days=90)
@@ -51,7 +61,7 @@ class Vintage(Row, kw_only=True, frozen=True):
     change: Annotated[float | None, Meta(description="As a fraction of the value before.")] = None
 
 
-class Vintages(Result, kw_only=True, frozen=True):
+class Vintages(ResultWithUnits, kw_only=True, frozen=True):
     """What `vintages` answers."""
 
     vintages: list[Vintage]
@@ -73,6 +83,7 @@ def _answer(question: Question[VintagesArguments]) -> Vintages:
         at=question.at_text,
         notices=question.notices(*nothing),
         next_cursor=question.cursor(found),
+        units=units_of(one.field for one in found.rows),
         vintages=list(found.rows),
     )
 
@@ -84,7 +95,7 @@ def _vintage(row: dict[str, Any]) -> Vintage:
 def _lines(result: Vintages) -> list[str]:
     head = f"{len(result.vintages):,} values"
     rows = ([*(getattr(one, name) for name in _COLUMNS[:-1]), in_fractions(one.change)] for one in result.vintages)
-    return [head, *csv_lines(_COLUMNS, rows)] if result.vintages else [head]
+    return [head, *units_lines(result.units), *csv_lines(_COLUMNS, rows)] if result.vintages else [head]
 
 
 _COLUMNS = Vintage.__struct_fields__

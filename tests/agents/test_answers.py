@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -132,12 +133,26 @@ async def test_the_text_of_a_history_is_csv(agent: Agent) -> None:
     lines = await agent.text("history", symbol="AAPL", until=text(25), fields=["pe_ratio"])
 
     at = [one.replace(".000Z", "Z") for one in (text(0), text(24))]
-    assert lines[-4:] == [
+    assert lines[-5:] == [
         "2 of 2 versions of AAPL",
+        "units: pe_ratio ratio",
         "observed_at,confirmed_at,pe_ratio",
         f"{at[0]},{at[0]},30.0",
         f"{at[1]},{at[1]},33.0",
     ]
+
+
+async def test_every_answer_with_fields_says_what_their_units_are(agent: Agent) -> None:
+    calls: list[tuple[str, dict[str, Any]]] = [
+        ("companies", {"at": "now"}),
+        ("overview", {"at": "now", "symbols": ["AAPL"]}),
+        ("history", {"until": "now", "symbol": "AAPL"}),
+        ("changes", {"until": "now", "since": text(1)}),
+        ("panel", {"until": "now", "since": "2026-03-20", "every": "1d", "fields": ["MarketCapitalization"]}),
+    ]
+    for tool, asked in calls:
+        assert (await agent(tool, **asked))["units"]["market_capitalization"] == "USD"
+    assert (await agent("vintages", at="now", symbol="AAPL"))["units"] == {"revenue_ttm": "reporting currency"}
 
 
 async def test_changes_are_those_of_the_history(agent: Agent, known: Path) -> None:
