@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from datetime import date, datetime
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -40,7 +41,8 @@ def record() -> Path:
             ),
             seen(0, "GONE", Name="Gone Corp"),
             uncovered(DAY, "GONE"),
-            seen(0, "EVIL", **texts),
+            seen(0, "EVIL", **{**texts, "Exchange": "<script>x</script>", HOSTILE: HOSTILE, "PERatio": HOSTILE}),
+            seen(DAY, "EVIL", **texts, **{HOSTILE: "another", "PERatio": "7"}),
         ]
     )
 
@@ -126,13 +128,26 @@ async def test_a_company_that_is_not_covered_any_more_says_so(site: SiteClient) 
     assert not (await _page(site, f"/as-of/{at}/companies/GONE")).root.all("p", class_="bad")
 
 
-@pytest.mark.parametrize("path", ["/companies/EVIL", "/companies", "/companies?columns=address,description,cik",
-                                  "/as-of/2030-01-01/companies/EVIL"])  # fmt: skip
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/companies/EVIL",
+        "/companies",
+        "/companies?columns=exchange,address,description,cik",
+        "/as-of/2030-01-01/companies/EVIL",
+        "/status",
+        "/companies/EVIL/document",
+        "/changes?since=2026-01-01",
+        f"/companies?q={quote(HOSTILE)}",
+    ],
+)
 async def test_texts_from_outside_are_shown_and_never_run(site: SiteClient, path: str) -> None:
     page = await _page(site, path)
     assert not [one for one in page.elements if one.name in ("script", "img") and "src" not in one.attributes]
     assert not page.root.all("img", src="x")
-    assert any(HOSTILE in text for one in page.elements for text in one.children if isinstance(text, str))
+    assert any(
+        "<script>alert(1)</script>" in text for one in page.elements for text in one.children if isinstance(text, str)
+    )
     assert "49" not in page.root.one("title").text
 
 

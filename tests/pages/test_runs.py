@@ -108,6 +108,7 @@ async def test_a_run_has_the_outcome_of_each_symbol(site: SiteClient) -> None:
         "IBM": "stored", "PEP": "stored", "NONE": "unknown", "OLD": "failed", "NEW": "deferred"
     }  # fmt: skip
     assert HOSTILE in rows["OLD"].text
+    assert [name for name, row in rows.items() if row.all("a")] == ["IBM", "PEP", "OLD"]
     assert "the quota has ended" in page.root.one("p", class_="note").text.lower()
     filters = {one.text: one.attributes["href"] for one in page.root.one("nav", class_="filter").all("a")}
     assert filters == {
@@ -186,6 +187,9 @@ async def test_under_a_lock_the_pages_say_so_and_a_later_instant_is_refused(reco
         refused = await _page(site, _past(100, "/companies"), 403)
         assert "locked" in refused.root.one("main").text
         assert not [one for one in refused.links if one.startswith("/as-of/")]
+        day = after(50).date() - timedelta(days=1)
+        steps = (await _page(site, f"/as-of/{day}/runs")).root.one("span", class_="steps").all("a")
+        assert [one.attributes["href"] for one in steps] == [f"/as-of/{day - timedelta(days=1)}/runs"]
         earlier = await _page(site, _past(10, "/companies"))
         assert "Back to the lock" in earlier.root.one("a", class_="back").text
 
