@@ -14,7 +14,6 @@ from pipeline.clock import Clock
 from pipeline.collect.on_demand import Examined, NotCollected, examine, pause_after
 from pipeline.collect.summary import Summary
 from pipeline.daemon.config import DaemonConfig
-from pipeline.errors import ExitCode
 from pipeline.instants import nanoseconds
 from pipeline.model.outcomes import Outcome, RunId, RunStatus
 from pipeline.model.symbols import Symbol, requested_as, spellings
@@ -25,6 +24,8 @@ MOST_AT_ONCE = 20
 """Symbols in one run. At a request a second it ends before a fire time that comes meanwhile is late."""
 MOST_WANTED = 100
 """Symbols that may be waited for at the same time."""
+MOST_WAITING = 60
+"""Clients that wait at the same time: fewer than there may be connections, so that others are answered meanwhile."""
 FRESHER_WITHIN, ANY_WITHIN = timedelta(seconds=4), timedelta(seconds=25)
 """How long a client waits: where there is an older document, less than the timeout of most clients."""
 _EXAMINED_AT_ONCE = 2
@@ -64,6 +65,7 @@ class OnDemand:
         self._clock = clock
         self._wanted: dict[Symbol, _Wanted] = {}
         """In the order in which they were asked for."""
+        self._waiting = 0
         self._fruitless: dict[Symbol, int] = {}
         """How many requests in a row brought no overview, of those who were asked for."""
         self._requested: set[Symbol] = set()
@@ -121,7 +123,7 @@ class OnDemand:
         why = NotCollected(summary.detail or "it could not be stored", summary.status is RunStatus.QUOTA_EXHAUSTED)
         self.refuse(self._requested, why)
         was_cut_short = summary.status is RunStatus.FAILED and summary.counts[Outcome.DEFERRED] > 0
-        if summary.exit_code == ExitCode.REFUSED or was_cut_short or self._silent >= _SILENT_IN_A_ROW:
+        if was_cut_short or self._silent >= _SILENT_IN_A_ROW:
             self.pause(why.reason)
         elif summary.counts[Outcome.STORED] + summary.counts[Outcome.UNCHANGED]:
             self._pauses = 0
@@ -174,12 +176,17 @@ class OnDemand:
             wanted.answer.set_result(answer)
 
     async def _wait(self, wanted: _Wanted) -> NotCollected | None:
+        if self._waiting >= MOST_WAITING:
+            return NotCollected(f"{MOST_WAITING} other clients are waiting: ask again later")
         seconds = wanted.within.total_seconds()
+        self._waiting += 1
         try:
             async with asyncio.timeout(seconds):
                 return await asyncio.shield(wanted.answer)  # others wait for it, too
         except TimeoutError:
             return NotCollected(f"not collected within {seconds:g} s, as others come first: ask again later")
+        finally:
+            self._waiting -= 1
 
     async def _examine(self, symbols: Sequence[Symbol]) -> Examined:
         config = self._config()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.collect.on_demand import NotCollected
-from pipeline.daemon.on_demand import MOST_AT_ONCE, MOST_WANTED
+from pipeline.daemon.on_demand import MOST_AT_ONCE, MOST_WAITING
 from pipeline.instants import from_text, to_text
 from pipeline.model.renames import ConfiguredRenames
 from pipeline.model.symbols import Symbol
@@ -94,13 +94,38 @@ async def test_a_symbol_that_is_not_fresh_is_collected_and_one_that_is_costs_not
     ]  # fmt: skip
 
 
+async def test_what_is_to_be_fresher_than_a_pause_is_requested_again_within_it(database: Path, served: Served) -> None:
+    harness = idle(database, served, fresh_for=5 * MINUTE, limits=("25/day",))
+    async with harness.running():
+        for _ in range(3):
+            assert await ask(harness, KO) == [None]
+            harness.clock.advance(6 * MINUTE)
+    assert served.api.seen == ["KO"] * 3
+
+
+async def test_an_overview_ends_the_row_of_failures(database: Path, served: Served) -> None:
+    harness = idle(database, served)
+    async with harness.running():
+        for wait in (0 * MINUTE, 16 * MINUTE, 31 * MINUTE):
+            harness.clock.advance(wait)
+            served.api.says("KO", "no JSON")
+            assert (await ask(harness, KO))[0] is not None
+        harness.clock.advance(61 * MINUTE)
+        assert await ask(harness, KO) == [None]
+        harness.clock.advance(DAY)
+        served.api.says("KO", "no JSON")
+        assert (await ask(harness, KO))[0] is not None
+        harness.clock.advance(16 * MINUTE)
+        assert await ask(harness, KO) == [None]
+
+
 async def test_those_who_ask_for_one_symbol_share_a_request_and_many_symbols_share_few_runs(
     database: Path, served: Served
 ) -> None:
     covers(served, *OTHERS)
     harness = idle(database, served)
     async with harness.running():
-        assert await ask(harness, *OTHERS, *OTHERS, *OTHERS) == [None] * 90
+        assert await ask(harness, *OTHERS, *OTHERS) == [None] * 60
 
     assert sorted(served.api.seen) == sorted(OTHERS)
     assert len(runs(database, "id")) <= 2 + len(OTHERS) // MOST_AT_ONCE
@@ -110,12 +135,11 @@ async def test_those_who_ask_for_one_symbol_share_a_request_and_many_symbols_sha
 async def test_a_symbol_that_a_scheduled_run_requests_is_not_requested_again(database: Path) -> None:
     release = asyncio.Event()
     async with holding(release) as served:
-        harness = DaemonHarness(database, served.base_url, DaemonClock(FIRST))
+        harness = DaemonHarness(database, served.base_url, DaemonClock(FIRST), limits=("100/day",))
         starting = asyncio.create_task(harness.begin())
         await until(lambda: len(served.api.seen) == 3)
         asking = [asyncio.create_task(harness.daemon.on_demand.collect(one)) for one in (*SYMBOLS, KO)]
-        await until(lambda: harness.daemon.on_demand.is_wanted)
-        assert sorted(served.api.seen) == sorted(SYMBOLS)
+        await until(lambda: len(harness.daemon.on_demand._wanted) == 4 or any(one.done() for one in asking))
         release.set()
         assert await asyncio.gather(*asking) == [None] * 4
         await starting
@@ -243,6 +267,23 @@ async def test_a_client_that_goes_away_cancels_nothing(database: Path) -> None:
     assert runs(database, "status") == [("complete",)]
 
 
+async def test_where_there_is_an_older_document_a_client_waits_less(database: Path) -> None:
+    release = asyncio.Event()
+    release.set()
+    async with holding(release) as served:
+        harness = idle(database, served)
+        async with harness.running() as daemon:
+            assert await ask(harness, KO) == [None]
+            harness.clock.advance(DAY)
+            release.clear()
+            daemon.on_demand.fresher_within = timedelta()
+            why = await daemon.on_demand.collect(KO)
+            assert why is not None
+            assert "ask again" in why.reason
+            release.set()
+            await harness.settled()
+
+
 async def test_a_client_waits_so_long_and_then_gets_what_there_is(database: Path) -> None:
     release = asyncio.Event()
     async with holding(release) as served:
@@ -272,10 +313,41 @@ async def test_stopped_meanwhile_it_answers_everyone_and_the_run_is_interrupted(
         told = await asyncio.gather(*asking)
         (after,) = await ask(harness, KO)
 
-    requested = {one for one, why in zip(OTHERS, told, strict=True) if why is None}
-    assert {*served.api.seen} == requested
+    assert {*served.api.seen} == {one for one, why in zip(OTHERS, told, strict=True) if why is None}
+    assert {why.reason for why in told if why is not None} <= {
+        "stopping",
+        "the daemon was stopped",
+        "the daemon is stopping",
+    }
     assert after == NotCollected("stopping")
     assert [status for (status,) in runs(database, "status")] == ["interrupted"]
+
+
+async def test_who_asks_while_it_is_stopped_is_answered_at_once(database: Path, served: Served) -> None:
+    harness = idle(database, served)
+    await harness.begin()
+    asking = asyncio.create_task(harness.daemon.on_demand.collect(KO))
+    await asyncio.sleep(0)  # it is looked up in a thread now
+    harness.daemon.stop()
+    await harness.ended()
+    assert await asking == NotCollected("stopping")
+    assert served.api.seen == []
+
+
+async def test_a_run_that_is_throttled_to_its_end_is_not_begun_again_for_the_rest(
+    database: Path, served: Served
+) -> None:
+    for symbol in OTHERS[:10]:
+        served.api.says(
+            symbol, '{"Information": "Burst pattern detected: no more than 1 request per second."}', times=None
+        )
+    harness = idle(database, served, limits=("20/day",))
+    async with harness.running():
+        told = await ask(harness, *OTHERS[:10])
+
+    assert all(why is not None and why.is_quota for why in told)
+    assert len(runs(database, "id")) <= 2  # the first may be for the first symbol alone
+    assert len(served.api.seen) <= 4 + 4 + 4  # the workers', and a fifth of the day's for retries
 
 
 async def test_a_crash_is_recorded_and_neither_clients_nor_the_schedules_wait_for_ever(
@@ -328,15 +400,15 @@ async def test_a_renamed_company_is_requested_by_its_symbol_of_now_and_a_class_s
     assert sorted(served.api.seen) == ["BF-B", "BRK-B", "META"]
 
 
-async def test_only_so_many_are_waited_for(database: Path) -> None:
+async def test_only_so_many_wait(database: Path) -> None:
     release = asyncio.Event()
     async with holding(release) as served, idle(database, served).running() as daemon:
-        many = [Symbol(f"X{number}") for number in range(MOST_WANTED + 5)]
-        asking = [asyncio.create_task(daemon.on_demand.collect(one)) for one in many]
+        asking = [asyncio.create_task(daemon.on_demand.collect(KO)) for _ in range(MOST_WAITING + 5)]
         await until(lambda: sum(one.done() for one in asking) == 5)
         release.set()
         told = await asyncio.gather(*asking)
     assert sum(why is not None for why in told) == 5
+    assert served.api.seen == ["KO"]
 
 
 async def test_what_clients_cause_is_no_run_of_the_schedule(database: Path, served: Served) -> None:

@@ -53,6 +53,16 @@ async def test_what_is_not_fresh_is_collected_first_and_answered_as_the_api_answ
     assert runs(database, "trigger", "status") == [("on_demand", "complete")]
 
 
+async def test_what_was_observed_while_the_client_waited_is_in_its_answer(database: Path, served: Served) -> None:
+    async with household(database, served, "1/second") as (harness, client):
+        began = harness.clock.wall
+        for symbol, got in zip(
+            ("IBM", "PEP"), await asyncio.gather(*map(client.get, map(asking, ("IBM", "PEP")))), strict=True
+        ):
+            assert describes(got, symbol)
+        assert harness.clock.wall > began
+
+
 async def test_when_the_quota_has_ended_the_stale_document_is_answered_or_else_the_apis_refusal(
     database: Path,
 ) -> None:

@@ -117,6 +117,8 @@ async def _listen(stack: AsyncExitStack, first: DaemonSettings, probes: Probes, 
     if settings.listen is not None and settings.listen != web.listen:
         listening = serving(settings.listen.host, settings.listen.port, probes, allowed_hosts=settings.allowed_hosts)
         log.info("listening", address=await stack.enter_async_context(listening))
+    if web.read_through and web.listen is None:
+        log.warning("web.read_through does nothing: web.listen is not set")
     if web.listen is not None:
         names = web.allowed_hosts | settings.allowed_hosts
         site = serving_site(web.listen, record, probes, allowed_hosts=names, token=first.token)
