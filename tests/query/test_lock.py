@@ -13,7 +13,17 @@ from hypothesis import strategies as st
 
 from pipeline.query import horizon
 from pipeline.query.history import History
-from tests.support.two_futures import EVERYTHING, PARAMS, QUESTIONS, RICH, Futures, Params, all_answers, futures
+from tests.support.two_futures import (
+    EVERYTHING,
+    PARAMS,
+    QUESTIONS,
+    RICH,
+    Futures,
+    Params,
+    all_answers,
+    forgetful,
+    futures,
+)
 
 NOT_QUESTIONS = {"open", "close", "see_until", "within", "horizon", "now", "schema_version"}
 
@@ -80,10 +90,5 @@ def test_unless_something_is_forgotten_there_is_no_difference(rich: tuple[Path, 
 def test_a_forgotten_condition_is_noticed(
     table: str, column: str, rich: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    view = horizon._VIEWS[table]
-    if column:
-        forgetful = view._replace(columns={**view.columns, column: f"own.{column}"})
-    else:
-        forgetful = view._replace(shown="true")
-    monkeypatch.setitem(horizon._VIEWS, table, forgetful)
+    monkeypatch.setitem(horizon._VIEWS, table, forgetful(table, column))
     assert next(_differences(rich), None) is not None

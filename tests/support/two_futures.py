@@ -14,6 +14,7 @@ from pipeline.errors import Trouble
 from pipeline.model.invented import INVENTED
 from pipeline.model.outcomes import Outcome, RunStatus, Trigger
 from pipeline.model.renames import Rename
+from pipeline.query import horizon
 from pipeline.query.history import History
 from pipeline.query.results import Answer
 from tests.support.observations import HOUR, Observed, after, database_of
@@ -310,3 +311,11 @@ RICH = Futures(
 )  # fmt: skip
 """A past to which every kind of thing happens after the lock, or nothing does."""
 EVERYTHING = Params("A", "now", "2026-03-01", ("all",), None, universe=False, number=2)
+
+
+def forgetful(table: str, column: str) -> horizon._View:
+    """Return the view of a table without its condition; or, of a column, with what it is in the file."""
+    view = horizon._VIEWS[table]
+    if not column:
+        return view._replace(shown="true")
+    return view._replace(columns={**view.columns, column: f"own.{column}"})

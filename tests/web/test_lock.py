@@ -1,0 +1,92 @@
+"""The lock of a site, proven: two databases that differ only after it give the same bytes at every address."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.query import horizon
+from pipeline.query.history import History
+from tests.support.crawl import INSTANTS, Request, all_paths, differences, requests
+from tests.support.observations import after
+from tests.support.site import SiteClient, served
+from tests.support.two_futures import LOCK, LOCKED_AT, RICH, Futures, forgetful, futures
+
+CLOCK = after(LOCK + 500)
+"""What the clock shows: later than all that happened."""
+
+
+@pytest.fixture(scope="module")
+def rich() -> tuple[Path, Path]:
+    return RICH.databases()
+
+
+@asynccontextmanager
+async def both(databases: Sequence[Path]) -> AsyncIterator[tuple[SiteClient, SiteClient]]:
+    one, other = databases
+    async with (
+        served(one, lock=LOCKED_AT, now=lambda: CLOCK) as first,
+        served(other, lock=LOCKED_AT, now=lambda: CLOCK) as second,
+    ):
+        yield first, second
+
+
+async def _check(databases: Sequence[Path], asked: Sequence[Request], *, most: int = 0) -> None:
+    async with both(databases) as (one, other):
+        assert [found async for found in differences(one, other, asked, most=most)] == []
+
+
+def _all(*prefixes: str, symbol: str = "A", run: str = "2") -> list[Request]:
+    return [Request(path) for path in all_paths(prefixes, symbols=[symbol], runs=[run])]
+
+
+async def test_every_address_and_every_link_answers_the_same(rich: tuple[Path, Path]) -> None:
+    before, after_it = INSTANTS[:2], INSTANTS[2:]
+    asked = [*_all("", *(f"/as-of/{one}" for one in before)), *_all("", symbol="NEW", run="3")]
+    asked += [Request(f"/as-of/{one}{path}") for one in after_it for path in ("", "/companies/NEW", "/api/v1/runs/3")]
+    await _check(rich, asked, most=400)
+
+
+@settings(max_examples=3)
+@given(futures(), st.lists(requests(), min_size=60, max_size=60))
+def test_whatever_happened_later_changes_no_answer(happened: Futures, asked: Sequence[Request]) -> None:
+    asyncio.run(_check(happened.databases(), asked))
+
+
+@pytest.mark.slow
+@settings(max_examples=100)
+@given(futures(), st.lists(requests(), min_size=100, max_size=100))
+def test_nor_does_it_in_many_more_cases(happened: Futures, asked: Sequence[Request]) -> None:
+    asyncio.run(_check(happened.databases(), asked, most=300))
+
+
+# Mutants: each must be noticed.
+
+
+async def _is_noticed(databases: Sequence[Path]) -> bool:
+    async with both(databases) as (one, other):
+        async for _ in differences(one, other, _all(""), most=0):
+            return True
+    return False
+
+
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [("snapshots", ""), ("snapshots", "confirmed_at"), ("outcomes", ""), ("runs", "status"), ("renames", "")],
+)
+async def test_a_query_that_forgets_the_lock_is_noticed(
+    table: str, column: str, rich: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(horizon._VIEWS, table, forgetful(table, column))
+    assert await _is_noticed(rich)
+
+
+async def test_a_reader_that_forgets_the_lock_is_noticed(
+    rich: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(History, "see_until", lambda _history, _at: None)
+    assert await _is_noticed(rich)
