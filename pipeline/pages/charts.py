@@ -37,7 +37,7 @@ SPANS = (("30d", "1 month"), ("90d", "3 months"), ("365d", "1 year"), ("1825d", 
 """The spans to choose from, back from when the company was last seen, and their names."""
 USUAL_SPAN = "365d"
 _MOST_FIELDS = 12
-_MOST_ROWS = 100
+_MOST_ROWS = 40
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from math import floor, log10
 from rich.cells import cell_len, set_cell_size
 
 from pipeline.model.fields import Kind
-from pipeline.plot.series import Point, Series, merged, summary, suspicious_points
+from pipeline.plot.series import Point, Series, drawable, summary, suspicious_points
 
 CONFIRMED = "confirmed"
 UNCONFIRMED = "changed in between"
@@ -36,12 +36,12 @@ def placeholder(series: Series) -> str | None:
         return "nothing observed"
     times = "snapshot" if len(points) == 1 else "snapshots"
     interval = _interval(points[0].observed_at, points[-1].confirmed_at)
-    values = [point.value for point in merged(points) if point.value is not None]
-    if not values:
+    first = next((value for point in points if (value := drawable(point.value)) is not None), None)
+    if first is None:
         return f"no value in {len(points):,} {times}, {interval}"
     if len(points) == 1:
         suspicious = f", {SUSPICIOUS}" if suspicious_points(series) else ""
-        return f"{human(values[0])}, {interval}{suspicious}"
+        return f"{human(first)}, {interval}{suspicious}"
     return None
 
 

@@ -153,7 +153,7 @@ def merged(points: Iterable[Point]) -> list[Point]:
         if found and found[-1].value == value:
             found[-1] = Point(found[-1].observed_at, point.confirmed_at, value)
         else:
-            found.append(Point(point.observed_at, point.confirmed_at, value))
+            found.append(point if point.value == value else Point(point.observed_at, point.confirmed_at, value))
     return found
 
 
@@ -162,6 +162,8 @@ def interrupted(points: Sequence[Point], spells: Sequence[Spell]) -> tuple[Point
 
     A snapshot that was the same before and after a spell is one point, but nothing confirmed its value meanwhile.
     """
+    if not spells:
+        return tuple(points)
     found: list[Point] = []
     for point, later in zip_longest(points, points[1:]):
         since = point.observed_at
@@ -219,8 +221,8 @@ def bounds(many: Iterable[Series]) -> tuple[datetime, datetime] | None:
 
 def summary(points: Sequence[Point]) -> Summary | None:
     """Return a summary of the values; None without any."""
-    versions = merged(points)
-    values = [point.value for point in versions if point.value is not None]
+    drawn = [drawable(point.value) for point in points]
+    values = [value for value in drawn if value is not None]
     if not values:
         return None
-    return Summary(values[0], values[-1], min(values), max(values), ends_without_value=versions[-1].value is None)
+    return Summary(values[0], values[-1], min(values), max(values), ends_without_value=drawn[-1] is None)
