@@ -1,15 +1,16 @@
 """A record to ask, and an agent that asks it."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-pytest.importorskip("mcp", reason="the extra mcp is not installed")
-
-from tests.support.agents import Agent, record_of
 from tests.support.observations import after, database_of, seen, uncovered
 from tests.support.universe import listed
 from tests.support.vintages import Q1, Q2
+
+if TYPE_CHECKING:
+    from tests.support.agents import Agent
 
 APPLE = {"Name": "Apple Inc", "Sector": "TECHNOLOGY", "Industry": "PHONES", "LatestQuarter": Q1}
 LATER = APPLE | {"LatestQuarter": Q2}
@@ -34,6 +35,8 @@ def known() -> Path:
 
 
 @pytest.fixture
-def agent(known: Path) -> Agent:
+def agent(known: Path) -> "Agent":
     """An agent that asks that record eight days after it begins."""
-    return Agent(record_of(known, now=after(192)))
+    agents = pytest.importorskip("tests.support.agents")  # here: a conftest cannot be skipped
+    made: Agent = agents.Agent(agents.record_of(known, now=after(192)))
+    return made

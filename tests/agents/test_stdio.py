@@ -14,9 +14,10 @@ import pytest
 import structlog
 
 from pipeline import logs
-from pipeline.agents.stdio import StoppableInput, serve
 from tests.support.agents import record_of
 from tests.support.observations import after
+
+stdio = pytest.importorskip("pipeline.agents.stdio")
 
 _HELLO = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
 _MESSAGES = [
@@ -47,7 +48,7 @@ async def test_it_answers_until_its_input_ends(known: Path) -> None:
     with pipes() as (received, sent, answered), os.fdopen(answered) as answers:
         os.write(sent, _LINES)
         async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
-            tasks.create_task(serve(record_of(known, now=after(96)), StoppableInput(received)))
+            tasks.create_task(stdio.serve(record_of(known, now=after(96)), stdio.StoppableInput(received)))
             hello, answer = [json.loads(await asyncio.to_thread(answers.readline)) for _ in range(2)]
             os.close(sent)
 
@@ -57,8 +58,8 @@ async def test_it_answers_until_its_input_ends(known: Path) -> None:
 
 async def test_it_ends_while_it_waits_for_its_client_if_a_signal_asks_for_it(known: Path) -> None:
     with pipes() as (received, sent, answered):
-        stoppable = StoppableInput(received)
-        serving = asyncio.create_task(serve(record_of(known, now=after(96)), stoppable))
+        stoppable = stdio.StoppableInput(received)
+        serving = asyncio.create_task(stdio.serve(record_of(known, now=after(96)), stoppable))
         await asyncio.sleep(0)
 
         stoppable.stop()
@@ -75,5 +76,5 @@ async def test_it_ends_when_nobody_reads_its_answers_any_more(known: Path) -> No
         os.write(sent, _LINES)
 
         async with asyncio.timeout(30):
-            await serve(record_of(known, now=after(96)), StoppableInput(received))
+            await stdio.serve(record_of(known, now=after(96)), stdio.StoppableInput(received))
         os.close(sent)

@@ -50,7 +50,7 @@ def test_what_a_client_is_to_start_is_a_command_line_of_ours(words: list[str]) -
 def test_the_example_with_the_sdks_client_prints_what_the_page_shows(
     answerable: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    pytest.importorskip("mcp", reason="the extra mcp is not installed")
+    pytest.importorskip("mcp", reason="the extra `mcp` is not installed")
     (example,) = [one for one in blocks("python") if "StdioServerParameters" in one]
     (shown,) = [one for one in blocks("text") if "pe_ratio" in one]
     monkeypatch.chdir(answerable.parents[1])

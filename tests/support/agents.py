@@ -5,12 +5,13 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from mcp import Client
-from mcp_types import CallToolResult, TextContent
+import pytest
 
 from pipeline.agents.present import Present
 from pipeline.agents.record import WITHIN, Record
-from pipeline.agents.server import create_server
+
+mcp = pytest.importorskip("mcp", reason="the extra `mcp` is not installed")
+create_server = pytest.importorskip("pipeline.agents.server").create_server
 
 STALE_AFTER = timedelta(hours=72)
 
@@ -48,15 +49,16 @@ class Agent:
         found: dict[str, Any] = (await self._call(tool, arguments)).model_dump(by_alias=True, mode="json")
         return found
 
-    async def _call(self, tool: str, arguments: dict[str, Any]) -> CallToolResult:
-        async with Client(create_server(self.record), mode=self.mode, raise_exceptions=True) as client:
+    async def _call(self, tool: str, arguments: dict[str, Any]) -> Any:
+        async with mcp.Client(create_server(self.record), mode=self.mode, raise_exceptions=True) as client:
             return await client.call_tool(tool, arguments)
 
 
-def _text(result: CallToolResult) -> str:
+def _text(result: Any) -> str:
     (content,) = result.content
-    assert isinstance(content, TextContent)
-    return content.text
+    assert content.type == "text"
+    text: str = content.text
+    return text
 
 
 def record_of(database: Path, *, now: datetime, lock: datetime | None = None, within: timedelta = WITHIN) -> Record:

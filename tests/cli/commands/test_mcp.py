@@ -12,7 +12,7 @@ from pipeline.errors import ExitCode
 from tests.support.commands import PIPELINE, assert_refused, call, environment
 from tests.support.observations import database_of, seen
 
-pytest.importorskip("mcp", reason="the extra mcp is not installed")
+pytest.importorskip("mcp", reason="the extra `mcp` is not installed")
 
 _HELLO = {
     "jsonrpc": "2.0",
