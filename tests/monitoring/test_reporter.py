@@ -11,6 +11,7 @@ import pytest
 from aiohttp import web
 
 from pipeline.daemon.config import DaemonConfig
+from pipeline.model.symbols import Symbol
 from pipeline.monitoring.metrics import Metrics
 from pipeline.monitoring.notify import Notifier, Sender
 from pipeline.monitoring.ping import Ping
@@ -404,3 +405,44 @@ async def test_a_message_that_could_not_be_sent_is_sent_after_a_restart_and_then
     kind, title, _ = await audience.hears()
     assert (kind, title) == ("failure", "Nothing can be stored")
     assert audience.messages.empty()
+
+
+async def test_what_a_client_causes_pings_nothing_and_notifies_only_what_is_no_fault_of_the_clients(
+    database: Path, served: Served, audience: Audience
+) -> None:
+    """A misspelled symbol is not: a value that jumps and a refused key are."""
+    ko, misspelled = Symbol("KO"), Symbol("X")
+    served.api.says("X", "no JSON", times=None)
+    document = {
+        "Symbol": "KO", "MarketCapitalization": "250000000000", "SharesOutstanding": "900000000",
+        "50DayMovingAverage": "280.1", "200DayMovingAverage": "260.2",
+    }  # fmt: skip
+    served.api.knows("KO", document)
+    harness = reporting_to(DaemonHarness(database, served.base_url, DaemonClock(START), schedules=()), audience)
+
+    async def collect(*symbols: Symbol) -> None:
+        for symbol in symbols:
+            await harness.daemon.on_demand.collect(symbol)
+        await harness.settled()
+
+    async with harness.running():
+        await collect(ko, misspelled)
+        await harness.until(START + 2 * HOUR)
+        assert "fields have changed" in (await audience.hears())[1]  # most are absent
+        served.api.knows("KO", document | {"MarketCapitalization": "900000000000"})
+        await harness.until(START + DAY)
+        await collect(ko)
+        await harness.until(START + DAY + 2 * HOUR)
+        _, title, text = await audience.hears()
+        assert "suspicious" in title
+        assert "KO market_capitalization: unexplained_jump" in text
+        served.api.says("KO", KEY_REFUSED)
+        await harness.until(START + 2 * DAY)
+        await collect(ko)
+        await harness.beat(2)
+        kind, title, text = await audience.hears()
+        assert (kind, title) == ("failure", "The API key is refused")
+        assert "on demand" in text
+
+    assert audience.messages.empty()
+    assert audience.pings == []

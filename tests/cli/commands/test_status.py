@@ -2,6 +2,9 @@
 
 import json
 import re
+import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from pipeline.errors import ExitCode
@@ -77,6 +80,22 @@ def test_a_company_that_the_api_denies_is_named(stored: Path) -> None:
     assert re.search(r"not covered +0\n", ended.out)
     found = query(stored, "status", "--json", PIPELINE_SYMBOLS__LIST='["IBM", "PEP"]').json
     assert (found["unknown"], found["uncovered"]) == (["IBM"], ["IBM"])
+
+
+def test_what_clients_caused_last_has_a_line_and_is_not_the_last_run(stored: Path, tmp_path: Path) -> None:
+    database = tmp_path / "overviews.db"
+    shutil.copy(stored, database)
+    before = query(database, "status", "--json").json
+    assert before["last_run_on_demand"] is None
+    with closing(sqlite3.connect(database)) as db, db:
+        db.execute(
+            "INSERT INTO runs (trigger, started_at, status, symbols, due, rejected, detail)"
+            " VALUES ('on_demand', '2026-03-15T10:00:00.000Z', 'failed', 1, 1, 1, 'not strict JSON')"
+        )
+    after = query(database, "status", "--json").json
+    assert after["last_run"] == before["last_run"]
+    assert after["last_run_on_demand"]["status"] == "failed"
+    assert "2026-03-15 10:00:00 UTC: failed, 1 rejected: not strict JSON" in query(database, "status").out
 
 
 def test_the_daemon_in_json_has_the_keys_of_its_heartbeat(folder: Path) -> None:
