@@ -10,6 +10,7 @@ from pipeline.instants import from_text
 from pipeline.model.outcomes import RunStatus
 from pipeline.model.symbols import Symbol
 from pipeline.monitoring.conditions import ABSENT_FIELD, NEW_FIELD, UNREADABLE_FIELD
+from pipeline.monitoring.staleness import Standing
 from pipeline.pages.rendering import show
 from pipeline.pages.runs import RunLine, run_lines
 from pipeline.pages.standing import Share, shares, standings_of
@@ -23,6 +24,8 @@ _RUNS = 50
 _MISSED = 10
 _MOST = 200
 """Symbols that are listed."""
+_ATTENTION = (Standing.STALE, Standing.PENDING, Standing.UNKNOWN)
+"""How symbols stand that are not fresh, those first that need attention most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +87,9 @@ def _status(ask: Ask, history: History, live: Live | None) -> StatusView:
     standing = standings_of(ask, history, seen)
     found = shares(standing)
     by_symbol = {one.symbol: one for one in seen}
-    lagging = [
-        _lagging(symbol, share, by_symbol.get(symbol)) for share in reversed(found[1:]) for symbol in share.symbols
-    ]
+    by_standing = {share.standing: share for share in found}
+    pairs = [(symbol, by_standing[one]) for one in _ATTENTION for symbol in by_standing[one].symbols]
+    lagging = [_lagging(symbol, share, by_symbol.get(symbol)) for symbol, share in pairs]
     complete = history.last_complete_run()
     runs = run_lines(history.runs(limit=_RUNS))
     overviews = [one.last_overview for one in seen if one.last_overview is not None]
@@ -98,7 +101,7 @@ def _status(ask: Ask, history: History, live: Live | None) -> StatusView:
         lagging=lagging[:_MOST],
         left_out=max(len(lagging) - _MOST, 0),
         stale_after=ask.site.stale_after(),
-        companies=len(overviews),
+        companies=len(ask.remembered("companies", history.symbols)),
         first_seen_at=ask.remembered("first seen", history.first_observed_at),
         last_seen_at=from_text(max(overviews)) if overviews else None,
         last_complete=None if complete is None else run_lines([complete])[0],

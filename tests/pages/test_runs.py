@@ -164,6 +164,7 @@ async def test_the_status_lists_the_symbols_that_are_not_fresh_with_when_they_we
     assert set(rows) == {"OLD", "NEW", "NONE"}
     assert datetime.fromisoformat(rows["OLD"].all("time")[0].attributes["datetime"]) == after(0.3)
     assert rows["OLD"].all("a")
+    assert next(iter(rows)) == "OLD"
     assert not rows["NONE"].all("a")
 
 

@@ -104,3 +104,9 @@ async def test_each_control_has_a_label_and_each_table_a_caption_and_heads(site:
         for table in page.root.all("table"):
             assert table.all("caption"), path
             assert all("scope" in head.attributes for head in table.all("th")), path
+
+
+async def test_today_and_the_status_count_a_renamed_company_once(site: SiteClient) -> None:
+    status = Page.read((await site.get("/status")).text).root.one("main").text
+    assert "Companies5" in status
+    assert "5 companies known" in Page.read((await site.get("/")).text).root.one("main").text
