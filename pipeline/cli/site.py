@@ -91,7 +91,8 @@ async def pages(record: Record) -> AsyncIterator[Pages]:
         return read_daemon(record.database, now=record.now())
 
     assert record.lock is None or record.read_through is None
-    readers, is_live = Readers(record.database, is_busy=record.is_collecting), record.lock is None
+    readers = Readers(record.database, until=record.lock, is_busy=record.is_collecting)
+    is_live = record.lock is None
     site = Site(
         readers,
         record.lock,

@@ -18,7 +18,7 @@ from pipeline.query.companies import (
     stored_companies,
 )
 from pipeline.query.known import unmapped
-from pipeline.query.last_seen import LastSeen, count_snapshots, last_seen
+from pipeline.query.last_seen import LastSeen, last_seen
 from pipeline.query.names import Name
 from pipeline.query.open_database import OpenDatabase
 from pipeline.query.universe import configured_at, configured_symbols, read_universe
@@ -116,11 +116,6 @@ class Holdings(OpenDatabase):
         """Return where the newest documents and the field catalogue disagree."""
         with translate_errors(self._path):
             return read_drift(self._db)
-
-    def count_snapshots(self) -> int:
-        """Return how many snapshots there are: at a past horizon it takes a second for ten million."""
-        with translate_errors(self._path):
-            return count_snapshots(self._db)
 
     def _wanted(self, symbols: Iterable[str] | None, *, universe_at: datetime | None = None) -> Wanted:
         """Return the companies that symbols mean; None: all. Raise NoData or SymbolNotFound.

@@ -38,9 +38,3 @@ def last_seen(db: sqlite3.Connection) -> list[LastSeen]:
          WHERE last_overview IS NOT NULL OR last_uncovered IS NOT NULL
     """
     return [LastSeen(*row) for row in db.execute(query)]
-
-
-def count_snapshots(db: sqlite3.Connection) -> int:
-    """Return how many snapshots there are."""
-    (count,) = db.execute("SELECT coalesce(sum(snapshots), 0) FROM symbols").fetchone()
-    return int(count)

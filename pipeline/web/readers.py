@@ -33,18 +33,19 @@ class Readers:
         self,
         database: Path,
         *,
+        until: datetime | None = None,
         threads: int = THREADS,
         most_waiting: int = MOST_WAITING,
         within: timedelta = QUESTION_WITHIN,
         wait_within: timedelta = WAIT_WITHIN,
         is_busy: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Read a database. While the process `is_busy` otherwise, a thread rests after each question.
+        """Read a database, locked at `until`. While the process `is_busy` otherwise, a thread rests after a question.
 
         It rests for as long as the question took, so that half of the time is left.
         """
         self.database = database
-        self._readers = [_Reader(database, within) for _ in range(threads)]
+        self._readers = [_Reader(database, until, within) for _ in range(threads)]
         self._data_version = DataVersion(database)
         self._version: Version | None = None
         self._is_looked_at = False
@@ -116,8 +117,9 @@ class Readers:
 class _Reader:
     """A thread with a history of its own."""
 
-    def __init__(self, database: Path, within: timedelta) -> None:
+    def __init__(self, database: Path, until: datetime | None, within: timedelta) -> None:
         self._database = database
+        self._until = until
         self._within = within
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="reader")
         self._history: History | None = None
@@ -159,7 +161,7 @@ class _Reader:
         file = file_id(self._database)
         if self._history is None or file != self._file or self._history.schema_version() != self._schema:
             self._drop()
-            self._history, self._file = History.open(self._database), file
+            self._history, self._file = History.open(self._database, until=self._until), file
             self._schema = self._history.schema_version()
         return self._history
 

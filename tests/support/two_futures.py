@@ -204,7 +204,6 @@ QUESTIONS: dict[str, Callable[[History, Params], Any]] = {
     "former_symbols": lambda h, _: h.former_symbols(),
     "last_seen": lambda h, _: h.last_seen(),
     "drift": lambda h, _: h.drift(),
-    "count_snapshots": lambda h, _: h.count_snapshots(),
     "runs": lambda h, p: (h.runs(), h.runs(limit=2, before=p.number)),
     "run": lambda h, p: h.run(p.number),
     "last_run": lambda h, _: h.last_run(),

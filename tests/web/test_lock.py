@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.query import horizon
+from pipeline.query import horizon, open_database
 from pipeline.query.history import History
+from pipeline.query.horizon import Horizon
 from tests.support.crawl import INSTANTS, Request, all_paths, differences, requests
 from tests.support.observations import after
 from tests.support.site import SiteClient, served
@@ -89,4 +90,5 @@ async def test_a_reader_that_forgets_the_lock_is_noticed(
     rich: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(History, "see_until", lambda _history, _at: None)
+    monkeypatch.setattr(open_database, "Horizon", lambda db, _at: Horizon(db, CLOCK))
     assert await _is_noticed(rich)
