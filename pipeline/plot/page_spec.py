@@ -3,6 +3,8 @@
 The page has the heading, the unit and the words; `spec` has the marks.
 """
 
+from collections.abc import Mapping
+
 from pipeline.plot.axes import date_axis, value_axis
 from pipeline.plot.labels import placeholder
 from pipeline.plot.line_chart import DOWN
@@ -23,6 +25,11 @@ from pipeline.plot.spec import (
 _VIEW = "values"
 _WHEEL = "wheel![event.ctrlKey || event.metaKey || event.shiftKey]"
 """The wheel alone scrolls the page."""
+_PERCENT: Mapping[str, Spec] = {
+    "fraction": {"format": ".3~%"},
+    "percent points": {"labelExpr": "datum.label + '%'"},
+}
+"""How the axis of values is labelled, by the unit of a field that is read in per cent."""
 
 
 def page_spec(plot: Plot) -> Spec | None:
@@ -31,8 +38,14 @@ def page_spec(plot: Plot) -> Spec | None:
     found = summary(series[0].points)
     if found is None or placeholder(series[0]) is not None:
         return None
-    dates = date_axis("at", is_labelled=True)
-    axes = {"x": {**dates, "axis": {**dates["axis"], "grid": False}}, "y": value_axis("y", found.low, found.high)}
+    dates, values = date_axis("at", is_labelled=True), value_axis("y", found.low, found.high)
+    percent = _PERCENT.get(plot.panels[0].field.unit, {})
+    axes = {
+        "x": {**dates, "axis": {**dates["axis"], "grid": False}},
+        "y": {**values, "axis": {**values["axis"], **percent}},
+    }
+    hover = hover_layer(_VIEW, axes)
+    shown = [one for one in hover["encoding"]["tooltip"] if one["field"] != "company"]  # the page is about one
     zoom = {**ZOOM, "select": {**ZOOM["select"], "zoom": _WHEEL}, "views": [_VIEW]}
     return {
         "$schema": SCHEMA,
@@ -45,7 +58,7 @@ def page_spec(plot: Plot) -> Spec | None:
             *uncovered_layers(spells_within(plot), axes),
             *line_layers(axes),
             *suspicious_layers(series, axes),
-            hover_layer(_VIEW, axes),
+            {**hover, "encoding": {**hover["encoding"], "tooltip": shown}},
         ],
         "params": [zoom, hover_param(_VIEW)],
     }

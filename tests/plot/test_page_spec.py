@@ -3,9 +3,10 @@
 import json
 from typing import Any
 
+from pipeline.model.fields import FIELDS
 from pipeline.plot.page_spec import page_spec
-from pipeline.plot.series import Company
-from tests.support.plots import ACME, HOSTILE, compared, needs_pictures, pe, plot
+from pipeline.plot.series import Company, Series
+from tests.support.plots import ACME, HOSTILE, compared, needs_pictures, pe, plot, points
 
 
 def _texts(value: Any) -> str:
@@ -25,6 +26,12 @@ def test_the_wheel_alone_scrolls_the_page() -> None:
     assert spec is not None
     (zoom, _hover) = spec["params"]
     assert "ctrlKey" in zoom["select"]["zoom"]
+
+
+def test_fractions_are_labelled_in_per_cent() -> None:
+    spec = page_spec(plot(Series(ACME, FIELDS["ProfitMargin"], points(0.21, 0.28))))
+    assert spec is not None
+    assert spec["layer"][0]["encoding"]["y"]["axis"]["format"].endswith("%")
 
 
 def test_too_little_to_draw_is_no_spec() -> None:
