@@ -108,7 +108,7 @@ def panel(history: History, asked: Asked[PanelOf]) -> Table:
     end = min(begin + asked.limit, len(grid) * len(names))
     last = divmod(end - 1, len(names)) if names else (0, 0)
     beyond = Position((instants.to_text(grid[last[0]]), names[last[1]]), 1) if end < len(grid) * len(names) else None
-    columns = block(_Block([], [])).columns
+    columns = block(_Block([], names[:1])).columns
 
     def rows() -> Iterator[Row]:
         return chain.from_iterable(block(part).rows() for part in _blocks(grid, names, begin, end))
