@@ -23,7 +23,10 @@ async def answered(client: SiteClient, path: str, **headers: str) -> Any:
 async def pages(client: SiteClient, path: str) -> AsyncIterator[list[dict[str, Any]]]:
     """Yield the rows of each page, from a path of the API on."""
     following: str | None = f"{API}{path}"
+    seen: set[str] = set()
     while following is not None:
+        assert following not in seen, "a page that leads to itself"
+        seen.add(following)
         got = await client.get(following)
         assert got.status == 200, got.text
         page = json.loads(got.body)
