@@ -11,8 +11,10 @@ import pytest
 from pipeline import History
 from pipeline.model.fields import Kind
 from pipeline.query.results import Answer, Column
+from pipeline.rest.fields import fields
 from pipeline.rest.tables import Table, as_csv, as_parquet, page
 from pipeline.web.refusals import Refusal
+from tests.support.commands import call
 from tests.support.hard_record import hard_record
 from tests.support.observations import after as hour
 from tests.support.observations import database_of, recorded_database, seen, text, uncovered
@@ -143,25 +145,40 @@ async def test_a_panel_that_is_too_large_is_refused_and_its_pages_are_not(hard: 
 
 @pytest.fixture(name="watched")
 def _watched() -> Path:
-    """Return a record of more companies than a page of restatements reads, the last of which restated."""
-    many = [seen(0, f"C{number:03}", LatestQuarter="2025-12-31", EBITDA="1") for number in range(260)]
-    last = [
-        seen(hour, "Z", LatestQuarter="2025-12-31", MarketCapitalization=value, EBITDA=value)
-        for hour, value in enumerate(("1", "1.0", "0"))
-    ]
-    return database_of(many + last)
+    """Return a record of more companies than a page looks through, each of which restated a value."""
+    symbols = [*(f"C{number:03}" for number in range(260)), "Z"]
+    return database_of(
+        [
+            seen(hour, symbol, LatestQuarter="2025-12-31", MarketCapitalization=value, EBITDA=value)
+            for symbol in symbols
+            for hour, value in enumerate(("1", "0"))
+        ]
+    )
 
 
 async def test_suspicious_changes_stand_beside_the_snapshot(watched: Path) -> None:
     async with served(watched) as client:
         rows = await all_rows(client, "/history/Z?limit=1")
-    assert [row["suspicions"] for row in rows] == [[], [], ["market_capitalization: collapsed"]]
+    assert [row["suspicions"] for row in rows] == [[], ["market_capitalization: collapsed"]]
 
 
-async def test_a_page_of_restatements_reads_a_number_of_companies(watched: Path) -> None:
+async def test_a_page_looks_through_a_number_of_companies_and_the_next_one_goes_on(watched: Path) -> None:
+    questions: dict[str, Question] = {
+        "/restatements": lambda h: h.restatements(),
+        f"/changes?since={text(0)}": lambda h: h.changes(since=text(0)),
+        f"/changes?since={text(0)}&symbol=C000,C191,C192,Z": lambda h: h.changes(["C000", "C191", "C192", "Z"]),
+    }
     async with served(watched, now=lambda: hour(24 * 300)) as client:
-        found = [len(page) async for page in pages(client, "/restatements")]
-    assert found == [0, 1]
+        for path, question in questions.items():
+            found = [page async for page in pages(client, path)]
+            assert [row for page in found for row in page] == said(watched, question), path
+            assert len(found) == (1 if "symbol" in path else 2)
+
+
+def test_the_fields_are_those_of_the_command_line(tmp_path: Path) -> None:
+    answer = fields().answer
+    found = [dict(zip(answer.names, row, strict=True)) for row in answer.rows()]
+    assert found == json.loads(call(tmp_path, "fields", "--json").out)
 
 
 @pytest.fixture(name="recorded")
