@@ -12,6 +12,7 @@ from pipeline.agents.symbols import Missing, find_companies, missing_lines
 from pipeline.agents.tool import InstantText, Question, ResultWithUnits, Row, Tool, records, units_lines, units_of
 from pipeline.agents.untrusted import harmless
 from pipeline.model.fields import find_field
+from pipeline.text import count
 
 _DEFAULT_SPAN = timedelta(days=7)
 
@@ -100,7 +101,7 @@ def _change(row: dict[str, Any]) -> Change:
 
 
 def _lines(result: Changes) -> list[str]:
-    head = f"{len(result.changes):,} changes"
+    head = count(len(result.changes), "change")
     rows = (
         [
             one.symbol,

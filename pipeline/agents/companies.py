@@ -78,7 +78,7 @@ class Companies(ResultWithUnits, kw_only=True, frozen=True):
 def _answer(question: Question[CompaniesArguments]) -> Companies:
     asked = question.asked
     sorted_by = find_field(asked.sort)
-    shown = find_fields([*_SHOWN, *map(find_field, asked.fields), sorted_by], ())
+    shown = find_fields([*_SHOWN, *asked.fields, sorted_by], ())
     longest = None if asked.max_staleness_hours is None else timedelta(hours=asked.max_staleness_hours)
     answer = question.history.as_of(question.at, fields=shown, max_staleness=longest, universe=asked.universe)
     known = list(records(answer))
@@ -134,6 +134,8 @@ def _why_empty(known: list[dict[str, Any]], matching: list[dict[str, Any]], aske
     """Return what explains an empty answer, and what to ask instead."""
     if matching:
         return []
+    if not known and (asked.universe or asked.max_staleness_hours is not None):
+        return ["No company was fresh enough, or configured, then: allow a longer staleness, or leave universe out."]
     if not known:
         return ["Nothing was known then. The tool status says when the record begins; ask about a later instant."]
     for name, word in (("sector", asked.sector), ("industry", asked.industry)):

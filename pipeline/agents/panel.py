@@ -26,7 +26,7 @@ from pipeline.agents.tool import (
     units_of,
     values_of,
 )
-from pipeline.instants import parse_span
+from pipeline.instants import parse_span, to_text
 from pipeline.model.fields import Field, find_fields
 from pipeline.query.panel import grid_of, in_order
 
@@ -128,7 +128,7 @@ def _answer(question: Question[PanelArguments]) -> Cells:
     found = page(_cells(records(answer), columns), question.offset, limit)
     return Cells(
         at=question.at_text,
-        notices=question.notices(),
+        notices=question.notices(*_when_it_begins(question, instants[0], names)),
         next_cursor=question.cursor(found),
         units=units_of(field.column for field in columns),
         total=len(instants) * len(names),
@@ -148,6 +148,14 @@ def _instants(question: Question[PanelArguments]) -> list[datetime]:
 
 
 _SHORTER = "begin earlier, or name a shorter `every`"
+
+
+def _when_it_begins(question: Question[PanelArguments], first: datetime, names: Sequence[str]) -> list[str]:
+    """Return a notice if the grid begins before anything was observed: its first cells are empty."""
+    began = question.history.first_observed_at(names)
+    if began is None or began <= first:
+        return []
+    return [f"The first snapshot of these companies is of {to_text(began)}: cells before it are empty."]
 
 
 def _check_size(instants: int, companies: int) -> None:

@@ -21,6 +21,7 @@ from pipeline.agents.tool import (
     units_of,
 )
 from pipeline.agents.untrusted import harmless
+from pipeline.text import count
 
 _DEFAULT_SPAN = timedelta(days=90)
 
@@ -93,7 +94,7 @@ def _vintage(row: dict[str, Any]) -> Vintage:
 
 
 def _lines(result: Vintages) -> list[str]:
-    head = f"{len(result.vintages):,} values"
+    head = count(len(result.vintages), "value")
     rows = ([*(getattr(one, name) for name in _COLUMNS[:-1]), in_fractions(one.change)] for one in result.vintages)
     return [head, *units_lines(result.units), *csv_lines(_COLUMNS, rows)] if result.vintages else [head]
 

@@ -58,6 +58,7 @@ async def test_an_empty_list_of_companies_says_why(agent: Agent) -> None:
     assert "CONSUMER, TECHNOLOGY" in (await agent("companies", at="now", sector="tech"))["notices"][-1]
     assert "PHONES" in (await agent("companies", at="now", industry="software"))["notices"][-1]
     assert "3 companies" in (await agent("companies", at="now", search="xyz"))["notices"][-1]
+    assert "staleness" in (await agent("companies", at="now", max_staleness_hours=0))["notices"][-1]
     assert "status" in (await agent("companies", at="2020-01-01"))["notices"][-1]
 
 
@@ -219,6 +220,14 @@ async def test_the_text_of_a_panel_of_one_field_has_a_column_for_each_company(ag
     lines = await agent.text("panel", since="2026-03-14", until="2026-03-16", every="1d", fields=["pe_ratio"])
 
     assert lines[-4:] == ["at,AAPL,PEP,TSLA", "2026-03-14,30.0,20.0,", "2026-03-15,33.0,20.0,", "2026-03-16,33.0,20.0,"]
+
+
+async def test_a_panel_that_begins_before_the_record_says_when_that_begins(agent: Agent) -> None:
+    asked = {"until": "now", "every": "1d", "fields": ["pe_ratio"]}
+    early, late = await agent("panel", since="2026-03-01", **asked), await agent("panel", since="2026-03-15", **asked)
+
+    assert text(0) in early["notices"][-1]
+    assert late["notices"] == early["notices"][:-1]
 
 
 async def test_a_panel_takes_an_embargo_a_limit_of_staleness_and_the_universe(agent: Agent) -> None:
