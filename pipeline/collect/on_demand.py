@@ -33,11 +33,13 @@ class NotCollected:
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """What is to be done with symbols that clients ask for. Those in neither are fresh, or not covered."""
+    """What is to be done with symbols that clients ask for."""
 
     due: Sequence[Symbol]
     """To be requested, stalest first."""
     refused: Mapping[Symbol, NotCollected]
+    settled: Mapping[Symbol, datetime]
+    """Those that need not be requested, as they are fresh or not covered, and until when."""
     observed: frozenset[Symbol]
     """Those of all that have an overview, however old."""
 
@@ -76,7 +78,12 @@ def examine(
             due.append(symbol)
         else:
             refused[symbol] = why
-    return Examined(due, refused, frozenset(symbol for symbol, one in known.items() if _has_overview(one)))
+    settled = {
+        symbol: one.next_try_at or (one.last_observed_at or now) + fresh_for
+        for symbol, one in known.items()
+        if symbol not in stale
+    }
+    return Examined(due, refused, settled, frozenset(symbol for symbol, one in known.items() if _has_overview(one)))
 
 
 def _quota_ended(limits: Sequence[Limit], quota: QuotaState, now: datetime) -> NotCollected | None:

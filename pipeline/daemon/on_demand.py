@@ -5,8 +5,8 @@ up between two scheduled runs, some symbols a run; and each symbol that any run 
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
-from datetime import timedelta
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ from pipeline.clock import Clock
 from pipeline.collect.on_demand import Examined, NotCollected, examine, pause_after
 from pipeline.collect.summary import Summary
 from pipeline.daemon.config import DaemonConfig
-from pipeline.instants import nanoseconds
+from pipeline.instants import Nanoseconds, nanoseconds
 from pipeline.model.outcomes import Outcome, RunId, RunStatus
 from pipeline.model.symbols import Symbol, requested_as, spellings
 from pipeline.settings.renames import CurrentNames
@@ -33,6 +33,8 @@ _EXAMINED_AT_ONCE = 2
 _SILENT_IN_A_ROW = 3
 """Symbols without any response, one after the other: then it is not the symbols."""
 _REMEMBERED = 1_000
+_LOOKED_UP_EVERY = timedelta(seconds=30)
+"""How long a symbol is taken for fresh without a look at the database, which may be replaced."""
 
 
 class _Wanted(NamedTuple):
@@ -68,6 +70,8 @@ class OnDemand:
         self._waiting = 0
         self._fruitless: dict[Symbol, int] = {}
         """How many requests in a row brought no overview, of those who were asked for."""
+        self._settled: dict[Symbol, Nanoseconds] = {}
+        """What was fresh, or not covered, when it was looked up; until when that is taken to be so."""
         self._requested: set[Symbol] = set()
         """What the run on demand under way has not observed yet."""
         self._silent = 0
@@ -82,6 +86,8 @@ class OnDemand:
         A caller that goes away changes nothing for others. What it asked for is collected all the same.
         """
         name = self._name(symbol)
+        if self._clock.monotonic() < self._settled.get(name, 0):
+            return None
         wanted = self._wanted.get(name) or await self._want(name)
         return await self._wait(wanted) if isinstance(wanted, _Wanted) else wanted
 
@@ -138,6 +144,7 @@ class OnDemand:
     def end_pause(self) -> None:
         """Forget what failed: somebody has changed the configuration."""
         self._paused = None
+        self._settled.clear()
         self._pauses = self._silent = 0
         self._fruitless.clear()
 
@@ -159,6 +166,7 @@ class OnDemand:
                 examined = await self._examine([symbol])
         except DatabaseError as error:
             return NotCollected(str(error))
+        self._remember(examined.settled)
         why = self._why_not_now() or examined.refused.get(symbol)  # it may have been stopped meanwhile
         if why is not None or symbol not in examined.due:
             return why
@@ -169,6 +177,15 @@ class OnDemand:
             self._wanted[symbol] = _Wanted(asyncio.get_running_loop().create_future(), within)
             self._wake()
         return self._wanted[symbol]
+
+    def _remember(self, settled: Mapping[Symbol, datetime]) -> None:
+        """Look these symbols up again only when they may have become stale, or a moment has passed."""
+        if len(self._settled) + len(settled) > _REMEMBERED:
+            self._settled.clear()
+        now, own = self._clock.now(), self._clock.monotonic()
+        self._settled.update(
+            (symbol, own + nanoseconds(min(until - now, _LOOKED_UP_EVERY))) for symbol, until in settled.items()
+        )
 
     def _answer(self, symbol: Symbol, answer: NotCollected | None) -> None:
         wanted = self._wanted.pop(symbol, None)

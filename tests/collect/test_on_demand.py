@@ -52,7 +52,9 @@ def test_what_was_requested_before_a_kill_is_not_requested_at_once(
 
 async def test_an_overview_ends_the_pause_and_the_stalest_comes_first(database: Path) -> None:
     await collected(database, (overview(IBM), 0), (overview(PEP), 1))
-    assert examined(database, 19, IBM, PEP) == Examined([], {}, frozenset({IBM, PEP}))
+    until = {IBM: START + 20 * HOUR, PEP: START + 21 * HOUR}
+    assert examined(database, 19, IBM, PEP) == Examined([], {}, until, frozenset({IBM, PEP}))
+    assert examined(database, 20.5, IBM, PEP).settled == {PEP: START + 21 * HOUR}
     assert examined(database, 21.5, PEP, IBM).due == [IBM, PEP]
     requested(database, "IBM", 20, ended=20.001, outcome="answered")
     await collected(database, (overview(IBM), 20))

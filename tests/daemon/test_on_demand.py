@@ -1,8 +1,9 @@
 """On demand: what clients ask for is requested once, within the plan, and disturbs nothing that is scheduled."""
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -92,6 +93,25 @@ async def test_a_symbol_that_is_not_fresh_is_collected_and_one_that_is_costs_not
     assert rows(database, "SELECT run_id, symbol, outcome, attempts FROM outcomes") == [
         (1, "KO", "stored", 1), (2, "KO", "unchanged", 1)
     ]  # fmt: skip
+
+
+async def test_what_was_fresh_a_moment_ago_is_not_looked_up_again_and_never_taken_for_fresh_too_long(
+    database: Path, served: Served
+) -> None:
+    harness = idle(database, served, fresh_for=MINUTE)
+    async with harness.running():
+        await ask(harness, KO)
+        harness.clock.advance(timedelta(seconds=50))
+        assert await ask(harness, KO) == [None]
+        with closing(sqlite3.connect(database)) as db, db:
+            db.execute("UPDATE symbols SET last_overview = NULL, last_look = NULL, last_try = NULL")
+            db.execute("DELETE FROM requests")
+        harness.clock.advance(timedelta(seconds=9))
+        assert await ask(harness, KO) == [None]
+        assert served.api.seen == ["KO"]
+        harness.clock.advance(timedelta(seconds=1))
+        assert await ask(harness, KO) == [None]
+        assert served.api.seen == ["KO"] * 2
 
 
 async def test_what_is_to_be_fresher_than_a_pause_is_requested_again_within_it(database: Path, served: Served) -> None:
