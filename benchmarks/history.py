@@ -29,6 +29,9 @@ _QUERIES = (
     _Query("as_of_objects", "  the same, as objects", "≤ 150 ms", "as_of_rows"),
     _Query("as_of_weekend", "  of a weekend, later confirmed: tuples", "≤ 150 ms", "as_of_rows"),
     _Query("changes", "changes of a day, all symbols", "≤ 350 ms", "changes_rows"),
+    _Query("history_locked", "locked at that day: history", "≤ 5 ms", "history_locked_rows"),
+    _Query("as_of_locked", "  as-of, all symbols: tuples", "≤ 150 ms", "as_of_rows"),
+    _Query("changes_locked", "  changes of a day, all symbols", "≤ 350 ms", "changes_rows"),
     _Query("latest", "SQL: latest_overviews of a sector", "≤ 150 ms", "latest_rows"),
     _Query("restatements", "SQL: restatements of 30 days, all symbols", "", "restatements_rows"),
 )

@@ -33,9 +33,13 @@ class Timings:
     as_of_objects: float
     as_of_weekend: float
     changes: float
+    history_locked: float
+    as_of_locked: float
+    changes_locked: float
     latest: float
     restatements: float
     history_rows: int
+    history_locked_rows: int
     as_of_rows: int
     changes_rows: int
     latest_rows: int
@@ -67,6 +71,7 @@ def time_queries(database: Path) -> Timings:
         of_one = history.history(symbol, [FIELD])
         changes = history.changes(since=day, until=day)
         return Timings(
+            **_time_locked(database, day, symbol),
             history=_milliseconds(lambda: list(of_one)),
             as_of=_milliseconds(lambda: list(as_of.rows())),
             as_of_objects=_milliseconds(lambda: list(as_of)),
@@ -80,6 +85,20 @@ def time_queries(database: Path) -> Timings:
             latest_rows=len(_latest(database)),
             restatements_rows=len(_restatements(database, day)),
         )
+
+
+def _time_locked(database: Path, day: date, symbol: str) -> dict[str, Any]:
+    """Return the same of a history that is locked at the day, half of whose snapshots it hides."""
+    with History.open(database, until=day) as history:
+        as_of = history.as_of(day, fields=FIELDS)
+        of_one = history.history(symbol, [FIELD])
+        changes = history.changes(since=day, until=day)
+        return {
+            "history_locked": _milliseconds(lambda: list(of_one)),
+            "as_of_locked": _milliseconds(lambda: list(as_of.rows())),
+            "changes_locked": _milliseconds(lambda: list(changes.rows())),
+            "history_locked_rows": len(list(of_one)),
+        }
 
 
 def _middle(history: History) -> date:

@@ -46,7 +46,8 @@ def test_what_happened_after_the_lock_changes_no_answer_and_no_error(happened: F
 
 
 @pytest.mark.slow
-@settings(max_examples=400)
+@pytest.mark.timeout(900)
+@settings(max_examples=300)
 @given(futures(), st.lists(PARAMS, min_size=2, max_size=2))
 def test_nor_does_it_in_many_more_cases(happened: Futures, asked: list[Params]) -> None:
     _check(happened, asked)

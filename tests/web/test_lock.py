@@ -59,7 +59,8 @@ def test_whatever_happened_later_changes_no_answer(happened: Futures, asked: Seq
 
 
 @pytest.mark.slow
-@settings(max_examples=100)
+@pytest.mark.timeout(900)
+@settings(max_examples=60)
 @given(futures(), st.lists(requests(), min_size=100, max_size=100))
 def test_nor_does_it_in_many_more_cases(happened: Futures, asked: Sequence[Request]) -> None:
     asyncio.run(_check(happened.databases(), asked, most=300))
