@@ -117,7 +117,7 @@ class ChartsView:
         """The path of all values as CSV."""
         since = "" if self.lines.since is None else f"&since={instants.to_text(self.lines.since)}"
         fields = ",".join(field.column for field in self.chosen)
-        return f"/api/v1/history/{quote(self.company.symbol, safe='')}.csv?fields={fields}{since}"
+        return f"/api/v1/history/{quote(self.company.symbol, safe='')}.csv?field={fields}{since}"
 
     @property
     def spans(self) -> tuple[tuple[str, str, bool], ...]:

@@ -44,6 +44,7 @@ def eventful() -> Path:
             uncovered(7 * DAY, "ACME"),
             seen(12 * DAY, "ACME", **acme(12, PERatio="None")),
             seen(13 * DAY, "ACME", **acme(13, MarketCapitalization="34000000")),
+            *(seen(day * DAY, "ZETA", RevenueTTM=str(9 + day), LatestQuarter="2025-12-31") for day in range(2)),
             *(seen(day * DAY, "BETA", Name="Beta", PERatio="11.5", EPS=str(day)) for day in range(3)),
             *(seen(0, f"C{number:03}", PERatio="10") for number in range(120)),
             *(seen(DAY, f"C{number:03}", PERatio="12", EPS="1") for number in range(120)),

@@ -46,6 +46,16 @@ async def test_the_fields_and_the_span_are_chosen_in_the_address(site: SiteClien
     assert chosen == {"eps", "pe_ratio"}
 
 
+async def test_all_values_are_one_link_away(site: SiteClient) -> None:
+    page = await page_of(site, "/companies/ACME/chart?field=eps&field=pe_ratio&since=5d")
+    (link,) = [one.attributes["href"] for one in page.root.all("a") if one.text == "All as CSV"]
+    got = await site.get(link)
+    assert (got.status, got.headers["Content-Type"].partition(";")[0]) == (200, "text/csv")
+    head, *lines = got.text.splitlines()
+    assert "eps,pe_ratio" in head
+    assert len(lines) == len(rows_of(page))
+
+
 async def test_too_little_to_draw_is_said_in_words(site: SiteClient) -> None:
     page = await page_of(site, "/companies/ACME/chart?field=beta")
     assert not page.root.all("svg", role="img")

@@ -9,7 +9,7 @@ from pipeline import History
 from tests.pages.conftest import DAY, NAME, NONE
 from tests.support.clocks import START
 from tests.support.observations import text
-from tests.support.reading_pages import page_of, rows_of
+from tests.support.reading_pages import next_of, page_of, rows_of
 from tests.support.site import SiteClient, served
 
 
@@ -31,11 +31,19 @@ async def test_vintages_show_no_value_that_was_known_later(site: SiteClient) -> 
 async def test_restatements_are_those_of_the_record(site: SiteClient, eventful: Path) -> None:
     with History.open(eventful) as history:
         expected = list(history.restatements(since="2026-01-01"))
-    page = await page_of(site, "/restatements?since=2026-01-01")
-    rows = [row for row in rows_of(page) if len(row) > 1]
-    assert len(rows) == len(expected) == 2
+    rows: list[list[str]] = []
+    symbols: list[str] = []
+    following: str | None = "/restatements?since=2026-01-01"
+    for _ in range(2):  # of 100 companies each
+        assert following is not None
+        page = await page_of(site, following)
+        rows += [row for row in rows_of(page) if len(row) > 1]
+        symbols += [one.text for one in page.root.all("a", class_="symbol")]
+        following = next_of(page)
+    assert following is None
+    assert len(rows) == len(expected) == 3
     assert ["Revenue", "31 Dec 2025", "400 B", "410 B"] in [row[:4] for row in rows]
-    assert [one.text for one in page.root.all("a", class_="symbol")] == ["ACME"]
+    assert symbols == ["ACME", "ZETA"]
     narrow = await page_of(site, "/restatements?since=2026-01-01&field=operating_margin_ttm&symbol=acme")
     assert [row[0] for row in rows_of(narrow) if len(row) > 1] == ["Operating margin"]
     none = await page_of(site, f"/as-of/{text(3 * DAY)}/restatements?since=2026-01-01")
