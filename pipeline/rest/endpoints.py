@@ -7,6 +7,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 from aiohttp import web
+from yarl import URL
 
 from pipeline.query.history import History
 from pipeline.rest.asked import Asked
@@ -177,4 +178,10 @@ def _named(ask: Ask) -> dict[str, str]:
 
 
 def _next_path(ask: Ask, position: Position) -> str:
-    return str(ask.request.rel_url.update_query(after=position.text()))
+    return str(target(ask).update_query(after=position.text()))
+
+
+def target(ask: Ask) -> URL:
+    """Return the path and parameters that a request asks for: a proxy's may name a host, too."""
+    url = ask.request.rel_url
+    return url.relative() if url.absolute else url

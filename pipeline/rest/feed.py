@@ -20,6 +20,7 @@ from pipeline.query.results import Row
 from pipeline.rest.asked import Asked
 from pipeline.rest.atom import CONTENT_TYPE, Entry, Feed, id_of, xml
 from pipeline.rest.changes import Fraction, PartName, Suspicious
+from pipeline.rest.endpoints import target
 from pipeline.rest.parameters import Fields, InUniverse, Since, Symbols, Until, read_parameters
 from pipeline.rest.problems import refuse
 from pipeline.text import count, cut
@@ -93,7 +94,7 @@ async def feed(ask: Ask) -> web.Response:
 
 def _xml(history: History, asked: Asked[FeedOf]) -> bytes:
     found = _find(history, asked)
-    ask, root = asked.ask, str(asked.ask.request.url.origin())
+    ask, root = asked.ask, f"{asked.ask.request.scheme}://{asked.ask.request.host}"
     filters = _filters(asked.given)
     day = instants.to_text(found.since)[:10]
     page = f"{root}{ask.link(_PAGE)}?{urlencode([*filters, ('since', day)])}"
@@ -102,7 +103,7 @@ def _xml(history: History, asked: Asked[FeedOf]) -> bytes:
         title="Changes" if ask.named is None else f"Changes as of {ask.named}",
         subtitle=f"What changed since {day}: an entry for each company and observation, the newest first",
         updated=found.newest[0].at if found.newest else instants.to_text(found.since),
-        itself=f"{root}{ask.request.rel_url}",
+        itself=f"{root}{target(ask)}",
         page=page,
         generator=_GENERATOR,
     )

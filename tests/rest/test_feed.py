@@ -122,6 +122,16 @@ async def test_ids_do_not_depend_on_host_filter_or_a_later_rename(database: Path
     assert before.items() <= renamed.items()
 
 
+async def test_its_addresses_are_those_by_which_it_was_asked(database: Path) -> None:
+    async with served(database, now=lambda: NOW) as client:
+        for host in ("localhost", "127.0.0.1:99999", "[::1]:80"):
+            root = _check((await client.get("/changes.atom?limit=1", Host=host)).body)
+            for relation, path in (("self", "/changes.atom?limit=1"), ("alternate", "/changes?since=")):
+                link = root.find(f"{ATOM}link[@rel='{relation}']")
+                assert link is not None
+                assert link.attrib["href"].startswith(f"http://{host}{path}"), host
+
+
 async def test_what_is_left_out_is_said(database: Path) -> None:
     async with served(database, now=lambda: NOW) as client:
         found = await feed(client, "/changes.atom?limit=2")

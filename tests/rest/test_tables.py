@@ -1,5 +1,6 @@
 """Tables: each is what `History` says, in every format, in pages of any size, and never without bounds."""
 
+import asyncio
 import json
 from collections.abc import Callable
 from itertools import repeat
@@ -113,6 +114,17 @@ async def test_renames_and_what_is_not_covered_are_there_too(renamed: Path) -> N
             rows = without(await all_rows(client, f"{path}{'&' if '?' in path else '?'}limit=1"), "suspicions")
             assert rows == said(renamed, question), path
     assert "observed_symbol" in said(renamed, questions["/history/fb"])[0]
+
+
+async def test_the_next_page_is_a_path_also_where_a_proxy_names_the_host(hard: Path) -> None:
+    async with served(hard) as client:
+        host, port = client.url.removeprefix("http://").split(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        request = f"GET http://elsewhere.test{API}/as-of?limit=1 HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+        writer.write(request.encode())
+        body = (await reader.read()).partition(b"\r\n\r\n")[2]
+        writer.close()
+    assert json.loads(body)["next"].startswith(f"{API}/as-of?limit=1&after=")
 
 
 async def test_hostile_text_comes_as_it_is_and_a_spreadsheet_runs_none_of_it(renamed: Path) -> None:
