@@ -60,6 +60,7 @@ def _checks(
     yield from configuration.check_staleness(settings)
     yield from configuration.check_key(variables)
     yield from configuration.check_proxy(settings, variables)
+    yield from configuration.check_web(settings, variables)
     yield from check_certificates(variables)
     yield from check_network(settings, network)
     yield from configuration.check_notifications(variables)

@@ -10,11 +10,12 @@ from pipeline.monitoring.threshold import check_threshold, span_text
 from pipeline.schedule.zones import fixed_offset_problem
 from pipeline.settings.environment import Environment, variable_of
 from pipeline.settings.errors import SettingsError
+from pipeline.settings.exposure import check_exposure
 from pipeline.settings.key_forms import unusual_form
 from pipeline.settings.load import Settings
 from pipeline.settings.near_misses import hint, unread_variables
 from pipeline.settings.proxies import ignored_proxies
-from pipeline.settings.secrets import FREE_KEY, api_key, key_variable, notify_urls, ping_url
+from pipeline.settings.secrets import FREE_KEY, api_key, key_variable, notify_urls, ping_url, web_token
 from pipeline.text import count, few
 
 
@@ -99,6 +100,22 @@ def check_proxy(settings: Settings, variables: Environment) -> Iterator[Finding]
         verb = "is" if len(ignored) == 1 else "are"
         remedy = f"if only a proxy leads out, set source.proxy, or {variable_of('source.proxy')}, to it"
         yield Finding(Kind.PROXY, Level.NOTE, f"{' and '.join(ignored)} {verb} set, and not used", remedy)
+
+
+def check_web(settings: Settings, variables: Environment) -> Iterator[Finding]:
+    """Yield where the record is served and to whom, if anywhere, or why it could not be."""
+    web = settings.web
+    try:
+        token = web_token(variables)
+        if web.listen is not None:
+            anonymous = web.allow_anonymous
+            check_exposure(web.listen, has_token=token is not None, allow_anonymous=anonymous, setting="web.listen")
+    except SettingsError as error:
+        yield Finding(Kind.WEB, Level.PROBLEM, error.problem, error.remedy)
+        return
+    if web.listen is not None:
+        who = "everybody who reaches it" if token is None else "those who have the token"
+        yield Finding(Kind.WEB, Level.OK, f"{web.listen}, for {who}")
 
 
 def check_notifications(variables: Environment) -> Iterator[Finding]:

@@ -7,7 +7,7 @@ from enum import StrEnum
 from pipeline.errors import ExitCode
 from pipeline.monitoring.checks import Kind
 
-_CONFIGURED = frozenset({Kind.ENV_FILE, Kind.CONFIGURATION, Kind.THRESHOLD, Kind.KEY, Kind.NOTIFICATIONS})
+_CONFIGURED = frozenset({Kind.ENV_FILE, Kind.CONFIGURATION, Kind.THRESHOLD, Kind.KEY, Kind.NOTIFICATIONS, Kind.WEB})
 """Problems of these kinds exit with 3, the others with 1."""
 
 

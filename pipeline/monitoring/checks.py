@@ -54,6 +54,7 @@ class Kind(StrEnum):
     KEY = "key"
     NOTIFICATIONS = "notifications"
     PROXY = "proxy"
+    WEB = "web"
     NETWORK = "network"
     DISK = "disk"
     CLOCK = "clock"

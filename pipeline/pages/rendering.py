@@ -34,6 +34,7 @@ def _environment() -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        auto_reload=False,  # an upgrade under a running server must not give it templates of another version
     )
     environment.globals |= {
         "asset": ASSETS.address,

@@ -17,6 +17,8 @@ from pipeline.store.database import translate_errors
 from pipeline.store.reader import open_for_reading
 
 _CACHE_KIB = 64 * 1024
+_CACHE_OF_MANY_KIB = 16 * 1024
+"""For a connection that is one of several."""
 _MAPPED_BYTES = 1 << 40
 """All of the file, whatever its size: it is read as memory is, without a copy of each page."""
 
@@ -78,6 +80,15 @@ class OpenDatabase:
         """Close the database. Closing it again does nothing."""
         self._is_closed = True
         self._opened.close()
+
+    def read_by_pages(self) -> None:
+        """Read the file in pages from now on, and keep few: for a process that has other work.
+
+        The system kills a process that reads mapped memory which the disk cannot deliver, or whose file was cut off.
+        """
+        with translate_errors(self._path):
+            self._db.execute("PRAGMA mmap_size = 0").fetchone()
+            self._db.execute(f"PRAGMA cache_size = -{_CACHE_OF_MANY_KIB}")
 
     def schema_version(self) -> int:
         """Return the version of the file's schema, which each change of a table or view increases."""

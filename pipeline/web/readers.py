@@ -162,6 +162,7 @@ class _Reader:
         if self._history is None or file != self._file or self._history.schema_version() != self._schema:
             self._drop()
             self._history, self._file = History.open(self._database, until=self._until), file
+            self._history.read_by_pages()
             self._schema = self._history.schema_version()
         return self._history
 

@@ -10,7 +10,7 @@ from pipeline.doctor.configuration import check_environment, check_symbols
 from pipeline.doctor.findings import Level
 from pipeline.errors import ExitCode
 from pipeline.monitoring.checks import Kind
-from pipeline.settings.environment import API_KEY, API_KEY_FILE, NOTIFY_URLS, PING_URL, Environment
+from pipeline.settings.environment import API_KEY, API_KEY_FILE, NOTIFY_URLS, PING_URL, WEB_TOKEN, Environment
 from pipeline.settings.errors import SettingsError
 from pipeline.settings.load import Settings, load
 from tests.support.checkups import BAD_LINE, KEYED, Examined, code
@@ -221,3 +221,29 @@ def test_the_proxy_that_is_used_is_shown_without_its_password(database: Path, tm
     assert "pa55w0rd" not in str(found)
     assert "carla" not in str(found)
     assert [one.level for one in found[1:]] == ([Level.NOTE] if place == "file" else [])
+
+
+@pytest.mark.parametrize(
+    ("web", "variables", "level", "says"),
+    [
+        ("", {}, None, ""),
+        ('listen = "127.0.0.1:8080"', {}, Level.OK, "everybody"),
+        ('listen = "0.0.0.0:8080"', {WEB_TOKEN: SECRET * 3}, Level.OK, "token"),
+        ('listen = "0.0.0.0:8080"\nallow_anonymous = true', {}, Level.OK, "everybody"),
+        ('listen = "0.0.0.0:8080"', {}, Level.PROBLEM, WEB_TOKEN),
+        ("", {WEB_TOKEN: "short"}, Level.PROBLEM, "openssl"),
+    ],
+)
+def test_a_site_that_would_not_start_is_a_problem(
+    database: Path, tmp_path: Path, web: str, variables: dict[str, str], *, level: Level | None, says: str
+) -> None:
+    config = tmp_path / "web.toml"
+    config.write_text(f"[web]\n{web}\n")
+    environment = Environment({**KEYED.variables, **variables})
+    settings = load(config, environment, database=database)
+
+    found = [one for one in findings(settings, environment, now=START, thorough=False) if one.check is Kind.WEB]
+
+    assert [one.level for one in found] == ([] if level is None else [level])
+    assert says in str(found)
+    assert SECRET not in str(found)
