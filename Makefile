@@ -49,7 +49,8 @@ endif
 # What pages need besides, from the lock of all extras: two small packages of its many large ones.
 .venv/pages: .venv/runtime requirements-extras.txt
 	@awk '/^[^ ]/ { is_kept = /^(jinja2|markupsafe)==/ } is_kept' requirements-extras.txt > .venv/pages.txt
-	@$(PIP) install --quiet --no-deps --only-binary :all: --require-hashes -r .venv/pages.txt
+	@$(PIP) install --no-deps --only-binary :all: --require-hashes -r .venv/pages.txt > .venv/log 2>&1 \
+	  || { cat .venv/log >&2; exit 1; }
 	@touch $@
 
 # It contains requirements.txt.

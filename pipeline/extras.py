@@ -6,6 +6,17 @@ from types import ModuleType
 
 from pipeline.errors import ExitCode, Trouble
 
+PACKAGES = {
+    "calendars": ("exchange_calendars>=4.10",),
+    "excel": ("xlsxwriter>=3.2",),
+    "mcp": ("mcp>=2.3,<3",),
+    "notify": ("apprise>=2.0",),
+    "parquet": ("pyarrow>=18", "numpy>=1.26"),
+    "plot": ("vl-convert-python>=1.9,<2",),
+    "web": ("jinja2>=3.1.5",),
+}
+"""The packages of each extra that an error names, as pyproject.toml has them."""
+
 
 class Missing(Trouble):
     """The configuration needs a package that is not installed."""
@@ -93,9 +104,17 @@ def apprise() -> ModuleType:
     return _imported("apprise", "PIPELINE_NOTIFY_URLS needs apprise", install=_extra("notify"), error=Missing)
 
 
+def installs(extra: str) -> str:
+    """Return the command that installs what an extra of this project needs.
+
+    It names the packages, not the project: that is installed from a checkout, and is on no index.
+    """
+    return f"pip install {_extra(extra)}"
+
+
 def _extra(name: str) -> str:
-    """Return the argument of `pip install` for an extra of this project."""
-    return f"'overview-pipeline[{name}]'"
+    """Return the arguments of `pip install` for an extra."""
+    return " ".join(f"'{package}'" for package in PACKAGES[name])
 
 
 def _imported(module: str, problem: str, *, install: str, error: type[Trouble] = Trouble) -> ModuleType:

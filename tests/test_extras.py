@@ -1,14 +1,16 @@
 """Extras: a missing package is an error that names the pip command."""
 
 import sys
+import tomllib
 from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 from pipeline import extras
 from pipeline.errors import ExitCode, Trouble
-from pipeline.extras import Missing
+from pipeline.extras import PACKAGES, Missing, installs
 
 OURS = (
     "pipeline.query.arrow",
@@ -24,13 +26,13 @@ OURS = (
 @pytest.mark.parametrize(
     ("load", "package", "installed"),
     [
-        (extras.arrow, "pyarrow", "'overview-pipeline[parquet]'"),
+        (extras.arrow, "pyarrow", "'pyarrow>=18' 'numpy>=1.26'"),
         (extras.pandas, "pandas", "pandas"),
         (extras.polars, "polars", "polars"),
-        (extras.parquet, "pyarrow", "'overview-pipeline[parquet]'"),
-        (extras.parquet, "numpy", "'overview-pipeline[parquet]'"),
-        (extras.images, "vl_convert", "'overview-pipeline[plot]'"),
-        (extras.apprise, "apprise", "'overview-pipeline[notify]'"),
+        (extras.parquet, "pyarrow", "'pyarrow>=18' 'numpy>=1.26'"),
+        (extras.parquet, "numpy", "'pyarrow>=18' 'numpy>=1.26'"),
+        (extras.images, "vl_convert", "'vl-convert-python>=1.9,<2'"),
+        (extras.apprise, "apprise", "'apprise>=2.0'"),
     ],
 )
 def test_a_missing_package_is_named_with_the_pip_command(
@@ -63,3 +65,11 @@ def test_a_broken_module_of_the_program_is_not_reported_as_a_missing_package(mon
 
     with pytest.raises(ModuleNotFoundError, match=r"pipeline\.plot\.palette"):
         extras.images()
+
+
+def test_the_packages_that_errors_name_are_those_of_the_extras() -> None:
+    declared = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))
+    extras_declared = declared["project"]["optional-dependencies"]
+    assert {name: tuple(extras_declared[name]) for name in PACKAGES} == PACKAGES
+    assert extras_declared.keys() - PACKAGES == {"dev", "fast"}
+    assert installs("web") == "pip install 'jinja2>=3.1.5'"

@@ -66,7 +66,7 @@ def check_offered(form: Format) -> None:
         )
 
 
-_INSTALL = "on the server, pip install 'overview-pipeline[parquet]'; or ask for CSV"
+_INSTALL = f"on the server, {extras.installs('parquet')}; or ask for CSV"
 
 
 def _ranges(texts: Iterable[str]) -> Iterable[tuple[str, str, float]]:

@@ -157,7 +157,7 @@ def _grid(history: History, asked: Asked[PanelOf], names: Sequence[str]) -> Sequ
     since = asked.day_or_instant("since", given.since) or _first_day(history, asked, names)
     if given.calendar is not None and not extras.have_calendars():
         problem = "calendars need exchange_calendars, which the server does not have"
-        remedy = "on the server, pip install 'overview-pipeline[calendars]'"
+        remedy = f"on the server, {extras.installs('calendars')}"
         raise Refusal(HTTPStatus.NOT_IMPLEMENTED, problem, remedy=remedy)
     found = list(islice(grid_of(given.every, given.calendar, since, until), _MOST_INSTANTS + 1))
     if len(found) > _MOST_INSTANTS:

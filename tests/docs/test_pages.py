@@ -81,7 +81,7 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 
 
 def test_every_page_is_linked_from_the_readme() -> None:
-    linked = re.findall(r"\]\(docs/([^)#]+)\)", text_of("README.md"))
+    linked = re.findall(r"\]\(docs/([^)#]+\.md)\)", text_of("README.md"))
     assert {*linked} == {page.name for page in DOCS.glob("*.md")}
 
 

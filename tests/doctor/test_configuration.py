@@ -162,7 +162,7 @@ def test_without_the_extra_an_address_ends_with_3(examined: Examined, monkeypatc
 
     found = examined(Environment({**KEYED.variables, NOTIFY_URLS: "json://127.0.0.1"}))
 
-    assert "overview-pipeline[notify]" in (found[Kind.NOTIFICATIONS].remedy or "")
+    assert "apprise>=2.0" in (found[Kind.NOTIFICATIONS].remedy or "")
     assert code(found) == ExitCode.REFUSED
 
 

@@ -130,6 +130,6 @@ def test_without_the_extra_one_line_names_the_remedy(monkeypatch: pytest.MonkeyP
         read_recipients([f"json://{SECRET}"])
 
     assert "PIPELINE_NOTIFY_URLS" in str(caught.value)
-    assert caught.value.remedy == "pip install 'overview-pipeline[notify]'"
+    assert caught.value.remedy == "pip install 'apprise>=2.0'"
     assert caught.value.exit_code == 3
     assert caught.value.__cause__ is None

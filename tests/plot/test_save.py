@@ -26,7 +26,7 @@ def test_without_vl_convert_the_error_names_what_to_install(tmp_path: Path, monk
     with pytest.raises(Trouble) as missing:
         saved(tmp_path / "a.svg", pe(1.0, 2.0))
     assert "vl-convert" in missing.value.problem
-    assert missing.value.remedy == "pip install 'overview-pipeline[plot]'"
+    assert missing.value.remedy == "pip install 'vl-convert-python>=1.9,<2'"
     assert list(tmp_path.iterdir()) == []
 
 

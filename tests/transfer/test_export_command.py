@@ -115,7 +115,7 @@ async def test_without_pyarrow_the_error_names_what_to_install(kept: Path, tmp_p
     assert done.code == 1
     assert done.err.count("\n") == 1
     assert "pyarrow" in done.err
-    assert "pip install 'overview-pipeline[parquet]'" in done.err
+    assert "pip install 'pyarrow>=18' 'numpy>=1.26'" in done.err
     assert not (tmp_path / "x.parquet").exists()
 
 

@@ -30,6 +30,7 @@ from pipeline.store.reader import open_any_version, open_for_reading
 from pipeline.web.probes import probes_of_record
 
 DEFAULT_ADDRESS = "127.0.0.1:8080"
+_ALL_ADDRESSES = ("0.0.0.0", "::")  # noqa: S104 - what is printed where it was configured
 
 
 @click.command(epilog=examples("pipeline serve", "pipeline serve --listen 127.0.0.1:8000 --as-of 2026-03-14"))
@@ -61,10 +62,10 @@ def command(options: Options, *, listen: str | None, lock: datetime | None, as_j
 
 def _address(listen: str | None, settings: Settings) -> tuple[Listen, str]:
     """Return where to listen, and what said so."""
-    if listen is None:
-        return settings.web.listen or Listen.parse(DEFAULT_ADDRESS), "web.listen"
+    if listen is None and settings.web.listen is not None:
+        return settings.web.listen, "web.listen"
     try:
-        return Listen.parse(listen), "--listen"
+        return Listen.parse(listen or DEFAULT_ADDRESS), "--listen"
     except SettingsError as error:
         raise click.BadParameter(str(error), click.get_current_context(), param_hint="--listen") from None
 
@@ -118,4 +119,6 @@ async def _serve(
             lock = record.lock
             what = "now, and as of any past instant" if lock is None else f"as of {for_people(lock)} UTC, and before"
             options.say(f"serving {record.database} {what}; stop with Ctrl-C")
+            if address.host in _ALL_ADDRESSES:
+                options.say("clients may use any address of this machine, or a name in web.allowed_hosts")
             await stopped.wait()

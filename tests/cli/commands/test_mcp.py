@@ -70,7 +70,7 @@ def test_without_the_extra_it_names_the_pip_command(tmp_path: Path, monkeypatch:
         monkeypatch.delitem(sys.modules, module, raising=False)
     monkeypatch.setitem(sys.modules, "mcp.server.stdio", None)
 
-    assert_refused(call(tmp_path, "mcp"), ExitCode.REFUSED, "pip install 'overview-pipeline[mcp]'")
+    assert_refused(call(tmp_path, "mcp"), ExitCode.REFUSED, "pip install 'mcp>=2.3,<3'")
 
 
 def test_a_lock_that_is_no_instant_is_a_usage_error(tmp_path: Path) -> None:

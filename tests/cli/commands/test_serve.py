@@ -53,7 +53,7 @@ def test_without_its_packages_it_ends_with_3_and_names_them(
     for module in [name for name in sys.modules if name.startswith("pipeline.pages.")]:
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, "jinja2", None)
-    needed = "pip install 'overview-pipeline[web]'"
+    needed = "pip install 'jinja2>=3.1.5'"
 
     assert_refused(call(folder, "serve", "--database", str(stored)), ExitCode.REFUSED, needed)
     refused = call(folder, "run", "--sandbox", "--database", "x.db", PIPELINE_WEB__LISTEN="127.0.0.1:0")
