@@ -1,12 +1,16 @@
 """`/api/v1/as-of` and `/api/v1/history/SYMBOL`: what was known of companies at an instant, and of one through time."""
 
 from bisect import bisect_right
+from datetime import datetime
+from itertools import islice
 from typing import Annotated
 
 import msgspec
 from msgspec import UNSET, Meta
 
+from pipeline.instants import from_text
 from pipeline.query.history import History
+from pipeline.query.results import Answer, Snapshot
 from pipeline.query.suspicions import with_suspicions
 from pipeline.rest.asked import Asked, staleness
 from pipeline.rest.endpoints import Recorded
@@ -88,8 +92,20 @@ def history_of(history: History, asked: Asked[HistoryOf]) -> Table:
         since = begins if since is None else max(since, begins)
     answer = history.history(given.symbol, given.field, since=since, until=until)
     if asked.form is Format.JSON:
-        answer = with_suspicions(history, given.symbol, answer, since=since, until=until)
+        answer = _with_suspicions(history, asked, answer, since)
     return Table(answer, lambda row: (row[1],))
+
+
+def _with_suspicions(
+    history: History, asked: Asked[HistoryOf], answer: Answer[Snapshot], since: datetime | None
+) -> Answer[Snapshot]:
+    """Return the rows that the page may need, with what is suspicious about them: no others are compared."""
+    assert asked.limit is not None
+    needed = asked.limit + 1 + (0 if asked.after is None else asked.after.seen)
+    rows = list(islice(answer.rows(), needed))
+    page = Answer(answer.columns, lambda: iter(rows), Snapshot)
+    until = from_text(rows[-1][1]) if rows else asked.at
+    return with_suspicions(history, asked.given.symbol, page, since=since, until=until)
 
 
 AS_OF = Recorded(
