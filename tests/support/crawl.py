@@ -108,9 +108,9 @@ class Difference(NamedTuple):
 
 
 async def differences(
-    one: SiteClient, other: SiteClient, asked: Iterable[Request], *, most: int
+    one: SiteClient, other: SiteClient, asked: Iterable[Request], *, most: int, below: str = "/"
 ) -> AsyncIterator[Difference]:
-    """Ask two sites, and go where their answers lead, up to `most` requests. Yield where they differ."""
+    """Ask two sites, and go where their answers lead `below` a path, up to `most` requests. Yield where they differ."""
     seen = dict.fromkeys(asked)
     queue = list(seen)
     for request in queue:
@@ -121,7 +121,7 @@ async def differences(
         tag = got.headers.get("ETag")
         if tag is not None and not request.headers:
             queue.append(Request(request.path, (("If-None-Match", tag),)))
-        leads = [Request(path) for path in _links(got) if Request(path) not in seen]
+        leads = [Request(path) for path in _links(got) if path.startswith(below) and Request(path) not in seen]
         seen.update(dict.fromkeys(leads))
         queue += leads[: max(0, most - len(queue))]
 
