@@ -56,6 +56,15 @@ async def test_all_values_are_one_link_away(site: SiteClient) -> None:
     assert len(lines) == len(rows_of(page))
 
 
+async def test_every_chart_that_a_companys_page_leads_to_is_there(site: SiteClient) -> None:
+    page = await page_of(site, "/companies/ACME")
+    links = {link for link in page.links if link.startswith("/companies/ACME/chart?")}
+    named = {link.rpartition("field=")[2].partition("&")[0] for link in links}
+    assert named == {field.column for field in DRAWABLE}
+    for link in sorted(links)[:8]:
+        await page_of(site, link)
+
+
 async def test_too_little_to_draw_is_said_in_words(site: SiteClient) -> None:
     page = await page_of(site, "/companies/ACME/chart?field=beta")
     assert not page.root.all("svg", role="img")

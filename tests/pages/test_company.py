@@ -8,7 +8,7 @@ from urllib.parse import quote
 import pytest
 
 from pipeline import History
-from pipeline.model.fields import CATALOGUE, Kind, Part
+from pipeline.model.fields import CATALOGUE, COLUMNS, Kind, Part
 from pipeline.pages.company import lead
 from tests.support.html import Page, check_policy
 from tests.support.observations import after, database_of, seen, uncovered
@@ -66,7 +66,11 @@ def _row(page: Page, column: str) -> tuple[str, str, str]:
     (row,) = [
         one
         for one in page.root.all("tr")
-        if any(link.attributes["href"].endswith(f"field={column}") for link in one.all("a"))
+        if any(
+            named.attributes.get("title") == COLUMNS[column].description
+            for head in one.all("th")
+            for named in head.all("a") + head.all("span")
+        )
     ]
     *_, value, _line, since = [one for one in row.children if not isinstance(one, str)]
     times = since.all("time")
