@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 
+from pipeline.query import horizon
 from pipeline.query.bounds import BeyondHorizon
 from pipeline.query.history import History
 from pipeline.query.join import JoinError
@@ -112,15 +113,15 @@ def test_a_question_about_a_later_instant_is_refused(three: Path, ask: Callable[
 
 
 def test_now_is_the_horizon_and_its_day_ends_there(three: Path) -> None:
-    horizon = after(2.5)
-    with History.open(three, until=horizon) as history:
+    ends_at = after(2.5)
+    with History.open(three, until=ends_at) as history:
         (now,) = history.as_of("now", ["IBM"])
-        (that_day,) = history.as_of(horizon.date(), ["IBM"])
+        (that_day,) = history.as_of(ends_at.date(), ["IBM"])
         assert now == that_day
         assert now.staleness == timedelta(hours=0.5)
-        assert [one.at for one in history.panel("eps", symbols=["IBM"], since=horizon.date())] == []
+        assert [one.at for one in history.panel("eps", symbols=["IBM"], since=ends_at.date())] == []
         with pytest.raises(BeyondHorizon):
-            history.as_of(horizon.date() + timedelta(days=1))
+            history.as_of(ends_at.date() + timedelta(days=1))
 
 
 def test_a_company_seen_only_later_is_unknown_and_not_suggested(three: Path) -> None:
@@ -201,6 +202,22 @@ def test_a_row_of_a_later_instant_cannot_be_joined(renamed: Path) -> None:
 def test_what_has_no_view_is_refused(three: Path, statement: str) -> None:
     with History.open(three, until=after(1)) as history, pytest.raises(sqlite3.DatabaseError):
         _rows(history, statement)
+
+
+@pytest.mark.parametrize(
+    ("table", "written_once"),
+    [
+        ("runs", {"id", "trigger", "scheduled_for", "started_at", "due", "schedule"}),
+        ("symbols", {"symbol"}),
+        ("universe", {"symbol", "since", "configuration"}),
+    ],
+)
+def test_of_rows_that_are_written_again_the_other_columns_are_as_they_were(
+    three: Path, table: str, written_once: set[str]
+) -> None:
+    with History.open(three) as history:
+        columns = {name for (name,) in _rows(history, f"SELECT name FROM pragma_table_xinfo('{table}')")}
+    assert columns - horizon._VIEWS[table].columns.keys() == written_once, "what would a new column tell of later?"
 
 
 def test_the_public_views_show_no_more(three: Path) -> None:
