@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from itertools import product
-from re import _constants as op  # type: ignore[attr-defined]  # where CPython keeps the parts of a parsed pattern
-from re import _parser as parser  # type: ignore[attr-defined]
+from re import _constants as op  # type: ignore[attr-defined, unused-ignore]  # CPython has a pattern's parts there
+from re import _parser as parser  # type: ignore[attr-defined, unused-ignore]  # or not, by the order in which mypy reads
 from typing import Any
 
 TOO_MANY = 100_000
