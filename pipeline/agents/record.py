@@ -2,20 +2,20 @@
 
 import asyncio
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from pipeline.agents.arguments import Arguments, read_arguments
 from pipeline.agents.paging import Cursor, checksum
-from pipeline.agents.present import Present
 from pipeline.agents.refusals import BadCall, in_words_for_agents
 from pipeline.agents.tool import Question, Result, Tool
 from pipeline.errors import Trouble
 from pipeline.instants import to_text
 from pipeline.query.history import History
+from pipeline.query.reach import Reach
 from pipeline.store.reader import NoData
 
 WITHIN = timedelta(seconds=20)
@@ -29,9 +29,15 @@ class Record:
     """A database, as agents may ask it."""
 
     database: Path
-    present: Present
+    now: Callable[[], datetime]
+    lock: datetime | None
+    """Nothing observed later can be had; None: no lock."""
     stale_after: timedelta
     within: timedelta = WITHIN
+
+    def reach(self) -> Reach:
+        """Return how far calls may reach: to the present, or to the lock."""
+        return Reach.of_record(now=self.now(), lock=self.lock)
 
     async def answer(self, tool: Tool[A, R], given: Mapping[str, Any]) -> R:
         """Return what a tool answers to a call. Raise BadCall, in one line that says what to do, if it cannot.
@@ -41,28 +47,23 @@ class Record:
         try:
             asked = read_arguments(tool.name, tool.arguments, given)
             cursor = _cursor(tool.name, asked)
-            at = self.present.bound(asked.BOUND, asked.bound) if cursor is None else self._of_page(cursor)
+            reach = self.reach()
+            call = _Call(asked, reach, _bound(reach, asked) if cursor is None else _of_page(reach, cursor), cursor)
             gone = threading.Event()
             try:
-                return await asyncio.to_thread(self._answer, tool, asked, at, cursor, gone)
+                return await asyncio.to_thread(self._answer, tool, call, gone)
             finally:
                 gone.set()
         except Trouble as trouble:
             raise in_words_for_agents(trouble) from None
 
-    def _of_page(self, cursor: Cursor) -> datetime:
-        """Return the instant of the first page: all pages of an answer are of one instant, though it be `now`."""
-        if cursor.at > self.present.instant():
-            raise BadCall("invalid cursor", remedy="leave it out to begin anew")
-        return cursor.at
-
-    def _answer(self, tool: Tool[A, R], asked: A, at: datetime, cursor: Cursor | None, gone: threading.Event) -> R:
-        offset = 0 if cursor is None else cursor.offset
+    def _answer(self, tool: Tool[A, R], call: "_Call[A]", gone: threading.Event) -> R:
+        asked, at, offset = call.asked, call.at, 0 if call.cursor is None else call.cursor.offset
         with (
             History.open(self.database, until=at) as history,
             history.within(self.within, is_over=gone.is_set),
         ):
-            question = Question(history, asked, at, self.present, self.stale_after, checksum(tool.name, asked), offset)
+            question = Question(history, asked, at, call.reach, self.stale_after, checksum(tool.name, asked), offset)
             try:
                 return tool.answer(question)
             except NoData:
@@ -70,6 +71,28 @@ class Record:
                 raise BadCall(
                     problem, remedy="ask about a later instant; the tool status says when the record begins"
                 ) from None
+
+
+@dataclass(frozen=True, slots=True)
+class _Call(Generic[A]):
+    """What a call asks."""
+
+    asked: A
+    reach: Reach
+    at: datetime
+    cursor: Cursor | None
+
+
+def _bound(reach: Reach, asked: Arguments) -> datetime:
+    """Return the instant that bounds what the answer may know. Raise Trouble for one that may not be asked about."""
+    return reach.instant(asked.BOUND, asked.bound, day_ends=True)
+
+
+def _of_page(reach: Reach, cursor: Cursor) -> datetime:
+    """Return the instant of the first page: all pages of an answer are of one instant, though it be `now`."""
+    if cursor.at > reach.at:
+        raise BadCall("invalid cursor", remedy="leave it out to begin anew")
+    return cursor.at
 
 
 def _cursor(tool: str, asked: Arguments) -> Cursor | None:

@@ -53,7 +53,7 @@ def create_server(record: Record, tools: Mapping[str, Tool[Any, Any]] = TOOLS) -
             raise MCPError(INVALID_PARAMS, f"unknown tool {params.name[:40]!r}: use {', '.join(tools)}")
         return await _answer(record, tool, params.arguments or {})
 
-    lock = record.present.lock
+    lock = record.lock
     return Server(
         _NAME,
         version=__version__,

@@ -78,7 +78,7 @@ class Status(Result, kw_only=True, frozen=True):
 
 
 def _answer(question: Question[StatusArguments]) -> Status:
-    history, limit, lock = question.history, question.asked.limit, question.present.lock
+    history, limit, lock = question.history, question.asked.limit, question.reach.lock
     configured = history.configured()
     seen = {one.symbol: one for one in history.last_seen()}
     lists: Mapping[str, Sequence[Listed]] = configured or {

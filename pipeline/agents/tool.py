@@ -10,11 +10,11 @@ from msgspec import Meta
 
 from pipeline.agents.arguments import Arguments
 from pipeline.agents.paging import Cursor, Page
-from pipeline.agents.present import Present
 from pipeline.agents.untrusted import NOTICE, harmless
 from pipeline.instants import to_text
 from pipeline.model.fields import COLUMNS
 from pipeline.query.history import History
+from pipeline.query.reach import Reach, check_order
 from pipeline.query.results import Answer
 
 A = TypeVar("A", bound=Arguments)
@@ -89,7 +89,8 @@ class Question(Generic[A]):
     """The record, in which nothing observed after `at` can be seen."""
     asked: A
     at: datetime
-    present: Present
+    reach: Reach
+    """Up to which instant calls may ask."""
     stale_after: timedelta
     checksum: int
     offset: int = 0
@@ -100,10 +101,12 @@ class Question(Generic[A]):
         return to_text(self.at)
 
     def since(self, text: str | None, default: timedelta | None = None) -> datetime | None:
-        """Return the instant from which the call asks; without one the default before `at`, or None. Raise BadCall."""
+        """Return the instant from which the call asks; without one the default before `at`, or None. Raise Trouble."""
         if text is None:
             return None if default is None else self.at - default
-        return self.present.since(text, self.at)
+        begins = self.reach.instant("since", text, day_ends=False)
+        check_order(begins, self.at)
+        return begins
 
     def cursor(self, page: Page[Any]) -> str | None:
         """Return what leads to the next page; None where there is none."""

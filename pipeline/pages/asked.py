@@ -5,35 +5,39 @@ from collections.abc import Sequence
 from datetime import datetime
 from http import HTTPStatus
 
-from pipeline import instants
 from pipeline.model.fields import CATALOGUE, Field, find_fields
+from pipeline.query.reach import check_order
 from pipeline.web.ask import Ask
 from pipeline.web.refusals import Refusal
 
+_YES, _NO = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 _FRACTION = re.compile(r"[0-9]{1,12}(\.[0-9]{1,12})?%|0?\.[0-9]{1,12}|0")
 
 
-def instant_of(ask: Ask, name: str, *, day_ends: bool) -> datetime | None:
-    """Return the instant of a parameter, or the page's if that is earlier; None if there is none.
+def interval_of(ask: Ask) -> tuple[datetime | None, datetime | None]:
+    """Return the instants of the parameters `since` and `until`; None where there is none.
 
-    Raise Refusal for an invalid one.
+    Raise Trouble for one that is invalid or may not be asked about, and if it ends before it begins.
     """
-    text = ask.first(name)
-    if text is None:
-        return None
-    try:
-        at = instants.parse(text, now=ask.at, day_ends=day_ends)
-    except ValueError as error:
-        raise Refusal(HTTPStatus.BAD_REQUEST, f"{name}: {error}") from None
-    return min(at, ask.at)
+    since, until = ask.instant("since", day_ends=False), ask.instant("until", day_ends=True)
+    check_order(since, until or ask.at)
+    return since, until
 
 
 def fraction_of(ask: Ask, name: str) -> float:
     """Return the fraction of a parameter, written 5% or 0.05; 0 if there is none. Raise Refusal for an invalid one."""
     text = (ask.first(name) or "0").strip().replace(" ", "")
     if _FRACTION.fullmatch(text) is None:
-        raise Refusal(HTTPStatus.BAD_REQUEST, f"{name}: invalid fraction {text[:20]!r}: use 5% or 0.05")
+        raise Refusal(HTTPStatus.BAD_REQUEST, f"invalid {name} {text[:20]!r}", remedy="use 5% or 0.05")
     return float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+
+
+def flag_of(ask: Ask, name: str) -> bool:
+    """Return whether a parameter says yes; no if there is none. Raise Refusal for anything else."""
+    text = (ask.first(name) or "no").strip().lower()
+    if text not in (*_YES, *_NO):
+        raise Refusal(HTTPStatus.BAD_REQUEST, f"invalid {name} {text[:20]!r}", remedy="use true or false")
+    return text in _YES
 
 
 def fields_of(

@@ -16,7 +16,7 @@ from pipeline import instants
 from pipeline.model.anomalies import RULES, Anomaly
 from pipeline.model.changes import Change, ChangeKind
 from pipeline.model.fields import COLUMNS, Field, Part
-from pipeline.pages.asked import fields_of, fraction_of, instant_of
+from pipeline.pages.asked import fields_of, flag_of, fraction_of, interval_of
 from pipeline.pages.labels import label
 from pipeline.pages.rendering import show
 from pipeline.query.history import History
@@ -49,6 +49,8 @@ class Filter:
     fields: tuple[Field, ...]
     min_change: float
     is_suspicious: bool
+    is_configured: bool
+    """Only while companies were configured."""
     parameters: tuple[tuple[str, str], ...]
     """As the address has them, without the page's key."""
     key: tuple[str, datetime | None] | None
@@ -59,16 +61,18 @@ class Filter:
         """Return what a request asks for. Raise Refusal or FieldNotFound for what cannot be asked."""
         part = ask.first("part")
         if part is not None and part not in list(Part):
-            raise Refusal(HTTPStatus.BAD_REQUEST, f"unknown part {part[:20]!r}: use {', '.join(Part)}")
+            raise Refusal(HTTPStatus.BAD_REQUEST, f"invalid part {part[:20]!r}", remedy=f"use {', '.join(Part)}")
+        since, until = interval_of(ask)
         given = ask.request.query.items()
         return cls(
             tuple(ask.all("symbol")),
-            instant_of(ask, "since", day_ends=False),
-            instant_of(ask, "until", day_ends=True),
+            since,
+            until,
             None if part is None else Part(part),
             fields_of(ask, ()),
             fraction_of(ask, "min_change"),
-            ask.first("suspicious") in ("1", "true", "yes", "on"),
+            flag_of(ask, "suspicious"),
+            flag_of(ask, "universe"),
             tuple((name, value) for name, value in given if name in _PARAMETERS and value),
             _key(ask),
         )
@@ -91,7 +95,7 @@ class Filter:
         return names
 
 
-_PARAMETERS = ("symbol", "since", "until", "part", "field", "min_change", "suspicious")
+_PARAMETERS = ("symbol", "since", "until", "part", "field", "min_change", "suspicious", "universe")
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +212,7 @@ def _changes(history: History, wanted: Filter, names: Sequence[str], since: date
             fields=wanted.fields or None,
             min_change=wanted.min_change,
             suspicious=wanted.is_suspicious,
+            universe=wanted.is_configured,
         )
     )
 
@@ -265,8 +270,8 @@ def _key(ask: Ask) -> tuple[str, datetime | None] | None:
     try:
         return symbol, instants.from_text(at) if at else None
     except ValueError:
-        problem = "after: use the link to the next page"
-        raise Refusal(HTTPStatus.BAD_REQUEST, problem) from None
+        problem = f"invalid after {text[:40]!r}"
+        raise Refusal(HTTPStatus.BAD_REQUEST, problem, remedy="use the link to the next page") from None
 
 
 def _address(path: str, parameters: Iterable[tuple[str, str]]) -> str:

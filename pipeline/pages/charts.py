@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from http import HTTPStatus
 from itertools import groupby
 from urllib.parse import quote, urlencode
@@ -11,6 +11,7 @@ import msgspec
 from aiohttp import web
 
 from pipeline import instants
+from pipeline.errors import Trouble
 from pipeline.model.changes import Change, relative_change
 from pipeline.model.fields import CATALOGUE, COLUMNS, Field, FieldNotFound, Kind, Part, find_fields
 from pipeline.pages.chart_library import ADDRESS, is_installed
@@ -22,6 +23,7 @@ from pipeline.plot.palette import DARK, LIGHT, theme
 from pipeline.plot.reading import company_of, marked, number, series_of, spells_in, suspicious_in
 from pipeline.plot.series import Company, Panel, Plot, Series, Spell
 from pipeline.query.history import History
+from pipeline.query.reach import BeyondReach
 from pipeline.query.results import Snapshot
 from pipeline.web.ask import Ask
 from pipeline.web.refusals import Refusal
@@ -34,7 +36,7 @@ USUAL = tuple(
 """The fields that a company's page draws."""
 ALL_TIME = "all"
 SPANS = (("30d", "1 month"), ("90d", "3 months"), ("365d", "1 year"), ("1825d", "5 years"), (ALL_TIME, "All"))
-"""The spans to choose from, back from when the company was last seen, and their names."""
+"""The spans to choose from, back from the instant of the page, and their names."""
 USUAL_SPAN = "365d"
 _MOST_FIELDS = 12
 _MOST_ROWS = 40
@@ -111,6 +113,8 @@ class ChartsView:
     """How many snapshots there are."""
     first_seen: datetime | None
     """When the first of them was observed; None without any."""
+    seen_at: datetime
+    """When the company was last seen."""
 
     @property
     def csv(self) -> str:
@@ -118,6 +122,11 @@ class ChartsView:
         since = "" if self.lines.since is None else f"&since={instants.to_text(self.lines.since)}"
         fields = ",".join(field.column for field in self.chosen)
         return f"/api/v1/history/{quote(self.company.symbol, safe='')}.csv?field={fields}{since}"
+
+    @property
+    def all_time(self) -> str:
+        """The path of the page with all snapshots."""
+        return charts_path(self.company.symbol, self.chosen, ALL_TIME)
 
     @property
     def spans(self) -> tuple[tuple[str, str, bool], ...]:
@@ -133,9 +142,9 @@ def company_lines(newest: Snapshot, since: datetime, snapshots: Sequence[Snapsho
     Take its newest snapshot and when that year began (`year_before`), and its snapshots and its changes since.
     """
     some = list(changes)
-    found = _Found(
-        company_of(newest), since, USUAL_SPAN, newest.confirmed_at, snapshots, suspicious_in(some), spells_in(some)
-    )
+    company, seen_at = company_of(newest), newest.confirmed_at
+    suspicious, spells = suspicious_in(some), spells_in(some)
+    found = _Found(company, since, USUAL_SPAN, instants.to_text(since), seen_at, snapshots, suspicious, spells)
     return found.lines(USUAL, found.sparks())
 
 
@@ -147,14 +156,16 @@ def year_before(seen_at: datetime) -> datetime:
 async def charts(ask: Ask) -> web.Response:
     """Answer with the charts of the fields that are chosen, and their values in a table."""
     symbol, span = ask.request.match_info["symbol"], ask.first("since") or USUAL_SPAN
-    fields = _fields(ask)
+    fields, since = _fields(ask), _since(ask, span)
 
     def question(history: History) -> ChartsView:
-        found = _read(history, symbol, ask.at, fields, span)
+        found = _read(history, symbol, fields, since=since, span=span)
         newest = tuple(reversed(found.snapshots[-_MOST_ROWS:]))
         lines = found.lines(fields, {})
         first_seen = found.snapshots[0].observed_at if found.snapshots else None
-        return ChartsView(found.company, lines, fields, span, _parts(), newest, len(found.snapshots), first_seen)
+        return ChartsView(
+            found.company, lines, fields, span, _parts(), newest, len(found.snapshots), first_seen, found.seen_at
+        )
 
     return await show(ask, "charts_page.html", question)
 
@@ -162,8 +173,8 @@ async def charts(ask: Ask) -> web.Response:
 async def chart_spec(ask: Ask) -> web.Response:
     """Answer with the Vega-Lite spec of one field, and the colours for light and for dark pages."""
     symbol, span = ask.request.match_info["symbol"], ask.first("since") or USUAL_SPAN
-    field, *_ = _fields(ask)
-    found = await ask.read(lambda history: _read(history, symbol, ask.at, (field,), span))
+    (field, *_), since = _fields(ask), _since(ask, span)
+    found = await ask.read(lambda history: _read(history, symbol, (field,), since=since, span=span))
     spec = page_spec(found.plot(field))
     if spec is None:
         raise Refusal(HTTPStatus.NOT_FOUND, f"there is too little of {field.column} to draw")
@@ -204,6 +215,9 @@ class _Found:
     company: Company
     since: datetime | None
     span: str
+    """As the addresses of pages with a chart have it."""
+    spec_span: str
+    """As the addresses of specs have it: they draw what the page draws."""
     seen_at: datetime
     """When the company was last seen."""
     snapshots: Sequence[Snapshot]
@@ -222,7 +236,7 @@ class _Found:
 
     def _drawing(self, field: Field) -> Drawing:
         series = self.series(field)
-        spec = _path(self.company.symbol, "chart.json", (field,), self.span)
+        spec = _path(self.company.symbol, "chart.json", (field,), self.spec_span)
         page = charts_path(self.company.symbol, (field,), self.span)
         words = placeholder(series)
         return Drawing(field, None if words else line_chart(series, self.spells), words, page, spec)
@@ -237,28 +251,22 @@ class _Found:
         return {column: path for column, path in paths if path}
 
 
-def _read(history: History, symbol: str, at: datetime, fields: Sequence[Field], span: str) -> _Found:
+def _read(history: History, symbol: str, fields: Sequence[Field], *, since: datetime | None, span: str) -> _Found:
     (name,) = history.check_symbols([symbol])
-    (newest,) = history.as_of(at, [name], ["name", "description"])
-    since = _since(span, newest.confirmed_at, at)
+    (newest,) = history.as_of("now", [name], ["name", "description"])
     snapshots = list(history.history(name, fields, since=since))
     changes = marked(history.changes([name], since=since))
     seen_at = newest.confirmed_at
-    return _Found(company_of(newest), since, span, seen_at, snapshots, suspicious_in(changes), spells_in(changes))
+    return _Found(company_of(newest), since, span, span, seen_at, snapshots, suspicious_in(changes), spells_in(changes))
 
 
-def _since(span: str, seen_at: datetime, at: datetime) -> datetime | None:
-    """Return when charts begin: a span before the company was last seen, or an instant. Raise Refusal for neither."""
+def _since(ask: Ask, span: str) -> datetime | None:
+    """Return when charts begin: a span before the instant of the page, or an instant. Raise Trouble for neither."""
     if span == ALL_TIME:
         return None
     try:
-        back: timedelta = instants.parse_span(span)
-    except ValueError:
-        try:
-            return instants.parse(span, now=at, day_ends=False)
-        except ValueError as error:
-            raise Refusal(HTTPStatus.BAD_REQUEST, f"since: {error}, or all") from None
-    try:
-        return seen_at - back
-    except OverflowError:
-        return None
+        return ask.instant_of("since", span, day_ends=False)
+    except Trouble as error:
+        if isinstance(error, BeyondReach):
+            raise
+        raise Refusal(HTTPStatus.BAD_REQUEST, error.problem, remedy=f"{error.remedy}, or all") from None

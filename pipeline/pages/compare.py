@@ -1,5 +1,6 @@
 """The page that compares two instants: all fields of one company, or some fields of several."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -28,6 +29,7 @@ _USUAL_FIELDS = tuple(
 _BACK = timedelta(days=30)
 _MOST_COMPANIES = 50
 _LONGEST = 160
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,18 +87,22 @@ class CompareView:
         """The second instant in words."""
         return _text(self.b)
 
+    def is_day(self, name: str) -> bool:
+        """Whether a parameter is a day, and not another instant."""
+        return _DAY.fullmatch(self.given[name]) is not None
+
 
 def _text(at: datetime) -> str:
     return f"End of {day_text(at.date())}" if is_days_end(at) else minute_text(at)
 
 
 async def compare(ask: Ask) -> web.Response:
-    """Answer with companies at two instants side by side. Without instants: 30 days ago, and the page's own."""
+    """Answer with companies at two instants side by side. Without instants: the end of the day 30 days ago, and now."""
     symbols = ask.all("symbol")
     if len(symbols) > _MOST_COMPANIES:
         raise Refusal(HTTPStatus.BAD_REQUEST, f"compare up to {_MOST_COMPANIES} companies: these are {len(symbols)}")
-    b = _instant(ask, "b") or ask.at
-    a = _instant(ask, "a") or _earlier(b)
+    b = ask.instant("b", day_ends=True) or ask.at
+    a = ask.instant("a", day_ends=True) or _earlier(b)
     fields = fields_of(ask, CATALOGUE if len(symbols) < 2 else _USUAL_FIELDS)
     given = {"symbol": ", ".join(symbols), "field": ", ".join(ask.all("field"))}
     given |= {name: ask.first(name) or at.date().isoformat() for name, at in (("a", a), ("b", b))}
@@ -111,25 +117,10 @@ async def compare(ask: Ask) -> web.Response:
     return await show(ask, "compare.html", question)
 
 
-def _instant(ask: Ask, name: str) -> datetime | None:
-    """Return the instant of a parameter; today's end is now. Raise Refusal for one after the instant of the page."""
-    text = ask.first(name)
-    if text is None:
-        return None
-    try:
-        starts, at = (instants.parse(text, now=ask.at, day_ends=ends) for ends in (False, True))
-    except ValueError as error:
-        raise Refusal(HTTPStatus.BAD_REQUEST, f"{name}: {error}") from None
-    if starts > ask.at:
-        status = HTTPStatus.BAD_REQUEST if ask.site.lock is None else HTTPStatus.FORBIDDEN
-        moment = instants.for_people(ask.at)
-        raise Refusal(status, f"{name}: this page knows what was known at {moment} UTC, and before")
-    return min(at, ask.at)
-
-
 def _earlier(at: datetime) -> datetime:
+    """Return the end of a day, as the form has it."""
     try:
-        return at - _BACK
+        return instants.of_day((at - _BACK).date(), ends=True)
     except OverflowError:
         return at
 

@@ -9,7 +9,6 @@ from aiohttp import web
 
 from pipeline import instants
 from pipeline.model.document import as_sent
-from pipeline.pages.asked import instant_of
 from pipeline.pages.changes import Observation, names_of, observations_of
 from pipeline.pages.rendering import show
 from pipeline.query.history import History
@@ -65,7 +64,7 @@ class DocumentView:
 
 async def document(ask: Ask) -> web.Response:
     """Answer with the document of the version that was known at the page's instant, or at an earlier one."""
-    symbol, at = ask.request.match_info["symbol"], instant_of(ask, "version", day_ends=True) or ask.at
+    symbol, at = ask.request.match_info["symbol"], ask.instant("version", day_ends=True) or ask.at
 
     def question(history: History) -> DocumentView:
         (company,) = history.check_symbols([symbol])

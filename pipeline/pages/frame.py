@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote, urlencode
 
 from aiohttp import web
 
@@ -35,6 +35,8 @@ class Frame:
     """The instant that the page is about."""
     lock: datetime | None
     """The instant at which the server is locked."""
+    present: datetime
+    """The latest instant that may be asked about."""
     is_page: bool = True
     """Whether there is a page at the address."""
 
@@ -46,7 +48,7 @@ class Frame:
         if named is not None:
             path = "/" + path.removeprefix(AS_OF).partition("/")[2]
         query = request.rel_url.raw_query_string
-        return cls(prefix_of(named), f"{path}?{query}" if query else path, at, site.lock)
+        return cls(prefix_of(named), f"{path}?{query}" if query else path, at, site.lock, site.present)
 
     @property
     def is_past(self) -> bool:
@@ -91,14 +93,14 @@ class Frame:
 
     def _day_off(self, days: int) -> datetime | None:
         try:
-            ends = instants.of_day(self.at.astimezone(UTC).date() + days * _DAY, ends=True)
+            begins = instants.of_day(self.at.astimezone(UTC).date() + days * _DAY, ends=False)
         except OverflowError:
             return None
-        is_reachable = ends.year >= instants.FIRST_YEAR and (self.lock is None or ends <= self.lock)
-        return ends if is_reachable else None
+        return begins if begins.year >= instants.FIRST_YEAR and begins <= self.present else None
 
     def _at_day(self, day: datetime) -> str:
-        return f"{prefix_of(day.date().isoformat())}{self.here}"
+        ends = instants.of_day(day.date(), ends=True)
+        return f"{prefix_of(day.date().isoformat())}{without_later(self.here, ends)}"
 
     def link(self, path: str) -> str:
         """Return the address of another path at the same instant."""
@@ -108,6 +110,27 @@ class Frame:
         """Whether the page belongs to a section of the navigation."""
         path = self.here.partition("?")[0]
         return self.is_page and (path == section or (section != "/" and path.startswith(f"{section}/")))
+
+
+_INSTANTS = ("since", "until", "a", "b", "version")
+"""The parameters of pages that are instants."""
+
+
+def without_later(address: str, at: datetime) -> str:
+    """Return an address without parameters that are instants after this one: its page under `at` would refuse them."""
+    path, _, query = address.partition("?")
+    pairs = parse_qsl(query, keep_blank_values=True)
+    kept = [one for one in pairs if one[0] not in _INSTANTS or not _is_later(one[1], at)]
+    if len(kept) == len(pairs):
+        return address
+    return f"{path}?{urlencode(kept)}" if kept else path
+
+
+def _is_later(text: str, at: datetime) -> bool:
+    try:
+        return instants.parse(text, now=at, day_ends=False) > at
+    except ValueError:
+        return False
 
 
 def prefix_of(named: str | None) -> str:

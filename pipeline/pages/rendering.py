@@ -15,6 +15,7 @@ from pipeline.model.fields import COLUMNS
 from pipeline.pages import labels, moments, numbers
 from pipeline.pages.elements import value_element
 from pipeline.pages.frame import SECTIONS, Frame
+from pipeline.pages.said import Said
 from pipeline.query.history import History
 from pipeline.store.stored_symbols import SymbolNotFound
 from pipeline.web.ask import SITE, Ask
@@ -91,10 +92,11 @@ def refuse(request: web.Request, status: HTTPStatus, error: Trouble) -> web.Resp
         at = Ask.of(request, site).at
         frame = Frame.of(request, site, at)
     except Trouble:  # it is the instant that is refused: the page leads to the present
-        frame = Frame("", "/", site.present, site.lock, is_page=False)
+        frame = Frame("", "/", site.present, site.lock, site.present, is_page=False)
     symbol = request.match_info.get("symbol") if isinstance(error, SymbolNotFound) else None
     near = error.near if isinstance(error, SymbolNotFound) else ()
-    text = _render("refusal.html", frame, is_invented=None, status=status, error=error, symbol=symbol, near=near)
+    said = Said.of(error, parameters=request.query)
+    text = _render("refusal.html", frame, is_invented=None, status=status, said=said, symbol=symbol, near=near)
     return _html(text, status)
 
 

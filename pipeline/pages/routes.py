@@ -21,32 +21,51 @@ from pipeline.pages.today import today
 from pipeline.pages.travel import go
 from pipeline.pages.vintages import restatements, vintages
 from pipeline.web.ask import Ask
+from pipeline.web.parameters import check_names
 from pipeline.web.routes import Route
 
+_LISTS = ("symbol", "field", "columns")
+"""Parameters that may be given several times: forms have them as ticks, and addresses as they like."""
+_INTERVAL = ("since", "until")
+_FILTERS = ("q", "sector", "industry", "exchange")
 
-def _route(path: str, handler: Callable[[Ask], Awaitable[web.Response]]) -> Route:
-    return Route(path, handler, refuse)
+
+def _ends(name: str) -> tuple[str, str]:
+    """Return the parameters that say where a page of companies begins or ends."""
+    return name, f"{name}_value"
+
+
+def _route(
+    path: str, handler: Callable[[Ask], Awaitable[web.Response]], *parameters: str, has_instants: bool = True
+) -> Route:
+    """Return the route of a page that takes these parameters, empty or not, and no others."""
+
+    async def handle(ask: Ask) -> web.Response:
+        check_names(ask.request.query, parameters, repeated=_LISTS)
+        return await handler(ask)
+
+    return Route(path, handle, refuse, has_instants=has_instants)
 
 
 ROUTES = (
     _route("/", today),
-    _route("/companies", companies),
+    _route("/companies", companies, *_FILTERS, "columns", "sort", *_ends("after"), *_ends("before")),
     _route("/companies/{symbol}", company),
     _route("/fields", fields),
-    _route("/find", find),
+    _route("/find", find, "q"),
     _route("/status", status),
-    _route("/runs", runs),
-    _route("/runs/{run}", run),
-    Route("/go", go, refuse, has_instants=False),
+    _route("/runs", runs, "before"),
+    _route("/runs/{run}", run, "outcome", "after"),
+    _route("/go", go, "path", "at", "time", has_instants=False),
     Route("/robots.txt", robots, refuse, has_instants=False),
     Route("/favicon.ico", icon, refuse, has_instants=False),
     ASSETS.route(refuse),
-    _route("/changes", changes),
-    _route("/compare", compare),
-    _route("/restatements", restatements),
-    _route("/companies/{symbol}/document", document),
-    _route("/companies/{symbol}/vintages", vintages),
-    _route("/companies/{symbol}/chart", charts),
-    _route("/companies/{symbol}/chart.json", chart_spec),
+    _route("/changes", changes, "symbol", *_INTERVAL, "part", "field", "min_change", "suspicious", "universe", "after"),
+    _route("/compare", compare, "symbol", "a", "b", "field"),
+    _route("/restatements", restatements, "symbol", "field", *_INTERVAL, "after"),
+    _route("/companies/{symbol}/document", document, "version"),
+    _route("/companies/{symbol}/vintages", vintages, "field"),
+    _route("/companies/{symbol}/chart", charts, "field", "since"),
+    _route("/companies/{symbol}/chart.json", chart_spec, "field", "since"),
     Route("/static/charts/{name}", ChartLibrary().answer, refuse, has_instants=False),
 )

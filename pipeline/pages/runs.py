@@ -179,7 +179,7 @@ def _number(ask: Ask, name: str) -> int | None:
     if text is None:
         return None
     if not text.isascii() or not text.isdecimal() or len(text) > 15:
-        raise Refusal(HTTPStatus.BAD_REQUEST, f"{name}: {text[:20]!r} is not the number of a run")
+        raise Refusal(HTTPStatus.BAD_REQUEST, f"invalid {name} {text[:20]!r}", remedy="use the number of a run")
     return int(text)
 
 
@@ -190,8 +190,8 @@ def _outcome(ask: Ask) -> Outcome | None:
     try:
         return Outcome(text)
     except ValueError:
-        problem = f"unknown outcome {text[:20]!r}: use {', '.join(Outcome)}"
-        raise Refusal(HTTPStatus.BAD_REQUEST, problem) from None
+        problem = f"invalid outcome {text[:20]!r}"
+        raise Refusal(HTTPStatus.BAD_REQUEST, problem, remedy=f"use {', '.join(Outcome)}") from None
 
 
 def _after(ask: Ask) -> tuple[str, str] | None:
@@ -200,5 +200,5 @@ def _after(ask: Ask) -> tuple[str, str] | None:
         return None
     at, separator, symbol = text.partition("~")
     if not separator:
-        raise Refusal(HTTPStatus.BAD_REQUEST, "after: use the link to the next page")
+        raise Refusal(HTTPStatus.BAD_REQUEST, f"invalid after {text[:40]!r}", remedy="use the link to the next page")
     return at, symbol

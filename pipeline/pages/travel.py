@@ -3,35 +3,31 @@
 A plain form cannot put a value into the path of an address; so it asks /go, which answers with where to go.
 """
 
+from datetime import datetime
 from http import HTTPStatus
 from urllib.parse import quote, urlsplit
 
 from aiohttp import web
 
 from pipeline import instants
-from pipeline.pages.frame import prefix_of
+from pipeline.pages.frame import prefix_of, without_later
 from pipeline.web.ask import AS_OF, Ask
-from pipeline.web.refusals import Refusal
 
 
 async def go(ask: Ask) -> web.Response:
     """Answer with the address of a path (`path`) at an instant (`at`, and `time`); without one, at present."""
     day, time = (ask.first("at") or "").strip(), (ask.first("time") or "").strip()
     text = f"{day}T{time}Z" if day and time else day
-    where = prefix_of(_named(text, ask)) + own_path(ask.first("path") or "/")
+    path = own_path(ask.first("path") or "/")
+    at = None if not text or text.lower() == "now" else ask.instant_of("at", text, day_ends=True)
+    where = path if at is None else prefix_of(_named(text, at)) + without_later(path, at)
     return web.Response(status=HTTPStatus.SEE_OTHER, headers={"Location": where})
 
 
-def _named(text: str, ask: Ask) -> str | None:
-    """Return the instant as an address names it: a day as it is, since it means its end; None for the present."""
-    if not text or text.lower() == "now":
-        return None
-    try:
-        at = instants.parse(text, now=ask.site.present, day_ends=True)
-    except ValueError as error:
-        raise Refusal(HTTPStatus.BAD_REQUEST, str(error)) from None
-    day = at.date()
-    return day.isoformat() if at == instants.of_day(day, ends=True) else instants.to_text(at)
+def _named(text: str, at: datetime) -> str:
+    """Return an instant as an address names it: a day as it is, since it means its end, even if it is not over."""
+    day = instants.parse_day_or_instant(text, now=at)
+    return instants.to_text(at) if isinstance(day, datetime) else day.isoformat()
 
 
 def own_path(text: str) -> str:

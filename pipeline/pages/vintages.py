@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 from aiohttp import web
 
 from pipeline.model.fields import COLUMNS, FISCAL_FIELDS, Field
-from pipeline.pages.asked import fields_of, instant_of
+from pipeline.pages.asked import fields_of, interval_of
 from pipeline.pages.changes import all_symbols, names_of
 from pipeline.pages.rendering import show
 from pipeline.query.history import History
@@ -105,7 +105,7 @@ def _reported(field: Field, found: Sequence[Vintage], *, is_alone: bool) -> Repo
 async def restatements(ask: Ask) -> web.Response:
     """Answer with the values that replaced another of their quarter, company by company."""
     names = tuple(ask.all("symbol"))
-    since, until = instant_of(ask, "since", day_ends=False), instant_of(ask, "until", day_ends=True)
+    since, until = interval_of(ask)
     begins = since if since is not None else (until or ask.at) - _USUAL_SPAN
     fields = fields_of(ask, FISCAL_FIELDS, every=QUARTERLY_FIELDS)
     after = ask.first("after")

@@ -3,19 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from http import HTTPStatus
 from typing import Generic, TypeVar
 
 import msgspec
 
 from pipeline import instants
-from pipeline.query import bounds
-from pipeline.query.bounds import BeyondHorizon
 from pipeline.query.history import History
+from pipeline.query.reach import check_order
 from pipeline.rest.formats import Format
 from pipeline.rest.positions import Position, invalid
 from pipeline.web.ask import Ask
-from pipeline.web.refusals import Refusal
 
 P = TypeVar("P", bound=msgspec.Struct)
 
@@ -63,45 +60,20 @@ class Asked(Generic[P]):
             raise invalid(self.after.text()) from None
 
     def instant(self, name: str, text: str | None, *, day_ends: bool) -> datetime | None:
-        """Return the instant of a parameter. Raise Refusal for one that is invalid, or that may not be asked about."""
-        if text is None:
-            return None
-        try:
-            return bounds.instant(text, day_ends=day_ends, horizon=self.at)
-        except BeyondHorizon:
-            return self._latest(name, text, day_ends=day_ends)
-        except ValueError:
-            problem = f"invalid {name} {text[:40]!r}"
-            raise Refusal(HTTPStatus.BAD_REQUEST, problem, remedy=f"use {instants.FORMS}") from None
+        """Return the instant of a parameter. Raise Trouble for one that is invalid, or that may not be asked about."""
+        return None if text is None else self.ask.instant_of(name, text, day_ends=day_ends)
 
     def day_or_instant(self, name: str, text: str | None) -> date | datetime | None:
         """Return the day of a parameter, or its instant, as `instant` does."""
         found = self.instant(name, text, day_ends=False)
-        if text is None or found == self.at:
-            return found
-        return instants.parse_day_or_instant(text, now=self.at)
+        return found if text is None or found == self.at else self.ask.reach.day_or_instant(name, text)
 
     def interval(self, since: str | None, until: str | None) -> tuple[datetime | None, datetime]:
-        """Return the bounds of an interval. Raise Refusal as `instant` does, and if it ends before it begins."""
-        begins, ends = (
-            self.instant("since", since, day_ends=False),
-            self.instant("until", until, day_ends=True) or self.at,
-        )
-        if begins is not None and begins > ends:
-            between = f"{instants.for_people(begins)} is later than {instants.for_people(ends)} (UTC)"
-            raise Refusal(HTTPStatus.BAD_REQUEST, f"since {between}", remedy="ask for an earlier one")
+        """Return the bounds of an interval. Raise Trouble as `instant` does, and if it ends before it begins."""
+        begins = self.instant("since", since, day_ends=False)
+        ends = self.instant("until", until, day_ends=True) or self.at
+        check_order(begins, ends)
         return begins, ends
-
-    def _latest(self, name: str, text: str, *, day_ends: bool) -> datetime:
-        """Return the present, where an instant is later. Raise Refusal where the address or the lock ends earlier."""
-        at, lock = instants.for_people(self.at), self.ask.site.lock
-        if lock is not None and instants.parse(text, now=self.at, day_ends=day_ends) > lock:
-            problem = f"{name} is after the lock of this server: it answers with what was known at {at} UTC, and before"
-            raise Refusal(HTTPStatus.FORBIDDEN, problem, remedy="ask for an earlier instant")
-        if self.ask.named is not None:
-            problem = f"{name} is after the instant of the address, {at} UTC"
-            raise Refusal(HTTPStatus.BAD_REQUEST, problem, remedy="ask for an earlier one, or at another address")
-        return self.at
 
 
 def staleness(text: str | None) -> timedelta | None:

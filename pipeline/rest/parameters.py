@@ -1,6 +1,5 @@
 """Parameters: what a request asks for, read from its path and query string into a struct that says what is valid."""
 
-import difflib
 import re
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
@@ -13,7 +12,7 @@ from multidict import MultiMapping
 
 from pipeline.instants import FORMS
 from pipeline.model.fields import ALL, CATALOGUE
-from pipeline.text import few
+from pipeline.web.parameters import check_once, unknown
 from pipeline.web.refusals import Refusal
 
 MOST_ROWS = 10_000
@@ -105,7 +104,7 @@ def read_parameters(kind: type[P], path: Mapping[str, str], query: MultiMapping[
     given: dict[str, Any] = {name: value.strip() for name, value in path.items()}
     for name in dict.fromkeys(query):
         if name not in types or name in path:
-            raise _unknown(name, [one for one in types if one not in path])
+            raise unknown(name, [one for one in types if one not in path])
         given[name] = _values(name, query.getall(name), types[name])
     try:
         return msgspec.convert(given, kind, strict=False)
@@ -139,21 +138,14 @@ def alternatives(kind: msgspec.inspect.Type) -> Iterator[msgspec.inspect.Type]:
 
 def _values(name: str, texts: list[str], kind: msgspec.inspect.Type) -> str | list[str]:
     """Return the value of a parameter, or its values. Spaces around go: `$` in a pattern admits a line end."""
-    if not is_list(kind) and len(texts) > 1:
-        raise Refusal(HTTPStatus.BAD_REQUEST, f"{name} is given {len(texts)} times", remedy="give it once")
+    if not is_list(kind):
+        check_once(name, len(texts))
     values = [one.strip() for text in texts for one in (text.split(",") if is_list(kind) else (text,))]
     if not all(values):
         raise Refusal(HTTPStatus.BAD_REQUEST, f"{name} is empty", remedy="give it a value, or leave it out")
     if values == ["null"] and not any(isinstance(one, StrType) for one in alternatives(kind)):
         raise _invalid(name, "null", kind)  # msgspec takes it for None
     return values if is_list(kind) else values[0]
-
-
-def _unknown(name: str, known: list[str]) -> Refusal:
-    near = difflib.get_close_matches(name.lower(), known, n=1)
-    names = f"known are {few(sorted(known), 20)}" if known else "this path takes none"
-    remedy = f"did you mean {near[0]}?" if near else names
-    return Refusal(HTTPStatus.BAD_REQUEST, f"unknown parameter {name[:40]!r}", remedy=remedy)
 
 
 def _invalid(name: str, given: object, kind: msgspec.inspect.Type | None) -> Refusal:

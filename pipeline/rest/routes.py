@@ -21,6 +21,7 @@ from pipeline.rest.snapshots import AS_OF, HISTORY
 from pipeline.rest.status import STATUS
 from pipeline.rest.vintages import RESTATEMENTS, VINTAGES
 from pipeline.web.ask import Ask
+from pipeline.web.parameters import check_names
 from pipeline.web.refusals import Refusal
 from pipeline.web.routes import Route
 
@@ -32,6 +33,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
 
 async def _document(ask: Ask) -> web.Response:
     """Answer the document that describes the API."""
+    check_names(ask.request.query, ())
     return as_json(document(ENDPOINTS, ask.link("")))
 
 

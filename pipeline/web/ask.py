@@ -3,7 +3,6 @@
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from http import HTTPStatus
 from typing import TypeVar
 from urllib.parse import quote
 
@@ -15,12 +14,12 @@ from pipeline.model.symbols import Symbol
 from pipeline.monitoring.daemon_sign import DaemonSign
 from pipeline.monitoring.status import Status
 from pipeline.query.history import History
+from pipeline.query.reach import InFuture, Reach
 from pipeline.store.data_version import Version
 from pipeline.store.reader import NoData
 from pipeline.web.caching import Answer
 from pipeline.web.present import Moment, Present
 from pipeline.web.readers import Readers
-from pipeline.web.refusals import Refusal
 from pipeline.web.remembered import Remembered
 from pipeline.web.shared import Shared
 
@@ -85,21 +84,35 @@ class Ask:
 
     @classmethod
     def of(cls, request: web.Request, site: Site) -> "Ask":
-        """Return what a request asks. Raise Refusal for an instant that is invalid, or after the lock."""
+        """Return what a request asks. Raise Trouble for an instant that is invalid, or that may not be asked about."""
         named = request.match_info.get("instant")
         version = site.readers.version()
         present = site.present_in(version)
         if named is None:
             return cls(request, site, present, None, version)
         try:
-            at = instants.in_milliseconds(instants.parse(named, now=present, day_ends=True))
-        except ValueError as error:
-            raise Refusal(HTTPStatus.BAD_REQUEST, str(error)) from None
-        if site.lock is not None and at > site.lock:
-            lock = instants.for_people(site.lock)
-            problem = f"this server is locked: it answers with what was known at {lock} UTC, and before"
-            raise Refusal(HTTPStatus.FORBIDDEN, problem, remedy="ask for an earlier instant, or for none")
-        return cls(request, site, min(at, present), named, version)
+            at = Reach(present, site.lock).instant("instant", named, day_ends=True)
+        except InFuture:  # the present stands still for a moment
+            at = Reach.of_record(now=site.now(), lock=None).instant("instant", named, day_ends=True)
+        return cls(request, site, at, named, version)
+
+    @property
+    def reach(self) -> Reach:
+        """How far its parameters may reach."""
+        return Reach(self.at, self.site.lock, is_address=self.named is not None)
+
+    def instant(self, name: str, *, day_ends: bool) -> datetime | None:
+        """Return the instant of a parameter of the query string; None if there is none. Raise as `instant_of` does."""
+        text = self.first(name)
+        return None if text is None else self.instant_of(name, text, day_ends=day_ends)
+
+    def instant_of(self, name: str, text: str, *, day_ends: bool) -> datetime:
+        """Return the instant of a parameter. Raise Trouble for one that is invalid, or may not be asked about."""
+        try:
+            return self.reach.instant(name, text, day_ends=day_ends)
+        except InFuture:  # the present stands still for a moment: what came since is the present
+            Reach.of_record(now=self.site.now(), lock=None).instant(name, text, day_ends=day_ends)
+            return self.at
 
     @property
     def is_past(self) -> bool:

@@ -4,7 +4,7 @@ from http import HTTPStatus
 from pathlib import Path
 
 from pipeline.errors import Trouble
-from pipeline.model.fields import FieldNotFound
+from pipeline.query.reach import AfterLock
 from pipeline.query.time_limit import TooSlow
 from pipeline.store.database import DatabaseError
 from pipeline.store.reader import NoData
@@ -44,8 +44,8 @@ def status_of(error: Trouble) -> HTTPStatus:
         return error.status
     if isinstance(error, SymbolNotFound | NoData):
         return HTTPStatus.NOT_FOUND
-    if isinstance(error, FieldNotFound):
-        return HTTPStatus.BAD_REQUEST
+    if isinstance(error, AfterLock):
+        return HTTPStatus.FORBIDDEN
     if isinstance(error, TooSlow | DatabaseError):
         return HTTPStatus.SERVICE_UNAVAILABLE
     return HTTPStatus.BAD_REQUEST

@@ -15,7 +15,7 @@ from tests.pages.conftest import DAY, NONE
 from tests.support.observations import after, text
 from tests.support.plots import needs_pictures
 from tests.support.reading_pages import page_of, rows_of
-from tests.support.site import SiteClient
+from tests.support.site import SiteClient, served
 
 
 async def test_each_chart_tells_its_values_in_words_too(site: SiteClient) -> None:
@@ -39,15 +39,32 @@ async def test_gaps_suspicions_and_times_without_coverage_are_marked(site: SiteC
 
 
 async def test_the_fields_and_the_span_are_chosen_in_the_address(site: SiteClient) -> None:
-    page = await page_of(site, "/companies/ACME/chart?field=eps&field=PERatio&since=3d")
+    page = await page_of(site, f"/as-of/{text(13 * DAY)}/companies/ACME/chart?field=eps&field=PERatio&since=3d")
     assert [one.text for one in page.root.all("figure") for one in one.all("a")] == ["EPS", "P/E"]
     assert [row[2:] for row in rows_of(page)] == [["6.10", "31.2"], ["6.10", NONE], ["6.10", "30.8"], ["6.10", "30.5"]]
     chosen = {one.attributes["value"] for one in page.root.all("input", type="checkbox") if "checked" in one.attributes}
     assert chosen == {"eps", "pe_ratio"}
 
 
+async def test_a_span_without_a_snapshot_says_so_and_leads_to_all(site: SiteClient) -> None:
+    page = await page_of(site, f"/as-of/{text(40 * DAY)}/companies/ACME/chart?field=eps&since=20d")
+    said = page.root.one("main").all("p", class_="about")[0]
+    assert [one.attributes["datetime"] for one in said.all("time")] == [
+        after(20 * DAY).isoformat(), after(13 * DAY).isoformat()
+    ]  # fmt: skip
+    (everything,) = [one.attributes["href"] for one in said.all("a")]
+    assert len(rows_of(await page_of(site, everything))) == 13
+
+
+async def test_a_companys_page_draws_its_last_year_however_long_ago_that_was(eventful: Path) -> None:
+    async with served(eventful, now=lambda: after(500 * DAY)) as site:
+        page = await page_of(site, "/companies/ACME")
+        spec = next(one.attributes["data-spec"] for one in page.root.all("figure") if "data-spec" in one.attributes)
+        assert (await site.get(spec)).status == 200
+
+
 async def test_all_values_are_one_link_away(site: SiteClient) -> None:
-    page = await page_of(site, "/companies/ACME/chart?field=eps&field=pe_ratio&since=5d")
+    page = await page_of(site, f"/as-of/{text(13 * DAY)}/companies/ACME/chart?field=eps&field=pe_ratio&since=5d")
     (link,) = [one.attributes["href"] for one in page.root.all("a") if one.text == "All as CSV"]
     got = await site.get(link)
     assert (got.status, got.headers["Content-Type"].partition(";")[0]) == (200, "text/csv")

@@ -138,7 +138,7 @@ async def test_a_company_that_is_not_covered_any_more_says_so(site: SiteClient) 
         "/companies/EVIL",
         "/companies",
         "/companies?columns=exchange,address,description,cik",
-        "/as-of/2030-01-01/companies/EVIL",
+        "/as-of/2026-04-01/companies/EVIL",
         "/status",
         "/companies/EVIL/document",
         "/changes?since=2026-01-01",

@@ -173,7 +173,7 @@ async def test_equal_questions_about_the_past_get_equal_bytes(record: Path) -> N
         _past(110, path) for path in ("/", "/companies", "/companies/IBM", "/runs", "/runs/2", "/status", "/fields")
     ]
     answers = []
-    for hours in (120, 5000):
+    for hours in (140, 5000):  # the day after that of the pages has begun
         async with served(record, scope=SCOPE, now=lambda hours=hours: after(hours)) as site:  # type: ignore[misc]
             answers.append([(await site.get(path)).body for path in paths])
     assert answers[0] == answers[1]
@@ -186,11 +186,15 @@ async def test_under_a_lock_the_pages_say_so_and_a_later_instant_is_refused(reco
             assert "Locked at" in page.root.one("span", class_="lock").text
             assert page.root.one("input", id="at").attributes["max"] == after(50).date().isoformat()
         refused = await _page(site, _past(100, "/companies"), 403)
-        assert "locked" in refused.root.one("main").text
+        assert "is after the lock" in refused.root.one("main").text
         assert not [one for one in refused.links if one.startswith("/as-of/")]
         day = after(50).date() - timedelta(days=1)
         steps = (await _page(site, f"/as-of/{day}/runs")).root.one("span", class_="steps").all("a")
-        assert [one.attributes["href"] for one in steps] == [f"/as-of/{day - timedelta(days=1)}/runs"]
+        assert [one.attributes["href"] for one in steps] == [
+            f"/as-of/{day + timedelta(days=days)}/runs" for days in (-1, 1)
+        ]
+        steps = (await _page(site, f"/as-of/{after(50).date()}/runs")).root.one("span", class_="steps").all("a")
+        assert [one.attributes["href"] for one in steps] == [f"/as-of/{day}/runs"]
         earlier = await _page(site, _past(10, "/companies"))
         assert "Back to the lock" in earlier.root.one("a", class_="back").text
 

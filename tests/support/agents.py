@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from pipeline.agents.present import Present
 from pipeline.agents.record import WITHIN, Record
 
 mcp = pytest.importorskip("mcp", reason="the extra `mcp` is not installed")
@@ -63,4 +62,4 @@ def _text(result: Any) -> str:
 
 def record_of(database: Path, *, now: datetime, lock: datetime | None = None, within: timedelta = WITHIN) -> Record:
     """Return the record of a database, with a clock that stands still."""
-    return Record(database, Present(lambda: now, lock), STALE_AFTER, within)
+    return Record(database, lambda: now, lock, STALE_AFTER, within)

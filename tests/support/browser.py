@@ -95,8 +95,8 @@ def overflow(page: "Page") -> int:
 
 _SHORTEN = """() => {
   const beyond = (parent, name, most) => [...parent.querySelectorAll(":scope > " + name)].slice(most);
-  for (const table of document.querySelectorAll("table")) beyond(table, "tbody", 2).forEach((one) => one.remove());
-  for (const body of document.querySelectorAll("tbody")) beyond(body, "tr", 5).forEach((one) => one.remove());
+  for (const table of document.querySelectorAll("table")) beyond(table, "tbody", 4).forEach((one) => one.remove());
+  for (const body of document.querySelectorAll("tbody")) beyond(body, "tr", 12).forEach((one) => one.remove());
 }"""
 
 

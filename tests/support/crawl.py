@@ -62,7 +62,8 @@ class Request(NamedTuple):
     headers: tuple[tuple[str, str], ...] = ()
 
 
-def _filled(template: str, symbol: str, run: str) -> str:
+def filled(template: str, symbol: str, run: str) -> str:
+    """Return a path of a template."""
     known = {"symbol": symbol, "run": run, "name": "site.css", "path": "/more"}
     return re.sub(r"{(\w+)[^}]*}", lambda found: quote(known[found[1]]), template.replace("(?:/.*)?", ""))
 
@@ -70,7 +71,7 @@ def _filled(template: str, symbol: str, run: str) -> str:
 def all_paths(prefixes: Iterable[str], *, symbols: Iterable[str] = SYMBOLS, runs: Iterable[str] = _RUNS) -> list[str]:
     """Return every path of both sites under some instants, for some symbols and runs."""
     places = [(symbol, run) for symbol in symbols for run in runs]
-    paths = dict.fromkeys(_filled(route.path, *place) for route in ROUTES for place in places)
+    paths = dict.fromkeys(filled(route.path, *place) for route in ROUTES for place in places)
     return [f"{prefix}{path}" for prefix in prefixes for path in (*paths, *_OTHERS)]
 
 
@@ -78,7 +79,7 @@ def requests() -> st.SearchStrategy[Request]:
     """Return any request."""
     prefix = st.sampled_from(["", "", *(f"/as-of/{quote(one)}" for one in INSTANTS)])
     path = st.builds(
-        _filled,
+        filled,
         st.sampled_from([route.path for route in ROUTES]),
         st.sampled_from((*SYMBOLS, "FB@2026-03-15", "C-D")),
         st.sampled_from(_RUNS),

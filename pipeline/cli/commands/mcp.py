@@ -1,19 +1,17 @@
 """`pipeline mcp`: answer AI agents over standard input and output, until their client closes it."""
 
-from datetime import datetime
-
 import click
 
 from pipeline import extras
-from pipeline.agents.present import Present
 from pipeline.agents.record import Record
 from pipeline.cli.configuration import load_settings, read_environment
 from pipeline.cli.event_loop import run_async
-from pipeline.cli.options import Instant, Options, examples, global_options
+from pipeline.cli.options import Options, examples, global_options
 from pipeline.cli.signals import stoppable
+from pipeline.cli.time_lock import TimeLock, time_lock_option
 from pipeline.cli.verbosity import configure_logs
 from pipeline.errors import ExitCode
-from pipeline.instants import for_people, utc_now
+from pipeline.instants import utc_now
 from pipeline.settings.secrets import redaction
 
 _LAST_RESORT = 2.0
@@ -28,15 +26,9 @@ _LAST_RESORT = 2.0
         "claude mcp add overviews -- pipeline mcp --database ~/data/overviews.db",
     )
 )
-@click.option(
-    "--as-of",
-    "lock",
-    metavar="INSTANT",
-    type=Instant(day_ends=True),
-    help="Answer only what was known then: nothing observed later can be had.",
-)
+@time_lock_option
 @global_options
-def command(options: Options, *, lock: datetime | None) -> None:
+def command(options: Options, *, lock: TimeLock | None) -> None:
     """Give AI agents the record as tools: the Model Context Protocol over standard input and output.
 
     A client starts it: docs/agents.md says how to add it to Claude, Cursor, VS Code or Codex. Every tool takes the
@@ -46,8 +38,8 @@ def command(options: Options, *, lock: datetime | None) -> None:
     variables = read_environment()
     configure_logs(options, redact=redaction(variables))
     settings = load_settings(options, variables)
-    record = Record(settings.database, Present(utc_now, lock), settings.stale_after)
-    about = "now and any past instant" if lock is None else f"{for_people(lock)} UTC and before"
+    record = Record(settings.database, utc_now, None if lock is None else lock.at, settings.stale_after)
+    about = "now and any past instant" if lock is None else str(lock)
     options.say(f"answering agents from {settings.database}, about {about}; stop with Ctrl-C")
 
     async def serve() -> None:

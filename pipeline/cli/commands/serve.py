@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 
 import click
@@ -11,13 +10,14 @@ import click
 from pipeline.cli.configuration import load_settings, read_environment
 from pipeline.cli.event_loop import run_async
 from pipeline.cli.migration_progress import migration_progress
-from pipeline.cli.options import Instant, Options, examples, json_option, reading_options
+from pipeline.cli.options import Options, examples, json_option, reading_options
 from pipeline.cli.output import print_json
 from pipeline.cli.signals import LAST_RESORT, stoppable
 from pipeline.cli.site import Record, serving_site
+from pipeline.cli.time_lock import TimeLock, time_lock_option
 from pipeline.cli.verbosity import configure_logs
 from pipeline.errors import ExitCode
-from pipeline.instants import for_people, utc_now
+from pipeline.instants import utc_now
 from pipeline.monitoring.status import Scope
 from pipeline.settings.addresses import Listen
 from pipeline.settings.errors import SettingsError
@@ -35,16 +35,10 @@ _ALL_ADDRESSES = ("0.0.0.0", "::")  # noqa: S104 - what is printed where it was 
 
 @click.command(epilog=examples("pipeline serve", "pipeline serve --listen 127.0.0.1:8000 --as-of 2026-03-14"))
 @click.option("--listen", metavar="HOST:PORT", help=f"Address to listen on [web.listen, or {DEFAULT_ADDRESS}].")
-@click.option(
-    "--as-of",
-    "lock",
-    metavar="INSTANT",
-    type=Instant(day_ends=True),
-    help="Answer only what was known then: nothing observed later can be had.",
-)
+@time_lock_option
 @json_option
 @reading_options
-def command(options: Options, *, listen: str | None, lock: datetime | None, as_json: bool) -> None:
+def command(options: Options, *, listen: str | None, lock: TimeLock | None, as_json: bool) -> None:
     """Serve the database, read-only: pages for people, JSON and the API's own shape for programs. Stop it with Ctrl-C.
 
     Every address exists twice: /companies is now, /as-of/2026-03-14/companies is what was known at the end of that day.
@@ -56,8 +50,9 @@ def command(options: Options, *, listen: str | None, lock: datetime | None, as_j
     address, setting = _address(listen, settings)
     check_exposure(address, has_token=token is not None, allow_anonymous=settings.web.allow_anonymous, setting=setting)
     with _readable(settings.database, options) as database:
-        record = Record(database, lambda: _scope(settings), lock, utc_now)
-        run_async(_serve(record, settings, address, token, options, setting=setting, as_json=as_json))
+        record = Record(database, lambda: _scope(settings), None if lock is None else lock.at, utc_now)
+        what = "now, and as of any past instant" if lock is None else f"as of {lock}"
+        run_async(_serve(record, settings, address, token, options, what=what, setting=setting, as_json=as_json))
 
 
 def _address(listen: str | None, settings: Settings) -> tuple[Listen, str]:
@@ -104,6 +99,7 @@ async def _serve(
     token: str | None,
     options: Options,
     *,
+    what: str,
     setting: str,
     as_json: bool,
 ) -> None:
@@ -116,8 +112,6 @@ async def _serve(
                 print_json({"url": url})
             else:
                 click.echo(url)
-            lock = record.lock
-            what = "now, and as of any past instant" if lock is None else f"as of {for_people(lock)} UTC, and before"
             options.say(f"serving {record.database} {what}; stop with Ctrl-C")
             if address.host in _ALL_ADDRESSES:
                 options.say("clients may use any address of this machine, or a name in web.allowed_hosts")

@@ -75,3 +75,11 @@ def test_without_the_extra_it_names_the_pip_command(tmp_path: Path, monkeypatch:
 
 def test_a_lock_that_is_no_instant_is_a_usage_error(tmp_path: Path) -> None:
     assert_refused(call(tmp_path, "mcp", "--as-of", "soon"), ExitCode.USAGE, "soon", "2026-03-14")
+
+
+def test_a_lock_in_the_future_is_a_usage_error_and_one_of_today_is_the_start(database: Path, tmp_path: Path) -> None:
+    words = ("mcp", "--database", str(database), "--as-of")
+
+    assert_refused(call(tmp_path, *words, "2199-01-01"), ExitCode.USAGE, "--as-of", "in the future", "now")
+    assert "UTC, when this server started, and before" in call(tmp_path, *words, "today").err
+    assert "about 2026-03-14 23:59:59 UTC and before" in call(tmp_path, *words, "2026-03-14").err

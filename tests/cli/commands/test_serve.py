@@ -39,6 +39,13 @@ def test_an_address_that_is_none_is_a_usage_error(folder: Path, stored: Path, li
     assert_refused(call(folder, "serve", "--database", str(stored), "--listen", listen), ExitCode.USAGE, "--listen")
 
 
+def test_a_lock_in_the_future_is_a_usage_error(folder: Path, stored: Path) -> None:
+    words = ("serve", "--database", str(stored), "--as-of")
+    for lock in ("2199-01-01", "2199-01-01T00:00Z"):
+        assert_refused(call(folder, *words, lock), ExitCode.USAGE, "--as-of", "in the future", "now")
+    assert_refused(call(folder, *words, "soon"), ExitCode.USAGE, "--as-of", "2026-03-14")
+
+
 def test_an_address_in_use_ends_with_3(folder: Path, stored: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         address = f"127.0.0.1:{other.getsockname()[1]}"
