@@ -147,7 +147,7 @@ class Tabular(Endpoint, Generic[Q]):
                 return as_parquet(table, found)
             case Format.JSON:
                 assert found is not None
-                return as_json_page(self.row, table, found, next_path)
+                return as_json_page(table, found, next_path)
 
 
 @dataclass(frozen=True, slots=True)

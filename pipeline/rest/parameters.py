@@ -75,7 +75,7 @@ class Paged(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         Annotated[int, Meta(ge=1, le=MOST_ROWS)] | None,
         Meta(
             description=(
-                "The most rows of a page. The JSON has 1,000 without it. CSV and Parquet have the whole table, or are"
+                "The most rows of a page. The JSON has 100 without it. CSV and Parquet have the whole table, or are"
                 " refused with 413 where that is too large."
             )
         ),

@@ -19,7 +19,7 @@ from pipeline.rest.positions import Position
 from pipeline.text import write_csv
 from pipeline.web.refusals import Refusal
 
-USUAL_ROWS = 1_000
+USUAL_ROWS = 100
 """Of a page, where the request names no limit."""
 MOST_VALUES = 1_000_000
 """Rows times columns of a table in one piece: as CSV some 10 MB, of descriptions up to 30."""
@@ -88,11 +88,11 @@ def page_of(row: type[msgspec.Struct]) -> type[msgspec.Struct]:
     return msgspec.defstruct(f"{row.__name__}Page", [("rows", list[row]), ("next", link)], frozen=True)  # type: ignore[valid-type]
 
 
-def as_json_page(row: type[msgspec.Struct], table: Table, found: Page, next_path: str | None) -> bytes:
-    """Return a page as JSON."""
+def as_json_page(table: Table, found: Page, next_path: str | None) -> bytes:
+    """Return a page as JSON, whose keys are in the order of the columns, as those of the CSV are."""
     names = table.answer.names
-    rows = [row(**dict(zip(names, one, strict=True))) for one in found.rows]
-    return msgspec.json.encode(page_of(row)(rows, next_path))
+    rows = [dict(zip(names, one, strict=True)) for one in found.rows]
+    return msgspec.json.encode({"rows": rows, "next": next_path})
 
 
 def as_csv(table: Table, found: Page | None) -> bytes:

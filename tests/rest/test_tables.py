@@ -101,6 +101,15 @@ async def test_csv_and_parquet_are_the_same_table_whole(hard: Path) -> None:
             assert (await parquet_table(client, path)).to_pylist() == expected.to_pylist(), path
 
 
+async def test_a_page_has_a_hundred_rows_and_its_keys_are_in_the_order_of_the_csv(hard: Path) -> None:
+    async with served(hard) as client:
+        for path in ("/companies?field=all", f"/as-of?at={AT}&field=eps,name", f"/changes?since={SINCE}", "/fields"):
+            page = json.loads((await client.get(f"{API}{path}")).body)
+            names, *rows = await csv_rows(client, path)
+            assert [list(row) for row in page["rows"]] == [names] * min(len(rows), 100), path
+            assert (page["next"] is None) == (len(rows) <= 100), path
+
+
 async def test_renames_and_what_is_not_covered_are_there_too(renamed: Path) -> None:
     questions: dict[str, Question] = {
         "/history/fb": lambda h: h.history("META"),
@@ -176,15 +185,15 @@ async def test_suspicious_changes_stand_beside_the_snapshot(watched: Path) -> No
 
 async def test_a_page_looks_through_a_number_of_companies_and_the_next_one_goes_on(watched: Path) -> None:
     questions: dict[str, Question] = {
-        "/restatements": lambda h: h.restatements(),
-        f"/changes?since={text(0)}": lambda h: h.changes(since=text(0)),
+        "/restatements?limit=1000": lambda h: h.restatements(),
+        f"/changes?limit=1000&since={text(0)}": lambda h: h.changes(since=text(0)),
         f"/changes?since={text(0)}&symbol=C000,C191,C192,Z": lambda h: h.changes(["C000", "C191", "C192", "Z"]),
     }
     async with served(watched, now=lambda: hour(24 * 300)) as client:
         for path, question in questions.items():
             found = [page async for page in pages(client, path)]
             assert [row for page in found for row in page] == said(watched, question), path
-            assert len(found) == (1 if "symbol" in path else 2)
+            assert len(found) == (1 if "symbol" in path else 4)
 
 
 def test_the_fields_are_those_of_the_command_line(tmp_path: Path) -> None:
