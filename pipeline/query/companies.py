@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import NamedTuple
 from pipeline import instants
 from pipeline.model.companies import Companies
 from pipeline.model.renames import Rename, Span, spans
-from pipeline.model.symbols import Symbol
+from pipeline.model.symbols import Symbol, spellings
 from pipeline.query.bounds import instant
 from pipeline.query.horizon import horizon_of
 from pipeline.store.stored_symbols import (
@@ -69,19 +69,31 @@ def stored_companies(db: sqlite3.Connection, companies: Companies) -> list[str]:
 def check_companies(db: sqlite3.Connection, path: Path, companies: Companies, symbols: Iterable[str] = ()) -> list[str]:
     """Return the names of the companies that symbols mean, in order and without duplicates.
 
-    Raise NoData if the database holds no snapshot at all, and SymbolNotFound, with similar names that have one, for a
-    company that has none.
+    A class share is found as BRK.B and as BRK-B; where both are kept, each means itself. Raise NoData if the database
+    holds no snapshot at all, and SymbolNotFound, with similar names that have one, for a company that has none.
     """
     if not companies.have_renames:
-        return check_symbols(db, path, symbols)
+        return check_symbols(db, path, [_as_kept(symbol, lambda one: _is_kept(db, one)) for symbol in symbols])
     check_any_stored(db, path)
-    wanted = {_named(companies, symbol): symbol for symbol in symbols}
-    if wanted:
-        known = frozenset(stored_companies(db, companies))
-        for company, symbol in wanted.items():
-            if company not in known:
-                raise not_found(symbol.upper(), sorted(known))
-    return sorted(wanted)
+    wanted = list(symbols)
+    known = frozenset(stored_companies(db, companies) if wanted else ())
+    found = set()
+    for symbol in wanted:
+        company = _named(companies, _as_kept(symbol, lambda one: _named(companies, one) in known))
+        if company not in known:
+            raise not_found(symbol.upper(), sorted(known))
+        found.add(company)
+    return sorted(found)
+
+
+def _as_kept(symbol: str, is_kept: Callable[[str], bool]) -> str:
+    """Return the spelling of a symbol under which it is kept; where it is under none, the symbol."""
+    spelled = spellings(Symbol(symbol.upper()))
+    return symbol if len(spelled) == 1 else next(filter(is_kept, spelled), symbol)
+
+
+def _is_kept(db: sqlite3.Connection, symbol: str) -> bool:
+    return bool(db.execute("SELECT EXISTS (SELECT 1 FROM snapshots WHERE symbol = ?)", (symbol,)).fetchone()[0])
 
 
 def first_observed_at(db: sqlite3.Connection, spans: Iterable[Span]) -> str | None:

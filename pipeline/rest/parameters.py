@@ -37,7 +37,12 @@ SymbolText = Annotated[Text, Meta(examples=["IBM", "BRK-B"])]
 FieldText = Annotated[Text, Meta(extra_json_schema={"enum": FIELD_NAMES})]
 Symbols = Annotated[
     tuple[SymbolText, ...],
-    Meta(description="Only these companies: symbols in any case, old or new. Repeat it, or put commas between."),
+    Meta(
+        description=(
+            "Only these companies: symbols in any case, old or new, class shares as BRK.B or BRK-B. Repeat it, or put"
+            " commas between."
+        )
+    ),
 ]
 Fields = Annotated[
     tuple[FieldText, ...],

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline import History
 from pipeline.model.companies import Companies
 from pipeline.model.renames import Rename, spans
 from pipeline.model.symbols import Symbol
@@ -45,6 +46,26 @@ def companies(db: sqlite3.Connection) -> Companies:
 def test_either_symbol_means_the_company(companies: Companies, given: str) -> None:
     assert companies.named(given) == "META"
     assert [span.symbol for span in companies.spans("META")] == ["FB", "META"]
+
+
+@pytest.mark.parametrize("is_renamed", [False, True])
+def test_a_class_share_is_found_in_both_spellings_and_where_both_are_kept_each_means_itself(is_renamed: bool) -> None:
+    database = database_of([seen(12, one) for one in ("BRK-B", "BF.B", "RDS.A", "RDS-A", "VOD.L")])
+    if is_renamed:
+        configure(database, rename("OLD", "BRK-B", ON))
+    with History.open(database) as history:
+        assert history.check_symbols(["brk.b", "BRK-B", "bf-b", "RDS.A", "VOD.L"]) == [
+            "BF.B",
+            "BRK-B",
+            "RDS.A",
+            "VOD.L",
+        ]
+        assert [one.symbol for one in history.as_of("now", ["brk.b"])] == ["BRK-B"]
+        for unknown in ("VOD-L", "BRK.A", "brkb", "BRK.B.C"):
+            with pytest.raises(SymbolNotFound, match=unknown.upper()):
+                history.check_symbols([unknown])
+    with History.open(database, until=after(-1)) as before, pytest.raises(NoData):
+        before.check_symbols(["BRK.B"])
 
 
 def test_what_a_rename_cut_off_is_reached_by_an_instant(companies: Companies) -> None:
