@@ -19,6 +19,7 @@ _ERRORS = (ValueError, RecursionError, OverflowError)
 """All that decoding raises: msgspec's and json's errors and UnicodeError are ValueErrors."""
 _LONGEST_REASON = 120
 """Characters: the errors of msgspec repeat what they found."""
+_AT = " - at `$"
 _BYTE = re.compile(r"\(byte ([0-9]{1,20})\)")
 _WRONG_TYPE = re.compile(r"Expected `([^`]{1,40})`, got `([^`]{1,40})`")
 
@@ -56,6 +57,12 @@ def decode_object(text: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise Undecodable("not a JSON object")
     return value
+
+
+def split_reason(error: msgspec.ValidationError) -> tuple[str, str]:
+    """Return what msgspec says is wrong, and where: `symbols[0]`; empty where the value is wrong as a whole."""
+    problem, at, place = str(error).rpartition(_AT)
+    return (problem, place.removeprefix(".").removesuffix("`")) if at else (str(error), "")
 
 
 def _reason(error: Exception) -> str:

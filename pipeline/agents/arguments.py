@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from pipeline.agents.refusals import BadCall
+from pipeline.decoding import split_reason
 from pipeline.text import printable
 
 LARGEST_LIMIT = 1_000
@@ -105,7 +106,6 @@ A = TypeVar("A", bound=Arguments)
 
 _MISSING = re.compile(r"Object missing required field `(\w+)`")
 _UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
-_AT = re.compile(r"(.*) - at `\$\.?(.*)`", re.DOTALL)
 _PATTERN = re.compile(r"matching regex .*", re.DOTALL)
 
 
@@ -124,7 +124,7 @@ def read_arguments(tool: str, kind: type[A], given: Mapping[str, Any]) -> A:
     try:
         return msgspec.convert(kept, kind, strict=False)
     except msgspec.ValidationError as error:
-        raise _bad(tool, kind, str(error)) from None
+        raise _bad(tool, kind, *split_reason(error)) from None
 
 
 def _as_list(text: str) -> list[Any]:
@@ -143,15 +143,15 @@ def _list_names(kind: type[Arguments]) -> frozenset[str]:
     return frozenset(name for name, hint in get_type_hints(kind).items() if get_origin(hint) is list)
 
 
-def _bad(tool: str, kind: type[Arguments], problem: str) -> BadCall:
+def _bad(tool: str, kind: type[Arguments], problem: str, place: str) -> BadCall:
     takes = f"{tool} takes {', '.join(kind.__struct_fields__)}"
     if missing := _MISSING.fullmatch(problem):
         return BadCall(f"argument {missing[1]!r} is missing", remedy=f"pass it{_example(kind, missing[1])}; {takes}")
     if unknown := _UNKNOWN.fullmatch(problem):
         return BadCall(f"unknown argument {printable(unknown[1][:40])!r}", remedy=takes)
-    if placed := _AT.fullmatch(problem):
-        wrong = _PATTERN.sub("of the usual form", f"{placed[1][:1].lower()}{placed[1][1:]}")
-        return BadCall(f"argument {placed[2]}: {printable(wrong)}", remedy=f"pass one{_example(kind, placed[2])}")
+    if place:
+        wrong = _PATTERN.sub("of the usual form", f"{problem[:1].lower()}{problem[1:]}")
+        return BadCall(f"argument {place}: {printable(wrong)}", remedy=f"pass one{_example(kind, place)}")
     return BadCall(printable(problem), remedy=takes)
 
 

@@ -41,8 +41,12 @@ def own_path(text: str) -> str:
         return "/"
     if parts.scheme or parts.netloc or not parts.path.startswith("/"):
         return "/"
-    path = "/" + quote(parts.path, safe="/%:@+,;=!$&'()*~").lstrip("/")
-    if path.startswith(AS_OF):
-        path = own_path("/" + path.removeprefix(AS_OF).partition("/")[2])
+    path = _from_root(quote(parts.path, safe="/%:@+,;=!$&'()*~"))
+    while path.startswith(AS_OF):
+        path = _from_root(path.removeprefix(AS_OF).partition("/")[2])
     query = quote(parts.query, safe="=&%:@+,;/?!$'()*~[]")
     return f"{path}?{query}" if query else path
+
+
+def _from_root(path: str) -> str:
+    return "/" + path.lstrip("/")

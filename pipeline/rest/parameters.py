@@ -1,6 +1,5 @@
 """Parameters: what a request asks for, read from its path and query string into a struct that says what is valid."""
 
-import re
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from typing import Annotated, Any, TypeVar
@@ -10,6 +9,7 @@ from msgspec import Meta
 from msgspec.inspect import BoolType, IntType, LiteralType, Metadata, NoneType, StrType, UnionType, type_info
 from multidict import MultiMapping
 
+from pipeline.decoding import split_reason
 from pipeline.instants import FORMS
 from pipeline.model.fields import ALL, CATALOGUE
 from pipeline.web.parameters import check_once, unknown
@@ -96,7 +96,6 @@ class Unpaged(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 P = TypeVar("P", bound=msgspec.Struct)
-_VALUE = re.compile(r"(?P<problem>.*?)(?: - at `\$\.(?P<name>\w+)[^`]*`)?", re.DOTALL)
 
 
 def read_parameters(kind: type[P], path: Mapping[str, str], query: MultiMapping[str]) -> P:
@@ -114,8 +113,7 @@ def read_parameters(kind: type[P], path: Mapping[str, str], query: MultiMapping[
     try:
         return msgspec.convert(given, kind, strict=False)
     except msgspec.ValidationError as error:
-        found = _VALUE.fullmatch(str(error))
-        name = (found and found["name"]) or ""
+        name = split_reason(error)[1].partition("[")[0]
         raise _invalid(name, given.get(name), types.get(name)) from None
 
 

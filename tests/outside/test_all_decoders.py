@@ -15,14 +15,17 @@ DECODERS = {
 }  # fmt: skip
 """Functions that make a value of a text, and raise what they like if they cannot."""
 FUZZED = {
-    "api.probe", "api.responses", "cli.commands.changes", "cli.options", "daemon.systemd",
+    "agents.arguments", "agents.paging", "api.probe", "api.responses", "cli.options", "daemon.systemd",
     "decoding", "doctor.mounts", "instants", "model.changes", "model.document", "model.symbol_lists",
-    "model.values", "monitoring.heartbeat", "monitoring.ping", "monitoring.reporter", "query.changes",
-    "query.documents", "quota.limits", "redaction", "schedule.cron", "schedule.zones", "settings.addresses",
+    "model.values", "monitoring.heartbeat", "monitoring.ping", "monitoring.reporter", "pages.asked", "pages.companies",
+    "pages.numbers", "pages.runs", "pages.travel", "pages.websites", "query.changes",
+    "query.documents", "quota.limits", "redaction", "rest.asked", "rest.companies", "rest.formats",
+    "rest.parameters", "rest.positions", "rest.runs", "schedule.cron", "schedule.zones", "settings.addresses",
     "settings.config_file", "settings.environment", "settings.layers", "settings.proxies", "store.drift",
     "store.lock", "store.marker", "store.snapshots", "transfer.git_history", "transfer.joined_parquet",
     "transfer.joining", "transfer.json_collections", "transfer.json_files", "transfer.json_lines",
-    "transfer.look_ahead", "transfer.streams", "web.hosts",
+    "transfer.look_ahead", "transfer.streams", "web.access", "web.app",
+    "web.caching", "web.hosts",
 }  # fmt: skip
 """Modules whose decoders the tests of this folder give bad bytes."""
 EXEMPT = {
@@ -35,8 +38,11 @@ EXEMPT = {
     "cli.commands.schedule": "a span, and a zone that was checked",
     "plot.indexed": "a number",
     "plot.labels": "a number",
+    "plot.line_chart": "a number",
     "query.columnar": "a number",
     "query.joined": "a count",
+    "query.listing": "a boolean",
+    "query.open_database": "the number that SQLite has for the state of a file",
     "query.known": "instants that to_text made, and JSON that SQLite made in the same query",
     "query.pages": "pages that SQLite made in memory of a temporary table; test_packed.py gives it any values",
     "quota.full_pass": "a number",

@@ -41,3 +41,7 @@ def test_a_path_of_the_site_stays_as_it_is(path: str) -> None:
 def test_an_instant_in_a_path_is_taken_out_of_it() -> None:
     assert own_path("/as-of/2026-03-14/companies?q=a") == "/companies?q=a"
     assert own_path("/as-of/2026-03-14") == "/"
+
+
+def test_a_path_under_a_thousand_instants_is_the_path_without_them() -> None:
+    assert own_path("/as-of/x" * 2_000 + "/companies") == "/companies"

@@ -211,7 +211,9 @@ def _sample(nodes: Sequence[Node], flags: int) -> str:
     return text
 
 
-_ALPHABET = [chr(code) for code in (*range(0x30, 0x7F), *range(0x30), *range(0x7F, 0x180), 0x200E, 0x202A, 0x2066)]
+_ALPHABET = [
+    chr(code) for code in (*range(0x30, 0x7F), *range(0x30), *range(0x7F, 0x180), 0x200E, 0x202A, 0x2066, 0xFE00)
+]
 
 
 def _characters(nodes: Sequence[Node], flags: int) -> set[str]:

@@ -21,7 +21,7 @@ INSTANTS = ("2026-03-16", "2d", _LATER, "2030-01-01", "x")
 """In addresses: two are before the lock, two after it, and one is none."""
 SYMBOLS = ("A", "FB", "NEW", "ZZZ")
 _RUNS = ("2", "3", "9")
-_VALUES: Mapping[str, Sequence[str]] = {
+VALUES: Mapping[str, Sequence[str]] = {
     "symbol": ("A", "NEW", "META", "zzz"),
     "field": ("pe_ratio", "all", "symbol", "ebitda", "bogus"),
     "since": ("2026-03-15", "3d", _LATER, "x"),
@@ -84,7 +84,7 @@ def requests() -> st.SearchStrategy[Request]:
         st.sampled_from((*SYMBOLS, "FB@2026-03-15", "C-D")),
         st.sampled_from(_RUNS),
     )
-    pairs = st.sampled_from([(name, value) for name, values in _VALUES.items() for value in values])
+    pairs = st.sampled_from([(name, value) for name, values in VALUES.items() for value in values])
     parameters = st.lists(pairs, max_size=3, unique_by=lambda one: one[0]).map(urlencode)
     headers = st.fixed_dictionaries(
         {"Accept": st.sampled_from(_ACCEPTED)},
