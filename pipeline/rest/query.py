@@ -32,7 +32,9 @@ _EXAMPLE = "/query?function=OVERVIEW&symbol=IBM"
 _ERROR = "Error Message"
 _OWN_SITES = ("none", "same-origin")
 """Where a browser's requests come from, as it says, if a person made them or a page of ours. Programs say nothing."""
-_OF_ANOTHER_SITE = NotCollected("another site's page asks for it, and would use up the plan's requests")
+_OF_ANOTHER_SITE = NotCollected("another site's page may ask for it, and would use up the plan's requests")
+_BROWSER = "mozilla/"
+"""How the User-Agent of every browser begins."""
 _SHOWN = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "%")
 """Characters that a header has as they are: anything else is written as in a URL."""
 NO_FUNCTION = f"This API function is not kept here: overview-pipeline keeps OVERVIEW, as it was received: {_EXAMPLE}"
@@ -70,10 +72,21 @@ async def _read_through(ask: Ask, text: str) -> tuple[NotCollected | None, Ask]:
         symbol = parse_symbol(text)
     except ValueError:
         return None, ask  # the API knows no such symbol either
-    if ask.request.headers.get("Sec-Fetch-Site", "none") not in _OWN_SITES:
+    if _may_be_of_another_site(ask.request):
         return _OF_ANOTHER_SITE, ask
     refusal = await ask.site.read_through(symbol)
     return refusal, replace(ask, at=ask.site.present)  # what was collected was observed since
+
+
+def _may_be_of_another_site(request: web.Request) -> bool:
+    """Whether another site's page may have made a browser ask.
+
+    A browser does not say whose page asks where the address is another machine's and without TLS.
+    """
+    site = request.headers.get("Sec-Fetch-Site")
+    if site is not None:
+        return site not in _OWN_SITES
+    return request.headers.get("User-Agent", "").lower().startswith(_BROWSER)
 
 
 def _no_document(symbol: str, refusal: NotCollected) -> str:

@@ -108,6 +108,19 @@ async def test_another_sites_page_cannot_use_up_the_requests(database: Path, ser
     assert served.api.requests == 1
 
 
+async def test_a_browser_that_does_not_say_whose_page_asks_uses_up_no_request(database: Path, served: Served) -> None:
+    """They say it to addresses with TLS and of their own machine alone."""
+    browser = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64) Chrome/140.0.0.0 Safari/537.36"}
+    async with household(database, served) as (_, client):
+        got = await client.get(asking("IBM"), **browser)
+        assert "another site" in json.loads(got.body)["Information"]
+        assert served.api.requests == 0
+        assert describes(await client.get(asking("IBM"), **browser, **{"Sec-Fetch-Site": "none"}), "IBM")
+        assert describes(await client.get(asking("IBM"), **browser), "IBM")  # what is kept is answered
+        assert describes(await client.get(asking("PEP"), **{"User-Agent": "curl/8.5.0"}), "PEP")
+    assert served.api.seen == ["IBM", "PEP"]
+
+
 async def test_what_the_api_does_not_cover_is_an_empty_object_and_asked_once(database: Path, served: Served) -> None:
     served.api.says("OTCM", "{}", times=None)
     async with household(database, served) as (_, client):
