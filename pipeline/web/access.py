@@ -56,10 +56,7 @@ class Access:
             return None
         if len(hosts) != 1:
             return Refusal(HTTPStatus.BAD_REQUEST, "send one Host header")
-        if (
-            request.headers.get("Sec-Fetch-Site") == "cross-site"
-            and request.headers.get("Sec-Fetch-Mode") != "navigate"
-        ):
+        if _is_embedded_elsewhere(request):
             return Refusal(HTTPStatus.FORBIDDEN, "another site's page may link here, and cannot read or embed anything")
         if self.token is not None and not any(_are_equal(self.token, sent) for sent in _tokens(request)):
             return TokenMissing()
