@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
@@ -18,9 +19,12 @@ from pipeline.rest.positions import Position
 from pipeline.rest.problems import refuse
 from pipeline.rest.tables import USUAL_ROWS, Page, Table, as_csv, as_json_page, as_parquet, page, page_of
 from pipeline.web.ask import Ask
+from pipeline.web.refusals import Refusal
 from pipeline.web.routes import Handler, Route
 
 API = "/api/v1"
+BYTE_ORDER_MARK = "\N{BYTE ORDER MARK}".encode()
+"""Before CSV: without it Excel takes UTF-8 for another encoding."""
 P = TypeVar("P", bound=msgspec.Struct)
 Q = TypeVar("Q", bound=Paged)
 
@@ -117,10 +121,9 @@ class Tabular(Endpoint, Generic[Q]):
 
     def _handler(self, named: Format | None) -> Handler:
         async def handle(ask: Ask) -> web.Response:
-            if named is not None:
-                check_offered(named)
-            form = named or accepted(ask.request.headers.get("Accept", ""), offered())
-            asked = self._asked(ask, form)
+            given: Any = read_parameters(self.parameters, _named(ask), ask.request.query)
+            form = _form(ask, named, excel=given.excel)
+            asked = self._asked(ask, given, form)
             body, next_path = await self.find(asked, lambda table: self._answered(table, asked, form))
             headers = {"Content-Type": form.content_type}
             if next_path is not None:
@@ -129,15 +132,15 @@ class Tabular(Endpoint, Generic[Q]):
 
         return handle
 
-    def _asked(self, ask: Ask, form: Format) -> Asked[Q]:
-        given: Any = read_parameters(self.parameters, _named(ask), ask.request.query)
+    def _asked(self, ask: Ask, given: Q, form: Format) -> Asked[Q]:
         limit = given.limit or (USUAL_ROWS if form is Format.JSON or given.after else None)
         return Asked(ask, given, form, limit, None if given.after is None else Position.parse(given.after))
 
     def _answered(self, table: Table, asked: Asked[Q], form: Format) -> _Body:
         found = None if asked.limit is None else page(table, asked.limit, asked.after)
         next_path = None if found is None or found.next is None else _next_path(asked.ask, found.next)
-        return _Body(self._encoded(form, table, found, next_path), next_path)
+        body = self._encoded(form, table, found, next_path)
+        return _Body(BYTE_ORDER_MARK + body if asked.given.excel else body, next_path)
 
     def _encoded(self, form: Format, table: Table, found: Page | None, next_path: str | None) -> bytes:
         match form:
@@ -170,6 +173,16 @@ class Fixed(Tabular[Q]):
     async def find(self, _asked: Asked[Q], make: Callable[[Table], _Body]) -> _Body:
         """Return what is made of the table."""
         return make(self.table())
+
+
+def _form(ask: Ask, named: Format | None, *, excel: bool) -> Format:
+    """Return the format of an answer: by the path's ending, CSV for Excel, or by the header. Raise Refusal."""
+    if excel and named not in (None, Format.CSV):
+        remedy = f"drop excel, or the ending .{named}"
+        raise Refusal(HTTPStatus.BAD_REQUEST, "excel asks for CSV, and the path for another format", remedy=remedy)
+    if named is not None:
+        check_offered(named)
+    return named or (Format.CSV if excel else accepted(ask.request.headers.get("Accept", ""), offered()))
 
 
 def _named(ask: Ask) -> dict[str, str]:

@@ -89,6 +89,7 @@ class Paged(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         Annotated[str, Meta(pattern=AFTER, max_length=4_000)] | None,
         Meta(description="Where the page begins: use the `next` link of the page before."),
     ] = None
+    excel: Annotated[bool, Meta(description="CSV that Excel opens as UTF-8: with a byte order mark.")] = False
 
 
 class Unpaged(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

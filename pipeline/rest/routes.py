@@ -37,6 +37,12 @@ async def _document(ask: Ask) -> web.Response:
     return as_json(document(ENDPOINTS, ask.link("")))
 
 
+async def _index(ask: Ask) -> web.Response:
+    """Answer the paths, and where they are described."""
+    paths = {ask.link(f"{API}{one.path}"): one.summary for one in ENDPOINTS}
+    return as_json({"openapi": ask.link(DOCUMENT), "paths": paths})
+
+
 async def _no_such_path(ask: Ask) -> web.Response:
     """Refuse a path of the API that does not exist."""
     path = ask.request.match_info["path"]
@@ -48,6 +54,8 @@ async def _no_such_path(ask: Ask) -> web.Response:
 def _routes() -> Iterator[Route]:
     yield QUERY
     yield FEED
+    for path in (API, f"{API}/"):
+        yield Route(path, _index, refuse)
     yield Route(DOCUMENT, _document, refuse)
     for endpoint in ENDPOINTS:
         yield from endpoint.routes()

@@ -76,3 +76,13 @@ async def test_equal_questions_have_equal_bytes_and_head_has_none(hard: Path) ->
             async with client.session.head(f"{client.url}{path}") as head:
                 assert (head.status, await head.read()) == (200, b"")
                 assert head.headers["ETag"] == first.headers["ETag"]
+
+
+async def test_csv_for_excel_has_a_byte_order_mark_and_follows_itself(hard: Path) -> None:
+    async with served(hard) as client:
+        for path in ("as-of", "as-of.csv"):
+            plain = await client.get(f"{API}/{path}", Accept="text/csv")
+            excel = await client.get(f"{API}/{path}?excel=true", Accept="text/html")
+            assert excel.body == b"\xef\xbb\xbf" + plain.body
+            assert excel.headers["Content-Type"] == plain.headers["Content-Type"]
+        assert "excel=true" in (await client.get(f"{API}/as-of?excel=true&limit=1")).headers["Link"]

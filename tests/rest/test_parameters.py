@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.rest.routes import ENDPOINTS
 from tests.support.hard_record import hard_record
 from tests.support.observations import text
 from tests.support.rest import API, all_rows
@@ -23,6 +24,7 @@ REFUSED = {
     "/as-of?symbol=": "leave it out",
     "/as-of?symbol=IBM,,NA": "leave it out",
     "/as-of?field=pe": "pe_ratio",
+    "/as-of.json?excel=true": "drop excel",
     "/as-of?at=2026-13-01": "2026-03-14T18:30Z",
     "/as-of?at=1899-12-31": "2026-03-14T18:30Z",
     "/as-of?max_staleness=2x": "hours",
@@ -60,11 +62,19 @@ async def test_what_cannot_be_meant_is_refused_with_what_to_do(hard: Path) -> No
 
 async def test_a_company_or_path_that_does_not_exist_is_not_found(hard: Path) -> None:
     async with served(hard) as client:
-        for path in ("/history/IBMM", "/vintages/%00", "/as-of?symbol=IBMM", "/as-off", "/", ""):
+        for path in ("/history/IBMM", "/vintages/%00", "/as-of?symbol=IBMM", "/as-off", "//"):
             got = await client.get(f"{API}{path}")
             assert got.status == 404, (path, got.text)
             assert json.loads(got.body)["remedy"], path
         assert "IBM" in json.loads((await client.get(f"{API}/history/IBMM")).body)["remedy"]
+
+
+async def test_the_root_lists_the_paths_at_its_own_instant(hard: Path) -> None:
+    async with served(hard) as client:
+        for prefix, path in (("", ""), ("", "/"), ("/as-of/2026-03-14", "")):
+            listed = json.loads((await client.get(f"{prefix}{API}{path}")).body)
+            assert list(listed["paths"]) == [f"{prefix}{API}{one.path}" for one in ENDPOINTS]
+            assert (await client.get(listed["openapi"])).status == 200
 
 
 async def test_remedies_name_paths_and_not_commands(hard: Path) -> None:
