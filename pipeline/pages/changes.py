@@ -16,15 +16,17 @@ from pipeline import instants
 from pipeline.model.anomalies import RULES, Anomaly
 from pipeline.model.changes import Change, ChangeKind
 from pipeline.model.fields import COLUMNS, Field, Part
-from pipeline.pages.asked import fields_of, flag_of, fraction_of, interval_of
+from pipeline.pages.asked import fields_of, flag_of, fraction_of
 from pipeline.pages.labels import label
 from pipeline.pages.rendering import show
+from pipeline.pages.spans import ALL, Span, span_of, spans
 from pipeline.query.history import History
 from pipeline.text import cut
 from pipeline.web.ask import Ask
 from pipeline.web.refusals import Refusal
 
 PATH = "/changes"
+_SPANS = (("", "Since the last run"), ("7d", "7 days"), ("30d", "30 days"), ("365d", "1 year"), (ALL, "All"))
 _MOST_ROWS = 150
 """Of a page; it ends with a whole snapshot."""
 _MOST_COMPANIES = 2_000
@@ -62,7 +64,7 @@ class Filter:
         part = ask.first("part")
         if part is not None and part not in list(Part):
             raise Refusal(HTTPStatus.BAD_REQUEST, f"invalid part {part[:20]!r}", remedy=f"use {', '.join(Part)}")
-        since, until = interval_of(ask)
+        since, until = span_of(ask)
         given = ask.request.query.items()
         return cls(
             tuple(ask.all("symbol")),
@@ -84,7 +86,17 @@ class Filter:
     @property
     def feed(self) -> str:
         """The path of the feed with the same filter."""
-        return _address("/changes.atom", self.parameters)
+        return _address("/changes.atom", [one for one in self.parameters if not _is_all(*one)])
+
+    @property
+    def is_since_last_run(self) -> bool:
+        """Whether no interval is asked for."""
+        return self.until is None and not self.given["since"]
+
+    def spanning(self, since: str) -> str:
+        """Return the path of the same page of another span."""
+        others = [(name, value) for name, value in self.parameters if name not in ("since", "until")]
+        return _address(PATH, [*others, *([("since", since)] if since else [])])
 
     @property
     def given(self) -> Mapping[str, str]:
@@ -93,6 +105,10 @@ class Filter:
         for name, value in self.parameters:
             names[name] = f"{names[name]}, {value}" if names[name] else value
         return names
+
+
+def _is_all(name: str, value: str) -> bool:
+    return name == "since" and value.strip().lower() == ALL
 
 
 _PARAMETERS = ("symbol", "since", "until", "part", "field", "min_change", "suspicious", "universe")
@@ -134,6 +150,7 @@ class ChangesView:
     filter: Filter
     since: datetime | None
     is_since_last_run: bool
+    spans: Sequence[Span]
     observations: tuple[Observation, ...]
     names: Mapping[str, str]
     """Of the companies on the page, by symbol."""
@@ -153,7 +170,7 @@ async def changes(ask: Ask) -> web.Response:
 
 
 def _view(history: History, wanted: Filter, ask: Ask) -> ChangesView:
-    is_since_last_run = wanted.since is None and wanted.until is None
+    is_since_last_run = wanted.is_since_last_run
     since = history.last_run_started_at() if is_since_last_run else wanted.since
     symbols = history.check_symbols(wanted.symbols) if wanted.symbols else all_symbols(history, ask)
     found, key, looked_until = _page(history, wanted, symbols, since)
@@ -162,6 +179,7 @@ def _view(history: History, wanted: Filter, ask: Ask) -> ChangesView:
         filter=wanted,
         since=since,
         is_since_last_run=is_since_last_run,
+        spans=spans(wanted.given, _SPANS, wanted.spanning),
         observations=observations,
         names=names_of(history, {one.symbol for one in observations}, ask.at),
         number=len(found),

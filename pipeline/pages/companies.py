@@ -1,8 +1,8 @@
 """The page of all companies: a table that is searched, filtered, sorted and paged on the server."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode
@@ -14,6 +14,7 @@ from pipeline.model.fields import CATALOGUE, COLUMNS, SYMBOL_FIELD, Field, Part,
 from pipeline.pages.labels import label
 from pipeline.pages.numbers import is_numeric
 from pipeline.pages.rendering import show
+from pipeline.pages.standing import stale_among
 from pipeline.query.history import History
 from pipeline.query.listing import Key, Order, Row, counts, matches, page_of
 from pipeline.web.ask import Ask
@@ -32,7 +33,7 @@ _ALWAYS = (_NAME, *_FILTERED)
 _SYMBOL, _OBSERVED_AT, _SEEN_AT, _, *_OTHERS = range(4 + len(_ALWAYS))
 _PLACES = {"symbol": _SYMBOL, "observed_at": _OBSERVED_AT, "confirmed_at": _SEEN_AT}
 """Where a row has what is not a field. (Not the staleness: it grows from one page to the next.)"""
-_LABELS = {"symbol": "Symbol", "observed_at": "Since", "confirmed_at": "Seen"}
+_LABELS = {"symbol": "Symbol", "observed_at": "Values since", "confirmed_at": "Last seen"}
 _DEFAULT_SORT = "-market_capitalization"
 
 
@@ -184,6 +185,7 @@ class Company:
     values: Sequence[Any]
     observed_at: datetime
     seen_at: datetime
+    is_stale: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +203,7 @@ class Listing:
 
     choice: Choice
     at: datetime
+    stale_after: timedelta
     heads: Sequence[Head]
     companies: Sequence[Company]
     matching: int
@@ -261,11 +264,13 @@ def listing(ask: Ask, history: History, choice: Choice) -> Listing:
     order = choice.order
     page = page_of(order.sorted(passing), order, after=choice.after, before=choice.before)
     places = [choice.place(field.column) for field in choice.fields]
+    stale = stale_among(ask, history, {row[_SYMBOL]: from_text(row[_SEEN_AT]) for row in page.rows})
     return Listing(
         choice=choice,
         at=ask.at,
         heads=_heads(choice),
-        companies=[_company(row, places, former) for row in page.rows],
+        stale_after=ask.site.stale_after(),
+        companies=[_company(row, places, former, stale) for row in page.rows],
         matching=len(passing),
         all=len(rows),
         filters=[_filter(field, choice, searched, passing) for field in _FILTERED],
@@ -274,11 +279,10 @@ def listing(ask: Ask, history: History, choice: Choice) -> Listing:
     )
 
 
-def _company(row: Row, places: Sequence[int], former: Former) -> Company:
+def _company(row: Row, places: Sequence[int], former: Former, stale: Container[str]) -> Company:
     symbol, observed_at, seen_at = row[_SYMBOL], from_text(row[_OBSERVED_AT]), from_text(row[_SEEN_AT])
-    return Company(
-        symbol, former.get(symbol, ()), row[_OTHERS[0]], [row[place] for place in places], observed_at, seen_at
-    )
+    values = [row[place] for place in places]
+    return Company(symbol, former.get(symbol, ()), row[_OTHERS[0]], values, observed_at, seen_at, symbol in stale)
 
 
 def _filter(field: Field, choice: Choice, searched: Sequence[Row], passing: Sequence[Row]) -> Filter:
@@ -299,8 +303,8 @@ def _heads(choice: Choice) -> list[Head]:
     return [
         _head(choice, "symbol", "Symbol", "Ticker and name"),
         *(_head(choice, one.column, label(one), one.description, numeric=is_numeric(one)) for one in choice.fields),
-        _head(choice, "observed_at", "Since", "When these values were first seen"),
-        _head(choice, "confirmed_at", "Seen", "When they were last seen"),
+        _head(choice, "observed_at", "Values since", "When these values were first seen"),
+        _head(choice, "confirmed_at", "Last seen", "When the company was last observed, with these values"),
     ]
 
 

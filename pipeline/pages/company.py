@@ -1,8 +1,8 @@
 """The page of one company: who it is, what is known of it, since when, and how that came about."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import date, datetime
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -16,6 +16,7 @@ from pipeline.pages.changes import Observation, observations_of
 from pipeline.pages.charts import Lines, company_lines, year_before
 from pipeline.pages.moves import VALUE
 from pipeline.pages.rendering import show
+from pipeline.pages.standing import stale_among
 from pipeline.pages.values import Held, held
 from pipeline.pages.websites import Website, website
 from pipeline.query.history import History
@@ -70,6 +71,8 @@ class CompanyView:
     lines: Lines
     changed: Sequence[Observation]
     """The last changes, the newest first."""
+    stale_after: timedelta | None = None
+    """How long it may go without an observation, if it is stale."""
 
     def __getitem__(self, column: str) -> Value | date:
         return self.newest.values[column]
@@ -125,7 +128,13 @@ class CompanyView:
 async def company(ask: Ask) -> web.Response:
     """Answer with the page of the company that a symbol means, old or new."""
     symbol = ask.request.match_info["symbol"]
-    return await show(ask, "company.html", lambda history: company_view(history, symbol, ask.at))
+    return await show(ask, "company.html", lambda history: _view(ask, history, symbol))
+
+
+def _view(ask: Ask, history: History, symbol: str) -> CompanyView:
+    found = company_view(history, symbol, ask.at)
+    is_stale = stale_among(ask, history, {found.symbol: found.newest.confirmed_at})
+    return replace(found, stale_after=ask.site.stale_after()) if is_stale else found
 
 
 def company_view(history: History, symbol: str, at: datetime) -> CompanyView:

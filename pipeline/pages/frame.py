@@ -14,6 +14,7 @@ SECTIONS = (
     ("/", "Today"),
     ("/companies", "Companies"),
     ("/changes", "Changes"),
+    ("/restatements", "Restatements"),
     ("/compare", "Compare"),
     ("/runs", "Runs"),
     ("/status", "Status"),

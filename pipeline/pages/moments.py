@@ -14,6 +14,11 @@ def day_text(day: date) -> str:
     return f"{day.day} {day:%b} {day.year}"
 
 
+def short_day_text(day: date, now: date) -> str:
+    """Return a day, without its year where it is that of another day: `14 Mar`."""
+    return f"{day.day} {day:%b}" if day.year == now.year else day_text(day)
+
+
 def long_day_text(day: date) -> str:
     """Return a day, its month in full: `14 March 2026`."""
     return f"{day.day} {day:%B} {day.year}"
@@ -56,10 +61,11 @@ def age_text(age: timedelta) -> str:
     return f"{days // 365}\u202fyears"
 
 
-def ago(age: timedelta) -> str:
-    """Return how long ago something was: `just now`, `5 h ago`."""
-    text = age_text(age)
-    return text if age < _MINUTE else f"{text} ago"
+def ago(age: timedelta, is_past: bool = False) -> str:  # noqa: FBT001, FBT002 - a filter of templates
+    """Return how long ago something was: `just now`, `5 h ago`; of a page about the past, `5 h before`."""
+    if age < _MINUTE:
+        return "just before" if is_past else "just now"
+    return f"{age_text(age)} {'before' if is_past else 'ago'}"
 
 
 def span_text(span: timedelta) -> str:

@@ -145,8 +145,8 @@ def _title(unit: str, value: float) -> str:
 
 def unit_note(field: Field) -> str:
     """Return what to say of a field's unit beside its name; empty where its values say it, as per cent do."""
-    return {"USD": "USD", "reporting currency": "own currency", "USD per share": "USD/share",
-            "reporting currency per share": "own currency/share"}.get(field.unit, "")  # fmt: skip
+    return {"USD": "USD", "reporting currency": "reporting currency", "USD per share": "USD/share",
+            "reporting currency per share": "reporting currency/share"}.get(field.unit, "")  # fmt: skip
 
 
 def limit_words(limit: str) -> str:

@@ -51,6 +51,7 @@ def _environment() -> jinja2.Environment:
         "change": numbers.change,
         "scaled": numbers.scaled,
         "day": moments.day_text,
+        "short_day": moments.short_day_text,
         "long_day": moments.long_day_text,
         "from_text": from_text,
         "limit_words": numbers.limit_words,

@@ -1,5 +1,6 @@
 """The pages of runs: all of them, and how each symbol ended in one."""
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -19,6 +20,8 @@ from pipeline.web.refusals import Refusal
 PATH = "/runs"
 _RUNS, _OUTCOMES = 50, 200
 """On a page."""
+_LIMITED = re.compile(r"--max-requests ([0-9]+) reached")
+"""As the record has it, for the command line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +84,9 @@ def _line(run: Run) -> RunLine:
         counts={outcome: number for outcome, number in counts.items() if number},
         uncovered=run.uncovered,
         requests=run.requests,
-        detail=run.detail,
+        detail=None
+        if run.detail is None
+        else _LIMITED.sub(r"the limit of \1 requests for this run was reached", run.detail),
     )
 
 

@@ -1,8 +1,10 @@
 """Standing: how the configured symbols stood at an instant, and as shares of all of them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import NamedTuple
 
+from pipeline.instants import to_text
 from pipeline.model.symbols import Symbol
 from pipeline.monitoring.staleness import Standing, Standings, standings
 from pipeline.query.history import History
@@ -10,8 +12,8 @@ from pipeline.query.last_seen import LastSeen
 from pipeline.web.ask import Ask
 
 MEANING = {
-    Standing.FRESH: "observed not long ago",
-    Standing.PENDING: "configured not long ago, and not observed since",
+    Standing.FRESH: "observed recently",
+    Standing.PENDING: "configured recently, and not observed yet",
     Standing.STALE: "not observed for too long",
     Standing.UNKNOWN: "not covered by the API",
 }
@@ -38,6 +40,19 @@ def standings_of(ask: Ask, history: History, seen: Sequence[LastSeen]) -> Standi
         now=ask.at,
         stale_after=ask.site.stale_after(),
     )
+
+
+def stale_among(ask: Ask, history: History, seen: Mapping[str, datetime]) -> frozenset[str]:
+    """Return those of some companies that are stale, given when each was last seen. Raise as `standings_of` does.
+
+    What the API does not cover any more is none of them, as on the first page.
+    """
+    oldest = to_text(ask.at - ask.site.stale_after())
+    late = {symbol for symbol, at in seen.items() if to_text(at) < oldest}
+    if not late:
+        return frozenset()
+    found = standings_of(ask, history, ask.remembered("last seen", history.last_seen))
+    return frozenset(late & (set(found.stale) - set(found.unknown)))
 
 
 def shares(found: Standings) -> list[Share]:

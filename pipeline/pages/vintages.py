@@ -1,32 +1,35 @@
 """The pages of vintages, one company's reported values by fiscal quarter, and of restatements, of all companies."""
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import groupby
 from urllib.parse import quote, urlencode
 
 from aiohttp import web
 
 from pipeline.model.fields import COLUMNS, FISCAL_FIELDS, Field
-from pipeline.pages.asked import fields_of, interval_of
+from pipeline.pages.asked import fields_of
 from pipeline.pages.changes import all_symbols, names_of
 from pipeline.pages.rendering import show
+from pipeline.pages.spans import Span, span_of, spans
 from pipeline.query.history import History
 from pipeline.query.results import Vintage
 from pipeline.query.vintages import QUARTERLY_FIELDS
 from pipeline.web.ask import Ask
 
 RESTATEMENTS_PATH = "/restatements"
-_USUAL_SPAN = timedelta(days=30)
-"""Of restatements, where no interval is asked for."""
+_SPANS = (("30d", "30 days"), ("365d", "1 year"), ("", "All"))
 _MOST_QUARTERS = 12
 """Of a field, where several fields are shown."""
 _MOST_ROWS = 200
 _MOST_COMPANIES = 100
-"""That are looked through for a page of restatements: all that each ever reported has to be read."""
-_AT_ONCE = 25
+"""That are looked through for a page of restatements since an instant: all that each ever reported has to be read, but
+only of those that reported since then."""
+_MOST_WHOLE_COMPANIES = 30
+"""The same, of all restatements: within 200 ms where each company has a thousand snapshots."""
+_AT_ONCE = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +62,12 @@ class VintagesView:
 class RestatementsView:
     """The page of restatements."""
 
-    since: datetime
+    since: datetime | None
+    """They were first known then or later; None: all are shown."""
     until: datetime | None
+    spans: Sequence[Span]
     restatements: tuple[tuple[str, tuple[Vintage, ...]], ...]
-    """By company."""
+    """By company, the newest first of each."""
     names: Mapping[str, str]
     given: Mapping[str, str]
     """The parameters, for the form."""
@@ -73,6 +78,8 @@ class RestatementsView:
     next: str | None
     looked_until: str | None
     """The last company that was looked through, if there are more."""
+    all: str
+    """The path of the page of all, with the same symbols and fields."""
     fields: Mapping[str, Field]
     """By column."""
 
@@ -105,8 +112,8 @@ def _reported(field: Field, found: Sequence[Vintage], *, is_alone: bool) -> Repo
 async def restatements(ask: Ask) -> web.Response:
     """Answer with the values that replaced another of their quarter, company by company."""
     names = tuple(ask.all("symbol"))
-    since, until = interval_of(ask)
-    begins = since if since is not None else (until or ask.at) - _USUAL_SPAN
+    since, until = span_of(ask)
+    most = _MOST_WHOLE_COMPANIES if since is None else _MOST_COMPANIES
     fields = fields_of(ask, FISCAL_FIELDS, every=QUARTERLY_FIELDS)
     after = ask.first("after")
     given = {name: ", ".join(ask.all(name)) for name in ("symbol", "field", "since", "until")}
@@ -118,15 +125,18 @@ async def restatements(ask: Ask) -> web.Response:
         looked_until: str | None = None
         for start in range(0, len(rest), _AT_ONCE):
             some = rest[start : start + _AT_ONCE]
-            answer = history.restatements(some, fields, since=begins, until=until)
-            found += ((company, tuple(rows)) for company, rows in groupby(answer, key=lambda one: one.symbol))
-            is_full = sum(len(rows) for _, rows in found) >= _MOST_ROWS or start + _AT_ONCE >= _MOST_COMPANIES
+            answer = history.restatements(some, fields, since=since, until=until)
+            found += (_newest_first(company, rows) for company, rows in groupby(answer, key=lambda one: one.symbol))
+            is_full = sum(len(rows) for _, rows in found) >= _MOST_ROWS or start + _AT_ONCE >= most
             if is_full and some[-1] != rest[-1]:
                 looked_until = some[-1]
                 break
+        if after is None and looked_until is None:
+            found.sort(key=lambda one: one[1][0].known_from, reverse=True)
         return RestatementsView(
-            since=begins,
+            since=since,
             until=until,
+            spans=spans(given, _SPANS, lambda text: _address({**given, "since": text, "until": ""}, None)),
             restatements=tuple(found),
             names=names_of(history, [company for company, _ in found], ask.at),
             given=given,
@@ -135,10 +145,15 @@ async def restatements(ask: Ask) -> web.Response:
             first=_address(given, None),
             next=None if looked_until is None else _address(given, looked_until),
             looked_until=looked_until,
+            all=_address({**given, "since": "", "until": ""}, None),
             fields=COLUMNS,
         )
 
     return await show(ask, "restatements.html", question)
+
+
+def _newest_first(company: str, rows: Iterable[Vintage]) -> tuple[str, tuple[Vintage, ...]]:
+    return company, tuple(sorted(rows, key=lambda one: one.known_from, reverse=True))
 
 
 def _address(given: Mapping[str, str], after: str | None) -> str:

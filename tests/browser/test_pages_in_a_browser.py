@@ -76,6 +76,19 @@ def test_pages_of_an_eventful_record_are_accessible_and_fit(eventful_url: str) -
 
 
 @needs_browser
+@pytest.mark.parametrize("width", [1280, 1440])
+def test_the_table_of_companies_fits_on_a_laptop(sandbox_url: str, width: int) -> None:
+    with browser() as chromium, window(chromium, sandbox_url, width=width) as page:
+        page.goto("/companies")
+        assert (
+            page.evaluate(
+                "(({scrollWidth, clientWidth}) => scrollWidth - clientWidth)(document.querySelector('.scroll'))"
+            )
+            == 0
+        )
+
+
+@needs_browser
 @pytest.mark.slow
 def test_every_page_is_accessible_at_all_widths_in_light_and_dark(
     sandbox_url: str, eventful_url: str, collected: Collected

@@ -42,12 +42,32 @@ async def test_restatements_are_those_of_the_record(site: SiteClient, eventful: 
         following = next_of(page)
     assert following is None
     assert len(rows) == len(expected) == 3
-    assert ["Revenue", "31 Dec 2025", "400 B", "410 B"] in [row[:4] for row in rows]
+    assert ["Revenue", "400 B", "410 B", "▲ +2.5 %", "31 Dec 2025"] in [row[:5] for row in rows]
     assert symbols == ["ACME", "ZETA"]
     narrow = await page_of(site, "/restatements?since=2026-01-01&field=operating_margin_ttm&symbol=acme")
     assert [row[0] for row in rows_of(narrow) if len(row) > 1] == ["Operating margin"]
     none = await page_of(site, f"/as-of/{text(3 * DAY)}/restatements?since=2026-01-01")
     assert rows_of(none) == []
+
+
+async def test_all_restatements_are_shown_unless_a_span_is_asked_for(site: SiteClient, eventful: Path) -> None:
+    with History.open(eventful) as history:
+        expected = len(list(history.restatements()))
+    narrow = await page_of(site, "/restatements?symbol=ACME,ZETA")
+    assert len([row for row in rows_of(narrow) if len(row) > 1]) == expected
+    assert [one.text for one in narrow.root.all("a", class_="symbol")] == ["ACME", "ZETA"]  # the newest first
+    names = [row[0] for row in rows_of(narrow) if len(row) > 1]
+    assert names[:2] == ["Operating margin", "Revenue"]
+    (shown,) = [one.text for one in narrow.root.one("nav", class_="spans").all("a") if "aria-current" in one.attributes]
+    assert shown == "All"
+
+
+@pytest.mark.parametrize("path", ["/restatements", "/changes"])
+async def test_an_empty_span_leads_to_a_longer_one(site: SiteClient, path: str) -> None:
+    page = await page_of(site, f"{path}?symbol=BETA,ZETA&until=2026-01-01")
+    assert rows_of(page) == []
+    links = [one.attributes["href"] for one in page.root.one("p", class_="empty").all("a")]
+    assert len(rows_of(await page_of(site, links[-1]))) > 1
 
 
 async def test_the_document_is_shown_as_it_was_received(site: SiteClient) -> None:

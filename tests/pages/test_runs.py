@@ -94,6 +94,27 @@ async def test_a_run_that_had_not_ended_is_under_way_and_later_ones_do_not_exist
     assert "2 of 5 symbols so far" in (await _page(site, _past(100.25, "/"))).root.one("main").text
 
 
+def _stale(page: Page) -> list[str]:
+    return [one.text for one in page.root.all("span", class_="fair")]
+
+
+async def test_a_stale_company_looks_so_on_its_page_and_in_the_table(site: SiteClient) -> None:
+    assert _stale(await _page(site, "/companies/OLD")) == ["stale"]
+    for other in ("IBM", "KO"):  # fresh; and, as old, but not configured
+        assert _stale(await _page(site, f"/companies/{other}")) == []
+    rows = (await _page(site, "/companies")).root.one("tbody").all("tr")
+    assert [row.one("a").text for row in rows if "stale" in row.text] == ["OLD"]
+    assert _stale(await _page(site, _past(70, "/companies/OLD"))) == []
+    assert _stale(await _page(site, _past(80, "/companies/OLD"))) == ["stale"]
+
+
+async def test_ages_on_a_past_page_are_not_told_from_now(site: SiteClient) -> None:
+    for path in ("/companies/OLD", "/companies", "/"):
+        text = (await _page(site, _past(80, path))).root.one("main").text.replace("\u202f", " ")
+        assert "3 d before" in text or "79 h before" in text
+        assert " ago" not in text
+
+
 async def test_older_runs_are_on_the_next_page_by_their_number(site: SiteClient) -> None:
     page = await _page(site, "/runs?before=3")
     assert [row.one("a").text for row in page.root.one("tbody").all("tr")] == ["2", "1"]
