@@ -89,14 +89,10 @@ class Runner:
         due = await self._on_demand.next()
         if not due:
             return
-        began, summary = self._clock.now(), None
+        began = self._clock.now()
         source = replace(config.source, wait=min(config.source.wait, SLOT_WITHIN), attempts=1)
         order = Order(tuple(due), observed_since=began - config.fresh_for, trigger=Trigger.ON_DEMAND)
-        try:
-            summary = await self._collect(source, order)
-        finally:
-            if summary is None:
-                self._on_demand.pause("the last run on demand crashed; see the log of the daemon")
+        summary = await self._collect(source, order)
         self._reporter.run_on_demand_ended(summary, began=began)
         self._on_demand.ended(summary)
         await self._check_stored(summary)
@@ -129,6 +125,7 @@ class Runner:
         """Record that the run in progress has failed by a bug of this program, and pause: it may happen again."""
         self._log.error("run crashed", exc_info=error)
         self._pause()
+        self._on_demand.pause("the last run crashed; see the log of the daemon")
         detail = f"crashed: {', '.join(_places(error))}; see the log for details"
         self._reporter.run_crashed(detail)
         with suppress(DatabaseError, Halted, sqlite3.Error):  # then the next run marks it as interrupted

@@ -406,6 +406,25 @@ async def test_while_nothing_can_be_stored_nothing_is_requested(database: Path, 
         assert served.api.seen == ["KO"]
 
 
+async def test_a_run_that_cannot_begin_is_refused_for_its_reason_and_tried_again(
+    database: Path, served: Served
+) -> None:
+    harness = idle(database, served)
+    async with harness.running():
+        await harness.settled()
+        with closing(sqlite3.connect(database)) as reader:
+            reader.execute("SELECT count(*) FROM runs").fetchone()  # so that SQLite's shared memory is there
+            with no_file_larger_than(4_000):  # less than one page of the write-ahead log
+                (why,) = await ask(harness, KO)
+        assert why is not None
+        assert "disk" in why.reason
+        assert served.api.seen == []
+        await harness.until(FIRST + HOUR)
+        assert await ask(harness, KO) == [None]
+
+    assert served.api.seen == ["KO"]
+
+
 async def test_a_renamed_company_is_requested_by_its_symbol_of_now_and_a_class_share_as_it_is_configured(
     database: Path, served: Served
 ) -> None:
