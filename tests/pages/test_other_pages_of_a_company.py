@@ -8,7 +8,7 @@ import pytest
 from pipeline import History
 from tests.pages.conftest import DAY, NAME, NONE
 from tests.support.clocks import START
-from tests.support.observations import text
+from tests.support.observations import after, text
 from tests.support.reading_pages import next_of, page_of, rows_of
 from tests.support.site import SiteClient, served
 
@@ -125,3 +125,21 @@ async def test_a_comparison_of_nothing_is_a_form(site: SiteClient) -> None:
     page = await page_of(site, "/compare")
     assert page.root.one("input", id="a").attributes["max"]
     assert rows_of(page) == []
+
+
+async def test_to_compare_without_an_edit_asks_the_same(eventful: Path) -> None:
+    async with served(eventful, now=lambda: after(40 * DAY)) as site:
+        for prefix in ("", f"/as-of/{text(35 * DAY)}", "/as-of/2026-04-20"):
+            page = await page_of(site, f"{prefix}/compare?symbol=ACME")
+            given = {name: page.root.one("input", id=name).attributes["value"] for name in ("a", "b")}
+            again = await page_of(site, f"{prefix}/compare?symbol=ACME&a={given['a']}&b={given['b']}&field=")
+            assert rows_of(again) == rows_of(page)
+            heads = [[one.text for one in each.root.one("table").all("th", class_="number")] for each in (page, again)]
+            assert heads[0] == heads[1]
+            assert heads[0][0].startswith("End of "), prefix
+
+
+async def test_an_instant_that_is_no_day_stays_in_the_form(site: SiteClient) -> None:
+    page = await page_of(site, f"/compare?symbol=ACME&a={text(5)}")
+    assert page.root.one("input", id="a").attributes["value"] == text(5)
+    assert page.root.one("input", id="a").attributes["type"] == "text"

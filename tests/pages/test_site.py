@@ -1,9 +1,12 @@
 """The site as a whole: each link leads to a page, a past page to past ones; none holds what a policy forbids."""
 
+import html
+import re
 from collections import Counter
 from collections.abc import AsyncIterator
 from itertools import pairwise
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 
@@ -110,3 +113,57 @@ async def test_today_and_the_status_count_a_renamed_company_once(site: SiteClien
     status = Page.read((await site.get("/status")).text).root.one("main").text
     assert "Companies5" in status
     assert "5 companies known" in Page.read((await site.get("/")).text).root.one("main").text
+
+
+async def test_the_date_leads_from_every_page_to_one_that_answers(site: SiteClient) -> None:
+    day, later = after(60).date(), after(84).date()
+    asked = f"since={day}&until={later}"
+    for path in (*_SECTIONS, f"/changes?{asked}", f"/restatements?{asked}", f"/compare?symbol=META&a={day}&b={later}",
+                 f"/companies/META/document?version={day}", f"/companies/META/chart?since={later}"):  # fmt: skip
+        page = Page.read((await site.get(f"/as-of/{later}{path}")).text)
+        steps = [one.attributes["href"] for one in page.root.one("span", class_="steps").all("a")]
+        assert len(steps) == 2, path
+        here = page.root.one("form", class_="travel").one("input", type="hidden").attributes["value"]
+        gone = await site.get(f"/go?{urlencode({'path': here, 'at': day})}")
+        for address in (*steps, gone.headers["Location"], page.root.one("a", class_="back").attributes["href"]):
+            got = await site.get(address)
+            assert got.status == 200, (path, address)
+
+
+async def test_no_step_leads_to_a_day_that_has_not_begun(site: SiteClient) -> None:
+    page = Page.read((await site.get(f"/as-of/{after(120).date()}/runs")).text)
+    steps = [one.attributes["href"] for one in page.root.one("span", class_="steps").all("a")]
+    assert steps == [f"/as-of/{after(96).date()}/runs"]
+    assert (await site.get(f"/go?path=/runs&at={after(144).date()}")).status == 400
+
+
+REFUSED = {
+    "/changes?min_change=lots": ("Invalid min_change 'lots'.", "5% or 0.05."),
+    "/changes?until=2199-01-01": ("until '2199-01-01' is in the future", "now."),
+    "/compare?symbol=META&b=2199-01-01": ("b '2199-01-01' is in the future", "now."),
+    "/changes?since=2026-03-16&until=2026-03-15": ("since, 2026-03-16", "later until."),
+    "/changes?since=1d&since=2d": ("since is given 2 times.", "Give it once."),
+    "/changes?suspicious=perhaps": ("Invalid suspicious 'perhaps'.", "true or false."),
+    "/changes?field=pe": ("Unknown field 'pe'.", "?", "Fields lists all."),
+    "/companies?columns=qqqq": ("Unknown field 'qqqq'.", "Fields lists all."),
+    "/companies/META/vintages?field=pe_ratio": ("pe_ratio is not reported by quarter", "page of changes"),
+    "/status?x=1": ("Unknown parameter 'x'.", "This path takes none."),
+}
+
+
+async def test_refusals_are_sentences_with_parameters_as_typed_and_pages_for_commands(site: SiteClient) -> None:
+    for path, words in REFUSED.items():
+        got = await site.get(path)
+        assert got.status == 400, path
+        said = " ".join(one.text for one in Page.read(got.text).root.one("div", class_="refusal").all("p")[1:])
+        assert not [word for word in words if word not in said], (path, said)
+        assert "?." not in said, said
+        assert "ipeline " not in said, said
+
+
+async def test_the_page_of_changes_takes_what_its_feed_takes(site: SiteClient) -> None:
+    feed = (await site.get("/changes.atom?universe=true&suspicious=true&min_change=5%25")).text
+    links = {html.unescape(one) for one in re.findall(r'href="http://[^/"]*(/changes\?[^"]*)"', feed)}
+    assert links
+    for link in links:
+        assert (await site.get(link)).status == 200, link

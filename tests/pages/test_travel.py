@@ -6,7 +6,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from pipeline.pages.frame import without_later
 from pipeline.pages.travel import own_path
+from tests.support.observations import after
 
 _PARTS = st.sampled_from(
     ["/", "\\", "//", "evil.com", "http:", "https://evil.com", "javascript:alert(1)", "as-of/", "now", "%2f", "%5c"]
@@ -45,3 +47,19 @@ def test_an_instant_in_a_path_is_taken_out_of_it() -> None:
 
 def test_a_path_under_a_thousand_instants_is_the_path_without_them() -> None:
     assert own_path("/as-of/x" * 2_000 + "/companies") == "/companies"
+
+
+@pytest.mark.parametrize(
+    ("address", "kept"),
+    [
+        ("/changes?since=2026-03-10&until=2026-03-20&symbol=A%2BB", "/changes?since=2026-03-10&symbol=A%2BB"),
+        ("/changes?since=2026-03-20&until=2026-03-21", "/changes"),
+        ("/changes?since=7d&until=2026-03-14&x=%20", "/changes?since=7d&until=2026-03-14&x=%20"),
+        ("/compare?symbol=A&a=2026-03-01&b=2026-03-20", "/compare?symbol=A&a=2026-03-01"),
+        ("/companies/A/document?version=2026-03-20T18:30:00.000Z", "/companies/A/document"),
+        ("/companies?q=2026-03-20&sort=symbol", "/companies?q=2026-03-20&sort=symbol"),
+        ("/changes?since=&until=soon", "/changes?since=&until=soon"),
+    ],
+)
+def test_an_address_leaves_out_what_is_later_on_the_day_that_it_leads_to(address: str, kept: str) -> None:
+    assert without_later(address, after(0)) == kept
