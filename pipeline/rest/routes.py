@@ -39,6 +39,7 @@ async def _document(ask: Ask) -> web.Response:
 
 async def _index(ask: Ask) -> web.Response:
     """Answer the paths, and where they are described."""
+    check_names(ask.request.query, ())
     paths = {ask.link(f"{API}{one.path}"): one.summary for one in ENDPOINTS}
     return as_json({"openapi": ask.link(DOCUMENT), "paths": paths})
 
