@@ -16,8 +16,8 @@ from pipeline import instants
 from pipeline.model.anomalies import RULES, Anomaly
 from pipeline.model.changes import Change, ChangeKind
 from pipeline.model.fields import COLUMNS, Field, Part
+from pipeline.model.labels import label
 from pipeline.pages.asked import fields_of, flag_of, fraction_of
-from pipeline.pages.labels import label
 from pipeline.pages.rendering import show
 from pipeline.pages.spans import ALL, Span, span_of, spans
 from pipeline.query.history import History

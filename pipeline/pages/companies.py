@@ -11,7 +11,7 @@ from aiohttp import web
 
 from pipeline.instants import from_text
 from pipeline.model.fields import CATALOGUE, COLUMNS, SYMBOL_FIELD, Field, Part, find_fields
-from pipeline.pages.labels import label
+from pipeline.model.labels import label
 from pipeline.pages.numbers import is_numeric
 from pipeline.pages.rendering import show
 from pipeline.pages.standing import stale_among

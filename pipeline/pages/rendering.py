@@ -11,8 +11,9 @@ from aiohttp import web
 
 from pipeline.errors import Trouble
 from pipeline.instants import from_text
+from pipeline.model import labels
 from pipeline.model.fields import COLUMNS
-from pipeline.pages import labels, moments, numbers
+from pipeline.pages import moments, numbers
 from pipeline.pages.elements import value_element
 from pipeline.pages.frame import SECTIONS, Frame
 from pipeline.pages.said import Said

@@ -1,6 +1,6 @@
 """`/changes.atom`: what changed lately, as a feed with an entry for each company and observation."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from heapq import heappush, heappushpop
 from html import escape
@@ -13,14 +13,16 @@ from aiohttp import web
 from msgspec import Meta, Struct
 
 from pipeline import instants
-from pipeline.model.changes import ChangeKind, parse_fraction
+from pipeline.model.changes import parse_fraction
 from pipeline.model.fields import ALL, find_field
 from pipeline.query.history import History
 from pipeline.query.results import Row
+from pipeline.rest import headlines
 from pipeline.rest.asked import Asked
 from pipeline.rest.atom import CONTENT_TYPE, Entry, Feed, id_of, xml
 from pipeline.rest.changes import Fraction, PartName, Suspicious
 from pipeline.rest.endpoints import target
+from pipeline.rest.headlines import Changed
 from pipeline.rest.parameters import Fields, InUniverse, Since, Symbols, Until, read_parameters
 from pipeline.rest.problems import refuse
 from pipeline.text import count, cut
@@ -35,8 +37,8 @@ _DAYS = (1, 7, 31, 366)
 _MOST_COMPANY_DAYS = 100_000
 """... and as is quickly read: a week of 12,000 companies."""
 _LONGEST_VALUE = 200
-_NAMED = 3
-"""Fields that a title names."""
+_NAME = 4
+"""Where a row of an as-of answer has its first field."""
 
 
 class FeedOf(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -53,21 +55,6 @@ class FeedOf(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     suspicious: Suspicious = False
     universe: InUniverse = False
     limit: Annotated[int, Meta(ge=1, le=500, description="The most entries.")] = 100
-
-
-class _Changed(NamedTuple):
-    """A row of an answer about changes."""
-
-    symbol: str
-    field: str
-    part: str | None
-    kind: str
-    before: Any
-    after: Any
-    change: float | None
-    last_confirmed_at: str | None
-    observed_at: str
-    suspicion: str | None
 
 
 class _Observation(NamedTuple):
@@ -95,19 +82,23 @@ async def feed(ask: Ask) -> web.Response:
 def _xml(history: History, asked: Asked[FeedOf]) -> bytes:
     found = _find(history, asked)
     ask, root = asked.ask, f"{asked.ask.request.scheme}://{asked.ask.request.host}"
-    filters = _filters(asked.given)
+    filters, is_invented = _filters(asked.given), bool(history.holds_invented())
     day = instants.to_text(found.since)[:10]
     page = f"{root}{ask.link(_PAGE)}?{urlencode([*filters, ('since', day)])}"
     about = Feed(
         id=id_of("changes", ask.link(""), urlencode(filters)),
-        title="Changes" if ask.named is None else f"Changes as of {ask.named}",
+        title=headlines.of_feed(_filter(asked.given), ask.named, is_invented=is_invented),
         subtitle=f"What changed since {day}: an entry for each company and observation, the newest first",
         updated=found.newest[0].at if found.newest else instants.to_text(found.since),
         itself=f"{root}{target(ask)}",
         page=page,
         generator=_GENERATOR,
     )
-    entries = [_entry(history, one, f"{root}{ask.link('/companies/')}") for one in found.newest]
+    names = _names(history, asked, found)
+    entries = [
+        _entry(history, one, f"{root}{ask.link('/companies/')}", names.get(one.company), is_invented=is_invented)
+        for one in found.newest
+    ]
     if found.others:
         entries.append(_rest(found, page, day))
     return xml(about, entries)
@@ -120,6 +111,12 @@ def _filters(given: FeedOf) -> list[tuple[str, str]]:
     found += [("part", given.part)] if given.part is not None else []
     found += [("min_change", given.min_change)] if parse_fraction(given.min_change) else []
     return found + [(name, "true") for name in ("suspicious", "universe") if getattr(given, name)]
+
+
+def _filter(given: FeedOf) -> headlines.Filter:
+    return headlines.Filter(
+        given.symbol, given.field, given.part, given.min_change, suspicious=given.suspicious, universe=given.universe
+    )
 
 
 def _find(history: History, asked: Asked[FeedOf]) -> _Found:
@@ -161,20 +158,26 @@ def _found(
     return _Found(sorted(newest, reverse=True), seen - len(newest), since)
 
 
-_company_and_instant = itemgetter(_Changed._fields.index("symbol"), _Changed._fields.index("observed_at"))
+_company_and_instant = itemgetter(Changed._fields.index("symbol"), Changed._fields.index("observed_at"))
 
 
-def _entry(history: History, found: _Observation, companies: str) -> Entry:
-    ordered = sorted((_Changed(*row) for row in found.changes), key=_weight)
-    named, others = ordered[:_NAMED], len(ordered) - _NAMED
-    title = f"{found.company}: {', '.join(map(_in_title, named))}{f', {others} more' if others > 0 else ''}"
+def _names(history: History, asked: Asked[FeedOf], found: _Found) -> Mapping[str, str]:
+    """Return the names of the companies, by symbol, as they were known at the instant."""
+    companies = {one.company for one in found.newest}
+    answer = history.as_of(asked.at, companies, ["name"]) if companies else None
+    rows = [] if answer is None else answer.rows()
+    return {row[0]: row[_NAME].strip() for row in rows if row[_NAME] and row[_NAME].strip()}
+
+
+def _entry(history: History, found: _Observation, companies: str, name: str | None, *, is_invented: bool) -> Entry:
+    ordered = sorted((Changed(*row) for row in found.changes), key=_weight)
     head = _row(("field", "before", "after", "change", "suspicion"), "th")
     rows = (
-        _row((one.field, _shown(one.before), _shown(one.after), _percent(one), one.suspicion or "")) for one in ordered
+        _row((one.label, _shown(one.before), _shown(one.after), one.percent, one.suspicion or "")) for one in ordered
     )
     return Entry(
         id=id_of("observation", _symbol_then(history, found), found.at),
-        title=title,
+        title=headlines.of_entry(found.company, name, ordered, is_invented=is_invented),
         updated=found.at,
         link=f"{companies}{quote(found.company, safe='')}",
         html=f"<table>{head}{''.join(rows)}</table>",
@@ -189,23 +192,9 @@ def _symbol_then(history: History, found: _Observation) -> str:
     return names[-1].symbol if names else found.company
 
 
-def _weight(one: _Changed) -> tuple[bool, float]:
+def _weight(one: Changed) -> tuple[bool, float]:
     """Return what sorts changes: suspicious ones first, then by size."""
     return one.suspicion is None, -abs(one.change or 0.0)
-
-
-def _in_title(one: _Changed) -> str:
-    if one.kind in _COVERAGE:
-        return _COVERAGE[one.kind]
-    size = "" if one.change is None else f" {_percent(one)}"
-    return f"{one.field}{size}{'' if one.suspicion is None else ' (suspicious)'}"
-
-
-_COVERAGE = {ChangeKind.COVERED.value: "covered again", ChangeKind.UNCOVERED.value: "not covered any more"}
-
-
-def _percent(one: _Changed) -> str:
-    return "" if one.change is None else f"{one.change:+.2%}"
 
 
 def _row(cells: Sequence[str], tag: str = "td") -> str:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.model.invented import INVENTED
 from pipeline.rest.atom import Entry, Feed, id_of, xml
 from tests.support.observations import after, database_of, seen, text, uncovered
 from tests.support.renames import configure, rename
@@ -42,6 +43,11 @@ async def feed(client: SiteClient, path: str) -> Any:
     return found
 
 
+def company(entry: Any) -> str:
+    """Return the company of an entry."""
+    return str(entry.title).partition(":")[0].partition(" ")[0]
+
+
 def _check(body: bytes) -> ET.Element:
     """Raise AssertionError for what RFC 4287 demands of a feed and its entries."""
     root = ET.fromstring(body)
@@ -61,16 +67,50 @@ def _check(body: bytes) -> ET.Element:
 async def test_an_entry_is_what_an_observation_of_a_company_changed(database: Path) -> None:
     async with served(database, now=lambda: NOW) as client:
         found = await feed(client, "/changes.atom")
-        assert [(one.title.partition(":")[0], one.updated) for one in found.entries] == [
+        assert [(company(one), one.updated) for one in found.entries] == [
             ("IBM", text(40)), ("BC/PB", text(30)), ("META", text(4)), ("META", text(3)), ("META", text(2)),
             ("META", text(1)),
         ]  # fmt: skip
         assert found.feed.updated == text(40)
-        assert found.entries[0].title == "IBM: market_capitalization -100.00% (suspicious)"
+        assert found.feed.title == "Changes"
+        assert [one.title for one in found.entries[::2]] == [
+            "IBM: Market cap -100.00% (suspicious)",
+            "META (Meta): Name (suspicious), Market cap",
+            "META (Meta): EPS +50.00%",
+        ]
         assert {one.term for one in found.entries[0].tags} == {"daily", "collapsed"}
         assert found.entries[1].title == "BC/PB: not covered any more"
         assert found.entries[1].link == f"{client.url}/companies/BC%2FPB"
-        assert "<td>eps</td><td>3.0</td><td>5.0</td><td>+66.67%</td>" in found.entries[3].content[0].value
+        assert "<td>EPS</td><td>3.0</td><td>5.0</td><td>+66.67%</td>" in found.entries[3].content[0].value
+
+
+async def test_a_feed_is_called_by_what_it_is_narrowed_to(database: Path) -> None:
+    titles = {
+        "?suspicious=true": "Suspicious changes",
+        "?symbol=fb,IBM&part=daily&min_change=0.05": "Changes of FB, IBM: daily fields, by 5% or more",
+        "?field=eps,PriceToSalesRatioTTM&universe=true": "Changes: EPS, P/S, configured companies",
+        "?field=all": "Changes",
+    }
+    async with served(database, now=lambda: NOW) as client:
+        for query, title in titles.items():
+            assert (await feed(client, f"/changes.atom{query}")).feed.title == title
+        past = await feed(client, f"/as-of/{text(10)}/changes.atom?symbol=META")
+    assert past.feed.title == f"Changes of META, as of {text(10)}"
+
+
+@pytest.fixture(name="made_up")
+def _made_up() -> Path:
+    about = {"Name": "Oxneva", "Description": f"Oxneva {INVENTED}."}
+    return database_of([seen(hour, "OXNEV", EPS=str(2 + hour), **about) for hour in range(2)])
+
+
+async def test_invented_companies_are_called_so(made_up: Path) -> None:
+    async with served(made_up, now=lambda: NOW) as client:
+        found = await feed(client, "/changes.atom")
+    assert (found.feed.title, found.entries[0].title) == (
+        "Changes (invented data)",
+        "OXNEV (Oxneva, invented): EPS +50.00%",
+    )
 
 
 async def test_hostile_text_is_text(database: Path) -> None:
@@ -91,7 +131,7 @@ async def test_it_is_filtered_as_changes_are(database: Path) -> None:
             "part=profile": {"META"}, f"since={text(30)}": {"IBM", "BC/PB"}, f"until={text(10)}": {"META"},
         }.items():  # fmt: skip
             entries = (await feed(client, f"/changes.atom?{query}")).entries
-            assert {one.title.partition(":")[0] for one in entries} == companies, query
+            assert {company(one) for one in entries} == companies, query
         for query in ("symbol=ZZZ", "fields=eps", "part=x", "limit=0", "limit=501", "field=zzz"):
             assert (await client.get(f"/changes.atom?{query}")).status in (400, 404), query
 

@@ -1,4 +1,4 @@
-"""Labels: what pages call a field. Short enough for the head of a column; its description says the rest."""
+"""Labels: what people call a field. Short enough for the head of a column; its description says the rest."""
 
 from collections.abc import Mapping
 
@@ -57,5 +57,5 @@ SPEEDS: Mapping[Part, str] = {
 
 
 def label(field: Field) -> str:
-    """Return what pages call a field: `P/E`, `Latest quarter`."""
+    """Return what pages and feeds call a field: `P/E`, `Latest quarter`."""
     return _LABELS.get(field.column) or field.column.replace("_", " ").capitalize()
