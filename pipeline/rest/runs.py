@@ -154,7 +154,7 @@ RUN = Single("/runs/{run}", "run", "A run", "How a run ended, and how many symbo
 OUTCOMES = Recorded(
     "/runs/{run}/outcomes",
     "outcomes",
-    "How each symbol ended in a run",
+    "The outcome of each symbol in a run",
     "In that order. A run that had not ended at the instant has those that had.",
     OutcomesOf,
     Outcome,

@@ -22,7 +22,8 @@ from pipeline.model.fields import CATALOGUE
 from pipeline.model.outcomes import MEANING, Outcome
 from pipeline.monitoring.metrics import Metrics
 from pipeline.quota.limits import PLANS
-from pipeline.rest.endpoints import API
+from pipeline.rest.endpoints import API, Endpoint
+from pipeline.rest.parameters import Paged
 from pipeline.rest.routes import ENDPOINTS
 from pipeline.store.migrate import migrate
 from pipeline.store.relations import RELATIONS
@@ -123,7 +124,15 @@ def tables() -> str:
 
 
 def api() -> str:
-    return table(("path", "answers"), ((f"`{API}{one.path}`", one.summary) for one in ENDPOINTS))
+    rows = ((f"`{API}{one.path}`", one.summary, _code(_taken(one))) for one in ENDPOINTS)
+    return table(("path", "answers", "takes"), rows)
+
+
+def _taken(endpoint: Endpoint) -> list[str]:
+    """Return the parameters of a path that follow `?`, but for those that all tables take."""
+    of_all = Paged.__struct_fields__
+    fields = endpoint.parameters.__struct_fields__
+    return [one for one in fields if one not in of_all and f"{{{one}}}" not in endpoint.path]
 
 
 def metrics() -> str:

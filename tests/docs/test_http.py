@@ -4,15 +4,19 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from http import HTTPStatus
 from pathlib import Path
 
 import pytest
 
+from pipeline.rest.openapi import document
+from pipeline.rest.routes import ENDPOINTS
 from tests.docs.generate import DOCS
 from tests.support.beside import beside
 from tests.support.site import served
 
-PAGE = (DOCS / "http.md").read_text(encoding="utf-8").partition("### From programs\n")[2].partition("\n#")[0]
+WHOLE = (DOCS / "http.md").read_text(encoding="utf-8")
+PAGE = WHOLE.partition("### From programs\n")[2].partition("\n#")[0]
 SERVER = "http://127.0.0.1:8080"
 
 
@@ -30,10 +34,18 @@ def _url(answerable: Path) -> Iterator[str]:
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not on this machine")
 def test_each_line_of_curl_is_answered(url: str, tmp_path: Path) -> None:
     lines = [line for example in examples("sh") for line in example.splitlines() if line.startswith("curl")]
-    answers = [_output(["sh", "-c", f"{line.replace(SERVER, url)} --fail-with-body"], tmp_path) for line in lines]
+    answers = [_output(["sh", "-c", line.replace(SERVER, url)], tmp_path) for line in lines]
+    assert all("-fsS" in line for line in lines)  # else an error is saved as if it were the answer
     assert len(answers) == 4
     assert all("AAPL" in answer for answer in answers[:3])
     assert (tmp_path / "panel.parquet").read_bytes().startswith(b"PAR1")
+
+
+def test_each_status_of_a_refusal_is_listed_with_what_to_do() -> None:
+    listed = {int(one) for one in re.findall(r"^\| (\d{3}) \|", WHOLE, flags=re.MULTILINE)}
+    paths = document(ENDPOINTS, "")["paths"].values()
+    answered = {int(status) for path in paths for status in path["get"]["responses"]}
+    assert {status for status in answered if status >= HTTPStatus.BAD_REQUEST} <= listed
 
 
 @pytest.mark.parametrize("example", examples("python"))
