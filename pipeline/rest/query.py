@@ -24,7 +24,7 @@ from pipeline.store.stored_symbols import SymbolNotFound
 from pipeline.text import printable
 from pipeline.web.ask import Ask
 from pipeline.web.caching import NO_STORE
-from pipeline.web.refusals import status_of
+from pipeline.web.refusals import named_alone, status_of
 from pipeline.web.routes import Route
 
 FUNCTION = "OVERVIEW"
@@ -75,6 +75,8 @@ async def _read_through(ask: Ask, text: str) -> tuple[NotCollected | None, Ask]:
     if _may_be_of_another_site(ask.request):
         return _OF_ANOTHER_SITE, ask
     refusal = await ask.site.read_through(symbol)
+    if refusal is not None:
+        refusal = replace(refusal, reason=named_alone(refusal.reason, ask.site.readers.database))
     return refusal, replace(ask, at=ask.site.present)  # what was collected was observed since
 
 

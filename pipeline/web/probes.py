@@ -11,6 +11,7 @@ from pipeline.monitoring.metrics import ServerMetrics
 from pipeline.monitoring.status import Scope, Status, read_status
 from pipeline.store.database import DatabaseError
 from pipeline.store.reader import open_for_reading
+from pipeline.web.refusals import named_alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,4 +51,4 @@ def _why_unreadable(database: Path) -> str | None:
         with open_for_reading(database):
             return None
     except DatabaseError as error:
-        return str(error)
+        return named_alone(str(error), database)

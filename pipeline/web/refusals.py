@@ -31,11 +31,15 @@ class Busy(Refusal):
 
 def without_folder(error: Trouble, database: Path) -> Trouble:
     """Return an error as clients may see it: without the folder that the database is in."""
-    path, name = str(database), database.name
-    if path == name or path not in str(error):
+    if named_alone(str(error), database) == str(error):
         return error
-    remedy = None if error.remedy is None else error.remedy.replace(path, name)
-    return Refusal(status_of(error), error.problem.replace(path, name), remedy=remedy)
+    remedy = None if error.remedy is None else named_alone(error.remedy, database)
+    return Refusal(status_of(error), named_alone(error.problem, database), remedy=remedy)
+
+
+def named_alone(text: str, database: Path) -> str:
+    """Return a text that may name the database, as clients may see it: by its name alone."""
+    return text.replace(str(database), database.name)
 
 
 def status_of(error: Trouble) -> HTTPStatus:

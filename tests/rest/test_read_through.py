@@ -137,6 +137,17 @@ async def test_a_failure_is_told_and_text_from_outside_cannot_break_the_header(d
         assert "\n" not in json.loads(got.body)["Information"]
 
 
+async def test_a_reason_does_not_say_where_the_database_is(database: Path, served: Served) -> None:
+    async with household(database, served) as (harness, client):
+        assert describes(await client.get(asking("IBM")), "IBM")
+        harness.clock.advance(DAY)
+        harness.daemon.status.block(f"{database}: locked")
+        for got in (await client.get(asking("IBM")), await client.get(asking("PEP"))):
+            told = got.headers.get("X-Not-Collected") or got.text
+            assert f"{database.name}: locked" in told
+            assert str(database) not in told
+
+
 async def test_a_reason_with_any_characters_is_one_header(database: Path, served: Served) -> None:
     async with household(database, served) as (harness, client):
         assert describes(await client.get(asking("IBM")), "IBM")

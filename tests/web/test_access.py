@@ -33,7 +33,10 @@ async def test_without_the_token_there_is_nothing_but_health_checks(client: Site
         assert len(got.text) < 200
         assert got.headers["Cache-Control"] == "no-store"
     assert (await client.get("/-/healthy")).status == 200
-    assert (await client.get("/-/ready")).status == 503  # there is no database
+    ready = await client.get("/-/ready")
+    assert ready.status == 503  # there is no database
+    assert "none.db" in ready.text
+    assert "/none.db" not in ready.text
 
 
 async def test_it_is_taken_as_a_bearer_token_as_a_password_and_by_query_as_apikey(client: SiteClient) -> None:

@@ -35,6 +35,7 @@ from pipeline.store.database import DatabaseError, refuse_foreign
 from pipeline.store.lock import hold_daemon_lock
 from pipeline.store.record import Begin
 from pipeline.web.probes import Probes
+from pipeline.web.refusals import named_alone
 from pipeline.web.server import serving
 
 
@@ -145,6 +146,7 @@ def _probes(daemon: Daemon, reporter: Reporter, metrics: Metrics, database: Path
         return metrics.render(await asyncio.to_thread(read), daemon.status.heartbeat, accept)
 
     async def ready() -> str | None:
-        return daemon.why_not_ready()
+        why = daemon.why_not_ready()
+        return None if why is None else named_alone(why, database)
 
     return Probes(daemon.status.why_unhealthy, ready, exposition)
