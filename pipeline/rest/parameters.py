@@ -1,6 +1,7 @@
 """Parameters: what a request asks for, read from its path and query string into a struct that says what is valid."""
 
 from collections.abc import Iterator, Mapping
+from functools import cache
 from http import HTTPStatus
 from typing import Annotated, Any, TypeVar
 
@@ -118,7 +119,9 @@ def read_parameters(kind: type[P], path: Mapping[str, str], query: MultiMapping[
         raise _invalid(name, given.get(name), types.get(name)) from None
 
 
+@cache
 def _fields(kind: type[msgspec.Struct]) -> tuple[msgspec.inspect.Field, ...]:
+    """Return what the parameters may be. To find out takes 0.1 ms: a third of a small answer."""
     info = type_info(kind)
     assert isinstance(info, msgspec.inspect.StructType)
     return info.fields
