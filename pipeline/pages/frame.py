@@ -83,8 +83,9 @@ class Frame:
 
     @property
     def last_day(self) -> str | None:
-        """The last day that may be chosen; None: any."""
-        return None if self.lock is None else self.lock.astimezone(UTC).date().isoformat()
+        """The last day that may be chosen. None on a page about the past: it stays the same from day to day."""
+        is_moving = self.is_past and not self.is_locked
+        return None if is_moving else self.present.astimezone(UTC).date().isoformat()
 
     @property
     def neighbours(self) -> tuple[tuple[str, str, str], ...]:

@@ -134,6 +134,8 @@ async def test_no_step_leads_to_a_day_that_has_not_begun(site: SiteClient) -> No
     page = Page.read((await site.get(f"/as-of/{after(120).date()}/runs")).text)
     steps = [one.attributes["href"] for one in page.root.one("span", class_="steps").all("a")]
     assert steps == [f"/as-of/{after(96).date()}/runs"]
+    now = Page.read((await site.get("/runs")).text)
+    assert now.root.one("input", id="at").attributes["max"] == after(120).date().isoformat()
     assert (await site.get(f"/go?path=/runs&at={after(144).date()}")).status == 400
 
 
