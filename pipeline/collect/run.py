@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 import structlog
@@ -19,7 +20,7 @@ from pipeline.collect.retry import RetryPolicy
 from pipeline.collect.sqlite_engine import open_engine, select_symbols
 from pipeline.collect.summary import Summary
 from pipeline.instants import Nanoseconds
-from pipeline.model.outcomes import Outcome, RunResult, RunStatus, Trigger
+from pipeline.model.outcomes import Outcome, RunId, RunResult, RunStatus, Trigger
 from pipeline.store.database import StorageError
 
 
@@ -43,16 +44,7 @@ async def collect(
     began = clock.monotonic()
     selection = select_symbols(database, order, now=clock.now())
     async with open_engine(database, source, max_requests=order.max_requests, clock=clock) as engine:
-        if order.listed is not None:
-            await engine.results.record_list(order.listed, at=clock.now())
-        run = await engine.results.begin(
-            order.trigger,
-            at=clock.now(),
-            symbols=len(order.symbols),
-            due=len(selection.due),
-            schedule=order.schedule,
-            scheduled_for=order.scheduled_for,
-        )
+        run = await _begin(order, selection, engine.results, now=clock.now())
         fetch = Fetch(
             engine.request,
             engine.slots,
@@ -98,6 +90,20 @@ def log_end(summary: Summary) -> None:
         **facts,
         requests=summary.requests,
         seconds=round(summary.seconds, 3),
+    )
+
+
+async def _begin(order: Order, selection: Selection, results: Results, *, now: datetime) -> RunId:
+    """Write that a run begins, and what is configured."""
+    if order.listed is not None:
+        await results.record_list(order.listed, at=now)
+    return await results.begin(
+        order.trigger,
+        at=now,
+        symbols=len(order.symbols),
+        due=len(selection.due),
+        schedule=order.schedule,
+        scheduled_for=order.scheduled_for,
     )
 
 

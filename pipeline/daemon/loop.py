@@ -5,7 +5,7 @@ that no run exists for, or a run to resume? So no timer has to be trusted, and n
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -23,6 +23,7 @@ from pipeline.daemon.blockers import Blockers
 from pipeline.daemon.clock_watch import ClockWatch
 from pipeline.daemon.config import DaemonConfig
 from pipeline.daemon.maintenance import Maintenance
+from pipeline.daemon.missed import record_missed_times
 from pipeline.daemon.on_demand import OnDemand
 from pipeline.daemon.runner import Runner
 from pipeline.daemon.status import DaemonStatus
@@ -34,17 +35,15 @@ from pipeline.monitoring import heartbeat
 from pipeline.monitoring.reporter import Reporter
 from pipeline.quota.estimate import finish_at
 from pipeline.quota.limits import Limit, longest_window
-from pipeline.schedule.cron import PastFireTimes, Schedule, past_fire_times
+from pipeline.schedule.cron import Schedule, past_fire_times
 from pipeline.schedule.next_run import Decision, FreeAt, decide
-from pipeline.store import lock
 from pipeline.store.database import DatabaseError, is_temporary
 from pipeline.store.marker import record_gone
 from pipeline.store.reader import NoData, Reader
 from pipeline.store.record import Begin
 from pipeline.store.renames import record_renames
-from pipeline.store.schedules import activate, last_firings, record_missed
+from pipeline.store.schedules import activate, last_firings
 from pipeline.store.universe import record_list
-from pipeline.store.writer import Writer
 
 
 class Daemon:
@@ -231,7 +230,8 @@ class Daemon:
             return False
         if self._in_force == self._wanted and (await self._decide()).is_idle and self._in_force:
             if self.on_demand.is_wanted:
-                await self._collect_wanted()
+                await self._runner.run_on_demand(self._config)
+                self.status.beat()
                 return True
             await self._maintenance.run(self._config)
             self._unblock()
@@ -250,17 +250,6 @@ class Daemon:
                 self.status.beat()
         return True
 
-    async def _collect_wanted(self) -> None:
-        """Do a run for what clients wait for. If another process is collecting, they are not made to wait for it."""
-        try:
-            async with self._access.exclusive_now():
-                await self._runner.run_on_demand(self._config)
-        except (lock.Busy, DatabaseError) as error:
-            self.on_demand.refuse_all(NotCollected(str(error)))
-            if isinstance(error, DatabaseError):
-                raise
-        self.status.beat()
-
     async def _prepare(self, config: DaemonConfig) -> Decision:
         """Put the configuration in force, record missed fire times, and return what is due. The lock is held."""
         wanted, now = self._wanted, self._clock.now()
@@ -277,7 +266,7 @@ class Daemon:
                 self._in_force = wanted
             decision = await self._decide()
             for past in decision.missed:
-                await self._record_missed(writer, past)
+                await record_missed_times(writer, past, blockers=self._blockers, reporter=self._reporter)
         return decision
 
     async def _decide(self) -> Decision:
@@ -292,21 +281,6 @@ class Daemon:
             self.status.resumes_at = decision.resumes_at
             self.status.beat()
         return decision
-
-    async def _record_missed(self, writer: Writer, past: PastFireTimes) -> None:
-        """Record the fire times that it is too late to run, each with the reason."""
-        last = ""
-
-        def with_reasons() -> Iterator[tuple[datetime, str]]:
-            nonlocal last
-            for at in past.missed:
-                last = self._blockers.reason_at(at)
-                yield at, last
-
-        schedule = str(past.schedule)
-        count = await record_missed(writer, schedule, with_reasons(), now=past.now)
-        self._log.warning("fire times missed", schedule=schedule, count=count, reason=last)
-        self._reporter.fire_times_missed(schedule, count, past.now, last)
 
     def _unblock(self) -> None:
         if self.status.unblock():

@@ -12,7 +12,7 @@ from pipeline import instants
 from pipeline.clock import Clock
 from pipeline.collect.active_run import ActiveRun
 from pipeline.collect.halt import Halted
-from pipeline.collect.on_demand import SLOT_WITHIN
+from pipeline.collect.on_demand import SLOT_WITHIN, NotCollected
 from pipeline.collect.order import Order, Source
 from pipeline.collect.run import collect, log_end
 from pipeline.collect.summary import Summary
@@ -25,7 +25,7 @@ from pipeline.instants import nanoseconds
 from pipeline.model.outcomes import Trigger
 from pipeline.monitoring.reporter import Reporter
 from pipeline.schedule.next_run import FIRST_PAUSE, ScheduledRun
-from pipeline.store import schedules
+from pipeline.store import lock, schedules
 from pipeline.store.database import DatabaseError, StorageError
 
 
@@ -82,10 +82,20 @@ class Runner:
         await self._check_stored(summary)
 
     async def run_on_demand(self, config: DaemonConfig) -> None:
-        """Do one run for what clients wait for, if it has to be requested. Otherwise as `run`.
+        """Do one run for what clients wait for, if it has to be requested. Raise DatabaseError.
 
-        Each symbol is requested once: the client may ask again, and the schedules need the quota too.
+        If another process is collecting, they are told so, and not made to wait for it.
         """
+        try:
+            async with self._access.exclusive_now():
+                await self._collect_wanted(config)
+        except (lock.Busy, DatabaseError) as error:
+            self._on_demand.refuse_all(NotCollected(str(error)))
+            if isinstance(error, DatabaseError):
+                raise
+
+    async def _collect_wanted(self, config: DaemonConfig) -> None:
+        """Request each symbol once: the client may ask again, and the schedules need the quota too."""
         due = await self._on_demand.next()
         if not due:
             return

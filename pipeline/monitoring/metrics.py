@@ -153,37 +153,10 @@ class _Scrape(Collector):
 
 
 def _status_metrics(status: Status) -> Iterator[Metric]:
-    yield _labelled(
-        CounterMetricFamily(
-            "pipeline_runs",
-            "Runs that have ended, and missed fire times, by status; without runs on demand.",
-            labels=["status"],
-        ),
-        {name: status.runs.get(name, 0) for name in _STATUSES},
-    )
-    yield _labelled(
-        CounterMetricFamily("pipeline_on_demand_runs", "Runs on demand that have ended, by status.", labels=["status"]),
-        {name: status.on_demand_runs.get(name, 0) for name in _STATUSES if name is not RunStatus.MISSED},
-    )
-    yield CounterMetricFamily(
-        "pipeline_missed_runs",
-        "Missed fire times: nothing could run.",
-        value=status.runs.get(RunStatus.MISSED, 0),
-    )
+    yield from _run_metrics(status)
     yield CounterMetricFamily("pipeline_snapshots", "Snapshots stored.", value=status.snapshots)
-    yield from _instant(
-        "pipeline_last_success_timestamp_seconds", "When the last complete run ended.", status.last_success
-    )
     yield from _instant("pipeline_last_backup_timestamp_seconds", "When the last backup was made.", status.last_backup)
-    # Keyed by name: Prometheus rejects a page with one series twice, as for a limit that is configured twice.
-    yield _labelled(
-        GaugeMetricFamily("pipeline_window_used", "Requests that count in each window of the plan.", labels=_WINDOW),
-        {window.limit: window.used for window in status.windows},
-    )
-    yield _labelled(
-        GaugeMetricFamily("pipeline_window_limit", "Requests that each window of the plan allows.", labels=_WINDOW),
-        {window.limit: Limit.parse(window.limit).count for window in status.windows},
-    )
+    yield from _window_metrics(status)
     yield _labelled(
         GaugeMetricFamily(
             "pipeline_symbols",
@@ -205,6 +178,41 @@ def _status_metrics(status: Status) -> Iterator[Metric]:
     )
     yield GaugeMetricFamily(
         "pipeline_database_bytes", "Size of the database, including its -wal file.", value=status.database_bytes
+    )
+
+
+def _run_metrics(status: Status) -> Iterator[Metric]:
+    yield _labelled(
+        CounterMetricFamily(
+            "pipeline_runs",
+            "Runs that have ended, and missed fire times, by status; without runs on demand.",
+            labels=["status"],
+        ),
+        {name: status.runs.get(name, 0) for name in _STATUSES},
+    )
+    yield _labelled(
+        CounterMetricFamily("pipeline_on_demand_runs", "Runs on demand that have ended, by status.", labels=["status"]),
+        {name: status.on_demand_runs.get(name, 0) for name in _STATUSES if name is not RunStatus.MISSED},
+    )
+    yield CounterMetricFamily(
+        "pipeline_missed_runs",
+        "Missed fire times: nothing could run.",
+        value=status.runs.get(RunStatus.MISSED, 0),
+    )
+    yield from _instant(
+        "pipeline_last_success_timestamp_seconds", "When the last complete run ended.", status.last_success
+    )
+
+
+def _window_metrics(status: Status) -> Iterator[Metric]:
+    # Keyed by name: Prometheus rejects a page with one series twice, as for a limit that is configured twice.
+    yield _labelled(
+        GaugeMetricFamily("pipeline_window_used", "Requests that count in each window of the plan.", labels=_WINDOW),
+        {window.limit: window.used for window in status.windows},
+    )
+    yield _labelled(
+        GaugeMetricFamily("pipeline_window_limit", "Requests that each window of the plan allows.", labels=_WINDOW),
+        {window.limit: Limit.parse(window.limit).count for window in status.windows},
     )
 
 

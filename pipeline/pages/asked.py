@@ -40,14 +40,9 @@ def flag_of(ask: Ask, name: str) -> bool:
     return text in _YES
 
 
-def fields_of(
-    ask: Ask, default: Sequence[Field], *, most: int = len(CATALOGUE), every: Sequence[Field] = CATALOGUE
-) -> tuple[Field, ...]:
+def fields_of(ask: Ask, default: Sequence[Field], *, every: Sequence[Field] = CATALOGUE) -> tuple[Field, ...]:
     """Return the fields that the parameter `field` names; `every` of them for `all`, and the default ones for none.
 
-    Raise FieldNotFound for one that does not exist, and Refusal for too many.
+    Raise FieldNotFound for one that does not exist.
     """
-    named = find_fields(ask.all("field"), default, every=every)
-    if len(named) > most:
-        raise Refusal(HTTPStatus.BAD_REQUEST, f"name up to {most} fields: these are {len(named)}")
-    return named
+    return find_fields(ask.all("field"), default, every=every)

@@ -84,11 +84,7 @@ def _today(ask: Ask, history: History, live: Live | None) -> Today:
         uncovered=standing.uncovered,
         last_run=None if last is None else run_lines([last])[0],
         under_way=next((one for one in runs if one.status == RunStatus.RUNNING), None),
-        missed=[
-            one
-            for one in runs
-            if one.status == RunStatus.MISSED and one.fire_time and one.fire_time >= ask.at - _RECENT
-        ],
+        missed=[run for run in runs if _is_missed(run, since=ask.at - _RECENT)],
         since=since,
         is_since_run=run_at is not None,
         moves=found,
