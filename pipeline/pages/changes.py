@@ -151,6 +151,8 @@ class ChangesView:
     since: datetime | None
     is_since_last_run: bool
     spans: Sequence[Span]
+    alone: str | None
+    """The company, if changes of one are asked for."""
     observations: tuple[Observation, ...]
     names: Mapping[str, str]
     """Of the companies on the page, by symbol."""
@@ -180,6 +182,7 @@ def _view(history: History, wanted: Filter, ask: Ask) -> ChangesView:
         since=since,
         is_since_last_run=is_since_last_run,
         spans=spans(wanted.given, _SPANS, wanted.spanning),
+        alone=symbols[0] if wanted.symbols and len(symbols) == 1 else None,
         observations=observations,
         names=names_of(history, {one.symbol for one in observations}, ask.at),
         number=len(found),

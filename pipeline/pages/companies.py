@@ -12,6 +12,7 @@ from aiohttp import web
 from pipeline.instants import from_text
 from pipeline.model.fields import CATALOGUE, COLUMNS, SYMBOL_FIELD, Field, Part, find_fields
 from pipeline.model.labels import label
+from pipeline.pages.absence import Absence, absence_of
 from pipeline.pages.numbers import is_numeric
 from pipeline.pages.rendering import show
 from pipeline.pages.standing import stale_among
@@ -204,6 +205,8 @@ class Listing:
     choice: Choice
     at: datetime
     stale_after: timedelta
+    absent: Absence | None
+    """Why there is no company of the symbol that was searched for, where none matches."""
     heads: Sequence[Head]
     companies: Sequence[Company]
     matching: int
@@ -270,6 +273,7 @@ def listing(ask: Ask, history: History, choice: Choice) -> Listing:
         at=ask.at,
         heads=_heads(choice),
         stale_after=ask.site.stale_after(),
+        absent=absence_of(ask, history, choice.text) if choice.text and not passing else None,
         companies=[_company(row, places, former, stale) for row in page.rows],
         matching=len(passing),
         all=len(rows),

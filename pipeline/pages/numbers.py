@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import date
 from math import floor, isfinite, log10
+from typing import NamedTuple
 
 from pipeline.model.fields import Field, Kind
 from pipeline.model.values import Value
@@ -14,6 +15,8 @@ _NARROW = "\u202f"
 _MINUS = "\u2212"
 _ROUNDS_UP = 0.9995
 """From this fraction of a scale on, three digits show the scale itself: 999,600,000 is 1.00 B."""
+_MOST_MORE = 15
+"""Digits that are shown besides the usual three, to tell two values apart."""
 _LARGEST = 1e18
 """A larger number is written with its exponent."""
 
@@ -51,7 +54,20 @@ def shown(field: Field, value: Value | date) -> Shown | None:
         return Shown(day_text(value), value.isoformat(), value.isoformat(), Kind.DATE)
     if isinstance(value, str):
         return _of_text(field, value)
-    return Shown(_short(field.unit, value), plain(value), _title(field.unit, value), field.kind)
+    return _of_number(field, value)
+
+
+def shown_pair(field: Field, before: Value | date, after: Value | date) -> tuple[Shown | None, Shown | None]:
+    """Return how two values are shown beside each other: with as many digits as it takes to tell them apart."""
+    short = shown(field, before), shown(field, after)
+    if before == after or not (isinstance(before, int | float) and isinstance(after, int | float)):
+        return short
+    pairs = ((_of_number(field, before, more), _of_number(field, after, more)) for more in range(_MOST_MORE + 1))
+    return next((pair for pair in pairs if pair[0].text != pair[1].text), short)
+
+
+def _of_number(field: Field, value: float, more: int = 0) -> Shown:
+    return Shown(_short(field.unit, value, more), plain(value), _title(field.unit, value), field.kind)
 
 
 def _of_text(field: Field, value: str) -> Shown:
@@ -76,45 +92,75 @@ def is_numeric(field: Field) -> bool:
     return field.kind in (Kind.INTEGER, Kind.REAL)
 
 
-def _short(unit: str, value: float) -> str:
+def _short(unit: str, value: float, more: int = 0) -> str:
+    """Return a number with its unit, short; with some more digits than usual."""
     match unit:
         case "fraction":
-            return percent(value)
+            return percent(value, more)
         case "percent points":
-            return percent(value / 100)
+            return percent(value / 100, more)
         case "ratio" if abs(value) < 1e6:
-            return to_digits(value, 3, least=2 if abs(value) < 10 else 1)
+            return to_digits(value, 3 + more, least=more + (2 if abs(value) < 10 else 1))
         case "USD per share" | "reporting currency per share" if abs(value) < 1e6:
-            return signed(f"{abs(value):,.2f}", value)
+            return signed(f"{abs(value):,.{2 + more}f}", value)
         case _:
-            return scaled(value)
+            return scaled(value, more)
 
 
-def scaled(value: float) -> str:
+def scaled(value: float, more: int = 0) -> str:
     """Return a number to three digits, in thousands of thousands: `3.49 T`, `412 M`, `12,345`, `0.27`."""
     size = abs(value)
     if not isfinite(size) or size >= _LARGEST:
-        return f"{value:.3g}"
+        return f"{value:.{3 + more}g}"
     for divisor, letter in _SCALES:
         if size >= divisor * _ROUNDS_UP:
-            return f"{to_digits(value / divisor, 3)}{_NARROW}{letter}"
-    return signed(f"{size:,}", value) if isinstance(value, int) else to_digits(value, 3, least=2)
+            return f"{to_digits(value / divisor, 3 + more)}{_NARROW}{letter}"
+    return signed(f"{size:,}", value) if isinstance(value, int) else to_digits(value, 3 + more, least=2 + more)
 
 
-def percent(fraction: float) -> str:
+def percent(fraction: float, more: int = 0) -> str:
     """Return a fraction in per cent: `4.1 %`, `0.43 %`, `127 %`."""
     value = fraction * 100
     size = abs(value)
     if size >= 1e6:
-        return f"{value:.2g}{_NARROW}%"
-    places = 2 if size < 1 else 1 if size < 100 else 0
+        return f"{value:.{2 + more}g}{_NARROW}%"
+    places = more + (2 if size < 1 else 1 if size < 100 else 0)
     return f"{signed(f'{size:,.{places}f}', value)}{_NARROW}%"
 
 
 def change(fraction: float) -> str:
-    """Return a relative change with its sign: `+4.1 %`."""
-    text = percent(fraction)
+    """Return a relative change with its sign: `+4.1 %`; one that is there is not shown as `0.00 %`."""
+    texts = (percent(fraction, more) for more in range(_MOST_MORE))
+    text = next((one for one in texts if not fraction or one.strip(f"0.{_NARROW}%")), percent(fraction))
     return text if fraction <= 0 else f"+{text}"
+
+
+class Difference(NamedTuple):
+    """How a value changed, as a page shows it."""
+
+    text: str
+    exact: float
+    """For programs, as a fraction: of the value before, or of the whole where it is in points."""
+    title: str
+    """Shown on hover; empty where the text says it all."""
+
+
+def difference(field: Field | None, before: object, after: object, relative: float | None) -> Difference | None:
+    """Return how a value changed, given by which fraction; None where that cannot be told.
+
+    A value in per cent changed by points: per cent of per cent mislead.
+    """
+    scale = None if field is None else _POINTS.get(field.unit)
+    if scale is None or not isinstance(before, int | float) or not isinstance(after, int | float):
+        return None if relative is None else Difference(change(relative), relative, "")
+    points = round((after - before) * scale, 12)
+    text = change(points / 100).removesuffix("%") + "pp"
+    title = "percentage points" + ("" if relative is None else f"; {change(relative)} of the value before")
+    return Difference(text, points / 100, title)
+
+
+_POINTS = {"fraction": 100, "percent points": 1}
+"""By the unit of a field whose values are shown in per cent: what makes points of them."""
 
 
 def to_digits(value: float, digits: int, *, least: int = 0) -> str:

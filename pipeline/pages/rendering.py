@@ -14,7 +14,8 @@ from pipeline.instants import from_text
 from pipeline.model import labels
 from pipeline.model.fields import COLUMNS
 from pipeline.pages import moments, numbers
-from pipeline.pages.elements import value_element
+from pipeline.pages.absence import CompanyAbsent, explained
+from pipeline.pages.elements import change_element, pair_elements, value_element
 from pipeline.pages.frame import SECTIONS, Frame
 from pipeline.pages.said import Said
 from pipeline.query.history import History
@@ -63,7 +64,13 @@ def _environment() -> jinja2.Environment:
         "capitalize_first": lambda text: text[:1].upper() + text[1:],
         "span": moments.span_text,
     }
-    environment.globals |= {"shown": numbers.shown, "value_element": value_element}
+    environment.globals |= {
+        "shown": numbers.shown,
+        "difference": numbers.difference,
+        "value_element": value_element,
+        "pair_elements": pair_elements,
+        "change_element": change_element,
+    }
     return environment
 
 
@@ -78,7 +85,14 @@ async def show(
     frame = Frame.of(ask.request, ask.site, ask.at)
 
     def read(history: History) -> str:
-        return _render(template, frame, is_invented=history.holds_invented(), view=question(history))
+        try:
+            view = question(history)
+        except SymbolNotFound as error:
+            symbol = ask.request.match_info.get("symbol")
+            if symbol is None:
+                raise
+            raise CompanyAbsent(error, explained(ask, history, symbol, error)) from None
+        return _render(template, frame, is_invented=history.holds_invented(), view=view)
 
     text = await ask.read_any(read)
     if text is None:
@@ -95,10 +109,9 @@ def refuse(request: web.Request, status: HTTPStatus, error: Trouble) -> web.Resp
         frame = Frame.of(request, site, at)
     except Trouble:  # it is the instant that is refused: the page leads to the present
         frame = Frame("", "/", site.present, site.lock, site.present, is_page=False)
-    symbol = request.match_info.get("symbol") if isinstance(error, SymbolNotFound) else None
-    near = error.near if isinstance(error, SymbolNotFound) else ()
+    absent = error.absence if isinstance(error, CompanyAbsent) else None
     said = Said.of(error, parameters=request.query)
-    text = _render("refusal.html", frame, is_invented=None, status=status, said=said, symbol=symbol, near=near)
+    text = _render("refusal.html", frame, is_invented=None, status=status, said=said, absent=absent)
     return _html(text, status)
 
 

@@ -112,6 +112,12 @@ class Holdings(OpenDatabase):
         with translate_errors(self._path):
             return last_seen(self._db)
 
+    def uncovered_since(self, symbol: str) -> datetime | None:
+        """Return when the API first answered that it does not cover a symbol; None if it never did."""
+        with translate_errors(self._path):
+            (first,) = self._db.execute("SELECT min(at) FROM uncovered WHERE symbol = ?", (symbol,)).fetchone()
+            return None if first is None else from_text(first)
+
     def drift(self) -> Drift:
         """Return where the newest documents and the field catalogue disagree."""
         with translate_errors(self._path):

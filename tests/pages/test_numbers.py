@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.model.fields import CATALOGUE, COLUMNS, Field, Kind
-from pipeline.pages.numbers import change, quiet, scaled, shown
+from pipeline.pages.numbers import change, difference, quiet, scaled, shown, shown_pair
 
 _GAP = "\u202f"
 NUMBERS = [field for field in CATALOGUE if field.kind in (Kind.INTEGER, Kind.REAL)]
@@ -80,6 +80,55 @@ def test_the_unit_is_told_on_hover() -> None:
 @pytest.mark.parametrize(("fraction", "text"), [(0.041, "+4.1 %"), (-0.0043, "-0.43 %"), (0.0, "0.00 %")])
 def test_a_change_has_its_sign(fraction: float, text: str) -> None:
     assert change(fraction).replace(_GAP, " ").replace("\u2212", "-") == text
+
+
+@given(st.floats(-1e15, 1e15), st.floats(-1e15, 1e15), st.sampled_from(NUMBERS))
+def test_values_that_differ_look_different_beside_each_other(before: float, after: float, field: Field) -> None:
+    one, other = shown_pair(field, before, after)
+    assert one is not None
+    assert other is not None
+    is_close = abs(before - after) <= 1e-12 * max(abs(before), abs(after))
+    assert (one.text != other.text) or is_close or max(abs(before), abs(after)) < 1e-12
+    if before == after:
+        assert (one, other) == (shown(field, before), shown(field, after))
+
+
+@pytest.mark.parametrize(
+    ("column", "before", "after", "texts"),
+    [
+        ("shares_outstanding", 154_040_000, 153_950_000, ("154.0 M", "153.9 M")),
+        ("shares_outstanding", 153_998_000, 153_901_000, ("154.0 M", "153.9 M")),
+        ("beta", 1.103, 1.096, ("1.103", "1.096")),
+        ("market_capitalization", 1_000, 2_000_000, ("1,000", "2.00 M")),
+    ],
+)
+def test_before_and_after_have_as_many_digits_as_it_takes(
+    column: str, before: float, after: float, texts: tuple[str, str]
+) -> None:
+    one, other = shown_pair(COLUMNS[column], before, after)
+    assert one is not None
+    assert other is not None
+    assert (one.text.replace(_GAP, " "), other.text.replace(_GAP, " ")) == texts
+
+
+def test_a_value_in_per_cent_changes_by_points() -> None:
+    growth, eps = COLUMNS["quarterly_earnings_growth_yoy"], COLUMNS["eps"]
+    found = difference(growth, -0.017, -0.041, -1.41)
+    assert found is not None
+    assert found.text.replace(_GAP, " ") == "\u22122.4 pp"
+    assert found.exact == -0.024
+    assert "\u2212141" in found.title
+    insiders = difference(COLUMNS["percent_insiders"], 0, 2.5, None)
+    assert insiders is not None
+    assert insiders.text.replace(_GAP, " ") == "+2.5 pp"
+    relative = difference(eps, 1.0, 1.5, 0.5)
+    assert relative is not None
+    assert (relative.text.replace(_GAP, " "), relative.exact, relative.title) == ("+50.0 %", 0.5, "")
+    assert difference(eps, 0, 1.5, None) is None
+
+
+def test_a_change_that_is_there_is_not_shown_as_none() -> None:
+    assert change(-0.00000123).replace(_GAP, " ") == "\u22120.0001 %"
 
 
 def test_capitals_are_quiet_only_where_all_are() -> None:

@@ -116,6 +116,16 @@ async def test_no_instant_after_the_pages_own_is_compared(site: SiteClient, even
         await page_of(locked, "/compare?symbol=ACME&b=2026-03-14", status=200)
 
 
+async def test_each_page_of_a_company_leads_to_the_others_in_one_order(site: SiteClient) -> None:
+    company = "/companies/ACME"
+    paths = (company, *(f"{company}/{end}" for end in ("chart", "vintages", "document")), "/changes?symbol=ACME",
+             "/compare?symbol=ACME")  # fmt: skip
+    tabs = [(await page_of(site, path)).root.one("nav", class_="tabs").all("a") for path in paths]
+    assert len({tuple(one.attributes["href"] for one in row) for row in tabs}) == 1
+    current = [one.text for row in tabs for one in row if "aria-current" in one.attributes]
+    assert current == ["Overview", "Charts", "Vintages", "Document", "Changes", "Compare"]
+
+
 @pytest.mark.parametrize("path", ["/compare?symbol=NOPE", "/companies/NOPE/vintages", "/companies/NOPE/document"])
 async def test_an_unknown_company_is_not_found(site: SiteClient, path: str) -> None:
     await page_of(site, path, status=404)

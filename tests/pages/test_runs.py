@@ -115,6 +115,18 @@ async def test_ages_on_a_past_page_are_not_told_from_now(site: SiteClient) -> No
         assert " ago" not in text
 
 
+async def test_a_symbol_that_the_api_does_not_cover_is_said_to_be_that(site: SiteClient) -> None:
+    for path, status in (("/companies/none", 404), ("/companies?q=NONE", 200)):
+        text = (await _page(site, path, status)).root.one("main").text
+        assert "The API does not cover NONE" in text
+        assert "18 Mar 2026, 22:48" in text
+        assert "Did you mean" not in text
+    earlier = (await _page(site, _past(80, "/companies/NONE"), 404)).root.one("main").text
+    assert "not cover" not in earlier
+    assert "NONE is configured" in earlier
+    assert "Did you mean IBM" in (await _page(site, "/companies?q=IBMM")).root.one("main").text
+
+
 async def test_older_runs_are_on_the_next_page_by_their_number(site: SiteClient) -> None:
     page = await _page(site, "/runs?before=3")
     assert [row.one("a").text for row in page.root.one("tbody").all("tr")] == ["2", "1"]

@@ -25,6 +25,11 @@
   const draw = async (figure) => {
     const picture = figure.querySelector(".picture");
     const still = picture.querySelector("svg.lines");
+    const note = document.createElement("p");
+    note.className = "loading";
+    note.setAttribute("role", "status");
+    note.textContent = "Loading the chart…";
+    picture.append(note);
     const drawing = document.createElement("div");
     drawing.className = "drawing hidden-until-drawn";
     drawing.setAttribute("role", "img");
@@ -39,6 +44,7 @@
       });
     };
     await show();
+    note.remove();
     drawing.classList.remove("hidden-until-drawn");
     picture.classList.add("drawn");
     darkness.addEventListener("change", show);
@@ -48,9 +54,27 @@
     const begin = (event) => {
       if (event.pointerType !== "mouse") return;
       figure.removeEventListener("pointerenter", begin);
-      draw(figure).catch((error) => console.warn(error.message));  // the picture stays
+      draw(figure).catch((error) => {  // the picture stays
+        console.warn(error.message);
+        figure.querySelector(".loading")?.remove();
+      });
     };
     figure.addEventListener("pointerenter", begin);
   }
-  for (const hint of document.querySelectorAll(".hint")) hint.hidden = !matchMedia("(hover: hover)").matches;
+  // A mouse that comes near will come to a chart, too; and what is fetched while the browser idles need not be then.
+  const canHover = matchMedia("(hover: hover)").matches;
+  for (const charts of document.querySelectorAll(".charts")) {
+    charts.addEventListener("pointerenter", (event) => {
+      if (event.pointerType === "mouse") load().catch(() => {});
+    }, {once: true});
+  }
+  if (canHover && document.querySelector("figure[data-spec]") !== null) {
+    addEventListener("load", () => (window.requestIdleCallback ?? setTimeout)(() => {
+      const link = document.createElement("link");
+      link.rel = "prefetch";
+      link.href = library;
+      document.head.append(link);
+    }));
+  }
+  for (const hint of document.querySelectorAll(".hint")) hint.hidden = !canHover;
 }
