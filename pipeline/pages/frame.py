@@ -84,8 +84,8 @@ class Frame:
     @property
     def last_day(self) -> str | None:
         """The last day that may be chosen. None on a page about the past: it stays the same from day to day."""
-        is_moving = self.is_past and not self.is_locked
-        return None if is_moving else self.present.astimezone(UTC).date().isoformat()
+        is_open_past = self.is_past and not self.is_locked
+        return None if is_open_past else self.present.astimezone(UTC).date().isoformat()
 
     @property
     def neighbours(self) -> tuple[tuple[str, str, str], ...]:
