@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.rest.routes import ENDPOINTS
 from tests.support.hard_record import hard_record
-from tests.support.observations import text
+from tests.support.observations import database_of, seen, text
 from tests.support.rest import API, all_rows
 from tests.support.site import served
 
@@ -75,6 +75,21 @@ async def test_the_root_lists_the_paths_at_its_own_instant(hard: Path) -> None:
             listed = json.loads((await client.get(f"{prefix}{API}{path}")).body)
             assert list(listed["paths"]) == [f"{prefix}{API}{one.path}" for one in ENDPOINTS]
             assert (await client.get(listed["openapi"])).status == 200
+
+
+@pytest.fixture(name="class_share")
+def _class_share() -> Path:
+    return database_of([seen(hour, "BRK-B", EPS=str(1 + hour)) for hour in range(2)])
+
+
+async def test_a_class_share_is_found_in_both_spellings_by_the_api_pages_and_feed(class_share: Path) -> None:
+    paths = ("/api/v1/history/{}", "/api/v1/panel?symbol={}", "/companies/{}", "/changes.atom?symbol={}", "/find?q={}")
+    async with served(class_share) as client:
+        for path in paths:
+            for spelled in ("BRK-B", "BRK.B", "brk.b"):
+                got = await client.get(path.format(spelled))
+                assert "BRK-B" in got.text + got.headers.get("Location", ""), (path, spelled)
+                assert got.status < 400, (path, spelled)
 
 
 async def test_remedies_name_paths_and_not_commands(hard: Path) -> None:
