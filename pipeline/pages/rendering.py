@@ -1,7 +1,6 @@
 """Rendering: pages from templates. Every value is escaped: names and descriptions come from outside."""
 
 from collections.abc import Callable
-from functools import lru_cache
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -23,29 +22,33 @@ from pipeline.store.stored_symbols import SymbolNotFound
 from pipeline.web.ask import SITE, Ask
 from pipeline.web.assets import Assets
 
-_TEMPLATES = Path(__file__).with_name("templates")
 _STATIC = Path(__file__).with_name("static")
 ASSETS = Assets.read(_STATIC)
 ICON = (_STATIC / "favicon.svg").read_bytes()
 
 
-@lru_cache(maxsize=1)
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
+def environment(folder: Path) -> jinja2.Environment:
+    """Return the environment of the templates in a folder, as they are now.
+
+    They are read at once: an upgrade under a running server must not give it templates of another version.
+    """
+    made = jinja2.Environment(
+        loader=jinja2.DictLoader(
+            {file.name: file.read_text(encoding="utf-8") for file in sorted(folder.glob("*.html"))}
+        ),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        auto_reload=False,  # an upgrade under a running server must not give it templates of another version
+        auto_reload=False,
     )
-    environment.globals |= {
+    made.globals |= {
         "asset": ASSETS.address,
         "sections": SECTIONS,
         "fields_by_column": COLUMNS,
         "speeds": labels.SPEEDS,
     }
-    environment.filters |= {
+    made.filters |= {
         "label": labels.label,
         "is_numeric": numbers.is_numeric,
         "quiet": numbers.quiet,
@@ -64,14 +67,17 @@ def _environment() -> jinja2.Environment:
         "capitalize_first": lambda text: text[:1].upper() + text[1:],
         "span": moments.span_text,
     }
-    environment.globals |= {
+    made.globals |= {
         "shown": numbers.shown,
         "difference": numbers.difference,
         "value_element": value_element,
         "pair_elements": pair_elements,
         "change_element": change_element,
     }
-    return environment
+    return made
+
+
+_ENVIRONMENT = environment(Path(__file__).with_name("templates"))
 
 
 async def show(
@@ -116,7 +122,7 @@ def refuse(request: web.Request, status: HTTPStatus, error: Trouble) -> web.Resp
 
 
 def _render(template: str, frame: Frame, **values: Any) -> str:
-    return _environment().get_template(template).render(frame=frame, **values)
+    return _ENVIRONMENT.get_template(template).render(frame=frame, **values)
 
 
 def _html(text: str, status: int = HTTPStatus.OK) -> web.Response:
