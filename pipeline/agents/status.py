@@ -11,8 +11,7 @@ from pipeline.agents.csv_text import csv_lines, in_hours
 from pipeline.agents.tool import HoursSince, InstantText, Question, Result, Row, Tool, in_steps
 from pipeline.agents.untrusted import harmless
 from pipeline.instants import from_text, to_text
-from pipeline.model.symbols import Symbol
-from pipeline.monitoring.staleness import standings
+from pipeline.monitoring.staleness import standings_as_seen
 from pipeline.query.last_seen import LastSeen
 from pipeline.query.snapshots import hours
 from pipeline.store.reader import Listed, Run
@@ -84,7 +83,7 @@ def _answer(question: Question[StatusArguments]) -> Status:
     lists: Mapping[str, Sequence[Listed]] = configured or {
         symbol: [_EVER] for symbol, one in seen.items() if one.last_overview
     }
-    found = standings([*map(Symbol, lists)], seen, lists, now=question.at, stale_after=question.stale_after)
+    found = standings_as_seen(seen.values(), lists, at=question.at, stale_after=question.stale_after)
     stale = sorted(found.stale, key=lambda symbol: (seen.get(symbol, _NEVER).last_overview or "", symbol))
     first, run = history.first_observed_at(), history.last_run()
     return Status(

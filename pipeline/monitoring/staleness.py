@@ -8,6 +8,7 @@ from typing import Protocol
 
 from pipeline import instants
 from pipeline.model.symbols import Symbol
+from pipeline.query.last_seen import LastSeen
 from pipeline.store.reader import Listed
 
 
@@ -72,6 +73,14 @@ def standings(
         uncovered=[one for one in symbols if one in states and states[one].is_uncovered],
         unseen=[one for one in symbols if one not in universe],
     )
+
+
+def standings_as_seen(
+    seen: Iterable[LastSeen], listed: Mapping[str, Sequence[Listed]], *, at: datetime, stale_after: timedelta
+) -> Standings:
+    """Return how the listed symbols stood at an instant, given when each symbol was last seen by then."""
+    states = {one.symbol: one for one in seen}
+    return standings(tuple(map(Symbol, listed)), states, listed, now=at, stale_after=stale_after)
 
 
 def standing(state: Observed | None, listed: Sequence[Listed], *, now: datetime, stale_after: timedelta) -> Standing:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from pipeline.instants import to_text
 from pipeline.model.symbols import Symbol
-from pipeline.monitoring.staleness import Standing, Standings, standings
+from pipeline.monitoring.staleness import Standing, Standings, standings_as_seen
 from pipeline.query.history import History
 from pipeline.query.last_seen import LastSeen
 from pipeline.web.ask import Ask
@@ -32,14 +32,7 @@ class Share(NamedTuple):
 
 def standings_of(ask: Ask, history: History, seen: Sequence[LastSeen]) -> Standings:
     """Return how the configured symbols stood, given when each symbol was last seen."""
-    configured = history.configured()
-    return standings(
-        tuple(map(Symbol, configured)),
-        {one.symbol: one for one in seen},
-        configured,
-        now=ask.at,
-        stale_after=ask.site.stale_after(),
-    )
+    return standings_as_seen(seen, history.configured(), at=ask.at, stale_after=ask.site.stale_after())
 
 
 def stale_among(ask: Ask, history: History, seen: Mapping[str, datetime]) -> frozenset[str]:

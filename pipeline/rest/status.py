@@ -8,8 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from pipeline.instants import to_text
-from pipeline.model.symbols import Symbol
-from pipeline.monitoring.staleness import standings
+from pipeline.monitoring.staleness import standings_as_seen
 from pipeline.query.history import History
 from pipeline.query.last_seen import LastSeen
 from pipeline.rest.asked import Asked
@@ -75,9 +74,8 @@ _NOTHING: dict[str, Any] = {
 def _of_record(history: History, asked: Asked[StatusOf]) -> dict[str, Any]:
     seen: Sequence[LastSeen] = asked.ask.remembered("last seen", history.last_seen)
     first = asked.ask.remembered("first seen", history.first_observed_at)
-    configured, stale_after = history.configured(), asked.ask.site.stale_after()
-    by_symbol = {one.symbol: one for one in seen}
-    found = standings(tuple(map(Symbol, configured)), by_symbol, configured, now=asked.at, stale_after=stale_after)
+    configured = history.configured()
+    found = standings_as_seen(seen, configured, at=asked.at, stale_after=asked.ask.site.stale_after())
     last, complete = history.last_run(), history.last_complete_run()
     return {
         "companies": len(asked.names(history, ())),

@@ -21,12 +21,10 @@ from pipeline.web.caching import Answer
 from pipeline.web.present import Moment, Present
 from pipeline.web.readers import Readers
 from pipeline.web.remembered import Remembered
-from pipeline.web.shared import Shared
+from pipeline.web.shared import SharedAnswers
 
 AS_OF = "/as-of/"
 """What the address of a page or of an API path begins with if it names an instant: /as-of/2026-03-14/companies."""
-_ANSWERS_KEPT = 32 << 20
-"""Bytes."""
 ReadThrough = Callable[[Symbol], Awaitable[NotCollected | None]]
 """Returns once a symbol is fresh, or the API does not cover it; or else why it was not collected."""
 T = TypeVar("T")
@@ -48,9 +46,7 @@ class Site:
     """Says how long a symbol may go without an observation until it is stale."""
     read_through: ReadThrough | None = None
     """Collects a symbol first that is not fresh. None: what is kept is all there is."""
-    answers: Shared[Moment, Answer] = field(
-        default_factory=lambda: Shared(most=_ANSWERS_KEPT, size_of=lambda one: one.size)
-    )
+    answers: SharedAnswers = field(default_factory=SharedAnswers)
     """Whole answers, for equal requests."""
     remembered: Remembered = field(default_factory=Remembered)
     _present: Present = field(default_factory=Present)
@@ -164,7 +160,7 @@ class Ask:
         at = None if self._is_undated else self.at
         asked = (route, self.request.raw_path, headers.get("Accept"), headers.get("Host"), at)
         moment = None if self.version is None else Moment(self.version, self.at)
-        return await self.site.answers.get(asked, moment, answer, meanwhile=Moment.will_do_for)
+        return await self.site.answers.get(asked, moment, answer)
 
     @property
     def _is_undated(self) -> bool:
