@@ -67,15 +67,16 @@ class History(RunLog):
         *,
         since: InstantLike | None = None,
         until: InstantLike | None = None,
+        limit: int | None = None,
     ) -> Answer[Snapshot]:
         """Return the snapshots of a symbol observed from `since` to `until`, the oldest first.
 
-        Raise SymbolNotFound or FieldNotFound.
+        With `limit`, the first so many of them. Raise SymbolNotFound or FieldNotFound.
         """
         companies, names = self._wanted([symbol])
         (company,) = names or ()
         columns = find_fields(fields, DEFAULT_FIELDS)
-        answer = history(self._db, companies, company, columns, **self._between(since, until))
+        answer = history(self._db, companies, company, columns, **self._between(since, until), limit=limit)
         return read_through(answer, self._read)
 
     def as_of(

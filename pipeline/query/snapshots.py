@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from heapq import merge
+from itertools import islice
 
 from pipeline.instants import from_text, to_text
 from pipeline.model.companies import Companies
@@ -62,9 +63,16 @@ _SPANS = """
 
 
 def history(
-    db: sqlite3.Connection, companies: Companies, company: str, fields: Sequence[Field], *, since: str, until: str
+    db: sqlite3.Connection,
+    companies: Companies,
+    company: str,
+    fields: Sequence[Field],
+    *,
+    since: str,
+    until: str,
+    limit: int | None = None,
 ) -> Answer[Snapshot]:
-    """Return the snapshots of a company observed in an interval, the oldest first."""
+    """Return the snapshots of a company observed in an interval, the oldest first: all, or as many as the limit."""
     observed_symbol = ", snapshots.symbol" if companies.have_renames else ""
     confirmed_at = LAST_SEEN if companies.has_company(company) else "confirmed_at"
     query = f"""
@@ -72,17 +80,16 @@ def history(
           FROM snapshots {joined(fields)}
          WHERE snapshots.symbol = :symbol AND observed_at BETWEEN max(:since, :first) AND min(:until, :at)
          ORDER BY observed_at
+         LIMIT :limit
     """
+    asked = {"company": company, "since": since, "until": until, "limit": -1 if limit is None else limit}
 
     def read() -> Iterator[Row]:
         found = (
-            db.execute(
-                query,
-                {"company": company, "symbol": symbol, "since": since, "first": first, "until": until, "at": last},
-            ).fetchall()
-            for symbol, first, last in ((span.symbol, span.since, span.last) for span in companies.spans(company))
+            db.execute(query, {**asked, "symbol": span.symbol, "first": span.since, "at": span.last}).fetchall()
+            for span in companies.spans(company)
         )
-        return merge(*found, key=_observed_at)
+        return islice(merge(*found, key=_observed_at), limit)
 
     columns = (*_FIRST_COLUMNS, *_columns(companies, fields))
     return Answer(columns, read, _snapshot(companies, fields))

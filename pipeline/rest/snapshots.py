@@ -2,7 +2,6 @@
 
 from bisect import bisect_right
 from datetime import datetime
-from itertools import islice
 from typing import Annotated
 
 import msgspec
@@ -90,7 +89,9 @@ def history_of(history: History, asked: Asked[HistoryOf]) -> Table:
     if (key := asked.key(1)) is not None:
         begins = asked.position_at(key[0])
         since = begins if since is None else max(since, begins)
-    answer = history.history(given.symbol, given.field, since=since, until=until)
+    seen = 0 if asked.after is None else asked.after.seen
+    needed = None if asked.limit is None else asked.limit + 1 + seen
+    answer = history.history(given.symbol, given.field, since=since, until=until, limit=needed)
     if asked.form is Format.JSON:
         answer = _with_suspicions(history, asked, answer, since)
     return Table(answer, lambda row: (row[1],))
@@ -100,9 +101,7 @@ def _with_suspicions(
     history: History, asked: Asked[HistoryOf], answer: Answer[Snapshot], since: datetime | None
 ) -> Answer[Snapshot]:
     """Return the rows that the page may need, with what is suspicious about them: no others are compared."""
-    assert asked.limit is not None
-    needed = asked.limit + 1 + (0 if asked.after is None else asked.after.seen)
-    rows = list(islice(answer.rows(), needed))
+    rows = list(answer.rows())
     page = Answer(answer.columns, lambda: iter(rows), Snapshot)
     until = from_text(rows[-1][1]) if rows else asked.at
     return with_suspicions(history, asked.given.symbol, page, since=since, until=until)

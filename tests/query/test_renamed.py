@@ -54,6 +54,14 @@ def test_history_within_an_interval_is_of_both_symbols(renamed: Path) -> None:
     assert found == [2, 2]
 
 
+@pytest.mark.parametrize("symbol", ["META", "PEP"])
+def test_the_first_so_many_are_the_beginning_of_the_history(renamed: Path, symbol: str) -> None:
+    with History.open(renamed) as history:
+        whole = list(history.history(symbol, ["eps"]).rows())
+        for limit in range(len(whole) + 2):
+            assert list(history.history(symbol, ["eps"], limit=limit).rows()) == whole[:limit]
+
+
 @pytest.mark.parametrize(
     ("hours", "eps", "observed_symbol"), [(1, 1, "FB"), (9, 2, "FB"), (10.5, 2, "FB"), (11, 2, "META"), (20, 4, "META")]
 )
