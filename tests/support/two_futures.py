@@ -203,6 +203,7 @@ QUESTIONS: dict[str, Callable[[History, Params], Any]] = {
     "names": lambda h, p: h.names(p.symbol),
     "former_symbols": lambda h, _: h.former_symbols(),
     "last_seen": lambda h, _: h.last_seen(),
+    "uncovered_since": lambda h, p: h.uncovered_since(p.symbol),
     "drift": lambda h, _: h.drift(),
     "runs": lambda h, p: (h.runs(), h.runs(limit=2, before=p.number)),
     "run": lambda h, p: h.run(p.number),
