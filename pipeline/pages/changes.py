@@ -287,12 +287,14 @@ def _key(ask: Ask) -> tuple[str, datetime | None] | None:
     text = ask.first("after")
     if text is None:
         return None
-    symbol, _, at = text.partition(_SEPARATOR)
+    symbol, _, at_text = text.partition(_SEPARATOR)
     try:
-        return symbol, instants.from_text(at) if at else None
+        at = instants.from_text(at_text) if at_text else None
     except ValueError:
         problem = f"invalid after {text[:40]!r}"
         raise Refusal(HTTPStatus.BAD_REQUEST, problem, remedy="use the link to the next page") from None
+    # After the page's instant there is nothing more of this company.
+    return symbol, at if at is not None and at < ask.at else None
 
 
 def _address(path: str, parameters: Iterable[tuple[str, str]]) -> str:

@@ -52,12 +52,15 @@ class Asked(Generic[P]):
         return None if self.after is None else self.after.key
 
     def position_at(self, text: str) -> datetime:
-        """Return an instant that the position holds. Raise Refusal for other text."""
+        """Return an instant that the position holds. Raise Refusal for other text, or a later one than the answer's."""
         assert self.after is not None
         try:
-            return instants.from_text(text)
+            at = instants.from_text(text)
         except ValueError:
             raise invalid(self.after.text()) from None
+        if at > self.at:
+            raise invalid(self.after.text())
+        return at
 
     def instant(self, name: str, text: str | None, *, day_ends: bool) -> datetime | None:
         """Return the instant of a parameter. Raise Trouble for one that is invalid, or that may not be asked about."""

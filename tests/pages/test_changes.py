@@ -51,6 +51,12 @@ async def test_a_page_ends_with_a_whole_snapshot(site: SiteClient) -> None:
     assert not set(groups) & set(more)
 
 
+@pytest.mark.parametrize("at", [text(24), "9999-01-01T00:00:00.000Z"])
+async def test_after_the_instant_of_the_page_there_is_nothing_of_a_company(site: SiteClient, at: str) -> None:
+    shown = await page_of(site, f"/as-of/{text(24)}/changes?{SINCE_ALL}&symbol=ACME&after=ACME~{at}")
+    assert shown.root.all("tr", class_="group") == []
+
+
 async def test_nothing_later_than_the_instant_is_listed(site: SiteClient) -> None:
     before = await page_of(site, f"/as-of/{text(24)}/changes?{SINCE_ALL}&symbol=ACME")
     assert [row.all("time")[0].attributes["datetime"] for row in before.root.all("tr", class_="group")] == [
