@@ -12,7 +12,7 @@ from tests.support.browser import SCHEMES, WIDTHS, browser, needs_browser, overf
 from tests.support.collected import Collected
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Page, Route
 
 _NO_PAGE = re.compile(r".*\.[a-z]+|/static/.*|/go|/find")
 _EVENTFUL = (
@@ -138,9 +138,15 @@ def test_charts_zoom_and_show_values_where_scripts_run(eventful_url: str) -> Non
         page.goto("/companies/ACME/chart?field=pe_ratio")
         figure = page.locator("figure.chart")
         height = figure.bounding_box()
+        held: list[Route] = []
+        page.route("**/chart.json*", lambda route: held.append(route))  # noqa: PLW0108 - Playwright marks what it is given
         figure.hover()
+        page.get_by_text("Loading the chart").wait_for()
+        page.wait_for_function("() => 'vegaEmbed' in window")
+        held[0].continue_()
         drawing = page.locator(".drawn .drawing")
         drawing.wait_for()
+        assert page.get_by_text("Loading the chart").count() == 0
         assert not page.locator("svg.lines").is_visible()
         place = drawing.bounding_box()
         assert place is not None

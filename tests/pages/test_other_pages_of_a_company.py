@@ -8,7 +8,7 @@ import pytest
 from pipeline import History
 from tests.pages.conftest import DAY, NAME, NONE
 from tests.support.clocks import START
-from tests.support.observations import after, text
+from tests.support.observations import Observed, after, database_of, seen, text
 from tests.support.reading_pages import next_of, page_of, rows_of
 from tests.support.site import SiteClient, served
 
@@ -60,6 +60,22 @@ async def test_all_restatements_are_shown_unless_a_span_is_asked_for(site: SiteC
     assert names[:2] == ["Operating margin", "Revenue"]
     (shown,) = [one.text for one in narrow.root.one("nav", class_="spans").all("a") if "aria-current" in one.attributes]
     assert shown == "All"
+
+
+@pytest.fixture
+def restated() -> Path:
+    """Return a record of two companies, the second of which was restated last."""
+
+    def reported(day: int, symbol: str, revenue: int) -> Observed:
+        return seen(day * DAY, symbol, RevenueTTM=str(revenue), LatestQuarter="2025-12-31")
+
+    return database_of([reported(0, "AAA", 1), reported(1, "AAA", 2), reported(0, "BBB", 1), reported(2, "BBB", 2)])
+
+
+async def test_the_company_that_was_restated_last_comes_first(restated: Path) -> None:
+    async with served(restated) as site:
+        page = await page_of(site, "/restatements")
+    assert [one.text for one in page.root.all("a", class_="symbol")] == ["BBB", "AAA"]
 
 
 @pytest.mark.parametrize("path", ["/restatements", "/changes"])
