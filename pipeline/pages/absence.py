@@ -6,6 +6,7 @@ from datetime import datetime
 
 from pipeline.query.history import History
 from pipeline.store.stored_symbols import SymbolNotFound
+from pipeline.web import readings
 from pipeline.web.ask import Ask
 
 _EXAMPLES = 3
@@ -47,5 +48,5 @@ def explained(ask: Ask, history: History, text: str, error: SymbolNotFound) -> A
     """Return what the record says of a symbol that was not found."""
     symbol = text.upper()
     is_invented = history.holds_invented()
-    examples = ask.remembered("symbols", history.symbols)[:_EXAMPLES] if is_invented else ()
+    examples = readings.symbols(ask, history)[:_EXAMPLES] if is_invented else ()
     return Absence(symbol, error.near, history.uncovered_since(symbol), symbol in history.configured(), examples)

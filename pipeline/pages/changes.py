@@ -1,7 +1,7 @@
 """The page of changes: which values changed, from what to what, and when; company by company."""
 
 from bisect import bisect_right
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from http import HTTPStatus
@@ -22,6 +22,7 @@ from pipeline.pages.rendering import show
 from pipeline.pages.spans import ALL, Span, span_of, spans
 from pipeline.query.history import History
 from pipeline.text import cut
+from pipeline.web import readings
 from pipeline.web.ask import Ask
 from pipeline.web.refusals import Refusal
 
@@ -174,7 +175,7 @@ async def changes(ask: Ask) -> web.Response:
 def _view(history: History, wanted: Filter, ask: Ask) -> ChangesView:
     is_since_last_run = wanted.is_since_last_run
     since = history.last_run_started_at() if is_since_last_run else wanted.since
-    symbols = history.check_symbols(wanted.symbols) if wanted.symbols else all_symbols(history, ask)
+    symbols = history.check_symbols(wanted.symbols) if wanted.symbols else readings.symbols(ask, history)
     found, key, looked_until = _page(history, wanted, symbols, since)
     observations = tuple(observations_of(found))
     return ChangesView(
@@ -184,7 +185,7 @@ def _view(history: History, wanted: Filter, ask: Ask) -> ChangesView:
         spans=spans(wanted.given, _SPANS, wanted.spanning),
         alone=symbols[0] if wanted.symbols and len(symbols) == 1 else None,
         observations=observations,
-        names=names_of(history, {one.symbol for one in observations}, ask.at),
+        names=readings.company_names(ask, history, {one.symbol for one in observations}),
         number=len(found),
         looked_until=looked_until,
         next=None if key is None else wanted.address(key),
@@ -245,18 +246,6 @@ def observations_of(changes: Iterable[Change]) -> Iterator[Observation]:
         seen = max((one.last_confirmed_at for one in rows if one.last_confirmed_at is not None), default=None)
         shown = tuple(map(_row, rows[:_MOST_OF_ONE]))
         yield Observation(symbol, observed_at, seen, shown, len(rows) - len(shown))
-
-
-def all_symbols(history: History, ask: Ask) -> Sequence[str]:
-    """Return the symbols of all companies, which takes long to read under a horizon."""
-    return ask.remembered("symbols", history.symbols)
-
-
-def names_of(history: History, symbols: Collection[str], at: datetime) -> Mapping[str, str]:
-    """Return the names of companies, by symbol."""
-    if not symbols:
-        return {}
-    return {one.symbol: str(one["name"] or "") for one in history.as_of(at, sorted(symbols), ["name"])}
 
 
 def _row(change: Change) -> ChangeRow:

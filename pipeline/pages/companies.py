@@ -18,6 +18,7 @@ from pipeline.pages.rendering import show
 from pipeline.pages.standing import stale_among
 from pipeline.query.history import History
 from pipeline.query.listing import Key, Order, Row, counts, matches, page_of
+from pipeline.web import readings
 from pipeline.web.ask import Ask
 from pipeline.web.refusals import Refusal
 
@@ -260,7 +261,7 @@ async def companies(ask: Ask) -> web.Response:
 def listing(ask: Ask, history: History, choice: Choice) -> Listing:
     """Return what the page shows of the companies known at an instant."""
     read = choice.read
-    rows = ask.remembered(("companies", read), lambda: list(history.as_of(ask.at, fields=read).rows()))
+    rows = readings.companies(ask, history, read)
     former = history.former_symbols()
     searched = choice.searched(rows, former)
     passing = choice.filtered(searched)

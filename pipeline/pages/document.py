@@ -9,9 +9,10 @@ from aiohttp import web
 
 from pipeline import instants
 from pipeline.model.document import as_sent
-from pipeline.pages.changes import Observation, names_of, observations_of
+from pipeline.pages.changes import Observation, observations_of
 from pipeline.pages.rendering import show
 from pipeline.query.history import History
+from pipeline.web import readings
 from pipeline.web.ask import AS_OF, Ask
 
 _MOST_VERSIONS = 100
@@ -76,7 +77,7 @@ async def document(ask: Ask) -> web.Response:
         start = max(0, min(place - _MOST_VERSIONS // 2, len(versions) - _MOST_VERSIONS))
         return DocumentView(
             symbol=company,
-            name=names_of(history, [company], ask.at).get(company, ""),
+            name=readings.company_names(ask, history, [company]).get(company, ""),
             version=version,
             text=text[:_LONGEST],
             is_cut=len(text) > _LONGEST,

@@ -9,6 +9,7 @@ from pipeline.model.symbols import Symbol
 from pipeline.monitoring.staleness import Standing, Standings, standings_as_seen
 from pipeline.query.history import History
 from pipeline.query.last_seen import LastSeen
+from pipeline.web import readings
 from pipeline.web.ask import Ask
 
 MEANING = {
@@ -44,7 +45,7 @@ def stale_among(ask: Ask, history: History, seen: Mapping[str, datetime]) -> fro
     late = {symbol for symbol, at in seen.items() if to_text(at) < oldest}
     if not late:
         return frozenset()
-    found = standings_of(ask, history, ask.remembered("last seen", history.last_seen))
+    found = standings_of(ask, history, readings.last_seen(ask, history))
     return frozenset(late & (set(found.stale) - set(found.unknown)))
 
 

@@ -17,6 +17,7 @@ from pipeline.pages.standing import Share, shares, standings_of
 from pipeline.query.history import History
 from pipeline.query.last_seen import LastSeen
 from pipeline.store.drift import Drift
+from pipeline.web import readings
 from pipeline.web.ask import Ask
 from pipeline.web.live import Live, live_of
 
@@ -83,7 +84,7 @@ async def status(ask: Ask) -> web.Response:
 
 
 def _status(ask: Ask, history: History, live: Live | None) -> StatusView:
-    seen = ask.remembered("last seen", history.last_seen)
+    seen = readings.last_seen(ask, history)
     standing = standings_of(ask, history, seen)
     found = shares(standing)
     by_symbol = {one.symbol: one for one in seen}
@@ -101,12 +102,12 @@ def _status(ask: Ask, history: History, live: Live | None) -> StatusView:
         lagging=lagging[:_MOST],
         left_out=max(len(lagging) - _MOST, 0),
         stale_after=ask.site.stale_after(),
-        companies=len(ask.remembered("companies", history.symbols)),
-        first_seen_at=ask.remembered("first seen", history.first_observed_at),
+        companies=len(readings.symbols(ask, history)),
+        first_seen_at=readings.first_observed_at(ask, history),
         last_seen_at=from_text(max(overviews)) if overviews else None,
         last_complete=None if complete is None else run_lines([complete])[0],
         missed=[one for one in runs if one.status == RunStatus.MISSED][:_MISSED],
-        drift=ask.remembered("drift", history.drift),
+        drift=readings.drift(ask, history),
     )
 
 

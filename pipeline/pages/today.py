@@ -9,7 +9,6 @@ from aiohttp import web
 from pipeline.instants import MILLISECOND, from_text
 from pipeline.model.outcomes import RunStatus
 from pipeline.model.symbols import Symbol
-from pipeline.pages.changes import names_of
 from pipeline.pages.moves import FIELDS, Moves, moves, symbols_of
 from pipeline.pages.rendering import show
 from pipeline.pages.runs import RunLine, run_lines
@@ -17,6 +16,7 @@ from pipeline.pages.standing import Share, shares, standings_of
 from pipeline.query.history import History
 from pipeline.query.last_seen import LastSeen
 from pipeline.store.drift import Drift
+from pipeline.web import readings
 from pipeline.web.ask import Ask
 from pipeline.web.live import Live, live_of
 
@@ -69,7 +69,7 @@ async def today(ask: Ask) -> web.Response:
 
 
 def _today(ask: Ask, history: History, live: Live | None) -> Today:
-    seen = ask.remembered("last seen", history.last_seen)
+    seen = readings.last_seen(ask, history)
     runs, last = run_lines(history.runs(limit=_RUNS)), history.last_run()
     last_seen_at = _last(seen)
     run_at = history.last_run_started_at()
@@ -88,8 +88,8 @@ def _today(ask: Ask, history: History, live: Live | None) -> Today:
         since=since,
         is_since_run=run_at is not None,
         moves=found,
-        names=names_of(history, symbols_of(found), ask.at),
-        drift=ask.remembered("drift", history.drift),
+        names=readings.company_names(ask, history, symbols_of(found)),
+        drift=readings.drift(ask, history),
     )
 
 

@@ -11,12 +11,12 @@ from aiohttp import web
 
 from pipeline.model.fields import COLUMNS, FISCAL_FIELDS, Field
 from pipeline.pages.asked import fields_of
-from pipeline.pages.changes import all_symbols, names_of
 from pipeline.pages.rendering import show
 from pipeline.pages.spans import Span, span_of, spans
 from pipeline.query.history import History
 from pipeline.query.results import Vintage
 from pipeline.query.vintages import QUARTERLY_FIELDS
+from pipeline.web import readings
 from pipeline.web.ask import Ask
 
 RESTATEMENTS_PATH = "/restatements"
@@ -96,7 +96,7 @@ async def vintages(ask: Ask) -> web.Response:
             _reported(COLUMNS[column], list(some), is_alone=len(fields) == 1)
             for column, some in groupby(found, key=lambda one: one.field)
         )
-        return VintagesView(company, names_of(history, [company], ask.at).get(company, ""), reported, fields)
+        return VintagesView(company, readings.company_names(ask, history, [company]).get(company, ""), reported, fields)
 
     return await show(ask, "vintages.html", question)
 
@@ -119,7 +119,7 @@ async def restatements(ask: Ask) -> web.Response:
     given = {name: ", ".join(ask.all(name)) for name in ("symbol", "field", "since", "until")}
 
     def question(history: History) -> RestatementsView:
-        symbols = history.check_symbols(names) if names else all_symbols(history, ask)
+        symbols = history.check_symbols(names) if names else readings.symbols(ask, history)
         rest = symbols[bisect_right(symbols, after) :] if after else symbols
         found: list[tuple[str, tuple[Vintage, ...]]] = []
         looked_until: str | None = None
@@ -138,7 +138,7 @@ async def restatements(ask: Ask) -> web.Response:
             until=until,
             spans=spans(given, _SPANS, lambda text: _address({**given, "since": text, "until": ""}, None)),
             restatements=tuple(found),
-            names=names_of(history, [company for company, _ in found], ask.at),
+            names=readings.company_names(ask, history, [company for company, _ in found]),
             given=given,
             number=sum(len(rows) for _, rows in found),
             is_first=after is None,

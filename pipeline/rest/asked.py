@@ -12,6 +12,7 @@ from pipeline.query.history import History
 from pipeline.query.reach import check_order
 from pipeline.rest.formats import Format
 from pipeline.rest.positions import Position, invalid
+from pipeline.web import readings
 from pipeline.web.ask import Ask
 
 P = TypeVar("P", bound=msgspec.Struct)
@@ -39,11 +40,11 @@ class Asked(Generic[P]):
         """Return the companies that are asked about: those of the symbols, or all."""
         if symbols:
             return history.check_symbols(symbols)
-        return self.ask.remembered("symbols", history.symbols)
+        return readings.symbols(self.ask, history)
 
     def first_observed_at(self, history: History) -> datetime:
         """Return when the first snapshot of all was observed; where there is none, the instant."""
-        return self.ask.remembered("first seen", history.first_observed_at) or self.at
+        return readings.first_observed_at(self.ask, history) or self.at
 
     def key(self, parts: int) -> tuple[str, ...] | None:
         """Return the key behind which the page begins. Raise Refusal for one of another table."""

@@ -23,6 +23,7 @@ from pipeline.rest.parameters import Fields, Hours, InUniverse, Paged, SymbolTex
 from pipeline.rest.positions import Position, invalid
 from pipeline.rest.rows import ConfirmedAt, Instant, ObservedAt, ObservedSymbol, Symbol, with_fields
 from pipeline.rest.tables import Table
+from pipeline.web import readings
 from pipeline.web.refusals import Refusal
 
 _FILTERED = tuple(COLUMNS[column] for column in ("sector", "industry", "exchange"))
@@ -142,7 +143,7 @@ def companies(history: History, asked: Asked[CompaniesOf]) -> Table:
     if given.is_plain and asked.limit is not None:
         names = asked.names(history, ())
         return _plain_page(names, asked.limit, after, listing, of) if names else Table(_arranged(answer, []), None)
-    rows = listing.order.sorted(row for row in _rows(asked, answer, fields) if listing.passes(row, given))
+    rows = listing.order.sorted(row for row in _rows(history, asked, answer, fields) if listing.passes(row, given))
     beyond = None
     if asked.limit is not None:
         found = page_of(rows, listing.order, after=after, before=None, size=asked.limit)
@@ -162,11 +163,11 @@ def _plain_page(
     return Table(_arranged(found, list(found.rows())), None, beyond=beyond)
 
 
-def _rows(asked: Asked[CompaniesOf], answer: Answer[Any], fields: Sequence[Field]) -> Iterable[Row]:
+def _rows(history: History, asked: Asked[CompaniesOf], answer: Answer[Any], fields: Sequence[Field]) -> Iterable[Row]:
     """Return the rows of all companies: read once for all pages of them, those for people among them."""
     if asked.given.max_staleness is not None or asked.given.universe:
         return answer.rows()
-    return asked.ask.remembered(("companies", fields), lambda: list(answer.rows()))
+    return readings.companies(asked.ask, history, fields)
 
 
 def _sorted_by(text: str) -> str:

@@ -1,6 +1,6 @@
 """`/changes.atom`: what changed lately, as a feed with an entry for each company and observation."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from heapq import heappush, heappushpop
 from html import escape
@@ -26,6 +26,7 @@ from pipeline.rest.headlines import Changed
 from pipeline.rest.parameters import Fields, InUniverse, Since, Symbols, Until, read_parameters
 from pipeline.rest.problems import refuse
 from pipeline.text import count, cut
+from pipeline.web import readings
 from pipeline.web.ask import Ask
 from pipeline.web.routes import Route
 
@@ -37,8 +38,6 @@ _DAYS = (1, 7, 31, 366)
 _MOST_COMPANY_DAYS = 100_000
 """... and as is quickly read: a week of 12,000 companies."""
 _LONGEST_VALUE = 200
-_NAME = 4
-"""Where a row of an as-of answer has its first field."""
 
 
 class FeedOf(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -94,7 +93,7 @@ def _xml(history: History, asked: Asked[FeedOf]) -> bytes:
         page=page,
         generator=_GENERATOR,
     )
-    names = _names(history, asked, found)
+    names = readings.company_names(ask, history, {one.company for one in found.newest})
     entries = [
         _entry(history, one, f"{root}{ask.link('/companies/')}", names.get(one.company), is_invented=is_invented)
         for one in found.newest
@@ -159,14 +158,6 @@ def _found(
 
 
 _company_and_instant = itemgetter(Changed._fields.index("symbol"), Changed._fields.index("observed_at"))
-
-
-def _names(history: History, asked: Asked[FeedOf], found: _Found) -> Mapping[str, str]:
-    """Return the names of the companies, by symbol, as they were known at the instant."""
-    companies = {one.company for one in found.newest}
-    answer = history.as_of(asked.at, companies, ["name"]) if companies else None
-    rows = [] if answer is None else answer.rows()
-    return {row[0]: row[_NAME].strip() for row in rows if row[_NAME] and row[_NAME].strip()}
 
 
 def _entry(history: History, found: _Observation, companies: str, name: str | None, *, is_invented: bool) -> Entry:

@@ -1,6 +1,5 @@
 """`/api/v1/status`: how far the record reaches, how the configured symbols stand, and what the plan still allows."""
 
-from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -10,12 +9,12 @@ from msgspec import Meta
 from pipeline.instants import to_text
 from pipeline.monitoring.staleness import standings_as_seen
 from pipeline.query.history import History
-from pipeline.query.last_seen import LastSeen
 from pipeline.rest.asked import Asked
 from pipeline.rest.endpoints import Single
 from pipeline.rest.parameters import Unpaged
 from pipeline.rest.rows import Instant
 from pipeline.rest.runs import Count, Run
+from pipeline.web import readings
 from pipeline.web.live import Live, live_of
 
 
@@ -72,8 +71,7 @@ _NOTHING: dict[str, Any] = {
 
 
 def _of_record(history: History, asked: Asked[StatusOf]) -> dict[str, Any]:
-    seen: Sequence[LastSeen] = asked.ask.remembered("last seen", history.last_seen)
-    first = asked.ask.remembered("first seen", history.first_observed_at)
+    seen, first = readings.last_seen(asked.ask, history), readings.first_observed_at(asked.ask, history)
     configured = history.configured()
     found = standings_as_seen(seen, configured, at=asked.at, stale_after=asked.ask.site.stale_after())
     last, complete = history.last_run(), history.last_complete_run()
