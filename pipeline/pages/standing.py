@@ -43,8 +43,8 @@ def stale_among(ask: Ask, history: History, seen: Mapping[str, datetime]) -> fro
     """
     oldest = to_text(ask.at - ask.site.stale_after())
     late = {symbol for symbol, at in seen.items() if to_text(at) < oldest}
-    if not late:
-        return frozenset()
+    if not late or late.isdisjoint(history.configured()):
+        return frozenset()  # without a look at when each symbol was last seen
     found = standings_of(ask, history, readings.last_seen(ask, history))
     return frozenset(late & (set(found.stale) - set(found.unknown)))
 
