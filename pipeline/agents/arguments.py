@@ -16,32 +16,23 @@ LARGEST_LIMIT = 1_000
 _SYMBOL = r"^[A-Za-z0-9.:/&@()\-]{1,48}$"
 _FIELD = r"^[A-Za-z0-9_\-]{1,60}$"
 
-AtText = Annotated[
-    str,
-    Meta(
+
+def _bound(meaning: str) -> Meta:
+    """Return what describes the instant that bounds what an answer may know."""
+    return Meta(
         description=(
-            "The instant to answer for: nothing observed later takes part. A date (2026-03-14) means its end in UTC; "
-            "or 2026-03-14T18:30Z; or now, today, yesterday, or a span ago (3h, 7d, 2w). In a backtest, pass the "
-            "simulated day."
-        ),
-        examples=["2026-03-14", "2026-03-14T18:30Z", "now"],
-        min_length=1,
-        max_length=40,
-    ),
-]
-UntilText = Annotated[
-    str,
-    Meta(
-        description=(
-            "The end, inclusive: nothing observed later takes part. A date (2026-03-14) means its end in UTC; or "
+            f"{meaning}: nothing observed later takes part. A date (2026-03-14) means its end in UTC; or "
             "2026-03-14T18:30Z; or now, today, yesterday, or a span ago (3h, 7d, 2w). In a backtest, pass the "
             "simulated day."
         ),
         examples=["2026-03-14", "2026-03-14T18:30Z", "now"],
         min_length=1,
         max_length=40,
-    ),
-]
+    )
+
+
+AtText = Annotated[str, _bound("The instant to answer for")]
+UntilText = Annotated[str, _bound("The end, inclusive")]
 SinceText = Annotated[
     str,
     Meta(
