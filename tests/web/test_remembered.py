@@ -2,6 +2,7 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 
@@ -43,3 +44,18 @@ def test_after_a_failure_the_next_one_reads() -> None:
     with pytest.raises(ValueError, match="no value"):
         remembered.get("all", 1, fail)
     assert remembered.get("all", 1, lambda: 5) == 5
+
+
+def test_large_values_are_dropped_sooner_and_the_newest_one_stays() -> None:
+    remembered, read = Remembered(most_cells=100), []
+
+    def rows(number: int, columns: int) -> list[tuple[int, ...]]:
+        read.append(number)
+        return [(0,) * columns] * 10
+
+    for number in (1, 2, 1):
+        remembered.get(number, "state", partial(rows, number, 5))
+    assert read == [1, 2]
+    for number in (3, 3, 1):
+        remembered.get(number, "state", partial(rows, number, 20))
+    assert read == [1, 2, 3, 1]
