@@ -97,7 +97,10 @@ class OnDemand:
         return bool(self._wanted)
 
     async def next(self) -> Sequence[Symbol]:
-        """Return what to request in one run. What became fresh meanwhile, or cannot be requested, is answered."""
+        """Return what to request in one run. What became fresh meanwhile, or cannot be requested, is answered.
+
+        Raise DatabaseError.
+        """
         some = list(self._wanted)[:MOST_AT_ONCE]
         if (why := self._why_not_now()) is not None:
             self.refuse(some, why)

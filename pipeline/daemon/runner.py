@@ -132,7 +132,10 @@ class Runner:
             raise summary.storage_error
 
     async def record_crash(self, error: Exception) -> None:
-        """Record that the run in progress has failed by a bug of this program, and pause: it may happen again."""
+        """Record that the run in progress has failed by a bug of this program, and pause: it may happen again.
+
+        What clients want meanwhile is refused, so that none waits for it.
+        """
         self._log.error("run crashed", exc_info=error)
         self._pause()
         self._on_demand.pause("the last run crashed; see the log of the daemon")
