@@ -39,7 +39,8 @@ def printable_json(json_text: str) -> str:
     return _ACTIVE.sub(lambda match: f"\\u{ord(match[0]):04x}", json_text)
 
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+_FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20", "\t", "\r", "\n")
+"""What formulas begin with, also in the full width that spreadsheets of East Asia take for the same."""
 
 
 def quote_formula(cell: object) -> object:

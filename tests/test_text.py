@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.text import count, cut, few
+from pipeline.text import count, cut, few, quote_formula
 
 
 @pytest.mark.parametrize(
@@ -22,3 +22,9 @@ def test_a_count_agrees_with_its_noun() -> None:
 )
 def test_a_longer_text_ends_in_dots(text: str, shown: str) -> None:
     assert cut(text, 8) == shown
+
+
+@pytest.mark.parametrize("first", ["=", "+", "-", "@", "\t", "\r", "\n", *"\uff1d\uff0b\uff0d\uff20"])
+def test_a_text_that_a_spreadsheet_would_run_is_quoted(first: str) -> None:
+    assert quote_formula(f"{first}1+1") == f"'{first}1+1"
+    assert quote_formula(f"1{first}1") == f"1{first}1"
