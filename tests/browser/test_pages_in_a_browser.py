@@ -1,8 +1,8 @@
 """Pages in a browser: at all widths, in light and dark, with scripts and without, from the keyboard."""
 
 import re
-from collections.abc import Iterator
-from itertools import product
+from collections.abc import Iterable, Iterator
+from itertools import cycle, product
 from typing import TYPE_CHECKING
 
 import pytest
@@ -38,11 +38,11 @@ def _paths(symbol: str) -> Iterator[str]:
     )
 
 
-def _visit(url: str, paths: Iterator[str], appearances: list[tuple[int, str]]) -> list[str]:
-    """Return what is wrong with pages, in each of these widths and colour schemes."""
+def _visit(url: str, paths: Iterable[tuple[str, list[tuple[int, str]]]]) -> list[str]:
+    """Return what is wrong with pages, each in some widths and colour schemes."""
     problems: list[str] = []
     with browser() as chromium, window(chromium, url) as page:
-        for path in paths:
+        for path, appearances in paths:
             page.goto(path)
             for width in WIDTHS:
                 page.set_viewport_size({"width": width, "height": 900})
@@ -62,17 +62,19 @@ def _appear(page: "Page", width: int, scheme: str) -> None:
     page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
 
 
-_USUAL = [(360, "light"), (1440, "dark")]
+def _in_turn(paths: Iterable[str]) -> Iterator[tuple[str, list[tuple[int, str]]]]:
+    """Yield each path with one appearance: on a phone or on a desk. `make browser` looks at all of them."""
+    return ((path, [one]) for path, one in zip(paths, cycle([(360, "dark"), (1440, "light")]), strict=False))
 
 
 @needs_browser
 def test_every_page_is_accessible_and_fits(sandbox_url: str, collected: Collected) -> None:
-    assert _visit(sandbox_url, _paths(collected.names[0]), _USUAL) == []
+    assert _visit(sandbox_url, _in_turn(_paths(collected.names[0]))) == []
 
 
 @needs_browser
 def test_pages_of_an_eventful_record_are_accessible_and_fit(eventful_url: str) -> None:
-    assert _visit(eventful_url, iter(_EVENTFUL), _USUAL) == []
+    assert _visit(eventful_url, _in_turn(_EVENTFUL)) == []
 
 
 @needs_browser
@@ -94,8 +96,8 @@ def test_every_page_is_accessible_at_all_widths_in_light_and_dark(
     sandbox_url: str, eventful_url: str, collected: Collected
 ) -> None:
     appearances = list(product(WIDTHS, SCHEMES))
-    assert _visit(sandbox_url, _paths(collected.names[0]), appearances) == []
-    assert _visit(eventful_url, iter(_EVENTFUL), appearances) == []
+    assert _visit(sandbox_url, ((path, appearances) for path in _paths(collected.names[0]))) == []
+    assert _visit(eventful_url, ((path, appearances) for path in _EVENTFUL)) == []
 
 
 @needs_browser
