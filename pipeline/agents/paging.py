@@ -42,11 +42,11 @@ class Cursor:
             raise BadCall(f"invalid cursor {text[:40]!r}", remedy="pass next_cursor as the last answer gave it")
         if int(found[3], 16) != question:
             problem = "the cursor belongs to a call with other arguments"
-            raise BadCall(problem, remedy="repeat all arguments of that call, or leave cursor out to begin anew")
+            raise BadCall(problem, remedy="repeat all arguments of that call, or leave cursor out to start over")
         try:
             return cls(int(found[1], 16), _EPOCH + int(found[2], 16) * _MILLISECOND, question)
         except OverflowError:
-            raise BadCall(f"invalid cursor {text[:40]!r}", remedy="leave it out to begin anew") from None
+            raise BadCall(f"invalid cursor {text[:40]!r}", remedy="leave it out to start over") from None
 
 
 def checksum(tool: str, asked: Arguments) -> int:

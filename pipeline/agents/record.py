@@ -91,7 +91,7 @@ def _bound(reach: Reach, asked: Arguments) -> datetime:
 def _of_page(reach: Reach, cursor: Cursor) -> datetime:
     """Return the instant of the first page: all pages of an answer are of one instant, though it be `now`."""
     if cursor.at > reach.at:
-        raise BadCall("invalid cursor", remedy="leave it out to begin anew")
+        raise BadCall("invalid cursor", remedy="leave it out to start over")
     return cursor.at
 
 

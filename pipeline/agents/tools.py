@@ -1,4 +1,4 @@
-"""The tools: all that agents can ask the record, and what they are told about it."""
+"""The tools: all that agents can ask the record, and the server's description of it."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -37,7 +37,7 @@ them.\
 
 
 def instructions(lock: str | None) -> str:
-    """Return what agents are told about the server, which may be locked at an instant."""
+    """Return the server's description for agents, which may be locked at an instant."""
     said = (
         ""
         if lock is None

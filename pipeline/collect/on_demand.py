@@ -45,7 +45,7 @@ class Examined:
 
 
 def pause_after(fruitless: int) -> timedelta:
-    """Return how long to wait after so many requests in a row that brought nothing."""
+    """Return how long to wait after a number of requests in a row that brought nothing."""
     doublings: int = 2 ** min(max(fruitless - 1, 0), _MOST_DOUBLINGS)
     return min(FIRST_PAUSE * doublings, LONGEST_PAUSE)
 

@@ -84,7 +84,7 @@ class Runner:
     async def run_on_demand(self, config: DaemonConfig) -> None:
         """Do one run for what clients wait for, if it has to be requested. Raise DatabaseError.
 
-        If another process is collecting, they are told so, and not made to wait for it.
+        If another process is collecting, they get that as the answer, and do not wait for it.
         """
         try:
             async with self._access.exclusive_now():

@@ -1,7 +1,7 @@
 """The chart library: Vega's scripts from vl-convert, which let charts zoom, served as one file.
 
 To make it, vl-convert starts a JavaScript engine, which takes a second or more and 100 MB: so a process of its own
-makes it, once, when a browser first asks for it. The file depends on nothing but the version of vl-convert.
+makes it, once, when a browser first asks for it. The file depends on the version of vl-convert alone.
 """
 
 import asyncio

@@ -198,7 +198,7 @@ def _parts() -> tuple[tuple[Part, tuple[Field, ...]], ...]:
 
 
 def _fields(ask: Ask) -> tuple[Field, ...]:
-    """Return the fields that a request names. Raise FieldNotFound for one that does not exist, or is no number."""
+    """Return the fields that a request names. Raise FieldNotFound for one that does not exist or is not a number."""
     named = dict.fromkeys(find_fields(ask.all("field"), USUAL, every=DRAWABLE))
     for field in named:
         if field not in DRAWABLE:

@@ -16,7 +16,7 @@ _NUMBER = Markup('<data value="%s" title="%s">%s</data>')
 _CHANGE = Markup('<data class="%s" value="%s"%s>%s%s</data>')
 _TITLE = Markup(' title="%s"')
 _LONG = 24
-"""A text of so many letters may be cut by its column: it is whole on hover."""
+"""A text of this many letters may be cut by its column: hovering shows it whole."""
 
 
 def value_element(field: Field, value: Value | date) -> Markup:

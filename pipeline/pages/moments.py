@@ -6,7 +6,7 @@ from pipeline.instants import of_day, to_text
 
 _MINUTE, _HOUR, _DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 _DAYS_IN_MONTHS, _DAYS_IN_YEARS = 60, 730
-"""From so many days on, an age is told in months, and in years."""
+"""From this many days on, an age is written in months, or in years."""
 
 
 def day_text(day: date) -> str:

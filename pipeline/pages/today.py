@@ -21,7 +21,7 @@ from pipeline.web.ask import Ask
 from pipeline.web.live import Live, live_of
 
 _RECENT = timedelta(days=7)
-"""Missed fire times are told for this long."""
+"""Missed fire times are shown for this long."""
 _RUNS = 20
 _DAY = timedelta(days=1)
 
@@ -63,7 +63,7 @@ class Today:
 
 
 async def today(ask: Ask) -> web.Response:
-    """Answer with how things stand: now, or as they stood at an instant."""
+    """Answer with the status: now, or as of an instant."""
     live = await live_of(ask)
     return await show(ask, "today.html", lambda history: _today(ask, history, live))
 

@@ -23,7 +23,7 @@ DOWN = 160
 _MOST_STEPS = 180
 """Of a chart with more versions, the steps would be narrower than the dots that end them: it is one line instead."""
 _COLUMNS = 400
-"""As many are told apart in such a line: what lies within one is drawn as its first, extreme and last values."""
+"""The columns of such a line: what lies within one is drawn as its first, extreme and last values."""
 _TICKS, _DATES, _FEW_DATES = 4, 6, 3
 
 

@@ -71,7 +71,7 @@ class History(RunLog):
     ) -> Answer[Snapshot]:
         """Return the snapshots of a symbol observed from `since` to `until`, the oldest first.
 
-        With `limit`, the first so many of them. Raise SymbolNotFound or FieldNotFound.
+        With a `limit`, the first ones up to that number. Raise SymbolNotFound or FieldNotFound.
         """
         companies, names = self._wanted([symbol])
         (company,) = names or ()

@@ -4,7 +4,7 @@ Temporary views take the names of the tables: SQLite looks for a name among what
 is answered as of the horizon, without knowing of it, and none can look beyond by forgetting a condition. What has no
 view here is refused, but for what is the same at any time.
 
-A horizon is no limit of what a person may read in the file: it is for a program that is asked by others.
+It does not limit what a person may read in the file: it is for a program that answers others.
 """
 
 import sqlite3

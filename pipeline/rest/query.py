@@ -31,7 +31,7 @@ FUNCTION = "OVERVIEW"
 _EXAMPLE = "/query?function=OVERVIEW&symbol=IBM"
 _ERROR = "Error Message"
 _OWN_SITES = ("none", "same-origin")
-"""Where a browser's requests come from, as it says, if a person made them or a page of ours. Programs say nothing."""
+"""What a browser sends if a person made the request, or one of the server's own pages. Programs send nothing."""
 _OF_ANOTHER_SITE = NotCollected("another site's page may ask for it, and would use up the plan's requests")
 _BROWSER = "mozilla/"
 """How the User-Agent of every browser begins."""

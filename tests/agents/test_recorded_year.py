@@ -1,4 +1,4 @@
-"""The recorded year: what agents are told of a past day is what the real API had answered by then."""
+"""The recorded year: agents get for a past day what the real API had answered by then."""
 
 import json
 from datetime import datetime

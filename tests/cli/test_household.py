@@ -101,7 +101,7 @@ class Household:
             await asyncio.gather(*(self.ask(session, symbol) for symbol in asked))
 
     async def kill_after(self, requests: int) -> None:
-        """Kill the daemon once the API has got so many requests."""
+        """Kill the daemon once the API has got this many requests."""
         while self.served.api.requests < requests:
             await asyncio.sleep(0.005)
         await self.kill()
