@@ -137,8 +137,8 @@ demo: .venv/pages ## collect 25 invented companies, and show the results; needs 
 
 # To work on it
 
-# Four workers keep two cores busy: tests wait for processes, browsers and threads of SQLite.
-PYTEST := python -m pytest -n 4 --dist worksteal
+# Three workers keep two cores busy: tests wait for processes, browsers and threads of SQLite.
+PYTEST := python -m pytest -n 3 --dist worksteal
 
 test: .venv/dev ## run the tests
 	@$(BIN)/$(PYTEST)
