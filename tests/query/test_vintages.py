@@ -79,7 +79,8 @@ def test_a_quarter_that_went_back_for_a_while_is_one_vintage() -> None:
 def test_an_interval_has_the_vintages_that_were_first_known_in_it(
     reports: list[tuple[str, str]], since: int, until: int
 ) -> None:
-    observations = [reported(hour, *report) for hour, report in enumerate(reports)]
+    # A snapshot each: one that is confirmed after the interval says so, whatever the interval.
+    observations = [reported(hour, *report, EPS=str(hour)) for hour, report in enumerate(reports)]
     known = vintages(*observations[: until + 1])
     assert vintages(*observations, since=after(since), until=after(until)) == [
         row for row in known if row[2] >= text(since)
