@@ -257,7 +257,7 @@ _PAGES = ("/companies", "/companies?sort=pe_ratio", "/changes", "/api/v1/as-of",
 def _seconds_of_run(database: Path) -> float:
     """Return how long the first run took, once it has ended."""
     while True:
-        time.sleep(0.5)
+        time.sleep(0.5)  # between two looks at whether the run has ended
         with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as db:
             row = db.execute("SELECT seconds FROM runs WHERE status = 'complete'").fetchone()
         if row is not None:

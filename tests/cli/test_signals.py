@@ -105,14 +105,21 @@ def test_while_c_code_holds_pythons_lock_the_watchdog_kills_the_process(hangs: s
 
 @pytest.mark.process
 @pytest.mark.parametrize(
-    ("hangs", "ends_with"),
+    ("hangs", "ends_with", "tries"),
     [
-        # Killed, unless the second signal is handled before the thread has Python's lock.
-        ("await asyncio.to_thread(match)", {-signal.SIGKILL, ExitCode.INTERRUPTED}),
-        ("begin(); print('x' * 10_000_000)", {ExitCode.INTERRUPTED}),  # nobody reads it
+        # On a busy machine, the second may be handled before the thread has Python's lock: then it does not hang yet.
+        ("await asyncio.to_thread(match)", -signal.SIGKILL, 5),
+        ("begin(); print('x' * 10_000_000)", ExitCode.INTERRUPTED, 1),  # nobody reads it
     ],
 )
-def test_a_second_signal_ends_it_at_once_whatever_hangs(hangs: str, ends_with: set[int]) -> None:
+def test_a_second_signal_ends_it_at_once_whatever_hangs(hangs: str, ends_with: int, tries: int) -> None:
+    codes = [ended_by_two_signals(hangs)]
+    while codes[-1] == ExitCode.INTERRUPTED != ends_with and len(codes) < tries:
+        codes.append(ended_by_two_signals(hangs))
+    assert codes[-1] == ends_with
+
+
+def ended_by_two_signals(hangs: str) -> int:
     script = STUCK.format(hangs=hangs, grace=600, last_resort=600)
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         assert process.stdout is not None
@@ -121,7 +128,7 @@ def test_a_second_signal_ends_it_at_once_whatever_hangs(hangs: str, ends_with: s
         while process.poll() is None:  # one that comes while faulthandler writes of another is not written of
             process.send_signal(signal.SIGINT)
             time.sleep(0.01)
-    assert process.returncode in ends_with
+    return process.returncode
 
 
 def test_a_signal_that_comes_while_the_first_is_handled_is_the_second(monkeypatch: pytest.MonkeyPatch) -> None:
