@@ -209,8 +209,8 @@ $(BIN)/uv: | .venv/made
 
 lock: $(BIN)/uv ## compile requirements*.txt from pyproject.toml
 	$(compile) -o requirements.txt
-	$(compile) -o requirements-extras.txt -c requirements.txt --extra calendars --extra excel --extra fast --extra mcp --extra notify --extra parquet --extra plot --extra web
-	$(compile) -o requirements-dev.txt -c requirements-extras.txt --extra dev --extra calendars --extra excel --extra fast --extra mcp --extra notify --extra parquet --extra plot --extra web
+	$(compile) -o requirements-extras.txt -c requirements.txt --extra calendars --extra excel --extra fast --extra fleet --extra mcp --extra notify --extra parquet --extra plot --extra web
+	$(compile) -o requirements-dev.txt -c requirements-extras.txt --extra dev --extra calendars --extra excel --extra fast --extra fleet --extra mcp --extra notify --extra parquet --extra plot --extra web
 
 clean: ## remove all that was made here
 	rm -rf .venv .venv-floors .demo build dist .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache

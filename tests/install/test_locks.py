@@ -28,7 +28,7 @@ from packaging.version import Version
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
-EXTRAS = {"calendars", "excel", "fast", "mcp", "notify", "parquet", "plot", "web"}
+EXTRAS = {"calendars", "excel", "fast", "fleet", "mcp", "notify", "parquet", "plot", "web"}
 # For each lock, the extras that it includes. Tests within pytest run on asyncio's own loop, processes on uvloop's.
 LOCKS = {
     "requirements.txt": set[str](),
