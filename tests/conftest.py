@@ -5,8 +5,9 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -16,6 +17,9 @@ from tests.support.answerable import create_answerable
 from tests.support.clocks import START, ManualClock
 from tests.support.observations import empty_database
 from tests.support.sandbox import Served, serving
+
+if TYPE_CHECKING:
+    from tests.support.postgres import Databases
 
 # Any examples, and many: pytest --hypothesis-profile=explore. No deadline: a busy machine is no failure.
 settings.register_profile("explore", deadline=None, max_examples=500, suppress_health_check=[HealthCheck.too_slow])
@@ -53,11 +57,11 @@ def pytest_runtest_protocol(item: pytest.Item) -> object:
 
 
 def _refuse_unmarked_processes(event: str, _arguments: tuple[object, ...]) -> None:
-    """Fail a test that starts a process and is not marked so."""
+    """Fail a test that starts a process and is not marked so. PostgreSQL is one server for all tests."""
     if event not in ("subprocess.Popen", "os.system", "os.posix_spawn", "os.fork") or not _running:
         return
     (item,) = _running
-    if item.get_closest_marker("process") is None:
+    if item.get_closest_marker("process") is None and "postgres" not in getattr(item, "fixturenames", ()):
         pytest.fail(f"{item.nodeid} starts a process: mark it with pytest.mark.process")
 
 
@@ -88,6 +92,22 @@ async def answerable(tmp_path: Path) -> Path:
     path = tmp_path / "data" / "overviews.db"
     await create_answerable(path)
     return path
+
+
+@pytest.fixture(scope="session")
+def postgres() -> "Iterator[Databases]":
+    """Return PostgreSQL, started for the first test that wants it. Skip where it cannot be had."""
+    from tests.support.postgres import Databases, running_server  # noqa: PLC0415 - imports psycopg
+
+    with running_server() as server:
+        yield Databases(server)
+
+
+@pytest.fixture
+def fleet_url(postgres: "Databases") -> Iterator[str]:
+    """Return the URL of a PostgreSQL database of the test's own, with the fleet's schema and nothing in it."""
+    with postgres.create() as url:
+        yield url
 
 
 @pytest.fixture

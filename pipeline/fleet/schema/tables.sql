@@ -172,8 +172,12 @@ CREATE TABLE fleet.log (
     slot_id bigint,
     attempts int,
     same_as bigint,
-    body text COMPRESSION lz4                   -- text, not jsonb: that would lose the order of keys
+    body text                                   -- text, not jsonb: that would lose the order of keys
 ) WITH (toast_tuple_target = 512);
+DO $$ BEGIN
+    ALTER TABLE fleet.log ALTER COLUMN body SET COMPRESSION lz4;
+EXCEPTION WHEN feature_not_supported THEN NULL;  -- a server that was built without it compresses more slowly
+END $$;
 CREATE UNIQUE INDEX log_slots ON fleet.log (slot_id) WHERE kind IN ('answer', 'uncovered');  -- one answer a request
 
 -- The last seq. Who appends holds its row until the commit: so seq has no gaps, and its order is that of commits.

