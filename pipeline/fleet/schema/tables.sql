@@ -115,11 +115,20 @@ CREATE TABLE fleet.runs (
     seconds double precision,
     detail text,
     uncovered int NOT NULL DEFAULT 0,
+    stored int NOT NULL DEFAULT 0,              -- how many symbols ended how: counted when the run ends
+    unchanged int NOT NULL DEFAULT 0,
+    unknown int NOT NULL DEFAULT 0,
+    failed int NOT NULL DEFAULT 0,
+    rejected int NOT NULL DEFAULT 0,
+    deferred int NOT NULL DEFAULT 0,            -- also those that were not requested, which have no row in outcomes
     member text NOT NULL,                       -- who began it
     instance uuid,                              -- set for a run that its member does alone, without batches
-    halted_as text,                             -- a status: its batches are to end now, for this reason
-    halted_by text
+    halted_as text,                             -- a status: its batches are to end now, for this reason, unless it is
+    halted_by text,                             -- quota_exhausted: then those that have another key go on
+    key_refused boolean NOT NULL DEFAULT false,
+    reported boolean NOT NULL DEFAULT false     -- whether a member has sent what is to be sent about its end
 );
+CREATE INDEX runs_unreported ON fleet.runs (id) WHERE NOT reported;
 -- Each fire time once, and no two runs for it at a time.
 CREATE UNIQUE INDEX runs_fire_times ON fleet.runs (schedule, scheduled_for) WHERE trigger IN ('schedule', 'catch_up');
 CREATE UNIQUE INDEX runs_active ON fleet.runs (schedule) WHERE status = 'running' AND schedule IS NOT NULL;
