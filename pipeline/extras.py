@@ -9,6 +9,7 @@ from pipeline.errors import ExitCode, Trouble
 PACKAGES = {
     "calendars": ("exchange_calendars>=4.10",),
     "excel": ("xlsxwriter>=3.2",),
+    "fleet": ("procrastinate>=3.10,<4", "psycopg[binary,pool]>=3.2.10"),
     "mcp": ("mcp>=2.3,<3",),
     "notify": ("apprise>=2.0",),
     "parquet": ("pyarrow>=18", "numpy>=1.26"),
@@ -102,6 +103,12 @@ def agents() -> ModuleType:
 def apprise() -> ModuleType:
     """Return the package that sends notifications. Raise Missing if it is not installed."""
     return _imported("apprise", "PIPELINE_NOTIFY_URLS needs apprise", install=_extra("notify"), error=Missing)
+
+
+def fleet(module: str) -> ModuleType:
+    """Return a module of `pipeline.fleet`. Raise Missing if psycopg or Procrastinate is not installed."""
+    problem = "a fleet needs psycopg and Procrastinate"
+    return _imported(f"pipeline.fleet.{module}", problem, install=_extra("fleet"), error=Missing)
 
 
 def installs(extra: str) -> str:

@@ -13,6 +13,7 @@ from pipeline.errors import ExitCode, Trouble
 from pipeline.extras import PACKAGES, Missing, installs
 
 OURS = (
+    "pipeline.fleet.connection",
     "pipeline.query.arrow",
     "pipeline.query.packed",
     "pipeline.query.pages",
@@ -33,6 +34,7 @@ OURS = (
         (extras.parquet, "numpy", "'pyarrow>=18' 'numpy>=1.26'"),
         (extras.images, "vl_convert", "'vl-convert-python>=1.9,<2'"),
         (extras.apprise, "apprise", "'apprise>=2.0'"),
+        (lambda: extras.fleet("connection"), "psycopg", "'procrastinate>=3.10,<4' 'psycopg[binary,pool]>=3.2.10'"),
     ],
 )
 def test_a_missing_package_is_named_with_the_pip_command(
