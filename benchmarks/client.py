@@ -26,9 +26,10 @@ from pipeline import instants
 from pipeline.api.client import open_api
 from pipeline.cli.event_loop import tune_garbage_collector
 from pipeline.collect.halt import Halt
-from pipeline.collect.order import Order, Source
+from pipeline.collect.order import ApiKey, Order, Source
 from pipeline.collect.run import collect
 from pipeline.model.outcomes import Outcome
+from pipeline.quota.keys import fingerprint
 from pipeline.quota.limits import Limit, max_workers
 from pipeline.store.migrate import migrate
 
@@ -64,15 +65,16 @@ async def _fetched(session: ClientSession, url: str, symbol: str) -> Any:
 async def requested(url: str, count: int) -> int:
     """Request like the product, with as many workers, and parse each answer strictly, but store nothing."""
     left, within, concurrency = iter(symbols(count)), timedelta(seconds=30), max_workers(())
+    key = fingerprint(_KEY)
 
     async def work() -> int:
         got = 0
         for symbol in left:
-            await api.overview(symbol, within=within)
+            await api.overview(symbol, key=key, within=within)
             got += 1
         return got
 
-    async with open_api(url, _KEY, concurrency=concurrency, reuse=True) as api, asyncio.TaskGroup() as group:
+    async with open_api(url, {key: _KEY}, concurrency=concurrency, reuse=True) as api, asyncio.TaskGroup() as group:
         tasks = [group.create_task(work()) for _ in range(concurrency)]
     return sum(task.result() for task in tasks)
 
@@ -86,8 +88,7 @@ def pipeline(database: Path, limits: tuple[Limit, ...]) -> Client:
     async def run(url: str, count: int) -> int:
         source = Source(
             base_url=url,
-            key=_KEY,
-            limits=limits,
+            keys=(ApiKey("", _KEY, limits),),
             concurrency=max_workers(limits),
             timeout=timedelta(seconds=30),
             wait=timedelta(seconds=120),

@@ -7,7 +7,7 @@ takes no proxy from the environment, and verifies TLS: a proxy that is configure
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -38,6 +38,7 @@ from pipeline.api.connection_errors import is_temporary, reason
 from pipeline.api.errors import CONTAINS_KEY, ApiError, ProxyRefused, Rejected, TooLarge, Unavailable, Unreachable
 from pipeline.api.responses import LARGEST_BODY, read_response
 from pipeline.model.document import Overview
+from pipeline.model.slots import KeyId
 from pipeline.model.symbols import Symbol, requested_as
 from pipeline.redaction import Redaction
 
@@ -52,19 +53,20 @@ _HEADERS = {
 class OverviewApi:
     """Requests overviews over one HTTP session."""
 
-    def __init__(self, session: ClientSession, base_url: str, key: str, *, proxy: str | None) -> None:
+    def __init__(self, session: ClientSession, base_url: str, keys: Mapping[KeyId, str], *, proxy: str | None) -> None:
         self._session = session
         self._before_symbol = f"{base_url}?function=OVERVIEW&symbol="
-        self._after_symbol = f"&apikey={quote(key, safe='')}"
-        self._redaction = Redaction([key])
+        self._after_symbol = {id_: f"&apikey={quote(key, safe='')}" for id_, key in keys.items()}
+        self._redaction = Redaction(keys.values())
         self._proxy = proxy_for(base_url, proxy)
 
-    async def overview(self, symbol: Symbol, *, within: timedelta) -> Overview:
-        """Return the overview of the symbol. Raise the ApiError that says what came instead.
+    async def overview(self, symbol: Symbol, *, key: KeyId, within: timedelta) -> Overview:
+        """Return the overview of the symbol, requested with a key. Raise the ApiError that says what came instead.
 
         The whole answer must arrive `within` that time.
         """
-        url = URL(f"{self._before_symbol}{quote(requested_as(symbol), safe='')}{self._after_symbol}", encoded=True)
+        name = quote(requested_as(symbol), safe="")
+        url = URL(f"{self._before_symbol}{name}{self._after_symbol[key]}", encoded=True)
         sending = Sending()
         try:
             async with self._session.get(
@@ -168,15 +170,17 @@ async def open_session(url: str, *, concurrency: int, reuse: bool) -> AsyncItera
 
 @asynccontextmanager
 async def open_api(
-    base_url: str, key: str, *, concurrency: int, reuse: bool, proxy: str | None = None
+    base_url: str, keys: Mapping[KeyId, str], *, concurrency: int, reuse: bool, proxy: str | None = None
 ) -> AsyncIterator[OverviewApi]:
-    """Open the API, through a `proxy` such as `http://user:password@host:3128` if there is one.
+    """Open the API with some keys, by their fingerprints.
+
+    `proxy`: the URL of one to go through, such as `http://user:password@host:3128`.
 
     `reuse` keeps connections alive: faster, and right only for a plan without limits. With limits, a request on a
     connection that the server is just closing would waste a slot.
     """
     async with open_session(base_url, concurrency=concurrency, reuse=reuse) as session:
-        yield OverviewApi(session, base_url, key, proxy=proxy)
+        yield OverviewApi(session, base_url, keys, proxy=proxy)
 
 
 class Dropped(Exception):

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from pipeline.collect.order import Source
+from pipeline.collect.order import ApiKey, Source
 from pipeline.errors import ExitCode, Trouble
 from pipeline.model.symbols import Symbol
 from pipeline.sandbox.companies import Companies
@@ -30,12 +30,11 @@ class MixedData(Trouble):
     exit_code = ExitCode.REFUSED
 
 
-def source(settings: Settings, base_url: str, key: str) -> Source:
-    """Return where to request overviews, within the configured limits."""
+def source(settings: Settings, base_url: str, keys: tuple[ApiKey, ...]) -> Source:
+    """Return where to request overviews, with which keys."""
     return Source(
         base_url,
-        key,
-        settings.limits,
+        keys,
         settings.concurrency,
         settings.timeout,
         settings.wait,

@@ -9,6 +9,7 @@ import structlog
 from pipeline.cli.api_source import SANDBOX_KEY, sandbox_settings, source
 from pipeline.cli.configuration import load_silently, notices, read_environment
 from pipeline.cli.options import Options
+from pipeline.collect.order import ApiKey
 from pipeline.daemon.config import DaemonConfig
 from pipeline.monitoring.reporter import Reporter
 from pipeline.monitoring.status import Scope
@@ -66,7 +67,7 @@ class DaemonSettings:
         """Return what the daemon collects, from the API at this URL."""
         settings = self.settings
         return DaemonConfig(
-            source(settings, base_url, self.key),
+            source(settings, base_url, (ApiKey("", self.key, settings.limits),)),
             settings.symbols,
             settings.schedules,
             settings.resume,

@@ -12,7 +12,7 @@ from pipeline.clock import Clock
 from pipeline.collect.failures import Failures, Uncovered
 from pipeline.collect.fetch import Attempts, Fetch, Fetched
 from pipeline.collect.halt import Halt, Halted
-from pipeline.collect.ports import Results, Slots
+from pipeline.collect.ports import Results, Slots, TakenElsewhere
 from pipeline.model.outcomes import Outcome, RunId, SymbolResult
 from pipeline.model.renames import Rename
 from pipeline.model.symbols import Symbol
@@ -47,6 +47,8 @@ class ActiveRun:
         self.failures = Failures()
         self.uncovered = Uncovered()
         self.possible_renames: list[Rename] = []
+        self.taken_elsewhere: list[Symbol] = []
+        """Symbols that ended, or will, in another process that shares the run."""
         self._left: Iterator[Symbol] = iter(due)
         self._fetch = fetch
         self._results = results
@@ -108,6 +110,8 @@ class ActiveRun:
             self._count_unstored(attempts, error)
         except Halted:
             await self._note(symbol, Outcome.DEFERRED, attempts, f"the run ended first: {self._halt.reasons[0]}")
+        except TakenElsewhere:
+            self.taken_elsewhere.append(symbol)
         except UnknownSymbol as error:
             await self._note_unknown(symbol, attempts, str(error))
         except ApiError as error:
@@ -123,6 +127,7 @@ class ActiveRun:
                 fetched.overview,
                 at=fetched.at,
                 attempts=attempts.sent,
+                slot=fetched.slot,
                 on_done=partial(self._on_written, symbol, attempts),
             )
 
@@ -161,7 +166,8 @@ class ActiveRun:
         """Count and write how a symbol ended without an overview."""
         self._count(symbol, outcome, detail)
         try:
-            await self._results.note(SymbolResult(self.id, symbol, outcome, attempts.sent, self._clock.now(), detail))
+            at, slot = self._clock.now(), attempts.slot
+            await self._results.note(SymbolResult(self.id, symbol, outcome, attempts.sent, at, detail, slot))
         except StorageError as error:
             self._halt(error)
         else:

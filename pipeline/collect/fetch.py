@@ -1,8 +1,8 @@
-"""Fetch: requests one symbol's overview, with a slot for each attempt, by the rules of `retry`, `throttle` and `halt`.
+"""Fetch: requests one symbol's overview, with a slot for each attempt, by the rules of `retry`, `quota` and `halt`.
 
-An error of this symbol alone (a reset, a timeout, a server error) is retried a few times: `retry`. An error of all
-(a throttle) pauses all workers, after which one request goes ahead alone: `throttle`. An error that every other symbol
-would get too (the quota's end, a refused key) ends the run: `halt`.
+An error of this symbol alone (a reset, a timeout, a server error) is retried a few times: `retry`. A throttle pauses
+the key, after which one request goes ahead alone: `quota.throttle`. An error that every other symbol would get too
+(the quota's end, a refused key) ends the use of the key, and without another key the run: `halt`.
 """
 
 from collections.abc import Callable
@@ -14,33 +14,32 @@ from pipeline.clock import Clock
 from pipeline.collect.halt import Halt
 from pipeline.collect.ports import RequestOverview, Slots
 from pipeline.collect.retry import RetryPolicy
-from pipeline.collect.throttle import Permit, Throttle
 from pipeline.instants import Nanoseconds
 from pipeline.model.document import Overview
 from pipeline.model.outcomes import RunId
 from pipeline.model.slots import Slot
 from pipeline.model.symbols import Symbol
+from pipeline.quota.account import ABANDONED
 from pipeline.quota.ledger import RetryBudgetSpent
 
 OnRequest = Callable[[str, float], None]
 """Called after each request, with its outcome as the ledger has it and the seconds it took."""
 
-ANSWERED, ABANDONED = "answered", "abandoned"
-"""The ledger's outcomes of a request that brought an overview, and of one that we cancelled."""
+ANSWERED = "answered"
+"""The ledger's outcome of a request that brought an overview."""
 _SHORTEST_TIMEOUT = timedelta(milliseconds=1)
 """To aiohttp, a timeout of 0 is no timeout."""
 _UNSENT = frozenset({Unreachable.kind, ProxyRefused.kind})
 """Outcomes of requests that never left: they cost no slot."""
-_NO_ANSWER = _UNSENT | {ABANDONED, Unavailable.kind}
-"""Outcomes that do not show whether the API still throttles."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """An overview, and when its answer was back."""
+    """An overview, when its answer was back, and the slot of the request that brought it."""
 
     overview: Overview
     at: datetime
+    slot: Slot
 
 
 @dataclass(slots=True)
@@ -48,6 +47,8 @@ class Attempts:
     """How many requests were sent for one symbol. The caller's, so that it knows however fetching ends."""
 
     sent: int = 0
+    slot: Slot | None = None
+    """Of the last one."""
 
 
 class Fetch:
@@ -73,7 +74,6 @@ class Fetch:
         self._timeout = timeout
         self._halt = halt
         self._clock = clock
-        self._throttle = Throttle(has_day_window=slots.has_day_window, is_probing=slots.is_probing, clock=clock)
         self.busy: Nanoseconds = 0
         """How long the requests took, added up: what one after another would have taken."""
 
@@ -112,60 +112,52 @@ class Fetch:
             await self._clock.sleep(seconds)
 
     async def _attempt(self, symbol: Symbol, attempts: Attempts) -> Fetched:
-        """Send one request; and again, after a pause, for as long as the answer is a throttle."""
+        """Send one request; and again, for as long as the answer is a throttle, or ends a key where there is another.
+
+        A request that replaces one with a key that has ended is not a retry.
+        """
         throttled: Throttled | None = None
+        is_retry = attempts.sent > 0
         while True:
             try:
-                slot, permit = await self._slot(symbol, retry=attempts.sent > 0)
+                slot = await self._slot(symbol, retry=is_retry)
             except RetryBudgetSpent:
                 if throttled is None:
                     raise
                 raise self._end_without_retries(throttled) from None
             try:
-                overview = await self._send(symbol, slot, permit, attempts)
+                overview = await self._send(symbol, slot, attempts)
             except Throttled as error:
-                throttled = error
-                await self._pause(error, slot, permit)
+                throttled, is_retry = error, True
+                await self._pause(error, slot)
             except RunEnding as error:
-                await self._end(error, slot)
-                raise
+                await self._end_key(error, slot)
             else:
-                return Fetched(overview, self._clock.now())
+                return Fetched(overview, self._clock.now(), slot)
 
-    async def _slot(self, symbol: Symbol, *, retry: bool) -> tuple[Slot, Permit]:
-        """Return a slot that may be used now: while it was waited for, no pause began and no deadline passed."""
+    async def _slot(self, symbol: Symbol, *, retry: bool) -> Slot:
+        """Return a slot that may be used now: since it was taken it has not expired, and its key was not paused."""
         while True:
             async with self._halt.interrupts():
-                permit = await self._throttle.permit()
-                slot = await self._take(symbol, permit, retry=retry)
-            if self._may_send(slot, permit):
-                return slot, permit
+                slot = await self._take(symbol, retry=retry)
+            if self._slots.admits(slot) and not self._halt.is_immediate:
+                return slot
             self._slots.give_back(slot)
-            self._throttle.release(permit)
             self._halt.check()
 
-    async def _take(self, symbol: Symbol, permit: Permit, *, retry: bool) -> Slot:
-        """Take a slot. A worker that was to test the API alone, and gets none, leaves the test to the next."""
+    async def _take(self, symbol: Symbol, *, retry: bool) -> Slot:
         try:
             return await self._slots.take(self._run, symbol, retry=retry)
         except QuotaEnded as error:
             self._halt.stop_taking_slots(error)
-            self._throttle.release(permit)
-            raise
-        except BaseException:
-            self._throttle.release(permit)
             raise
 
-    def _may_send(self, slot: Slot, permit: Permit) -> bool:
-        is_in_time = slot.deadline > self._clock.monotonic()
-        return is_in_time and not self._halt.is_immediate and self._throttle.still_admits(permit)
-
-    async def _send(self, symbol: Symbol, slot: Slot, permit: Permit, attempts: Attempts) -> Overview:
+    async def _send(self, symbol: Symbol, slot: Slot, attempts: Attempts) -> Overview:
         """Send the slot's request, and close the slot with what came back."""
         sent_at = self._clock.monotonic()
         outcome = ABANDONED
         try:
-            overview = await self._request(symbol, within=self._time_left(slot, sent_at))
+            overview = await self._request(symbol, key=slot.key, within=self._time_left(slot, sent_at))
             outcome = ANSWERED
         except ApiError as error:
             outcome = error.kind
@@ -174,9 +166,8 @@ class Fetch:
             took = self._clock.monotonic() - sent_at
             self.busy += took
             self._on_request(outcome, took / 1e9)
-            self._close(slot, outcome, permit, attempts)
-        if self._slots.is_probing:
-            await self._slots.quota_resumed()
+            self._close(slot, outcome, attempts)
+        await self._slots.quota_resumed(slot)
         return overview
 
     def _time_left(self, slot: Slot, now: Nanoseconds) -> timedelta:
@@ -184,24 +175,21 @@ class Fetch:
         left = timedelta(microseconds=(slot.deadline - now) // 1000)
         return max(min(self._timeout, left), _SHORTEST_TIMEOUT)
 
-    def _close(self, slot: Slot, outcome: str, permit: Permit, attempts: Attempts) -> None:
+    def _close(self, slot: Slot, outcome: str, attempts: Attempts) -> None:
         if outcome in _UNSENT:
             self._slots.give_back(slot)
         else:
             self._slots.close(slot, outcome)
             attempts.sent += 1
-        if outcome in _NO_ANSWER:
-            self._throttle.release(permit)
-        elif outcome != Throttled.kind:
-            self._throttle.resume(permit)
+            attempts.slot = slot
 
-    async def _pause(self, error: Throttled, slot: Slot, permit: Permit) -> None:
-        """Pause everyone; or end the run, if the throttle means the quota's end or no retry is left."""
+    async def _pause(self, error: Throttled, slot: Slot) -> None:
+        """Pause the key; or end it, if the throttle means its quota's end. End the run if no retry is left."""
         try:
-            self._throttle.pause(error, permit)
+            self._slots.throttled(slot, error)
         except QuotaEnded as ended:
-            await self._end(ended, slot)
-            raise
+            await self._end_key(ended, slot)
+            return
         if not self._slots.may_retry():
             raise self._end_without_retries(error)
 
@@ -211,8 +199,17 @@ class Fetch:
         self._halt.stop_taking_slots(ended)
         return ended
 
-    async def _end(self, error: RunEnding, slot: Slot) -> None:
-        """End the run, before anything is awaited, so that no other worker sends another request."""
-        self._halt(error)
+    async def _end_key(self, error: RunEnding, slot: Slot) -> None:
+        """Use the slot's key no more. Without another key, end the run and raise the error.
+
+        Before anything is awaited, so that no other worker sends another request with it.
+        """
+        is_last = isinstance(error, ProxyRefused) or not self._slots.has_other_key(slot)
+        if is_last:
+            self._halt(error)
         if isinstance(error, QuotaEnded):
             await self._slots.quota_ended(slot)
+        elif not isinstance(error, ProxyRefused):
+            await self._slots.refused(slot, error)
+        if is_last:
+            raise error

@@ -4,17 +4,37 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from pipeline.model.outcomes import Trigger
+from pipeline.model.slots import KeyId
 from pipeline.model.symbols import Symbol, SymbolList
+from pipeline.quota.keys import KeyPlan, all_limits, fingerprint
 from pipeline.quota.limits import Limit
 
 
 @dataclass(frozen=True, slots=True)
+class ApiKey:
+    """An API key, and what it is called in the configuration."""
+
+    name: str
+    secret: str = field(repr=False)
+    limits: tuple[Limit, ...]
+
+    @property
+    def id(self) -> KeyId:
+        """Its fingerprint: what databases hold."""
+        return fingerprint(self.secret)
+
+    @property
+    def plan(self) -> KeyPlan:
+        """What may be known to all."""
+        return KeyPlan(self.name, self.limits)
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
-    """The API that overviews come from, and the limits of its plan."""
+    """The API that overviews come from, and the keys to request them with."""
 
     base_url: str
-    key: str = field(repr=False)
-    limits: tuple[Limit, ...]
+    keys: tuple[ApiKey, ...]
     concurrency: int
     timeout: timedelta
     wait: timedelta
@@ -22,6 +42,11 @@ class Source:
     attempts: int
     proxy: str | None = field(default=None, repr=False)
     """The URL of an HTTP proxy, with user and password if it wants them."""
+
+    @property
+    def limits(self) -> tuple[Limit, ...]:
+        """The limits of all keys, each once."""
+        return all_limits([key.plan for key in self.keys])
 
 
 @dataclass(frozen=True, slots=True)

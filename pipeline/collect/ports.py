@@ -1,38 +1,49 @@
 """Ports: what a run needs of a storage engine. Another engine starts here; the default one is in `sqlite_engine`."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from pipeline.api.errors import ApiError, Throttled
 from pipeline.model.document import Overview
 from pipeline.model.outcomes import Outcome, RunId, RunResult, SymbolResult, Trigger
-from pipeline.model.slots import Slot
+from pipeline.model.slots import KeyId, Slot
 from pipeline.model.symbols import Symbol, SymbolList
 
 
 class RequestOverview(Protocol):
-    """Sends one request for a symbol: `api.client.OverviewApi.overview`. Raises an ApiError."""
+    """Sends one request for a symbol with a key: `api.client.OverviewApi.overview`. Raises an ApiError."""
 
-    async def __call__(self, symbol: Symbol, *, within: timedelta) -> Overview: ...
+    async def __call__(self, symbol: Symbol, *, key: KeyId, within: timedelta) -> Overview: ...
+
+
+class TakenElsewhere(Exception):
+    """Another process has requested the symbol for this run, or is just doing it: no slot for it here."""
 
 
 class Slots(Protocol):
-    """Hands out permission to send requests, within the plan: `quota.ledger.Ledger`, which says what each raises."""
+    """Hands out permission to send requests, within each key's plan: `quota.ledger.Ledger` says what each raises.
+
+    One that several processes share may also raise TakenElsewhere from `take`.
+    """
 
     @property
-    def is_probing(self) -> bool: ...
-    @property
-    def has_day_window(self) -> bool: ...
-    @property
     def sent(self) -> int: ...
+    @property
+    def refusals(self) -> Mapping[str, str]: ...
     def remaining(self) -> int | None: ...
     def time_for(self, requests: int) -> timedelta: ...
     def may_retry(self) -> bool: ...
     async def take(self, run: RunId, symbol: Symbol, *, retry: bool) -> Slot: ...
+    def admits(self, slot: Slot) -> bool: ...
     def close(self, slot: Slot, outcome: str) -> None: ...
     def give_back(self, slot: Slot) -> None: ...
+    def throttled(self, slot: Slot, error: Throttled) -> None: ...
     async def quota_ended(self, slot: Slot) -> None: ...
-    async def quota_resumed(self) -> None: ...
+    async def quota_resumed(self, slot: Slot) -> None: ...
+    async def refused(self, slot: Slot, error: ApiError) -> None: ...
+    def has_other_key(self, slot: Slot) -> bool: ...
 
 
 class Results(Protocol):
@@ -57,9 +68,19 @@ class Results(Protocol):
         *,
         at: datetime,
         attempts: int,
+        slot: Slot,
         on_done: Callable[[Outcome, BaseException | None], None],
     ) -> None: ...
     async def has_snapshots(self, symbol: Symbol) -> bool: ...
     async def note(self, result: SymbolResult) -> None: ...
     async def defer(self, run: RunId, symbols: Iterable[Symbol], *, at: datetime, detail: str) -> int: ...
     async def finish(self, run: RunId, result: RunResult, *, at: datetime) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """What a run uses."""
+
+    request: RequestOverview
+    slots: Slots
+    results: Results

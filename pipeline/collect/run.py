@@ -7,11 +7,10 @@ from pathlib import Path
 
 import structlog
 
-from pipeline.api.errors import KeyRefused, NotInPlan
 from pipeline.clock import REAL_CLOCK, Clock
 from pipeline.collect.active_run import ActiveRun, OnOutcome
 from pipeline.collect.due import Selection
-from pipeline.collect.endings import FAILED, decisive_reason, ending, explanation
+from pipeline.collect.endings import COMPLETE, FAILED, PARTIAL, decisive_reason, ending, explanation
 from pipeline.collect.fetch import Fetch, OnRequest
 from pipeline.collect.halt import Halt, Interrupted
 from pipeline.collect.order import Order, Source
@@ -124,6 +123,8 @@ async def _finish(
     reason = decisive_reason(halt.reasons)
     uncovered = len(active.uncovered.symbols)
     end = ending(counts, reason, uncovered=uncovered)
+    if active.slots.refusals and end is COMPLETE:
+        end = PARTIAL
     detail = _what_went_wrong(active) if reason is None else explanation(reason)
     storage_error = next((one for one in halt.reasons if isinstance(one, StorageError)), None)
     try:
@@ -150,10 +151,11 @@ async def _finish(
         detail=detail,
         exit_code=end.exit_code,
         storage_error=storage_error,
-        key_refused=isinstance(reason, (KeyRefused, NotInPlan)),
+        key_refused=bool(active.slots.refusals),
     )
 
 
 def _what_went_wrong(active: ActiveRun) -> str | None:
     """Return in one line what a run got in place of overviews, None if nothing went wrong."""
-    return "; ".join(filter(None, [active.failures.most_common(), active.uncovered.summary()])) or None
+    refusals = [f"the API refused the key {name}: {detail}" for name, detail in active.slots.refusals.items()]
+    return "; ".join(filter(None, [*refusals, active.failures.most_common(), active.uncovered.summary()])) or None

@@ -5,7 +5,6 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -14,8 +13,10 @@ import structlog
 from pipeline.api.client import open_api
 from pipeline.clock import Clock
 from pipeline.collect.due import Selection, select_all, select_due
-from pipeline.collect.order import Order, Source
-from pipeline.collect.ports import RequestOverview, Results, Slots
+from pipeline.collect.order import ApiKey, Order, Source
+from pipeline.collect.ports import Engine
+from pipeline.model.slots import KeyId
+from pipeline.quota.account import Account
 from pipeline.quota.ledger import Ledger
 from pipeline.quota.limits import longest_window
 from pipeline.store import requests
@@ -24,41 +25,44 @@ from pipeline.store.runs import Store
 from pipeline.store.writer import open_writer
 
 
-@dataclass(frozen=True, slots=True)
-class Engine:
-    """What a run uses."""
-
-    request: RequestOverview
-    slots: Slots
-    results: Results
-
-
 @asynccontextmanager
 async def open_engine(
     database: Path, source: Source, *, max_requests: int | None, clock: Clock
 ) -> AsyncIterator[Engine]:
     """Open the file's writer, with the ledger as the file has it, and the API. Raise DatabaseError, StorageError."""
-    limits, longest = source.limits, longest_window(source.limits)
-    with Reader.open(database) as reader:
-        quota = reader.quota_state(clock.now() - longest)
+    longest = longest_window(source.limits)
     log = structlog.get_logger()
     async with (
         open_api(
-            source.base_url, source.key, concurrency=source.concurrency, reuse=not limits, proxy=source.proxy
+            source.base_url,
+            {key.id: key.secret for key in source.keys},
+            concurrency=source.concurrency,
+            reuse=not source.limits,
+            proxy=source.proxy,
         ) as api,
         open_writer(database, sleep=clock.sleep, on_retry=log.warning) as writer,
     ):
+        with Reader.open(database) as reader:
+            states = {key: reader.quota_state(clock.now() - longest, _told_apart(source, key)) for key in source.keys}
         await requests.prune_requests(writer, longest=longest, now=clock.now())
+        for key in source.keys:
+            await writer.write(requests.name_keys, requests.KeyName(key.id, key.name))
+        wall, own = clock.now(), clock.monotonic()
         ledger = Ledger(
             writer,
-            limits,
-            quota,
+            [Account(key.id, key.plan, state, wall=wall, monotonic=own) for key, state in states.items()],
+            last_request_id=max(state.last_request_id for state in states.values()),
             timeout=source.timeout,
             max_wait=source.wait,
             max_requests=max_requests,
             clock=clock,
         )
         yield Engine(api.overview, ledger, Store(writer))
+
+
+def _told_apart(source: Source, key: ApiKey) -> KeyId | None:
+    """Return by what the key's slots are known. The only key: None, as what its forerunners used counts too."""
+    return key.id if len(source.keys) > 1 else None
 
 
 def select_symbols(database: Path, order: Order, *, now: datetime) -> Selection:

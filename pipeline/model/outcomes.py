@@ -4,9 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import NewType
+from typing import TYPE_CHECKING, NewType
 
 from pipeline.model.symbols import Symbol
+
+if TYPE_CHECKING:
+    from pipeline.model.slots import Slot
 
 RunId = NewType("RunId", int)
 
@@ -72,6 +75,8 @@ class SymbolResult:
     attempts: int
     at: datetime
     detail: str | None = None
+    slot: "Slot | None" = None
+    """The slot of the last request for it, if there was one."""
 
 
 @dataclass(frozen=True, slots=True)

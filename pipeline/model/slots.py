@@ -3,26 +3,44 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple, NewType
 
 from pipeline.instants import Nanoseconds, scheduled_days
 from pipeline.model.outcomes import RunId
 from pipeline.model.symbols import Symbol
 
+KeyId = NewType("KeyId", str)
+"""The fingerprint of an API key (`quota.keys.fingerprint`)."""
+
 LONGEST_BLOCK = scheduled_days(1)
 """Of one that the API's words cause: a daily schedule finds it over."""
 
 
+class Permit(NamedTuple):
+    """Permission to send, as far as throttling is concerned."""
+
+    pauses: int
+    """How many pauses of its key there had been when it was given: a later one revokes it."""
+    alone: bool
+    """Whether it is the one request that tests, after a pause, whether the API answers again."""
+
+
+FIRST_PERMIT = Permit(0, alone=False)
+
+
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """Permission to send one request, until `deadline` on the monotonic clock."""
+    """Permission to send one request with a key, until `deadline` on the monotonic clock."""
 
     id: int
+    key: KeyId
     run: RunId
     symbol: Symbol
     retry: bool
     reserved_at: datetime
     taken: Nanoseconds
     deadline: Nanoseconds
+    permit: Permit = FIRST_PERMIT
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +70,11 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class QuotaState:
-    """What the database holds of the quota: all that a ledger or an estimate starts from."""
+    """What the database holds of the quota of one key, or of all: what a ledger or an estimate starts from."""
 
     spent: Sequence[SpentSlot] = ()
     """The slots that may still count in a window."""
     block: Block | None = None
     """Set by the API's last "quota ended", even if it is over; None after a good answer."""
     last_request_id: int = 0
-    """The greatest id in the ledger, 0 if it is empty."""
+    """The greatest id in the ledger, whatever the key, 0 if it is empty."""

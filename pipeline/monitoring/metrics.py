@@ -28,10 +28,11 @@ from pipeline.api.errors import (
     Unreachable,
     Unrecognised,
 )
-from pipeline.collect.fetch import ABANDONED, ANSWERED
+from pipeline.collect.fetch import ANSWERED
 from pipeline.model.outcomes import RunStatus
 from pipeline.monitoring.heartbeat import Heartbeat
 from pipeline.monitoring.status import Status
+from pipeline.quota.account import ABANDONED
 from pipeline.quota.limits import Limit
 
 OUTCOMES = (

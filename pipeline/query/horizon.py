@@ -141,6 +141,7 @@ _VIEWS: Mapping[str, _View] = {
     # What the program has still to do, or has done to the file: about the present only.
     "requests": _View(_NOTHING),
     "blocked": _View(_NOTHING),
+    "keys": _View(_NOTHING),
     "schedules": _View(_NOTHING),
     "backups": _View(_NOTHING),
 }

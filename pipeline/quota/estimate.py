@@ -47,7 +47,7 @@ def finish_at(limits: Sequence[Limit], state: QuotaState, *, requests: int, now:
         return None
     start = max(now, state.block.until) if state.block is not None else now
     windows = Windows(limits, [-nanoseconds(start - min(one.at, start)) for one in state.spent])
-    return start + timedelta(microseconds=pace(windows, requests, now=0) // 1000)
+    return start + timedelta(microseconds=pace([windows], requests, now=0) // 1000)
 
 
 def used_up(limits: Sequence[Limit], at: datetime, *, blocked_by: str | None) -> str:
@@ -58,29 +58,39 @@ def used_up(limits: Sequence[Limit], at: datetime, *, blocked_by: str | None) ->
     return f"the plan's {', '.join(map(str, limits))} is used up: the next slot is free at {when}"
 
 
-def remaining(limits: Sequence[Limit], windows: Windows, *, now: Nanoseconds) -> int | None:
-    """Return how many requests the longest window still admits, None where there is no window."""
-    if not limits:
+Plan = tuple[Sequence[Limit], Windows]
+"""A key's limits, and what is used of them."""
+
+
+def remaining(plans: Sequence[Plan], *, now: Nanoseconds) -> int | None:
+    """Return how many requests the longest window of each key still admits, None where one has no window."""
+    if not all(limits for limits, _ in plans):
         return None
-    longest = max(limits, key=lambda limit: limit.period)
-    return max(longest.count - windows.used(longest, now), 0)
+    longest = [(max(limits, key=lambda limit: limit.period), windows) for limits, windows in plans]
+    return sum(max(limit.count - windows.used(limit, now), 0) for limit, windows in longest)
 
 
-def time_for(limits: Sequence[Limit], windows: Windows, requests: int, *, now: Nanoseconds) -> timedelta:
-    """Return how long that many requests take at the plan's pace, if each is answered at once.
+def time_for(plans: Sequence[Plan], requests: int, *, now: Nanoseconds) -> timedelta:
+    """Return how long that many requests take at the pace of the plans, if each is answered at once.
 
-    The first thousand are simulated; beyond, each takes as long as the slowest limit's rate makes it.
+    The first thousand are simulated; beyond, they come at the rates of the slowest limit of each key.
     """
     simulated = min(requests, _MAX_SIMULATED)
-    first = pace(windows.copy(), simulated, now=now) - now
-    each = max((limit.period / limit.count for limit in limits), default=timedelta())
-    return timedelta(microseconds=first // 1000) + each * (requests - simulated)
+    if not plans or not all(limits for limits, _ in plans):
+        return timedelta()
+    first = pace([windows.copy() for _, windows in plans], simulated, now=now) - now
+    rate = sum(min(limit.count / limit.period.total_seconds() for limit in limits) for limits, _ in plans)
+    return timedelta(microseconds=first // 1000, seconds=(requests - simulated) / rate)
 
 
-def pace(windows: Windows, requests: int, *, now: Nanoseconds) -> Nanoseconds:
-    """Return when the last of that many requests may leave, if each is answered at once. Uses the windows up."""
+def pace(keys: Sequence[Windows], requests: int, *, now: Nanoseconds) -> Nanoseconds:
+    """Return when the last of that many requests may leave, each with the key that has a slot first.
+
+    Each is taken to be answered at once. Uses the windows up.
+    """
     at = now
     for _ in range(requests):
+        windows = min(keys, key=lambda one: one.opening(at).at)
         at = windows.opening(at).at
         windows.take()
         windows.end(at)

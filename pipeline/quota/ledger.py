@@ -5,23 +5,24 @@ process stored has the wall clock's instants; one in the future counts as now.
 """
 
 import asyncio
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+
+import structlog
 
 from pipeline import instants
-from pipeline.api.errors import QuotaEnded
+from pipeline.api.errors import ApiError, QuotaEnded, Throttled
 from pipeline.clock import Clock
 from pipeline.instants import Nanoseconds, nanoseconds
 from pipeline.model.outcomes import RunId
-from pipeline.model.slots import QuotaState, Slot
+from pipeline.model.slots import Slot
 from pipeline.model.symbols import Symbol
 from pipeline.quota import estimate
-from pipeline.quota.block import QuotaBlock
-from pipeline.quota.limits import PERIODS, Limit, retry_limits
-from pipeline.quota.windows import Windows
+from pipeline.quota.account import Account, Free
 from pipeline.store.requests import (
     UNSENT,
     ClosedRequest,
+    KeyBlock,
     clear_block,
     close_requests,
     insert_closed_requests,
@@ -39,80 +40,69 @@ class RetryBudgetSpent(Exception):
 
 
 class Ledger:
-    """Hands out the slots of a plan's windows, and stores what became of each.
+    """Hands out the slots of each key's windows, whichever has one first, and stores what became of each.
 
     A run takes a slot, sends one request, and closes the slot, or gives it back if the request never left; it reports
-    when the API says that the quota has ended, and when it answers again.
+    when the API throttles, says that the quota has ended, or refuses the key, and when it answers again.
     """
 
     def __init__(
         self,
         writer: Writer,
-        limits: Sequence[Limit],
-        state: QuotaState,
+        accounts: Sequence[Account],
         *,
+        last_request_id: int,
         timeout: timedelta,
         max_wait: timedelta,
         max_requests: int | None = None,
         clock: Clock,
     ) -> None:
-        """Start from the state in the database. `take` waits up to `max_wait`; a request has up to `timeout`."""
-        wall, own = clock.now(), clock.monotonic()
-        spent = [(_monotonic(one.at, wall, own), one.retry) for one in state.spent]
+        """`take` waits up to `max_wait` for a window; a request has up to `timeout`."""
         self._writer = writer
-        self._limits = limits
-        self._windows = Windows(limits, [at for at, _ in spent])
-        self._retries = Windows(retry_limits(limits), [at for at, is_retry in spent if is_retry])
-        self._block = QuotaBlock(state.block, last_request_id=state.last_request_id, wall=wall, monotonic=own)
-        self._last_id = state.last_request_id
+        self._accounts = {account.key: account for account in accounts}
+        self._last_id = last_request_id
         self._lifetime = nanoseconds(timeout + GRACE)
         self._max_wait = nanoseconds(max_wait)
         self._max_requests = max_requests
         self._taken = 0
         self._clock = clock
         self._turn = asyncio.Lock()
-        self._answered = asyncio.Event()
+        self._changed = asyncio.Event()
         self.sent = 0
         """How many requests have left."""
 
     @property
-    def is_probing(self) -> bool:
-        """Whether the API last said that the quota has ended: one request has to go ahead alone and see."""
-        return self._block.is_set
-
-    @property
-    def has_day_window(self) -> bool:
-        """Whether a limit counts over a day or longer."""
-        return any(limit.period >= PERIODS["day"] for limit in self._limits)
+    def refusals(self) -> Mapping[str, str]:
+        """The keys that the API refuses, by name, and its words."""
+        return {one.name: str(one.refusal) for one in self._accounts.values() if one.refusal is not None}
 
     def remaining(self) -> int | None:
-        """Return how many requests the longest window still admits, None where there is no window."""
-        return estimate.remaining(self._limits, self._windows, now=self._clock.monotonic())
+        """Return how many requests the longest windows still admit, None where there is no window."""
+        return estimate.remaining([(one.limits, one.windows) for one in self._usable()], now=self._clock.monotonic())
 
     def time_for(self, requests: int) -> timedelta:
-        """Return how long that many requests take at the plan's pace, if each is answered at once."""
-        return estimate.time_for(self._limits, self._windows, requests, now=self._clock.monotonic())
+        """Return how long that many requests take at the pace of the plans, if each is answered at once."""
+        usable = [(one.limits, one.windows) for one in self._usable()]
+        return estimate.time_for(usable, requests, now=self._clock.monotonic())
 
     def may_retry(self) -> bool:
-        """Return whether the fifth of the day's allowance that is for retries has a slot left."""
+        """Return whether the fifth of a day's allowance that is for retries has a slot left."""
         now = self._clock.monotonic()
-        return self._retries.opening(now).at <= now
+        return any(one.may_retry(now) for one in self._usable())
 
     async def take(self, run: RunId, symbol: Symbol, *, retry: bool) -> Slot:
         """Return a slot, once it is free and its reservation is on the disk.
 
-        Raise QuotaEnded at once if the wait would be longer than `max_wait`, or after `max_requests` slots;
-        RetryBudgetSpent where the fifth for retries is used up; StorageError if the reservation cannot be written. In
-        all cases, and when cancelled, no slot is used up.
+        Raise QuotaEnded at once if the wait would be longer than `max_wait`, or after `max_requests` slots; the API's
+        refusal where it refuses every key; RetryBudgetSpent where the fifth for retries is used up; StorageError if the
+        reservation cannot be written. In all cases, and when cancelled, no slot is used up.
         """
         async with self._turn:  # first come, first served
             if self._max_requests is not None and self._taken >= self._max_requests:
                 raise QuotaEnded(f"--max-requests {self._max_requests} reached")
-            await self._wait()
-            if retry and not self.may_retry():
-                raise RetryBudgetSpent
-            slot = self._new_slot(run, symbol, retry=retry)
-        if self._limits:
+            account = await self._wait(retry=retry)
+            slot = self._new_slot(account, run, symbol, retry=retry)
+        if account.limits:
             try:
                 await self._writer.write(reserve_requests, slot)
             except BaseException:
@@ -120,77 +110,107 @@ class Ledger:
                 raise
         return slot
 
+    def admits(self, slot: Slot) -> bool:
+        """Return whether the slot's request may leave: its deadline has not passed, and its key was not paused."""
+        return slot.deadline > self._clock.monotonic() and self._accounts[slot.key].admits(slot)
+
     def close(self, slot: Slot, outcome: str) -> None:
         """Store that the slot's answer is back, or that its request was abandoned."""
-        now = self._clock.monotonic()
-        self._windows.end(now)
-        if slot.retry:
-            self._retries.end(now)
+        self._accounts[slot.key].close(slot, outcome, now=self._clock.monotonic())
         self.sent += 1
         self._store(slot, outcome)
 
     def give_back(self, slot: Slot) -> None:
         """Store that the slot's request never left."""
-        self._windows.give_back()
-        if slot.retry:
-            self._retries.give_back()
+        self._accounts[slot.key].give_back(slot)
         self._taken -= 1
         self._store(slot, UNSENT)
 
+    def throttled(self, slot: Slot, error: Throttled) -> None:
+        """Pause the slot's key. Raise QuotaEnded if the throttle means that its quota has ended."""
+        self._accounts[slot.key].pause(error, slot, now=self._clock.monotonic())
+        self._changed.set()
+
     async def quota_ended(self, slot: Slot) -> None:
-        """Block requests, because the API answered this slot's request with "quota ended".
+        """Block the slot's key, because the API answered its request with "quota ended".
 
         Such answers to requests that were out together count as one. Raise StorageError.
         """
-        if not self._block.covers(slot.id):
+        account = self._accounts[slot.key]
+        if not account.block.covers(slot.id):
             wall, own = self._clock.now(), self._clock.monotonic()
-            block = self._block.extend(last_request_id=self._last_id, wall=wall, monotonic=own)
-            await self._writer.write(set_block, block)
+            block = account.block.extend(last_request_id=self._last_id, wall=wall, monotonic=own)
+            account.revoke()
+            self._changed.set()
+            await self._writer.write(set_block, KeyBlock(slot.key, block))
 
-    async def quota_resumed(self) -> None:
-        """Lift the block, because the API answers again. Raise StorageError."""
-        if self._block.is_set:
-            self._block.lift()
-            await self._writer.write(clear_block, None)
+    async def quota_resumed(self, slot: Slot) -> None:
+        """Lift the block of the slot's key, if there is one, because the API answers again. Raise StorageError."""
+        account = self._accounts[slot.key]
+        if account.block.is_set:
+            account.block.lift()
+            await self._writer.write(clear_block, slot.key)
 
-    async def _wait(self) -> None:
-        """Return when a slot is free. Raise QuotaEnded if that takes too long."""
+    async def refused(self, slot: Slot, error: ApiError) -> None:
+        """Hand out no more slots of this key: the API does not accept it, or its plan lacks the endpoint."""
+        account = self._accounts[slot.key]
+        if account.refusal is None:
+            account.refusal = error
+            self._changed.set()
+            if len(self._accounts) > 1:
+                structlog.get_logger().error("key refused", key=account.name, detail=str(error))
+
+    def has_other_key(self, slot: Slot) -> bool:
+        """Return whether another key than the slot's has a slot now, or within the longest wait."""
+        now = self._clock.monotonic()
+        others = [one for one in self._usable() if one.key != slot.key]
+        return any(one.free(now).quota_at - now <= self._max_wait for one in others)
+
+    def _usable(self) -> list[Account]:
+        return [account for account in self._accounts.values() if account.refusal is None]
+
+    async def _wait(self, *, retry: bool) -> Account:
+        """Return the account that has a slot first, once it is free. Raise QuotaEnded if that takes too long."""
         while True:
             now = self._clock.monotonic()
-            opening = self._windows.opening(now)
-            at = max(opening.at, self._block.until)
-            if at <= now:
-                return
-            if at - now > self._max_wait:
-                raise QuotaEnded(self._why_ended(at - now, blocked=self._block.until > opening.at))
-            if opening.certain:
-                await self._clock.sleep((at - now) / 1e9)
-            else:
-                self._answered.clear()
-                await self._answered.wait()
+            usable = self._usable()
+            if not usable:
+                raise next(one.refusal for one in self._accounts.values() if one.refusal is not None)
+            accounts = [one for one in usable if not retry or one.may_retry(now)]
+            if not accounts:
+                raise RetryBudgetSpent
+            free, account = min(((one.free(now), one) for one in accounts), key=lambda found: found[0].at)
+            if free.at <= now:
+                return account
+            if min(one.free(now).quota_at for one in accounts) - now > self._max_wait:
+                raise QuotaEnded(self._why_ended(accounts, now))
+            await self._until(free, now)
 
-    def _why_ended(self, wait: Nanoseconds, *, blocked: bool) -> str:
-        at = self._clock.now() + timedelta(microseconds=wait // 1000)
-        return estimate.used_up(self._limits, at, blocked_by=self._block.reason if blocked else None)
+    async def _until(self, free: Free, now: Nanoseconds) -> None:
+        """Return at an instant that is certain, or when something has changed."""
+        if free.certain:
+            await self._clock.sleep((free.at - now) / 1e9)
+        else:
+            self._changed.clear()
+            await self._changed.wait()
 
-    def _new_slot(self, run: RunId, symbol: Symbol, *, retry: bool) -> Slot:
-        self._windows.take()
-        if retry:
-            self._retries.take()
+    def _why_ended(self, accounts: Sequence[Account], now: Nanoseconds) -> str:
+        first = min(accounts, key=lambda one: one.free(now).quota_at)
+        at = self._clock.now() + first.used_up_for(now)
+        is_blocked = first.block.until > first.windows.opening(now).at
+        return estimate.used_up(first.limits, at, blocked_by=first.block.reason if is_blocked else None)
+
+    def _new_slot(self, account: Account, run: RunId, symbol: Symbol, *, retry: bool) -> Slot:
         self._last_id += 1
         self._taken += 1
         now = self._clock.monotonic()
-        return Slot(self._last_id, run, symbol, retry, self._clock.now(), now, now + self._lifetime)
+        permit = account.take(retry=retry)
+        deadline = now + self._lifetime
+        return Slot(self._last_id, account.key, run, symbol, retry, self._clock.now(), now, deadline, permit)
 
     def _store(self, slot: Slot, outcome: str) -> None:
-        self._answered.set()
+        self._changed.set()
         # To the next millisecond: a window must not free sooner than it was used.
         finished_at = instants.to_text(self._clock.now() + instants.MILLISECOND)
-        self._writer.post(
-            close_requests if self._limits else insert_closed_requests, ClosedRequest(slot, finished_at, outcome)
-        )
-
-
-def _monotonic(at: datetime, wall: datetime, monotonic: Nanoseconds) -> Nanoseconds:
-    """Return the wall clock's instant on the monotonic clock; one in the future as now."""
-    return monotonic - max(nanoseconds(wall - at), 0)
+        write = close_requests if self._accounts[slot.key].limits else insert_closed_requests
+        self._writer.post(write, ClosedRequest(slot, finished_at, outcome))

@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from pipeline import instants
-from pipeline.model.slots import Block
-from pipeline.store.requests import UNSENT, block_requests
+from pipeline.model.slots import Block, KeyId
+from pipeline.store.requests import EVERY_KEY, UNSENT, block_requests
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +20,8 @@ class KeptLedger:
     last_run: int
     """The greatest id that a run ever had."""
     requests: Sequence[tuple[Any, ...]]
-    """`_COLUMNS` of each request that ended, or had its deadline, within the window."""
-    block: Block | None
+    """`_COLUMNS` of each request that ended, or had its deadline, within the window; then its key."""
+    blocks: Sequence[tuple[KeyId, Block]]
 
 
 _COLUMNS = "run_id, symbol, retry, reserved_at, deadline_at, finished_at, outcome"
@@ -31,12 +31,17 @@ def read_ledger(db: sqlite3.Connection, *, since: datetime) -> KeptLedger:
     """Return what counts since an instant, from a database of any version of the schema."""
     (record,) = db.execute("SELECT applied_at FROM migrations WHERE version = 1").fetchone()
     (last_run,) = db.execute("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'runs'").fetchone()
+    has_keys = any(name == "key" for _, name, *_ in db.execute("PRAGMA table_info(requests)"))
     requests = db.execute(
-        f"SELECT {_COLUMNS} FROM requests WHERE coalesce(finished_at, deadline_at) > ? AND outcome IS NOT ?",
+        f"SELECT {_COLUMNS}, {'key' if has_keys else 'NULL'} FROM requests"
+        " WHERE coalesce(finished_at, deadline_at) > ? AND outcome IS NOT ?",
         (instants.to_text(since), UNSENT),
     ).fetchall()
-    block = db.execute("SELECT * FROM blocked").fetchone()  # id, since, until, and in newer versions the reason
-    return KeptLedger(record, last_run, requests, block and _block(*block[1:]))
+    # The key, or in older versions an id; since, until, and in newer versions the reason.
+    blocks = [
+        (KeyId(key) if has_keys else EVERY_KEY, _block(*block)) for key, *block in db.execute("SELECT * FROM blocked")
+    ]
+    return KeptLedger(record, last_run, requests, blocks)
 
 
 def add_ledger(db: sqlite3.Connection, ledger: KeptLedger) -> int:
@@ -53,10 +58,10 @@ def add_ledger(db: sqlite3.Connection, ledger: KeptLedger) -> int:
     }
     count = 0
     for row in ledger.requests:
-        _, symbol, _, reserved_at, _, finished_at, outcome = row
+        _, symbol, _, reserved_at, _, finished_at, outcome, _ = row
         number, ended = known.get((symbol, reserved_at), (None, None))
         if number is None:
-            db.execute(f"INSERT INTO requests ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+            db.execute(f"INSERT INTO requests ({_COLUMNS}, key) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
         elif ended is None and finished_at is not None:
             db.execute("UPDATE requests SET finished_at = ?, outcome = ? WHERE id = ?", (finished_at, outcome, number))
         else:
@@ -64,8 +69,8 @@ def add_ledger(db: sqlite3.Connection, ledger: KeptLedger) -> int:
         count += 1
     db.execute("INSERT INTO sqlite_sequence SELECT 'runs', 0 WHERE 'runs' NOT IN (SELECT name FROM sqlite_sequence)")
     db.execute("UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = 'runs'", (ledger.last_run,))
-    if ledger.block is not None:
-        block_requests(db, ledger.block)
+    for key, block in ledger.blocks:
+        block_requests(db, block, key)
     db.execute("COMMIT")
     return count
 

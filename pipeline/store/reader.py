@@ -12,7 +12,7 @@ from typing import NamedTuple
 from pipeline import instants
 from pipeline.files import is_present
 from pipeline.model.outcomes import RunId, RunStatus
-from pipeline.model.slots import Block, QuotaState, SpentSlot
+from pipeline.model.slots import Block, KeyId, QuotaState, SpentSlot
 from pipeline.model.symbols import Symbol, SymbolFreshness
 from pipeline.store.database import DatabaseError, connect
 from pipeline.store.drift import Drift, read_drift
@@ -175,17 +175,30 @@ class Reader:
         with open_for_reading(path) as db:
             yield cls(db)
 
-    def quota_state(self, since: datetime) -> QuotaState:
-        """Return what counts against the quota, with the slots that ended, or had their deadline, after `since`."""
+    def quota_state(self, since: datetime, key: KeyId | None = None) -> QuotaState:
+        """Return what counts against the quota, with the slots that ended, or had their deadline, after `since`.
+
+        Of one key, whose slots from before keys were told apart count too; None: of all keys together.
+        """
         slots = self._db.execute(
             "SELECT coalesce(finished_at, deadline_at), retry FROM requests"
-            " WHERE coalesce(finished_at, deadline_at) > ? AND outcome IS NOT 'unsent'",
-            (instants.to_text(since),),
+            " WHERE coalesce(finished_at, deadline_at) > :since AND outcome IS NOT 'unsent'"
+            " AND (:key IS NULL OR key IS NULL OR key = :key)",
+            {"since": instants.to_text(since), "key": key},
         )
         spent = [SpentSlot(instants.from_text(at), bool(retry)) for at, retry in slots]
-        block = self._db.execute("SELECT since, until, reason FROM blocked").fetchone()
+        block = self._db.execute(
+            "SELECT since, until, reason FROM blocked WHERE :key IS NULL OR key IN ('', :key)"
+            " ORDER BY until DESC LIMIT 1",
+            {"key": key},
+        ).fetchone()
         (last_id,) = self._db.execute("SELECT coalesce(max(id), 0) FROM requests").fetchone()
         return QuotaState(spent, block and _block(*block), last_id)
+
+    def key_named(self, name: str) -> KeyId | None:
+        """Return the key that was last configured by a name, None if there was none."""
+        row = self._db.execute("SELECT id FROM keys WHERE name = ? LIMIT 1", (name,)).fetchone()
+        return None if row is None else KeyId(row[0])
 
     def freshness(self, symbols: Collection[Symbol] | None = None) -> Iterator[SymbolFreshness]:
         """Yield the freshness of these symbols, as far as they were ever requested or imported; None: of all."""

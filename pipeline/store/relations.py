@@ -23,6 +23,7 @@ RELATIONS = {
 INTERNAL = (
     "backups",
     "blocked",
+    "keys",
     "layouts",
     "looks",
     "migrations",
@@ -138,5 +139,6 @@ _COLUMNS: Mapping[str, Mapping[str, str]] = {
         "deadline_at": "When it was over at the latest (UTC)",
         "finished_at": "When it ended (UTC)",
         "outcome": "How it ended",
+        "key": "Fingerprint of the API key",
     },
 }  # fmt: skip

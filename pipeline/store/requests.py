@@ -9,7 +9,7 @@ from typing import Any
 from aiosqlite import Connection
 
 from pipeline import instants
-from pipeline.model.slots import Block, Slot
+from pipeline.model.slots import Block, KeyId, Slot
 from pipeline.store.writer import Writer, bulk_insert
 
 _ROWS_AT_ONCE = 1_000
@@ -27,7 +27,25 @@ class ClosedRequest:
     outcome: str
 
 
-_RESERVED = ["id", "run_id", "symbol", "retry", "reserved_at", "deadline_at"]
+@dataclass(frozen=True, slots=True)
+class KeyBlock:
+    """The block of one key."""
+
+    key: KeyId
+    block: Block
+
+
+@dataclass(frozen=True, slots=True)
+class KeyName:
+    """What a key is called in the configuration."""
+
+    key: KeyId
+    name: str
+
+
+EVERY_KEY = KeyId("")
+"""In the table of blocks: the block is one of all keys."""
+_RESERVED = ["id", "key", "run_id", "symbol", "retry", "reserved_at", "deadline_at"]
 _RESERVE = bulk_insert("requests", _RESERVED)
 _INSERT_CLOSED = bulk_insert("requests", [*_RESERVED, "finished_at", "outcome"])
 
@@ -35,7 +53,8 @@ _INSERT_CLOSED = bulk_insert("requests", [*_RESERVED, "finished_at", "outcome"])
 def _row(slot: Slot) -> tuple[Any, ...]:
     deadline = slot.reserved_at + timedelta(microseconds=(slot.deadline - slot.taken) // 1000)
     return (
-        slot.id, slot.run, slot.symbol, int(slot.retry), instants.to_text(slot.reserved_at), instants.to_text(deadline)
+        slot.id, slot.key, slot.run, slot.symbol, int(slot.retry),
+        instants.to_text(slot.reserved_at), instants.to_text(deadline),
     )  # fmt: skip
 
 
@@ -60,26 +79,33 @@ async def insert_closed_requests(db: Connection, closed: Sequence[ClosedRequest]
     return [None] * len(closed)
 
 
-async def set_block(db: Connection, blocks: Sequence[Block]) -> Sequence[None]:
-    """Write since when the API's quota has ended, and until when nothing is requested."""
-    rows = [(instants.to_text(block.since), instants.to_text(block.until)) for block in blocks]
-    await db.executemany("INSERT OR REPLACE INTO blocked (id, since, until) VALUES (1, ?, ?)", rows)
+async def name_keys(db: Connection, names: Sequence[KeyName]) -> Sequence[None]:
+    """Write what keys are called, for those who have only the names."""
+    rows = [(one.key, one.name) for one in names]
+    await db.executemany("INSERT INTO keys VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET name = excluded.name", rows)
+    return [None] * len(names)
+
+
+async def set_block(db: Connection, blocks: Sequence[KeyBlock]) -> Sequence[None]:
+    """Write since when the quota of a key has ended, as the API says, and until when nothing is requested with it."""
+    rows = [(one.key, instants.to_text(one.block.since), instants.to_text(one.block.until)) for one in blocks]
+    await db.executemany("INSERT OR REPLACE INTO blocked (key, since, until) VALUES (?, ?, ?)", rows)
     return [None] * len(blocks)
 
 
-def block_requests(db: sqlite3.Connection, block: Block) -> None:
-    """Write the block, unless there is one that lasts longer."""
+def block_requests(db: sqlite3.Connection, block: Block, key: KeyId = EVERY_KEY) -> None:
+    """Write the block of a key, or of every key, unless there is one that lasts longer."""
     db.execute(
-        "INSERT INTO blocked (id, since, until, reason) VALUES (1, ?, ?, ?) ON CONFLICT (id) DO UPDATE"
+        "INSERT INTO blocked (key, since, until, reason) VALUES (?, ?, ?, ?) ON CONFLICT (key) DO UPDATE"
         " SET since = excluded.since, until = excluded.until, reason = excluded.reason WHERE excluded.until > until",
-        (instants.to_text(block.since), instants.to_text(block.until), block.reason),
+        (key, instants.to_text(block.since), instants.to_text(block.until), block.reason),
     )
 
 
-async def clear_block(db: Connection, items: Sequence[None]) -> Sequence[None]:
-    """Delete the block: the API answers again."""
-    await db.execute("DELETE FROM blocked")
-    return items
+async def clear_block(db: Connection, keys: Sequence[KeyId]) -> Sequence[None]:
+    """Delete the block of a key, and that of every key, which is over then: the API answers again."""
+    await db.executemany("DELETE FROM blocked WHERE key IN (?, ?)", [(key, EVERY_KEY) for key in keys])
+    return [None] * len(keys)
 
 
 async def prune_requests(writer: Writer, *, longest: timedelta, now: datetime) -> None:
@@ -97,19 +123,17 @@ async def prune_requests(writer: Writer, *, longest: timedelta, now: datetime) -
 async def _pull_back_to(db: Connection, instants_now: Sequence[str]) -> Sequence[None]:
     for now in instants_now:
         await db.execute("UPDATE requests SET finished_at = ? WHERE coalesce(finished_at, deadline_at) > ?", (now, now))
-        await _pull_back_block(db, now)
+        await _pull_back_blocks(db, now)
     return [None] * len(instants_now)
 
 
-async def _pull_back_block(db: Connection, now: str) -> None:
-    """Let a block from a clock that was ahead begin now, and last no longer than it may."""
-    async with db.execute("SELECT since, until, reason FROM blocked") as cursor:
-        row = await cursor.fetchone()
-    if row is not None:
-        since, until, reason = row
+async def _pull_back_blocks(db: Connection, now: str) -> None:
+    """Let blocks from a clock that was ahead begin now, and last no longer than they may."""
+    for key, since, until, reason in await db.execute_fetchall("SELECT key, since, until, reason FROM blocked"):
         latest = instants.from_text(now) + Block(instants.from_text(since), instants.from_text(until), reason).longest
         await db.execute(
-            "UPDATE blocked SET since = min(since, ?), until = min(until, ?)", (now, instants.to_text(latest))
+            "UPDATE blocked SET since = min(since, ?), until = min(until, ?) WHERE key = ?",
+            (now, instants.to_text(latest), key),
         )
 
 

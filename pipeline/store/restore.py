@@ -130,8 +130,8 @@ def _read_old(old: Path | None, *, since: datetime) -> tuple[KeptLedger | None, 
 
 
 def _without_guess(ledger: KeptLedger) -> KeptLedger:
-    """Return the ledger without a block that only stood for requests that were not known."""
-    return replace(ledger, block=None) if ledger.block is not None and ledger.block.reason else ledger
+    """Return the ledger without blocks that only stood for requests that were not known."""
+    return replace(ledger, blocks=[(key, block) for key, block in ledger.blocks if block.reason is None])
 
 
 @contextmanager
@@ -157,7 +157,7 @@ def _summary(db: sqlite3.Connection, carried: int) -> Restored:
     ).fetchone()
     (runs,) = db.execute("SELECT count(*) FROM runs WHERE status <> 'missed'").fetchone()
     (newest,) = db.execute("SELECT max(observed_at) FROM snapshots").fetchone()
-    until, reason = db.execute("SELECT until, reason FROM blocked").fetchone() or (None, None)
+    until, reason = db.execute("SELECT until, reason FROM blocked ORDER BY until DESC").fetchone() or (None, None)
     return Restored(None, snapshots, symbols, runs, newest, carried, until, reason)
 
 

@@ -10,6 +10,7 @@ from aiosqlite import Connection
 from pipeline import instants
 from pipeline.model.document import Overview
 from pipeline.model.outcomes import Outcome, RunId, RunResult, RunStatus, SymbolResult, Trigger
+from pipeline.model.slots import Slot
 from pipeline.model.symbols import Symbol, SymbolList
 from pipeline.store.snapshots import Covered, Observation, covered, store_observations
 from pipeline.store.symbol_states import note_attempts, store_uncovered
@@ -80,7 +81,16 @@ class Store:
         """Return once the file has taken a transaction, in which nothing was written."""
         await self._writer.write(_write_nothing, None)
 
-    def hand_over(self, run: RunId, overview: Overview, *, at: datetime, attempts: int, on_done: OnDone) -> None:
+    def hand_over(
+        self,
+        run: RunId,
+        overview: Overview,
+        *,
+        at: datetime,
+        attempts: int,
+        on_done: OnDone,
+        slot: Slot | None = None,  # noqa: ARG002 - for engines that know an answer by its slot
+    ) -> None:
         """Store an overview without waiting for it. `on_done` is called with its outcome, or with the error."""
         self._writer.post(_store_answers, _Answer(run, attempts, covered(overview, at)), on_done)
 

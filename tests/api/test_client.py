@@ -29,24 +29,26 @@ from pipeline.api.errors import (
     Unrecognised,
 )
 from pipeline.api.responses import LARGEST_BODY
+from pipeline.model.slots import KeyId
 from pipeline.model.symbols import Symbol
 from tests.support.hostile import Say, bomb, drips, drops, hostile, never_ends, says, sends
 
 IBM = Symbol("IBM")
 KEY = "S3CR3T/KEY+4U=="
+KEY_ID = KeyId("0123456789abcdef")
 SOON = timedelta(seconds=5)
 
 
 @asynccontextmanager
 async def api(base_url: str, *, reuse: bool = False, key: str = KEY) -> AsyncIterator[OverviewApi]:
-    async with open_api(base_url, key, concurrency=4, reuse=reuse) as opened:
+    async with open_api(base_url, {KEY_ID: key}, concurrency=4, reuse=reuse) as opened:
         yield opened
 
 
 async def refused(say: Say, within: timedelta = SOON) -> ApiError:
     async with hostile(say) as (server, base_url), api(base_url) as opened:
         with pytest.raises(ApiError) as caught:
-            await opened.overview(IBM, within=within)
+            await opened.overview(IBM, key=KEY_ID, within=within)
     assert len(server.requests) == 1
     assert KEY not in str(caught.value)
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
@@ -55,7 +57,7 @@ async def refused(say: Say, within: timedelta = SOON) -> ApiError:
 
 async def test_a_request_has_the_path_and_parameters_of_the_api() -> None:
     async with hostile(says(b'{"Symbol": "IBM"}')) as (server, base_url), api(base_url) as opened:
-        overview = await opened.overview(IBM, within=SOON)
+        overview = await opened.overview(IBM, key=KEY_ID, within=SOON)
     assert overview.document == {"Symbol": "IBM"}
     assert server.requests == ["GET /query?function=OVERVIEW&symbol=IBM&apikey=S3CR3T%2FKEY%2B4U%3D%3D HTTP/1.1\r\n"]
 
@@ -66,7 +68,7 @@ async def test_a_request_has_the_path_and_parameters_of_the_api() -> None:
 async def test_a_symbol_is_requested_as_the_api_writes_it_and_breaks_no_request(symbol: str, requested: str) -> None:
     answer = json.dumps({"Symbol": symbol.replace("BRK.B", "BRK-B")}).encode()
     async with hostile(says(answer)) as (server, base_url), api(base_url) as opened:
-        overview = await opened.overview(Symbol(symbol), within=SOON)
+        overview = await opened.overview(Symbol(symbol), key=KEY_ID, within=SOON)
     assert overview.symbol == symbol
     assert f"&symbol={requested}&apikey=" in server.requests[0]
 
@@ -77,7 +79,7 @@ async def test_no_request_is_resent_when_the_connection_drops(reuse: bool) -> No
     async with hostile(drops) as (server, base_url), api(base_url, reuse=reuse) as opened:
         for _ in range(4):
             with pytest.raises(Unavailable):
-                await opened.overview(IBM, within=SOON)
+                await opened.overview(IBM, key=KEY_ID, within=SOON)
     assert len(server.requests) == 4
 
 
@@ -90,9 +92,9 @@ async def test_no_request_is_resent_when_a_kept_alive_connection_drops(reuse: bo
 
     async with hostile(alternate) as (server, base_url), api(base_url, reuse=reuse) as opened:
         for _ in range(4):
-            await opened.overview(IBM, within=SOON)
+            await opened.overview(IBM, key=KEY_ID, within=SOON)
             with pytest.raises(Unavailable):
-                await opened.overview(IBM, within=SOON)
+                await opened.overview(IBM, key=KEY_ID, within=SOON)
     assert len(server.requests) == 8
     assert server.connections == (4 if reuse else 8)
 
@@ -171,7 +173,7 @@ async def test_a_refused_connection_is_unreachable() -> None:
         pass
     async with api(base_url) as opened:
         with pytest.raises(Unreachable):
-            await opened.overview(IBM, within=SOON)
+            await opened.overview(IBM, key=KEY_ID, within=SOON)
 
 
 def escaped(key: str) -> str:
@@ -225,7 +227,7 @@ async def test_a_key_that_is_a_word_of_the_refusal_does_not_change_its_meaning()
     say = says(b'{"Information": "The **demo** API key is for demo purposes only."}')
     async with hostile(say) as (_, base_url), api(base_url, key="demo") as opened:
         with pytest.raises(KeyRefused) as caught:
-            await opened.overview(IBM, within=SOON)
+            await opened.overview(IBM, key=KEY_ID, within=SOON)
     assert "demo" not in str(caught.value)
 
 
@@ -238,7 +240,7 @@ async def test_an_overview_that_contains_the_key_is_rejected(spelling: str, memb
 async def test_an_overview_that_contains_a_short_key_by_chance_is_an_overview() -> None:
     say = says(b'{"Symbol": "IBM", "Name": "Demo, demo & demo"}')
     async with hostile(say) as (_, base_url), api(base_url, key="demo") as opened:
-        assert (await opened.overview(IBM, within=SOON)).document["Name"] == "Demo, demo & demo"
+        assert (await opened.overview(IBM, key=KEY_ID, within=SOON)).document["Name"] == "Demo, demo & demo"
 
 
 @pytest.fixture(scope="session")
@@ -267,5 +269,5 @@ async def test_a_self_signed_man_in_the_middle_gets_no_request(self_signed: ssl.
     port = server.sockets[0].getsockname()[1]
     async with server, api(f"https://localhost:{port}/query") as opened:
         with pytest.raises(Unreachable):
-            await opened.overview(IBM, within=SOON)
+            await opened.overview(IBM, key=KEY_ID, within=SOON)
     assert not any(seen)

@@ -10,6 +10,7 @@ import pytest
 
 from pipeline.api.client import OverviewApi, open_api
 from pipeline.api.errors import ApiError, ProxyRefused, Unavailable, Unreachable
+from pipeline.model.slots import KeyId
 from pipeline.model.symbols import Symbol
 from tests.support.hostile import Hostile, Say, drops, hostile, says, sends
 from tests.support.proxies import ConnectProxy, proxying
@@ -17,6 +18,7 @@ from tests.support.tls import encrypted, trust_authority
 
 IBM = Symbol("IBM")
 KEY, USER, PASSWORD = "S3CR3TK3YS3CR3TK", "carla", "pa55%40w0rd"
+KEY_ID = KeyId("0123456789abcdef")
 SOON = timedelta(seconds=5)
 OVERVIEW = says(b'{"Symbol": "IBM"}')
 
@@ -27,7 +29,7 @@ def trusting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def through(proxy: str, base_url: str) -> AbstractAsyncContextManager[OverviewApi]:
-    return open_api(base_url, KEY, concurrency=2, reuse=False, proxy=proxy)
+    return open_api(base_url, {KEY_ID: KEY}, concurrency=2, reuse=False, proxy=proxy)
 
 
 @asynccontextmanager
@@ -39,7 +41,7 @@ async def api(proxy: ConnectProxy, say: Say = OVERVIEW) -> AsyncIterator[tuple[O
 async def refusal(proxy: ConnectProxy, say: Say = OVERVIEW, within: timedelta = SOON) -> ApiError:
     async with api(proxy, say) as (opened, server):
         with pytest.raises(ApiError) as caught:
-            await opened.overview(IBM, within=within)
+            await opened.overview(IBM, key=KEY_ID, within=within)
     assert (server.requests == []) == (type(caught.value) is not Unavailable)
     for secret in (KEY, USER, PASSWORD, "pa55@w0rd"):
         assert secret not in str(caught.value)
@@ -51,7 +53,7 @@ async def refusal(proxy: ConnectProxy, say: Say = OVERVIEW, within: timedelta = 
 async def test_the_proxy_sees_the_name_of_the_server_and_nothing_of_the_request(credentials: str | None) -> None:
     proxy = ConnectProxy(credentials)
     async with api(proxy) as (opened, server):
-        overview = await opened.overview(IBM, within=SOON)
+        overview = await opened.overview(IBM, key=KEY_ID, within=SOON)
 
     assert overview.document == {"Symbol": "IBM"}
     assert len(server.requests) == 1
@@ -66,7 +68,7 @@ async def test_wrong_credentials_are_a_matter_of_the_configuration_and_no_reques
         for url in (proxy.url.replace(USER, "eve"), proxy.url.replace(f"{USER}:{PASSWORD}@", "")):
             async with through(url, base_url) as opened:
                 with pytest.raises(ProxyRefused, match=r"407.*source\.proxy") as caught:
-                    await opened.overview(IBM, within=SOON)
+                    await opened.overview(IBM, key=KEY_ID, within=SOON)
             assert PASSWORD not in str(caught.value)
             assert "eve" not in str(caught.value)
     assert server.requests == []
@@ -91,7 +93,7 @@ async def test_a_proxy_that_is_not_there_is_tried_again_and_no_request_was_count
         pass
     async with encrypted(OVERVIEW) as (server, base_url), through(proxy.url, base_url) as opened:
         with pytest.raises(Unreachable) as caught:
-            await opened.overview(IBM, within=SOON)
+            await opened.overview(IBM, key=KEY_ID, within=SOON)
     assert re.search(r"through the proxy 127\.0\.0\.1:[0-9]+: connection refused", str(caught.value))
     assert USER not in str(caught.value)
     assert server.requests == []
@@ -127,7 +129,7 @@ async def test_a_server_behind_the_proxy_that_is_not_trusted_gets_no_request(
 async def test_plain_http_which_is_within_this_machine_never_goes_through_a_proxy() -> None:
     proxy = ConnectProxy()
     async with hostile(OVERVIEW) as (server, base_url), proxying(proxy), through(proxy.url, base_url) as opened:
-        await opened.overview(IBM, within=SOON)
+        await opened.overview(IBM, key=KEY_ID, within=SOON)
 
     assert len(server.requests) == 1
     assert proxy.targets == []
@@ -138,7 +140,7 @@ async def test_a_proxy_of_the_environment_is_not_used(monkeypatch: pytest.Monkey
     async with encrypted(OVERVIEW) as (_, base_url), proxying(proxy):
         for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY"):
             monkeypatch.setenv(name, proxy.url)
-        async with open_api(base_url, KEY, concurrency=2, reuse=False) as opened:
-            await opened.overview(IBM, within=SOON)
+        async with open_api(base_url, {KEY_ID: KEY}, concurrency=2, reuse=False) as opened:
+            await opened.overview(IBM, key=KEY_ID, within=SOON)
 
     assert proxy.targets == []

@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.collect.active_run import UNSTORED_PER_WORKER, ActiveRun
 from pipeline.collect.halt import Halt, Interrupted
-from pipeline.collect.order import Order, Source
+from pipeline.collect.order import ApiKey, Order, Source
 from pipeline.collect.run import collect
 from pipeline.errors import ExitCode
 from pipeline.model.outcomes import Outcome, RunStatus
@@ -25,7 +25,7 @@ from tests.support.sandbox import serving
 
 async def test_open_requests_are_cancelled_and_deferred(database: Path, clock: ManualClock) -> None:
     async with hostile(drips) as (server, base_url):
-        source = Source(base_url, KEY, (), 2, timedelta(seconds=30), timedelta(), 3)
+        source = Source(base_url, (ApiKey("", KEY, ()),), 2, timedelta(seconds=30), timedelta(), 3)
         halt, order = Halt(), Order((Symbol("IBM"), Symbol("PEP"), Symbol("KO")), None)
         runs: list[ActiveRun] = []
 
@@ -56,7 +56,7 @@ async def test_a_full_disk_ends_the_run_before_it_spends_more_quota(
         for symbol in symbols:
             served.api.knows(symbol, {"Symbol": symbol, "Description": symbol * 500})
         plan = tuple(Limit.parse(limit) for limit in limits)
-        source = Source(served.base_url, KEY, plan, 4, timedelta(seconds=5), timedelta(), 3)
+        source = Source(served.base_url, (ApiKey("", KEY, plan),), 4, timedelta(seconds=5), timedelta(), 3)
         with no_file_larger_than(database.stat().st_size + 200_000):
             summary = await collect(database, source, Order(symbols, None), halt=Halt(), clock=clock.as_clock())
         requests = served.api.requests

@@ -11,7 +11,7 @@ from pipeline.api.errors import KeyRefused, QuotaEnded
 from pipeline.collect.endings import decisive_reason, ending
 from pipeline.collect.failures import TooManyFailures, TooManyUncovered
 from pipeline.collect.halt import Halt, Interrupted
-from pipeline.collect.order import Order, Source
+from pipeline.collect.order import ApiKey, Order, Source
 from pipeline.collect.run import collect
 from pipeline.errors import ExitCode
 from pipeline.model.outcomes import Outcome, RunStatus
@@ -183,9 +183,8 @@ async def test_no_recorded_refusal_is_stored_or_reveals_the_key(tmp_path: Path) 
         async with serving() as served:
             for symbol in symbols:
                 served.api.says(symbol, body, status=int(http.split()[0]), times=None)
-            source = Source(
-                served.base_url, KEY, (Limit.parse("25/day"),), 1, timedelta(seconds=5), timedelta(seconds=120), 3
-            )
+            keys = (ApiKey("", KEY, (Limit.parse("25/day"),)),)
+            source = Source(served.base_url, keys, 1, timedelta(seconds=5), timedelta(seconds=120), 3)
             summary = await collect(database, source, Order(tuple(symbols), None), halt=Halt(), clock=clock.as_clock())
         status, code, outcome = expected[kinds[meaning.split()[0]]]
         assert (summary.status, summary.exit_code) == (status, code), name

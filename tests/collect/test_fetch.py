@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.collect.halt import Halt
-from pipeline.collect.order import Order, Source
+from pipeline.collect.order import ApiKey, Order, Source
 from pipeline.collect.run import collect
 from pipeline.errors import ExitCode
 from pipeline.model.outcomes import Outcome, RunStatus
@@ -139,7 +139,7 @@ async def test_nothing_from_a_hostile_server_is_stored_and_it_takes_bounded_time
 ) -> None:
     say, outcome = HOSTILE[what]
     async with hostile(say) as (server, base_url), asyncio.timeout(20):
-        source = Source(base_url, KEY, (), 1, timedelta(seconds=0.5), timedelta(), attempts=2)
+        source = Source(base_url, (ApiKey("", KEY, ()),), 1, timedelta(seconds=0.5), timedelta(), attempts=2)
         summary = await collect(database, source, Order((Symbol("IBM"),), None), halt=Halt(), clock=clock.as_clock())
     assert (summary.status, summary.counts[outcome]) == (RunStatus.FAILED, 1)
     assert summary.requests == len(server.requests) == (2 if outcome is Outcome.FAILED else 1)

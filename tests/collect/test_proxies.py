@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.collect.halt import Halt
-from pipeline.collect.order import Order, Source
+from pipeline.collect.order import ApiKey, Order, Source
 from pipeline.collect.run import collect
 from pipeline.collect.summary import Summary
 from pipeline.errors import ExitCode
@@ -32,7 +32,7 @@ async def collected(database: Path, proxy: ConnectProxy) -> Summary:
     async with encrypted(says(b'{"Symbol": "IBM"}')) as (_, base_url), proxying(proxy):
         url = proxy.url.replace("right", "wrong")
         waits = timedelta(seconds=5), timedelta(minutes=2)
-        source = Source(base_url, "S3CR3TK3YS3CR3TK", PLANS["free"], 1, *waits, 3, url)
+        source = Source(base_url, (ApiKey("", "S3CR3TK3YS3CR3TK", PLANS["free"]),), 1, *waits, 3, url)
         return await collect(database, source, Order(SYMBOLS, None), halt=Halt(), clock=ManualClock().as_clock())
 
 

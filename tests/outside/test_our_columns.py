@@ -63,7 +63,7 @@ def filled() -> Path:
                  VALUES (1, 'IBM', 'stored', 1, '{to_text(START)}');
             INSERT INTO requests (id, run_id, symbol, retry, reserved_at, deadline_at)
                  VALUES (1, 1, 'IBM', 0, '{to_text(START)}', '{to_text(START)}');
-            INSERT INTO blocked (id, since, until) VALUES (1, '{to_text(START)}', '{to_text(START)}');
+            INSERT INTO blocked (key, since, until) VALUES ('', '{to_text(START)}', '{to_text(START)}');
             INSERT INTO universe (symbol, since, configuration, until)
                  VALUES ('PEP', '{to_text(START)}', '', '{to_text(LATER)}');
             INSERT INTO renames (symbol, renamed_to, at, reused, configuration)

@@ -56,8 +56,9 @@ def test_nor_does_it_in_many_more_cases(happened: Futures, asked: list[Params]) 
 # Mutants: a lock that is forgotten in one place. Each must be noticed.
 
 _OF_THE_PRESENT = {
-    "requests": "INSERT INTO requests VALUES (1, 2, 'A', 0, '2026-03-19', '2026-03-19', NULL, NULL)",
-    "blocked": "INSERT INTO blocked VALUES (1, '2026-03-19', '2026-03-20', 'why')",
+    "requests": "INSERT INTO requests VALUES (1, 2, 'A', 0, '2026-03-19', '2026-03-19', NULL, NULL, NULL)",
+    "blocked": "INSERT INTO blocked VALUES ('', '2026-03-19', '2026-03-20', 'why')",
+    "keys": "INSERT INTO keys VALUES ('0123456789abcdef', 'main')",
     "schedules": "INSERT INTO schedules VALUES ('* * * * *', '2026-03-19')",
     "backups": "INSERT INTO backups VALUES ('2026-03-19', 'file', 1)",
 }

@@ -22,10 +22,10 @@ def spent(*ago: timedelta) -> QuotaState:
 
 
 def test_pace_is_when_the_last_request_may_leave() -> None:
-    assert pace(Windows(FREE), 1, now=0) == 0
-    assert pace(Windows(FREE), 25, now=0) == 24 * (SECOND + TICK)
-    assert pace(Windows(FREE), 26, now=0) == nanoseconds(PERIODS["day"]) + TICK
-    assert pace(Windows(()), 1000, now=7) == 7
+    assert pace([Windows(FREE)], 1, now=0) == 0
+    assert pace([Windows(FREE)], 25, now=0) == 24 * (SECOND + TICK)
+    assert pace([Windows(FREE)], 26, now=0) == nanoseconds(PERIODS["day"]) + TICK
+    assert pace([Windows(())], 1000, now=7) == 7
 
 
 def test_the_usage_of_a_window_is_what_ended_less_than_its_period_ago() -> None:
@@ -66,14 +66,14 @@ def test_the_last_request_is_done_at_the_plans_pace() -> None:
 def test_what_remains_is_what_the_longest_window_still_admits() -> None:
     windows = Windows(FREE, [0] * 3)
 
-    assert remaining(FREE, windows, now=SECOND) == 22
-    assert remaining((), Windows(()), now=SECOND) is None
+    assert remaining([(FREE, windows)], now=SECOND) == 22
+    assert remaining([((), Windows(()))], now=SECOND) is None
 
 
 def test_beyond_a_thousand_requests_the_slowest_limit_sets_the_pace() -> None:
     limits = [Limit(60, PERIODS["minute"])]
 
     def minutes(requests: int) -> int:
-        return round(time_for(limits, Windows(limits), requests, now=0) / timedelta(minutes=1))
+        return round(time_for([(limits, Windows(limits))], requests, now=0) / timedelta(minutes=1))
 
     assert [minutes(requests) for requests in (1, 61, 1000, 1060, 7000)] == [0, 1, 16, 17, 116]

@@ -171,7 +171,6 @@ async def test_each_quota_ended_of_the_api_blocks_requests_for_longer(database: 
                 await take(ledger)
         clock.advance(expected - timedelta(seconds=130))
         async with ledger_of_a_process(database, clock, "25/day") as ledger:
-            assert ledger.is_probing
             with pytest.raises(QuotaEnded, match="the API said"):
                 await take(ledger)
         clock.advance(timedelta(seconds=131))
@@ -192,9 +191,9 @@ async def test_refusals_of_requests_that_were_out_together_block_once(database: 
 
 async def test_a_good_answer_lifts_the_block(database: Path, clock: ManualClock) -> None:
     async with ledger_of_a_process(database, clock, "25/day") as ledger:
-        await ledger.quota_ended(await take(ledger))
-        await ledger.quota_resumed()
-        assert not ledger.is_probing
+        slot = await take(ledger)
+        await ledger.quota_ended(slot)
+        await ledger.quota_resumed(slot)
     with Reader.open(database) as reader:
         assert reader.quota_state(clock.wall).block is None
 

@@ -19,6 +19,7 @@ from pipeline.store.requests import (
     UNSENT,
     ClockStep,
     ClosedRequest,
+    KeyBlock,
     block_requests,
     close_requests,
     compensate_clock_step,
@@ -28,7 +29,7 @@ from pipeline.store.requests import (
 )
 from pipeline.store.writer import open_writer
 from tests.support.clocks import START, ManualClock
-from tests.support.ledgers import ledger_of_a_process, open_ledger, stored_requests, take
+from tests.support.ledgers import KEY, ledger_of_a_process, open_ledger, stored_requests, take
 from tests.support.store import HOUR, IBM, at
 
 DAY = timedelta(days=1)
@@ -36,7 +37,7 @@ DAY = timedelta(days=1)
 
 def slot(number: int, reserved_at: datetime, *, timeout: timedelta = HOUR) -> Slot:
     deadline = Nanoseconds(nanoseconds(timeout))
-    return Slot(number, RunId(1), IBM, False, reserved_at, Nanoseconds(0), deadline)
+    return Slot(number, KEY, RunId(1), IBM, False, reserved_at, Nanoseconds(0), deadline)
 
 
 def rows(database: Path) -> list[tuple[int, str, str | None]]:
@@ -71,7 +72,7 @@ async def test_pruning_pulls_back_what_was_written_while_the_clock_was_ahead(dat
     ahead = START + 365 * DAY
     async with open_writer(database) as writer:
         await writer.write(reserve_requests, slot(1, ahead))
-        await writer.write(set_block, Block(ahead, ahead + DAY))
+        await writer.write(set_block, KeyBlock(KEY, Block(ahead, ahead + DAY)))
         await prune_requests(writer, longest=DAY, now=START)
 
     now = START + instants.MILLISECOND
@@ -96,7 +97,7 @@ async def test_a_clock_set_forward_moves_what_was_written_before_by_the_same_ste
         for number, hour in ((1, -2), (2, 0), (3, 1)):
             await writer.write(reserve_requests, slot(number, START + hour * HOUR))
         await writer.write(close_requests, ClosedRequest(slot(3, START), at(1.5), "answered"))
-        await writer.write(set_block, Block(START, START + HOUR))
+        await writer.write(set_block, KeyBlock(KEY, Block(START, START + HOUR)))
         await compensate_clock_step(writer, ClockStep(10 * HOUR, START - HOUR, START + HOUR))
 
     assert rows(database) == [(1, at(-1), None), (2, at(11), None), (3, at(12), at(11.5))]

@@ -208,13 +208,13 @@ def test_a_plan_without_windows_is_not_blocked(live: Path, copy: Path) -> None:
 
 def test_the_word_of_the_api_that_the_quota_has_ended_is_carried_over(live: Path, copy: Path) -> None:
     with closing(sqlite3.connect(live)) as db, db:
-        db.execute("INSERT INTO blocked (id, since, until) VALUES (1, ?, ?)", (text(-1), text(1)))
+        db.execute("INSERT INTO blocked (key, since, until) VALUES ('', ?, ?)", (text(-1), text(1)))
 
     done = restored(copy, live, is_idle=True)
     assert (done.blocked_until, done.blocked_reason) == (text(1), None)
 
     with closing(sqlite3.connect(copy)) as db, db:
-        db.execute("INSERT INTO blocked (id, since, until) VALUES (1, ?, ?)", (text(-1), text(2)))
+        db.execute("INSERT INTO blocked (key, since, until) VALUES ('', ?, ?)", (text(-1), text(2)))
     assert restored(copy, live).blocked_until == text(2)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from apscheduler.schedulers import base as scheduler
 
-from pipeline.collect.order import Source
+from pipeline.collect.order import ApiKey, Source
 from pipeline.daemon.config import DaemonConfig
 from pipeline.daemon.loop import Daemon
 from pipeline.instants import Nanoseconds
@@ -217,8 +217,7 @@ def config(
 ) -> DaemonConfig:
     source = Source(
         base_url,
-        "a-key-for-tests",
-        tuple(map(Limit.parse, limits)),
+        (ApiKey("", "a-key-for-tests", tuple(map(Limit.parse, limits))),),
         4,
         timeout,
         timedelta(minutes=2),

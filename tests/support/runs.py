@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from pipeline.collect.halt import Halt
-from pipeline.collect.order import Order, Source
+from pipeline.collect.order import ApiKey, Order, Source
 from pipeline.collect.run import collect
 from pipeline.collect.summary import Summary
 from pipeline.model.outcomes import RunStatus
@@ -36,8 +36,7 @@ class Runs:
         self.clock = clock
         self.source = Source(
             base_url=served.base_url,
-            key="S3CR3TK3Y",
-            limits=(),
+            keys=(ApiKey("", "S3CR3TK3Y", ()),),
             concurrency=1,
             timeout=timedelta(seconds=5),
             wait=timedelta(seconds=120),
@@ -54,10 +53,13 @@ class Runs:
         concurrency: int = 1,
         limits: tuple[Limit, ...] = (),
         base_url: str | None = None,
+        keys: tuple[ApiKey, ...] = (),
     ) -> Summary:
+        """With the source's key and these limits, or with these keys."""
+        keys = keys or (replace(self.source.keys[0], limits=limits),)
         return await collect(
             self.database,
-            replace(self.source, concurrency=concurrency, limits=limits, base_url=base_url or self.served.base_url),
+            replace(self.source, concurrency=concurrency, keys=keys, base_url=base_url or self.served.base_url),
             Order(SYMBOLS[:count], None, max_requests=max_requests),
             halt=Halt(),
             clock=self.clock.as_clock(),

@@ -29,7 +29,7 @@ from pipeline.cli.signals import interruptible
 from pipeline.cli.verbosity import configure_logs
 from pipeline.clock import Clock
 from pipeline.collect.halt import Halt
-from pipeline.collect.order import Order
+from pipeline.collect.order import ApiKey, Order
 from pipeline.collect.run import collect, log_end
 from pipeline.collect.summary import Summary
 from pipeline.errors import ExitCode
@@ -169,7 +169,7 @@ async def _collect(
                 ),
                 served as base_url,
             ):
-                api = source(settings, base_url, key)
+                api = source(settings, base_url, (ApiKey("", key, settings.limits),))
                 return await collect(settings.database, api, order, halt=halt, on_start=progress.started, clock=clock)
 
 
