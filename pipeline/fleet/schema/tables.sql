@@ -160,10 +160,17 @@ CREATE TABLE fleet.symbols (
     last_overview timestamptz,
     last_try timestamptz,
     next_try timestamptz,
-    misses int NOT NULL DEFAULT 0,              -- how often in a row the API said that it does not cover the symbol
-    digest bytea,                               -- of the last overview, and its place in the log
+    uncovered_since timestamptz,                -- the first {} after the last overview; NULL: covered
+    misses int NOT NULL DEFAULT 0,              -- how many {} since then delay the next request
+    digest bytea,                               -- of the last overview, and the entry of the log that has its body
     seq bigint
 ) WITH (fillfactor = 70);
+
+-- The last configured list in the log, so that only one that differs is logged.
+CREATE TABLE fleet.listed (
+    one int PRIMARY KEY DEFAULT 1 CHECK (one = 1),
+    digest bytea NOT NULL
+);
 
 -- The log: all that followers have to know, append only, without gaps, in the order of commits. Kinds:
 --   answer     an overview; body is the document, or same_as the seq of an equal one of the symbol before
@@ -192,7 +199,8 @@ CREATE UNIQUE INDEX log_slots ON fleet.log (slot_id) WHERE kind IN ('answer', 'u
 -- The last seq. Who appends holds its row until the commit: so seq has no gaps, and its order is that of commits.
 CREATE TABLE fleet.log_head (
     one int PRIMARY KEY DEFAULT 1 CHECK (one = 1),
-    seq bigint NOT NULL
+    seq bigint NOT NULL,
+    timeline int                                -- of the server that appended it
 ) WITH (fillfactor = 10);
 INSERT INTO fleet.log_head (seq) VALUES (0);
 
