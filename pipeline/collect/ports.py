@@ -1,11 +1,13 @@
 """Ports: what a run needs of a storage engine. Another engine starts here; the default one is in `sqlite_engine`."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from pipeline.api.errors import ApiError, Throttled
+from pipeline.collect.due import Selection
+from pipeline.collect.order import Order
 from pipeline.model.document import Overview
 from pipeline.model.outcomes import Outcome, RunId, RunResult, SymbolResult, Trigger
 from pipeline.model.slots import KeyId, Slot
@@ -77,10 +79,17 @@ class Results(Protocol):
     async def finish(self, run: RunId, result: RunResult, *, at: datetime) -> None: ...
 
 
+class Select(Protocol):
+    """Returns the symbols of an order that are due."""
+
+    def __call__(self, order: Order, *, now: datetime) -> Awaitable[Selection]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Engine:
     """What a run uses."""
 
+    select: Select
     request: RequestOverview
     slots: Slots
     results: Results

@@ -14,9 +14,9 @@ from pipeline.collect.endings import COMPLETE, FAILED, PARTIAL, decisive_reason,
 from pipeline.collect.fetch import Fetch, OnRequest
 from pipeline.collect.halt import Halt, Interrupted
 from pipeline.collect.order import Order, Source
-from pipeline.collect.ports import Results
+from pipeline.collect.ports import Engine, Results
 from pipeline.collect.retry import RetryPolicy
-from pipeline.collect.sqlite_engine import open_engine, select_symbols
+from pipeline.collect.sqlite_engine import open_engine
 from pipeline.collect.summary import Summary
 from pipeline.instants import Nanoseconds
 from pipeline.model.outcomes import Outcome, RunId, RunResult, RunStatus, Trigger
@@ -34,40 +34,64 @@ async def collect(
     on_outcome: OnOutcome = lambda _symbol, _outcome, _detail: None,
     clock: Clock = REAL_CLOCK,
 ) -> Summary:
-    """Do one run, and return how it ended. The file is migrated, and the caller holds its lock.
+    """Do one run into a file, and return how it ended. The file is migrated, and the caller holds its lock.
 
     `on_start` is called with the run once it is under way, `on_request` after each request, `on_outcome` for each
     symbol that was requested. Raise DatabaseError if the file cannot be opened or written at all; any other failure is
     in the summary.
     """
-    began = clock.monotonic()
-    selection = select_symbols(database, order, now=clock.now())
     async with open_engine(database, source, max_requests=order.max_requests, clock=clock) as engine:
-        run = await _begin(order, selection, engine.results, now=clock.now())
-        fetch = Fetch(
-            engine.request,
-            engine.slots,
-            run=run,
-            policy=RetryPolicy(source.attempts),
-            timeout=source.timeout,
+        return await collect_with(
+            engine,
+            source,
+            order,
             halt=halt,
-            clock=clock,
+            on_start=on_start,
             on_request=on_request,
-        )
-        active = ActiveRun(
-            run,
-            selection.due,
-            fetch=fetch,
-            slots=engine.slots,
-            results=engine.results,
-            halt=halt,
-            clock=clock,
             on_outcome=on_outcome,
+            clock=clock,
         )
-        on_start(active)
-        structlog.get_logger().info("run began", run=run, symbols=len(order.symbols), due=len(selection.due))
-        await active.work(source.concurrency)
-        return await _finish(active, order, selection, engine.results, halt, began=began, clock=clock)
+
+
+async def collect_with(
+    engine: Engine,
+    source: Source,
+    order: Order,
+    *,
+    halt: Halt,
+    on_start: Callable[[ActiveRun], None] = lambda _run: None,
+    on_request: OnRequest = lambda _outcome, _seconds: None,
+    on_outcome: OnOutcome = lambda _symbol, _outcome, _detail: None,
+    clock: Clock = REAL_CLOCK,
+) -> Summary:
+    """Do one run with a storage engine, and return how it ended, as `collect` does."""
+    began = clock.monotonic()
+    selection = await engine.select(order, now=clock.now())
+    run = await _begin(order, selection, engine.results, now=clock.now())
+    fetch = Fetch(
+        engine.request,
+        engine.slots,
+        run=run,
+        policy=RetryPolicy(source.attempts),
+        timeout=source.timeout,
+        halt=halt,
+        clock=clock,
+        on_request=on_request,
+    )
+    active = ActiveRun(
+        run,
+        selection.due,
+        fetch=fetch,
+        slots=engine.slots,
+        results=engine.results,
+        halt=halt,
+        clock=clock,
+        on_outcome=on_outcome,
+    )
+    on_start(active)
+    structlog.get_logger().info("run began", run=run, symbols=len(order.symbols), due=len(selection.due))
+    await active.work(source.concurrency)
+    return await _finish(active, order, selection, engine.results, halt, began=began, clock=clock)
 
 
 _LEVELS = {RunStatus.FAILED: logging.ERROR, RunStatus.PARTIAL: logging.WARNING}

@@ -6,6 +6,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -57,7 +58,7 @@ async def open_engine(
             max_requests=max_requests,
             clock=clock,
         )
-        yield Engine(api.overview, ledger, Store(writer))
+        yield Engine(partial(select_symbols, database), api.overview, ledger, Store(writer))
 
 
 def _told_apart(source: Source, key: ApiKey) -> KeyId | None:
@@ -65,7 +66,7 @@ def _told_apart(source: Source, key: ApiKey) -> KeyId | None:
     return key.id if len(source.keys) > 1 else None
 
 
-def select_symbols(database: Path, order: Order, *, now: datetime) -> Selection:
+async def select_symbols(database: Path, order: Order, *, now: datetime) -> Selection:
     """Return the symbols that are due, as the file has it. Raise DatabaseError if it cannot be opened.
 
     A symbol observed by an earlier run for the same fire time is not due, even if the clock was set back since.
