@@ -1,0 +1,179 @@
+"""Members: how this process joins its fleet, gives signs of life, takes tasks that one does for all, and leaves.
+
+All instants are PostgreSQL's. What a member's own clock shows is only compared with it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID, uuid4
+
+import structlog
+
+from pipeline import __version__
+from pipeline.clock import Clock
+from pipeline.errors import ExitCode, Trouble, Undecodable
+from pipeline.fleet.agreement import Agreement, Disagreement
+from pipeline.fleet.entries import list_digest
+from pipeline.fleet.pool import Pool, fetch, now
+from pipeline.model.symbols import Symbol
+
+BEAT_EVERY = timedelta(seconds=5)
+LEASE = timedelta(seconds=30)
+"""How long a task stays with a member that gives no more signs of life."""
+_SILENT_FOR = 2 * BEAT_EVERY + timedelta(seconds=2)
+"""A process of the same name that lives gives a sign of life within this time."""
+
+
+class NameTaken(Trouble):
+    """Another process is the member of this name."""
+
+    exit_code = ExitCode.BUSY
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """What a process joins with."""
+
+    name: str
+    role: str
+    """`member` or `follower`."""
+    keys: tuple[str, ...] = ()
+    """Fingerprints."""
+    agreement: Agreement | None = None
+    """None: it is of no concern, as nothing is requested."""
+    symbols: Sequence[Symbol] | None = None
+    """Those that are configured here."""
+
+
+class Membership:
+    """This process in the fleet. All of it raises FleetError while PostgreSQL does not answer."""
+
+    def __init__(self, pool: Pool, clock: Clock) -> None:
+        self.instance: UUID = uuid4()
+        self.clock_ahead = timedelta()
+        """By how much the wall clock here is ahead of PostgreSQL's, as last measured."""
+        self._pool = pool
+        self._clock = clock
+        self._name: str | None = None
+        self._agreed_at: datetime | None = None
+
+    @property
+    def is_joined(self) -> bool:
+        """Whether this process is one of the fleet."""
+        return self._name is not None
+
+    async def join(self, candidate: Candidate) -> None:
+        """Join; or change what this process is configured with, if it has joined before.
+
+        Raise NameTaken if another process of the name lives: whether it does may take 12 s to see. Raise Disagreement
+        if others live that have agreed about something else. Then nothing has changed.
+        """
+        beat_seen: datetime | None = None
+        while True:
+            await self.measure_clock()
+            verdict, beat, wanted = await self._propose(candidate, beat_seen)
+            match verdict:
+                case "joined":
+                    self._name = candidate.name
+                    return
+                case "changed":
+                    continue
+                case "others":
+                    raise Disagreement(wanted, remedy=_AGREE)
+            if beat_seen is not None:
+                raise NameTaken(
+                    f"another process is the fleet's member {candidate.name}",
+                    remedy="stop it, or give this one another name: fleet.name in the configuration",
+                )
+            structlog.get_logger().info("waiting whether another process has this name", name=candidate.name)
+            beat_seen = beat
+            await self._clock.sleep(_SILENT_FOR.total_seconds())
+
+    async def _propose(self, candidate: Candidate, beat_seen: datetime | None) -> tuple[str, datetime | None, str]:
+        """Ask to join. Return the verdict, the last sign of life of a process with the name, and the difference."""
+        agreed = await fetch(self._pool, "SELECT settings FROM fleet.agreed")
+        expected: str | None = agreed[0][0] if agreed else None
+        settings, difference = _proposal(candidate.agreement, expected)
+        symbols = candidate.symbols
+        rows = await fetch(
+            self._pool,
+            "SELECT * FROM fleet.join(%s, %s, %s, %s, %b::text[], %s, %s, %s, %s, %s, %s, %s)",
+            candidate.name,
+            self.instance,
+            candidate.role,
+            __version__,
+            list(candidate.keys),
+            self.clock_ahead,
+            None if symbols is None else len(symbols),
+            None if symbols is None else list_digest(symbols).hex(),
+            expected,
+            settings,
+            difference is None,
+            beat_seen,
+        )
+        verdict, beat, self._agreed_at = rows[0]
+        return verdict, beat, difference or ""
+
+    async def beat(self, *, followed: int, trouble: str | None = None) -> bool:
+        """Give a sign of life, with the place in the log that the file here has. Raise NameTaken if another took over.
+
+        Return whether what was agreed about when this process joined still is: if not, it has to join again.
+        """
+        rows = await fetch(
+            self._pool,
+            "UPDATE fleet.members SET beat_at = clock_timestamp(), clock_ahead = %s, followed = %s, trouble = %s,"
+            " left_at = NULL WHERE name = %s AND instance = %s RETURNING (SELECT at FROM fleet.agreed)",
+            self.clock_ahead,
+            followed,
+            trouble,
+            self._name,
+            self.instance,
+        )
+        if not rows:
+            raise NameTaken(
+                f"another process has become the fleet's member {self._name}",
+                remedy="give one of them another name: fleet.name in the configuration",
+            )
+        return bool(rows[0][0] == self._agreed_at)
+
+    async def leave(self) -> None:
+        """Leave in order: others need not wait until this process seems dead."""
+        await fetch(
+            self._pool,
+            "WITH gone AS (DELETE FROM fleet.leases WHERE member = %s) UPDATE fleet.members"
+            " SET left_at = clock_timestamp(), trouble = NULL WHERE name = %s AND instance = %s",
+            self._name,
+            self._name,
+            self.instance,
+        )
+        self._name = None
+
+    async def holds(self, task: str) -> bool:
+        """Take a task that one member does for all, or go on with it. Return whether it is this member's now."""
+        rows = await fetch(self._pool, "SELECT fleet.lease(%s, %s, %s)", task, self._name, LEASE)
+        return bool(rows[0][0])
+
+    async def measure_clock(self) -> datetime:
+        """Return what PostgreSQL's clock shows, and note by how much the one here is ahead."""
+        before = self._clock.now()
+        at = await now(self._pool)
+        after = self._clock.now()
+        self.clock_ahead = before + (after - before) / 2 - at
+        return at
+
+
+_AGREE = "configure all members alike; pipeline fleet init makes what is configured here what all have to agree about"
+
+
+def _proposal(wanted: Agreement | None, agreed: str | None) -> tuple[str | None, str | None]:
+    """Return what to agree about from now on, and in what it differs from what was agreed about, as text."""
+    if wanted is None:
+        return None, None
+    if agreed is None:
+        return wanted.to_text(), None
+    try:
+        before = Agreement.from_text(agreed)
+    except Undecodable as error:
+        return wanted.to_text(), f"what the others agree about cannot be read: {error}"
+    return wanted.with_keys_of(before).to_text(), wanted.difference(before)

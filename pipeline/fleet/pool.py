@@ -1,0 +1,87 @@
+"""The pool: connections of one process to the fleet's PostgreSQL, and one statement on any of them."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from typing import Any, LiteralString
+
+import psycopg
+from psycopg import AsyncConnection
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from pipeline.fleet.connection import FleetError, conninfo, place, translated
+
+Pool = AsyncConnectionPool[AsyncConnection[Any]]
+"""Connections of which each statement commits by itself."""
+
+PATIENCE = timedelta(seconds=15)
+"""How long a statement may take. None waits for long, and a network that swallows packets says nothing."""
+_CONNECTION_WITHIN = timedelta(seconds=6)
+"""How long to wait for a connection: a little longer than an attempt to connect may take."""
+
+
+@asynccontextmanager
+async def open_pool(url: str, *, size: int = 4) -> AsyncIterator[Pool]:
+    """Yield a pool of up to that many connections. Raise FleetError for a URL that cannot be read.
+
+    It connects when it is used, and again after an outage. It prepares no statements: a pooler may give each to another
+    connection.
+    """
+    pool: Pool = AsyncConnectionPool(
+        conninfo(url),
+        kwargs={"prepare_threshold": None},
+        min_size=1,
+        max_size=size,
+        open=False,
+        timeout=_CONNECTION_WITHIN.total_seconds(),
+        reconnect_timeout=_CONNECTION_WITHIN.total_seconds(),
+        configure=_commit_by_itself,
+        check=AsyncConnectionPool.check_connection,
+    )
+    await pool.open()
+    try:
+        yield pool
+    finally:
+        await pool.close(timeout=1)
+
+
+async def _commit_by_itself(db: AsyncConnection[Any]) -> None:
+    # Not among the arguments of the pool: Procrastinate gives it too, for the connection on which it listens.
+    await db.set_autocommit(True)
+
+
+async def fetch(pool: Pool, query: LiteralString, *values: object) -> list[tuple[Any, ...]]:
+    """Return the rows of one statement, which has been committed. Raise FleetError; then it may have been, too."""
+    try:
+        async with asyncio.timeout(PATIENCE.total_seconds()), pool.connection() as db:
+            cursor = await db.execute(query, values)
+            return [] if cursor.description is None else await cursor.fetchall()
+    except PoolTimeout:
+        await _raise_reason(pool)
+        raise FleetError(f"PostgreSQL at {place(_conninfo(pool))} gives no connection") from None
+    except psycopg.Error as error:
+        raise translated(error, _conninfo(pool)) from None
+    except TimeoutError:
+        seconds = f"{PATIENCE.total_seconds():g} s"
+        raise FleetError(f"PostgreSQL at {place(_conninfo(pool))} did not answer within {seconds}") from None
+
+
+async def now(pool: Pool) -> datetime:
+    """Return what PostgreSQL's clock shows. Raise FleetError."""
+    at: datetime = (await fetch(pool, "SELECT clock_timestamp()"))[0][0]
+    return at
+
+
+async def _raise_reason(pool: Pool) -> None:
+    """Raise FleetError with the reason for which no connection can be had: a pool does not say it."""
+    try:
+        db = await AsyncConnection.connect(_conninfo(pool))
+    except psycopg.Error as error:
+        raise translated(error, _conninfo(pool)) from None
+    await db.close()
+
+
+def _conninfo(pool: Pool) -> str:
+    assert isinstance(pool.conninfo, str)
+    return pool.conninfo
