@@ -26,10 +26,10 @@ from pipeline import instants
 from pipeline.api.client import open_api
 from pipeline.cli.event_loop import tune_garbage_collector
 from pipeline.collect.halt import Halt
-from pipeline.collect.order import ApiKey, Order, Source
+from pipeline.collect.order import Order, Source
 from pipeline.collect.run import collect
 from pipeline.model.outcomes import Outcome
-from pipeline.quota.keys import fingerprint
+from pipeline.quota.keys import ApiKey, fingerprint
 from pipeline.quota.limits import Limit, max_workers
 from pipeline.store.migrate import migrate
 

@@ -6,9 +6,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from pipeline.collect.order import ApiKey, Source
+from pipeline.collect.order import Source
 from pipeline.errors import ExitCode, Trouble
 from pipeline.model.symbols import Symbol
+from pipeline.quota.keys import ApiKey
 from pipeline.sandbox.companies import Companies
 from pipeline.sandbox.server import SandboxApi
 from pipeline.settings.load import Settings
@@ -49,7 +50,8 @@ def sandbox_settings(settings: Settings, named: Path | None) -> Settings:
     The database is the one `named` on the command line, else sandbox.db beside the configured one.
     """
     symbols = settings.symbols if settings.all_symbols else EXAMPLE_SYMBOLS
-    return replace(settings, database=named or settings.database.with_name("sandbox.db"), symbols=symbols)
+    database = named or settings.database.with_name("sandbox.db")
+    return replace(settings, database=database, symbols=symbols, fleet=None)
 
 
 def refuse_mixing(database: Path, base_url: str, *, sandbox: bool) -> None:

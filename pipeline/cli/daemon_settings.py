@@ -9,17 +9,18 @@ import structlog
 from pipeline.cli.api_source import SANDBOX_KEY, sandbox_settings, source
 from pipeline.cli.configuration import load_silently, notices, read_environment
 from pipeline.cli.options import Options
-from pipeline.collect.order import ApiKey
 from pipeline.daemon.config import DaemonConfig
 from pipeline.monitoring.reporter import Reporter
 from pipeline.monitoring.status import Scope
+from pipeline.quota.keys import ApiKey
 from pipeline.redaction import Redaction
+from pipeline.settings.api_keys import api_key
 from pipeline.settings.environment import Environment
 from pipeline.settings.errors import SettingsError
 from pipeline.settings.exposure import check_exposure
 from pipeline.settings.load import Settings
 from pipeline.settings.near_misses import no_symbols
-from pipeline.settings.secrets import api_key, notify_urls, ping_url, redaction, web_token
+from pipeline.settings.secrets import notify_urls, ping_url, redaction, web_token
 
 _NAMED = 20
 """How many added or removed symbols a log line names."""

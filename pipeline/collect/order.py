@@ -4,29 +4,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from pipeline.model.outcomes import Trigger
-from pipeline.model.slots import KeyId
 from pipeline.model.symbols import Symbol, SymbolList
-from pipeline.quota.keys import KeyPlan, all_limits, fingerprint
+from pipeline.quota.keys import ApiKey, all_limits
 from pipeline.quota.limits import Limit
-
-
-@dataclass(frozen=True, slots=True)
-class ApiKey:
-    """An API key, and what it is called in the configuration."""
-
-    name: str
-    secret: str = field(repr=False)
-    limits: tuple[Limit, ...]
-
-    @property
-    def id(self) -> KeyId:
-        """Its fingerprint: what databases hold."""
-        return fingerprint(self.secret)
-
-    @property
-    def plan(self) -> KeyPlan:
-        """What may be known to all."""
-        return KeyPlan(self.name, self.limits)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,11 @@ import structlog
 from pipeline.api.client import open_api
 from pipeline.clock import Clock
 from pipeline.collect.due import Selection, select_all, select_due
-from pipeline.collect.order import ApiKey, Order, Source
+from pipeline.collect.order import Order, Source
 from pipeline.collect.ports import Engine
 from pipeline.model.slots import KeyId
 from pipeline.quota.account import Account
+from pipeline.quota.keys import ApiKey
 from pipeline.quota.ledger import Ledger
 from pipeline.quota.limits import longest_window
 from pipeline.store import requests

@@ -8,14 +8,16 @@ from pipeline.monitoring.checks import Kind
 from pipeline.monitoring.recipients import read_recipients
 from pipeline.monitoring.threshold import check_threshold, span_text
 from pipeline.schedule.zones import fixed_offset_problem
+from pipeline.settings.api_keys import FREE_KEY, api_keys, key_variable
 from pipeline.settings.environment import Environment, variable_of
 from pipeline.settings.errors import SettingsError
 from pipeline.settings.exposure import check_exposure
+from pipeline.settings.fleet import fleet_url, needed_fleet_url
 from pipeline.settings.key_forms import unusual_form
 from pipeline.settings.load import Settings
-from pipeline.settings.near_misses import hint, unread_variables
+from pipeline.settings.near_misses import hint, unread_keys, unread_variables
 from pipeline.settings.proxies import ignored_proxies
-from pipeline.settings.secrets import FREE_KEY, api_key, key_variable, notify_urls, ping_url, web_token
+from pipeline.settings.secrets import notify_urls, ping_url, web_token
 from pipeline.text import count, few
 
 
@@ -73,19 +75,39 @@ def check_staleness(settings: Settings) -> Iterator[Finding]:
         yield Finding(Kind.THRESHOLD, Level.OK, f"stale after {hours}; {full_pass}")
 
 
-def check_key(variables: Environment) -> Iterator[Finding]:
-    """Yield whether there is a key, and whether it has the form of one. Only its length is shown."""
+def check_keys(settings: Settings, variables: Environment) -> Iterator[Finding]:
+    """Yield whether there is each key, and whether it has the form of one. Only its length is shown."""
+    names = [plan.name for plan in settings.plans]
     try:
-        key = api_key(variables)
+        keys = api_keys(variables, settings)
     except SettingsError as error:
-        remedy = error.remedy if key_variable(variables) else f"{error.remedy} ({FREE_KEY})"
+        is_set = any(key_variable(variables, name) for name in names)
+        remedy = error.remedy if is_set else f"{error.remedy} ({FREE_KEY})"
         yield Finding(Kind.KEY, Level.PROBLEM, error.problem, remedy)
         return
-    if form := unusual_form(key):
-        remedy = "copy it again from Alpha Vantage's mail or page, if requests are refused"
-        yield Finding(Kind.KEY, Level.NOTE, f"set: {form}", remedy)
-    else:
-        yield Finding(Kind.KEY, Level.OK, f"set, {len(key)} characters")
+    for key in keys:
+        named = f"{key.name}: " if key.name else ""
+        if form := unusual_form(key.secret):
+            remedy = "copy it again from Alpha Vantage's mail or page, if requests are refused"
+            yield Finding(Kind.KEY, Level.NOTE, f"{named}set: {form}", remedy)
+        else:
+            yield Finding(Kind.KEY, Level.OK, f"{named}set, {len(key.secret)} characters")
+    if elsewhere := [name for name in names if name not in {key.name for key in keys}]:
+        yield Finding(Kind.KEY, Level.OK, f"not held by this member of the fleet: {few(elsewhere)}")
+    if unread := unread_keys(variables, names):
+        remedy = "remove it, or configure a key of that name with [[keys]]"
+        yield Finding(Kind.KEY, Level.NOTE, f"set, and not read: {few(unread)}", remedy)
+
+
+def check_fleet(settings: Settings, variables: Environment) -> Iterator[Finding]:
+    """Yield whether this machine is a member of a fleet, and whether it is said where its PostgreSQL is."""
+    try:
+        url = fleet_url(variables) if settings.fleet is None else needed_fleet_url(variables)
+    except SettingsError as error:
+        yield Finding(Kind.FLEET, Level.PROBLEM, error.problem, error.remedy)
+        return
+    if settings.fleet is not None and url is not None:
+        yield Finding(Kind.FLEET, Level.OK, f"configured as {settings.fleet.name}")
 
 
 def check_proxy(settings: Settings, variables: Environment) -> Iterator[Finding]:

@@ -52,6 +52,7 @@ class Kind(StrEnum):
     SCHEDULE = "schedule"
     THRESHOLD = "threshold"
     KEY = "key"
+    FLEET = "fleet"
     NOTIFICATIONS = "notifications"
     PROXY = "proxy"
     WEB = "web"

@@ -1,7 +1,7 @@
-"""Keys: what is known of an API key without the key itself: a fingerprint, its name, and the limits of its plan."""
+"""Keys: API keys, and what is known of one without the key itself: a fingerprint, its name, and its plan's limits."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
 
 from pipeline.model.slots import KeyId
@@ -10,10 +10,29 @@ from pipeline.quota.limits import Limit
 
 @dataclass(frozen=True, slots=True)
 class KeyPlan:
-    """What a key is called in the configuration, and its limits."""
+    """What a key is called in the configuration, and its limits. The name is empty where there is but one key."""
 
     name: str
     limits: tuple[Limit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """An API key, and what it is called in the configuration."""
+
+    name: str
+    secret: str = field(repr=False)
+    limits: tuple[Limit, ...]
+
+    @property
+    def id(self) -> KeyId:
+        """Its fingerprint: what databases hold."""
+        return fingerprint(self.secret)
+
+    @property
+    def plan(self) -> KeyPlan:
+        """What may be known to all."""
+        return KeyPlan(self.name, self.limits)
 
 
 def fingerprint(key: str) -> KeyId:

@@ -8,37 +8,56 @@ from typing import Any
 
 from pipeline.errors import file_reason
 from pipeline.files import WrongEncoding, read_text
-from pipeline.settings.environment import API_KEY, NOTIFY_URLS, PING_URL, WEB_TOKEN
+from pipeline.settings.environment import API_KEY, FLEET_URL, NOTIFY_URLS, PING_URL, WEB_TOKEN
 from pipeline.settings.errors import SettingsError
-from pipeline.settings.schema import KEYS, SCHEDULE, TABLES, places
+from pipeline.settings.schema import KEYS, REPEATED, SCHEDULE, TABLES, places
 
 _SECRETS = {
     ("api", "key"): API_KEY,
+    ("fleet", "url"): FLEET_URL,
     ("notify", "url"): NOTIFY_URLS,
     ("ping", "url"): PING_URL,
     ("web", "token"): WEB_TOKEN,
 }
 """A key whose name contains all these words is meant to hold a secret: its variable."""
+_NESTED = frozenset(name for name in TABLES if "." in name)
+_NAMES_OF_SECRETS = ("key", "secret", "token", "value")
+"""What people call the key itself in a table [[keys]]."""
 
 
 def read_config(path: Path) -> dict[str, Any]:
     """Return the file's document, in which each key is known and each table is one. Raise SettingsError otherwise."""
     document = _parse(path)
     for name, value in document.items():
-        if name not in TABLES:
-            for inner in value if isinstance(value, dict) else ():
-                _refuse_secret(path, f"{name}.{inner}")
-            _refuse_unknown(path, name, place=name)
+        if name in TABLES and name not in _NESTED:
+            _check_tables(path, name, value)
             continue
-        for place, table in places(name, value).items():
-            if not isinstance(table, dict):
-                repeated = f", or [[{name}]] for each of several" if name == SCHEDULE else ""
-                raise SettingsError(
-                    f"{path}: {name} must be a table", remedy=f"write [{name}] and its keys below it{repeated}"
-                )
-            for key in table:
-                _refuse_unknown(path, f"{name}.{key}", place=f"{place}.{key}")
+        for inner in value if isinstance(value, dict) else ():
+            _refuse_secret(path, f"{name}.{inner}")
+        _refuse_unknown(path, name, place=name)
+        if "." in name:
+            raise SettingsError(f'{path}: "{name}": unknown key', remedy="write it without the quotes")
     return document
+
+
+def _check_tables(path: Path, name: str, value: Any) -> None:
+    tables = places(name, value)
+    if not all(isinstance(table, dict) for table in tables.values()) or (name in REPEATED and name in tables):
+        heading = f"[[{name}]]" if name in REPEATED else f"[{name}]"
+        repeated = f", or [[{name}]] for each of several" if name == SCHEDULE else ""
+        what = "several tables" if name in REPEATED else "a table"
+        raise SettingsError(f"{path}: {name} must be {what}", remedy=f"write {heading} and its keys below it{repeated}")
+    for place, table in tables.items():
+        for key, inner in table.items():
+            if f"{name}.{key}" in TABLES:
+                _check_tables(path, f"{name}.{key}", inner)
+            elif name in REPEATED and key in _NAMES_OF_SECRETS:
+                raise SettingsError(
+                    f"{path}: {place}.{key}: secrets do not belong in this file",
+                    remedy=f"set {API_KEY}_<NAME>, or write it into .env",
+                )
+            else:
+                _refuse_unknown(path, f"{name}.{key}", place=f"{place}.{key}")
 
 
 def _parse(path: Path) -> dict[str, Any]:

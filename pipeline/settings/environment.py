@@ -11,9 +11,12 @@ from dotenv.parser import parse_stream
 from pipeline.errors import Trouble, file_reason
 from pipeline.files import WrongEncoding, read_text
 from pipeline.settings.errors import SettingsError
-from pipeline.settings.schema import KEYS
+from pipeline.settings.schema import SETTABLE
 
 API_KEY, API_KEY_FILE = "ALPHAVANTAGE_API_KEY", "ALPHAVANTAGE_API_KEY_FILE"
+FLEET_URL, FLEET_URL_FILE = "PIPELINE_FLEET_URL", "PIPELINE_FLEET_URL_FILE"
+OF_FILE = "_FILE"
+"""How variables end that name a file with a secret."""
 NOTIFY_URLS, PING_URL = "PIPELINE_NOTIFY_URLS", "PIPELINE_PING_URL"
 WEB_TOKEN = "PIPELINE_WEB_TOKEN"  # noqa: S105 - the name of a variable
 CONFIG = "PIPELINE_CONFIG"
@@ -59,7 +62,7 @@ def with_dotenv(variables: Mapping[str, str], dotenv: Path) -> Environment:
             problems.append(Trouble(problem, remedy="write NAME=value"))
         elif binding.key is not None and binding.value is not None:
             found[binding.key] = binding.value
-    if mode & (stat.S_IRGRP | stat.S_IROTH) and any(map(found.get, (API_KEY, NOTIFY_URLS, PING_URL, WEB_TOKEN))):
+    if mode & (stat.S_IRGRP | stat.S_IROTH) and any(map(found.get, filter(_is_secret, found))):
         problems.append(Trouble(f"{dotenv}: other users can read the secrets in it", remedy=f"chmod 600 {dotenv}"))
     from_dotenv = found.keys() - variables.keys()
     return Environment({**found, **variables}, frozenset(from_dotenv), tuple(problems))
@@ -70,6 +73,17 @@ def variable_of(path: str) -> str:
     return PREFIX + path.upper().replace(".", "__")
 
 
+def key_variables(name: str) -> tuple[str, str]:
+    """Return the variable that holds the API key of that name, and the one for a file that does. "": the only key."""
+    variable = f"{API_KEY}_{name.upper()}" if name else API_KEY
+    return variable, variable + OF_FILE
+
+
+def _is_secret(variable: str) -> bool:
+    is_key = variable.startswith(API_KEY) and not variable.endswith(OF_FILE)
+    return is_key or variable in (FLEET_URL, NOTIFY_URLS, PING_URL, WEB_TOKEN)
+
+
 def is_setting(variable: str) -> bool:
     """Whether a variable overrides a key of the configuration."""
-    return variable in map(variable_of, KEYS)
+    return variable in map(variable_of, SETTABLE)

@@ -17,7 +17,7 @@ from pipeline.errors import Undecodable
 from pipeline.settings.config_file import read_config
 from pipeline.settings.environment import Environment, variable_of
 from pipeline.settings.errors import SettingsError, quoted
-from pipeline.settings.schema import KEYS, SCHEDULE, SECRET_KEYS, Configuration, leaves, requirement, type_of
+from pipeline.settings.schema import SCHEDULE, SECRET_KEYS, SETTABLE, Configuration, leaves, requirement, type_of
 
 T = TypeVar("T")
 
@@ -106,7 +106,7 @@ def _overrides(
     path: Path | None, document: Mapping[str, Any], environment: Environment, database: Path | None
 ) -> Iterator[tuple[str, str, Origin]]:
     """Yield the keys that variables or the command line set, the texts, and their origins."""
-    for key in KEYS:
+    for key in SETTABLE:
         variable = variable_of(key)
         if variable not in environment.variables:
             continue

@@ -1,7 +1,6 @@
 """Load: the configuration, all of it checked, in the units that the program uses. Secrets are not part of it."""
 
-import difflib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import chain, combinations
@@ -13,16 +12,19 @@ from pipeline.files import is_present
 from pipeline.model.renames import ConfiguredRenames, Rename
 from pipeline.model.symbol_spellings import notes_on, read_symbol
 from pipeline.model.symbols import Symbol, SymbolList
-from pipeline.quota.limits import PLANS, Limit, max_workers
+from pipeline.quota.keys import KeyPlan
+from pipeline.quota.limits import MAX_WORKERS, Limit, max_workers
 from pipeline.schedule.cron import Schedule, check_cron, check_timezone
 from pipeline.settings.addresses import Listen, check_url, host_name
 from pipeline.settings.environment import CONFIG, Environment
 from pipeline.settings.errors import SettingsError, quoted
+from pipeline.settings.fleet import Fleet, read_fleet
 from pipeline.settings.layers import Layered, Setting, read_layers
+from pipeline.settings.plans import read_plans
 from pipeline.settings.proxies import Proxy
 from pipeline.settings.renames import CurrentNames, read_renames
 from pipeline.settings.schema import SCHEDULE, ScheduleTable, places
-from pipeline.settings.secrets import redaction, refuse_keys
+from pipeline.settings.secrets import redaction, refuse_key_names, refuse_keys
 from pipeline.settings.symbol_files import read_symbol_file, without_duplicates
 
 _PROXY = "source.proxy"
@@ -52,7 +54,9 @@ class Settings:
     next_rename: datetime | None
     """When the next rename comes into force that is configured in advance, and the symbols have to be loaded again."""
     base_url: str
-    limits: tuple[Limit, ...]
+    plans: tuple[KeyPlan, ...]
+    """Of each API key, whether this machine holds it or not."""
+    fleet: Fleet | None
     concurrency: int
     proxy: Proxy | None
     timeout: timedelta
@@ -74,6 +78,11 @@ class Settings:
     values: tuple[Setting, ...] = field(repr=False)
     notices: tuple[str, ...] = field(repr=False)
     """What was ignored: duplicate symbols, lines of a listing."""
+
+    @property
+    def limits(self) -> tuple[Limit, ...]:
+        """Return the limits of the first key."""
+        return self.plans[0].limits
 
     @property
     def all_symbols(self) -> tuple[Symbol, ...]:
@@ -115,9 +124,11 @@ def load(
     redact = redaction(environment)
     try:
         path = named_config(config, environment) or (DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None)
-        settings = _check(read_layers(path, environment, database=database), now=now())
+        read = read_layers(path, environment, database=database)
+        settings = _check(read, read_fleet(read, environment), now=now())
     except SettingsError as error:
         raise error.redacted(redact) from None
+    refuse_key_names([*(plan.name for plan in settings.plans), settings.fleet.name if settings.fleet else ""], redact)
     refuse_keys((*settings.all_symbols, *(symbol for one in settings.renames for symbol in (one.old, one.new))), redact)
     return replace(settings, notices=tuple(map(redact, settings.notices)))
 
@@ -128,11 +139,11 @@ def named_config(named: Path | None, environment: Environment) -> Path | None:
     return named or (Path(variable) if variable else None)
 
 
-def _check(read: Layered, *, now: datetime) -> Settings:
+def _check(read: Layered, fleet: Fleet | None, *, now: datetime) -> Settings:
     """Return what the configuration means. Raise SettingsError for a value that makes no sense."""
     configured = read.configuration
     source, collect, status, web = configured.source, configured.collect, configured.status, configured.web
-    limits = _limits(read)
+    plans = read_plans(read)
     proxy = read.checked(_PROXY, Proxy.parse, source.proxy) if source.proxy else None
     renames = read_renames(configured.symbols.renamed, read.place("symbols.renamed"))
     names = CurrentNames(renames, now)
@@ -145,8 +156,9 @@ def _check(read: Layered, *, now: datetime) -> Settings:
         renames=renames,
         next_rename=min((one.on for one in renames if one.on is not None and one.on > now), default=None),
         base_url=read.checked("source.base_url", _base_url, source.base_url),
-        limits=limits,
-        concurrency=source.concurrency or max_workers(limits),
+        plans=plans,
+        fleet=fleet,
+        concurrency=source.concurrency or min(MAX_WORKERS, sum(max_workers(plan.limits) for plan in plans)),
         proxy=proxy,
         timeout=timedelta(seconds=source.timeout_seconds),
         fresh_for=timedelta(hours=collect.fresh_for_hours),
@@ -166,31 +178,21 @@ def _check(read: Layered, *, now: datetime) -> Settings:
         ),
         outcomes_kept=timedelta(days=configured.keep.outcomes_days),
         config=read.path,
-        values=tuple(replace(one, value=str(proxy)) if proxy and one.path == _PROXY else one for one in read.values),
+        values=tuple(_shown(read, proxy, fleet)),
         notices=(*notices, *replaced, *more_notices),
     )
 
 
-def _limits(read: Layered) -> tuple[Limit, ...]:
-    """Return the limits, or those of the plan: whichever the later layer sets. One layer must not set both."""
-    source = read.configuration.source
-    plan, limits = read.origin("source.plan"), read.origin("source.limits")
-    if source.limits is not None:
-        if plan.layer is limits.layer:
-            raise SettingsError(f"{limits.name}: source.plan and source.limits are both set", remedy="keep one of them")
-        if limits.layer > plan.layer:
-            return tuple(read.checked("source.limits", Limit.parse, text) for text in source.limits)
-    return read.checked("source.plan", _plan, source.plan)
-
-
-def _plan(name: str) -> tuple[Limit, ...]:
-    if name in PLANS:
-        return PLANS[name]
-    near = difflib.get_close_matches(name, PLANS, n=1)
-    raise SettingsError(
-        f"unknown plan {quoted(name)} (expected one of: {', '.join(PLANS)})",
-        remedy=f"did you mean {near[0]}?" if near else None,
-    )
+def _shown(read: Layered, proxy: Proxy | None, fleet: Fleet | None) -> Iterator[Setting]:
+    """Yield the values as `pipeline config` shows them: a proxy without its password, and only plans in force."""
+    has_keys = any(place in read.origins for place in ("keys[1].name", "fleet.keys[1].name"))
+    for one in read.values:
+        if one.path == _PROXY and proxy is not None:
+            yield replace(one, value=str(proxy))
+        elif one.path == "fleet.name" and one.value is None and fleet is not None:
+            yield Setting(one.path, fleet.name, "default: this machine's name")
+        elif not (has_keys and one.path in ("source.plan", "source.limits")):
+            yield one
 
 
 def _base_url(url: str) -> str:

@@ -9,21 +9,25 @@ from pipeline.settings.environment import (
     API_KEY,
     API_KEY_FILE,
     CONFIG,
+    FLEET_URL,
+    FLEET_URL_FILE,
     NOTIFY_URLS,
+    OF_FILE,
     PING_URL,
     PREFIX,
     WEB_TOKEN,
     Environment,
     is_setting,
+    key_variables,
     variable_of,
 )
 from pipeline.settings.errors import SettingsError
-from pipeline.settings.schema import KEYS
+from pipeline.settings.schema import SETTABLE
 
 _ALMOST_EQUAL = 0.9
 """How similar a variable must be to a known one to be a misspelling; others may share the prefix."""
-_OTHERS = (CONFIG, NOTIFY_URLS, PING_URL, WEB_TOKEN)
-_KNOWN = (*map(variable_of, KEYS), *_OTHERS)
+_OTHERS = (CONFIG, FLEET_URL, FLEET_URL_FILE, NOTIFY_URLS, PING_URL, WEB_TOKEN)
+_KNOWN = (*map(variable_of, SETTABLE), *_OTHERS)
 _FOR_A_KEY = re.compile(
     r"(?:ALPHA(?:VANTAGE)?|AV|PIPELINE)(?:API)?(?:KEY|TOKEN)(?P<file>FILE|PATH)?|ALPHAVANTAGE(?:API)?"
 )
@@ -36,8 +40,8 @@ def _letters(name: str) -> str:
 
 _SPELLINGS = {_letters(variable): variable for variable in (*_KNOWN, API_KEY, API_KEY_FILE)}
 _PARTS = {
-    **{key.rpartition(".")[2].upper(): variable_of(key) for key in reversed(KEYS)},
-    **{key.partition(".")[0].upper(): variable_of(key) for key in reversed(KEYS)},
+    **{key.rpartition(".")[2].upper(): variable_of(key) for key in reversed(SETTABLE)},
+    **{key.partition(".")[0].upper(): variable_of(key) for key in reversed(SETTABLE)},
 }
 """The variables by what is left of their names without the table, or with nothing but the table (its first key)."""
 
@@ -61,13 +65,21 @@ def hint(meant: str | None) -> str:
     return f"did you mean {meant}?" if meant else "pipeline config lists the keys"
 
 
-def misnamed_key(environment: Environment) -> tuple[str, str] | None:
-    """Return a variable that seems to hold the API key under another name, and its right name; None without one."""
-    for name, value in sorted(environment.variables.items()):
-        right = _name_of_key(name)
-        if right is not None and right != name and value.strip():
-            return environment.origin(name), right
+def misnamed_key(environment: Environment, name: str = "") -> tuple[str, str] | None:
+    """Return a variable that seems to hold the API key of a name under another, and the right one; None without one."""
+    right = dict(zip((API_KEY, API_KEY_FILE), key_variables(name), strict=True))
+    for variable, value in sorted(environment.variables.items()):
+        meant = right.get(_name_of_key(_without_ending(variable, name)) or "")
+        if meant is not None and variable != meant and value.strip():
+            return environment.origin(variable), meant
     return None
+
+
+def unread_keys(environment: Environment, names: Iterable[str]) -> list[str]:
+    """Return the variables for API keys that are set, and are not those of the keys of these names."""
+    known = {variable for name in names for variable in key_variables(name)}
+    found = sorted(name for name, value in environment.variables.items() if name.startswith(API_KEY) and value.strip())
+    return [without_lookalikes(name) for name in found if name not in known]
 
 
 def no_symbols(environment: Environment, remedy: str) -> SettingsError:
@@ -83,6 +95,17 @@ def _meant(name: str) -> str | None:
     exact = _SPELLINGS.get(_letters(name)) or _PARTS.get(name.upper().removeprefix(PREFIX)) or _name_of_key(name)
     near = difflib.get_close_matches(name.upper(), _KNOWN, n=1, cutoff=_ALMOST_EQUAL)
     return exact or (near[0] if near else None)
+
+
+def _without_ending(variable: str, name: str) -> str:
+    """Return the variable as it would be for the only key, if it ends in the name of this one; else nothing."""
+    if not name:
+        return variable
+    upper, ending = variable.upper(), f"_{name.upper()}"
+    of_file = OF_FILE if upper.endswith(OF_FILE) else ""
+    base = upper.removesuffix(OF_FILE)
+    is_of_another = variable.startswith(f"{API_KEY}_") and upper not in key_variables(name)
+    return "" if is_of_another or not base.endswith(ending) else base.removesuffix(ending) + of_file
 
 
 def _name_of_key(name: str) -> str | None:

@@ -1,6 +1,6 @@
 """Schema: the tables and keys of the configuration, with their types and defaults.
 
-A key's path is its table and name: `source.plan`. Several schedules count from 1: `schedule[1].cron`.
+A key's path is its table and name: `source.plan`. Several tables count from 1: `schedule[1].cron`.
 """
 
 import re
@@ -76,6 +76,21 @@ class WebTable(Table, frozen=True):
     read_through: bool = False
 
 
+class KeyTable(Table, frozen=True):
+    """One of several API keys, and what its plan allows. The key itself is in the environment."""
+
+    name: str = ""
+    plan: str = "free"
+    limits: list[str] | None = None
+
+
+class FleetTable(Table, frozen=True):
+    """This machine as a member of a fleet, and the keys that the fleet has."""
+
+    name: Text | None = None
+    keys: list[KeyTable] = field(default_factory=list)
+
+
 class KeepTable(Table, frozen=True):
     """How long history is kept."""
 
@@ -93,10 +108,14 @@ class Configuration(Table, frozen=True):
     status: StatusTable = StatusTable()
     web: WebTable = WebTable()
     keep: KeepTable = KeepTable()
+    keys: list[KeyTable] = field(default_factory=list)
+    fleet: FleetTable | None = None
 
 
 SCHEDULE = "schedule"
-"""The one table that may be repeated: [[schedule]]."""
+"""The one table that may be repeated or not: [[schedule]] or [schedule]."""
+REPEATED = {"keys": KeyTable, "fleet.keys": KeyTable}
+"""Tables that are always repeated: [[keys]]. No variable can name a key of one."""
 TABLES: dict[str, type[Table]] = {
     "symbols": SymbolsTable,
     "source": SourceTable,
@@ -105,23 +124,32 @@ TABLES: dict[str, type[Table]] = {
     "status": StatusTable,
     "web": WebTable,
     "keep": KeepTable,
+    "fleet": FleetTable,
+    **REPEATED,
 }
 SECRET_KEYS = frozenset({"source.proxy"})
 """Keys of which no message repeats the value."""
 KEYS: dict[str, Any] = {
     "database": Text,
-    **{f"{name}.{key.encode_name}": key.type for name, table in TABLES.items() for key in fields(table)},
+    **{
+        f"{name}.{key.encode_name}": key.type
+        for name, table in TABLES.items()
+        for key in fields(table)
+        if f"{name}.{key.encode_name}" not in TABLES
+    },
 }
 """The type of each key, by its path."""
+SETTABLE = [key for key in KEYS if key.rpartition(".")[0] not in REPEATED]
+"""The keys that a variable can set."""
 
 
 def type_of(path: str) -> Any:
-    """Return the type of the key at a path, which may be that of one of several schedules."""
+    """Return the type of the key at a path, which may be that of one of several tables."""
     return KEYS[re.sub(r"\[[0-9]+\]", "", path)]
 
 
-_LISTS = {"source.limits": '["25/day"]', "status.allowed_hosts": '["nas.lan"]', "web.allowed_hosts": '["nas.lan"]'}
-"""Examples of the lists that are not of symbols."""
+_LISTS = {"limits": '["25/day"]', "allowed_hosts": '["nas.lan"]'}
+"""Examples of the lists that are not of symbols, by the names of their keys."""
 
 
 def requirement(path: str) -> str:
@@ -133,7 +161,7 @@ def requirement(path: str) -> str:
     if plain == dict[str, Any]:
         return 'a table, such as {FB = "META"}'
     if plain == list[str]:
-        return "a list of texts, such as " + _LISTS.get(path, '["AAPL", "KO"]')
+        return "a list of texts, such as " + _LISTS.get(path.rpartition(".")[2], '["AAPL", "KO"]')
     if plain is str:
         return "a text that is not empty" if metas else "a text, in quotes"
     if plain is bool:
@@ -143,18 +171,26 @@ def requirement(path: str) -> str:
     return f"{noun} {f'above {meta.gt:g}, up to' if meta.ge is None else f'from {meta.ge:g} to'} {meta.le:g}"
 
 
-def places(name: str, value: Any) -> dict[str, Any]:
-    """Return the tables of that name by their path: `schedule[1]`, `schedule[2]` where there is a list of them."""
-    if name == SCHEDULE and isinstance(value, list) and value:
-        return {f"{name}[{number}]": table for number, table in enumerate(value, start=1)}
-    return {name: value}
+def places(path: str, value: Any) -> dict[str, Any]:
+    """Return the tables at a path by their own: `schedule[1]`, `schedule[2]` where there is a list of them."""
+    if (path == SCHEDULE or path in REPEATED) and isinstance(value, list) and (value or path != SCHEDULE):
+        return {f"{path}[{number}]": table for number, table in enumerate(value, start=1)}
+    return {path: value}
 
 
 def leaves(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any], str]]:
     """Yield each key of a document of known keys: its path, the table that holds it, and its name there."""
     for name, value in document.items():
         if name in TABLES:
-            for place, table in places(name, value).items():
-                yield from ((f"{place}.{key}", table, key) for key in table)
+            yield from _leaves(name, value)
         else:
             yield name, document, name
+
+
+def _leaves(path: str, value: Any) -> Iterator[tuple[str, dict[str, Any], str]]:
+    for place, table in places(path, value).items():
+        for key, inner in (table or {}).items():
+            if f"{path}.{key}" in TABLES:
+                yield from _leaves(f"{path}.{key}", inner)
+            else:
+                yield f"{place}.{key}", table, key

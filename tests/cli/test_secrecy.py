@@ -27,6 +27,11 @@ MISPLACED = {
     "a key's name, twice": '{0} = "x"\n{0} = "y"',
     "a table's name": LISTED + '[{}]\nx = "y"',
     "a table's name, twice": "[{0}]\n[{0}]",
+    "a key's table": LISTED + '[[keys]]\nname = "main"\nkey = "{}"',
+    "a key's name in the configuration": LISTED + '[[keys]]\nname = "{}"',
+    "a key's plan": LISTED + '[[fleet.keys]]\nname = "main"\nplan = "{}"',
+    "a member's name": LISTED + '[fleet]\nname = "{}"',
+    "a fleet's url": LISTED + '[fleet]\nurl = "postgresql://me:{}@db/fleet"',
     "a symbol": '[symbols]\nlist = ["AAPL", "{}"]',
     "an invalid symbol": '[symbols]\nlist = ["AAPL", "my {}"]',
     "the name of a symbol file": '[symbols]\nfile = "{}"',
@@ -40,6 +45,13 @@ VARIABLES = [
     "PIPELINE_WEB_TOKEN",
     "PIPELINE_NOTIFY_URLS",
     "PIPELINE_SOURCE__{}",
+    "PIPELINE_FLEET_URL",
+    "PIPELINE_FLEET_URL_FILE",
+    "PIPELINE_FLEET__URL",
+    "PIPELINE_FLEET__NAME",
+    "ALPHAVANTAGE_API_KEY_MAIN",
+    "ALPHAVANTAGE_API_KEY_{}",
+    "ALPHAVANTAGE_API_KEY_MAIN_FILE",
     "ALPHAVANTAGE_API_KEY_FILE",
 ]
 COMMANDS = [["plan"], ["config"], ["config", "--json"], ["doctor"], ["doctor", "--json"], ["symbols"]]
@@ -69,6 +81,24 @@ def assert_silent(folder: Path, command: list[str], variables: dict[str, str]) -
 def test_a_key_in_the_wrong_variable_is_not_repeated(folder: Path, variable: str, key: str) -> None:
     for command in (["collect"], *COMMANDS):
         assert_silent(folder, command, {variable.format(KEY): key})
+
+
+@pytest.mark.parametrize("place", ["keys", "fleet.keys"])
+def test_named_keys_and_the_password_of_the_fleets_database_are_not_repeated(
+    folder: Path, configure: Callable[[str], object], place: str
+) -> None:
+    """Neither where they belong nor where one is in the place of another."""
+    configure(f'{LISTED}[[{place}]]\nname = "main"\n[[{place}]]\nname = "second"\n')
+    url = f"postgresql://me:{KEY}@db.example/fleet"
+    secrets: list[dict[str, str]] = [
+        {"ALPHAVANTAGE_API_KEY_MAIN": KEY, "ALPHAVANTAGE_API_KEY_SECOND": KEY, "PIPELINE_FLEET_URL": url},
+        {"ALPHAVANTAGE_API_KEY_MAIN": KEY, "ALPHAVANTAGE_API_KEY_SECOND": f"{KEY} x"},
+        {"ALPHAVANTAGE_API_KEY_MAIN": url, "PIPELINE_FLEET_URL": KEY, "PIPELINE_PING_URL": url},
+    ]
+
+    for variables in secrets:
+        for command in COMMANDS:
+            assert_silent(folder, command, variables)
 
 
 @pytest.mark.parametrize("dotenv", ["{} x", "ALPHAVANTAGE_API_KEY {}", "ALPHAVANTAGE_API_KEY='{}", "{}=x"])

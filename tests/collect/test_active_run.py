@@ -8,11 +8,12 @@ import pytest
 
 from pipeline.collect.active_run import UNSTORED_PER_WORKER, ActiveRun
 from pipeline.collect.halt import Halt, Interrupted
-from pipeline.collect.order import ApiKey, Order, Source
+from pipeline.collect.order import Order, Source
 from pipeline.collect.run import collect
 from pipeline.errors import ExitCode
 from pipeline.model.outcomes import Outcome, RunStatus
 from pipeline.model.symbols import Symbol
+from pipeline.quota.keys import ApiKey
 from pipeline.quota.limits import Limit
 from pipeline.store.reader import Reader
 from tests.support.clocks import ManualClock

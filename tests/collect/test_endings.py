@@ -11,11 +11,12 @@ from pipeline.api.errors import KeyRefused, QuotaEnded
 from pipeline.collect.endings import decisive_reason, ending
 from pipeline.collect.failures import TooManyFailures, TooManyUncovered
 from pipeline.collect.halt import Halt, Interrupted
-from pipeline.collect.order import ApiKey, Order, Source
+from pipeline.collect.order import Order, Source
 from pipeline.collect.run import collect
 from pipeline.errors import ExitCode
 from pipeline.model.outcomes import Outcome, RunStatus
 from pipeline.model.symbols import Symbol
+from pipeline.quota.keys import ApiKey
 from pipeline.quota.limits import Limit
 from pipeline.store.database import StorageError
 from pipeline.store.reader import Reader

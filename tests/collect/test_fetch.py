@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from pipeline.collect.halt import Halt
-from pipeline.collect.order import ApiKey, Order, Source
+from pipeline.collect.order import Order, Source
 from pipeline.collect.run import collect
 from pipeline.errors import ExitCode
 from pipeline.model.outcomes import Outcome, RunStatus
 from pipeline.model.symbols import Symbol
+from pipeline.quota.keys import ApiKey
 from pipeline.sandbox.server import SandboxApi
 from pipeline.store.reader import Reader
 from tests.support.clocks import ManualClock

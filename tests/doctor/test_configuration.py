@@ -1,6 +1,7 @@
 """Checks of the configuration: what cannot be used ends with 3, and no secret is shown."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,10 @@ from pipeline.doctor.configuration import check_environment, check_symbols
 from pipeline.doctor.findings import Level
 from pipeline.errors import ExitCode
 from pipeline.monitoring.checks import Kind
+from pipeline.quota.keys import KeyPlan
 from pipeline.settings.environment import API_KEY, API_KEY_FILE, NOTIFY_URLS, PING_URL, WEB_TOKEN, Environment
 from pipeline.settings.errors import SettingsError
+from pipeline.settings.fleet import Fleet
 from pipeline.settings.load import Settings, load
 from tests.support.checkups import BAD_LINE, KEYED, Examined, code
 from tests.support.clocks import START
@@ -63,6 +66,35 @@ def test_a_key_that_cannot_be_used_is_corrected_and_not_replaced(
     assert found.level is Level.PROBLEM
     assert remedy in (found.remedy or "")
     assert "free" not in (found.remedy or "")
+
+
+def test_each_of_several_keys_is_checked_under_its_name(settings: Settings) -> None:
+    several = replace(settings, plans=(KeyPlan("main", ()), KeyPlan("second", ())))
+    variables = {f"{API_KEY}_MAIN": "S3CR3TK3YOFOURS1", f"{API_KEY}_SECOND": "demo", f"{API_KEY}_THIRD": "x"}
+
+    found = [one for one in findings(several, Environment(variables), now=START, thorough=False) if one.check == "key"]
+    missing = [one for one in findings(several, KEYED, now=START, thorough=False) if one.check == "key"]
+
+    assert [one.level for one in found] == [Level.OK, Level.NOTE, Level.NOTE]
+    assert [one.found.partition(":")[0] for one in found] == ["main", "second", "set, and not read"]
+    assert f"{API_KEY}_THIRD" in found[2].found
+    assert [one.level for one in missing] == [Level.PROBLEM]
+    assert f"{API_KEY}_MAIN" in (missing[0].remedy or "")
+
+
+def test_a_member_of_a_fleet_needs_its_url_and_need_not_hold_each_key(settings: Settings) -> None:
+    member = replace(settings, plans=(KeyPlan("main", ()), KeyPlan("second", ())), fleet=Fleet("north"))
+    key = {f"{API_KEY}_MAIN": "S3CR3TK3YOFOURS1"}
+    url = {"PIPELINE_FLEET_URL": f"postgresql://me:{SECRET}@db/fleet"}
+
+    found = findings(member, Environment({**key, **url}), now=START, thorough=False)
+    without = findings(member, Environment(key), now=START, thorough=False)
+
+    assert [one.level for one in found if one.check in ("key", "fleet")] == [Level.OK, Level.OK, Level.OK]
+    assert [one.found for one in found if "second" in one.found]
+    (fleet,) = (one for one in without if one.check == "fleet")
+    assert fleet.level is Level.PROBLEM
+    assert "PIPELINE_FLEET_URL" in fleet.found
 
 
 def test_a_bad_dotenv_ends_with_3(examined: Examined) -> None:

@@ -30,12 +30,13 @@ from pipeline.quota.limits import Limit
 from pipeline.redaction import Redaction
 from pipeline.schedule.cron import check_cron, check_timezone
 from pipeline.settings.addresses import Listen
+from pipeline.settings.api_keys import api_key
 from pipeline.settings.config_file import read_config
 from pipeline.settings.environment import API_KEY, API_KEY_FILE, NOTIFY_URLS, PING_URL, Environment, with_dotenv
 from pipeline.settings.errors import SettingsError
 from pipeline.settings.load import load
 from pipeline.settings.proxies import Proxy, secrets_in
-from pipeline.settings.secrets import api_key, notify_urls, ping_url
+from pipeline.settings.secrets import notify_urls, ping_url
 from pipeline.settings.symbol_files import read_symbol_file
 from pipeline.transfer.archives import check_archives, parts, read_archive
 from pipeline.transfer.entries import Problem, Received, RecordedResponse

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.settings.environment import (
+    API_KEY,
+    FLEET_URL,
     NOTIFY_URLS,
     PING_URL,
     WEB_TOKEN,
@@ -32,6 +34,19 @@ def test_the_remedy_is_a_part_of_its_own(configured: Configured) -> None:
 
     assert "source.plan?" in (refused.value.remedy or "")
     assert "source.plan?" not in refused.value.problem
+
+
+def test_a_key_in_quotes_with_its_table_is_refused(configured: Configured) -> None:
+    assert "without the quotes" in refusal(lambda: configured('"source.plan" = "free"'))
+    assert "unknown key" in refusal(lambda: configured('"fleet.keys" = []'))
+
+
+@pytest.mark.parametrize("table", ["[[keys]]", "[[fleet.keys]]"])
+def test_an_unknown_key_of_one_of_several_keys_is_refused_by_its_place(configured: Configured, table: str) -> None:
+    line = refusal(lambda: configured(f'{table}\nname = "a"\n{table}\nnaem = "b"'))
+
+    assert f"{table.strip('[]')}[2].naem: unknown key; did you mean " in line
+    assert line.endswith(".name?")
 
 
 def test_an_unknown_table_is_refused_and_the_nearest_named(configured: Configured) -> None:
@@ -64,6 +79,11 @@ def test_an_api_key_in_the_file_is_refused_with_where_it_belongs(configured: Con
         ('[[schedule]]\nping_url = "S3CR3T"', PING_URL),
         ('[ping]\nurl = "S3CR3T"', PING_URL),
         ('[web]\ntoken = "S3CR3T"', WEB_TOKEN),
+        ('[fleet]\nurl = "S3CR3T"', FLEET_URL),
+        ('PIPELINE_FLEET_URL = "S3CR3T"', FLEET_URL),
+        ('[[keys]]\nname = "a"\nkey = "S3CR3T"', f"{API_KEY}_<NAME>"),
+        ('[[fleet.keys]]\nsecret = "S3CR3T"', f"{API_KEY}_<NAME>"),
+        ('[[keys]]\napi_key = "S3CR3T"', API_KEY),
         ('PIPELINE_WEB_TOKEN = "S3CR3T"', WEB_TOKEN),
     ],
 )

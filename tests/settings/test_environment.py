@@ -16,7 +16,7 @@ from pipeline.settings.environment import (
     with_dotenv,
 )
 from pipeline.settings.errors import SettingsError
-from pipeline.settings.schema import KEYS
+from pipeline.settings.schema import SETTABLE
 
 
 def test_dotenv_adds_to_the_environment_and_never_overrides_it(dotenv: Callable[..., Environment]) -> None:
@@ -110,6 +110,6 @@ def test_a_dotenv_in_another_encoding_is_an_error_that_says_so(tmp_path: Path, e
 
 
 def test_each_key_has_a_variable_spelt_with_the_prefix_in_upper_case() -> None:
-    assert all(is_setting(variable_of(key)) for key in KEYS)
+    assert all(is_setting(variable_of(key)) for key in SETTABLE)
     assert variable_of("source.plan") == "PIPELINE_SOURCE__PLAN"
     assert not any(map(is_setting, ["SOURCE__PLAN", "DATABASE", "pipeline_database", "PIPELINE_PLAN", PING_URL]))

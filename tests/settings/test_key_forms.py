@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.settings.api_keys import api_key
 from pipeline.settings.environment import API_KEY, Environment
 from pipeline.settings.key_forms import mistake_in, unusual_form
-from pipeline.settings.secrets import api_key
 from tests.support.configurations import refusal
 
 KEY = "ABCDEFGH12345678"

@@ -19,6 +19,8 @@ DOCUMENTED_KEYS = {
     "schedule.cron", "schedule.timezone", "schedule.catch_up_hours", "schedule.symbols", "schedule.symbols_file",
     "status.stale_after_hours", "status.backup_after_days", "status.listen", "status.allowed_hosts",
     "web.listen", "web.allowed_hosts", "web.allow_anonymous", "web.read_through", "keep.outcomes_days",
+    "keys.name", "keys.plan", "keys.limits",
+    "fleet.name", "fleet.keys.name", "fleet.keys.plan", "fleet.keys.limits",
 }  # fmt: skip
 
 
@@ -73,6 +75,14 @@ def test_the_shipped_file_shows_the_defaults(configured: Configured) -> None:
         ("[collect]\nfresh_for_hours = inf", "collect.fresh_for_hours: must be a number from 0 to "),
         ('[collect]\ncontinue = "yes"', "collect.continue: must be true or false"),
         ("source = 1", "source must be a table"),
+        ("keys = 1", "keys must be several tables; write [[keys]]"),
+        ("[keys]\nname = 'a'", "keys must be several tables; write [[keys]]"),
+        ("keys = [1]", "keys must be several tables"),
+        ("[fleet.keys]\nname = 'a'", "fleet.keys must be several tables; write [[fleet.keys]]"),
+        ("fleet = []", "fleet must be a table"),
+        ("[[keys]]\nname = 1", "keys[1].name: must be a text"),
+        ("[[fleet.keys]]\nname = 'a'\nlimits = 1", 'fleet.keys[1].limits: must be a list of texts, such as ["25/day"]'),
+        ("[fleet]\nname = ''", "fleet.name: must be a text that is not empty"),
         ("[database]\npath = 1", "database: must be a text"),
     ],
 )

@@ -1,7 +1,7 @@
-"""Secrets: the API key and the URLs of the daemon, of which no error repeats one."""
+"""Secrets: the URLs of the daemon and the token, of which no error repeats one; and what is hidden."""
 
-from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given
@@ -9,103 +9,16 @@ from hypothesis import strategies as st
 
 from pipeline.settings.environment import (
     API_KEY,
-    API_KEY_FILE,
     NOTIFY_URLS,
     PING_URL,
     WEB_TOKEN,
     Environment,
 )
 from pipeline.settings.errors import SettingsError
-from pipeline.settings.secrets import api_key, notify_urls, ping_url, redaction, web_token
-from tests.support.configurations import NO_VARIABLES, refusal
+from pipeline.settings.secrets import notify_urls, ping_url, redaction, web_token
+from tests.support.configurations import refusal
 
 TOKEN = "0f3a9c2b7d41e6588c90aa17"
-
-
-def test_a_missing_key_is_refused_with_the_ways_to_set_one() -> None:
-    line = refusal(lambda: api_key(NO_VARIABLES))
-
-    assert API_KEY in line
-    assert ".env" in line
-    assert "pipeline collect --sandbox" in line
-
-
-@pytest.mark.parametrize("others", [{}, {API_KEY: ""}])
-def test_a_key_under_another_name_is_named_with_the_right_one(others: dict[str, str]) -> None:
-    line = refusal(lambda: api_key(Environment({"ALPHA_VANTAGE_API_KEY": "S3CR3T", **others})))
-
-    assert line == f"no API key: ALPHA_VANTAGE_API_KEY is set, which is not read; rename it to {API_KEY}"
-
-
-@pytest.mark.parametrize("text", ["", "  ", "\n"])
-def test_an_empty_key_is_refused(text: str) -> None:
-    assert f"{API_KEY}: the API key is empty" in refusal(lambda: api_key(Environment({API_KEY: text})))
-
-
-@pytest.mark.parametrize("text", ["two words", "a\tb", "k\u00e9y", "a\x1b[31mb"])
-def test_an_invalid_key_is_refused_and_not_repeated(text: str) -> None:
-    line = refusal(lambda: api_key(Environment({API_KEY: text})))
-
-    assert line.startswith(f"{API_KEY}: invalid API key")
-    assert text not in line
-
-
-def test_the_key_may_be_in_a_file(tmp_path: Path) -> None:
-    (tmp_path / "key").write_text("ABC\n")
-
-    assert api_key(Environment({API_KEY_FILE: str(tmp_path / "key")})) == "ABC"
-
-
-@pytest.mark.parametrize("content", [b"", b"\n\n", b"\xef\xbb\xbf\n"])
-def test_a_key_file_that_is_empty_is_named(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "key").write_bytes(content)
-
-    assert "key: the API key is empty" in refusal(lambda: api_key(Environment({API_KEY_FILE: str(tmp_path / "key")})))
-
-
-def test_a_key_file_that_is_missing_is_named(tmp_path: Path) -> None:
-    line = refusal(lambda: api_key(Environment({API_KEY_FILE: str(tmp_path / "key")})))
-
-    assert line.startswith(f"{API_KEY_FILE}: ")
-    assert "cannot be read (no such file or directory)" in line
-
-
-def test_a_key_file_that_is_a_folder_is_named(tmp_path: Path) -> None:
-    assert "cannot be read (is a directory)" in refusal(lambda: api_key(Environment({API_KEY_FILE: str(tmp_path)})))
-
-
-@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be"])
-def test_a_key_file_in_another_encoding_is_named_with_what_to_do(tmp_path: Path, encoding: str) -> None:
-    (tmp_path / "key").write_bytes("ABC".encode(encoding))
-
-    line = refusal(lambda: api_key(Environment({API_KEY_FILE: str(tmp_path / "key")})))
-
-    assert f"{tmp_path / 'key'}: the text is in UTF-16; save it as UTF-8" in line
-
-
-def test_a_key_file_that_is_not_utf_8_is_named(tmp_path: Path) -> None:
-    (tmp_path / "key").write_bytes(b"AB\xff")
-
-    assert "cannot be read (not UTF-8)" in refusal(lambda: api_key(Environment({API_KEY_FILE: str(tmp_path / "key")})))
-
-
-def test_a_key_file_is_used_where_the_key_itself_is_empty(tmp_path: Path, dotenv: Callable[..., Environment]) -> None:
-    """As in the `.env` that `pipeline init` writes, once its last line is filled in."""
-    (tmp_path / "key").write_text("ABC")
-
-    assert api_key(dotenv(f"{API_KEY}=\n{API_KEY_FILE}={tmp_path / 'key'}\n")) == "ABC"
-
-
-def test_a_key_file_of_the_environment_comes_before_a_key_in_dotenv(
-    tmp_path: Path, dotenv: Callable[..., Environment]
-) -> None:
-    (tmp_path / "key").write_text("ABC")
-
-    assert api_key(dotenv(f"{API_KEY}=DEF\n", **{API_KEY_FILE: str(tmp_path / "key")})) == "ABC"
-
-
-def test_a_key_comes_before_a_key_file_in_the_same_place(tmp_path: Path) -> None:
-    assert api_key(Environment({API_KEY: "DEF", API_KEY_FILE: str(tmp_path / "absent")})) == "DEF"
 
 
 @pytest.mark.parametrize(
@@ -213,3 +126,33 @@ def test_a_token_is_hidden_whole_and_its_words_are_not() -> None:
     redact = redaction(Environment({WEB_TOKEN: "correct-horse-battery"}))
     assert "horse" not in redact("GET /query?apikey=correct-horse-battery HTTP/1.1")
     assert redact("a horse and a battery") == "a horse and a battery"
+
+
+@given(name=st.sampled_from(["", "_MAIN", "_x", "_A_1"]), key=st.from_regex("[A-Z0-9]{16}", fullmatch=True))
+def test_each_key_is_hidden_whatever_its_name(name: str, key: str) -> None:
+    redact = redaction(Environment({API_KEY: "ABCDEFGHIJKLMNOP", f"{API_KEY}{name}": key}))
+
+    assert key not in redact(f"apikey={key}&x")
+    assert not name or redact("ABCDEFGH") == "***"
+
+
+def test_the_key_in_a_file_is_hidden_whatever_its_name(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("ABCDEFGHIJKLMNOP\n")
+
+    assert redaction(Environment({f"{API_KEY}_MAIN_FILE": str(tmp_path / "key")}))("GHIJKLMN") == "***"
+
+
+@pytest.mark.parametrize("name", ["PIPELINE_FLEET_URL", "PIPELINE_FLEET__URL"])
+@given(password=st.text(st.characters(codec="ascii", exclude_categories=["C", "Z"]), min_size=8))
+def test_the_password_of_the_fleets_database_is_hidden_as_it_is_and_as_it_is_written(name: str, password: str) -> None:
+    written = quote(password, safe="")
+    redact = redaction(Environment({name: f"postgresql://me:{written}@db/fleet"}))
+
+    assert password not in redact(f"(((password {password} of)))") or password in "(((password *** of)))"
+    assert written not in redact(f"postgresql://me:{written}@other/fleet")
+    assert redact("me@db/fleet") == "me@db/fleet"
+
+
+def test_a_token_is_no_api_key_of_any_name() -> None:
+    with pytest.raises(SettingsError, match="is the API key"):
+        web_token(Environment({WEB_TOKEN: TOKEN, f"{API_KEY}_MAIN": TOKEN}))

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from apscheduler.schedulers import base as scheduler
 
-from pipeline.collect.order import ApiKey, Source
+from pipeline.collect.order import Source
 from pipeline.daemon.config import DaemonConfig
 from pipeline.daemon.loop import Daemon
 from pipeline.instants import Nanoseconds
@@ -23,6 +23,7 @@ from pipeline.monitoring.notify import Notifier, Sender
 from pipeline.monitoring.ping import Ping
 from pipeline.monitoring.reporter import Reporter
 from pipeline.monitoring.status import Scope
+from pipeline.quota.keys import ApiKey
 from pipeline.quota.limits import Limit
 from pipeline.schedule.cron import Schedule
 from pipeline.store import lock

@@ -6,11 +6,12 @@ from datetime import timedelta
 from pathlib import Path
 
 from pipeline.collect.halt import Halt
-from pipeline.collect.order import ApiKey, Order, Source
+from pipeline.collect.order import Order, Source
 from pipeline.collect.run import collect
 from pipeline.collect.summary import Summary
 from pipeline.model.outcomes import RunStatus
 from pipeline.model.symbols import Symbol
+from pipeline.quota.keys import ApiKey
 from pipeline.quota.limits import Limit
 from tests.support.clocks import ManualClock
 from tests.support.sandbox import Served

@@ -29,18 +29,20 @@ from pipeline.cli.signals import interruptible
 from pipeline.cli.verbosity import configure_logs
 from pipeline.clock import Clock
 from pipeline.collect.halt import Halt
-from pipeline.collect.order import ApiKey, Order
+from pipeline.collect.order import Order
 from pipeline.collect.run import collect, log_end
 from pipeline.collect.summary import Summary
 from pipeline.errors import ExitCode
 from pipeline.model.outcomes import MEANING, Outcome, RunStatus
 from pipeline.model.renames import config_line
 from pipeline.model.symbols import Symbol
+from pipeline.quota.keys import ApiKey
+from pipeline.settings.api_keys import api_key
 from pipeline.settings.environment import Environment
 from pipeline.settings.load import Settings
 from pipeline.settings.near_misses import no_symbols
 from pipeline.settings.renames import CurrentNames
-from pipeline.settings.secrets import api_key, redaction, refuse_keys
+from pipeline.settings.secrets import redaction, refuse_keys
 from pipeline.store.database import refuse_foreign
 from pipeline.store.record import Begin
 from pipeline.text import count

@@ -6,9 +6,12 @@ from pipeline.cli.configuration import load_settings, read_environment
 from pipeline.cli.options import Options, examples, global_options, json_option, wide_option
 from pipeline.cli.output import print_json, print_table, shown
 from pipeline.redaction import Redact, without_lookalikes
-from pipeline.settings.environment import NOTIFY_URLS, PING_URL, Environment
+from pipeline.settings.api_keys import api_key, key_variable
+from pipeline.settings.environment import FLEET_URL, FLEET_URL_FILE, NOTIFY_URLS, PING_URL, Environment
 from pipeline.settings.errors import SettingsError
-from pipeline.settings.secrets import api_key, key_variable, notify_urls, ping_url, redaction
+from pipeline.settings.fleet import fleet_url
+from pipeline.settings.secret_files import secret_variable
+from pipeline.settings.secrets import notify_urls, ping_url, redaction
 
 
 @click.command(epilog=examples("pipeline config", "PIPELINE_SOURCE__PLAN=premium-75 pipeline config"))
@@ -24,7 +27,8 @@ def command(options: Options, *, wide: bool, as_json: bool) -> None:
     rows += [
         ("notify_urls", *_secret(variables, NOTIFY_URLS, [_masked(url) for url in notify_urls(variables)])),
         ("ping_url", *_secret(variables, PING_URL, (url := ping_url(variables)) and _masked(url))),
-        ("api_key", *_key(variables)),
+        ("fleet_url", *_fleet_url(variables)),
+        *((f"api_key.{plan.name}" if plan.name else "api_key", *_key(variables, plan.name)) for plan in settings.plans),
     ]
     if as_json:
         print_json([{"key": path, "value": value, "origin": origin} for path, value, origin in rows])
@@ -49,13 +53,19 @@ def _secret(variables: Environment, name: str, value: object) -> tuple[object, s
     return value or None, variables.origin(name) if variables.variables.get(name) else "not set"
 
 
-def _key(variables: Environment) -> tuple[str | None, str]:
-    name = key_variable(variables)
-    origin = variables.origin(name) if name else "not set"
+def _key(variables: Environment, name: str) -> tuple[str | None, str]:
+    variable = key_variable(variables, name)
+    origin = variables.origin(variable) if variable else "not set"
     try:
-        return _masked(api_key(variables)), origin
+        return _masked(api_key(variables, name)), origin
     except SettingsError:
         return None, origin
+
+
+def _fleet_url(variables: Environment) -> tuple[str | None, str]:
+    variable = secret_variable(variables, FLEET_URL, FLEET_URL_FILE)
+    url = fleet_url(variables)
+    return (None, "not set") if url is None or variable is None else (_masked(url), variables.origin(variable))
 
 
 def _masked(key: str) -> str:

@@ -29,6 +29,21 @@ def test_the_key_is_masked_and_its_origin_shown(folder: Path) -> None:
     assert row == {"key": "api_key", "value": "*** (16 characters)", "origin": "ALPHAVANTAGE_API_KEY_FILE"}
 
 
+def test_each_named_key_and_the_url_of_the_fleet_are_masked(folder: Path, configure: Callable[[str], object]) -> None:
+    configure('[fleet]\nname = "north"\n[[fleet.keys]]\nname = "main"\n[[fleet.keys]]\nname = "second"\n')
+    url = f"postgresql://me:{KEY}@db/fleet"
+
+    rows = call(folder, "config", "--json", ALPHAVANTAGE_API_KEY_MAIN=KEY, PIPELINE_FLEET_URL=url).json
+
+    came = {row["key"]: (row["value"], row["origin"]) for row in rows}
+    assert came["fleet.name"] == ("north", "config/pipeline.toml")
+    assert came["fleet.keys[2].name"] == ("second", "config/pipeline.toml")
+    assert came["fleet.keys[2].plan"] == ("free", "default")
+    assert came["fleet_url"] == (f"*** ({len(url)} characters)", "PIPELINE_FLEET_URL")
+    assert came["api_key.main"] == ("*** (16 characters)", "ALPHAVANTAGE_API_KEY_MAIN")
+    assert came["api_key.second"] == (None, "not set")
+
+
 def test_without_a_configuration_the_database_is_in_the_users_data_folder(tmp_path: Path) -> None:
     rows = call(tmp_path, "config", "--json", XDG_DATA_HOME=str(tmp_path / "share")).json
 
