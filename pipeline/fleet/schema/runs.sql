@@ -173,7 +173,7 @@ LANGUAGE sql STABLE AS $$
      ORDER BY EXISTS (SELECT 1 FROM fleet.slots s WHERE s.symbol = u.symbol AND s.finished_at IS NULL), u.place
 $$;
 
--- How the symbols of a run ended so far. Those that have no outcome are deferred, if they were not observed otherwise.
+-- How the symbols of a run ended so far. What is left of batches is deferred; a run without any has noted what it left.
 CREATE FUNCTION fleet.tally(_run bigint)
 RETURNS TABLE (stored int, unchanged int, unknown int, failed int, rejected int, deferred int, uncovered int,
                requests int)
@@ -181,7 +181,10 @@ LANGUAGE sql STABLE AS $$
     SELECT count(*) FILTER (WHERE o.outcome = 'stored'), count(*) FILTER (WHERE o.outcome = 'unchanged'),
            count(*) FILTER (WHERE o.outcome = 'unknown'), count(*) FILTER (WHERE o.outcome = 'failed'),
            count(*) FILTER (WHERE o.outcome = 'rejected'),
-           (SELECT count(*) FROM fleet.batches b CROSS JOIN fleet.left_of(b.run_id, b.number) WHERE b.run_id = _run),
+           CASE WHEN EXISTS (SELECT 1 FROM fleet.batches b WHERE b.run_id = _run)
+                THEN (SELECT count(*) FROM fleet.batches b CROSS JOIN fleet.left_of(b.run_id, b.number)
+                       WHERE b.run_id = _run)
+                ELSE count(*) FILTER (WHERE o.outcome = 'deferred') END,
            count(*) FILTER (WHERE o.outcome = 'unknown' AND y.last_overview IS NOT NULL),
            greatest(sum(o.attempts), (SELECT count(*) FROM fleet.slots s
                                        WHERE s.run_id = _run AND s.outcome IS DISTINCT FROM 'unsent'))
