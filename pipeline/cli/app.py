@@ -3,14 +3,12 @@
 A subcommand's module is imported only when it is called, so that each starts fast.
 """
 
-import difflib
 import importlib
 import os
 import signal
 import sys
 import threading
 from io import FileIO, TextIOWrapper
-from keyword import iskeyword
 from types import ModuleType
 from typing import NoReturn
 
@@ -18,6 +16,7 @@ import click
 
 from pipeline import __version__
 from pipeline.cli import watchdog
+from pipeline.cli.lazy_commands import LazyCommands
 from pipeline.cli.options import Options, global_options
 from pipeline.errors import ExitCode, Trouble, file_reason
 
@@ -31,6 +30,7 @@ COMMANDS = {
     "schedule": "Show when each schedule runs next.",
     "health": "Report on one line whether daemon and data are healthy.",
     "status": "Show the last run, quota left, stale symbols and API drift.",
+    "fleet": "Show the machines that share quota and record, and what is stuck.",
     "history": "Show one company over time; --plot draws it.",
     "as-of": "Show what was known at a point in time.",
     "panel": "Show what was known at each of many points in time.",
@@ -52,7 +52,7 @@ COMMANDS = {
     "sandbox": "Serve a simulated API that needs no key.",
 }
 
-_WATCHED = frozenset({"collect", "import", "run", "serve"})
+_WATCHED = frozenset({"collect", "follow", "import", "run", "serve"})
 """Commands that end in order on a signal. (Where one of these words is something else, the watchdog does no harm.)"""
 UNWAITED = "unwaited"
 """Name prefix of the threads that exit does not wait for."""
@@ -61,47 +61,20 @@ _GRACE_SECONDS = 0.05
 _STDOUT, _STDERR = 1, 2
 
 
-class _Commands(click.Group):
-    """Lists every command without importing it; imports the one that is called."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
+class _Commands(LazyCommands):
+    texts = COMMANDS
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        if name not in COMMANDS:
-            return None
-        if name in ("run", "serve"):
+        if name in ("follow", "run", "serve"):
             # Stopping a server that is still loading is a clean stop. (As process 1 it would ignore the signal.)
             signal.signal(signal.SIGTERM, _exit_done)
         if name == "run":
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        command: click.Command = importlib.import_module(f"pipeline.cli.commands.{_module(name)}").command
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            ctx.fail(f"unknown command {args[0]!r}{_suggestion(args[0])}")
-        return super().resolve_command(ctx, args)
+        return super().get_command(ctx, name)
 
 
 def _exit_done(_number: int, _frame: object) -> None:
     os._exit(ExitCode.DONE)
-
-
-def _module(command: str) -> str:
-    """Return the name of a command's module: as_of for as-of, import_ for import."""
-    return f"{command}_" if iskeyword(command) else command.replace("-", "_")
-
-
-def _suggestion(name: str) -> str:
-    near = difflib.get_close_matches(name, COMMANDS, n=1)
-    return f"; did you mean {near[0]}?" if near else ""
 
 
 @click.command(

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 from pipeline import instants
 from pipeline.errors import Trouble
@@ -19,10 +20,12 @@ _NO_PROGRESS = timedelta(minutes=15)
 class FleetProblem:
     """One thing that is wrong. As text it is one line, with its remedy."""
 
+    kind: str
+    """What it is about, in a word: member, key, run, …"""
     subject: str
-    """Which member, key or run; empty for the fleet as a whole."""
+    """Which one of its kind; empty where there is but one."""
     text: str
-    remedy: str | None
+    remedy: str | None = None
     is_warning: bool = False
     """Whether everything goes on all the same."""
 
@@ -30,8 +33,11 @@ class FleetProblem:
         return str(Trouble(self.text, remedy=self.remedy))
 
 
+_warning = partial(FleetProblem, is_warning=True)
+
+
 def problems(state: FleetState) -> list[FleetProblem]:
-    """Return what is wrong, what stops everything first; empty if all is well."""
+    """Return what is wrong, what stops work before mere warnings; empty if all is well."""
     found = [*_of_server(state), *_of_members(state), *_of_keys(state), *_of_runs(state), *_of_symbols(state)]
     return sorted(found, key=lambda one: one.is_warning)
 
@@ -39,73 +45,75 @@ def problems(state: FleetState) -> list[FleetProblem]:
 def _of_server(state: FleetState) -> Iterator[FleetProblem]:
     if state.server.is_standby or state.server.is_read_only:
         kind = "a standby" if state.server.is_standby else "read-only"
-        remedy = (
-            "let PIPELINE_FLEET_URL lead to the primary; of several hosts, target_session_attrs=read-write finds it"
-        )
-        yield FleetProblem("", f"this PostgreSQL server is {kind}: nothing can be requested or stored", remedy)
+        text = f"this PostgreSQL server is {kind}: nothing can be requested or stored"
+        remedy = "name the primary in PIPELINE_FLEET_URL; of several hosts, target_session_attrs=read-write finds it"
+        yield FleetProblem("server", "", text, remedy)
     if state.agreed is None:
-        yield FleetProblem(
-            "", "no limits and schedules are agreed yet", "pipeline fleet init, on a machine that has them"
-        )
+        text, remedy = "no limits and schedules are agreed yet", "pipeline fleet init, on a machine that has them"
+        yield FleetProblem("agreement", "", text, remedy)
 
 
 def _of_members(state: FleetState) -> Iterator[FleetProblem]:
-    at = state.server.at
-    if not state.running("member"):
-        yield FleetProblem("", "no member runs: nothing is collected", "start pipeline run on a machine")
+    at, is_alone = state.server.at, not state.running("member")
+    if is_alone:
+        yield FleetProblem("member", "", "no member runs: nothing is collected", "start pipeline run on a machine")
     for member in state.members:
         presence = member.presence(at)
         if presence is Presence.DEAD and not member.is_forgotten(at):
-            yield _dead(member)
+            yield _dead(member, is_alone=is_alone)
         if presence is Presence.RUNNING and member.trouble is not None:
-            yield FleetProblem(member.name, f"{member.name}: {member.trouble}", None)
+            yield FleetProblem("member", member.name, f"{member.name}: {member.trouble}")
         if presence is Presence.RUNNING and abs(member.clock_ahead) > CLOCK_TOLERANCE:
             yield _clock(member)
 
 
-def _dead(member: Member) -> FleetProblem:
+def _dead(member: Member, *, is_alone: bool) -> FleetProblem:
     text = f"{member.name} has died: its last sign of life was at {instants.for_people(member.beat_at)} UTC"
     if member.role != "member":
-        return FleetProblem(member.name, text, "start pipeline follow there again; it misses nothing", is_warning=True)
-    return FleetProblem(member.name, text, "start pipeline run there again; meanwhile the others do its work")
+        return _warning("member", member.name, text, "start pipeline follow there again: it misses nothing")
+    meanwhile = "" if is_alone else "; meanwhile the others do its work"
+    return FleetProblem("member", member.name, text, f"start pipeline run there again{meanwhile}")
 
 
 def _clock(member: Member) -> FleetProblem:
     way = "ahead of" if member.clock_ahead > timedelta() else "behind"
-    off = span_text(abs(member.clock_ahead))
+    text = f"the clock of {member.name} is {span_text(abs(member.clock_ahead))} {way} PostgreSQL's"
     remedy = "set it, best by NTP; quota and fire times go by PostgreSQL's clock, whatever it shows"
-    return FleetProblem(member.name, f"the clock of {member.name} is {off} {way} PostgreSQL's", remedy, is_warning=True)
+    return _warning("clock", member.name, text, remedy)
 
 
 def _of_keys(state: FleetState) -> Iterator[FleetProblem]:
-    for key in state.keys:
-        if state.running("member") and key.windows and not state.holders(key.id):
+    for key in state.keys if state.running("member") else ():
+        if key.windows and not state.holders(key.id):
             text = f"nobody holds the key {key.name}: its quota goes unused"
-            yield FleetProblem(
-                key.name, text, "set its variable on a member, or remove it from [[fleet.keys]]", is_warning=True
-            )
+            remedy = "set its variable on a member, or remove it from the configurations"
+            yield _warning("key", key.name, text, remedy)
 
 
 def _of_runs(state: FleetState) -> Iterator[FleetProblem]:
-    at, is_swept = state.server.at, bool(state.running("member"))
-    remedy = None if is_swept else "start pipeline run on a machine: its sweep hands them out again"
+    members = [member.name for member in state.running("member")]
+    swept = partial(FleetProblem, "run", is_warning=bool(members))
     for run in state.runs:
-        subject = f"run {run.id}"
+        number = str(run.id)
         if run.stalled:
-            text = f"{subject}: a worker died with {count(run.stalled, 'job')}"
-            yield FleetProblem(
-                subject, text, remedy or "within a minute a member hands them out again", is_warning=is_swept
-            )
+            text = f"run {number}: a worker died with {count(run.stalled, 'job')}"
+            remedy = "a member hands them out again within a minute" if members else _TO_SWEEP
+            yield swept(number, text, remedy)
         if run.without_job:
-            text = f"{subject}: {count(run.without_job, 'batch', 'batches')} without a job"
-            yield FleetProblem(subject, text, remedy or "within a minute a member adds one", is_warning=is_swept)
-        if is_swept and _is_idle(run, state):
-            since = instants.for_people(run.last_ended_at or run.started_at or at)
-            text = f"{subject}: no symbol has ended since {since} UTC, although a slot is free"
-            yield FleetProblem(subject, text, f"see the log of {few([one.name for one in state.running('member')])}")
+            text = f"run {number}: {count(run.without_job, 'batch', 'batches')} without a job"
+            remedy = "a member adds what is missing within a minute" if members else _TO_SWEEP
+            yield swept(number, text, remedy)
+        if members and _is_idle(run, state):
+            since = run.last_ended_at or run.started_at or state.server.at
+            text = f"run {number}: no symbol has ended since {instants.for_people(since)} UTC, although a slot is free"
+            yield FleetProblem("run", number, text, f"read the log of {few(members)}")
+
+
+_TO_SWEEP = "start pipeline run on a machine: it hands them out again"
 
 
 def _is_idle(run: ActiveRun, state: FleetState) -> bool:
+    """Whether nothing has ended for long, although there is a key with a slot free."""
     at = state.server.at
     since = max(filter(None, (run.last_ended_at, run.started_at)), default=at)
     is_free = any(key.free_at(at) <= at for key in state.keys if state.holders(key.id))
@@ -118,10 +126,9 @@ def _of_symbols(state: FleetState) -> Iterator[FleetProblem]:
         if member.symbols_digest is not None:
             lists.setdefault(member.symbols_digest, []).append(member.name)
     if len(lists) > 1:
-        groups = "; ".join(few(names, 3) for names in lists.values())
-        text = f"members list different symbols ({groups})"
+        text = f"members list different symbols ({'; '.join(few(names, 3) for names in lists.values())})"
         remedy = "give all of them the same list: a run has the symbols of the member that begins it"
-        yield FleetProblem("", text, remedy, is_warning=True)
+        yield _warning("symbols", "", text, remedy)
 
 
 def span_text(span: timedelta) -> str:

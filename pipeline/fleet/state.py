@@ -183,15 +183,24 @@ def read_state(db: "Connection[Any]") -> FleetState:
 
 
 def _keys(keys: Iterable[Sequence[Any]], windows: Iterable[Sequence[Any]], *, at: datetime) -> Iterator[KeyState]:
-    usages: dict[str, list[WindowUsage]] = {}
-    for key, count, period, used, opens_at in windows:
-        free_at = opens_at if used >= count and opens_at > at else None
-        usage = WindowUsage(str(Limit(count, period)), used, max(count - used, 0), free_at)
-        usages.setdefault(key, []).append(usage)
+    windows_of: dict[str, list[Sequence[Any]]] = {}
+    for key, *window in windows:
+        windows_of.setdefault(key, []).append(window)
     for key, name, last_at, blocked_since, blocked_until, reason, paused_since, paused_until in keys:
         block = _block(blocked_since, blocked_until, reason, at=at)
         pause = _block(paused_since, paused_until, "the API throttles", at=at)
-        yield KeyState(key, name, tuple(usages.get(key, ())), block, pause, last_at)
+        waits = [one.until for one in (block, pause) if one is not None]
+        usages = [_usage(*window, waits=waits, at=at) for window in windows_of.get(key, ())]
+        yield KeyState(key, name, tuple(usages), block, pause, last_at)
+
+
+def _usage(
+    count: int, period: timedelta, used: int, opens_at: datetime | None, *, waits: list[datetime], at: datetime
+) -> WindowUsage:
+    """Return how much of a window is used. `opens_at`: when the slot that fills it leaves it; `waits`: of the key."""
+    if used >= count and opens_at is not None and opens_at > at:
+        waits = [*waits, opens_at]
+    return WindowUsage(str(Limit(count, period)), used, max(count - used, 0), max(waits, default=None))
 
 
 def _block(since: datetime | None, until: datetime | None, reason: str | None, *, at: datetime) -> Block | None:

@@ -5,7 +5,19 @@ import sys
 
 import pytest
 
-_SLOW = ("aiohttp", "aiosqlite", "apscheduler", "asyncio", "mcp", "pyarrow", "structlog", "tenacity", "vl_convert")
+_SLOW = (
+    "aiohttp",
+    "aiosqlite",
+    "apscheduler",
+    "asyncio",
+    "mcp",
+    "procrastinate",
+    "psycopg",
+    "pyarrow",
+    "structlog",
+    "tenacity",
+    "vl_convert",
+)
 
 
 @pytest.mark.process
@@ -17,6 +29,7 @@ def test_commands_that_only_read_do_not_import_what_collecting_needs() -> None:
         "doctor",
         "export",
         "fields",
+        "fleet",
         "health",
         "history",
         "plan",

@@ -42,7 +42,10 @@ EXITS = {
     ExitCode.PARTIAL: "partial: some symbols failed or were rejected",
     ExitCode.QUOTA: "the quota, or `--max-requests`, ended before all due symbols were requested",
     ExitCode.BUSY: "another process is collecting, or another daemon runs on this database",
-    ExitCode.STALE: "a symbol is stale or there is no database (`status`), or the daemon has a problem (`health`)",
+    ExitCode.STALE: (
+        "a symbol is stale or there is no database (`status`), the daemon has a problem (`health`), or something is"
+        " stuck (`fleet`)"
+    ),
     ExitCode.INTERRUPTED: "interrupted",
 }
 ENDS = {

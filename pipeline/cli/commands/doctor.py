@@ -1,8 +1,5 @@
 """`pipeline doctor`: check the installation and print each finding with its remedy."""
 
-import shutil
-import sys
-import textwrap
 from dataclasses import asdict
 from importlib import import_module
 
@@ -11,10 +8,11 @@ import click
 from pipeline import instants
 from pipeline.api.reachability import Answer, Reason
 from pipeline.cli.configuration import read_environment
+from pipeline.cli.findings import print_finding
 from pipeline.cli.options import Options, examples, global_options, json_option
-from pipeline.cli.output import print_json, shown
+from pipeline.cli.output import print_json
 from pipeline.doctor.checkup import findings
-from pipeline.doctor.findings import Finding, Level, exit_code
+from pipeline.doctor.findings import exit_code
 from pipeline.monitoring.checks import Kind
 from pipeline.settings.errors import SettingsError
 from pipeline.settings.load import Settings, load
@@ -42,7 +40,7 @@ def command(options: Options, *, quick: bool, online: bool, as_json: bool) -> in
         print_json([asdict(one) for one in found])
     else:
         for one in found:
-            _print(one)
+            print_finding(one.level, _LABELS.get(one.check, one.check), one.found, one.remedy)
     return exit_code(found)
 
 
@@ -53,24 +51,3 @@ def _try_network(settings: Settings) -> Answer | Reason:
 
 
 _LABELS = {Kind.OBSERVATIONS: "observations"}
-_COLOURS = {Level.OK: "green", Level.NOTE: "yellow", Level.PROBLEM: "red"}
-
-
-def _print(finding: Finding) -> None:
-    """Print a finding, and on the next line its remedy."""
-    level = click.style(f"{finding.level:8}", fg=_COLOURS[finding.level])
-    click.echo(f"{level} {_LABELS.get(finding.check, finding.check):14} {_indented(shown(finding.found))}")
-    if finding.remedy:
-        click.echo(f"{'':{_INDENT}}-> {_indented(shown(finding.remedy))}")
-
-
-_INDENT = 24
-
-
-def _indented(text: str) -> str:
-    """Return the text, wrapped on a terminal as far from the left as all findings are."""
-    if not sys.stdout.isatty():
-        return text
-    width = max(shutil.get_terminal_size().columns - _INDENT - len("-> "), 20)
-    lines = textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
-    return f"\n{'':{_INDENT}}".join(lines)
