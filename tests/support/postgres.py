@@ -22,6 +22,8 @@ from typing import Any
 import psycopg
 import pytest
 
+from pipeline.fleet.install import install
+
 _MEMORY = Path("/dev/shm")
 _PATIENCE = 30.0
 """Seconds for a server to start, on a machine that is busy with other tests."""
@@ -166,8 +168,8 @@ class Databases:
     def create(self) -> Iterator[str]:
         """Yield the URL of a database with the schema and nothing in it. Drop it afterwards."""
         if not self._has_template:
-            with self.empty("template_of_fleet", is_kept=True) as url:
-                install_schema(url)
+            with self.empty("template_of_fleet", is_kept=True) as url, psycopg.connect(url, autocommit=True) as db:
+                install(db)
             self._has_template = True
         with self.empty(template="template_of_fleet") as url:
             yield url
@@ -184,19 +186,6 @@ class Databases:
             if not is_kept:
                 with psycopg.connect(self.server.url(), autocommit=True) as db:
                     db.execute(f"DROP DATABASE {name} WITH (FORCE)")
-
-
-def install_schema(url: str) -> None:
-    """Make the fleet's schema and Procrastinate's in a database."""
-    from procrastinate.schema import SchemaManager  # noqa: PLC0415 - slow, and only who makes a template needs it
-
-    schema = Path(__file__).parents[2] / "pipeline" / "fleet" / "schema"
-    with psycopg.connect(url) as db:
-        for name in ("tables", "slots", "log", "runs"):
-            if (file := schema / f"{name}.sql").exists():
-                db.execute(file.read_bytes())
-        db.execute(SchemaManager.get_schema().encode())
-        db.execute("INSERT INTO fleet.about (version) VALUES (1)")
 
 
 @contextmanager

@@ -8,6 +8,7 @@ CREATE TABLE fleet.about (
     one int PRIMARY KEY DEFAULT 1 CHECK (one = 1),
     id uuid NOT NULL DEFAULT gen_random_uuid(),
     version int NOT NULL,                       -- of this schema
+    procrastinate text,                         -- the last of Procrastinate's migrations that its tables have
     begun_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 
@@ -60,21 +61,23 @@ CREATE TABLE fleet.keys (
     blocked_since timestamptz,
     blocked_until timestamptz,
     blocked_by text,                            -- the reason, if it is not the API's word
-    block_covers bigint,                        -- the last slot when it was set: refusals of earlier ones say nothing new
+    block_covers bigint NOT NULL DEFAULT 0,     -- the last slot when it was set: refusals of earlier ones say nothing new
     -- The API throttles: nothing before paused_until, and then one request alone.
     paused_since timestamptz,
     paused_until timestamptz,
     pauses int NOT NULL DEFAULT 0,              -- in a row
-    pause_covers bigint,
-    probe bigint                                -- the slot of the request that goes ahead alone
+    covers bigint NOT NULL DEFAULT 0,           -- the last slot before the last pause or block: none up to it may be sent
+    goes_alone boolean NOT NULL DEFAULT false,  -- since a pause or block no answer has come: one request at a time
+    probe bigint                                -- the slot of that request
 ) WITH (fillfactor = 10);
 
 CREATE TABLE fleet.limits (
     key_id text NOT NULL REFERENCES fleet.keys,
-    count int NOT NULL CHECK (count > 0),
-    period interval NOT NULL,
+    count int NOT NULL,
+    period interval NOT NULL,                   -- in hours, not days: those have 23 or 25 hours in some zones
     is_for_retries boolean NOT NULL DEFAULT false,  -- the share of the day's allowance that retries may use
-    PRIMARY KEY (key_id, period, is_for_retries)
+    PRIMARY KEY (key_id, period, is_for_retries),
+    CHECK (count > 0 OR is_for_retries AND count = 0)
 );
 
 CREATE TABLE fleet.slots (
