@@ -111,6 +111,11 @@ def fleet(module: str) -> ModuleType:
     return _imported(f"pipeline.fleet.{module}", problem, install=_extra("fleet"), error=Missing)
 
 
+def have_fleet() -> bool:
+    """Return whether psycopg and Procrastinate are installed."""
+    return all(importlib.util.find_spec(package) is not None for package in ("psycopg", "procrastinate"))
+
+
 def installs(extra: str) -> str:
     """Return the command that installs what an extra of this project needs.
 

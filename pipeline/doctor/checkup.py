@@ -12,7 +12,10 @@ from pipeline.doctor import configuration, files, machine
 from pipeline.doctor.access import check_access
 from pipeline.doctor.database import check_database
 from pipeline.doctor.findings import Finding, Level
+from pipeline.doctor.fleet import check_fleet
 from pipeline.doctor.network import check_certificates, check_network
+from pipeline.errors import Trouble
+from pipeline.fleet.examination import Examined
 from pipeline.monitoring.checks import Kind
 from pipeline.settings.environment import Environment
 from pipeline.settings.errors import SettingsError
@@ -27,16 +30,17 @@ def findings(
     now: datetime,
     thorough: bool,
     network: Answer | Reason | None = None,
+    fleet: Examined | Trouble | None = None,
 ) -> list[Finding]:
     """Return what was found. `thorough` reads the whole database, which takes long if it is large.
 
-    `network`: what the API's host answered, or why there was no connection; None: it was not tried. A secret that was
-    put where it does not belong is hidden in what is returned.
+    `network`: what the API's host answered, or why there was no connection; None: it was not tried; `fleet` is the
+    same of the fleet's PostgreSQL. A secret that was put where it does not belong is hidden in what is returned.
     """
     redact = redaction(variables, settings.proxy if isinstance(settings, Settings) else None)
     found = [
         replace(one, found=redact(one.found), remedy=None if one.remedy is None else redact(one.remedy))
-        for one in _checks(settings, variables, now=now, thorough=thorough, network=network)
+        for one in _checks(settings, variables, now=now, thorough=thorough, network=network, fleet=fleet)
     ]
     return sorted(found, key=lambda one: (one.check, one.level) != (Kind.INTEGRITY, Level.PROBLEM))
 
@@ -48,6 +52,7 @@ def _checks(
     now: datetime,
     thorough: bool,
     network: Answer | Reason | None,
+    fleet: Examined | Trouble | None,
 ) -> Iterator[Finding]:
     yield from machine.check_python()
     yield from machine.check_sqlite()
@@ -59,7 +64,7 @@ def _checks(
     yield from configuration.check_zones(settings)
     yield from configuration.check_staleness(settings)
     yield from configuration.check_keys(settings, variables)
-    yield from configuration.check_fleet(settings, variables)
+    yield from check_fleet(settings, variables, fleet)
     yield from configuration.check_proxy(settings, variables)
     yield from configuration.check_web(settings, variables)
     yield from check_certificates(variables)

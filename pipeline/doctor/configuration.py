@@ -12,7 +12,6 @@ from pipeline.settings.api_keys import FREE_KEY, api_keys, key_variable
 from pipeline.settings.environment import Environment, variable_of
 from pipeline.settings.errors import SettingsError
 from pipeline.settings.exposure import check_exposure
-from pipeline.settings.fleet import fleet_url, needed_fleet_url
 from pipeline.settings.key_forms import unusual_form
 from pipeline.settings.load import Settings
 from pipeline.settings.near_misses import hint, unread_keys, unread_variables
@@ -97,17 +96,6 @@ def check_keys(settings: Settings, variables: Environment) -> Iterator[Finding]:
     if unread := unread_keys(variables, names):
         remedy = "remove it, or configure a key of that name with [[keys]]"
         yield Finding(Kind.KEY, Level.NOTE, f"set, and not read: {few(unread)}", remedy)
-
-
-def check_fleet(settings: Settings, variables: Environment) -> Iterator[Finding]:
-    """Yield whether this machine is a member of a fleet, and whether it is said where its PostgreSQL is."""
-    try:
-        url = fleet_url(variables) if settings.fleet is None else needed_fleet_url(variables)
-    except SettingsError as error:
-        yield Finding(Kind.FLEET, Level.PROBLEM, error.problem, error.remedy)
-        return
-    if settings.fleet is not None and url is not None:
-        yield Finding(Kind.FLEET, Level.OK, f"configured as {settings.fleet.name}")
 
 
 def check_proxy(settings: Settings, variables: Environment) -> Iterator[Finding]:

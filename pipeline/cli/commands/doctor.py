@@ -13,14 +13,22 @@ from pipeline.cli.options import Options, examples, global_options, json_option
 from pipeline.cli.output import print_json
 from pipeline.doctor.checkup import findings
 from pipeline.doctor.findings import exit_code
+from pipeline.errors import Trouble
+from pipeline.fleet.examination import Examined, examine
 from pipeline.monitoring.checks import Kind
+from pipeline.settings.environment import Environment
 from pipeline.settings.errors import SettingsError
+from pipeline.settings.fleet import needed_fleet_url
 from pipeline.settings.load import Settings, load
 
 
 @click.command(epilog=examples("pipeline doctor", "pipeline doctor --online", "pipeline doctor --quick --json"))
 @click.option("--quick", is_flag=True, help="Check the database quickly: a full check of a large one takes long.")
-@click.option("--online", is_flag=True, help="Connect to the API's host too: a request without the key, free of cost.")
+@click.option(
+    "--online",
+    is_flag=True,
+    help="Connect to the API's host too (a request without the key, free of cost), and to a fleet's PostgreSQL.",
+)
 @json_option
 @global_options
 def command(options: Options, *, quick: bool, online: bool, as_json: bool) -> int:
@@ -35,7 +43,9 @@ def command(options: Options, *, quick: bool, online: bool, as_json: bool) -> in
     except SettingsError as error:
         settings = error
     network = None if isinstance(settings, SettingsError) or not online else _try_network(settings)
-    found = findings(settings, variables, now=instants.utc_now(), thorough=not quick, network=network)
+    fleet = _try_fleet(settings, variables) if online and isinstance(settings, Settings) else None
+    now = instants.utc_now()
+    found = findings(settings, variables, now=now, thorough=not quick, network=network, fleet=fleet)
     if as_json:
         print_json([asdict(one) for one in found])
     else:
@@ -48,6 +58,16 @@ def _try_network(settings: Settings) -> Answer | Reason:
     """Return what the API's host answers. Its client is imported only now: without --online the doctor is quick."""
     network: Answer | Reason = import_module("pipeline.cli.online").try_network(settings)
     return network
+
+
+def _try_fleet(settings: Settings, variables: Environment) -> Examined | Trouble | None:
+    """Return what is found of the fleet's PostgreSQL, or why nothing is; None without a fleet."""
+    if settings.fleet is None:
+        return None
+    try:
+        return examine(needed_fleet_url(variables), now=instants.utc_now)
+    except Trouble as trouble:
+        return trouble
 
 
 _LABELS = {Kind.OBSERVATIONS: "observations"}

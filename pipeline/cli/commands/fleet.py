@@ -27,6 +27,7 @@ def command(options: Options, *, wide: bool, as_json: bool) -> int:
     url = needed_fleet_url(variables)
     connection = extras.fleet("connection")
     with connection.connected(url) as db:
+        extras.fleet("install").check(db)
         state = read_state(db)
     found = problems(state)
     if as_json:

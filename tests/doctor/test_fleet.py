@@ -1,0 +1,99 @@
+"""Checks of the fleet: this machine's part in it, its PostgreSQL, and what is stuck."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from pipeline import extras
+from pipeline.doctor.findings import Finding, Level
+from pipeline.doctor.fleet import check_fleet
+from pipeline.errors import Trouble
+from pipeline.fleet.examination import Examined, Pooling, examine
+from pipeline.instants import utc_now
+from pipeline.settings.environment import FLEET_URL, Environment
+from pipeline.settings.fleet import Fleet
+from pipeline.settings.load import Settings
+from tests.support.fleets import Tables, tables
+
+
+@pytest.fixture
+def member(settings: Settings) -> Settings:
+    return replace(settings, fleet=Fleet("alpha"))
+
+
+@pytest.fixture
+def fleet(fleet_url: str) -> Iterator[Tables]:
+    with tables(fleet_url) as found:
+        found.agree()
+        found.member("alpha")
+        yield found
+
+
+def checked(settings: Settings, examined: Examined | Trouble | None = None, url: str | None = "") -> list[Finding]:
+    variables = {} if url is None else {FLEET_URL: url or "postgresql://me@db.example/fleet"}
+    return list(check_fleet(settings, Environment(variables), examined))
+
+
+def test_without_a_fleet_nothing_is_said(settings: Settings) -> None:
+    assert checked(settings, url=None) == []
+
+
+def test_a_fleet_without_its_url_is_a_problem(member: Settings) -> None:
+    (found,) = checked(member, url=None)
+
+    assert found.level is Level.PROBLEM
+    assert FLEET_URL in found.found
+
+
+def test_without_its_packages_a_fleet_is_a_problem(member: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(extras, "have_fleet", lambda: False)
+
+    (found,) = checked(member)
+
+    assert found.level is Level.PROBLEM
+    assert "pip install" in str(found.remedy)
+
+
+def test_a_server_that_nobody_tried_is_noted(member: Settings) -> None:
+    configured, untried = checked(member)
+
+    assert (configured.level, configured.found) == (Level.OK, "configured as alpha")
+    assert untried.level is Level.NOTE
+    assert "--online" in str(untried.remedy)
+
+
+def test_why_a_server_does_not_answer_is_a_problem(member: Settings) -> None:
+    _, found = checked(member, Trouble("PostgreSQL at x cannot be reached", remedy="start it"))
+
+    assert (found.level, found.found, found.remedy) == (Level.PROBLEM, "PostgreSQL at x cannot be reached", "start it")
+
+
+def test_a_fleet_that_is_well_has_no_problem_and_its_limits_scope_is_said(member: Settings, fleet: Tables) -> None:
+    found = checked(member, examine(fleet.url, now=utc_now), fleet.url)
+
+    assert {one.level for one in found} == {Level.OK}
+    text = "\n".join(one.found for one in found)
+    assert "1 member and 0 followers" in text
+    assert "this clock is 0 s" in text
+    assert "what another program sends with the same keys is not counted" in text
+
+
+def test_clock_and_pooler_are_examined(member: Settings, fleet: Tables) -> None:
+    examined = examine(fleet.url, now=lambda: utc_now() - timedelta(minutes=10))
+    assert examined.pooling is Pooling.NONE
+
+    found = checked(member, replace(examined, pooling=Pooling.TRANSACTION))
+
+    clock, pooler = (one for one in found if one.level is Level.NOTE)
+    assert "10 min behind PostgreSQL's" in clock.found
+    assert "session mode" in str(pooler.remedy)
+
+
+def test_what_is_stuck_is_found(member: Settings, fleet: Tables) -> None:
+    fleet.member("beta", beat=timedelta(minutes=5))
+
+    (problem,) = (one for one in checked(member, examine(fleet.url, now=utc_now)) if one.level is Level.PROBLEM)
+
+    assert "beta has died" in problem.found
