@@ -19,7 +19,7 @@ from pipeline.store.stored_symbols import holds_invented_data
 EXAMPLE_SYMBOLS = tuple(map(Symbol, ("AAPL", "GOOG", "TSLA", "MSFT", "PEP")))
 """What --sandbox collects if no symbols are configured: the five of the asyncio lesson that this project grew from."""
 SANDBOX_KEY = "sandbox"
-"""The sandbox accepts any key; the real one is never sent to it."""
+"""The sandbox accepts any key; the real one is never sent to it. Of several, each begins with this."""
 REAL_API = SourceTable().base_url
 SANDBOX_LATENCY = timedelta(milliseconds=200)
 """Delay of each sandbox response: about that of the real API."""
@@ -54,6 +54,14 @@ def sandbox_settings(settings: Settings, named: Path | None) -> Settings:
     return replace(settings, database=database, symbols=symbols, fleet=None)
 
 
+def sandbox_keys(settings: Settings) -> tuple[ApiKey, ...]:
+    """Return a key of the sandbox for each that is configured, with its limits."""
+    return tuple(
+        ApiKey(plan.name, f"{SANDBOX_KEY}-{plan.name}" if plan.name else SANDBOX_KEY, plan.limits)
+        for plan in settings.plans
+    )
+
+
 def refuse_mixing(database: Path, base_url: str, *, sandbox: bool) -> None:
     """Raise MixedData if invented data would be stored beside real data, or real data beside invented data.
 
@@ -76,7 +84,8 @@ def refuse_mixing(database: Path, base_url: str, *, sandbox: bool) -> None:
 async def serve_sandbox(
     settings: Settings, *, now: Callable[[], datetime], latency: timedelta = SANDBOX_LATENCY
 ) -> AsyncIterator[str]:
-    """Serve the sandbox API with the configured limits while the block runs, and yield its base URL."""
-    api = SandboxApi(companies=Companies(), limits=settings.limits, day=lambda: now().date(), latency=latency)
+    """Serve the sandbox API with the configured limits of each key while the block runs, and yield its base URL."""
+    plans = {key.secret: key.limits for key in sandbox_keys(settings)}
+    api = SandboxApi(companies=Companies(), limits=(), plans=plans, day=lambda: now().date(), latency=latency)
     async with api.serve() as base_url:
         yield base_url

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import structlog
 
-from pipeline.cli.api_source import SANDBOX_KEY, sandbox_settings, source
+from pipeline.cli.api_source import sandbox_keys, sandbox_settings, source
 from pipeline.cli.configuration import load_silently, notices, read_environment
 from pipeline.cli.options import Options
 from pipeline.daemon.config import DaemonConfig
@@ -14,7 +14,7 @@ from pipeline.monitoring.reporter import Reporter
 from pipeline.monitoring.status import Scope
 from pipeline.quota.keys import ApiKey
 from pipeline.redaction import Redaction
-from pipeline.settings.api_keys import api_key
+from pipeline.settings.api_keys import api_keys
 from pipeline.settings.environment import Environment
 from pipeline.settings.errors import SettingsError
 from pipeline.settings.exposure import check_exposure
@@ -31,7 +31,7 @@ class DaemonSettings:
     """The settings, and the secrets that go with them."""
 
     settings: Settings
-    key: str = field(repr=False)
+    keys: tuple[ApiKey, ...] = field(repr=False)
     notify: tuple[str, ...] = field(repr=False)
     ping: str | None = field(repr=False)
     token: str | None = field(repr=False)
@@ -49,10 +49,11 @@ class DaemonSettings:
             if not (schedule.symbols or settings.symbols):
                 remedy = "list them under [symbols] in the file that pipeline init creates"
                 raise no_symbols(variables, remedy)
-        key = SANDBOX_KEY if sandbox else api_key(variables, sandboxed="pipeline run --sandbox")
+        sandboxed = "pipeline run --sandbox"
+        keys = sandbox_keys(settings) if sandbox else api_keys(variables, settings, sandboxed=sandboxed)
         token = _token(settings, variables)
         hidden = redaction(variables, settings.proxy)
-        return cls(settings, key, notify_urls(variables), ping_url(variables), token, hidden)
+        return cls(settings, keys, notify_urls(variables), ping_url(variables), token, hidden)
 
     @property
     def database(self) -> Path:
@@ -62,13 +63,13 @@ class DaemonSettings:
     def scope(self) -> Scope:
         """What the status covers."""
         settings = self.settings
-        return Scope(settings.all_symbols, settings.limits, settings.stale_after, settings.backup_after)
+        return Scope(settings.all_symbols, settings.plans, settings.stale_after, settings.backup_after)
 
     def config(self, base_url: str) -> DaemonConfig:
         """Return what the daemon collects, from the API at this URL."""
         settings = self.settings
         return DaemonConfig(
-            source(settings, base_url, (ApiKey("", self.key, settings.limits),)),
+            source(settings, base_url, self.keys),
             settings.symbols,
             settings.schedules,
             settings.resume,
@@ -114,7 +115,7 @@ class Reload:
             log.info("configuration changed", **change)
         if _fixed(new) != _fixed(self._current):
             log.warning("restart needed: database, status.listen, allowed_hosts, web, notifications or pings changed")
-        if self._sandbox_url is not None and new.settings.limits != self._current.settings.limits:
+        if self._sandbox_url is not None and new.settings.plans != self._current.settings.plans:
             log.warning("restart needed: the sandbox keeps the limits it started with")
         self._current = new
         self._reporter.scope = new.scope
@@ -137,7 +138,7 @@ def _changes(old: DaemonSettings, new: DaemonSettings) -> Iterator[dict[str, obj
     had, has = set(old.settings.all_symbols), set(new.settings.all_symbols)
     if had != has:
         yield {"symbols": len(has), "added": sorted(has - had)[:_NAMED], "removed": sorted(had - has)[:_NAMED]}
-    if old.key != new.key:
+    if [key.id for key in old.keys] != [key.id for key in new.keys]:
         yield {"api_key": "changed"}
     if old.token != new.token:
         yield {"web_token": "changed"}

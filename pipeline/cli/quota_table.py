@@ -1,5 +1,6 @@
 """Show the plan's rate limits: how many requests each window has used and has left, and when the next slot is free."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -7,26 +8,38 @@ import click
 
 from pipeline import instants
 from pipeline.cli.output import print_table
-from pipeline.model.slots import Block
-from pipeline.quota.estimate import WindowUsage
+from pipeline.quota.estimate import KeyQuota, WindowUsage
 
 
 def window_json(window: WindowUsage) -> dict[str, Any]:
-    """Return a window for JSON: limit, used, left, and next_free_at (null if a slot is free now)."""
+    """Return a window for JSON: limit, used, left, next_free_at (null if a slot is free now), and key (null: one)."""
     free_at = window.next_free_at and instants.to_text(window.next_free_at)
-    return {"limit": window.limit, "used": window.used, "left": window.left, "next_free_at": free_at}
+    return {
+        "limit": window.limit,
+        "used": window.used,
+        "left": window.left,
+        "next_free_at": free_at,
+        "key": window.key,
+    }
 
 
-def block_line(block: Block | None, *, now: datetime) -> dict[str, str]:
-    """Return a line about why nothing may be requested and until when, whatever is left; none if something may."""
-    if block is None or block.until <= now:
-        return {}
-    reason = block.reason or "the API said that the quota has ended"
-    return {"blocked": f"until {instants.for_people(block.until)} UTC: {reason}"}
+def block_lines(keys: Sequence[KeyQuota], *, now: datetime) -> dict[str, str]:
+    """Return a line about why nothing may be requested and until when, whatever is left; none if something may.
+
+    With several keys, the line has each that is blocked.
+    """
+    blocks = [(key.name, key.state.block) for key in keys if key.state.block is not None]
+    texts = [
+        (f"{name} " if name else "")
+        + f"until {instants.for_people(block.until)} UTC: {block.reason or 'the API said that the quota has ended'}"
+        for name, block in blocks
+        if block.until > now
+    ]
+    return {"blocked": "; ".join(texts)} if texts else {}
 
 
 def print_windows(windows: list[WindowUsage]) -> None:
-    """Print an empty line, then a table with a row for each window."""
+    """Print an empty line, then a table with a row for each window of each key."""
     click.echo()
     if not windows:
         click.echo("no limits: requests are sent as fast as the server answers")
@@ -35,4 +48,8 @@ def print_windows(windows: list[WindowUsage]) -> None:
         (w.limit, w.used, w.left, f"{instants.for_people(w.next_free_at)} UTC" if w.next_free_at else "now")
         for w in windows
     ]
-    print_table(["limit", "used", "left", "next free"], rows)
+    if any(window.key for window in windows):
+        named = [(window.key, *row) for window, row in zip(windows, rows, strict=True)]
+        print_table(["key", "limit", "used", "left", "next free"], named)
+    else:
+        print_table(["limit", "used", "left", "next free"], rows)

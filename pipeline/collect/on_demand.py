@@ -8,11 +8,11 @@ from pathlib import Path
 from pipeline import instants
 from pipeline.collect.due import NEVER, select_due
 from pipeline.model.outcomes import RunId
-from pipeline.model.slots import QuotaState
 from pipeline.model.symbols import Symbol, SymbolFreshness
 from pipeline.quota.block import BY_THE_API
-from pipeline.quota.estimate import finish_at, used_up
-from pipeline.quota.limits import Limit, longest_window
+from pipeline.quota.estimate import KeyQuota, finish_at, used_up
+from pipeline.quota.keys import ApiKey
+from pipeline.quota.stored import quotas_of
 from pipeline.store.reader import Reader
 
 SLOT_WITHIN = timedelta(seconds=10)
@@ -54,7 +54,7 @@ def examine(
     database: Path,
     symbols: Sequence[Symbol],
     *,
-    limits: Sequence[Limit],
+    keys: Sequence[ApiKey],
     fresh_for: timedelta,
     fruitless: Mapping[Symbol, int],
     active_run: RunId | None = None,
@@ -68,9 +68,9 @@ def examine(
     with Reader.open(database) as reader:
         known = {one.symbol: one for one in reader.freshness(symbols)}
         stale = select_due(symbols, known.values(), observed_since=now - fresh_for, now=now).due
-        quota = reader.quota_state(now - longest_window(limits)) if stale else QuotaState()
+        quotas = quotas_of(reader, keys, now=now) if stale else []
         requested = reader.last_requests(stale, but_of=active_run) if stale else {}
-    ended = _quota_ended(limits, quota, now)
+    ended = _quota_ended(quotas, now) if stale else None
     due, refused = [], {}
     for symbol in stale:
         why = ended or _requested_lately(known.get(symbol), requested.get(symbol), fruitless.get(symbol, 1), now)
@@ -86,13 +86,14 @@ def examine(
     return Examined(due, refused, settled, frozenset(symbol for symbol, one in known.items() if _has_overview(one)))
 
 
-def _quota_ended(limits: Sequence[Limit], quota: QuotaState, now: datetime) -> NotCollected | None:
-    at = finish_at(limits, quota, requests=1, now=now) or now
+def _quota_ended(keys: Sequence[KeyQuota], now: datetime) -> NotCollected | None:
+    at, first = min(((finish_at([key], requests=1, now=now) or now, key) for key in keys), key=lambda found: found[0])
     if at - now <= SLOT_WITHIN:
         return None
-    is_blocked = quota.block is not None and quota.block.until >= at
-    blocked_by = ((quota.block and quota.block.reason) or BY_THE_API) if is_blocked else None
-    return NotCollected(used_up(limits, at, blocked_by=blocked_by), is_quota=True)
+    block = first.state.block
+    blocked_by = (block.reason or BY_THE_API) if block is not None and block.until >= at else None
+    why = used_up(first.limits, at, blocked_by=blocked_by, key=first.name if len(keys) > 1 else "")
+    return NotCollected(why, is_quota=True)
 
 
 def _requested_lately(

@@ -16,11 +16,10 @@ from pipeline.clock import Clock
 from pipeline.collect.due import Selection, select_all, select_due
 from pipeline.collect.order import Order, Source
 from pipeline.collect.ports import Engine
-from pipeline.model.slots import KeyId
 from pipeline.quota.account import Account
-from pipeline.quota.keys import ApiKey
 from pipeline.quota.ledger import Ledger
 from pipeline.quota.limits import longest_window
+from pipeline.quota.stored import quotas_of
 from pipeline.store import requests
 from pipeline.store.reader import Reader
 from pipeline.store.runs import Store
@@ -45,26 +44,24 @@ async def open_engine(
         open_writer(database, sleep=clock.sleep, on_retry=log.warning) as writer,
     ):
         with Reader.open(database) as reader:
-            states = {key: reader.quota_state(clock.now() - longest, _told_apart(source, key)) for key in source.keys}
+            states = [one.state for one in quotas_of(reader, source.keys, now=clock.now())]
         await requests.prune_requests(writer, longest=longest, now=clock.now())
         for key in source.keys:
             await writer.write(requests.name_keys, requests.KeyName(key.id, key.name))
         wall, own = clock.now(), clock.monotonic()
         ledger = Ledger(
             writer,
-            [Account(key.id, key.plan, state, wall=wall, monotonic=own) for key, state in states.items()],
-            last_request_id=max(state.last_request_id for state in states.values()),
+            [
+                Account(key.id, key.plan, state, wall=wall, monotonic=own)
+                for key, state in zip(source.keys, states, strict=True)
+            ],
+            last_request_id=max(state.last_request_id for state in states),
             timeout=source.timeout,
             max_wait=source.wait,
             max_requests=max_requests,
             clock=clock,
         )
         yield Engine(partial(select_symbols, database), api.overview, ledger, Store(writer))
-
-
-def _told_apart(source: Source, key: ApiKey) -> KeyId | None:
-    """Return by what the key's slots are known. The only key: None, as what its forerunners used counts too."""
-    return key.id if len(source.keys) > 1 else None
 
 
 async def select_symbols(database: Path, order: Order, *, now: datetime) -> Selection:

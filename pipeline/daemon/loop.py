@@ -5,7 +5,7 @@ that no run exists for, or a run to resume? So no timer has to be trusted, and n
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -34,7 +34,8 @@ from pipeline.model.firings import Firing
 from pipeline.monitoring import heartbeat
 from pipeline.monitoring.reporter import Reporter
 from pipeline.quota.estimate import finish_at
-from pipeline.quota.limits import Limit, longest_window
+from pipeline.quota.keys import ApiKey
+from pipeline.quota.stored import quotas_of
 from pipeline.schedule.cron import Schedule, past_fire_times
 from pipeline.schedule.next_run import Decision, FreeAt, decide
 from pipeline.store.database import DatabaseError, is_temporary
@@ -271,7 +272,7 @@ class Daemon:
 
     async def _decide(self) -> Decision:
         now, config = self._clock.now(), self._config
-        last, free_at = await asyncio.to_thread(_read, self._database, config.source.limits, now)
+        last, free_at = await asyncio.to_thread(_read, self._database, config.source.keys, now)
         decision = decide(
             config.schedules, last, now=now, resume=config.resumes, reset_at=self._reset_at, free_at=free_at
         )
@@ -295,14 +296,13 @@ def _first_since(schedules: Iterable[Schedule], now: datetime) -> dict[str, date
     return {str(schedule): now if at is None else at - instants.MILLISECOND for schedule, at in newest.items()}
 
 
-def _read(database: Path, limits: Iterable[Limit], now: datetime) -> tuple[dict[str, Firing], FreeAt]:
+def _read(database: Path, keys: Sequence[ApiKey], now: datetime) -> tuple[dict[str, Firing], FreeAt]:
     """Return each schedule's last firing, and when the quota admits a request. Raise DatabaseError."""
-    limits = tuple(limits)
     try:
         last = last_firings(database, now=now)
         ended = min((one.finished_at for one in last.values() if one.finished_at), default=now)
         with Reader.open(database) as reader:
-            quota = reader.quota_state(min(ended, now) - longest_window(limits))
+            quotas = quotas_of(reader, keys, now=min(ended, now))
     except NoData:
         raise record_gone(database) from None
-    return last, lambda at: finish_at(limits, quota, requests=1, now=at) or at
+    return last, lambda at: finish_at(quotas, requests=1, now=at) or at

@@ -214,7 +214,7 @@ class OnDemand:
             examine,
             self._database,
             symbols,
-            limits=config.source.limits,
+            keys=config.source.keys,
             fresh_for=config.fresh_for,
             fruitless={symbol: self._fruitless[symbol] for symbol in symbols if symbol in self._fruitless},
             active_run=self._active_run(),

@@ -206,15 +206,15 @@ def _run_metrics(status: Status) -> Iterator[Metric]:
 
 
 def _window_metrics(status: Status) -> Iterator[Metric]:
+    labels = ["window", "key"] if any(window.key for window in status.windows) else ["window"]
+    used = GaugeMetricFamily("pipeline_window_used", "Requests that count in each window of the plan.", labels=labels)
+    limit = GaugeMetricFamily("pipeline_window_limit", "Requests that each window of the plan allows.", labels=labels)
     # Keyed by name: Prometheus rejects a page with one series twice, as for a limit that is configured twice.
-    yield _labelled(
-        GaugeMetricFamily("pipeline_window_used", "Requests that count in each window of the plan.", labels=_WINDOW),
-        {window.limit: window.used for window in status.windows},
-    )
-    yield _labelled(
-        GaugeMetricFamily("pipeline_window_limit", "Requests that each window of the plan allows.", labels=_WINDOW),
-        {window.limit: Limit.parse(window.limit).count for window in status.windows},
-    )
+    for window in {(window.limit, window.key): window for window in status.windows}.values():
+        values = [window.limit, window.key or ""][: len(labels)]
+        used.add_metric(values, window.used)
+        limit.add_metric(values, Limit.parse(window.limit).count)
+    yield from (used, limit)
 
 
 def _heartbeat_metrics(beat: Heartbeat) -> Iterator[Metric]:
@@ -228,9 +228,6 @@ def _heartbeat_metrics(beat: Heartbeat) -> Iterator[Metric]:
         "Whether the last reload of the configuration succeeded (1), or the previous one is still in force (0).",
         value=beat.refused is None,
     )
-
-
-_WINDOW = ["window"]
 
 
 def _labelled(

@@ -9,7 +9,8 @@ from pipeline import instants
 from pipeline.model.symbols import Symbol
 from pipeline.monitoring.staleness import standings
 from pipeline.quota.estimate import WindowUsage, window_usage
-from pipeline.quota.limits import Limit, longest_window
+from pipeline.quota.keys import KeyPlan
+from pipeline.quota.stored import quotas_named
 from pipeline.store.database import wal_bytes
 from pipeline.store.reader import Reader, Run
 
@@ -19,7 +20,7 @@ class Scope:
     """What a status covers, as configured."""
 
     symbols: tuple[Symbol, ...]
-    limits: tuple[Limit, ...]
+    plans: tuple[KeyPlan, ...]
     stale_after: timedelta
     """A symbol that was not observed for longer is stale."""
     backup_after: timedelta
@@ -58,7 +59,7 @@ class Status:
 
 def read_status(database: Path, scope: Scope, *, now: datetime) -> Status:
     """Return the status. Raise NoData if nothing is stored yet, DatabaseError if the file cannot be read."""
-    symbols, limits = scope.symbols, scope.limits
+    symbols = scope.symbols
     with Reader.open(database) as reader:
         states = reader.symbol_states()
         success = reader.last_complete_run()
@@ -68,7 +69,7 @@ def read_status(database: Path, scope: Scope, *, now: datetime) -> Status:
             last_success=instants.from_text(success.finished_at) if success and success.finished_at else None,
             runs=reader.counts_by_status(),
             on_demand_runs=reader.on_demand_counts(),
-            windows=window_usage(limits, reader.quota_state(now - longest_window(limits)), now=now),
+            windows=window_usage(quotas_named(reader, scope.plans, now=now), now=now),
             snapshots=sum(state.snapshots for state in states.values()),
             unknown=found.unknown,
             uncovered=found.uncovered,

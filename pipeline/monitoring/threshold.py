@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from pipeline.monitoring.checks import Kind, Problem
 from pipeline.quota.full_pass import Load, Pace, full_pass, most_symbols, smallest_plan
+from pipeline.quota.keys import plans_text
 from pipeline.settings.load import Settings
 from pipeline.settings.schema import LONGEST_HOURS
 from pipeline.store.database import DatabaseError
@@ -49,7 +50,8 @@ def check_threshold(settings: Settings) -> Threshold:
     Symbols that the API never covered, as far as the database knows, are requested rarely, and do not count.
     """
     loads, unscheduled = _loads(settings)
-    pace = Pace(settings.limits, resumes=settings.resume, longest_wait=settings.wait)
+    plans = tuple(plan.limits for plan in settings.plans)
+    pace = Pace(plans, resumes=settings.resume, longest_wait=settings.wait)
     longest, stale_after = full_pass(loads, pace), settings.stale_after
     cannot = f"stale_after_hours = {stale_after / _HOUR:g} cannot hold"
     if unscheduled:
@@ -57,15 +59,15 @@ def check_threshold(settings: Settings) -> Threshold:
         return Threshold(stale_after, longest, _problem(f"{cannot}: no schedule has {few(unscheduled)}", remedy))
     if longest <= stale_after:
         return Threshold(stale_after, longest)
-    if full_pass(loads, replace(pace, limits=())) > stale_after:
+    if full_pass(loads, replace(pace, plans=())) > stale_after:
         problem = f"{cannot}: scheduled runs are up to {span_text(longest)} apart"
         return Threshold(stale_after, longest, _problem(problem, _either("schedule more of them", *_higher(longest))))
     most = most_symbols(loads[0], pace, stale_after) if len(loads) == 1 else 0
     plan = smallest_plan(loads, pace, stale_after)
     symbols = count(sum(load.symbols for load in loads), "symbol")
-    problem = f"{cannot}: {symbols} take {span_text(longest)} at {', '.join(map(str, pace.limits))}"
+    problem = f"{cannot}: {symbols} take {span_text(longest)} at {plans_text(settings.plans)}"
     shorter = [f"list at most {count(most, 'symbol')}"] if most else []
-    faster = [f"use plan {plan}"] if plan else []
+    faster = [f"use plan {plan}" + (" for each key" if len(plans) > 1 else "")] if plan else []
     remedy = _either(*shorter, *faster, *_higher(longest))
     return Threshold(stale_after, longest, _problem(problem, remedy), most or None, plan)
 

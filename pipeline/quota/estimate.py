@@ -1,17 +1,27 @@
 """Estimates: how much of each window is used, and when a number of requests will be done."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pipeline import instants
 from pipeline.instants import Nanoseconds, nanoseconds
 from pipeline.model.slots import QuotaState
+from pipeline.quota.keys import KeyPlan
 from pipeline.quota.limits import Limit
-from pipeline.quota.windows import Windows
+from pipeline.quota.windows import Windows, first_to_open
 
 _MAX_SIMULATED = 1000
 """Requests that `time_for` simulates one by one: a progress bar needs it several times a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyQuota:
+    """What is known of a key's quota: what it is called, its limits, and what is used of them."""
+
+    name: str
+    limits: tuple[Limit, ...]
+    state: QuotaState
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,39 +33,60 @@ class WindowUsage:
     left: int
     next_free_at: datetime | None
     """When this window admits the next request; None: now."""
+    key: str | None = None
+    """What the key is called, where there are several."""
 
 
-def window_usage(limits: Sequence[Limit], state: QuotaState, *, now: datetime) -> list[WindowUsage]:
-    """Return how much of each window is used, for a process that starts now."""
-    ended = sorted(min(one.at, now) for one in state.spent)
-    blocked = state.block.until if state.block is not None and state.block.until > now else None
-    usages = []
-    for limit in limits:
+def nothing_used(plans: Iterable[KeyPlan]) -> list[KeyQuota]:
+    """Return the quotas of keys with which nothing was requested yet."""
+    return [KeyQuota(plan.name, plan.limits, QuotaState()) for plan in plans]
+
+
+def window_usage(keys: Iterable[KeyQuota], *, now: datetime) -> list[WindowUsage]:
+    """Return how much of each window of each key is used, for a process that starts now."""
+    return [usage for key in keys for usage in _of_key(key, now)]
+
+
+def _of_key(key: KeyQuota, now: datetime) -> Iterator[WindowUsage]:
+    block = key.state.block
+    ended = sorted(min(one.at, now) for one in key.state.spent)
+    blocked = block.until if block is not None and block.until > now else None
+    for limit in key.limits:
         used = sum(1 for at in ended if at > now - limit.period)
         free_at = ended[-limit.count] + limit.period if used >= limit.count else None
         waits = [at for at in (free_at, blocked) if at is not None]
-        usages.append(WindowUsage(str(limit), used, max(limit.count - used, 0), max(waits, default=None)))
-    return usages
+        left = max(limit.count - used, 0)
+        yield WindowUsage(str(limit), used, left, max(waits, default=None), key.name or None)
 
 
-def finish_at(limits: Sequence[Limit], state: QuotaState, *, requests: int, now: datetime) -> datetime | None:
-    """Return when the last of that many requests may leave at the plan's pace, for a process that starts now.
+def finish_at(keys: Sequence[KeyQuota], *, requests: int, now: datetime) -> datetime | None:
+    """Return when the last of that many requests may leave at the pace of the plans, for a process that starts now.
 
     None if there are no requests.
     """
     if not requests:
         return None
-    start = max(now, state.block.until) if state.block is not None else now
-    windows = Windows(limits, [-nanoseconds(start - min(one.at, start)) for one in state.spent])
-    return start + timedelta(microseconds=pace([windows], requests, now=0) // 1000)
+    windows = [_windows(key, now) for key in keys]
+    return now + timedelta(microseconds=pace(windows, requests, now=0) // 1000)
 
 
-def used_up(limits: Sequence[Limit], at: datetime, *, blocked_by: str | None) -> str:
-    """Return in one line that no request may leave before an instant: for a block's reason, or by the plan (None)."""
-    when = f"{instants.for_people(at)} UTC"
+def _windows(key: KeyQuota, now: datetime) -> Windows:
+    """Return a key's windows with `now` as 0."""
+    block = key.state.block
+    ended = [-nanoseconds(now - min(one.at, now)) for one in key.state.spent]
+    return Windows(key.limits, ended, closed_until=None if block is None else nanoseconds(block.until - now))
+
+
+def used_up(limits: Sequence[Limit], at: datetime, *, blocked_by: str | None, key: str = "") -> str:
+    """Return in one line that no request may leave before an instant: for a block's reason, or by the plan (None).
+
+    `key`: what the key is called that has the first slot, where there are several.
+    """
+    when = f"{instants.for_people(at)} UTC" + (f", of the key {key}" if key else "")
     if blocked_by is not None:
         return f"{blocked_by}: no requests before {when}"
-    return f"the plan's {', '.join(map(str, limits))} is used up: the next slot is free at {when}"
+    whose = "every key's plan" if key else f"the plan's {', '.join(map(str, limits))}"
+    return f"{whose} is used up: the next slot is free at {when}"
 
 
 Plan = tuple[Sequence[Limit], Windows]
@@ -90,8 +121,7 @@ def pace(keys: Sequence[Windows], requests: int, *, now: Nanoseconds) -> Nanosec
     """
     at = now
     for _ in range(requests):
-        windows = min(keys, key=lambda one: one.opening(at).at)
-        at = windows.opening(at).at
+        windows, at = first_to_open(keys, at)
         windows.take()
         windows.end(at)
     return at

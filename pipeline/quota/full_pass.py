@@ -14,7 +14,7 @@ from itertools import islice, pairwise, takewhile
 
 from pipeline.instants import Nanoseconds, nanoseconds
 from pipeline.quota.limits import PLANS, Limit, longest_window
-from pipeline.quota.windows import Windows
+from pipeline.quota.windows import Windows, first_to_open
 from pipeline.schedule.cron import Schedule
 
 _START = datetime(2024, 1, 5, tzinfo=UTC)
@@ -42,11 +42,21 @@ class Load:
 class Pace:
     """How fast a list is collected."""
 
-    limits: tuple[Limit, ...]
+    plans: tuple[tuple[Limit, ...], ...]
+    """The limits of each key."""
     resumes: bool
     """Whether a run that the quota cut short is resumed before the next fire time."""
     longest_wait: timedelta
     """How long a run waits for a slot before the quota cuts it short."""
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether there are keys, and each has a limit."""
+        return bool(self.plans) and all(self.plans)
+
+    @property
+    def longest_window(self) -> timedelta:
+        return longest_window(limit for limits in self.plans for limit in limits)
 
 
 def full_pass(loads: Sequence[Load], pace: Pace) -> timedelta:
@@ -78,23 +88,28 @@ def most_symbols(load: Load, pace: Pace, threshold: timedelta) -> int:
 
 
 def smallest_plan(loads: Sequence[Load], pace: Pace, threshold: timedelta) -> str | None:
-    """Return the smallest plan with which each symbol is observed often enough for a threshold; None if none does."""
-    plans = (name for name, limits in PLANS.items() if full_pass(loads, replace(pace, limits=limits)) <= threshold)
-    return next(plans, None)
+    """Return the smallest plan with which each symbol is observed often enough for a threshold; None if none does.
+
+    With several keys it is the plan of each.
+    """
+    for name, limits in PLANS.items():
+        if full_pass(loads, replace(pace, plans=(limits,) * len(pace.plans))) <= threshold:
+            return name
+    return None
 
 
 def _longest_interval(loads: Sequence[Load], pace: Pace) -> timedelta:
     loads = [load for load in loads if load.symbols]
     gaps = [gap for load in loads for gap in _gaps(load.schedules)]
     longest = max(gaps, default=timedelta())
-    if not pace.limits or not loads:
+    if not pace.is_limited or not loads:
         return longest
     total = sum(load.symbols for load in loads)
     simulated = _Simulation(loads, pace)
     first = simulated.run(min(total, _MOST_REQUESTS))
     if total > _MOST_REQUESTS:
         return max(longest, first * (total / _MOST_REQUESTS))
-    if first + longest_window(pace.limits) > min(gaps, default=timedelta()):  # else each run begins like the first
+    if first + pace.longest_window > min(gaps, default=timedelta()):  # else each run begins like the first
         simulated.run(min(2 * total, _MOST_REQUESTS), until=_FORTNIGHT)
     return max(longest, first, simulated.longest)
 
@@ -123,11 +138,11 @@ def _gaps(schedules: Sequence[Schedule]) -> list[timedelta]:
 
 
 class _Simulation:
-    """Requests in the order in which the daemon sends them, with its windows: `Windows` is the ledger's."""
+    """Requests in the order in which the daemon sends them, with its keys' windows: `Windows` is the ledger's."""
 
     def __init__(self, loads: Sequence[Load], pace: Pace) -> None:
         self._pace = pace
-        self._windows = Windows(pace.limits)
+        self._keys = [Windows(limits) for limits in pace.plans]
         self._fire_times = [_FireTimes(load.schedules) for load in loads]
         self._observed = [deque([_NEVER] * load.symbols) for load in loads]
         self._ended_until = [_NEVER] * len(loads)
@@ -152,12 +167,12 @@ class _Simulation:
         """Send the next request, or end the run that would wait too long for its slot."""
         due_at, load = min((self._due_at(load), load) for load in range(len(self._observed)))
         asked_at = max(self._now, due_at)
-        sent_at = self._windows.opening(asked_at).at
+        windows, sent_at = first_to_open(self._keys, asked_at)
         if not self._pace.resumes and sent_at - asked_at > nanoseconds(self._pace.longest_wait):
             self._ended_until[load] = self._fire_times[load].after(asked_at)
             return
-        self._windows.take()
-        self._windows.end(sent_at)
+        windows.take()
+        windows.end(sent_at)
         last = self._observed[load].popleft()
         self._observed[load].append(sent_at)
         if last != _NEVER:

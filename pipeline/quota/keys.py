@@ -43,3 +43,10 @@ def fingerprint(key: str) -> KeyId:
 def all_limits(plans: Sequence[KeyPlan]) -> tuple[Limit, ...]:
     """Return the limits of all plans, each once."""
     return tuple(dict.fromkeys(limit for plan in plans for limit in plan.limits))
+
+
+def plans_text(plans: Sequence[KeyPlan]) -> str:
+    """Return the limits in one line: `25/day, 1/second`, or with several keys `main 25/day; second 75/minute`."""
+    if len(plans) == 1:
+        return ", ".join(map(str, plans[0].limits)) or "no limits"
+    return "; ".join(f"{plan.name} {', '.join(map(str, plan.limits)) or 'without limits'}" for plan in plans)

@@ -198,7 +198,8 @@ class Ledger:
         first = min(accounts, key=lambda one: one.free(now).quota_at)
         at = self._clock.now() + first.used_up_for(now)
         is_blocked = first.block.until > first.windows.opening(now).at
-        return estimate.used_up(first.limits, at, blocked_by=first.block.reason if is_blocked else None)
+        key = first.name if len(self._accounts) > 1 else ""
+        return estimate.used_up(first.limits, at, blocked_by=first.block.reason if is_blocked else None, key=key)
 
     def _new_slot(self, account: Account, run: RunId, symbol: Symbol, *, retry: bool) -> Slot:
         self._last_id += 1

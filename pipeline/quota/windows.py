@@ -22,21 +22,26 @@ class Opening:
 class Windows:
     """The slots taken so far, counted by every limit. A value with no clock: instants are arguments."""
 
-    def __init__(self, limits: Sequence[Limit], ended: Iterable[Nanoseconds] = ()) -> None:
+    def __init__(
+        self, limits: Sequence[Limit], ended: Iterable[Nanoseconds] = (), *, closed_until: Nanoseconds | None = None
+    ) -> None:
+        """Begin with slots that have ended. None is free before `closed_until`."""
         self._limits = [(limit.count, nanoseconds(limit.period)) for limit in limits]
         # Of the slots whose answer is back, a limit of n needs only the n that ended last.
         self._ended = deque(sorted(ended), maxlen=max((limit.count for limit in limits), default=0))
         self._out = 0
+        self._closed_until = closed_until
 
     def copy(self) -> "Windows":
         """Return windows with the same slots, to simulate with."""
         other = Windows(())
         other._limits, other._ended, other._out = self._limits, self._ended.copy(), self._out
+        other._closed_until = self._closed_until
         return other
 
     def opening(self, now: Nanoseconds) -> Opening:
         """Return when the next slot is free: `now` if one is."""
-        at, certain = now, True
+        at, certain = now if self._closed_until is None else max(now, self._closed_until), True
         for count, period in self._limits:
             room = count - self._out  # how many of the slots that have ended may still count
             if room <= 0:
@@ -66,3 +71,13 @@ class Windows:
         """Return how many slots count in this limit's window now."""
         since = now - nanoseconds(limit.period) - _TICK
         return self._out + sum(1 for ended in self._ended if ended > since)
+
+
+def first_to_open(keys: Sequence[Windows], now: Nanoseconds) -> tuple[Windows, Nanoseconds]:
+    """Return the windows of the key that has a slot first, and when that is: `now` if one is free."""
+    first, at = keys[0], keys[0].opening(now).at
+    for other in keys[1:]:
+        opens_at = other.opening(now).at
+        if opens_at < at:
+            first, at = other, opens_at
+    return first, at

@@ -29,6 +29,7 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     used: Count
     left: Count
     next_free_at: Annotated[Instant | None, Meta(description="When it admits the next request; null: now.")]
+    key: Annotated[str | None, Meta(description="What the API key is called; null where there is one alone.")]
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,6 +101,7 @@ def _of_present(live: Live | None) -> dict[str, Any]:
             used=one.used,
             left=one.left,
             next_free_at=None if one.next_free_at is None else to_text(one.next_free_at),
+            key=one.key,
         )
         for one in now.windows
     ]

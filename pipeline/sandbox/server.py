@@ -28,6 +28,7 @@ from pipeline.sandbox.answers import (
     unknown_function,
 )
 from pipeline.sandbox.companies import Companies
+from pipeline.sandbox.counting import KeyCounter
 
 _PATH = "/query"
 _DEMO_KEY = "demo"
@@ -35,6 +36,8 @@ _CACHED = 4096
 """Answers cached: up to 10 MB."""
 _SEEN = 200_000
 """Symbols kept in `seen`, so that a sandbox that runs for months does not grow."""
+_KEYS = 1_000
+"""Keys whose requests are counted, for the same reason."""
 _CLOSE_SECONDS = 0.05
 """How long open requests may take when the server closes. Those delayed for longer are dropped."""
 
@@ -47,11 +50,13 @@ class SandboxApi:
         *,
         companies: Companies,
         limits: Sequence[Limit],
+        plans: Mapping[str, Sequence[Limit]] | None = None,
         day: Callable[[], date],
         latency: timedelta = timedelta(0),
         now: Callable[[], Nanoseconds] = time.monotonic_ns,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
+        """Each key may send within `limits`, those of `plans` within their own."""
         self.requests = 0
         """How many requests arrived, answered or refused."""
         self.refused = 0
@@ -59,9 +64,9 @@ class SandboxApi:
         self.seen: list[str] = []
         """The symbols of all requests, as spelled, in order of arrival."""
         self._companies = companies
-        # The longest first: the refusal of a request over several limits names the longest.
-        self._limits = sorted(limits, key=lambda limit: limit.period, reverse=True)
-        self._arrivals: deque[Nanoseconds] = deque(maxlen=max((limit.count for limit in limits), default=0))
+        self._limits = limits
+        self._plans = plans or {}
+        self._counters: dict[str, KeyCounter] = {}
         self._day = day
         self._latency = latency
         self._now = now
@@ -125,10 +130,13 @@ class SandboxApi:
     def _answer(self, query: Mapping[str, str]) -> Answer:
         """Count the request, and return the answer to it."""
         apikey, symbol = query.get("apikey", ""), query.get("symbol", "")
-        exceeded = self._count(symbol)
+        self.requests += 1
+        self._note(symbol)
+        counter = self._counter(apikey)
+        exceeded = counter.count(self._now())
         if exceeded is not None:
             self.refused += 1
-            return refuse_over(exceeded, self._limits, apikey)
+            return refuse_over(exceeded, counter.limits, apikey)
         if not apikey:
             return KEY_MISSING
         function = query.get("function", "")
@@ -138,21 +146,13 @@ class SandboxApi:
             return unknown_function(function)
         return self._answer_for(symbol, apikey)
 
-    def _count(self, symbol: str) -> Limit | None:
-        """Count a request, and return the limit that it exceeds, if any. Refused requests count too.
-
-        Both ends of a window belong to it, so that no other way to count is stricter.
-        """
-        now = self._now()
-        self.requests += 1
-        self._note(symbol)
-        exceeded = next((limit for limit in self._limits if self._is_full(limit, now)), None)
-        self._arrivals.append(now)
-        return exceeded
-
-    def _is_full(self, limit: Limit, now: Nanoseconds) -> bool:
-        since = now - limit.period // timedelta(microseconds=1) * 1000
-        return len(self._arrivals) >= limit.count and self._arrivals[-limit.count] >= since
+    def _counter(self, apikey: str) -> KeyCounter:
+        """Return what counts the requests of a key."""
+        if apikey not in self._counters:
+            if len(self._counters) >= _KEYS:
+                del self._counters[next(iter(self._counters))]
+            self._counters[apikey] = KeyCounter(self._plans.get(apikey, self._limits))
+        return self._counters[apikey]
 
     def _note(self, symbol: str) -> None:
         if len(self.seen) >= _SEEN:

@@ -12,7 +12,7 @@ from pipeline.files import is_present
 from pipeline.model.renames import ConfiguredRenames, Rename
 from pipeline.model.symbol_spellings import notes_on, read_symbol
 from pipeline.model.symbols import Symbol, SymbolList
-from pipeline.quota.keys import KeyPlan
+from pipeline.quota.keys import KeyPlan, all_limits
 from pipeline.quota.limits import MAX_WORKERS, Limit, max_workers
 from pipeline.schedule.cron import Schedule, check_cron, check_timezone
 from pipeline.settings.addresses import Listen, check_url, host_name
@@ -81,8 +81,8 @@ class Settings:
 
     @property
     def limits(self) -> tuple[Limit, ...]:
-        """Return the limits of the first key."""
-        return self.plans[0].limits
+        """Return the limits of all keys, each once."""
+        return all_limits(self.plans)
 
     @property
     def all_symbols(self) -> tuple[Symbol, ...]:

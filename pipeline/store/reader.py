@@ -197,7 +197,7 @@ class Reader:
 
     def key_named(self, name: str) -> KeyId | None:
         """Return the key that was last configured by a name, None if there was none."""
-        row = self._db.execute("SELECT id FROM keys WHERE name = ? LIMIT 1", (name,)).fetchone()
+        row = self._db.execute("SELECT id FROM keys WHERE name = ?", (name,)).fetchone()
         return None if row is None else KeyId(row[0])
 
     def freshness(self, symbols: Collection[Symbol] | None = None) -> Iterator[SymbolFreshness]:

@@ -80,8 +80,9 @@ async def insert_closed_requests(db: Connection, closed: Sequence[ClosedRequest]
 
 
 async def name_keys(db: Connection, names: Sequence[KeyName]) -> Sequence[None]:
-    """Write what keys are called, for those who have only the names."""
+    """Write what keys are called, for those who have only the names. The key that was called so before has none."""
     rows = [(one.key, one.name) for one in names]
+    await db.executemany("DELETE FROM keys WHERE id <> ? AND name = ?", rows)
     await db.executemany("INSERT INTO keys VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET name = excluded.name", rows)
     return [None] * len(names)
 

@@ -9,17 +9,19 @@ import pytest
 
 from pipeline.collect.on_demand import FIRST_PAUSE, LONGEST_PAUSE, Examined, examine, pause_after
 from pipeline.model.symbols import Symbol
+from pipeline.quota.keys import ApiKey
 from pipeline.quota.limits import PLANS
 from tests.support.clocks import START
 from tests.support.store import HOUR, IBM, PEP, at, collected, overview
 
 MINUTE = timedelta(minutes=1)
+KEYS = (ApiKey("", "S3CR3TK3Y", PLANS["free"]),)
 
 
 def examined(database: Path, hours: float, *symbols: Symbol) -> Examined:
     """Return what there is to do some hours after the start."""
     now = START + hours * HOUR
-    return examine(database, symbols, limits=PLANS["free"], fresh_for=20 * HOUR, fruitless={}, now=now)
+    return examine(database, symbols, keys=KEYS, fresh_for=20 * HOUR, fruitless={}, now=now)
 
 
 def requested(database: Path, symbol: str, hour: float, *, ended: float | None, outcome: str | None) -> None:

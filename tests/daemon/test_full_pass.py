@@ -23,15 +23,15 @@ THREE_DAYS_A_WEEK = Schedule("30 18 * * mon,wed,fri", "UTC", timedelta(hours=36)
 @pytest.mark.parametrize(
     ("schedule", "pace", "expected"),
     [
-        (WEEKDAYS, Pace((Limit(1, DAY),), resumes=True, longest_wait=2 * MINUTE), 3 * DAY),
-        (THREE_DAYS_A_WEEK, Pace((Limit(1, DAY),), resumes=True, longest_wait=2 * MINUTE), 3 * DAY),
-        (THREE_DAYS_A_WEEK, Pace((Limit(2, DAY),), resumes=False, longest_wait=2 * MINUTE), 5 * DAY),
+        (WEEKDAYS, Pace(((Limit(1, DAY),),), resumes=True, longest_wait=2 * MINUTE), 3 * DAY),
+        (THREE_DAYS_A_WEEK, Pace(((Limit(1, DAY),),), resumes=True, longest_wait=2 * MINUTE), 3 * DAY),
+        (THREE_DAYS_A_WEEK, Pace(((Limit(2, DAY),),), resumes=False, longest_wait=2 * MINUTE), 5 * DAY),
     ],
 )
 async def test_the_daemon_observes_each_symbol_as_often_as_is_computed(
     database: Path, served: Served, schedule: Schedule, pace: Pace, expected: timedelta
 ) -> None:
-    limits, clock = tuple(map(str, pace.limits)), DaemonClock(FIRST)
+    limits, clock = tuple(map(str, pace.plans[0])), DaemonClock(FIRST)
     harness = DaemonHarness(
         database, served.base_url, clock, schedules=(schedule,), limits=limits, resumes=pace.resumes
     )

@@ -22,6 +22,7 @@ from pipeline.monitoring.heartbeat import DaemonState, Heartbeat
 from pipeline.monitoring.metrics import OUTCOMES, Metrics
 from pipeline.monitoring.status import Scope, Status, read_status
 from pipeline.quota.estimate import WindowUsage
+from pipeline.quota.keys import KeyPlan
 from pipeline.quota.limits import PLANS, Limit
 from pipeline.store.runs import Store
 from pipeline.store.writer import open_writer
@@ -53,7 +54,7 @@ async def test_what_the_database_holds_is_read_from_it(database: Path) -> None:
     await kept(database)
     now = START + timedelta(hours=1)
     known = read_status(
-        database, Scope(tuple(SYMBOLS), PLANS["free"], timedelta(hours=72), timedelta(days=14)), now=now
+        database, Scope(tuple(SYMBOLS), (KeyPlan("", PLANS["free"]),), timedelta(hours=72), timedelta(days=14)), now=now
     )
 
     metrics_page = page(Metrics(), known)

@@ -13,7 +13,7 @@ from pipeline.monitoring.status import Scope, read_status
 from pipeline.schedule.cron import Schedule
 from pipeline.store.reader import Listed, Reader
 from tests.support.clocks import START
-from tests.support.daemons import SYMBOLS, DaemonClock, DaemonHarness, config, runs
+from tests.support.daemons import SYMBOLS, DaemonClock, DaemonHarness, config, plans, runs
 from tests.support.monitoring import values
 from tests.support.sandbox import Served
 
@@ -30,7 +30,7 @@ async def test_the_status_counts_what_the_database_holds(database: Path, served:
     order = Order((SYMBOLS[0],), observed_since=None)
     await collect(database, config(served.base_url).source, order, halt=Halt(), clock=clock.as_clock())
 
-    scope = Scope((*SYMBOLS, Symbol("TSLA")), harness.config.source.limits, STALE_AFTER, timedelta(days=14))
+    scope = Scope((*SYMBOLS, Symbol("TSLA")), plans(harness.config.source), STALE_AFTER, timedelta(days=14))
     found = read_status(database, scope, now=clock.wall)
 
     assert found.last_run is not None

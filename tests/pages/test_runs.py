@@ -8,6 +8,7 @@ import pytest
 
 from pipeline.model.outcomes import Outcome, RunStatus, Trigger
 from pipeline.monitoring.status import Scope
+from pipeline.quota.keys import KeyPlan
 from pipeline.quota.limits import PLANS
 from tests.support.html import Page, check_policy
 from tests.support.observations import after, database_of, seen
@@ -15,7 +16,9 @@ from tests.support.site import SiteClient, served
 from tests.support.timeline import Ended, Listed, Missed, Ran, seen_fields, write_steps
 
 HOSTILE = "<script>alert('why')</script>"
-SCOPE = Scope(symbols=(), limits=PLANS["free"], stale_after=timedelta(hours=72), backup_after=timedelta(days=14))
+SCOPE = Scope(
+    symbols=(), plans=(KeyPlan("", PLANS["free"]),), stale_after=timedelta(hours=72), backup_after=timedelta(days=14)
+)
 QUARTER = {"LatestQuarter": "2025-12-31"}
 FIRST = Ran(
     0,

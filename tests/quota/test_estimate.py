@@ -1,12 +1,13 @@
 """Estimates: how much of each window is used, and when a number of requests is done at the plan's pace."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
 
 from pipeline.instants import nanoseconds
 from pipeline.model.slots import Block, QuotaState, SpentSlot
-from pipeline.quota.estimate import finish_at, pace, remaining, time_for, window_usage
+from pipeline.quota.estimate import KeyQuota, finish_at, pace, remaining, time_for, window_usage
 from pipeline.quota.limits import PERIODS, PLANS, Limit
 from pipeline.quota.windows import Windows
 from tests.support.clocks import START
@@ -21,6 +22,10 @@ def spent(*ago: timedelta) -> QuotaState:
     return QuotaState([SpentSlot(START - one, retry=False) for one in ago])
 
 
+def quota(limits: Sequence[Limit], state: QuotaState, name: str = "") -> KeyQuota:
+    return KeyQuota(name, tuple(limits), state)
+
+
 def test_pace_is_when_the_last_request_may_leave() -> None:
     assert pace([Windows(FREE)], 1, now=0) == 0
     assert pace([Windows(FREE)], 25, now=0) == 24 * (SECOND + TICK)
@@ -29,14 +34,14 @@ def test_pace_is_when_the_last_request_may_leave() -> None:
 
 
 def test_the_usage_of_a_window_is_what_ended_less_than_its_period_ago() -> None:
-    day, second = window_usage(FREE, spent(HOUR, 23 * HOUR, 25 * HOUR), now=START)
+    day, second = window_usage([quota(FREE, spent(HOUR, 23 * HOUR, 25 * HOUR))], now=START)
 
     assert (day.limit, day.used, day.left, day.next_free_at) == ("25/day", 2, 23, None)
     assert (second.limit, second.used, second.left, second.next_free_at) == ("1/second", 0, 1, None)
 
 
 def test_a_full_window_is_free_when_its_oldest_slot_leaves_it() -> None:
-    (usage,) = window_usage([Limit(2, DAY)], spent(HOUR, 2 * HOUR, 30 * HOUR), now=START)
+    (usage,) = window_usage([quota([Limit(2, DAY)], spent(HOUR, 2 * HOUR, 30 * HOUR))], now=START)
 
     assert (usage.left, usage.next_free_at) == (0, START + 22 * HOUR)
 
@@ -45,22 +50,24 @@ def test_a_full_window_is_free_when_its_oldest_slot_leaves_it() -> None:
 def test_a_block_holds_every_window_until_it_is_over(ends_in: timedelta) -> None:
     state = QuotaState(block=Block(START - 3 * HOUR, START + ends_in))
 
-    free_at = {usage.next_free_at for usage in window_usage(FREE, state, now=START)}
+    free_at = {usage.next_free_at for usage in window_usage([quota(FREE, state)], now=START)}
 
     assert free_at == {START + HOUR if ends_in > timedelta() else None}
-    assert finish_at(FREE, state, requests=1, now=START) == max(START, START + ends_in)
+    assert finish_at([quota(FREE, state)], requests=1, now=START) == max(START, START + ends_in)
 
 
 def test_what_a_clock_that_was_ahead_stored_counts_as_now() -> None:
-    assert finish_at([Limit(1, DAY)], spent(-30 * DAY), requests=1, now=START) == START + DAY + timedelta(
+    assert finish_at([quota([Limit(1, DAY)], spent(-30 * DAY))], requests=1, now=START) == START + DAY + timedelta(
         milliseconds=1
     )
 
 
 def test_the_last_request_is_done_at_the_plans_pace() -> None:
-    assert finish_at(FREE, QuotaState(), requests=0, now=START) is None
-    assert finish_at(FREE, QuotaState(), requests=1, now=START) == START
-    assert finish_at(FREE, spent(HOUR), requests=25, now=START) == START + 23 * HOUR + timedelta(milliseconds=1)
+    assert finish_at([quota(FREE, QuotaState())], requests=0, now=START) is None
+    assert finish_at([quota(FREE, QuotaState())], requests=1, now=START) == START
+    assert finish_at([quota(FREE, spent(HOUR))], requests=25, now=START) == START + 23 * HOUR + timedelta(
+        milliseconds=1
+    )
 
 
 def test_what_remains_is_what_the_longest_window_still_admits() -> None:

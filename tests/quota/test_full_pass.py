@@ -1,5 +1,6 @@
 """Full passes: how long it takes until each symbol was observed once more, by list, plan and schedule."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -12,8 +13,8 @@ from pipeline.schedule.cron import Schedule
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 WEEKDAYS, DAILY, WEEKLY = "30 18 * * mon-fri", "0 12 * * *", "0 0 * * 0"
-FREE = Pace(PLANS["free"], resumes=True, longest_wait=2 * MINUTE)
-FREE_ONCE = Pace(PLANS["free"], resumes=False, longest_wait=2 * MINUTE)
+FREE = Pace((PLANS["free"],), resumes=True, longest_wait=2 * MINUTE)
+FREE_ONCE = Pace((PLANS["free"],), resumes=False, longest_wait=2 * MINUTE)
 
 
 def schedule(line: str, timezone: str = "America/New_York") -> Schedule:
@@ -43,10 +44,13 @@ def load(symbols: int, line: str = WEEKDAYS) -> Load:
         (1, "@yearly", FREE, 366 * DAY),
         (6, "0 */6 * * *", FREE, 6 * HOUR),  # four times 6 are 24
         (7, "0 */6 * * *", FREE, 12 * HOUR),
-        (8638, DAILY, Pace(PLANS["premium-75"], resumes=True, longest_wait=2 * MINUTE), DAY),
-        (150, "* * * * *", Pace(PLANS["premium-75"], resumes=True, longest_wait=2 * MINUTE), 2 * MINUTE),
+        (8638, DAILY, Pace((PLANS["premium-75"],), resumes=True, longest_wait=2 * MINUTE), DAY),
+        (150, "* * * * *", Pace((PLANS["premium-75"],), resumes=True, longest_wait=2 * MINUTE), 2 * MINUTE),
         (10**6, DAILY, FREE, 40_000 * DAY),
         (10**6, DAILY, Pace((), resumes=True, longest_wait=2 * MINUTE), DAY),
+        (100, DAILY, Pace((PLANS["free"],) * 2, resumes=True, longest_wait=2 * MINUTE), 2 * DAY),
+        (100, DAILY, Pace((PLANS["free"], PLANS["premium-75"]), resumes=True, longest_wait=2 * MINUTE), DAY),
+        (100, DAILY, Pace((PLANS["free"], ()), resumes=True, longest_wait=2 * MINUTE), DAY),
         (5, "* 9-16 * * mon-fri", FREE, 64 * HOUR + MINUTE),  # from 16:59 on Friday to 09:00 on Monday
         (0, DAILY, FREE, timedelta()),
     ],
@@ -76,20 +80,25 @@ def test_lists_of_several_schedules_share_the_windows() -> None:
     assert full_pass([Load(5, (schedule(DAILY), schedule("0 18 * * *")))], FREE) == 18 * HOUR
 
 
+plans = st.lists(
+    st.builds(Limit, st.integers(1, 30), st.sampled_from([PERIODS["minute"], PERIODS["hour"], PERIODS["day"]])),
+    max_size=2,
+).map(tuple)
 paces = st.builds(
     Pace,
-    limits=st.lists(
-        st.builds(Limit, st.integers(1, 30), st.sampled_from([PERIODS["minute"], PERIODS["hour"], PERIODS["day"]])),
-        max_size=2,
-    ).map(tuple),
+    plans=st.lists(plans, min_size=1, max_size=3).map(tuple),
     resumes=st.booleans(),
     longest_wait=st.sampled_from([timedelta(), 2 * MINUTE, DAY]),
 )
 lines = st.sampled_from([WEEKDAYS, DAILY, WEEKLY, "0 */8 * * *", "0 9,12 * * mon,thu", "0 0 1,15 * *"])
 
 
+def doubled(limits: tuple[Limit, ...]) -> tuple[Limit, ...]:
+    return tuple(Limit(2 * one.count, one.period) for one in limits)
+
+
 def at_most_a_month(symbols: int, pace: Pace) -> bool:
-    return all(symbols * limit.period / limit.count <= 30 * DAY for limit in pace.limits)
+    return all(symbols * limit.period / limit.count <= 30 * DAY for limits in pace.plans for limit in limits)
 
 
 @given(symbols=st.integers(1, 60), line=lines, pace=paces)
@@ -99,8 +108,11 @@ def test_no_limit_is_exceeded_and_nothing_is_observed_between_fire_times(symbols
 
     unlimited = full_pass([load(symbols, line)], Pace((), resumes=True, longest_wait=timedelta()))
     assert longest >= unlimited
-    for limit in pace.limits:
-        assert longest >= ((symbols - 1) // limit.count) * limit.period - MINUTE
+    admitted = [
+        min((limit.count * ((longest + MINUTE) // limit.period + 1) for limit in limits), default=symbols)
+        for limits in pace.plans
+    ]
+    assert sum(admitted) >= symbols
 
 
 @given(symbols=st.integers(1, 60), line=lines, pace=paces)
@@ -108,9 +120,10 @@ def test_a_longer_list_a_smaller_plan_and_not_resuming_never_take_less(symbols: 
     longest = full_pass([load(symbols, line)], pace)
 
     assert full_pass([load(symbols + 1, line)], pace) >= longest - MINUTE
-    resuming = Pace(pace.limits, resumes=True, longest_wait=pace.longest_wait)
+    assert full_pass([load(symbols, line)], replace(pace, plans=(*pace.plans, pace.plans[0]))) <= longest + MINUTE
+    resuming = Pace(pace.plans, resumes=True, longest_wait=pace.longest_wait)
     assert full_pass([load(symbols, line)], resuming) <= longest + MINUTE
-    bigger = Pace(tuple(Limit(2 * one.count, one.period) for one in pace.limits), pace.resumes, pace.longest_wait)
+    bigger = Pace(tuple(map(doubled, pace.plans)), pace.resumes, pace.longest_wait)
     assert full_pass([load(symbols, line)], bigger) <= longest + MINUTE
 
 

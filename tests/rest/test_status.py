@@ -8,13 +8,16 @@ import pytest
 
 from pipeline.model.symbols import Symbol
 from pipeline.monitoring.status import Scope
+from pipeline.quota.keys import KeyPlan
 from pipeline.quota.limits import Limit
 from tests.support.observations import after, database_of, seen, text
 from tests.support.rest import API, answered
 from tests.support.site import served
 from tests.support.timeline import Ended, Listed, Ran, seen_fields, write_steps
 
-SCOPE = Scope((Symbol("IBM"), Symbol("GONE")), (Limit.parse("25/day"),), timedelta(days=1), timedelta(days=14))
+SCOPE = Scope(
+    (Symbol("IBM"), Symbol("GONE")), (KeyPlan("", (Limit.parse("25/day"),)),), timedelta(days=1), timedelta(days=14)
+)
 PRESENT_ONLY = ("snapshots", "windows", "last_backup", "database_bytes", "daemon")
 
 
@@ -34,7 +37,7 @@ async def test_it_says_how_the_symbols_stand_and_what_the_plan_allows(database: 
     assert (found["first_observed_at"], found["last_observed_at"]) == (text(0), text(49))
     assert found["last_run"] == found["last_complete_run"]
     assert found["last_run"]["status"] == "complete"
-    assert found["windows"] == [{"limit": "25/day", "used": 0, "left": 25, "next_free_at": None}]
+    assert found["windows"] == [{"limit": "25/day", "used": 0, "left": 25, "next_free_at": None, "key": None}]
     assert found["snapshots"] == 3
     assert found["database_bytes"] > 0
     assert (found["locked_at"], found["daemon"]) == (None, None)

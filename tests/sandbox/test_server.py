@@ -223,8 +223,22 @@ async def test_a_wrong_call_counts() -> None:
     api = sandbox("1/minute")
 
     async with client_of(api) as client:
-        await client.get()
+        await client.get(function="NONE", apikey=KEY)
         assert "Minute-level" in await client.text("QUVEX")
+
+
+async def test_each_key_has_limits_and_windows_of_its_own() -> None:
+    api = SandboxApi(
+        companies=COMPANIES, limits=limits("2/minute"), plans={"B": limits("3/day")}, day=lambda: TODAY, now=Clock()
+    )
+
+    async with client_of(api) as client:
+        refused = {key: ["Symbol" not in await client.text("QUVEX", key) for _ in range(5)] for key in ("A", "B", "C")}
+        named = await client.text("QUVEX", "B")
+
+    assert {key: refusals.index(True) for key, refusals in refused.items()} == {"A": 2, "B": 3, "C": 2}
+    assert api.refused == 3 + 2 + 3 + 1
+    assert "3 requests per day" in named
 
 
 async def test_without_limits_nothing_is_refused() -> None:

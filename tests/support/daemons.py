@@ -23,7 +23,7 @@ from pipeline.monitoring.notify import Notifier, Sender
 from pipeline.monitoring.ping import Ping
 from pipeline.monitoring.reporter import Reporter
 from pipeline.monitoring.status import Scope
-from pipeline.quota.keys import ApiKey
+from pipeline.quota.keys import ApiKey, KeyPlan
 from pipeline.quota.limits import Limit
 from pipeline.schedule.cron import Schedule
 from pipeline.store import lock
@@ -96,6 +96,11 @@ class DaemonClock(ManualClock):
         await self.is_waiting.wait()
 
 
+def plans(source: Source) -> tuple[KeyPlan, ...]:
+    """Return the plan of each key."""
+    return tuple(key.plan for key in source.keys)
+
+
 class DaemonHarness:
     """One daemon, and the time it lives in."""
 
@@ -105,7 +110,7 @@ class DaemonHarness:
         self.config = config(base_url, **wanted)
         self.reporter = Reporter(
             database,
-            Scope(self.config.symbols, self.config.source.limits, timedelta(hours=72), timedelta(days=14)),
+            Scope(self.config.symbols, plans(self.config.source), timedelta(hours=72), timedelta(days=14)),
             metrics=Metrics(),
             notifier=Notifier((), Sender("host", database)),
             ping=Ping(None),

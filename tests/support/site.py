@@ -16,7 +16,7 @@ from pipeline.settings.addresses import Listen
 from pipeline.web.ask import ReadThrough
 from pipeline.web.probes import probes_of_record
 
-SCOPE = Scope(symbols=(), limits=(), stale_after=timedelta(hours=72), backup_after=timedelta(days=14))
+SCOPE = Scope(symbols=(), plans=(), stale_after=timedelta(hours=72), backup_after=timedelta(days=14))
 
 
 class Got(NamedTuple):

@@ -8,7 +8,14 @@ from datetime import date, datetime, timedelta
 import click
 
 from pipeline import instants
-from pipeline.cli.api_source import SANDBOX_KEY, SANDBOX_LATENCY, refuse_mixing, sandbox_settings, serve_sandbox, source
+from pipeline.cli.api_source import (
+    SANDBOX_LATENCY,
+    refuse_mixing,
+    sandbox_keys,
+    sandbox_settings,
+    serve_sandbox,
+    source,
+)
 from pipeline.cli.configuration import load_settings, parse_symbols, read_environment
 from pipeline.cli.event_loop import run_async
 from pipeline.cli.exclusive import exclusive_run, when_to_begin
@@ -36,8 +43,8 @@ from pipeline.errors import ExitCode
 from pipeline.model.outcomes import MEANING, Outcome, RunStatus
 from pipeline.model.renames import config_line
 from pipeline.model.symbols import Symbol
-from pipeline.quota.keys import ApiKey
-from pipeline.settings.api_keys import api_key
+from pipeline.quota.keys import ApiKey, plans_text
+from pipeline.settings.api_keys import api_keys
 from pipeline.settings.environment import Environment
 from pipeline.settings.load import Settings
 from pipeline.settings.near_misses import no_symbols
@@ -96,7 +103,7 @@ def command(
         options.say(f"no configuration file: using defaults and the database {settings.database}")
     wanted = _wanted(symbols, settings, options, variables)
     refuse_keys(wanted, redaction(variables))
-    key = SANDBOX_KEY if sandbox else api_key(variables)
+    keys = sandbox_keys(settings) if sandbox else api_keys(variables, settings)
     configure_logs(options, redact=redaction(variables, settings.proxy))
     refuse_foreign(settings.database)
     refuse_mixing(settings.database, settings.base_url, sandbox=sandbox)
@@ -112,7 +119,7 @@ def command(
     delay = SANDBOX_LATENCY if latency is None else timedelta(milliseconds=latency)
     served = serve_sandbox(settings, now=now, latency=delay) if sandbox else nullcontext(settings.base_url)
     summary = run_async(
-        _collect(settings, served, order, options, key=key, clock=Clock(now), begin=begin, max_wait=max_wait)
+        _collect(settings, served, order, options, keys=keys, clock=Clock(now), begin=begin, max_wait=max_wait)
     )
     _report(summary, settings, options, as_json=as_json, sandbox=sandbox)
     return summary.exit_code
@@ -151,7 +158,7 @@ async def _collect(
     order: Order,
     options: Options,
     *,
-    key: str,
+    keys: tuple[ApiKey, ...],
     clock: Clock,
     begin: Begin,
     max_wait: timedelta,
@@ -171,7 +178,7 @@ async def _collect(
                 ),
                 served as base_url,
             ):
-                api = source(settings, base_url, (ApiKey("", key, settings.limits),))
+                api = source(settings, base_url, keys)
                 return await collect(settings.database, api, order, halt=halt, on_start=progress.started, clock=clock)
 
 
@@ -241,7 +248,8 @@ def _time_taken(summary: Summary, settings: Settings) -> str:
     if summary.requests == 1:
         return took
     if summary.seconds > summary.busy_seconds:
-        return f"{took}, at the plan's pace ({', '.join(map(str, settings.limits)) or 'no limits'})"
+        whose = "the plan" if len(settings.plans) == 1 else f"{len(settings.plans)} keys"
+        return f"{took}, at the pace of {whose} ({plans_text(settings.plans)})"
     return f"{took}; one after another they would have taken {summary.busy_seconds:.2f} s"
 
 

@@ -63,7 +63,7 @@ def _read_heartbeat(database: Path) -> Heartbeat | DamagedHeartbeat | None:
 def _read(settings: Settings) -> tuple[Status | None, list[Problem]]:
     """Return the status of the database (None if nothing is stored yet), and why it cannot be read, if so."""
     try:
-        scope = Scope(settings.all_symbols, settings.limits, settings.stale_after, settings.backup_after)
+        scope = Scope(settings.all_symbols, settings.plans, settings.stale_after, settings.backup_after)
         status = read_status(settings.database, scope, now=instants.utc_now())
     except NoData:
         return None, []

@@ -9,13 +9,12 @@ from pipeline import instants
 from pipeline.cli.configuration import load_settings
 from pipeline.cli.options import Options, examples, json_option, reading_options
 from pipeline.cli.output import print_facts, print_json
-from pipeline.cli.quota_table import block_line, print_windows, window_json
+from pipeline.cli.quota_table import block_lines, print_windows, window_json
 from pipeline.cli.readable import readable
 from pipeline.collect.due import Selection, select_due
-from pipeline.model.slots import QuotaState
 from pipeline.monitoring.threshold import check_threshold, span_text
-from pipeline.quota.estimate import finish_at, window_usage
-from pipeline.quota.limits import longest_window
+from pipeline.quota.estimate import KeyQuota, finish_at, nothing_used, window_usage
+from pipeline.quota.stored import quotas_named
 from pipeline.settings.load import Settings
 from pipeline.store.reader import NoData, Reader
 from pipeline.text import few
@@ -30,11 +29,11 @@ def command(options: Options, *, as_json: bool) -> None:
     if not settings.all_symbols:
         options.say("no symbols are configured: list them in the file that pipeline init creates")
     now = instants.utc_now()
-    todo, quota = _read(settings, options)
-    done_at = finish_at(settings.limits, quota, requests=len(todo.due), now=now)
+    todo, quotas = _read(settings, options)
+    done_at = finish_at(quotas, requests=len(todo.due), now=now)
     days = _days(done_at, now)
     threshold = check_threshold(settings)
-    windows = window_usage(settings.limits, quota, now=now)
+    windows = window_usage(quotas, now=now)
     if as_json:
         print_json(
             {
@@ -58,7 +57,7 @@ def command(options: Options, *, as_json: bool) -> None:
             "not covered": f"{todo.waiting:,}, retried later",
             "requests": f"{len(todo.due):,}, plus retries",
             "done by": _done_text(done_at, days),
-            **block_line(quota.block, now=now),
+            **block_lines(quotas, now=now),
             "full pass": f"{span_text(threshold.full_pass)} at most, by plan and schedule",
             **({} if threshold.problem is None else {"threshold": threshold.problem}),
         }
@@ -78,12 +77,12 @@ def _done_text(done_at: datetime | None, days: int) -> str:
     return f"{instants.for_people(done_at)} UTC{over}"
 
 
-def _read(settings: Settings, options: Options) -> tuple[Selection, QuotaState]:
+def _read(settings: Settings, options: Options) -> tuple[Selection, list[KeyQuota]]:
     now = instants.utc_now()
     since = now - settings.fresh_for
     try:
         with readable(settings.database, options) as database, Reader.open(database) as reader:
             todo = select_due(settings.all_symbols, reader.freshness(), observed_since=since, now=now)
-            return todo, reader.quota_state(now - longest_window(settings.limits))
+            return todo, quotas_named(reader, settings.plans, now=now)
     except NoData:
-        return select_due(settings.all_symbols, (), observed_since=since, now=now), QuotaState()
+        return select_due(settings.all_symbols, (), observed_since=since, now=now), nothing_used(settings.plans)

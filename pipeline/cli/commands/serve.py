@@ -89,7 +89,7 @@ def _readable(database: Path, options: Options) -> Iterator[Path]:
 
 
 def _scope(settings: Settings) -> Scope:
-    return Scope(settings.all_symbols, settings.limits, settings.stale_after, settings.backup_after)
+    return Scope(settings.all_symbols, settings.plans, settings.stale_after, settings.backup_after)
 
 
 async def _serve(

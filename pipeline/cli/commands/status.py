@@ -11,21 +11,20 @@ from pipeline import instants
 from pipeline.cli.configuration import load_settings
 from pipeline.cli.options import Options, examples, json_option, reading_options
 from pipeline.cli.output import print_facts, print_json, to_second
-from pipeline.cli.quota_table import block_line, print_windows, window_json
+from pipeline.cli.quota_table import block_lines, print_windows, window_json
 from pipeline.cli.readable import readable
 from pipeline.cli.run_outcomes import run_outcomes
 from pipeline.errors import ExitCode
 from pipeline.model.changes import Change
 from pipeline.model.outcomes import Outcome, RunStatus
-from pipeline.model.slots import Block, QuotaState
 from pipeline.monitoring import heartbeat
 from pipeline.monitoring.conditions import ABSENT_FIELD, NEW_FIELD, UNREADABLE_FIELD
 from pipeline.monitoring.heartbeat import DamagedHeartbeat, Heartbeat
 from pipeline.monitoring.staleness import Standings, standings
 from pipeline.monitoring.threshold import check_threshold
 from pipeline.query.history import History
-from pipeline.quota.estimate import WindowUsage, window_usage
-from pipeline.quota.limits import longest_window
+from pipeline.quota.estimate import KeyQuota, WindowUsage, nothing_used, window_usage
+from pipeline.quota.stored import quotas_named
 from pipeline.settings.load import Settings
 from pipeline.store.drift import Drift
 from pipeline.store.lock import is_daemon_running
@@ -54,7 +53,7 @@ class _Report:
     """None if no daemon runs."""
     next_run: datetime | None
     last_backup: datetime | None = None
-    block: Block | None = None
+    quotas: Sequence[KeyQuota] = ()
     is_stored: bool = True
     """Whether there is a database."""
     companies: int = 0
@@ -112,13 +111,13 @@ def _read(settings: Settings, options: Options) -> _Report:
         with readable(settings.database, options) as database, Reader.open(database) as reader:
             states = reader.symbol_states()
             suspicious, companies = _of_history(database)
-            quota = reader.quota_state(now - longest_window(settings.limits))
+            quotas = quotas_named(reader, settings.plans, now=now)
             return _Report(
                 last_run=reader.last_run(),
                 on_demand=reader.last_run_on_demand(),
                 missed=reader.missed_fire_times(now - _RECENT),
-                windows=window_usage(settings.limits, quota, now=now),
-                block=quota.block,
+                windows=window_usage(quotas, now=now),
+                quotas=quotas,
                 states=states,
                 symbols=standings(
                     settings.all_symbols, states, reader.universe(), now=now, stale_after=settings.stale_after
@@ -132,7 +131,7 @@ def _read(settings: Settings, options: Options) -> _Report:
             )
     except NoData as nothing:
         options.say(str(nothing))
-        windows = window_usage(settings.limits, QuotaState(), now=now)
+        windows = window_usage(nothing_used(settings.plans), now=now)
         symbols = standings(settings.all_symbols, {}, {}, now=now, stale_after=settings.stale_after)
         return _Report(None, None, [], windows, {}, symbols, Drift([], [], []), [], beat, next_run, is_stored=False)
 
@@ -166,7 +165,7 @@ def _print(settings: Settings, status: _Report) -> None:
             **_symbol_lines(status.symbols, is_stored=status.is_stored),
             **_threshold_line(settings),
             **_backup_line(status.last_backup),
-            **block_line(status.block, now=instants.utc_now()),
+            **block_lines(status.quotas, now=instants.utc_now()),
             **_drift_lines(status.drift),
             **_suspicious_line(status.suspicious),
         }

@@ -29,8 +29,8 @@ def test_without_a_database_every_symbol_is_due(folder: Path) -> None:
     assert plan["symbols"] == plan["due"] == plan["requests"] == 1
     assert plan["finish_at"].endswith("Z")
     assert plan["windows"] == [
-        {"limit": "25/day", "used": 0, "left": 25, "next_free_at": None},
-        {"limit": "1/second", "used": 0, "left": 1, "next_free_at": None},
+        {"limit": "25/day", "used": 0, "left": 25, "next_free_at": None, "key": None},
+        {"limit": "1/second", "used": 0, "left": 1, "next_free_at": None, "key": None},
     ]
     assert not (folder / "data").exists()
 

@@ -41,7 +41,7 @@ def test_status_in_json(collected: Collected) -> None:
     assert collected.fund in status["unknown"]
     assert status["drift"] == {"unknown_fields": [], "absent_fields": [], "unreadable_fields": []}
     (window,) = status["windows"]
-    assert list(window) == ["limit", "used", "left", "next_free_at"]
+    assert list(window) == ["limit", "used", "left", "next_free_at", "key"]
     assert window["limit"] == "25/day"
 
 
