@@ -13,17 +13,15 @@ from typing import Any, NamedTuple
 
 import psycopg
 from psycopg import AsyncConnection
-from psycopg_pool import AsyncConnectionPool
 
 from pipeline.clock import Clock
+from pipeline.fleet.pool import PATIENCE, Pool
 from pipeline.instants import nanoseconds
 from pipeline.model.outcomes import Outcome
 from pipeline.store.database import StorageError
 from pipeline.store.writer import LINGER
 from pipeline.text import count
 
-Pool = AsyncConnectionPool[AsyncConnection[Any]]
-"""Connections in autocommit."""
 OnDone = Callable[[Outcome, BaseException | None], None]
 """Called once for how a symbol ended: when that is in the log, with its outcome; or with the error."""
 
@@ -76,7 +74,7 @@ async def append(
     """Close slots and log how symbols ended, in one commit; return the outcome of each symbol. May be repeated."""
     slots = [list(column) for column in zip(*closed, strict=True)] or [[], []]
     columns = [list(column) for column in zip(*ends, strict=True)] or [[]] * len(SymbolEnd._fields)
-    cursor = await db.execute(_APPEND, (member, *slots, *columns), prepare=True)
+    cursor = await db.execute(_APPEND, (member, *slots, *columns))
     return [Outcome(outcome) for _, outcome in await cursor.fetchall()]
 
 
@@ -154,7 +152,7 @@ class FleetLog:
         attempt = 0
         while self._failure is None:
             try:
-                async with self._pool.connection() as db:
+                async with asyncio.timeout(PATIENCE.total_seconds()), self._pool.connection() as db:
                     return await append(db, self._member, closed, ends)
             except OUTAGES as error:
                 reason = one_line(error)

@@ -144,6 +144,7 @@ _VIEWS: Mapping[str, _View] = {
     "keys": _View(_NOTHING),
     "schedules": _View(_NOTHING),
     "backups": _View(_NOTHING),
+    "followed": _View(_NOTHING),
 }
 """By table."""
 _SAME_AT_ANY_TIME = frozenset({"profiles", "statements", "layouts", "fields", "sqlite_master"})

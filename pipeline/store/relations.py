@@ -23,6 +23,7 @@ RELATIONS = {
 INTERNAL = (
     "backups",
     "blocked",
+    "followed",
     "keys",
     "layouts",
     "looks",

@@ -72,14 +72,19 @@ def text_length(observation: Observation) -> int:
     return texts + len(observation.parts.extra or "")
 
 
-async def store_observations(db: Connection, observations: Sequence[Observation]) -> list[Outcome]:
+async def store_observations(
+    db: Connection, observations: Sequence[Observation], *, noted_at: str = ""
+) -> list[Outcome]:
     """Store observations, and return the outcome of each, in order.
 
     Whatever the order in which observations are stored, the tables end up the same. Of two documents for one instant
-    the first stays, and the other is rejected.
+    the first stays, and the other is rejected. `noted_at`: an instant up to which they are credible, although no run
+    has begun by then.
     """
-    outcomes = iter(await _store_covered(db, [one for one in observations if isinstance(one, Covered)]))
-    await store_uncovered(db, [(one.symbol, one.at) for one in observations if isinstance(one, Uncovered)])
+    seen = [one for one in observations if isinstance(one, Covered)]
+    outcomes = iter(await _store_covered(db, seen, noted_at))
+    gone = [(one.symbol, one.at) for one in observations if isinstance(one, Uncovered)]
+    await store_uncovered(db, gone, noted_at=noted_at)
     return [Outcome.UNKNOWN if isinstance(one, Uncovered) else next(outcomes) for one in observations]
 
 
@@ -155,7 +160,7 @@ _NEIGHBOURS = f"""
 """The snapshots that observations from `first` to `last` can change: those they fall into or between, and the next."""
 
 
-async def _store_covered(db: Connection, observations: Sequence[Covered]) -> list[Outcome]:
+async def _store_covered(db: Connection, observations: Sequence[Covered], noted_at: str) -> list[Outcome]:
     """Store overviews, and return the outcome of each.
 
     Nearly always they are newer than all that is stored of their symbol. But the wall clock may have been set back, and
@@ -183,7 +188,7 @@ async def _store_covered(db: Connection, observations: Sequence[Covered]) -> lis
             changes.derived_states.append(symbol)
         else:
             changes.extended_states.append(_new_observations(symbol, new, merged))
-    await _write(db, changes)
+    await _write(db, changes, noted_at)
     return outcomes
 
 
@@ -262,7 +267,7 @@ def _new_observations(symbol: Symbol, new: Sequence[Covered], merged: Merged[Ver
     return NewObservations(symbol, min(at), last, merged.outcomes[at.index(last)], len(merged.added))
 
 
-async def _write(db: Connection, changes: _Changes) -> None:
+async def _write(db: Connection, changes: _Changes, noted_at: str) -> None:
     for table, column, rows in (
         ("snapshots", "observed_at", changes.deleted_snapshots),
         ("looks", "at", changes.deleted_looks),
@@ -277,7 +282,7 @@ async def _write(db: Connection, changes: _Changes) -> None:
     await _RECONFIRM.write(db, changes.reconfirmed)
     await extend_states(db, changes.extended_states)
     if changes.derived_states:
-        await derive_states(db, changes.derived_states)
+        await derive_states(db, changes.derived_states, noted_at=noted_at)
 
 
 @lru_cache(maxsize=64)

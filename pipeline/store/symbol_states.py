@@ -51,16 +51,23 @@ async def extend_states(db: Connection, added: Iterable[NewObservations]) -> Non
     await _EXTEND.write(db, rows)
 
 
-_ATTEMPT = bulk_insert(
+_ON_ATTEMPT = "ON CONFLICT (symbol) DO UPDATE SET last_try = excluded.last_try, last_outcome = excluded.last_outcome"
+_ATTEMPT = bulk_insert("symbols", ["symbol", "last_try", "last_outcome"], _ON_ATTEMPT)
+_LATE_ATTEMPT = bulk_insert(
     "symbols",
     ["symbol", "last_try", "last_outcome"],
-    "ON CONFLICT (symbol) DO UPDATE SET last_try = excluded.last_try, last_outcome = excluded.last_outcome",
+    f"{_ON_ATTEMPT} WHERE excluded.last_try > coalesce(last_try, '')",
 )
 
 
 async def note_attempts(db: Connection, attempts: Sequence[tuple[Symbol, str, Outcome]]) -> None:
     """Write attempts that brought no observation: each a symbol, when it was requested, and the outcome."""
     await _ATTEMPT.write(db, [(symbol, at, outcome.value) for symbol, at, outcome in attempts])
+
+
+async def note_late_attempts(db: Connection, attempts: Sequence[tuple[str, str, str]]) -> None:
+    """Write attempts that brought no observation, in any order: of a symbol the last stays, or an observation."""
+    await _LATE_ATTEMPT.write(db, attempts)
 
 
 _ADD_UNCOVERED = bulk_insert("uncovered", ["symbol", "at"], "ON CONFLICT DO NOTHING")

@@ -25,7 +25,7 @@ DECLARE
 BEGIN
     SELECT * INTO _head FROM fleet.log_head FOR UPDATE;
     IF _head.timeline IS DISTINCT FROM _timeline THEN
-        INSERT INTO fleet.timelines (timeline, first_seq, began_at) VALUES (_timeline, _head.seq + 1, clock_timestamp())
+        INSERT INTO fleet.timelines (timeline, first_seq, began_at) VALUES (_timeline, _head.seq + 1, fleet.now())
         ON CONFLICT (timeline) DO UPDATE SET first_seq = excluded.first_seq, began_at = excluded.began_at;
         UPDATE fleet.log_head SET timeline = _timeline;
     END IF;
@@ -39,7 +39,7 @@ DECLARE
     _seq bigint := fleet.lock_head() + 1;
 BEGIN
     UPDATE fleet.log_head SET seq = _seq;
-    INSERT INTO fleet.log (seq, kind, at, run_id, body) VALUES (_seq, _kind, clock_timestamp(), _run, _body);
+    INSERT INTO fleet.log (seq, kind, at, run_id, body) VALUES (_seq, _kind, fleet.now(), _run, _body);
     RETURN _seq;
 END $$;
 
@@ -130,7 +130,7 @@ BEGIN
     -- From here to the commit, appends go one at a time: seq has no gaps, and its order is that of commits. Each
     -- statement below sees what those before committed.
     _head := fleet.lock_head();
-    _now := clock_timestamp();
+    _now := fleet.now();
     RETURN QUERY
     WITH given AS (
         SELECT g.n, g.run, g.symbol, g.attempts, g.detail, g.slot, g.digest, g.body,
@@ -203,7 +203,7 @@ DECLARE
     _run bigint;
 BEGIN
     INSERT INTO fleet.runs (trigger, status, started_at, symbols, due, schedule, scheduled_for, member, instance)
-    VALUES (_trigger, 'running', clock_timestamp(), _symbols, _due, _schedule, _scheduled_for, _member, _instance)
+    VALUES (_trigger, 'running', fleet.now(), _symbols, _due, _schedule, _scheduled_for, _member, _instance)
     RETURNING id INTO _run;
     PERFORM fleet.log_run(_run);
     RETURN _run;
@@ -217,7 +217,7 @@ RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE fleet.runs
-       SET status = _status, detail = _detail, finished_at = clock_timestamp(), symbols = coalesce(_symbols, symbols),
+       SET status = _status, detail = _detail, finished_at = fleet.now(), symbols = coalesce(_symbols, symbols),
            requests = _requests, seconds = _seconds, uncovered = _uncovered, stored = _stored,
            unchanged = _unchanged, unknown = _unknown, failed = _failed, rejected = _rejected, deferred = _deferred
      WHERE id = _run AND status = 'running';
