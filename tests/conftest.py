@@ -57,11 +57,11 @@ def pytest_runtest_protocol(item: pytest.Item) -> object:
 
 
 def _refuse_unmarked_processes(event: str, _arguments: tuple[object, ...]) -> None:
-    """Fail a test that starts a process and is not marked so. PostgreSQL is one server for all tests."""
+    """Fail a test that starts a process and is not marked so. PostgreSQL is no test's own."""
     if event not in ("subprocess.Popen", "os.system", "os.posix_spawn", "os.fork") or not _running:
         return
     (item,) = _running
-    if item.get_closest_marker("process") is None and "postgres" not in getattr(item, "fixturenames", ()):
+    if item.get_closest_marker("process") is None:
         pytest.fail(f"{item.nodeid} starts a process: mark it with pytest.mark.process")
 
 
@@ -99,7 +99,9 @@ def postgres() -> "Iterator[Databases]":
     """Return PostgreSQL, started for the first test that wants it. Skip where it cannot be had."""
     from tests.support.postgres import Databases, running_server  # noqa: PLC0415 - imports psycopg
 
+    running, _running[:] = _running[:], []
     with running_server() as server:
+        _running[:] = running
         yield Databases(server)
 
 

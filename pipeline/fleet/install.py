@@ -7,13 +7,14 @@ functions are made anew by each step. Procrastinate keeps no version of its own:
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib import resources
+from importlib.util import find_spec
 from pathlib import Path
 
 import psycopg
 from psycopg.rows import TupleRow
 
 from pipeline.errors import ExitCode
+from pipeline.extras import installs
 from pipeline.fleet.connection import FleetError, NoFleet
 
 _FOLDER = Path(__file__).parent / "schema"
@@ -171,4 +172,8 @@ def _procrastinate_migrations() -> list[Path]:
 
 
 def _procrastinate_sql() -> Path:
-    return Path(str(resources.files("procrastinate.sql")))
+    """Return the folder of Procrastinate's scripts. Importing it takes 0.2 s, and they are all that is needed."""
+    found = find_spec("procrastinate")
+    if found is None or found.origin is None:
+        raise FleetRefused("a fleet needs procrastinate", remedy=installs("fleet"))
+    return Path(found.origin).parent / "sql"

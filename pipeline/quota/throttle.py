@@ -47,12 +47,10 @@ class Throttle:
         if permit.pauses < self._pauses:
             return  # sent before the pause: refused together with the one that began it
         self._has_probe = False
-        if self._in_a_row and error.ambiguous and self._has_day_window:
-            raise QuotaEnded(f"{error} (again after a pause)", is_answer=True)
         if self._in_a_row == 0:
             self._since = now
-        elif now - self._since >= nanoseconds(PATIENCE):
-            raise QuotaEnded(f"{error} (every answer for {PATIENCE.total_seconds():g} s)", is_answer=True)
+        else:
+            refuse_quota_end(error, throttled_for=now - self._since, has_day_window=self._has_day_window)
         pause = max(FIRST_PAUSE * 2**self._in_a_row, error.retry_after or timedelta())
         self._in_a_row += 1
         self.revoke()
@@ -74,3 +72,11 @@ class Throttle:
         """Let the next request test the API: this permit's got no answer, or never left."""
         if permit.alone and permit.pauses == self._pauses:
             self._has_probe = False
+
+
+def refuse_quota_end(error: Throttled, *, throttled_for: Nanoseconds, has_day_window: bool) -> None:
+    """Raise QuotaEnded if a throttle that follows on another one means that the quota has ended."""
+    if error.ambiguous and has_day_window:
+        raise QuotaEnded(f"{error} (again after a pause)", is_answer=True)
+    if throttled_for >= nanoseconds(PATIENCE):
+        raise QuotaEnded(f"{error} (every answer for {PATIENCE.total_seconds():g} s)", is_answer=True)

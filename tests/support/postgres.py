@@ -168,24 +168,28 @@ class Databases:
     def create(self) -> Iterator[str]:
         """Yield the URL of a database with the schema and nothing in it. Drop it afterwards."""
         if not self._has_template:
-            with self.empty("template_of_fleet", is_kept=True) as url, psycopg.connect(url, autocommit=True) as db:
-                install(db)
+            with self.empty() as url:
+                with psycopg.connect(url, autocommit=True) as db:
+                    install(db)
+                    name = db.info.dbname
+                self._execute(f"ALTER DATABASE {name} RENAME TO template_of_fleet")
             self._has_template = True
         with self.empty(template="template_of_fleet") as url:
             yield url
 
     @contextmanager
-    def empty(self, name: str | None = None, *, template: str = "template1", is_kept: bool = False) -> Iterator[str]:
+    def empty(self, *, template: str = "template1") -> Iterator[str]:
         """Yield the URL of a database without any schema."""
-        name = name or f"fleet_{next(self._numbers)}"
-        with psycopg.connect(self.server.url(), autocommit=True) as db:
-            db.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+        name = f"fleet_{next(self._numbers)}"
+        self._execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
         try:
             yield self.server.url(name)
         finally:
-            if not is_kept:
-                with psycopg.connect(self.server.url(), autocommit=True) as db:
-                    db.execute(f"DROP DATABASE {name} WITH (FORCE)")
+            self._execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+    def _execute(self, statement: str) -> None:
+        with psycopg.connect(self.server.url(), autocommit=True) as db:
+            db.execute(statement.encode())
 
 
 @contextmanager

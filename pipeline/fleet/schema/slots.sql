@@ -4,8 +4,8 @@
 -- The time. Tests replace it in their own databases.
 CREATE FUNCTION fleet.now() RETURNS timestamptz LANGUAGE sql VOLATILE AS $$ SELECT clock_timestamp() $$;
 
--- Declare a key and its limits. `retries`: the most of each that may be retries, NULL where all may.
-CREATE FUNCTION fleet.declare_key(_id text, _name text, _counts int[], _periods interval[], _retries int[])
+-- Declare a key and its limits: how many requests in how many seconds. `_retries`: the most of each that may be retries, NULL where all may.
+CREATE FUNCTION fleet.declare_key(_id text, _name text, _counts int[], _seconds int[], _retries int[])
 RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -13,15 +13,15 @@ BEGIN
     PERFORM 1 FROM fleet.keys WHERE id = _id FOR UPDATE;
     DELETE FROM fleet.limits WHERE key_id = _id;
     INSERT INTO fleet.limits (key_id, count, period, is_for_retries)
-    SELECT _id, min(l.count), l.period, false FROM unnest(_counts, _periods) AS l (count, period) GROUP BY l.period
-    UNION ALL
-    SELECT _id, min(l.count), l.period, true FROM unnest(_retries, _periods) AS l (count, period)
-     WHERE l.count IS NOT NULL GROUP BY l.period;
+    SELECT _id, min(l.count), make_interval(secs => l.seconds), l.is_for_retries
+      FROM (SELECT count, seconds, false AS is_for_retries FROM unnest(_counts, _seconds) AS u (count, seconds)
+            UNION ALL SELECT count, seconds, true FROM unnest(_retries, _seconds) AS u (count, seconds)) AS l
+     WHERE l.count IS NOT NULL GROUP BY l.seconds, l.is_for_retries;
 END $$;
 
--- Close slots: each with how its request ended, or 'unsent'. May be repeated. A slot counts from when it is closed, or
--- from its deadline if that was before: its request had ended by then.
-CREATE FUNCTION fleet.close_slots(_slots bigint[], _outcomes text[]) RETURNS void
+-- Close slots: each with how its request ended, or 'unsent', and how many seconds ago that was. May be repeated. A slot
+-- counts from when its request ended; from its deadline if that was before, as it had ended by then.
+CREATE FUNCTION fleet.close_slots(_slots bigint[], _outcomes text[], _ago double precision[] DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
     _now timestamptz;
@@ -32,9 +32,10 @@ BEGIN
       ORDER BY k.id FOR UPDATE;
     _now := fleet.now();
     UPDATE fleet.slots s  -- rounded up, as where a record closes slots: a window must not free sooner than it was used
-       SET finished_at = least(date_trunc('milliseconds', _now) + interval '1 millisecond', s.deadline_at),
+       SET finished_at = least(greatest(date_trunc('milliseconds', _now - make_interval(secs => coalesce(c.ago, 0)))
+                                        + interval '1 millisecond', s.reserved_at), s.deadline_at),
            outcome = c.outcome
-      FROM unnest(_slots, _outcomes) AS c (id, outcome)
+      FROM unnest(_slots, _outcomes, _ago) AS c (id, outcome, ago)
      WHERE s.id = c.id AND (s.finished_at IS NULL OR s.outcome = 'died');
     -- An answer to a request that was sent since the pause or block, and that is no refusal: all may send again.
     UPDATE fleet.keys k
@@ -143,7 +144,7 @@ END $$;
 -- And, in each row, the key as it is: slots up to `covers` must not be sent any more.
 CREATE FUNCTION fleet.reserve(
     _key_id text, _member text, _lifetime interval, _runs bigint[], _symbols text[], _retries boolean[],
-    _closed bigint[], _outcomes text[])
+    _closed bigint[], _outcomes text[], _ago double precision[])
 RETURNS TABLE (
     verdict text, slot_id bigint, at timestamptz, free_at timestamptz, quota_at timestamptz, certain boolean,
     covers bigint, pauses int, paused_since timestamptz, blocked_by text, remaining int, retries_left int)
@@ -168,7 +169,7 @@ BEGIN
       WHERE k.id = _key_id
          OR k.goes_alone AND k.id IN (SELECT s.key_id FROM fleet.slots s WHERE s.id = ANY (_closed))
       ORDER BY k.id FOR UPDATE;
-    PERFORM fleet.close_slots(_closed, _outcomes);
+    PERFORM fleet.close_slots(_closed, _outcomes, _ago);
     _key := fleet.lock_key(_key_id);
     _now := _key.last_at;
     FOR _limit IN SELECT * FROM fleet.limits l WHERE l.key_id = _key_id ORDER BY l.period LOOP
@@ -277,8 +278,9 @@ BEGIN
     IF _slot <= _key.block_covers THEN RETURN _key.covers; END IF;
     UPDATE fleet.keys
        SET blocked_since = _key.last_at, blocked_by = NULL,
-           blocked_until = _key.last_at + coalesce(
-               least(2 * nullif(blocked_until - blocked_since, interval '0'), _longest), _first),
+           blocked_until = _key.last_at + CASE WHEN blocked_until > blocked_since
+                                               THEN least(2 * (blocked_until - blocked_since), _longest)
+                                               ELSE _first END,
            block_covers = fleet.last_slot(_slot), covers = fleet.last_slot(_slot), goes_alone = true, probe = NULL,
            paused_since = NULL, paused_until = NULL, pauses = 0
      WHERE id = _key_id RETURNING covers INTO _key.covers;

@@ -1,0 +1,58 @@
+"""The quota as PostgreSQL holds it: the limits of each key, and what of them is used."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, LiteralString
+
+from pipeline.fleet.pool import Pool, fetch
+from pipeline.model.slots import Block, KeyId, QuotaState, SpentSlot
+from pipeline.quota.keys import KeyPlan
+from pipeline.quota.limits import retry_limits
+
+DECLARE: LiteralString = "SELECT fleet.declare_key(%s, %s, %b::int[], %b::int[], %b::int[])"
+
+
+async def declare_key(pool: Pool, key: KeyId, plan: KeyPlan) -> None:
+    """Write a key's name and limits, in place of what is there. Raise FleetError. The fleet has agreed about them."""
+    await fetch(pool, DECLARE, *declaration(key, plan))
+
+
+def declaration(key: KeyId, plan: KeyPlan) -> list[Any]:
+    """Return the values of DECLARE."""
+    shares = {limit.period: limit.count for limit in retry_limits(plan.limits)}
+    limits = sorted(plan.limits, key=lambda limit: (limit.period, limit.count))
+    return [
+        key,
+        plan.name,
+        [limit.count for limit in limits],
+        [round(limit.period.total_seconds()) for limit in limits],
+        [shares.get(limit.period) for limit in limits],
+    ]
+
+
+_STATE: LiteralString = """
+    SELECT k.blocked_since, k.blocked_until, k.blocked_by, coalesce((SELECT max(s.id) FROM fleet.slots s), 0),
+           array_agg(s.counts_from) FILTER (WHERE s.id IS NOT NULL), array_agg(s.retry) FILTER (WHERE s.id IS NOT NULL)
+      FROM fleet.keys k
+      LEFT JOIN fleet.slots s ON s.key_id = k.id AND s.counts_from > fleet.now()
+                - (SELECT max(l.period) FROM fleet.limits l WHERE l.key_id = k.id) - interval '1 second'
+     WHERE k.id = %s
+     GROUP BY k.id
+"""
+
+
+async def quota_state(pool: Pool, key: KeyId) -> QuotaState:
+    """Return what is used of a key, by PostgreSQL's clock; nothing if the fleet does not know it. Raise FleetError."""
+    return _state(await fetch(pool, _STATE, key))
+
+
+def _state(rows: Sequence[tuple[Any, ...]]) -> QuotaState:
+    if not rows:
+        return QuotaState()
+    ((since, until, reason, last_id, instants, retries),) = rows
+    spent = [SpentSlot(at, is_retry) for at, is_retry in zip(instants or (), retries or (), strict=True)]
+    return QuotaState(spent, _block(since, until, reason), last_id)
+
+
+def _block(since: datetime | None, until: datetime | None, reason: str | None) -> Block | None:
+    return None if since is None or until is None else Block(since, until, reason)

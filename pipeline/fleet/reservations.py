@@ -1,0 +1,296 @@
+"""Reservations: asks PostgreSQL for slots on behalf of all who wait, and closes slots on the way.
+
+All that wait share one statement: it closes what this process has to close, and reserves for as many as it can. Keys
+are asked in turn, whichever has a slot first. Nothing is locked between two statements.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import LiteralString, NamedTuple
+
+from pipeline.api.errors import QuotaEnded
+from pipeline.collect.ports import TakenElsewhere
+from pipeline.fleet.clock import FleetClock
+from pipeline.fleet.connection import FleetError, NoFleet
+from pipeline.fleet.key_view import KeyView, Verdict
+from pipeline.fleet.pool import Pool, fetch
+from pipeline.instants import Nanoseconds, nanoseconds
+from pipeline.model.outcomes import RunId
+from pipeline.model.slots import KeyId, Slot
+from pipeline.model.symbols import Symbol
+from pipeline.quota import estimate
+from pipeline.quota.block import BY_THE_API
+from pipeline.quota.ledger import RetryBudgetSpent
+from pipeline.quota.throttle import FIRST_PAUSE, LONGEST_PAUSE
+from pipeline.store.database import StorageError
+from pipeline.store.requests import UNSENT
+
+_MOST_ASKED = 200
+"""Symbols in one statement."""
+PATIENCE = timedelta(minutes=2)
+"""For how long PostgreSQL may be out of reach until no slot can be had: longer than a standby needs to take over."""
+_PATIENCE_AT_END = timedelta(seconds=5)
+"""For how long a process that stops tries to close its slots. Those that it leaves count from their deadlines."""
+_PAUSES = tuple(timedelta(seconds=seconds) for seconds in (0.25, 0.5, 1, 2))
+"""Between attempts to reach PostgreSQL; the last one again and again."""
+_OUT_ELSEWHERE = nanoseconds(timedelta(milliseconds=250))
+"""How soon to ask again for a symbol whose request another process has sent."""
+
+_RESERVE: LiteralString = """
+    SELECT * FROM fleet.reserve(%s, %s, %s, %b::bigint[], %b::text[], %b::boolean[], %b::bigint[],
+                                 %b::text[], %b::float8[])
+"""
+
+
+class _Closed(NamedTuple):
+    slot: int
+    outcome: str
+    at: Nanoseconds
+
+
+class _Pause(NamedTuple):
+    view: KeyView
+    slot: int
+    told: timedelta | None
+
+
+@dataclass(eq=False, slots=True)
+class Waiter:
+    """Somebody who waits for a slot."""
+
+    run: RunId
+    symbol: Symbol
+    retry: bool
+    slot: "asyncio.Future[Slot]"
+    ask_at: Nanoseconds = 0
+    no_retry: set[KeyId] = field(default_factory=set)
+    """The keys whose share for retries is used up."""
+
+
+class Reservations:
+    """Whoever waits for a slot, and what is to be closed."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        views: Mapping[KeyId, KeyView],
+        *,
+        member: str,
+        lifetime: timedelta,
+        max_wait: timedelta,
+        max_requests: int | None,
+        clock: FleetClock,
+        on_retry: Callable[[str], object],
+    ) -> None:
+        self._pool = pool
+        self._views = views
+        self._member = member
+        self._lifetime = lifetime
+        self._max_wait = nanoseconds(max_wait)
+        self._max_requests = max_requests
+        self._clock = clock
+        self._on_retry = on_retry
+        self._taken = 0
+        self._waiting: list[Waiter] = []
+        self._closing: list[_Closed] = []
+        self._pauses: list[_Pause] = []
+        self._changed = asyncio.Event()
+        self._ends_at: Nanoseconds | None = None
+        self._failure: BaseException | None = None
+
+    def ask(self, waiter: Waiter) -> None:
+        """Get a slot for somebody."""
+        if self._failure is not None:
+            waiter.slot.set_exception(StorageError(f"no slot: {self._failure}"))
+            return
+        self._waiting.append(waiter)
+        self.look_again()
+
+    def close(self, slot: Slot, outcome: str) -> None:
+        """Close a slot; UNSENT: its request never left."""
+        now = self._now()
+        self._taken -= outcome == UNSENT
+        self._views[slot.key].closed(is_sent=outcome != UNSENT, now=now)
+        self._closing.append(_Closed(slot.id, outcome, now))
+        self.look_again()
+
+    def pause(self, slot: Slot, told: timedelta | None) -> None:
+        """Pause the slot's key; for as long as the API told, if it did."""
+        self._pauses.append(_Pause(self._views[slot.key], slot.id, told))
+        self.look_again()
+
+    def look_again(self) -> None:
+        """Do not wait any longer: something has changed."""
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Reserve for whoever waits and close what is to be closed, until `end`."""
+        try:
+            while self._ends_at is None or self._closing:
+                await self._until_due()
+                self._changed.clear()
+                await asyncio.sleep(0)  # whoever is ready to ask or to close shares the statement
+                await self._turn_with_retries()
+        except BaseException as error:
+            self._failure = error
+            raise
+        finally:
+            self._failure = self._failure or StorageError("the run has ended")
+            self._fail(StorageError(f"no slot: {self._failure}"))
+
+    def end(self) -> None:
+        """Let `run` end, once what is closed by now is closed in PostgreSQL too."""
+        self._ends_at = self._now() + nanoseconds(_PATIENCE_AT_END)
+        self._changed.set()
+
+    def _now(self) -> Nanoseconds:
+        return self._clock.own.monotonic()
+
+    def _usable(self) -> list[KeyView]:
+        return [view for view in self._views.values() if view.refusal is None]
+
+    def _live(self) -> list[Waiter]:
+        self._waiting = [waiter for waiter in self._waiting if not waiter.slot.done()]
+        return self._waiting
+
+    async def _until_due(self) -> None:
+        """Return when PostgreSQL is to be asked again, or something has changed."""
+        if self._changed.is_set():
+            return
+        due = [max(waiter.ask_at, view.ask_at) for waiter in self._live() for view in self._usable()]
+        if not due:
+            await self._changed.wait()
+            return
+        seconds = max(min(due) - self._now(), 0) / 1e9
+        waiting = {asyncio.ensure_future(self._clock.own.sleep(seconds)), asyncio.ensure_future(self._changed.wait())}
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for one in waiting:
+                one.cancel()
+
+    async def _turn_with_retries(self) -> None:
+        """Do a turn; again for as long as PostgreSQL cannot be reached. In the end, those who wait get the error."""
+        began, attempt = self._now(), 0
+        while True:
+            try:
+                await self._turn()
+            except FleetError as error:
+                if isinstance(error, NoFleet) or self._now() - began >= nanoseconds(PATIENCE):
+                    self._fail(StorageError(f"no slot: {error}"))
+                if self._ends_at is not None and self._now() >= self._ends_at:
+                    self._closing.clear()
+                    return
+                pause = _PAUSES[min(attempt, len(_PAUSES) - 1)].total_seconds()
+                attempt += 1
+                self._on_retry(f"{error}; retrying in {pause:g} s")
+                await self._clock.own.sleep(pause)
+            else:
+                return
+
+    async def _turn(self) -> None:
+        """Tell PostgreSQL of pauses, ask each key that may have a slot, and close slots."""
+        query: LiteralString
+        while self._pauses:
+            view, slot, told = self._pauses[0]
+            query = "SELECT fleet.pause(%s, %s, %s, %s, %s)"
+            ((covers,),) = await fetch(self._pool, query, view.key, slot, FIRST_PAUSE, LONGEST_PAUSE, told)
+            del self._pauses[0]
+            view.cover(covers)
+            view.is_pausing = any(pause.view is view for pause in self._pauses)
+        for view in sorted(self._usable(), key=lambda one: one.ask_at):
+            now = self._now()
+            if view.ask_at <= now:
+                asking = [one for one in self._live() if one.ask_at <= now and view.key not in one.no_retry]
+                await self._ask(view, asking[: self._most()])
+        if self._closing:
+            closed = self._closing[:]
+            query = "SELECT fleet.close_slots(%b::bigint[], %b::text[], %b::float8[])"
+            await fetch(self._pool, query, *_columns(closed, now=self._now()))
+            del self._closing[: len(closed)]
+        self._judge()
+
+    def _most(self) -> int:
+        """Return for how many symbols to ask at most."""
+        return _MOST_ASKED if self._max_requests is None else min(_MOST_ASKED, self._max_requests - self._taken)
+
+    async def _ask(self, view: KeyView, asking: Sequence[Waiter]) -> None:
+        """Reserve slots of one key for those who wait, and close slots on the way."""
+        if not asking:
+            return
+        closed, asked = self._closing[:], self._now()
+        rows = await fetch(
+            self._pool,
+            _RESERVE,
+            view.key,
+            self._member,
+            self._lifetime,
+            [one.run for one in asking],
+            [one.symbol for one in asking],
+            [one.retry for one in asking],
+            *_columns(closed, now=asked),
+        )
+        del self._closing[: len(closed)]
+        verdicts = [Verdict(*row) for row in rows]
+        self._clock.heard(verdicts[0].at, asked=asked)
+        view.hear(verdicts, asked=asked, now=self._now())
+        for waiter, verdict in zip(asking, verdicts, strict=True):
+            self._tell(waiter, verdict, view, asked)
+
+    def _tell(self, waiter: Waiter, verdict: Verdict, view: KeyView, asked: Nanoseconds) -> None:
+        """Act on what PostgreSQL says of one symbol."""
+        match verdict.verdict:
+            case "granted":
+                self._hand_out(waiter, verdict, view, asked)
+            case "done" if not waiter.slot.done():
+                waiter.slot.set_exception(TakenElsewhere(f"{waiter.symbol} has ended in this run already"))
+            case "no_retry":
+                waiter.no_retry.add(view.key)
+            case "out":
+                waiter.ask_at = min(asked + nanoseconds(verdict.free_at - verdict.at), self._now() + _OUT_ELSEWHERE)
+
+    def _hand_out(self, waiter: Waiter, verdict: Verdict, view: KeyView, asked: Nanoseconds) -> None:
+        """Hand out a slot. Give it back if nobody waits any more, or if the key is paused meanwhile."""
+        assert verdict.slot is not None
+        slot = Slot(
+            verdict.slot, view.key, waiter.run, waiter.symbol, waiter.retry, verdict.at, asked,
+            asked + nanoseconds(self._lifetime), view.permit(verdict),
+        )  # fmt: skip
+        view.taken(slot)
+        self._taken += 1
+        if waiter.slot.done() or view.is_pausing:
+            self.close(slot, UNSENT)
+        else:
+            waiter.slot.set_result(slot)
+
+    def _judge(self) -> None:
+        """Tell those who wait that they will get no slot, as far as that is known."""
+        usable, now = self._usable(), self._now()
+        for waiter in self._live():
+            views = [view for view in usable if view.key not in waiter.no_retry]
+            first = min(views, key=lambda one: one.quota_at, default=None)
+            if not usable:
+                refusal = next(view.refusal for view in self._views.values() if view.refusal is not None)
+                waiter.slot.set_exception(refusal)
+            elif first is None:
+                waiter.slot.set_exception(RetryBudgetSpent())
+            elif self._most() <= 0:
+                waiter.slot.set_exception(QuotaEnded(f"--max-requests {self._max_requests} reached"))
+            elif first.quota_at - now > self._max_wait:
+                reason = None if first.blocked_by is None else first.blocked_by or BY_THE_API
+                waiter.slot.set_exception(
+                    QuotaEnded(estimate.used_up(first.limits, first.quota_at_wall, blocked_by=reason))
+                )
+
+    def _fail(self, error: StorageError) -> None:
+        for waiter in self._live():
+            waiter.slot.set_exception(error)
+
+
+def _columns(closed: Sequence[_Closed], *, now: Nanoseconds) -> tuple[list[int], list[str], list[float]]:
+    """Return the slots, how they were closed, and how many seconds ago."""
+    return (
+        [one.slot for one in closed], [one.outcome for one in closed], [(now - one.at) / 1e9 for one in closed],
+    )  # fmt: skip
