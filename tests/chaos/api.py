@@ -8,10 +8,13 @@ import argparse
 import asyncio
 import json
 import random
+import ssl
+import subprocess
 import sys
 import time
 from collections import defaultdict, deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -28,6 +31,35 @@ OVER = "over"
 """What the log says of a request that exceeded a limit."""
 _LONGEST_LIFE = 4 * 3600.0
 """Seconds after which it ends in any case."""
+
+
+@contextmanager
+def counting_api(
+    log: Path,
+    limits: Sequence[str],
+    *,
+    host: str = "127.0.0.1",
+    certificate: Path | None = None,
+    latency: float = 0.1,
+    errors: float = 0.01,
+) -> Iterator[str]:
+    """Run the API while the block runs, and yield its base URL. With a certificate, and its key, it speaks TLS."""
+    options = [f"--limit={limit}" for limit in limits] + ([f"--certificate={certificate}"] if certificate else [])
+    command = [sys.executable, "-m", "tests.chaos.api", "--host", host, "--log", str(log), *options,
+               f"--latency={latency}", f"--errors={errors}"]  # fmt: skip
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            scheme = "https" if certificate else "http"
+            yield f"{scheme}://{host}:{int(process.stdout.readline())}/query"
+        finally:
+            process.stdin.close()
+
+
+# In its own process
 
 
 class Windows:
@@ -99,7 +131,11 @@ async def _serve(options: argparse.Namespace) -> None:
         api = CountingApi(options.limit, latency=options.latency, errors=options.errors, log=log)
         runner = web.ServerRunner(web.Server(api.handle, access_log=None), shutdown_timeout=0.05)
         await runner.setup()
-        await web.TCPSite(runner, options.host, options.port, backlog=1024).start()
+        tls = None
+        if options.certificate:
+            tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            tls.load_cert_chain(options.certificate)
+        await web.TCPSite(runner, options.host, 0, backlog=1024, ssl_context=tls).start()
         print(runner.addresses[0][1], flush=True)
         reader = asyncio.StreamReader()
         await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
@@ -111,10 +147,10 @@ async def _serve(options: argparse.Namespace) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--limit", action="append", type=Limit.parse, default=[])
     parser.add_argument("--latency", type=float, default=0.1)
     parser.add_argument("--errors", type=float, default=0.01)
+    parser.add_argument("--certificate", type=Path)
     parser.add_argument("--log", type=Path, required=True)
     asyncio.run(_serve(parser.parse_args()))
 

@@ -21,10 +21,12 @@ _SYMBOLS = 400
 
 
 def declare(url: str) -> None:
-    """Give a fleet one key."""
+    """Give a fleet one key. Its periods are shorter than those that a plan can have."""
     with psycopg.connect(url, autocommit=True) as db:
-        counts, periods = [limit.count for limit in LIMITS], [limit.period for limit in LIMITS]
-        db.execute("SELECT fleet.declare_key(%s, 'one', %s, %s, %s)", (KEY, counts, periods, [None] * len(LIMITS)))
+        db.execute("INSERT INTO fleet.keys (id, name) VALUES (%s, 'one')", (KEY,))
+        for limit in LIMITS:
+            values = (KEY, limit.count, limit.period)
+            db.execute("INSERT INTO fleet.limits (key_id, count, period) VALUES (%s, %s, %s)", values)
 
 
 class Senders:
@@ -68,17 +70,18 @@ class Senders:
 
 
 def _reserve(db: psycopg.Connection[Any], member: str, symbols: list[str]) -> list[int]:
-    nothing: list[Any] = [[None] * len(symbols), symbols, [False] * len(symbols), [], []]
+    many = len(symbols)
     rows = db.execute(
-        "SELECT slot_id FROM fleet.reserve(%s, %s, %s, %s::bigint[], %s::text[], %s::boolean[], %s::bigint[],"
-        " %s::text[]) WHERE verdict = 'granted'",
-        (KEY, member, LIFETIME, *nothing),
+        "SELECT slot_id FROM fleet.reserve(%s, %s, %s, %s::bigint[], %s::text[], %s::boolean[], '{}', '{}', '{}')"
+        " WHERE verdict = 'granted'",
+        (KEY, member, LIFETIME, [None] * many, symbols, [False] * many),
     )
     return [slot for (slot,) in rows]
 
 
 def _close(db: psycopg.Connection[Any], slots: list[int]) -> None:
-    db.execute("SELECT fleet.close_slots(%s, %s)", (slots, ["answered"] * len(slots)))
+    many = len(slots)
+    db.execute("SELECT fleet.close_slots(%s, %s, %s::float8[])", (slots, ["answered"] * many, [0.0] * many))
 
 
 class Appenders:

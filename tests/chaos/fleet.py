@@ -1,0 +1,156 @@
+"""A fleet under test: PostgreSQL, the API that counts, machines; and the way from a storm to what is left of it."""
+
+import re
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from pipeline.quota.limits import Limit
+from tests.chaos import checks
+from tests.chaos.api import counting_api
+from tests.chaos.checks import Finding
+from tests.chaos.counting import requests_in
+from tests.chaos.machines import Machine, Wanted
+from tests.support.postgres import Postgres, running_server
+
+PASSWORD = "a-password-that-none-may-see"
+KEYS = {"one": "KEYONE0000000001", "two": "KEYTWO0000000002"}
+_DATABASE = "fleet"
+_LISTENING = re.compile(r'"address": "(http://127\.0\.0\.1:\d+)"')
+
+
+@dataclass(slots=True)
+class Fleet:
+    """What is under test."""
+
+    folder: Path
+    server: Postgres
+    wanted: Wanted
+    api_log: Path
+    machines: list[Machine] = field(default_factory=list)
+    pages: list[str] = field(default_factory=list)
+    """Metrics and health, as the machines showed them."""
+
+    def add(self, name: str, holds: Sequence[str], **options: Any) -> Machine:
+        """Return another machine, which is not started yet."""
+        machine = Machine(self.folder / name, self.wanted, holds, **options)
+        self.machines.append(machine)
+        return machine
+
+    @contextmanager
+    def connected(self) -> Iterator[psycopg.Connection[Any]]:
+        with psycopg.connect(self.server.url(_DATABASE), autocommit=True) as db:
+            yield db
+
+    def settle(self, patience: float) -> float:
+        """Let all machines finish what was begun, then stop them. Return how many seconds that took.
+
+        Fail if there is no moment at which nothing is under way.
+        """
+        began = time.monotonic()
+        for machine in self.machines:
+            if not machine.is_running:
+                machine.start()
+        while True:
+            self.wait(self._is_quiet, patience - (time.monotonic() - began), "runs do not end")
+            self.look()
+            self.stop()
+            if self._is_quiet():
+                return time.monotonic() - began
+            for machine in self.machines:
+                machine.start()
+
+    def stop(self) -> None:
+        """Stop all machines in order."""
+        for machine in self.machines:
+            machine.ask_to_stop()
+        codes = {machine.name: machine.ended() for machine in self.machines}
+        assert set(codes.values()) <= {0}, f"exit codes {codes}: {self.tails()}"
+
+    def look(self) -> None:
+        """Keep what the machines show over HTTP."""
+        for machine in self.machines:
+            if found := _LISTENING.findall(machine.log.read_text()):
+                for path in ("/metrics", "/status", "/health"):
+                    with suppress(OSError), urllib.request.urlopen(found[-1] + path, timeout=10) as page:
+                        self.pages.append(page.read().decode())
+
+    def wait(self, condition: Callable[[], bool], patience: float, problem: str) -> None:
+        """Wait until something is so. Fail if it does not become so."""
+        end = time.monotonic() + patience
+        while not condition():
+            assert time.monotonic() < end, f"{problem} within {patience:.0f} s: {self.tails()}"
+            time.sleep(0.2)
+
+    def value(self, query: str) -> Any:
+        """Return the one value of a query; None while PostgreSQL cannot be reached."""
+        with suppress(psycopg.OperationalError), self.connected() as db:
+            row = db.execute(query.encode()).fetchone()
+            return row[0] if row else None
+        return None
+
+    def _is_quiet(self) -> bool:
+        return self.value("""
+            SELECT NOT EXISTS (SELECT 1 FROM fleet.runs WHERE status = 'running')
+               AND NOT EXISTS (SELECT 1 FROM procrastinate_jobs WHERE task_name = 'collect_batch')
+               AND EXISTS (SELECT 1 FROM fleet.runs)
+        """) is True  # fmt: skip
+
+    def findings(self) -> list[Finding]:
+        """Return what is found of all that was promised. Every machine has stopped; each catches up first."""
+        undisturbed = Machine(self.folder / "undisturbed", self.wanted, ())
+        for machine in [*self.machines, undisturbed]:
+            done = machine.run("follow", "--once")
+            assert done.returncode == 0, f"{machine.name} does not catch up: {done.stderr}"
+        requests = requests_in(self.api_log)
+        limits = [Limit.parse(limit) for limit in self.wanted.limits]
+        with self.connected() as db:
+            return [
+                *checks.of_the_quota(requests, limits, db),
+                *checks.of_the_log(db),
+                *checks.of_the_runs(db),
+                *checks.of_the_files(db, self.machines, undisturbed),
+                *checks.of_the_logs(self.machines),
+                checks.of_secrets(
+                    db, [machine.folder for machine in self.machines], self.pages, [*KEYS.values(), PASSWORD]
+                ),
+            ]
+
+    def tails(self) -> str:
+        """Return the last lines of each machine's log."""
+        parts = [
+            f"\n== {machine.name}\n" + "\n".join(machine.log.read_text().splitlines()[-12:])
+            for machine in self.machines
+            if machine.log.exists()
+        ]
+        return "".join(parts)
+
+
+@contextmanager
+def fleet(
+    folder: Path, limits: Sequence[str], symbols: Sequence[str], *, is_durable: bool = False, latency: float = 0.1,
+    **options: Any,
+) -> Iterator[Fleet]:  # fmt: skip
+    """Run PostgreSQL and the API while the block runs, on loopback, and yield a fleet without machines.
+
+    Whatever of it still runs at the end is killed.
+    """
+    log = folder / "api.log"
+    with running_server(is_durable=is_durable) as server, counting_api(log, limits, latency=latency) as api:
+        with psycopg.connect(server.url(), autocommit=True) as db:
+            db.execute(f"CREATE ROLE passworded SUPERUSER LOGIN PASSWORD '{PASSWORD}'")
+            db.execute(f"CREATE DATABASE {_DATABASE} OWNER passworded")
+        url = f"postgresql://passworded:{PASSWORD}@127.0.0.1:{server.port}/{_DATABASE}"
+        wanted = Wanted(api, url, KEYS, limits, symbols, **options)
+        fleet = Fleet(folder, server, wanted, log)
+        try:
+            yield fleet
+        finally:
+            for machine in fleet.machines:
+                machine.kill()
