@@ -111,6 +111,12 @@ def fleet(module: str) -> ModuleType:
     return _imported(f"pipeline.fleet.{module}", problem, install=_extra("fleet"), error=Missing)
 
 
+def follower() -> ModuleType:
+    """Return `pipeline.daemon.follower`. Raise Missing if psycopg or Procrastinate is not installed."""
+    problem = "a fleet needs psycopg and Procrastinate"
+    return _imported("pipeline.daemon.follower", problem, install=_extra("fleet"), error=Missing)
+
+
 def have_fleet() -> bool:
     """Return whether psycopg and Procrastinate are installed."""
     return all(importlib.util.find_spec(package) is not None for package in ("psycopg", "procrastinate"))

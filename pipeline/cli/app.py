@@ -24,6 +24,7 @@ COMMANDS = {
     "init": "Create a commented configuration file and a .env to fill in.",
     "collect": "Request the overviews that are due, once, and store them.",
     "run": "Run as a daemon: collect on schedule until stopped.",
+    "follow": "Keep a file current with a fleet's record; needs no key.",
     "serve": "Serve the record to browsers and programs, read-only.",
     "mcp": "Give AI agents the record as tools (Model Context Protocol).",
     "plan": "Show what is due, what it costs and how long it takes.",

@@ -52,6 +52,17 @@ def progress_bar(options: Options, *columns: ProgressColumn, prints_rows: bool =
         yield bar
 
 
+@contextmanager
+def entry_progress(options: Options, label: str) -> Iterator[Callable[[int, int], None]]:
+    """Yield the function to call with how far something has come, and how far it goes, which may grow meanwhile."""
+    with progress_bar(options, MofNCompleteColumn(), TimeRemainingColumn()) as bar:
+        if bar is None:
+            yield lambda _done, _total: None
+            return
+        task = bar.add_task(label, total=None, visible=False)
+        yield lambda done, total: bar.update(task, completed=done, total=total, visible=True)
+
+
 def _advance(bar: Progress | None, label: str, total: Callable[[], float | None]) -> Callable[[float], None]:
     if bar is None:
         return lambda _step: None

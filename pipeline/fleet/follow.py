@@ -112,21 +112,22 @@ class Follower:
         """How far the record has the log."""
         self.head = cursor.seq
         """How far the log went when it was last looked at."""
+        self.outage: str | None = None
+        """Why `run` cannot read the log at the moment."""
 
     async def run(self, stop: asyncio.Event, *, on_outage: Callable[[str], None]) -> None:
         """Follow until stopped, and wait for PostgreSQL where it cannot be reached. Raise LogError, StorageError.
 
         `on_outage` is called with one line when an outage begins.
         """
-        was_out = False
         while not stop.is_set():
             try:
                 await self.catch_up()
-                was_out, pause = False, POLL
+                self.outage, pause = None, POLL
             except Outage as error:
-                if not was_out:
+                if self.outage is None:
                     on_outage(str(error))
-                was_out, pause = True, PAUSE
+                self.outage, pause = str(error), PAUSE
             await self._wait(stop, pause)
 
     async def catch_up(self) -> int:

@@ -31,6 +31,8 @@ class DaemonState(StrEnum):
     WAITING = "waiting"
     """Something is due and cannot run: `blocked_by` says why."""
     COLLECTING = "collecting"
+    FOLLOWING = "following"
+    """It only keeps the file current with a fleet's log."""
     STOPPING = "stopping"
 
 

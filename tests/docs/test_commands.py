@@ -23,7 +23,7 @@ from tests.support.sandbox import serving_beside
 
 yaml = pytest.importorskip("yaml", reason="no YAML library: apprise, a dev dependency, brings one")
 
-_FOREVER = {"mcp", "run", "sandbox", "serve"}
+_FOREVER = {"follow", "mcp", "run", "sandbox", "serve"}
 """Commands that run until they are stopped: their words are checked, and other tests start them."""
 _EXITS = {"status": {0, 7}, "health": {7}, "doctor": {0, 1}}
 """Exit codes other than 0: the example database is old, and no daemon runs on it."""
