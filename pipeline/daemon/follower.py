@@ -18,7 +18,7 @@ from pipeline.fleet.members import BEAT_EVERY, Candidate, Membership
 from pipeline.fleet.pool import Pool, open_pool
 from pipeline.monitoring import heartbeat
 from pipeline.monitoring.heartbeat import DaemonState, Heartbeat
-from pipeline.store.followed import Followed
+from pipeline.store.log_place import Followed
 
 _CONNECTIONS = 3
 """To PostgreSQL, at most: to read the log ahead, and to give signs of life."""

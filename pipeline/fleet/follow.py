@@ -35,15 +35,14 @@ from pipeline.model.outcomes import Outcome
 from pipeline.store.database import connect
 from pipeline.store.followed import (
     Chunk,
-    Followed,
     FollowedOutcome,
     ListedInterval,
     Rewinding,
     apply_chunks,
-    read_followed,
     rewind,
     set_followed,
 )
+from pipeline.store.log_place import Followed, read_followed
 from pipeline.store.reader import Run
 from pipeline.store.snapshots import observation
 from pipeline.store.writer import Writer, open_writer

@@ -11,6 +11,8 @@ from pipeline.model.symbols import Symbol
 
 KeyId = NewType("KeyId", str)
 """The fingerprint of an API key (`quota.keys.fingerprint`)."""
+EVERY_KEY = KeyId("")
+"""In the table of blocks: the block is one of all keys."""
 
 LONGEST_BLOCK = scheduled_days(1)
 """Of one that the API's words cause: a daily schedule finds it over."""

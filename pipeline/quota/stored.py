@@ -3,12 +3,11 @@
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from pipeline.model.slots import KeyId
+from pipeline.model.slots import EVERY_KEY, KeyId
 from pipeline.quota.estimate import KeyQuota
 from pipeline.quota.keys import ApiKey, KeyPlan, all_limits
 from pipeline.quota.limits import longest_window
 from pipeline.store.reader import Reader
-from pipeline.store.requests import EVERY_KEY
 
 
 def quotas_of(reader: Reader, keys: Sequence[ApiKey], *, now: datetime) -> list[KeyQuota]:

@@ -6,15 +6,13 @@ Whatever is read twice changes nothing the second time; so a record that was cut
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import NamedTuple
 
 from aiosqlite import Connection
 
 from pipeline import instants
-from pipeline.files import is_present
 from pipeline.model.outcomes import Outcome
-from pipeline.store.database import connect
+from pipeline.store.log_place import Followed
 from pipeline.store.reader import Run
 from pipeline.store.snapshots import Observation, store_observations
 from pipeline.store.symbol_states import note_late_attempts
@@ -22,18 +20,6 @@ from pipeline.store.writer import bulk_insert
 
 CONFIGURATION = "fleet"
 """The `configuration`, in the universe, of the list that a fleet's members have in common."""
-
-
-@dataclass(frozen=True, slots=True)
-class Followed:
-    """How far a record has a fleet's log."""
-
-    fleet: str
-    """The fleet's id."""
-    timeline: int
-    """The life of the server that the log was read from; 0: none yet."""
-    seq: int
-    """The last entry that the record has."""
 
 
 class FollowedOutcome(NamedTuple):
@@ -79,25 +65,6 @@ class Rewinding(NamedTuple):
     to: Followed
     last_run: int
     """The last run that the standby knew of."""
-
-
-def followed(database: Path) -> Followed | None:
-    """Return how far a record has a fleet's log; None if it follows none, or is older than fleets are.
-
-    Raise DatabaseError if it cannot be read.
-    """
-    if not is_present(database):
-        return None
-    with connect(database, "ro") as db:
-        return read_followed(db)
-
-
-def read_followed(db: sqlite3.Connection) -> Followed | None:
-    """Return how far an open record has a fleet's log, or None."""
-    if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'followed'").fetchone():
-        return None
-    row = db.execute("SELECT fleet, timeline, seq FROM followed").fetchone()
-    return None if row is None else Followed(*row)
 
 
 async def set_followed(db: Connection, places: Sequence[Followed]) -> Sequence[None]:

@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from pipeline import instants
-from pipeline.model.slots import Block, KeyId
-from pipeline.store.requests import EVERY_KEY, UNSENT, block_requests
+from pipeline.model.slots import EVERY_KEY, Block, KeyId
+from pipeline.store.requests import UNSENT, block_requests
 
 
 @dataclass(frozen=True, slots=True)

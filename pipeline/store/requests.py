@@ -9,7 +9,7 @@ from typing import Any
 from aiosqlite import Connection
 
 from pipeline import instants
-from pipeline.model.slots import Block, KeyId, Slot
+from pipeline.model.slots import EVERY_KEY, Block, KeyId, Slot
 from pipeline.store.writer import Writer, bulk_insert
 
 _ROWS_AT_ONCE = 1_000
@@ -43,8 +43,6 @@ class KeyName:
     name: str
 
 
-EVERY_KEY = KeyId("")
-"""In the table of blocks: the block is one of all keys."""
 _RESERVED = ["id", "key", "run_id", "symbol", "retry", "reserved_at", "deadline_at"]
 _RESERVE = bulk_insert("requests", _RESERVED)
 _INSERT_CLOSED = bulk_insert("requests", [*_RESERVED, "finished_at", "outcome"])

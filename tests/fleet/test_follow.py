@@ -11,7 +11,7 @@ from pipeline.fleet.follow import Unfollowable, open_follower
 from pipeline.fleet.pool import Pool, open_pool
 from pipeline.model.outcomes import Outcome, RunId, Trigger
 from pipeline.store.backup import backup
-from pipeline.store.followed import Followed, followed
+from pipeline.store.log_place import Followed, followed
 from tests.support.clocks import START, ManualClock
 from tests.support.fleet_log import (
     answer,

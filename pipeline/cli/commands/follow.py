@@ -24,8 +24,8 @@ from pipeline.instants import utc_now
 from pipeline.settings.fleet import needed_fleet_url
 from pipeline.settings.secrets import redaction
 from pipeline.store.database import refuse_foreign
-from pipeline.store.followed import Followed
 from pipeline.store.lock import hold_daemon_lock
+from pipeline.store.log_place import Followed
 from pipeline.text import count
 
 Exclusive = Callable[[], AbstractAsyncContextManager[None]]

@@ -14,7 +14,7 @@ from pipeline.fleet.pool import open_pool
 from pipeline.model.outcomes import Trigger
 from pipeline.monitoring import heartbeat
 from pipeline.monitoring.heartbeat import DaemonState
-from pipeline.store.followed import followed
+from pipeline.store.log_place import followed
 from tests.support.clocks import START
 from tests.support.commands import Ended, assert_refused, call, start
 from tests.support.fleet_log import answer, append, reserved, results_of, rows

@@ -1,0 +1,39 @@
+"""Log place: which fleet's log a record follows, and how far it has come. Apart from what writes it, to load fast."""
+
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.files import is_present
+from pipeline.store.database import connect
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """How far a record has a fleet's log."""
+
+    fleet: str
+    """The fleet's id."""
+    timeline: int
+    """The life of the server that the log was read from; 0: none yet."""
+    seq: int
+    """The last entry that the record has."""
+
+
+def followed(database: Path) -> Followed | None:
+    """Return how far a record has a fleet's log; None if it follows none, or is older than fleets are.
+
+    Raise DatabaseError if it cannot be read.
+    """
+    if not is_present(database):
+        return None
+    with connect(database, "ro") as db:
+        return read_followed(db)
+
+
+def read_followed(db: sqlite3.Connection) -> Followed | None:
+    """Return how far an open record has a fleet's log, or None."""
+    if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'followed'").fetchone():
+        return None
+    row = db.execute("SELECT fleet, timeline, seq FROM followed").fetchone()
+    return None if row is None else Followed(*row)
