@@ -18,6 +18,7 @@ from pipeline.settings.api_keys import api_keys
 from pipeline.settings.environment import Environment
 from pipeline.settings.errors import SettingsError
 from pipeline.settings.exposure import check_exposure
+from pipeline.settings.fleet import needed_fleet_url
 from pipeline.settings.load import Settings
 from pipeline.settings.near_misses import no_symbols
 from pipeline.settings.secrets import notify_urls, ping_url, redaction, web_token
@@ -45,6 +46,8 @@ class DaemonSettings:
         """
         if sandbox:
             settings = sandbox_settings(settings, options.database)
+        if settings.fleet is not None:
+            needed_fleet_url(variables)
         for schedule in settings.schedules:
             if not (schedule.symbols or settings.symbols):
                 remedy = "list them under [symbols] in the file that pipeline init creates"

@@ -2,6 +2,7 @@
 
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from pipeline.collect.on_demand import FIRST_PAUSE, LONGEST_PAUSE, Examined, examine, pause_after
 from pipeline.model.symbols import Symbol
 from pipeline.quota.keys import ApiKey
-from pipeline.quota.limits import PLANS
+from pipeline.quota.limits import PLANS, Limit
 from tests.support.clocks import START
 from tests.support.store import HOUR, IBM, PEP, at, collected, overview
 
@@ -18,10 +19,10 @@ MINUTE = timedelta(minutes=1)
 KEYS = (ApiKey("", "S3CR3TK3Y", PLANS["free"]),)
 
 
-def examined(database: Path, hours: float, *symbols: Symbol) -> Examined:
+def examined(database: Path, hours: float, *symbols: Symbol, keys: tuple[ApiKey, ...] = KEYS) -> Examined:
     """Return what there is to do some hours after the start."""
     now = START + hours * HOUR
-    return examine(database, symbols, keys=KEYS, fresh_for=20 * HOUR, fruitless={}, now=now)
+    return examine(database, symbols, keys=keys, fresh_for=20 * HOUR, fruitless={}, now=now)
 
 
 def requested(database: Path, symbol: str, hour: float, *, ended: float | None, outcome: str | None) -> None:
@@ -71,6 +72,19 @@ def test_when_the_plan_is_used_up_nothing_is_due(database: Path) -> None:
     assert all(why.is_quota for why in found.refused.values())
     assert len(found.refused) == 2
     assert list(examined(database, 24.1, IBM).due) == [IBM]
+
+
+def test_as_long_as_one_of_several_keys_has_a_slot_a_symbol_is_due(database: Path) -> None:
+    """What was requested before keys were told apart counts for each."""
+    for number in range(25):
+        requested(database, f"X{number}", 0, ended=0.001, outcome="answered")
+    both = replace(KEYS[0], name="main"), ApiKey("second", "S3CR3TK3YS3C0ND", (Limit.parse("30/day"),))
+    assert examined(database, 1, IBM, keys=both).due == [IBM]
+    for number in range(5):
+        requested(database, f"Y{number}", 0, ended=0.5, outcome="answered")
+    (why,) = examined(database, 1, IBM, keys=both).refused.values()
+    assert why.is_quota
+    assert "key main" in why.reason
 
 
 def test_the_pause_doubles_to_its_longest() -> None:

@@ -74,6 +74,16 @@ async def test_what_the_database_holds_is_read_from_it(database: Path) -> None:
     assert metrics_page["pipeline_database_bytes"] >= database.stat().st_size
 
 
+def test_each_keys_windows_have_its_name_where_there_are_several() -> None:
+    windows = [WindowUsage("25/day", used, 25 - used, None, key) for used, key in ((3, "main"), (4, "second"))]
+
+    metrics_page = page(Metrics(), replace(EMPTY, windows=windows))
+
+    assert metrics_page['pipeline_window_used{key="main",window="25/day"}'] == 3
+    assert metrics_page['pipeline_window_used{key="second",window="25/day"}'] == 4
+    assert metrics_page['pipeline_window_limit{key="second",window="25/day"}'] == 25
+
+
 def test_every_ended_status_is_told_from_the_start_and_a_run_under_way_is_not() -> None:
     metrics_page = page(Metrics(), replace(EMPTY, runs={"running": 1, "missed": 2, "failed": 3}))
 

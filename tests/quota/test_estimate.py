@@ -70,6 +70,28 @@ def test_the_last_request_is_done_at_the_plans_pace() -> None:
     )
 
 
+def test_of_several_keys_each_window_is_named_and_a_block_holds_its_own_key() -> None:
+    blocked = QuotaState(block=Block(START - HOUR, START + HOUR))
+    both = [quota((Limit(2, DAY),), spent(HOUR), "main"), quota((Limit(1, DAY),), blocked, "second")]
+
+    main, second = window_usage(both, now=START)
+
+    assert (main.key, main.used, main.next_free_at) == ("main", 1, None)
+    assert (second.key, second.left, second.next_free_at) == ("second", 1, START + HOUR)
+    assert [finish_at(both, requests=number, now=START) for number in (1, 2)] == [START, START + HOUR]
+    assert window_usage([quota(FREE, QuotaState())], now=START)[0].key is None
+
+
+def test_several_keys_have_what_remains_of_each_and_take_their_share_of_the_time() -> None:
+    minute, day = [Limit(60, PERIODS["minute"])], [Limit(25, DAY)]
+    both = [(minute, Windows(minute)), (day, Windows(day))]
+
+    assert remaining(both, now=0) == 85
+    assert remaining([*both, ((), Windows(()))], now=0) is None
+    assert time_for(both, 85, now=0) == timedelta()
+    assert time_for([both[0], both[0]], 7_000, now=0) < time_for([both[0]], 3_600, now=0)
+
+
 def test_what_remains_is_what_the_longest_window_still_admits() -> None:
     windows = Windows(FREE, [0] * 3)
 

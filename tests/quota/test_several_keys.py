@@ -7,10 +7,19 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from pipeline.api.errors import KeyRefused, QuotaEnded, Throttled
+from pipeline.model.slots import Block, KeyId
 from pipeline.quota.block import FIRST_BLOCK
+from pipeline.quota.estimate import KeyQuota, finish_at
+from pipeline.quota.keys import KeyPlan
 from pipeline.quota.ledger import Ledger
+from pipeline.quota.limits import Limit
+from pipeline.store.migrate import migrate
+from pipeline.store.reader import Reader
+from pipeline.store.requests import block_requests
 from tests.support.clocks import ManualClock
 from tests.support.ledgers import ledger_of_keys, take
 
@@ -39,6 +48,33 @@ async def test_a_symbol_gets_the_key_that_has_a_slot_first(database: Path, clock
         began = clock.wall
         assert await answered(ledger, 21) == {"a": 1, "b": 20}
     assert timedelta(seconds=9) < clock.wall - began < timedelta(seconds=10)
+
+
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    plans=st.dictionaries(
+        st.sampled_from(["a", "b", "c"]), st.sampled_from(["1/second", "3/minute", "20/minute", "50/day"]), min_size=1
+    ),
+    requests=st.integers(1, 40),
+    blocked=st.sampled_from([timedelta(), timedelta(seconds=7), timedelta(minutes=3)]),
+)
+async def test_requests_are_done_when_they_were_estimated_to_be(
+    tmp_path_factory: pytest.TempPathFactory, plans: dict[str, str], requests: int, blocked: timedelta
+) -> None:
+    clock = ManualClock()
+    path = tmp_path_factory.mktemp("keys") / "overviews.db"
+    migrate(path, now=clock.wall)
+    with closing(sqlite3.connect(path)) as db, db:
+        block_requests(db, Block(clock.wall, clock.wall + blocked), KeyId("a"))
+    named = [KeyPlan(name, (Limit.parse(limit),)) for name, limit in plans.items()]
+    async with ledger_of_keys(path, clock, 2 * 86_400, **plans) as ledger:
+        with Reader.open(path) as reader:
+            quotas = [KeyQuota(one.name, one.limits, reader.quota_state(clock.wall, KeyId(one.name))) for one in named]
+        estimated = finish_at(quotas, requests=requests, now=clock.wall)
+        await answered(ledger, requests)
+
+    assert estimated is not None
+    assert abs(clock.wall - estimated) < timedelta(milliseconds=1)
 
 
 async def test_slots_from_before_keys_were_told_apart_count_for_every_key(database: Path, clock: ManualClock) -> None:

@@ -11,7 +11,7 @@ from pipeline import instants
 from pipeline.api.errors import QuotaEnded
 from pipeline.instants import Nanoseconds, nanoseconds
 from pipeline.model.outcomes import RunId
-from pipeline.model.slots import LONGEST_BLOCK, Block, Slot
+from pipeline.model.slots import LONGEST_BLOCK, Block, KeyId, Slot
 from pipeline.quota.limits import PLANS, longest_window
 from pipeline.store.database import connect
 from pipeline.store.reader import Reader
@@ -20,9 +20,11 @@ from pipeline.store.requests import (
     ClockStep,
     ClosedRequest,
     KeyBlock,
+    KeyName,
     block_requests,
     close_requests,
     compensate_clock_step,
+    name_keys,
     prune_requests,
     reserve_requests,
     set_block,
@@ -144,3 +146,13 @@ async def test_pruning_does_not_end_a_slot_sooner(database: Path, clock: ManualC
     async with ledger_of_a_process(database, clock, "1/day", max_wait=0) as ledger:
         with pytest.raises(QuotaEnded):
             await take(ledger)
+
+
+async def test_a_name_is_that_of_the_key_that_had_it_last(database: Path) -> None:
+    a, b = KeyId("a"), KeyId("b")
+    async with open_writer(database) as writer:
+        for key, name in ((a, "main"), (b, "second"), (a, "second")):
+            await writer.write(name_keys, KeyName(key, name))
+
+    with Reader.open(database) as reader:
+        assert [reader.key_named(name) for name in ("main", "second")] == [None, a]

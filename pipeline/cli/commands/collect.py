@@ -46,6 +46,7 @@ from pipeline.model.symbols import Symbol
 from pipeline.quota.keys import ApiKey, plans_text
 from pipeline.settings.api_keys import api_keys
 from pipeline.settings.environment import Environment
+from pipeline.settings.fleet import needed_fleet_url
 from pipeline.settings.load import Settings
 from pipeline.settings.near_misses import no_symbols
 from pipeline.settings.renames import CurrentNames
@@ -101,6 +102,8 @@ def command(
         settings = sandbox_settings(settings, options.database)
     elif settings.config is None:
         options.say(f"no configuration file: using defaults and the database {settings.database}")
+    if settings.fleet is not None:
+        needed_fleet_url(variables)
     wanted = _wanted(symbols, settings, options, variables)
     refuse_keys(wanted, redaction(variables))
     keys = sandbox_keys(settings) if sandbox else api_keys(variables, settings)
