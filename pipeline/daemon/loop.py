@@ -5,7 +5,7 @@ that no run exists for, or a run to resume? So no timer has to be trusted, and n
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -17,7 +17,7 @@ from pipeline import instants
 from pipeline.clock import REAL_CLOCK, Clock
 from pipeline.collect.halt import INTERRUPT_GRACE, Halted
 from pipeline.collect.on_demand import NotCollected
-from pipeline.daemon import systemd
+from pipeline.daemon import heart, systemd
 from pipeline.daemon.access import DatabaseAccess
 from pipeline.daemon.blockers import Blockers
 from pipeline.daemon.clock_watch import ClockWatch
@@ -36,8 +36,7 @@ from pipeline.monitoring.reporter import Reporter
 from pipeline.quota.estimate import finish_at
 from pipeline.quota.keys import ApiKey
 from pipeline.quota.stored import quotas_of
-from pipeline.schedule.cron import Schedule, past_fire_times
-from pipeline.schedule.next_run import Decision, FreeAt, decide
+from pipeline.schedule.next_run import Decision, FreeAt, decide, first_since
 from pipeline.store.database import DatabaseError, is_temporary
 from pipeline.store.marker import record_gone
 from pipeline.store.reader import NoData, Reader
@@ -146,13 +145,13 @@ class Daemon:
         """Serve until stopped. Raise DatabaseError for a file that waiting will not make usable."""
         self._timer.start()
         self._timer.set(self._config.schedules)
-        heart = asyncio.create_task(self._beat(), name="heartbeat")
+        beats = asyncio.create_task(self._beat(), name="heartbeat")
         try:
             await self._serve()
         finally:
-            heart.cancel()
+            beats.cancel()
             with suppress(asyncio.CancelledError):
-                await heart
+                await beats
             self._timer.stop()
             self.on_demand.refuse_all(NotCollected("the daemon is stopping"))
             heartbeat.remove(self._database)
@@ -185,22 +184,16 @@ class Daemon:
 
     async def _beat(self) -> None:
         """Write a heartbeat and check the clocks every `heartbeat.PERIOD`, whatever else happens."""
-        period = min(heartbeat.PERIOD, (systemd.watchdog_period() or 2 * heartbeat.PERIOD) / 2)
-        while True:
-            beat_at = self._clock.monotonic()
-            try:
-                self._probe.start(self._ask_store)
-                self.status.beat()
-                self._reporter.check()
-            except Exception:  # noqa: BLE001 - the heartbeat outlives its own bugs
-                self._log.exception("heartbeat failed")
-            await self._clock.sleep(period.total_seconds())
-            try:
-                self._check_clock()
-                self._clock_watch.check_timer(since=beat_at)
-            except Exception:  # noqa: BLE001 - the heartbeat outlives its own bugs
-                self._log.exception("clock check failed")
-            self._wake()
+        await heart.beat(
+            self.status,
+            self._probe,
+            self._clock_watch,
+            self._clock,
+            ask_store=self._ask_store,
+            report=self._reporter.check,
+            check_clock=self._check_clock,
+            wake=self._wake,
+        )
 
     async def _ask_store(self) -> None:
         """Return once the store has answered. An error counts as an answer: what needs the store will report it."""
@@ -260,7 +253,7 @@ class Daemon:
             if self._in_force != wanted:
                 await self._clock_watch.shift_slots(writer)
                 since = self._reset_at if instants.EARLIEST_PLAUSIBLE < self._reset_at < now else now
-                await activate(writer, _first_since(config.schedules, now), since=since, now=now)
+                await activate(writer, first_since(config.schedules, now), since=since, now=now)
                 await record_list(writer, config.listed, at=now)
                 await record_renames(writer, *config.renames)
                 self._reporter.schedules_in_force(map(str, config.schedules))
@@ -286,14 +279,6 @@ class Daemon:
     def _unblock(self) -> None:
         if self.status.unblock():
             self._reporter.database_opened()
-
-
-def _first_since(schedules: Iterable[Schedule], now: datetime) -> dict[str, datetime]:
-    """Return since when each schedule counts in a new database: so that its newest past fire time is caught up."""
-    newest = {
-        schedule: past_fire_times(schedule, since=instants.EARLIEST_PLAUSIBLE, now=now).newest for schedule in schedules
-    }
-    return {str(schedule): now if at is None else at - instants.MILLISECOND for schedule, at in newest.items()}
 
 
 def _read(database: Path, keys: Sequence[ApiKey], now: datetime) -> tuple[dict[str, Firing], FreeAt]:

@@ -139,7 +139,7 @@ class Runner:
         self._log.error("run crashed", exc_info=error)
         self._pause()
         self._on_demand.pause("the last run crashed; see the log of the daemon")
-        detail = f"crashed: {', '.join(_places(error))}; see the log for details"
+        detail = crash_detail(error)
         self._reporter.run_crashed(detail)
         with suppress(DatabaseError, Halted, sqlite3.Error):  # then the next run marks it as interrupted
             async with self._access.exclusive(), self._access.writing() as writer:
@@ -160,6 +160,11 @@ class Runner:
     def _started(self, active_run: ActiveRun) -> None:
         self._status.active_run = active_run
         self._status.beat()
+
+
+def crash_detail(error: BaseException) -> str:
+    """Return in one line that a run crashed, and where."""
+    return f"crashed: {', '.join(_places(error))}; see the log for details"
 
 
 def _places(error: BaseException) -> Iterator[str]:

@@ -13,6 +13,7 @@ import msgspec
 
 from pipeline.decoding import decoder
 from pipeline.errors import ExitCode, Trouble
+from pipeline.model.slots import KeyId
 from pipeline.quota.limits import Limit
 from pipeline.schedule.cron import Schedule
 
@@ -29,13 +30,13 @@ class Disagreement(Trouble):
 class Agreement:
     """What members agree about. Values are as the configuration writes them."""
 
-    limits: Mapping[str, tuple[str, ...]]
+    limits: Mapping[KeyId, tuple[str, ...]]
     """Of each key, by its fingerprint, the shortest window first."""
     schedules: Mapping[str, float]
     """How many hours late each may be caught up."""
 
     @classmethod
-    def of(cls, keys: Mapping[str, Iterable[Limit]], schedules: Iterable[Schedule]) -> "Agreement":
+    def of(cls, keys: Mapping[KeyId, Iterable[Limit]], schedules: Iterable[Schedule]) -> "Agreement":
         """Return what a configuration wants to be agreed about."""
         limits = {
             key: tuple(str(limit) for limit in sorted(limits, key=lambda limit: (limit.period, limit.count)))
@@ -74,7 +75,7 @@ class Agreement:
 
 
 class _Text(msgspec.Struct):
-    limits: dict[str, tuple[str, ...]]
+    limits: dict[KeyId, tuple[str, ...]]
     schedules: dict[str, float]
 
 

@@ -92,6 +92,10 @@ class Reporter:
         self._is_running = True
         self._ping.start(f"for {instants.for_people(fire_time)} UTC")
 
+    def fleet_run_started(self, fire_time: datetime) -> None:
+        """Report that a run for this fire time starts, which all members do. What is found meanwhile need not wait."""
+        self._ping.start(f"for {instants.for_people(fire_time)} UTC")
+
     def schedules_in_force(self, schedules: Iterable[str]) -> None:
         """Note which schedules there are: of others, nothing will be seen any more."""
         for kind in conditions.PER_SCHEDULE:
@@ -150,12 +154,15 @@ class Reporter:
         rejected = Over(Kind.CONFIGURATION) if error is None else Problem(Kind.CONFIGURATION, "", error)
         self._observations.append(rejected)
 
-    def check(self) -> None:
-        """Report what was found outside runs, and check for stale symbols now and then. Called at each heartbeat."""
+    def check(self, *, of_record: bool = True) -> None:
+        """Report what was found outside runs, and check for stale symbols now and then. Called at each heartbeat.
+
+        `of_record`: whether stale symbols are this process's concern. Of a fleet's record one member reports.
+        """
         if self._is_running:
             return  # there is one message per run: it will include this
         now = self._clock.monotonic()
-        if now - self._checked_at >= nanoseconds(STALE_CHECK_EVERY):
+        if of_record and now - self._checked_at >= nanoseconds(STALE_CHECK_EVERY):
             self._checked_at = now
             self._start(self._report_stale())
         elif self._observations:

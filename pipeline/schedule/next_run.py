@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from pipeline import instants
 from pipeline.model.firings import Firing
 from pipeline.model.outcomes import RunStatus, Trigger
 from pipeline.schedule.cron import ON_TIME, PastFireTimes, Schedule, past_fire_times
@@ -76,6 +77,14 @@ def decide(
     cut_short = [(one.schedule, last[str(one.schedule)]) for one in past] if resume else []
     run, resumes_at = _resume(cut_short, now=now, reset_at=reset_at, free_at=free_at)
     return Decision(run, missed, resumes_at)
+
+
+def first_since(schedules: Iterable[Schedule], now: datetime) -> dict[str, datetime]:
+    """Return since when each schedule counts in a new database: so that its newest past fire time is caught up."""
+    newest = {
+        schedule: past_fire_times(schedule, since=instants.EARLIEST_PLAUSIBLE, now=now).newest for schedule in schedules
+    }
+    return {str(schedule): now if at is None else at - instants.MILLISECOND for schedule, at in newest.items()}
 
 
 def _handled_until(firing: Firing) -> datetime:

@@ -193,12 +193,11 @@ LANGUAGE sql STABLE AS $$
 $$;
 
 -- End a run, and whatever of it was not done. False if it has ended already.
-CREATE FUNCTION fleet.end_run(_run bigint, _status text, _detail text, _key_refused boolean DEFAULT false)
-RETURNS boolean
+CREATE FUNCTION fleet.end_run(_run bigint, _status text, _detail text) RETURNS boolean
 LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE fleet.runs r
-       SET status = _status, detail = _detail, key_refused = _key_refused, finished_at = e.at,
+       SET status = _status, detail = _detail, finished_at = e.at,
            seconds = extract(epoch FROM e.at - r.started_at), requests = t.requests, uncovered = t.uncovered,
            stored = t.stored, unchanged = t.unchanged, unknown = t.unknown, failed = t.failed, rejected = t.rejected,
            deferred = t.deferred
@@ -206,8 +205,32 @@ BEGIN
      WHERE r.id = _run AND r.status = 'running';
     IF NOT FOUND THEN RETURN false; END IF;
     UPDATE fleet.batches SET done_at = clock_timestamp() WHERE run_id = _run AND done_at IS NULL;
+    PERFORM fleet.cancel_jobs(_run);
     PERFORM fleet.log_run(_run);
     RETURN true;
+END $$;
+
+-- Take back the jobs of a run that nobody has begun.
+CREATE FUNCTION fleet.cancel_jobs(_run bigint) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    DELETE FROM public.procrastinate_jobs j
+     WHERE j.task_name = 'collect_batch' AND j.status = 'todo' AND (j.args->>'run')::bigint = _run;
+END $$;
+
+-- Let a run end for a reason that holds for all of it. Batches that somebody is at end by themselves, others at once.
+CREATE FUNCTION fleet.halt_run(_run bigint, _status text, _reason text, _key_refused boolean) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE fleet.runs SET halted_as = _status, halted_by = _reason, key_refused = key_refused OR _key_refused
+     WHERE id = _run AND status = 'running' AND coalesce(halted_as, 'quota_exhausted') = 'quota_exhausted';
+    IF NOT FOUND THEN RETURN; END IF;
+    PERFORM fleet.cancel_jobs(_run);
+    UPDATE fleet.batches b SET done_at = clock_timestamp()
+     WHERE b.run_id = _run AND b.done_at IS NULL AND NOT EXISTS (
+           SELECT 1 FROM public.procrastinate_jobs j
+            WHERE j.task_name = 'collect_batch' AND j.status = 'doing' AND (j.args->>'run')::bigint = _run
+              AND (j.args->>'number')::int = b.number);
 END $$;
 
 -- Fire times for which nothing ran. How many of them nobody has recorded before.
@@ -226,3 +249,31 @@ BEGIN
     PERFORM fleet.log_run(id) FROM unnest(_ids) AS id;
     RETURN coalesce(cardinality(_ids), 0);
 END $$;
+
+-- Note that a batch is done: NULL, if nothing of it is left or its run is to end. Or else when to look at the rest
+-- again: once the requests of others for it have ended, and no later than after a while.
+CREATE FUNCTION fleet.finish_batch(_run bigint, _number int, _again interval) RETURNS timestamptz
+LANGUAGE plpgsql AS $$
+DECLARE
+    _now timestamptz := clock_timestamp();
+    _until timestamptz;
+BEGIN
+    IF EXISTS (SELECT 1 FROM fleet.runs WHERE id = _run AND status = 'running' AND halted_as IS NULL) THEN
+        SELECT max(coalesce(s.deadline_at, _now)) INTO _until
+          FROM fleet.left_of(_run, _number) AS l
+          LEFT JOIN fleet.slots s ON s.symbol = l.symbol AND s.finished_at IS NULL;
+        IF _until IS NOT NULL THEN RETURN greatest(least(_until, _now + _again), _now + interval '1 second'); END IF;
+    END IF;
+    UPDATE fleet.batches SET done_at = _now WHERE run_id = _run AND number = _number AND done_at IS NULL;
+    RETURN NULL;
+END $$;
+
+-- Whether a member that lives has a key, other than these, with which it may request something soon.
+CREATE FUNCTION fleet.others_can(_keys text[], _within interval) RETURNS boolean
+LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (
+        SELECT 1 FROM fleet.members m CROSS JOIN unnest(m.keys) AS h (id) JOIN fleet.keys k ON k.id = h.id
+               CROSS JOIN LATERAL fleet.opening(k.id, clock_timestamp()) AS o
+         WHERE m.role = 'member' AND m.left_at IS NULL AND m.beat_at > clock_timestamp() - fleet.lives()
+           AND h.id <> ALL (_keys) AND greatest(o.opens_at, k.blocked_until) <= clock_timestamp() + _within)
+$$;

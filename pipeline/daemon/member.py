@@ -1,0 +1,285 @@
+"""The member's loop: a machine of a fleet wakes up, finds out what is due, and does its part of it.
+
+Like `daemon/loop`, it trusts no timer, and keeps no state that a crash could lose: it asks PostgreSQL. What is to be
+requested comes as jobs (`fleet/jobs`); what came back, from any member, is followed into the file (`following`).
+"""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+
+import structlog
+
+from pipeline import instants
+from pipeline.clock import REAL_CLOCK, Clock
+from pipeline.daemon import heart, systemd
+from pipeline.daemon.access import DatabaseAccess
+from pipeline.daemon.attendance import Attendance
+from pipeline.daemon.blockers import Blockers
+from pipeline.daemon.clock_watch import ClockWatch
+from pipeline.daemon.config import DaemonConfig
+from pipeline.daemon.fleet_schedule import FleetSchedule
+from pipeline.daemon.following import Following
+from pipeline.daemon.session import Session
+from pipeline.daemon.status import DaemonStatus
+from pipeline.daemon.store_probe import StoreProbe
+from pipeline.daemon.timer import Timer
+from pipeline.errors import ExitCode, Trouble
+from pipeline.fleet.agreement import Agreement, Disagreement
+from pipeline.fleet.clock import FleetClock
+from pipeline.fleet.connection import FleetError
+from pipeline.fleet.engine import open_fleet_engine
+from pipeline.fleet.members import Candidate, Membership
+from pipeline.fleet.pool import Pool, open_pool
+from pipeline.fleet.quota import declare_key
+from pipeline.monitoring import heartbeat
+from pipeline.monitoring.reporter import Reporter
+from pipeline.store.database import DatabaseError
+from pipeline.store.record import Begin
+from pipeline.store.schedules import last_firings
+
+CONNECTIONS = 8
+"""To PostgreSQL, at most: for two batches, the log, the file, and the questions of the loop."""
+_AGAIN = timedelta(seconds=3)
+"""Before this machine tries to join again, when PostgreSQL could not be reached."""
+
+
+class Member:
+    """Takes part in a fleet, until it is stopped."""
+
+    def __init__(
+        self,
+        database: Path,
+        config: DaemonConfig,
+        *,
+        url: str,
+        name: str,
+        reload_config: Callable[[], DaemonConfig],
+        reporter: Reporter,
+        begin: Begin = Begin.FIRST,
+        clock: Clock = REAL_CLOCK,
+    ) -> None:
+        """`url`: where the fleet's PostgreSQL is. `name`: what this machine is called. `begin`: as for a daemon."""
+        self._database = database
+        self._config = config
+        self._url = url
+        self._name = name
+        self._reload_config = reload_config
+        self._reporter = reporter
+        self._clock = clock
+        self._log = structlog.get_logger()
+        self._fleet_clock = FleetClock(clock)
+        self._new_config: DaemonConfig | None = None
+        """Loaded, and to be put in force if the fleet agrees."""
+        self._session: Session | None = None
+        self._attendance: Attendance | None = None
+        self._woken = asyncio.Event()
+        self._timer = Timer(self._wake)
+        self._blockers = Blockers(clock.now())
+        self._clock_watch = ClockWatch(clock, self._timer, self._blockers)
+        self._probe = StoreProbe(clock)
+        self.status = DaemonStatus(
+            database,
+            config.schedules,
+            blockers=self._blockers,
+            clock_watch=self._clock_watch,
+            probe=self._probe,
+            clock=clock,
+        )
+        self._access = DatabaseAccess(database, begin, self.status, clock)
+
+    def stop(self) -> None:
+        """Stop in order: begin nothing more, and let the requests that are out finish within `INTERRUPT_GRACE`."""
+        self._access.stop()
+        systemd.stopping("stopping")
+        if self._session is not None:
+            self._session.end()
+        self._wake()
+        self.status.beat()
+
+    def reload(self) -> None:
+        """Read the configuration again. If it is wrong, or the others do not agree, the previous one stays in force."""
+        systemd.reloading()
+        try:
+            self._new_config = self._reload_config()
+        except Trouble as trouble:
+            self._refuse(trouble)
+        self._wake()
+
+    def why_not_ready(self) -> str | None:
+        """Return why this machine cannot take part, None if it does."""
+        return self.status.why_not_ready() or (None if self._session is not None else "starting")
+
+    async def run(self) -> None:
+        """Take part until stopped. Raise Trouble for what waiting will not mend."""
+        self._timer.start()
+        self._timer.set(self._config.schedules)
+        beats = asyncio.create_task(self._beat(), name="heartbeat")
+        try:
+            async with open_pool(self._url, size=CONNECTIONS) as pool:
+                await self._serve(pool)
+        finally:
+            beats.cancel()
+            with suppress(asyncio.CancelledError):
+                await beats
+            self._timer.stop()
+            heartbeat.remove(self._database)
+
+    async def _serve(self, pool: Pool) -> None:
+        """Follow, and have one session after another. Leave the fleet at the end."""
+        membership = Membership(pool, self._clock)
+        following = Following(
+            self._database, pool, self._config, access=self._access, reporter=self._reporter, clock=self._clock
+        )
+        follows = asyncio.create_task(following.run(), name="following")
+        works = asyncio.create_task(self._have_sessions(pool, membership, following), name="sessions")
+        try:
+            await asyncio.wait({follows, works}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._access.stop()
+            if self._session is not None:
+                self._session.end()
+            self._wake()
+            following.stop()
+            await asyncio.wait({follows, works})
+            with suppress(FleetError):
+                await membership.leave()
+        for task in (works, follows):
+            await task
+
+    async def _have_sessions(self, pool: Pool, membership: Membership, following: Following) -> None:
+        self._attendance = Attendance(
+            pool, membership, following, reporter=self._reporter, fleet_clock=self._fleet_clock, clock=self._clock
+        )
+        while not self.status.is_stopping:
+            try:
+                await self._join(pool, membership, self._config)
+                await self._have_session(pool, membership, following, self._attendance)
+            except FleetError as error:
+                if error.exit_code == ExitCode.REFUSED:
+                    raise
+                self._note_contact(error)
+                await self._pause(_AGAIN)
+
+    async def _join(self, pool: Pool, membership: Membership, config: DaemonConfig) -> None:
+        """Join with this configuration. Raise Disagreement, NameTaken, FleetError."""
+        limits = {key.id: key.limits for key in config.source.keys}
+        agreement = Agreement.of(limits, config.schedules)
+        symbols = config.listed.symbols
+        await membership.join(Candidate(self._name, "member", tuple(limits), agreement, symbols))
+        for key in config.source.keys:
+            await declare_key(pool, key.id, key.plan)
+
+    async def _have_session(
+        self, pool: Pool, membership: Membership, following: Following, attendance: Attendance
+    ) -> None:
+        config, member = self._config, self._name
+        async with open_fleet_engine(
+            pool, config.source, member=member, instance=membership.instance, clock=self._fleet_clock
+        ) as engine:
+            self._session = Session(
+                pool,
+                engine,
+                config,
+                member=member,
+                attendance=attendance,
+                schedule=FleetSchedule(pool, config, member=member, blockers=self._blockers),
+                status=self.status,
+                reporter=self._reporter,
+                fleet_clock=self._fleet_clock,
+                clock=self._clock,
+                prepare=partial(self._prepare, pool, membership, following),
+                join=partial(self._join, pool, membership, config),
+                on_contact=self._note_contact,
+            )
+            try:
+                await engine.results.record_list(config.listed, at=self._fleet_clock.now())
+                self._reporter.schedules_in_force(map(str, config.schedules))
+                self.status.report_ready()
+                await self._session.run()
+            finally:
+                self._session = None
+
+    async def _prepare(self, pool: Pool, membership: Membership, following: Following) -> bool:
+        """Put another configuration in force, if one was loaded. Return whether the session goes on."""
+        now = self._fleet_clock.now()
+        if now < instants.EARLIEST_PLAUSIBLE:
+            raise FleetError(f"the clock of PostgreSQL is not set: it says {now.date()}")
+        if self._config.changes_at is not None and self._config.changes_at <= now:
+            self._config = replace(self._config, changes_at=None)  # once, also if what is read is refused
+            self.reload()
+        if self._new_config is None:
+            return True
+        config, self._new_config = self._new_config, None
+        try:
+            await self._join(pool, membership, config)
+        except Disagreement as trouble:
+            self._refuse(trouble)
+            return True
+        self._config = config
+        self.status.refused = None
+        self.status.schedules = config.schedules
+        self._timer.set(config.schedules)
+        following.reconfigure(config)
+        self._reporter.configuration_reloaded(None)
+        self._log.info("configuration reloaded")
+        self.status.beat()
+        return False
+
+    def _refuse(self, trouble: Trouble) -> None:
+        self.status.refused = str(trouble)
+        self._log.error("configuration rejected, the previous one stays in force", error=self.status.refused)
+        self._reporter.configuration_reloaded(self.status.refused)
+        self.status.beat()
+        self.status.report_ready()
+
+    def _note_contact(self, error: FleetError | None) -> None:
+        """Note that PostgreSQL has answered, or has not: then nothing can be done."""
+        if error is not None:
+            if not self.status.is_blocked:
+                self._reporter.storage_failed(DatabaseError(str(error)))
+            self.status.block(str(error))
+        elif self.status.unblock():
+            self._reporter.database_opened()
+
+    async def _beat(self) -> None:
+        await heart.beat(
+            self.status,
+            self._probe,
+            self._clock_watch,
+            self._clock,
+            ask_store=self._ask_store,
+            report=self._report,
+            check_clock=self._check_clock,
+            wake=self._wake,
+        )
+
+    def _report(self) -> None:
+        self._reporter.check(of_record=self._attendance is not None and self._attendance.reports)
+
+    async def _ask_store(self) -> None:
+        """Return once the file has answered. An error counts as an answer: what needs the file will report it."""
+        with suppress(DatabaseError):
+            await asyncio.to_thread(last_firings, self._database, now=self._clock.now())
+
+    def _check_clock(self) -> None:
+        """If the clock here was set, wake by the new time. What is due, PostgreSQL's says."""
+        if self._clock_watch.check_for_step():
+            self._timer.set(self._config.schedules)
+
+    def _wake(self) -> None:
+        self._woken.set()
+        if self._session is not None:
+            self._session.wake()
+
+    async def _pause(self, span: timedelta) -> None:
+        """Wait, but not longer than until something happens."""
+        self._woken.clear()
+        if not self.status.is_stopping:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(span.total_seconds()):
+                    await self._woken.wait()

@@ -1,0 +1,170 @@
+"""A session: what a member does with one configuration, from when it has joined until it stops or is reconfigured."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+import structlog
+
+from pipeline.clock import Clock
+from pipeline.collect.ports import Engine
+from pipeline.daemon.attendance import Attendance
+from pipeline.daemon.config import DaemonConfig
+from pipeline.daemon.fleet_schedule import FleetSchedule
+from pipeline.daemon.runner import crash_detail
+from pipeline.daemon.status import DaemonStatus
+from pipeline.errors import Trouble
+from pipeline.fleet.batches import ASIDE, Batches, Later
+from pipeline.fleet.clock import FleetClock
+from pipeline.fleet.connection import FleetError
+from pipeline.fleet.jobs import Jobs
+from pipeline.fleet.members import BEAT_EVERY
+from pipeline.fleet.pool import Pool, fetch
+from pipeline.monitoring.reporter import Reporter
+
+_AFTER_A_CRASH = timedelta(seconds=5)
+
+
+class Session:
+    """Does jobs, gives signs of life, and decides what is due, side by side."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        engine: Engine,
+        config: DaemonConfig,
+        *,
+        member: str,
+        attendance: Attendance,
+        schedule: FleetSchedule,
+        status: DaemonStatus,
+        reporter: Reporter,
+        fleet_clock: FleetClock,
+        clock: Clock,
+        prepare: Callable[[], Awaitable[bool]],
+        join: Callable[[], Awaitable[None]],
+        on_contact: Callable[[FleetError | None], None],
+    ) -> None:
+        """`prepare` is called before each decision; the session ends if it returns False. `join` joins again.
+
+        `on_contact`: called when PostgreSQL has answered (None), or has not.
+        """
+        self.idle = asyncio.Event()
+        """Set while there is nothing to decide."""
+        self._pool = pool
+        self._config = config
+        self._attendance = attendance
+        self._schedule = schedule
+        self._status = status
+        self._reporter = reporter
+        self._fleet_clock = fleet_clock
+        self._clock = clock
+        self._prepare = prepare
+        self._join = join
+        self._on_contact = on_contact
+        self._woken = asyncio.Event()
+        self._is_over = False
+        self._batches = Batches(
+            pool,
+            engine,
+            config.source,
+            clock=fleet_clock.as_clock(),
+            on_request=reporter.request_ended,
+            on_change=self._show_batches,
+            step_aside=lambda: self._jobs.step_aside(ASIDE),
+        )
+        self._jobs = Jobs(pool, self._do, name=member, now=fleet_clock.now, clock=clock)
+        self._log = structlog.get_logger()
+
+    async def run(self) -> None:
+        """Do it all until the session is over. Raise Trouble if this machine cannot be a member any more."""
+        works = asyncio.create_task(self._jobs.run(), name="jobs")
+        attends = asyncio.create_task(self._attend(), name="attendance")
+        decides = asyncio.create_task(self._decide(), name="decisions")
+        try:
+            await asyncio.wait({attends, decides, works}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self.end()
+            attends.cancel()
+            await asyncio.wait({attends, decides, works})
+        for task in (attends, decides, works):
+            if not task.cancelled() and (error := task.exception()) is not None:
+                raise error
+
+    def end(self) -> None:
+        """End the session in order: requests that are out may finish, and the rest of the batches is for others."""
+        if not self._is_over:
+            self._is_over = True
+            self._batches.stop()
+            self._jobs.stop()
+        self.wake()
+
+    def wake(self) -> None:
+        """Look again for what is due."""
+        self.idle.clear()
+        self._woken.set()
+
+    async def _decide(self) -> None:
+        while not self._is_over:
+            self._woken.clear()
+            try:
+                if not await self._prepare():
+                    return
+                while await self._schedule.do_next():
+                    pass
+                self._show_resumption()
+                self._on_contact(None)
+            except FleetError as error:
+                self._on_contact(error)
+            except Trouble:
+                raise
+            except Exception as error:  # noqa: BLE001 - a member outlives its own bugs: they are logged and reported
+                self._crashed(error)
+                await self._clock.sleep(_AFTER_A_CRASH.total_seconds())
+            if not self._woken.is_set():
+                self._status.log_next_run()
+                self.idle.set()
+                await self._woken.wait()
+
+    async def _attend(self) -> None:
+        """Attend at once, and then every few seconds. Raise Trouble if this machine cannot be a member any more."""
+        while True:
+            try:
+                kept = self._config.outcomes_kept
+                if not await self._attendance.attend(self._batches, self._jobs, outcomes_kept=kept):
+                    await self._join()
+                self._on_contact(None)
+            except FleetError as error:
+                self._on_contact(error)
+            except Trouble:
+                raise
+            except Exception as error:  # noqa: BLE001 - the same
+                self._crashed(error)
+            self.wake()
+            await self._clock.sleep(BEAT_EVERY.total_seconds())
+
+    async def _do(self, run: int, number: int) -> None:
+        """Do a batch. One that crashes ends its run as failed, which is resumed later, as that of a single machine."""
+        try:
+            await self._batches.do(run, number)
+        except (Later, FleetError):
+            raise
+        except Exception as error:  # noqa: BLE001 - the same
+            detail = self._crashed(error)
+            await fetch(self._pool, "SELECT fleet.halt_run(%s, 'failed', %s, false)", run, detail)
+            raise Later(self._fleet_clock.now()) from None
+
+    def _crashed(self, error: Exception) -> str:
+        self._log.error("crashed", exc_info=error)
+        detail = crash_detail(error)
+        self._reporter.run_crashed(detail)
+        return detail
+
+    def _show_batches(self) -> None:
+        self._status.active_run = next(iter(self._batches.active), None)
+        self._status.beat()
+
+    def _show_resumption(self) -> None:
+        if self._schedule.resumes_at != self._status.resumes_at:
+            self._status.resumes_at = self._schedule.resumes_at
+            self._status.beat()

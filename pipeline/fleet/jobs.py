@@ -1,0 +1,141 @@
+"""Jobs: Procrastinate's worker, which has this process do one batch after another, and is begun again if it ends.
+
+It polls PostgreSQL: LISTEN does not work through PgBouncer.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+
+import procrastinate
+import structlog
+from procrastinate.jobs import Job
+
+from pipeline.clock import Clock
+from pipeline.fleet.batches import Later
+from pipeline.fleet.connection import FleetError
+from pipeline.fleet.pool import Pool
+from pipeline.instants import nanoseconds
+
+QUEUE, TASK = "collect", "collect_batch"
+"""The names that jobs have in PostgreSQL, as `schema/runs.sql` writes them."""
+AT_ONCE = 2
+"""Batches at a time: while the last symbols of one are awaited, the next one has begun."""
+STALLED_AFTER = timedelta(seconds=30)
+"""A worker without a sign of life for longer is dead, and its jobs are for others."""
+POLL = timedelta(seconds=1)
+ENDS_WITHIN = timedelta(seconds=6)
+"""How long jobs may take once their worker is stopped: longer than requests that are out."""
+_AGAIN = timedelta(seconds=15)
+"""Before a batch is tried again that could not be done."""
+_PAUSE = timedelta(seconds=2)
+"""Before a worker that ended by itself is begun again."""
+
+DoBatch = Callable[[int, int], Awaitable[None]]
+"""Does a batch, of a run and by its number. May raise Later and FleetError."""
+
+
+class Jobs:
+    """Does the jobs that this process gets, until stopped."""
+
+    def __init__(self, pool: Pool, do: DoBatch, *, name: str, now: Callable[[], datetime], clock: Clock) -> None:
+        """`now` tells PostgreSQL's time."""
+        self.app = _app(do, now)
+        self._pool = pool
+        self._name = name
+        self._clock = clock
+        self._worker: asyncio.Task[None] | None = None
+        self._aside_until = clock.monotonic()
+        self._stopped = asyncio.Event()
+        self._log = structlog.get_logger()
+
+    async def run(self) -> None:
+        """Do jobs until stopped, and whatever happens to PostgreSQL meanwhile."""
+        async with self.app.open_async(self._pool):
+            while not self._stopped.is_set():
+                wait = max((self._aside_until - self._clock.monotonic()) / 1e9, 0)
+                if wait:
+                    await self._pause(wait)
+                else:
+                    await self._work()
+
+    def stop(self) -> None:
+        """Take no job any more, and return from `run` when those under way have ended."""
+        self._stopped.set()
+        self._end_worker()
+
+    def step_aside(self, span: timedelta) -> None:
+        """Take no job for a while: others may have them."""
+        self._aside_until = self._clock.monotonic() + nanoseconds(span)
+        self._end_worker()
+
+    def _end_worker(self) -> None:
+        if self._worker is not None:
+            self._worker.cancel()
+
+    async def _work(self) -> None:
+        """Run a worker, until it ends or is stopped. If PostgreSQL fails, it returns, or raises anything."""
+        self._worker = asyncio.create_task(
+            self.app.run_worker_async(
+                queues=[QUEUE],
+                name=self._name,
+                concurrency=AT_ONCE,
+                fetch_job_polling_interval=POLL.total_seconds(),
+                shutdown_graceful_timeout=ENDS_WITHIN.total_seconds(),
+                listen_notify=False,
+                delete_jobs="always",
+                install_signal_handlers=False,
+                update_heartbeat_interval=STALLED_AFTER.total_seconds() / 3,
+                stalled_worker_timeout=STALLED_AFTER.total_seconds(),
+            ),
+            name="worker",
+        )
+        await asyncio.wait({self._worker})
+        worker, self._worker = self._worker, None
+        if worker.cancelled():
+            return
+        error = worker.exception()
+        reason = "it returned" if error is None else f"{type(error).__name__}: {error}"
+        self._log.warning("the worker is begun again", reason=reason)
+        await self._pause(_PAUSE.total_seconds())
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait, but not longer than until stopped."""
+        stopped = asyncio.ensure_future(self._stopped.wait())
+        waits = asyncio.ensure_future(self._clock.sleep(seconds))
+        await asyncio.wait({stopped, waits}, return_when=asyncio.FIRST_COMPLETED)
+        for task in (stopped, waits):
+            task.cancel()
+
+
+class _WhenTold(procrastinate.BaseRetryStrategy):
+    """Every job that raises comes again. Never by `retry_in`: that adds to the clock of this host."""
+
+    def __init__(self, now: Callable[[], datetime]) -> None:
+        self._now = now
+
+    def get_retry_decision(self, *, exception: BaseException, job: Job) -> procrastinate.RetryDecision:  # noqa: ARG002
+        at = exception.at if isinstance(exception, Later) else self._now()
+        return procrastinate.RetryDecision(retry_at=at)
+
+
+def _app(do: DoBatch, now: Callable[[], datetime]) -> procrastinate.App:
+    """Return the application with its one task."""
+    logging.getLogger("procrastinate").setLevel(logging.CRITICAL)  # it logs each job, and each outage many times
+    app = procrastinate.App(connector=procrastinate.PsycopgConnector())
+    log = structlog.get_logger()
+
+    async def collect_batch(run: int, number: int) -> None:
+        try:
+            await do(run, number)
+        except FleetError as error:
+            log.warning("batch interrupted", run=run, number=number, reason=str(error))
+            raise Later(now() + _AGAIN) from None
+
+    async def do_nothing(timestamp: int) -> None:
+        """Be there: without a periodic task Procrastinate 3.10 does not notice that a worker's heartbeat has died."""
+
+    app.task(name=TASK, queue=QUEUE, retry=_WhenTold(now))(collect_batch)
+    app.periodic(cron="17 3 * * *")(app.task(name="do_nothing", queue=QUEUE)(do_nothing))
+    return app

@@ -1,0 +1,86 @@
+"""A member that does batches, without the loop that makes it fire."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from pipeline import instants
+from pipeline.clock import REAL_CLOCK
+from pipeline.collect.order import Source
+from pipeline.fleet.agreement import Agreement
+from pipeline.fleet.batches import Batches
+from pipeline.fleet.clock import FleetClock
+from pipeline.fleet.engine import open_fleet_engine
+from pipeline.fleet.firings import activate, fire, read_firings
+from pipeline.fleet.members import Candidate, Membership
+from pipeline.fleet.pool import Pool, fetch, now
+from pipeline.fleet.quota import declare_key
+from pipeline.model.outcomes import Trigger
+from pipeline.model.symbols import Symbol
+from pipeline.quota.keys import ApiKey
+from pipeline.quota.limits import Limit
+from pipeline.schedule.cron import Schedule
+from pipeline.schedule.next_run import ScheduledRun
+
+DAILY = Schedule("30 18 * * *", "UTC", timedelta(hours=36), None)
+SYMBOLS = tuple(map(Symbol, ("AAPL", "IBM", "PEP")))
+
+
+def source(base_url: str, *limits: str, key: str = "a-key-for-tests", wait: timedelta = timedelta(seconds=1)) -> Source:
+    keys = (ApiKey("", key, tuple(map(Limit.parse, limits))),)
+    return Source(base_url, keys, 4, timedelta(seconds=5), wait, 1)
+
+
+@dataclass(frozen=True)
+class Worker:
+    """A member of a fleet, and the batches that it does."""
+
+    membership: Membership
+    batches: Batches
+    clock: FleetClock
+    aside: list[bool]
+    """One for each time that it left jobs to others."""
+
+
+@asynccontextmanager
+async def working(pool: Pool, name: str, source: Source) -> AsyncIterator[Worker]:
+    """Let a member join, and be there while the block runs."""
+    membership, clock = Membership(pool, REAL_CLOCK), FleetClock(REAL_CLOCK)
+    limits = {key.id: key.limits for key in source.keys}
+    await membership.join(Candidate(name, "member", tuple(limits), Agreement.of(limits, [DAILY]), SYMBOLS))
+    for key in source.keys:
+        await declare_key(pool, key.id, key.plan)
+    aside: list[bool] = []
+    async with open_fleet_engine(pool, source, member=name, instance=membership.instance, clock=clock) as engine:
+        batches = Batches(pool, engine, source, clock=clock.as_clock(), step_aside=lambda: aside.append(True))
+        yield Worker(membership, batches, clock, aside)
+    await membership.leave()
+
+
+async def fired(pool: Pool, symbols: tuple[Symbol, ...] = SYMBOLS, *, trigger: Trigger = Trigger.SCHEDULE) -> int:
+    """Let a run for these symbols begin, and return its id."""
+    at = instants.in_milliseconds(await now(pool))
+    await activate(pool, {str(DAILY): at - timedelta(days=1)}, since=at)
+    firings = await read_firings(pool)
+    if trigger is Trigger.CONTINUE:
+        at = firings.last[str(DAILY)].scheduled_for or at
+    run = await fire(pool, ScheduledRun(DAILY, at, trigger), firings, symbols, member="alpha")
+    assert run is not None
+    return run
+
+
+async def jobs(pool: Pool) -> list[tuple[int, int, str]]:
+    """Return the jobs there are: run, number, and status."""
+    query = "SELECT (args->>'run')::int, (args->>'number')::int, status::text FROM procrastinate_jobs ORDER BY 1, 2"
+    return [(run, number, status) for run, number, status in await fetch(pool, query)]
+
+
+async def ended(pool: Pool) -> list[tuple[Any, ...]]:
+    """Return how the runs ended that have: status, stored, unchanged, unknown, failed, rejected, deferred."""
+    return await fetch(
+        pool,
+        "SELECT status, stored, unchanged, unknown, failed, rejected, deferred FROM fleet.runs"
+        " WHERE status <> 'running' ORDER BY id",
+    )
