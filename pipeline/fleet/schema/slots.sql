@@ -219,7 +219,8 @@ BEGIN
         RETURNING id, symbol
     )
     SELECT array_agg(coalesce(p.refusal, CASE WHEN t.id IS NOT NULL THEN 'granted'
-                                              WHEN p.turn > 1 OR p.place <= _room AND p.retry_place IS NULL THEN 'out'
+                                              WHEN p.place <= _room AND p.retry_place > _retries_left THEN 'no_retry'
+                                              WHEN p.turn > 1 OR p.place <= _room THEN 'out'
                                               ELSE 'wait' END) ORDER BY p.n),
            array_agg(t.id ORDER BY p.n), max(t.id)
       INTO _verdicts, _slots, _granted
