@@ -42,7 +42,7 @@ from pipeline.store.followed import (
     rewind,
     set_followed,
 )
-from pipeline.store.log_place import Followed, read_followed
+from pipeline.store.log_place import Followed, is_used, read_followed
 from pipeline.store.reader import Run
 from pipeline.store.snapshots import observation
 from pipeline.store.writer import Writer, open_writer
@@ -261,8 +261,8 @@ def _begin(database: Path, fleet: str) -> Followed | None:
     """Return how far a record has the log of a fleet; None if it is to begin. Raise Unfollowable if it must not."""
     with connect(database, "ro") as db:
         cursor = read_followed(db)
-        (is_used,) = db.execute("SELECT EXISTS (SELECT 1 FROM runs) OR EXISTS (SELECT 1 FROM symbols)").fetchone()
-    if cursor is None and is_used:
+        is_own = cursor is None and is_used(db)
+    if is_own:
         raise Unfollowable(
             f"{database} collects for itself: it follows no fleet",
             remedy="pipeline fleet import makes its record the fleet's; or configure another database",

@@ -37,3 +37,19 @@ def read_followed(db: sqlite3.Connection) -> Followed | None:
         return None
     row = db.execute("SELECT fleet, timeline, seq FROM followed").fetchone()
     return None if row is None else Followed(*row)
+
+
+def holds_own_record(database: Path) -> bool:
+    """Whether there is something in a record that is from no fleet. Raise DatabaseError if it cannot be read."""
+    if not is_present(database):
+        return False
+    with connect(database, "ro") as db:
+        return read_followed(db) is None and is_used(db)
+
+
+def is_used(db: sqlite3.Connection) -> bool:
+    """Whether there is anything in an open record."""
+    if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'runs'").fetchone():
+        return False
+    (used,) = db.execute("SELECT EXISTS (SELECT 1 FROM runs) OR EXISTS (SELECT 1 FROM symbols)").fetchone()
+    return bool(used)

@@ -19,6 +19,7 @@ from pipeline.cli.api_source import (
 from pipeline.cli.configuration import load_settings, parse_symbols, read_environment
 from pipeline.cli.event_loop import run_async
 from pipeline.cli.exclusive import exclusive_run, when_to_begin
+from pipeline.cli.following import refuse_other_record
 from pipeline.cli.options import (
     Options,
     Whole,
@@ -109,6 +110,7 @@ def command(
     keys = sandbox_keys(settings) if sandbox else api_keys(variables, settings)
     configure_logs(options, redact=redaction(variables, settings.proxy))
     refuse_foreign(settings.database)
+    refuse_other_record(settings.database, settings.fleet)
     refuse_mixing(settings.database, settings.base_url, sandbox=sandbox)
     now = _clock(day)
     if day is not None and day.date() > instants.utc_now().date():

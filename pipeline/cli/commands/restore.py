@@ -1,6 +1,7 @@
 """`pipeline restore FILE`: put a backup in the database's place."""
 
 import asyncio
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import click
 from pipeline import instants
 from pipeline.cli.configuration import load_settings
 from pipeline.cli.event_loop import run_async
+from pipeline.cli.following import refuse_other_record
 from pipeline.cli.migration_progress import migration_progress
 from pipeline.cli.options import Options, examples, global_options, json_option
 from pipeline.cli.output import print_json, shown
@@ -16,6 +18,7 @@ from pipeline.instants import utc_now
 from pipeline.quota.limits import longest_window
 from pipeline.settings.load import Settings
 from pipeline.store import lock
+from pipeline.store.database import DatabaseError
 from pipeline.store.restore import Restored, restore
 from pipeline.text import count
 
@@ -37,11 +40,21 @@ def command(options: Options, *, file: Path, idle_since_backup: bool, as_json: b
     known, nothing is requested until the plan's longest window has passed. Nothing else may run on the database.
     """
     settings = load_settings(options)
+    _refuse_other_records(settings, file)
     done = run_async(_restore(settings, file, options, is_idle=idle_since_backup))
     if as_json:
         print_json(_json(done, file, settings.database))
     elif not options.quiet:
         _print(done, file, settings.database)
+
+
+def _refuse_other_records(settings: Settings, file: Path) -> None:
+    """Raise MixedRecords for a backup that is no follower's in a fleet, and without one, in a follower's place."""
+    if settings.fleet is not None:
+        refuse_other_record(file, settings.fleet)
+        return
+    with suppress(DatabaseError):  # what is damaged may be replaced
+        refuse_other_record(settings.database, None)
 
 
 async def _restore(settings: Settings, file: Path, options: Options, *, is_idle: bool) -> Restored:

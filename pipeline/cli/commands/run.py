@@ -17,6 +17,7 @@ from pipeline.cli.configuration import load_silently, read_environment
 from pipeline.cli.daemon_settings import DaemonSettings, Reload, log_notices
 from pipeline.cli.event_loop import run_async
 from pipeline.cli.exclusive import when_to_begin
+from pipeline.cli.following import refuse_other_record
 from pipeline.cli.options import Options, examples, global_options, new_record_option
 from pipeline.cli.signals import LAST_RESORT, reloadable, stoppable
 from pipeline.cli.site import Record, serving_site
@@ -68,6 +69,7 @@ def command(options: Options, *, sandbox: bool, new_record: bool, as_json: bool)
         if settings.config is None:
             structlog.get_logger().info("no configuration file: using defaults", database=str(first.database))
         refuse_foreign(first.database)
+        refuse_other_record(first.database, first.settings.fleet)
         refuse_mixing(first.database, settings.base_url, sandbox=sandbox)
         run_async(_serve(options, first, set_up_logs, begin=begin, sandbox=sandbox))
 
