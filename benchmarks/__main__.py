@@ -16,6 +16,7 @@ from pathlib import Path
 
 from benchmarks import (
     exports,
+    fleet,
     history,
     idle,
     importing,
@@ -49,6 +50,7 @@ def _questions(
         "history": (history.QUESTION, partial(history.measure, large=large, folder=folder)),
         "research": (research.QUESTION, partial(research.measure, large=large, folder=folder)),
         "serving": (serving.QUESTION, partial(serving.measure, large=large, folder=folder)),
+        "fleet": (fleet.QUESTION, fleet.measure),
         "exporting": (exports.QUESTION, partial(exports.measure, large=large, folder=folder)),
     }
 

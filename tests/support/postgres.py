@@ -48,6 +48,10 @@ full_page_writes = off
 autovacuum = off
 """
 """Enough where only processes die, and not the machine. Without autovacuum nothing connects to a template."""
+_DURABLE = """
+shared_buffers = 128MB
+"""
+"""For those that measure: what PostgreSQL has by default."""
 _ACCESS = """
 host all passworded 127.0.0.1/32 scram-sha-256
 host all all 127.0.0.1/32 trust
@@ -78,7 +82,7 @@ class Postgres:
         """Make the files of an empty server."""
         _run("initdb", f"--pgdata={self.folder}", "--username=postgres", "--auth=trust", "--no-sync", "--locale=C",
              "--encoding=UTF8", "--no-instructions")  # fmt: skip
-        settings = _ALWAYS + ("" if self._is_durable else _HASTY)
+        settings = _ALWAYS + (_DURABLE if self._is_durable else _HASTY)
         with (self.folder / "postgresql.conf").open("a") as file:
             file.write(settings)
         (self.folder / "pg_hba.conf").write_text(_ACCESS)
@@ -194,8 +198,11 @@ class Databases:
 
 @contextmanager
 def running_server(*, is_durable: bool = False) -> Iterator[Postgres]:
-    """Yield a server that has started, in a folder of its own; standbys may be beside it. End it, remove the files."""
-    with folder_for_servers() as folder:
+    """Yield a server that has started, in a folder of its own; standbys may be beside it. End it, remove the files.
+
+    Where it `is_durable`, its files are on the disk that temporary files are on, and not in memory.
+    """
+    with folder_for_servers(in_memory=not is_durable) as folder:
         server = Postgres(folder / "primary", is_durable=is_durable)
         server.create()
         server.start()
@@ -206,9 +213,10 @@ def running_server(*, is_durable: bool = False) -> Iterator[Postgres]:
 
 
 @contextmanager
-def folder_for_servers() -> Iterator[Path]:
+def folder_for_servers(*, in_memory: bool = True) -> Iterator[Path]:
     """Yield a folder that PostgreSQL may write into, and remove it."""
-    folder = Path(tempfile.mkdtemp(prefix="postgres-", dir=_MEMORY if os.access(_MEMORY, os.W_OK) else None))
+    memory = _MEMORY if in_memory and os.access(_MEMORY, os.W_OK) else None
+    folder = Path(tempfile.mkdtemp(prefix="postgres-", dir=memory))
     own(folder)
     try:
         yield folder
