@@ -1,0 +1,91 @@
+"""Detaching: makes a follower's file a record that collects for itself, with what counts against the quota."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from pipeline import instants
+from pipeline.errors import ExitCode, Trouble
+from pipeline.fleet.connection import FleetError, connected
+from pipeline.model.slots import Block, KeyId
+from pipeline.store.database import connect
+from pipeline.store.followed import followed, stop_following
+from pipeline.store.ledger_transfer import KeptLedger, add_ledger
+from pipeline.store.record import ledger_block
+from pipeline.store.requests import EVERY_KEY
+
+LEDGER_UNKNOWN = "the fleet's last requests are not known, and may have used up the plan"
+
+
+class NotFollowing(Trouble):
+    """The file follows no fleet."""
+
+    exit_code = ExitCode.REFUSED
+
+
+@dataclass(frozen=True, slots=True)
+class Detached:
+    """What became of the quota when a file was detached."""
+
+    requests: int
+    """How many requests that still count were copied."""
+    unreachable: str | None
+    """Why none could be, so that all is blocked for the longest window; None: they were."""
+    blocked_until: datetime | None
+    """Until when nothing may be requested with at least one of the keys."""
+
+
+def detach(database: Path, url: str | None, *, longest: timedelta | None, now: datetime) -> Detached:
+    """Let a file follow its fleet no longer, and take over the requests that count in the longest window.
+
+    `longest`: of all keys that this machine has; None without limits. Where PostgreSQL cannot be reached, or `url` is
+    None, nothing is requested for that long. The caller holds the file's lock. It may be repeated. Raise NotFollowing,
+    DatabaseError.
+    """
+    if followed(database) is None:
+        raise NotFollowing(f"{database} follows no fleet: it collects for itself already")
+    unreachable = None
+    try:
+        ledger = _read_ledger(url, longest, now=now)
+    except FleetError as error:
+        unreachable = str(error)
+        blocks = [] if longest is None else [(EVERY_KEY, ledger_block(LEDGER_UNKNOWN, longest, now=now))]
+        ledger = KeptLedger("", 0, [], blocks)
+    with connect(database, "rw") as db:
+        requests = add_ledger(db, ledger)
+        stop_following(db)
+    until = max((block.until for _, block in ledger.blocks if block.until > now), default=None)
+    return Detached(requests, unreachable, until)
+
+
+_NOW = "SELECT clock_timestamp(), (SELECT coalesce(max(id), 0) FROM fleet.runs)"
+_SLOTS = """
+    SELECT coalesce(run_id, 0), symbol, retry, reserved_at, deadline_at, finished_at, outcome, key_id FROM fleet.slots
+     WHERE counts_from > %s - greatest(%s, (SELECT max(period) FROM fleet.limits))
+"""
+_BLOCKS = "SELECT id, blocked_since, blocked_until, blocked_by FROM fleet.keys WHERE blocked_until > %s"
+
+
+def _read_ledger(url: str | None, longest: timedelta | None, *, now: datetime) -> KeptLedger:
+    """Return what counts in the fleet, by this machine's clock. Raise FleetError."""
+    if url is None:
+        raise FleetError("no PIPELINE_FLEET_URL is configured")
+    with connected(url) as db:
+        at, last_run = _row(db, _NOW)
+        ahead = now - at
+        requests = [
+            (run, symbol, int(retry), *(at and instants.to_text(at + ahead) for at in times), outcome, key)
+            for run, symbol, retry, *times, outcome, key in db.execute(_SLOTS, (at, longest or timedelta()))
+        ]
+        blocks = [
+            (KeyId(key), Block(since + ahead, until + ahead, reason))
+            for key, since, until, reason in db.execute(_BLOCKS, (at,))
+        ]
+    return KeptLedger("", last_run, requests, blocks)
+
+
+def _row(db: psycopg.Connection[Any], query: str) -> Any:
+    return db.execute(query.encode()).fetchone()

@@ -1,0 +1,56 @@
+import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from pipeline.fleet.detaching import NotFollowing, detach
+from pipeline.fleet.pool import Pool
+from pipeline.store.followed import followed
+from tests.support.fleet_log import follow, reserved
+
+DAY = timedelta(days=1)
+
+
+async def test_a_detached_file_has_what_still_counts_by_its_own_clock(
+    database: Path, fleet_url: str, pool: Pool
+) -> None:
+    at = datetime.now(UTC)
+    await reserved(pool, "OLD", at=at - 3 * DAY)
+    await reserved(pool, "IBM", at=at - timedelta(hours=1))
+    async with pool.connection() as db:
+        await db.execute(
+            "INSERT INTO fleet.keys (id, name, blocked_since, blocked_until)"
+            " VALUES ('k', 'main', now() - interval '1 hour', now() + interval '1 hour')"
+        )
+    await follow(database, pool)
+
+    done = detach(database, fleet_url, longest=DAY, now=at + timedelta(minutes=5))
+
+    assert (done.requests, done.unreachable) == (1, None)
+    assert followed(database) is None
+    with closing(sqlite3.connect(database)) as db:
+        (symbol, key, reserved_at) = db.execute("SELECT symbol, key, reserved_at FROM requests").fetchone()
+        (blocked,) = db.execute("SELECT key FROM blocked").fetchone()
+    assert (symbol, key, blocked) == ("IBM", "k", "k")
+    expected = at - timedelta(minutes=55)
+    assert abs(datetime.fromisoformat(reserved_at) - expected) < timedelta(minutes=2)
+
+
+async def test_where_the_fleet_is_gone_nothing_is_requested_for_the_longest_window(
+    database: Path, fleet_url: str, pool: Pool
+) -> None:
+    await follow(database, pool)
+    at = datetime.now(UTC)
+
+    done = detach(database, "postgresql://postgres@127.0.0.1:1/fleet", longest=DAY, now=at)
+
+    assert "cannot be reached" in str(done.unreachable)
+    assert done.blocked_until == at + DAY + timedelta(seconds=1)
+    with closing(sqlite3.connect(database)) as db:
+        (key, reason) = db.execute("SELECT key, reason FROM blocked").fetchone()
+    assert key == ""
+    assert "not known" in reason
+    with pytest.raises(NotFollowing):
+        detach(database, fleet_url, longest=DAY, now=at)
