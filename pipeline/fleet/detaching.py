@@ -10,12 +10,12 @@ import psycopg
 from pipeline import instants
 from pipeline.errors import ExitCode, Trouble
 from pipeline.fleet.connection import FleetError, connected
-from pipeline.model.slots import Block, KeyId
+from pipeline.model.slots import EVERY_KEY, Block, KeyId
 from pipeline.store.database import connect
-from pipeline.store.followed import followed, stop_following
+from pipeline.store.followed import stop_following
 from pipeline.store.ledger_transfer import KeptLedger, add_ledger
+from pipeline.store.log_place import followed
 from pipeline.store.record import ledger_block
-from pipeline.store.requests import EVERY_KEY
 
 LEDGER_UNKNOWN = "the fleet's last requests are not known, and may have used up the plan"
 

@@ -9,7 +9,8 @@ from typing import TypeAlias
 import msgspec
 
 from pipeline.decoding import decode_object, decoder
-from pipeline.errors import ExitCode, Trouble, Undecodable
+from pipeline.errors import ExitCode, Undecodable
+from pipeline.fleet.connection import FleetError
 from pipeline.model.document import Document
 from pipeline.model.outcomes import Outcome
 from pipeline.model.symbols import Symbol
@@ -96,7 +97,7 @@ class WasListed(msgspec.Struct, frozen=True):
 Entry: TypeAlias = Answer | Uncovered | Ended | RunState | Schedules | Listed | WasListed
 
 
-class LogError(Trouble):
+class LogError(FleetError):
     """The fleet's log does not hold what it should."""
 
 

@@ -18,7 +18,7 @@ from pipeline.extras import installs
 from pipeline.fleet.connection import FleetError, NoFleet
 
 _FOLDER = Path(__file__).parent / "schema"
-_FUNCTIONS = ("slots.sql", "log.sql", "runs.sql")
+_FUNCTIONS = ("slots.sql", "log.sql", "runs.sql", "import.sql")
 _OLDEST_SERVER = 140_000
 """As PostgreSQL numbers its versions. 13 cannot name a column's compression, and is not maintained any more."""
 _LOCK = 0x666C6565

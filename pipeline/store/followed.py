@@ -4,14 +4,14 @@ Whatever is read twice changes nothing the second time; so a record that was cut
 """
 
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from aiosqlite import Connection
 
 from pipeline import instants
-from pipeline.model.outcomes import Outcome
+from pipeline.model.outcomes import Outcome, Trigger
 from pipeline.store.log_place import Followed
 from pipeline.store.reader import Run
 from pipeline.store.snapshots import Observation, store_observations
@@ -82,7 +82,7 @@ def stop_following(db: sqlite3.Connection) -> None:
 async def apply_chunks(db: Connection, chunks: Sequence[Chunk]) -> Sequence[None]:
     """Write what entries of the log say, and how far the record has it."""
     for chunk in chunks:
-        await _write_runs(db, chunk.runs.values())
+        await _write_runs(db, list(chunk.runs.values()))
         # All observations are credible: none is later than PostgreSQL's clock was, whatever was known of runs by then.
         await store_observations(db, chunk.observations, noted_at=instants.LATEST)
         tried = [one for one in chunk.outcomes if one.attempts and one.outcome in (Outcome.FAILED, Outcome.REJECTED)]
@@ -127,7 +127,16 @@ _WRITE_RUN = f"""
 """
 
 
-async def _write_runs(db: Connection, runs: Iterable[Run]) -> None:
+_FREE_FIRE_TIME = """
+    UPDATE runs SET schedule = NULL
+     WHERE schedule = ? AND scheduled_for = ? AND trigger IN ('schedule', 'catch_up') AND id <> ?
+"""
+
+
+async def _write_runs(db: Connection, runs: Sequence[Run]) -> None:
+    # Where the record has another run for a fire time, the fleet never knew it.
+    fired = [run for run in runs if run.trigger in (Trigger.SCHEDULE, Trigger.CATCH_UP)]
+    await db.executemany(_FREE_FIRE_TIME, [(run.schedule, run.scheduled_for, run.id) for run in fired])
     await db.executemany(_WRITE_RUN, [tuple(getattr(run, name) for name in _RUN_COLUMNS) for run in runs])
 
 

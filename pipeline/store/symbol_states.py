@@ -196,3 +196,10 @@ def _next_try(gone: str, times_gone: int) -> str | None:
         return None
     days = min(2 ** min(times_gone - 1, 5), MAX_BACKOFF_DAYS)
     return instants.to_text(instants.from_text(gone) + instants.scheduled_days(days))
+
+
+def misses_of(last_look: str | None, next_try: str | None) -> int:
+    """Return how many `{}` delay the next attempt so long; at most as many as the longest delay takes."""
+    if last_look is None or next_try is None:
+        return 0
+    return next((number for number in range(1, 6) if next_try <= (_next_try(last_look, number) or "")), 6)

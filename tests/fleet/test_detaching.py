@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.fleet.detaching import NotFollowing, detach
 from pipeline.fleet.pool import Pool
-from pipeline.store.followed import followed
+from pipeline.store.log_place import followed
 from tests.support.fleet_log import follow, reserved
 
 DAY = timedelta(days=1)

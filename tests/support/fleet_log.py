@@ -89,6 +89,7 @@ class Unreliable:
     def __init__(self, pool: Pool, *failures: str) -> None:
         self._pool = pool
         self._failures = list(failures)
+        self.conninfo = pool.conninfo
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[psycopg.AsyncConnection[Any]]:

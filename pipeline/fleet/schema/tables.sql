@@ -209,8 +209,14 @@ INSERT INTO fleet.log_head (seq) VALUES (0);
 
 -- How far records of single machines have been imported, so that an import that was cut short is resumed.
 CREATE TABLE fleet.imports (
-    record text PRIMARY KEY,
+    record text PRIMARY KEY,                    -- when it was begun: copies of one record have the same
     begun_at timestamptz NOT NULL,
-    upto text,
-    finished_at timestamptz
+    is_whole boolean NOT NULL,                  -- with its runs and their ids: the fleet had none
+    run_id bigint,                              -- else: the run of the import
+    last_run bigint NOT NULL,                   -- of the record
+    first_seq bigint NOT NULL,                  -- of the log, when it began
+    entries bigint NOT NULL DEFAULT 0,          -- how many it has added
+    upto text NOT NULL DEFAULT '',              -- the last part of it that is in the log
+    finished_at timestamptz,
+    follow_from bigint                          -- how far the record had the log then
 );
