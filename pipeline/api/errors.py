@@ -87,7 +87,9 @@ class KeyRefused(RunEnding):
     """The API does not accept the key."""
 
     kind = "key_refused"
-    meaning = "the API refused the key; check ALPHAVANTAGE_API_KEY in .env or the environment"
+    meaning = (
+        "the API refused the key; check ALPHAVANTAGE_API_KEY (or the variable of its name) in .env or the environment"
+    )
 
 
 class NotInPlan(RunEnding):

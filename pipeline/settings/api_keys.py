@@ -68,7 +68,8 @@ def _no_keys(environment: Environment, names: Sequence[str], sandboxed: str) -> 
     if API_KEY in unread_keys(environment, names):
         problem += f": {API_KEY} is set, which is not read beside [[keys]]"
     wanted = [key_variables(name)[0] for name in names]
-    return SettingsError(problem, remedy=f"set {few(wanted)}, write it into .env, or try without: {sandboxed}")
+    remedy = f"set {few(wanted)}, in .env or the environment, or try without: {sandboxed}"
+    return SettingsError(problem, remedy=remedy)
 
 
 def _no_key(environment: Environment, sandboxed: str) -> SettingsError:

@@ -93,7 +93,7 @@ def _refuse_unknown(path: Path, key: str, *, place: str) -> None:
     if key in KEYS:
         return
     _refuse_secret(path, place)
-    same_name = [known for known in KEYS if known.rpartition(".")[2] == key.rpartition(".")[2]]
+    same_name = [known for known in (*KEYS, *TABLES) if known.rpartition(".")[2] == key.rpartition(".")[2]]
     near = same_name or difflib.get_close_matches(key, [*KEYS, *TABLES], n=1)
     remedy = f"did you mean {near[0]}?" if near else "pipeline config lists the keys"
     raise SettingsError(f"{path}: {place}: unknown key", remedy=remedy)

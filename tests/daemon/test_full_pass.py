@@ -10,6 +10,7 @@ import pytest
 from pipeline import instants
 from pipeline.monitoring.heartbeat import PERIOD
 from pipeline.quota.full_pass import Load, Pace, full_pass
+from pipeline.quota.keys import ApiKey
 from pipeline.quota.limits import Limit
 from pipeline.schedule.cron import Schedule
 from tests.support.daemons import FIRST, SYMBOLS, DaemonClock, DaemonHarness, rows
@@ -26,15 +27,15 @@ THREE_DAYS_A_WEEK = Schedule("30 18 * * mon,wed,fri", "UTC", timedelta(hours=36)
         (WEEKDAYS, Pace(((Limit(1, DAY),),), resumes=True, longest_wait=2 * MINUTE), 3 * DAY),
         (THREE_DAYS_A_WEEK, Pace(((Limit(1, DAY),),), resumes=True, longest_wait=2 * MINUTE), 3 * DAY),
         (THREE_DAYS_A_WEEK, Pace(((Limit(2, DAY),),), resumes=False, longest_wait=2 * MINUTE), 5 * DAY),
+        (THREE_DAYS_A_WEEK, Pace(((Limit(1, DAY),),) * 2, resumes=False, longest_wait=2 * MINUTE), 5 * DAY),
     ],
 )
 async def test_the_daemon_observes_each_symbol_as_often_as_is_computed(
     database: Path, served: Served, schedule: Schedule, pace: Pace, expected: timedelta
 ) -> None:
-    limits, clock = tuple(map(str, pace.plans[0])), DaemonClock(FIRST)
-    harness = DaemonHarness(
-        database, served.base_url, clock, schedules=(schedule,), limits=limits, resumes=pace.resumes
-    )
+    keys = tuple(ApiKey(str(number), f"key-{number}", limits) for number, limits in enumerate(pace.plans))
+    clock = DaemonClock(FIRST)
+    harness = DaemonHarness(database, served.base_url, clock, schedules=(schedule,), keys=keys, resumes=pace.resumes)
 
     async with harness.running() as daemon:
         while clock.wall < FIRST + 15 * DAY:

@@ -11,6 +11,8 @@ from pipeline.daemon.blockers import NOT_RUNNING
 from pipeline.daemon.config import DaemonConfig
 from pipeline.model.renames import ConfiguredRenames
 from pipeline.model.symbols import Symbol
+from pipeline.quota.keys import ApiKey
+from pipeline.quota.limits import Limit
 from pipeline.schedule.cron import Schedule
 from pipeline.settings.errors import SettingsError
 from pipeline.store.database import DatabaseError, RecordGone
@@ -94,6 +96,19 @@ async def test_a_run_cut_short_by_the_quota_is_resumed_when_the_window_frees(dat
         ("continue", "complete", "2026-03-14T18:30:00.000Z", 1, 0),
     ]
     assert sorted(served.api.seen) == sorted(SYMBOLS)
+
+
+async def test_with_several_keys_a_run_is_resumed_when_the_first_of_them_has_a_slot(
+    database: Path, served: Served
+) -> None:
+    keys = tuple(ApiKey(text, f"key-{text}", (Limit.parse(text),)) for text in ("1/day", "1/hour"))
+    harness = DaemonHarness(database, served.base_url, DaemonClock(FIRST), keys=keys)
+    async with harness.running() as daemon:
+        assert daemon.status.heartbeat.resumes_at is not None
+        assert abs(daemon.status.heartbeat.resumes_at - FIRST - HOUR) < 2 * MINUTE
+        await harness.until(FIRST + HOUR + 2 * MINUTE)
+
+    assert runs(database, "status") == [("quota_exhausted",), ("complete",)]
 
 
 async def test_nothing_is_resumed_if_the_configuration_says_so(database: Path, served: Served) -> None:

@@ -49,6 +49,10 @@ def test_an_unknown_key_of_one_of_several_keys_is_refused_by_its_place(configure
     assert line.endswith(".name?")
 
 
+def test_keys_within_the_source_are_refused_with_their_place(configured: Configured) -> None:
+    assert "did you mean keys?" in refusal(lambda: configured('[[source.keys]]\nname = "a"'))
+
+
 def test_an_unknown_table_is_refused_and_the_nearest_named(configured: Configured) -> None:
     line = refusal(lambda: configured('[sorce]\nplan = "free"'))
 

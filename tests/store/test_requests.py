@@ -151,8 +151,8 @@ async def test_pruning_does_not_end_a_slot_sooner(database: Path, clock: ManualC
 async def test_a_name_is_that_of_the_key_that_had_it_last(database: Path) -> None:
     a, b = KeyId("a"), KeyId("b")
     async with open_writer(database) as writer:
-        for key, name in ((a, "main"), (b, "second"), (a, "second")):
+        for key, name in ((b, "main"), (a, "second"), (b, "second")):
             await writer.write(name_keys, KeyName(key, name))
 
     with Reader.open(database) as reader:
-        assert [reader.key_named(name) for name in ("main", "second")] == [None, a]
+        assert [reader.key_named(name) for name in ("main", "second")] == [None, b]

@@ -214,6 +214,7 @@ def config(
     symbols: tuple[Symbol, ...] = SYMBOLS,
     schedules: tuple[Schedule, ...] = (DAILY,),
     limits: tuple[str, ...] = (),
+    keys: tuple[ApiKey, ...] = (),
     resumes: bool = True,
     attempts: int = 1,
     timeout: timedelta = timedelta(seconds=5),
@@ -221,9 +222,10 @@ def config(
     fresh_for: timedelta = timedelta(hours=20),
     renames: ConfiguredRenames = NO_RENAMES,
 ) -> DaemonConfig:
+    """Return a configuration with one key and these limits, or with these keys."""
     source = Source(
         base_url,
-        (ApiKey("", "a-key-for-tests", tuple(map(Limit.parse, limits))),),
+        keys or (ApiKey("", "a-key-for-tests", tuple(map(Limit.parse, limits))),),
         4,
         timeout,
         timedelta(minutes=2),
