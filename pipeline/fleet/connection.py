@@ -1,5 +1,6 @@
 """Connections to the fleet's PostgreSQL: how one is opened, and what its errors mean for people."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -9,6 +10,22 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from pipeline.errors import ExitCode, Trouble
 
+_SETTINGS = " ".join(
+    f"-c {name}={value}"
+    for name, value in {
+        "statement_timeout": "15s",
+        "lock_timeout": "10s",
+        "idle_in_transaction_session_timeout": "5s",
+        "tcp_keepalives_idle": "5",
+        "tcp_keepalives_interval": "2",
+        "tcp_keepalives_count": "3",
+        "tcp_user_timeout": "8s",
+        "default_transaction_isolation": "read\\ committed",
+    }.items()
+)
+"""What the server sets for a connection: what a client that is cut off holds is free again within seconds."""
+_NO_SETTINGS = "unsupported startup parameter"
+"""How PgBouncer refuses them. Then it does without: all that must not fail depends on none of them."""
 PARAMETERS: dict[str, str | int] = {
     "application_name": "pipeline",
     "connect_timeout": 5,
@@ -18,28 +35,72 @@ PARAMETERS: dict[str, str | int] = {
     "tcp_user_timeout": 8000,
 }
 """What a connection has unless the URL says otherwise: one that is cut off is noticed within seconds."""
+_WHICH_SERVER = re.compile(r"connection to server [^:]{0,300} failed: (?:FATAL: |ERROR: )?")
+"""What errors begin with, for each server that was tried."""
 _NO_FLEET = (psycopg.errors.InvalidSchemaName, psycopg.errors.UndefinedTable)
+_OTHER_SCHEMA = (psycopg.errors.UndefinedFunction, psycopg.errors.UndefinedColumn)
+_REFUSALS = (
+    ("password authentication failed", "check the user and the password in PIPELINE_FLEET_URL"),
+    ("no password supplied", "PIPELINE_FLEET_URL needs a password: postgresql://user:password@host/database"),
+    ('role "', "check the user in PIPELINE_FLEET_URL, or create it: createuser"),
+    ('database "', "create the database, then: pipeline fleet init"),
+    ("no pg_hba.conf entry", "allow this machine in the server's pg_hba.conf"),
+)
+"""What PostgreSQL says where it refuses a connection, and what to do. They come without a code."""
 
 
 class FleetError(Trouble):
     """PostgreSQL cannot be reached, or does not do what it is asked."""
 
 
-class NoFleet(FleetError):
-    """The database has no fleet in it."""
+class FleetRefused(FleetError):
+    """PostgreSQL, or the fleet in it, cannot be used as it is configured: trying again is of no use."""
 
     exit_code = ExitCode.REFUSED
 
 
+class NoFleet(FleetRefused):
+    """The database has no fleet in it."""
+
+
 def conninfo(url: str) -> str:
-    """Return how to connect to a URL. Raise FleetError for one that PostgreSQL's client cannot read."""
+    """Return how to connect to a URL. Raise FleetRefused for one that PostgreSQL's client cannot read."""
     try:
         given = conninfo_to_dict(url)
-        return make_conninfo(url, **{name: value for name, value in PARAMETERS.items() if name not in given})
+        missing = {name: value for name, value in PARAMETERS.items() if name not in given}
+        return make_conninfo(url, **missing, options=f"{_SETTINGS} {given.get('options') or ''}".rstrip())
     except psycopg.ProgrammingError:
-        raise FleetError(
+        raise FleetRefused(
             "PIPELINE_FLEET_URL cannot be read", remedy="use one such as postgresql://user:password@host:5432/database"
         ) from None
+
+
+class AsyncSession(psycopg.AsyncConnection[Any]):
+    """A connection with settings, or without them where a pooler refuses them."""
+
+    @classmethod
+    async def connect(cls, conninfo: str = "", **arguments: Any) -> "AsyncSession":
+        """Connect to what `conninfo` returned."""
+        try:
+            return await super().connect(conninfo, **arguments)
+        except psycopg.OperationalError as error:
+            if _NO_SETTINGS not in str(error):
+                raise
+        return await super().connect(_without_settings(conninfo), **arguments)
+
+
+def _without_settings(info: str) -> str:
+    options = conninfo_to_dict(info).get("options")
+    return make_conninfo(info, options=str(options or "").removeprefix(_SETTINGS).strip())
+
+
+def _connect(info: str) -> psycopg.Connection[Any]:
+    try:
+        return psycopg.connect(info, autocommit=True, prepare_threshold=None)
+    except psycopg.OperationalError as error:
+        if _NO_SETTINGS not in str(error):
+            raise
+    return psycopg.connect(_without_settings(info), autocommit=True, prepare_threshold=None)
 
 
 def place(url: str) -> str:
@@ -59,25 +120,35 @@ def connected(url: str) -> Iterator[psycopg.Connection[Any]]:
     It prepares no statements: a pooler may give each to another connection.
     """
     try:
-        with psycopg.connect(conninfo(url), autocommit=True, prepare_threshold=None) as db:
+        with _connect(conninfo(url)) as db:
             yield db
     except psycopg.Error as error:
         raise translated(error, url) from None
 
 
 def translated(error: psycopg.Error, url: str) -> FleetError:
-    """Return what an error means, for people."""
+    """Return what an error means, for people, and what to do about it."""
     where, why = place(url), _reason(error)
     if isinstance(error, _NO_FLEET):
         return NoFleet(f"there is no fleet in {where}", remedy="pipeline fleet init makes one")
     if isinstance(error, psycopg.errors.InsufficientPrivilege):
         return FleetError(f"PostgreSQL at {where}: {why}", remedy="grant it to the user of PIPELINE_FLEET_URL")
-    if isinstance(error, psycopg.OperationalError):
-        return FleetError(f"PostgreSQL at {where} cannot be reached: {why}")
+    if isinstance(error, _OTHER_SCHEMA):
+        remedy = "update this machine, or bring the schema up to date with pipeline fleet init"
+        return FleetRefused(f"the fleet in {where} is not of this version: {why}", remedy=remedy)
+    if isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
+        remedy = (
+            "let PIPELINE_FLEET_URL lead to the primary; of several hosts, target_session_attrs=read-write finds it"
+        )
+        return FleetError(f"PostgreSQL at {where} takes no writes: it is a standby, or read-only", remedy=remedy)
+    if isinstance(error, psycopg.OperationalError) and error.sqlstate is None:
+        problem = f"PostgreSQL at {where} cannot be reached: {why}"
+        remedies = [remedy for words, remedy in _REFUSALS if words in why]
+        return FleetRefused(problem, remedy=remedies[0]) if remedies else FleetError(problem)
     return FleetError(f"PostgreSQL at {where}: {why}")
 
 
 def _reason(error: psycopg.Error) -> str:
     """Return why, in a line."""
     text = error.diag.message_primary or " ".join(str(error).split()) or type(error).__name__
-    return text.removeprefix("connection failed: ")
+    return _WHICH_SERVER.sub("", text.removeprefix("connection failed: "))

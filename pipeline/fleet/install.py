@@ -13,9 +13,8 @@ from pathlib import Path
 import psycopg
 from psycopg.rows import TupleRow
 
-from pipeline.errors import ExitCode
 from pipeline.extras import installs
-from pipeline.fleet.connection import FleetError, NoFleet
+from pipeline.fleet.connection import FleetRefused, NoFleet
 
 _FOLDER = Path(__file__).parent / "schema"
 _FUNCTIONS = ("slots.sql", "log.sql", "runs.sql", "import.sql")
@@ -25,12 +24,6 @@ _LOCK = 0x666C6565
 """The advisory lock that an installation holds: "flee" in ASCII."""
 
 Connection = psycopg.Connection[TupleRow]
-
-
-class FleetRefused(FleetError):
-    """The database cannot be used by this program as it is."""
-
-    exit_code = ExitCode.REFUSED
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import psycopg
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from pipeline.fleet.connection import FleetError, conninfo, place, translated
+from pipeline.fleet.connection import AsyncSession, FleetError, conninfo, place, translated
 
 Pool = AsyncConnectionPool[AsyncConnection[Any]]
 """Connections of which each statement commits by itself."""
@@ -30,6 +30,7 @@ async def open_pool(url: str, *, size: int = 4) -> AsyncIterator[Pool]:
     """
     pool: Pool = AsyncConnectionPool(
         conninfo(url),
+        connection_class=AsyncSession,
         kwargs={"prepare_threshold": None},
         min_size=1,
         max_size=size,
@@ -76,7 +77,7 @@ async def now(pool: Pool) -> datetime:
 async def _raise_reason(pool: Pool) -> None:
     """Raise FleetError with the reason for which no connection can be had: a pool does not say it."""
     try:
-        db = await AsyncConnection.connect(_conninfo(pool))
+        db = await AsyncSession.connect(_conninfo(pool))
     except psycopg.Error as error:
         raise translated(error, _conninfo(pool)) from None
     await db.close()

@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from pipeline.errors import ExitCode
-from pipeline.fleet.connection import FleetError, NoFleet, connected, place
+from pipeline.fleet.connection import FleetError, FleetRefused, NoFleet, connected, place
 from pipeline.fleet.state import read_state
 from tests.support.postgres import Databases
 
@@ -47,6 +47,58 @@ def test_a_database_without_a_fleet_is_refused_with_the_remedy(postgres: Databas
 
     assert raised.value.exit_code == ExitCode.REFUSED
     assert "pipeline fleet init" in str(raised.value.remedy)
+
+
+@pytest.mark.parametrize(
+    ("user", "remedy"),
+    [("passworded:s3cret", "password"), ("passworded", "needs a password"), ("nobody_here:s3cret", "create it")],
+)
+def test_a_server_that_refuses_the_user_is_of_no_use_until_that_is_changed(
+    postgres: Databases, user: str, remedy: str
+) -> None:
+    with postgres.empty() as url, connected(url) as db:
+        db.execute("DROP ROLE IF EXISTS passworded")
+        db.execute("CREATE ROLE passworded LOGIN PASSWORD 'another'")
+        refused = error(url.replace("postgres@", f"{user}@"))
+    assert isinstance(refused, FleetRefused)
+    assert remedy in str(refused.remedy)
+
+
+def test_a_database_that_is_missing_is_said_with_the_remedy(postgres: Databases) -> None:
+    refused = error(postgres.server.url("missing"))
+    assert isinstance(refused, FleetRefused)
+    assert "pipeline fleet init" in str(refused.remedy)
+
+
+def test_a_standby_takes_no_writes_and_is_worth_trying_again(fleet_url: str) -> None:
+    standby = f"{fleet_url}?options=-c%20default_transaction_read_only%3Don"
+    refused = error(standby, b"INSERT INTO fleet.keys (id, name) VALUES ('k', 'one')")
+    assert not isinstance(refused, FleetRefused)
+    assert "target_session_attrs" in str(refused.remedy)
+
+
+def test_a_schema_of_another_version_is_no_failure_to_connect(fleet_url: str) -> None:
+    refused = error(fleet_url, b"SELECT fleet.of_another_version()")
+    assert isinstance(refused, FleetRefused)
+    assert "update" in str(refused.remedy)
+
+
+def test_what_is_reserved_or_logged_survives_a_crash_whatever_the_server_is_set_to(fleet_url: str) -> None:
+    with connected(fleet_url) as db:
+        assert db.execute("SHOW synchronous_commit").fetchone() == ("off",)
+        for statement in (b"SELECT fleet.lock_key('k')", b"SELECT fleet.lock_head()"):
+            db.execute("INSERT INTO fleet.keys (id, name) VALUES ('k', 'one') ON CONFLICT DO NOTHING")
+            with db.transaction():
+                db.execute(statement)
+                assert db.execute("SHOW synchronous_commit").fetchone() == ("on",)
+
+
+def test_the_server_frees_what_a_client_that_is_cut_off_holds(fleet_url: str) -> None:
+    with connected(fleet_url) as db:
+        settings = [
+            db.execute(f"SHOW {name}".encode()).fetchone() for name in ("tcp_user_timeout", "statement_timeout")
+        ]
+    assert settings == [("8000",), ("15s",)]
 
 
 def test_what_the_user_may_not_do_is_said(fleet_url: str) -> None:

@@ -11,8 +11,8 @@ from procrastinate.schema import SchemaManager
 
 from pipeline.errors import ExitCode
 from pipeline.fleet import install as installing
-from pipeline.fleet.connection import NoFleet
-from pipeline.fleet.install import Connection, FleetRefused, Installed, check, install, newest_version, version
+from pipeline.fleet.connection import FleetRefused, NoFleet
+from pipeline.fleet.install import Connection, Installed, check, install, newest_version, version
 from tests.support.postgres import Databases
 
 NEWEST = newest_version()

@@ -66,7 +66,7 @@ class Postgres:
     def __init__(self, folder: Path, *, is_durable: bool = False) -> None:
         """Take the folder for its files. Only where `is_durable` does it survive what a machine's crash does."""
         self.folder = folder
-        self.port = _free_port()
+        self.port = free_port()
         self._is_durable = is_durable
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -93,7 +93,7 @@ class Postgres:
             self._process = subprocess.Popen(
                 [binaries() / "postgres", "-D", str(self.folder), "-p", str(self.port)],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-                preexec_fn=_end_with_parent, **_as_unprivileged(),  # noqa: PLW1509 - it takes no lock
+                preexec_fn=_end_with_parent, **as_unprivileged(),  # noqa: PLW1509 - it takes no lock
             )  # fmt: skip
         end = time.monotonic() + _PATIENCE
         while not self._answers():
@@ -255,7 +255,7 @@ def _reachable(programs: Path) -> Path:
     return Path(_copies[0].name) / "copy" / "bin"
 
 
-def _as_unprivileged() -> dict[str, Any]:
+def as_unprivileged() -> dict[str, Any]:
     return {"user": "nobody", "group": pwd.getpwnam("nobody").pw_gid, "extra_groups": []} if os.geteuid() == 0 else {}
 
 
@@ -267,13 +267,13 @@ def _end_with_parent() -> None:
 
 def _run(program: str, *arguments: str) -> None:
     done = subprocess.run(
-        [binaries() / program, *arguments], capture_output=True, text=True, check=False, cwd="/", **_as_unprivileged()
+        [binaries() / program, *arguments], capture_output=True, text=True, check=False, cwd="/", **as_unprivileged()
     )
     if done.returncode:
         pytest.fail(f"{program} fails: {done.stderr[-2000:]}")
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port: int = taken.getsockname()[1]

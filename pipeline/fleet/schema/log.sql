@@ -23,6 +23,7 @@ DECLARE
     _head fleet.log_head;
     _timeline int := fleet.timeline();
 BEGIN
+    PERFORM fleet.be_durable();
     SELECT * INTO _head FROM fleet.log_head FOR UPDATE;
     IF _head.timeline IS DISTINCT FROM _timeline THEN
         INSERT INTO fleet.timelines (timeline, first_seq, began_at) VALUES (_timeline, _head.seq + 1, fleet.now())

@@ -4,6 +4,16 @@
 -- The time. Tests replace it in their own databases.
 CREATE FUNCTION fleet.now() RETURNS timestamptz LANGUAGE sql VOLATILE AS $$ SELECT clock_timestamp() $$;
 
+-- Let what this transaction commits survive a crash, whatever the server is configured for: a slot that is forgotten
+-- could be given away once more. To be called before anything is locked.
+CREATE FUNCTION fleet.be_durable() RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF current_setting('synchronous_commit') = 'off' THEN
+        PERFORM set_config('synchronous_commit', 'on', true);
+    END IF;
+END $$;
+
 -- Declare a key and its limits: how many requests in how many seconds. `_retries`: the most of each that may be retries, NULL where all may.
 CREATE FUNCTION fleet.declare_key(_id text, _name text, _counts int[], _seconds int[], _retries int[])
 RETURNS void
@@ -58,6 +68,7 @@ DECLARE
     _timeline int;
     _longest interval;
 BEGIN
+    PERFORM fleet.be_durable();
     SELECT * INTO _key FROM fleet.keys WHERE id = _id FOR UPDATE;
     IF NOT FOUND THEN
         RAISE 'the fleet has no key %', _id USING ERRCODE = 'no_data_found';
