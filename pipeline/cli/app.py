@@ -31,7 +31,7 @@ COMMANDS = {
     "schedule": "Show when each schedule runs next.",
     "health": "Report on one line whether daemon and data are healthy.",
     "status": "Show the last run, quota left, stale symbols and API drift.",
-    "fleet": "Show the machines that share quota and record, and what is stuck.",
+    "fleet": "Show the machines that share quota and record; set them up.",
     "history": "Show one company over time; --plot draws it.",
     "as-of": "Show what was known at a point in time.",
     "panel": "Show what was known at each of many points in time.",

@@ -149,7 +149,7 @@ def _clock_text(ahead: timedelta) -> str:
 
 def _key_rows(state: FleetState, key: KeyState) -> Iterator[list[object]]:
     """Yield a row for each window: the first has the key's name, its holders, and when a request may leave."""
-    names: list[object] = [key.name, ", ".join(state.holders(key.id)) or "nobody"]
+    names: list[object] = [key.label, ", ".join(state.holders(key.id)) or "nobody"]
     if not key.windows:
         yield [names[0], "no limits", None, None, _free_text(_free_at(state, key)), names[1]]
     for number, window in enumerate(key.windows):
@@ -160,7 +160,7 @@ def _key_rows(state: FleetState, key: KeyState) -> Iterator[list[object]]:
 def _print_waits(key: KeyState) -> None:
     for what, block in (("blocked", key.block), ("paused", key.pause)):
         if block is not None:
-            click.echo(f"{key.name}: {what} until {_for_people(block.until)}: {block.reason or 'the quota has ended'}")
+            click.echo(f"{key.label}: {what} until {_for_people(block.until)}: {block.reason or 'the quota has ended'}")
 
 
 def _print_runs(state: FleetState, *, wide: bool) -> None:
@@ -179,7 +179,7 @@ def _print_runs(state: FleetState, *, wide: bool) -> None:
 
 def _key_names(state: FleetState, member: Member) -> list[str]:
     """Return the names of the keys that a member holds; of one that the fleet does not know, its fingerprint."""
-    names = {key.id: key.name for key in state.keys}
+    names = {key.id: key.label for key in state.keys}
     return [names.get(key, key) for key in member.keys]
 
 

@@ -94,7 +94,7 @@ class Membership:
         """Ask to join. Return the verdict, the last sign of life of a process with the name, and the difference."""
         agreed = await fetch(self._pool, "SELECT settings FROM fleet.agreed")
         expected: str | None = agreed[0][0] if agreed else None
-        settings, difference = _proposal(candidate.agreement, expected)
+        settings, difference = proposal(candidate.agreement, expected)
         symbols = candidate.symbols
         rows = await fetch(
             self._pool,
@@ -166,7 +166,7 @@ class Membership:
 _AGREE = "configure all members alike; pipeline fleet init makes what is configured here what all have to agree about"
 
 
-def _proposal(wanted: Agreement | None, agreed: str | None) -> tuple[str | None, str | None]:
+def proposal(wanted: Agreement | None, agreed: str | None) -> tuple[str | None, str | None]:
     """Return what to agree about from now on, and in what it differs from what was agreed about, as text."""
     if wanted is None:
         return None, None

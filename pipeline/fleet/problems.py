@@ -85,9 +85,9 @@ def _clock(member: Member) -> FleetProblem:
 def _of_keys(state: FleetState) -> Iterator[FleetProblem]:
     for key in state.keys if state.running("member") else ():
         if key.windows and not state.holders(key.id):
-            text = f"nobody holds the key {key.name}: its quota goes unused"
+            text = f"nobody holds the key {key.label}: its quota goes unused"
             remedy = "set its variable on a member, or remove it from the configurations"
-            yield _warning("key", key.name, text, remedy)
+            yield _warning("key", key.label, text, remedy)
 
 
 def _of_runs(state: FleetState) -> Iterator[FleetProblem]:

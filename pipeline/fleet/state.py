@@ -1,7 +1,7 @@
 """The state of a fleet, as PostgreSQL knows it: members, keys, the log, and the runs that are under way."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -85,6 +85,11 @@ class KeyState:
     """The API throttled: nothing is requested for a moment."""
     last_at: datetime | None
     """When a slot of it was last taken."""
+
+    @property
+    def label(self) -> str:
+        """What people know it by: its name, or where it is the only key of a configuration, its fingerprint."""
+        return self.name or self.id
 
     def free_at(self, at: datetime) -> datetime:
         """Return when the next request may leave."""
@@ -190,7 +195,7 @@ def _keys(keys: Iterable[Sequence[Any]], windows: Iterable[Sequence[Any]], *, at
         block = _block(blocked_since, blocked_until, reason, at=at)
         pause = _block(paused_since, paused_until, "the API throttles", at=at)
         waits = [one.until for one in (block, pause) if one is not None]
-        usages = [_usage(*window, waits=waits, at=at) for window in windows_of.get(key, ())]
+        usages = [replace(_usage(*window, waits=waits, at=at), key=name or None) for window in windows_of.get(key, ())]
         yield KeyState(key, name, tuple(usages), block, pause, last_at)
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from pipeline import __version__
 from pipeline.cli.app import COMMANDS
+from pipeline.cli.commands.fleet import SUBCOMMANDS
 from pipeline.errors import ExitCode
 from tests.support.commands import KEY, Ended, assert_refused, call, run_shell
 from tests.support.observations import database_of, seen
@@ -18,9 +19,12 @@ def test_the_version_is_printed(tmp_path: Path) -> None:
     assert call(tmp_path, "--version") == Ended(0, f"pipeline, version {__version__}\n", "")
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+EVERY_COMMAND = [*COMMANDS, *(f"fleet {name}" for name in SUBCOMMANDS)]
+
+
+@pytest.mark.parametrize("command", EVERY_COMMAND)
 def test_every_command_has_help_with_an_example(tmp_path: Path, command: str) -> None:
-    ended = call(tmp_path, command, "--help")
+    ended = call(tmp_path, *command.split(), "--help")
 
     assert ended.code == 0
     assert ended.err == ""
@@ -28,9 +32,9 @@ def test_every_command_has_help_with_an_example(tmp_path: Path, command: str) ->
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", EVERY_COMMAND)
 def test_the_help_of_every_command_lists_the_global_options(tmp_path: Path, command: str) -> None:
-    help_text = call(tmp_path, command, "-h").out
+    help_text = call(tmp_path, *command.split(), "-h").out
 
     for option in ("--config", "--database", "--verbose", "--quiet"):
         assert option in help_text

@@ -16,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from pipeline.agents.schemas import schema_of
 from pipeline.agents.tools import TOOLS
 from pipeline.cli.app import COMMANDS
+from pipeline.cli.commands.fleet import SUBCOMMANDS
 from pipeline.errors import ExitCode
 from pipeline.model.anomalies import RULES
 from pipeline.model.fields import CATALOGUE
@@ -67,7 +68,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def commands() -> str:
-    return table(("command", "does"), ((f"`{_usage(name)}`", text) for name, text in COMMANDS.items()))
+    return table(("command", "does"), ((f"`{_usage(name)}`", text) for name, text in all_commands().items()))
 
 
 def exit_codes() -> str:
@@ -77,7 +78,7 @@ def exit_codes() -> str:
 def options() -> str:
     shared = {(option.name, option.help) for option in _options("config")}
     parts = [table(("every command has", "does"), _rows(_options("config")))]
-    for name in COMMANDS:
+    for name in all_commands():
         own = [option for option in _options(name) if (option.name, option.help) not in shared]
         if own:
             parts.append(f"### {name}\n\n" + table(("option", "does"), _rows(own)))
@@ -221,9 +222,19 @@ def pages() -> Iterator[Path]:
     yield from sorted(DOCS.glob("*.md"))
 
 
+def all_commands() -> dict[str, str]:
+    """Return what each command does, and each below another: `fleet init`."""
+    below = {f"fleet {name}": text for name, text in SUBCOMMANDS.items()}
+    return {one: text for name, does in COMMANDS.items() for one, text in [(name, does), *_below(name, below)]}
+
+
+def _below(name: str, commands: dict[str, str]) -> Iterator[tuple[str, str]]:
+    return ((one, text) for one, text in commands.items() if one.startswith(f"{name} "))
+
+
 def command_of(name: str) -> click.Command:
     """Return a command of the program."""
-    module = f"pipeline.cli.commands.{name.replace('-', '_')}{'_' if name == 'import' else ''}"
+    module = f"pipeline.cli.commands.{re.sub('[- ]', '_', name)}{'_' if name == 'import' else ''}"
     command: click.Command = importlib.import_module(module).command
     return command
 

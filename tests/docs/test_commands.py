@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 import pytest
 
-from tests.docs.generate import ROOT, command_of, pages
+from tests.docs.generate import ROOT, all_commands, command_of, pages
 from tests.support.beside import beside
 from tests.support.commands import KEY, PIPELINE, call
 from tests.support.places import place_on_loopback
@@ -24,7 +24,7 @@ from tests.support.sandbox import serving_beside
 yaml = pytest.importorskip("yaml", reason="no YAML library: apprise, a dev dependency, brings one")
 
 _FOREVER = {"follow", "mcp", "run", "sandbox", "serve"}
-"""Commands that run until they are stopped: their words are checked, and other tests start them."""
+"""Commands that run until they are stopped: their words are checked, as a fleet's are, and other tests start them."""
 _EXITS = {"status": {0, 7}, "health": {7}, "doctor": {0, 1}}
 """Exit codes other than 0: the example database is old, and no daemon runs on it."""
 _NOT_EVERYWHERE = {"sqlite3"}
@@ -116,8 +116,9 @@ def _try(line: str, folder: Path, base_url: str) -> None:
             assert "exec" not in words or words[words.index("exec") + 1] in services, line
     elif first in _ELSEWHERE or (first in _NOT_EVERYWHERE and shutil.which(first) is None):
         pass
-    elif first == "pipeline" and words[1] in _FOREVER:
-        command_of(words[1]).make_context(words[1], words[2:], parent=_parent())
+    elif first == "pipeline" and words[1] in (*_FOREVER, "fleet"):
+        name, rest = _command_of_words(words[1:])
+        command_of(name).make_context(name, rest, parent=_parent())
     elif first == "pipeline" and not set(line) & set("|>"):
         ended = call(folder, *words[1:], **variables)
         assert ended.code in _EXITS.get(words[1], {0}), (line, ended.err)
@@ -129,6 +130,12 @@ def _try(line: str, folder: Path, base_url: str) -> None:
             ["bash", "-euc", line], cwd=folder, env=paths, capture_output=True, check=False, timeout=60
         )
         assert done.returncode == 0, (line, done.stderr.decode())
+
+
+def _command_of_words(words: list[str]) -> tuple[str, list[str]]:
+    """Return the command that words name, which may be one below another, and the rest of them."""
+    length = 2 if " ".join(words[:2]) in all_commands() else 1
+    return " ".join(words[:length]), words[length:]
 
 
 def _parent() -> click.Context:

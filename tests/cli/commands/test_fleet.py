@@ -80,7 +80,7 @@ def test_the_json_has_stable_names(tmp_path: Path, fleet: Tables) -> None:
     assert list(one) == [
         "name", "fingerprint", "held_by", "windows", "blocked_until", "blocked_reason", "paused_until", "next_free_at"
     ]  # fmt: skip
-    assert one["windows"][0] == {"limit": "75/minute", "used": 1, "left": 74, "next_free_at": None}
+    assert one["windows"][0] == {"limit": "75/minute", "used": 1, "left": 74, "next_free_at": None, "key": "one"}
     (run,) = found["runs"]
     assert (run["due"], run["ended"], run["batches"], run["batches_done"], run["jobs"]) == (2, 1, 2, 1, 1)
     assert found["problems"] == []

@@ -1,0 +1,70 @@
+"""`pipeline fleet init`: make a fleet, or bring its schema up to date, and set what its members agree about."""
+
+import click
+
+from pipeline import extras
+from pipeline.cli.configuration import load_settings, read_environment
+from pipeline.cli.options import Options, examples, global_options, json_option
+from pipeline.cli.output import print_json, shown
+from pipeline.quota.keys import ApiKey
+from pipeline.settings.api_keys import api_keys
+from pipeline.settings.environment import Environment, key_variables
+from pipeline.settings.fleet import needed_fleet_url
+from pipeline.settings.load import Settings
+from pipeline.settings.secret_files import is_secret_set
+from pipeline.text import count, few
+
+
+@click.command(name="init", epilog=examples("PIPELINE_FLEET_URL=postgresql://me@db.example/fleet pipeline fleet init"))
+@json_option
+@global_options
+def command(options: Options, *, as_json: bool) -> None:
+    """Make a fleet in the PostgreSQL database of PIPELINE_FLEET_URL, or bring its schema up to date.
+
+    What its members have to agree about, the limits of each key and the schedules, is then what this machine's
+    configuration says. Members that run with another one leave with exit code 3. Nothing else of the fleet changes.
+    """
+    variables = read_environment()
+    settings, url = load_settings(options, variables), needed_fleet_url(variables)
+    assert settings.fleet is not None  # there is a URL
+    keys = _held(settings, variables)
+    connection, setup = extras.fleet("connection"), extras.fleet("setup")
+    with connection.connected(url) as db:
+        done = setup.set_up(db, keys, settings.schedules, member=settings.fleet.name)
+    before, after = done.installed.before, done.installed.after
+    if as_json:
+        print_json(
+            {
+                "fleet": done.fleet,
+                "schema_before": before,
+                "schema": after,
+                "keys": [key.name for key in keys],
+                "schedules": [str(schedule) for schedule in settings.schedules],
+                "changed": done.difference,
+                "running": done.running,
+            }
+        )
+        return
+    schema = f"schema {after}" if before in (0, after) else f"schema {before} is now {after}"
+    click.echo(f"fleet {done.fleet} {'made' if before == 0 else 'is'} in {connection.place(url)}: {schema}")
+    click.echo(shown(f"agreed: {_agreed(settings, keys)}"))
+    if not keys:
+        click.echo("no key is set here: its limits are agreed about when the first member joins that has it")
+    if done.difference is not None:
+        click.echo(shown(f"before, {done.difference}"))
+        if done.running:
+            click.echo(shown(f"running, and leaving if configured otherwise: {few(done.running)}"))
+    click.echo("next: pipeline run, here and on other machines with this PIPELINE_FLEET_URL")
+
+
+def _held(settings: Settings, variables: Environment) -> tuple[ApiKey, ...]:
+    """Return the keys that this machine holds, none if none is set. Raise SettingsError for one that cannot be one."""
+    if not any(is_secret_set(variables, *key_variables(plan.name)) for plan in settings.plans):
+        return ()
+    return api_keys(variables, settings)
+
+
+def _agreed(settings: Settings, keys: tuple[ApiKey, ...]) -> str:
+    """Return in one line what was agreed about."""
+    limits = [f"{key.name or 'the key'} {', '.join(map(str, key.limits)) or 'without limits'}" for key in keys]
+    return "; ".join([count(len(settings.schedules), "schedule"), *limits])
