@@ -77,7 +77,7 @@ async def _appended(url: str, ends: Sequence[SymbolEnd], at_once: int) -> float:
         own = ends[number * share : (number + 1) * share]
         async with await psycopg.AsyncConnection.connect(url, autocommit=True, prepare_threshold=None) as db:
             for start in range(0, len(own), at_once):
-                await append(db, f"m{number}", [], own[start : start + at_once])
+                await append(db, f"m{number}", own[start : start + at_once])
 
     return len(ends) / await _seconds(member)
 

@@ -16,7 +16,7 @@ import psycopg
 from pipeline import instants
 from pipeline.clock import Clock
 from pipeline.errors import ExitCode, Trouble
-from pipeline.fleet.connection import FleetError
+from pipeline.fleet.connection import FleetError, translated
 from pipeline.fleet.entries import (
     Answer,
     Ended,
@@ -30,7 +30,7 @@ from pipeline.fleet.entries import (
     decode,
 )
 from pipeline.fleet.log import OUTAGES, one_line
-from pipeline.fleet.pool import PATIENCE, Pool, fetch
+from pipeline.fleet.pool import PATIENCE, Pool
 from pipeline.model.document import Overview
 from pipeline.model.outcomes import Outcome
 from pipeline.store.database import connect
@@ -246,8 +246,8 @@ async def open_follower(
     """Open a migrated record, whose lock the caller holds, and yield it as a follower of the fleet in PostgreSQL.
 
     A record that holds nothing yet begins to follow. `on_retry` is called before a write to the record is repeated.
-    Raise Unfollowable for a record that follows another fleet, or holds what it collected itself; FleetError,
-    DatabaseError.
+    Raise Unfollowable for a record that follows another fleet, or holds what it collected itself; Outage,
+    FleetError, DatabaseError.
     """
     fleet = await fleet_id(pool)
     cursor = _begin(database, fleet)
@@ -277,8 +277,15 @@ def _begin(database: Path, fleet: str) -> Followed | None:
 
 
 async def fleet_id(pool: Pool) -> str:
-    """Return the id of the fleet. Raise FleetError."""
-    return str((await fetch(pool, "SELECT id::text FROM fleet.about"))[0][0])
+    """Return the id of the fleet. Raise Outage, FleetError."""
+    try:
+        async with asyncio.timeout(PATIENCE.total_seconds()), pool.connection() as db:
+            (fleet,) = await _one(db, "SELECT id::text FROM fleet.about")
+            return str(fleet)
+    except OUTAGES as error:
+        raise Outage(f"PostgreSQL cannot be reached: {one_line(error)}") from None
+    except psycopg.Error as error:
+        raise translated(error, str(pool.conninfo)) from None
 
 
 async def _head(db: psycopg.AsyncConnection[Any], cursor: Followed) -> _Head:

@@ -1,4 +1,4 @@
-"""The log's near end: hands over to PostgreSQL what became of slots and symbols, one statement a turn.
+"""The log's near end: hands over to PostgreSQL how symbols ended, one statement a turn.
 
 What was posted since the last turn goes into the next one, until PostgreSQL takes it. A machine that is cut off keeps
 its answers, and hands them over later; a statement of which nobody knows whether it was committed is sent again, and
@@ -55,47 +55,33 @@ class _Posted(NamedTuple):
     on_done: OnDone
 
 
-class _Closed(NamedTuple):
-    slot: int
-    outcome: str
-
-
 _APPEND = """
     SELECT number, outcome FROM fleet.append(
-        %s, %b::bigint[], %b::text[], %b::bigint[], %b::text[], %b::text[], %b::int[], %b::timestamptz[], %b::text[],
+        %s, NULL, NULL, %b::bigint[], %b::text[], %b::text[], %b::int[], %b::timestamptz[], %b::text[],
         %b::bigint[], %b::bytea[], %b::text[])
 """
 """`%b`: as text, psycopg needs 50 ms for the documents of a hundred symbols."""
 
 
-async def append(
-    db: AsyncConnection[Any], member: str, closed: Sequence[tuple[int, str]], ends: Sequence[SymbolEnd]
-) -> list[Outcome]:
-    """Close slots and log how symbols ended, in one commit; return the outcome of each symbol. May be repeated."""
-    slots = [list(column) for column in zip(*closed, strict=True)] or [[], []]
-    columns = [list(column) for column in zip(*ends, strict=True)] or [[]] * len(SymbolEnd._fields)
-    cursor = await db.execute(_APPEND, (member, *slots, *columns))
+async def append(db: AsyncConnection[Any], member: str, ends: Sequence[SymbolEnd]) -> list[Outcome]:
+    """Log how symbols ended, in one commit; return the outcome of each. May be repeated."""
+    columns = [list(column) for column in zip(*ends, strict=True)]
+    cursor = await db.execute(_APPEND, (member, *columns))
     return [Outcome(outcome) for _, outcome in await cursor.fetchall()]
 
 
 class FleetLog:
-    """Takes what became of slots and symbols, and reports each symbol when it is in the log."""
+    """Takes how symbols ended, and reports each when it is in the log."""
 
     def __init__(self, pool: Pool, member: str, *, clock: Clock, on_retry: Callable[[str], None]) -> None:
         self._pool = pool
         self._member = member
         self._clock = clock
         self._on_retry = on_retry
-        self._closed: list[_Closed] = []
         self._posted: list[_Posted] = []
         self._has_arrived = asyncio.Event()
         self._closes_at: int | None = None
         self._failure: StorageError | None = None
-
-    def close_slot(self, slot: int, outcome: str) -> None:
-        """Close a slot with the next turn: its answer is back, its request was abandoned, or it never left."""
-        self._closed.append(_Closed(slot, outcome))
-        self._has_arrived.set()
 
     def post(self, end: SymbolEnd, on_done: OnDone) -> None:
         """Log how a symbol ended, with the next turn."""
@@ -112,20 +98,15 @@ class FleetLog:
             self.post(end, _setter(future))
         await asyncio.gather(*waiting)
 
-    @property
-    def waiting(self) -> int:
-        """How many symbols have ended that are not in the log yet."""
-        return len(self._posted)
-
     async def run(self) -> None:
         """Hand over what is posted until closed, and then what is left."""
-        while self._posted or self._closed or self._closes_at is None:
+        while self._posted or self._closes_at is None:
             is_busy = self._has_arrived.is_set()  # more arrived during the last turn
             await self._has_arrived.wait()
             if is_busy and self._closes_at is None:
                 await asyncio.sleep(LINGER.total_seconds())
             self._has_arrived.clear()
-            while self._posted or self._closed:
+            while self._posted:
                 await self._turn()
 
     def close(self) -> None:
@@ -135,25 +116,25 @@ class FleetLog:
 
     async def _turn(self) -> None:
         """Hand over a turn. What arrives meanwhile waits for the next one."""
-        closed, ends = self._closed[:], self._posted[:LARGEST_TURN]
+        ends = self._posted[:LARGEST_TURN]
         try:
-            outcomes = await self._append_with_retries(closed, [one.end for one in ends])
+            outcomes = await self._append_with_retries([one.end for one in ends])
         except StorageError as error:
             outcomes = [Outcome.FAILED] * len(ends)
             failure: StorageError | None = error
         else:
             failure = None
-        del self._closed[: len(closed)], self._posted[: len(ends)]
+        del self._posted[: len(ends)]
         for one, outcome in zip(ends, outcomes, strict=True):
             one.on_done(outcome, failure)
 
-    async def _append_with_retries(self, closed: Sequence[_Closed], ends: Sequence[SymbolEnd]) -> list[Outcome]:
+    async def _append_with_retries(self, ends: Sequence[SymbolEnd]) -> list[Outcome]:
         """Return the outcomes once they are logged. Raise StorageError if PostgreSQL refuses them, or at the end."""
         attempt = 0
         while self._failure is None:
             try:
                 async with asyncio.timeout(PATIENCE.total_seconds()), self._pool.connection() as db:
-                    return await append(db, self._member, closed, ends)
+                    return await append(db, self._member, ends)
             except OUTAGES as error:
                 reason = one_line(error)
             except psycopg.Error as error:

@@ -13,14 +13,12 @@ from tests.support.fleet_log import MEMBER, answer, ended, reserved, rows, unrel
 
 async def test_what_was_posted_since_the_last_turn_is_one_commit(fleet_url: str, clock: ManualClock) -> None:
     async with open_pool(fleet_url) as pool, open_log(pool, MEMBER, clock=clock.as_clock()) as log:
-        number = await reserved(pool, "IBM", is_open=True)
-        log.close_slot(number, "throttled")
+        number = await reserved(pool, "IBM")
         await log.write([answer(number, 1, {"Symbol": "IBM"}), ended(Outcome.FAILED, 1, symbol="PEP")])
 
-    transactions = rows(fleet_url, "SELECT xmin::text FROM fleet.log UNION ALL SELECT xmin::text FROM fleet.slots")
-    assert len(transactions) == 3
+    transactions = rows(fleet_url, "SELECT xmin::text FROM fleet.log")
+    assert len(transactions) == 2
     assert len(set(transactions)) == 1
-    assert rows(fleet_url, "SELECT outcome FROM fleet.slots") == [("throttled",)]
 
 
 async def test_a_machine_that_is_cut_off_hands_its_answers_over_later_and_each_once(

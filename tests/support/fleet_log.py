@@ -1,7 +1,7 @@
 """A fleet's log to test with: answers appended as members append them, and followed into records."""
 
 import sqlite3
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -27,13 +27,13 @@ MEMBER, INSTANCE = "alpha", UUID(int=1)
 HOUR = timedelta(hours=1)
 
 
-async def reserved(pool: Pool, symbol: str, *, at: datetime = START, is_open: bool = False) -> int:
+async def reserved(pool: Pool, symbol: str, *, at: datetime = START) -> int:
     """Return the id of a slot that was reserved at an instant."""
     async with pool.connection() as db:
         cursor = await db.execute(
             "INSERT INTO fleet.slots (key_id, symbol, member, retry, reserved_at, deadline_at, finished_at, outcome)"
-            " VALUES ('k', %s, %s, false, %s, %s, %s, %s) RETURNING id",
-            (symbol, MEMBER, at, at + HOUR, None if is_open else at, None if is_open else "answered"),
+            " VALUES ('k', %s, %s, false, %s, %s, %s, 'answered') RETURNING id",
+            (symbol, MEMBER, at, at + HOUR, at),
         )
         row = await cursor.fetchone()
     assert row is not None
@@ -59,10 +59,10 @@ def ended(
     return SymbolEnd(run, symbol, outcome.value, attempts, START + hours * HOUR, "why", number)
 
 
-async def append(pool: Pool, *ends: SymbolEnd, closed: Sequence[tuple[int, str]] = ()) -> list[Outcome]:
+async def append(pool: Pool, *ends: SymbolEnd) -> list[Outcome]:
     """Append in one statement, as a turn does."""
     async with pool.connection() as db:
-        return await log.append(db, MEMBER, closed, ends)
+        return await log.append(db, MEMBER, ends)
 
 
 @asynccontextmanager
