@@ -9,7 +9,7 @@ from pipeline.instants import Nanoseconds, nanoseconds
 from pipeline.model.slots import QuotaState
 from pipeline.quota.keys import KeyPlan
 from pipeline.quota.limits import Limit
-from pipeline.quota.windows import Windows, first_to_open
+from pipeline.quota.windows import Windows
 
 _MAX_SIMULATED = 1000
 """Requests that `time_for` simulates one by one: a progress bar needs it several times a second."""
@@ -119,9 +119,11 @@ def pace(keys: Sequence[Windows], requests: int, *, now: Nanoseconds) -> Nanosec
 
     Each is taken to be answered at once. Uses the windows up.
     """
-    at = now
+    at, opens_at = now, [windows.opening(now).at for windows in keys]
     for _ in range(requests):
-        windows, at = first_to_open(keys, at)
-        windows.take()
-        windows.end(at)
+        at = max(at, min(opens_at))
+        first = next(number for number, opening in enumerate(opens_at) if opening <= at)
+        keys[first].take()
+        keys[first].end(at)
+        opens_at[first] = keys[first].opening(at).at  # those of the others stay
     return at
