@@ -1,6 +1,7 @@
 """The pages of runs, today and the status: what the record says of collecting, now and as it was known then."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -182,6 +183,19 @@ async def test_today_says_how_the_symbols_stand_and_what_is_left_of_the_quota(si
     assert "1 unknown" in stand
     assert "25 a day" in page.root.one("ul", class_="windows").text
     assert "missed" in page.root.one("p", class_="bad-words").text
+
+
+async def test_each_window_has_the_name_of_its_key_where_there_are_several(record: Path) -> None:
+    plans = KeyPlan("main", PLANS["free"]), KeyPlan("second", PLANS["premium-75"])
+    async with served(record, scope=replace(SCOPE, plans=plans), now=lambda: after(120)) as client:
+        windows = (await _page(client, "/")).root.one("ul", class_="windows").all("li")
+
+    assert [one.one("span", class_="limit").text for one in windows] == [
+        "main: 25 a day",
+        "main: 1 a second",
+        "second: 75 a minute",
+        "second: 5 a second",
+    ]
 
 
 async def test_the_past_says_how_the_symbols_stood_and_nothing_of_the_present(site: SiteClient) -> None:
