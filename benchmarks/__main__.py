@@ -22,6 +22,7 @@ from benchmarks import (
     importing,
     lesson,
     memory,
+    million,
     research,
     serving,
     startup,
@@ -36,7 +37,7 @@ Answer = tuple[str, Sequence[Line]]
 
 
 def _questions(
-    *, uvloop: bool, large: bool, folder: Path | None
+    *, uvloop: bool, large: bool, folder: Path | None, symbols: int
 ) -> dict[str, tuple[str, Callable[[], Sequence[Line]]]]:
     return {
         "windows": (windows.QUESTION, windows.measure),
@@ -52,24 +53,28 @@ def _questions(
         "serving": (serving.QUESTION, partial(serving.measure, large=large, folder=folder)),
         "fleet": (fleet.QUESTION, fleet.measure),
         "exporting": (exports.QUESTION, partial(exports.measure, large=large, folder=folder)),
+        "million": (million.QUESTION, partial(million.measure, count=symbols)),
     }
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    names = list(_questions(uvloop=False, large=False, folder=None))
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of {', '.join(names)} [all]")
+    names = list(_questions(uvloop=False, large=False, folder=None, symbols=0))
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of {', '.join(names)} [all but million]")
     parser.add_argument("--uvloop", action="store_true", help="throughput with uvloop, on both sides")
     parser.add_argument(
         "--large", action="store_true", help="history, research, serving, exporting with 10 million snapshots"
     )
     parser.add_argument("--folder", type=Path, help="where these keep their databases, and find them again")
+    parser.add_argument("--symbols", type=int, default=100_000, help="how many million collects a day [100000]")
     arguments = parser.parse_args()
     if unknown := set(arguments.names) - set(names):
         parser.error(f"unknown name: {', '.join(sorted(unknown))} (expected any of {', '.join(names)})")
-    questions = _questions(uvloop=arguments.uvloop, large=arguments.large, folder=arguments.folder)
+    questions = _questions(
+        uvloop=arguments.uvloop, large=arguments.large, folder=arguments.folder, symbols=arguments.symbols
+    )
     try:
-        answers: list[Answer] = [(questions[name][0], questions[name][1]()) for name in arguments.names or names]
+        answers: list[Answer] = [(questions[name][0], questions[name][1]()) for name in arguments.names or names[:-1]]
     except subprocess.CalledProcessError as error:
         report_progress(f"measurement failed: {error}")
         return 1

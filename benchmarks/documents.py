@@ -10,11 +10,12 @@ from pipeline.sandbox.companies import Companies
 
 _MODELS = 256
 """Companies that all documents are made from: to invent one takes a millisecond, to alter one a microsecond."""
-_DAY = date(2026, 3, 13)
+DAY = date(2026, 3, 13)
 _DESCRIPTION = 740
 """Characters. The sandbox's own descriptions are shorter than real ones."""
 _OF_ITS_OWN = ("Symbol", "CIK", "MarketCapitalization", "SharesOutstanding")
-"""The symbol and a field of each part, so that nothing is shared and every row of every table is written."""
+"""The symbol and a field of each part, so that nothing is shared and every row of every table is written. (Market value
+changes by the day, as it does.)"""
 _FIRST = 1_000_000
 
 
@@ -24,24 +25,26 @@ def symbols(count: int) -> tuple[Symbol, ...]:
 
 
 class Documents:
-    """Makes the document of a symbol in a few microseconds, so that the server is not the bottleneck."""
+    """Makes the document of a symbol on a day in a few microseconds, so that the server is not the bottleneck."""
 
-    def __init__(self) -> None:
-        self._models = [_model(document) for document in islice(_invented(), _MODELS)]
+    def __init__(self, day: date = DAY) -> None:
+        self._models = [_model(document) for document in islice(_invented(day), _MODELS)]
+        self._days = (day - DAY).days
 
     def body(self, symbol: bytes) -> bytes:
         """Return the document of one of `symbols`, as JSON."""
         number = int(symbol[1:])
         own = _FIRST + number
-        return self._models[number % _MODELS] % (symbol, own, own * 1_000, own * 100)
+        return self._models[number % _MODELS] % (symbol, own, own * 1_000 + self._days, own * 100)
 
 
-def _invented() -> Iterator[dict[str, str]]:
+def _invented(day: date) -> Iterator[dict[str, str]]:
+    """Yield the documents of a day, of the same companies on each: those that had all values on the first one."""
     companies = Companies()
     for symbol in companies.symbols:
-        document = companies.document(symbol, _DAY)
-        if document is not None and "None" not in document.values():
-            yield document
+        first = companies.document(symbol, DAY)
+        if first is not None and "None" not in first.values():
+            yield companies.document(symbol, day) or first
 
 
 def described(document: dict[str, str]) -> dict[str, str]:
