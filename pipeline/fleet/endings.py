@@ -4,19 +4,23 @@ from collections import Counter
 
 from pipeline.collect.endings import COMPLETE, PARTIAL, ending
 from pipeline.collect.failures import Failures, Uncovered
-from pipeline.fleet.pool import Pool, fetch
+from pipeline.fleet.pool import PATIENCE_FOR_ALL, Pool, fetch
 from pipeline.model.outcomes import Outcome, RunStatus
 from pipeline.model.symbols import Symbol
 
 _MOST_FAILURES = 10_000
 """How many are read to find the most frequent reason."""
 _OVER = """
-    SELECT r.id, r.halted_as, r.halted_by, r.key_refused, t.stored, t.unchanged, t.unknown, t.failed, t.rejected,
+    WITH over AS MATERIALIZED (
+        SELECT * FROM fleet.runs r
+         WHERE r.status = 'running' AND r.instance IS NULL AND r.id = coalesce(%s, r.id)
+           AND NOT EXISTS (SELECT 1 FROM fleet.batches b WHERE b.run_id = r.id AND b.done_at IS NULL)
+    )
+    SELECT o.id, o.halted_as, o.halted_by, o.key_refused, t.stored, t.unchanged, t.unknown, t.failed, t.rejected,
            t.deferred, t.uncovered
-      FROM fleet.runs r CROSS JOIN LATERAL fleet.tally(r.id) AS t
-     WHERE r.status = 'running' AND r.instance IS NULL AND r.id = coalesce(%s, r.id)
-       AND NOT EXISTS (SELECT 1 FROM fleet.batches b WHERE b.run_id = r.id AND b.done_at IS NULL)
+      FROM over o CROSS JOIN LATERAL fleet.tally(o.id) AS t
 """
+"""Materialized: the tally of a large run takes seconds, and this is asked after each batch."""
 _FAILED = """
     SELECT symbol, coalesce(detail, '') FROM fleet.outcomes
      WHERE run_id = %s AND outcome IN ('failed', 'rejected') LIMIT %s
@@ -29,7 +33,7 @@ _DENIED = """
 
 async def end_runs(pool: Pool, run: int | None = None) -> None:
     """End the runs, or this one, of which nothing is left to be done. Raise FleetError."""
-    for id_, halted_as, halted_by, key_refused, *numbers in await fetch(pool, _OVER, run):
+    for id_, halted_as, halted_by, key_refused, *numbers in await fetch(pool, _OVER, run, patience=PATIENCE_FOR_ALL):
         *of_outcomes, uncovered = numbers
         counts = Counter(dict(zip(_COUNTED, of_outcomes, strict=True)))
         if halted_as is not None and (halted_as != RunStatus.QUOTA_EXHAUSTED or counts[Outcome.DEFERRED]):
@@ -38,7 +42,8 @@ async def end_runs(pool: Pool, run: int | None = None) -> None:
             end = ending(counts, None, uncovered=uncovered)
             status = PARTIAL.status if key_refused and end is COMPLETE else end.status
             detail = halted_by if key_refused else await _what_went_wrong(pool, id_, uncovered=uncovered)
-        await fetch(pool, "SELECT fleet.end_run(%s, %s, %s)", id_, status.value, detail)
+        query = "SELECT fleet.end_run(%s, %s, %s)"
+        await fetch(pool, query, id_, status.value, detail, patience=PATIENCE_FOR_ALL)
 
 
 async def _what_went_wrong(pool: Pool, run: int, *, uncovered: int) -> str | None:

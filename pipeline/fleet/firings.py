@@ -10,7 +10,7 @@ from itertools import islice
 
 from pipeline import instants
 from pipeline.collect.due import select_due
-from pipeline.fleet.pool import Pool, fetch, now
+from pipeline.fleet.pool import PATIENCE_FOR_ALL, Pool, fetch, now
 from pipeline.model.firings import Firing
 from pipeline.model.outcomes import RunId, RunStatus
 from pipeline.model.symbols import Symbol, SymbolFreshness
@@ -85,13 +85,14 @@ async def fire(
         len(symbols),
         selection.due,
         BATCH,
+        patience=PATIENCE_FOR_ALL,
     )
     return None if rows[0][0] is None else RunId(rows[0][0])
 
 
 async def freshness(pool: Pool, symbols: Sequence[Symbol]) -> list[SymbolFreshness]:
     """Return how fresh these symbols are, as far as they were ever requested. Raise FleetError."""
-    rows = await fetch(pool, _FRESHNESS, list(symbols), list(symbols))
+    rows = await fetch(pool, _FRESHNESS, list(symbols), list(symbols), patience=PATIENCE_FOR_ALL)
     return [SymbolFreshness(Symbol(symbol), *rest) for symbol, *rest in rows]
 
 

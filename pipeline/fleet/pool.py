@@ -17,6 +17,8 @@ Pool = AsyncConnectionPool[AsyncConnection[Any]]
 
 PATIENCE = timedelta(seconds=15)
 """How long a statement may take. None waits for long, and a network that swallows packets says nothing."""
+PATIENCE_FOR_ALL = timedelta(minutes=5)
+"""The same of one that goes through all symbols: of a million it takes some ten seconds, on a busy server longer."""
 _CONNECTION_WITHIN = timedelta(seconds=6)
 """How long to wait for a connection: a little longer than an attempt to connect may take."""
 
@@ -52,10 +54,12 @@ async def _commit_by_itself(db: AsyncConnection[Any]) -> None:
     await db.set_autocommit(True)
 
 
-async def fetch(pool: Pool, query: LiteralString, *values: object) -> list[tuple[Any, ...]]:
+async def fetch(
+    pool: Pool, query: LiteralString, *values: object, patience: timedelta = PATIENCE
+) -> list[tuple[Any, ...]]:
     """Return the rows of one statement, which has been committed. Raise FleetError; then it may have been, too."""
     try:
-        async with asyncio.timeout(PATIENCE.total_seconds()), pool.connection() as db:
+        async with asyncio.timeout(patience.total_seconds()), pool.connection() as db:
             cursor = await db.execute(query, values)
             return [] if cursor.description is None else await cursor.fetchall()
     except PoolTimeout:
@@ -64,7 +68,7 @@ async def fetch(pool: Pool, query: LiteralString, *values: object) -> list[tuple
     except psycopg.Error as error:
         raise translated(error, _conninfo(pool)) from None
     except TimeoutError:
-        seconds = f"{PATIENCE.total_seconds():g} s"
+        seconds = f"{patience.total_seconds():g} s"
         raise FleetError(f"PostgreSQL at {place(_conninfo(pool))} did not answer within {seconds}") from None
 
 

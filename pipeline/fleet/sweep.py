@@ -57,10 +57,13 @@ _INTERRUPT_ALONE = """
             WHERE m.instance = r.instance AND m.left_at IS NULL AND m.beat_at > clock_timestamp() - fleet.lives())
 """
 _PRUNE_OUTCOMES = """
-    DELETE FROM fleet.outcomes WHERE (run_id, symbol) IN (
-        SELECT o.run_id, o.symbol FROM fleet.outcomes o JOIN fleet.runs r ON r.id = o.run_id
-         WHERE r.finished_at < clock_timestamp() - %s LIMIT %s)
+    DELETE FROM fleet.outcomes WHERE ctid = ANY (ARRAY(
+        SELECT o.ctid FROM fleet.outcomes o
+         WHERE o.run_id < (SELECT coalesce(min(r.id), 9223372036854775807) FROM fleet.runs r
+                            WHERE coalesce(r.finished_at, clock_timestamp()) >= clock_timestamp() - %s)
+         ORDER BY o.run_id LIMIT %s))
 """
+"""By the place of each row, and along the index: there may be hundreds of millions, and this is asked every minute."""
 _PRUNE_BATCHES = """
     DELETE FROM fleet.batches WHERE (run_id, number) IN (
         SELECT b.run_id, b.number FROM fleet.batches b JOIN fleet.runs r ON r.id = b.run_id
