@@ -17,7 +17,7 @@ from pipeline.errors import ExitCode
 from pipeline.monitoring.heartbeat import DaemonState, Heartbeat
 from pipeline.monitoring.metrics import Metrics
 from pipeline.quota.estimate import WindowUsage
-from pipeline.settings.environment import API_KEY_FILE, is_setting
+from pipeline.settings.environment import API_KEY_FILE, FLEET_URL_FILE, is_setting
 from tests.support.clocks import START
 from tests.support.monitoring import EMPTY, values
 
@@ -27,9 +27,12 @@ ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 ALERTS = DEPLOY / "alerts.yml"
 DASHBOARD = DEPLOY / "grafana-dashboard.json"
+OF_FLEET = DEPLOY / "compose-fleet.yaml"
+COMPOSED = [ROOT / "compose.yaml", OF_FLEET]
 UNITS = sorted(DEPLOY.glob("*.service"))
 INSTALLED = "/opt/overview-pipeline/bin/pipeline"
-ELSEWHERE = {"PIPELINE_CONFIG", "PIPELINE_NOTIFY_URLS", "PIPELINE_PING_URL", "PIPELINE_WEB_TOKEN", API_KEY_FILE}
+ELSEWHERE = {"PIPELINE_CONFIG", "PIPELINE_NOTIFY_URLS", "PIPELINE_PING_URL", "PIPELINE_WEB_TOKEN"}
+ELSEWHERE |= {API_KEY_FILE, FLEET_URL_FILE}
 """Variables that the program reads besides its settings."""
 
 
@@ -37,8 +40,8 @@ def parsed(path: Path) -> Any:
     return yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
-def compose() -> Any:
-    return parsed(ROOT / "compose.yaml")
+def compose(path: Path = ROOT / "compose.yaml") -> Any:
+    return parsed(path)
 
 
 def rules() -> list[Any]:
@@ -124,23 +127,24 @@ def test_no_panels_overlap_and_each_queries_the_chosen_source() -> None:
 # Compose and the image
 
 
-def test_the_containers_mount_files_that_exist() -> None:
-    for name, service in compose()["services"].items():
-        for volume in service["volumes"]:
+@pytest.mark.parametrize("path", COMPOSED, ids=lambda path: path.name)
+def test_the_containers_mount_files_that_exist(path: Path) -> None:
+    for name, service in compose(path)["services"].items():
+        for volume in service.get("volumes", ()):
             source = volume.partition(":")[0]
             if source.startswith("."):
-                assert (ROOT / source).exists(), (name, source)
+                assert (path.parent / source).exists(), (name, source)
             else:
-                assert source in compose()["volumes"]
+                assert source in compose(path)["volumes"]
 
 
-def test_the_containers_have_few_rights_and_listen_on_this_machine_only() -> None:
-    for service in compose()["services"].values():
+@pytest.mark.parametrize("path", COMPOSED, ids=lambda path: path.name)
+def test_the_containers_have_few_rights_and_listen_on_this_machine_only(path: Path) -> None:
+    for name, service in compose(path)["services"].items():
         assert service["cap_drop"] == ["ALL"]
         assert service["security_opt"] == ["no-new-privileges:true"]
-        assert all(port.startswith("127.0.0.1:") for port in service["ports"])
-    for name in ("daemon", "site"):
-        assert compose()["services"][name]["read_only"]
+        assert all(port.startswith("127.0.0.1:") for port in service.get("ports", ()))
+        assert service.get("read_only") or name in {"prometheus", "grafana"}
 
 
 def test_only_the_daemon_starts_by_default_and_every_image_has_a_version() -> None:
@@ -154,14 +158,35 @@ def test_only_the_daemon_starts_by_default_and_every_image_has_a_version() -> No
 
 
 def test_the_key_comes_from_a_file_that_is_neither_in_git_nor_in_the_image() -> None:
-    (secret,) = compose()["services"]["daemon"]["secrets"]
-    assert compose()["services"]["daemon"]["environment"][API_KEY_FILE] == f"/run/secrets/{secret}"
-    path = compose()["secrets"][secret]["file"]
-    assert path.startswith("./data/")
+    assert compose()["services"]["daemon"]["secrets"] == ["alphavantage-api-key"]
+    for path in COMPOSED:
+        for service in compose(path)["services"].values():
+            for variable, value in service.get("environment", {}).items():
+                if variable.endswith("_FILE"):
+                    assert value.removeprefix("/run/secrets/") in service["secrets"], variable
+        for secret in compose(path)["secrets"].values():
+            assert (path.parent / secret["file"]).resolve().parent == ROOT / "data"
     assert "/data/" in (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
     shipped = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
     assert "*" in shipped
     assert "!data" not in shipped
+
+
+def test_the_fleets_containers_get_what_they_need_and_no_more() -> None:
+    services = compose(OF_FLEET)["services"]
+    users = {secret: {name for name in services if secret in services[name].get("secrets", ())}
+             for secret in compose(OF_FLEET)["secrets"]}  # fmt: skip
+    assert users == {
+        "fleet-url": {"init", "north", "south", "follower"},
+        "alphavantage-api-key": {"north", "south"},
+        "postgres-password": {"postgres"},
+    }
+    assert services["follower"]["volumes"] == services["site"]["volumes"]
+    own = [service["volumes"][0] for name, service in services.items() if name not in {"init", "site"}]
+    assert len(own) == len(set(own))  # a record each
+    names = [service["hostname"] for service in services.values() if "hostname" in service]
+    assert len(names) == len(set(names)) == 3  # which the fleet knows them by
+    assert re.fullmatch(r"postgres:[0-9]+\.[0-9]+", services["postgres"]["image"])
 
 
 def test_prometheus_scrapes_the_address_that_the_daemon_listens_on() -> None:
@@ -196,13 +221,15 @@ def verbs_of_the_image() -> Iterator[str]:
     yield verb
     (command,) = instructions("CMD")
     yield from json.loads(command)
-    yield from (compose()["services"][name]["command"][0] for name in ("daemon", "site"))
+    for path in COMPOSED:
+        ours = [one for one in compose(path)["services"].values() if one["image"] == "overview-pipeline"]
+        yield from (one["command"][0] for one in ours)
     for unit in UNITS:
         yield service(unit)["ExecStart"].split()[1]
 
 
 def test_every_command_that_is_run_exists() -> None:
-    assert set(verbs_of_the_image()) == {"health", "run", "collect", "serve"}
+    assert set(verbs_of_the_image()) == {"health", "run", "collect", "serve", "fleet", "follow"}
     assert set(verbs_of_the_image()) <= COMMANDS.keys()
 
 
@@ -237,27 +264,33 @@ def test_the_units_set_variables_that_the_program_reads(unit: Path) -> None:
     variables = dict(text.split("=", 1) for text in section(unit, "Service")["Environment"])
     for name in variables:
         assert is_setting(name) or name in ELSEWHERE, name
-    if service(unit)["ExecStart"].split()[1] == "serve":
-        assert API_KEY_FILE not in variables  # it needs no key
-    else:
-        credential = service(unit)["LoadCredential"].partition(":")[0]
-        assert variables[API_KEY_FILE] == f"%d/{credential}"
+    credentials = {text.partition(":")[0] for text in section(unit, "Service").get("LoadCredential", ())}
+    files = {name: value for name, value in variables.items() if name.endswith("_FILE")}
+    assert set(files.values()) == {f"%d/{credential}" for credential in credentials}
+    assert (API_KEY_FILE in files) == (
+        service(unit)["ExecStart"].split()[1] in {"run", "collect"}
+    )  # others need no key
+    assert (FLEET_URL_FILE in files) == (unit.name in {"pipeline-member.service", "pipeline-follow.service"})
     state = f"/var/lib/{service(unit)['StateDirectory']}"
     assert variables["PIPELINE_DATABASE"].startswith(f"{state}/")
     assert service(unit)["WorkingDirectory"] == state
 
 
 def test_the_containers_set_variables_that_the_program_reads() -> None:
-    variables = [*compose()["services"]["daemon"]["environment"]]
+    ours = [
+        one for path in COMPOSED for one in compose(path)["services"].values() if one["image"] == "overview-pipeline"
+    ]
+    variables = [name for one in ours for name in one["environment"]]
     variables += re.findall(r"(PIPELINE_[A-Z_]+)=", (ROOT / "Dockerfile").read_text(encoding="utf-8"))
     for name in variables:
         assert is_setting(name) or name in ELSEWHERE, name
 
 
 def test_systemd_does_not_restart_what_a_restart_cannot_fix() -> None:
-    daemon, once = (service(DEPLOY / name) for name in ("pipeline.service", "pipeline-collect.service"))
-    assert daemon["RestartPreventExitStatus"].split() == [str(ExitCode.REFUSED), str(ExitCode.BUSY)]
-    assert once["SuccessExitStatus"] == str(ExitCode.QUOTA)
+    for name in ("pipeline", "pipeline-member", "pipeline-follow"):
+        stays_ended = service(DEPLOY / f"{name}.service")["RestartPreventExitStatus"].split()
+        assert stays_ended == [str(ExitCode.REFUSED), str(ExitCode.BUSY)]
+    assert service(DEPLOY / "pipeline-collect.service")["SuccessExitStatus"] == str(ExitCode.QUOTA)
 
 
 def test_systemd_starts_nothing_without_the_volume_of_the_record() -> None:
@@ -296,7 +329,7 @@ def analyze(*arguments: str | Path) -> str:
 @pytest.mark.process
 def test_systemd_finds_nothing_wrong_with_the_units(systemd: Path) -> None:
     units = sorted(systemd.iterdir())
-    assert len(units) == 4
+    assert len(units) == 6
     assert [line for line in analyze("verify", *units).splitlines() if str(systemd) in line] == []
 
 
