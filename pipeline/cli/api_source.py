@@ -9,7 +9,7 @@ from pathlib import Path
 from pipeline.collect.order import Source
 from pipeline.errors import ExitCode, Trouble
 from pipeline.model.symbols import Symbol
-from pipeline.quota.keys import ApiKey
+from pipeline.quota.keys import ApiKey, most_workers
 from pipeline.sandbox.companies import Companies
 from pipeline.sandbox.server import SandboxApi
 from pipeline.settings.load import Settings
@@ -36,7 +36,7 @@ def source(settings: Settings, base_url: str, keys: tuple[ApiKey, ...]) -> Sourc
     return Source(
         base_url,
         keys,
-        settings.concurrency,
+        settings.concurrency or most_workers(keys),
         settings.timeout,
         settings.wait,
         settings.attempts,

@@ -1,11 +1,11 @@
 """Keys: API keys, and what is known of one without the key itself: a fingerprint, its name, and its plan's limits."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
 from pipeline.model.slots import KeyId
-from pipeline.quota.limits import Limit
+from pipeline.quota.limits import MAX_WORKERS, Limit, max_workers
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,11 @@ def fingerprint(key: str) -> KeyId:
 def all_limits(plans: Sequence[KeyPlan]) -> tuple[Limit, ...]:
     """Return the limits of all plans, each once."""
     return tuple(dict.fromkeys(limit for plan in plans for limit in plan.limits))
+
+
+def most_workers(keys: Iterable[ApiKey]) -> int:
+    """Return how many requests the limits of all keys together allow at once, which is how many workers are of use."""
+    return min(MAX_WORKERS, sum(max_workers(key.limits) for key in keys))
 
 
 def plans_text(plans: Sequence[KeyPlan]) -> str:

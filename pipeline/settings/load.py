@@ -13,7 +13,7 @@ from pipeline.model.renames import ConfiguredRenames, Rename
 from pipeline.model.symbol_spellings import notes_on, read_symbol
 from pipeline.model.symbols import Symbol, SymbolList
 from pipeline.quota.keys import KeyPlan, all_limits
-from pipeline.quota.limits import MAX_WORKERS, Limit, max_workers
+from pipeline.quota.limits import Limit
 from pipeline.schedule.cron import Schedule, check_cron, check_timezone
 from pipeline.settings.addresses import Listen, check_url, host_name
 from pipeline.settings.environment import CONFIG, Environment
@@ -57,7 +57,8 @@ class Settings:
     plans: tuple[KeyPlan, ...]
     """Of each API key, whether this machine holds it or not."""
     fleet: Fleet | None
-    concurrency: int
+    concurrency: int | None
+    """How many requests at once; None: as many as the limits of the keys allow that this machine holds."""
     proxy: Proxy | None
     timeout: timedelta
     fresh_for: timedelta
@@ -158,7 +159,7 @@ def _check(read: Layered, fleet: Fleet | None, *, now: datetime) -> Settings:
         base_url=read.checked("source.base_url", _base_url, source.base_url),
         plans=plans,
         fleet=fleet,
-        concurrency=source.concurrency or min(MAX_WORKERS, sum(max_workers(plan.limits) for plan in plans)),
+        concurrency=source.concurrency,
         proxy=proxy,
         timeout=timedelta(seconds=source.timeout_seconds),
         fresh_for=timedelta(hours=collect.fresh_for_hours),
