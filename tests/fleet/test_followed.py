@@ -90,3 +90,29 @@ def test_chunks_do_not_matter_nor_what_is_read_again(log: list[Row], data: st.Da
         pieces.append((start, end))
 
     assert applied(log, pieces) == applied(log, [(0, len(log))])
+
+
+def test_the_first_outcome_of_a_symbol_in_a_run_stays_but_for_a_deferred_one() -> None:
+    late = '{"Symbol":"A","EPS":"1"}'
+    log: list[Row] = [
+        (1, "outcome", START, "A", 1, 1, True, '{"outcome":"failed","detail":null}'),
+        (2, "answer", START + HOUR, "A", 1, 1, True, late),
+        (3, "outcome", START, "B", 1, 0, True, '{"outcome":"deferred","detail":null}'),
+        (4, "uncovered", START + HOUR, "B", 1, 1, True, None),
+    ]
+
+    outcomes = applied(log, [(0, 4)])["outcomes"]
+
+    assert [row[:3] for row in outcomes] == [(1, "A", "failed"), (1, "B", "unknown")]
+
+
+def test_what_is_observed_days_after_a_run_began_is_believed() -> None:
+    log: list[Row] = [
+        (1, "run", START, None, 1, None, True, _run("running", started_at="2026-03-14T00:00:00.000Z")),
+        (2, "answer", START + 100 * HOUR, "A", 1, 1, True, '{"Symbol":"A"}'),
+        (3, "uncovered", START + 200 * HOUR, "A", 1, 1, True, None),
+    ]
+
+    ((symbol, state, *_),) = applied(log, [(0, 2), (2, 3)])["symbols"]
+
+    assert (symbol, state) == ("A", "unknown")

@@ -23,7 +23,10 @@ BEGIN
     END IF;
     INSERT INTO fleet.slots (key_id, run_id, symbol, member, retry, reserved_at, deadline_at, finished_at, outcome)
     SELECT s.key_id, CASE WHEN _import.is_whole THEN s.run_id END, s.symbol, _member, s.retry, s.reserved_at,
-           s.deadline_at, least(coalesce(s.finished_at, s.deadline_at), fleet.now()), coalesce(s.outcome, 'died')
+           s.deadline_at,  -- no later than by now or, unanswered, its time from now: its clock may have been ahead
+           CASE WHEN s.finished_at IS NULL THEN least(s.deadline_at, fleet.now() + (s.deadline_at - s.reserved_at))
+                ELSE least(s.finished_at, fleet.now()) END,
+           coalesce(s.outcome, 'died')
       FROM json_populate_recordset(NULL::fleet.slots, _slots) AS s;
     INSERT INTO fleet.keys AS k (id, name, blocked_since, blocked_until, blocked_by, goes_alone)
     SELECT b.id, b.name, b.blocked_since, b.blocked_until, b.blocked_by, true
