@@ -32,8 +32,17 @@ from pipeline.schedule.cron import check_cron, check_timezone
 from pipeline.settings.addresses import Listen
 from pipeline.settings.api_keys import api_key
 from pipeline.settings.config_file import read_config
-from pipeline.settings.environment import API_KEY, API_KEY_FILE, NOTIFY_URLS, PING_URL, Environment, with_dotenv
+from pipeline.settings.environment import (
+    API_KEY,
+    API_KEY_FILE,
+    FLEET_URL,
+    NOTIFY_URLS,
+    PING_URL,
+    Environment,
+    with_dotenv,
+)
 from pipeline.settings.errors import SettingsError
+from pipeline.settings.fleet import fleet_url, secrets_in_url
 from pipeline.settings.load import load
 from pipeline.settings.proxies import Proxy, secrets_in
 from pipeline.settings.secrets import notify_urls, ping_url
@@ -82,6 +91,12 @@ TEXTS: Mapping[str, tuple[Read, tuple[type[Exception], ...], str]] = {
     "a secret in a proxy's address": (lambda text: list(secrets_in(text)), (), "http://user:pass%20word@proxy:3128"),
     "the table of mounts": (partial(mount_of, Path("/data")), (), "36 35 98:0 / /da\\040ta rw - ext4 /dev/sda1 rw"),
     "a key": (lambda text: api_key(Environment({API_KEY: text})), (SettingsError,), "S3CR3TK3YOFOURS1"),
+    "a fleet's URL": (
+        lambda text: fleet_url(Environment({FLEET_URL: text})),
+        (SettingsError,),
+        "postgresql://user:password@db.example:5432/fleet?sslmode=require",
+    ),
+    "a secret in a fleet's URL": (lambda text: list(secrets_in_url(text)), (), "postgresql://u:p@db/x?password=a%20b"),
     "a key's file": (lambda text: api_key(Environment({API_KEY_FILE: text})), (SettingsError,), "/run/secrets/key"),
     "addresses to notify": (lambda text: notify_urls(Environment({NOTIFY_URLS: text})), (SettingsError,), "ntfy://a/b c://d"),
     "an address to ping": (lambda text: ping_url(Environment({PING_URL: text})), (SettingsError,), "https://hc.example/x"),

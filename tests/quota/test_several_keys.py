@@ -50,12 +50,12 @@ async def test_a_symbol_gets_the_key_that_has_a_slot_first(database: Path, clock
     assert timedelta(seconds=9) < clock.wall - began < timedelta(seconds=10)
 
 
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     plans=st.dictionaries(
         st.sampled_from(["a", "b", "c"]), st.sampled_from(["1/second", "3/minute", "20/minute", "50/day"]), min_size=1
     ),
-    requests=st.integers(1, 40),
+    requests=st.integers(1, 30),
     blocked=st.sampled_from([timedelta(), timedelta(seconds=7), timedelta(minutes=3)]),
 )
 async def test_requests_are_done_when_they_were_estimated_to_be(
