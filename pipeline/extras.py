@@ -117,6 +117,12 @@ def follower() -> ModuleType:
     return _imported("pipeline.daemon.follower", problem, install=_extra("fleet"), error=Missing)
 
 
+def member() -> ModuleType:
+    """Return `pipeline.daemon.member`. Raise Missing if psycopg or Procrastinate is not installed."""
+    problem = "a fleet needs psycopg and Procrastinate"
+    return _imported("pipeline.daemon.member", problem, install=_extra("fleet"), error=Missing)
+
+
 def have_fleet() -> bool:
     """Return whether psycopg and Procrastinate are installed."""
     return all(importlib.util.find_spec(package) is not None for package in ("psycopg", "procrastinate"))

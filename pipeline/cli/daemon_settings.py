@@ -36,6 +36,7 @@ class DaemonSettings:
     notify: tuple[str, ...] = field(repr=False)
     ping: str | None = field(repr=False)
     token: str | None = field(repr=False)
+    fleet_url: str | None = field(repr=False)
     redaction: Redaction
 
     @classmethod
@@ -46,8 +47,7 @@ class DaemonSettings:
         """
         if sandbox:
             settings = sandbox_settings(settings, options.database)
-        if settings.fleet is not None:
-            needed_fleet_url(variables)
+        fleet_url = None if settings.fleet is None else needed_fleet_url(variables)
         for schedule in settings.schedules:
             if not (schedule.symbols or settings.symbols):
                 remedy = "list them under [symbols] in the file that pipeline init creates"
@@ -56,7 +56,7 @@ class DaemonSettings:
         keys = sandbox_keys(settings) if sandbox else api_keys(variables, settings, sandboxed=sandboxed)
         token = _token(settings, variables)
         hidden = redaction(variables, settings.proxy)
-        return cls(settings, keys, notify_urls(variables), ping_url(variables), token, hidden)
+        return cls(settings, keys, notify_urls(variables), ping_url(variables), token, fleet_url, hidden)
 
     @property
     def database(self) -> Path:
@@ -117,7 +117,9 @@ class Reload:
         for change in _changes(self._current, new):
             log.info("configuration changed", **change)
         if _fixed(new) != _fixed(self._current):
-            log.warning("restart needed: database, status.listen, allowed_hosts, web, notifications or pings changed")
+            log.warning(
+                "restart needed: database, fleet, status.listen, allowed_hosts, web, notifications or pings changed"
+            )
         if self._sandbox_url is not None and new.settings.plans != self._current.settings.plans:
             log.warning("restart needed: the sandbox keeps the limits it started with")
         self._current = new
@@ -153,7 +155,8 @@ def _fixed(configured: DaemonSettings) -> tuple[object, ...]:
     """Return what only a restart can change."""
     settings = configured.settings
     served = settings.listen, settings.allowed_hosts, settings.web, configured.token
-    return configured.database, served, configured.notify, configured.ping
+    fleet = settings.fleet, configured.fleet_url
+    return configured.database, served, configured.notify, configured.ping, fleet
 
 
 def _token(settings: Settings, variables: Environment) -> str | None:

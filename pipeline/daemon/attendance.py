@@ -36,7 +36,7 @@ class Attendance:
         """Whether this member reports for all."""
         self._pool = pool
         self._membership = membership
-        self._following = following
+        self.following = following
         self._reporter = reporter
         self._fleet_clock = fleet_clock
         self._clock = clock
@@ -52,8 +52,8 @@ class Attendance:
         asked = self._clock.monotonic()
         self._fleet_clock.heard(await self._membership.measure_clock(), asked=asked)
         failure = None if batches.failure is None else str(batches.failure)
-        trouble = self._following.trouble or failure
-        agrees = await self._membership.beat(followed=self._following.followed, trouble=trouble)
+        trouble = self.following.trouble or failure
+        agrees = await self._membership.beat(followed=self.following.followed, trouble=trouble)
         await batches.check()
         if await self._membership.holds(SWEEP):
             await sweep(self._pool, jobs.app)
@@ -77,7 +77,7 @@ class Attendance:
         ended, missed = await take_unreported(self._pool)
         if ended:
             ((head,),) = await fetch(self._pool, "SELECT seq FROM fleet.log_head")
-            await self._following.reach(head)  # what the documents show is read from the file
+            await self.following.reach(head)  # what the documents show is read from the file
         for times in missed:
             self._reporter.fire_times_missed(times.schedule, times.count, times.until, times.reason)
         for run in ended:

@@ -17,18 +17,14 @@ from pipeline import instants
 from pipeline.clock import REAL_CLOCK, Clock
 from pipeline.collect.halt import INTERRUPT_GRACE, Halted
 from pipeline.collect.on_demand import NotCollected
-from pipeline.daemon import heart, systemd
+from pipeline.daemon import systemd
 from pipeline.daemon.access import DatabaseAccess
-from pipeline.daemon.blockers import Blockers
-from pipeline.daemon.clock_watch import ClockWatch
 from pipeline.daemon.config import DaemonConfig
+from pipeline.daemon.heart import Heart
 from pipeline.daemon.maintenance import Maintenance
 from pipeline.daemon.missed import record_missed_times
 from pipeline.daemon.on_demand import OnDemand
 from pipeline.daemon.runner import Runner
-from pipeline.daemon.status import DaemonStatus
-from pipeline.daemon.store_probe import StoreProbe
-from pipeline.daemon.timer import Timer
 from pipeline.errors import Trouble
 from pipeline.model.firings import Firing
 from pipeline.monitoring import heartbeat
@@ -75,18 +71,8 @@ class Daemon:
         0: none is in force, because the daemon has just started or the database was replaced."""
         self._reset_at = clock.now()
         """When the daemon was started or reloaded: then runs that failed are retried at once."""
-        self._timer = Timer(self._wake)
-        self._blockers = Blockers(clock.now())
-        self._clock_watch = ClockWatch(clock, self._timer, self._blockers)
-        self._probe = StoreProbe(clock)
-        self.status = DaemonStatus(
-            database,
-            config.schedules,
-            blockers=self._blockers,
-            clock_watch=self._clock_watch,
-            probe=self._probe,
-            clock=clock,
-        )
+        self._heart = Heart(database, config.schedules, wake=self._wake, clock=clock)
+        self.status = self._heart.status
         self._access = DatabaseAccess(database, begin, self.status, clock)
         self._maintenance = Maintenance(database, self._access, clock)
         self.on_demand = OnDemand(
@@ -99,7 +85,13 @@ class Daemon:
         )
         """Where clients ask for symbols that are not fresh."""
         self._runner = Runner(
-            database, self._access, self.status, self.on_demand, blockers=self._blockers, reporter=reporter, clock=clock
+            database,
+            self._access,
+            self.status,
+            self.on_demand,
+            blockers=self._heart.blockers,
+            reporter=reporter,
+            clock=clock,
         )
 
     def stop(self) -> None:
@@ -129,7 +121,7 @@ class Daemon:
             self._runner.end_pause()
             self.on_demand.end_pause()
             self._wanted += 1
-            self._timer.set(self._config.schedules)
+            self._heart.timer.set(self._config.schedules)
         self._reporter.configuration_reloaded(self.status.refused)
         self._wake()
         self.status.beat()
@@ -143,16 +135,19 @@ class Daemon:
 
     async def run(self) -> None:
         """Serve until stopped. Raise DatabaseError for a file that waiting will not make usable."""
-        self._timer.start()
-        self._timer.set(self._config.schedules)
-        beats = asyncio.create_task(self._beat(), name="heartbeat")
+        self._heart.timer.start()
+        self._heart.timer.set(self._config.schedules)
+        beats = asyncio.create_task(
+            self._heart.beat(ask_store=self._ask_store, report=self._reporter.check, check_clock=self._check_clock),
+            name="heartbeat",
+        )
         try:
             await self._serve()
         finally:
             beats.cancel()
             with suppress(asyncio.CancelledError):
                 await beats
-            self._timer.stop()
+            self._heart.timer.stop()
             self.on_demand.refuse_all(NotCollected("the daemon is stopping"))
             heartbeat.remove(self._database)
 
@@ -182,19 +177,6 @@ class Daemon:
                 self.idle.set()
                 await self._woken.wait()
 
-    async def _beat(self) -> None:
-        """Write a heartbeat and check the clocks every `heartbeat.PERIOD`, whatever else happens."""
-        await heart.beat(
-            self.status,
-            self._probe,
-            self._clock_watch,
-            self._clock,
-            ask_store=self._ask_store,
-            report=self._reporter.check,
-            check_clock=self._check_clock,
-            wake=self._wake,
-        )
-
     async def _ask_store(self) -> None:
         """Return once the store has answered. An error counts as an answer: what needs the store will report it."""
         with suppress(DatabaseError):
@@ -205,11 +187,11 @@ class Daemon:
 
     def _check_clock(self) -> None:
         """If the clock was set, plan by the new time."""
-        step = self._clock_watch.check_for_step()
+        step = self._heart.clock_watch.check_for_step()
         if step:
             self._reset_at += min(step, timedelta())
             self._wanted += 1
-            self._timer.set(self._config.schedules)
+            self._heart.timer.set(self._config.schedules)
 
     async def _do_next(self) -> bool:
         """Do the next thing that is due. Return whether there was one."""
@@ -251,7 +233,7 @@ class Daemon:
             self._reporter.record_begun()
         async with self._access.writing() as writer:
             if self._in_force != wanted:
-                await self._clock_watch.shift_slots(writer)
+                await self._heart.clock_watch.shift_slots(writer)
                 since = self._reset_at if instants.EARLIEST_PLAUSIBLE < self._reset_at < now else now
                 await activate(writer, first_since(config.schedules, now), since=since, now=now)
                 await record_list(writer, config.listed, at=now)
@@ -260,7 +242,7 @@ class Daemon:
                 self._in_force = wanted
             decision = await self._decide()
             for past in decision.missed:
-                await record_missed_times(writer, past, blockers=self._blockers, reporter=self._reporter)
+                await record_missed_times(writer, past, blockers=self._heart.blockers, reporter=self._reporter)
         return decision
 
     async def _decide(self) -> Decision:

@@ -16,29 +16,29 @@ import structlog
 
 from pipeline import instants
 from pipeline.clock import REAL_CLOCK, Clock
-from pipeline.daemon import heart, systemd
+from pipeline.collect.on_demand import NotCollected
+from pipeline.daemon import systemd
 from pipeline.daemon.access import DatabaseAccess
 from pipeline.daemon.attendance import Attendance
-from pipeline.daemon.blockers import Blockers
-from pipeline.daemon.clock_watch import ClockWatch
 from pipeline.daemon.config import DaemonConfig
+from pipeline.daemon.fleet_on_demand import OnDemandRuns
 from pipeline.daemon.fleet_schedule import FleetSchedule
 from pipeline.daemon.following import Following
+from pipeline.daemon.heart import Heart
+from pipeline.daemon.on_demand import OnDemand
 from pipeline.daemon.session import Session
-from pipeline.daemon.status import DaemonStatus
-from pipeline.daemon.store_probe import StoreProbe
-from pipeline.daemon.timer import Timer
 from pipeline.errors import ExitCode, Trouble
-from pipeline.fleet.agreement import Agreement, Disagreement
+from pipeline.fleet.agreement import Disagreement
 from pipeline.fleet.clock import FleetClock
 from pipeline.fleet.connection import FleetError
 from pipeline.fleet.engine import open_fleet_engine
-from pipeline.fleet.members import Candidate, Membership
+from pipeline.fleet.install import check_fleet
+from pipeline.fleet.joining import join
+from pipeline.fleet.members import Membership
 from pipeline.fleet.pool import Pool, open_pool
-from pipeline.fleet.quota import declare_key
 from pipeline.monitoring import heartbeat
 from pipeline.monitoring.reporter import Reporter
-from pipeline.store.database import DatabaseError
+from pipeline.store.database import DatabaseError, StorageError
 from pipeline.store.record import Begin
 from pipeline.store.schedules import last_firings
 
@@ -77,20 +77,20 @@ class Member:
         """Loaded, and to be put in force if the fleet agrees."""
         self._session: Session | None = None
         self._attendance: Attendance | None = None
+        self._following: Following | None = None
         self._woken = asyncio.Event()
-        self._timer = Timer(self._wake)
-        self._blockers = Blockers(clock.now())
-        self._clock_watch = ClockWatch(clock, self._timer, self._blockers)
-        self._probe = StoreProbe(clock)
-        self.status = DaemonStatus(
+        self._heart = Heart(database, config.schedules, wake=self._wake, clock=clock)
+        self.status = self._heart.status
+        self._access = DatabaseAccess(database, begin, self.status, clock)
+        self.on_demand = OnDemand(
             database,
-            config.schedules,
-            blockers=self._blockers,
-            clock_watch=self._clock_watch,
-            probe=self._probe,
+            wake=self._wake,
+            why_not=self.why_not_ready,
+            active_run=lambda: None,
+            config=lambda: self._config,
             clock=clock,
         )
-        self._access = DatabaseAccess(database, begin, self.status, clock)
+        """Where clients ask for symbols that are not fresh."""
 
     def stop(self) -> None:
         """Stop in order: begin nothing more, and let the requests that are out finish within `INTERRUPT_GRACE`."""
@@ -112,31 +112,48 @@ class Member:
 
     def why_not_ready(self) -> str | None:
         """Return why this machine cannot take part, None if it does."""
-        return self.status.why_not_ready() or (None if self._session is not None else "starting")
+        is_there = self._session is not None and self._following is not None and self._following.is_ready.is_set()
+        return self.status.why_not_ready() or (None if is_there else "starting")
 
     async def run(self) -> None:
         """Take part until stopped. Raise Trouble for what waiting will not mend."""
-        self._timer.start()
-        self._timer.set(self._config.schedules)
-        beats = asyncio.create_task(self._beat(), name="heartbeat")
+        self._heart.timer.start()
+        self._heart.timer.set(self._config.schedules)
+        heart = self._heart.beat(ask_store=self._ask_store, report=self._report, check_clock=self._check_clock)
+        beats = asyncio.create_task(heart, name="heartbeat")
         try:
             async with open_pool(self._url, size=CONNECTIONS) as pool:
+                await self._wait_for_fleet()
                 await self._serve(pool)
         finally:
             beats.cancel()
             with suppress(asyncio.CancelledError):
                 await beats
-            self._timer.stop()
+            self._heart.timer.stop()
+            self.on_demand.refuse_all(NotCollected("the daemon is stopping"))
             heartbeat.remove(self._database)
+
+    async def _wait_for_fleet(self) -> None:
+        """Return once PostgreSQL has answered, or when stopped. Raise FleetError if the fleet there is of no use."""
+        while not self.status.is_stopping:
+            try:
+                await asyncio.to_thread(check_fleet, self._url)
+            except FleetError as error:
+                await self._wait_after(error)
+            else:
+                return
 
     async def _serve(self, pool: Pool) -> None:
         """Follow, and have one session after another. Leave the fleet at the end."""
         membership = Membership(pool, self._clock)
-        following = Following(
+        self._following = following = Following(
             self._database, pool, self._config, access=self._access, reporter=self._reporter, clock=self._clock
         )
         follows = asyncio.create_task(following.run(), name="following")
-        works = asyncio.create_task(self._have_sessions(pool, membership, following), name="sessions")
+        self._attendance = Attendance(
+            pool, membership, following, reporter=self._reporter, fleet_clock=self._fleet_clock, clock=self._clock
+        )
+        works = asyncio.create_task(self._have_sessions(pool, membership, self._attendance), name="sessions")
         try:
             await asyncio.wait({follows, works}, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -148,36 +165,32 @@ class Member:
             await asyncio.wait({follows, works})
             with suppress(FleetError):
                 await membership.leave()
-        for task in (works, follows):
-            await task
+        errors = [error for task in (works, follows) if (error := task.exception()) is not None]
+        if errors:
+            raise errors[0]
 
-    async def _have_sessions(self, pool: Pool, membership: Membership, following: Following) -> None:
-        self._attendance = Attendance(
-            pool, membership, following, reporter=self._reporter, fleet_clock=self._fleet_clock, clock=self._clock
-        )
+    async def _have_sessions(self, pool: Pool, membership: Membership, attendance: Attendance) -> None:
         while not self.status.is_stopping:
             try:
                 await self._join(pool, membership, self._config)
-                await self._have_session(pool, membership, following, self._attendance)
-            except FleetError as error:
-                if error.exit_code == ExitCode.REFUSED:
-                    raise
-                self._note_contact(error)
-                await self._pause(_AGAIN)
+                await self._have_session(pool, membership, attendance)
+            except (FleetError, StorageError) as error:
+                await self._wait_after(error)
+
+    async def _wait_after(self, error: Trouble) -> None:
+        """Wait a moment, as PostgreSQL could not be reached. Raise the error if that will not mend it."""
+        if error.exit_code == ExitCode.REFUSED:
+            raise error
+        self._note_contact(error)
+        await self._pause(_AGAIN)
 
     async def _join(self, pool: Pool, membership: Membership, config: DaemonConfig) -> None:
         """Join with this configuration. Raise Disagreement, NameTaken, FleetError."""
-        limits = {key.id: key.limits for key in config.source.keys}
-        agreement = Agreement.of(limits, config.schedules)
-        symbols = config.listed.symbols
-        await membership.join(Candidate(self._name, "member", tuple(limits), agreement, symbols))
-        for key in config.source.keys:
-            await declare_key(pool, key.id, key.plan)
+        keys, symbols = config.source.keys, config.listed.symbols
+        await join(pool, membership, self._name, keys=keys, schedules=config.schedules, symbols=symbols)
 
-    async def _have_session(
-        self, pool: Pool, membership: Membership, following: Following, attendance: Attendance
-    ) -> None:
-        config, member = self._config, self._name
+    async def _have_session(self, pool: Pool, membership: Membership, attendance: Attendance) -> None:
+        config, member, following = self._config, self._name, attendance.following
         async with open_fleet_engine(
             pool, config.source, member=member, instance=membership.instance, clock=self._fleet_clock
         ) as engine:
@@ -187,7 +200,17 @@ class Member:
                 config,
                 member=member,
                 attendance=attendance,
-                schedule=FleetSchedule(pool, config, member=member, blockers=self._blockers),
+                schedule=FleetSchedule(pool, config, member=member, blockers=self._heart.blockers),
+                on_demand=OnDemandRuns(
+                    pool,
+                    config,
+                    self.on_demand,
+                    following,
+                    member=member,
+                    membership=membership,
+                    reporter=self._reporter,
+                    fleet_clock=self._fleet_clock,
+                ),
                 status=self.status,
                 reporter=self._reporter,
                 fleet_clock=self._fleet_clock,
@@ -196,6 +219,8 @@ class Member:
                 join=partial(self._join, pool, membership, config),
                 on_contact=self._note_contact,
             )
+            if self.status.is_stopping:
+                self._session.end()
             try:
                 await engine.results.record_list(config.listed, at=self._fleet_clock.now())
                 self._reporter.schedules_in_force(map(str, config.schedules))
@@ -223,8 +248,9 @@ class Member:
         self._config = config
         self.status.refused = None
         self.status.schedules = config.schedules
-        self._timer.set(config.schedules)
+        self._heart.timer.set(config.schedules)
         following.reconfigure(config)
+        self.on_demand.end_pause()
         self._reporter.configuration_reloaded(None)
         self._log.info("configuration reloaded")
         self.status.beat()
@@ -237,7 +263,7 @@ class Member:
         self.status.beat()
         self.status.report_ready()
 
-    def _note_contact(self, error: FleetError | None) -> None:
+    def _note_contact(self, error: Trouble | None) -> None:
         """Note that PostgreSQL has answered, or has not: then nothing can be done."""
         if error is not None:
             if not self.status.is_blocked:
@@ -245,18 +271,6 @@ class Member:
             self.status.block(str(error))
         elif self.status.unblock():
             self._reporter.database_opened()
-
-    async def _beat(self) -> None:
-        await heart.beat(
-            self.status,
-            self._probe,
-            self._clock_watch,
-            self._clock,
-            ask_store=self._ask_store,
-            report=self._report,
-            check_clock=self._check_clock,
-            wake=self._wake,
-        )
 
     def _report(self) -> None:
         self._reporter.check(of_record=self._attendance is not None and self._attendance.reports)
@@ -268,8 +282,8 @@ class Member:
 
     def _check_clock(self) -> None:
         """If the clock here was set, wake by the new time. What is due, PostgreSQL's says."""
-        if self._clock_watch.check_for_step():
-            self._timer.set(self._config.schedules)
+        if self._heart.clock_watch.check_for_step():
+            self._heart.timer.set(self._config.schedules)
 
     def _wake(self) -> None:
         self._woken.set()

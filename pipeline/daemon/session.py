@@ -10,6 +10,7 @@ from pipeline.clock import Clock
 from pipeline.collect.ports import Engine
 from pipeline.daemon.attendance import Attendance
 from pipeline.daemon.config import DaemonConfig
+from pipeline.daemon.fleet_on_demand import OnDemandRuns
 from pipeline.daemon.fleet_schedule import FleetSchedule
 from pipeline.daemon.runner import crash_detail
 from pipeline.daemon.status import DaemonStatus
@@ -20,7 +21,9 @@ from pipeline.fleet.connection import FleetError
 from pipeline.fleet.jobs import Jobs
 from pipeline.fleet.members import BEAT_EVERY
 from pipeline.fleet.pool import Pool, fetch
+from pipeline.instants import Nanoseconds, nanoseconds
 from pipeline.monitoring.reporter import Reporter
+from pipeline.store.database import DatabaseError
 
 _AFTER_A_CRASH = timedelta(seconds=5)
 
@@ -37,13 +40,14 @@ class Session:
         member: str,
         attendance: Attendance,
         schedule: FleetSchedule,
+        on_demand: OnDemandRuns,
         status: DaemonStatus,
         reporter: Reporter,
         fleet_clock: FleetClock,
         clock: Clock,
         prepare: Callable[[], Awaitable[bool]],
         join: Callable[[], Awaitable[None]],
-        on_contact: Callable[[FleetError | None], None],
+        on_contact: Callable[[Trouble | None], None],
     ) -> None:
         """`prepare` is called before each decision; the session ends if it returns False. `join` joins again.
 
@@ -55,6 +59,7 @@ class Session:
         self._config = config
         self._attendance = attendance
         self._schedule = schedule
+        self._on_demand = on_demand
         self._status = status
         self._reporter = reporter
         self._fleet_clock = fleet_clock
@@ -64,6 +69,7 @@ class Session:
         self._on_contact = on_contact
         self._woken = asyncio.Event()
         self._is_over = False
+        self._mend_at: Nanoseconds | None = None
         self._batches = Batches(
             pool,
             engine,
@@ -97,6 +103,7 @@ class Session:
             self._is_over = True
             self._batches.stop()
             self._jobs.stop()
+            self._on_demand.stop()
         self.wake()
 
     def wake(self) -> None:
@@ -110,11 +117,11 @@ class Session:
             try:
                 if not await self._prepare():
                     return
-                while await self._schedule.do_next():
+                while await self._schedule.do_next() or await self._on_demand.run():
                     pass
                 self._show_resumption()
                 self._on_contact(None)
-            except FleetError as error:
+            except (FleetError, DatabaseError) as error:
                 self._on_contact(error)
             except Trouble:
                 raise
@@ -134,6 +141,7 @@ class Session:
                 if not await self._attendance.attend(self._batches, self._jobs, outcomes_kept=kept):
                     await self._join()
                 self._on_contact(None)
+                self._mend()
             except FleetError as error:
                 self._on_contact(error)
             except Trouble:
@@ -142,6 +150,18 @@ class Session:
                 self._crashed(error)
             self.wake()
             await self._clock.sleep(BEAT_EVERY.total_seconds())
+
+    def _mend(self) -> None:
+        """If a batch could not be stored, leave jobs to others for a while; then end, to begin with a new engine."""
+        now = self._clock.monotonic()
+        if self._batches.failure is None:
+            self._mend_at = None
+        elif self._mend_at is None:
+            self._mend_at = now + nanoseconds(ASIDE)
+            self._jobs.step_aside(ASIDE)
+            self._reporter.storage_failed(DatabaseError(str(self._batches.failure)))
+        elif now >= self._mend_at:
+            self.end()
 
     async def _do(self, run: int, number: int) -> None:
         """Do a batch. One that crashes ends its run as failed, which is resumed later, as that of a single machine."""

@@ -14,7 +14,7 @@ import psycopg
 from psycopg.rows import TupleRow
 
 from pipeline.extras import installs
-from pipeline.fleet.connection import FleetRefused, NoFleet
+from pipeline.fleet.connection import FleetRefused, NoFleet, connected
 
 _FOLDER = Path(__file__).parent / "schema"
 _FUNCTIONS = ("slots.sql", "log.sql", "runs.sql", "import.sql")
@@ -78,6 +78,12 @@ def check(db: Connection) -> None:
             f"the fleet's schema is version {found}, and this program needs {needed}",
             remedy="bring it up to date with pipeline fleet init, once the other machines have this version",
         )
+
+
+def check_fleet(url: str) -> None:
+    """Raise FleetError if PostgreSQL cannot be reached, and what `check` raises."""
+    with connected(url) as db:
+        check(db)
 
 
 def version(db: Connection) -> int:

@@ -40,8 +40,8 @@ async def test_a_store_that_does_not_answer_makes_the_daemon_unhealthy(database:
         harness.clock.advance(DAY)  # asleep: no check was waiting
         assert daemon.status.why_unhealthy() is None
         await harness.answered()
-        daemon._probe.start(never)
+        daemon._heart.probe.start(never)
         harness.clock.advance(timedelta(seconds=100))
         assert daemon.status.why_unhealthy() == "the store has not answered for 100 s"
-        assert daemon._probe._check is not None
-        daemon._probe._check.cancel()
+        assert daemon._heart.probe._check is not None
+        daemon._heart.probe._check.cancel()

@@ -197,14 +197,14 @@ class DaemonHarness:
         while not self.task.done() and (ring := self.rings_at()) is not None and ring <= instant - PERIOD:
             self.clock.advance(max(ring - self.clock.wall, timedelta()))
             self.daemon.idle.clear()  # only if the timer rings will it rest again
-            self.daemon._timer.wake()  # its timer, on the loop's clock, cannot go off in time
+            self.daemon._heart.timer.wake()  # its timer, on the loop's clock, cannot go off in time
             await self.settled()
         self.clock.advance(max(instant - PERIOD - self.clock.wall, timedelta()))
         await self.beat()
 
     def rings_at(self) -> datetime | None:
         """Return when the timer will ring next."""
-        times = [job.next_run_time for job in self.daemon._timer._scheduler.get_jobs()]
+        times = [job.next_run_time for job in self.daemon._heart.timer._scheduler.get_jobs()]
         return min(filter(None, times), default=None)
 
 

@@ -9,14 +9,13 @@ from typing import Any
 from pipeline import instants
 from pipeline.clock import REAL_CLOCK
 from pipeline.collect.order import Source
-from pipeline.fleet.agreement import Agreement
 from pipeline.fleet.batches import Batches
 from pipeline.fleet.clock import FleetClock
 from pipeline.fleet.engine import open_fleet_engine
 from pipeline.fleet.firings import activate, fire, read_firings
-from pipeline.fleet.members import Candidate, Membership
+from pipeline.fleet.joining import join
+from pipeline.fleet.members import Membership
 from pipeline.fleet.pool import Pool, fetch, now
-from pipeline.fleet.quota import declare_key
 from pipeline.model.outcomes import Trigger
 from pipeline.model.symbols import Symbol
 from pipeline.quota.keys import ApiKey
@@ -48,10 +47,7 @@ class Worker:
 async def working(pool: Pool, name: str, source: Source) -> AsyncIterator[Worker]:
     """Let a member join, and be there while the block runs."""
     membership, clock = Membership(pool, REAL_CLOCK), FleetClock(REAL_CLOCK)
-    limits = {key.id: key.limits for key in source.keys}
-    await membership.join(Candidate(name, "member", tuple(limits), Agreement.of(limits, [DAILY]), SYMBOLS))
-    for key in source.keys:
-        await declare_key(pool, key.id, key.plan)
+    await join(pool, membership, name, keys=source.keys, schedules=[DAILY], symbols=SYMBOLS)
     aside: list[bool] = []
     async with open_fleet_engine(pool, source, member=name, instance=membership.instance, clock=clock) as engine:
         batches = Batches(pool, engine, source, clock=clock.as_clock(), step_aside=lambda: aside.append(True))

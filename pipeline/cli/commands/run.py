@@ -7,11 +7,12 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import structlog
 
-from pipeline import __version__
+from pipeline import __version__, extras
 from pipeline.cli.api_source import refuse_mixing, serve_sandbox
 from pipeline.cli.configuration import load_silently, read_environment
 from pipeline.cli.daemon_settings import DaemonSettings, Reload, log_notices
@@ -22,6 +23,7 @@ from pipeline.cli.options import Options, examples, global_options, new_record_o
 from pipeline.cli.signals import LAST_RESORT, reloadable, stoppable
 from pipeline.cli.site import Record, serving_site
 from pipeline.cli.verbosity import configure_logs, fatal_errors_logged
+from pipeline.daemon.config import DaemonConfig
 from pipeline.daemon.loop import Daemon
 from pipeline.errors import ExitCode
 from pipeline.instants import utc_now
@@ -38,6 +40,9 @@ from pipeline.store.record import Begin
 from pipeline.web.probes import Probes
 from pipeline.web.refusals import named_alone
 from pipeline.web.server import serving
+
+if TYPE_CHECKING:  # an extra
+    from pipeline.daemon.member import Member
 
 
 @click.command(
@@ -64,6 +69,8 @@ def command(options: Options, *, sandbox: bool, new_record: bool, as_json: bool)
     with fatal_errors_logged(for_programs=as_json):
         settings = load_silently(options, variables)
         first = DaemonSettings.read(settings, variables, options, sandbox=sandbox)
+        if first.settings.fleet is not None:
+            extras.member()
         set_up_logs(redact=first.redaction)
         log_notices(settings, variables)
         if settings.config is None:
@@ -94,7 +101,7 @@ async def _serve(
         stack.push_async_callback(reporter.close)
         config = first.config(sandbox_url or first.settings.base_url)
         reload = Reload(options, first, reporter, set_up_logs, sandbox_url=sandbox_url)
-        daemon = Daemon(first.database, config, reload_config=reload, reporter=reporter, begin=begin)
+        daemon = _daemon(first, config, reload_config=reload, reporter=reporter, begin=begin)
 
         def stop() -> None:
             signal.signal(signal.SIGHUP, signal.SIG_IGN)  # handling a flood of them would use up the time left
@@ -112,6 +119,25 @@ async def _serve(
         log.info("daemon started", version=__version__, database=str(first.database))
         await daemon.run()
     log.info("daemon ended")
+
+
+def _daemon(
+    first: DaemonSettings, config: DaemonConfig, *, reload_config: Reload, reporter: Reporter, begin: Begin
+) -> "Daemon | Member":
+    """Return the daemon of a machine that collects for itself, or what takes its place in a fleet."""
+    fleet, url = first.settings.fleet, first.fleet_url
+    if fleet is None or url is None:
+        return Daemon(first.database, config, reload_config=reload_config, reporter=reporter, begin=begin)
+    member: Member = extras.member().Member(
+        first.database,
+        config,
+        url=url,
+        name=fleet.name,
+        reload_config=reload_config,
+        reporter=reporter,
+        begin=begin,
+    )
+    return member
 
 
 async def _listen(stack: AsyncExitStack, first: DaemonSettings, probes: Probes, record: Record) -> None:
@@ -136,7 +162,7 @@ def _notifier(settings: DaemonSettings) -> Notifier:
     return Notifier(recipients, Sender(socket.gethostname(), settings.database))
 
 
-def _probes(daemon: Daemon, reporter: Reporter, metrics: Metrics, database: Path) -> Probes:
+def _probes(daemon: "Daemon | Member", reporter: Reporter, metrics: Metrics, database: Path) -> Probes:
     """Return what the HTTP endpoints answer with."""
 
     def read() -> Status | None:

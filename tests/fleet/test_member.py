@@ -1,0 +1,273 @@
+"""What members do together, each with its loop, its file and its worker, over one PostgreSQL."""
+
+import asyncio
+import shutil
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from pipeline.fleet.agreement import Disagreement
+from pipeline.fleet.connection import NoFleet, connected
+from pipeline.fleet.follow import Unfollowable
+from pipeline.fleet.install import install
+from pipeline.fleet.members import NameTaken
+from pipeline.fleet.pool import Pool, fetch, open_pool
+from pipeline.model.symbols import Symbol
+from pipeline.schedule.cron import Schedule
+from tests.support.daemons import runs
+from tests.support.fleet_members import Machine, config, machine, quick, until
+from tests.support.fleet_work import SYMBOLS, ended, fired, source
+from tests.support.postgres import Databases, running_server
+from tests.support.sandbox import Served
+
+NEVER = Schedule("0 0 29 2 *", "UTC", timedelta(hours=1), None)
+MANY = tuple(Symbol(f"S{number:03}") for number in range(120))
+
+
+@pytest.fixture(autouse=True)
+def _quickly(monkeypatch: pytest.MonkeyPatch) -> None:
+    quick(monkeypatch)
+
+
+async def has_followed(one: Machine, *expected: tuple[object, ...]) -> None:
+    """Return once the machine's file has these runs: status, and how many symbols were stored or are not covered."""
+
+    async def is_so() -> bool:
+        return one.is_following and runs(one.database, "status", "stored + unknown") == list(expected)
+
+    await until(is_so, one)
+
+
+async def test_two_members_run_the_newest_fire_time_once_and_both_have_what_came_of_it(
+    tmp_path: Path, fleet_url: str, pool: Pool, served: Served
+) -> None:
+    wanted = config(source(served.base_url), symbols=MANY)
+
+    async with (
+        machine(tmp_path, fleet_url, "alpha", wanted) as alpha,
+        machine(tmp_path, fleet_url, "beta", wanted) as beta,
+    ):
+        for one in (alpha, beta):
+            await has_followed(one, ("complete", len(MANY)))
+
+    assert served.api.requests == len(MANY)
+    assert await fetch(pool, "SELECT name FROM fleet.members WHERE left_at IS NOT NULL ORDER BY name") == [
+        ("alpha",),
+        ("beta",),
+    ]
+
+
+async def test_a_batch_of_a_member_that_was_killed_is_finished_by_another(
+    tmp_path: Path, fleet_url: str, pool: Pool, served: Served
+) -> None:
+    """The dead one had a slot out, its job was begun, and its own run was under way."""
+    wanted = config(source(served.base_url))
+    async with machine(tmp_path, fleet_url, "alpha", replace(wanted, schedules=(NEVER,))):
+        pass
+    await fetch(pool, "DELETE FROM fleet.schedules")
+    async with machine(tmp_path, fleet_url, "alpha", replace(wanted, symbols=())) as alpha:
+        await has_followed(alpha, ("complete", 0))
+    await fetch(pool, "UPDATE fleet.runs SET status = 'running', due = 3, finished_at = NULL")
+    await fetch(pool, "INSERT INTO fleet.batches SELECT id, 0, %b::text[] FROM fleet.runs", list(SYMBOLS))
+    await fetch(
+        pool,
+        "WITH dead AS (INSERT INTO procrastinate_workers (last_heartbeat) VALUES (now() - interval '1 h') RETURNING id)"
+        " INSERT INTO procrastinate_jobs (queue_name, task_name, args, status, worker_id)"
+        " SELECT 'collect', 'collect_batch', jsonb_build_object('run', r.id, 'number', 0), 'doing', dead.id"
+        " FROM fleet.runs r, dead",
+    )
+    await fetch(
+        pool,
+        "INSERT INTO fleet.runs (trigger, status, started_at, member, instance)"
+        " VALUES ('on_demand', 'running', now(), 'dead', gen_random_uuid())",
+    )
+
+    async with machine(tmp_path, fleet_url, "beta", wanted) as beta:
+
+        async def is_over() -> bool:
+            return len(await ended(pool)) == 2
+
+        await until(is_over, beta)
+
+    assert [one[:2] for one in await ended(pool)] == [("complete", 3), ("interrupted", 0)]
+    assert await fetch(pool, "SELECT detail FROM fleet.runs ORDER BY id DESC LIMIT 1") != [(None,)]
+
+
+async def test_fire_times_that_no_member_was_there_for_are_missed_and_the_newest_is_caught_up(
+    tmp_path: Path, fleet_url: str, pool: Pool, served: Served
+) -> None:
+    hourly = Schedule("0 * * * *", "UTC", timedelta(hours=2), None)
+    await fetch(
+        pool, "INSERT INTO fleet.schedules VALUES (%s, date_trunc('hour', now()) - interval '150 min')", str(hourly)
+    )
+
+    async with machine(tmp_path, fleet_url, "alpha", config(source(served.base_url), schedules=(hourly,))) as alpha:
+        await has_followed(alpha, ("missed", 0), ("missed", 0), ("complete", 3))
+
+    ((trigger, detail),) = await fetch(
+        pool, "SELECT trigger, (SELECT min(detail) FROM fleet.runs) FROM fleet.runs WHERE status = 'complete'"
+    )
+    assert trigger in ("catch_up", "schedule")
+    assert "not running" in detail
+
+
+async def test_a_run_that_the_quota_ended_is_continued_once_a_slot_is_free(
+    tmp_path: Path, fleet_url: str, pool: Pool, served: Served
+) -> None:
+    async with machine(tmp_path, fleet_url, "alpha", config(source(served.base_url, "2/day"))) as alpha:
+        await has_followed(alpha, ("quota_exhausted", 2))
+        await fetch(pool, "UPDATE fleet.slots SET finished_at = finished_at - interval '25 hours'")
+        await fetch(pool, "UPDATE fleet.runs SET finished_at = finished_at - interval '2 minutes'")
+        await has_followed(alpha, ("quota_exhausted", 2), ("complete", 1))
+
+
+async def test_a_member_that_is_configured_otherwise_ends_and_says_in_what(
+    tmp_path: Path, fleet_url: str, served: Served
+) -> None:
+    async with machine(tmp_path, fleet_url, "alpha", config(source(served.base_url))) as alpha:
+        await has_followed(alpha, ("complete", 3))
+        with pytest.raises(Disagreement, match="5/second"):
+            async with machine(tmp_path, fleet_url, "beta", config(source(served.base_url, "5/second"))) as beta:
+                await asyncio.wait({beta.task})
+
+
+async def test_a_reload_that_the_others_do_not_agree_with_is_refused_and_one_that_they_do_is_put_in_force(
+    tmp_path: Path, fleet_url: str, pool: Pool, served: Served
+) -> None:
+    wanted = config(source(served.base_url))
+    async with (
+        machine(tmp_path, fleet_url, "alpha", wanted) as alpha,
+        machine(tmp_path, fleet_url, "beta", wanted) as beta,
+    ):
+        await has_followed(alpha, ("complete", 3))
+        await has_followed(beta, ("complete", 3))
+        alpha.config = replace(wanted, schedules=(NEVER,))
+        alpha.member.reload()
+
+        async def is_refused() -> bool:
+            return alpha.member.status.refused is not None
+
+        await until(is_refused, alpha)
+        assert str(NEVER) in (alpha.member.status.refused or "")
+        alpha.config = config(source(served.base_url), symbols=(*SYMBOLS, Symbol("MSFT")))
+        alpha.member.reload()
+
+        async def is_in_force() -> bool:
+            rows = await fetch(pool, "SELECT symbols FROM fleet.members WHERE name = 'alpha'")
+            return alpha.member.status.refused is None and rows == [(4,)]
+
+        await until(is_in_force, alpha)
+
+
+async def test_the_last_member_may_change_the_schedules(
+    tmp_path: Path, fleet_url: str, pool: Pool, served: Served
+) -> None:
+    wanted = config(source(served.base_url))
+    async with machine(tmp_path, fleet_url, "alpha", wanted) as alpha:
+        await has_followed(alpha, ("complete", 3))
+        alpha.config = replace(wanted, schedules=(NEVER,))
+        alpha.member.reload()
+
+        async def is_in_force() -> bool:
+            return await fetch(pool, "SELECT schedule FROM fleet.schedules") == [(str(NEVER),)]
+
+        await until(is_in_force, alpha)
+
+
+async def test_a_file_that_collects_for_itself_is_refused(
+    tmp_path: Path, fleet_url: str, served: Served, answerable: Path
+) -> None:
+    (tmp_path / "alpha").mkdir()
+    shutil.copy(answerable, tmp_path / "alpha" / "overviews.db")
+
+    with pytest.raises(Unfollowable):
+        async with machine(tmp_path, fleet_url, "alpha", config(source(served.base_url))) as alpha:
+            await asyncio.wait({alpha.task})
+
+
+async def test_a_client_gets_a_symbol_that_is_requested_on_demand_once_the_file_has_it(
+    tmp_path: Path, fleet_url: str, pool: Pool, served: Served
+) -> None:
+    wanted = config(source(served.base_url), schedules=(NEVER,))
+    async with machine(tmp_path, fleet_url, "alpha", wanted) as alpha:
+
+        async def is_ready() -> bool:
+            return alpha.member.why_not_ready() is None
+
+        await until(is_ready, alpha)
+
+        assert await alpha.member.on_demand.collect(Symbol("MSFT")) is None
+
+        assert runs(alpha.database, "trigger", "status", "stored") == [("on_demand", "complete", 1)]
+        assert await alpha.member.on_demand.collect(Symbol("MSFT")) is None
+    assert served.api.requests == 1
+
+
+@pytest.mark.process
+async def test_members_go_on_after_a_crash_of_postgresql_and_say_meanwhile_why_they_cannot(
+    tmp_path: Path, served: Served
+) -> None:
+    with running_server(is_durable=True) as server:
+        with connected(server.url()) as db:
+            install(db)
+        wanted = config(source(served.base_url), schedules=(NEVER,))
+        async with machine(tmp_path, server.url(), "alpha", wanted) as alpha:
+
+            async def is_ready() -> bool:
+                return alpha.member.why_not_ready() is None
+
+            await until(is_ready, alpha)
+            server.crash()
+
+            async def is_blocked() -> bool:
+                return "cannot be reached" in (alpha.member.why_not_ready() or "")
+
+            await until(is_blocked, alpha)
+            server.start()
+            await until(is_ready, alpha)
+            async with open_pool(server.url()) as pool:
+                await fired(pool, MANY[:3])
+                await fetch(pool, "DELETE FROM procrastinate_jobs")  # a batch without a job gets one
+
+                async def is_over() -> bool:
+                    return bool(await ended(pool))
+
+                await until(is_over, alpha)
+                assert [one[0] for one in await ended(pool)] == ["complete"]
+
+
+@pytest.mark.process
+async def test_a_member_that_starts_while_postgresql_is_out_of_reach_waits_for_it(
+    tmp_path: Path, served: Served
+) -> None:
+    with running_server() as server:
+        with connected(server.url()) as db:
+            install(db)
+        server.stop()
+        async with machine(tmp_path, server.url(), "alpha", config(source(served.base_url))) as alpha:
+
+            async def is_blocked() -> bool:
+                return "cannot be reached" in (alpha.member.why_not_ready() or "")
+
+            await until(is_blocked, alpha)
+            server.start()
+            await has_followed(alpha, ("complete", 3))
+
+
+async def test_a_database_without_a_fleet_ends_a_member_and_says_what_to_do(
+    tmp_path: Path, postgres: Databases, served: Served
+) -> None:
+    with postgres.empty() as url, pytest.raises(NoFleet, match="pipeline fleet init"):
+        async with machine(tmp_path, url, "alpha", config(source(served.base_url))) as alpha:
+            await asyncio.wait({alpha.task})
+
+
+async def test_a_member_whose_name_another_process_takes_over_ends(
+    tmp_path: Path, fleet_url: str, pool: Pool, served: Served
+) -> None:
+    async with machine(tmp_path, fleet_url, "alpha", config(source(served.base_url)), error=NameTaken) as alpha:
+        await has_followed(alpha, ("complete", 3))
+        await fetch(pool, "UPDATE fleet.members SET instance = gen_random_uuid()")
+        await asyncio.wait({alpha.task})
