@@ -273,6 +273,17 @@ def _run(program: str, *arguments: str) -> None:
         pytest.fail(f"{program} fails: {done.stderr[-2000:]}")
 
 
+def dump(url: str) -> bytes:
+    """Return a database as pg_dump writes it."""
+    return subprocess.run([binaries() / "pg_dump", "--format=custom", url], capture_output=True, check=True).stdout
+
+
+def restore(dumped: bytes, url: str) -> None:
+    """Fill an empty database with what was dumped."""
+    command = [str(binaries() / "pg_restore"), "--no-owner", "--exit-on-error", "--dbname", url]
+    subprocess.run(command, input=dumped, check=True)
+
+
 def free_port() -> int:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

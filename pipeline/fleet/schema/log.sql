@@ -12,9 +12,14 @@ LANGUAGE sql IMMUTABLE AS $$
                 THEN _at + least(power(2, least(_misses - 1, 5)), 30) * interval '24 hours' - interval '4 hours' END
 $$;
 
--- Which life of the server this is: a standby that takes over begins another.
+-- Which life of the server this is: a standby that takes over begins another, and so does a dump that is restored.
 CREATE FUNCTION fleet.timeline() RETURNS int
-LANGUAGE sql VOLATILE AS $$ SELECT ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int $$;
+LANGUAGE sql VOLATILE AS $$
+    SELECT ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int
+         + CASE WHEN h.place = a.place THEN 0 ELSE 1000000 + (hashtext(h.place) & 1073741823) END
+      FROM fleet.about a
+           CROSS JOIN (SELECT (pg_control_system()).system_identifier || '/' || 'fleet.log'::regclass::oid) AS h (place)
+$$;
 
 -- The last seq, locked until the commit. The first entry of a new timeline is noted: followers read again from there.
 CREATE FUNCTION fleet.lock_head() RETURNS bigint

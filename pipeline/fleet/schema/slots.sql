@@ -82,7 +82,7 @@ BEGIN
             -- A standby took over, and may not have heard of the last slots: they leave every window first. Nor of the
             -- last ids: none may be given away twice, as the log has one answer a slot.
             SELECT max(period) INTO _longest FROM fleet.limits WHERE key_id = _id;
-            PERFORM setval('fleet.slots_id_seq', nextval('fleet.slots_id_seq') + 1000000);
+            PERFORM setval('fleet.slots_id_seq', nextval('fleet.slots_id_seq') + 1000000000);
             IF _longest IS NOT NULL AND coalesce(_key.blocked_until, '-infinity') < _now + _longest THEN
                 _key.blocked_since := _now;
                 _key.blocked_until := _now + _longest + interval '1 millisecond';

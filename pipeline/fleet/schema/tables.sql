@@ -9,6 +9,8 @@ CREATE TABLE fleet.about (
     id uuid NOT NULL DEFAULT gen_random_uuid(),
     version int NOT NULL,                       -- of this schema
     procrastinate text,                         -- the last of Procrastinate's migrations that its tables have
+    -- The server and the table: a dump that is restored has others. A standby, and a server restored from its files, the same.
+    place text NOT NULL DEFAULT (pg_control_system()).system_identifier || '/' || to_regclass('fleet.log')::oid,
     begun_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 
@@ -44,8 +46,8 @@ CREATE TABLE fleet.leases (
     until timestamptz NOT NULL
 ) WITH (fillfactor = 50);
 
--- A timeline is one life of the PostgreSQL server: a standby that takes over begins another, and may have lost the end
--- of the log. Followers then read again from first_seq.
+-- A timeline is one life of the PostgreSQL server: a standby that takes over begins another, and so does a dump that is
+-- restored. Either may have lost the end of the log. Followers then read again from first_seq.
 CREATE TABLE fleet.timelines (
     timeline int PRIMARY KEY,
     first_seq bigint NOT NULL,
