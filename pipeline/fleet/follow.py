@@ -50,6 +50,8 @@ from pipeline.store.writer import Writer, open_writer
 
 CHUNK = 3_000
 """Entries of a transaction: few enough to hold in memory, and enough to share the cost of a commit."""
+_LARGEST_CHUNK = 32_000_000
+"""Bytes of documents in one: three times as many as CHUNK of the usual size have."""
 POLL = timedelta(seconds=1)
 """How often the log is looked at. (LISTEN does not work through PgBouncer.)"""
 PAUSE = timedelta(seconds=3)
@@ -90,10 +92,16 @@ _HEAD = """
                           ORDER BY first_seq LIMIT 1) AS f ON true
 """
 _ENTRIES = """
-    SELECT l.seq, l.kind, l.at, l.symbol, l.run_id, l.attempts, l.same_as IS NULL, coalesce(l.body, b.body)
-      FROM fleet.log l LEFT JOIN fleet.log b ON b.seq = l.same_as
-     WHERE l.seq > %s ORDER BY l.seq LIMIT %s
+    SELECT seq, kind, at, symbol, run_id, attempts, is_new, body
+      FROM (SELECT l.seq, l.kind, l.at, l.symbol, l.run_id, l.attempts, l.same_as IS NULL AS is_new,
+                   coalesce(l.body, b.body) AS body,
+                   sum(octet_length(coalesce(l.body, b.body))) OVER (ORDER BY l.seq) AS bytes
+              FROM (SELECT * FROM fleet.log WHERE seq > %s ORDER BY seq LIMIT %s) AS l
+              LEFT JOIN fleet.log b ON b.seq = l.same_as) AS entries
+     WHERE bytes IS NULL OR bytes <= %s OR octet_length(body) = bytes
+     ORDER BY seq
 """
+"""Up to some bytes of bodies, but always one entry. Their length is known without decompressing them."""
 _LAST_RUN = """
     SELECT coalesce(max(run_id), 0)
       FROM (SELECT run_id FROM fleet.log WHERE seq < %s AND kind = 'run' ORDER BY seq DESC LIMIT 1000) AS runs
@@ -188,7 +196,7 @@ class Follower:
     async def _read(self, after: Followed) -> Chunk | None:
         """Return the entries after a place; None if there are none. Raise LogError where one is missing."""
         async with asyncio.timeout(PATIENCE.total_seconds()), self._pool.connection() as db:
-            cursor = await db.execute(_ENTRIES, (after.seq, CHUNK))
+            cursor = await db.execute(_ENTRIES, (after.seq, CHUNK, _LARGEST_CHUNK))
             rows = await cursor.fetchall()
         for expected, row in enumerate(rows, start=after.seq + 1):
             if row[0] != expected:
