@@ -7,7 +7,7 @@ ends the process. While it is written, the next entries are read.
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -77,16 +77,15 @@ class _Head(NamedTuple):
     fleet: str
     seq: int
     timeline: int
-    began_at: datetime | None
     first_seq: int | None
     """Of the first timeline that the record has not heard of; None: it knows the newest."""
 
 
 _HEAD = """
-    SELECT a.id::text, h.seq, coalesce(t.timeline, 0), f.began_at, f.first_seq
+    SELECT a.id::text, h.seq, coalesce(t.timeline, 0), f.first_seq
       FROM fleet.about a CROSS JOIN fleet.log_head h
       LEFT JOIN LATERAL (SELECT timeline FROM fleet.timelines ORDER BY began_at DESC LIMIT 1) AS t ON true
-      LEFT JOIN LATERAL (SELECT first_seq, began_at FROM fleet.timelines
+      LEFT JOIN LATERAL (SELECT first_seq FROM fleet.timelines
                           WHERE began_at > coalesce((SELECT began_at FROM fleet.timelines WHERE timeline = %s),
                                                     '-infinity')
                           ORDER BY first_seq LIMIT 1) AS f ON true

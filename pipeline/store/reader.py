@@ -307,8 +307,12 @@ class Reader:
             " WHERE run_id = ? AND outcome = 'unknown' AND snapshots > 0",
             (run.id,),
         ).fetchone()
-        # Under a horizon the ledger is out of sight, and the run has the number of requests itself.
-        return replace(run, **counts, requests=max(sent, run.requests), uncovered=uncovered)
+        # Under a horizon the ledger is out of sight, and the run has the number of requests itself. A record that
+        # follows a fleet has no ledger: there they are those of symbols that have ended.
+        (ended,) = self._db.execute(
+            "SELECT coalesce(sum(attempts), 0) FROM outcomes WHERE run_id = ?", (run.id,)
+        ).fetchone()
+        return replace(run, **counts, requests=max(sent, ended, run.requests), uncovered=uncovered)
 
     def outcomes(
         self,

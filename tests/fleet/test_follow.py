@@ -12,6 +12,7 @@ from pipeline.fleet.pool import Pool, open_pool
 from pipeline.model.outcomes import Outcome, RunId, Trigger
 from pipeline.store.backup import backup
 from pipeline.store.log_place import Followed, followed
+from pipeline.store.reader import Reader
 from tests.support.clocks import START, ManualClock
 from tests.support.fleet_log import (
     answer,
@@ -170,3 +171,14 @@ async def test_a_record_that_follows_another_fleet_is_not_written_to(database: P
             await db.execute("UPDATE fleet.about SET id = gen_random_uuid()")
         with pytest.raises(Unfollowable, match="another fleet"):
             await follow(database, pool)
+
+
+async def test_a_run_under_way_shows_what_it_has_got_so_far(database: Path, pool: Pool) -> None:
+    run = await begin(pool)
+    await append(pool, answer(await reserved(pool, "IBM"), 1, {"Symbol": "IBM"}, run=run))
+    await append(pool, ended(Outcome.FAILED, 1, symbol="PEP", run=run, attempts=3))
+    await follow(database, pool)
+
+    with Reader.open(database) as reader:
+        (found,) = reader.runs(9)
+    assert (found.status, found.stored, found.failed, found.requests) == ("running", 1, 1, 4)

@@ -31,7 +31,9 @@ BEGIN
     PERFORM fleet.be_durable();
     SELECT * INTO _head FROM fleet.log_head FOR UPDATE;
     IF _head.timeline IS DISTINCT FROM _timeline THEN
-        INSERT INTO fleet.timelines (timeline, first_seq, began_at) VALUES (_timeline, _head.seq + 1, fleet.now())
+        INSERT INTO fleet.timelines (timeline, first_seq, began_at)
+        SELECT _timeline, _head.seq + 1,  -- after all others, whatever the clock of this server shows
+               greatest(fleet.now(), max(t.began_at) + interval '1 microsecond') FROM fleet.timelines t
         ON CONFLICT (timeline) DO UPDATE SET first_seq = excluded.first_seq, began_at = excluded.began_at;
         UPDATE fleet.log_head SET timeline = _timeline;
     END IF;
