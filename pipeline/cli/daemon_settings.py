@@ -9,6 +9,7 @@ import structlog
 from pipeline.cli.api_source import sandbox_keys, sandbox_settings, source
 from pipeline.cli.configuration import load_silently, notices, read_environment
 from pipeline.cli.options import Options
+from pipeline.cli.scope import scope_of
 from pipeline.daemon.config import DaemonConfig
 from pipeline.monitoring.reporter import Reporter
 from pipeline.monitoring.status import Scope
@@ -37,6 +38,8 @@ class DaemonSettings:
     ping: str | None = field(repr=False)
     token: str | None = field(repr=False)
     fleet_url: str | None = field(repr=False)
+    scope: Scope
+    """What the status covers."""
     redaction: Redaction
 
     @classmethod
@@ -56,17 +59,12 @@ class DaemonSettings:
         keys = sandbox_keys(settings) if sandbox else api_keys(variables, settings, sandboxed=sandboxed)
         token = _token(settings, variables)
         hidden = redaction(variables, settings.proxy)
-        return cls(settings, keys, notify_urls(variables), ping_url(variables), token, fleet_url, hidden)
+        scope = scope_of(settings, variables)
+        return cls(settings, keys, notify_urls(variables), ping_url(variables), token, fleet_url, scope, hidden)
 
     @property
     def database(self) -> Path:
         return self.settings.database
-
-    @property
-    def scope(self) -> Scope:
-        """What the status covers."""
-        settings = self.settings
-        return Scope(settings.all_symbols, settings.plans, settings.stale_after, settings.backup_after)
 
     def config(self, base_url: str) -> DaemonConfig:
         """Return what the daemon collects, from the API at this URL."""

@@ -8,7 +8,8 @@ import click
 
 from pipeline import instants
 from pipeline.cli.output import print_table
-from pipeline.quota.estimate import KeyQuota, WindowUsage
+from pipeline.model.slots import Block
+from pipeline.quota.estimate import WindowUsage
 
 
 def window_json(window: WindowUsage) -> dict[str, Any]:
@@ -23,22 +24,25 @@ def window_json(window: WindowUsage) -> dict[str, Any]:
     }
 
 
-def block_lines(keys: Sequence[KeyQuota], *, now: datetime) -> dict[str, str]:
+Blocks = Sequence[tuple[str, Block | None]]
+"""What blocks each key, by its name."""
+
+
+def block_lines(keys: Blocks, *, now: datetime) -> dict[str, str]:
     """Return a line about why nothing may be requested and until when, whatever is left; none if something may.
 
     With several keys, the line has each that is blocked.
     """
-    blocks = [(key.name, key.state.block) for key in keys if key.state.block is not None]
     texts = [
         (f"{name} " if name else "")
         + f"until {instants.for_people(block.until)} UTC: {block.reason or 'the API said that the quota has ended'}"
-        for name, block in blocks
-        if block.until > now
+        for name, block in keys
+        if block is not None and block.until > now
     ]
     return {"blocked": "; ".join(texts)} if texts else {}
 
 
-def print_windows(windows: list[WindowUsage]) -> None:
+def print_windows(windows: Sequence[WindowUsage]) -> None:
     """Print an empty line, then a table with a row for each window of each key."""
     click.echo()
     if not windows:

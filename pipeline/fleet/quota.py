@@ -4,10 +4,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, LiteralString
 
+from psycopg import Connection
+
 from pipeline.fleet.pool import Pool, fetch
 from pipeline.model.slots import Block, KeyId, QuotaState, SpentSlot
+from pipeline.quota.estimate import KeyQuota
 from pipeline.quota.keys import KeyPlan
-from pipeline.quota.limits import retry_limits
+from pipeline.quota.limits import Limit, retry_limits
 
 DECLARE: LiteralString = "SELECT fleet.declare_key(%s, %s, %b::int[], %b::int[], %b::int[])"
 
@@ -44,6 +47,20 @@ _STATE: LiteralString = """
 async def quota_state(pool: Pool, key: KeyId) -> QuotaState:
     """Return what is used of a key, by PostgreSQL's clock; nothing if the fleet does not know it. Raise FleetError."""
     return _state(await fetch(pool, _STATE, key))
+
+
+def key_quotas(db: Connection[Any]) -> list[KeyQuota]:
+    """Return what is used of the plan of each key that the fleet knows, by PostgreSQL's clock. Raise psycopg.Error."""
+    limits: dict[str, list[Limit]] = {}
+    for key, count, period in db.execute(
+        "SELECT key_id, count, period FROM fleet.limits WHERE NOT is_for_retries ORDER BY period DESC"
+    ):
+        limits.setdefault(key, []).append(Limit(count, period))
+    keys = db.execute("SELECT id, name FROM fleet.keys ORDER BY name, id").fetchall()
+    return [
+        KeyQuota(name or key, tuple(limits.get(key, ())), _state(db.execute(_STATE, [key]).fetchall()))
+        for key, name in keys
+    ]
 
 
 def _state(rows: Sequence[tuple[Any, ...]]) -> QuotaState:

@@ -9,6 +9,7 @@ from pipeline import instants
 from pipeline.errors import Trouble
 from pipeline.model.outcomes import RunStatus
 from pipeline.model.symbols import Symbol
+from pipeline.monitoring.fleet_view import FleetView
 from pipeline.monitoring.heartbeat import ANSWERS_WITHIN, DamagedHeartbeat, Heartbeat
 from pipeline.monitoring.status import Status
 from pipeline.store.database import DatabaseError
@@ -96,6 +97,7 @@ def health_problems(
     """
     found = [daemon_problem(beat, is_running=is_running, now=now)]
     if status is not None:
+        found += fleet_problems(status.fleet)
         found += [failed_run(status.last_run), stale_data(status.stale, stale_after)]
     return [problem for problem in found if problem is not None]
 
@@ -112,6 +114,19 @@ def daemon_problem(beat: Heartbeat | DamagedHeartbeat | None, *, is_running: boo
     if not beat.is_fresh(now):
         return Problem(Kind.DAEMON, "", f"no heartbeat from the daemon since {at}")
     return silent_store(timedelta(seconds=beat.silent_seconds))
+
+
+def fleet_problems(fleet: FleetView | None) -> list[Problem]:
+    """Return what keeps this machine from its part in a fleet; nothing of what is wrong with others."""
+    if fleet is None or fleet.look is None:
+        return []
+    if fleet.look.trouble is not None:
+        return [Problem(Kind.FLEET, "", fleet.look.trouble)]
+    return [
+        Problem(Kind.FLEET, one.subject, one.text, one.remedy)
+        for one in fleet.look.problems
+        if not one.is_warning and (one.kind in ("server", "agreement") or one.subject == fleet.look.name)
+    ]
 
 
 def silent_store(silence: timedelta) -> Problem | None:

@@ -30,6 +30,7 @@ from pipeline.api.errors import (
 )
 from pipeline.collect.fetch import ANSWERED
 from pipeline.model.outcomes import RunStatus
+from pipeline.monitoring.fleet_metrics import fleet_metrics
 from pipeline.monitoring.heartbeat import Heartbeat
 from pipeline.monitoring.status import Status
 from pipeline.quota.account import ABANDONED
@@ -177,6 +178,8 @@ def _status_metrics(status: Status) -> Iterator[Metric]:
         "Configured symbols that have snapshots, and for which the API last answered that it does not cover them.",
         value=len(status.uncovered),
     )
+    if status.fleet is not None:
+        yield from fleet_metrics(status.fleet)
     yield GaugeMetricFamily(
         "pipeline_database_bytes", "Size of the database, including its -wal file.", value=status.database_bytes
     )

@@ -6,7 +6,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from pipeline import instants
+from pipeline.fleet.look import Lookout
 from pipeline.model.symbols import Symbol
+from pipeline.monitoring.fleet_view import FleetView, view_fleet
 from pipeline.monitoring.staleness import standings
 from pipeline.quota.estimate import WindowUsage, window_usage
 from pipeline.quota.keys import KeyPlan
@@ -25,6 +27,8 @@ class Scope:
     """A symbol that was not observed for longer is stale."""
     backup_after: timedelta
     """Where backups are made, the last one should not be older."""
+    lookout: Lookout | None = None
+    """How the fleet is seen, if this machine belongs to one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,7 @@ class Status:
     on_demand_runs: Mapping[str, int]
     """The number of runs on demand by status."""
     windows: Sequence[WindowUsage]
+    """In a fleet those of PostgreSQL; none while it cannot be reached."""
     snapshots: int
     unknown: Sequence[Symbol]
     """Configured, and the API's last answer was `{}`."""
@@ -55,11 +60,15 @@ class Status:
     """When the last backup was made, as far as the database knows."""
     database_bytes: int
     """Including the write-ahead log."""
+    fleet: FleetView | None = None
+    """The fleet that this machine belongs to, or that the file follows."""
 
 
 def read_status(database: Path, scope: Scope, *, now: datetime) -> Status:
     """Return the status. Raise NoData if nothing is stored yet, DatabaseError if the file cannot be read."""
     symbols = scope.symbols
+    fleet = view_fleet(database, scope.lookout)
+    look = None if fleet is None else fleet.look
     with Reader.open(database) as reader:
         states = reader.symbol_states()
         success = reader.last_complete_run()
@@ -69,7 +78,7 @@ def read_status(database: Path, scope: Scope, *, now: datetime) -> Status:
             last_success=instants.from_text(success.finished_at) if success and success.finished_at else None,
             runs=reader.counts_by_status(),
             on_demand_runs=reader.on_demand_counts(),
-            windows=window_usage(quotas_named(reader, scope.plans, now=now), now=now),
+            windows=window_usage(quotas_named(reader, scope.plans, now=now), now=now) if look is None else look.windows,
             snapshots=sum(state.snapshots for state in states.values()),
             unknown=found.unknown,
             uncovered=found.uncovered,
@@ -78,4 +87,5 @@ def read_status(database: Path, scope: Scope, *, now: datetime) -> Status:
             fresh=len(found.fresh),
             last_backup=reader.last_backup(),
             database_bytes=database.stat().st_size + wal_bytes(database),
+            fleet=fleet,
         )

@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Meta
 
 from pipeline.instants import to_text
+from pipeline.monitoring.fleet_view import FleetView
 from pipeline.monitoring.staleness import standings_as_seen
 from pipeline.query.history import History
 from pipeline.rest.asked import Asked
@@ -32,6 +33,20 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     key: Annotated[str | None, Meta(description="What the API key is called; null where there is one alone.")]
 
 
+class Fleet(msgspec.Struct, frozen=True, kw_only=True):
+    """The fleet of machines that share quota and record. What is not known, as PostgreSQL does not answer, is null."""
+
+    id: str | None
+    reachable: Annotated[
+        bool | None, Meta(description="Whether PostgreSQL answers; null: this machine only follows the fleet's log.")
+    ]
+    log_entries: Count | None
+    followed: Annotated[Count | None, Meta(description="Entries of the log that this server's record has.")]
+    behind: Annotated[Count | None, Meta(description="Entries that it has not got yet.")]
+    members: Annotated[Count | None, Meta(description="Machines that collect, and are running.")]
+    followers: Annotated[Count | None, Meta(description="Machines that only follow, and are running.")]
+
+
 class Status(msgspec.Struct, frozen=True, kw_only=True):
     """How things stood at the instant. What is about the present only is null where the past is asked about."""
 
@@ -54,6 +69,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     ]
     last_backup: Annotated[Instant | None, Meta(description="Present only.")]
     database_bytes: Annotated[Count | None, Meta(description="Present only.")]
+    fleet: Annotated[Fleet | None, Meta(description="Null where there is none. Present only.")]
 
 
 async def status(asked: Asked[StatusOf]) -> Status:
@@ -93,7 +109,7 @@ def _of_record(history: History, asked: Asked[StatusOf]) -> dict[str, Any]:
 
 def _of_present(live: Live | None) -> dict[str, Any]:
     if live is None:
-        return dict.fromkeys(("snapshots", "windows", "daemon", "last_backup", "database_bytes"))
+        return dict.fromkeys(("snapshots", "windows", "daemon", "last_backup", "database_bytes", "fleet"))
     now, daemon = live.status, live.daemon
     windows = [
         Window(
@@ -111,7 +127,13 @@ def _of_present(live: Live | None) -> dict[str, Any]:
         "daemon": daemon.beat.texts() if daemon is not None and daemon.is_running and daemon.beat is not None else None,
         "last_backup": None if now.last_backup is None else to_text(now.last_backup),
         "database_bytes": now.database_bytes,
+        "fleet": None if now.fleet is None else _fleet(now.fleet),
     }
+
+
+def _fleet(view: FleetView) -> Fleet:
+    facts = view.facts()
+    return Fleet(**{name: facts[name] for name in Fleet.__struct_fields__})
 
 
 STATUS = Single(

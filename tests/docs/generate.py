@@ -7,6 +7,7 @@ import sqlite3
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -29,7 +30,7 @@ from pipeline.rest.routes import ENDPOINTS
 from pipeline.store.migrate import migrate
 from pipeline.store.relations import RELATIONS
 from tests.support.clocks import START
-from tests.support.monitoring import BEAT, EMPTY
+from tests.support.monitoring import BEAT, EMPTY, FLEET_VIEW
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -140,7 +141,7 @@ def _taken(endpoint: Endpoint) -> list[str]:
 
 
 def metrics() -> str:
-    page = Metrics().render(EMPTY, BEAT)[1].decode()
+    page = Metrics().render(replace(EMPTY, fleet=FLEET_VIEW), BEAT)[1].decode()
     ours = [one for one in text_string_to_metric_families(page) if re.match(r"pipeline_.*(?<!_created)$", one.name)]
     rows = {f"{one.name}_total" if one.type == "counter" else one.name: one.documentation for one in ours}
     return table(("metric", "is"), ((f"`{name}`", text) for name, text in sorted(rows.items())))

@@ -3,41 +3,29 @@
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 import pytest
 
 from pipeline.fleet.problems import problems, span_text
-from pipeline.fleet.state import ActiveRun, FleetState, KeyState, Member, Server
+from pipeline.fleet.state import Server
 from pipeline.model.slots import Block
 from pipeline.quota.estimate import WindowUsage
 from tests.support.clocks import START
+from tests.support.monitoring import ACTIVE_RUN, FLEET, HOUR, KEY_STATE, MEMBER
 
-MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
-KEY = KeyState("k1", "one", (WindowUsage("25/day", 1, 24, None),), None, None, None)
-ALPHA = Member(
-    "alpha", "member", "1.0", ("k1",), START - HOUR, START, None, timedelta(), 10, 5, "digest", None
-)  # fmt: skip
-RUN = ActiveRun(
-    7, "schedule", "daily", START - HOUR, START - HOUR, "alpha", is_alone=False, due=100, ended=50,
-    last_ended_at=START - MINUTE, batches=2, batches_done=1, jobs=1, stalled=0, without_job=0,
-)  # fmt: skip
-WELL = FleetState(
-    UUID(int=1), 1, START - HOUR, Server(START, "18.1", is_standby=False, is_read_only=False), "{}", START, "alpha",
-    10, (ALPHA,), (KEY,), (RUN,),
-)  # fmt: skip
+MINUTE = timedelta(minutes=1)
 
 
 def found(**changed: Any) -> list[str]:
     """Return the problems of a fleet that is well but for what has changed; warnings in brackets."""
-    return [f"({one})" if one.is_warning else str(one) for one in problems(replace(WELL, **changed))]
+    return [f"({one})" if one.is_warning else str(one) for one in problems(replace(FLEET, **changed))]
 
 
 def test_a_fleet_that_is_well_has_no_problem() -> None:
     assert found() == []
-    left = replace(ALPHA, name="beta", left_at=START, beat_at=START - HOUR)
-    long_gone = replace(ALPHA, name="gamma", beat_at=START - timedelta(days=8))
-    assert found(members=(ALPHA, left, long_gone), runs=()) == []
+    left = replace(MEMBER, name="beta", left_at=START, beat_at=START - HOUR)
+    long_gone = replace(MEMBER, name="gamma", beat_at=START - timedelta(days=8))
+    assert found(members=(MEMBER, left, long_gone), runs=()) == []
 
 
 @pytest.mark.parametrize(
@@ -47,9 +35,9 @@ def test_a_fleet_that_is_well_has_no_problem() -> None:
         ({"server": Server(START, "18.1", is_standby=False, is_read_only=True)}, ["read-only"]),
         ({"agreed": None}, ["pipeline fleet init"]),
         ({"members": ()}, ["no member runs", "pipeline run"]),
-        ({"members": (ALPHA, replace(ALPHA, name="beta", beat_at=START - HOUR))}, ["beta has died", "17:30:00"]),
-        ({"members": (replace(ALPHA, trouble="nothing can be stored"),)}, ["alpha: nothing can be stored"]),
-        ({"runs": (replace(RUN, last_ended_at=START - HOUR),)}, ["run 7", "no symbol has ended since", "alpha"]),
+        ({"members": (MEMBER, replace(MEMBER, name="beta", beat_at=START - HOUR))}, ["beta has died", "17:30:00"]),
+        ({"members": (replace(MEMBER, trouble="nothing can be stored"),)}, ["alpha: nothing can be stored"]),
+        ({"runs": (replace(ACTIVE_RUN, last_ended_at=START - HOUR),)}, ["run 7", "no symbol has ended since", "alpha"]),
     ],
 )  # fmt: skip
 def test_what_stops_work_is_a_problem(changed: dict[str, Any], words: list[str]) -> None:
@@ -62,12 +50,15 @@ def test_what_stops_work_is_a_problem(changed: dict[str, Any], words: list[str])
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
-        ({"members": (ALPHA, replace(ALPHA, name="desk", role="follower", beat_at=START - HOUR))}, ["pipeline follow"]),
-        ({"members": (replace(ALPHA, clock_ahead=-5 * MINUTE),)}, ["clock of alpha", "5 min behind"]),
-        ({"keys": (KEY, replace(KEY, id="k2", name="two"))}, ["nobody holds the key two"]),
-        ({"members": (ALPHA, replace(ALPHA, name="b", symbols_digest="x"))}, ["different symbols (alpha; b)"]),
-        ({"runs": (replace(RUN, stalled=1),)}, ["run 7", "1 job", "within a minute"]),
-        ({"runs": (replace(RUN, without_job=2),)}, ["run 7", "2 batches"]),
+        (
+            {"members": (MEMBER, replace(MEMBER, name="desk", role="follower", beat_at=START - HOUR))},
+            ["pipeline follow"],
+        ),
+        ({"members": (replace(MEMBER, clock_ahead=-5 * MINUTE),)}, ["clock of alpha", "5 min behind"]),
+        ({"keys": (KEY_STATE, replace(KEY_STATE, id="k2", name="two"))}, ["nobody holds the key two"]),
+        ({"members": (MEMBER, replace(MEMBER, name="b", symbols_digest="x"))}, ["different symbols (alpha; b)"]),
+        ({"runs": (replace(ACTIVE_RUN, stalled=1),)}, ["run 7", "1 job", "within a minute"]),
+        ({"runs": (replace(ACTIVE_RUN, without_job=2),)}, ["run 7", "2 batches"]),
     ],
 )
 def test_what_the_others_make_good_is_a_warning(changed: dict[str, Any], words: list[str]) -> None:
@@ -78,19 +69,19 @@ def test_what_the_others_make_good_is_a_warning(changed: dict[str, Any], words: 
 
 
 def test_jobs_that_no_member_is_left_to_hand_out_again_are_a_problem() -> None:
-    texts = found(members=(), runs=(replace(RUN, stalled=1, without_job=1),))
+    texts = found(members=(), runs=(replace(ACTIVE_RUN, stalled=1, without_job=1),))
 
     assert len(texts) == 3
     assert all("pipeline run" in text and not text.startswith("(") for text in texts)
 
 
 def test_a_run_that_waits_for_its_keys_is_not_stuck() -> None:
-    waiting = replace(RUN, last_ended_at=START - HOUR)
+    waiting = replace(ACTIVE_RUN, last_ended_at=START - HOUR)
     block = Block(START - HOUR, START + HOUR)
     used_up = (WindowUsage("25/day", 25, 0, START + HOUR),)
 
-    assert found(runs=(waiting,), keys=(replace(KEY, block=block),)) == []
-    assert found(runs=(waiting,), keys=(replace(KEY, windows=used_up),)) == []
+    assert found(runs=(waiting,), keys=(replace(KEY_STATE, block=block),)) == []
+    assert found(runs=(waiting,), keys=(replace(KEY_STATE, windows=used_up),)) == []
 
 
 @pytest.mark.parametrize(
@@ -103,6 +94,6 @@ def test_a_span_is_shown_in_its_largest_unit(seconds: int, text: str) -> None:
 def test_instants_are_shown_in_utc_whatever_the_session_has() -> None:
     kolkata = datetime.fromisoformat("2026-03-14T23:00:00+05:30")
 
-    (problem,) = found(members=(ALPHA, replace(ALPHA, name="beta", beat_at=kolkata)))
+    (problem,) = found(members=(MEMBER, replace(MEMBER, name="beta", beat_at=kolkata)))
 
     assert "17:30:00 UTC" in problem

@@ -5,15 +5,15 @@ from pathlib import Path
 import click
 
 from pipeline import instants
-from pipeline.cli.configuration import load_silently
+from pipeline.cli.configuration import load_silently, read_environment
 from pipeline.cli.options import Options, examples, global_options, json_option
 from pipeline.cli.output import print_json, shown
+from pipeline.cli.scope import scope_of
 from pipeline.errors import ExitCode
 from pipeline.monitoring import heartbeat
 from pipeline.monitoring.checks import Problem, health_problems, unusable_database
 from pipeline.monitoring.heartbeat import DamagedHeartbeat, Heartbeat
 from pipeline.monitoring.status import Scope, Status, read_status
-from pipeline.settings.load import Settings
 from pipeline.store.database import DatabaseError
 from pipeline.store.lock import is_daemon_running
 from pipeline.store.reader import NoData
@@ -25,10 +25,11 @@ from pipeline.text import count, few
 @global_options
 def command(options: Options, *, as_json: bool) -> int:
     """Report whether the daemon runs, its last run did not fail, and no symbol is stale. Exits with 7 if not."""
-    settings = load_silently(options)
+    variables = read_environment()
+    settings = load_silently(options, variables)
     now = instants.utc_now()
     beat = _read_heartbeat(settings.database)
-    status, unreadable = _read(settings)
+    status, unreadable = _read(settings.database, scope_of(settings, variables))
     is_running = is_daemon_running(settings.database)
     problems = health_problems(beat, status, is_running=is_running, stale_after=settings.stale_after, now=now)
     wrong = [str(problem) for problem in (*unreadable, *problems)]
@@ -60,11 +61,10 @@ def _read_heartbeat(database: Path) -> Heartbeat | DamagedHeartbeat | None:
         return damage
 
 
-def _read(settings: Settings) -> tuple[Status | None, list[Problem]]:
+def _read(database: Path, scope: Scope) -> tuple[Status | None, list[Problem]]:
     """Return the status of the database (None if nothing is stored yet), and why it cannot be read, if so."""
     try:
-        scope = Scope(settings.all_symbols, settings.plans, settings.stale_after, settings.backup_after)
-        status = read_status(settings.database, scope, now=instants.utc_now())
+        status = read_status(database, scope, now=instants.utc_now())
     except NoData:
         return None, []
     except DatabaseError as error:

@@ -1,17 +1,21 @@
 """`pipeline plan`: what is due, what it costs, and when it would be done. Sends no request."""
 
 import math
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import click
 
 from pipeline import instants
-from pipeline.cli.configuration import load_settings
+from pipeline.cli.configuration import load_settings, read_environment
 from pipeline.cli.options import Options, examples, json_option, reading_options
 from pipeline.cli.output import print_facts, print_json
 from pipeline.cli.quota_table import block_lines, print_windows, window_json
 from pipeline.cli.readable import readable
+from pipeline.cli.scope import lookout_of
 from pipeline.collect.due import Selection, select_due
+from pipeline.errors import Trouble
+from pipeline.fleet.look import Lookout
 from pipeline.monitoring.threshold import check_threshold, span_text
 from pipeline.quota.estimate import KeyQuota, finish_at, nothing_used, window_usage
 from pipeline.quota.stored import quotas_named
@@ -25,15 +29,17 @@ from pipeline.text import few
 @reading_options
 def command(options: Options, *, as_json: bool) -> None:
     """Show what a run would request now, and when it would be done at this plan's pace. Sends no request."""
-    settings = load_settings(options)
+    variables = read_environment()
+    settings = load_settings(options, variables)
     if not settings.all_symbols:
         options.say("no symbols are configured: list them in the file that pipeline init creates")
-    now = instants.utc_now()
-    todo, quotas = _read(settings, options)
-    done_at = finish_at(quotas, requests=len(todo.due), now=now)
+    todo, own = _read(settings, options)
+    quota = _quota(own, lookout_of(settings, variables))
+    now, keys = quota.at, quota.keys or []
+    done_at = finish_at(keys, requests=len(todo.due), now=now) if keys else None
     days = _days(done_at, now)
     threshold = check_threshold(settings)
-    windows = window_usage(quotas, now=now)
+    windows = window_usage(keys, now=now)
     if as_json:
         print_json(
             {
@@ -43,9 +49,10 @@ def command(options: Options, *, as_json: bool) -> None:
                 "waiting_unknown": todo.waiting,
                 "requests": len(todo.due),
                 "finish_at": done_at and instants.to_text(done_at),
-                "days": days,
+                "days": None if quota.keys is None else days,
                 "windows": [window_json(window) for window in windows],
                 "threshold": threshold.facts(),
+                "fleet": quota.of_fleet and {"reachable": quota.trouble is None, "trouble": quota.trouble},
             }
         )
         return
@@ -56,13 +63,41 @@ def command(options: Options, *, as_json: bool) -> None:
             "fresh": f"{todo.fresh:,}, observed within {settings.fresh_for.total_seconds() / 3600:g} h",
             "not covered": f"{todo.waiting:,}, retried later",
             "requests": f"{len(todo.due):,}, plus retries",
-            "done by": _done_text(done_at, days),
-            **block_lines(quotas, now=now),
+            "done by": _done_text(done_at, days) if keys else "not known",
+            **({"fleet": quota.trouble or _OF_FLEET} if quota.of_fleet else {}),
+            **block_lines([(key.name, key.state.block) for key in keys], now=now),
             "full pass": f"{span_text(threshold.full_pass)} at most, by plan and schedule",
             **({} if threshold.problem is None else {"threshold": threshold.problem}),
         }
     )
-    print_windows(windows)
+    if keys:
+        print_windows(windows)
+
+
+_OF_FLEET = "keys and times are the fleet's, whoever uses them"
+
+
+@dataclass(frozen=True, slots=True)
+class _Quota:
+    """What the plans still allow, at an instant."""
+
+    at: datetime
+    keys: list[KeyQuota] | None
+    """None: it is not known."""
+    of_fleet: bool = False
+    trouble: str | None = None
+    """Why it is not known."""
+
+
+def _quota(own: list[KeyQuota], lookout: Lookout | None) -> _Quota:
+    """Return what may be requested: by the file, or in a fleet by PostgreSQL."""
+    if lookout is None:
+        return _Quota(instants.utc_now(), own)
+    try:
+        at, keys = lookout.quotas()
+    except Trouble as trouble:
+        return _Quota(instants.utc_now(), None, of_fleet=True, trouble=str(trouble))
+    return _Quota(at, keys, of_fleet=True)
 
 
 def _days(done_at: datetime | None, now: datetime) -> int:

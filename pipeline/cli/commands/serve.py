@@ -12,13 +12,13 @@ from pipeline.cli.event_loop import run_async
 from pipeline.cli.migration_progress import migration_progress
 from pipeline.cli.options import Options, examples, json_option, reading_options
 from pipeline.cli.output import print_json
+from pipeline.cli.scope import scope_of
 from pipeline.cli.signals import LAST_RESORT, stoppable
 from pipeline.cli.site import Record, serving_site
 from pipeline.cli.time_lock import TimeLock, time_lock_option
 from pipeline.cli.verbosity import configure_logs
 from pipeline.errors import ExitCode
 from pipeline.instants import utc_now
-from pipeline.monitoring.status import Scope
 from pipeline.settings.addresses import Listen
 from pipeline.settings.errors import SettingsError
 from pipeline.settings.exposure import check_exposure
@@ -50,7 +50,8 @@ def command(options: Options, *, listen: str | None, lock: TimeLock | None, as_j
     address, setting = _address(listen, settings)
     check_exposure(address, has_token=token is not None, allow_anonymous=settings.web.allow_anonymous, setting=setting)
     with _readable(settings.database, options) as database:
-        record = Record(database, lambda: _scope(settings), None if lock is None else lock.at, utc_now)
+        scope = scope_of(settings, variables)
+        record = Record(database, lambda: scope, None if lock is None else lock.at, utc_now)
         what = "now, and as of any past instant" if lock is None else f"as of {lock}"
         run_async(_serve(record, settings, address, token, options, what=what, setting=setting, as_json=as_json))
 
@@ -86,10 +87,6 @@ def _readable(database: Path, options: Options) -> Iterator[Path]:
     with open_for_reading(database):
         pass
     yield database
-
-
-def _scope(settings: Settings) -> Scope:
-    return Scope(settings.all_symbols, settings.plans, settings.stale_after, settings.backup_after)
 
 
 async def _serve(

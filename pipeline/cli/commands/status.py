@@ -8,17 +8,20 @@ from pathlib import Path
 import click
 
 from pipeline import instants
-from pipeline.cli.configuration import load_settings
+from pipeline.cli.configuration import load_settings, read_environment
 from pipeline.cli.options import Options, examples, json_option, reading_options
 from pipeline.cli.output import print_facts, print_json, to_second
-from pipeline.cli.quota_table import block_lines, print_windows, window_json
+from pipeline.cli.quota_table import Blocks, block_lines, print_windows, window_json
 from pipeline.cli.readable import readable
 from pipeline.cli.run_outcomes import run_outcomes
+from pipeline.cli.scope import lookout_of
 from pipeline.errors import ExitCode
+from pipeline.fleet.look import Lookout
 from pipeline.model.changes import Change
 from pipeline.model.outcomes import Outcome, RunStatus
 from pipeline.monitoring import heartbeat
 from pipeline.monitoring.conditions import ABSENT_FIELD, NEW_FIELD, UNREADABLE_FIELD
+from pipeline.monitoring.fleet_view import FleetView, view_fleet
 from pipeline.monitoring.heartbeat import DamagedHeartbeat, Heartbeat
 from pipeline.monitoring.staleness import Standings, standings
 from pipeline.monitoring.threshold import check_threshold
@@ -42,7 +45,8 @@ class _Report:
     """The last run that clients caused."""
     missed: list[Run]
     """Recent scheduled times without a run."""
-    windows: list[WindowUsage]
+    windows: Sequence[WindowUsage]
+    """None where a fleet's are not known."""
     states: dict[str, SymbolState]
     symbols: Standings
     """How the configured symbols stand."""
@@ -53,11 +57,14 @@ class _Report:
     """None if no daemon runs."""
     next_run: datetime | None
     last_backup: datetime | None = None
-    quotas: Sequence[KeyQuota] = ()
+    blocks: Blocks = ()
+    """What blocks each key."""
     is_stored: bool = True
     """Whether there is a database."""
     companies: int = 0
     """How many have a snapshot; one that was renamed counts once."""
+    fleet: FleetView | None = None
+    """The fleet that this machine belongs to, or that the file follows."""
 
     @property
     def snapshots(self) -> int:
@@ -72,8 +79,9 @@ def command(options: Options, *, as_json: bool) -> int:
 
     Exits with 7 if a configured symbol is stale (not observed for stale_after_hours), or there is no database yet.
     """
-    settings = load_settings(options)
-    status = _read(settings, options)
+    variables = read_environment()
+    settings = load_settings(options, variables)
+    status = _read(settings, options, lookout_of(settings, variables))
     if as_json:
         print_json(
             {
@@ -96,6 +104,7 @@ def command(options: Options, *, as_json: bool) -> int:
                 ],
                 "last_backup": status.last_backup and instants.to_text(status.last_backup),
                 "threshold": check_threshold(settings).facts(),
+                "fleet": status.fleet and status.fleet.facts(),
             }
         )
     else:
@@ -103,21 +112,22 @@ def command(options: Options, *, as_json: bool) -> int:
     return ExitCode.STALE if status.symbols.stale or not status.is_stored else ExitCode.DONE
 
 
-def _read(settings: Settings, options: Options) -> _Report:
+def _read(settings: Settings, options: Options, lookout: Lookout | None) -> _Report:
     now = instants.utc_now()
+    fleet = view_fleet(settings.database, lookout)
     beat = _heartbeat(settings.database, options)
     next_run = min(filter(None, (schedule.next(now) for schedule in settings.schedules)), default=None)
     try:
         with readable(settings.database, options) as database, Reader.open(database) as reader:
             states = reader.symbol_states()
             suspicious, companies = _of_history(database)
-            quotas = quotas_named(reader, settings.plans, now=now)
+            windows, blocks = _quota(quotas_named(reader, settings.plans, now=now), fleet, now)
             return _Report(
                 last_run=reader.last_run(),
                 on_demand=reader.last_run_on_demand(),
                 missed=reader.missed_fire_times(now - _RECENT),
-                windows=window_usage(quotas, now=now),
-                quotas=quotas,
+                windows=windows,
+                blocks=blocks,
                 states=states,
                 symbols=standings(
                     settings.all_symbols, states, reader.universe(), now=now, stale_after=settings.stale_after
@@ -128,12 +138,34 @@ def _read(settings: Settings, options: Options) -> _Report:
                 next_run=next_run,
                 last_backup=reader.last_backup(),
                 companies=companies,
+                fleet=fleet,
             )
     except NoData as nothing:
         options.say(str(nothing))
-        windows = window_usage(nothing_used(settings.plans), now=now)
-        symbols = standings(settings.all_symbols, {}, {}, now=now, stale_after=settings.stale_after)
-        return _Report(None, None, [], windows, {}, symbols, Drift([], [], []), [], beat, next_run, is_stored=False)
+        windows, blocks = _quota(nothing_used(settings.plans), fleet, now)
+        return _Report(
+            last_run=None,
+            on_demand=None,
+            missed=[],
+            windows=windows,
+            blocks=blocks,
+            states={},
+            symbols=standings(settings.all_symbols, {}, {}, now=now, stale_after=settings.stale_after),
+            drift=Drift([], [], []),
+            suspicious=[],
+            beat=beat,
+            next_run=next_run,
+            is_stored=False,
+            fleet=fleet,
+        )
+
+
+def _quota(own: list[KeyQuota], fleet: FleetView | None, now: datetime) -> tuple[Sequence[WindowUsage], Blocks]:
+    """Return how much of each window is used, and what blocks each key: by the file, or in a fleet by PostgreSQL."""
+    if fleet is None or fleet.look is None:
+        return window_usage(own, now=now), [(one.name, one.state.block) for one in own]
+    state = fleet.look.state
+    return fleet.look.windows, () if state is None else [(key.label, key.block) for key in state.keys]
 
 
 def _heartbeat(database: Path, options: Options) -> Heartbeat | None:
@@ -161,16 +193,23 @@ def _print(settings: Settings, status: _Report) -> None:
             **_run_lines(status.last_run),
             **_on_demand_line(status.on_demand),
             **_missed_line(status.missed),
-            **_daemon_lines(status.beat, status.next_run),
+            **_fleet_line(status.fleet),
+            **_daemon_lines(status.beat, status.next_run, status.fleet),
             **_symbol_lines(status.symbols, is_stored=status.is_stored),
             **_threshold_line(settings),
             **_backup_line(status.last_backup),
-            **block_lines(status.quotas, now=instants.utc_now()),
+            **block_lines(status.blocks, now=instants.utc_now()),
             **_drift_lines(status.drift),
             **_suspicious_line(status.suspicious),
         }
     )
-    print_windows(status.windows)
+    if status.fleet is None or status.fleet.is_quota_known:
+        print_windows(status.windows)
+
+
+def _fleet_line(fleet: FleetView | None) -> dict[str, str]:
+    """Return a line about the fleet, none where there is none."""
+    return {} if fleet is None else {"fleet": fleet.line()}
 
 
 def _run_lines(run: Run | None) -> dict[str, str]:
@@ -201,11 +240,12 @@ def _missed_line(missed: list[Run]) -> dict[str, str]:
     return {"missed": f"{runs}, the last at {to_second(last.scheduled_for)} UTC: {last.detail}"}
 
 
-def _daemon_lines(beat: Heartbeat | None, next_run: datetime | None) -> dict[str, str]:
+def _daemon_lines(beat: Heartbeat | None, next_run: datetime | None, fleet: FleetView | None) -> dict[str, str]:
     """Return what the daemon is doing, and when it runs next."""
     at = "-" if next_run is None else f"{instants.for_people(next_run)} UTC"
     if beat is None:
-        return {"daemon": "not running", "next run": f"{at}, if you start pipeline run"}
+        others_run = fleet is not None and fleet.has_members
+        return {"daemon": "not running", "next run": at if others_run else f"{at}, if you start pipeline run"}
     lines = {"daemon": f"{beat.state}, process {beat.pid}" + (f": {beat.blocked_by}" if beat.blocked_by else "")}
     if not beat.is_fresh(instants.utc_now()):
         lines["daemon"] = f"process {beat.pid}, no heartbeat since {instants.for_people(beat.at)} UTC"

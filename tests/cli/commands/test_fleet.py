@@ -122,3 +122,37 @@ def test_a_server_that_does_not_answer_is_said_in_a_line_without_the_password(fo
 
     assert_refused(ended, ExitCode.FAILED, "PostgreSQL at 127.0.0.1", "cannot be reached", "refused")
     assert "s3cret" not in ended.err
+
+
+def test_status_and_plan_go_by_the_fleets_quota(folder: Path, fleet: Tables) -> None:
+    fill(fleet)
+    member = {"PIPELINE_FLEET_URL": fleet.url, "PIPELINE_FLEET__NAME": "alpha"}
+
+    status, plan = (call(folder, command, "--json", **member).json for command in ("status", "plan"))
+    shown = [call(folder, command, **member).out for command in ("status", "plan")]
+
+    assert status["fleet"]["members"] == 1
+    assert status["windows"] == plan["windows"]
+    assert [(one["key"], one["used"]) for one in plan["windows"]] == [("one", 1), ("one", 0), ("two", 0)]
+    assert plan["fleet"] == {"reachable": True, "trouble": None}
+    assert plan["finish_at"] is not None
+    assert "1 member, 1 follower running" in shown[0]
+    assert "75/minute" in shown[0]
+    assert "75/minute" in shown[1]
+
+
+def test_without_postgresql_status_plan_and_health_say_so_and_go_on(folder: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        url = f"postgresql://me:a-s3cret-password@127.0.0.1:{taken.getsockname()[1]}/fleet"
+
+        status, plan = (call(folder, command, PIPELINE_FLEET_URL=url) for command in ("status", "plan"))
+        as_json = call(folder, "plan", "--json", PIPELINE_FLEET_URL=url).json
+
+    for ended in (status, plan):
+        assert "cannot be reached" in ended.out
+        assert "no limits" not in ended.out
+        assert "s3cret" not in ended.out + ended.err
+    assert plan.code == 0
+    assert (as_json["due"], as_json["finish_at"], as_json["days"], as_json["windows"]) == (1, None, None, [])
+    assert as_json["fleet"]["reachable"] is False

@@ -25,6 +25,7 @@ def test_without_a_database_every_symbol_is_due(folder: Path) -> None:
         "days",
         "windows",
         "threshold",
+        "fleet",
     ]
     assert plan["symbols"] == plan["due"] == plan["requests"] == 1
     assert plan["finish_at"].endswith("Z")

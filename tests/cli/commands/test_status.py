@@ -32,6 +32,7 @@ def test_status_in_json(collected: Collected) -> None:
     assert list(status) == [
         "database", "snapshots", "companies", "daemon", "next_run", "last_run", "last_run_on_demand", "missed",
         "windows", "stale", "pending", "unknown", "uncovered", "drift", "suspicions", "last_backup", "threshold",
+        "fleet",
     ]  # fmt: skip
     assert status["database"] == "data/sandbox.db"
     assert status["snapshots"] >= status["companies"] >= 10

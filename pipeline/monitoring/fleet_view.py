@@ -1,0 +1,84 @@
+"""The fleet in a status: whether this machine's file keeps up with it, and what is wrong, as text and as JSON."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pipeline.fleet.look import FleetLook, Lookout
+from pipeline.store.log_place import Followed, followed
+from pipeline.text import count
+
+
+@dataclass(frozen=True, slots=True)
+class FleetView:
+    """What a status says of the fleet that this machine belongs to, or that the file follows."""
+
+    look: FleetLook | None
+    """None: this machine is configured for no fleet."""
+    place: Followed | None
+    """How far the file has the log; None if it follows none."""
+
+    @property
+    def followed(self) -> int:
+        """How many entries of the log the file has."""
+        return 0 if self.place is None else self.place.seq
+
+    @property
+    def behind(self) -> int | None:
+        """How many entries of the log the file has not got; None if that is not known."""
+        state = None if self.look is None else self.look.state
+        return None if state is None else max(state.head - self.followed, 0)
+
+    @property
+    def is_quota_known(self) -> bool:
+        """Whether it is known what may be requested: in a fleet PostgreSQL alone knows."""
+        return self.look is None or self.look.state is not None
+
+    @property
+    def has_members(self) -> bool:
+        """Whether a member was seen that runs."""
+        return self.look is not None and self.look.state is not None and bool(self.look.state.running("member"))
+
+    def anonymous(self) -> "FleetView":
+        """Return it as strangers may see it: without where PostgreSQL is."""
+        if self.look is None or self.look.trouble is None:
+            return self
+        return replace(self, look=replace(self.look, trouble="PostgreSQL cannot be reached"))
+
+    def line(self) -> str:
+        """Return it in one line, for people."""
+        entry = f"this file is as of entry {self.followed:,} of its log"
+        if self.look is None:
+            return f"this machine is configured for none, {entry}"
+        if self.look.state is None:
+            return f"{self.look.trouble}; the quota is not known, and {entry}"
+        running = [count(len(self.look.state.running(role)), role) for role in ("member", "follower")]
+        lag = "up to date" if not self.behind else f"{count(self.behind, 'entry', 'entries')} behind"
+        wrong = self.look.problems
+        stuck = f"; {count(len(wrong), 'problem')}, see pipeline fleet" if wrong else ""
+        return f"{', '.join(running)} running; this file is {lag}{stuck}"
+
+    def facts(self) -> dict[str, Any]:
+        """Return it for JSON. The names are stable; what is not known is null."""
+        look = self.look
+        state = None if look is None else look.state
+        return {
+            "id": str(state.id) if state is not None else self.place and self.place.fleet,
+            "name": look and look.name,
+            "reachable": None if look is None else state is not None,
+            "trouble": look and look.trouble,
+            "log_entries": state and state.head,
+            "followed": self.place and self.place.seq,
+            "behind": self.behind,
+            "members": state and len(state.running("member")),
+            "followers": state and len(state.running("follower")),
+            "problems": [str(problem) for problem in (() if look is None else look.problems)],
+        }
+
+
+def view_fleet(database: Path, lookout: Lookout | None) -> FleetView | None:
+    """Return what is to be seen; None for a machine of no fleet whose file follows none. Raise DatabaseError."""
+    place = followed(database)
+    if lookout is None and place is None:
+        return None
+    return FleetView(None if lookout is None else lookout.look(), place)
