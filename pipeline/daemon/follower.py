@@ -14,6 +14,7 @@ from pipeline.daemon import systemd
 from pipeline.errors import file_reason
 from pipeline.fleet.connection import FleetError
 from pipeline.fleet.follow import PAUSE, Follower, OnProgress, Outage, open_follower
+from pipeline.fleet.install import check_pool
 from pipeline.fleet.members import BEAT_EVERY, Candidate, Membership
 from pipeline.fleet.pool import Pool, open_pool
 from pipeline.monitoring import heartbeat
@@ -32,11 +33,10 @@ async def catch_up(
 
     Raise FleetError, and what `open_follower` and `Follower.catch_up` raise.
     """
-    async with (
-        open_pool(url, size=_CONNECTIONS) as pool,
-        open_follower(database, pool, clock=clock, on_retry=_warn, on_progress=on_progress) as follower,
-    ):
-        return await follower.catch_up(), follower.cursor
+    async with open_pool(url, size=_CONNECTIONS) as pool:
+        await check_pool(pool)
+        async with open_follower(database, pool, clock=clock, on_retry=_warn, on_progress=on_progress) as follower:
+            return await follower.catch_up(), follower.cursor
 
 
 class FollowerDaemon:

@@ -15,6 +15,7 @@ from psycopg.rows import TupleRow
 
 from pipeline.extras import installs
 from pipeline.fleet.connection import FleetRefused, NoFleet, connected
+from pipeline.fleet.pool import Pool, fetch
 
 _FOLDER = Path(__file__).parent / "schema"
 _FUNCTIONS = ("slots.sql", "log.sql", "runs.sql", "import.sql")
@@ -45,7 +46,7 @@ def install(db: Connection, *, folder: Path = _FOLDER) -> Installed:
     Two that install at once do it one after the other. Raise FleetRefused for a PostgreSQL that is too old, a schema
     that is newer than this program's, and Procrastinate's tables that it cannot use; psycopg.Error.
     """
-    _check_server(db)
+    _check_server(db.info.server_version)
     with db.transaction():
         db.execute("SET LOCAL search_path = public")
         db.execute("SET LOCAL statement_timeout = 0")
@@ -67,9 +68,23 @@ def install(db: Connection, *, folder: Path = _FOLDER) -> Installed:
 
 
 def check(db: Connection) -> None:
-    """Raise NoFleet if the database has no fleet's schema, FleetRefused if it is another version's."""
-    _check_server(db)
-    found, needed = version(db), newest_version()
+    """Raise NoFleet if the database has no fleet's schema, FleetRefused if it, or PostgreSQL, is of another version."""
+    _check_server(db.info.server_version)
+    _check_schema(version(db))
+
+
+async def check_pool(pool: Pool) -> None:
+    """Raise as `check`, and FleetError if PostgreSQL cannot be asked."""
+    ((server, found),) = await fetch(
+        pool, "SELECT current_setting('server_version_num')::int, to_regclass('fleet.about') IS NOT NULL"
+    )
+    _check_server(server)
+    rows = await fetch(pool, "SELECT version FROM fleet.about") if found else []
+    _check_schema(rows[0][0] if rows else 0)
+
+
+def _check_schema(found: int) -> None:
+    needed = newest_version()
     if found == 0:
         raise NoFleet("the database has no fleet's schema", remedy="make it with pipeline fleet init")
     _refuse_newer(found, needed)
@@ -94,9 +109,9 @@ def version(db: Connection) -> int:
     return 0 if row is None else int(row[0])
 
 
-def _check_server(db: Connection) -> None:
-    if db.info.server_version < _OLDEST_SERVER:
-        major = db.info.server_version // 10_000
+def _check_server(number: int) -> None:
+    if number < _OLDEST_SERVER:
+        major = number // 10_000
         raise FleetRefused(f"PostgreSQL {major} is too old for a fleet", remedy="use PostgreSQL 14 or newer")
 
 

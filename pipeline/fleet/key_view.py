@@ -6,12 +6,16 @@ from typing import NamedTuple
 
 from pipeline.api.errors import ApiError, Throttled
 from pipeline.instants import Nanoseconds, nanoseconds
+from pipeline.model.outcomes import RunId
 from pipeline.model.slots import KeyId, Permit, QuotaState, Slot
 from pipeline.quota import estimate
 from pipeline.quota.keys import KeyPlan
 from pipeline.quota.limits import PERIODS, retry_limits
 from pipeline.quota.throttle import refuse_quota_end
 from pipeline.quota.windows import Windows
+from pipeline.store.requests import UNSENT
+
+_ANSWERED = "answered"
 
 _LOOK_AGAIN = nanoseconds(timedelta(seconds=1))
 """After how long PostgreSQL is asked at the latest, for as long as somebody waits: another member may have given a slot
@@ -55,7 +59,8 @@ class KeyView:
         self.retries_left: int | None = None if retried.opening(now).at <= now else 0
         """How many more retries the day's share admits, as far as that is known."""
         self.refusal: ApiError | None = None
-        """Why the API refuses the key itself, if it does: it gets no more slots."""
+        """Why the API refuses the key itself, if it does: the runs that have met it get no more slots of it."""
+        self._refused_in = set[RunId]()
         self.ask_at = now
         """When to ask for a slot again."""
         self.quota_at = now
@@ -95,8 +100,11 @@ class KeyView:
         self._last_slot = max(self._last_slot, slot.id)
         self.windows.take()
 
-    def closed(self, *, is_sent: bool, now: Nanoseconds) -> None:
-        """Note that one of its slots has been closed, or given back."""
+    def closed(self, outcome: str, *, now: Nanoseconds) -> None:
+        """Note that one of its slots has been closed; UNSENT: given back."""
+        is_sent = outcome != UNSENT
+        if outcome == _ANSWERED:
+            self.refusal = None
         if is_sent:
             self.windows.end(now)
         else:
@@ -106,7 +114,18 @@ class KeyView:
 
     def admits(self, slot: Slot) -> bool:
         """Return whether nothing has forbidden the slot's request since it was taken."""
-        return self.refusal is None and slot.id > self._covers
+        return self.is_usable(slot.run) and slot.id > self._covers
+
+    def is_usable(self, run: RunId) -> bool:
+        """Return whether a run may have slots: a later one tries a key again that the API has refused."""
+        return run not in self._refused_in
+
+    def refuse(self, run: RunId, error: ApiError) -> bool:
+        """Note that the API refuses the key. Return whether the run did not know it."""
+        is_new = run not in self._refused_in
+        self._refused_in.add(run)
+        self.refusal = error
+        return is_new
 
     def throttle(self, error: Throttled, slot: Slot, *, now: Nanoseconds) -> bool:
         """Note a throttle. Return whether it begins a pause, which the caller has to tell PostgreSQL.

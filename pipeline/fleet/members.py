@@ -15,6 +15,7 @@ from pipeline.clock import Clock
 from pipeline.errors import ExitCode, Trouble, Undecodable
 from pipeline.fleet.agreement import Agreement, Disagreement
 from pipeline.fleet.entries import list_digest
+from pipeline.fleet.install import check_pool
 from pipeline.fleet.pool import Pool, fetch, now
 from pipeline.model.symbols import Symbol
 
@@ -66,9 +67,11 @@ class Membership:
     async def join(self, candidate: Candidate) -> None:
         """Join; or change what this process is configured with, if it has joined before.
 
-        Raise NameTaken if another process of the name lives: whether it does may take 12 s to see. Raise Disagreement
-        if others live that have agreed about something else. Then nothing has changed.
+        Raise FleetRefused for a fleet of another version; NameTaken if another process of the name lives: whether it
+        does may take 12 s to see; Disagreement if others live that have agreed about something else. Then nothing has
+        changed.
         """
+        await check_pool(self._pool)
         beat_seen: datetime | None = None
         while True:
             await self.measure_clock()

@@ -1,6 +1,7 @@
 """The pool: connections of one process to the fleet's PostgreSQL, and one statement on any of them."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
@@ -30,6 +31,7 @@ async def open_pool(url: str, *, size: int = 4) -> AsyncIterator[Pool]:
     It connects when it is used, and again after an outage. It prepares no statements: a pooler may give each to another
     connection.
     """
+    logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)  # each attempt to connect; who asks says it once
     pool: Pool = AsyncConnectionPool(
         conninfo(url),
         connection_class=AsyncSession,

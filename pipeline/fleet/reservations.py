@@ -112,7 +112,7 @@ class Reservations:
         """Close a slot; UNSENT: its request never left."""
         now = self._now()
         self._taken -= outcome == UNSENT
-        self._views[slot.key].closed(is_sent=outcome != UNSENT, now=now)
+        self._views[slot.key].closed(outcome, now=now)
         self._closing.append(_Closed(slot.id, outcome, now))
         self.look_again()
 
@@ -148,8 +148,10 @@ class Reservations:
     def _now(self) -> Nanoseconds:
         return self._clock.own.monotonic()
 
-    def _usable(self) -> list[KeyView]:
-        return [view for view in self._views.values() if view.refusal is None]
+    def _usable(self, waiter: Waiter) -> list[KeyView]:
+        """Return the keys of which somebody may get a slot."""
+        views = self._views.values()
+        return [view for view in views if view.is_usable(waiter.run) and view.key not in waiter.no_retry]
 
     def _live(self) -> list[Waiter]:
         self._waiting = [waiter for waiter in self._waiting if not waiter.slot.done()]
@@ -159,7 +161,7 @@ class Reservations:
         """Return when PostgreSQL is to be asked again, or something has changed."""
         if self._changed.is_set():
             return
-        due = [max(waiter.ask_at, view.ask_at) for waiter in self._live() for view in self._usable()]
+        due = [max(one.ask_at, view.ask_at) for one in self._live() for view in self._usable(one)]
         if not due:
             await self._changed.wait()
             return
@@ -200,10 +202,10 @@ class Reservations:
             del self._pauses[0]
             view.cover(covers)
             view.is_pausing = any(pause.view is view for pause in self._pauses)
-        for view in sorted(self._usable(), key=lambda one: one.ask_at):
+        for view in sorted(self._views.values(), key=lambda one: one.ask_at):
             now = self._now()
             if view.ask_at <= now:
-                asking = [one for one in self._live() if one.ask_at <= now and view.key not in one.no_retry]
+                asking = [one for one in self._live() if one.ask_at <= now and view in self._usable(one)]
                 await self._ask(view, asking[: self._most()])
         if self._closing:
             closed = self._closing[:]
@@ -267,15 +269,13 @@ class Reservations:
 
     def _judge(self) -> None:
         """Tell those who wait that they will get no slot, as far as that is known."""
-        usable, now = self._usable(), self._now()
+        now = self._now()
         for waiter in self._live():
-            views = [view for view in usable if view.key not in waiter.no_retry]
-            first = min(views, key=lambda one: one.quota_at, default=None)
-            if not usable:
-                refusal = next(view.refusal for view in self._views.values() if view.refusal is not None)
-                waiter.slot.set_exception(refusal)
-            elif first is None:
-                waiter.slot.set_exception(RetryBudgetSpent())
+            first = min(self._usable(waiter), key=lambda one: one.quota_at, default=None)
+            if first is None:
+                refusals = [one.refusal for one in self._views.values() if not one.is_usable(waiter.run)]
+                is_refused = len(refusals) == len(self._views)
+                waiter.slot.set_exception((is_refused and refusals[0]) or RetryBudgetSpent())
             elif self._most() <= 0:
                 waiter.slot.set_exception(QuotaEnded(f"--max-requests {self._max_requests} reached"))
             elif first.quota_at - now > self._max_wait:

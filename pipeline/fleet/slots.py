@@ -114,17 +114,16 @@ class FleetSlots:
         """Do nothing: PostgreSQL lifts a block when a slot is closed as answered that was taken since."""
 
     async def refused(self, slot: Slot, error: ApiError) -> None:
-        """Hand out no more slots of this key: the API does not accept it, or its plan lacks the endpoint."""
+        """Give this run no more slots of the key: the API does not accept it, or its plan lacks the endpoint."""
         view = self._views[slot.key]
-        if view.refusal is None:
-            view.refusal = error
+        if view.refuse(slot.run, error):
             self._reservations.look_again()
             if len(self._views) > 1:
                 structlog.get_logger().error("key refused", key=view.name, detail=str(error))
 
     def has_other_key(self, slot: Slot) -> bool:
         """Return whether another key than the slot's has a slot now, or within the longest wait."""
-        others = [one for one in self._usable() if one.key != slot.key]
+        others = [one for one in self._views.values() if one.key != slot.key and one.is_usable(slot.run)]
         return any(one.quota_at - self._now() <= self._max_wait for one in others)
 
     def _now(self) -> Nanoseconds:
