@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
-from uuid import UUID
 
 from pipeline import instants
 from pipeline.clock import Clock
@@ -81,7 +80,6 @@ async def import_record(
     pool: Pool,
     *,
     member: str,
-    instance: UUID,
     keys: Mapping[KeyId, str],
     clock: Clock,
     on_progress: OnProgress = lambda _done, _all: None,
@@ -100,7 +98,7 @@ async def import_record(
             await _refuse_mixing(db, pool, database)
             if cursor is None:
                 await writer.write(_close_runs, instants.to_text(clock.now()))
-            begun = await _begin(db, pool, record, member=member, instance=instance, keys=keys, clock=clock)
+            begun = await _begin(db, pool, record, member=member, keys=keys, clock=clock)
             importer = _Importer(pool, db, record, begun)
             if begun.is_whole:
                 await _add_schedules(importer)
@@ -109,7 +107,7 @@ async def import_record(
                 await _add_lists(importer, at=instants.to_text(clock.now()))
             symbols = await _add_observations(importer, on_progress)
             counts = db.execute(_COUNTS).fetchone()
-            place = (await fetch(pool, _END, record, symbols, *counts))[0][0]
+            place = (await fetch(pool, _END, record, member, symbols, *counts))[0][0]
         if begun.is_whole and cursor is not None and place > cursor.seq:
             await writer.write(set_followed, Followed(fleet, cursor.timeline, place))
     return Imported(begun.is_whole, bool(begun.upto), symbols, sum(counts))
@@ -165,9 +163,9 @@ def _order(upto: str) -> tuple[int, int, str]:
 
 
 _BEGIN = """
-    SELECT is_whole, last_run, first_seq, upto FROM fleet.begin_import(%s, %s, %s, %s, %s, %s)
+    SELECT is_whole, last_run, first_seq, upto FROM fleet.begin_import(%s, %s, %s, %s, %s)
 """
-_END = "SELECT fleet.end_import(%s, %s, %s, %s, %s)"
+_END = "SELECT fleet.end_import(%s, %s, %s, %s, %s, %s)"
 _COUNTS = "SELECT (SELECT count(*) FROM snapshots), (SELECT count(*) FROM looks), (SELECT count(*) FROM uncovered)"
 _TIMELINE = "SELECT coalesce((SELECT timeline FROM fleet.timelines ORDER BY began_at DESC LIMIT 1), 0)"
 _LAST_RUN = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'runs'"
@@ -179,7 +177,6 @@ async def _begin(
     record: str,
     *,
     member: str,
-    instance: UUID,
     keys: Mapping[KeyId, str],
     clock: Clock,
 ) -> _Begun:
@@ -203,7 +200,7 @@ async def _begin(
         for one in (keys if key == EVERY_KEY else [KeyId(key)])
     ]  # fmt: skip
     (last_run,) = db.execute(_LAST_RUN).fetchone()
-    given = (record, last_run, member, instance, json.dumps(slots), json.dumps(blocks))
+    given = (record, last_run, member, json.dumps(slots), json.dumps(blocks))
     return _Begun(*(await fetch(pool, _BEGIN, *given))[0])
 
 

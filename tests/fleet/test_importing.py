@@ -24,7 +24,6 @@ from pipeline.store.schedules import activate
 from pipeline.store.writer import open_writer
 from tests.support.clocks import START, ManualClock
 from tests.support.fleet_log import (
-    INSTANCE,
     MEMBER,
     answer,
     append,
@@ -46,7 +45,7 @@ KEYS = {KeyId("k1"): "main", KeyId("k2"): "second"}
 
 
 async def import_it(database: Path, pool: Pool) -> Imported:
-    return await import_record(database, pool, member=MEMBER, instance=INSTANCE, keys=KEYS, clock=REAL_CLOCK)
+    return await import_record(database, pool, member=MEMBER, keys=KEYS, clock=REAL_CLOCK)
 
 
 @pytest.fixture
@@ -164,6 +163,7 @@ async def test_a_fleet_that_has_runs_gets_what_was_observed_under_a_run_of_its_o
     assert not done.is_whole
     assert followed(record) is None
     found, ours = content(fresh), content(record)
+    assert [run[1:3] for run in found["runs"]] == [("manual", None), ("import", None)]
     for table in ("snapshots", "looks", "uncovered"):
         assert found[table] == ours[table]
     runs = rows(fleet_url, "SELECT id, trigger, status, stored, unchanged, unknown FROM fleet.runs ORDER BY id")
@@ -183,7 +183,7 @@ async def test_the_ledger_and_blocks_count_by_postgresqls_clock_and_for_every_ke
         db.commit()
     clock = ManualClock(at + HOUR).as_clock()  # an hour ahead
 
-    await import_record(record, pool, member=MEMBER, instance=INSTANCE, keys=KEYS, clock=clock)
+    await import_record(record, pool, member=MEMBER, keys=KEYS, clock=clock)
 
     slots = rows(fleet_url, "SELECT key_id, outcome, counts_from FROM fleet.slots ORDER BY key_id")
     assert [row[:2] for row in slots] == [("k1", "died"), ("k2", "died")]

@@ -3,7 +3,7 @@
 -- Begin an import, or go on with it. With it come the requests that may still count in a window, and the blocks of keys.
 -- The record's runs keep their ids if the fleet has none yet; those that begin later get ids after _last_run.
 CREATE FUNCTION fleet.begin_import(
-    _record text, _last_run bigint, _member text, _instance uuid, _slots json, _blocks json)
+    _record text, _last_run bigint, _member text, _slots json, _blocks json)
 RETURNS fleet.imports
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -17,9 +17,6 @@ BEGIN
     RETURNING * INTO _import;
     IF _import.is_whole THEN
         PERFORM setval('fleet.runs_id_seq', greatest(_last_run, 1), _last_run > 0);
-    ELSE
-        _import.run_id := fleet.begin_alone('import', 0, 0, NULL, NULL, _member, _instance);
-        UPDATE fleet.imports SET run_id = _import.run_id WHERE record = _record;
     END IF;
     INSERT INTO fleet.slots (key_id, run_id, symbol, member, retry, reserved_at, deadline_at, finished_at, outcome)
     SELECT s.key_id, CASE WHEN _import.is_whole THEN s.run_id END, s.symbol, _member, s.retry, s.reserved_at,
@@ -102,24 +99,29 @@ BEGIN
     UPDATE fleet.imports SET upto = _upto, entries = entries + cardinality(_kinds) WHERE record = _record;
 END $$;
 
--- End an import. Returns the place in the log that the record is to follow from: the end, if since the import began
--- nothing but its own was logged.
-CREATE FUNCTION fleet.end_import(_record text, _symbols int, _stored int, _unchanged int, _unknown int) RETURNS bigint
+-- End an import. Unless it came with runs, it is one itself. Returns the place in the log that the record is to follow
+-- from: the end, if since the import began nothing but its own was logged.
+CREATE FUNCTION fleet.end_import(
+    _record text, _member text, _symbols int, _stored int, _unchanged int, _unknown int)
+RETURNS bigint
 LANGUAGE plpgsql AS $$
 DECLARE
     _head bigint := fleet.lock_head();
     _import fleet.imports;
+    _run bigint;
 BEGIN
     UPDATE fleet.imports
        SET finished_at = fleet.now(),
            follow_from = CASE WHEN first_seq - 1 + entries = _head THEN _head ELSE first_seq - 1 END
-     WHERE record = _record AND finished_at IS NULL;
-    SELECT * INTO _import FROM fleet.imports WHERE record = _record;
-    IF _import.run_id IS NOT NULL THEN
-        PERFORM fleet.end_alone(
-            _import.run_id, 'complete', NULL, _symbols, 0,
-            extract(epoch FROM fleet.now() - _import.begun_at)::double precision, 0, _stored, _unchanged, _unknown,
-            0, 0, 0);
+     WHERE record = _record AND finished_at IS NULL RETURNING * INTO _import;
+    IF FOUND AND NOT _import.is_whole THEN
+        INSERT INTO fleet.runs (trigger, status, started_at, finished_at, seconds, symbols, stored, unchanged, unknown,
+                                member, reported)
+        VALUES ('import', 'complete', _import.begun_at, _import.finished_at,
+                extract(epoch FROM _import.finished_at - _import.begun_at), _symbols, _stored, _unchanged, _unknown,
+                _member, true)
+        RETURNING id INTO _run;
+        PERFORM fleet.log_run(_run);
     END IF;
-    RETURN _import.follow_from;
+    RETURN (SELECT follow_from FROM fleet.imports WHERE record = _record);
 END $$;

@@ -214,7 +214,6 @@ CREATE TABLE fleet.imports (
     record text PRIMARY KEY,                    -- when it was begun: copies of one record have the same
     begun_at timestamptz NOT NULL,
     is_whole boolean NOT NULL,                  -- with its runs and their ids: the fleet had none
-    run_id bigint,                              -- else: the run of the import
     last_run bigint NOT NULL,                   -- of the record
     first_seq bigint NOT NULL,                  -- of the log, when it began
     entries bigint NOT NULL DEFAULT 0,          -- how many it has added
