@@ -22,6 +22,8 @@ from pipeline.model.symbols import Symbol
 BEAT_EVERY = timedelta(seconds=5)
 LEASE = timedelta(seconds=30)
 """How long a task stays with a member that gives no more signs of life."""
+MEMBER, FOLLOWER, COLLECTOR = "member", "follower", "collector"
+"""Roles: a member does batches and fires; a follower requests nothing; a collector is there for one run of its own."""
 _SILENT_FOR = 2 * BEAT_EVERY + timedelta(seconds=2)
 """A process of the same name that lives gives a sign of life within this time."""
 
@@ -38,7 +40,7 @@ class Candidate:
 
     name: str
     role: str
-    """`member` or `follower`."""
+    """MEMBER, FOLLOWER or COLLECTOR."""
     keys: tuple[str, ...] = ()
     """Fingerprints."""
     agreement: Agreement | None = None

@@ -59,7 +59,7 @@ def _of_members(state: FleetState) -> Iterator[FleetProblem]:
         yield FleetProblem("member", "", "no member runs: nothing is collected", "start pipeline run on a machine")
     for member in state.members:
         presence = member.presence(at)
-        if presence is Presence.DEAD and not member.is_forgotten(at):
+        if presence is Presence.DEAD and not member.is_forgotten(at) and member.role != "collector":
             yield _dead(member, is_alone=is_alone)
         if presence is Presence.RUNNING and member.trouble is not None:
             yield FleetProblem("member", member.name, f"{member.name}: {member.trouble}")

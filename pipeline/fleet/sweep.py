@@ -69,4 +69,8 @@ _PRUNE_BATCHES = """
         SELECT b.run_id, b.number FROM fleet.batches b JOIN fleet.runs r ON r.id = b.run_id
          WHERE r.status <> 'running' AND r.finished_at < clock_timestamp() - %s LIMIT %s)
 """
-_PRUNE_MEMBERS = "DELETE FROM fleet.members WHERE coalesce(left_at, beat_at) < clock_timestamp() - %s"
+_PRUNE_MEMBERS = """
+    DELETE FROM fleet.members
+     WHERE coalesce(left_at, beat_at) < clock_timestamp() - %s
+        OR role = 'collector' AND (left_at IS NOT NULL OR beat_at < clock_timestamp() - fleet.lives())
+"""

@@ -19,6 +19,7 @@ from pipeline.cli.api_source import (
 from pipeline.cli.configuration import load_settings, parse_symbols, read_environment
 from pipeline.cli.event_loop import run_async
 from pipeline.cli.exclusive import exclusive_run, when_to_begin
+from pipeline.cli.fleet_run import collect_in_fleet
 from pipeline.cli.following import refuse_other_record
 from pipeline.cli.options import (
     Options,
@@ -103,8 +104,7 @@ def command(
         settings = sandbox_settings(settings, options.database)
     elif settings.config is None:
         options.say(f"no configuration file: using defaults and the database {settings.database}")
-    if settings.fleet is not None:
-        needed_fleet_url(variables)
+    url = None if settings.fleet is None else needed_fleet_url(variables)
     wanted = _wanted(symbols, settings, options, variables)
     refuse_keys(wanted, redaction(variables))
     keys = sandbox_keys(settings) if sandbox else api_keys(variables, settings)
@@ -121,6 +121,11 @@ def command(
         max_requests=max_requests,
         listed=None if symbols else settings.listed,
     )
+    if settings.fleet is not None and url is not None:
+        collected = collect_in_fleet(settings, settings.fleet, url, order, options, keys=keys, begin=begin)
+        summary = run_async(collected)
+        _report(summary, settings, options, as_json=as_json, sandbox=False)
+        return summary.exit_code
     delay = SANDBOX_LATENCY if latency is None else timedelta(milliseconds=latency)
     served = serve_sandbox(settings, now=now, latency=delay) if sandbox else nullcontext(settings.base_url)
     summary = run_async(

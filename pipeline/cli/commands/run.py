@@ -60,7 +60,8 @@ def command(options: Options, *, sandbox: bool, new_record: bool, as_json: bool)
     """Collect on schedule until stopped. SIGTERM or Ctrl-C stops it cleanly within 8 s.
 
     Every scheduled time becomes a row of `pipeline runs`: run, or missed and why. If the newest one was missed within
-    catch_up_hours, it runs at once. SIGHUP reloads configuration, symbols and key.
+    catch_up_hours, it runs at once. SIGHUP reloads configuration, symbols and key. In a fleet, this machine and the
+    others do that together.
     """
     begin = when_to_begin(new_record=new_record, sandbox=sandbox)
     set_up_logs = partial(configure_logs, options, unattended=True, for_programs=as_json)

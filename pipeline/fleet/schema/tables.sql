@@ -26,7 +26,7 @@ CREATE TABLE fleet.agreed (
 CREATE TABLE fleet.members (
     name text PRIMARY KEY,
     instance uuid NOT NULL,                     -- of the process: two processes of one name are found by it
-    role text NOT NULL CHECK (role IN ('member', 'follower')),
+    role text NOT NULL CHECK (role IN ('member', 'follower', 'collector')),  -- collector: for one run of its own
     version text NOT NULL,
     keys text[] NOT NULL DEFAULT '{}',          -- ids of the keys that it holds
     started_at timestamptz NOT NULL,

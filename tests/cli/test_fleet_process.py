@@ -1,0 +1,139 @@
+"""Machines of a fleet as processes, in real time: `pipeline run` and `pipeline collect` over one PostgreSQL."""
+
+import asyncio
+import json
+import signal
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from pipeline.errors import ExitCode
+from tests.support.commands import KEY, assert_refused, call, pipeline, start
+from tests.support.sandbox import serving, serving_beside
+
+pytestmark = pytest.mark.process
+
+CONFIG = """
+database = "overviews.db"
+
+[symbols]
+list = {symbols}
+
+[source]
+base_url = "{base_url}"
+limits = {limits}
+
+[fleet]
+name = "{name}"
+
+[schedule]
+cron = "* * * * *"
+timezone = "UTC"
+"""
+FEW = ["AAPL", "IBM", "PEP"]
+MANY = [f"M{number:03}" for number in range(300)]
+STOPS_WITHIN = 8.0
+
+
+def machine(folder: Path, name: str, base_url: str, symbols: list[str], *limits: str) -> Path:
+    """Return the folder of a machine, with its configuration."""
+    place = folder / name
+    (place / "config").mkdir(parents=True)
+    text = CONFIG.format(name=name, base_url=base_url, symbols=json.dumps(symbols), limits=json.dumps(limits))
+    (place / "config" / "pipeline.toml").write_text(text)
+    return place
+
+
+def rows(url: str, query: str) -> list[tuple[Any, ...]]:
+    with psycopg.connect(url, autocommit=True) as db:
+        return db.execute(query.encode()).fetchall()
+
+
+async def until(url: str, query: str, *, within: float = 60) -> None:
+    """Return once a query has a row."""
+    async with asyncio.timeout(within):
+        while not rows(url, query):
+            await asyncio.sleep(0.05)
+
+
+@asynccontextmanager
+async def running(place: Path, url: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Let `pipeline run` live while the block runs; kill it if it still does then."""
+    process = await start(place, "run", "--json", PIPELINE_FLEET_URL=url)
+    draining = asyncio.create_task(process.communicate())
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await draining
+
+
+def test_collect_on_a_machine_of_a_fleet_uses_its_quota_and_the_file_follows(tmp_path: Path, fleet_url: str) -> None:
+    with serving_beside() as served:
+        alpha = machine(tmp_path, "alpha", served.base_url, FEW, "4/day")
+        beta = machine(tmp_path, "beta", served.base_url, [*FEW, "MSFT", "ADBE"], "4/day")
+
+        first = call(alpha, "collect", "--json", PIPELINE_FLEET_URL=fleet_url, ALPHAVANTAGE_API_KEY=KEY)
+        second = call(beta, "collect", "--json", PIPELINE_FLEET_URL=fleet_url, ALPHAVANTAGE_API_KEY=KEY)
+
+    assert (first.code, first.json["status"], first.json["stored"]) == (0, "complete", 3)
+    assert (second.code, second.json["due"], second.json["stored"]) == (ExitCode.QUOTA, 2, 1)
+    assert served.api.requests == 4
+    assert rows(fleet_url, "SELECT name FROM fleet.members WHERE left_at IS NULL") == []
+    found = call(beta, "runs", "--json", PIPELINE_FLEET_URL=fleet_url, ALPHAVANTAGE_API_KEY=KEY).json
+    assert sorted(run["status"] for run in found) == ["complete", "quota_exhausted"]
+    assert len(call(beta, "as-of", "now", "--json", PIPELINE_FLEET_URL=fleet_url, ALPHAVANTAGE_API_KEY=KEY).json) == 4
+
+
+def test_a_machine_that_is_configured_otherwise_than_a_running_member_is_refused(
+    tmp_path: Path, fleet_url: str
+) -> None:
+    with serving_beside() as served:
+        alpha = machine(tmp_path, "alpha", served.base_url, FEW, "4/day")
+        beta = machine(tmp_path, "beta", served.base_url, FEW, "5/day")
+        assert call(alpha, "collect", PIPELINE_FLEET_URL=fleet_url, ALPHAVANTAGE_API_KEY=KEY).code == 0
+        with psycopg.connect(fleet_url, autocommit=True) as db:
+            db.execute("UPDATE fleet.members SET role = 'member', left_at = NULL")
+
+        ended = call(beta, "collect", PIPELINE_FLEET_URL=fleet_url, ALPHAVANTAGE_API_KEY=KEY)
+
+    assert_refused(ended, ExitCode.REFUSED, "4/day", "5/day")
+
+
+async def test_a_member_stops_within_eight_seconds_in_the_middle_of_a_run(tmp_path: Path, fleet_url: str) -> None:
+    async with serving() as served:
+        place = machine(tmp_path, "alpha", served.base_url, MANY, "20/second")
+        async with running(place, fleet_url) as process:
+            await until(fleet_url, "SELECT 1 FROM fleet.outcomes")
+
+            began = time.monotonic()
+            process.send_signal(signal.SIGTERM)
+            assert await process.wait() == ExitCode.DONE
+
+    assert time.monotonic() - began < STOPS_WITHIN
+    assert rows(fleet_url, "SELECT name FROM fleet.members WHERE left_at IS NULL") == []
+    assert rows(fleet_url, "SELECT id FROM fleet.slots WHERE finished_at IS NULL") == []
+    assert rows(fleet_url, "SELECT count(*) > 0 FROM procrastinate_jobs WHERE status = 'todo'") == [(True,)]
+    assert rows(fleet_url, "SELECT count(*) FROM procrastinate_jobs WHERE status = 'doing'") == [(0,)]
+
+
+@pytest.mark.slow
+async def test_what_a_member_had_begun_that_was_killed_another_finishes(tmp_path: Path, fleet_url: str) -> None:
+    async with serving() as served:
+        alpha, beta = (machine(tmp_path, name, served.base_url, MANY, "10/second") for name in ("alpha", "beta"))
+        async with running(alpha, fleet_url) as first, running(beta, fleet_url) as second:
+            await until(fleet_url, "SELECT 1 FROM fleet.outcomes GROUP BY run_id HAVING count(DISTINCT member) = 2")
+            first.kill()
+            await until(fleet_url, "SELECT 1 FROM fleet.runs WHERE status = 'complete'", within=100)
+            second.send_signal(signal.SIGTERM)
+            assert await second.wait() == ExitCode.DONE
+
+    assert served.api.refused == 0
+    caught_up = await pipeline(alpha, "follow", "--once", PIPELINE_FLEET_URL=fleet_url)
+    assert caught_up.code == 0
