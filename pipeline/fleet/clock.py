@@ -9,6 +9,9 @@ from pipeline.instants import Nanoseconds, nanoseconds
 _KEPT = 64
 """Answers of PostgreSQL that are remembered: the clocks of two machines drift apart slowly."""
 
+_DRIFT = nanoseconds(timedelta(milliseconds=250))
+"""By how much they may drift apart within these answers. A larger difference means that a clock was set."""
+
 
 class FleetClock:
     """Tells PostgreSQL's time from what it said last: never earlier than it is, and at most a round trip later."""
@@ -19,10 +22,24 @@ class FleetClock:
         self._ahead: deque[Nanoseconds] = deque(maxlen=_KEPT)
         self._epoch = own.now()
         self._epoch_own = own.monotonic()
+        self._stepped: Nanoseconds = 0
 
     def heard(self, at: datetime, *, asked: Nanoseconds) -> None:
-        """Note that PostgreSQL showed `at`, which it was asked for at an instant of the monotonic clock."""
-        self._ahead.append(nanoseconds(at - self._epoch) - (asked - self._epoch_own))
+        """Note that PostgreSQL has just shown `at`, which it was asked for at an instant of the monotonic clock."""
+        since_epoch = nanoseconds(at - self._epoch)
+        at_least = since_epoch - (self.own.monotonic() - self._epoch_own)
+        if self._ahead and (step := at_least - min(self._ahead)) > _DRIFT:
+            self._stepped += step
+            self._ahead.clear()
+        self._ahead.append(since_epoch - (asked - self._epoch_own))
+
+    def take_step(self) -> timedelta:
+        """Return by how much PostgreSQL's clock was set forward since the last time, at least; zero if it was not.
+
+        Then every window would end too early by as much.
+        """
+        step, self._stepped = self._stepped, 0
+        return timedelta(microseconds=step // 1000)
 
     def now(self) -> datetime:
         """Return PostgreSQL's time."""

@@ -96,6 +96,8 @@ class Reservations:
         self._waiting: list[Waiter] = []
         self._closing: list[_Closed] = []
         self._pauses: list[_Pause] = []
+        self._step = timedelta()
+        """By how much PostgreSQL's clock was set forward, which it does not know."""
         self._changed = asyncio.Event()
         self._ends_at: Nanoseconds | None = None
         self._failure: BaseException | None = None
@@ -195,6 +197,12 @@ class Reservations:
     async def _turn(self) -> None:
         """Tell PostgreSQL of pauses, ask each key that may have a slot, and close slots."""
         query: LiteralString
+        self._look_for_step()
+        for view in self._views.values() if self._step else ():
+            ((covers,),) = await fetch(self._pool, "SELECT fleet.distrust_clock(%s, %s)", view.key, self._step)
+            view.cover(covers)
+            view.is_pausing = any(pause.view is view for pause in self._pauses)
+        self._step = timedelta()
         while self._pauses:
             view, slot, told = self._pauses[0]
             query = "SELECT fleet.pause(%s, %s, %s, %s, %s)"
@@ -213,6 +221,15 @@ class Reservations:
             await fetch(self._pool, query, *_columns(closed, now=self._now()))
             del self._closing[: len(closed)]
         self._judge()
+
+    def _look_for_step(self) -> None:
+        """If PostgreSQL's clock was set forward, use no slot until it has been told so: windows end too early there."""
+        if step := self._clock.take_step():
+            self._on_retry(f"PostgreSQL's clock was set forward by {step.total_seconds():.1f} s: waiting as long")
+            self._step += step
+            for view in self._views.values():
+                view.is_pausing = True
+            self.look_again()
 
     def _most(self) -> int:
         """Return for how many symbols to ask at most."""
@@ -237,6 +254,7 @@ class Reservations:
         del self._closing[: len(closed)]
         verdicts = [Verdict(*row) for row in rows]
         self._clock.heard(verdicts[0].at, asked=asked)
+        self._look_for_step()
         view.hear(verdicts, asked=asked, now=self._now())
         for waiter, verdict in zip(asking, verdicts, strict=True):
             self._tell(waiter, verdict, view, asked)

@@ -299,6 +299,24 @@ BEGIN
     RETURN _key.covers;
 END $$;
 
+-- Give no slot of a key for as long as this server's clock was set forward by, as a member has noticed by its own: its
+-- windows would end too early by as much. Returns the last slot that must not be sent any more.
+CREATE FUNCTION fleet.distrust_clock(_key_id text, _by interval) RETURNS bigint
+LANGUAGE plpgsql AS $$
+DECLARE
+    _key fleet.keys := fleet.lock_key(_key_id);
+    _longest interval;
+BEGIN
+    SELECT max(period) INTO _longest FROM fleet.limits WHERE key_id = _key_id;
+    UPDATE fleet.keys
+       SET blocked_since = _key.last_at, blocked_until = _key.last_at + least(_by, _longest),
+           blocked_by = 'the clock of PostgreSQL was set forward'
+     WHERE id = _key_id AND _longest IS NOT NULL
+       AND coalesce(blocked_until, '-infinity') < _key.last_at + least(_by, _longest);
+    UPDATE fleet.keys SET covers = fleet.last_slot(covers) WHERE id = _key_id RETURNING covers INTO _key.covers;
+    RETURN _key.covers;
+END $$;
+
 -- Delete slots that no window can hold any more: older than the longest one and a day. Return how many; at most _most.
 CREATE FUNCTION fleet.prune_slots(_most int) RETURNS int
 LANGUAGE plpgsql AS $$
