@@ -1,75 +1,62 @@
-"""Failover: a standby takes over that does not know the last slots. Until they count no more, nothing is sent."""
+"""A standby takes over that had not heard of the end of the log: followers read again from where it went on."""
 
-from datetime import timedelta
+from pathlib import Path
 
 import psycopg
 import pytest
 
-from pipeline.clock import REAL_CLOCK
-from pipeline.fleet.clock import FleetClock
-from pipeline.fleet.connection import connected
 from pipeline.fleet.install import install
 from pipeline.fleet.pool import open_pool
-from pipeline.fleet.quota import declare_key
-from pipeline.fleet.slots import open_slots
-from pipeline.model.slots import KeyId
-from pipeline.quota.keys import KeyPlan
-from pipeline.quota.limits import Limit
-from tests.support.postgres import Postgres, running_server
-from tests.support.slot_stages import take
-
-WINDOW = timedelta(seconds=3)
+from pipeline.model.outcomes import RunId, Trigger
+from pipeline.store.log_place import followed
+from tests.support.clocks import START
+from tests.support.fleet_log import answer, append, content, follow, reserved, results_of, rows
+from tests.support.observations import empty_database
+from tests.support.postgres import running_server
 
 
-def wait_for_standby(primary: Postgres) -> None:
-    """Return when the standby has everything that the primary has."""
-    with psycopg.connect(primary.url(), autocommit=True) as db:
-        query = "SELECT count(*) FROM pg_stat_replication WHERE replay_lsn >= pg_current_wal_flush_lsn()"
-        while db.execute(query).fetchone() != (1,):
-            pass
+async def _begin(url: str, symbol: str) -> RunId:
+    """Begin a run, and append an answer of it."""
+    async with open_pool(url) as pool, results_of(pool) as results:
+        run = await results.begin(Trigger.MANUAL, at=START, symbols=1, due=1)
+        await append(pool, answer(await reserved(pool, symbol), 1, {"Symbol": symbol}, symbol=symbol, run=run))
+        return run
+
+
+async def _follow(url: str, database: Path) -> None:
+    async with open_pool(url) as pool:
+        await follow(database, pool)
 
 
 @pytest.mark.process
-@pytest.mark.slow
-@pytest.mark.timeout(60)
-async def test_after_a_failover_no_slot_is_given_within_the_longest_window() -> None:
-    key, plan = KeyId("k"), KeyPlan("k", (Limit(2, timedelta(seconds=1)), Limit(4, WINDOW)))
+async def test_followers_go_back_to_what_the_standby_knew(database: Path) -> None:
     with running_server() as primary:
-        with connected(primary.url()) as db:
+        with psycopg.connect(primary.url()) as db:
             install(db)
+        known = await _begin(primary.url(), "KNOWN")
         standby = primary.standby(primary.folder.parent / "standby")
-        hosts = f"127.0.0.1:{primary.port},127.0.0.1:{standby.port}"
-        url = f"postgresql://postgres@{hosts}/postgres?target_session_attrs=read-write"
         try:
-            async with (
-                open_pool(url) as pool,
-                open_slots(
-                    pool,
-                    {key: plan},
-                    member="m",
-                    timeout=timedelta(seconds=1),
-                    max_wait=timedelta(seconds=30),
-                    clock=FleetClock(REAL_CLOCK),
-                ) as slots,
-            ):
-                await declare_key(pool, key, plan)
-                known = await take(slots)
-                slots.close(known, "answered")
-                wait_for_standby(primary)
-                standby.stop()
-                lost = [await take(slots) for _ in range(3)]
-                for slot in lost:
-                    slots.close(slot, "answered")
-                primary.crash()
-                standby.start()
-                standby.promote()
+            with psycopg.connect(standby.url(), autocommit=True) as db:  # the network to the primary breaks
+                db.execute("ALTER SYSTEM SET primary_conninfo = ''")
+                db.execute("SELECT pg_reload_conf()")
+            await _begin(primary.url(), "LOST")
+            await _follow(primary.url(), database)
+            primary.crash()
+            standby.promote()
 
-                first = await take(slots)
-
-                assert first.reserved_at - lost[-1].reserved_at > WINDOW
-                assert first.id > max(slot.id for slot in lost)
-                with connected(standby.url()) as db:
-                    assert db.execute("SELECT timeline FROM fleet.timelines ORDER BY 1").fetchall() == [(1,), (2,)]
-                    assert db.execute("SELECT count(*) FROM fleet.slots").fetchone() == (2,)
+            anew = await _begin(standby.url(), "ANEW")
+            await _follow(standby.url(), database)
+            other = database.with_name("other.db")
+            other.write_bytes(empty_database().read_bytes())
+            await _follow(standby.url(), other)
+            timelines = rows(standby.url(), "SELECT timeline, first_seq FROM fleet.timelines ORDER BY began_at")
         finally:
             standby.crash()
+
+    assert timelines == [(1, 1), (2, 3)]
+    assert followed(database) == followed(other)
+    found = content(database)
+    assert [row[0] for row in found["runs"]] == [known, anew]
+    assert [row[1] for row in found["outcomes"]] == ["KNOWN", "ANEW"]
+    assert [row[0] for row in found["snapshots"]] == ["ANEW", "KNOWN", "LOST"], "what was observed stays"
+    assert content(other)["runs"] == found["runs"]

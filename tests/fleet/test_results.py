@@ -9,15 +9,19 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from pipeline.collect.ports import Results
 from pipeline.fleet.pool import open_pool
 from pipeline.model.document import Overview
 from pipeline.model.outcomes import Outcome, RunId, RunResult, RunStatus, SymbolResult, Trigger
 from pipeline.model.symbols import Symbol, SymbolList
+from pipeline.store.database import StorageError
 from pipeline.store.reader import Reader
 from pipeline.store.runs import Store
 from pipeline.store.writer import open_writer
-from tests.support.fleet_log import follow, reserved, results_of, slot
+from tests.support.clocks import ManualClock
+from tests.support.fleet_log import follow, reserved, results_of, rows, slot, unreliable
 from tests.support.store import overview
 
 IBM, PEP, AAPL, KO = map(Symbol, ("IBM", "PEP", "AAPL", "KO"))
@@ -133,3 +137,16 @@ async def leave_a_record(kept: AbstractAsyncContextManager[Kept], database: Path
         ("PEP", "unknown", "unknown", 0),
     ]  # fmt: skip
     assert listed == {"IBM": [None], "PEP": [None]}
+
+
+async def test_what_may_be_repeated_is_tried_again_and_a_run_is_begun_once(fleet_url: str, clock: ManualClock) -> None:
+    async with open_pool(fleet_url) as pool:
+        async with results_of(unreliable(pool, "after"), clock=clock.as_clock()) as results:
+            with pytest.raises(StorageError, match="cannot be reached"):
+                await results.begin(Trigger.MANUAL, at=clock.wall, symbols=1, due=1)
+        async with results_of(unreliable(pool, "after", "before"), clock=clock.as_clock()) as results:
+            await results.finish(RunId(1), RunResult(RunStatus.COMPLETE, {}, 0, 1, None), at=clock.wall)
+
+    assert clock.waits == [0.25, 0.5]
+    assert rows(fleet_url, "SELECT id, status FROM fleet.runs") == [(1, "complete")]
+    assert rows(fleet_url, "SELECT count(*) FROM fleet.log WHERE kind = 'run'") == [(2,)]
