@@ -6,7 +6,7 @@ from pipeline.clock import Clock
 from pipeline.daemon.following import Following
 from pipeline.fleet.batches import Batches
 from pipeline.fleet.clock import FleetClock
-from pipeline.fleet.ended_runs import take_unreported
+from pipeline.fleet.ended_runs import note_reported, read_unreported
 from pipeline.fleet.jobs import Jobs
 from pipeline.fleet.members import Membership
 from pipeline.fleet.pool import Pool, fetch
@@ -74,14 +74,15 @@ class Attendance:
         for run in under_way.keys() - self._seen:
             self._reporter.fleet_run_started(under_way[run])
         self._seen = set(under_way)
-        ended, missed = await take_unreported(self._pool)
-        if ended:
+        unreported = await read_unreported(self._pool)
+        if unreported.ended:
             ((head,),) = await fetch(self._pool, "SELECT seq FROM fleet.log_head")
             await self.following.reach(head)  # what the documents show is read from the file
-        for times in missed:
+        for times in unreported.missed:
             self._reporter.fire_times_missed(times.schedule, times.count, times.until, times.reason)
-        for run in ended:
+        for run in unreported.ended:
             self._reporter.run_ended(run.summary, run.schedule, run.fire_time, began=run.began)
+        await note_reported(self._pool, unreported)
 
 
 _UNDER_WAY = "SELECT id, scheduled_for FROM fleet.runs WHERE status = 'running' AND scheduled_for IS NOT NULL"

@@ -33,7 +33,7 @@ from pipeline.fleet.clock import FleetClock
 from pipeline.fleet.connection import FleetError
 from pipeline.fleet.engine import open_fleet_engine
 from pipeline.fleet.install import check_fleet
-from pipeline.fleet.joining import join
+from pipeline.fleet.joining import join, with_other_symbols
 from pipeline.fleet.members import Membership
 from pipeline.fleet.pool import Pool, open_pool
 from pipeline.monitoring import heartbeat
@@ -76,6 +76,8 @@ class Member:
         self._new_config: DaemonConfig | None = None
         """Loaded, and to be put in force if the fleet agrees."""
         self._session: Session | None = None
+        self._schedule: FleetSchedule | None = None
+        """Since this machine was started or reloaded."""
         self._attendance: Attendance | None = None
         self._following: Following | None = None
         self._woken = asyncio.Event()
@@ -157,17 +159,11 @@ class Member:
         try:
             await asyncio.wait({follows, works}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            self._access.stop()
-            if self._session is not None:
-                self._session.end()
-            self._wake()
+            self.stop()
             following.stop()
             await asyncio.wait({follows, works})
-            with suppress(FleetError):
-                await membership.leave()
-        errors = [error for task in (works, follows) if (error := task.exception()) is not None]
-        if errors:
-            raise errors[0]
+            await membership.leave_soon()
+        await asyncio.gather(works, follows)  # raises the error of one
 
     async def _have_sessions(self, pool: Pool, membership: Membership, attendance: Attendance) -> None:
         while not self.status.is_stopping:
@@ -188,9 +184,13 @@ class Member:
         """Join with this configuration. Raise Disagreement, NameTaken, FleetError."""
         keys, symbols = config.source.keys, config.listed.symbols
         await join(pool, membership, self._name, keys=keys, schedules=config.schedules, symbols=symbols)
+        if others := await with_other_symbols(pool, self._name):
+            self._log.warning("the lists of symbols differ: each run has those of who begins it", members=others)
 
     async def _have_session(self, pool: Pool, membership: Membership, attendance: Attendance) -> None:
         config, member, following = self._config, self._name, attendance.following
+        if self._schedule is None:
+            self._schedule = FleetSchedule(pool, config, member=member, blockers=self._heart.blockers)
         async with open_fleet_engine(
             pool, config.source, member=member, instance=membership.instance, clock=self._fleet_clock
         ) as engine:
@@ -200,7 +200,7 @@ class Member:
                 config,
                 member=member,
                 attendance=attendance,
-                schedule=FleetSchedule(pool, config, member=member, blockers=self._heart.blockers),
+                schedule=self._schedule,
                 on_demand=OnDemandRuns(
                     pool,
                     config,
@@ -245,7 +245,7 @@ class Member:
         except Disagreement as trouble:
             self._refuse(trouble)
             return True
-        self._config = config
+        self._config, self._schedule = config, None
         self.status.refused = None
         self.status.schedules = config.schedules
         self._heart.timer.set(config.schedules)

@@ -67,8 +67,7 @@ async def _living(membership: Membership, clock: Clock) -> AsyncIterator[None]:
     finally:
         beats.cancel()
         await asyncio.wait({beats})
-        with suppress(FleetError):
-            await membership.leave()
+        await membership.leave_soon()
 
 
 async def _beat(membership: Membership, clock: Clock) -> None:

@@ -33,10 +33,27 @@ class MissedTimes:
     reason: str
 
 
-async def take_unreported(pool: Pool) -> tuple[list[EndedRun], list[MissedTimes]]:
-    """Return what ended or was missed since this was last asked, by any member. Raise FleetError."""
-    rows = await fetch(pool, _TAKE, _AT_ONCE)
-    ended, missed = [], dict[str, MissedTimes]()
+@dataclass(frozen=True, slots=True)
+class Unreported:
+    """What ended, or was missed, and has not been reported."""
+
+    runs: tuple[int, ...]
+    """All of them, also those that nobody waits for."""
+    ended: tuple[EndedRun, ...]
+    missed: tuple[MissedTimes, ...]
+
+
+async def note_reported(pool: Pool, unreported: Unreported) -> None:
+    """Note that this has been reported. Who is stopped in between leaves it to be reported twice. Raise FleetError."""
+    if unreported.runs:
+        query = "UPDATE fleet.runs SET reported = true WHERE id = ANY (%b::bigint[])"
+        await fetch(pool, query, list(unreported.runs))
+
+
+async def read_unreported(pool: Pool) -> Unreported:
+    """Return what no member has reported yet. Raise FleetError."""
+    rows = await fetch(pool, _UNREPORTED, _AT_ONCE)
+    ended, missed = list[EndedRun](), dict[str, MissedTimes]()
     for id_, trigger, status, schedule, fire_time, started_at, detail, *numbers in rows:
         if schedule is None or fire_time is None:
             continue  # nobody waits for it
@@ -62,7 +79,7 @@ async def take_unreported(pool: Pool) -> tuple[list[EndedRun], list[MissedTimes]
             uncovered=uncovered,
         )
         ended.append(EndedRun(schedule, fire_time, started_at, summary))
-    return ended, list(missed.values())
+    return Unreported(tuple(row[0] for row in rows), tuple(ended), tuple(missed.values()))
 
 
 _EXIT_CODES = {
@@ -79,13 +96,8 @@ _COUNTED = (
     Outcome.REJECTED,
     Outcome.DEFERRED,
 )
-_TAKE = """
-    WITH taken AS (
-        UPDATE fleet.runs SET reported = true
-         WHERE id IN (SELECT id FROM fleet.runs WHERE NOT reported AND status <> 'running' ORDER BY id LIMIT %s)
-        RETURNING *
-    )
+_UNREPORTED = """
     SELECT id, trigger, status, schedule, scheduled_for, started_at, detail, symbols, due, requests, seconds, uncovered,
            key_refused, stored, unchanged, unknown, failed, rejected, deferred
-      FROM taken ORDER BY id
+      FROM fleet.runs WHERE NOT reported AND status <> 'running' ORDER BY id LIMIT %s
 """

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from pipeline.fleet.agreement import Agreement
 from pipeline.fleet.members import Candidate, Membership
-from pipeline.fleet.pool import Pool
+from pipeline.fleet.pool import Pool, fetch
 from pipeline.fleet.quota import declare_key
 from pipeline.model.symbols import Symbol
 from pipeline.quota.keys import ApiKey
@@ -27,3 +27,15 @@ async def join(
     await membership.join(Candidate(name, role, tuple(limits), agreement, symbols))
     for key in keys:
         await declare_key(pool, key.id, key.plan)
+
+
+async def with_other_symbols(pool: Pool, name: str) -> list[str]:
+    """Return the members that live and are configured with other symbols than this one. Raise FleetError."""
+    return [other for (other,) in await fetch(pool, _WITH_OTHER_SYMBOLS, name)]
+
+
+_WITH_OTHER_SYMBOLS = """
+    SELECT o.name FROM fleet.members o JOIN fleet.members m ON m.name = %s
+     WHERE o.symbols_digest <> m.symbols_digest AND o.role = 'member' AND o.left_at IS NULL
+       AND o.beat_at > clock_timestamp() - fleet.lives() ORDER BY o.name
+"""

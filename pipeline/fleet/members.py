@@ -3,7 +3,9 @@
 All instants are PostgreSQL's. What a member's own clock shows is only compared with it.
 """
 
+import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
@@ -14,6 +16,7 @@ from pipeline import __version__
 from pipeline.clock import Clock
 from pipeline.errors import ExitCode, Trouble, Undecodable
 from pipeline.fleet.agreement import Agreement, Disagreement
+from pipeline.fleet.connection import FleetError
 from pipeline.fleet.entries import list_digest
 from pipeline.fleet.install import check_pool
 from pipeline.fleet.pool import Pool, fetch, now
@@ -26,6 +29,9 @@ MEMBER, FOLLOWER, COLLECTOR = "member", "follower", "collector"
 """Roles: a member does batches and fires; a follower requests nothing; a collector is there for one run of its own."""
 _SILENT_FOR = 2 * BEAT_EVERY + timedelta(seconds=2)
 """A process of the same name that lives gives a sign of life within this time."""
+
+
+_LEAVES_WITHIN = timedelta(seconds=2)
 
 
 class NameTaken(Trouble):
@@ -153,6 +159,12 @@ class Membership:
             self.instance,
         )
         self._name = None
+
+    async def leave_soon(self) -> None:
+        """Leave in order if PostgreSQL answers at once: a process that ends cannot wait for it."""
+        with suppress(FleetError, TimeoutError):
+            async with asyncio.timeout(_LEAVES_WITHIN.total_seconds()):
+                await self.leave()
 
     async def holds(self, task: str) -> bool:
         """Take a task that one member does for all, or go on with it. Return whether it is this member's now."""

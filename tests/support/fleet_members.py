@@ -33,6 +33,7 @@ def quick(patch: pytest.MonkeyPatch) -> None:
     soon = timedelta(seconds=0.05)
     patch.setattr("pipeline.fleet.jobs.POLL", soon)
     patch.setattr("pipeline.fleet.jobs._PAUSE", soon)
+    patch.setattr("pipeline.fleet.pool._CONNECTION_WITHIN", timedelta(seconds=0.5))
     patch.setattr("pipeline.fleet.follow.POLL", soon)
     patch.setattr("pipeline.fleet.follow.PAUSE", soon)
     patch.setattr("pipeline.daemon.session.BEAT_EVERY", soon)
@@ -68,7 +69,13 @@ class Machine:
 
 @asynccontextmanager
 async def machine(
-    folder: Path, url: str, name: str, config: DaemonConfig, *, error: type[Trouble] | None = None
+    folder: Path,
+    url: str,
+    name: str,
+    config: DaemonConfig,
+    *,
+    error: type[Trouble] | None = None,
+    ping: str | None = None,
 ) -> AsyncIterator[Machine]:
     """Let a member live while the block runs, and end in order. Raise what it died of, but for the `error` expected."""
     database = folder / name / "overviews.db"
@@ -78,7 +85,7 @@ async def machine(
         Scope(config.symbols, (), timedelta(hours=72), timedelta(days=14)),
         metrics=Metrics(),
         notifier=Notifier((), Sender(name, database)),
-        ping=Ping(None),
+        ping=Ping(ping),
     )
     member = Member(
         database,

@@ -55,14 +55,21 @@ async def working(pool: Pool, name: str, source: Source) -> AsyncIterator[Worker
     await membership.leave()
 
 
-async def fired(pool: Pool, symbols: tuple[Symbol, ...] = SYMBOLS, *, trigger: Trigger = Trigger.SCHEDULE) -> int:
-    """Let a run for these symbols begin, and return its id."""
+async def fired(
+    pool: Pool,
+    symbols: tuple[Symbol, ...] = SYMBOLS,
+    *,
+    trigger: Trigger = Trigger.SCHEDULE,
+    schedule: Schedule | None = None,
+) -> int:
+    """Let a run for these symbols begin, and return its id. `schedule`: one that is in force already."""
     at = instants.in_milliseconds(await now(pool))
-    await activate(pool, {str(DAILY): at - timedelta(days=1)}, since=at)
+    if schedule is None:
+        await activate(pool, {str(DAILY): at - timedelta(days=1)}, since=at)
     firings = await read_firings(pool)
     if trigger is Trigger.CONTINUE:
         at = firings.last[str(DAILY)].scheduled_for or at
-    run = await fire(pool, ScheduledRun(DAILY, at, trigger), firings, symbols, member="alpha")
+    run = await fire(pool, ScheduledRun(schedule or DAILY, at, trigger), firings, symbols, member="alpha")
     assert run is not None
     return run
 
