@@ -12,6 +12,7 @@ from pipeline.instants import utc_now
 from pipeline.model.renames import ConfiguredRenames
 from pipeline.quota.limits import Limit, longest_window
 from pipeline.store import lock
+from pipeline.store.older import bring_up_to_date
 from pipeline.store.record import Begin, prepare
 from pipeline.store.renames import record_renames
 from pipeline.store.writer import open_writer
@@ -22,6 +23,23 @@ def when_to_begin(*, new_record: bool, sandbox: bool) -> Begin:
     if new_record:
         return Begin.REPLACE_LOST
     return Begin.UNMARKED if sandbox else Begin.FIRST
+
+
+@asynccontextmanager
+async def exclusive_record(database: Path, purpose: str, options: Options) -> AsyncIterator[None]:
+    """Hold both locks of a record while the block runs, brought up to date: nothing else may run on it, nor waits.
+
+    Raise Busy if something runs on it, NoData where there is none, and what `bring_up_to_date` raises.
+    """
+    with lock.hold_daemon_lock(database, now=utc_now()):
+        async with lock.hold_lock(
+            database, purpose, max_wait=timedelta(), now=utc_now, sleep=asyncio.sleep, on_wait=options.say
+        ):
+            now = utc_now()
+            await migrate_in_thread(
+                lambda show: bring_up_to_date(database, now=now, keeps_backup=False, on_progress=show), options
+            )
+            yield
 
 
 @asynccontextmanager

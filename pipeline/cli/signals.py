@@ -91,6 +91,17 @@ def stoppable(stop: Callable[[], None], *, last_resort: float, exit_code: int) -
         deadline.put(None)  # ends the thread if no signal came: after one, closing the rest may hang too
 
 
+def cancelling() -> Callable[[], None]:
+    """Return the function that cancels the task that calls this."""
+    main = asyncio.current_task()
+
+    def cancel() -> None:
+        assert main is not None
+        main.cancel()
+
+    return cancel
+
+
 @contextmanager
 def reloadable(reload: Callable[[], None]) -> Iterator[None]:
     """Let SIGHUP call `reload`, once for all signals that come before the call. After the block SIGHUP is ignored."""

@@ -15,6 +15,8 @@ from pipeline.settings.fleet import needed_fleet_url
 
 SUBCOMMANDS = {
     "init": "Make a fleet in PostgreSQL, and set what its members agree about.",
+    "import": "Give a single machine's record to the fleet.",
+    "detach": "Let a file that follows a fleet collect for itself again.",
 }
 
 

@@ -17,7 +17,7 @@ from pipeline.cli.exclusive import exclusive_run, when_to_begin
 from pipeline.cli.options import Options, examples, global_options, new_record_option, wait_option
 from pipeline.cli.output import print_json
 from pipeline.cli.progress import entry_progress
-from pipeline.cli.signals import LAST_RESORT, stoppable
+from pipeline.cli.signals import LAST_RESORT, cancelling, stoppable
 from pipeline.cli.verbosity import configure_logs, fatal_errors_logged
 from pipeline.errors import ExitCode
 from pipeline.instants import utc_now
@@ -74,7 +74,7 @@ def command(options: Options, *, once: bool, max_wait: timedelta, new_record: bo
 async def _catch_up(
     follower: ModuleType, database: Path, url: str, exclusive: Exclusive, options: Options
 ) -> tuple[int, Followed]:
-    with stoppable(_cancelling(), last_resort=LAST_RESORT, exit_code=ExitCode.INTERRUPTED):
+    with stoppable(cancelling(), last_resort=LAST_RESORT, exit_code=ExitCode.INTERRUPTED):
         async with exclusive():
             with entry_progress(options, "following") as on_progress:
                 written, place = await follower.catch_up(database, url, on_progress=on_progress)
@@ -86,7 +86,7 @@ async def _follow(
 ) -> None:
     """Follow until a signal comes. One that comes while the file is not free yet is in order, too."""
     daemon = None
-    cancel = _cancelling()
+    cancel = cancelling()
 
     def stop() -> None:
         if daemon is None:
@@ -99,17 +99,6 @@ async def _follow(
             with entry_progress(options, "following") as on_progress:
                 daemon = follower.FollowerDaemon(database, url, name, on_progress=on_progress)
                 await daemon.run()
-
-
-def _cancelling() -> Callable[[], None]:
-    """Return the function that cancels the task that calls this."""
-    main = asyncio.current_task()
-
-    def cancel() -> None:
-        assert main is not None
-        main.cancel()
-
-    return cancel
 
 
 def _report(database: Path, written: int, place: Followed, options: Options, *, as_json: bool) -> None:
