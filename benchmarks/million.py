@@ -62,6 +62,8 @@ class _Days:
     """Seconds that it takes to count how the symbols ended."""
     sizes: list[dict[str, int]] = field(default_factory=list)
     """Bytes of each table with its indexes, before the first day and after each."""
+    files: list[int] = field(default_factory=lambda: [0])
+    """Bytes of the follower's file."""
     wal: list[int] = field(default_factory=list)
 
 
@@ -104,6 +106,7 @@ def _collect(url: str, folder: Path, count: int) -> _Days:
         days.works.append(_work(url, str(_trading_day(number)), str(begun["run"])))
         days.ends.append(_seconds(url, "SELECT * FROM fleet.tally(%s)", begun["run"]))
         days.follows.append(_part("follow", url, str(folder / "followed.db")))
+        days.files.append((folder / "followed.db").stat().st_size)
         days.sizes.append(_sizes(url))
         days.wal.append(_wal(url))
     return days
@@ -177,6 +180,8 @@ def _of_fleet(days: _Days) -> list[Line]:
              f"{kept / days.count * 365e6 / 1e9:,.0f} GB a year for a million symbols daily"),
         Line("write-ahead log, bytes an answer", f"{(days.wal[-1] - days.wal[-2]) / days.count:,.0f}", "",
              f"first day {(days.wal[1] - days.wal[0]) / days.count:,.0f}"),
+        Line("the follower's file, bytes an answer", f"{(days.files[-1] - days.files[-2]) / days.count:,.0f}", "",
+             f"first day {days.files[1] / days.count:,.0f}"),
     ]  # fmt: skip
 
 
@@ -203,20 +208,14 @@ def _of_house(url: str) -> list[Line]:
 
 def _of_record(folder: Path, count: int) -> list[Line]:
     """Return the lines of the follower's file, and of what is asked of it."""
-    snapshots, size = count * DAYS, (folder / "followed.db").stat().st_size
     (folder / "pipeline.toml").write_text(_CONFIG)
     (folder / "symbols.txt").write_text("\n".join(symbols(count)))
-    lines = [Line("the follower's file, bytes a snapshot", f"{size / snapshots:,.0f}", "", f"{size / 1e6:,.0f} MB")]
-    for what, arguments in _QUESTIONS.items():
-        report_progress(f"million: {what}")
-        lines.append(_asked(folder, what, *arguments))
-    lake = sum(path.stat().st_size for path in (folder / "lake").rglob("*.parquet"))
-    lines.append(Line("the lake, bytes a snapshot", f"{lake / snapshots:,.0f}", "", f"{lake / 1e6:,.0f} MB of Parquet"))
-    return lines
+    return [_asked(folder, what, *arguments) for what, arguments in _QUESTIONS.items()]
 
 
 def _asked(folder: Path, what: str, *arguments: str) -> Line:
     """Return the line of a command: how long it takes, and its peak memory."""
+    report_progress(f"million: {what}")
     command = [str(Path(sys.executable).with_name("pipeline")), *arguments]
     environment: dict[str, Any] = os.environ | {
         "PIPELINE_CONFIG": str(folder / "pipeline.toml"),
