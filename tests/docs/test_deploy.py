@@ -19,7 +19,7 @@ from pipeline.monitoring.metrics import Metrics
 from pipeline.quota.estimate import WindowUsage
 from pipeline.settings.environment import API_KEY_FILE, FLEET_URL_FILE, is_setting
 from tests.support.clocks import START
-from tests.support.monitoring import EMPTY, values
+from tests.support.monitoring import EMPTY, FLEET_VIEW, values
 
 yaml = pytest.importorskip("yaml", reason="no YAML library: apprise, a dev dependency, brings one")
 
@@ -45,8 +45,7 @@ def compose(path: Path = ROOT / "compose.yaml") -> Any:
 
 
 def rules() -> list[Any]:
-    (group,) = parsed(ALERTS)["groups"]
-    return list(group["rules"])
+    return [rule for group in parsed(ALERTS)["groups"] for rule in group["rules"]]
 
 
 def panels() -> list[Any]:
@@ -55,7 +54,8 @@ def panels() -> list[Any]:
 
 def exported() -> set[str]:
     """Return the name of every series that the daemon exports."""
-    known = replace(EMPTY, last_success=START, last_backup=START, windows=[WindowUsage("25/day", 0, 25, None)])
+    windows = [WindowUsage("25/day", 0, 25, None)]
+    known = replace(EMPTY, last_success=START, last_backup=START, windows=windows, fleet=FLEET_VIEW)
     beat = Heartbeat(pid=1, started_at=START, at=START, state=DaemonState.IDLE, next_fire=START, silent_seconds=0.0)
     return {name.partition("{")[0] for name in values(Metrics().render(known, beat)[1])}
 
@@ -72,8 +72,8 @@ def test_every_metric_named_is_exported(path: Path) -> None:
 
 def test_every_label_value_queried_exists() -> None:
     text = ALERTS.read_text(encoding="utf-8") + DASHBOARD.read_text(encoding="utf-8").replace('\\"', '"')
-    page = Metrics().render(EMPTY, None)[1].decode()
-    for label, names in re.findall(r'\b(state|status|outcome)=~?"([a-z_|]+)"', text):
+    page = Metrics().render(replace(EMPTY, fleet=FLEET_VIEW), None)[1].decode()
+    for label, names in re.findall(r'\b(state|role|status|outcome)=~?"([a-z_|]+)"', text):
         for name in names.split("|"):
             assert f'{label}="{name}"' in page, (label, name)
 
