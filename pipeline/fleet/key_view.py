@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from pipeline.api.errors import ApiError, Throttled
+from pipeline.api.errors import ApiError, QuotaEnded, Throttled
 from pipeline.instants import Nanoseconds, nanoseconds
 from pipeline.model.outcomes import RunId
 from pipeline.model.slots import KeyId, Permit, QuotaState, Slot
 from pipeline.quota import estimate
+from pipeline.quota.block import BY_THE_API
 from pipeline.quota.keys import KeyPlan
 from pipeline.quota.limits import PERIODS, retry_limits
 from pipeline.quota.throttle import refuse_quota_end
@@ -90,6 +91,11 @@ class KeyView:
             self.quota_at_wall, self.blocked_by, self._is_certain = one.quota_at, one.blocked_by, one.certain
             free_at = asked + nanoseconds(one.free_at - one.at)
             self.ask_at = max(min(free_at, now + (_LOOK_AGAIN if one.certain else _POLL)), now + 1)
+
+    def used_up(self) -> QuotaEnded:
+        """Return why a run ends that would have to wait until `quota_at`."""
+        reason = None if self.blocked_by is None else self.blocked_by or BY_THE_API
+        return QuotaEnded(estimate.used_up(self.limits, self.quota_at_wall, blocked_by=reason))
 
     def cover(self, slot: int) -> None:
         """Note that no slot up to this one may be sent any more."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import LiteralString, NamedTuple
+from uuid import uuid4
 
 from pipeline.api.errors import QuotaEnded
 from pipeline.collect.ports import TakenElsewhere
@@ -20,8 +21,6 @@ from pipeline.instants import Nanoseconds, nanoseconds
 from pipeline.model.outcomes import RunId
 from pipeline.model.slots import KeyId, Slot
 from pipeline.model.symbols import Symbol
-from pipeline.quota import estimate
-from pipeline.quota.block import BY_THE_API
 from pipeline.quota.ledger import RetryBudgetSpent
 from pipeline.quota.throttle import FIRST_PAUSE, LONGEST_PAUSE
 from pipeline.store.database import StorageError
@@ -40,7 +39,7 @@ _OUT_ELSEWHERE = nanoseconds(timedelta(milliseconds=250))
 
 _RESERVE: LiteralString = """
     SELECT * FROM fleet.reserve(%s, %s, %s, %b::bigint[], %b::text[], %b::boolean[], %b::bigint[],
-                                 %b::text[], %b::float8[])
+                                 %b::text[], %b::float8[], %s)
 """
 
 
@@ -98,6 +97,11 @@ class Reservations:
         self._pauses: list[_Pause] = []
         self._step = timedelta()
         """By how much PostgreSQL's clock was set forward, which it does not know."""
+        self._holder = uuid4()
+        self._known = set[int]()
+        """The slots that were handed out and are open in PostgreSQL."""
+        self._is_unsure = False
+        """Whether PostgreSQL may have reserved slots that this process was not told of."""
         self._changed = asyncio.Event()
         self._ends_at: Nanoseconds | None = None
         self._failure: BaseException | None = None
@@ -197,6 +201,10 @@ class Reservations:
     async def _turn(self) -> None:
         """Tell PostgreSQL of pauses, ask each key that may have a slot, and close slots."""
         query: LiteralString
+        if self._is_unsure:
+            query = "SELECT fleet.give_back_unknown(%s, %b::bigint[])"
+            await fetch(self._pool, query, self._holder, sorted(self._known))
+            self._is_unsure = False
         self._look_for_step()
         for view in self._views.values() if self._step else ():
             ((covers,),) = await fetch(self._pool, "SELECT fleet.distrust_clock(%s, %s)", view.key, self._step)
@@ -219,7 +227,7 @@ class Reservations:
             closed = self._closing[:]
             query = "SELECT fleet.close_slots(%b::bigint[], %b::text[], %b::float8[])"
             await fetch(self._pool, query, *_columns(closed, now=self._now()))
-            del self._closing[: len(closed)]
+            self._are_closed(closed)
         self._judge()
 
     def _look_for_step(self) -> None:
@@ -240,6 +248,7 @@ class Reservations:
         if not asking:
             return
         closed, asked = self._closing[:], self._now()
+        self._is_unsure = True
         rows = await fetch(
             self._pool,
             _RESERVE,
@@ -250,14 +259,20 @@ class Reservations:
             [one.symbol for one in asking],
             [one.retry for one in asking],
             *_columns(closed, now=asked),
+            self._holder,
         )
-        del self._closing[: len(closed)]
+        self._is_unsure = False
+        self._are_closed(closed)
         verdicts = [Verdict(*row) for row in rows]
         self._clock.heard(verdicts[0].at, asked=asked)
         self._look_for_step()
         view.hear(verdicts, asked=asked, now=self._now())
         for waiter, verdict in zip(asking, verdicts, strict=True):
             self._tell(waiter, verdict, view, asked)
+
+    def _are_closed(self, closed: Sequence[_Closed]) -> None:
+        del self._closing[: len(closed)]
+        self._known.difference_update(one.slot for one in closed)
 
     def _tell(self, waiter: Waiter, verdict: Verdict, view: KeyView, asked: Nanoseconds) -> None:
         """Act on what PostgreSQL says of one symbol."""
@@ -279,6 +294,7 @@ class Reservations:
             asked + nanoseconds(self._lifetime), view.permit(verdict),
         )  # fmt: skip
         view.taken(slot)
+        self._known.add(slot.id)
         self._taken += 1
         if waiter.slot.done() or view.is_pausing:
             self.close(slot, UNSENT)
@@ -287,20 +303,18 @@ class Reservations:
 
     def _judge(self) -> None:
         """Tell those who wait that they will get no slot, as far as that is known."""
-        now = self._now()
         for waiter in self._live():
-            first = min(self._usable(waiter), key=lambda one: one.quota_at, default=None)
-            if first is None:
-                refusals = [one.refusal for one in self._views.values() if not one.is_usable(waiter.run)]
-                is_refused = len(refusals) == len(self._views)
-                waiter.slot.set_exception((is_refused and refusals[0]) or RetryBudgetSpent())
-            elif self._most() <= 0:
-                waiter.slot.set_exception(QuotaEnded(f"--max-requests {self._max_requests} reached"))
-            elif first.quota_at - now > self._max_wait:
-                reason = None if first.blocked_by is None else first.blocked_by or BY_THE_API
-                waiter.slot.set_exception(
-                    QuotaEnded(estimate.used_up(first.limits, first.quota_at_wall, blocked_by=reason))
-                )
+            if (refusal := self._refusal_of(waiter)) is not None:
+                waiter.slot.set_exception(refusal)
+
+    def _refusal_of(self, waiter: Waiter) -> Exception | None:
+        first = min(self._usable(waiter), key=lambda one: one.quota_at, default=None)
+        if first is None:
+            refusals = [one.refusal for one in self._views.values() if not one.is_usable(waiter.run)]
+            return (len(refusals) == len(self._views) and refusals[0]) or RetryBudgetSpent()
+        if self._most() <= 0:
+            return QuotaEnded(f"--max-requests {self._max_requests} reached")
+        return first.used_up() if first.quota_at - self._now() > self._max_wait else None
 
     def _fail(self, error: StorageError) -> None:
         for waiter in self._live():

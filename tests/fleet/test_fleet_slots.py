@@ -19,6 +19,7 @@ from pipeline.quota.ledger import GRACE
 from pipeline.quota.throttle import FIRST_PAUSE
 from pipeline.store.database import StorageError
 from tests.support.clocks import ManualClock
+from tests.support.fleet_log import unreliable
 from tests.support.postgres import Databases
 from tests.support.slot_stages import RUN, TIMEOUT, FleetStage, plans, take
 
@@ -105,6 +106,25 @@ async def test_a_key_that_was_refused_is_tried_again_by_the_next_run(stage: Flee
         assert slots.refusals == {"k": "invalid"}
         slots.close(slot, "answered")
         assert slots.refusals == {}
+
+
+async def test_slots_of_which_a_broken_connection_said_nothing_are_given_back(stage: FleetStage) -> None:
+    keys = plans({"k": "3/day"})
+    stage.db.execute("SELECT fleet.declare_key('k', 'k', '{3}', '{86400}', '{0}')")
+    async with open_pool(stage.url) as pool:
+        breaks = unreliable(pool, "", "", "", "after")  # the clock, the state, the first slot; then the second
+        async with open_slots(
+            breaks, keys, member="m", timeout=TIMEOUT, max_wait=timedelta(), clock=FleetClock(stage.clock.as_clock())
+        ) as slots:
+            first = await take(slots)
+            second = await take(slots)
+            assert slots.admits(first)
+            assert slots.admits(second)
+            await take(slots)
+            with pytest.raises(QuotaEnded):
+                await take(slots)
+    outcomes = stage.db.execute("SELECT outcome FROM fleet.slots ORDER BY id").fetchall()
+    assert outcomes == [(None,), ("unsent",), (None,), (None,)]
 
 
 @pytest.mark.process

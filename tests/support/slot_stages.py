@@ -108,7 +108,7 @@ class FleetStage:
     def __init__(self, url: str, db: psycopg.Connection[Any]) -> None:
         self.clock: FleetTime = FleetTime(db)
         self.db = db
-        self._url = url
+        self.url = url
 
     @asynccontextmanager
     async def process(
@@ -117,7 +117,7 @@ class FleetStage:
         for key, plan in plans(keys).items():
             self.db.execute(DECLARE, declaration(key, plan))
         async with (
-            open_pool(self._url) as pool,
+            open_pool(self.url) as pool,
             open_slots(
                 pool,
                 plans(keys),

@@ -155,7 +155,7 @@ END $$;
 -- And, in each row, the key as it is: slots up to `covers` must not be sent any more.
 CREATE FUNCTION fleet.reserve(
     _key_id text, _member text, _lifetime interval, _runs bigint[], _symbols text[], _retries boolean[],
-    _closed bigint[], _outcomes text[], _ago double precision[])
+    _closed bigint[], _outcomes text[], _ago double precision[], _holder uuid DEFAULT NULL)
 RETURNS TABLE (
     verdict text, slot_id bigint, at timestamptz, free_at timestamptz, quota_at timestamptz, certain boolean,
     covers bigint, pauses int, paused_since timestamptz, blocked_by text, remaining int, retries_left int)
@@ -222,8 +222,8 @@ BEGIN
                     AS retry_place
           FROM asked a
     ), taken AS (
-        INSERT INTO fleet.slots (key_id, run_id, symbol, member, retry, reserved_at, deadline_at)
-        SELECT _key_id, p.run, p.symbol, _member, p.retry, _now, _now + _lifetime FROM placed p
+        INSERT INTO fleet.slots (key_id, run_id, symbol, member, retry, reserved_at, deadline_at, holder)
+        SELECT _key_id, p.run, p.symbol, _member, p.retry, _now, _now + _lifetime, _holder FROM placed p
          WHERE p.place <= _room AND (p.retry_place IS NULL OR _retries_left IS NULL OR p.retry_place <= _retries_left)
          ORDER BY p.symbol
         ON CONFLICT DO NOTHING
@@ -258,6 +258,18 @@ BEGIN
            _retries_left - (SELECT count(*)::int FROM unnest(_slots, _retries) AS g (id, retry)
                              WHERE g.id IS NOT NULL AND g.retry)
       FROM unnest(_verdicts, _slots, _symbols) WITH ORDINALITY AS v (verdict, slot, symbol, n) ORDER BY v.n;
+END $$;
+
+-- Give back the slots of a process that it does not know of: the connection broke before it was told. How many.
+CREATE FUNCTION fleet.give_back_unknown(_holder uuid, _known bigint[]) RETURNS int
+LANGUAGE plpgsql AS $$
+DECLARE
+    _given_back int;
+BEGIN
+    UPDATE fleet.slots SET finished_at = least(fleet.now(), deadline_at), outcome = 'unsent'
+     WHERE finished_at IS NULL AND holder = _holder AND id <> ALL (_known);
+    GET DIAGNOSTICS _given_back = ROW_COUNT;
+    RETURN _given_back;
 END $$;
 
 -- Pause a key, because the API throttled a slot's request: for _first, doubled for each pause in a row, or for as long

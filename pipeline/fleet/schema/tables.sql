@@ -93,6 +93,7 @@ CREATE TABLE fleet.slots (
     deadline_at timestamptz NOT NULL,           -- by which its request has ended: until it is closed, it counts from then
     finished_at timestamptz,
     outcome text,
+    holder uuid,                                -- of the process that took it
     counts_from timestamptz GENERATED ALWAYS AS (
         CASE WHEN outcome IS DISTINCT FROM 'unsent' THEN coalesce(finished_at, deadline_at) END) STORED
 );
