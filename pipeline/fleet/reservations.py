@@ -15,6 +15,7 @@ from pipeline.api.errors import QuotaEnded
 from pipeline.collect.ports import TakenElsewhere
 from pipeline.fleet.clock import FleetClock
 from pipeline.fleet.connection import FleetError, NoFleet
+from pipeline.fleet.held import Closing, Held, columns
 from pipeline.fleet.key_view import KeyView, Verdict
 from pipeline.fleet.pool import Pool, fetch
 from pipeline.instants import Nanoseconds, nanoseconds
@@ -41,12 +42,6 @@ _RESERVE: LiteralString = """
     SELECT * FROM fleet.reserve(%s, %s, %s, %b::bigint[], %b::text[], %b::boolean[], %b::bigint[],
                                  %b::text[], %b::float8[], %s)
 """
-
-
-class _Closed(NamedTuple):
-    slot: int
-    outcome: str
-    at: Nanoseconds
 
 
 class _Pause(NamedTuple):
@@ -93,13 +88,11 @@ class Reservations:
         self._on_retry = on_retry
         self._taken = 0
         self._waiting: list[Waiter] = []
-        self._closing: list[_Closed] = []
+        self._held = Held()
         self._pauses: list[_Pause] = []
         self._step = timedelta()
         """By how much PostgreSQL's clock was set forward, which it does not know."""
         self._holder = uuid4()
-        self._known = set[int]()
-        """The slots that were handed out and are open in PostgreSQL."""
         self._is_unsure = False
         """Whether PostgreSQL may have reserved slots that this process was not told of."""
         self._changed = asyncio.Event()
@@ -119,7 +112,7 @@ class Reservations:
         now = self._now()
         self._taken -= outcome == UNSENT
         self._views[slot.key].closed(outcome, now=now)
-        self._closing.append(_Closed(slot.id, outcome, now))
+        self._held.close(Closing(slot.id, outcome, now))
         self.look_again()
 
     def pause(self, slot: Slot, told: timedelta | None) -> None:
@@ -134,7 +127,7 @@ class Reservations:
     async def run(self) -> None:
         """Reserve for whoever waits and close what is to be closed, until `end`."""
         try:
-            while self._ends_at is None or self._closing:
+            while self._ends_at is None or self._held.closing:
                 await self._until_due()
                 self._changed.clear()
                 await asyncio.sleep(0)  # whoever is ready to ask or to close shares the statement
@@ -189,7 +182,7 @@ class Reservations:
                 if isinstance(error, NoFleet) or self._now() - began >= nanoseconds(PATIENCE):
                     self._fail(StorageError(f"no slot: {error}"))
                 if self._ends_at is not None and self._now() >= self._ends_at:
-                    self._closing.clear()
+                    self._held.closed(self._held.closing)
                     return
                 pause = _PAUSES[min(attempt, len(_PAUSES) - 1)].total_seconds()
                 attempt += 1
@@ -203,7 +196,7 @@ class Reservations:
         query: LiteralString
         if self._is_unsure:
             query = "SELECT fleet.give_back_unknown(%s, %b::bigint[])"
-            await fetch(self._pool, query, self._holder, sorted(self._known))
+            await fetch(self._pool, query, self._holder, self._held.slots)
             self._is_unsure = False
         self._look_for_step()
         for view in self._views.values() if self._step else ():
@@ -223,11 +216,10 @@ class Reservations:
             if view.ask_at <= now:
                 asking = [one for one in self._live() if one.ask_at <= now and view in self._usable(one)]
                 await self._ask(view, asking[: self._most()])
-        if self._closing:
-            closed = self._closing[:]
+        if closing := self._held.closing:
             query = "SELECT fleet.close_slots(%b::bigint[], %b::text[], %b::float8[])"
-            await fetch(self._pool, query, *_columns(closed, now=self._now()))
-            self._are_closed(closed)
+            await fetch(self._pool, query, *columns(closing, now=self._now()))
+            self._held.closed(closing)
         self._judge()
 
     def _look_for_step(self) -> None:
@@ -247,7 +239,7 @@ class Reservations:
         """Reserve slots of one key for those who wait, and close slots on the way."""
         if not asking:
             return
-        closed, asked = self._closing[:], self._now()
+        closing, asked = self._held.closing, self._now()
         self._is_unsure = True
         rows = await fetch(
             self._pool,
@@ -258,21 +250,17 @@ class Reservations:
             [one.run for one in asking],
             [one.symbol for one in asking],
             [one.retry for one in asking],
-            *_columns(closed, now=asked),
+            *columns(closing, now=asked),
             self._holder,
         )
         self._is_unsure = False
-        self._are_closed(closed)
+        self._held.closed(closing)
         verdicts = [Verdict(*row) for row in rows]
         self._clock.heard(verdicts[0].at, asked=asked)
         self._look_for_step()
         view.hear(verdicts, asked=asked, now=self._now())
         for waiter, verdict in zip(asking, verdicts, strict=True):
             self._tell(waiter, verdict, view, asked)
-
-    def _are_closed(self, closed: Sequence[_Closed]) -> None:
-        del self._closing[: len(closed)]
-        self._known.difference_update(one.slot for one in closed)
 
     def _tell(self, waiter: Waiter, verdict: Verdict, view: KeyView, asked: Nanoseconds) -> None:
         """Act on what PostgreSQL says of one symbol."""
@@ -294,7 +282,7 @@ class Reservations:
             asked + nanoseconds(self._lifetime), view.permit(verdict),
         )  # fmt: skip
         view.taken(slot)
-        self._known.add(slot.id)
+        self._held.add(slot.id)
         self._taken += 1
         if waiter.slot.done() or view.is_pausing:
             self.close(slot, UNSENT)
@@ -319,10 +307,3 @@ class Reservations:
     def _fail(self, error: StorageError) -> None:
         for waiter in self._live():
             waiter.slot.set_exception(error)
-
-
-def _columns(closed: Sequence[_Closed], *, now: Nanoseconds) -> tuple[list[int], list[str], list[float]]:
-    """Return the slots, how they were closed, and how many seconds ago."""
-    return (
-        [one.slot for one in closed], [one.outcome for one in closed], [(now - one.at) / 1e9 for one in closed],
-    )  # fmt: skip
