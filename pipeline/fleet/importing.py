@@ -8,6 +8,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -60,6 +61,7 @@ class _Begun(NamedTuple):
     last_run: int
     first_seq: int
     upto: str
+    finished_at: datetime | None
 
 
 class _Importer(NamedTuple):
@@ -163,7 +165,7 @@ def _order(upto: str) -> tuple[int, int, str]:
 
 
 _BEGIN = """
-    SELECT is_whole, last_run, first_seq, upto FROM fleet.begin_import(%s, %s, %s, %s, %s)
+    SELECT is_whole, last_run, first_seq, upto, finished_at FROM fleet.begin_import(%s, %s, %s, %s, %s)
 """
 _END = "SELECT fleet.end_import(%s, %s, %s, %s, %s, %s)"
 _COUNTS = "SELECT (SELECT count(*) FROM snapshots), (SELECT count(*) FROM looks), (SELECT count(*) FROM uncovered)"
@@ -201,7 +203,14 @@ async def _begin(
     ]  # fmt: skip
     (last_run,) = db.execute(_LAST_RUN).fetchone()
     given = (record, last_run, member, json.dumps(slots), json.dumps(blocks))
-    return _Begun(*(await fetch(pool, _BEGIN, *given))[0])
+    begun = _Begun(*(await fetch(pool, _BEGIN, *given))[0])
+    if begun.finished_at is not None and begun.last_run < last_run:
+        day = f"{begun.finished_at.astimezone(UTC):%Y-%m-%d}"
+        raise NotImportable(
+            f"this record was imported on {day} already, and has collected since: the fleet has runs of these numbers",
+            remedy="import what pipeline export --original writes of it into a new file, and give that to the fleet",
+        )
+    return begun
 
 
 async def _close_runs(db: Any, instants_now: Sequence[str]) -> Sequence[None]:

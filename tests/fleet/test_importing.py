@@ -18,6 +18,8 @@ from pipeline.model.invented import INVENTED
 from pipeline.model.outcomes import Outcome, RunResult, RunStatus, SymbolResult, Trigger
 from pipeline.model.slots import KeyId
 from pipeline.model.symbols import Symbol, SymbolList
+from pipeline.store.database import connect
+from pipeline.store.followed import stop_following
 from pipeline.store.log_place import followed
 from pipeline.store.runs import Store
 from pipeline.store.schedules import activate
@@ -206,3 +208,20 @@ async def test_a_follower_is_not_imported(database: Path, pool: Pool) -> None:
 
     with pytest.raises(NotImportable, match="follows this fleet"):
         await import_it(database, pool)
+
+
+async def test_a_record_that_has_collected_since_it_was_imported_is_not_taken_for_imported(
+    record: Path, pool: Pool
+) -> None:
+    await import_it(record, pool)
+    with connect(record, "rw") as db:
+        stop_following(db)
+    again = await import_it(record, pool)
+    with connect(record, "rw") as db:
+        stop_following(db)
+    async with open_writer(record) as writer:
+        await Store(writer).begin(Trigger.MANUAL, at=START, symbols=1, due=1)
+
+    assert again.was_begun
+    with pytest.raises(NotImportable, match="has collected since"):
+        await import_it(record, pool)

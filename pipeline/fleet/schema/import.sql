@@ -11,7 +11,13 @@ DECLARE
 BEGIN
     LOCK TABLE fleet.runs IN SHARE ROW EXCLUSIVE MODE;  -- no run begins before the ids of these are known
     SELECT * INTO _import FROM fleet.imports WHERE record = _record;
-    IF FOUND THEN RETURN _import; END IF;
+    IF FOUND THEN
+        IF NOT _import.is_whole AND _import.finished_at IS NULL AND _import.last_run <> _last_run THEN
+            -- It has collected since the import was cut short, perhaps of symbols that are in the log already.
+            UPDATE fleet.imports SET last_run = _last_run, upto = '' WHERE record = _record RETURNING * INTO _import;
+        END IF;
+        RETURN _import;
+    END IF;
     INSERT INTO fleet.imports (record, begun_at, is_whole, last_run, first_seq)
     SELECT _record, fleet.now(), NOT EXISTS (SELECT 1 FROM fleet.runs), _last_run, h.seq + 1 FROM fleet.log_head h
     RETURNING * INTO _import;
