@@ -1,7 +1,7 @@
 """Exclusive access: takes the lock for one run, and brings the schema up to date first."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -52,11 +52,12 @@ async def exclusive_run(
     renames: ConfiguredRenames,
     max_wait: timedelta,
     options: Options,
+    announce: Callable[[str], object] | None = None,
 ) -> AsyncIterator[None]:
     """Hold the database's lock while the block runs, with all migrations applied and the renames stored.
 
-    A record that begins is reported. Other processes see `purpose` ("collect", "import"). Raise Busy if the lock is not
-    free within `max_wait`, what `record.prepare` raises, and StorageError.
+    A record that begins is reported, to stderr if not to `announce`. Other processes see `purpose` ("collect",
+    "import"). Raise Busy if the lock is not free within `max_wait`, what `record.prepare` raises, and StorageError.
     """
     async with lock.hold_lock(
         database, purpose, max_wait=max_wait, now=utc_now, sleep=asyncio.sleep, on_wait=options.say
@@ -66,7 +67,7 @@ async def exclusive_run(
             lambda show: prepare(database, begin, longest_window=window, now=now, on_progress=show), options
         )
         if has_begun:
-            options.error(f"a new record begins in {database}")
+            (announce or options.error)(f"a new record begins in {database}")
         async with open_writer(database, on_retry=options.say) as writer:
             await record_renames(writer, *renames)
         yield

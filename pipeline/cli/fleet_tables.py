@@ -143,7 +143,7 @@ def _member_row(state: FleetState, member: Member) -> list[object]:
 def _clock_text(ahead: timedelta) -> str:
     """Return how far a clock is ahead of PostgreSQL's (+) or behind: `+0.03 s`, `-5 min`."""
     if abs(ahead) < _SMALL:
-        return f"{ahead.total_seconds():+.2f} s"
+        return f"{round(ahead.total_seconds(), 2) + 0:+.2f} s"
     return ("+" if ahead > timedelta() else "-") + span_text(abs(ahead))
 
 

@@ -58,7 +58,11 @@ def key_quotas(db: Connection[Any]) -> list[KeyQuota]:
         limits.setdefault(key, []).append(Limit(count, period))
     keys = db.execute("SELECT id, name FROM fleet.keys ORDER BY name, id").fetchall()
     return [
-        KeyQuota(name or key, tuple(limits.get(key, ())), _state(db.execute(_STATE, [key]).fetchall()))
+        KeyQuota(
+            name or ("" if len(keys) == 1 else key),
+            tuple(limits.get(key, ())),
+            _state(db.execute(_STATE, [key]).fetchall()),
+        )
         for key, name in keys
     ]
 

@@ -7,6 +7,7 @@ storage       | -            | something could not be written    | a run could w
 key_refused   | -            | a run ended because of the key    | a run got an overview
 configuration | -            | a reload was rejected             | a reload was accepted, or the daemon has started
 run_failed    | the schedule | a run failed                      | a later one ended well, with answers
+fleet         | what it is   | something is stuck in the fleet   | it is not any more
 run_partial   | the schedule | a run ended partial               | a later one ended well, with answers and no failure
 missed        | the schedule | nothing ran at a fire time        | a later run ended well, with answers
 uncovered     | the symbol   | {}, although it has snapshots     | its overview came again
@@ -32,6 +33,7 @@ from typing import NamedTuple
 
 from pipeline import instants
 from pipeline.collect.summary import Summary
+from pipeline.fleet.look import FleetLook
 from pipeline.model.changes import Change, ChangeKind
 from pipeline.model.outcomes import Outcome, RunStatus
 from pipeline.monitoring.checks import Kind, Problem, not_observed, old_backup
@@ -73,6 +75,9 @@ NOTIFIED: Mapping[Kind, Words] = {
         "the configuration is accepted",
     ),
     Kind.RUN_FAILED: Words(Severity.FAILURE, "a run failed", "runs of {} schedules failed", "runs succeed again"),
+    Kind.FLEET: Words(
+        Severity.WARNING, "something is stuck in the fleet", "{} things are stuck in the fleet", "no longer stuck"
+    ),
     Kind.RUN_PARTIAL: Words(
         Severity.WARNING, "a run ended partial", "runs of {} schedules ended partial", "runs end without failures again"
     ),
@@ -182,6 +187,15 @@ def coverage(status: Status, symbols: Collection[str], *, firing: Collection[str
 _UNCOVERED_REMEDY = (
     "it is asked again; remove it from the list if the company is gone, or name its new symbol under [symbols.renamed]"
 )
+
+
+def stuck_in_fleet(look: FleetLook, *, firing: Collection[str]) -> list[Observation]:
+    """Return what is stuck in the fleet, and what was (`firing`) and is not any more; nothing if it was not seen."""
+    if look.state is None:
+        return []
+    wrong = {f"{one.kind} {one.subject}".strip(): one for one in look.problems if not one.is_warning}
+    found = [Problem(Kind.FLEET, subject, one.text, one.remedy) for subject, one in wrong.items()]
+    return [*found, *(Over(Kind.FLEET, subject) for subject in firing if subject not in wrong)]
 
 
 def new_record(database: Path, at: datetime) -> Problem:

@@ -21,6 +21,7 @@ from pipeline.collect.summary import Summary
 from pipeline.decoding import decoder
 from pipeline.errors import Undecodable, file_reason
 from pipeline.files import replace_content, set_aside
+from pipeline.fleet.look import Lookout
 from pipeline.instants import nanoseconds
 from pipeline.model.changes import Change
 from pipeline.model.outcomes import RunStatus
@@ -157,7 +158,8 @@ class Reporter:
     def check(self, *, of_record: bool = True) -> None:
         """Report what was found outside runs, and check for stale symbols now and then. Called at each heartbeat.
 
-        `of_record`: whether stale symbols are this process's concern. Of a fleet's record one member reports.
+        `of_record`: whether stale symbols, and what is stuck in a fleet, are this process's concern: of a fleet one
+        member reports.
         """
         if self._is_running:
             return  # there is one message per run: it will include this
@@ -165,6 +167,8 @@ class Reporter:
         if of_record and now - self._checked_at >= nanoseconds(STALE_CHECK_EVERY):
             self._checked_at = now
             self._start(self._report_stale())
+        elif of_record and self.scope.lookout is not None:
+            self._start(self._report_fleet(self.scope.lookout))
         elif self._observations:
             self._report()
         else:
@@ -201,6 +205,12 @@ class Reporter:
                 if self._unread_since is not None:
                     await self._observe_documents(self._unread_since)
                 await self._observe_status()
+            self._report()
+
+    async def _report_fleet(self, lookout: Lookout) -> None:
+        async with self._turn:
+            look = await asyncio.to_thread(lookout.look)
+            self._observations += conditions.stuck_in_fleet(look, firing=self._alerts.firing(Kind.FLEET))
             self._report()
 
     async def _observe_documents(self, began: datetime) -> None:

@@ -12,6 +12,7 @@ import pytest
 from pipeline.errors import Trouble
 from pipeline.fleet.look import FleetLook, Lookout
 from pipeline.monitoring.checks import Kind, fleet_problems
+from pipeline.monitoring.conditions import Over, stuck_in_fleet
 from pipeline.monitoring.fleet_view import FleetView, view_fleet
 from pipeline.monitoring.metrics import Metrics
 from pipeline.monitoring.status import Scope, read_status
@@ -140,3 +141,17 @@ def test_a_file_that_follows_is_known_without_a_fleet(database: Path) -> None:
     view = view_fleet(database, None)
     assert view is not None
     assert view.followed == 4
+
+
+def test_what_is_stuck_is_an_alert_until_it_is_not() -> None:
+    dead = replace(MEMBER, name="beta", beat_at=START - timedelta(hours=1))
+    stuck = FleetLook("alpha", replace(FLEET, members=(MEMBER, dead)), None)
+    well = FleetLook("alpha", FLEET, None)
+
+    (problem,) = stuck_in_fleet(stuck, firing=set())
+
+    assert (problem.kind, problem.subject) == (Kind.FLEET, "member beta")
+    assert stuck_in_fleet(well, firing={"member beta"}) == [Over(Kind.FLEET, "member beta")]
+    assert stuck_in_fleet(FleetLook("alpha", None, TROUBLE), firing={"member beta"}) == []
+    warned = replace(FLEET, members=(replace(MEMBER, clock_ahead=timedelta(hours=1)),))
+    assert stuck_in_fleet(FleetLook("alpha", warned, None), firing=set()) == []

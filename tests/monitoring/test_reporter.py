@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import pytest
 from aiohttp import web
 
 from pipeline.daemon.config import DaemonConfig
+from pipeline.fleet import look
 from pipeline.model.symbols import Symbol
 from pipeline.monitoring.metrics import Metrics
 from pipeline.monitoring.notify import Notifier, Sender
@@ -23,6 +24,7 @@ from pipeline.store.database import DatabaseError, RecordGone, StorageError
 from tests.support.clocks import START
 from tests.support.daemons import DAILY, SYMBOLS, DaemonClock, DaemonHarness, runs
 from tests.support.disk import no_file_larger_than
+from tests.support.fleets import tables
 from tests.support.sandbox import Served
 
 pytest.importorskip("apprise", reason="the extra `notify` is not installed")
@@ -446,3 +448,31 @@ async def test_what_a_client_causes_pings_nothing_and_notifies_only_what_is_no_f
 
     assert audience.messages.empty()
     assert audience.pings == []
+
+
+async def test_a_member_that_dies_is_reported_by_the_one_that_reports_and_its_return_too(
+    database: Path, served: Served, audience: Audience, fleet_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(look, "VALID", timedelta())
+    harness = DaemonHarness(database, served.base_url, DaemonClock(START))
+    scope = replace(harness.reporter.scope, lookout=look.Lookout(lambda: fleet_url, "alpha"))
+    reporter = reporting_to(harness, audience).reporter
+    reporter.scope = scope
+    with tables(fleet_url) as fleet:
+        fleet.agree()
+        fleet.member("alpha")
+        fleet.member("beta", beat=5 * MINUTE)
+
+        reporter.check(of_record=False)
+        reporter.check()
+        kind, title, text = await audience.hears()
+        assert (kind, title) == ("warning", "Something is stuck in the fleet")
+        assert "beta has died" in text
+
+        fleet.db.execute("UPDATE fleet.members SET beat_at = clock_timestamp()")
+        reporter.check()
+        kind, title, text = await audience.hears()
+        assert (kind, title) == ("success", "Recovered")
+        assert "no longer stuck" in text
+    await reporter.close()
+    assert audience.messages.empty()

@@ -5,7 +5,7 @@ import click
 from pipeline import extras
 from pipeline.cli.configuration import load_settings, read_environment
 from pipeline.cli.options import Options, examples, global_options, json_option
-from pipeline.cli.output import print_json, shown
+from pipeline.cli.output import print_facts, print_json
 from pipeline.quota.keys import ApiKey
 from pipeline.settings.api_keys import api_keys
 from pipeline.settings.environment import Environment, key_variables
@@ -46,14 +46,18 @@ def command(options: Options, *, as_json: bool) -> None:
         )
         return
     schema = f"schema {after}" if before in (0, after) else f"schema {before} is now {after}"
-    click.echo(f"fleet {done.fleet} {'made' if before == 0 else 'is'} in {connection.place(url)}: {schema}")
-    click.echo(shown(f"agreed: {_agreed(settings, keys)}"))
+    facts = {
+        "fleet": f"{done.fleet}, {'made' if before == 0 else 'as before'}",
+        "PostgreSQL": f"{connection.place(url)}, {schema}",
+        "agreed": _agreed(settings, keys),
+    }
+    if done.difference is not None:
+        facts["before"] = done.difference
+        if done.running:
+            facts["running"] = f"{few(done.running)}: a member that is configured otherwise leaves now"
+    print_facts(facts)
     if not keys:
         click.echo("no key is set here: its limits are agreed about when the first member joins that has it")
-    if done.difference is not None:
-        click.echo(shown(f"before, {done.difference}"))
-        if done.running:
-            click.echo(shown(f"running, and leaving if configured otherwise: {few(done.running)}"))
     click.echo("next: pipeline run, here and on other machines with this PIPELINE_FLEET_URL")
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 import click
+import structlog
 
 from pipeline import extras
 from pipeline.cli.configuration import load_silently, read_environment
@@ -60,6 +61,7 @@ def command(options: Options, *, once: bool, max_wait: timedelta, new_record: bo
         renames=settings.configured_renames,
         max_wait=max_wait,
         options=options,
+        announce=None if once else structlog.get_logger().warning,
     )
     if once:
         written, place = run_async(_catch_up(follower, settings.database, url, exclusive, options))

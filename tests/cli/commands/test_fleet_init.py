@@ -31,7 +31,7 @@ def test_a_fleet_is_made_once_with_the_limits_and_schedules_of_this_machine(fold
     assert made.code == again.code == 0
     assert list(made.json) == ["fleet", "schema_before", "schema", "keys", "schedules", "changed", "running"]
     assert (made.json["schema_before"], made.json["schema"], made.json["changed"]) == (0, 1, None)
-    assert f"fleet {made.json['fleet']} is in" in again.out
+    assert f"{made.json['fleet']}, as before" in again.out
     assert "25/day" in again.out
     assert list(Agreement.from_text(settings).limits) == [fingerprint(KEY)]
     key, day = fingerprint(KEY), timedelta(days=1)
@@ -50,9 +50,9 @@ def test_what_was_agreed_before_is_replaced_and_the_members_that_run_are_named(
 
     changed = init(folder, fleet_url)
 
-    assert "before, the limits of key" in changed.out
+    assert "the limits of key" in changed.out
     assert "25/day" in changed.out
-    assert "leaving if configured otherwise: alpha" in changed.out
+    assert "alpha: a member that is configured otherwise leaves now" in changed.out
     assert init(folder, fleet_url, "--json").json["changed"] is None
 
 
