@@ -117,11 +117,11 @@ def print_fleet(state: FleetState, problems: Sequence[FleetProblem], place: str,
         print_table(
             names, [_member_row(state, one) for one in members], numeric=["clock"], spare=["version"], wide=wide
         )
-    if state.keys:
+    if keys := state.known_keys:
         click.echo()
-        rows = [row for key in state.keys for row in _key_rows(state, key)]
+        rows = [row for key in keys for row in _key_rows(state, key)]
         print_table(["key", "limit", "used", "left", "next free", "held by"], rows, wide=wide)
-        for key in state.keys:
+        for key in keys:
             _print_waits(key)
     _print_runs(state, wide=wide)
     click.echo()

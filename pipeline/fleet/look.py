@@ -29,7 +29,7 @@ class FleetLook:
     @property
     def windows(self) -> list[WindowUsage]:
         """How much of each window of each key is used; none if nothing was seen."""
-        return [] if self.state is None else [window for key in self.state.keys for window in key.windows]
+        return [] if self.state is None else [window for key in self.state.usable_keys for window in key.windows]
 
     @property
     def problems(self) -> list[FleetProblem]:
@@ -58,8 +58,9 @@ class Lookout:
         """Return PostgreSQL's time, and what is used of each key's plan by then. Raise Trouble."""
         with extras.fleet("connection").connected(self._url()) as db:
             extras.fleet("install").check(db)
-            ((at,),) = db.execute("SELECT fleet.now()").fetchall()
-            return at, extras.fleet("quota").key_quotas(db)
+            state = read_state(db)
+            keys = {key.id: key.label for key in state.usable_keys}
+            return state.server.at, extras.fleet("quota").key_quotas(db, keys)
 
     def look(self) -> FleetLook:
         """Return what is to be seen, or was a moment ago. While another thread looks, it is what was seen before."""

@@ -83,7 +83,7 @@ def _clock(member: Member) -> FleetProblem:
 
 
 def _of_keys(state: FleetState) -> Iterator[FleetProblem]:
-    for key in state.keys if state.running("member") else ():
+    for key in state.known_keys if state.running("member") else ():
         if key.windows and not state.holders(key.id):
             text = f"nobody holds the key {key.label}: its quota goes unused"
             remedy = "set its variable on a member, or remove it from the configurations"

@@ -1,6 +1,6 @@
 """The quota as PostgreSQL holds it: the limits of each key, and what of them is used."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, LiteralString
 
@@ -49,22 +49,22 @@ async def quota_state(pool: Pool, key: KeyId) -> QuotaState:
     return _state(await fetch(pool, _STATE, key))
 
 
-def key_quotas(db: Connection[Any]) -> list[KeyQuota]:
-    """Return what is used of the plan of each key that the fleet knows, by PostgreSQL's clock. Raise psycopg.Error."""
+def key_quotas(db: Connection[Any], keys: Mapping[str, str]) -> list[KeyQuota]:
+    """Return what is used of the plans of these keys, given with their names, by PostgreSQL's clock.
+
+    Raise psycopg.Error.
+    """
     limits: dict[str, list[Limit]] = {}
-    for key, count, period in db.execute(
-        "SELECT key_id, count, period FROM fleet.limits WHERE NOT is_for_retries ORDER BY period DESC"
-    ):
+    for key, count, period in db.execute(_LIMITS):
         limits.setdefault(key, []).append(Limit(count, period))
-    keys = db.execute("SELECT id, name FROM fleet.keys ORDER BY name, id").fetchall()
-    return [
-        KeyQuota(
-            name or ("" if len(keys) == 1 else key),
-            tuple(limits.get(key, ())),
-            _state(db.execute(_STATE, [key]).fetchall()),
-        )
-        for key, name in keys
-    ]
+    quotas = []
+    for key, name in keys.items():
+        state = _state(db.execute(_STATE, [key]).fetchall())
+        quotas.append(KeyQuota(name if len(keys) > 1 else "", tuple(limits.get(key, ())), state))
+    return quotas
+
+
+_LIMITS = "SELECT key_id, count, period FROM fleet.limits WHERE NOT is_for_retries ORDER BY period DESC"
 
 
 def _state(rows: Sequence[tuple[Any, ...]]) -> QuotaState:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # an extra
 LIVES = timedelta(minutes=1)
 """A member that did not report itself for longer is dead."""
 FORGOTTEN = timedelta(days=7)
-"""One that has been dead for longer, or has left, is of no interest any more."""
+"""A member that has been dead or has left for longer, or a key that is not used, is of no interest any more."""
 
 
 class Presence(StrEnum):
@@ -151,6 +151,19 @@ class FleetState:
     def holders(self, key: str) -> list[str]:
         """Return which members that are there hold a key."""
         return [one.name for one in self.running() if key in one.keys]
+
+    @property
+    def known_keys(self) -> list[KeyState]:
+        """The keys that are held, or were used or set up not long ago: one that was replaced is forgotten."""
+        at = self.server.at
+        return [
+            key for key in self.keys if self.holders(key.id) or key.last_at is None or at - key.last_at <= FORGOTTEN
+        ]
+
+    @property
+    def usable_keys(self) -> list[KeyState]:
+        """The keys that requests can be sent with: those that are held, or while no member runs, all that are known."""
+        return [key for key in self.keys if self.holders(key.id)] or self.known_keys
 
     def behind(self, member: Member) -> int:
         """Return how many entries of the log a member's file has not got."""

@@ -102,3 +102,17 @@ def test_a_run_has_its_batches_and_which_of_them_have_jobs(fleet: Tables) -> Non
 
     assert (found.id, found.due, found.ended, found.batches, found.batches_done) == (run, 5, 1, 5, 1)
     assert (found.jobs, found.stalled, found.without_job) == (3, 1, 1)
+
+
+def test_a_key_that_was_replaced_is_forgotten_after_a_week(fleet: Tables) -> None:
+    fleet.key("new", "new")
+    fleet.key("old", "old")
+    fleet.key("unused", "unused")
+    fleet.db.execute("UPDATE fleet.keys SET last_at = clock_timestamp() - interval '8 days' WHERE id = 'old'")
+    alone = state(fleet)
+    fleet.member("alpha", keys=["new"])
+    held = state(fleet)
+
+    assert [key.id for key in alone.known_keys] == [key.id for key in alone.usable_keys] == ["new", "unused"]
+    assert [key.id for key in held.known_keys] == ["new", "unused"]
+    assert [key.id for key in held.usable_keys] == ["new"]

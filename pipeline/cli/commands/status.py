@@ -164,8 +164,8 @@ def _quota(own: list[KeyQuota], fleet: FleetView | None, now: datetime) -> tuple
     """Return how much of each window is used, and what blocks each key: by the file, or in a fleet by PostgreSQL."""
     if fleet is None or fleet.look is None:
         return window_usage(own, now=now), [(one.name, one.state.block) for one in own]
-    state = fleet.look.state
-    return fleet.look.windows, () if state is None else [(key.label, key.block) for key in state.keys]
+    keys = [] if fleet.look.state is None else fleet.look.state.usable_keys
+    return fleet.look.windows, [(key.label if len(keys) > 1 else "", key.block) for key in keys]
 
 
 def _heartbeat(database: Path, options: Options) -> Heartbeat | None:
