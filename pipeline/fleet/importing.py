@@ -25,7 +25,7 @@ from pipeline.model.outcomes import RunStatus
 from pipeline.model.slots import EVERY_KEY, KeyId
 from pipeline.model.symbols import Symbol
 from pipeline.store.database import connect
-from pipeline.store.followed import CONFIGURATION, set_followed
+from pipeline.store.followed import configuration_of, set_followed
 from pipeline.store.log_place import Followed, read_followed
 from pipeline.store.runs import ABANDONED, close_abandoned_runs
 from pipeline.store.stored_symbols import is_first_company_invented
@@ -106,7 +106,7 @@ async def import_record(
                 await _add_schedules(importer)
                 cursor = await _follow_up_to(begun, cursor, writer, pool, fleet=fleet, clock=clock)
                 await _add_runs(importer, member)
-                await _add_lists(importer, at=instants.to_text(clock.now()))
+                await _add_lists(importer, fleet, at=instants.to_text(clock.now()))
             symbols = await _add_observations(importer, on_progress)
             counts = db.execute(_COUNTS).fetchone()
             place = (await fetch(pool, _END, record, member, symbols, *counts))[0][0]
@@ -259,11 +259,11 @@ async def _add_runs(importer: _Importer, member: str) -> None:
         await fetch(importer.pool, "SELECT fleet.import_runs(%s, %s, %s)", importer.record, upto, text)
 
 
-async def _add_lists(importer: _Importer, *, at: str) -> None:
+async def _add_lists(importer: _Importer, fleet: str, *, at: str) -> None:
     if importer.is_done("lists"):
         return
     query = "SELECT symbol, since, configuration, until FROM universe WHERE configuration <> ? ORDER BY symbol, since"
-    rows = [(Symbol(symbol), *row) for symbol, *row in importer.db.execute(query, (CONFIGURATION,))]
+    rows = [(Symbol(symbol), *row) for symbol, *row in importer.db.execute(query, (configuration_of(fleet),))]
     part = Part()
     for start in range(0, len(rows), _RUNS_AT_ONCE * 10):
         body = intervals_text(rows[start : start + _RUNS_AT_ONCE * 10])

@@ -18,8 +18,10 @@ from pipeline.store.snapshots import Observation, store_observations
 from pipeline.store.symbol_states import note_late_attempts
 from pipeline.store.writer import bulk_insert
 
-CONFIGURATION = "fleet"
-"""The `configuration`, in the universe, of the list that a fleet's members have in common."""
+
+def configuration_of(fleet: str) -> str:
+    """Return the `configuration`, in the universe, of the list that the members of a fleet have in common."""
+    return f"fleet {fleet}"
 
 
 class FollowedOutcome(NamedTuple):
@@ -92,7 +94,7 @@ async def apply_chunks(db: Connection, chunks: Sequence[Chunk]) -> Sequence[None
             await db.execute("DELETE FROM schedules")
             await db.executemany("INSERT INTO schedules (schedule, since) VALUES (?, ?)", chunk.schedules.items())
         for at, symbols in chunk.lists:
-            await _write_list(db, at, symbols)
+            await _write_list(db, configuration_of(chunk.upto.fleet), at, symbols)
         await _ADD_INTERVALS.write(db, chunk.intervals)
         await set_followed(db, [chunk.upto])
     return [None] * len(chunks)
@@ -140,19 +142,19 @@ async def _write_runs(db: Connection, runs: Sequence[Run]) -> None:
     await db.executemany(_WRITE_RUN, [tuple(getattr(run, name) for name in _RUN_COLUMNS) for run in runs])
 
 
-async def _write_list(db: Connection, at: str, symbols: Sequence[str]) -> None:
+async def _write_list(db: Connection, ours: str, at: str, symbols: Sequence[str]) -> None:
     """Write that a fleet lists these symbols from an instant on, and no others. What was read of later is undone."""
-    await db.execute("DELETE FROM universe WHERE configuration = ? AND since >= ?", (CONFIGURATION, at))
-    await db.execute("UPDATE universe SET until = NULL WHERE configuration = ? AND until >= ?", (CONFIGURATION, at))
+    await db.execute("DELETE FROM universe WHERE configuration = ? AND since >= ?", (ours, at))
+    await db.execute("UPDATE universe SET until = NULL WHERE configuration = ? AND until >= ?", (ours, at))
     rows = await db.execute_fetchall("SELECT symbol, configuration FROM universe WHERE until IS NULL")
     wanted = set(symbols)
-    present = {symbol for symbol, configuration in rows if configuration == CONFIGURATION}
-    ended = [(at, *row) for row in rows if row[1] != CONFIGURATION or row[0] not in wanted]
+    present = {symbol for symbol, configuration in rows if configuration == ours}
+    ended = [(at, *row) for row in rows if row[1] != ours or row[0] not in wanted]
     await db.executemany(
         "UPDATE universe SET until = ? WHERE symbol = ? AND configuration = ? AND until IS NULL", ended
     )
     await db.execute("DELETE FROM universe WHERE until <= since")
     await db.executemany(
         "INSERT INTO universe (symbol, since, configuration) VALUES (?, ?, ?)",
-        [(symbol, at, CONFIGURATION) for symbol in sorted(wanted - present)],
+        [(symbol, at, ours) for symbol in sorted(wanted - present)],
     )

@@ -94,7 +94,8 @@ _COLUMNS: Mapping[str, Mapping[str, str]] = {
     "universe": {
         **_SYMBOL,
         "since": "From when on it was in the list (UTC)",
-        "configuration": "The file that listed it; empty: variables; `requests`: its requests, before lists were noted",
+        "configuration": "The file that listed it; empty: variables; `requests`: its requests, before lists were noted;"
+        " `fleet` and an id: that fleet",
         "until": "Before when it was (UTC); NULL: it still is",
     },
     "fields": {
