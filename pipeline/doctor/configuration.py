@@ -9,13 +9,14 @@ from pipeline.monitoring.recipients import read_recipients
 from pipeline.monitoring.threshold import check_threshold, span_text
 from pipeline.schedule.zones import fixed_offset_problem
 from pipeline.settings.api_keys import FREE_KEY, api_keys, key_variable
-from pipeline.settings.environment import Environment, variable_of
+from pipeline.settings.environment import Environment, key_variables, variable_of
 from pipeline.settings.errors import SettingsError
 from pipeline.settings.exposure import check_exposure
 from pipeline.settings.key_forms import unusual_form
 from pipeline.settings.load import Settings
 from pipeline.settings.near_misses import hint, unread_keys, unread_variables
 from pipeline.settings.proxies import ignored_proxies
+from pipeline.settings.secret_files import is_secret_set
 from pipeline.settings.secrets import notify_urls, ping_url, web_token
 from pipeline.text import count, few
 
@@ -77,6 +78,10 @@ def check_staleness(settings: Settings) -> Iterator[Finding]:
 def check_keys(settings: Settings, variables: Environment) -> Iterator[Finding]:
     """Yield whether there is each key, and whether it has the form of one. Only its length is shown."""
     names = [plan.name for plan in settings.plans]
+    if settings.fleet is not None and not any(is_secret_set(variables, *key_variables(name)) for name in names):
+        found = "not set: this machine can follow the fleet, and not collect for it"
+        yield Finding(Kind.KEY, Level.NOTE, found, "set one for pipeline run or collect; pipeline follow needs none")
+        return
     try:
         keys = api_keys(variables, settings)
     except SettingsError as error:

@@ -1,6 +1,8 @@
 """Checks of the fleet: whether this machine is in one, and with --online, how its PostgreSQL and members are."""
 
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 
 from pipeline import extras
 from pipeline.doctor.findings import Finding, Level
@@ -10,8 +12,10 @@ from pipeline.fleet.problems import CLOCK_TOLERANCE, problems, span_text
 from pipeline.monitoring.checks import Kind
 from pipeline.settings.environment import Environment
 from pipeline.settings.errors import SettingsError
-from pipeline.settings.fleet import fleet_url, needed_fleet_url
+from pipeline.settings.fleet import Fleet, fleet_url, needed_fleet_url
 from pipeline.settings.load import Settings
+from pipeline.store.database import DatabaseError
+from pipeline.store.log_place import followed, holds_own_record
 from pipeline.text import count
 
 
@@ -25,6 +29,8 @@ def check_fleet(settings: Settings, variables: Environment, examined: Examined |
     except SettingsError as error:
         yield Finding(Kind.FLEET, Level.PROBLEM, error.problem, error.remedy)
         return
+    with suppress(DatabaseError):  # what else is wrong with the file, its own checks say
+        yield from _file(settings.database, settings.fleet, examined)
     if settings.fleet is None or url is None:
         return
     if not extras.have_fleet():
@@ -39,6 +45,26 @@ def check_fleet(settings: Settings, variables: Environment, examined: Examined |
         yield from _server(examined)
         for one in problems(examined.state):
             yield Finding(Kind.FLEET, Level.NOTE if one.is_warning else Level.PROBLEM, one.text, one.remedy)
+
+
+def _file(database: Path, fleet: Fleet | None, examined: Examined | Trouble | None) -> Iterator[Finding]:
+    """Yield whether the file goes with what this machine is configured for. Raise DatabaseError."""
+    place = followed(database)
+    if place is None:
+        if fleet is not None and holds_own_record(database):
+            remedy = "pipeline fleet import gives its record to the fleet; or configure another database"
+            yield Finding(Kind.FLEET, Level.PROBLEM, f"{database} was collected by a single machine", remedy)
+        return
+    if fleet is None:
+        remedy = "set PIPELINE_FLEET_URL to keep it current, or let it collect for itself: pipeline fleet detach"
+        found = f"{database} follows the fleet {place.fleet}, and no fleet is configured"
+        yield Finding(Kind.FLEET, Level.NOTE, found, remedy)
+    elif isinstance(examined, Examined) and place.fleet != str(examined.state.id):
+        found = f"{database} follows another fleet: {place.fleet}"
+        yield Finding(Kind.FLEET, Level.PROBLEM, found, "configure another database, or the other PIPELINE_FLEET_URL")
+    elif isinstance(examined, Examined):
+        found = f"{database} has {place.seq:,} of {examined.state.head:,} entries of the fleet's log"
+        yield Finding(Kind.FLEET, Level.OK, found)
 
 
 def _server(examined: Examined) -> Iterator[Finding]:

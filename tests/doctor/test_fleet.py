@@ -1,21 +1,26 @@
 """Checks of the fleet: this machine's part in it, its PostgreSQL, and what is stuck."""
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 from pipeline import extras
+from pipeline.doctor.configuration import check_keys
 from pipeline.doctor.findings import Finding, Level
 from pipeline.doctor.fleet import check_fleet
 from pipeline.errors import Trouble
 from pipeline.fleet.examination import Examined, Pooling, examine
 from pipeline.instants import utc_now
-from pipeline.settings.environment import FLEET_URL, Environment
+from pipeline.settings.environment import API_KEY, FLEET_URL, Environment
 from pipeline.settings.fleet import Fleet
 from pipeline.settings.load import Settings
 from tests.support.fleets import Tables, tables
+from tests.support.observations import database_of, seen
 
 
 @pytest.fixture
@@ -91,9 +96,38 @@ def test_clock_and_pooler_are_examined(member: Settings, fleet: Tables) -> None:
     assert "session mode" in str(pooler.remedy)
 
 
+def test_a_machine_that_only_follows_needs_no_key(member: Settings) -> None:
+    (found,) = check_keys(member, Environment({API_KEY: ""}))
+
+    assert found.level is Level.NOTE
+    assert "pipeline follow" in str(found.remedy)
+
+
 def test_what_is_stuck_is_found(member: Settings, fleet: Tables) -> None:
     fleet.member("beta", beat=timedelta(minutes=5))
 
     (problem,) = (one for one in checked(member, examine(fleet.url, now=utc_now)) if one.level is Level.PROBLEM)
 
     assert "beta has died" in problem.found
+
+
+def test_the_file_has_to_go_with_the_configuration(settings: Settings, member: Settings, fleet: Tables) -> None:
+    examined = examine(fleet.url, now=utc_now)
+    own = database_of([seen(0, EPS="1")])
+
+    assert checked(replace(settings, database=own), url=None) == []
+    (mixed,) = [one for one in checked(replace(member, database=own)) if "single machine" in one.found]
+    assert (mixed.level, "pipeline fleet import" in str(mixed.remedy)) == (Level.PROBLEM, True)
+
+    for name, level, words in ((str(examined.state.id), Level.OK, "has 4 of 0"), ("other", Level.PROBLEM, "another")):
+        _follow(own, name)
+        (file,) = [one for one in checked(replace(member, database=own), examined) if str(own) in one.found]
+        assert file.level is level
+        assert words in file.found
+    (alone,) = checked(replace(settings, database=own), url=None)
+    assert (alone.level, "pipeline fleet detach" in str(alone.remedy)) == (Level.NOTE, True)
+
+
+def _follow(database: Path, fleet: str) -> None:
+    with closing(sqlite3.connect(database)) as db, db:
+        db.execute("INSERT OR REPLACE INTO followed (id, fleet, timeline, seq) VALUES (1, ?, 1, 4)", (fleet,))
