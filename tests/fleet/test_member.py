@@ -100,7 +100,9 @@ async def test_fire_times_that_no_member_was_there_for_are_missed_and_the_newest
 ) -> None:
     hourly = Schedule("0 * * * *", "UTC", timedelta(hours=2), None)
     await fetch(
-        pool, "INSERT INTO fleet.schedules VALUES (%s, date_trunc('hour', now()) - interval '150 min')", str(hourly)
+        pool,
+        "INSERT INTO fleet.schedules VALUES (%s, date_trunc('hour', now(), 'UTC') - interval '150 min')",
+        str(hourly),
     )
 
     async with machine(tmp_path, fleet_url, "alpha", config(source(served.base_url), schedules=(hourly,))) as alpha:
