@@ -1,6 +1,7 @@
 """What members do together, each with its loop, its file and its worker, over one PostgreSQL."""
 
 import asyncio
+import re
 import shutil
 from dataclasses import replace
 from datetime import timedelta
@@ -93,6 +94,28 @@ async def test_a_batch_of_a_member_that_was_killed_is_finished_by_another(
 
     assert [one[:2] for one in await ended(pool)] == [("complete", 3), ("interrupted", 0)]
     assert await fetch(pool, "SELECT detail FROM fleet.runs ORDER BY id DESC LIMIT 1") != [(None,)]
+
+
+async def test_a_crash_fails_the_run_and_not_the_member(
+    tmp_path: Path, fleet_url: str, pool: Pool, served: Served
+) -> None:
+    faults = iter([True])
+
+    def requested(_outcome: str, _seconds: float) -> None:
+        if next(faults, False):
+            raise RuntimeError("a fault")
+
+    async with machine(tmp_path, fleet_url, "alpha", config(source(served.base_url))) as alpha:
+        alpha.reporter.request_ended = requested  # type: ignore[assignment, method-assign] # stands for any bug deep inside a run
+
+        async def is_over() -> bool:
+            return bool(await ended(pool))
+
+        await until(is_over, alpha)
+        ((status, detail),) = await fetch(pool, "SELECT status, detail FROM fleet.runs")
+        assert status == "failed"
+        assert re.match(r"crashed: RuntimeError in test_member\.py:\d+", detail)
+        assert alpha.member.why_not_ready() is None
 
 
 async def test_fire_times_that_no_member_was_there_for_are_missed_and_the_newest_is_caught_up(

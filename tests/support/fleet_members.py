@@ -59,6 +59,7 @@ class Machine:
     config: DaemonConfig
     """What it reads when it is told to reload."""
     task: "asyncio.Task[None]"
+    reporter: Reporter
 
     @property
     def is_following(self) -> bool:
@@ -96,7 +97,7 @@ async def machine(
         reporter=reporter,
         begin=Begin.UNMARKED,
     )
-    one = Machine(member, database, config, asyncio.create_task(member.run(), name=f"member {name}"))
+    one = Machine(member, database, config, asyncio.create_task(member.run(), name=f"member {name}"), reporter)
     try:
         yield one
     finally:
