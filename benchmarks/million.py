@@ -168,7 +168,7 @@ def _of_fleet(days: _Days) -> list[Line]:
     return [
         Line("answers a second, both members", f"{min(rates):,.0f}", "", _listed(rates),
              is_broken=answers != days.count),
-        Line("  a member's processor time for each", f"{max(cores):.2f} ms"),
+        Line("  the members' processor time for each", f"{max(cores):.2f} ms"),
         Line("  a member's peak memory", f"{max(m['megabytes'] for day in days.works for m in day):.0f} MB"),
         Line("to begin a run", f"{max(day['seconds'] for day in days.begins):.1f} s", "",
              f"{max(day['megabytes'] for day in days.begins):.0f} MB at its peak"),

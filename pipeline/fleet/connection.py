@@ -151,4 +151,5 @@ def translated(error: psycopg.Error, url: str) -> FleetError:
 def _reason(error: psycopg.Error) -> str:
     """Return why, in a line."""
     text = error.diag.message_primary or " ".join(str(error).split()) or type(error).__name__
+    text = text.partition(" Is the server running")[0]
     return _WHICH_SERVER.sub("", text.removeprefix("connection failed: "))

@@ -96,7 +96,7 @@ class Jobs:
         if worker.cancelled():
             return
         error = worker.exception()
-        reason = "it returned" if error is None else f"{type(error).__name__}: {error}"
+        reason = "it returned" if error is None else " ".join(f"{type(error).__name__}: {error}".split())
         self._log.warning("the worker is begun again", reason=reason)
         await self._pause(_PAUSE.total_seconds())
 

@@ -8,25 +8,29 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import click
+import psycopg
 import pytest
 
 from tests.docs.generate import ROOT, all_commands, command_of, pages
 from tests.support.beside import beside
 from tests.support.commands import KEY, PIPELINE, call
 from tests.support.places import place_on_loopback
+from tests.support.postgres import binaries
 from tests.support.repositories import Making, document
 from tests.support.sandbox import serving_beside
 
 yaml = pytest.importorskip("yaml", reason="no YAML library: apprise, a dev dependency, brings one")
 
 _FOREVER = {"follow", "mcp", "run", "sandbox", "serve"}
-"""Commands that run until they are stopped: their words are checked, as a fleet's are, and other tests start them."""
-_EXITS = {"status": {0, 7}, "health": {7}, "doctor": {0, 1}}
-"""Exit codes other than 0: the example database is old, and no daemon runs on it."""
+"""Commands that run until they are stopped: their words are checked, and other tests start them."""
+_EXITS = {"status": {0, 7}, "health": {7}, "doctor": {0, 1}, "fleet": {0, 7}}
+"""Exit codes other than 0: the example database is old, and neither a daemon runs on it nor a member in the fleet."""
 _NOT_EVERYWHERE = {"sqlite3"}
 """Programs that not every machine has: skipped where it has not."""
 _ELSEWHERE = {"cd", "python3", ".", "$EDITOR", "systemctl", "journalctl"}
@@ -87,19 +91,46 @@ def _collector(folder: Path) -> None:
 
 @pytest.mark.process
 @pytest.mark.parametrize("page", list(pages()), ids=lambda page: page.name)
-def test_every_command_of_a_page_works(folder: Path, api: str, page: Path) -> None:
+def test_every_command_of_a_page_works(folder: Path, api: str, page: Path, request: pytest.FixtureRequest) -> None:
     """In order, since one may need what the one before it made."""
-    for line in lines_of(page):
-        _try(line.replace("/mnt/backups", str(folder / "backups")), folder, api)
+    with _fleet(page, request) as fleet:
+        for line in lines_of(page):
+            _try(line.replace("/mnt/backups", str(folder / "backups")), folder, api, fleet)
 
 
-def _try(line: str, folder: Path, base_url: str) -> None:
+@contextmanager
+def _fleet(page: Path, request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
+    """Yield the variables by which PostgreSQL's programs and ours find a server, and remove what the page makes there.
+
+    Of pages about other things none.
+    """
+    if page.name != "fleet.md":
+        yield {}
+        return
+    databases = request.getfixturevalue("postgres")
+    url = urlsplit(databases.server.url("fleet"))
+    found = {"PGHOST": str(url.hostname), "PGPORT": str(url.port), "PGUSER": str(url.username)}
+    try:
+        yield {
+            **found,
+            "PIPELINE_FLEET_URL": f"postgresql://fleet:a-long-one@{url.hostname}:{url.port}/fleet",
+            "PATH": f"{binaries()}:{os.environ['PATH']}",
+        }
+    finally:
+        with psycopg.connect(databases.server.url(), autocommit=True) as db:
+            for name in ("fleet", "restored"):
+                db.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+            for name in ("fleet", "analyst"):
+                db.execute(f"DROP ROLE IF EXISTS {name}")
+
+
+def _try(line: str, folder: Path, base_url: str, fleet: Mapping[str, str]) -> None:
     words = shlex.split(line)
     variables = {
         "ALPHAVANTAGE_API_KEY": KEY,
         "PIPELINE_SOURCE__BASE_URL": base_url,
         "PIPELINE_SOURCE__PLAN": "premium-1200",
-    }
+    } | {name: value for name, value in fleet.items() if name == "PIPELINE_FLEET_URL"}
     while found := re.fullmatch(r"(\w+)=(.*)", words[0]):
         variables[found[1]] = found[2]
         words.pop(0)
@@ -116,7 +147,7 @@ def _try(line: str, folder: Path, base_url: str) -> None:
             assert "exec" not in words or words[words.index("exec") + 1] in services, line
     elif first in _ELSEWHERE or (first in _NOT_EVERYWHERE and shutil.which(first) is None):
         pass
-    elif first == "pipeline" and words[1] in (*_FOREVER, "fleet"):
+    elif first == "pipeline" and _is_only_read(words, fleet):
         name, rest = _command_of_words(words[1:])
         command_of(name).make_context(name, rest, parent=_parent())
     elif first == "pipeline" and not set(line) & set("|>"):
@@ -125,7 +156,8 @@ def _try(line: str, folder: Path, base_url: str) -> None:
     else:
         if first == "datasette":  # answers one request, with a query that only the metadata has, instead of serving
             line = f"{sys.executable} -m {line} --get /overviews/latest.json"
-        paths = {**os.environ, **variables, "HOME": str(folder), "PATH": f"{PIPELINE.parent}:{os.environ['PATH']}"}
+        path = f"{PIPELINE.parent}:{fleet.get('PATH', os.environ['PATH'])}"
+        paths = {**os.environ, **fleet, **variables, "HOME": str(folder), "PATH": path}
         done = subprocess.run(
             ["bash", "-euc", line], cwd=folder, env=paths, capture_output=True, check=False, timeout=60
         )
@@ -136,6 +168,11 @@ def _command_of_words(words: list[str]) -> tuple[str, list[str]]:
     """Return the command that words name, which may be one below another, and the rest of them."""
     length = 2 if " ".join(words[:2]) in all_commands() else 1
     return " ".join(words[:length]), words[length:]
+
+
+def _is_only_read(words: Sequence[str], fleet: Mapping[str, str]) -> bool:
+    """Whether only the words of a command are checked: it runs until stopped, or needs a fleet that is not there."""
+    return (words[1] == "fleet" and not fleet) or (words[1] in _FOREVER and "--once" not in words)
 
 
 def _parent() -> click.Context:
