@@ -214,9 +214,12 @@ def running_server(*, is_durable: bool = False) -> Iterator[Postgres]:
 
 @contextmanager
 def folder_for_servers(*, in_memory: bool = True) -> Iterator[Path]:
-    """Yield a folder that PostgreSQL may write into, and remove it."""
-    memory = _MEMORY if in_memory and os.access(_MEMORY, os.W_OK) else None
-    folder = Path(tempfile.mkdtemp(prefix="postgres-", dir=memory))
+    """Yield a folder that PostgreSQL may write into, and remove it; also those of processes that were killed."""
+    parent = _MEMORY if in_memory and os.access(_MEMORY, os.W_OK) else Path(tempfile.gettempdir())
+    for left in parent.glob("postgres-of-*-*"):
+        if not Path("/proc", left.name.split("-")[2]).exists() and sys.platform == "linux":
+            shutil.rmtree(left, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=f"postgres-of-{os.getpid()}-", dir=parent))
     own(folder)
     try:
         yield folder
