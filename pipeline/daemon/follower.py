@@ -12,9 +12,9 @@ import structlog
 from pipeline.clock import REAL_CLOCK, Clock
 from pipeline.daemon import systemd
 from pipeline.errors import file_reason
-from pipeline.fleet.connection import FleetError
+from pipeline.fleet.connection import FleetError, connected
 from pipeline.fleet.follow import PAUSE, Follower, OnProgress, Outage, open_follower
-from pipeline.fleet.install import check_pool
+from pipeline.fleet.install import check
 from pipeline.fleet.members import BEAT_EVERY, Candidate, Membership
 from pipeline.fleet.pool import Pool, open_pool
 from pipeline.monitoring import heartbeat
@@ -33,10 +33,12 @@ async def catch_up(
 
     Raise FleetError, and what `open_follower` and `Follower.catch_up` raise.
     """
-    async with open_pool(url, size=_CONNECTIONS) as pool:
-        await check_pool(pool)
-        async with open_follower(database, pool, clock=clock, on_retry=_warn, on_progress=on_progress) as follower:
-            return await follower.catch_up(), follower.cursor
+    await asyncio.to_thread(_try, url)
+    async with (
+        open_pool(url, size=_CONNECTIONS) as pool,
+        open_follower(database, pool, clock=clock, on_retry=_warn, on_progress=on_progress) as follower,
+    ):
+        return await follower.catch_up(), follower.cursor
 
 
 class FollowerDaemon:
@@ -191,6 +193,12 @@ class FollowerDaemon:
         """Return what this process does, for `systemctl status`."""
         entry = 0 if self._follower is None else self._follower.cursor.seq
         return self._trouble() or f"following, entry {entry:,} of the log"
+
+
+def _try(url: str) -> None:
+    """Raise FleetError if there is no fleet to be had: a pool would try again for seconds, and not say why."""
+    with connected(url) as db:
+        check(db)
 
 
 def _warn(text: str) -> None:

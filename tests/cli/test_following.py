@@ -52,6 +52,7 @@ def test_a_followers_file_is_refused_where_no_fleet_is_configured(
     assert follower.read_bytes() == before
 
 
+@pytest.mark.process  # Procrastinate, when it is first imported, asks a program what Python is built for
 @pytest.mark.parametrize("arguments", [["collect", "AAPL"], ["run"]])
 def test_a_single_machines_file_is_refused_in_a_fleet(folder: Path, own: Path, arguments: list[str]) -> None:
     before = own.read_bytes()
@@ -89,5 +90,7 @@ def test_a_file_that_follows_another_fleet_is_refused(folder: Path, follower: Pa
 
 
 def test_what_only_reads_answers_from_a_followers_file_as_from_any(folder: Path, follower: Path) -> None:
-    for arguments in (["runs"], ["as-of", "now"], ["history", "IBM"], ["backup", "copy.db"]):
+    assert f"runs of the fleet {FLEET}, as of entry 5" in called(folder, ["runs"], follower, None).err
+    assert called(folder, ["runs", "--json"], follower, None).err == ""
+    for arguments in (["as-of", "now"], ["history", "IBM"], ["backup", "copy.db"]):
         assert called(folder, arguments, follower, None).code == 0

@@ -39,6 +39,8 @@ def command(options: Options, *, record: Path, as_json: bool) -> None:
     assert settings.fleet is not None  # there is a URL
     keys = api_keys(variables, settings)
     refuse_foreign(record)
+    with extras.fleet("connection").connected(url) as db:  # it says at once, and better than a pool, what is wrong
+        extras.fleet("install").check(db)
     done = run_async(_import(record, url, settings.fleet.name, keys, options))
     if as_json:
         print_json(

@@ -10,6 +10,7 @@ from pipeline.cli.output import print_json, print_rows, shown, to_second
 from pipeline.cli.readable import readable
 from pipeline.cli.run_outcomes import run_outcomes
 from pipeline.store.database import DatabaseError
+from pipeline.store.log_place import followed
 from pipeline.store.reader import Reader, Run, SymbolOutcome
 
 
@@ -28,6 +29,8 @@ from pipeline.store.reader import Reader, Run, SymbolOutcome
 def command(options: Options, *, run: int | None, limit: int, form: Form, as_json: bool) -> None:
     """List past runs, newest first; or, for the number of a RUN, the outcome of each symbol in it."""
     with readable(load_silently(options).database, options) as database, Reader.open(database) as reader:
+        if form.is_table and not as_json and (place := followed(database)) is not None:
+            options.say(f"runs of the fleet {place.fleet}, as of entry {place.seq:,} of its log")
         if run is None:
             _print_runs(reader.runs(limit), form=form, as_json=as_json)
             return
