@@ -80,7 +80,7 @@ def applied(log: Sequence[Row], pieces: Sequence[tuple[int, int]]) -> dict[str, 
     return content(database)
 
 
-@settings(max_examples=10)
+@settings(max_examples=6)
 @given(logs(), st.data())
 def test_chunks_do_not_matter_nor_what_is_read_again(log: list[Row], data: st.DataObject) -> None:
     end, pieces = 0, []
