@@ -329,7 +329,7 @@ def test_a_server_of_another_timeline_gives_no_slot_within_the_longest_window(
     (before,) = key.take()
     db.execute(
         "CREATE OR REPLACE FUNCTION fleet.timeline() RETURNS int LANGUAGE sql VOLATILE AS 'SELECT 2'"
-    )  # as on a standby that took over; tests/fleet/test_failover.py has a real one
+    )  # as on a standby that took over; tests/fleet/test_slots_failover.py has a real one
 
     (after,) = key.take()
 
