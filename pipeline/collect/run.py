@@ -94,12 +94,13 @@ async def collect_with(
     return await _finish(active, order, selection, engine.results, halt, began=began, clock=clock)
 
 
-_LEVELS = {RunStatus.FAILED: logging.ERROR, RunStatus.PARTIAL: logging.WARNING}
+LEVELS = {RunStatus.FAILED: logging.ERROR, RunStatus.PARTIAL: logging.WARNING}
+"""How a run's end is logged; else as information."""
 
 
 def log_end(summary: Summary) -> None:
     """Log how a run ended, as an error if it failed and as a warning if it is partial, or failed on demand."""
-    level = _LEVELS.get(summary.status, logging.INFO)
+    level = LEVELS.get(summary.status, logging.INFO)
     if summary.trigger is Trigger.ON_DEMAND:
         level = min(level, logging.WARNING)  # one symbol that a client has misspelled makes it fail
     facts: dict[str, object] = {str(outcome): summary.counts[outcome] for outcome in Outcome if summary.counts[outcome]}

@@ -52,7 +52,7 @@ class Attendance:
         asked = self._clock.monotonic()
         self._fleet_clock.heard(await self._membership.measure_clock(), asked=asked)
         failure = None if batches.failure is None else str(batches.failure)
-        trouble = self.following.trouble or failure
+        trouble = self.following.trouble or failure or next(iter(batches.refusals), None)
         agrees = await self._membership.beat(followed=self.following.followed, trouble=trouble)
         await batches.check()
         if await self._membership.holds(SWEEP):

@@ -153,13 +153,13 @@ class Session:
 
     def _mend(self) -> None:
         """If a batch could not be stored, leave jobs to others for a while; then end, to begin with a new engine."""
-        now = self._clock.monotonic()
-        if self._batches.failure is None:
+        now, failure = self._clock.monotonic(), self._batches.failure
+        if failure is None:
             self._mend_at = None
         elif self._mend_at is None:
             self._mend_at = now + nanoseconds(ASIDE)
             self._jobs.step_aside(ASIDE)
-            self._reporter.storage_failed(DatabaseError(str(self._batches.failure)))
+            self._reporter.storage_failed(DatabaseError(str(failure)))
         elif now >= self._mend_at:
             self.end()
 

@@ -80,6 +80,11 @@ class Batches:
         self._is_stopping = False
         self._log = structlog.get_logger()
 
+    @property
+    def refusals(self) -> list[str]:
+        """Which of this member's keys the API refuses, and why, one line each."""
+        return [f"the API refused the key {name}: {why}" for name, why in self._engine.slots.refusals.items()]
+
     async def do(self, run: int, number: int) -> None:
         """Do what is left of a batch. Raise Later if then something still is, and FleetError."""
         batch = await self._read(run, number)
@@ -146,7 +151,13 @@ class Batches:
         finally:
             del self.active[active]
             self._on_change()
+        await self._note_refusals(batch.run)
         await self._halted(batch.run, decisive_reason(halt.reasons))
+
+    async def _note_refusals(self, run: RunId) -> None:
+        """Note in the run which keys of this member the API refuses: its end is to say so, though others go on."""
+        if self.refusals:
+            await fetch(self._pool, _NOTE_REFUSALS, "; ".join(self.refusals), run)
 
     async def _halted(self, run: RunId, reason: Exception | None) -> None:
         """Halt the run of a batch that was halted for a reason that holds for all. Raise Later if it does not."""
@@ -187,6 +198,10 @@ _BATCH = """
     SELECT r.halted_as IS NOT NULL, array(SELECT l.symbol FROM fleet.left_of(%s, %s) AS l)
       FROM fleet.batches b JOIN fleet.runs r ON r.id = b.run_id
      WHERE b.run_id = %s AND b.number = %s AND b.done_at IS NULL AND r.status = 'running'
+"""
+_NOTE_REFUSALS = """
+    UPDATE fleet.runs SET key_refused = true, halted_by = coalesce(halted_by, %s)
+     WHERE id = %s AND status = 'running' AND NOT key_refused
 """
 _OVER = """
     SELECT id FROM fleet.runs

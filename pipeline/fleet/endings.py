@@ -1,9 +1,13 @@
 """Endings: gives runs of which all batches are done their status, by the rules of `collect.endings`."""
 
+import logging
 from collections import Counter
+
+import structlog
 
 from pipeline.collect.endings import COMPLETE, PARTIAL, ending
 from pipeline.collect.failures import Failures, Uncovered
+from pipeline.collect.run import LEVELS
 from pipeline.fleet.pool import PATIENCE_FOR_ALL, Pool, fetch
 from pipeline.model.outcomes import Outcome, RunStatus
 from pipeline.model.symbols import Symbol
@@ -43,7 +47,10 @@ async def end_runs(pool: Pool, run: int | None = None) -> None:
             status = PARTIAL.status if key_refused and end is COMPLETE else end.status
             detail = halted_by if key_refused else await _what_went_wrong(pool, id_, uncovered=uncovered)
         query = "SELECT fleet.end_run(%s, %s, %s)"
-        await fetch(pool, query, id_, status.value, detail, patience=PATIENCE_FOR_ALL)
+        ((has_ended,),) = await fetch(pool, query, id_, status.value, detail, patience=PATIENCE_FOR_ALL)
+        if has_ended:
+            shown = {outcome.value: number for outcome, number in counts.items() if number}
+            structlog.get_logger().log(LEVELS.get(status, logging.INFO), "run ended", run=id_, status=status, **shown)
 
 
 async def _what_went_wrong(pool: Pool, run: int, *, uncovered: int) -> str | None:

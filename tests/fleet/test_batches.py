@@ -1,4 +1,5 @@
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -6,6 +7,7 @@ from pipeline.fleet.batches import Later
 from pipeline.fleet.pool import Pool, fetch, now
 from pipeline.model.outcomes import Trigger
 from pipeline.model.symbols import Symbol
+from pipeline.quota.keys import ApiKey
 from tests.support.fleet_work import ended, fired, jobs, source, working
 from tests.support.sandbox import Served, serving
 
@@ -38,6 +40,23 @@ async def test_a_run_that_gets_only_failures_is_ended_for_all_its_batches(pool: 
     assert "10 failures in a row" in detail
     assert await jobs(pool) == []
     assert await fetch(pool, "SELECT count(*) FROM fleet.batches WHERE done_at IS NULL") == [(0,)]
+
+
+async def test_a_run_that_is_to_end_ends_once_the_batches_that_others_are_at_have(pool: Pool, served: Served) -> None:
+    for symbol in MANY:
+        served.api.says(symbol, "", status=500, times=None)
+    run = await fired(pool, (*MANY, *(Symbol(f"T{number:02}") for number in range(60))))
+    await fetch(pool, "UPDATE procrastinate_jobs SET status = 'doing' WHERE args->>'number' IN ('0', '1')")
+
+    async with working(pool, "alpha", source(served.base_url)) as worker:
+        await worker.batches.do(run, 0)
+        assert await jobs(pool) == [(run, 0, "doing"), (run, 1, "doing")], "nobody begins the third"
+        assert await ended(pool) == []
+        requests = served.api.requests
+        await worker.batches.do(run, 1)
+
+    assert served.api.requests == requests
+    assert [status for status, *_ in await ended(pool)] == ["failed"]
 
 
 async def test_failures_that_end_nothing_are_counted_and_the_most_frequent_reason_is_said(
@@ -96,6 +115,24 @@ async def test_a_refused_key_ends_the_run_unless_another_member_has_another(pool
         await worker.batches.do(run, 0)
 
     assert await fetch(pool, "SELECT status, key_refused, deferred FROM fleet.runs") == [("failed", True, 1)]
+
+
+async def test_a_refused_key_is_said_at_the_end_of_a_run_that_another_key_of_the_member_has_completed(
+    pool: Pool, served: Served
+) -> None:
+    served.api.says("AAPL", '{"Error Message": "the parameter apikey is invalid or missing."}')
+    run = await fired(pool)
+    one = source(served.base_url)
+    both = replace(one, concurrency=1, keys=(replace(one.keys[0], name="old"), ApiKey("new", "another-key", ())))
+
+    async with working(pool, "alpha", both) as worker:
+        await worker.batches.do(run, 0)
+        assert len(worker.batches.refusals) == 1
+
+    assert await ended(pool) == [("partial", 3, 0, 0, 0, 0, 0)]
+    ((key_refused, detail),) = await fetch(pool, "SELECT key_refused, detail FROM fleet.runs")
+    assert key_refused
+    assert detail.startswith("the API refused the key ")
 
 
 async def test_what_another_member_has_requested_is_looked_at_again_when_that_has_ended(

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.fleet.agreement import Disagreement
+from pipeline.clock import REAL_CLOCK
+from pipeline.fleet.agreement import Agreement, Disagreement
 from pipeline.fleet.connection import NoFleet, connected
 from pipeline.fleet.follow import Unfollowable
 from pipeline.fleet.install import install
-from pipeline.fleet.members import NameTaken
+from pipeline.fleet.joining import join
+from pipeline.fleet.members import Membership, NameTaken
 from pipeline.fleet.pool import Pool, fetch, open_pool
 from pipeline.model.symbols import Symbol
 from pipeline.schedule.cron import Schedule
@@ -156,6 +158,18 @@ async def test_a_member_that_is_configured_otherwise_ends_and_says_in_what(
         with pytest.raises(Disagreement, match="5/second"):
             async with machine(tmp_path, fleet_url, "beta", config(source(served.base_url, "5/second"))) as beta:
                 await asyncio.wait({beta.task})
+
+
+async def test_a_member_that_seemed_dead_while_the_others_agreed_about_something_else_ends(
+    tmp_path: Path, fleet_url: str, pool: Pool, served: Served
+) -> None:
+    wanted = config(source(served.base_url))
+    async with machine(tmp_path, fleet_url, "alpha", wanted, error=Disagreement) as alpha:
+        await has_followed(alpha, ("complete", 3))
+        await join(pool, Membership(pool, REAL_CLOCK), "beta", keys=(), schedules=wanted.schedules, symbols=())
+        other = Agreement.of({}, (NEVER,)).to_text()
+        await fetch(pool, "UPDATE fleet.agreed SET settings = %s, at = clock_timestamp()", other)
+        await asyncio.wait({alpha.task})
 
 
 async def test_a_reload_that_the_others_do_not_agree_with_is_refused_and_one_that_they_do_is_put_in_force(
