@@ -3,7 +3,7 @@
 import re
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,17 +11,22 @@ from typing import Any
 
 import psycopg
 
+from pipeline.fleet.install import install
 from pipeline.quota.limits import Limit
 from tests.chaos import checks
 from tests.chaos.api import counting_api
 from tests.chaos.checks import Finding
 from tests.chaos.counting import requests_in
 from tests.chaos.machines import Machine, Wanted
+from tests.chaos.network import API, POSTGRES, Network
 from tests.support.postgres import Postgres, running_server
+from tests.support.tls import authority
 
 PASSWORD = "a-password-that-none-may-see"
 KEYS = {"one": "KEYONE0000000001", "two": "KEYTWO0000000002"}
 _DATABASE = "fleet"
+_AUTHORITY = "authority.pem"
+_NOTHING: Mapping[str, str] = {}
 _LISTENING = re.compile(r'"address": "(http://127\.0\.0\.1:\d+)"')
 
 
@@ -37,9 +42,12 @@ class Fleet:
     pages: list[str] = field(default_factory=list)
     """Metrics and health, as the machines showed them."""
 
-    def add(self, name: str, holds: Sequence[str], **options: Any) -> Machine:
-        """Return another machine, which is not started yet."""
-        machine = Machine(self.folder / name, self.wanted, holds, **options)
+    def add(
+        self, name: str, holds: Sequence[str], *, before: Sequence[str] = (), environment: Mapping[str, str] = _NOTHING
+    ) -> Machine:
+        """Return another machine, which is not started yet. `before`: what its commands begin with."""
+        trust = {"SSL_CERT_FILE": str(self.folder / _AUTHORITY)} if (self.folder / _AUTHORITY).exists() else {}
+        machine = Machine(self.folder / name, self.wanted, holds, before, {**trust, **environment})
         self.machines.append(machine)
         return machine
 
@@ -134,23 +142,40 @@ class Fleet:
 
 @contextmanager
 def fleet(
-    folder: Path, limits: Sequence[str], symbols: Sequence[str], *, is_durable: bool = False, latency: float = 0.1,
-    **options: Any,
+    folder: Path, limits: Sequence[str], symbols: Sequence[str], *, network: Network | None = None,
+    latency: float = 0.1, **options: Any,
 ) -> Iterator[Fleet]:  # fmt: skip
-    """Run PostgreSQL and the API while the block runs, on loopback, and yield a fleet without machines.
+    """Run PostgreSQL and the API while the block runs, and yield a fleet without machines.
 
-    Whatever of it still runs at the end is killed.
+    They are on loopback, or at the addresses of a network. Whatever still runs at the end is killed.
     """
     log = folder / "api.log"
-    with running_server(is_durable=is_durable) as server, counting_api(log, limits, latency=latency) as api:
+    at = POSTGRES if network else "127.0.0.1"
+    certificate = write_certificate(folder) if network else None
+    with (
+        running_server(is_durable=True, also_at=at if network else None) as server,
+        counting_api(
+            log, limits, host=API if network else "127.0.0.1", certificate=certificate, latency=latency
+        ) as api,
+    ):
         with psycopg.connect(server.url(), autocommit=True) as db:
             db.execute(f"CREATE ROLE passworded SUPERUSER LOGIN PASSWORD '{PASSWORD}'")
             db.execute(f"CREATE DATABASE {_DATABASE} OWNER passworded")
-        url = f"postgresql://passworded:{PASSWORD}@127.0.0.1:{server.port}/{_DATABASE}"
-        wanted = Wanted(api, url, KEYS, limits, symbols, **options)
-        fleet = Fleet(folder, server, wanted, log)
+        with psycopg.connect(server.url(_DATABASE), autocommit=True) as db:
+            install(db)
+        url = f"postgresql://passworded:{PASSWORD}@{at}:{server.port}/{_DATABASE}"
+        fleet = Fleet(folder, server, Wanted(api, url, KEYS, limits, symbols, **options), log)
         try:
             yield fleet
         finally:
             for machine in fleet.machines:
                 machine.kill()
+
+
+def write_certificate(folder: Path) -> Path:
+    """Write the API's certificate with its key, and return it; beside it, the authority for machines to trust."""
+    authority().cert_pem.write_to_path(str(folder / _AUTHORITY))
+    issued = authority().issue_cert(API)
+    target = folder / "api.pem"
+    issued.private_key_and_cert_chain_pem.write_to_path(str(target))
+    return target

@@ -30,7 +30,11 @@ class Storm:
         """Let it happen for that long. Afterwards all machines run, but for those that are being started."""
         began = time.monotonic()
         crashes = [began + seconds * (one + 1) / (self.crashes + 1) for one in range(self.crashes)]
-        while (now := time.monotonic()) < began + seconds:
+        while True:
+            left = began + seconds - time.monotonic()
+            time.sleep(max(min(self.every * self.chance.uniform(0.3, 1.7), left), 0))
+            if (now := time.monotonic()) >= began + seconds:
+                return
             if crashes and now > crashes[0]:
                 crashes.pop(0)
                 self._crash()
@@ -38,7 +42,6 @@ class Storm:
                 self._freeze(self._victim())
             else:
                 self._kill(self._victim())
-            time.sleep(self.every * self.chance.uniform(0.3, 1.7))
 
     def _victim(self) -> Machine:
         return self.chance.choice(self.fleet.machines)

@@ -30,7 +30,6 @@ _PATIENCE = 30.0
 _DEATH_SIGNAL = 1
 """PR_SET_PDEATHSIG of Linux: the signal that a process gets when its parent ends."""
 _ALWAYS = """
-listen_addresses = '127.0.0.1'
 unix_socket_directories = ''
 max_connections = 60
 shared_buffers = 32MB
@@ -50,12 +49,14 @@ autovacuum = off
 """Enough where only processes die, and not the machine. Without autovacuum nothing connects to a template."""
 _DURABLE = """
 shared_buffers = 128MB
+max_connections = 100
 """
-"""For those that measure: what PostgreSQL has by default."""
+"""What PostgreSQL has by default."""
 _ACCESS = """
 host all passworded 127.0.0.1/32 scram-sha-256
 host all all 127.0.0.1/32 trust
 host replication all 127.0.0.1/32 trust
+host all passworded 198.18.0.0/15 scram-sha-256
 """
 """Only the role `passworded` needs a password; a test creates it."""
 
@@ -63,9 +64,13 @@ host replication all 127.0.0.1/32 trust
 class Postgres:
     """One server: a folder, a port, and the process if it runs. Its files stay when it stops or crashes."""
 
-    def __init__(self, folder: Path, *, is_durable: bool = False) -> None:
-        """Take the folder for its files. Only where `is_durable` does it survive what a machine's crash does."""
+    def __init__(self, folder: Path, *, is_durable: bool = False, also_at: str | None = None) -> None:
+        """Take the folder for its files. Only where `is_durable` does it have all that it committed after a crash.
+
+        `also_at`: an address, besides loopback, at which it answers.
+        """
         self.folder = folder
+        self._addresses = ["127.0.0.1", *filter(None, [also_at])]
         self.port = free_port()
         self._is_durable = is_durable
         self._process: subprocess.Popen[bytes] | None = None
@@ -91,7 +96,8 @@ class Postgres:
         """Start it, and return when it answers."""
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                [binaries() / "postgres", "-D", str(self.folder), "-p", str(self.port)],
+                [binaries() / "postgres", "-D", str(self.folder), "-p", str(self.port),
+                 "-c", f"listen_addresses={','.join(self._addresses)}"],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
                 preexec_fn=_end_with_parent, **as_unprivileged(),  # noqa: PLW1509 - it takes no lock
             )  # fmt: skip
@@ -197,13 +203,13 @@ class Databases:
 
 
 @contextmanager
-def running_server(*, is_durable: bool = False) -> Iterator[Postgres]:
+def running_server(*, is_durable: bool = False, also_at: str | None = None) -> Iterator[Postgres]:
     """Yield a server that has started, in a folder of its own; standbys may be beside it. End it, remove the files.
 
     Where it `is_durable`, its files are on the disk that temporary files are on, and not in memory.
     """
     with folder_for_servers(in_memory=not is_durable) as folder:
-        server = Postgres(folder / "primary", is_durable=is_durable)
+        server = Postgres(folder / "primary", is_durable=is_durable, also_at=also_at)
         server.create()
         server.start()
         try:
