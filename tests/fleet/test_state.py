@@ -49,7 +49,7 @@ def test_members_are_running_dead_or_have_left_by_postgresqls_clock(fleet: Table
 
 def test_a_windows_use_counts_what_was_closed_within_it_and_what_is_out(fleet: Tables) -> None:
     fleet.key("k1", "one", (3, DAY), (2, MINUTE))
-    fleet.slot("A", finished=2 * DAY)
+    fleet.slot("A", finished=30 * HOUR)
     fleet.slot("B", finished=2 * HOUR)
     fleet.slot("C", finished=timedelta(seconds=20))
     fleet.slot("D", finished=None)
@@ -91,17 +91,18 @@ def test_blocks_and_pauses_are_shown_while_they_last(fleet: Tables) -> None:
 
 
 def test_a_run_has_its_batches_and_which_of_them_have_jobs(fleet: Tables) -> None:
-    run = fleet.run(batches=5, done=1)
+    run = fleet.run(batches=6, done=1)
     fleet.job(run, 1)
     fleet.job(run, 2, worker_beat=timedelta(seconds=5))
     fleet.job(run, 3, worker_beat=5 * MINUTE)
+    fleet.job(run, 4, worker_beat=5 * MINUTE)
     fleet.outcome(run, "S0", ago=MINUTE)
     fleet.run(schedule="over", status="complete")
 
     (found,) = state(fleet).runs
 
-    assert (found.id, found.due, found.ended, found.batches, found.batches_done) == (run, 5, 1, 5, 1)
-    assert (found.jobs, found.stalled, found.without_job) == (3, 1, 1)
+    assert (found.id, found.due, found.ended, found.batches, found.batches_done) == (run, 6, 1, 6, 1)
+    assert (found.jobs, found.stalled, found.without_job) == (4, 2, 1)
 
 
 def test_a_key_that_was_replaced_is_forgotten_after_a_week(fleet: Tables) -> None:

@@ -1,15 +1,19 @@
 """The status: how things stood at the instant; the quota and the daemon are about the present alone."""
 
 import json
+import socket
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from pipeline.fleet.look import Lookout
 from pipeline.model.symbols import Symbol
 from pipeline.monitoring.status import Scope
 from pipeline.quota.keys import KeyPlan
 from pipeline.quota.limits import Limit
+from tests.support.fleets import tables
 from tests.support.observations import after, database_of, seen, text
 from tests.support.rest import API, answered
 from tests.support.site import served
@@ -58,3 +62,33 @@ async def test_without_a_database_there_is_nothing(tmp_path: Path) -> None:
     async with served(tmp_path / "none.db", scope=SCOPE) as client:
         found = await answered(client, "/status")
     assert (found["companies"], found["last_run"], found["stale"]) == (0, None, [])
+
+
+async def test_the_fleet_is_told_and_its_windows_where_there_is_one(database: Path, fleet_url: str) -> None:
+    with tables(fleet_url) as fleet:
+        fleet.key("k1", "one", (75, timedelta(minutes=1)))
+        fleet.member("alpha")
+        fleet.head(3)
+        scope = replace(SCOPE, lookout=Lookout(lambda: fleet_url, "alpha"))
+        async with served(database, scope=scope) as client:
+            found, page = await answered(client, "/status"), await client.get("/status")
+
+    assert [(window["key"], window["limit"]) for window in found["windows"]] == [("one", "75/minute")]
+    told = found["fleet"]
+    assert (told["reachable"], told["log_entries"], told["behind"], told["members"]) == (True, 3, 3, 1)
+    assert "Fleet: 1 member, 0 followers running; this file is 3 entries behind" in page.text
+
+
+async def test_a_fleet_that_cannot_be_reached_is_told_without_where_it_is(database: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        scope = replace(SCOPE, lookout=Lookout(lambda: f"postgresql://me@127.0.0.1:{port}/fleet", "alpha"))
+        async with served(database, scope=scope) as client:
+            answer, page = await client.get(f"{API}/status"), await client.get("/status")
+
+    found = json.loads(answer.body)
+    assert (found["fleet"]["reachable"], found["windows"], found["companies"]) == (False, [], 2)
+    assert "Fleet: PostgreSQL cannot be reached; the quota is not known" in page.text
+    assert "No limits" not in page.text
+    assert str(port) not in answer.text + page.text
