@@ -92,6 +92,7 @@ class FollowerDaemon:
                 await following
             if listed.done():
                 listed.result()
+        self._log.info("follower ended")
 
     async def _follow(self, pool: Pool) -> None:
         while not self._stopped.is_set():
@@ -149,9 +150,9 @@ class FollowerDaemon:
                 await membership.beat(followed=0 if self._follower is None else self._follower.cursor.seq)
                 self._is_unlisted = False
             except FleetError as error:
-                if not self._is_unlisted:
+                if not self._is_unlisted and self._trouble() is None:  # else PostgreSQL is away, which is known
                     self._log.warning("not listed among the fleet's members", reason=str(error))
-                self._is_unlisted = True
+                    self._is_unlisted = True
             await self._clock.sleep(BEAT_EVERY.total_seconds())
 
     @asynccontextmanager

@@ -53,10 +53,11 @@ class FleetView:
         if self.look.state is None:
             return f"{self.look.trouble}; the quota is not known, and {entry}"
         running = [count(len(self.look.state.running(role)), role) for role in ("member", "follower")]
-        lag = "up to date" if not self.behind else f"{count(self.behind, 'entry', 'entries')} behind"
+        behind = f"is {count(self.behind, 'entry', 'entries')} behind" if self.behind else "is up to date"
+        file = "does not follow it" if self.place is None else behind
         wrong = self.look.problems
         stuck = f"; {count(len(wrong), 'problem')}, see pipeline fleet" if wrong else ""
-        return f"{', '.join(running)} running; this file is {lag}{stuck}"
+        return f"{', '.join(running)} running; this file {file}{stuck}"
 
     def facts(self) -> dict[str, Any]:
         """Return it for JSON. The names are stable; what is not known is null."""

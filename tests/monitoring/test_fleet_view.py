@@ -48,6 +48,7 @@ def test_in_a_line_it_says_who_runs_and_how_far_the_file_is() -> None:
     assert FleetView(FleetLook("alpha", stuck, None), FLEET_VIEW.place).line() == (
         "1 member, 0 followers running; this file is up to date; 1 problem, see pipeline fleet"
     )
+    assert replace(FLEET_VIEW, place=None).line().endswith("this file does not follow it")
     assert TROUBLE in UNSEEN.line()
     assert "the quota is not known" in UNSEEN.line()
     assert ONLY_FOLLOWED.line().endswith("this file is as of entry 7 of its log")

@@ -57,7 +57,7 @@ def command(options: Options, *, as_json: bool) -> None:
     if running:
         click.echo(shown(f"still running: {few(running)}; stop them, or give this machine a key that they do not have"))
     if settings.fleet is not None:
-        click.echo("next: remove PIPELINE_FLEET_URL and [fleet] here, then pipeline collect or pipeline run")
+        click.echo("next: remove PIPELINE_FLEET_URL and [fleet] here, then pipeline collect")
 
 
 async def _detach(database: Path, url: str | None, longest: timedelta, options: Options) -> Any:
