@@ -21,7 +21,7 @@ LEDGER_UNKNOWN = "the fleet's last requests are not known, and may have used up 
 
 
 class NotFollowing(Trouble):
-    """The file follows no fleet."""
+    """The file follows no fleet, or another one."""
 
     exit_code = ExitCode.REFUSED
 
@@ -45,15 +45,21 @@ def detach(database: Path, url: str | None, *, longest: timedelta | None, now: d
     None, nothing is requested for that long. The caller holds the file's lock. It may be repeated. Raise NotFollowing,
     DatabaseError.
     """
-    if followed(database) is None:
+    place = followed(database)
+    if place is None:
         raise NotFollowing(f"{database} follows no fleet: it collects for itself already")
     unreachable = None
     try:
-        ledger = _read_ledger(url, longest, now=now)
+        fleet, ledger = _read_ledger(url, longest, now=now)
     except FleetError as error:
         unreachable = str(error)
         blocks = [] if longest is None else [(EVERY_KEY, ledger_block(LEDGER_UNKNOWN, longest, now=now))]
-        ledger = KeptLedger("", 0, [], blocks)
+        fleet, ledger = place.fleet, KeptLedger("", 0, [], blocks)
+    if fleet != place.fleet:
+        raise NotFollowing(
+            f"{database} follows another fleet ({place.fleet}; that of PIPELINE_FLEET_URL is {fleet})",
+            remedy="set PIPELINE_FLEET_URL to the one of its fleet: what that has requested counts against the plan",
+        )
     with connect(database, "rw") as db:
         requests = add_ledger(db, ledger)
         stop_following(db)
@@ -61,7 +67,7 @@ def detach(database: Path, url: str | None, *, longest: timedelta | None, now: d
     return Detached(requests, unreachable, until)
 
 
-_NOW = "SELECT clock_timestamp(), (SELECT coalesce(max(id), 0) FROM fleet.runs)"
+_NOW = "SELECT id::text, clock_timestamp(), (SELECT coalesce(max(r.id), 0) FROM fleet.runs r) FROM fleet.about"
 _SLOTS = """
     SELECT coalesce(run_id, 0), symbol, retry, reserved_at, deadline_at, finished_at, outcome, key_id FROM fleet.slots
      WHERE counts_from > %s - greatest(%s, (SELECT max(period) FROM fleet.limits))
@@ -69,12 +75,12 @@ _SLOTS = """
 _BLOCKS = "SELECT id, blocked_since, blocked_until, blocked_by FROM fleet.keys WHERE blocked_until > %s"
 
 
-def _read_ledger(url: str | None, longest: timedelta | None, *, now: datetime) -> KeptLedger:
-    """Return what counts in the fleet, by this machine's clock. Raise FleetError."""
+def _read_ledger(url: str | None, longest: timedelta | None, *, now: datetime) -> tuple[str, KeptLedger]:
+    """Return which fleet it is, and what counts in it, by this machine's clock. Raise FleetError."""
     if url is None:
         raise FleetError("no PIPELINE_FLEET_URL is configured")
     with connected(url) as db:
-        at, last_run = _row(db, _NOW)
+        fleet, at, last_run = _row(db, _NOW)
         ahead = now - at
         requests = [
             (run, symbol, int(retry), *(at and instants.to_text(at + ahead) for at in times), outcome, key)
@@ -84,7 +90,7 @@ def _read_ledger(url: str | None, longest: timedelta | None, *, now: datetime) -
             (KeyId(key), Block(since + ahead, until + ahead, reason))
             for key, since, until, reason in db.execute(_BLOCKS, (at,))
         ]
-    return KeptLedger("", last_run, requests, blocks)
+    return fleet, KeptLedger("", last_run, requests, blocks)
 
 
 def _row(db: psycopg.Connection[Any], query: str) -> Any:

@@ -67,6 +67,12 @@ class Unfollowable(Trouble):
     exit_code = ExitCode.REFUSED
 
 
+class SetBack(LogError):
+    """PostgreSQL is older than the record: a copy of its disk was restored."""
+
+    exit_code = ExitCode.REFUSED
+
+
 class Outage(FleetError):
     """PostgreSQL cannot be reached. It may pass."""
 
@@ -90,6 +96,11 @@ _HEAD = """
                                                     '-infinity')
                           ORDER BY first_seq LIMIT 1) AS f ON true
 """
+_IS_SET_BACK = """
+    SELECT CASE WHEN pg_is_in_recovery() THEN false ELSE seq < %s AND timeline = fleet.timeline() END
+      FROM fleet.log_head
+"""
+"""A standby may be behind. Another timeline, which the next entry notes, is read again from where it began."""
 _ENTRIES = """
     SELECT seq, kind, at, symbol, run_id, attempts, is_new, body
       FROM (SELECT l.seq, l.kind, l.at, l.symbol, l.run_id, l.attempts, l.same_as IS NULL AS is_new,
@@ -140,7 +151,7 @@ class Follower:
     async def catch_up(self) -> int:
         """Write all entries that are in the log by now, and return their number.
 
-        Raise Outage, LogError for a log that lacks an entry, StorageError if the record cannot be written.
+        Raise Outage, LogError for a log that lacks an entry or its end, StorageError if the record cannot be written.
         """
         before = self.cursor.seq
         try:
@@ -161,11 +172,13 @@ class Follower:
             task.cancel()
 
     async def _look(self) -> _Head:
-        """Return how far the log goes. Go back in it first, where another server has taken over since."""
+        """Return how far the log goes. Go back in it first, where another server took over. Raise SetBack."""
         async with asyncio.timeout(PATIENCE.total_seconds()), self._pool.connection() as db:
             head = await _head(db, self.cursor)
             if head.first_seq is not None:
                 (last_run,) = await _one(db, _LAST_RUN, head.first_seq)
+            elif head.seq < self.cursor.seq and (await _one(db, _IS_SET_BACK, self.cursor.seq))[0]:
+                raise _set_back(head.seq, self.cursor.seq)
         if head.first_seq is not None:
             to = Followed(self.cursor.fleet, head.timeline, min(self.cursor.seq, head.first_seq - 1))
             if to.seq < self.cursor.seq:
@@ -207,6 +220,14 @@ def _hole(seq: int) -> LogError:
     return LogError(
         f"entry {seq:,} of the fleet's log is missing: someone deleted it, or restored a part of PostgreSQL's tables",
         remedy="restore the whole PostgreSQL database, and let this record follow from its start",
+    )
+
+
+def _set_back(head: int, seq: int) -> SetBack:
+    return SetBack(
+        f"the fleet's log ends at entry {head:,}, and this record has it up to {seq:,}: PostgreSQL was set back, by a"
+        " snapshot of its disk for example, and does not know the last requests either",
+        remedy="stop all members, and let PostgreSQL begin a timeline of its own: docs/fleet.md, backups of PostgreSQL",
     )
 
 

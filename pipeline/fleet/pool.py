@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from typing import Any, LiteralString
 
@@ -62,7 +62,8 @@ async def fetch(
     """Return the rows of one statement, which has been committed. Raise FleetError; then it may have been, too."""
     try:
         async with asyncio.timeout(patience.total_seconds()), pool.connection() as db:
-            cursor = await db.execute(query, values)
+            async with _statements_up_to(db, patience):
+                cursor = await db.execute(query, values)
             return [] if cursor.description is None else await cursor.fetchall()
     except PoolTimeout:
         await _raise_reason(pool)
@@ -72,6 +73,20 @@ async def fetch(
     except TimeoutError:
         seconds = f"{patience.total_seconds():g} s"
         raise FleetError(f"PostgreSQL at {place(_conninfo(pool))} did not answer within {seconds}") from None
+
+
+@asynccontextmanager
+async def _statements_up_to(db: AsyncConnection[Any], patience: timedelta) -> AsyncIterator[None]:
+    """Let a statement take longer than the connection allows. Not by a transaction: that would hold locks."""
+    if patience <= PATIENCE:
+        yield
+        return
+    await db.execute("SELECT set_config('statement_timeout', %s, false)", [f"{patience.total_seconds():.0f}s"])
+    try:
+        yield
+    finally:
+        with suppress(psycopg.Error):  # it may be broken; then nobody uses it again
+            await db.execute("RESET statement_timeout")
 
 
 async def now(pool: Pool) -> datetime:

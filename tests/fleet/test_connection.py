@@ -6,6 +6,7 @@ import pytest
 
 from pipeline.errors import ExitCode
 from pipeline.fleet.connection import FleetError, FleetRefused, NoFleet, connected, place
+from pipeline.fleet.pool import PATIENCE_FOR_ALL, Pool, fetch
 from pipeline.fleet.state import read_state
 from tests.support.postgres import Databases
 
@@ -99,6 +100,12 @@ def test_the_server_frees_what_a_client_that_is_cut_off_holds(fleet_url: str) ->
             db.execute(f"SHOW {name}".encode()).fetchone() for name in ("tcp_user_timeout", "statement_timeout")
         ]
     assert settings == [("8000",), ("15s",)]
+
+
+async def test_a_statement_about_all_symbols_may_take_longer(pool: Pool) -> None:
+    query = "SELECT current_setting('statement_timeout')"
+    assert await fetch(pool, query, patience=PATIENCE_FOR_ALL) == [("5min",)]
+    assert await fetch(pool, query) == [("15s",)]
 
 
 def test_what_the_user_may_not_do_is_said(fleet_url: str) -> None:

@@ -3,12 +3,14 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from pipeline.fleet.detaching import NotFollowing, detach
 from pipeline.fleet.pool import Pool
 from pipeline.store.log_place import followed
 from tests.support.fleet_log import follow, reserved
+from tests.support.postgres import Databases
 
 DAY = timedelta(days=1)
 
@@ -54,3 +56,18 @@ async def test_where_the_fleet_is_gone_nothing_is_requested_for_the_longest_wind
     assert "not known" in reason
     with pytest.raises(NotFollowing):
         detach(database, fleet_url, longest=DAY, now=at)
+
+
+async def test_what_another_fleet_has_requested_is_not_taken_for_its_own(
+    database: Path, pool: Pool, postgres: Databases
+) -> None:
+    await reserved(pool, "IBM", at=datetime.now(UTC))
+    await follow(database, pool)
+
+    with postgres.create() as other:
+        with psycopg.connect(other, autocommit=True) as db:
+            db.execute("UPDATE fleet.about SET id = gen_random_uuid()")
+        with pytest.raises(NotFollowing, match="another fleet"):
+            detach(database, other, longest=DAY, now=datetime.now(UTC))
+
+    assert followed(database) is not None

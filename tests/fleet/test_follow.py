@@ -3,11 +3,12 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from pipeline.fleet import follow as module
 from pipeline.fleet.entries import LogError
-from pipeline.fleet.follow import Unfollowable, open_follower
+from pipeline.fleet.follow import SetBack, Unfollowable, open_follower
 from pipeline.fleet.pool import Pool, open_pool
 from pipeline.model.outcomes import Outcome, RunId, Trigger
 from pipeline.store.backup import backup
@@ -182,3 +183,17 @@ async def test_a_run_under_way_shows_what_it_has_got_so_far(database: Path, pool
     with Reader.open(database) as reader:
         (found,) = reader.runs(9)
     assert (found.status, found.stored, found.failed, found.requests) == ("running", 1, 1, 4)
+
+
+async def test_a_log_that_was_set_back_is_not_followed_past_what_came_instead(
+    database: Path, fleet_url: str, pool: Pool
+) -> None:
+    for turn in range(3):
+        await append(pool, answer(await reserved(pool, "IBM"), turn, {"Symbol": "IBM", "EPS": str(turn)}))
+    await follow(database, pool)
+    with psycopg.connect(fleet_url, autocommit=True) as db:  # as a snapshot of the server's disk would
+        db.execute("DELETE FROM fleet.log WHERE seq > 1")
+        db.execute("UPDATE fleet.log_head SET seq = 1")
+
+    with pytest.raises(SetBack, match=r"entry 1, .* up to 3"):
+        await follow(database, pool)
