@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import ExitCode
-from tests.support.commands import Ended, assert_refused, call
+from tests.support.commands import KEY, Ended, assert_refused, call
 from tests.support.fleets import Tables, tables
+from tests.support.postgres import Databases
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 
@@ -156,3 +157,26 @@ def test_without_postgresql_status_plan_and_health_say_so_and_go_on(folder: Path
     assert plan.code == 0
     assert (as_json["due"], as_json["finish_at"], as_json["days"], as_json["windows"]) == (1, None, None, [])
     assert as_json["fleet"]["reachable"] is False
+
+
+def test_no_command_shows_the_password_or_a_key(folder: Path, fleet: Tables, postgres: Databases) -> None:
+    """With a server that does not answer, one that does, a database without a fleet, and a URL that is none."""
+    own = call(folder, "collect", "--sandbox", "--database", "own.db", "IBM")
+    commands = (
+        ["fleet"], ["fleet", "--json"], ["fleet", "init"], ["fleet", "import", "own.db"], ["fleet", "detach"],
+        ["follow", "--once"], ["doctor", "--online", "--json"], ["status"], ["plan"], ["health"], ["collect"], ["runs"],
+    )  # fmt: skip
+    with socket.socket() as taken, postgres.empty() as empty:
+        taken.bind(("127.0.0.1", 0))
+        closed = f"postgresql://me:a-s3cret-password@127.0.0.1:{taken.getsockname()[1]}/fleet"
+        there = [url.replace("postgres@", "postgres:a-s3cret-password@") for url in (fleet.url, empty)]
+        urls = (closed, *there, f"{closed}?a-s3cret-password")
+        source = {"PIPELINE_SOURCE__BASE_URL": "http://127.0.0.1:9/query", "PIPELINE_COLLECT__ATTEMPTS": "1"}
+        member = {"ALPHAVANTAGE_API_KEY": KEY, **source}
+        ended = [call(folder, *words, PIPELINE_FLEET_URL=url, **member) for url in urls for words in commands]
+
+    assert own.code == 0
+    for one in ended:
+        assert "s3cret" not in one.out + one.err
+        assert KEY not in one.out + one.err
+        assert "Traceback" not in one.err
