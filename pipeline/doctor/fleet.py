@@ -80,9 +80,8 @@ def _server(examined: Examined) -> Iterator[Finding]:
         yield Finding(Kind.FLEET, Level.NOTE, off, "set it, best by NTP; quota and fire times go by PostgreSQL's")
     else:
         yield Finding(Kind.FLEET, Level.OK, off)
-    if examined.pooling is Pooling.TRANSACTION:
-        found = "a pooler gives each transaction another connection: new work is noticed seconds later"
-        yield Finding(Kind.FLEET, Level.NOTE, found, "let members connect to PostgreSQL, or in session mode")
+    if examined.pooling is not Pooling.NONE:
+        yield Finding(Kind.FLEET, Level.OK, f"through a pooler in mode {examined.pooling}")
 
 
 _SCOPE = "limits hold for who uses this database: what another program sends with the same keys is not counted"

@@ -15,16 +15,12 @@ from pipeline.model.symbols import Symbol
 _MOST_FAILURES = 10_000
 """How many are read to find the most frequent reason."""
 _OVER = """
-    WITH over AS MATERIALIZED (
-        SELECT * FROM fleet.runs r
-         WHERE r.status = 'running' AND r.instance IS NULL AND r.id = coalesce(%s, r.id)
-           AND NOT EXISTS (SELECT 1 FROM fleet.batches b WHERE b.run_id = r.id AND b.done_at IS NULL)
-    )
-    SELECT o.id, o.halted_as, o.halted_by, o.key_refused, t.stored, t.unchanged, t.unknown, t.failed, t.rejected,
-           t.deferred, t.uncovered
-      FROM over o CROSS JOIN LATERAL fleet.tally(o.id) AS t
+    SELECT r.id, r.halted_as, r.halted_by, r.key_refused FROM fleet.runs r
+     WHERE r.status = 'running' AND r.instance IS NULL AND r.id = coalesce(%s, r.id)
+       AND NOT EXISTS (SELECT 1 FROM fleet.batches b WHERE b.run_id = r.id AND b.done_at IS NULL)
 """
-"""Materialized: the tally of a large run takes seconds, and this is asked after each batch."""
+"""Asked after each batch: so what became of a run's symbols is counted apart, when it is over."""
+_TALLY = "SELECT stored, unchanged, unknown, failed, rejected, deferred, uncovered FROM fleet.tally(%s)"
 _FAILED = """
     SELECT symbol, coalesce(detail, '') FROM fleet.outcomes
      WHERE run_id = %s AND outcome IN ('failed', 'rejected') LIMIT %s
@@ -37,8 +33,8 @@ _DENIED = """
 
 async def end_runs(pool: Pool, run: int | None = None) -> None:
     """End the runs, or this one, of which nothing is left to be done. Raise FleetError."""
-    for id_, halted_as, halted_by, key_refused, *numbers in await fetch(pool, _OVER, run, patience=PATIENCE_FOR_ALL):
-        *of_outcomes, uncovered = numbers
+    for id_, halted_as, halted_by, key_refused in await fetch(pool, _OVER, run):
+        ((*of_outcomes, uncovered),) = await fetch(pool, _TALLY, id_, patience=PATIENCE_FOR_ALL)
         counts = Counter(dict(zip(_COUNTED, of_outcomes, strict=True)))
         if halted_as is not None and (halted_as != RunStatus.QUOTA_EXHAUSTED or counts[Outcome.DEFERRED]):
             status, detail = RunStatus(halted_as), halted_by
