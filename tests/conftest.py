@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 from pipeline.store.marker import Marker, write_marker
@@ -53,7 +54,10 @@ _running: list[pytest.Item] = []
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> object:
     _running[:] = [item]
-    return (yield)
+    try:
+        return (yield)
+    finally:
+        structlog.reset_defaults()  # commands set up logging, for as long as their process lives
 
 
 def _refuse_unmarked_processes(event: str, _arguments: tuple[object, ...]) -> None:

@@ -5,7 +5,6 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
-import structlog
 
 from pipeline import logs
 from tests.support.places import Place, place_on_loopback
@@ -21,7 +20,6 @@ def everything_logged() -> Iterator[None]:
     root.addHandler(everything)
     root.setLevel(1)
     yield
-    structlog.reset_defaults()
     root.handlers[:] = handlers
     root.setLevel(level)
 
