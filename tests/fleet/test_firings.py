@@ -157,3 +157,19 @@ async def test_followers_are_told_of_schedules_and_of_each_run_when_it_begins_an
     logged = await fetch(pool, "SELECT kind, body::jsonb->>'status' FROM fleet.log ORDER BY seq")
 
     assert logged == [("schedules", None), ("run", "running"), ("run", "failed")]
+
+
+async def test_what_every_member_asks_every_few_seconds_reads_no_old_runs(pool: Pool) -> None:
+    await fetch(pool, "INSERT INTO fleet.schedules VALUES ('daily', now())")
+    await fetch(
+        pool,
+        "INSERT INTO fleet.runs (trigger, schedule, scheduled_for, status, stored, member)"
+        " SELECT 'schedule', 'daily', now() - i * interval '1 minute', 'complete', 1, 'alpha'"
+        " FROM generate_series(1, 3000) AS i",
+    )
+    await fetch(pool, "ANALYZE fleet.runs")
+
+    plan = await fetch(pool, "EXPLAIN SELECT * FROM fleet.firings()")
+    plan += await fetch(pool, "EXPLAIN SELECT id FROM fleet.runs WHERE status = 'running'")
+
+    assert not [line for (line,) in plan if "Seq Scan on runs" in line]

@@ -135,6 +135,8 @@ CREATE TABLE fleet.runs (
     reported boolean NOT NULL DEFAULT false     -- whether a member has sent what is to be sent about its end
 );
 CREATE INDEX runs_unreported ON fleet.runs (id) WHERE NOT reported;
+CREATE INDEX runs_running ON fleet.runs (id) WHERE status = 'running';
+CREATE INDEX runs_by_fire_time ON fleet.runs (schedule, scheduled_for, id);  -- runs are kept for good
 -- Each fire time once, and no two runs for it at a time.
 CREATE UNIQUE INDEX runs_fire_times ON fleet.runs (schedule, scheduled_for) WHERE trigger IN ('schedule', 'catch_up');
 CREATE UNIQUE INDEX runs_active ON fleet.runs (schedule) WHERE status = 'running' AND schedule IS NOT NULL;
