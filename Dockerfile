@@ -17,7 +17,7 @@ WORKDIR /src
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 
 # The lock first: this layer is built again only when it changes. What is shipped has no pip. A smaller image, without
-# pages, notifications, pictures, Parquet and uvloop: --build-arg LOCK=requirements.txt
+# pages, notifications, pictures, Parquet, fleets and uvloop: --build-arg LOCK=requirements.txt
 ARG LOCK=requirements-extras.txt
 COPY ${LOCK} ./
 RUN python -m venv --without-pip /opt/pipeline \
