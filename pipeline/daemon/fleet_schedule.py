@@ -50,6 +50,10 @@ class FleetSchedule:
             return True
         return decision.run is not None and await self._fire(decision.run, firings)
 
+    def next_fire_time(self, now: datetime) -> datetime | None:
+        """Return the first fire time of all schedules after an instant."""
+        return min(filter(None, (schedule.next(now) for schedule in self._config.schedules)), default=None)
+
     async def _decide(self, firings: Firings, reset_at: datetime) -> Decision:
         config = self._config
         return decide(

@@ -17,6 +17,7 @@ from pipeline.fleet.follow import PAUSE, Follower, OnProgress, Outage, open_foll
 from pipeline.fleet.install import check
 from pipeline.fleet.members import BEAT_EVERY, Candidate, Membership
 from pipeline.fleet.pool import Pool, open_pool
+from pipeline.fleet.tasks import end
 from pipeline.monitoring import heartbeat
 from pipeline.monitoring.heartbeat import DaemonState, Heartbeat
 from pipeline.store.log_place import Followed
@@ -133,8 +134,7 @@ class FollowerDaemon:
         try:
             yield listed
         finally:
-            listed.cancel()
-            await asyncio.wait([listed])
+            await end(listed)
             if membership.is_joined:
                 with suppress(FleetError, TimeoutError):
                     async with asyncio.timeout(_LEAVE_WITHIN.total_seconds()):

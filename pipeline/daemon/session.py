@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import timedelta
 
 import structlog
@@ -21,11 +22,14 @@ from pipeline.fleet.connection import FleetError
 from pipeline.fleet.jobs import Jobs
 from pipeline.fleet.members import BEAT_EVERY
 from pipeline.fleet.pool import Pool, fetch
+from pipeline.fleet.tasks import end
 from pipeline.instants import Nanoseconds, nanoseconds
 from pipeline.monitoring.reporter import Reporter
 from pipeline.store.database import DatabaseError
 
 _AFTER_A_CRASH = timedelta(seconds=5)
+_MARGIN = timedelta(seconds=0.05)
+"""PostgreSQL's clock is known to a round trip: without it, it might not be quite time yet."""
 
 
 class Session:
@@ -91,7 +95,7 @@ class Session:
             await asyncio.wait({attends, decides, works}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self.end()
-            attends.cancel()
+            await end(attends)
             await asyncio.wait({attends, decides, works})
         for task in (attends, decides, works):
             if not task.cancelled() and (error := task.exception()) is not None:
@@ -131,6 +135,15 @@ class Session:
             if not self._woken.is_set():
                 self._status.log_next_run()
                 self.idle.set()
+                await self._rest()
+
+    async def _rest(self) -> None:
+        """Wait to be woken, or for the next fire time by PostgreSQL's clock: the timer rings by the one here."""
+        now = self._fleet_clock.now()
+        at = self._schedule.next_fire_time(now)
+        within = None if at is None else (at - now + _MARGIN).total_seconds()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within):
                 await self._woken.wait()
 
     async def _attend(self) -> None:

@@ -17,6 +17,7 @@ from pipeline.fleet.install import check_fleet
 from pipeline.fleet.joining import join
 from pipeline.fleet.members import BEAT_EVERY, COLLECTOR, Membership
 from pipeline.fleet.pool import open_pool
+from pipeline.fleet.tasks import end
 from pipeline.model.symbols import Symbol
 from pipeline.schedule.cron import Schedule
 
@@ -65,8 +66,7 @@ async def _living(membership: Membership, clock: Clock) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        beats.cancel()
-        await asyncio.wait({beats})
+        await end(beats)
         await membership.leave_soon()
 
 

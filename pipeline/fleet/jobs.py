@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 import procrastinate
 import structlog
 from procrastinate.jobs import Job
+from procrastinate.worker import Worker
 
 from pipeline.clock import Clock
 from pipeline.fleet.batches import Later
@@ -45,7 +46,7 @@ class Jobs:
         self._pool = pool
         self._name = name
         self._clock = clock
-        self._worker: asyncio.Task[None] | None = None
+        self._worker: Worker | None = None
         self._aside_until = clock.monotonic()
         self._stopped = asyncio.Event()
         self._log = structlog.get_logger()
@@ -72,33 +73,40 @@ class Jobs:
 
     def _end_worker(self) -> None:
         if self._worker is not None:
-            self._worker.cancel()
+            self._worker.stop()  # type: ignore[no-untyped-call] # Procrastinate types a part of itself
 
     async def _work(self) -> None:
         """Run a worker, until it ends or is stopped. If PostgreSQL fails, it returns, or raises anything."""
-        self._worker = asyncio.create_task(
-            self.app.run_worker_async(
-                queues=[QUEUE],
-                name=self._name,
-                concurrency=AT_ONCE,
-                fetch_job_polling_interval=POLL.total_seconds(),
-                shutdown_graceful_timeout=ENDS_WITHIN.total_seconds(),
-                listen_notify=False,
-                delete_jobs="always",
-                install_signal_handlers=False,
-                update_heartbeat_interval=STALLED_AFTER.total_seconds() / 3,
-                stalled_worker_timeout=STALLED_AFTER.total_seconds(),
-            ),
-            name="worker",
+        worker = Worker(
+            self.app,
+            queues=[QUEUE],
+            name=self._name,
+            concurrency=AT_ONCE,
+            fetch_job_polling_interval=POLL.total_seconds(),
+            shutdown_graceful_timeout=ENDS_WITHIN.total_seconds(),
+            listen_notify=False,
+            delete_jobs="always",
+            install_signal_handlers=False,
+            update_heartbeat_interval=STALLED_AFTER.total_seconds() / 3,
+            stalled_worker_timeout=STALLED_AFTER.total_seconds(),
         )
-        await asyncio.wait({self._worker})
-        worker, self._worker = self._worker, None
-        if worker.cancelled():
+        working = asyncio.create_task(worker.run(), name="worker")  # type: ignore[no-untyped-call]
+        await asyncio.sleep(0)  # as it begins, it forgets that it was stopped
+        self._worker = worker
+        if self._is_to_rest:
+            self._end_worker()
+        await asyncio.wait({working})
+        self._worker, error = None, working.exception()
+        if self._is_to_rest:
             return
-        error = worker.exception()
-        reason = "it returned" if error is None else " ".join(f"{type(error).__name__}: {error}".split())
-        self._log.warning("the worker is begun again", reason=reason)
+        reason = "it returned" if error is None else f"{type(error).__name__}: {error}"
+        self._log.warning("the worker is begun again", reason=" ".join(reason.split()))
         await self._pause(_PAUSE.total_seconds())
+
+    @property
+    def _is_to_rest(self) -> bool:
+        """Whether no job is to be taken at the moment."""
+        return self._stopped.is_set() or self._clock.monotonic() < self._aside_until
 
     async def _pause(self, seconds: float) -> None:
         """Wait, but not longer than until stopped."""

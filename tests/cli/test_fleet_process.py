@@ -4,7 +4,7 @@ import asyncio
 import json
 import signal
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,10 @@ import psycopg
 import pytest
 
 from pipeline.errors import ExitCode
+from pipeline.fleet.connection import connected
+from pipeline.fleet.install import install
 from tests.support.commands import KEY, assert_refused, call, pipeline, start
+from tests.support.postgres import Postgres, running_server
 from tests.support.sandbox import serving, serving_beside
 
 pytestmark = pytest.mark.process
@@ -121,6 +124,27 @@ async def test_a_member_stops_within_eight_seconds_in_the_middle_of_a_run(tmp_pa
     assert rows(fleet_url, "SELECT id FROM fleet.slots WHERE finished_at IS NULL") == []
     assert rows(fleet_url, "SELECT count(*) > 0 FROM procrastinate_jobs WHERE status = 'todo'") == [(True,)]
     assert rows(fleet_url, "SELECT count(*) FROM procrastinate_jobs WHERE status = 'doing'") == [(0,)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("harm", [Postgres.crash, Postgres.freeze])
+async def test_a_member_stops_within_eight_seconds_while_postgresql_is_away(
+    tmp_path: Path, harm: Callable[[Postgres], None]
+) -> None:
+    with running_server() as server:
+        with connected(server.url()) as db:
+            install(db)
+        async with serving() as served:
+            place = machine(tmp_path, "alpha", served.base_url, MANY, "20/second")
+            async with running(place, server.url()) as process:
+                await until(server.url(), "SELECT 1 FROM fleet.outcomes")
+                harm(server)
+
+                began = time.monotonic()
+                process.send_signal(signal.SIGTERM)
+                assert await process.wait() == ExitCode.DONE
+
+        assert time.monotonic() - began < STOPS_WITHIN
 
 
 @pytest.mark.slow

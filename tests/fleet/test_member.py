@@ -278,6 +278,39 @@ async def test_members_go_on_after_a_crash_of_postgresql_and_say_meanwhile_why_t
 
 
 @pytest.mark.process
+@pytest.mark.slow
+async def test_members_go_on_after_postgresql_hung(
+    tmp_path: Path, served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.fleet.pool.PATIENCE", timedelta(seconds=1))
+    with running_server() as server:
+        with connected(server.url()) as db:
+            install(db)
+        wanted = config(source(served.base_url), schedules=(NEVER,))
+        async with machine(tmp_path, server.url(), "alpha", wanted) as alpha:
+
+            async def is_ready() -> bool:
+                return alpha.member.why_not_ready() is None
+
+            await until(is_ready, alpha)
+            server.freeze()
+
+            async def is_blocked() -> bool:
+                return alpha.member.why_not_ready() is not None
+
+            await until(is_blocked, alpha)
+            server.thaw()
+            await until(is_ready, alpha)
+            async with open_pool(server.url()) as pool:
+                await fired(pool, MANY[:3], schedule=NEVER)
+
+                async def is_over() -> bool:
+                    return bool(await ended(pool))
+
+                await until(is_over, alpha)
+
+
+@pytest.mark.process
 async def test_a_member_that_starts_while_postgresql_is_out_of_reach_waits_for_it(
     tmp_path: Path, served: Served
 ) -> None:
