@@ -20,6 +20,7 @@ from pipeline.fleet.pool import Pool, fetch, open_pool
 from pipeline.model.symbols import Symbol
 from pipeline.schedule.cron import Schedule
 from tests.support.daemons import runs
+from tests.support.disk import no_file_larger_than
 from tests.support.fleet_members import Machine, config, machine, quick, until
 from tests.support.fleet_work import SYMBOLS, ended, fired, source
 from tests.support.postgres import Databases, running_server
@@ -224,6 +225,30 @@ async def test_a_file_that_collects_for_itself_is_refused(
     with pytest.raises(Unfollowable):
         async with machine(tmp_path, fleet_url, "alpha", config(source(served.base_url))) as alpha:
             await asyncio.wait({alpha.task})
+
+
+@pytest.mark.slow
+async def test_a_member_whose_disk_is_full_goes_on_collecting_and_its_file_follows_later(
+    tmp_path: Path, fleet_url: str, pool: Pool, served: Served
+) -> None:
+    wanted = config(source(served.base_url), schedules=(NEVER,), symbols=MANY)
+    async with machine(tmp_path, fleet_url, "alpha", wanted) as alpha:
+
+        async def is_ready() -> bool:
+            return alpha.member.why_not_ready() is None
+
+        async def is_over() -> bool:
+            return bool(await ended(pool))
+
+        async def is_troubled() -> bool:
+            return await fetch(pool, "SELECT 1 FROM fleet.members WHERE trouble LIKE '%%disk%%'") != []
+
+        await until(is_ready, alpha)
+        with no_file_larger_than(64 * 1024):
+            await fired(pool, MANY, schedule=NEVER)
+            await until(is_over, alpha)
+            await until(is_troubled, alpha)
+        await has_followed(alpha, ("complete", len(MANY)))
 
 
 async def test_a_client_gets_a_symbol_that_is_requested_on_demand_once_the_file_has_it(
