@@ -14,10 +14,12 @@ from pipeline.fleet.jobs import QUEUE, STALLED_AFTER
 from pipeline.fleet.pool import Pool, fetch, now
 from pipeline.fleet.state import FORGOTTEN
 from pipeline.store.runs import ABANDONED
+from pipeline.store.schedules import CLOCK_TOLERANCE
 
 BATCHES_KEPT = timedelta(days=1)
 """How long the batches of a run that has ended are kept."""
 _ROWS_AT_ONCE = 10_000
+_RUNS_AT_ONCE = 1_000
 
 
 async def sweep(pool: Pool, app: procrastinate.App) -> None:
@@ -36,6 +38,9 @@ async def sweep(pool: Pool, app: procrastinate.App) -> None:
         if added:
             log.warning("batches had no job", run=run, batches=added)
     await fetch(pool, _INTERRUPT_ALONE, ABANDONED)
+    ((forgotten,),) = await fetch(pool, "SELECT fleet.forget_future(%s, %s)", CLOCK_TOLERANCE, _RUNS_AT_ONCE)
+    if forgotten:
+        log.warning("fire times are still to come: PostgreSQL's clock was ahead", runs=forgotten)
     await end_runs(pool)
 
 

@@ -2,7 +2,7 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from pipeline.fleet.pool import open_pool
+from pipeline.fleet.pool import fetch, open_pool
 from pipeline.model.outcomes import Outcome
 from tests.support.clocks import START
 from tests.support.fleet_log import HOUR, answer, append, ended, reserved, rows
@@ -37,6 +37,26 @@ async def test_a_document_with_the_same_values_in_any_order_is_not_stored_again(
         (None, '{"Symbol":"IBM","EPS":"1"}'), (1, None), (None, '{"Symbol":"IBM","EPS":"2"}'),
         (None, '{"Symbol":"IBM","EPS":"1"}'),
     ]  # fmt: skip
+
+
+async def test_what_a_clock_that_was_ahead_has_seen_of_a_symbol_hides_nothing(fleet_url: str) -> None:
+    ahead = datetime.now(UTC) + timedelta(days=400)
+    async with open_pool(fleet_url) as pool:
+        await fetch(
+            pool, "INSERT INTO fleet.symbols (symbol, last_look, last_overview) VALUES ('IBM', %s, %s)", ahead, ahead
+        )
+        await fetch(
+            pool,
+            "WITH run AS (INSERT INTO fleet.runs (trigger, status, member, observed_since)"
+            " VALUES ('schedule', 'running', 'alpha', now()) RETURNING id)"
+            " INSERT INTO fleet.batches (run_id, number, symbols) SELECT id, 0, '{IBM}' FROM run",
+        )
+        assert await fetch(pool, "SELECT symbol FROM fleet.left_of(1, 0)") == [("IBM",)]
+
+        await append(pool, answer(await reserved(pool, "IBM"), 1, {"Symbol": "IBM"}, run=1))
+
+        ((at, seq),) = await fetch(pool, "SELECT last_overview, seq FROM fleet.symbols")
+    assert (at, seq) == (START + HOUR, 1)
 
 
 async def test_an_answer_is_observed_after_its_reservation_and_before_now(fleet_url: str) -> None:

@@ -159,6 +159,26 @@ async def test_followers_are_told_of_schedules_and_of_each_run_when_it_begins_an
     assert logged == [("schedules", None), ("run", "running"), ("run", "failed")]
 
 
+async def test_fire_times_of_a_clock_that_was_ahead_are_still_to_come(pool: Pool, at: datetime) -> None:
+    ahead = at + timedelta(days=400)
+    await fetch(
+        pool,
+        "INSERT INTO fleet.runs (trigger, schedule, scheduled_for, status, member)"
+        " VALUES ('schedule', %s, %s, 'missed', 'a'), ('schedule', %s, %s, 'complete', 'a')",
+        NAME, ahead - MINUTE, NAME, ahead,
+    )  # fmt: skip
+    assert (await read_firings(pool)).last[NAME].scheduled_for == ahead
+
+    assert await fetch(pool, "SELECT fleet.forget_future('2 hours', 1000)") == [(2,)]
+
+    assert (await read_firings(pool)).last[NAME].scheduled_for is None
+
+    assert await fires(pool, at) is not None
+    assert await fetch(pool, "SELECT fleet.forget_future('2 hours', 1000)") == [(0,)]
+    logged = await fetch(pool, "SELECT body::json->>'schedule' FROM fleet.log WHERE kind = 'run' ORDER BY seq")
+    assert logged == [(None,), (None,), (NAME,)]
+
+
 async def test_what_every_member_asks_every_few_seconds_reads_no_old_runs(pool: Pool) -> None:
     await fetch(pool, "INSERT INTO fleet.schedules VALUES ('daily', now())")
     await fetch(

@@ -207,6 +207,26 @@ def test_time_does_not_go_back_whatever_the_servers_does(db: psycopg.Connection[
     assert words(key.take(2)) == ["wait", "wait"]
 
 
+def test_a_clock_that_was_far_ahead_stops_a_key_no_longer_than_a_window(
+    db: psycopg.Connection[Any], time: FleetTime
+) -> None:
+    key, at = Key(db, (Limit(2, DAY),)), time.wall
+    time.set_server(at + 400 * DAY)
+    closed, out = key.take(2)
+    key.close("answered", closed.slot)
+    db.execute("SELECT fleet.distrust_clock(%s, '400 days')", [key.id])
+
+    time.set_server(at)
+    assert words(key.take()) == ["wait"]
+    time.set_server(at + DAY)
+    assert words(key.take()) == ["wait"]
+    key.close("answered", out.slot)  # by its deadline, from when the clock was set right
+    time.set_server(at + DAY + STEP)
+    assert words(key.take(2)) == ["granted", "wait"]
+    time.set_server(at + DAY + LIFETIME + STEP)
+    assert words(key.take(2)) == ["granted", "wait"]
+
+
 def test_one_request_is_out_for_a_symbol_whatever_the_key(db: psycopg.Connection[Any], time: FleetTime) -> None:
     key, other = Key(db, (Limit(9, DAY),)), Key(db, (Limit(9, DAY),))
     (mine,) = key.reserve("IBM")
@@ -246,12 +266,13 @@ def test_what_has_ended_in_the_run_or_was_observed_since_its_fire_time_gets_no_s
             "INSERT INTO fleet.outcomes (run_id, symbol, outcome, attempts, at, member) VALUES (7, %s, %s, 1, %s, 'm')",
             [symbol, outcome, START],
         )
-    for symbol, look in (("SEEN", START + STEP), ("OLD", START - STEP)):
+    ahead = START + 400 * DAY  # by a clock that was
+    for symbol, look in (("SEEN", START + STEP), ("OLD", START - STEP), ("AHEAD", ahead)):
         db.execute("INSERT INTO fleet.symbols (symbol, last_look) VALUES (%s, %s)", [symbol, look])
 
-    asked = key.reserve("ENDED", "DEFERRED", "SEEN", "OLD", run=7)
+    asked = key.reserve("ENDED", "DEFERRED", "SEEN", "OLD", "AHEAD", run=7)
 
-    assert words(asked) == ["done", "granted", "done", "granted"]
+    assert words(asked) == ["done", "granted", "done", "granted", "granted"]
     assert words(key.reserve("ENDED", "SEEN", run=8)) == ["granted", "granted"]
 
 

@@ -19,3 +19,9 @@ async def test_outcomes_are_kept_as_long_as_configured(pool: Pool, fleet_url: st
     assert await fetch(pool, "SELECT count(*), min(run_id) FROM fleet.outcomes") == [(2, 3)]
     await prune(pool, outcomes_kept=timedelta())
     assert await fetch(pool, "SELECT count(*) FROM fleet.outcomes") == [(0,)]
+
+
+async def test_a_task_that_was_taken_by_a_clock_that_was_ahead_is_free(pool: Pool) -> None:
+    await fetch(pool, "INSERT INTO fleet.leases VALUES ('sweep', 'dead', clock_timestamp() + interval '400 days')")
+    assert await fetch(pool, "SELECT fleet.lease('sweep', 'alpha', '30 seconds')") == [(True,)]
+    assert await fetch(pool, "SELECT fleet.lease('sweep', 'beta', '30 seconds')") == [(False,)]

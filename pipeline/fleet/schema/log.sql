@@ -191,7 +191,7 @@ BEGIN
         INSERT INTO fleet.symbols AS s (symbol, last_look, last_overview, last_try, next_try, uncovered_since, misses,
                                         digest, seq)
         SELECT f.symbol, n.last_look, n.last_overview, n.last_try, n.next_try, n.uncovered_since, n.misses, n.digest, n.seq
-          FROM found f LEFT JOIN fleet.symbols y ON y.symbol = f.symbol
+          FROM found f LEFT JOIN fleet.symbols y ON y.symbol = f.symbol AND NOT fleet.is_ahead(y.last_look)
                CROSS JOIN LATERAL fleet.found_at(y, f.covered_at, f.gone_at, f.tried_at, f.digest, f.seq) AS n
          ORDER BY f.symbol
         ON CONFLICT (symbol) DO UPDATE SET

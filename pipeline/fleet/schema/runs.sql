@@ -58,7 +58,8 @@ LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO fleet.leases AS l (task, member, until) VALUES (_task, _member, clock_timestamp() + _lasts)
     ON CONFLICT (task) DO UPDATE SET member = excluded.member, until = excluded.until
-     WHERE l.member = excluded.member OR l.until < clock_timestamp();
+     WHERE l.member = excluded.member OR l.until < clock_timestamp()
+        OR l.until > clock_timestamp() + _lasts + interval '1 minute';  -- of a clock that was ahead
     RETURN FOUND;
 END $$;
 
@@ -158,6 +159,27 @@ BEGIN
     RETURN _added;
 END $$;
 
+-- Forget for which fire times runs were that are still to come: a clock that was ahead began or missed them. They will
+-- run then. How many; at most _most.
+CREATE FUNCTION fleet.forget_future(_tolerance interval, _most int) RETURNS bigint
+LANGUAGE plpgsql AS $$
+DECLARE
+    _latest timestamptz := clock_timestamp() + _tolerance;
+    _ids bigint[];
+BEGIN
+    UPDATE fleet.schedules SET since = clock_timestamp() WHERE since > _latest;
+    IF FOUND THEN PERFORM fleet.log_schedules(); END IF;
+    WITH forgotten AS (
+        UPDATE fleet.runs SET schedule = NULL
+         WHERE id IN (SELECT r.id FROM fleet.schedules s JOIN fleet.runs r USING (schedule)
+                       WHERE r.scheduled_for > _latest LIMIT _most)
+        RETURNING id
+    )
+    SELECT array_agg(id ORDER BY id) INTO _ids FROM forgotten;
+    PERFORM fleet.log_run(id) FROM unnest(_ids) AS id;
+    RETURN coalesce(cardinality(_ids), 0);
+END $$;
+
 -- What is left of a batch: its symbols that have not ended in its run, and were not observed since its fire time. Last
 -- come those whose request has no end: the answer may be what kills the members that ask.
 CREATE FUNCTION fleet.left_of(_run bigint, _number int) RETURNS TABLE (symbol text)
@@ -169,7 +191,8 @@ LANGUAGE sql STABLE AS $$
        AND NOT EXISTS (SELECT 1 FROM fleet.outcomes o
                         WHERE o.run_id = _run AND o.symbol = u.symbol AND o.outcome <> 'deferred')
        AND NOT EXISTS (SELECT 1 FROM fleet.symbols y
-                        WHERE y.symbol = u.symbol AND coalesce(y.last_overview, y.last_look) > r.observed_since)
+                        WHERE y.symbol = u.symbol AND coalesce(y.last_overview, y.last_look) > r.observed_since
+                          AND NOT fleet.is_ahead(y.last_look))
      ORDER BY EXISTS (SELECT 1 FROM fleet.slots s WHERE s.symbol = u.symbol AND s.finished_at IS NULL), u.place
 $$;
 

@@ -4,6 +4,10 @@
 -- The time. Tests replace it in their own databases.
 CREATE FUNCTION fleet.now() RETURNS timestamptz LANGUAGE sql VOLATILE AS $$ SELECT clock_timestamp() $$;
 
+-- Whether an instant is from a clock that was ahead: then it must not hide what is to be observed now.
+CREATE FUNCTION fleet.is_ahead(_at timestamptz) RETURNS boolean
+LANGUAGE sql VOLATILE AS $$ SELECT coalesce(_at > fleet.now() + interval '2 hours', false) $$;
+
 -- Let what this transaction commits survive a crash, whatever the server is configured for: a slot that is forgotten
 -- could be given away once more. To be called before anything is locked.
 CREATE FUNCTION fleet.be_durable() RETURNS void
@@ -59,6 +63,24 @@ BEGIN
      WHERE k.id = s.key_id AND k.blocked_until IS NOT NULL AND c.id > k.covers AND c.outcome = 'answered';
 END $$;
 
+-- Bring a key back to now that has instants of a clock that was far ahead: else nothing of it would end until then.
+-- Whatever ended later ends now, and what is out has its time from now: so no window ends early.
+CREATE FUNCTION fleet.pull_back(_id text, _now timestamptz) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE fleet.slots
+       SET reserved_at = least(reserved_at, _now), deadline_at = least(deadline_at, _now + (deadline_at - reserved_at)),
+           finished_at = CASE WHEN finished_at IS NOT NULL THEN _now + interval '1 millisecond' END
+     WHERE key_id = _id AND counts_from > _now;
+    UPDATE fleet.keys
+       SET last_at = least(last_at, _now),
+           blocked_until = CASE WHEN blocked_since > _now THEN _now + (blocked_until - blocked_since) ELSE blocked_until END,
+           blocked_since = CASE WHEN blocked_since > _now THEN _now ELSE blocked_since END,
+           paused_until = CASE WHEN paused_since > _now THEN _now + (paused_until - paused_since) ELSE paused_until END,
+           paused_since = CASE WHEN paused_since > _now THEN _now ELSE paused_since END
+     WHERE id = _id;
+END $$;
+
 -- Lock a key, and return it as it is by now: another timeline of the server begins with a block for its longest window.
 CREATE FUNCTION fleet.lock_key(_id text) RETURNS fleet.keys
 LANGUAGE plpgsql AS $$
@@ -74,8 +96,14 @@ BEGIN
         RAISE 'the fleet has no key %', _id USING ERRCODE = 'no_data_found';
     END IF;
     -- Only now, with the lock: who had it before may have taken slots since this statement began. And time does not go
-    -- back, whatever this server's does.
-    _now := greatest(fleet.now(), _key.last_at);
+    -- back, whatever this server's does; unless it would stand still for longer than any window lasts.
+    _now := fleet.now();
+    SELECT coalesce(max(period), interval '1 hour') INTO _longest FROM fleet.limits WHERE key_id = _id;
+    IF greatest(_key.last_at, _key.blocked_since, _key.paused_since) > _now + _longest THEN
+        PERFORM fleet.pull_back(_id, _now);
+        SELECT * INTO _key FROM fleet.keys WHERE id = _id;
+    END IF;
+    _now := greatest(_now, _key.last_at);
     _timeline := fleet.timeline();
     IF _key.timeline IS DISTINCT FROM _timeline THEN
         IF _key.timeline IS NOT NULL THEN
@@ -208,7 +236,8 @@ BEGIN
                    WHEN EXISTS (SELECT 1 FROM fleet.outcomes o
                                  WHERE o.run_id = a.run AND o.symbol = a.symbol AND o.outcome <> 'deferred')
                      OR EXISTS (SELECT 1 FROM fleet.runs r JOIN fleet.symbols y ON y.symbol = a.symbol
-                                 WHERE r.id = a.run AND coalesce(y.last_overview, y.last_look) > r.observed_since)
+                                 WHERE r.id = a.run AND coalesce(y.last_overview, y.last_look) > r.observed_since
+                                   AND NOT fleet.is_ahead(y.last_look))
                         THEN 'done'
                    WHEN EXISTS (SELECT 1 FROM fleet.slots s WHERE s.symbol = a.symbol AND s.finished_at IS NULL)
                         THEN 'out'
