@@ -187,3 +187,7 @@ async def test_a_batch_ends_when_its_run_is_superseded(pool: Pool) -> None:
 
     assert served.api.requests < 20
     assert await fetch(pool, "SELECT status FROM fleet.runs ORDER BY id") == [("interrupted",), ("running",)]
+    ((stored, deferred),) = await fetch(pool, "SELECT stored, deferred FROM fleet.runs WHERE id = %s", run)
+    assert (stored, deferred) == (served.api.requests, 20 - served.api.requests), "with those that were out then"
+    logged = "SELECT body::json->>'stored' FROM fleet.log WHERE kind = 'run' AND run_id = %s ORDER BY seq DESC"
+    assert (await fetch(pool, logged, run))[0] == (str(stored),)

@@ -233,6 +233,22 @@ BEGIN
     RETURN true;
 END $$;
 
+-- Count again how the symbols of a run ended, if more have since it was ended: some of its requests were out then.
+CREATE FUNCTION fleet.recount(_run bigint) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE fleet.runs r
+       SET stored = t.stored, unchanged = t.unchanged, unknown = t.unknown, failed = t.failed, rejected = t.rejected,
+           uncovered = t.uncovered, requests = greatest(r.requests, t.requests),
+           deferred = greatest(r.deferred + r.stored + r.unchanged + r.unknown + r.failed + r.rejected
+                               - t.stored - t.unchanged - t.unknown - t.failed - t.rejected, 0)
+      FROM fleet.tally(_run) AS t
+     WHERE r.id = _run AND r.status <> 'running'
+       AND t.stored + t.unchanged + t.unknown + t.failed + t.rejected
+           > r.stored + r.unchanged + r.unknown + r.failed + r.rejected;
+    IF FOUND THEN PERFORM fleet.log_run(_run); END IF;
+END $$;
+
 -- Take back the jobs of a run that nobody has begun.
 CREATE FUNCTION fleet.cancel_jobs(_run bigint) RETURNS void
 LANGUAGE plpgsql AS $$
@@ -288,6 +304,7 @@ BEGIN
         IF _until IS NOT NULL THEN RETURN greatest(least(_until, _now + _again), _now + interval '1 second'); END IF;
     END IF;
     UPDATE fleet.batches SET done_at = _now WHERE run_id = _run AND number = _number AND done_at IS NULL;
+    IF NOT FOUND THEN PERFORM fleet.recount(_run); END IF;  -- somebody has ended it meanwhile, and its run
     RETURN NULL;
 END $$;
 
