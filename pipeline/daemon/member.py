@@ -33,6 +33,7 @@ from pipeline.fleet.clock import FleetClock
 from pipeline.fleet.connection import FleetError
 from pipeline.fleet.engine import open_fleet_engine
 from pipeline.fleet.install import check_fleet
+from pipeline.fleet.invented import refuse_mixing
 from pipeline.fleet.joining import join, with_other_symbols
 from pipeline.fleet.members import Membership
 from pipeline.fleet.pool import Pool, open_pool
@@ -181,7 +182,8 @@ class Member:
         await self._pause(_AGAIN)
 
     async def _join(self, pool: Pool, membership: Membership, config: DaemonConfig) -> None:
-        """Join with this configuration. Raise Disagreement, NameTaken, FleetError."""
+        """Join with this configuration. Raise InventedFleet, Disagreement, NameTaken, FleetError."""
+        await refuse_mixing(pool, config.source.base_url)
         keys, symbols = config.source.keys, config.listed.symbols
         await join(pool, membership, self._name, keys=keys, schedules=config.schedules, symbols=symbols)
         if others := await with_other_symbols(pool, self._name):

@@ -14,6 +14,7 @@ from pipeline.fleet.clock import FleetClock
 from pipeline.fleet.connection import FleetError
 from pipeline.fleet.engine import open_fleet_engine
 from pipeline.fleet.install import check_fleet
+from pipeline.fleet.invented import refuse_mixing
 from pipeline.fleet.joining import join
 from pipeline.fleet.members import BEAT_EVERY, COLLECTOR, Membership
 from pipeline.fleet.pool import open_pool
@@ -38,11 +39,12 @@ async def collect_alone(
 
     `schedules`, `symbols`: those that are configured. Raise FleetError if PostgreSQL cannot be used, Disagreement if
     this machine is configured otherwise than the members that live, NameTaken while another run of its kind is done on
-    this machine, StorageError if the run cannot begin. Any other failure is in the summary.
+    this machine, InventedFleet, StorageError if the run cannot begin. Any other failure is in the summary.
     """
     await asyncio.to_thread(check_fleet, url)
     name, fleet_clock = f"{machine}.collect", FleetClock(clock)
     async with open_pool(url) as pool:
+        await refuse_mixing(pool, source.base_url)
         membership = Membership(pool, clock)
         await join(pool, membership, name, role=COLLECTOR, keys=source.keys, schedules=schedules, symbols=symbols)
         async with (

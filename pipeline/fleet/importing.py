@@ -14,13 +14,12 @@ from typing import Any, NamedTuple
 
 from pipeline import instants
 from pipeline.clock import Clock
-from pipeline.decoding import decode_object
-from pipeline.errors import ExitCode, Trouble, Undecodable
+from pipeline.errors import ExitCode, Trouble
 from pipeline.fleet.entries import intervals_text
 from pipeline.fleet.follow import Follower, fleet_id
+from pipeline.fleet.invented import has_invented_data
 from pipeline.fleet.originals import Part, parts
 from pipeline.fleet.pool import Pool, fetch
-from pipeline.model.invented import is_invented
 from pipeline.model.outcomes import RunStatus
 from pipeline.model.slots import EVERY_KEY, KeyId
 from pipeline.model.symbols import Symbol
@@ -118,7 +117,6 @@ async def import_record(
 # Whether it may be
 
 
-_FIRST_ANSWER = "SELECT body FROM fleet.log WHERE kind = 'answer' AND body IS NOT NULL ORDER BY seq LIMIT 1"
 _IS_BEGUN = "SELECT EXISTS (SELECT 1 FROM fleet.imports WHERE is_whole AND record = %s)"
 
 
@@ -140,17 +138,6 @@ async def _refuse_mixing(db: sqlite3.Connection, pool: Pool, database: Path) -> 
             f"{database} holds {what}, and the fleet {where} data: they would be mixed",
             remedy="import it into a fleet of its own, in another PostgreSQL database",
         )
-
-
-async def has_invented_data(pool: Pool) -> bool | None:
-    """Return whether the fleet's log has companies of the sandbox; None if it has no company yet. Raise FleetError."""
-    rows = await fetch(pool, _FIRST_ANSWER)
-    if not rows:
-        return None
-    try:
-        return is_invented(decode_object(rows[0][0]).get("Description"))
-    except Undecodable:
-        return False
 
 
 # What is added, in this order: a part is a statement, and named, so that it is added once

@@ -15,6 +15,7 @@ import pytest
 from pipeline.errors import ExitCode
 from pipeline.fleet.connection import connected
 from pipeline.fleet.install import install
+from pipeline.settings.schema import SourceTable
 from tests.support.commands import KEY, assert_refused, call, pipeline, start
 from tests.support.postgres import Postgres, running_server
 from tests.support.sandbox import serving, serving_beside
@@ -107,6 +108,21 @@ def test_a_machine_that_is_configured_otherwise_than_a_running_member_is_refused
         ended = call(beta, "collect", PIPELINE_FLEET_URL=fleet_url, ALPHAVANTAGE_API_KEY=KEY)
 
     assert_refused(ended, ExitCode.REFUSED, "4/day", "5/day")
+
+
+@pytest.mark.parametrize("command", ["collect", "run"])
+def test_real_data_is_not_mixed_into_a_fleet_that_was_tried_with_invented_data(
+    tmp_path: Path, fleet_url: str, command: str
+) -> None:
+    with serving_beside() as served:
+        alpha = machine(tmp_path, "alpha", served.base_url, FEW)
+        assert call(alpha, "collect", PIPELINE_FLEET_URL=fleet_url, ALPHAVANTAGE_API_KEY=KEY).code == 0
+    beta = machine(tmp_path, "beta", SourceTable().base_url, FEW)
+
+    ended = call(beta, command, PIPELINE_FLEET_URL=fleet_url, ALPHAVANTAGE_API_KEY=KEY)
+
+    assert ended.code == ExitCode.REFUSED
+    assert "the fleet holds invented data" in ended.err
 
 
 async def test_a_member_stops_within_eight_seconds_in_the_middle_of_a_run(tmp_path: Path, fleet_url: str) -> None:
