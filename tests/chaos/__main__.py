@@ -8,6 +8,7 @@ import random
 import sys
 import tempfile
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,8 @@ import pytest
 from pipeline.cli.output import print_table
 from tests.chaos.checks import Finding
 from tests.chaos.fleet import KEYS, fleet
+from tests.chaos.mutants import MUTANTS
+from tests.chaos.network import network, wrong_clock
 from tests.chaos.storm import Storm
 
 _SETTLES_WITHIN = 300.0
@@ -26,12 +29,14 @@ def _options() -> argparse.Namespace:
     add = parser.add_argument
     add("--minutes", type=float, default=30)
     add("--members", type=int, default=8)
+    add("--hosts", action="store_true", help="each on a host of its own, with a clock that is wrong, and ways to cut")
     add("--symbols", type=int, default=500)
     add("--limit", action="append", metavar="LIMIT", help="of each of the two keys [600/minute, 15/second]")
     add("--every", type=float, default=4, metavar="SECONDS", help="between two kills [4]")
     add("--crashes", type=int, metavar="NUMBER", help="of PostgreSQL [one in five minutes]")
     add("--latency", type=float, default=0.1, metavar="SECONDS")
     add("--seed", type=int, default=random.randrange(10**6))
+    add("--mutant", choices=[one.__name__ for one in MUTANTS], help="a mistake that must be found")
     add("--keep", type=Path, metavar="FOLDER", help="where all files stay, instead of in a temporary folder")
     return parser.parse_args()
 
@@ -40,10 +45,18 @@ def _run(options: argparse.Namespace, folder: Path) -> list[Finding]:
     limits = options.limit or ["600/minute", "15/second"]
     symbols = [f"C{number:05d}" for number in range(options.symbols - 5)] + [f"NONE{number}" for number in range(5)]
     crashes = max(round(options.minutes / 5), 1) if options.crashes is None else options.crashes
-    with fleet(folder, limits, symbols, latency=options.latency) as under_test:
+    with (
+        network() if options.hosts else nullcontext() as hosts,
+        fleet(folder, limits, symbols, network=hosts, latency=options.latency) as under_test,
+    ):
+        if options.mutant is not None:
+            with under_test.connected() as db:
+                next(one for one in MUTANTS if one.__name__ == options.mutant)(db)
         for number in range(options.members):
-            under_test.add(f"m{number}", [list(KEYS)[number % len(KEYS)]]).start()
-        storm = Storm(under_test, random.Random(options.seed), options.every, crashes)
+            keys = [list(KEYS)[number % len(KEYS)]]
+            before, environment = (hosts.add_host(), wrong_clock(number)) if hosts is not None else ([], {})
+            under_test.add(f"m{number}", keys, before=before, environment=environment).start()
+        storm = Storm(under_test, random.Random(options.seed), options.every, crashes, network=hosts)
         storm.rage(options.minutes * 60)
         _say("settling")
         settled = under_test.settle(_SETTLES_WITHIN)

@@ -96,6 +96,10 @@ class Fleet:
             assert time.monotonic() < end, f"{problem} within {patience:.0f} s: {self.tails()}"
             time.sleep(0.2)
 
+    def wait_for(self, condition: str, patience: float = 90) -> None:
+        """Wait until a condition in PostgreSQL's tables holds: what a SELECT returns."""
+        self.wait(lambda: self.value(f"SELECT {condition}") is True, patience, f"not so: {condition}")
+
     def value(self, query: str) -> Any:
         """Return the one value of a query; None while PostgreSQL cannot be reached."""
         with suppress(psycopg.OperationalError), self.connected() as db:

@@ -38,7 +38,9 @@ def seq_of_a_sequence(db: Database) -> None:
     _edit(db, "lock_head", " FOR UPDATE", "")
 
 
-IN_THE_LEDGER: tuple[Callable[[Database], None], ...] = (no_row_lock, counted_from_reservation, the_dead_forgotten)
+Mutant = Callable[[Database], None]
+IN_THE_LEDGER: tuple[Mutant, ...] = (no_row_lock, counted_from_reservation, the_dead_forgotten)
+MUTANTS: tuple[Mutant, ...] = (*IN_THE_LEDGER, timeline_unchecked, seq_of_a_sequence)
 
 
 def _edit(db: Database, function: str, old: str, new: str) -> None:

@@ -1,11 +1,14 @@
-"""A storm: members killed, frozen and started again at random, and PostgreSQL crashed, while the fleet collects."""
+"""A storm: members are killed, frozen and started again at random, PostgreSQL crashes, ways between hosts are cut."""
 
 import random
 import time
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from tests.chaos.fleet import Fleet
 from tests.chaos.machines import Machine
+from tests.chaos.network import API, POSTGRES, Network
 
 _BACK_WITHIN = 1.0
 """Seconds until a killed machine is started again, at most."""
@@ -13,7 +16,7 @@ _BACK_WITHIN = 1.0
 
 @dataclass(slots=True)
 class Storm:
-    """What happens, and how often it did."""
+    """What happens, and how often it did. Where there is a network, each machine is on the host of its place."""
 
     fleet: Fleet
     chance: random.Random
@@ -23,11 +26,11 @@ class Storm:
     """How often PostgreSQL is to crash."""
     down: float = 3.0
     """How many seconds it is down then, at most."""
-    freezes: bool = True
-    counts: dict[str, int] = field(default_factory=dict)
+    network: Network | None = None
+    counts: Counter[str] = field(default_factory=Counter)
 
     def rage(self, seconds: float) -> None:
-        """Let it happen for that long. Afterwards all machines run, but for those that are being started."""
+        """Let it happen for that long. Afterwards all machines run, and all ways are open."""
         began = time.monotonic()
         crashes = [began + seconds * (one + 1) / (self.crashes + 1) for one in range(self.crashes)]
         while True:
@@ -38,31 +41,51 @@ class Storm:
             if crashes and now > crashes[0]:
                 crashes.pop(0)
                 self._crash()
-            elif self.freezes and self.chance.random() < 0.15:
-                self._freeze(self._victim())
             else:
-                self._kill(self._victim())
+                self._strike(self.chance.choice(self.fleet.machines))
 
-    def _victim(self) -> Machine:
-        return self.chance.choice(self.fleet.machines)
+    def _strike(self, machine: Machine) -> None:
+        strikes: list[tuple[float, Callable[[Machine], None]]] = [(5, self._kill), (1, self._freeze)]
+        if self.network is not None:
+            strikes.append((3, self._cut))
+        weights, functions = zip(*strikes, strict=True)
+        self.chance.choices(functions, weights)[0](machine)
 
     def _kill(self, machine: Machine) -> None:
-        self._count("kill -9")
+        self.counts["kill -9"] += 1
         machine.kill()
         time.sleep(self.chance.uniform(0, _BACK_WITHIN))
         machine.start()
 
     def _freeze(self, machine: Machine) -> None:
-        self._count("frozen")
+        self.counts["frozen"] += 1
         machine.freeze()
-        time.sleep(self.chance.uniform(0, 2 * self.fleet.wanted.timeout))
+        self._pass()
         machine.thaw()
 
+    def _cut(self, machine: Machine) -> None:
+        """Cut a host off: from PostgreSQL, the API or both, and on the way there, back, or both."""
+        assert self.network is not None
+        host = self.fleet.machines.index(machine)
+        to, back = self.chance.choice([(True, True), (True, False), (False, True)])
+        servers = self.chance.choice([[POSTGRES], [POSTGRES], [API], [POSTGRES, API]])
+        for server in servers:
+            self.network.cut(host, server, to=to, back=back)
+        self.counts[f"cut off from {' and '.join(map(_NAMES.__getitem__, servers))}"] += 1
+        self._pass()
+        if self.chance.random() < 0.3:
+            self._kill(machine)  # what it had not handed over is lost with it
+        self.network.heal()
+
+    def _pass(self) -> None:
+        """Let as much time pass as a request may take, more or less."""
+        time.sleep(self.chance.uniform(0, 2 * self.fleet.wanted.timeout))
+
     def _crash(self) -> None:
-        self._count("PostgreSQL crashed")
+        self.counts["PostgreSQL crashed"] += 1
         self.fleet.server.crash()
         time.sleep(self.chance.uniform(0, self.down))
         self.fleet.server.start()
 
-    def _count(self, what: str) -> None:
-        self.counts[what] = self.counts.get(what, 0) + 1
+
+_NAMES = {POSTGRES: "PostgreSQL", API: "the API"}

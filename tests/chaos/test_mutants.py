@@ -3,13 +3,11 @@
 The ledger and the log here are PostgreSQL's; the members are only as much as uses its functions.
 """
 
-from collections.abc import Callable
-
 import psycopg
 import pytest
 
 from tests.chaos.counting import over
-from tests.chaos.mutants import IN_THE_LEDGER, Database, seq_of_a_sequence, timeline_unchecked
+from tests.chaos.mutants import IN_THE_LEDGER, Mutant, seq_of_a_sequence, timeline_unchecked
 from tests.chaos.sql_members import LIMITS, Appenders, Senders, declare
 
 pytestmark = pytest.mark.slow
@@ -42,7 +40,7 @@ def test_members_that_are_late_and_die_send_no_more_than_the_limits_admit(fleet_
 
 
 @pytest.mark.parametrize("mutant", IN_THE_LEDGER, ids=lambda one: one.__name__)
-def test_a_mistake_in_the_ledger_is_seen_by_the_server(fleet_url: str, mutant: Callable[[Database], None]) -> None:
+def test_a_mistake_in_the_ledger_is_seen_by_the_server(fleet_url: str, mutant: Mutant) -> None:
     declare(fleet_url)
     _make(mutant, fleet_url)
 
@@ -51,7 +49,7 @@ def test_a_mistake_in_the_ledger_is_seen_by_the_server(fleet_url: str, mutant: C
 
 @pytest.mark.parametrize("mutant", [None, timeline_unchecked], ids=["as it is", "timeline_unchecked"])
 def test_a_standby_that_lost_slots_grants_none_until_all_windows_have_passed(
-    fleet_url: str, mutant: Callable[[Database], None] | None
+    fleet_url: str, mutant: Mutant | None
 ) -> None:
     declare(fleet_url)
     if mutant is not None:
@@ -70,9 +68,7 @@ def test_a_standby_that_lost_slots_grants_none_until_all_windows_have_passed(
 
 
 @pytest.mark.parametrize("mutant", [None, seq_of_a_sequence], ids=["as it is", "seq_of_a_sequence"])
-def test_a_follower_misses_nothing_that_is_appended_while_it_reads(
-    fleet_url: str, mutant: Callable[[Database], None] | None
-) -> None:
+def test_a_follower_misses_nothing_that_is_appended_while_it_reads(fleet_url: str, mutant: Mutant | None) -> None:
     if mutant is not None:
         _make(mutant, fleet_url)
     appenders = Appenders(fleet_url)
@@ -87,6 +83,6 @@ def test_a_follower_misses_nothing_that_is_appended_while_it_reads(
     assert row == (mutant is None,)
 
 
-def _make(mutant: Callable[[Database], None], url: str) -> None:
+def _make(mutant: Mutant, url: str) -> None:
     with psycopg.connect(url, autocommit=True) as db:
         mutant(db)
