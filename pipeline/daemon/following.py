@@ -11,10 +11,12 @@ from pipeline.collect.halt import Halted
 from pipeline.daemon.access import DatabaseAccess
 from pipeline.daemon.config import DaemonConfig
 from pipeline.daemon.maintenance import Maintenance
+from pipeline.daemon.status import LastRun
 from pipeline.fleet.follow import Follower, Outage, open_follower
 from pipeline.fleet.pool import Pool
 from pipeline.monitoring.reporter import Reporter
 from pipeline.store.database import DatabaseError, is_temporary
+from pipeline.store.reader import Reader, Run
 from pipeline.store.renames import record_renames
 
 MAINTENANCE_EVERY = timedelta(minutes=10)
@@ -75,6 +77,11 @@ class Following:
             await self._clock.sleep(_LOOK_EVERY.total_seconds())
         return False
 
+    async def last_run(self) -> LastRun | None:
+        """Return the last run of the fleet of which the file has the end, as `status` has it. Raise DatabaseError."""
+        run = await asyncio.to_thread(_last_run, self._database)
+        return None if run is None else LastRun(run.id, run.status)
+
     async def run(self) -> None:
         """Follow until the daemon stops. Raise Trouble for a file that waiting will not make usable."""
         while True:
@@ -119,3 +126,8 @@ class Following:
         if self.trouble != why:
             self.trouble = why
             self._log.warning("the file does not follow", reason=why)
+
+
+def _last_run(database: Path) -> Run | None:
+    with Reader.open(database) as reader:
+        return reader.last_finished_run()

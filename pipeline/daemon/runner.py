@@ -20,7 +20,7 @@ from pipeline.daemon.access import DatabaseAccess
 from pipeline.daemon.blockers import Blockers
 from pipeline.daemon.config import DaemonConfig
 from pipeline.daemon.on_demand import OnDemand
-from pipeline.daemon.status import DaemonStatus
+from pipeline.daemon.status import DaemonStatus, LastRun
 from pipeline.instants import nanoseconds
 from pipeline.model.outcomes import Trigger
 from pipeline.monitoring.reporter import Reporter
@@ -77,7 +77,7 @@ class Runner:
         self._log.info("run due", fire_time=f"{at} UTC", schedule=order.schedule, trigger=str(run.trigger))
         self._reporter.run_started(run.fire_time)
         summary = await self._collect(config.source, order)
-        self._status.last_run = summary
+        self._status.last_run = LastRun(summary.run, summary.status)
         self._reporter.run_ended(summary, str(run.schedule), run.fire_time, began=began)
         await self._check_stored(summary)
 

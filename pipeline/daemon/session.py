@@ -155,6 +155,7 @@ class Session:
                     await self._join()
                 self._on_contact(None)
                 self._mend()
+                await self._show_last_run()
             except FleetError as error:
                 self._on_contact(error)
             except Trouble:
@@ -201,3 +202,11 @@ class Session:
         if self._schedule.resumes_at != self._status.resumes_at:
             self._status.resumes_at = self._schedule.resumes_at
             self._status.beat()
+
+    async def _show_last_run(self) -> None:
+        """Show how the last run of the fleet ended, once the file has its end."""
+        with suppress(DatabaseError):  # reported by what follows into the file
+            last = await self._attendance.following.last_run()
+            if last != self._status.last_run:
+                self._status.last_run = last
+                self._status.beat()

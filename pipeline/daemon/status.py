@@ -4,13 +4,13 @@ import os
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import NamedTuple
 
 import structlog
 
 from pipeline import instants
 from pipeline.clock import Clock
 from pipeline.collect.active_run import ActiveRun
-from pipeline.collect.summary import Summary
 from pipeline.daemon import systemd
 from pipeline.daemon.blockers import Blockers
 from pipeline.daemon.clock_watch import ClockWatch
@@ -23,6 +23,13 @@ from pipeline.schedule.cron import Schedule
 from pipeline.store.migrate import Progress
 
 _MIGRATION_LOGGED_EVERY = timedelta(seconds=10)
+
+
+class LastRun(NamedTuple):
+    """A run that has ended, and how."""
+
+    run: int
+    status: str
 
 
 class DaemonStatus:
@@ -42,7 +49,8 @@ class DaemonStatus:
         self.is_stopping = False
         self.active_run: ActiveRun | None = None
         """The run in progress."""
-        self.last_run: Summary | None = None
+        self.last_run: LastRun | None = None
+        """The last run of this daemon, or of its fleet, that has ended."""
         self.resumes_at: datetime | None = None
         """When the last run, which was cut short, is resumed."""
         self.refused: str | None = None

@@ -1,8 +1,10 @@
-"""Ended runs: what is to be reported of the fleet's runs, once, by the member that reports for all."""
+"""Ended runs: how the fleet's runs ended, and which of them are to be reported, by the member that does for all."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, LiteralString
 
 from pipeline.collect.due import Selection
 from pipeline.collect.summary import Summary
@@ -54,32 +56,42 @@ async def read_unreported(pool: Pool) -> Unreported:
     """Return what no member has reported yet. Raise FleetError."""
     rows = await fetch(pool, _UNREPORTED, _AT_ONCE)
     ended, missed = list[EndedRun](), dict[str, MissedTimes]()
-    for id_, trigger, status, schedule, fire_time, started_at, detail, *numbers in rows:
+    for schedule, fire_time, started_at, *run in rows:
         if schedule is None or fire_time is None:
             continue  # nobody waits for it
+        _, _, status, detail, *_ = run
         if status == RunStatus.MISSED:
             before = missed.get(schedule)
             count = 1 if before is None else before.count + 1
             missed[schedule] = MissedTimes(schedule, count, fire_time, detail or "")
             continue
-        symbols, due, requests, seconds, uncovered, key_refused, *of_outcomes = numbers
-        summary = Summary(
-            run=RunId(id_),
-            trigger=Trigger(trigger),
-            status=RunStatus(status),
-            symbols=symbols,
-            selection=Selection([], symbols - due, 0),
-            counts=Counter(dict(zip(_COUNTED, of_outcomes, strict=True))),
-            requests=requests,
-            seconds=seconds or 0.0,
-            busy_seconds=0.0,
-            detail=detail,
-            exit_code=_EXIT_CODES.get(RunStatus(status), ExitCode.FAILED),
-            key_refused=key_refused,
-            uncovered=uncovered,
-        )
-        ended.append(EndedRun(schedule, fire_time, started_at, summary))
-    return Unreported(tuple(row[0] for row in rows), tuple(ended), tuple(missed.values()))
+        ended.append(EndedRun(schedule, fire_time, started_at, _summary(run)))
+    return Unreported(tuple(row[3] for row in rows), tuple(ended), tuple(missed.values()))
+
+
+async def read_summary(pool: Pool, run: int) -> Summary:
+    """Return how a run ended, as its row has it. Raise FleetError."""
+    (row,) = await fetch(pool, _ENDED, run)
+    return _summary(row)
+
+
+def _summary(row: Sequence[Any]) -> Summary:
+    id_, trigger, status, detail, symbols, due, requests, seconds, uncovered, key_refused, *of_outcomes = row
+    return Summary(
+        run=RunId(id_),
+        trigger=Trigger(trigger),
+        status=RunStatus(status),
+        symbols=symbols,
+        selection=Selection([], symbols - due, 0),
+        counts=Counter(dict(zip(COUNTED, of_outcomes, strict=True))),
+        requests=requests,
+        seconds=seconds or 0.0,
+        busy_seconds=0.0,
+        detail=detail,
+        exit_code=_EXIT_CODES.get(RunStatus(status), ExitCode.FAILED),
+        key_refused=key_refused,
+        uncovered=uncovered,
+    )
 
 
 _EXIT_CODES = {
@@ -88,7 +100,7 @@ _EXIT_CODES = {
     RunStatus.QUOTA_EXHAUSTED: ExitCode.QUOTA,
     RunStatus.INTERRUPTED: ExitCode.INTERRUPTED,
 }
-_COUNTED = (
+COUNTED = (
     Outcome.STORED,
     Outcome.UNCHANGED,
     Outcome.UNKNOWN,
@@ -96,8 +108,13 @@ _COUNTED = (
     Outcome.REJECTED,
     Outcome.DEFERRED,
 )
-_UNREPORTED = """
-    SELECT id, trigger, status, schedule, scheduled_for, started_at, detail, symbols, due, requests, seconds, uncovered,
-           key_refused, stored, unchanged, unknown, failed, rejected, deferred
+"""The outcomes in the order of the columns that count them."""
+_COLUMNS: LiteralString = """
+    id, trigger, status, detail, symbols, due, requests, seconds, uncovered, key_refused,
+    stored, unchanged, unknown, failed, rejected, deferred
+"""
+_ENDED: LiteralString = f"SELECT {_COLUMNS} FROM fleet.runs WHERE id = %s"
+_UNREPORTED: LiteralString = f"""
+    SELECT schedule, scheduled_for, started_at, {_COLUMNS}
       FROM fleet.runs WHERE NOT reported AND status <> 'running' ORDER BY id LIMIT %s
 """

@@ -1,13 +1,11 @@
 """Endings: gives runs of which all batches are done their status, by the rules of `collect.endings`."""
 
-import logging
 from collections import Counter
-
-import structlog
 
 from pipeline.collect.endings import COMPLETE, PARTIAL, ending
 from pipeline.collect.failures import Failures, Uncovered
-from pipeline.collect.run import LEVELS
+from pipeline.collect.run import log_end
+from pipeline.fleet.ended_runs import COUNTED, read_summary
 from pipeline.fleet.pool import PATIENCE_FOR_ALL, Pool, fetch
 from pipeline.model.outcomes import Outcome, RunStatus
 from pipeline.model.symbols import Symbol
@@ -35,7 +33,7 @@ async def end_runs(pool: Pool, run: int | None = None) -> None:
     """End the runs, or this one, of which nothing is left to be done. Raise FleetError."""
     for id_, halted_as, halted_by, key_refused in await fetch(pool, _OVER, run):
         ((*of_outcomes, uncovered),) = await fetch(pool, _TALLY, id_, patience=PATIENCE_FOR_ALL)
-        counts = Counter(dict(zip(_COUNTED, of_outcomes, strict=True)))
+        counts = Counter(dict(zip(COUNTED, of_outcomes, strict=True)))
         if halted_as is not None and (halted_as != RunStatus.QUOTA_EXHAUSTED or counts[Outcome.DEFERRED]):
             status, detail = RunStatus(halted_as), halted_by
         else:
@@ -45,8 +43,7 @@ async def end_runs(pool: Pool, run: int | None = None) -> None:
         query = "SELECT fleet.end_run(%s, %s, %s)"
         ((has_ended,),) = await fetch(pool, query, id_, status.value, detail, patience=PATIENCE_FOR_ALL)
         if has_ended:
-            shown = {outcome.value: number for outcome, number in counts.items() if number}
-            structlog.get_logger().log(LEVELS.get(status, logging.INFO), "run ended", run=id_, status=status, **shown)
+            log_end(await read_summary(pool, id_))
 
 
 async def _what_went_wrong(pool: Pool, run: int, *, uncovered: int) -> str | None:
@@ -57,13 +54,3 @@ async def _what_went_wrong(pool: Pool, run: int, *, uncovered: int) -> str | Non
     if uncovered:
         denied.symbols.extend(Symbol(symbol) for (symbol,) in await fetch(pool, _DENIED, run))
     return "; ".join(filter(None, [failures.most_common(), denied.summary()])) or None
-
-
-_COUNTED = (
-    Outcome.STORED,
-    Outcome.UNCHANGED,
-    Outcome.UNKNOWN,
-    Outcome.FAILED,
-    Outcome.REJECTED,
-    Outcome.DEFERRED,
-)

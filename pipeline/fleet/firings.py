@@ -10,6 +10,8 @@ from itertools import islice
 
 from pipeline import instants
 from pipeline.collect.due import select_due
+from pipeline.collect.run import log_end
+from pipeline.fleet.ended_runs import read_summary
 from pipeline.fleet.pool import PATIENCE_FOR_ALL, Pool, fetch, now
 from pipeline.model.firings import Firing
 from pipeline.model.outcomes import RunId, RunStatus
@@ -87,7 +89,15 @@ async def fire(
         BATCH,
         patience=PATIENCE_FOR_ALL,
     )
-    return None if rows[0][0] is None else RunId(rows[0][0])
+    if rows[0][0] is None:
+        return None
+    begun = RunId(rows[0][0])
+    old, last = firings.last_runs.get(str(run.schedule)), firings.last.get(str(run.schedule))
+    if old is not None and last is not None and last.status is None:  # it was under way: this one supersedes it
+        summary = await read_summary(pool, old)
+        if summary.status is RunStatus.INTERRUPTED:
+            log_end(summary)
+    return begun
 
 
 async def freshness(pool: Pool, symbols: Sequence[Symbol]) -> list[SymbolFreshness]:

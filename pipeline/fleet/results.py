@@ -9,6 +9,7 @@ from uuid import UUID
 import psycopg
 
 from pipeline.clock import Clock
+from pipeline.fleet.ended_runs import COUNTED
 from pipeline.fleet.entries import document_digest, document_text, list_digest, list_text
 from pipeline.fleet.log import ANSWERED, LARGEST_TURN, OUTAGES, PAUSES, FleetLog, OnDone, SymbolEnd, one_line
 from pipeline.fleet.pool import PATIENCE, Pool
@@ -102,7 +103,7 @@ class FleetResults:
 
     async def finish(self, run: RunId, result: RunResult, *, at: datetime) -> None:  # noqa: ARG002 - of the port
         """Log how the run ended, after all that was handed over before."""
-        counts = [result.counts.get(outcome, 0) for outcome in _COUNTED]
+        counts = [result.counts.get(outcome, 0) for outcome in COUNTED]
         given = (result.detail, result.symbols, result.requests, result.seconds, result.uncovered, *counts)
         await self._value(_END, run, result.status.value, *given)
 
@@ -133,13 +134,3 @@ def _end(result: SymbolResult) -> SymbolEnd:
     # PostgreSQL's text has no NUL, which what a server said may have.
     detail = result.detail and result.detail.replace("\0", "\N{REPLACEMENT CHARACTER}")
     return SymbolEnd(result.run, result.symbol, result.outcome.value, result.attempts, result.at, detail, slot)
-
-
-_COUNTED = (
-    Outcome.STORED,
-    Outcome.UNCHANGED,
-    Outcome.UNKNOWN,
-    Outcome.FAILED,
-    Outcome.REJECTED,
-    Outcome.DEFERRED,
-)

@@ -8,7 +8,9 @@ from datetime import timedelta
 import procrastinate
 import structlog
 
+from pipeline.collect.run import log_end
 from pipeline.fleet.connection import FleetError
+from pipeline.fleet.ended_runs import read_summary
 from pipeline.fleet.endings import end_runs
 from pipeline.fleet.jobs import QUEUE, STALLED_AFTER
 from pipeline.fleet.pool import Pool, fetch, now
@@ -37,7 +39,9 @@ async def sweep(pool: Pool, app: procrastinate.App) -> None:
     for run, added in await fetch(pool, _ADD_JOBS):
         if added:
             log.warning("batches had no job", run=run, batches=added)
-    await fetch(pool, _INTERRUPT_ALONE, ABANDONED)
+    for run, has_ended in await fetch(pool, _INTERRUPT_ALONE, ABANDONED):
+        if has_ended:
+            log_end(await read_summary(pool, run))
     ((forgotten,),) = await fetch(pool, "SELECT fleet.forget_future(%s, %s)", CLOCK_TOLERANCE, _RUNS_AT_ONCE)
     if forgotten:
         log.warning("fire times are still to come: PostgreSQL's clock was ahead", runs=forgotten)
@@ -56,7 +60,7 @@ _ADD_JOBS = """
     SELECT r.id, fleet.add_jobs(r.id) FROM fleet.runs r WHERE r.status = 'running' AND r.instance IS NULL
 """
 _INTERRUPT_ALONE = """
-    SELECT fleet.end_run(r.id, 'interrupted', %s) FROM fleet.runs r
+    SELECT r.id, fleet.end_run(r.id, 'interrupted', %s) FROM fleet.runs r
      WHERE r.status = 'running' AND r.instance IS NOT NULL AND NOT EXISTS (
            SELECT 1 FROM fleet.members m
             WHERE m.instance = r.instance AND m.left_at IS NULL AND m.beat_at > clock_timestamp() - fleet.lives())

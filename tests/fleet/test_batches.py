@@ -2,6 +2,7 @@ import asyncio
 from dataclasses import replace
 
 import pytest
+from structlog.testing import capture_logs
 
 from pipeline.fleet.batches import Later
 from pipeline.fleet.pool import Pool, fetch, now
@@ -19,12 +20,17 @@ async def test_a_batch_is_requested_and_its_run_ended_by_what_came_back(pool: Po
     run = await fired(pool)
 
     async with working(pool, "alpha", source(served.base_url)) as worker:
-        await worker.batches.do(run, 0)
-        await worker.batches.do(run, 0)  # a job may come again
+        with capture_logs() as lines:
+            await worker.batches.do(run, 0)
+            await worker.batches.do(run, 0)  # a job may come again
 
     assert await ended(pool) == [("complete", 2, 0, 1, 0, 0, 0)]
     assert await fetch(pool, "SELECT requests, seconds > 0, detail FROM fleet.runs") == [(3, True, None)]
     assert served.api.requests == 3
+    (line,) = (line for line in lines if line["event"] == "run ended")
+    assert {name: line.get(name) for name in ("run", "status", "stored", "unknown", "requests", "detail")} == {
+        "run": run, "status": "complete", "stored": 2, "unknown": 1, "requests": 3, "detail": None,
+    }  # fmt: skip
 
 
 async def test_a_run_that_gets_only_failures_is_ended_for_all_its_batches(pool: Pool, served: Served) -> None:

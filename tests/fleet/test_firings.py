@@ -3,6 +3,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from pipeline import instants
 from pipeline.fleet.firings import BATCH, Firings, activate, fire, read_firings, record_missed
@@ -77,10 +78,12 @@ async def test_a_run_is_divided_into_batches_in_the_order_in_which_symbols_are_d
 
 
 async def test_a_newer_fire_time_ends_the_older_run_as_superseded(pool: Pool, at: datetime) -> None:
-    await fires(pool, at - MINUTE)
+    first = await fires(pool, at - MINUTE)
 
-    await fires(pool, at)
+    with capture_logs() as lines:
+        await fires(pool, at)
 
+    assert [(line["run"], line["status"]) for line in lines if line["event"] == "run ended"] == [(first, "interrupted")]
     (old, new) = await runs(pool, "status, detail, deferred, finished_at IS NULL")
     assert old == ("interrupted", "superseded: the next fire time came before it had ended", 3, False)
     assert new == ("running", None, 0, True)

@@ -18,6 +18,7 @@ from pipeline.fleet.joining import join
 from pipeline.fleet.members import Membership, NameTaken
 from pipeline.fleet.pool import Pool, fetch, open_pool
 from pipeline.model.symbols import Symbol
+from pipeline.monitoring import heartbeat
 from pipeline.schedule.cron import Schedule
 from tests.support.daemons import runs
 from tests.support.disk import no_file_larger_than
@@ -44,6 +45,16 @@ async def has_followed(one: Machine, *expected: tuple[object, ...]) -> None:
     await until(is_so, one)
 
 
+async def shows_last_run(one: Machine, expected: tuple[int, str]) -> None:
+    """Return once the machine's heartbeat has this run as the last one."""
+
+    async def is_so() -> bool:
+        beat = heartbeat.read(one.database)
+        return beat is not None and (beat.last_run, beat.last_status) == expected
+
+    await until(is_so, one)
+
+
 async def test_two_members_run_the_newest_fire_time_once_and_both_have_what_came_of_it(
     tmp_path: Path, fleet_url: str, pool: Pool, served: Served
 ) -> None:
@@ -55,6 +66,7 @@ async def test_two_members_run_the_newest_fire_time_once_and_both_have_what_came
     ):
         for one in (alpha, beta):
             await has_followed(one, ("complete", len(MANY)))
+            await shows_last_run(one, (1, "complete"))
 
     assert served.api.requests == len(MANY)
     assert await fetch(pool, "SELECT name FROM fleet.members WHERE left_at IS NOT NULL ORDER BY name") == [
