@@ -35,8 +35,8 @@ PARAMETERS: dict[str, str | int] = {
     "tcp_user_timeout": 8000,
 }
 """What a connection has unless the URL says otherwise: one that is cut off is noticed within seconds."""
-_WHICH_SERVER = re.compile(r"connection to server [^:]{0,300} failed: (?:FATAL: |ERROR: )?")
-"""What errors begin with, for each server that was tried."""
+_FAILED = re.compile(" failed: (?:FATAL: |ERROR: )?")
+"""What ends the name of a server that was tried, in errors: `connection to server at "db1", port 5432 failed: …`."""
 _NO_FLEET = (psycopg.errors.InvalidSchemaName, psycopg.errors.UndefinedTable)
 _OTHER_SCHEMA = (psycopg.errors.UndefinedFunction, psycopg.errors.UndefinedColumn)
 _REFUSALS = (
@@ -152,4 +152,7 @@ def _reason(error: psycopg.Error) -> str:
     """Return why, in a line."""
     text = error.diag.message_primary or " ".join(str(error).split()) or type(error).__name__
     text = text.partition(" Is the server running")[0]
-    return _WHICH_SERVER.sub("", text.removeprefix("connection failed: "))
+    whys = [
+        _FAILED.split(one, 1)[-1] for one in text.removeprefix("connection failed: ").split("connection to server ")
+    ]
+    return " ".join(why.strip() for why in whys if why.strip())

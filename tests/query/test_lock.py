@@ -60,6 +60,7 @@ _OF_THE_PRESENT = {
     "blocked": "INSERT INTO blocked VALUES ('', '2026-03-19', '2026-03-20', 'why')",
     "keys": "INSERT INTO keys VALUES ('0123456789abcdef', 'main')",
     "schedules": "INSERT INTO schedules VALUES ('* * * * *', '2026-03-19')",
+    "followed": "INSERT INTO followed VALUES (1, 'cafe', 1, 7)",
     "backups": "INSERT INTO backups VALUES ('2026-03-19', 'file', 1)",
 }
 FORGOTTEN = [
