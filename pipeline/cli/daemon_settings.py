@@ -11,7 +11,6 @@ from pipeline.cli.configuration import load_silently, notices, read_environment
 from pipeline.cli.options import Options
 from pipeline.cli.scope import scope_of
 from pipeline.daemon.config import DaemonConfig
-from pipeline.monitoring.reporter import Reporter
 from pipeline.monitoring.status import Scope
 from pipeline.quota.keys import ApiKey
 from pipeline.redaction import Redaction
@@ -79,30 +78,29 @@ class DaemonSettings:
             settings.listed,
             settings.configured_renames,
             settings.next_rename,
+            self.scope,
         )
 
 
 class Reload:
-    """Reads the configuration again, logs what changed, and applies it to logs and reporter."""
+    """Reads the configuration again, logs what changed, and applies it to logs."""
 
     def __init__(
         self,
         options: Options,
         first: DaemonSettings,
-        reporter: Reporter,
         set_up_logs: Callable[..., None],
         *,
         sandbox_url: str | None,
     ) -> None:
         self._options = options
         self._current = first
-        self._reporter = reporter
         self._set_up_logs = set_up_logs
         self._redaction = first.redaction
         self._sandbox_url = sandbox_url
 
     def __call__(self) -> DaemonConfig:
-        """Return what the daemon collects from now on. Raise SettingsError if the configuration is invalid."""
+        """Return what the daemon is to collect. Raise SettingsError if the configuration is invalid."""
         variables = read_environment()
         settings = load_silently(self._options, variables)
         if settings.config is None and self._current.settings.config is not None:
@@ -121,7 +119,6 @@ class Reload:
         if self._sandbox_url is not None and new.settings.plans != self._current.settings.plans:
             log.warning("restart needed: the sandbox keeps the limits it started with")
         self._current = new
-        self._reporter.scope = new.scope
         return new.config(self._sandbox_url or settings.base_url)
 
 

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from pipeline.collect.order import Source
 from pipeline.model.renames import ConfiguredRenames
 from pipeline.model.symbols import Symbol, SymbolList
+from pipeline.monitoring.status import Scope
 from pipeline.schedule.cron import Schedule
 
 
@@ -26,3 +27,5 @@ class DaemonConfig:
     renames: ConfiguredRenames
     changes_at: datetime | None
     """When to load the configuration again, since a rename comes into force then."""
+    scope: Scope
+    """What the status covers while this is in force."""

@@ -116,6 +116,7 @@ class Daemon:
         else:
             self.status.refused = None
             self.status.schedules = self._config.schedules
+            self._reporter.scope = self._config.scope
             self._log.info("configuration reloaded")
             self._reset_at = self._clock.now()
             self._runner.end_pause()

@@ -250,6 +250,7 @@ class Member:
         self._config, self._schedule = config, None
         self.status.refused = None
         self.status.schedules = config.schedules
+        self._reporter.scope = config.scope
         self._heart.timer.set(config.schedules)
         following.reconfigure(config)
         self.on_demand.end_pause()

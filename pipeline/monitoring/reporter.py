@@ -64,7 +64,7 @@ class Reporter:
         clock: Clock = REAL_CLOCK,
     ) -> None:
         self.scope = scope
-        """Replaced when the configuration is reloaded."""
+        """Replaced when another configuration comes into force."""
         self._database = database
         self._metrics = metrics
         self._notifier = notifier

@@ -195,13 +195,14 @@ async def test_a_reload_that_the_others_do_not_agree_with_is_refused_and_one_tha
     ):
         await has_followed(alpha, ("complete", 3))
         await has_followed(beta, ("complete", 3))
-        alpha.config = replace(wanted, schedules=(NEVER,))
+        alpha.config = replace(config(source(served.base_url), symbols=SYMBOLS[:1]), schedules=(NEVER,))
         alpha.member.reload()
 
         async def is_refused() -> bool:
             return alpha.member.status.refused is not None
 
         await until(is_refused, alpha)
+        assert alpha.reporter.scope == wanted.scope
         assert str(NEVER) in (alpha.member.status.refused or "")
         alpha.config = config(source(served.base_url), symbols=(*SYMBOLS, Symbol("MSFT")))
         alpha.member.reload()
@@ -211,6 +212,7 @@ async def test_a_reload_that_the_others_do_not_agree_with_is_refused_and_one_tha
             return alpha.member.status.refused is None and rows == [(4,)]
 
         await until(is_in_force, alpha)
+        assert alpha.reporter.scope == alpha.config.scope
 
 
 async def test_the_last_member_may_change_the_schedules(

@@ -110,7 +110,7 @@ class DaemonHarness:
         self.config = config(base_url, **wanted)
         self.reporter = Reporter(
             database,
-            Scope(self.config.symbols, plans(self.config.source), timedelta(hours=72), timedelta(days=14)),
+            self.config.scope,
             metrics=Metrics(),
             notifier=Notifier((), Sender("host", database)),
             ping=Ping(None),
@@ -233,7 +233,8 @@ def config(
     )
     named = (symbol for schedule in schedules for symbol in schedule.symbols or ())
     listed = SymbolList("", tuple(dict.fromkeys((*symbols, *named))))
-    return DaemonConfig(source, symbols, schedules, resumes, outcomes_kept, fresh_for, listed, renames, None)
+    scope = Scope(symbols, plans(source), timedelta(hours=72), timedelta(days=14))
+    return DaemonConfig(source, symbols, schedules, resumes, outcomes_kept, fresh_for, listed, renames, None, scope)
 
 
 def rows(database: Path, query: str, *values: object) -> list[tuple[Any, ...]]:

@@ -44,10 +44,9 @@ def quick(patch: pytest.MonkeyPatch) -> None:
 def config(
     source: Source, *, symbols: tuple[Symbol, ...] = SYMBOLS, schedules: tuple[Schedule, ...] = (DAILY,)
 ) -> DaemonConfig:
-    hours = timedelta(hours=20)
-    return DaemonConfig(
-        source, symbols, schedules, True, timedelta(days=400), hours, SymbolList("", symbols), NO_RENAMES, None
-    )
+    hours, listed = timedelta(hours=20), SymbolList("", symbols)
+    scope = Scope(symbols, (), timedelta(hours=72), timedelta(days=14))
+    return DaemonConfig(source, symbols, schedules, True, timedelta(days=400), hours, listed, NO_RENAMES, None, scope)
 
 
 @dataclass
@@ -83,7 +82,7 @@ async def machine(
     database.parent.mkdir(exist_ok=True)
     reporter = Reporter(
         database,
-        Scope(config.symbols, (), timedelta(hours=72), timedelta(days=14)),
+        config.scope,
         metrics=Metrics(),
         notifier=Notifier((), Sender(name, database)),
         ping=Ping(ping),

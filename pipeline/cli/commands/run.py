@@ -101,7 +101,7 @@ async def _serve(
         )
         stack.push_async_callback(reporter.close)
         config = first.config(sandbox_url or first.settings.base_url)
-        reload = Reload(options, first, reporter, set_up_logs, sandbox_url=sandbox_url)
+        reload = Reload(options, first, set_up_logs, sandbox_url=sandbox_url)
         daemon = _daemon(first, config, reload_config=reload, reporter=reporter, begin=begin)
 
         def stop() -> None:
