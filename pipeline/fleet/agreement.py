@@ -6,7 +6,7 @@ the limits have to be the same.
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 import msgspec
@@ -14,7 +14,7 @@ import msgspec
 from pipeline.decoding import decoder
 from pipeline.errors import ExitCode, Trouble
 from pipeline.model.slots import KeyId
-from pipeline.quota.limits import Limit
+from pipeline.quota.keys import KeyPlan
 from pipeline.schedule.cron import Schedule
 
 _HOUR = timedelta(hours=1)
@@ -34,15 +34,18 @@ class Agreement:
     """Of each key, by its fingerprint, the shortest window first."""
     schedules: Mapping[str, float]
     """How many hours late each may be caught up."""
+    names: Mapping[KeyId, str] = field(default_factory=dict, compare=False)
+    """What the configuration here calls its keys, as far as it does: nothing that is agreed about."""
 
     @classmethod
-    def of(cls, keys: Mapping[KeyId, Iterable[Limit]], schedules: Iterable[Schedule]) -> "Agreement":
+    def of(cls, keys: Mapping[KeyId, KeyPlan], schedules: Iterable[Schedule]) -> "Agreement":
         """Return what a configuration wants to be agreed about."""
         limits = {
-            key: tuple(str(limit) for limit in sorted(limits, key=lambda limit: (limit.period, limit.count)))
-            for key, limits in keys.items()
+            key: tuple(str(limit) for limit in sorted(plan.limits, key=lambda limit: (limit.period, limit.count)))
+            for key, plan in keys.items()
         }
-        return cls(limits, {str(schedule): round(schedule.catch_up / _HOUR, 6) for schedule in schedules})
+        catch_up = {str(schedule): round(schedule.catch_up / _HOUR, 6) for schedule in schedules}
+        return cls(limits, catch_up, {key: plan.name for key, plan in keys.items() if plan.name})
 
     @classmethod
     def from_text(cls, text: str) -> "Agreement":
@@ -59,7 +62,8 @@ class Agreement:
         for key, limits in self.limits.items():
             theirs = agreed.limits.get(key, limits)
             if theirs != limits:
-                return f"the limits of key {key} are {_listed(limits)} here, and {_listed(theirs)} there"
+                name = self.names.get(key) or f"with the fingerprint {key}"
+                return f"the limits of the key {name} are {_listed(limits)} here, and {_listed(theirs)} there"
         for schedule, hours in self.schedules.items():
             if schedule not in agreed.schedules:
                 return f"the schedule {schedule} is here, and not there"
@@ -71,7 +75,7 @@ class Agreement:
 
     def with_keys_of(self, other: "Agreement") -> "Agreement":
         """Return this one, with the limits of the keys that only the other has."""
-        return Agreement({**other.limits, **self.limits}, self.schedules)
+        return Agreement({**other.limits, **self.limits}, self.schedules, self.names)
 
 
 class _Text(msgspec.Struct):

@@ -22,9 +22,8 @@ async def join(
     symbols: Sequence[Symbol],
 ) -> None:
     """Join with what is configured here, or change it. Raise Disagreement, NameTaken, FleetError."""
-    limits = {key.id: key.limits for key in keys}
-    agreement = Agreement.of(limits, schedules)
-    await membership.join(Candidate(name, role, tuple(limits), agreement, symbols))
+    agreement = Agreement.of({key.id: key.plan for key in keys}, schedules)
+    await membership.join(Candidate(name, role, tuple(agreement.limits), agreement, symbols))
     for key in keys:
         await declare_key(pool, key.id, key.plan)
 

@@ -36,7 +36,7 @@ def set_up(db: psycopg.Connection[Any], keys: Sequence[ApiKey], schedules: Seque
     and psycopg.Error.
     """
     installed = install(db)
-    wanted = Agreement.of({key.id: key.limits for key in keys}, schedules)
+    wanted = Agreement.of({key.id: key.plan for key in keys}, schedules)
     with db.transaction():
         ((fleet,),) = db.execute("SELECT id::text FROM fleet.about FOR UPDATE").fetchall()
         agreed = db.execute("SELECT settings FROM fleet.agreed").fetchone()

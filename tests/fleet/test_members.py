@@ -9,14 +9,15 @@ from pipeline.fleet.members import Candidate, Membership, NameTaken
 from pipeline.fleet.pool import Pool, fetch, open_pool
 from pipeline.model.slots import KeyId
 from pipeline.model.symbols import Symbol
+from pipeline.quota.keys import KeyPlan
 from pipeline.quota.limits import PLANS
 from pipeline.schedule.cron import Schedule
 from tests.support.clocks import ManualClock
 
 DAILY = Schedule("30 18 * * *", "UTC", timedelta(hours=36), None)
 K1, K2 = KeyId("k1"), KeyId("k2")
-ALPHA = Candidate("alpha", "member", (K1,), Agreement.of({K1: PLANS["free"]}, [DAILY]), (Symbol("IBM"),))
-OTHERWISE = replace(ALPHA, name="beta", agreement=Agreement.of({K1: PLANS["premium-75"]}, [DAILY]))
+ALPHA = Candidate("alpha", "member", (K1,), Agreement.of({K1: KeyPlan("", PLANS["free"])}, [DAILY]), (Symbol("IBM"),))
+OTHERWISE = replace(ALPHA, name="beta", agreement=Agreement.of({K1: KeyPlan("", PLANS["premium-75"])}, [DAILY]))
 
 
 async def members(pool: Pool) -> list[tuple[object, ...]]:
@@ -61,7 +62,9 @@ async def test_a_member_with_another_key_brings_its_limits_and_the_others_notice
     await alpha.join(ALPHA)
     assert await alpha.beat(followed=0)
 
-    await beta.join(replace(ALPHA, name="beta", agreement=Agreement.of({K2: PLANS["premium-75"]}, [DAILY])))
+    await beta.join(
+        replace(ALPHA, name="beta", agreement=Agreement.of({K2: KeyPlan("", PLANS["premium-75"])}, [DAILY]))
+    )
 
     assert not await alpha.beat(followed=0)
     await alpha.join(ALPHA)

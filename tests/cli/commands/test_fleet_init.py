@@ -50,7 +50,7 @@ def test_what_was_agreed_before_is_replaced_and_the_members_that_run_are_named(
 
     changed = init(folder, fleet_url)
 
-    assert "the limits of key" in changed.out
+    assert "the limits of the key" in changed.out
     assert "25/day" in changed.out
     assert "alpha: a member that is configured otherwise leaves now" in changed.out
     assert init(folder, fleet_url, "--json").json["changed"] is None
