@@ -13,7 +13,9 @@ from pipeline.agents.paging import Cursor, checksum
 from pipeline.agents.refusals import BadCall, in_words_for_agents
 from pipeline.agents.tool import Question, Result, Tool
 from pipeline.errors import Trouble
+from pipeline.fleet.look import Lookout
 from pipeline.instants import to_text
+from pipeline.monitoring.fleet_view import view_fleet
 from pipeline.query.history import History
 from pipeline.query.reach import Reach
 from pipeline.store.reader import NoData
@@ -34,6 +36,8 @@ class Record:
     """Nothing observed later can be had; None: no lock."""
     stale_after: timedelta
     within: timedelta = WITHIN
+    lookout: Lookout | None = None
+    """How the fleet is seen, if this machine belongs to one."""
 
     def reach(self) -> Reach:
         """Return how far calls may reach: to the present, or to the lock."""
@@ -63,7 +67,10 @@ class Record:
             History.open(self.database, until=at) as history,
             history.within(self.within, is_over=gone.is_set),
         ):
-            question = Question(history, asked, at, call.reach, self.stale_after, checksum(tool.name, asked), offset)
+            question = Question(
+                history, asked, at, call.reach, self.stale_after, checksum(tool.name, asked), offset,
+                view_fleet=lambda: view_fleet(self.database, self.lookout),
+            )  # fmt: skip
             try:
                 return tool.answer(question)
             except NoData:

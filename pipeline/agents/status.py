@@ -11,10 +11,12 @@ from pipeline.agents.csv_text import csv_lines, in_hours
 from pipeline.agents.tool import HoursSince, InstantText, Question, Result, Row, Tool, in_steps
 from pipeline.agents.untrusted import harmless
 from pipeline.instants import from_text, to_text
+from pipeline.monitoring.fleet_view import FleetView
 from pipeline.monitoring.staleness import standings_as_seen
 from pipeline.query.last_seen import LastSeen
 from pipeline.query.snapshots import hours
 from pipeline.store.reader import Listed, Run
+from pipeline.text import count
 
 _EVER = Listed(datetime(1970, 1, 1, tzinfo=UTC), None)
 
@@ -49,6 +51,19 @@ class LastRun(Row, kw_only=True, frozen=True):
     detail: Annotated[str | None, Meta(description="Why it ended so.")] = None
 
 
+class Fleet(Row, kw_only=True, frozen=True):
+    """The fleet of machines that collect this record together. What is not known is absent."""
+
+    reachable: Annotated[
+        bool | None, Meta(description="Whether its PostgreSQL answers; absent: this machine only follows its log.")
+    ] = None
+    log_entries: int | None = None
+    followed: Annotated[int | None, Meta(description="Entries of the fleet's log that this record has.")] = None
+    behind: Annotated[int | None, Meta(description="Entries that it has not got yet.")] = None
+    members: Annotated[int | None, Meta(description="Machines that collect, and are running.")] = None
+    followers: Annotated[int | None, Meta(description="Machines that only follow, and are running.")] = None
+
+
 class Status(Result, kw_only=True, frozen=True):
     """What `status` answers."""
 
@@ -74,6 +89,9 @@ class Status(Result, kw_only=True, frozen=True):
         default_factory=list
     )
     last_run: LastRun | None = None
+    fleet: Annotated[
+        Fleet | None, Meta(description="At present only. Absent: the record is collected by one machine.")
+    ] = None
 
 
 def _answer(question: Question[StatusArguments]) -> Status:
@@ -101,6 +119,7 @@ def _answer(question: Question[StatusArguments]) -> Status:
         pending=[*found.pending[:limit]],
         unknown=[*found.unknown[:limit]],
         last_run=None if run is None else _last_run(run),
+        fleet=_fleet(question.view_fleet()) if question.is_of_present else None,
     )
 
 
@@ -117,6 +136,13 @@ def _last_run(run: Run) -> LastRun:
     return LastRun(**{name: harmless(getattr(run, name)) for name in LastRun.__struct_fields__})
 
 
+def _fleet(view: FleetView | None) -> Fleet | None:
+    if view is None:
+        return None
+    facts = view.facts()
+    return Fleet(**{name: facts[name] for name in Fleet.__struct_fields__})
+
+
 def _lines(result: Status) -> list[str]:
     lines = [] if result.locked_at is None else [f"locked at {result.locked_at}: nothing later can be had"]
     if result.first_observed_at is None:
@@ -131,7 +157,8 @@ def _lines(result: Status) -> list[str]:
         lines += csv_lines(StaleSymbol.__struct_fields__, rows)
     lines += [f"pending: {', '.join(result.pending)}"] if result.pending else []
     lines += [f"not covered by the API: {', '.join(result.unknown)}"] if result.unknown else []
-    return lines if result.last_run is None else [*lines, _run_line(result.last_run)]
+    lines += [] if result.last_run is None else [_run_line(result.last_run)]
+    return lines if result.fleet is None else [*lines, _fleet_line(result.fleet)]
 
 
 def _run_line(run: LastRun) -> str:
@@ -144,14 +171,23 @@ def _run_line(run: LastRun) -> str:
     return f"last run {run.id}, {run.started_at} to {run.finished_at}: {run.status} ({counts or 'nothing due'}){why}"
 
 
+def _fleet_line(fleet: Fleet) -> str:
+    if not fleet.reachable:
+        why = "" if fleet.reachable is None else "PostgreSQL cannot be reached; "
+        return f"fleet: {why}this record is as of entry {fleet.followed or 0:,} of its log"
+    running = f"{count(fleet.members or 0, 'member')}, {count(fleet.followers or 0, 'follower')} running"
+    behind = f"is {count(fleet.behind, 'entry', 'entries')} behind its log" if fleet.behind else "is up to date"
+    return f"fleet: {running}; this record {'does not follow it' if fleet.followed is None else behind}"
+
+
 STATUS = Tool(
     name="status",
     title="How far the record reaches",
     description=(
         "Say how far the record reached at an instant: when it begins, when anything was last observed, how many "
-        "companies it has, which symbols are stale, how the last run had ended, and whether this server is locked to "
-        "the past. Use it first when you do not know which instants can be asked about, and whenever an answer looks "
-        "old or empty.\n"
+        "companies it has, which symbols are stale, how the last run had ended, whether this server is locked to the "
+        "past, and at present whether the record keeps up with its fleet. Use it first when you do not know which "
+        "instants can be asked about, and whenever an answer looks old or empty.\n"
         'Example: {"at": "now"}'
     ),
     arguments=StatusArguments,

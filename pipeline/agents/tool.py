@@ -13,6 +13,7 @@ from pipeline.agents.paging import Cursor, Page
 from pipeline.agents.untrusted import NOTICE, harmless
 from pipeline.instants import to_text
 from pipeline.model.fields import COLUMNS
+from pipeline.monitoring.fleet_view import FleetView
 from pipeline.query.history import History
 from pipeline.query.reach import Reach, check_order
 from pipeline.query.results import Answer
@@ -95,6 +96,13 @@ class Question(Generic[A]):
     checksum: int
     offset: int = 0
     """Where the page begins."""
+    view_fleet: Callable[[], FleetView | None] = lambda: None
+    """Returns the fleet at present, if this machine belongs to one or the file follows one. Raises DatabaseError."""
+
+    @property
+    def is_of_present(self) -> bool:
+        """Whether the answer may say how things are at present: of the past, it must not know that."""
+        return self.reach.lock is None and self.at == self.reach.at
 
     @property
     def at_text(self) -> str:

@@ -1,14 +1,17 @@
 """Answers: each tool says what `History` says, as data and as text."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pipeline.fleet.look import Lookout
 from pipeline.model.outcomes import Outcome, RunStatus
 from pipeline.query.history import History
 from tests.support.agents import Agent, record_of
+from tests.support.fleets import tables
 from tests.support.observations import after, database_of, text
 from tests.support.timeline import Ended, Ran, seen_fields, write_steps
 from tests.support.vintages import Q1, Q2
@@ -285,3 +288,24 @@ async def test_the_status_says_how_the_last_run_had_ended(collected_agent: Agent
     assert [now["last_run"][one] for one in ("id", "status", "unchanged")] == [2, "complete", 1]
     assert lines[-1] == f"last run 1, {text(0)} to {text(2)}: partial (1 stored, 1 failed): 1 failed"
     assert "last_run" not in await collected_agent("status", at=text(1.5))
+
+
+async def test_the_status_says_of_the_fleet_at_present_whether_it_is_there_and_the_record_keeps_up(
+    collected_agent: Agent, fleet_url: str
+) -> None:
+    with tables(fleet_url) as fleet:
+        fleet.member("alpha")
+        fleet.head(3)
+        fleet.db.commit()
+        inside = replace(collected_agent.record, lookout=Lookout(lambda: fleet_url, "alpha"))
+        agent = Agent(inside)
+        now, then = await agent("status", at="now"), await agent("status", at=text(25))
+        (*_, line) = await agent.text("status", at="now")
+    locked = await Agent(replace(inside, lock=after(30)))("status", at="now")
+    lost = Lookout(lambda: "postgresql://me@127.0.0.1:1/fleet", "alpha")
+    *_, without = await Agent(replace(inside, lookout=lost)).text("status", at="now")
+
+    assert now["fleet"] == {"reachable": True, "log_entries": 3, "behind": 3, "members": 1, "followers": 0}
+    assert line == "fleet: 1 member, 0 followers running; this record does not follow it"
+    assert without == "fleet: PostgreSQL cannot be reached; this record is as of entry 0 of its log"
+    assert "fleet" not in then | locked | await collected_agent("status", at="now")

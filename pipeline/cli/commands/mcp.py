@@ -7,6 +7,7 @@ from pipeline.agents.record import Record
 from pipeline.cli.configuration import load_settings, read_environment
 from pipeline.cli.event_loop import run_async
 from pipeline.cli.options import Options, examples, global_options
+from pipeline.cli.scope import lookout_of
 from pipeline.cli.signals import stoppable
 from pipeline.cli.time_lock import TimeLock, time_lock_option
 from pipeline.cli.verbosity import configure_logs
@@ -38,7 +39,13 @@ def command(options: Options, *, lock: TimeLock | None) -> None:
     variables = read_environment()
     configure_logs(options, redact=redaction(variables))
     settings = load_settings(options, variables)
-    record = Record(settings.database, utc_now, None if lock is None else lock.at, settings.stale_after)
+    record = Record(
+        settings.database,
+        utc_now,
+        None if lock is None else lock.at,
+        settings.stale_after,
+        lookout=lookout_of(settings, variables),
+    )
     about = "now and any past instant" if lock is None else str(lock)
     options.say(f"answering agents from {settings.database}, about {about}; stop with Ctrl-C")
 
