@@ -3,6 +3,7 @@
 import errno
 import logging
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, TextIO
@@ -65,7 +66,7 @@ _MOST_REPEATED = 500
 
 
 class _Forward(logging.Handler):
-    """Forwards records of the standard library's logging to structlog, without the text of the exception.
+    """Forwards records of the standard library's logging to structlog, without texts that came from outside.
 
     Of equal ones, one a minute: a library that cannot accept a connection logs thousands of them a second. The next one
     says how many were left out.
@@ -77,9 +78,8 @@ class _Forward(logging.Handler):
         """When each line was last forwarded, and how many were left out since."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        # A formatted message can contain a URL, and so the key: log the unformatted one, or the exception's class.
-        error = str(record.msg) if not record.exc_info else _class_and_number(record.exc_info[1])
-        name = (record.levelname, record.name, error)
+        error = _harmless_message(record) if not record.exc_info else _class_and_number(record.exc_info[1])
+        name = (record.levelname, record.name, str(record.msg) if not record.exc_info else error)
         at, omitted = self._last.get(name, (float("-inf"), 0))
         if 0 <= record.created - at < _REPEATED_AFTER_SECONDS:
             self._last[name] = (at, omitted + 1)
@@ -94,6 +94,41 @@ class _Forward(logging.Handler):
             error=error,
             **({"repeated": omitted} if omitted else {}),
         )
+
+
+class _StandIn:
+    """Stands in a message for what it was to name, as `%s` or `%r`."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __repr__(self) -> str:
+        return self._text
+
+
+def _harmless_message(record: logging.LogRecord) -> str:
+    """Return a record's message: of exceptions it names the class, of other objects the type, and of texts nothing.
+
+    A text, and what an object or an exception says, can contain a URL, and so the key or a password.
+    """
+    given = record.args
+    try:
+        if isinstance(given, Mapping):
+            return str(record.msg) % {name: _stand_in(value) for name, value in given.items()}
+        return str(record.msg) % tuple(map(_stand_in, given)) if given else str(record.msg)
+    except (TypeError, ValueError, KeyError):  # the library's mistake
+        return str(record.msg)
+
+
+def _stand_in(value: object) -> object:
+    match value:
+        case bool() | int() | float() | None:
+            return value
+        case str() | bytes():
+            return _StandIn("...")
+        case BaseException():
+            return _StandIn(_class_and_number(value))
+    return _StandIn(type(value).__name__)
 
 
 def _class_and_number(error: BaseException | None) -> str:

@@ -140,6 +140,27 @@ def test_a_warning_of_a_library_names_it_and_its_error_only(
     assert "https" not in out
 
 
+@pytest.mark.parametrize(
+    ("message", "values", "expected"),
+    [
+        ("query cancellation failed: %s", (TimeoutError(KEY),), "query cancellation failed: TimeoutError"),
+        ("connecting %r: %s", (KEY, OSError(errno.ENOBUFS, KEY)), "connecting ...: OSError (ENOBUFS)"),
+        ("lost %s after %.1f s, %d times", (Redaction([KEY]), 2.25, 3), "lost Redaction after 2.2 s, 3 times"),
+        ("lost %(what)s", ({"what": KEY},), "lost ..."),
+        ("%d of %s", (KEY, KEY), "%d of %s"),
+        ("100%", (), "100%"),
+    ],
+)
+def test_a_librarys_line_says_what_kind_of_thing_it_names_and_nothing_that_came_from_outside(
+    capsys: pytest.CaptureFixture[str], message: str, values: tuple[object, ...], expected: str
+) -> None:
+    logs.configure(logging.INFO, readable=False)
+
+    logging.getLogger("a.library").warning(message, *values)
+
+    assert json.loads(logged(capsys))["error"] == expected
+
+
 def test_what_a_library_logs_below_warning_is_dropped(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure(logging.DEBUG, readable=False)
 
