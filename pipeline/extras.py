@@ -2,6 +2,8 @@
 
 import importlib
 import importlib.util
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import ModuleType
 
 from pipeline.errors import ExitCode, Trouble
@@ -105,22 +107,14 @@ def apprise() -> ModuleType:
     return _imported("apprise", "PIPELINE_NOTIFY_URLS needs apprise", install=_extra("notify"), error=Missing)
 
 
-def fleet(module: str) -> ModuleType:
-    """Return a module of `pipeline.fleet`. Raise Missing if psycopg or Procrastinate is not installed."""
-    problem = "a fleet needs psycopg and Procrastinate"
-    return _imported(f"pipeline.fleet.{module}", problem, install=_extra("fleet"), error=Missing)
+@contextmanager
+def fleet() -> Iterator[None]:
+    """Let the block import from modules of the fleet. Raise Missing if psycopg or Procrastinate is not installed.
 
-
-def follower() -> ModuleType:
-    """Return `pipeline.daemon.follower`. Raise Missing if psycopg or Procrastinate is not installed."""
-    problem = "a fleet needs psycopg and Procrastinate"
-    return _imported("pipeline.daemon.follower", problem, install=_extra("fleet"), error=Missing)
-
-
-def member() -> ModuleType:
-    """Return `pipeline.daemon.member`. Raise Missing if psycopg or Procrastinate is not installed."""
-    problem = "a fleet needs psycopg and Procrastinate"
-    return _imported("pipeline.daemon.member", problem, install=_extra("fleet"), error=Missing)
+    An import, unlike a module that a function returns, has types that are checked.
+    """
+    with _importing("a fleet needs psycopg and Procrastinate", install=_extra("fleet"), error=Missing):
+        yield
 
 
 def have_fleet() -> bool:
@@ -142,8 +136,14 @@ def _extra(name: str) -> str:
 
 
 def _imported(module: str, problem: str, *, install: str, error: type[Trouble] = Trouble) -> ModuleType:
-    try:
+    with _importing(problem, install=install, error=error):
         return importlib.import_module(module)
+
+
+@contextmanager
+def _importing(problem: str, *, install: str, error: type[Trouble]) -> Iterator[None]:
+    try:
+        yield
     except ImportError as missing:
         if missing.name is not None and missing.name.partition(".")[0] == __package__:
             raise  # a mistake of this program's, not a missing package

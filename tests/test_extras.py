@@ -4,7 +4,6 @@ import sys
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
@@ -24,6 +23,11 @@ OURS = (
 )
 
 
+def _fleet() -> None:
+    with extras.fleet():
+        from pipeline.fleet.connection import connected  # noqa: F401, PLC0415
+
+
 @pytest.mark.parametrize(
     ("load", "package", "installed"),
     [
@@ -34,11 +38,11 @@ OURS = (
         (extras.parquet, "numpy", "'pyarrow>=18' 'numpy>=1.26'"),
         (extras.images, "vl_convert", "'vl-convert-python>=1.9,<2'"),
         (extras.apprise, "apprise", "'apprise>=2.0'"),
-        (lambda: extras.fleet("connection"), "psycopg", "'procrastinate>=3.10,<4' 'psycopg[binary,pool]>=3.2.10'"),
+        (_fleet, "psycopg", "'procrastinate>=3.10,<4' 'psycopg[binary,pool]>=3.2.10'"),
     ],
 )
 def test_a_missing_package_is_named_with_the_pip_command(
-    monkeypatch: pytest.MonkeyPatch, load: Callable[[], ModuleType], package: str, installed: str
+    monkeypatch: pytest.MonkeyPatch, load: Callable[[], object], package: str, installed: str
 ) -> None:
     for module in OURS:
         monkeypatch.delitem(sys.modules, module, raising=False)

@@ -30,10 +30,13 @@ async def collect_in_fleet(
     begin: Begin,
 ) -> Summary:
     """Do a run by this process alone, within the fleet's quota. The file follows then, if no process has it."""
-    alone, follower, halt = extras.fleet("alone"), extras.follower(), Halt()
+    with extras.fleet():
+        from pipeline.daemon.follower import catch_up  # noqa: PLC0415 - an extra
+        from pipeline.fleet.alone import collect_alone  # noqa: PLC0415 - an extra
+    halt = Halt()
     async with collection_progress(options) as progress:
         with interruptible(halt, progress.cancel_requests, options):
-            summary: Summary = await alone.collect_alone(
+            summary = await collect_alone(
                 url,
                 fleet.name,
                 source(settings, settings.base_url, keys),
@@ -53,5 +56,5 @@ async def collect_in_fleet(
             max_wait=timedelta(),
             options=options,
         ):
-            await follower.catch_up(settings.database, url, on_progress=lambda _seq, _head: None)
+            await catch_up(settings.database, url, on_progress=lambda _seq, _head: None)
     return summary

@@ -39,14 +39,15 @@ def examine(url: str, *, now: Callable[[], datetime]) -> Examined:
 
     Raise Missing, and FleetError if no server answers, or there is no fleet that this program knows.
     """
-    connection = extras.fleet("connection")
-    with connection.connected(url) as db, connection.connected(url) as another:
-        extras.fleet("install").check(db)
+    with extras.fleet():
+        from pipeline.fleet.connection import connected, place  # noqa: PLC0415 - an extra
+        from pipeline.fleet.install import open_fleet  # noqa: PLC0415 - an extra
+    with open_fleet(url) as db, connected(url) as another:
         pooling = _pooling(db, another)
         before = now()
         (at,) = db.execute("SELECT clock_timestamp()").fetchone() or (before,)
         after = now()
-        return Examined(connection.place(url), read_state(db), before + (after - before) / 2 - at, pooling)
+        return Examined(place(url), read_state(db), before + (after - before) / 2 - at, pooling)
 
 
 def _pooling(db: "Connection[Any]", another: "Connection[Any]") -> Pooling:

@@ -6,6 +6,7 @@ functions are made anew by each step. Procrastinate keeps no version of its own:
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -95,10 +96,18 @@ def _check_schema(found: int) -> None:
         )
 
 
-def check_fleet(url: str) -> None:
-    """Raise FleetError if PostgreSQL cannot be reached, and what `check` raises."""
+@contextmanager
+def open_fleet(url: str) -> Iterator[Connection]:
+    """Yield a connection to the fleet at a URL. Raise FleetError if PostgreSQL cannot be reached, and as `check`."""
     with connected(url) as db:
         check(db)
+        yield db
+
+
+def check_fleet(url: str) -> None:
+    """Raise as `open_fleet` does."""
+    with open_fleet(url):
+        pass
 
 
 def version(db: Connection) -> int:

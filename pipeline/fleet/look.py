@@ -56,11 +56,13 @@ class Lookout:
 
     def quotas(self) -> tuple[datetime, list[KeyQuota]]:
         """Return PostgreSQL's time, and what is used of each key's plan by then. Raise Trouble."""
-        with extras.fleet("connection").connected(self._url()) as db:
-            extras.fleet("install").check(db)
+        with extras.fleet():
+            from pipeline.fleet.install import open_fleet  # noqa: PLC0415 - an extra
+            from pipeline.fleet.quota import key_quotas  # noqa: PLC0415 - an extra
+        with open_fleet(self._url()) as db:
             state = read_state(db)
             keys = {key.id: key.label for key in state.usable_keys}
-            return state.server.at, extras.fleet("quota").key_quotas(db, keys)
+            return state.server.at, key_quotas(db, keys)
 
     def look(self) -> FleetLook:
         """Return what is to be seen, or was a moment ago. While another thread looks, it is what was seen before."""
@@ -79,8 +81,9 @@ class Lookout:
 def look(url: Callable[[], str], name: str) -> FleetLook:
     """Return what is to be seen of a fleet."""
     try:
-        with extras.fleet("connection").connected(url()) as db:
-            extras.fleet("install").check(db)
+        with extras.fleet():
+            from pipeline.fleet.install import open_fleet  # noqa: PLC0415 - an extra
+        with open_fleet(url()) as db:
             return FleetLook(name, read_state(db), None)
     except Trouble as trouble:
         return FleetLook(name, None, str(trouble))

@@ -48,13 +48,14 @@ def command(ctx: click.Context, /, options: Options, *, wide: bool, as_json: boo
     variables = read_environment()
     load_settings(options, variables)
     url = needed_fleet_url(variables)
-    connection = extras.fleet("connection")
-    with connection.connected(url) as db:
-        extras.fleet("install").check(db)
+    with extras.fleet():
+        from pipeline.fleet.connection import place  # noqa: PLC0415 - an extra
+        from pipeline.fleet.install import open_fleet  # noqa: PLC0415 - an extra
+    with open_fleet(url) as db:
         state = read_state(db)
     found = problems(state)
     if as_json:
         print_json(fleet_json(state, found))
     else:
-        print_fleet(state, found, connection.place(url), wide=wide)
+        print_fleet(state, found, place(url), wide=wide)
     return ExitCode.DONE if all(one.is_warning for one in found) else ExitCode.STALE

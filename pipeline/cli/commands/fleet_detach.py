@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -17,6 +17,9 @@ from pipeline.instants import utc_now
 from pipeline.quota.limits import longest_window
 from pipeline.settings.fleet import fleet_url
 from pipeline.text import count, few
+
+if TYPE_CHECKING:  # an extra
+    from pipeline.fleet.detaching import Detached
 
 
 @click.command(name="detach", epilog=examples("pipeline fleet detach", "pipeline fleet detach --database overviews.db"))
@@ -60,7 +63,8 @@ def command(options: Options, *, as_json: bool) -> None:
         click.echo("next: remove PIPELINE_FLEET_URL and [fleet] here, then pipeline collect")
 
 
-async def _detach(database: Path, url: str | None, longest: timedelta, options: Options) -> Any:
-    detaching = extras.fleet("detaching")
+async def _detach(database: Path, url: str | None, longest: timedelta, options: Options) -> "Detached":
+    with extras.fleet():
+        from pipeline.fleet.detaching import detach  # noqa: PLC0415 - an extra
     async with exclusive_record(database, "fleet detach", options):
-        return detaching.detach(database, url, longest=longest or None, now=utc_now())
+        return detach(database, url, longest=longest or None, now=utc_now())

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -22,6 +22,9 @@ from pipeline.settings.fleet import needed_fleet_url
 from pipeline.store.database import refuse_foreign
 from pipeline.text import count
 
+if TYPE_CHECKING:  # an extra
+    from pipeline.fleet.importing import Imported
+
 
 @click.command(name="import", epilog=examples("pipeline fleet import data/overviews.db"))
 @click.argument("record", metavar="DATABASE", type=click.Path(path_type=Path))
@@ -39,8 +42,9 @@ def command(options: Options, *, record: Path, as_json: bool) -> None:
     assert settings.fleet is not None  # there is a URL
     keys = api_keys(variables, settings)
     refuse_foreign(record)
-    with extras.fleet("connection").connected(url) as db:  # it says at once, and better than a pool, what is wrong
-        extras.fleet("install").check(db)
+    with extras.fleet():
+        from pipeline.fleet.install import check_fleet  # noqa: PLC0415 - an extra
+    check_fleet(url)  # it says at once, and better than a pool, what is wrong
     done = run_async(_import(record, url, settings.fleet.name, keys, options))
     if as_json:
         print_json(
@@ -62,12 +66,14 @@ def command(options: Options, *, record: Path, as_json: bool) -> None:
             click.echo("its runs stay in the file alone, as the fleet has had runs of its own")
 
 
-async def _import(record: Path, url: str, member: str, keys: Sequence[ApiKey], options: Options) -> Any:
-    importing, pool_module = extras.fleet("importing"), extras.fleet("pool")
+async def _import(record: Path, url: str, member: str, keys: Sequence[ApiKey], options: Options) -> "Imported":
+    with extras.fleet():
+        from pipeline.fleet.importing import import_record  # noqa: PLC0415 - an extra
+        from pipeline.fleet.pool import open_pool  # noqa: PLC0415 - an extra
     with stoppable(cancelling(), last_resort=LAST_RESORT, exit_code=ExitCode.INTERRUPTED):
-        async with exclusive_record(record, "fleet import", options), pool_module.open_pool(url) as pool:
+        async with exclusive_record(record, "fleet import", options), open_pool(url) as pool:
             with entry_progress(options, "importing") as on_progress:
-                return await importing.import_record(
+                return await import_record(
                     record,
                     pool,
                     member=member,

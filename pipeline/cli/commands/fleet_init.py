@@ -28,9 +28,11 @@ def command(options: Options, *, as_json: bool) -> None:
     settings, url = load_settings(options, variables), needed_fleet_url(variables)
     assert settings.fleet is not None  # there is a URL
     keys = _held(settings, variables)
-    connection, setup = extras.fleet("connection"), extras.fleet("setup")
-    with connection.connected(url) as db:
-        done = setup.set_up(db, keys, settings.schedules, member=settings.fleet.name)
+    with extras.fleet():
+        from pipeline.fleet.connection import connected, place  # noqa: PLC0415 - an extra
+        from pipeline.fleet.setup import set_up  # noqa: PLC0415 - an extra
+    with connected(url) as db:
+        done = set_up(db, keys, settings.schedules, member=settings.fleet.name)
     before, after = done.installed.before, done.installed.after
     if as_json:
         print_json(
@@ -48,7 +50,7 @@ def command(options: Options, *, as_json: bool) -> None:
     schema = f"schema {after}" if before in (0, after) else f"schema {before} is now {after}"
     facts = {
         "fleet": f"{done.fleet}, {'made' if before == 0 else 'as before'}",
-        "PostgreSQL": f"{connection.place(url)}, {schema}",
+        "PostgreSQL": f"{place(url)}, {schema}",
         "agreed": _agreed(settings, keys),
     }
     if done.difference is not None:

@@ -6,7 +6,6 @@ from contextlib import AbstractAsyncContextManager, suppress
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from types import ModuleType
 
 import click
 import structlog
@@ -50,7 +49,6 @@ def command(options: Options, *, once: bool, max_wait: timedelta, new_record: bo
     configure_logs(options, redact=redact, unattended=not once, for_programs=as_json)
     begin = when_to_begin(new_record=new_record, sandbox=False)
     settings, url = load_silently(options, variables), needed_fleet_url(variables)
-    follower = extras.follower()
     refuse_foreign(settings.database)
     exclusive = partial(
         exclusive_run,
@@ -64,29 +62,29 @@ def command(options: Options, *, once: bool, max_wait: timedelta, new_record: bo
         announce=None if once else structlog.get_logger().warning,
     )
     if once:
-        written, place = run_async(_catch_up(follower, settings.database, url, exclusive, options))
+        written, place = run_async(_catch_up(settings.database, url, exclusive, options))
         _report(settings.database, written, place, options, as_json=as_json)
         return ExitCode.DONE
     name = "" if settings.fleet is None else settings.fleet.name
     with fatal_errors_logged(for_programs=as_json), hold_daemon_lock(settings.database, now=utc_now()):
-        run_async(_follow(follower, settings.database, url, exclusive, options, name=name))
+        run_async(_follow(settings.database, url, exclusive, options, name=name))
     return ExitCode.DONE
 
 
-async def _catch_up(
-    follower: ModuleType, database: Path, url: str, exclusive: Exclusive, options: Options
-) -> tuple[int, Followed]:
+async def _catch_up(database: Path, url: str, exclusive: Exclusive, options: Options) -> tuple[int, Followed]:
+    with extras.fleet():
+        from pipeline.daemon.follower import catch_up  # noqa: PLC0415 - an extra
     with stoppable(cancelling(), last_resort=LAST_RESORT, exit_code=ExitCode.INTERRUPTED):
         async with exclusive():
             with entry_progress(options, "following") as on_progress:
-                written, place = await follower.catch_up(database, url, on_progress=on_progress)
+                written, place = await catch_up(database, url, on_progress=on_progress)
                 return written, place
 
 
-async def _follow(
-    follower: ModuleType, database: Path, url: str, exclusive: Exclusive, options: Options, *, name: str
-) -> None:
+async def _follow(database: Path, url: str, exclusive: Exclusive, options: Options, *, name: str) -> None:
     """Follow until a signal comes. One that comes while the file is not free yet is in order, too."""
+    with extras.fleet():
+        from pipeline.daemon.follower import FollowerDaemon  # noqa: PLC0415 - an extra
     daemon = None
     cancel = cancelling()
 
@@ -99,7 +97,7 @@ async def _follow(
     with suppress(asyncio.CancelledError), stoppable(stop, last_resort=LAST_RESORT, exit_code=ExitCode.DONE):
         async with exclusive():
             with entry_progress(options, "following") as on_progress:
-                daemon = follower.FollowerDaemon(database, url, name, on_progress=on_progress)
+                daemon = FollowerDaemon(database, url, name, on_progress=on_progress)
                 await daemon.run()
 
 

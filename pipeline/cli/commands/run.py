@@ -71,7 +71,7 @@ def command(options: Options, *, sandbox: bool, new_record: bool, as_json: bool)
         settings = load_silently(options, variables)
         first = DaemonSettings.read(settings, variables, options, sandbox=sandbox)
         if first.settings.fleet is not None:
-            extras.member()
+            _member_class()
         set_up_logs(redact=first.redaction)
         log_notices(settings, variables)
         if settings.config is None:
@@ -129,7 +129,7 @@ def _daemon(
     fleet, url = first.settings.fleet, first.fleet_url
     if fleet is None or url is None:
         return Daemon(first.database, config, reload_config=reload_config, reporter=reporter, begin=begin)
-    member: Member = extras.member().Member(
+    return _member_class()(
         first.database,
         config,
         url=url,
@@ -138,7 +138,13 @@ def _daemon(
         reporter=reporter,
         begin=begin,
     )
-    return member
+
+
+def _member_class() -> "type[Member]":
+    """Return the class of a fleet's members. Raise Missing if the extra is not installed."""
+    with extras.fleet():
+        from pipeline.daemon.member import Member  # noqa: PLC0415 - an extra
+    return Member
 
 
 async def _listen(stack: AsyncExitStack, first: DaemonSettings, probes: Probes, record: Record) -> None:
