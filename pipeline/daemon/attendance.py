@@ -55,6 +55,7 @@ class Attendance:
         trouble = self.following.trouble or failure or next(iter(batches.refusals), None)
         agrees = await self._membership.beat(followed=self.following.followed, trouble=trouble)
         await batches.check()
+        await jobs.recover()
         if await self._membership.holds(SWEEP):
             await sweep(self._pool, jobs.app)
             await self._prune(outcomes_kept)

@@ -16,7 +16,7 @@ from procrastinate.worker import Worker
 from pipeline.clock import Clock
 from pipeline.fleet.batches import Later
 from pipeline.fleet.connection import FleetError
-from pipeline.fleet.pool import Pool
+from pipeline.fleet.pool import Pool, fetch
 from pipeline.instants import nanoseconds
 
 QUEUE, TASK = "collect", "collect_batch"
@@ -42,7 +42,11 @@ class Jobs:
 
     def __init__(self, pool: Pool, do: DoBatch, *, name: str, now: Callable[[], datetime], clock: Clock) -> None:
         """`now` tells PostgreSQL's time."""
-        self.app = _app(do, now)
+        self._doing: set[int] = set()
+        """The ids of the jobs under way in this process."""
+        self.app = _app(do, now, self._doing)
+        self._now = now
+        self._left: set[int] = set()
         self._pool = pool
         self._name = name
         self._clock = clock
@@ -70,6 +74,25 @@ class Jobs:
         """Take no job for a while: others may have them."""
         self._aside_until = self._clock.monotonic() + nanoseconds(span)
         self._end_worker()
+
+    async def recover(self) -> None:
+        """Hand out again what PostgreSQL thinks this process is doing, and it is not. Raise FleetError.
+
+        A standby that takes over may not have heard that a job was done, and the worker that did it lives. To be called
+        now and then: a job that is about to begin or end is left alone, which is why it takes two calls.
+        """
+        if self._worker is None or self._worker.worker_id is None:
+            self._left.clear()
+            return
+        rows = await fetch(self._pool, _TAKEN, self._worker.worker_id)
+        left = {job for (job,) in rows} - self._doing
+        for job in left & self._left:
+            self._log.warning("job handed out again: PostgreSQL has forgotten that it was done", job=job)
+            try:
+                await self.app.job_manager.retry_job_by_id_async(job, retry_at=self._now())
+            except procrastinate.exceptions.ConnectorException as error:
+                raise FleetError(f"a job cannot be handed out: {error}") from None
+        self._left = left - self._left
 
     def _end_worker(self) -> None:
         if self._worker is not None:
@@ -117,6 +140,9 @@ class Jobs:
             task.cancel()
 
 
+_TAKEN = "SELECT id FROM public.procrastinate_jobs WHERE status = 'doing' AND worker_id = %s"
+
+
 class _WhenTold(procrastinate.BaseRetryStrategy):
     """Every job that raises comes again. Never by `retry_in`: that adds to the clock of this host."""
 
@@ -128,22 +154,27 @@ class _WhenTold(procrastinate.BaseRetryStrategy):
         return procrastinate.RetryDecision(retry_at=at)
 
 
-def _app(do: DoBatch, now: Callable[[], datetime]) -> procrastinate.App:
-    """Return the application with its one task."""
+def _app(do: DoBatch, now: Callable[[], datetime], doing: set[int]) -> procrastinate.App:
+    """Return the application with its one task, which keeps in `doing` the ids of jobs under way."""
     logging.getLogger("procrastinate").setLevel(logging.CRITICAL)  # it logs each job, and each outage many times
     app = procrastinate.App(connector=procrastinate.PsycopgConnector())
     log = structlog.get_logger()
 
-    async def collect_batch(run: int, number: int) -> None:
+    async def collect_batch(context: procrastinate.JobContext, run: int, number: int) -> None:
+        job = context.job.id
+        assert job is not None
+        doing.add(job)
         try:
             await do(run, number)
         except FleetError as error:
             log.warning("batch interrupted", run=run, number=number, reason=str(error))
             raise Later(now() + _AGAIN) from None
+        finally:
+            doing.discard(job)
 
     async def do_nothing(timestamp: int) -> None:
         """Be there: without a periodic task Procrastinate 3.10 does not notice that a worker's heartbeat has died."""
 
-    app.task(name=TASK, queue=QUEUE, retry=_WhenTold(now))(collect_batch)
+    app.task(name=TASK, queue=QUEUE, retry=_WhenTold(now), pass_context=True)(collect_batch)
     app.periodic(cron="17 3 * * *")(app.task(name="do_nothing", queue=QUEUE)(do_nothing))
     return app

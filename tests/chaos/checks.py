@@ -33,8 +33,8 @@ def none(what: str, number: int, example: object = "") -> Finding:
     return Finding(what, f"{number:,}{f', such as {example}' if number else ''}", number > 0)
 
 
-def of_the_quota(requests: Sequence[Request], limits: Sequence[Limit], db: Database) -> Iterator[Finding]:
-    """Yield whether the server saw more than a limit, or what had no slot."""
+def of_the_limits(requests: Sequence[Request], limits: Sequence[Limit]) -> Iterator[Finding]:
+    """Yield whether the server saw more than a limit."""
     yield Finding("requests that the server saw", f"{len(requests):,}", not requests)
     yield none("of them over a limit, as it judged", sum(one.answer == OVER for one in requests))
     for key, times in by_key(requests).items():
@@ -42,6 +42,10 @@ def of_the_quota(requests: Sequence[Request], limits: Sequence[Limit], db: Datab
             most = most_in_any(times, round(limit.period.total_seconds() * 1e9))
             what = f"most in any {limit.period.total_seconds():g} s, key {key[:6]}"
             yield Finding(what, f"{most} of {limit.count}", over(times, limit) > 0)
+
+
+def of_the_slots(requests: Sequence[Request], db: Database) -> Iterator[Finding]:
+    """Yield whether each request had a slot, and no symbol two at a time."""
     rows = db.execute(
         "SELECT key_id, symbol, count(*) FROM fleet.slots WHERE outcome IS DISTINCT FROM 'unsent' GROUP BY 1, 2"
     )
@@ -51,6 +55,10 @@ def of_the_quota(requests: Sequence[Request], limits: Sequence[Limit], db: Datab
     yield _rows(db, "requests for a symbol that was out already", """
         SELECT b.symbol, b.reserved_at FROM fleet.slots a JOIN fleet.slots b ON b.symbol = a.symbol AND b.id > a.id
          WHERE b.reserved_at < coalesce(a.finished_at, a.deadline_at)
+    """)  # fmt: skip
+    yield _rows(db, "answers to a slot that there was not", """
+        SELECT seq FROM fleet.log l WHERE slot_id IS NOT NULL AND NOT EXISTS (
+            SELECT 1 FROM fleet.slots s WHERE s.id = l.slot_id AND s.symbol = l.symbol)
     """)  # fmt: skip
 
 
@@ -66,10 +74,6 @@ def of_the_log(db: Database) -> Iterator[Finding]:
          WHERE l.at < s.reserved_at
     """)  # fmt: skip
     yield _rows(db, "entries later than PostgreSQL's clock", "SELECT seq FROM fleet.log WHERE at > clock_timestamp()")
-    yield _rows(db, "answers to a slot that there was not", """
-        SELECT seq FROM fleet.log l WHERE slot_id IS NOT NULL AND NOT EXISTS (
-            SELECT 1 FROM fleet.slots s WHERE s.id = l.slot_id AND s.symbol = l.symbol)
-    """)  # fmt: skip
 
 
 def of_the_runs(db: Database) -> Iterator[Finding]:
@@ -109,8 +113,13 @@ def of_the_runs(db: Database) -> Iterator[Finding]:
     """)  # fmt: skip
 
 
-def of_the_files(db: Database, machines: Sequence[Machine], undisturbed: Machine) -> Iterator[Finding]:
-    """Yield whether every machine's file has all that the log has, byte by byte what an undisturbed one has."""
+def of_the_files(
+    db: Database, machines: Sequence[Machine], undisturbed: Machine, *, after_failover: bool = False
+) -> Iterator[Finding]:
+    """Yield whether every machine's file has all that the log has, byte by byte what an undisturbed one has.
+
+    `after_failover`: it may have more, of what the standby had not heard of.
+    """
     answers = set(db.execute(
         "SELECT symbol, fleet.instant(at) FROM fleet.log WHERE kind IN ('answer', 'uncovered')"))  # fmt: skip
     outcomes = set(db.execute("SELECT run_id, symbol, outcome FROM fleet.outcomes WHERE outcome <> 'deferred'"))
@@ -119,19 +128,17 @@ def of_the_files(db: Database, machines: Sequence[Machine], undisturbed: Machine
     yield Finding("bytes of the export of an undisturbed machine", f"{len(expected):,}", not expected)
     for machine in [*machines, undisturbed]:
         with closing(sqlite3.connect(machine.database)) as file:
-            yield from _differences(f"answers in the file of {machine.name}", answers, file.execute(_LOOKS))
-            yield from _differences(
-                f"outcomes in the file of {machine.name}", outcomes,
-                file.execute("SELECT run_id, symbol, outcome FROM outcomes WHERE outcome <> 'deferred'"),
-            )  # fmt: skip
-            yield from _differences(
-                f"runs in the file of {machine.name}", runs, file.execute("SELECT id, status, scheduled_for FROM runs")
-            )
-            for (verdict,) in file.execute("PRAGMA integrity_check"):
-                if verdict != "ok":
-                    yield Finding(f"integrity of the file of {machine.name}", verdict, is_broken=True)
-        if _exported(machine) != expected:
-            yield Finding(f"export --original of {machine.name}", "differs", is_broken=True)
+            rows = file.execute(_LOOKS).fetchall()
+            yield _difference(f"answers in the file of {machine.name}", answers, rows, may_be_more=after_failover)
+            rows = file.execute("SELECT run_id, symbol, outcome FROM outcomes WHERE outcome <> 'deferred'").fetchall()
+            yield _difference(f"outcomes in the file of {machine.name}", outcomes, rows, may_be_more=after_failover)
+            rows = file.execute("SELECT id, status, scheduled_for FROM runs").fetchall()
+            yield _difference(f"runs in the file of {machine.name}", runs, rows)
+            verdict = file.execute("PRAGMA integrity_check").fetchone()
+            yield Finding(f"integrity of the file of {machine.name}", str(verdict[0]), verdict != ("ok",))
+        if not after_failover:
+            same = _exported(machine) == expected
+            yield Finding(f"export --original of {machine.name}", "the same" if same else "differs", not same)
     yield Finding("files that were compared", f"{len(machines) + 1}, with {len(answers):,} answers", not answers)
 
 
@@ -176,13 +183,13 @@ def _rows(db: Database, what: str, query: str) -> Finding:
     return none(what, len(rows), rows[:1])
 
 
-def _differences(what: str, expected: set[Any], rows: Iterable[Any]) -> Iterator[Finding]:
+def _difference(what: str, expected: set[Any], rows: Iterable[Any], *, may_be_more: bool = False) -> Finding:
     found = set(rows)
-    if expected != found:
-        some = sorted(expected - found)[:2], sorted(found - expected)[:2]
-        yield Finding(
-            what, f"{len(expected - found)} missing, {len(found - expected)} too many: {some}", is_broken=True
-        )
+    missing, more = expected - found, set() if may_be_more else found - expected
+    if not missing and not more:
+        return Finding(what, f"{len(found):,}")
+    some = sorted(missing)[:2], sorted(more)[:2]
+    return Finding(what, f"{len(missing)} missing, {len(more)} too many: {some}", is_broken=True)
 
 
 def _exported(machine: Machine) -> bytes:

@@ -4,7 +4,7 @@ import re
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -36,8 +36,10 @@ class Fleet:
 
     folder: Path
     server: Postgres
+    """The one that takes writes."""
     wanted: Wanted
     api_log: Path
+    standby: Postgres | None = None
     machines: list[Machine] = field(default_factory=list)
     pages: list[str] = field(default_factory=list)
     """Metrics and health, as the machines showed them."""
@@ -81,6 +83,11 @@ class Fleet:
         codes = {machine.name: machine.ended() for machine in self.machines}
         assert set(codes.values()) <= {0}, f"exit codes {codes}: {self.tails()}"
 
+    def kill(self) -> None:
+        """Kill all machines that run."""
+        for machine in self.machines:
+            machine.kill()
+
     def look(self) -> None:
         """Keep what the machines show over HTTP."""
         for machine in self.machines:
@@ -116,15 +123,13 @@ class Fleet:
 
     def findings(self) -> list[Finding]:
         """Return what is found of all that was promised. Every machine has stopped; each catches up first."""
-        undisturbed = Machine(self.folder / "undisturbed", self.wanted, ())
-        for machine in [*self.machines, undisturbed]:
-            done = machine.run("follow", "--once")
-            assert done.returncode == 0, f"{machine.name} does not catch up: {done.stderr}"
+        undisturbed = self.catch_up()
         requests = requests_in(self.api_log)
         limits = [Limit.parse(limit) for limit in self.wanted.limits]
         with self.connected() as db:
             return [
-                *checks.of_the_quota(requests, limits, db),
+                *checks.of_the_limits(requests, limits),
+                *checks.of_the_slots(requests, db),
                 *checks.of_the_log(db),
                 *checks.of_the_runs(db),
                 *checks.of_the_files(db, self.machines, undisturbed),
@@ -133,6 +138,14 @@ class Fleet:
                     db, [machine.folder for machine in self.machines], self.pages, [*KEYS.values(), PASSWORD]
                 ),
             ]
+
+    def catch_up(self) -> Machine:
+        """Let every machine catch up, and return another one, which reads the log from its start."""
+        undisturbed = Machine(self.folder / "undisturbed", self.wanted, ())
+        for machine in [*self.machines, undisturbed]:
+            done = machine.run("follow", "--once")
+            assert done.returncode == 0, f"{machine.name} does not catch up: {done.stderr}"
+        return undisturbed
 
     def tails(self) -> str:
         """Return the last lines of each machine's log."""
@@ -146,34 +159,41 @@ class Fleet:
 
 @contextmanager
 def fleet(
-    folder: Path, limits: Sequence[str], symbols: Sequence[str], *, network: Network | None = None,
-    latency: float = 0.1, **options: Any,
-) -> Iterator[Fleet]:  # fmt: skip
+    folder: Path,
+    limits: Sequence[str],
+    symbols: Sequence[str],
+    *,
+    network: Network | None = None,
+    has_standby: bool = False,
+    latency: float = 0.1,
+    **options: Any,
+) -> Iterator[Fleet]:
     """Run PostgreSQL and the API while the block runs, and yield a fleet without machines.
 
     They are on loopback, or at the addresses of a network. Whatever still runs at the end is killed.
     """
     log = folder / "api.log"
-    at = POSTGRES if network else "127.0.0.1"
+    at, api_at = (POSTGRES, API) if network else ("127.0.0.1", "127.0.0.1")
     certificate = write_certificate(folder) if network else None
     with (
         running_server(is_durable=True, also_at=at if network else None) as server,
-        counting_api(
-            log, limits, host=API if network else "127.0.0.1", certificate=certificate, latency=latency
-        ) as api,
+        counting_api(log, limits, host=api_at, certificate=certificate, latency=latency) as api,
+        ExitStack() as stack,
     ):
         with psycopg.connect(server.url(), autocommit=True) as db:
             db.execute(f"CREATE ROLE passworded SUPERUSER LOGIN PASSWORD '{PASSWORD}'")
             db.execute(f"CREATE DATABASE {_DATABASE} OWNER passworded")
         with psycopg.connect(server.url(_DATABASE), autocommit=True) as db:
             install(db)
-        url = f"postgresql://passworded:{PASSWORD}@{at}:{server.port}/{_DATABASE}"
-        fleet = Fleet(folder, server, Wanted(api, url, KEYS, limits, symbols, **options), log)
-        try:
-            yield fleet
-        finally:
-            for machine in fleet.machines:
-                machine.kill()
+        standby = server.standby(server.folder.parent / "standby") if has_standby else None
+        if standby is not None:
+            stack.callback(standby.crash)
+        hosts = ",".join(f"{at}:{one.port}" for one in (server, standby) if one is not None)
+        attributes = "?target_session_attrs=read-write" if has_standby else ""
+        url = f"postgresql://passworded:{PASSWORD}@{hosts}/{_DATABASE}{attributes}"
+        fleet = Fleet(folder, server, Wanted(api, url, KEYS, limits, symbols, **options), log, standby)
+        stack.callback(fleet.kill)
+        yield fleet
 
 
 def write_certificate(folder: Path) -> Path:

@@ -133,6 +133,14 @@ class Postgres:
         standby.start()
         return standby
 
+    def lose_primary(self) -> None:
+        """Let a standby hear nothing more of its primary, as where the way between them is cut."""
+        with psycopg.connect(self.url(), autocommit=True) as db:
+            db.execute("ALTER SYSTEM SET primary_conninfo = ''")
+            db.execute("SELECT pg_reload_conf()")
+            while db.execute("SELECT 1 FROM pg_stat_wal_receiver").fetchone():
+                time.sleep(0.01)
+
     def promote(self) -> None:
         """Let a standby take over: it begins a new timeline. Return when it takes writes."""
         with psycopg.connect(self.url(), autocommit=True) as db:
