@@ -225,7 +225,7 @@ class Reservations:
     def _look_for_step(self) -> None:
         """If PostgreSQL's clock was set forward, use no slot until it has been told so: windows end too early there."""
         if step := self._clock.take_step():
-            self._on_retry(f"PostgreSQL's clock was set forward by {step.total_seconds():.1f} s: waiting as long")
+            self._on_retry(f"PostgreSQL's clock was set forward by {step.total_seconds():.1f} s: windows move along")
             self._step += step
             for view in self._views.values():
                 view.is_pausing = True

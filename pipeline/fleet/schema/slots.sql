@@ -340,20 +340,32 @@ BEGIN
     RETURN _key.covers;
 END $$;
 
--- Give no slot of a key for as long as this server's clock was set forward by, as a member has noticed by its own: its
--- windows would end too early by as much. Returns the last slot that must not be sent any more.
+-- Move what counts of a key along with this server's clock, which was set forward by as much, as a member has noticed by
+-- its own: else each window would end too early. Members may each do so: nothing gets later than from now. Returns the
+-- last slot that must not be sent any more.
 CREATE FUNCTION fleet.distrust_clock(_key_id text, _by interval) RETURNS bigint
 LANGUAGE plpgsql AS $$
 DECLARE
     _key fleet.keys := fleet.lock_key(_key_id);
-    _longest interval;
+    _now timestamptz := _key.last_at;
 BEGIN
-    SELECT max(period) INTO _longest FROM fleet.limits WHERE key_id = _key_id;
+    UPDATE fleet.slots
+       SET reserved_at = least(reserved_at + _by, _now),
+           deadline_at = least(deadline_at + _by, _now + (deadline_at - reserved_at)),
+           finished_at = CASE WHEN outcome = 'died' THEN least(finished_at + _by, _now + (deadline_at - reserved_at))
+                              WHEN finished_at IS NOT NULL
+                              THEN least(finished_at + _by, _now + interval '1 millisecond') END
+     WHERE key_id = _key_id
+       AND counts_from > _now - _by - interval '1 second'
+                       - (SELECT max(l.period) FROM fleet.limits l WHERE l.key_id = _key_id);
     UPDATE fleet.keys
-       SET blocked_since = _key.last_at, blocked_until = _key.last_at + least(_by, _longest),
-           blocked_by = 'the clock of PostgreSQL was set forward'
-     WHERE id = _key_id AND _longest IS NOT NULL
-       AND coalesce(blocked_until, '-infinity') < _key.last_at + least(_by, _longest);
+       SET blocked_since = least(blocked_since + _by, _now),
+           blocked_until = least(blocked_until + _by, _now + (blocked_until - blocked_since))
+     WHERE id = _key_id AND blocked_until > _now - _by;
+    UPDATE fleet.keys
+       SET paused_since = least(paused_since + _by, _now),
+           paused_until = least(paused_until + _by, _now + (paused_until - paused_since))
+     WHERE id = _key_id AND paused_until > _now - _by;
     UPDATE fleet.keys SET covers = fleet.last_slot(covers) WHERE id = _key_id RETURNING covers INTO _key.covers;
     RETURN _key.covers;
 END $$;
