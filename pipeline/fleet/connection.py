@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import psycopg
+from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from pipeline.errors import ExitCode, Trouble
@@ -37,6 +38,7 @@ PARAMETERS: dict[str, str | int] = {
 """What a connection has unless the URL says otherwise: one that is cut off is noticed within seconds."""
 _FAILED = re.compile(" failed: (?:FATAL: |ERROR: )?")
 """What ends the name of a server that was tried, in errors: `connection to server at "db1", port 5432 failed: …`."""
+_NAME = re.compile("[a-z_]{1,40}", re.ASCII)
 _NO_FLEET = (psycopg.errors.InvalidSchemaName, psycopg.errors.UndefinedTable)
 _OTHER_SCHEMA = (psycopg.errors.UndefinedFunction, psycopg.errors.UndefinedColumn)
 _REFUSALS = (
@@ -45,6 +47,7 @@ _REFUSALS = (
     ('role "', "check the user in PIPELINE_FLEET_URL, or create it: createuser"),
     ('database "', "create the database, then: pipeline fleet init"),
     ("no pg_hba.conf entry", "allow this machine in the server's pg_hba.conf"),
+    ("invalid ", "check the parameters after the ? in PIPELINE_FLEET_URL"),
 )
 """What PostgreSQL says where it refuses a connection, and what to do. They come without a code."""
 
@@ -71,8 +74,24 @@ def conninfo(url: str) -> str:
         return make_conninfo(url, **missing, options=f"{_SETTINGS} {given.get('options') or ''}".rstrip())
     except psycopg.ProgrammingError:
         raise FleetRefused(
-            "PIPELINE_FLEET_URL cannot be read", remedy="use one such as postgresql://user:password@host:5432/database"
+            _unknown_parameter(url) or "PIPELINE_FLEET_URL cannot be read",
+            remedy="use one such as postgresql://user:password@host:5432/database?sslmode=verify-full",
         ) from None
+
+
+def _unknown_parameter(url: str) -> str | None:
+    """Return which parameter of a URL PostgreSQL's client does not know, None if it knows all.
+
+    It is named, unless what looks like a name may be a part of a password that has & or ? in it.
+    """
+    query = url.partition("?")[2]
+    known = {option.keyword.decode() for option in pq.Conninfo.get_defaults()} | {"ssl"}
+    for number, name in enumerate((one.partition("=")[0] for one in query.split("&")), 1):
+        if query and name not in known:
+            is_name = _NAME.fullmatch(name) and "@" not in query and "password" not in query
+            which = f"{name!r}" if is_name else f"number {number} after the ?"
+            return f"PIPELINE_FLEET_URL: unknown parameter {which}"
+    return None
 
 
 class AsyncSession(psycopg.AsyncConnection[Any]):

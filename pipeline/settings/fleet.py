@@ -14,6 +14,10 @@ from pipeline.settings.secret_files import is_secret_set, read_secret
 
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,98}[A-Za-z0-9])?", re.ASCII)
 _URL = re.compile(r"postgres(?:ql)?://[!-~]+", re.ASCII)
+_HOST = re.compile(r"(?:[A-Za-z0-9._-]*|\[[A-Za-z0-9:.%_-]+\]|%2[Ff][A-Za-z0-9._%/-]*)(?::[0-9]{0,5})?", re.ASCII)
+"""A name or address, or the folder of a socket; and a port."""
+_NO_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")
+_ESCAPED = "in a password write @ as %40, : as %3A, / as %2F, % as %25, # as %23, ? as %3F"
 _EXAMPLE = "postgresql://user:password@db.example/fleet"
 FLEET_URL_AS_KEY = variable_of("fleet.url")
 """The variable that the URL would have if it could be in the file."""
@@ -48,9 +52,10 @@ def fleet_url(environment: Environment) -> str | None:
         return None
     text, origin = found
     url = text.strip()
-    if not _URL.fullmatch(url) or not _is_url(url):
-        remedy = f"use one such as {_EXAMPLE}; write other characters of a password as %40 for @"
-        raise SettingsError(f"{origin}: invalid URL of PostgreSQL", remedy=remedy)
+    if (wrong := _wrong_in(url)) is not None:
+        raise SettingsError(
+            f"{origin}: invalid URL of PostgreSQL: {wrong}", remedy=f"use one such as {_EXAMPLE}; {_ESCAPED}"
+        )
     return url
 
 
@@ -68,24 +73,37 @@ def needed_fleet_url(environment: Environment) -> str:
 def secrets_in_url(url: str) -> Iterator[str]:
     """Yield what is secret of a fleet's URL, which need not be valid: the whole, and the password in it.
 
-    Of a short password only `:password@` is: it may be a word that occurs anywhere.
+    Of a short password only `:password@` is: it may be a word that occurs anywhere. Of one with characters that should
+    have been escaped, what is between them is, too.
     """
     yield url
     userinfo = url.partition("://")[2].rpartition("@")[0]
     password = userinfo.partition(":")[2]
-    passwords = [password, *(value for name, value in parse_qsl(url.partition("?")[2]) if name == "password")]
+    passwords = [
+        password,
+        *re.split("[@:/?#&=]", password),
+        *(value for name, value in parse_qsl(url.partition("?")[2]) if name == "password"),
+    ]
     for one in filter(None, passwords):
         yield f":{one}@"
         if len(one) >= PART:
             yield from {one, unquote(one)}
 
 
-def _is_url(text: str) -> bool:
+def _wrong_in(url: str) -> str | None:
+    """Return what is wrong with a URL, None if nothing is. It repeats nothing of it: any part may be of a password."""
+    if not _URL.fullmatch(url):
+        return "it begins with postgresql:// and has neither spaces nor letters with accents"
+    if _NO_ESCAPE.search(url):
+        return "a % in it is not followed by two hexadecimal digits"
     try:
-        parts = urlsplit(text)
+        parts = urlsplit(url)
     except ValueError:
-        return False
-    return "@" not in parts.path and parts.path.count("/") <= 1 and not parts.fragment
+        return "it cannot be taken apart"
+    hosts = parts.netloc.partition("@")[2] if "@" in parts.netloc else parts.netloc
+    if not all(_HOST.fullmatch(host) for host in hosts.split(",")) or "@" in f"{parts.path}{parts.query}":
+        return "what is in the place of the host and port cannot be one"
+    return "its path is not the name of a database" if parts.path.count("/") > 1 or parts.fragment else None
 
 
 def _member_name(name: str) -> str:

@@ -1,13 +1,18 @@
 """Connections to PostgreSQL: what fails is said in a line, without the password."""
 
 import socket
+from urllib.parse import quote
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from pipeline.errors import ExitCode
+from pipeline.errors import ExitCode, Trouble
 from pipeline.fleet.connection import FleetError, FleetRefused, NoFleet, connected, place
 from pipeline.fleet.pool import PATIENCE_FOR_ALL, Pool, fetch
 from pipeline.fleet.state import read_state
+from pipeline.settings import fleet as fleet_settings
+from pipeline.settings.environment import FLEET_URL, Environment
 from tests.support.postgres import Databases
 
 
@@ -37,9 +42,38 @@ def test_a_server_that_does_not_listen_is_named_without_the_password() -> None:
     assert "refused" in problem
 
 
-@pytest.mark.parametrize("url", ["s3cret", "postgresql://me:s3cret@[::1/x", "postgresql://me@h/x?s3cret=1"])
+@pytest.mark.parametrize(
+    "url",
+    ["s3cret", "postgresql://me:s3cret@[::1/x", "postgresql://me@h/x?password=a&s3cret"],
+)
 def test_a_url_that_is_none_is_not_repeated(url: str) -> None:
     assert "PIPELINE_FLEET_URL" in error(url).problem
+
+
+def test_an_unknown_parameter_is_named_without_its_value() -> None:
+    refused = error("postgresql://me@h/x?connect_timeout=1&sslmod=s3cret")
+    assert isinstance(refused, FleetRefused)
+    assert "'sslmod'" in refused.problem
+
+
+@settings(max_examples=60)
+@given(
+    st.text(alphabet=st.sampled_from("QXZ7@:/?#%&=+,[] \\'\u00e9"), min_size=6, max_size=24),
+    st.booleans(),
+    st.sampled_from(
+        ["me:{}@127.0.0.1:{}/fleet", "me:{}@127.0.0.1:{}/fleet?sslmod=x", "127.0.0.1:{1}/fleet?password={0}"]
+    ),
+)
+def test_no_message_shows_any_part_of_a_password(password: str, is_escaped: bool, form: str) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        url = "postgresql://" + form.format(
+            quote(password, safe="") if is_escaped else password, taken.getsockname()[1]
+        )
+        with pytest.raises(Trouble) as raised, connected(str(fleet_settings.fleet_url(Environment({FLEET_URL: url})))):
+            pass
+    message = f"{raised.value} {raised.value.remedy}"
+    assert not [part for at in range(len(password) - 5) if (part := password[at : at + 6]) in message]
 
 
 def test_a_database_without_a_fleet_is_refused_with_the_remedy(postgres: Databases) -> None:

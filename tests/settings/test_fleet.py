@@ -53,6 +53,7 @@ def test_an_invalid_name_is_refused(configured: Configured, name: str) -> None:
         "postgresql:///fleet?host=/run/postgresql",
         "postgresql://a:1,b:2/fleet?target_session_attrs=read-write",
         "postgresql://me:p%40ss%2Fword@[::1]:5432/fleet",
+        "postgresql://me@%2Frun%2Fpostgresql:5433/fleet",
     ],
 )
 def test_a_url_of_postgresql_is_taken_as_it_is(tmp_path: Path, url: str) -> None:
@@ -73,6 +74,11 @@ def test_a_url_of_postgresql_is_taken_as_it_is(tmp_path: Path, url: str) -> None
         "postgresql://me:S3CR3T#x@db/fleet",
         "postgresql://me:S3CR3T\u00e9@db/fleet",
         "postgresql://[me:S3CR3T@db/fleet",
+        "postgresql://me:secret@S3CR3T@db/fleet",
+        "postgresql://me:secret@S3CR3T@db:5432/fleet?sslmode=require",
+        "postgresql://me:12?S3CR3T@db/fleet",
+        "postgresql://me:50%S3CR3T@db/fleet",
+        "postgresql://me:S3CR3T/fleet",
         "postgresql://",
     ],
 )
