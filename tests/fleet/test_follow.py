@@ -9,7 +9,7 @@ import pytest
 from pipeline.fleet import follow as module
 from pipeline.fleet.entries import LogError
 from pipeline.fleet.follow import SetBack, Unfollowable, open_follower
-from pipeline.fleet.pool import Pool, open_pool
+from pipeline.fleet.pool import Pool, fetch, open_pool
 from pipeline.model.outcomes import Outcome, RunId, Trigger
 from pipeline.store.backup import backup
 from pipeline.store.log_place import Followed, followed
@@ -197,3 +197,16 @@ async def test_a_log_that_was_set_back_is_not_followed_past_what_came_instead(
 
     with pytest.raises(SetBack, match=r"entry 1, .* up to 3"):
         await follow(database, pool)
+
+
+async def test_the_last_run_before_a_place_is_found_however_many_answers_came_since(pool: Pool) -> None:
+    await fetch(
+        pool,
+        "INSERT INTO fleet.log (seq, kind, at, run_id)"
+        " SELECT n, CASE WHEN mod(n, 1000) = 0 THEN 'run' ELSE 'answer' END, now(), n"
+        " FROM generate_series(1, 5000) AS n",
+    )
+    await fetch(pool, "ANALYZE fleet.log")
+    plan = await fetch(pool, f"EXPLAIN {module._LAST_RUN}", 4500)
+    assert "log_runs" in str(plan)
+    assert await fetch(pool, module._LAST_RUN, 4500) == [(4000,)]

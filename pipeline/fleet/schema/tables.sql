@@ -203,6 +203,7 @@ DO $$ BEGIN
 EXCEPTION WHEN feature_not_supported THEN NULL;  -- a server that was built without it compresses more slowly
 END $$;
 CREATE UNIQUE INDEX log_slots ON fleet.log (slot_id) WHERE kind IN ('answer', 'uncovered');  -- one answer a request
+CREATE INDEX log_runs ON fleet.log (seq) WHERE kind = 'run';  -- followers that go back look for the last one: it may be far
 
 -- The last seq. Who appends holds its row until the commit: so seq has no gaps, and its order is that of commits.
 CREATE TABLE fleet.log_head (
