@@ -1,6 +1,8 @@
 """Detaching: makes a follower's file a record that collects for itself, with what counts against the quota."""
 
-from dataclasses import dataclass
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,8 @@ from pipeline.store.ledger_transfer import KeptLedger, add_ledger
 from pipeline.store.log_place import followed
 from pipeline.store.record import ledger_block
 
+_CLOCKS_APART = timedelta(minutes=1)
+"""Requests of one symbol in one run that are less apart are one, seen by two clocks."""
 LEDGER_UNKNOWN = "the fleet's last requests are not known, and may have used up the plan"
 
 
@@ -61,7 +65,7 @@ def detach(database: Path, url: str | None, *, longest: timedelta | None, now: d
             remedy="set PIPELINE_FLEET_URL to the one of its fleet: what that has requested counts against the plan",
         )
     with connect(database, "rw") as db:
-        requests = add_ledger(db, ledger)
+        requests = add_ledger(db, replace(ledger, requests=_recognised(db, ledger.requests)))
         stop_following(db)
     until = max((block.until for _, block in ledger.blocks if block.until > now), default=None)
     return Detached(requests, unreachable, until)
@@ -91,6 +95,30 @@ def _read_ledger(url: str | None, longest: timedelta | None, *, now: datetime) -
             for key, since, until, reason in db.execute(_BLOCKS, (at,))
         ]
     return fleet, KeptLedger("", last_run, requests, blocks)
+
+
+def _recognised(db: sqlite3.Connection, requests: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """Return the requests; those that were imported from the file are reserved at the instant that they are in it.
+
+    So they do not count twice. The clocks of the machine and the server may have moved since the import.
+    """
+    own: dict[tuple[int, str, int], list[tuple[str | None, str]]] = {}
+    for run, symbol, retry, key, at in db.execute("SELECT run_id, symbol, retry, key, reserved_at FROM requests"):
+        own.setdefault((run, symbol, retry), []).append((key, at))
+    used = set[tuple[str, str, str]]()
+    recognised = []
+    for run, symbol, retry, reserved, *rest, key in requests:
+        at = instants.from_text(reserved)
+        same = [
+            (abs(instants.from_text(one) - at), one)
+            for its_key, one in own.get((run, symbol, retry), ())
+            if its_key in (None, key) and (symbol, key, one) not in used
+        ]
+        apart, one = min(same, default=(_CLOCKS_APART, reserved))
+        if apart < _CLOCKS_APART:
+            used.add((symbol, key, one))
+        recognised.append((run, symbol, retry, one, *rest, key))
+    return recognised
 
 
 def _row(db: psycopg.Connection[Any], query: str) -> Any:

@@ -6,10 +6,14 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from pipeline.clock import REAL_CLOCK
 from pipeline.fleet.detaching import NotFollowing, detach
+from pipeline.fleet.importing import import_record
 from pipeline.fleet.pool import Pool
+from pipeline.instants import to_text
+from pipeline.model.slots import KeyId
 from pipeline.store.log_place import followed
-from tests.support.fleet_log import follow, reserved
+from tests.support.fleet_log import MEMBER, follow, reserved
 from tests.support.postgres import Databases
 
 DAY = timedelta(days=1)
@@ -38,6 +42,37 @@ async def test_a_detached_file_has_what_still_counts_by_its_own_clock(
     assert (symbol, key, blocked) == ("IBM", "k", "k")
     expected = at - timedelta(minutes=55)
     assert abs(datetime.fromisoformat(reserved_at) - expected) < timedelta(minutes=2)
+
+
+async def test_requests_that_were_imported_from_the_file_do_not_count_twice(
+    database: Path, fleet_url: str, pool: Pool
+) -> None:
+    at = datetime.now(UTC)
+    rows = [
+        (run, symbol, 0, to_text(at - ago), to_text(at - ago + DAY / 100), to_text(at - ago), "answered", key)
+        for run, symbol, ago, key in [
+            (1, "IBM", timedelta(minutes=3), "k1"),
+            (1, "IBM", timedelta(minutes=3, seconds=-1), "k1"),
+            (1, "PEP", timedelta(minutes=2), "k1"),
+            (2, "KO", timedelta(minutes=1), None),
+        ]
+    ]
+    with closing(sqlite3.connect(database)) as db, db:
+        db.executemany(
+            "INSERT INTO requests (run_id, symbol, retry, reserved_at, deadline_at, finished_at, outcome, key)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            rows,
+        )
+    await import_record(
+        database, pool, member=MEMBER, keys={KeyId("k1"): "main", KeyId("k2"): "second"}, clock=REAL_CLOCK
+    )
+    await reserved(pool, "IBM", at=at)
+
+    done = detach(database, fleet_url, longest=DAY, now=datetime.now(UTC) + timedelta(seconds=1))
+
+    assert done.requests == 1
+    with closing(sqlite3.connect(database)) as db:
+        assert db.execute("SELECT count(*) FROM requests").fetchone() == (5,)
 
 
 async def test_where_the_fleet_is_gone_nothing_is_requested_for_the_longest_window(
