@@ -140,6 +140,7 @@ async def test_a_failure_is_told_and_text_from_outside_cannot_break_the_header(d
 async def test_a_reason_does_not_say_where_the_database_is(database: Path, served: Served) -> None:
     async with household(database, served) as (harness, client):
         assert describes(await client.get(asking("IBM")), "IBM")
+        await harness.settled()  # else what it still does after the run finds that nothing blocks any more
         harness.clock.advance(DAY)
         harness.daemon.status.block(f"{database}: locked")
         for got in (await client.get(asking("IBM")), await client.get(asking("PEP"))):
