@@ -34,11 +34,12 @@ def test_every_command_has_help_with_an_example(tmp_path: Path, command: str) ->
 
 @pytest.mark.parametrize("command", EVERY_COMMAND)
 def test_the_help_of_every_command_lists_the_global_options(tmp_path: Path, command: str) -> None:
-    help_text = call(tmp_path, *command.split(), "-h").out
+    ended = call(tmp_path, *command.split(), "-h")
 
+    assert (ended.code, ended.err) == (0, "")
     for option in ("--config", "--database", "--verbose", "--quiet"):
-        assert option in help_text
-    assert ("--json" in help_text) == (command != "mcp")  # it reports nothing: stdout is the protocol's
+        assert option in ended.out
+    assert ("--json" in ended.out) == (command != "mcp")  # it reports nothing: stdout is the protocol's
 
 
 def test_help_lists_the_commands_and_the_exit_codes(tmp_path: Path) -> None:
