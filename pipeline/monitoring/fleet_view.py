@@ -5,8 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.fleet.look import FleetLook, Lookout
+from pipeline.quota.estimate import WindowUsage
 from pipeline.store.log_place import Followed, followed
 from pipeline.text import count
+
+QUOTA_ELSEWHERE = "the quota is in the fleet's PostgreSQL (set PIPELINE_FLEET_URL to see it)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +17,7 @@ class FleetView:
     """What a status says of the fleet that this machine belongs to, or that the file follows."""
 
     look: FleetLook | None
-    """None: this machine is configured for no fleet."""
+    """None: this machine does not know where the fleet's PostgreSQL is."""
     place: Followed | None
     """How far the file has the log; None if it follows none."""
 
@@ -32,7 +35,12 @@ class FleetView:
     @property
     def is_quota_known(self) -> bool:
         """Whether it is known what may be requested: in a fleet PostgreSQL alone knows."""
-        return self.look is None or self.look.state is not None
+        return self.look is not None and self.look.state is not None
+
+    @property
+    def windows(self) -> list[WindowUsage]:
+        """How much of each window of each key is used; none where that is not known."""
+        return [] if self.look is None else self.look.windows
 
     @property
     def has_members(self) -> bool:
@@ -49,7 +57,7 @@ class FleetView:
         """Return it in one line, for people."""
         entry = f"this file is as of entry {self.followed:,} of its log"
         if self.look is None:
-            return f"this machine is configured for none, {entry}"
+            return f"{entry}; {QUOTA_ELSEWHERE}"
         if self.look.state is None:
             return f"{self.look.trouble}; the quota is not known, and {entry}"
         running = [count(len(self.look.state.running(role)), role) for role in ("member", "follower")]

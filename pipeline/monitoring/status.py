@@ -44,7 +44,7 @@ class Status:
     on_demand_runs: Mapping[str, int]
     """The number of runs on demand by status."""
     windows: Sequence[WindowUsage]
-    """In a fleet those of PostgreSQL; none while it cannot be reached."""
+    """In a fleet those of PostgreSQL; none while they are not known."""
     snapshots: int
     unknown: Sequence[Symbol]
     """Configured, and the API's last answer was `{}`."""
@@ -63,12 +63,16 @@ class Status:
     fleet: FleetView | None = None
     """The fleet that this machine belongs to, or that the file follows."""
 
+    @property
+    def is_quota_known(self) -> bool:
+        """Whether the windows are all: those of a fleet only PostgreSQL knows."""
+        return self.fleet is None or self.fleet.is_quota_known
+
 
 def read_status(database: Path, scope: Scope, *, now: datetime) -> Status:
     """Return the status. Raise NoData if nothing is stored yet, DatabaseError if the file cannot be read."""
     symbols = scope.symbols
     fleet = view_fleet(database, scope.lookout)
-    look = None if fleet is None else fleet.look
     with Reader.open(database) as reader:
         states = reader.symbol_states()
         success = reader.last_complete_run()
@@ -78,7 +82,7 @@ def read_status(database: Path, scope: Scope, *, now: datetime) -> Status:
             last_success=instants.from_text(success.finished_at) if success and success.finished_at else None,
             runs=reader.counts_by_status(),
             on_demand_runs=reader.on_demand_counts(),
-            windows=window_usage(quotas_named(reader, scope.plans, now=now), now=now) if look is None else look.windows,
+            windows=fleet.windows if fleet else window_usage(quotas_named(reader, scope.plans, now=now), now=now),
             snapshots=sum(state.snapshots for state in states.values()),
             unknown=found.unknown,
             uncovered=found.uncovered,

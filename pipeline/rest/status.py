@@ -63,7 +63,10 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     unknown: Annotated[list[str], Meta(description="The API's last answer was that it does not cover them.")]
     uncovered: Annotated[list[str], Meta(description="Those of them that have snapshots.")]
     snapshots: Annotated[Count | None, Meta(description="Present only.")]
-    windows: Annotated[list[Window] | None, Meta(description="What the plan still allows. Present only.")]
+    windows: Annotated[
+        list[Window] | None,
+        Meta(description="What the plan still allows; null where only the fleet's PostgreSQL knows. Present only."),
+    ]
     daemon: Annotated[
         dict[str, Any] | None, Meta(description="The heartbeat of the daemon; null where none runs. Present only.")
     ]
@@ -123,7 +126,7 @@ def _of_present(live: Live | None) -> dict[str, Any]:
     ]
     return {
         "snapshots": now.snapshots,
-        "windows": windows,
+        "windows": windows if now.is_quota_known else None,
         "daemon": daemon.beat.texts() if daemon is not None and daemon.is_running and daemon.beat is not None else None,
         "last_backup": None if now.last_backup is None else to_text(now.last_backup),
         "database_bytes": now.database_bytes,

@@ -89,6 +89,34 @@ def test_a_file_that_follows_another_fleet_is_refused(folder: Path, follower: Pa
     assert f"follows another fleet ({FLEET}" in ended.err
 
 
+def test_a_follower_without_a_list_of_its_own_shows_the_fleets_and_no_quota_that_nobody_has(
+    tmp_path: Path, follower: Path
+) -> None:
+    elsewhere = tmp_path / "desk"
+    elsewhere.mkdir()
+    with closing(sqlite3.connect(follower)) as db, db:
+        db.execute("DELETE FROM schedules")
+        db.execute("INSERT INTO schedules VALUES ('5 4 * * * Asia/Tokyo', '2026-01-01T00:00:00.000Z')")
+        listed = [(one, "2026-01-01T00:00:00.000Z", f"fleet {FLEET}") for one in ("IBM", "PEP")]
+        db.execute("DELETE FROM universe")
+        db.executemany("INSERT INTO universe (symbol, since, configuration) VALUES (?, ?, ?)", listed)
+
+    def shown(*arguments: str) -> Ended:
+        return call(elsewhere, *arguments, "--database", str(follower))
+
+    status, text, plan = shown("status", "--json"), shown("status"), shown("plan", "--json").json
+    assert status.json["next_run"].endswith("T19:05:00.000Z")
+    assert status.json["stale"] == ["IBM", "PEP"]
+    assert status.json["windows"] is None
+    assert "set PIPELINE_FLEET_URL" in text.out
+    assert "25/day" not in text.out
+    assert (plan["symbols"], plan["windows"], plan["finish_at"]) == (2, None, None)
+    assert [row["symbol"] for row in shown("symbols", "--json").json] == ["IBM", "PEP"]
+    coming = shown("schedule", "--json").json
+    assert {(row["schedule"], row["symbols"]) for row in coming} == {("5 4 * * * Asia/Tokyo", 2)}
+    assert "IBM, PEP" in shown("health").out
+
+
 def test_what_only_reads_answers_from_a_followers_file_as_from_any(folder: Path, follower: Path) -> None:
     assert f"runs of the fleet {FLEET}, as of entry 5" in called(folder, ["runs"], follower, None).err
     assert called(folder, ["runs", "--json"], follower, None).err == ""

@@ -51,7 +51,9 @@ def test_in_a_line_it_says_who_runs_and_how_far_the_file_is() -> None:
     assert replace(FLEET_VIEW, place=None).line().endswith("this file does not follow it")
     assert TROUBLE in UNSEEN.line()
     assert "the quota is not known" in UNSEEN.line()
-    assert ONLY_FOLLOWED.line().endswith("this file is as of entry 7 of its log")
+    assert "this file is as of entry 7 of its log" in ONLY_FOLLOWED.line()
+    assert "set PIPELINE_FLEET_URL" in ONLY_FOLLOWED.line()
+    assert not ONLY_FOLLOWED.is_quota_known
 
 
 def test_strangers_do_not_learn_where_postgresql_is() -> None:

@@ -88,7 +88,7 @@ async def test_a_fleet_that_cannot_be_reached_is_told_without_where_it_is(databa
             answer, page = await client.get(f"{API}/status"), await client.get("/status")
 
     found = json.loads(answer.body)
-    assert (found["fleet"]["reachable"], found["windows"], found["companies"]) == (False, [], 2)
+    assert (found["fleet"]["reachable"], found["windows"], found["companies"]) == (False, None, 2)
     assert "Fleet: PostgreSQL cannot be reached; the quota is not known" in page.text
     assert "No limits" not in page.text
     assert str(port) not in answer.text + page.text

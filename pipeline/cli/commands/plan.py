@@ -3,11 +3,13 @@
 import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import click
 
 from pipeline import instants
 from pipeline.cli.configuration import load_settings, read_environment
+from pipeline.cli.followed import as_followed
 from pipeline.cli.options import Options, examples, json_option, reading_options
 from pipeline.cli.output import print_facts, print_json
 from pipeline.cli.quota_table import block_lines, print_windows, window_json
@@ -16,10 +18,12 @@ from pipeline.cli.scope import lookout_of
 from pipeline.collect.due import Selection, select_due
 from pipeline.errors import Trouble
 from pipeline.fleet.look import Lookout
+from pipeline.monitoring.fleet_view import QUOTA_ELSEWHERE
 from pipeline.monitoring.threshold import check_threshold, span_text
 from pipeline.quota.estimate import KeyQuota, finish_at, nothing_used, window_usage
 from pipeline.quota.stored import quotas_named
 from pipeline.settings.load import Settings
+from pipeline.store.log_place import followed
 from pipeline.store.reader import NoData, Reader
 from pipeline.text import few
 
@@ -30,11 +34,11 @@ from pipeline.text import few
 def command(options: Options, *, as_json: bool) -> None:
     """Show what a run would request now, and when it would be done at this plan's pace. Sends no request."""
     variables = read_environment()
-    settings = load_settings(options, variables)
+    settings = as_followed(load_settings(options, variables))
     if not settings.all_symbols:
         options.say("no symbols are configured: list them in the file that pipeline init creates")
     todo, own = _read(settings, options)
-    quota = _quota(own, lookout_of(settings, variables))
+    quota = _quota(own, settings.database, lookout_of(settings, variables))
     now, keys = quota.at, quota.keys or []
     done_at = finish_at(keys, requests=len(todo.due), now=now) if keys else None
     days = _days(done_at, now)
@@ -50,7 +54,7 @@ def command(options: Options, *, as_json: bool) -> None:
                 "requests": len(todo.due),
                 "finish_at": done_at and instants.to_text(done_at),
                 "days": None if quota.keys is None else days,
-                "windows": [window_json(window) for window in windows],
+                "windows": None if quota.keys is None else [window_json(window) for window in windows],
                 "threshold": threshold.facts(),
                 "fleet": quota.of_fleet and {"reachable": quota.trouble is None, "trouble": quota.trouble},
             }
@@ -89,8 +93,10 @@ class _Quota:
     """Why it is not known."""
 
 
-def _quota(own: list[KeyQuota], lookout: Lookout | None) -> _Quota:
+def _quota(own: list[KeyQuota], database: Path, lookout: Lookout | None) -> _Quota:
     """Return what may be requested: by the file, or in a fleet by PostgreSQL."""
+    if lookout is None and followed(database) is not None:
+        return _Quota(instants.utc_now(), None, of_fleet=True, trouble=QUOTA_ELSEWHERE)
     if lookout is None:
         return _Quota(instants.utc_now(), own)
     try:

@@ -10,6 +10,7 @@ import click
 
 from pipeline import instants
 from pipeline.cli.configuration import load_settings
+from pipeline.cli.followed import as_followed
 from pipeline.cli.options import Form, Options, Whole, examples, format_option, global_options, json_option
 from pipeline.cli.output import print_json_rows, print_rows
 from pipeline.schedule.cron import Schedule
@@ -32,7 +33,7 @@ _PARTS = {"d": 24, "h": 60, "min": 60}
 @global_options
 def command(options: Options, *, count: int, form: Form, as_json: bool) -> None:
     """Show when each schedule runs next, in its time zone and in UTC."""
-    settings = load_settings(options)
+    settings = as_followed(load_settings(options))
     now = instants.utc_now()
     for zone in dict.fromkeys(schedule.timezone for schedule in settings.schedules):
         if (problem := fixed_offset_problem(zone)) is not None:

@@ -9,6 +9,7 @@ import click
 
 from pipeline import instants
 from pipeline.cli.configuration import load_settings, read_environment
+from pipeline.cli.followed import as_followed
 from pipeline.cli.options import Options, examples, json_option, reading_options
 from pipeline.cli.output import print_facts, print_json, to_second
 from pipeline.cli.quota_table import Blocks, block_lines, print_windows, window_json
@@ -46,7 +47,7 @@ class _Report:
     missed: list[Run]
     """Recent scheduled times without a run."""
     windows: Sequence[WindowUsage]
-    """None where a fleet's are not known."""
+    """Empty where a fleet's are not known."""
     states: dict[str, SymbolState]
     symbols: Standings
     """How the configured symbols stand."""
@@ -67,6 +68,10 @@ class _Report:
     """The fleet that this machine belongs to, or that the file follows."""
 
     @property
+    def is_quota_known(self) -> bool:
+        return self.fleet is None or self.fleet.is_quota_known
+
+    @property
     def snapshots(self) -> int:
         return sum(state.snapshots for state in self.states.values())
 
@@ -80,7 +85,7 @@ def command(options: Options, *, as_json: bool) -> int:
     Exits with 7 if a configured symbol is stale (not observed for stale_after_hours), or there is no database yet.
     """
     variables = read_environment()
-    settings = load_settings(options, variables)
+    settings = as_followed(load_settings(options, variables))
     status = _read(settings, options, lookout_of(settings, variables))
     if as_json:
         print_json(
@@ -93,7 +98,7 @@ def command(options: Options, *, as_json: bool) -> int:
                 "last_run": status.last_run and asdict(status.last_run),
                 "last_run_on_demand": status.on_demand and asdict(status.on_demand),
                 "missed": len(status.missed),
-                "windows": [window_json(window) for window in status.windows],
+                "windows": [window_json(window) for window in status.windows] if status.is_quota_known else None,
                 "stale": status.symbols.stale,
                 "pending": status.symbols.pending,
                 "unknown": status.symbols.unknown,
@@ -162,10 +167,10 @@ def _read(settings: Settings, options: Options, lookout: Lookout | None) -> _Rep
 
 def _quota(own: list[KeyQuota], fleet: FleetView | None, now: datetime) -> tuple[Sequence[WindowUsage], Blocks]:
     """Return how much of each window is used, and what blocks each key: by the file, or in a fleet by PostgreSQL."""
-    if fleet is None or fleet.look is None:
+    if fleet is None:
         return window_usage(own, now=now), [(one.name, one.state.block) for one in own]
-    keys = [] if fleet.look.state is None else fleet.look.state.usable_keys
-    return fleet.look.windows, [(key.label if len(keys) > 1 else "", key.block) for key in keys]
+    keys = [] if fleet.look is None or fleet.look.state is None else fleet.look.state.usable_keys
+    return fleet.windows, [(key.label if len(keys) > 1 else "", key.block) for key in keys]
 
 
 def _heartbeat(database: Path, options: Options) -> Heartbeat | None:
@@ -203,7 +208,7 @@ def _print(settings: Settings, status: _Report) -> None:
             **_suspicious_line(status.suspicious),
         }
     )
-    if status.fleet is None or status.fleet.is_quota_known:
+    if status.is_quota_known:
         print_windows(status.windows)
 
 

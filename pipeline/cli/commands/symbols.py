@@ -9,6 +9,7 @@ import click
 
 from pipeline import instants
 from pipeline.cli.configuration import load_settings
+from pipeline.cli.followed import as_followed
 from pipeline.cli.options import Form, Options, examples, format_option, json_option, reading_options
 from pipeline.cli.output import print_json, print_rows, to_minute
 from pipeline.cli.readable import readable
@@ -27,7 +28,7 @@ from pipeline.store.reader import Listed, NoData, Reader, SymbolState
 @reading_options
 def command(options: Options, *, stored_too: bool, form: Form, as_json: bool) -> None:
     """List the configured symbols: whether the API covers them, when they were last observed, what is stored."""
-    settings = load_settings(options)
+    settings = as_followed(load_settings(options))
     states, universe = _read(settings, options)
     configured = set(settings.all_symbols)
     symbols = [*settings.all_symbols, *(sorted(states.keys() - configured) if stored_too else [])]

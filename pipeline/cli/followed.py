@@ -1,0 +1,38 @@
+"""Followed: what a follower without a list of its own shows as configured: the fleet's list and schedules."""
+
+import sqlite3
+from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
+
+from pipeline.model.symbols import Symbol
+from pipeline.schedule.cron import Schedule
+from pipeline.settings.load import Settings
+from pipeline.store.database import DatabaseError, connect
+from pipeline.store.log_place import read_followed
+
+
+def as_followed(settings: Settings) -> Settings:
+    """Return the settings for a command that only shows. Where no symbols are configured, and the file follows a fleet,
+    they have the fleet's list, and its schedules, as the log brought them. Its limits are PostgreSQL's: they have none.
+    """
+    if settings.all_symbols or not settings.database.is_file():
+        return settings
+    with suppress(DatabaseError, sqlite3.Error), connect(settings.database, "ro") as db:
+        if read_followed(db) is None:
+            return settings
+        listed = db.execute("SELECT DISTINCT symbol FROM universe WHERE until IS NULL ORDER BY symbol").fetchall()
+        schedules = db.execute("SELECT schedule FROM schedules ORDER BY schedule").fetchall()
+        return replace(
+            settings,
+            symbols=tuple(Symbol(symbol) for (symbol,) in listed),
+            schedules=tuple(_schedule(name) for (name,) in schedules),
+            plans=(),
+        )
+    return settings
+
+
+def _schedule(name: str) -> Schedule:
+    """Return the schedule that the database stores under a name. What it catches up is not known here."""
+    cron, _, timezone = name.rpartition(" ")
+    return Schedule(cron, timezone, catch_up=timedelta())
