@@ -60,7 +60,9 @@ def _checks(
     yield from configuration.check_settings(settings)
     if isinstance(settings, SettingsError):
         return
-    yield from configuration.check_symbols(settings)
+    only_follows = configuration.only_follows(settings, variables)
+    if settings.all_symbols or not only_follows:
+        yield from configuration.check_symbols(settings)
     yield from configuration.check_zones(settings)
     yield from configuration.check_staleness(settings)
     yield from configuration.check_keys(settings, variables)
@@ -68,7 +70,8 @@ def _checks(
     yield from configuration.check_proxy(settings, variables)
     yield from configuration.check_web(settings, variables)
     yield from check_certificates(variables)
-    yield from check_network(settings, network)
+    if not only_follows:
+        yield from check_network(settings, network)
     yield from configuration.check_notifications(variables)
     yield from files.check_disk(settings.database)
     yield from machine.check_clock(now)

@@ -1,6 +1,7 @@
 """Checks of the configuration: variables, `.env`, symbols, the key, notifications."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 from pipeline.doctor.findings import Finding, Level
 from pipeline.errors import Trouble
@@ -18,6 +19,8 @@ from pipeline.settings.near_misses import hint, unread_keys, unread_variables
 from pipeline.settings.proxies import ignored_proxies
 from pipeline.settings.secret_files import is_secret_set
 from pipeline.settings.secrets import notify_urls, ping_url, web_token
+from pipeline.store.database import DatabaseError
+from pipeline.store.log_place import followed
 from pipeline.text import count, few
 
 
@@ -41,6 +44,16 @@ def check_settings(settings: Settings | SettingsError) -> Iterator[Finding]:
         yield Finding(Kind.CONFIGURATION, Level.PROBLEM, settings.problem, remedy)
     else:
         yield Finding(Kind.CONFIGURATION, Level.OK, str(settings.config or "none: defaults"))
+
+
+def only_follows(settings: Settings, variables: Environment) -> bool:
+    """Whether this machine has no key, and so can only follow its fleet: it never asks the API. Raise nothing."""
+    names = [plan.name for plan in settings.plans]
+    if any(is_secret_set(variables, *key_variables(name)) for name in names) or unread_keys(variables, names):
+        return False
+    with suppress(DatabaseError):
+        return settings.fleet is not None or followed(settings.database) is not None
+    return False
 
 
 def check_symbols(settings: Settings) -> Iterator[Finding]:
@@ -78,7 +91,7 @@ def check_staleness(settings: Settings) -> Iterator[Finding]:
 def check_keys(settings: Settings, variables: Environment) -> Iterator[Finding]:
     """Yield whether there is each key, and whether it has the form of one. Only its length is shown."""
     names = [plan.name for plan in settings.plans]
-    if settings.fleet is not None and not any(is_secret_set(variables, *key_variables(name)) for name in names):
+    if only_follows(settings, variables):
         found = "not set: this machine can follow the fleet, and not collect for it"
         yield Finding(Kind.KEY, Level.NOTE, found, "set one for pipeline run or collect; pipeline follow needs none")
         return

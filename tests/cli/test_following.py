@@ -77,7 +77,9 @@ def test_a_single_machines_backup_is_not_restored_in_a_fleet(folder: Path, own: 
 
 def test_a_followers_backup_is_restored_in_a_fleet_and_on_a_new_machine(folder: Path, follower: Path) -> None:
     for name, url in (("new.db", URL), ("other.db", None)):
-        assert called(folder, ["restore", str(follower)], folder / name, url).code == 0
+        restored = called(folder, ["restore", str(follower)], folder / name, url)
+        assert restored.code == 0
+        assert "no requests before" not in restored.out
 
 
 def test_a_file_that_follows_another_fleet_is_refused(folder: Path, follower: Path, fleet_url: str) -> None:

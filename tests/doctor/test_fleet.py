@@ -10,15 +10,23 @@ from pathlib import Path
 import pytest
 
 from pipeline import extras
+from pipeline.api.reachability import Reason
+from pipeline.doctor.checkup import findings
 from pipeline.doctor.configuration import check_keys
 from pipeline.doctor.findings import Finding, Level
 from pipeline.doctor.fleet import check_fleet
 from pipeline.errors import Trouble
 from pipeline.fleet.examination import Examined, Pooling, examine
 from pipeline.instants import utc_now
+from pipeline.monitoring.checks import Kind
+from pipeline.quota.keys import KeyPlan
+from pipeline.settings.api_keys import api_keys
 from pipeline.settings.environment import API_KEY, FLEET_URL, Environment
+from pipeline.settings.errors import SettingsError
 from pipeline.settings.fleet import Fleet
 from pipeline.settings.load import Settings
+from tests.support.clocks import START
+from tests.support.commands import KEY
 from tests.support.fleets import Tables, tables
 from tests.support.observations import database_of, seen
 
@@ -101,6 +109,29 @@ def test_a_machine_that_only_follows_needs_no_key(member: Settings) -> None:
 
     assert found.level is Level.NOTE
     assert "pipeline follow" in str(found.remedy)
+
+
+def test_a_key_that_is_set_and_not_read_is_said_as_run_says_it(member: Settings) -> None:
+    variables = Environment({API_KEY: KEY})
+    settings = replace(member, plans=(KeyPlan("main", ()), KeyPlan("second", ())))
+
+    (found,) = check_keys(settings, variables)
+
+    assert found.level is Level.PROBLEM
+    with pytest.raises(SettingsError) as refused:
+        api_keys(variables, settings)
+    assert found.found == refused.value.problem
+
+
+def test_a_machine_that_only_follows_is_not_told_of_the_api_or_of_collecting(member: Settings) -> None:
+    follower = replace(member, symbols=(), schedules=())
+    answer = Reason("connection refused", "look")
+    url = {FLEET_URL: "postgresql://me@db.example/fleet"}
+
+    found = findings(follower, Environment(url), now=START, thorough=False, network=answer)
+
+    assert not [one for one in found if one.check in (Kind.NETWORK, Kind.SYMBOLS)]
+    assert not [one for one in found if one.level is Level.PROBLEM]
 
 
 def test_what_is_stuck_is_found(member: Settings, fleet: Tables) -> None:

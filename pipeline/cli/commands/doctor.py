@@ -9,9 +9,11 @@ from pipeline import instants
 from pipeline.api.reachability import Answer, Reason
 from pipeline.cli.configuration import read_environment
 from pipeline.cli.findings import print_finding
+from pipeline.cli.followed import as_followed
 from pipeline.cli.options import Options, examples, global_options, json_option
 from pipeline.cli.output import print_json
 from pipeline.doctor.checkup import findings
+from pipeline.doctor.configuration import only_follows
 from pipeline.doctor.findings import exit_code
 from pipeline.errors import Trouble
 from pipeline.fleet.examination import Examined, examine
@@ -42,7 +44,12 @@ def command(options: Options, *, quick: bool, online: bool, as_json: bool) -> in
         settings = load(options.config, variables, database=options.database)
     except SettingsError as error:
         settings = error
-    network = None if isinstance(settings, SettingsError) or not online else _try_network(settings)
+    network = None
+    if isinstance(settings, Settings):
+        if only_follows(settings, variables):
+            settings = as_followed(settings)
+        elif online:
+            network = _try_network(settings)
     fleet = _try_fleet(settings, variables) if online and isinstance(settings, Settings) else None
     now = instants.utc_now()
     found = findings(settings, variables, now=now, thorough=not quick, network=network, fleet=fleet)

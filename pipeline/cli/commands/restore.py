@@ -19,6 +19,7 @@ from pipeline.quota.limits import longest_window
 from pipeline.settings.load import Settings
 from pipeline.store import lock
 from pipeline.store.database import DatabaseError
+from pipeline.store.log_place import followed
 from pipeline.store.restore import Restored, restore
 from pipeline.text import count
 
@@ -41,7 +42,9 @@ def command(options: Options, *, file: Path, idle_since_backup: bool, as_json: b
     """
     settings = load_settings(options)
     _refuse_other_records(settings, file)
-    done = run_async(_restore(settings, file, options, is_idle=idle_since_backup))
+    # A member's requests are counted in PostgreSQL, whatever is restored here.
+    is_idle = idle_since_backup or followed(file) is not None
+    done = run_async(_restore(settings, file, options, is_idle=is_idle))
     if as_json:
         print_json(_json(done, file, settings.database))
     elif not options.quiet:
