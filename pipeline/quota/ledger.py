@@ -7,6 +7,7 @@ process stored has the wall clock's instants; one in the future counts as now.
 import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from typing import Any
 
 import structlog
 
@@ -179,20 +180,28 @@ class Ledger:
             accounts = [one for one in usable if not retry or one.may_retry(now)]
             if not accounts:
                 raise RetryBudgetSpent
-            free, account = min(((one.free(now), one) for one in accounts), key=lambda found: found[0].at)
+            frees = [one.free(now) for one in accounts]
+            free, account = min(zip(frees, accounts, strict=True), key=lambda found: found[0].at)
             if free.at <= now:
                 return account
             if min(one.free(now).quota_at for one in accounts) - now > self._max_wait:
                 raise QuotaEnded(self._why_ended(accounts, now))
-            await self._until(free, now)
+            await self._until(free, min((one.at for one in frees if one.certain), default=None), now)
 
-    async def _until(self, free: Free, now: Nanoseconds) -> None:
-        """Return at an instant that is certain, or when something has changed."""
-        if free.certain:
-            await self._clock.sleep((free.at - now) / 1e9)
-        else:
-            self._changed.clear()
-            await self._changed.wait()
+    async def _until(self, first: Free, certain: Nanoseconds | None, now: Nanoseconds) -> None:
+        """Return when the first slot is free, or something has changed; no later than another is, which is certain."""
+        if first.certain:
+            await self._clock.sleep((first.at - now) / 1e9)
+            return
+        self._changed.clear()
+        waiting: list[asyncio.Future[Any]] = [asyncio.ensure_future(self._changed.wait())]
+        if certain is not None:
+            waiting.append(asyncio.ensure_future(self._clock.sleep((certain - now) / 1e9)))
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for one in waiting:
+                one.cancel()
 
     def _why_ended(self, accounts: Sequence[Account], now: Nanoseconds) -> str:
         first = min(accounts, key=lambda one: one.free(now).quota_at)

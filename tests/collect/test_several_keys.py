@@ -54,7 +54,7 @@ async def test_keys_with_different_plans_stay_within_each_and_use_all_of_both(
     both = keys("5/minute", "20/minute 2/second")
     async with enforcing(database, clock, *both) as runs:
         began = clock.wall
-        summary = await runs.collect(60, concurrency=6, keys=both)
+        summary = await runs.collect(60, keys=both)
 
     assert ended(summary) == (RunStatus.COMPLETE, ExitCode.DONE)
     assert (runs.served.api.requests, runs.served.api.refused) == (60, 0)

@@ -337,3 +337,11 @@ async def test_without_limits_slots_are_free(stage: Stage) -> None:
         assert slots.remaining() is None
         assert slots.time_for(1000) == timedelta()
         assert await answered(slots, 20) == {"k": 20}
+
+
+async def test_a_key_that_frees_in_time_is_used_while_another_awaits_an_answer(stage: Stage) -> None:
+    async with stage.process(a="1/second", b="1/second") as slots, asyncio.timeout(30):
+        ended, out = await take(slots), await take(slots)
+        slots.close(ended, "answered")
+
+        assert (await take(slots)).key == ended.key != out.key
