@@ -79,6 +79,7 @@ class DaemonSettings:
             settings.configured_renames,
             settings.next_rename,
             self.scope,
+            settings.plans,
         )
 
 

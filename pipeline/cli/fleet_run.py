@@ -43,6 +43,7 @@ async def collect_in_fleet(
                 order,
                 schedules=settings.schedules,
                 symbols=settings.all_symbols,
+                plans=settings.plans,
                 halt=halt,
                 on_start=progress.started,
             )

@@ -7,6 +7,7 @@ from pipeline.collect.order import Source
 from pipeline.model.renames import ConfiguredRenames
 from pipeline.model.symbols import Symbol, SymbolList
 from pipeline.monitoring.status import Scope
+from pipeline.quota.keys import KeyPlan
 from pipeline.schedule.cron import Schedule
 
 
@@ -29,3 +30,5 @@ class DaemonConfig:
     """When to load the configuration again, since a rename comes into force then."""
     scope: Scope
     """What the status covers while this is in force."""
+    plans: tuple[KeyPlan, ...] = ()
+    """Of all keys that are configured: of a fleet's, other machines may hold some."""

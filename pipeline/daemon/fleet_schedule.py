@@ -39,9 +39,9 @@ class FleetSchedule:
         if self._reset_at is None:
             self._reset_at = firings.at  # runs that failed are resumed at once, since somebody has begun anew
         if not (self.is_in_force and firings.last.keys() >= set(map(str, self._config.schedules))):
-            await activate(self._pool, first_since(self._config.schedules, firings.at), since=firings.at)
-            self.is_in_force = True
-            return True
+            firsts = first_since(self._config.schedules, firings.at)
+            self.is_in_force = await activate(self._pool, firsts, since=firings.at)
+            return self.is_in_force  # if the fleet has agreed about others, this member notices at its next beat
         decision = await self._decide(firings, self._reset_at)
         self.resumes_at = decision.resumes_at
         for past in decision.missed:

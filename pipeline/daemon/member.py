@@ -19,6 +19,7 @@ from pipeline.clock import REAL_CLOCK, Clock
 from pipeline.collect.on_demand import NotCollected
 from pipeline.daemon import systemd
 from pipeline.daemon.access import DatabaseAccess
+from pipeline.daemon.agreeing import join_again, join_with
 from pipeline.daemon.attendance import Attendance
 from pipeline.daemon.config import DaemonConfig
 from pipeline.daemon.fleet_on_demand import OnDemandRuns
@@ -33,8 +34,6 @@ from pipeline.fleet.clock import FleetClock
 from pipeline.fleet.connection import FleetError
 from pipeline.fleet.engine import open_fleet_engine
 from pipeline.fleet.install import check_fleet
-from pipeline.fleet.invented import refuse_mixing
-from pipeline.fleet.joining import join, with_other_symbols
 from pipeline.fleet.members import Membership
 from pipeline.fleet.pool import Pool, open_pool
 from pipeline.monitoring import heartbeat
@@ -169,7 +168,7 @@ class Member:
     async def _have_sessions(self, pool: Pool, membership: Membership, attendance: Attendance) -> None:
         while not self.status.is_stopping:
             try:
-                await self._join(pool, membership, self._config)
+                await self._join(pool, membership, attendance.following)
                 await self._have_session(pool, membership, attendance)
             except (FleetError, StorageError) as error:
                 await self._wait_after(error)
@@ -181,13 +180,13 @@ class Member:
         self._note_contact(error)
         await self._pause(_AGAIN)
 
-    async def _join(self, pool: Pool, membership: Membership, config: DaemonConfig) -> None:
-        """Join with this configuration. Raise InventedFleet, Disagreement, NameTaken, FleetError."""
-        await refuse_mixing(pool, config.source.base_url)
-        keys, symbols = config.source.keys, config.listed.symbols
-        await join(pool, membership, self._name, keys=keys, schedules=config.schedules, symbols=symbols)
-        if others := await with_other_symbols(pool, self._name):
-            self._log.warning("the lists of symbols differ: each run has those of who begins it", members=others)
+    async def _join(self, pool: Pool, membership: Membership, following: Following) -> None:
+        """Join with what is in force here, or is configured by now. Raise what `join_again` raises."""
+        new = await join_again(pool, membership, self._name, self._config, self._reload_config)
+        if new is not None:
+            self._put_in_force(new, following)
+            if self._session is not None:
+                self._session.end()
 
     async def _have_session(self, pool: Pool, membership: Membership, attendance: Attendance) -> None:
         config, member, following = self._config, self._name, attendance.following
@@ -218,7 +217,7 @@ class Member:
                 fleet_clock=self._fleet_clock,
                 clock=self._clock,
                 prepare=partial(self._prepare, pool, membership, following),
-                join=partial(self._join, pool, membership, config),
+                join=partial(self._join, pool, membership, following),
                 on_contact=self._note_contact,
             )
             if self.status.is_stopping:
@@ -243,10 +242,15 @@ class Member:
             return True
         config, self._new_config = self._new_config, None
         try:
-            await self._join(pool, membership, config)
+            await join_with(pool, membership, self._name, config)
         except Disagreement as trouble:
             self._refuse(trouble)
             return True
+        self._put_in_force(config, following)
+        return False
+
+    def _put_in_force(self, config: DaemonConfig, following: Following) -> None:
+        """Go on with another configuration, with which this machine has joined."""
         self._config, self._schedule = config, None
         self.status.refused = None
         self.status.schedules = config.schedules
@@ -257,7 +261,6 @@ class Member:
         self._reporter.configuration_reloaded(None)
         self._log.info("configuration reloaded")
         self.status.beat()
-        return False
 
     def _refuse(self, trouble: Trouble) -> None:
         self.status.refused = str(trouble)

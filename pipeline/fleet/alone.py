@@ -20,6 +20,7 @@ from pipeline.fleet.members import BEAT_EVERY, COLLECTOR, Membership
 from pipeline.fleet.pool import open_pool
 from pipeline.fleet.tasks import end
 from pipeline.model.symbols import Symbol
+from pipeline.quota.keys import KeyPlan
 from pipeline.schedule.cron import Schedule
 
 
@@ -31,22 +32,33 @@ async def collect_alone(
     *,
     schedules: Iterable[Schedule],
     symbols: Sequence[Symbol],
+    plans: Iterable[KeyPlan],
     halt: Halt,
     on_start: Callable[[ActiveRun], None] = lambda _run: None,
     clock: Clock = REAL_CLOCK,
 ) -> Summary:
     """Do one run, and return how it ended. No file is written: who follows the fleet has what came of it.
 
-    `schedules`, `symbols`: those that are configured. Raise FleetError if PostgreSQL cannot be used, Disagreement if
-    this machine is configured otherwise than the members that live, NameTaken while another run of its kind is done on
-    this machine, InventedFleet, StorageError if the run cannot begin. Any other failure is in the summary.
+    `schedules`, `symbols`, `plans`: those that are configured. Raise FleetError if PostgreSQL cannot be used,
+    Disagreement if this machine is configured otherwise than the members that live, NameTaken while another run of its
+    kind is done on this machine, InventedFleet, StorageError if the run cannot begin. Any other failure is in the
+    summary.
     """
     await asyncio.to_thread(check_fleet, url)
     name, fleet_clock = f"{machine}.collect", FleetClock(clock)
     async with open_pool(url) as pool:
         await refuse_mixing(pool, source.base_url)
         membership = Membership(pool, clock)
-        await join(pool, membership, name, role=COLLECTOR, keys=source.keys, schedules=schedules, symbols=symbols)
+        await join(
+            pool,
+            membership,
+            name,
+            role=COLLECTOR,
+            keys=source.keys,
+            schedules=schedules,
+            symbols=symbols,
+            plans=plans,
+        )
         async with (
             _living(membership, clock),
             open_fleet_engine(

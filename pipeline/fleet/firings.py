@@ -48,9 +48,14 @@ async def read_firings(pool: Pool) -> Firings:
     return Firings(at, last, last_runs)
 
 
-async def activate(pool: Pool, firsts: Mapping[str, datetime], *, since: datetime) -> None:
-    """Put these schedules in force, and no others, as `store.schedules.activate` does. Raise FleetError."""
-    await fetch(pool, "SELECT fleet.activate(%b::text[], %b::timestamptz[], %s)", [*firsts], [*firsts.values()], since)
+async def activate(pool: Pool, firsts: Mapping[str, datetime], *, since: datetime) -> bool:
+    """Put these schedules in force, and no others, as `store.schedules.activate` does. Raise FleetError.
+
+    Return whether the fleet has agreed about them; if not, nothing has changed.
+    """
+    query = "SELECT fleet.activate(%b::text[], %b::timestamptz[], %s)"
+    ((is_agreed,),) = await fetch(pool, query, [*firsts], [*firsts.values()], since)
+    return bool(is_agreed)
 
 
 async def record_missed(pool: Pool, schedule: str, fire_times: Iterable[tuple[datetime, str]], *, member: str) -> int:

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Sequence
 from pipeline.fleet.agreement import Agreement
 from pipeline.fleet.members import Candidate, Membership
 from pipeline.fleet.pool import Pool, fetch
-from pipeline.fleet.quota import declare_key
+from pipeline.fleet.quota import declare_agreed
 from pipeline.model.symbols import Symbol
-from pipeline.quota.keys import ApiKey
+from pipeline.quota.keys import ApiKey, KeyPlan
 from pipeline.schedule.cron import Schedule
 
 
@@ -20,12 +20,17 @@ async def join(
     keys: Sequence[ApiKey],
     schedules: Iterable[Schedule],
     symbols: Sequence[Symbol],
+    plans: Iterable[KeyPlan] = (),
 ) -> None:
-    """Join with what is configured here, or change it. Raise Disagreement, NameTaken, FleetError."""
-    agreement = Agreement.of({key.id: key.plan for key in keys}, schedules)
-    await membership.join(Candidate(name, role, tuple(agreement.limits), agreement, symbols))
-    for key in keys:
-        await declare_key(pool, key.id, key.plan)
+    """Join with what is configured here, or change it. Raise Disagreement, NameTaken, FleetError.
+
+    `plans`: of all keys that are configured, also those that this machine does not hold.
+    """
+    agreement = Agreement.of(keys, schedules, plans=plans)
+    candidate = Candidate(name, role, tuple(key.id for key in keys), agreement, symbols)
+    await membership.join(candidate)
+    while not all([await declare_agreed(pool, key, agreed_at=membership.agreed_at) for key in keys]):
+        await membership.join(candidate)
 
 
 async def with_other_symbols(pool: Pool, name: str) -> list[str]:

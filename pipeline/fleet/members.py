@@ -15,7 +15,7 @@ import structlog
 from pipeline import __version__
 from pipeline.clock import Clock
 from pipeline.errors import ExitCode, Trouble, Undecodable
-from pipeline.fleet.agreement import Agreement, Disagreement
+from pipeline.fleet.agreement import Agreement, Difference, Disagreement
 from pipeline.fleet.connection import FleetError
 from pipeline.fleet.entries import list_digest
 from pipeline.fleet.install import check_pool
@@ -65,6 +65,7 @@ class Membership:
         self._pool = pool
         self._clock = clock
         self._name: str | None = None
+        self._has_begun = False
         self._agreed_at: datetime | None = None
 
     @property
@@ -72,26 +73,33 @@ class Membership:
         """Whether this process is one of the fleet."""
         return self._name is not None
 
+    @property
+    def agreed_at(self) -> datetime | None:
+        """When that was agreed about with which this process joined last."""
+        return self._agreed_at
+
     async def join(self, candidate: Candidate) -> None:
         """Join; or change what this process is configured with, if it has joined before.
 
-        Raise FleetRefused for a fleet of another version; NameTaken if another process of the name lives: whether it
-        does may take 12 s to see; Disagreement if others live that have agreed about something else. Then nothing has
-        changed.
+        Where something else is agreed about, a process that has begun with this joins nevertheless if no other member
+        lives: then that is replaced. Raise Disagreement if one does, or if this process has joined before; FleetRefused
+        for a fleet of another version; NameTaken if another process of the name lives: whether it does may take 12 s
+        to see. Then nothing has changed.
         """
         await check_pool(self._pool)
         beat_seen: datetime | None = None
         while True:
             await self.measure_clock()
-            verdict, beat, wanted = await self._propose(candidate, beat_seen)
+            verdict, beat, difference = await self._propose(candidate, beat_seen)
+            if verdict == "others" and difference is not None:
+                raise Disagreement(difference.text, remedy=difference.remedy)
             match verdict:
                 case "joined":
                     self._name = candidate.name
+                    self._has_begun = True
                     return
                 case "changed":
                     continue
-                case "others":
-                    raise Disagreement(wanted, remedy=_AGREE)
             if beat_seen is not None:
                 raise NameTaken(
                     f"another process is the fleet's member {candidate.name}",
@@ -101,11 +109,15 @@ class Membership:
             beat_seen = beat
             await self._clock.sleep(_SILENT_FOR.total_seconds())
 
-    async def _propose(self, candidate: Candidate, beat_seen: datetime | None) -> tuple[str, datetime | None, str]:
+    async def _propose(
+        self, candidate: Candidate, beat_seen: datetime | None
+    ) -> tuple[str, datetime | None, Difference | None]:
         """Ask to join. Return the verdict, the last sign of life of a process with the name, and the difference."""
         agreed = await fetch(self._pool, "SELECT settings FROM fleet.agreed")
         expected: str | None = agreed[0][0] if agreed else None
-        settings, difference = proposal(candidate.agreement, expected)
+        settings, difference = proposal(candidate.agreement, expected, may_add=not self._has_begun)
+        if difference is not None and self._has_begun:
+            return "others", None, difference
         symbols = candidate.symbols
         rows = await fetch(
             self._pool,
@@ -124,7 +136,7 @@ class Membership:
             beat_seen,
         )
         verdict, beat, self._agreed_at = rows[0]
-        return verdict, beat, difference or ""
+        return verdict, beat, difference
 
     async def beat(self, *, followed: int, trouble: str | None = None) -> bool:
         """Give a sign of life, with the place in the log that the file here has. Raise NameTaken if another took over.
@@ -180,11 +192,11 @@ class Membership:
         return at
 
 
-_AGREE = "configure all members alike; pipeline fleet init makes what is configured here what all have to agree about"
+def proposal(wanted: Agreement | None, agreed: str | None, *, may_add: bool) -> tuple[str | None, Difference | None]:
+    """Return what to agree about from now on, as text, and in what it differs from what was agreed about.
 
-
-def proposal(wanted: Agreement | None, agreed: str | None) -> tuple[str | None, str | None]:
-    """Return what to agree about from now on, and in what it differs from what was agreed about, as text."""
+    `may_add`: whether a key that the fleet does not have is no difference.
+    """
     if wanted is None:
         return None, None
     if agreed is None:
@@ -192,5 +204,9 @@ def proposal(wanted: Agreement | None, agreed: str | None) -> tuple[str | None, 
     try:
         before = Agreement.from_text(agreed)
     except Undecodable as error:
-        return wanted.to_text(), f"what the others agree about cannot be read: {error}"
-    return wanted.with_keys_of(before).to_text(), wanted.difference(before)
+        text = f"what the others agree about cannot be read: {error}"
+        return wanted.to_text(), Difference(text, "pipeline fleet init, on a machine that is configured as all are")
+    difference = wanted.difference(before) or (None if may_add else wanted.addition_to(before))
+    if difference is not None:
+        return wanted.in_place_of(before).to_text(), difference
+    return wanted.beside(before).to_text(), None

@@ -9,15 +9,24 @@ from psycopg import Connection
 from pipeline.fleet.pool import Pool, fetch
 from pipeline.model.slots import Block, KeyId, QuotaState, SpentSlot
 from pipeline.quota.estimate import KeyQuota
-from pipeline.quota.keys import KeyPlan
+from pipeline.quota.keys import ApiKey, KeyPlan
 from pipeline.quota.limits import Limit, retry_limits
 
 DECLARE: LiteralString = "SELECT fleet.declare_key(%s, %s, %b::int[], %b::int[], %b::int[])"
 
 
+_DECLARE_AGREED: LiteralString = "SELECT fleet.declare_agreed(%s, %s, %s, %b::int[], %b::int[], %b::int[])"
+
+
 async def declare_key(pool: Pool, key: KeyId, plan: KeyPlan) -> None:
-    """Write a key's name and limits, in place of what is there. Raise FleetError. The fleet has agreed about them."""
+    """Write a key's name and limits, in place of what is there. Raise FleetError."""
     await fetch(pool, DECLARE, *declaration(key, plan))
+
+
+async def declare_agreed(pool: Pool, key: ApiKey, *, agreed_at: datetime | None) -> bool:
+    """Do the same, if what was agreed about at that instant still is. Return whether it is. Raise FleetError."""
+    ((is_so,),) = await fetch(pool, _DECLARE_AGREED, agreed_at, *declaration(key.id, key.plan))
+    return bool(is_so)
 
 
 def declaration(key: KeyId, plan: KeyPlan) -> list[Any]:

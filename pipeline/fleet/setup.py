@@ -1,16 +1,17 @@
 """Set-up: makes a fleet in PostgreSQL, and makes one machine's configuration what all members have to agree about."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import psycopg
 
+from pipeline.errors import Undecodable
 from pipeline.fleet.agreement import Agreement
 from pipeline.fleet.install import Installed, install
-from pipeline.fleet.members import proposal
 from pipeline.fleet.quota import DECLARE, declaration
-from pipeline.quota.keys import ApiKey
+from pipeline.quota.keys import ApiKey, KeyPlan
 from pipeline.schedule.cron import Schedule
 
 
@@ -26,26 +27,52 @@ class SetUp:
     difference: str | None
     """In what the agreement from before was another one; None if it was not."""
     running: tuple[str, ...]
-    """Members that run: with another configuration they leave now."""
+    """Members that run: they read their configuration again now, and leave if it does not agree."""
 
 
-def set_up(db: psycopg.Connection[Any], keys: Sequence[ApiKey], schedules: Sequence[Schedule], *, member: str) -> SetUp:
-    """Bring the schema up to date, and replace what was agreed about.
+def set_up(
+    db: psycopg.Connection[Any],
+    keys: Sequence[ApiKey],
+    plans: Sequence[KeyPlan],
+    schedules: Sequence[Schedule],
+    *,
+    member: str,
+) -> SetUp:
+    """Bring the schema up to date, and replace what was agreed about. From then on slots are given by these limits.
 
-    The limits of other keys stay as they are. Raise FleetRefused for a server or schema that this program cannot use,
-    and psycopg.Error.
+    `plans`: of all keys that are configured, also those that this machine does not hold. Raise FleetRefused for a
+    server or schema that this program cannot use, and psycopg.Error.
     """
     installed = install(db)
-    wanted = Agreement.of({key.id: key.plan for key in keys}, schedules)
+    wanted = Agreement.of(keys, schedules, plans=plans)
     with db.transaction():
         ((fleet,),) = db.execute("SELECT id::text FROM fleet.about FOR UPDATE").fetchall()
         agreed = db.execute("SELECT settings FROM fleet.agreed").fetchone()
-        settings, difference = proposal(wanted, None if agreed is None else agreed[0])
-        db.execute(_AGREE, [settings, member])
-        for key in keys:
-            db.execute(DECLARE, declaration(key.id, key.plan))
+        before = None if agreed is None else _read(agreed[0])
+        now = wanted if before is None else wanted.in_place_of(before)
+        db.execute(_AGREE, [now.to_text(), member])
+        for plan in plans:
+            if (key := now.keys[plan.name].id) is not None:
+                db.execute(DECLARE, declaration(key, plan))
         running = tuple(name for (name,) in db.execute(_RUNNING))
-    return SetUp(fleet, installed, agreed is None, difference, running)
+    return SetUp(fleet, installed, agreed is None, _difference(now, before), running)
+
+
+def _read(text: str) -> Agreement | None:
+    with suppress(Undecodable):
+        return Agreement.from_text(text)
+    return None
+
+
+def _difference(now: Agreement, before: Agreement | None) -> str | None:
+    """Return in what the agreement from before was another one, if there was one."""
+    if before is None:
+        return None
+    difference = now.difference(before) or now.addition_to(before)
+    if difference is not None:
+        return difference.text
+    removed = [name or "without a name" for name in before.keys if name not in now.keys]
+    return f"the fleet had the key {removed[0]}, which is not configured here" if removed else None
 
 
 _AGREE = """

@@ -100,7 +100,7 @@ async def test_a_member_without_quota_leaves_its_batch_to_one_that_has_another_k
     run = await fired(pool)
     async with (
         working(pool, "alpha", source(served.base_url, "1/day")) as alpha,
-        working(pool, "beta", source(served.base_url, "9/day", key="another-key")) as beta,
+        working(pool, "beta", source(served.base_url, "9/day", key="another-key", name="another")) as beta,
     ):
         with pytest.raises(Later):
             await alpha.batches.do(run, 0)

@@ -5,6 +5,7 @@ import re
 import shutil
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,13 +18,14 @@ from pipeline.fleet.install import install
 from pipeline.fleet.joining import join
 from pipeline.fleet.members import Membership, NameTaken
 from pipeline.fleet.pool import Pool, fetch, open_pool
+from pipeline.fleet.setup import set_up
 from pipeline.model.symbols import Symbol
 from pipeline.monitoring import heartbeat
 from pipeline.schedule.cron import Schedule
 from tests.support.daemons import runs
 from tests.support.disk import no_file_larger_than
 from tests.support.fleet_members import Machine, config, machine, quick, until
-from tests.support.fleet_work import SYMBOLS, ended, fired, source
+from tests.support.fleet_work import DAILY, SYMBOLS, ended, fired, source
 from tests.support.postgres import Databases, running_server
 from tests.support.sandbox import Served
 
@@ -180,7 +182,7 @@ async def test_a_member_that_seemed_dead_while_the_others_agreed_about_something
     async with machine(tmp_path, fleet_url, "alpha", wanted, error=Disagreement) as alpha:
         await has_followed(alpha, ("complete", 3))
         await join(pool, Membership(pool, REAL_CLOCK), "beta", keys=(), schedules=wanted.schedules, symbols=())
-        other = Agreement.of({}, (NEVER,)).to_text()
+        other = Agreement.of((), (NEVER,)).to_text()
         await fetch(pool, "UPDATE fleet.agreed SET settings = %s, at = clock_timestamp()", other)
         await asyncio.wait({alpha.task})
 
@@ -215,7 +217,45 @@ async def test_a_reload_that_the_others_do_not_agree_with_is_refused_and_one_tha
         assert alpha.reporter.scope == alpha.config.scope
 
 
-async def test_the_last_member_may_change_the_schedules(
+async def test_what_init_makes_agreed_is_put_in_force_by_all_that_are_configured_so_and_the_others_leave(
+    tmp_path: Path, fleet_url: str, pool: Pool, served: Served
+) -> None:
+    """Nobody tells them: they read their configuration again. Nobody brings the limits from before back."""
+    wanted = replace(config(source(served.base_url, "9/day")), schedules=(NEVER,))
+    async with (
+        machine(tmp_path, fleet_url, "alpha", wanted) as alpha,
+        machine(tmp_path, fleet_url, "beta", wanted, error=Disagreement) as beta,
+    ):
+        for one in (alpha, beta):
+            await until(partial(_is_ready, one), one)
+        new = config(source(served.base_url, "3/day"), schedules=(DAILY,), symbols=(*SYMBOLS, Symbol("MSFT")))
+        alpha.config = new
+
+        def init() -> None:
+            with connected(fleet_url) as db:
+                set_up(db, new.source.keys, new.plans, new.schedules, member="gamma")
+
+        await asyncio.to_thread(init)
+        await asyncio.wait({beta.task})
+
+        async def is_in_force() -> bool:
+            return await fetch(pool, "SELECT symbols FROM fleet.members WHERE name = 'alpha'") == [(4,)]
+
+        async def has_schedule() -> bool:
+            return await fetch(pool, "SELECT schedule FROM fleet.schedules") == [(str(DAILY),)]
+
+        await until(is_in_force, alpha)
+        await until(has_schedule, alpha)
+        await fired(pool, MANY[:5], schedule=DAILY)
+        await has_followed(alpha, ("quota_exhausted", 3))
+        assert alpha.reporter.scope == new.scope
+
+    assert "the limits of the key without a name are 9/day here, the fleet has 3/day" in str(beta.task.exception())
+    assert await fetch(pool, "SELECT count FROM fleet.limits WHERE NOT is_for_retries") == [(3,)]
+    assert served.api.requests == 3
+
+
+async def test_the_only_member_changes_what_is_agreed_by_init_and_not_by_a_reload(
     tmp_path: Path, fleet_url: str, pool: Pool, served: Served
 ) -> None:
     wanted = config(source(served.base_url))
@@ -224,10 +264,26 @@ async def test_the_last_member_may_change_the_schedules(
         alpha.config = replace(wanted, schedules=(NEVER,))
         alpha.member.reload()
 
+        async def is_refused() -> bool:
+            return alpha.member.status.refused is not None
+
+        await until(is_refused, alpha)
+
+        def init() -> None:
+            with connected(fleet_url) as db:
+                set_up(db, wanted.source.keys, wanted.plans, (NEVER,), member="alpha")
+
+        await asyncio.to_thread(init)
+
         async def is_in_force() -> bool:
             return await fetch(pool, "SELECT schedule FROM fleet.schedules") == [(str(NEVER),)]
 
         await until(is_in_force, alpha)
+        assert alpha.member.status.refused is None
+
+
+async def _is_ready(one: Machine) -> bool:
+    return one.member.why_not_ready() is None
 
 
 async def test_a_file_that_collects_for_itself_is_refused(

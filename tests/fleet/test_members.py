@@ -4,20 +4,24 @@ from datetime import timedelta
 import pytest
 
 from pipeline.fleet.agreement import Agreement, Disagreement
-from pipeline.fleet.connection import FleetError
+from pipeline.fleet.connection import FleetError, connected
+from pipeline.fleet.firings import activate
+from pipeline.fleet.joining import join
 from pipeline.fleet.members import Candidate, Membership, NameTaken
 from pipeline.fleet.pool import Pool, fetch, open_pool
-from pipeline.model.slots import KeyId
+from pipeline.fleet.quota import declare_agreed
+from pipeline.fleet.setup import set_up
 from pipeline.model.symbols import Symbol
-from pipeline.quota.keys import KeyPlan
+from pipeline.quota.keys import ApiKey
 from pipeline.quota.limits import PLANS
 from pipeline.schedule.cron import Schedule
-from tests.support.clocks import ManualClock
+from tests.support.clocks import START, ManualClock
 
 DAILY = Schedule("30 18 * * *", "UTC", timedelta(hours=36), None)
-K1, K2 = KeyId("k1"), KeyId("k2")
-ALPHA = Candidate("alpha", "member", (K1,), Agreement.of({K1: KeyPlan("", PLANS["free"])}, [DAILY]), (Symbol("IBM"),))
-OTHERWISE = replace(ALPHA, name="beta", agreement=Agreement.of({K1: KeyPlan("", PLANS["premium-75"])}, [DAILY]))
+K1, K2 = ApiKey("k1", "first", PLANS["free"]), ApiKey("k2", "2", PLANS["premium-75"])
+ALPHA = Candidate("alpha", "member", (K1.id,), Agreement.of([K1], [DAILY]), (Symbol("IBM"),))
+CHANGED = Agreement.of([replace(K1, limits=PLANS["premium-75"])], [DAILY])
+OTHERWISE = replace(ALPHA, name="beta", agreement=CHANGED)
 
 
 async def members(pool: Pool) -> list[tuple[object, ...]]:
@@ -31,7 +35,7 @@ async def test_members_join_with_what_they_hold_and_leave_in_order(pool: Pool) -
     await beta.join(replace(ALPHA, name="beta"))
     await alpha.leave()
 
-    assert await members(pool) == [("alpha", ["k1"], 1, False), ("beta", ["k1"], 1, True)]
+    assert await members(pool) == [("alpha", [K1.id], 1, False), ("beta", [K1.id], 1, True)]
 
 
 async def test_a_member_that_is_configured_otherwise_is_refused_and_the_difference_named(pool: Pool) -> None:
@@ -57,14 +61,58 @@ async def test_what_is_agreed_about_is_replaced_once_no_other_member_lives(pool:
     assert settings == OTHERWISE.agreement.to_text() if OTHERWISE.agreement else False
 
 
+async def test_a_process_that_runs_replaces_nothing_although_it_is_alone(pool: Pool) -> None:
+    alone = Membership(pool, ManualClock().as_clock())
+    await alone.join(ALPHA)
+    before = await fetch(pool, "SELECT settings FROM fleet.agreed")
+
+    for agreement in (CHANGED, Agreement.of([K1, K2], [DAILY])):
+        with pytest.raises(Disagreement):
+            await alone.join(replace(ALPHA, agreement=agreement))
+
+    assert await fetch(pool, "SELECT settings FROM fleet.agreed") == before
+
+
+async def test_nobody_who_joined_before_the_agreement_was_replaced_brings_limits_or_schedules_back(
+    pool: Pool, fleet_url: str
+) -> None:
+    alpha = Membership(pool, ManualClock().as_clock())
+    await join(pool, alpha, "alpha", keys=[K1], schedules=[DAILY], symbols=())
+    new = replace(K1, limits=PLANS["premium-75"])
+    with connected(fleet_url) as db:
+        set_up(db, [], [new.plan], [replace(DAILY, cron="0 6 * * *")], member="gamma")
+    limits = await fetch(pool, "SELECT count, key_id FROM fleet.limits WHERE NOT is_for_retries ORDER BY count")
+
+    is_declared = await declare_agreed(pool, K1, agreed_at=alpha.agreed_at)
+    is_active = await activate(pool, {str(DAILY): START}, since=START)
+
+    assert not is_declared
+    assert not is_active
+    assert limits == [(5, K1.id), (75, K1.id)]
+    assert await fetch(pool, "SELECT count, key_id FROM fleet.limits WHERE NOT is_for_retries ORDER BY count") == limits
+    assert await fetch(pool, "SELECT * FROM fleet.schedules") == []
+
+
+async def test_another_key_of_the_same_name_is_refused_while_others_live(pool: Pool) -> None:
+    rotated = replace(K1, secret="new")
+    candidate = replace(ALPHA, name="beta", agreement=Agreement.of([rotated], [DAILY]))
+    alpha = Membership(pool, ManualClock().as_clock())
+    await alpha.join(ALPHA)
+
+    with pytest.raises(Disagreement, match=f"the key k1 .*{rotated.id} here.*{K1.id}") as refused:
+        await Membership(pool, ManualClock().as_clock()).join(candidate)
+
+    assert "to replace it" in str(refused.value.remedy)
+    await alpha.leave()
+    await Membership(pool, ManualClock().as_clock()).join(candidate)
+
+
 async def test_a_member_with_another_key_brings_its_limits_and_the_others_notice(pool: Pool) -> None:
     alpha, beta = Membership(pool, ManualClock().as_clock()), Membership(pool, ManualClock().as_clock())
     await alpha.join(ALPHA)
     assert await alpha.beat(followed=0)
 
-    await beta.join(
-        replace(ALPHA, name="beta", agreement=Agreement.of({K2: KeyPlan("", PLANS["premium-75"])}, [DAILY]))
-    )
+    await beta.join(replace(ALPHA, name="beta", agreement=Agreement.of([K2], [DAILY])))
 
     assert not await alpha.beat(followed=0)
     await alpha.join(ALPHA)

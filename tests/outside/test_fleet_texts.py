@@ -25,7 +25,7 @@ BODIES = {
     "schedules": '{"30 18 * * * UTC": "2026-03-14T18:30:00.000Z"}',
     "symbols": '{"symbols": ["AAPL", "IBM"], "intervals": null}',
 }
-AGREED = '{"limits":{"k1":["1/second","25/day"]},"schedules":{"30 18 * * * UTC":36.0}}'
+AGREED = '{"keys":{"k1":{"id":"9cdf","limits":["1/second","25/day"]}},"schedules":{"30 18 * * * UTC":36.0}}'
 
 
 def row(kind: str, body: str) -> Row:
@@ -60,4 +60,5 @@ def test_an_agreement_can_be_compared_or_is_undecodable(text: str) -> None:
     except Undecodable:
         return
     ours.difference(theirs)
-    ours.with_keys_of(theirs).to_text()
+    ours.addition_to(theirs)
+    ours.beside(theirs).to_text()

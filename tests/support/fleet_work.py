@@ -27,8 +27,10 @@ DAILY = Schedule("30 18 * * *", "UTC", timedelta(hours=36), None)
 SYMBOLS = tuple(map(Symbol, ("AAPL", "IBM", "PEP")))
 
 
-def source(base_url: str, *limits: str, key: str = "a-key-for-tests", wait: timedelta = timedelta(seconds=1)) -> Source:
-    keys = (ApiKey("", key, tuple(map(Limit.parse, limits))),)
+def source(
+    base_url: str, *limits: str, key: str = "a-key-for-tests", wait: timedelta = timedelta(seconds=1), name: str = ""
+) -> Source:
+    keys = (ApiKey(name, key, tuple(map(Limit.parse, limits))),)
     return Source(base_url, keys, 4, timedelta(seconds=5), wait, 1)
 
 

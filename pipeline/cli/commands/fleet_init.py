@@ -21,8 +21,9 @@ from pipeline.text import count, few
 def command(options: Options, *, as_json: bool) -> None:
     """Make a fleet in the PostgreSQL database of PIPELINE_FLEET_URL, or bring its schema up to date.
 
-    What its members have to agree about, the limits of each key and the schedules, is then what this machine's
-    configuration says. Members that run with another one leave with exit code 3. Nothing else of the fleet changes.
+    What its members have to agree about, the keys with their limits and the schedules, is then what this machine's
+    configuration says. Members that run read theirs again by themselves, and leave with exit code 3 if it differs.
+    Nothing else of the fleet changes.
     """
     variables = read_environment()
     settings, url = load_settings(options, variables), needed_fleet_url(variables)
@@ -32,7 +33,7 @@ def command(options: Options, *, as_json: bool) -> None:
         from pipeline.fleet.connection import connected, place  # noqa: PLC0415 - an extra
         from pipeline.fleet.setup import set_up  # noqa: PLC0415 - an extra
     with connected(url) as db:
-        done = set_up(db, keys, settings.schedules, member=settings.fleet.name)
+        done = set_up(db, keys, settings.plans, settings.schedules, member=settings.fleet.name)
     before, after = done.installed.before, done.installed.after
     if as_json:
         print_json(
@@ -51,15 +52,15 @@ def command(options: Options, *, as_json: bool) -> None:
     facts = {
         "fleet": f"{done.fleet}, {'made' if before == 0 else 'as before'}",
         "PostgreSQL": f"{place(url)}, {schema}",
-        "agreed": _agreed(settings, keys),
+        "agreed": _agreed(settings),
     }
     if done.difference is not None:
         facts["before"] = done.difference
         if done.running:
-            facts["running"] = f"{few(done.running)}: a member that is configured otherwise leaves now"
+            facts["running"] = f"{few(done.running)}: {_RUNNING}"
     print_facts(facts)
-    if not keys:
-        click.echo("no key is set here: its limits are agreed about when the first member joins that has it")
+    if elsewhere := [plan.name or "the key" for plan in settings.plans if plan.name not in {key.name for key in keys}]:
+        click.echo(f"not set here: {few(elsewhere)}; some member needs it")
     click.echo("next: pipeline run, here and on other machines with this PIPELINE_FLEET_URL")
 
 
@@ -70,7 +71,12 @@ def _held(settings: Settings, variables: Environment) -> tuple[ApiKey, ...]:
     return api_keys(variables, settings)
 
 
-def _agreed(settings: Settings, keys: tuple[ApiKey, ...]) -> str:
+_RUNNING = "they read their configuration again now, and one that is configured otherwise leaves with 3"
+
+
+def _agreed(settings: Settings) -> str:
     """Return in one line what was agreed about."""
-    limits = [f"{key.name or 'the key'} {', '.join(map(str, key.limits)) or 'without limits'}" for key in keys]
+    limits = [
+        f"{plan.name or 'the key'} {', '.join(map(str, plan.limits)) or 'without limits'}" for plan in settings.plans
+    ]
     return "; ".join([count(len(settings.schedules), "schedule"), *limits])

@@ -64,8 +64,8 @@ BEGIN
 END $$;
 
 -- Put these schedules in force, and no others. New ones count fire times from _since on, the very first ones from the
--- instants given with them.
-CREATE FUNCTION fleet.activate(_schedules text[], _firsts timestamptz[], _since timestamptz) RETURNS void
+-- instants given with them. False if something else is agreed about by now: then nothing changes.
+CREATE FUNCTION fleet.activate(_schedules text[], _firsts timestamptz[], _since timestamptz) RETURNS boolean
 LANGUAGE plpgsql AS $$
 DECLARE
     _is_first boolean;
@@ -73,6 +73,9 @@ DECLARE
     _added int;
 BEGIN
     PERFORM 1 FROM fleet.about FOR UPDATE;
+    IF EXISTS (SELECT 1 FROM fleet.agreed a WHERE NOT (a.settings::jsonb->'schedules') ?& _schedules) THEN
+        RETURN false;
+    END IF;
     _is_first := NOT EXISTS (SELECT 1 FROM fleet.schedules);
     DELETE FROM fleet.schedules WHERE schedule <> ALL (_schedules);
     GET DIAGNOSTICS _removed = ROW_COUNT;
@@ -82,6 +85,7 @@ BEGIN
     ON CONFLICT DO NOTHING;
     GET DIAGNOSTICS _added = ROW_COUNT;
     IF _removed + _added > 0 THEN PERFORM fleet.log_schedules(); END IF;
+    RETURN true;
 END $$;
 
 -- The last fire time of each schedule in force, as model/firings has it, and the last run for it.

@@ -33,6 +33,19 @@ BEGIN
      WHERE l.count IS NOT NULL GROUP BY l.seconds, l.is_for_retries;
 END $$;
 
+-- The same for a member, if what all had agreed about when it joined still is: else nothing, and false. So nobody who is
+-- configured as it was before can bring old limits back.
+CREATE FUNCTION fleet.declare_agreed(
+    _agreed_at timestamptz, _id text, _name text, _counts int[], _seconds int[], _retries int[])
+RETURNS boolean
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM 1 FROM fleet.about FOR UPDATE;
+    IF NOT EXISTS (SELECT 1 FROM fleet.agreed WHERE at = _agreed_at) THEN RETURN false; END IF;
+    PERFORM fleet.declare_key(_id, _name, _counts, _seconds, _retries);
+    RETURN true;
+END $$;
+
 -- Close slots: each with how its request ended, or 'unsent', and how many seconds ago that was. May be repeated. A slot
 -- counts from when its request ended; from its deadline if that was before, as it had ended by then.
 CREATE FUNCTION fleet.close_slots(_slots bigint[], _outcomes text[], _ago double precision[] DEFAULT NULL) RETURNS void

@@ -33,7 +33,7 @@ def test_a_fleet_is_made_once_with_the_limits_and_schedules_of_this_machine(fold
     assert (made.json["schema_before"], made.json["schema"], made.json["changed"]) == (0, 1, None)
     assert f"{made.json['fleet']}, as before" in again.out
     assert "25/day" in again.out
-    assert list(Agreement.from_text(settings).limits) == [fingerprint(KEY)]
+    assert list(Agreement.from_text(settings).ids) == [fingerprint(KEY)]
     key, day = fingerprint(KEY), timedelta(days=1)
     assert limits == [(key, 1, timedelta(seconds=1)), (key, 25, day)]
     assert seen["agreed_at"] is not None
@@ -52,19 +52,28 @@ def test_what_was_agreed_before_is_replaced_and_the_members_that_run_are_named(
 
     assert "the limits of the key" in changed.out
     assert "25/day" in changed.out
-    assert "alpha: a member that is configured otherwise leaves now" in changed.out
+    assert "alpha: they read their configuration again now" in changed.out
     assert init(folder, fleet_url, "--json").json["changed"] is None
 
 
-def test_without_a_key_here_the_limits_of_others_stay(folder: Path, fleet_url: str) -> None:
-    init(folder, fleet_url)
+def test_the_limits_of_keys_that_are_held_elsewhere_are_set_too(
+    folder: Path, fleet_url: str, configure: Callable[[str], object]
+) -> None:
+    both = '[symbols]\nlist = ["AAPL"]\n[[fleet.keys]]\nname = "one"\nplan = "{}"\n[[fleet.keys]]\nname = "two"\n'
+    configure(both.format("premium-75"))
+    init(folder, fleet_url, ALPHAVANTAGE_API_KEY_ONE=KEY)
+    configure(both.format("premium-150"))
 
     ended = init(folder, fleet_url, ALPHAVANTAGE_API_KEY="")
 
-    assert ended.code == 0
-    assert "no key is set here" in ended.out
+    assert "not set here: one, two" in ended.out
+    assert "one 150/minute" in ended.out
+    limits = rows(fleet_url, "SELECT key_id, max(count) FROM fleet.limits WHERE NOT is_for_retries GROUP BY 1")
+    assert limits == [(fingerprint(KEY), 150)]
     (settings,) = rows(fleet_url, "SELECT settings FROM fleet.agreed")[0]
-    assert list(Agreement.from_text(settings).limits) == [fingerprint(KEY)]
+    assert Agreement.from_text(settings).ids == {fingerprint(KEY): "one"}
+    configure('[symbols]\nlist = ["AAPL"]\n[[fleet.keys]]\nname = "two"\n')
+    assert "the fleet had the key one" in init(folder, fleet_url).out
 
 
 def test_a_newer_schema_is_refused(folder: Path, fleet_url: str) -> None:
