@@ -1,13 +1,15 @@
 """Install: makes the fleet's schema and Procrastinate's in a PostgreSQL database, or brings them up to date.
 
 The tables are `schema/tables.sql`; what a later version changes in them is a numbered file in `schema/steps/`. The
-functions are made anew by each step. Procrastinate keeps no version of its own: `fleet.about` has its last migration.
+functions are made anew where their scripts have changed. Procrastinate keeps no version of its own: `fleet.about` has
+its last migration.
 """
 
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from hashlib import blake2b
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -61,8 +63,9 @@ def install(db: Connection, *, folder: Path = _FOLDER) -> Installed:
             if number <= after:
                 _run(db, step)
         if before != after:
-            _make_functions(db, folder)
             db.execute("UPDATE fleet.about SET version = %s", [after])
+        _make_functions(db, folder)
+        if before == 0:
             db.execute("SELECT fleet.lock_head()")
         _install_procrastinate(db)
     return Installed(before, after)
@@ -143,15 +146,19 @@ def _run(db: Connection, script: Path) -> None:
 
 
 def _make_functions(db: Connection, folder: Path) -> None:
-    """Drop all functions of the fleet's schema, and make those of this version."""
+    """Drop all functions of the fleet's schema, and make this program's, unless they are there already."""
+    scripts = b"".join((folder / file).read_bytes() for file in _FUNCTIONS)
+    digest = blake2b(scripts, digest_size=16).hexdigest()
+    if db.execute("SELECT functions FROM fleet.about").fetchone() == (digest,):
+        return
     names = db.execute(
         "SELECT p.oid::regprocedure::text FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace"
         " WHERE n.nspname = 'fleet'"
     ).fetchall()
     for (name,) in names:
         db.execute(f"DROP FUNCTION {name} CASCADE".encode())
-    for file in _FUNCTIONS:
-        _run(db, folder / file)
+    db.execute(scripts)
+    db.execute("UPDATE fleet.about SET functions = %s", [digest])
 
 
 def _install_procrastinate(db: Connection) -> None:

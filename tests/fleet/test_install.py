@@ -59,6 +59,18 @@ def test_an_empty_database_gets_both_schemas_and_a_second_time_nothing(db: Conne
     assert db.execute("SELECT first_seq FROM fleet.timelines").fetchall() == [(1,)]
 
 
+def test_functions_that_a_version_has_changed_are_made_anew(db: Connection, tmp_path: Path) -> None:
+    install(db)
+    folder = copied_schema(tmp_path)
+    with (folder / "runs.sql").open("a") as script:
+        script.write("CREATE FUNCTION fleet.one() RETURNS int LANGUAGE sql AS $$ SELECT 1 $$;\n")
+
+    assert install(db, folder=folder) == Installed(before=NEWEST, after=NEWEST)
+    assert db.execute("SELECT fleet.one()").fetchone() == (1,)
+    install(db)
+    assert "fleet.one()" not in objects(db)
+
+
 def test_two_that_install_at_once_make_one_fleet(postgres: Databases) -> None:
     with postgres.empty() as url:
         done: list[Installed] = []

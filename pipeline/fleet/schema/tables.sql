@@ -8,6 +8,7 @@ CREATE TABLE fleet.about (
     one int PRIMARY KEY DEFAULT 1 CHECK (one = 1),
     id uuid NOT NULL DEFAULT gen_random_uuid(),
     version int NOT NULL,                       -- of this schema
+    functions text,                             -- a digest of the scripts that its functions were made by
     procrastinate text,                         -- the last of Procrastinate's migrations that its tables have
     -- The server and the table: a dump that is restored has others. A standby, and a server restored from its files, the same.
     place text NOT NULL DEFAULT (pg_control_system()).system_identifier || '/' || to_regclass('fleet.log')::oid,
