@@ -26,7 +26,7 @@ observations = st.lists(
 """What came of each request for a symbol, and how many hours after the one before."""
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(observations)
 def test_the_fleet_knows_of_a_symbol_what_a_record_does(
     fleet_url: str, database: Path, found: list[tuple[str, int]]

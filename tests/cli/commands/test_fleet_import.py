@@ -18,7 +18,8 @@ from tests.support.fleets import tables
 @pytest.fixture
 def own(folder: Path) -> Path:
     """Return a record that one machine collected."""
-    assert call(folder, "collect", "--sandbox", "--database", "own.db", "IBM", "PEP").code == 0
+    plan = {"PIPELINE_SOURCE__PLAN": "premium-1200"}  # the free plan is one request a second
+    assert call(folder, "collect", "--sandbox", "--database", "own.db", "IBM", "PEP", **plan).code == 0
     return folder / "own.db"
 
 
