@@ -90,6 +90,23 @@ async def test_a_newer_fire_time_ends_the_older_run_as_superseded(pool: Pool, at
     assert await fetch(pool, "SELECT done_at IS NULL FROM fleet.batches ORDER BY run_id") == [(False,), (True,)]
 
 
+@pytest.mark.parametrize("is_missed", [False, True], ids=["run", "missed"])
+async def test_after_a_takeover_no_run_has_an_id_that_the_server_before_may_have_given(
+    pool: Pool, at: datetime, *, is_missed: bool
+) -> None:
+    before = await fires(pool, at - MINUTE)
+    await fetch(pool, "UPDATE fleet.log_head SET timeline = timeline + 7")
+
+    if is_missed:
+        await record_missed(pool, NAME, [(at, "off")], member="alpha")
+    else:
+        await fires(pool, at)
+
+    ((after,),) = await fetch(pool, "SELECT max(id) FROM fleet.runs")
+    assert after > (before or 0) + 100_000
+    assert await fires(pool, at + MINUTE) == after + 1, "once"
+
+
 async def test_a_run_that_was_cut_short_is_continued_once(pool: Pool, at: datetime) -> None:
     run = await fires(pool, at)
     under_way = await read_firings(pool)

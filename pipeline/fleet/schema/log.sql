@@ -22,6 +22,8 @@ LANGUAGE sql VOLATILE AS $$
 $$;
 
 -- The last seq, locked until the commit. The first entry of a new timeline is noted: followers read again from there.
+-- No run gets an id that the server before may have given: people, logs and notifications have seen it, and members still
+-- hand over what they got for that run.
 CREATE FUNCTION fleet.lock_head() RETURNS bigint
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -36,8 +38,20 @@ BEGIN
                greatest(fleet.now(), max(t.began_at) + interval '1 microsecond') FROM fleet.timelines t
         ON CONFLICT (timeline) DO UPDATE SET first_seq = excluded.first_seq, began_at = excluded.began_at;
         UPDATE fleet.log_head SET timeline = _timeline;
+        IF _head.timeline IS NOT NULL THEN
+            PERFORM setval('fleet.runs_id_seq', nextval('fleet.runs_id_seq') + 1000000);
+        END IF;
     END IF;
     RETURN _head.seq;
+END $$;
+
+-- Note a new timeline, if this is one: to be called before a run gets its id.
+CREATE FUNCTION fleet.notice_takeover() RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF NOT pg_is_in_recovery() AND (SELECT timeline FROM fleet.log_head) IS DISTINCT FROM fleet.timeline() THEN
+        PERFORM fleet.lock_head();
+    END IF;
 END $$;
 
 -- An entry at the end of the log, of any kind but answers; its place. For callers that have a transaction to end.
@@ -210,6 +224,7 @@ LANGUAGE plpgsql AS $$
 DECLARE
     _run bigint;
 BEGIN
+    PERFORM fleet.notice_takeover();
     INSERT INTO fleet.runs (trigger, status, started_at, symbols, due, schedule, scheduled_for, member, instance)
     VALUES (_trigger, 'running', fleet.now(), _symbols, _due, _schedule, _scheduled_for, _member, _instance)
     RETURNING id INTO _run;

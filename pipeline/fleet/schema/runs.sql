@@ -134,6 +134,7 @@ BEGIN
     IF _old IS NOT NULL THEN
         PERFORM fleet.end_run(_old, 'interrupted', 'superseded: the next fire time came before it had ended');
     END IF;
+    PERFORM fleet.notice_takeover();
     INSERT INTO fleet.runs (trigger, schedule, scheduled_for, started_at, status, symbols, due, observed_since, member)
     VALUES (_trigger, _schedule, _scheduled_for, _now, 'running', _symbols, cardinality(_due), _observed_since, _member)
     ON CONFLICT DO NOTHING RETURNING id INTO _run;
@@ -282,6 +283,7 @@ LANGUAGE plpgsql AS $$
 DECLARE
     _ids bigint[];
 BEGIN
+    PERFORM fleet.notice_takeover();
     WITH missed AS (
         INSERT INTO fleet.runs (trigger, status, schedule, scheduled_for, finished_at, detail, member)
         SELECT 'schedule', 'missed', _schedule, g.at, clock_timestamp(), g.reason, _member
