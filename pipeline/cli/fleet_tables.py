@@ -21,7 +21,7 @@ _SMALL = timedelta(seconds=2)
 
 def fleet_json(state: FleetState, problems: Sequence[FleetProblem]) -> dict[str, Any]:
     """Return a fleet's state for JSON. The names are stable."""
-    server = state.server
+    server, known = state.server, state.known_keys
     return {
         "fleet": str(state.id),
         "since": instants.to_text(state.begun_at),
@@ -32,7 +32,7 @@ def fleet_json(state: FleetState, problems: Sequence[FleetProblem]) -> dict[str,
         "agreed_by": state.agreed_by,
         "log_entries": state.head,
         "members": [_member_json(state, member) for member in state.members],
-        "keys": [_key_json(state, key) for key in state.keys],
+        "keys": [_key_json(state, key, is_used=key in known) for key in state.keys],
         "runs": [
             {
                 "run": run.id,
@@ -84,7 +84,7 @@ def _member_json(state: FleetState, member: Member) -> dict[str, Any]:
     }
 
 
-def _key_json(state: FleetState, key: KeyState) -> dict[str, Any]:
+def _key_json(state: FleetState, key: KeyState, *, is_used: bool) -> dict[str, Any]:
     return {
         "name": key.name,
         "fingerprint": key.id,
@@ -94,6 +94,7 @@ def _key_json(state: FleetState, key: KeyState) -> dict[str, Any]:
         "blocked_reason": key.block and _reason(key.block),
         "paused_until": key.pause and instants.to_text(key.pause.until),
         "next_free_at": _text(_free_at(state, key)),
+        "no_longer_used": not is_used,
     }
 
 

@@ -7,9 +7,12 @@ from pathlib import Path
 from pipeline import extras
 from pipeline.doctor.findings import Finding, Level
 from pipeline.errors import Trouble
+from pipeline.fleet.agreement import Agreement
 from pipeline.fleet.examination import Examined, Pooling
 from pipeline.fleet.problems import CLOCK_TOLERANCE, problems, span_text
+from pipeline.fleet.state import FleetState
 from pipeline.monitoring.checks import Kind
+from pipeline.settings.api_keys import api_keys
 from pipeline.settings.environment import Environment
 from pipeline.settings.errors import SettingsError
 from pipeline.settings.fleet import Fleet, fleet_url, needed_fleet_url
@@ -43,6 +46,7 @@ def check_fleet(settings: Settings, variables: Environment, examined: Examined |
         yield Finding(Kind.FLEET, Level.PROBLEM, examined.problem, examined.remedy)
     else:
         yield from _server(examined)
+        yield from _agreement(settings, settings.fleet, variables, examined.state)
         for one in problems(examined.state):
             yield Finding(Kind.FLEET, Level.NOTE if one.is_warning else Level.PROBLEM, one.text, one.remedy)
 
@@ -82,6 +86,25 @@ def _server(examined: Examined) -> Iterator[Finding]:
         yield Finding(Kind.FLEET, Level.OK, off)
     if examined.pooling is not Pooling.NONE:
         yield Finding(Kind.FLEET, Level.OK, f"through a pooler in mode {examined.pooling}")
+
+
+def _agreement(settings: Settings, fleet: Fleet, variables: Environment, state: FleetState) -> Iterator[Finding]:
+    """Yield in what this machine is configured otherwise than the fleet has agreed. One that only follows may be."""
+    try:
+        keys = api_keys(variables, settings)
+    except SettingsError:
+        return  # what is wrong with keys, their own check says
+    agreed = state.agreement
+    mine = Agreement.of(keys, settings.schedules, plans=settings.plans)
+    difference = None if agreed is None else mine.difference(agreed)
+    if difference is None:
+        return
+    if any(member.name != fleet.name for member in state.running("member")):
+        found = f"pipeline run would end with 3: {difference.text}"
+        yield Finding(Kind.FLEET, Level.PROBLEM, found, difference.remedy)
+    else:
+        found = f"pipeline run, once started, replaces what the fleet has agreed: {difference.text}"
+        yield Finding(Kind.FLEET, Level.NOTE, found, difference.remedy)
 
 
 _SCOPE = "limits hold for who uses this database: what another program sends with the same keys is not counted"

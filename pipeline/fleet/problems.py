@@ -83,11 +83,13 @@ def _clock(member: Member) -> FleetProblem:
 
 
 def _of_keys(state: FleetState) -> Iterator[FleetProblem]:
-    for key in state.known_keys if state.running("member") else ():
-        if key.windows and not state.holders(key.id):
-            text = f"nobody holds the key {key.label}: its quota goes unused"
-            remedy = "set its variable on a member, or remove it from the configurations"
-            yield _warning("key", key.label, text, remedy)
+    agreement = state.agreement if state.running("member") else None
+    for name, key in agreement.keys.items() if agreement is not None else ():
+        if key.limits and not (key.id and state.holders(key.id)):
+            label = name or key.id or "of the members"
+            text = f"nobody holds the key {label}: its quota goes unused"
+            remedy = "set its variable on a member; or remove it from the configurations, then pipeline fleet init"
+            yield _warning("key", label, text, remedy)
 
 
 def _of_runs(state: FleetState) -> Iterator[FleetProblem]:

@@ -1,12 +1,15 @@
 """The state of a fleet, as PostgreSQL knows it: members, keys, the log, and the runs that are under way."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from pipeline.errors import Undecodable
+from pipeline.fleet.agreement import Agreement
 from pipeline.model.slots import Block
 from pipeline.quota.estimate import WindowUsage
 from pipeline.quota.limits import Limit
@@ -17,7 +20,7 @@ if TYPE_CHECKING:  # an extra
 LIVES = timedelta(minutes=1)
 """A member that did not report itself for longer is dead."""
 FORGOTTEN = timedelta(days=7)
-"""A member that has been dead or has left for longer, or a key that is not used, is of no interest any more."""
+"""A member that has been dead or has left for longer is of no interest any more."""
 
 
 class Presence(StrEnum):
@@ -153,12 +156,18 @@ class FleetState:
         return [one.name for one in self.running() if key in one.keys]
 
     @property
+    def agreement(self) -> Agreement | None:
+        """What the members agree about, if there is something that can be read."""
+        with suppress(Undecodable):
+            return None if self.agreed is None else Agreement.from_text(self.agreed)
+        return None
+
+    @property
     def known_keys(self) -> list[KeyState]:
-        """The keys that are held, or were used or set up not long ago: one that was replaced is forgotten."""
-        at = self.server.at
-        return [
-            key for key in self.keys if self.holders(key.id) or key.last_at is None or at - key.last_at <= FORGOTTEN
-        ]
+        """The keys that are held, or that the members agree about: one that no configuration has is of no interest."""
+        agreement = self.agreement
+        agreed = {key.id for key in self.keys} if agreement is None else agreement.ids
+        return [key for key in self.keys if key.id in agreed or self.holders(key.id)]
 
     @property
     def usable_keys(self) -> list[KeyState]:

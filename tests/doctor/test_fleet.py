@@ -16,10 +16,12 @@ from pipeline.doctor.configuration import check_keys
 from pipeline.doctor.findings import Finding, Level
 from pipeline.doctor.fleet import check_fleet
 from pipeline.errors import Trouble
+from pipeline.fleet.agreement import Agreement
 from pipeline.fleet.examination import Examined, Pooling, examine
 from pipeline.instants import utc_now
 from pipeline.monitoring.checks import Kind
-from pipeline.quota.keys import KeyPlan
+from pipeline.quota.keys import ApiKey, KeyPlan
+from pipeline.schedule.cron import Schedule
 from pipeline.settings.api_keys import api_keys
 from pipeline.settings.environment import API_KEY, FLEET_URL, Environment
 from pipeline.settings.errors import SettingsError
@@ -132,6 +134,27 @@ def test_a_machine_that_only_follows_is_not_told_of_the_api_or_of_collecting(mem
 
     assert not [one for one in found if one.check in (Kind.NETWORK, Kind.SYMBOLS)]
     assert not [one for one in found if one.level is Level.PROBLEM]
+
+
+def test_what_is_configured_otherwise_than_the_fleet_has_agreed_is_found(member: Settings, fleet: Tables) -> None:
+    key = ApiKey(member.plans[0].name, KEY, member.plans[0].limits)
+    other = Schedule("7 7 * * *", "UTC", timedelta(hours=1), None)
+    fleet.db.execute("UPDATE fleet.agreed SET settings = %s", [Agreement.of([key], [other]).to_text()])
+
+    def found(**variables: str) -> list[Finding]:
+        examined = examine(fleet.url, now=utc_now)
+        given = Environment({FLEET_URL: fleet.url} | variables)
+        return [one for one in check_fleet(member, given, examined) if "the fleet has 7 7" in one.found]
+
+    (alone,) = found(**{API_KEY: KEY})
+    fleet.member("beta")
+    (problem,) = found(**{API_KEY: KEY})
+
+    assert alone.level is Level.NOTE
+    assert problem.level is Level.PROBLEM
+    assert "would end with 3" in problem.found
+    assert "pipeline fleet init" in str(problem.remedy)
+    assert found() == []  # it only follows
 
 
 def test_what_is_stuck_is_found(member: Settings, fleet: Tables) -> None:

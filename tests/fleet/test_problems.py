@@ -11,7 +11,7 @@ from pipeline.fleet.state import Server
 from pipeline.model.slots import Block
 from pipeline.quota.estimate import WindowUsage
 from tests.support.clocks import START
-from tests.support.monitoring import ACTIVE_RUN, FLEET, HOUR, KEY_STATE, MEMBER
+from tests.support.monitoring import ACTIVE_RUN, AGREED, FLEET, HOUR, KEY_STATE, MEMBER
 
 MINUTE = timedelta(minutes=1)
 
@@ -26,6 +26,7 @@ def test_a_fleet_that_is_well_has_no_problem() -> None:
     left = replace(MEMBER, name="beta", left_at=START, beat_at=START - HOUR)
     long_gone = replace(MEMBER, name="gamma", beat_at=START - timedelta(days=8))
     assert found(members=(MEMBER, left, long_gone), runs=()) == []
+    assert found(keys=(KEY_STATE, replace(KEY_STATE, id="k2", name="no longer configured"))) == []
 
 
 @pytest.mark.parametrize(
@@ -55,7 +56,8 @@ def test_what_stops_work_is_a_problem(changed: dict[str, Any], words: list[str])
             ["pipeline follow"],
         ),
         ({"members": (replace(MEMBER, clock_ahead=-5 * MINUTE),)}, ["clock of alpha", "5 min behind"]),
-        ({"keys": (KEY_STATE, replace(KEY_STATE, id="k2", name="two"))}, ["nobody holds the key two"]),
+        ({"agreed": AGREED.replace("k1", "k2")}, ["nobody holds the key one"]),
+        ({"agreed": AGREED.replace('"id":"k1",', "")}, ["nobody holds the key one", "pipeline fleet init"]),
         ({"members": (MEMBER, replace(MEMBER, name="b", symbols_digest="x"))}, ["different symbols (alpha; b)"]),
         ({"runs": (replace(ACTIVE_RUN, stalled=1),)}, ["run 7", "1 job", "within a minute"]),
         ({"runs": (replace(ACTIVE_RUN, without_job=2),)}, ["run 7", "2 batches"]),

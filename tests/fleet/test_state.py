@@ -105,15 +105,14 @@ def test_a_run_has_its_batches_and_which_of_them_have_jobs(fleet: Tables) -> Non
     assert (found.jobs, found.stalled, found.without_job) == (4, 2, 1)
 
 
-def test_a_key_that_was_replaced_is_forgotten_after_a_week(fleet: Tables) -> None:
+def test_a_key_that_no_configuration_has_any_more_is_of_no_interest(fleet: Tables) -> None:
     fleet.key("new", "new")
     fleet.key("old", "old")
-    fleet.key("unused", "unused")
-    fleet.db.execute("UPDATE fleet.keys SET last_at = clock_timestamp() - interval '8 days' WHERE id = 'old'")
-    alone = state(fleet)
-    fleet.member("alpha", keys=["new"])
+    fleet.agree('{"keys":{"new":{"id":"new","limits":[]}},"schedules":{}}')
+    agreed = state(fleet)
+    fleet.member("alpha", keys=["old"])
     held = state(fleet)
 
-    assert [key.id for key in alone.known_keys] == [key.id for key in alone.usable_keys] == ["new", "unused"]
-    assert [key.id for key in held.known_keys] == ["new", "unused"]
-    assert [key.id for key in held.usable_keys] == ["new"]
+    assert [key.id for key in agreed.known_keys] == [key.id for key in agreed.usable_keys] == ["new"]
+    assert [key.id for key in held.known_keys] == ["new", "old"]
+    assert [key.id for key in held.usable_keys] == ["old"]

@@ -26,6 +26,7 @@ HEARTBEAT_KEYS = [
     "silent_seconds", "refused", "timer_restarts",
 ]  # fmt: skip
 """The keys of the heartbeat file, and of `daemon` in the JSON of status and health. They are stable."""
+AGREED = '{"keys":{"one":{"id":"k1","limits":["25/day"]}},"schedules":{}}'
 KEY_STATE = KeyState("k1", "one", (WindowUsage("25/day", 1, 24, None),), None, None, None)
 MEMBER = Member(
     "alpha", "member", "1.0", ("k1",), START - HOUR, START, None, timedelta(seconds=0.5), 10, 5, "digest", None
@@ -35,7 +36,7 @@ ACTIVE_RUN = ActiveRun(
     last_ended_at=START - HOUR / 60, batches=2, batches_done=1, jobs=1, stalled=0, without_job=0,
 )  # fmt: skip
 FLEET = FleetState(
-    UUID(int=1), 1, START - HOUR, Server(START, "18.1", is_standby=False, is_read_only=False), "{}", START, "alpha",
+    UUID(int=1), 1, START - HOUR, Server(START, "18.1", is_standby=False, is_read_only=False), AGREED, START, "alpha",
     10, (MEMBER,), (KEY_STATE,), (ACTIVE_RUN,),
 )  # fmt: skip
 """A fleet that is well: of one member, one key and one run."""

@@ -79,7 +79,8 @@ def test_the_json_has_stable_names(tmp_path: Path, fleet: Tables) -> None:
     assert (alpha["state"], alpha["keys"], alpha["behind"], desk["behind"]) == ("running", ["one", "two"], 34, 1200)
     one, _ = found["keys"]
     assert list(one) == [
-        "name", "fingerprint", "held_by", "windows", "blocked_until", "blocked_reason", "paused_until", "next_free_at"
+        "name", "fingerprint", "held_by", "windows", "blocked_until", "blocked_reason", "paused_until", "next_free_at",
+        "no_longer_used",
     ]  # fmt: skip
     assert one["windows"][0] == {"limit": "75/minute", "used": 1, "left": 74, "next_free_at": None, "key": "one"}
     (run,) = found["runs"]
