@@ -169,12 +169,12 @@ def _print_runs(state: FleetState, *, wide: bool) -> None:
     if not state.runs:
         click.echo("no run is under way")
         return
-    names = ["run", "fire time", "begun by", "due", "ended", "batches", "jobs", "schedule"]
+    names = ["run", "fire time", "begun by", "due", "ended", "batches", "schedule"]
     rows: list[list[object]] = []
     for run in state.runs:
         fire_time = run.scheduled_for and instants.for_people(run.scheduled_for)
         batches = "alone" if run.is_alone else f"{run.batches_done:,} of {run.batches:,}"
-        rows.append([run.id, fire_time, run.member, run.due, run.ended, batches, run.jobs, run.schedule])
+        rows.append([run.id, fire_time, run.member, run.due, run.ended, batches, run.schedule])
     print_table(names, rows, spare=["schedule"], wide=wide)
 
 

@@ -145,8 +145,7 @@ class Membership:
         """
         rows = await fetch(
             self._pool,
-            "UPDATE fleet.members SET beat_at = clock_timestamp(), clock_ahead = %s, followed = %s, trouble = %s,"
-            " left_at = NULL WHERE name = %s AND instance = %s RETURNING (SELECT at FROM fleet.agreed)",
+            _BEAT,
             self.clock_ahead,
             followed,
             trouble,
@@ -190,6 +189,14 @@ class Membership:
         after = self._clock.now()
         self.clock_ahead = before + (after - before) / 2 - at
         return at
+
+
+_BEAT = """
+    UPDATE fleet.members
+       SET beat_at = clock_timestamp(), clock_ahead = %s, followed = %s, head = (SELECT seq FROM fleet.log_head),
+           trouble = %s, left_at = NULL
+     WHERE name = %s AND instance = %s RETURNING (SELECT at FROM fleet.agreed)
+"""
 
 
 def proposal(wanted: Agreement | None, agreed: str | None, *, may_add: bool) -> tuple[str | None, Difference | None]:

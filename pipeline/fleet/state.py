@@ -58,7 +58,9 @@ class Member:
     clock_ahead: timedelta
     """Its clock less PostgreSQL's."""
     followed: int
-    """Its file has the log up to here."""
+    """Its file had the log up to here at its last sign of life."""
+    head: int
+    """And the log went up to here."""
     symbols: int | None
     symbols_digest: str | None
     trouble: str | None
@@ -174,9 +176,15 @@ class FleetState:
         """The keys that requests can be sent with: those that are held, or while no member runs, all that are known."""
         return [key for key in self.keys if self.holders(key.id)] or self.known_keys
 
-    def behind(self, member: Member) -> int:
-        """Return how many entries of the log a member's file has not got."""
-        return max(self.head - member.followed, 0)
+    def behind(self, member: Member) -> int | None:
+        """Return how many entries of the log a machine's file had not got at its last sign of life.
+
+        One that has died has got none since; None for one that has left, or that came for one run and does not follow.
+        """
+        presence = member.presence(self.server.at)
+        if presence is Presence.LEFT or member.role == "collector":
+            return None
+        return max((self.head if presence is Presence.DEAD else member.head) - member.followed, 0)
 
 
 def read_state(db: "Connection[Any]") -> FleetState:
@@ -246,8 +254,8 @@ _SERVER = """
 _ABOUT = "SELECT id, version, begun_at FROM fleet.about"
 _AGREED = "SELECT settings, at, member FROM fleet.agreed"
 _MEMBERS = """
-    SELECT name, role, version, keys, started_at, beat_at, left_at, clock_ahead, followed, symbols, symbols_digest,
-           trouble
+    SELECT name, role, version, keys, started_at, beat_at, left_at, clock_ahead, followed, head, symbols,
+           symbols_digest, trouble
       FROM fleet.members ORDER BY role DESC, name
 """
 _KEYS = """

@@ -25,7 +25,7 @@ def fleet_metrics(fleet: FleetView) -> Iterator[Metric]:
     yield GaugeMetricFamily(
         "pipeline_fleet_behind_entries",
         "Entries of the fleet's log that this machine's file has not got yet.",
-        value=fleet.behind or 0,
+        value=state.head if fleet.behind is None else fleet.behind,
     )
     yield GaugeMetricFamily(
         "pipeline_fleet_problems",

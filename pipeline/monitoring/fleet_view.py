@@ -6,7 +6,7 @@ from typing import Any
 
 from pipeline.fleet.look import FleetLook, Lookout
 from pipeline.quota.estimate import WindowUsage
-from pipeline.store.log_place import Followed, followed
+from pipeline.store.log_place import Followed, followed, holds_own_record
 from pipeline.text import count
 
 QUOTA_ELSEWHERE = "the quota is in the fleet's PostgreSQL (set PIPELINE_FLEET_URL to see it)"
@@ -20,6 +20,8 @@ class FleetView:
     """None: this machine does not know where the fleet's PostgreSQL is."""
     place: Followed | None
     """How far the file has the log; None if it follows none."""
+    holds_own_record: bool = False
+    """Whether there is something in the file, from no fleet."""
 
     @property
     def followed(self) -> int:
@@ -28,8 +30,8 @@ class FleetView:
 
     @property
     def behind(self) -> int | None:
-        """How many entries of the log the file has not got; None if that is not known."""
-        state = None if self.look is None else self.look.state
+        """How many entries of the log the file has not got; None if that is not known, or it follows none."""
+        state = None if self.look is None or self.place is None else self.look.state
         return None if state is None else max(state.head - self.followed, 0)
 
     @property
@@ -62,9 +64,12 @@ class FleetView:
             return f"{self.look.trouble}; the quota is not known, and {entry}"
         running = [count(len(self.look.state.running(role)), role) for role in ("member", "follower")]
         behind = f"is {count(self.behind, 'entry', 'entries')} behind" if self.behind else "is up to date"
-        file = "does not follow it" if self.place is None else behind
-        wrong = self.look.problems
-        stuck = f"; {count(len(wrong), 'problem')}, see pipeline fleet" if wrong else ""
+        theirs = "is of this machine alone: pipeline fleet import" if self.holds_own_record else "does not follow it"
+        file = theirs if self.place is None else behind
+        notes = sum(one.is_warning for one in self.look.problems)
+        wrong = {"problem": len(self.look.problems) - notes, "note": notes}
+        found = " and ".join(count(number, what) for what, number in wrong.items() if number)
+        stuck = f"; {found}, see pipeline fleet" if found else ""
         return f"{', '.join(running)} running; this file {file}{stuck}"
 
     def facts(self) -> dict[str, Any]:
@@ -90,4 +95,5 @@ def view_fleet(database: Path, lookout: Lookout | None) -> FleetView | None:
     place = followed(database)
     if lookout is None and place is None:
         return None
-    return FleetView(None if lookout is None else lookout.look(), place)
+    is_own = place is None and holds_own_record(database)
+    return FleetView(None if lookout is None else lookout.look(), place, holds_own_record=is_own)

@@ -32,18 +32,21 @@ def test_a_fleet_that_has_just_been_made_has_nothing_in_it(fleet: Tables) -> Non
 
 def test_members_are_running_dead_or_have_left_by_postgresqls_clock(fleet: Tables) -> None:
     fleet.head(100)
-    fleet.member("alpha", beat=10 * timedelta(seconds=1), followed=90)
-    fleet.member("beta", beat=2 * MINUTE)
+    fleet.member("alpha", beat=10 * timedelta(seconds=1), followed=90, head=93)
+    fleet.member("beta", beat=2 * MINUTE, followed=60, head=60)
     fleet.member("gamma", beat=2 * MINUTE, left=MINUTE)
-    fleet.member("desk", role="follower", keys=[], followed=100)
+    fleet.member("desk", role="follower", keys=[], followed=100, head=100)
+    fleet.member("hand", role="collector", keys=[], head=100)
 
     found = state(fleet)
 
     presence = {one.name: one.presence(found.server.at) for one in found.members}
     assert presence == {
-        "alpha": Presence.RUNNING, "beta": Presence.DEAD, "gamma": Presence.LEFT, "desk": Presence.RUNNING
+        "alpha": Presence.RUNNING, "beta": Presence.DEAD, "gamma": Presence.LEFT, "desk": Presence.RUNNING,
+        "hand": Presence.RUNNING,
     }  # fmt: skip
-    assert [found.behind(one) for one in found.running()] == [10, 0]
+    behind = {one.name: found.behind(one) for one in found.members}
+    assert behind == {"alpha": 3, "beta": 40, "gamma": None, "desk": 0, "hand": None}
     assert found.holders("k1") == ["alpha"]
 
 

@@ -48,7 +48,13 @@ def test_in_a_line_it_says_who_runs_and_how_far_the_file_is() -> None:
     assert FleetView(FleetLook("alpha", stuck, None), FLEET_VIEW.place).line() == (
         "1 member, 0 followers running; this file is up to date; 1 problem, see pipeline fleet"
     )
-    assert replace(FLEET_VIEW, place=None).line().endswith("this file does not follow it")
+    warned = replace(MEMBER, clock_ahead=timedelta(hours=1), trouble="no space left")
+    both = FleetView(FleetLook("alpha", replace(FLEET, members=(warned,), head=7), None), FLEET_VIEW.place)
+    assert both.line().endswith("up to date; 1 problem and 1 note, see pipeline fleet")
+    unfollowed = replace(FLEET_VIEW, place=None)
+    assert unfollowed.line().endswith("this file does not follow it")
+    assert unfollowed.facts()["behind"] is None
+    assert "pipeline fleet import" in replace(unfollowed, holds_own_record=True).line()
     assert TROUBLE in UNSEEN.line()
     assert "the quota is not known" in UNSEEN.line()
     assert "this file is as of entry 7 of its log" in ONLY_FOLLOWED.line()

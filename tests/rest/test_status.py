@@ -75,8 +75,8 @@ async def test_the_fleet_is_told_and_its_windows_where_there_is_one(database: Pa
 
     assert [(window["key"], window["limit"]) for window in found["windows"]] == [("one", "75/minute")]
     told = found["fleet"]
-    assert (told["reachable"], told["log_entries"], told["behind"], told["members"]) == (True, 3, 3, 1)
-    assert "Fleet: 1 member, 0 followers running; this file does not follow it" in page.text
+    assert (told["reachable"], told["log_entries"], told["behind"], told["members"]) == (True, 3, None, 1)
+    assert "Fleet: 1 member, 0 followers running; this file is of this machine alone" in page.text
 
 
 async def test_a_fleet_that_cannot_be_reached_is_told_without_where_it_is(database: Path) -> None:

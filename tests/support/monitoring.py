@@ -29,7 +29,7 @@ HEARTBEAT_KEYS = [
 AGREED = '{"keys":{"one":{"id":"k1","limits":["25/day"]}},"schedules":{}}'
 KEY_STATE = KeyState("k1", "one", (WindowUsage("25/day", 1, 24, None),), None, None, None)
 MEMBER = Member(
-    "alpha", "member", "1.0", ("k1",), START - HOUR, START, None, timedelta(seconds=0.5), 10, 5, "digest", None
+    "alpha", "member", "1.0", ("k1",), START - HOUR, START, None, timedelta(seconds=0.5), 10, 10, 5, "digest", None
 )  # fmt: skip
 ACTIVE_RUN = ActiveRun(
     7, "schedule", "daily", START - HOUR, START - HOUR, "alpha", is_alone=False, due=100, ended=50,

@@ -1,17 +1,21 @@
 """`pipeline fleet init`: make a fleet, or bring its schema up to date, and set what its members agree about."""
 
+from contextlib import suppress
+
 import click
 
 from pipeline import extras
 from pipeline.cli.configuration import load_settings, read_environment
 from pipeline.cli.options import Options, examples, global_options, json_option
-from pipeline.cli.output import print_facts, print_json
+from pipeline.cli.output import print_facts, print_json, shown
 from pipeline.quota.keys import ApiKey
 from pipeline.settings.api_keys import api_keys
 from pipeline.settings.environment import Environment, key_variables
 from pipeline.settings.fleet import needed_fleet_url
 from pipeline.settings.load import Settings
 from pipeline.settings.secret_files import is_secret_set
+from pipeline.store.database import DatabaseError
+from pipeline.store.log_place import holds_own_record
 from pipeline.text import count, few
 
 
@@ -25,7 +29,7 @@ def command(options: Options, *, as_json: bool) -> None:
     configuration says. Members that run read theirs again by themselves, and leave with exit code 3 if it differs.
     Nothing else of the fleet changes.
     """
-    variables = read_environment()
+    variables, is_own = read_environment(), False
     settings, url = load_settings(options, variables), needed_fleet_url(variables)
     assert settings.fleet is not None  # there is a URL
     keys = _held(settings, variables)
@@ -34,6 +38,8 @@ def command(options: Options, *, as_json: bool) -> None:
         from pipeline.fleet.setup import set_up  # noqa: PLC0415 - an extra
     with connected(url) as db:
         done = set_up(db, keys, settings.plans, settings.schedules, member=settings.fleet.name)
+    with suppress(DatabaseError):
+        is_own = holds_own_record(settings.database)
     before, after = done.installed.before, done.installed.after
     if as_json:
         print_json(
@@ -61,6 +67,9 @@ def command(options: Options, *, as_json: bool) -> None:
     print_facts(facts)
     if elsewhere := [plan.name or "the key" for plan in settings.plans if plan.name not in {key.name for key in keys}]:
         click.echo(f"not set here: {few(elsewhere)}; some member needs it")
+    if is_own:
+        click.echo(shown(f"next: pipeline fleet import {settings.database}, to give the fleet this machine's record"))
+        return
     click.echo("next: pipeline run, here and on other machines with this PIPELINE_FLEET_URL")
 
 

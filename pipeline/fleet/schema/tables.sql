@@ -34,7 +34,8 @@ CREATE TABLE fleet.members (
     beat_at timestamptz NOT NULL,
     left_at timestamptz,
     clock_ahead interval NOT NULL,              -- its wall clock less PostgreSQL's
-    followed bigint NOT NULL DEFAULT 0,         -- its file has the log up to here
+    followed bigint NOT NULL DEFAULT 0,         -- its file had the log up to here at beat_at,
+    head bigint NOT NULL DEFAULT 0,             -- and the log went up to here
     symbols int,                                -- how many its configuration lists, and a digest of them
     symbols_digest text,
     trouble text                                -- what keeps it from working, in one line

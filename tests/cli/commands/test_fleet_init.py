@@ -56,6 +56,17 @@ def test_what_was_agreed_before_is_replaced_and_the_members_that_run_are_named(
     assert init(folder, fleet_url, "--json").json["changed"] is None
 
 
+def test_a_record_that_this_machine_collected_is_to_be_imported_next(folder: Path, fleet_url: str) -> None:
+    call(folder, "collect", "--sandbox", "AAPL", "--database", "own.db")
+
+    ended = init(folder, fleet_url, "--database", "own.db")
+
+    assert "next: pipeline fleet import own.db" in ended.out
+    status = call(folder, "status", "--database", "own.db", PIPELINE_FLEET_URL=fleet_url)
+    assert "up to date" not in status.out
+    assert "pipeline fleet import" in status.out
+
+
 def test_the_limits_of_keys_that_are_held_elsewhere_are_set_too(
     folder: Path, fleet_url: str, configure: Callable[[str], object]
 ) -> None:
