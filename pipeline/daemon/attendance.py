@@ -70,7 +70,7 @@ class Attendance:
             self._prune_at = self._clock.monotonic() + nanoseconds(PRUNE_EVERY)
 
     async def _report(self) -> None:
-        """Report which runs have begun, ended or been missed, whoever did them."""
+        """Report which of the fleet's runs have begun, ended or been missed."""
         under_way = dict(await fetch(self._pool, _UNDER_WAY))
         for run in under_way.keys() - self._seen:
             self._reporter.fleet_run_started(under_way[run])

@@ -37,7 +37,7 @@ class FleetSchedule:
         """Do the next thing that is due. Return whether there was one."""
         firings = await read_firings(self._pool)
         if self._reset_at is None:
-            self._reset_at = firings.at  # runs that failed are resumed at once, since somebody has begun anew
+            self._reset_at = firings.at  # runs that failed are resumed at once, as after a restart of one machine
         if not (self.is_in_force and firings.last.keys() >= set(map(str, self._config.schedules))):
             firsts = first_since(self._config.schedules, firings.at)
             self.is_in_force = await activate(self._pool, firsts, since=firings.at)

@@ -17,7 +17,7 @@ from pipeline.schedule.cron import Schedule
 
 
 class Heart:
-    """The parts that a daemon has, whatever it does."""
+    """The parts that every daemon has."""
 
     def __init__(
         self, database: Path, schedules: Sequence[Schedule], *, wake: Callable[[], None], clock: Clock

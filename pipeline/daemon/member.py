@@ -118,7 +118,7 @@ class Member:
         return self.status.why_not_ready() or (None if is_there else "starting")
 
     async def run(self) -> None:
-        """Take part until stopped. Raise Trouble for what waiting will not mend."""
+        """Take part until stopped. Raise Trouble for what waiting cannot change."""
         self._heart.timer.start()
         self._heart.timer.set(self._config.schedules)
         heart = self._heart.beat(ask_store=self._ask_store, report=self._report, check_clock=self._check_clock)
@@ -174,7 +174,7 @@ class Member:
                 await self._wait_after(error)
 
     async def _wait_after(self, error: Trouble) -> None:
-        """Wait a moment, as PostgreSQL could not be reached. Raise the error if that will not mend it."""
+        """Wait a moment, as PostgreSQL could not be reached. Raise the error if waiting cannot help."""
         if error.exit_code == ExitCode.REFUSED:
             raise error
         self._note_contact(error)

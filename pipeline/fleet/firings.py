@@ -1,4 +1,4 @@
-"""Firings: what is due, as PostgreSQL has it, and how a run for it begins: once, whoever comes first.
+"""Firings: what is due, as PostgreSQL has it, and how a run for it begins: once, by the first member to ask.
 
 Every member asks the same questions and does the same. Instants are PostgreSQL's.
 """

@@ -1,7 +1,7 @@
 """Install: makes the fleet's schema and Procrastinate's in a PostgreSQL database, or brings them up to date.
 
 The tables are `schema/tables.sql`; what a later version changes in them is a numbered file in `schema/steps/`. The
-functions are made anew where their scripts have changed. Procrastinate keeps no version of its own: `fleet.about` has
+functions are made again where their scripts have changed. Procrastinate keeps no version of its own: `fleet.about` has
 its last migration.
 """
 

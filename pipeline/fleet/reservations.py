@@ -64,7 +64,7 @@ class Waiter:
 
 
 class Reservations:
-    """Whoever waits for a slot, and what is to be closed."""
+    """The requests for slots that wait, and the slots to be closed."""
 
     def __init__(
         self,
@@ -125,12 +125,12 @@ class Reservations:
         self._changed.set()
 
     async def run(self) -> None:
-        """Reserve for whoever waits and close what is to be closed, until `end`."""
+        """Reserve slots for all that wait and close those to be closed, until `end`."""
         try:
             while self._ends_at is None or self._held.closing:
                 await self._until_due()
                 self._changed.clear()
-                await asyncio.sleep(0)  # whoever is ready to ask or to close shares the statement
+                await asyncio.sleep(0)  # all that are ready to ask or to close share the statement
                 await self._turn_with_retries()
         except BaseException as error:
             self._failure = error

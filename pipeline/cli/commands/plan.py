@@ -78,7 +78,7 @@ def command(options: Options, *, as_json: bool) -> None:
         print_windows(windows)
 
 
-_OF_FLEET = "keys and times are the fleet's, whoever uses them"
+_OF_FLEET = "quota and times are those of the whole fleet"
 
 
 @dataclass(frozen=True, slots=True)

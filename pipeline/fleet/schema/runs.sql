@@ -109,7 +109,7 @@ LANGUAGE sql STABLE AS $$
                           ORDER BY r.id DESC LIMIT 1) AS l ON true
 $$;
 
--- Begin a run for a fire time, with its batches and their jobs: whoever comes first does. NULL: somebody else did, or it
+-- Begin a run for a fire time, with its batches and their jobs: the first member does. NULL: another one did, or it
 -- is not yet time. _after: the last run for the last fire time of the schedule, as the caller knows it.
 CREATE FUNCTION fleet.fire(
     _trigger text, _schedule text, _scheduled_for timestamptz, _after bigint, _observed_since timestamptz, _member text,

@@ -1,4 +1,4 @@
--- Slots: permission to send one request each, within every limit of a key, whoever asks.
+-- Slots: permission to send one request each, within every limit of a key, for all members.
 -- Locks are taken in one order: rows of fleet.keys by id, then of fleet.slots, then of fleet.log_head.
 
 -- The time. Tests replace it in their own databases.
@@ -239,7 +239,7 @@ BEGIN
     _resumes_at := greatest(_key.blocked_until, _key.paused_until);
     _is_closed := coalesce(_resumes_at > _now, false) OR _probe_until IS NOT NULL;
     _room := CASE WHEN _is_closed THEN 0 WHEN _key.goes_alone THEN least(_room, 1) ELSE _room END;
-    -- Whoever took these has died or is cut off: they go on counting from their deadlines.
+    -- The members that took these have died or are cut off: the slots go on counting from their deadlines.
     UPDATE fleet.slots SET finished_at = deadline_at, outcome = 'died'
      WHERE id IN (SELECT d.id FROM fleet.slots d
                    WHERE d.symbol = ANY (_symbols) AND d.finished_at IS NULL AND d.deadline_at <= _now
