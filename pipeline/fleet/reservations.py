@@ -1,4 +1,4 @@
-"""Reservations: asks PostgreSQL for slots on behalf of all who wait, and closes slots on the way.
+"""Reservations: who waits for a slot, and when PostgreSQL is asked for it. The statements are in `ledger`.
 
 All that wait share one statement: it closes what this process has to close, and reserves for as many as it can. Keys
 are asked in turn, whichever has a slot first. Nothing is locked between two statements.
@@ -6,24 +6,18 @@ are asked in turn, whichever has a slot first. Nothing is locked between two sta
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import LiteralString, NamedTuple
-from uuid import uuid4
+from typing import NamedTuple
 
 from pipeline.api.errors import QuotaEnded
 from pipeline.collect.ports import TakenElsewhere
 from pipeline.fleet.clock import FleetClock
 from pipeline.fleet.connection import FleetError, NoFleet
-from pipeline.fleet.held import Closing, Held, columns
 from pipeline.fleet.key_view import KeyView, Verdict
-from pipeline.fleet.pool import Pool, fetch
+from pipeline.fleet.ledger import Ledger, Waiter
 from pipeline.instants import Nanoseconds, nanoseconds
-from pipeline.model.outcomes import RunId
 from pipeline.model.slots import KeyId, Slot
-from pipeline.model.symbols import Symbol
 from pipeline.quota.ledger import RetryBudgetSpent
-from pipeline.quota.throttle import FIRST_PAUSE, LONGEST_PAUSE
 from pipeline.store.database import StorageError
 from pipeline.store.requests import UNSENT
 
@@ -38,11 +32,6 @@ _PAUSES = tuple(timedelta(seconds=seconds) for seconds in (0.25, 0.5, 1, 2))
 _OUT_ELSEWHERE = nanoseconds(timedelta(milliseconds=250))
 """How soon to ask again for a symbol whose request another process has sent."""
 
-_RESERVE: LiteralString = """
-    SELECT * FROM fleet.reserve(%s, %s, %s, %b::bigint[], %b::text[], %b::boolean[], %b::bigint[],
-                                 %b::text[], %b::float8[], %s)
-"""
-
 
 class _Pause(NamedTuple):
     view: KeyView
@@ -50,37 +39,22 @@ class _Pause(NamedTuple):
     told: timedelta | None
 
 
-@dataclass(eq=False, slots=True)
-class Waiter:
-    """Somebody who waits for a slot."""
-
-    run: RunId
-    symbol: Symbol
-    retry: bool
-    slot: "asyncio.Future[Slot]"
-    ask_at: Nanoseconds = 0
-    no_retry: set[KeyId] = field(default_factory=set)
-    """The keys whose share for retries is used up."""
-
-
 class Reservations:
-    """The requests for slots that wait, and the slots to be closed."""
+    """The requests for slots that wait, and the keys of which one may come."""
 
     def __init__(
         self,
-        pool: Pool,
+        ledger: Ledger,
         views: Mapping[KeyId, KeyView],
         *,
-        member: str,
         lifetime: timedelta,
         max_wait: timedelta,
         max_requests: int | None,
         clock: FleetClock,
         on_retry: Callable[[str], object],
     ) -> None:
-        self._pool = pool
+        self._ledger = ledger
         self._views = views
-        self._member = member
         self._lifetime = lifetime
         self._max_wait = nanoseconds(max_wait)
         self._max_requests = max_requests
@@ -88,13 +62,9 @@ class Reservations:
         self._on_retry = on_retry
         self._taken = 0
         self._waiting: list[Waiter] = []
-        self._held = Held()
         self._pauses: list[_Pause] = []
         self._step = timedelta()
         """By how much PostgreSQL's clock was set forward, which it does not know."""
-        self._holder = uuid4()
-        self._is_unsure = False
-        """Whether PostgreSQL may have reserved slots that this process was not told of."""
         self._changed = asyncio.Event()
         self._ends_at: Nanoseconds | None = None
         self._failure: BaseException | None = None
@@ -109,10 +79,9 @@ class Reservations:
 
     def close(self, slot: Slot, outcome: str) -> None:
         """Close a slot; UNSENT: its request never left."""
-        now = self._now()
         self._taken -= outcome == UNSENT
-        self._views[slot.key].closed(outcome, now=now)
-        self._held.close(Closing(slot.id, outcome, now))
+        self._views[slot.key].closed(outcome, now=self._now())
+        self._ledger.close_soon(slot.id, outcome)
         self.look_again()
 
     def pause(self, slot: Slot, told: timedelta | None) -> None:
@@ -127,7 +96,7 @@ class Reservations:
     async def run(self) -> None:
         """Reserve slots for all that wait and close those to be closed, until `end`."""
         try:
-            while self._ends_at is None or self._held.closing:
+            while self._ends_at is None or self._ledger.owes:
                 await self._until_due()
                 self._changed.clear()
                 await asyncio.sleep(0)  # all that are ready to ask or to close share the statement
@@ -182,7 +151,7 @@ class Reservations:
                 if isinstance(error, NoFleet) or self._now() - began >= nanoseconds(PATIENCE):
                     self._fail(StorageError(f"no slot: {error}"))
                 if self._ends_at is not None and self._now() >= self._ends_at:
-                    self._held.closed(self._held.closing)
+                    self._ledger.leave_open()
                     return
                 pause = _PAUSES[min(attempt, len(_PAUSES) - 1)].total_seconds()
                 attempt += 1
@@ -193,21 +162,15 @@ class Reservations:
 
     async def _turn(self) -> None:
         """Tell PostgreSQL of pauses, ask each key that may have a slot, and close slots."""
-        query: LiteralString
-        if self._is_unsure:
-            query = "SELECT fleet.give_back_unknown(%s, %b::bigint[])"
-            await fetch(self._pool, query, self._holder, self._held.slots)
-            self._is_unsure = False
+        await self._ledger.give_back_unknown()
         self._look_for_step()
         for view in self._views.values() if self._step else ():
-            ((covers,),) = await fetch(self._pool, "SELECT fleet.distrust_clock(%s, %s)", view.key, self._step)
-            view.cover(covers)
+            view.cover(await self._ledger.distrust_clock(view.key, self._step))
             view.is_pausing = any(pause.view is view for pause in self._pauses)
         self._step = timedelta()
         while self._pauses:
             view, slot, told = self._pauses[0]
-            query = "SELECT fleet.pause(%s, %s, %s, %s, %s)"
-            ((covers,),) = await fetch(self._pool, query, view.key, slot, FIRST_PAUSE, LONGEST_PAUSE, told)
+            covers = await self._ledger.pause(view.key, slot, told)
             del self._pauses[0]
             view.cover(covers)
             view.is_pausing = any(pause.view is view for pause in self._pauses)
@@ -216,10 +179,7 @@ class Reservations:
             if view.ask_at <= now:
                 asking = [one for one in self._live() if one.ask_at <= now and view in self._usable(one)]
                 await self._ask(view, asking[: self._most()])
-        if closing := self._held.closing:
-            query = "SELECT fleet.close_slots(%b::bigint[], %b::text[], %b::float8[])"
-            await fetch(self._pool, query, *columns(closing, now=self._now()))
-            self._held.closed(closing)
+        await self._ledger.close()
         self._judge()
 
     def _look_for_step(self) -> None:
@@ -239,23 +199,8 @@ class Reservations:
         """Reserve slots of one key for those who wait, and close slots on the way."""
         if not asking:
             return
-        closing, asked = self._held.closing, self._now()
-        self._is_unsure = True
-        rows = await fetch(
-            self._pool,
-            _RESERVE,
-            view.key,
-            self._member,
-            self._lifetime,
-            [one.run for one in asking],
-            [one.symbol for one in asking],
-            [one.retry for one in asking],
-            *columns(closing, now=asked),
-            self._holder,
-        )
-        self._is_unsure = False
-        self._held.closed(closing)
-        verdicts = [Verdict(*row) for row in rows]
+        asked = self._now()
+        verdicts = await self._ledger.reserve(view.key, asking)
         self._clock.heard(verdicts[0].at, asked=asked)
         self._look_for_step()
         view.hear(verdicts, asked=asked, now=self._now())
@@ -282,7 +227,7 @@ class Reservations:
             asked + nanoseconds(self._lifetime), view.permit(verdict),
         )  # fmt: skip
         view.taken(slot)
-        self._held.add(slot.id)
+        self._ledger.add(slot.id)
         self._taken += 1
         if waiter.slot.done() or view.is_pausing:
             self.close(slot, UNSENT)

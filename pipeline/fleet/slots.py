@@ -11,9 +11,10 @@ from pipeline.api.errors import ApiError, Throttled
 from pipeline.fleet.clock import FleetClock
 from pipeline.fleet.connection import FleetError
 from pipeline.fleet.key_view import KeyView
+from pipeline.fleet.ledger import Ledger, Waiter
 from pipeline.fleet.pool import Pool, fetch
 from pipeline.fleet.quota import quota_state
-from pipeline.fleet.reservations import Reservations, Waiter
+from pipeline.fleet.reservations import Reservations
 from pipeline.instants import Nanoseconds, nanoseconds
 from pipeline.model.outcomes import RunId
 from pipeline.model.slots import LONGEST_BLOCK, KeyId, Slot
@@ -150,7 +151,7 @@ async def open_slots(
     `take` waits up to `max_wait` for a window; a request has up to `timeout`. `on_retry` is called with one line before
     each attempt to reach PostgreSQL again.
     """
-    asked = clock.own.monotonic()
+    asked, lifetime = clock.own.monotonic(), timeout + GRACE
     ((at,),) = await fetch(pool, "SELECT fleet.now()")
     clock.heard(at, asked=asked)
     views = {
@@ -158,8 +159,8 @@ async def open_slots(
         for key, plan in keys.items()
     }
     reservations = Reservations(
-        pool, views, member=member, lifetime=timeout + GRACE, max_wait=max_wait, max_requests=max_requests,
-        clock=clock, on_retry=on_retry,
+        Ledger(pool, member=member, lifetime=lifetime, now=clock.own.monotonic), views, lifetime=lifetime,
+        max_wait=max_wait, max_requests=max_requests, clock=clock, on_retry=on_retry,
     )  # fmt: skip
     running = asyncio.create_task(reservations.run(), name="fleet slots")
     try:
