@@ -32,6 +32,7 @@ _DENIED = """
 async def end_runs(pool: Pool, run: int | None = None) -> None:
     """End the runs, or this one, of which nothing is left to be done. Raise FleetError."""
     for id_, halted_as, halted_by, key_refused in await fetch(pool, _OVER, run):
+        await fetch(pool, "SELECT fleet.settle(%s)", id_, patience=PATIENCE_FOR_ALL)
         ((*of_outcomes, uncovered),) = await fetch(pool, _TALLY, id_, patience=PATIENCE_FOR_ALL)
         counts = Counter(dict(zip(COUNTED, of_outcomes, strict=True)))
         if halted_as is not None and (halted_as != RunStatus.QUOTA_EXHAUSTED or counts[Outcome.DEFERRED]):

@@ -232,7 +232,7 @@ BEGIN
     RETURN _run;
 END $$;
 
--- End it, with what its member counted. Once: a member that was thought dead may find it ended.
+-- End it, with what its member counted. Once: a member that was thought dead may find it ended, with less than it got.
 CREATE FUNCTION fleet.end_alone(
     _run bigint, _status text, _detail text, _symbols int, _requests int, _seconds double precision, _uncovered int,
     _stored int, _unchanged int, _unknown int, _failed int, _rejected int, _deferred int)
@@ -244,5 +244,5 @@ BEGIN
            requests = _requests, seconds = _seconds, uncovered = _uncovered, stored = _stored,
            unchanged = _unchanged, unknown = _unknown, failed = _failed, rejected = _rejected, deferred = _deferred
      WHERE id = _run AND status = 'running';
-    IF FOUND THEN PERFORM fleet.log_run(_run); END IF;
+    IF FOUND THEN PERFORM fleet.log_run(_run); ELSE PERFORM fleet.recount(_run); END IF;
 END $$;

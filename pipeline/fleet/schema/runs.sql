@@ -201,7 +201,45 @@ LANGUAGE sql STABLE AS $$
      ORDER BY EXISTS (SELECT 1 FROM fleet.slots s WHERE s.symbol = u.symbol AND s.finished_at IS NULL), u.place
 $$;
 
--- How the symbols of a run ended so far. What is left of batches is deferred; a run without any has noted what it left.
+-- Give each symbol of a run that another run has observed meanwhile its outcome in this one, too: nothing was requested, and
+-- nothing observed. In the log, so that all records have it. The caller commits at once.
+CREATE FUNCTION fleet.settle(_run bigint) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    _member text;
+    _symbols text[];
+    _outcomes text[];
+    _details text[];
+BEGIN
+    WITH others AS MATERIALIZED (
+        SELECT o.id FROM fleet.runs r JOIN fleet.runs o ON o.id <> r.id AND o.status <> 'missed'
+                                                       AND coalesce(o.finished_at, 'infinity') > r.observed_since
+         WHERE r.id = _run
+    ), observed AS (
+        SELECT u.symbol, r.member, CASE WHEN y.last_overview > r.observed_since THEN 'unchanged' ELSE 'unknown' END AS outcome
+          FROM fleet.runs r JOIN fleet.batches b ON b.run_id = r.id CROSS JOIN unnest(b.symbols) AS u (symbol)
+               JOIN fleet.symbols y ON y.symbol = u.symbol
+         WHERE r.id = _run AND coalesce(y.last_overview, y.last_look) > r.observed_since AND NOT fleet.is_ahead(y.last_look)
+           AND NOT EXISTS (SELECT 1 FROM fleet.outcomes o
+                            WHERE o.run_id = _run AND o.symbol = u.symbol AND o.outcome <> 'deferred')
+           AND NOT EXISTS (SELECT 1 FROM fleet.slots s WHERE s.symbol = u.symbol AND s.finished_at IS NULL)
+    )
+    SELECT max(o.member), array_agg(o.symbol ORDER BY o.symbol), array_agg(o.outcome ORDER BY o.symbol),
+           array_agg(coalesce('run ' || w.run_id, 'another run') || ' observed it meanwhile' ORDER BY o.symbol)
+      INTO _member, _symbols, _outcomes, _details
+      FROM observed o
+      LEFT JOIN LATERAL (SELECT max(e.run_id) AS run_id FROM others JOIN fleet.outcomes e ON e.run_id = others.id
+                          WHERE e.symbol = o.symbol AND e.attempts > 0
+                            AND e.outcome IN ('stored', 'unchanged', 'unknown')) AS w ON true;
+    IF _symbols IS NULL THEN RETURN; END IF;
+    PERFORM fleet.append(
+        _member, NULL, NULL, array_fill(_run, ARRAY[n]), _symbols, _outcomes, array_fill(0, ARRAY[n]),
+        array_fill(fleet.now(), ARRAY[n]), _details, array_fill(NULL::bigint, ARRAY[n]),
+        array_fill(NULL::bytea, ARRAY[n]), array_fill(NULL::text, ARRAY[n]))
+      FROM cardinality(_symbols) AS n;
+END $$;
+
+-- How the symbols of a run ended so far. What else was due is deferred.
 CREATE FUNCTION fleet.tally(_run bigint)
 RETURNS TABLE (stored int, unchanged int, unknown int, failed int, rejected int, deferred int, uncovered int,
                requests int)
@@ -209,10 +247,8 @@ LANGUAGE sql STABLE AS $$
     SELECT count(*) FILTER (WHERE o.outcome = 'stored'), count(*) FILTER (WHERE o.outcome = 'unchanged'),
            count(*) FILTER (WHERE o.outcome = 'unknown'), count(*) FILTER (WHERE o.outcome = 'failed'),
            count(*) FILTER (WHERE o.outcome = 'rejected'),
-           CASE WHEN EXISTS (SELECT 1 FROM fleet.batches b WHERE b.run_id = _run)
-                THEN (SELECT count(*) FROM fleet.batches b CROSS JOIN fleet.left_of(b.run_id, b.number)
-                       WHERE b.run_id = _run)
-                ELSE count(*) FILTER (WHERE o.outcome = 'deferred') END,
+           greatest((SELECT r.due FROM fleet.runs r WHERE r.id = _run) - count(*) FILTER (WHERE o.outcome <> 'deferred'),
+                    count(*) FILTER (WHERE o.outcome = 'deferred')),
            count(*) FILTER (WHERE o.outcome = 'unknown' AND y.last_overview IS NOT NULL),
            greatest(sum(o.attempts), (SELECT count(*) FROM fleet.slots s
                                        WHERE s.run_id = _run AND s.outcome IS DISTINCT FROM 'unsent'))
@@ -224,14 +260,16 @@ $$;
 CREATE FUNCTION fleet.end_run(_run bigint, _status text, _detail text) RETURNS boolean
 LANGUAGE plpgsql AS $$
 BEGIN
+    PERFORM 1 FROM fleet.runs WHERE id = _run AND status = 'running' FOR UPDATE;
+    IF NOT FOUND THEN RETURN false; END IF;
+    PERFORM fleet.settle(_run);
     UPDATE fleet.runs r
        SET status = _status, detail = _detail, finished_at = e.at,
            seconds = extract(epoch FROM e.at - r.started_at), requests = t.requests, uncovered = t.uncovered,
            stored = t.stored, unchanged = t.unchanged, unknown = t.unknown, failed = t.failed, rejected = t.rejected,
            deferred = t.deferred
       FROM fleet.tally(_run) AS t, (SELECT clock_timestamp() AS at) AS e
-     WHERE r.id = _run AND r.status = 'running';
-    IF NOT FOUND THEN RETURN false; END IF;
+     WHERE r.id = _run;
     UPDATE fleet.batches SET done_at = clock_timestamp() WHERE run_id = _run AND done_at IS NULL;
     PERFORM fleet.cancel_jobs(_run);
     PERFORM fleet.log_run(_run);
@@ -244,9 +282,7 @@ LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE fleet.runs r
        SET stored = t.stored, unchanged = t.unchanged, unknown = t.unknown, failed = t.failed, rejected = t.rejected,
-           uncovered = t.uncovered, requests = greatest(r.requests, t.requests),
-           deferred = greatest(r.deferred + r.stored + r.unchanged + r.unknown + r.failed + r.rejected
-                               - t.stored - t.unchanged - t.unknown - t.failed - t.rejected, 0)
+           uncovered = t.uncovered, requests = greatest(r.requests, t.requests), deferred = t.deferred
       FROM fleet.tally(_run) AS t
      WHERE r.id = _run AND r.status <> 'running'
        AND t.stored + t.unchanged + t.unknown + t.failed + t.rejected
