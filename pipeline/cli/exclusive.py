@@ -17,6 +17,9 @@ from pipeline.store.record import Begin, prepare
 from pipeline.store.renames import record_renames
 from pipeline.store.writer import open_writer
 
+FOLLOWING = "follow"
+"""The purpose of a process that writes what a fleet's log says: a file of its own is easily made again."""
+
 
 def when_to_begin(*, new_record: bool, sandbox: bool) -> Begin:
     """Return when a record may be begun, as the options say."""
@@ -67,7 +70,8 @@ async def exclusive_run(
             lambda show: prepare(database, begin, longest_window=window, now=now, on_progress=show), options
         )
         if has_begun:
-            (announce or options.error)(f"a new record begins in {database}")
+            what = "following the fleet into a new file:" if purpose == FOLLOWING else "a new record begins in"
+            (announce or options.error)(f"{what} {database}")
         async with open_writer(database, on_retry=options.say) as writer:
             await record_renames(writer, *renames)
         yield

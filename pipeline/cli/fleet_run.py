@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from pipeline import extras
 from pipeline.cli.api_source import source
-from pipeline.cli.exclusive import exclusive_run
+from pipeline.cli.exclusive import FOLLOWING, exclusive_run
 from pipeline.cli.options import Options
 from pipeline.cli.run_progress import collection_progress
 from pipeline.cli.signals import interruptible
@@ -50,12 +50,13 @@ async def collect_in_fleet(
     with suppress(Busy):
         async with exclusive_run(
             settings.database,
-            "follow",
+            FOLLOWING,
             begin=begin,
             limits=settings.limits,
             renames=settings.configured_renames,
             max_wait=timedelta(),
             options=options,
+            announce=options.say,
         ):
             await catch_up(settings.database, url, on_progress=lambda _seq, _head: None)
     return summary

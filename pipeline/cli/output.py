@@ -40,9 +40,9 @@ def print_json_rows(names: Sequence[str], rows: Iterable[Sequence[object]]) -> N
 
 
 def print_rows(
-    names: Sequence[str], rows: Iterable[Sequence[object]], form: Form, *, spare: Collection[str] = ()
+    names: Sequence[str], rows: Iterable[Sequence[object]], form: Form, *, spare: Sequence[str] = ()
 ) -> None:
-    """Print rows in a form; `spare` columns are the first to be omitted from a table that does not fit."""
+    """Print rows in a form; `spare` columns are omitted first from a table that does not fit."""
     match form:
         case Form.CSV | Form.EXCEL:
             if form is Form.EXCEL and not sys.stdout.isatty():
@@ -65,14 +65,15 @@ def print_table(
     rows: Iterable[Sequence[object]],
     *,
     numeric: Collection[str] = (),
-    spare: Collection[str] = (),
+    spare: Sequence[str] = (),
     wide: bool = False,
     whole: str = "--wide shows all",
 ) -> None:
     """Print a table, numbers right-aligned, and so the columns named as `numeric`.
 
     On a terminal the header is bold, and unless `wide`, the table is made to fit: texts are cut, then columns omitted,
-    the `spare` ones first. A line below names some of the omitted ones, and what shows the `whole` table.
+    the `spare` ones first, and the last of these before the others. A line below names some of the omitted ones, and
+    what shows the `whole` table.
     """
     cells = [list(row) for row in rows]
     columns = [
@@ -80,7 +81,7 @@ def print_table(
             name,
             tuple(shown(row[number]) for row in cells),
             is_right=name in numeric or any(_is_figure(row[number]) for row in cells),
-            is_spare=name in spare,
+            spare=spare.index(name) + 1 if name in spare else 0,
         )
         for number, name in enumerate(names)
     ]

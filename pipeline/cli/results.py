@@ -53,7 +53,7 @@ def print_result(
     shown: Mapping[str, Show] | None = None,
     shortened: Collection[str] = (),
     headers: Mapping[str, str] | None = None,
-    spare: Collection[str] = (),
+    spare: Sequence[str] = (),
     whole: str = "--wide shows all",
 ) -> int:
     """Print an answer in a form or as one JSON value, and return the number of rows.
@@ -90,7 +90,7 @@ def _print_table(
     hidden: Collection[str],
     shown: Mapping[str, Show],
     headers: Mapping[str, str],
-    spare: Collection[str],
+    spare: Sequence[str],
     form: Form,
     whole: str,
 ) -> None:

@@ -26,8 +26,8 @@ class Column:
     cells: tuple[str, ...]
     is_right: bool
     """Whether it is right-aligned, as numbers are."""
-    is_spare: bool = False
-    """Whether it is omitted first where the table does not fit."""
+    spare: int = 0
+    """Where the table does not fit, columns are omitted first that have more than 0 here, the highest first."""
 
     def width(self) -> int:
         """Return the width in which nothing is cut."""
@@ -75,7 +75,7 @@ def aligned(columns: Sequence[Column]) -> Layout:
 def fitted(columns: Sequence[Column], room: int) -> Layout:
     """Return the table in `room` characters, if even its first column fits.
 
-    Where it is too wide, times are shortened and texts cut; then the spare columns are omitted, the last one first, and
+    Where it is too wide, times are shortened and texts cut; then the spare columns are omitted, and
     then the others.
     """
     if _total([column.width() for column in columns]) <= room:
@@ -96,7 +96,7 @@ def fitted(columns: Sequence[Column], room: int) -> Layout:
 def _without_spare(columns: list[Column], room: int) -> list[Column]:
     """Return the columns without as many spare ones as need be for the others to have a comfortable width."""
     chosen = columns
-    for spare in reversed([column for column in columns if column.is_spare]):
+    for spare in sorted((column for column in columns if column.spare), key=lambda one: one.spare, reverse=True):
         if _total([column.comfortable_width() for column in chosen]) <= room:
             break
         chosen = [column for column in chosen if column is not spare]

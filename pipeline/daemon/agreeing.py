@@ -25,9 +25,11 @@ async def join_with(pool: Pool, membership: Membership, name: str, config: Daemo
         symbols=config.listed.symbols,
         plans=config.plans,
     )
-    if others := await with_other_symbols(pool, name):
+    others = await with_other_symbols(pool, name)
+    if others and others != membership.others_with_other_symbols:
         log = structlog.get_logger()
         log.warning("the lists of symbols differ: each run has those of who begins it", members=others)
+    membership.others_with_other_symbols = others
 
 
 async def join_again(

@@ -104,7 +104,7 @@ class Following:
         """Hold the file's lock, and follow until it is to be closed. Raise Halted when the daemon stops."""
         async with self._access.exclusive():
             if await self._access.prepare(self._config.source.limits):
-                self._reporter.record_begun()
+                self._log.info("following the fleet into a new file", database=str(self._database))
             async with self._access.writing() as writer:
                 await record_renames(writer, *self._config.renames)
             async with open_follower(

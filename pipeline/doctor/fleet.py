@@ -66,6 +66,10 @@ def _file(database: Path, fleet: Fleet | None, examined: Examined | Trouble | No
     elif isinstance(examined, Examined) and place.fleet != str(examined.state.id):
         found = f"{database} follows another fleet: {place.fleet}"
         yield Finding(Kind.FLEET, Level.PROBLEM, found, "configure another database, or the other PIPELINE_FLEET_URL")
+    elif isinstance(examined, Examined) and place.seq > examined.state.head:
+        ends = f"the fleet's log ends at entry {examined.state.head:,}, and {database} has it up to {place.seq:,}"
+        remedy = "pipeline run or follow reads it again after a takeover or a restored dump, or says what to do"
+        yield Finding(Kind.FLEET, Level.NOTE, f"{ends}: PostgreSQL was set back", remedy)
     elif isinstance(examined, Examined):
         found = f"{database} has {place.seq:,} of {examined.state.head:,} entries of the fleet's log"
         yield Finding(Kind.FLEET, Level.OK, found)

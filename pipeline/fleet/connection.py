@@ -50,6 +50,14 @@ _REFUSALS = (
     ("invalid ", "check the parameters after the ? in PIPELINE_FLEET_URL"),
 )
 """What PostgreSQL says where it refuses a connection, and what to do. They come without a code."""
+_OUTAGES = (
+    ("refused", "check the host and port in PIPELINE_FLEET_URL, and whether PostgreSQL runs there"),
+    ("resolve host", "check the host in PIPELINE_FLEET_URL"),
+    ("timeout", "check the host in PIPELINE_FLEET_URL, and what is between: a firewall, the server's listen_addresses"),
+    ("No such file", "check the folder of the socket in PIPELINE_FLEET_URL, and whether PostgreSQL runs here"),
+)
+"""Why no server answers, and what to do if that does not pass."""
+_TO_GRANT = "collecting needs the user that owns the fleet; docs/fleet.md has what a follower's user is granted"
 
 
 class FleetError(Trouble):
@@ -151,7 +159,7 @@ def translated(error: psycopg.Error, url: str) -> FleetError:
     if isinstance(error, _NO_FLEET):
         return NoFleet(f"there is no fleet in {where}", remedy="pipeline fleet init makes one")
     if isinstance(error, psycopg.errors.InsufficientPrivilege):
-        return FleetError(f"PostgreSQL at {where}: {why}", remedy="grant it to the user of PIPELINE_FLEET_URL")
+        return FleetError(f"PostgreSQL at {where}: {why}", remedy=_TO_GRANT)
     if isinstance(error, _OTHER_SCHEMA):
         remedy = "update this machine, or bring the schema up to date with pipeline fleet init"
         return FleetRefused(f"the fleet in {where} is not of this version: {why}", remedy=remedy)
@@ -162,9 +170,17 @@ def translated(error: psycopg.Error, url: str) -> FleetError:
         return FleetError(f"PostgreSQL at {where} takes no writes: it is a standby, or read-only", remedy=remedy)
     if isinstance(error, psycopg.OperationalError) and error.sqlstate is None:
         problem = f"PostgreSQL at {where} cannot be reached: {why}"
-        remedies = [remedy for words, remedy in _REFUSALS if words in why]
-        return FleetRefused(problem, remedy=remedies[0]) if remedies else FleetError(problem)
+        return _without_answer(problem, why)
     return FleetError(f"PostgreSQL at {where}: {why}")
+
+
+def _without_answer(problem: str, why: str) -> FleetError:
+    """Return the error where no connection is made, with what to do."""
+    for kind, remedies in ((FleetRefused, _REFUSALS), (FleetError, _OUTAGES)):
+        for words, remedy in remedies:
+            if words in why:
+                return kind(problem, remedy=remedy)
+    return FleetError(problem)
 
 
 def _reason(error: psycopg.Error) -> str:

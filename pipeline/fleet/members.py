@@ -62,6 +62,8 @@ class Membership:
         self.instance: UUID = uuid4()
         self.clock_ahead = timedelta()
         """By how much the wall clock here is ahead of PostgreSQL's, as last measured."""
+        self.others_with_other_symbols: Sequence[str] = ()
+        """The members that listed other symbols when that was last looked up: it is logged when it changes."""
         self._pool = pool
         self._clock = clock
         self._name: str | None = None

@@ -14,6 +14,7 @@ import pytest
 
 from pipeline.errors import ExitCode
 from pipeline.fleet.connection import connected
+from pipeline.fleet.connection import place as place_of
 from pipeline.fleet.install import install
 from pipeline.settings.schema import SourceTable
 from tests.support.commands import KEY, assert_refused, call, pipeline, start
@@ -66,8 +67,10 @@ async def until(url: str, query: str, *, within: float = 60) -> None:
 
 
 @asynccontextmanager
-async def running(place: Path, url: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Let `pipeline run` live while the block runs; kill it if it still does then."""
+async def running(
+    place: Path, url: str, printed: list[bytes] | None = None
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Let `pipeline run` live while the block runs; kill it if it still does then. What it prints goes to `printed`."""
     process = await start(place, "run", "--json", PIPELINE_FLEET_URL=url)
     draining = asyncio.create_task(process.communicate())
     try:
@@ -75,7 +78,9 @@ async def running(place: Path, url: str) -> AsyncIterator[asyncio.subprocess.Pro
     finally:
         if process.returncode is None:
             process.kill()
-        await draining
+        output = await draining
+        if printed is not None:
+            printed += output
 
 
 def test_collect_on_a_machine_of_a_fleet_uses_its_quota_and_the_file_follows(tmp_path: Path, fleet_url: str) -> None:
@@ -86,6 +91,7 @@ def test_collect_on_a_machine_of_a_fleet_uses_its_quota_and_the_file_follows(tmp
         first = call(alpha, "collect", "--json", PIPELINE_FLEET_URL=fleet_url, ALPHAVANTAGE_API_KEY=KEY)
         second = call(beta, "collect", "--json", PIPELINE_FLEET_URL=fleet_url, ALPHAVANTAGE_API_KEY=KEY)
 
+    assert "following the fleet into a new file" in first.err
     assert (first.code, first.json["status"], first.json["stored"]) == (0, "complete", 3)
     assert (second.code, second.json["due"], second.json["stored"]) == (ExitCode.QUOTA, 2, 1)
     assert served.api.requests == 4
@@ -128,7 +134,8 @@ def test_real_data_is_not_mixed_into_a_fleet_that_was_tried_with_invented_data(
 async def test_a_member_stops_within_eight_seconds_in_the_middle_of_a_run(tmp_path: Path, fleet_url: str) -> None:
     async with serving() as served:
         place = machine(tmp_path, "alpha", served.base_url, MANY, "20/second")
-        async with running(place, fleet_url) as process:
+        printed: list[bytes] = []
+        async with running(place, fleet_url, printed) as process:
             await until(fleet_url, "SELECT 1 FROM fleet.outcomes")
 
             began = time.monotonic()
@@ -136,6 +143,11 @@ async def test_a_member_stops_within_eight_seconds_in_the_middle_of_a_run(tmp_pa
             assert await process.wait() == ExitCode.DONE
 
     assert time.monotonic() - began < STOPS_WITHIN
+    logged = [json.loads(line) for line in b"".join(printed).splitlines()]
+    (started,) = [line for line in logged if line["event"] == "daemon started"]
+    assert (started["member"], started["fleet"]) == ("alpha", place_of(fleet_url))
+    (begun,) = [line for line in logged if "new file" in line["event"]]
+    assert begun["level"] == "info"
     assert rows(fleet_url, "SELECT name FROM fleet.members WHERE left_at IS NULL") == []
     assert rows(fleet_url, "SELECT id FROM fleet.slots WHERE finished_at IS NULL") == []
     assert rows(fleet_url, "SELECT count(*) > 0 FROM procrastinate_jobs WHERE status = 'todo'") == [(True,)]

@@ -257,6 +257,14 @@ def test_the_spare_columns_are_omitted_first_and_all_that_are_omitted_named(monk
     assert "after, change, last seen, observed" in at_40[-1]
 
 
+def test_of_the_spare_columns_the_last_one_is_omitted_before_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [(*CHANGE, *TIMES)]
+
+    lines = on_terminal(monkeypatch, 95, CHANGES, rows, ["observed", "last seen"])
+
+    assert lines[-1] == "omitted to fit: last seen (--wide shows all)"
+
+
 def test_of_many_omitted_columns_some_are_named_and_all_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     names = [f"column_{number}" for number in range(60)]
     *_, last = on_terminal(monkeypatch, 80, names, [["text"] * 60], [])

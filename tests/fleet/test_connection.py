@@ -36,10 +36,12 @@ def test_a_server_that_does_not_listen_is_named_without_the_password() -> None:
         taken.bind(("127.0.0.1", 0))
         where = f"127.0.0.1:{taken.getsockname()[1]}/fleet"
 
-        problem = error(f"postgresql://me:s3cret@{where}").problem
+        found = error(f"postgresql://me:s3cret@{where}")
+        problem = found.problem
 
     assert f"PostgreSQL at {where} cannot be reached" in problem
     assert "refused" in problem
+    assert "host and port" in str(found.remedy)
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,10 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from pipeline.clock import REAL_CLOCK
+from pipeline.daemon.agreeing import join_with
 from pipeline.fleet.agreement import Agreement, Disagreement
 from pipeline.fleet.connection import NoFleet, connected
 from pipeline.fleet.follow import Unfollowable
@@ -19,7 +21,7 @@ from pipeline.fleet.joining import join
 from pipeline.fleet.members import Membership, NameTaken
 from pipeline.fleet.pool import Pool, fetch, open_pool
 from pipeline.fleet.setup import set_up
-from pipeline.model.symbols import Symbol
+from pipeline.model.symbols import Symbol, SymbolList
 from pipeline.monitoring import heartbeat
 from pipeline.schedule.cron import Schedule
 from tests.support.daemons import runs
@@ -75,6 +77,24 @@ async def test_two_members_run_the_newest_fire_time_once_and_both_have_what_came
         ("alpha",),
         ("beta",),
     ]
+
+
+async def test_that_lists_differ_is_logged_once_however_often_a_member_joins(
+    tmp_path: Path, fleet_url: str, pool: Pool, served: Served
+) -> None:
+    wanted, membership = config(source(served.base_url), schedules=(NEVER,)), Membership(pool, REAL_CLOCK)
+    async with machine(tmp_path, fleet_url, "alpha", replace(wanted, listed=SymbolList("", MANY))) as alpha:
+
+        async def has_joined() -> bool:
+            return bool(await fetch(pool, "SELECT 1 FROM fleet.members"))
+
+        await until(has_joined, alpha)
+        with capture_logs() as lines:
+            for _ in range(2):
+                await join_with(pool, membership, "beta", wanted)
+
+    differing = [line for line in lines if "lists of symbols differ" in line["event"]]
+    assert [line["members"] for line in differing if line["members"] == ["alpha"]] == [["alpha"]]
 
 
 async def test_a_batch_of_a_member_that_was_killed_is_finished_by_another(

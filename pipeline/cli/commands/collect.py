@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 
 import click
@@ -124,7 +125,8 @@ def command(
     if settings.fleet is not None and url is not None:
         collected = collect_in_fleet(settings, settings.fleet, url, order, options, keys=keys, begin=begin)
         summary = run_async(collected)
-        _report(summary, settings, options, as_json=as_json, sandbox=False)
+        held = tuple(plan for plan in settings.plans if plan.name in {key.name for key in keys})
+        _report(summary, replace(settings, plans=held), options, as_json=as_json, sandbox=False)
         return summary.exit_code
     delay = SANDBOX_LATENCY if latency is None else timedelta(milliseconds=latency)
     served = serve_sandbox(settings, now=now, latency=delay) if sandbox else nullcontext(settings.base_url)

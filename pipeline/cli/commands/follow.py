@@ -13,7 +13,7 @@ import structlog
 from pipeline import extras
 from pipeline.cli.configuration import load_silently, read_environment
 from pipeline.cli.event_loop import run_async
-from pipeline.cli.exclusive import exclusive_run, when_to_begin
+from pipeline.cli.exclusive import FOLLOWING, exclusive_run, when_to_begin
 from pipeline.cli.options import Options, examples, global_options, new_record_option, wait_option
 from pipeline.cli.output import print_json
 from pipeline.cli.progress import entry_progress
@@ -53,13 +53,13 @@ def command(options: Options, *, once: bool, max_wait: timedelta, new_record: bo
     exclusive = partial(
         exclusive_run,
         settings.database,
-        "follow",
+        FOLLOWING,
         begin=begin,
         limits=settings.limits,
         renames=settings.configured_renames,
         max_wait=max_wait,
         options=options,
-        announce=None if once else structlog.get_logger().warning,
+        announce=options.say if once else structlog.get_logger().info,
     )
     if once:
         written, place = run_async(_catch_up(settings.database, url, exclusive, options))

@@ -117,9 +117,18 @@ async def _serve(
 
         record = Record(first.database, lambda: reporter.scope, None, utc_now, read_through, is_collecting)
         await _listen(stack, first, _probes(daemon, reporter, metrics, first.database), record)
-        log.info("daemon started", version=__version__, database=str(first.database))
+        log.info("daemon started", version=__version__, database=str(first.database), **_membership(first))
         await daemon.run()
     log.info("daemon ended")
+
+
+def _membership(first: DaemonSettings) -> dict[str, str]:
+    """Return what this machine is called in its fleet, and where that is, for the log; nothing without a fleet."""
+    if first.settings.fleet is None or first.fleet_url is None:
+        return {}
+    with extras.fleet():
+        from pipeline.fleet.connection import place  # noqa: PLC0415 - an extra
+    return {"member": first.settings.fleet.name, "fleet": place(first.fleet_url)}
 
 
 def _daemon(

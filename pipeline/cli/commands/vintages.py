@@ -81,7 +81,7 @@ def command(
             hidden=("is_restatement",) if of_all else ("symbol", "before"),
             shown={"change": percent, "is_restatement": lambda restated: "restated" if restated else ""},
             headers={"is_restatement": "note", "latest_quarter": "quarter"},
-            spare=("known_until", "latest_quarter") if of_all else ("known_until",),
+            spare=("latest_quarter", "known_until") if of_all else ("known_until",),
         )
         if not found:
             options.say("no restatements" if of_all else "no reported values")
