@@ -23,7 +23,7 @@ from tests.support.postgres import Postgres, running_server
 from tests.support.tls import authority
 
 PASSWORD = "a-password-that-none-may-see"
-KEYS = {"one": "KEYONE0000000001", "two": "KEYTWO0000000002"}
+KEYS = {"one": "Q7ZB3XKD9WJH4TMV", "two": "M2FRLC8YNPSA5GUE"}
 _DATABASE = "fleet"
 _AUTHORITY = "authority.pem"
 _NOTHING: Mapping[str, str] = {}
