@@ -6,6 +6,7 @@ import shutil
 import signal
 import sys
 from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -104,9 +105,9 @@ def postgres() -> "Iterator[Databases]":
     from tests.support.postgres import Databases, running_server  # noqa: PLC0415 - imports psycopg
 
     running, _running[:] = _running[:], []
-    with running_server() as server:
+    with running_server() as server, closing(Databases(server)) as databases:
         _running[:] = running
-        yield Databases(server)
+        yield databases
 
 
 @pytest.fixture

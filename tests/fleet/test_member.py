@@ -361,35 +361,34 @@ async def test_a_client_gets_a_symbol_that_is_requested_on_demand_once_the_file_
 
 @pytest.mark.process
 async def test_members_go_on_after_a_crash_of_postgresql_and_say_meanwhile_why_they_cannot(
-    tmp_path: Path, served: Served
+    tmp_path: Path, fleet_url: str, postgres: Databases, served: Served
 ) -> None:
-    with running_server(is_durable=True) as server:
-        with connected(server.url()) as db:
-            install(db)
-        wanted = config(source(served.base_url), schedules=(NEVER,))
-        async with machine(tmp_path, server.url(), "alpha", wanted) as alpha:
+    wanted = config(source(served.base_url), schedules=(NEVER,))
+    async with machine(tmp_path, fleet_url, "alpha", wanted) as alpha:
 
-            async def is_ready() -> bool:
-                return alpha.member.why_not_ready() is None
+        async def is_ready() -> bool:
+            return alpha.member.why_not_ready() is None
 
-            await until(is_ready, alpha)
-            server.crash()
+        await until(is_ready, alpha)
+        with connected(fleet_url) as db:
+            db.execute("CHECKPOINT")  # this server writes later what is committed
+        postgres.server.crash()
 
-            async def is_blocked() -> bool:
-                return "cannot be reached" in (alpha.member.why_not_ready() or "")
+        async def is_blocked() -> bool:
+            return "cannot be reached" in (alpha.member.why_not_ready() or "")
 
-            await until(is_blocked, alpha)
-            server.start()
-            await until(is_ready, alpha)
-            async with open_pool(server.url()) as pool:
-                await fired(pool, MANY[:3], schedule=NEVER)
-                await fetch(pool, "DELETE FROM procrastinate_jobs")  # a batch without a job gets one
+        await until(is_blocked, alpha)
+        postgres.server.start()
+        await until(is_ready, alpha)
+        async with open_pool(fleet_url) as pool:
+            await fired(pool, MANY[:3], schedule=NEVER)
+            await fetch(pool, "DELETE FROM procrastinate_jobs")  # a batch without a job gets one
 
-                async def is_over() -> bool:
-                    return bool(await ended(pool))
+            async def is_over() -> bool:
+                return bool(await ended(pool))
 
-                await until(is_over, alpha)
-                assert [one[0] for one in await ended(pool)] == ["complete"]
+            await until(is_over, alpha)
+            assert [one[0] for one in await ended(pool)] == ["complete"]
 
 
 @pytest.mark.process
@@ -427,20 +426,17 @@ async def test_members_go_on_after_postgresql_hung(
 
 @pytest.mark.process
 async def test_a_member_that_starts_while_postgresql_is_out_of_reach_waits_for_it(
-    tmp_path: Path, served: Served
+    tmp_path: Path, fleet_url: str, postgres: Databases, served: Served
 ) -> None:
-    with running_server() as server:
-        with connected(server.url()) as db:
-            install(db)
-        server.stop()
-        async with machine(tmp_path, server.url(), "alpha", config(source(served.base_url))) as alpha:
+    postgres.server.stop()
+    async with machine(tmp_path, fleet_url, "alpha", config(source(served.base_url))) as alpha:
 
-            async def is_blocked() -> bool:
-                return "cannot be reached" in (alpha.member.why_not_ready() or "")
+        async def is_blocked() -> bool:
+            return "cannot be reached" in (alpha.member.why_not_ready() or "")
 
-            await until(is_blocked, alpha)
-            server.start()
-            await has_followed(alpha, ("complete", 3))
+        await until(is_blocked, alpha)
+        postgres.server.start()
+        await has_followed(alpha, ("complete", 3))
 
 
 async def test_a_database_without_a_fleet_ends_a_member_and_says_what_to_do(

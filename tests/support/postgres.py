@@ -80,6 +80,10 @@ class Postgres:
         assert self._process is not None
         return self._process.pid
 
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None
+
     def url(self, database: str = "postgres") -> str:
         return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
 
@@ -179,6 +183,7 @@ class Databases:
 
     def __init__(self, server: Postgres) -> None:
         self.server = server
+        self._db = psycopg.connect(server.url(), autocommit=True)
         self._numbers = itertools.count(1)
         self._has_template = False
 
@@ -206,8 +211,18 @@ class Databases:
             self._execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
     def _execute(self, statement: str) -> None:
-        with psycopg.connect(self.server.url(), autocommit=True) as db:
-            db.execute(statement.encode())
+        try:
+            self._db.execute(statement.encode())
+        except psycopg.OperationalError:  # a test has let the server crash
+            self.close()
+            if not self.server.is_running:  # it failed meanwhile
+                self.server.start()
+            self._db = psycopg.connect(self.server.url(), autocommit=True)
+            self._db.execute(statement.encode())
+
+    def close(self) -> None:
+        """Close the connection to the server."""
+        self._db.close()
 
 
 @contextmanager
