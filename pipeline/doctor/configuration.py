@@ -77,7 +77,7 @@ def check_zones(settings: Settings) -> Iterator[Finding]:
 
 def check_staleness(settings: Settings) -> Iterator[Finding]:
     """Yield whether the list, the plan and the schedules go with the threshold for stale symbols."""
-    if not settings.all_symbols:
+    if not settings.all_symbols or not settings.schedules:
         return
     threshold = check_threshold(settings)
     if threshold.problem is not None:

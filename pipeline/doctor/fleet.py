@@ -98,6 +98,8 @@ def _agreement(settings: Settings, fleet: Fleet, variables: Environment, state: 
         keys = api_keys(variables, settings)
     except SettingsError:
         return  # what is wrong with keys, their own check says
+    if not keys:
+        return  # a follower without a configuration: no keys are configured
     agreed = state.agreement
     mine = Agreement.of(keys, settings.schedules, plans=settings.plans)
     difference = None if agreed is None else mine.difference(agreed)

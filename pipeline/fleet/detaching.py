@@ -35,7 +35,7 @@ class Detached:
     """What became of the quota when a file was detached."""
 
     requests: int
-    """How many requests that still count were copied."""
+    """How many requests that still count the file has by what PostgreSQL knows, its own that were imported included."""
     unreachable: str | None
     """Why none could be, so that all is blocked for the longest window; None: they were."""
     blocked_until: datetime | None
@@ -65,10 +65,11 @@ def detach(database: Path, url: str | None, *, longest: timedelta | None, now: d
             remedy="set PIPELINE_FLEET_URL to the one of its fleet: what that has requested counts against the plan",
         )
     with connect(database, "rw") as db:
-        requests = add_ledger(db, replace(ledger, requests=_recognised(db, ledger.requests)))
+        counting = _recognised(db, ledger.requests)
+        add_ledger(db, replace(ledger, requests=counting))
         stop_following(db)
     until = max((block.until for _, block in ledger.blocks if block.until > now), default=None)
-    return Detached(requests, unreachable, until)
+    return Detached(len({(symbol, at) for _, symbol, _, at, *_ in counting}), unreachable, until)
 
 
 _NOW = "SELECT id::text, clock_timestamp(), (SELECT coalesce(max(r.id), 0) FROM fleet.runs r) FROM fleet.about"

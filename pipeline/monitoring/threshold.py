@@ -49,6 +49,8 @@ def check_threshold(settings: Settings) -> Threshold:
 
     Symbols that the API never covered, as far as the database knows, are requested rarely, and do not count.
     """
+    if not settings.schedules:  # of a fleet, whose log has not brought any yet
+        return Threshold(settings.stale_after, timedelta())
     loads, unscheduled = _loads(settings)
     plans = tuple(plan.limits for plan in settings.plans)
     pace = Pace(plans, resumes=settings.resume, longest_wait=settings.wait)

@@ -119,6 +119,20 @@ def test_a_follower_without_a_list_of_its_own_shows_the_fleets_and_no_quota_that
     assert "IBM, PEP" in shown("health").out
 
 
+def test_a_fleet_whose_log_has_brought_no_schedule_yet_has_no_threshold_that_cannot_hold(
+    tmp_path: Path, follower: Path
+) -> None:
+    elsewhere = tmp_path / "desk"
+    elsewhere.mkdir()
+    with closing(sqlite3.connect(follower)) as db, db:
+        db.execute("DELETE FROM schedules")
+
+    for command in ("status", "plan"):
+        shown = call(elsewhere, command, "--database", str(follower)).out
+        assert "threshold" not in shown
+        assert "pipeline run" not in shown
+
+
 def test_what_only_reads_answers_from_a_followers_file_as_from_any(folder: Path, follower: Path) -> None:
     assert f"runs of the fleet {FLEET}, as of entry 5" in called(folder, ["runs"], follower, None).err
     assert called(folder, ["runs", "--json"], follower, None).err == ""

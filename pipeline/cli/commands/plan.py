@@ -19,7 +19,7 @@ from pipeline.collect.due import Selection, select_due
 from pipeline.errors import Trouble
 from pipeline.fleet.look import Lookout
 from pipeline.monitoring.fleet_view import QUOTA_ELSEWHERE
-from pipeline.monitoring.threshold import check_threshold, span_text
+from pipeline.monitoring.threshold import Threshold, check_threshold, span_text
 from pipeline.quota.estimate import KeyQuota, finish_at, nothing_used, window_usage
 from pipeline.quota.stored import quotas_named
 from pipeline.settings.load import Settings
@@ -70,12 +70,18 @@ def command(options: Options, *, as_json: bool) -> None:
             "done by": _done_text(done_at, days) if keys else "not known",
             **({"fleet": quota.trouble or _OF_FLEET} if quota.of_fleet else {}),
             **block_lines([(key.name, key.state.block) for key in keys], now=now),
-            "full pass": f"{span_text(threshold.full_pass)} at most, by plan and schedule",
+            **_full_pass_line(settings, threshold),
             **({} if threshold.problem is None else {"threshold": threshold.problem}),
         }
     )
     if keys:
         print_windows(windows)
+
+
+def _full_pass_line(settings: Settings, threshold: Threshold) -> dict[str, str]:
+    """Return a line about how long a symbol waits at most, none where no schedule is known."""
+    by = "plan and schedule" if settings.plans else "schedule"
+    return {"full pass": f"{span_text(threshold.full_pass)} at most, by {by}"} if settings.schedules else {}
 
 
 _OF_FLEET = "quota and times are those of the whole fleet"

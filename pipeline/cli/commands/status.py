@@ -249,8 +249,7 @@ def _daemon_lines(beat: Heartbeat | None, next_run: datetime | None, fleet: Flee
     """Return what the daemon is doing, and when it runs next."""
     at = "-" if next_run is None else f"{instants.for_people(next_run)} UTC"
     if beat is None:
-        others_run = fleet is not None and fleet.has_members
-        return {"daemon": "not running", "next run": at if others_run else f"{at}, if you start pipeline run"}
+        return {"daemon": "not running", "next run": at if next_run is None else at + _if_started(fleet)}
     lines = {"daemon": f"{beat.state}, process {beat.pid}" + (f": {beat.blocked_by}" if beat.blocked_by else "")}
     if not beat.is_fresh(instants.utc_now()):
         lines["daemon"] = f"process {beat.pid}, no heartbeat since {instants.for_people(beat.at)} UTC"
@@ -259,6 +258,14 @@ def _daemon_lines(beat: Heartbeat | None, next_run: datetime | None, fleet: Flee
     if beat.refused is not None:
         lines["refused"] = f"new configuration: {beat.refused}"
     return {**lines, "next run": at}
+
+
+def _if_started(fleet: FleetView | None) -> str:
+    """Return what the next run depends on, while no daemon runs here: in a fleet, another machine may begin it."""
+    if fleet is None or fleet.holds_own_record:
+        return ", if you start pipeline run"
+    is_known = fleet.look is not None and fleet.look.state is not None
+    return ", if a member of the fleet runs" if is_known and not fleet.has_members else ""
 
 
 def _count_and_names(symbols: Sequence[str]) -> str:
