@@ -38,6 +38,10 @@ PARAMETERS: dict[str, str | int] = {
 """What a connection has unless the URL says otherwise: one that is cut off is noticed within seconds."""
 _FAILED = re.compile(" failed: (?:FATAL: |ERROR: )?")
 """What ends the name of a server that was tried, in errors: `connection to server at "db1", port 5432 failed: …`."""
+_BAD_VALUE = re.compile(
+    r'^connection is bad: invalid (?:integer value .* for connection option )?"?(\w+)|^bad value for (\w+)', re.ASCII
+)
+"""How errors name the parameter whose value is none. They repeat the value."""
 _NAME = re.compile("[a-z_]{1,40}", re.ASCII)
 _NO_FLEET = (psycopg.errors.InvalidSchemaName, psycopg.errors.UndefinedTable)
 _OTHER_SCHEMA = (psycopg.errors.UndefinedFunction, psycopg.errors.UndefinedColumn)
@@ -47,11 +51,11 @@ _REFUSALS = (
     ('role "', "check the user in PIPELINE_FLEET_URL, or create it: createuser"),
     ('database "', "create the database, then: pipeline fleet init"),
     ("no pg_hba.conf entry", "allow this machine in the server's pg_hba.conf"),
-    ("invalid ", "check the parameters after the ? in PIPELINE_FLEET_URL"),
 )
 """What PostgreSQL says where it refuses a connection, and what to do. They come without a code."""
 _OUTAGES = (
     ("refused", "check the host and port in PIPELINE_FLEET_URL, and whether PostgreSQL runs there"),
+    ("invalid response", "check the port in PIPELINE_FLEET_URL: what answers there is not PostgreSQL"),
     ("resolve host", "check the host in PIPELINE_FLEET_URL"),
     ("timeout", "check the host in PIPELINE_FLEET_URL, and what is between: a firewall, the server's listen_addresses"),
     ("No such file", "check the folder of the socket in PIPELINE_FLEET_URL, and whether PostgreSQL runs here"),
@@ -168,14 +172,19 @@ def translated(error: psycopg.Error, url: str) -> FleetError:
             "let PIPELINE_FLEET_URL lead to the primary; of several hosts, target_session_attrs=read-write finds it"
         )
         return FleetError(f"PostgreSQL at {where} takes no writes: it is a standby, or read-only", remedy=remedy)
-    if isinstance(error, psycopg.OperationalError) and error.sqlstate is None:
-        problem = f"PostgreSQL at {where} cannot be reached: {why}"
-        return _without_answer(problem, why)
+    if error.sqlstate is None:
+        return _without_answer(error, where, why)
     return FleetError(f"PostgreSQL at {where}: {why}")
 
 
-def _without_answer(problem: str, why: str) -> FleetError:
-    """Return the error where no connection is made, with what to do."""
+def _without_answer(error: psycopg.Error, where: str, why: str) -> FleetError:
+    """Return what an error means that is the client's own, and what to do about it."""
+    if (bad := _BAD_VALUE.search(why)) is not None:
+        remedy = "what it may be: https://www.postgresql.org/docs/current/libpq-connect.html"
+        return FleetRefused(f"PIPELINE_FLEET_URL: {bad[1] or bad[2]} has no valid value", remedy=remedy)
+    if not isinstance(error, psycopg.OperationalError):
+        return FleetError(f"PostgreSQL at {where}: {why}")
+    problem = f"PostgreSQL at {where} cannot be reached: {why}"
     for kind, remedies in ((FleetRefused, _REFUSALS), (FleetError, _OUTAGES)):
         for words, remedy in remedies:
             if words in why:

@@ -1,6 +1,10 @@
 """Connections to PostgreSQL: what fails is said in a line, without the password."""
 
 import socket
+import socketserver
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from urllib.parse import quote
 
 import pytest
@@ -14,6 +18,25 @@ from pipeline.fleet.state import read_state
 from pipeline.settings import fleet as fleet_settings
 from pipeline.settings.environment import FLEET_URL, Environment
 from tests.support.postgres import Databases
+
+
+@contextmanager
+def serving_text(text: bytes) -> Iterator[int]:
+    """Answer each connection with a text, and yield the port."""
+
+    class Answer(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.recv(100)
+            self.request.sendall(text)
+
+    with socketserver.TCPServer(("127.0.0.1", 0), Answer) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield server.server_address[1]
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def error(url: str, statement: bytes = b"SELECT 1") -> FleetError:
@@ -56,6 +79,21 @@ def test_an_unknown_parameter_is_named_without_its_value() -> None:
     refused = error("postgresql://me@h/x?connect_timeout=1&sslmod=s3cret")
     assert isinstance(refused, FleetRefused)
     assert "'sslmod'" in refused.problem
+
+
+@pytest.mark.parametrize("name", ["sslmode", "connect_timeout", "keepalives_idle", "ssl_min_protocol_version"])
+def test_a_parameter_with_an_invalid_value_is_named_without_it(name: str) -> None:
+    refused = error(f"postgresql://me@127.0.0.1:9/x?{name}=s3cret")
+    assert isinstance(refused, FleetRefused)
+    assert f": {name} has" in refused.problem
+
+
+def test_what_answers_and_is_not_postgresql_may_be_gone_later() -> None:
+    with serving_text(b"HTTP/1.0 400 Bad Request\r\n\r\n") as port:
+        found = error(f"postgresql://me:s3cret@127.0.0.1:{port}/x")
+
+    assert not isinstance(found, FleetRefused)
+    assert "port" in str(found.remedy)
 
 
 @settings(max_examples=60)

@@ -2,6 +2,8 @@
 
 import json
 import socket
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -77,6 +79,17 @@ async def test_the_fleet_is_told_and_its_windows_where_there_is_one(database: Pa
     told = found["fleet"]
     assert (told["reachable"], told["log_entries"], told["behind"], told["members"]) == (True, 3, None, 1)
     assert "Fleet: 1 member, 0 followers running; this file is of this machine alone" in page.text
+
+
+async def test_what_a_fleet_has_left_is_null_where_only_its_postgresql_knows(database: Path) -> None:
+    with closing(sqlite3.connect(database)) as db, db:
+        db.execute("INSERT INTO followed (id, fleet, timeline, seq) VALUES (1, 'f', 1, 7)")
+    async with served(database, scope=SCOPE) as client:
+        found, page = await answered(client, "/status"), await client.get("/status")
+
+    assert (found["windows"], found["fleet"]["followed"]) == (None, 7)
+    assert "set PIPELINE_FLEET_URL" in page.text
+    assert 'class="windows"' not in page.text
 
 
 async def test_a_fleet_that_cannot_be_reached_is_told_without_where_it_is(database: Path) -> None:

@@ -153,6 +153,13 @@ def test_the_password_of_the_fleets_database_is_hidden_as_it_is_and_as_it_is_wri
     assert redact("me@db/fleet") == "me@db/fleet"
 
 
+@pytest.mark.parametrize("sign", ["@", ":", "/", "?", "#", "&"])
+def test_of_a_password_with_a_character_that_should_be_escaped_each_part_is_hidden(sign: str) -> None:
+    redact = redaction(Environment({"PIPELINE_FLEET_URL": f"postgresql://me:firsthalf{sign}secondhalf@db/fleet"}))
+
+    assert redact("cannot resolve firsthalf, nor secondhalf") == "cannot resolve ***, nor ***"
+
+
 def test_a_token_is_no_api_key_of_any_name() -> None:
     with pytest.raises(SettingsError, match="is the API key"):
         web_token(Environment({WEB_TOKEN: TOKEN, f"{API_KEY}_MAIN": TOKEN}))
