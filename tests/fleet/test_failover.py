@@ -29,6 +29,7 @@ async def _follow(url: str, database: Path) -> None:
 
 
 @pytest.mark.process
+@pytest.mark.slow  # test_follow.py and test_firings.py show the same without a standby
 async def test_followers_go_back_to_what_the_standby_knew(database: Path) -> None:
     with running_server() as primary:
         with psycopg.connect(primary.url()) as db:
