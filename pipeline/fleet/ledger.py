@@ -81,13 +81,13 @@ class Ledger:
 
     async def distrust_clock(self, key: KeyId, step: timedelta) -> int:
         """Say by how much PostgreSQL's clock was set forward. Return the last slot of the key that may not be used."""
-        ((covers,),) = await fetch(self._pool, _DISTRUST, key, step)
-        return int(covers)
+        covers: int = (await fetch(self._pool, _DISTRUST, key, step))[0][0]
+        return covers
 
     async def pause(self, key: KeyId, slot: int, told: timedelta | None) -> int:
         """Pause a key, as the API throttled this slot's request. Return the last slot that may not be used."""
-        ((covers,),) = await fetch(self._pool, _PAUSE, key, slot, FIRST_PAUSE, LONGEST_PAUSE, told)
-        return int(covers)
+        covers: int = (await fetch(self._pool, _PAUSE, key, slot, FIRST_PAUSE, LONGEST_PAUSE, told))[0][0]
+        return covers
 
     async def reserve(self, key: KeyId, asking: Sequence[Waiter]) -> list[Verdict]:
         """Reserve slots of one key for those who wait, and close slots on the way. Return what is said of each."""
