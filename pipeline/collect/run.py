@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 import structlog
 
@@ -23,34 +24,29 @@ from pipeline.model.outcomes import Outcome, RunId, RunResult, RunStatus, Trigge
 from pipeline.store.database import StorageError
 
 
+class Callbacks(TypedDict, total=False):
+    """Called with the run once it is under way, after each request, and for each symbol that was requested."""
+
+    on_start: Callable[[ActiveRun], None]
+    on_request: OnRequest
+    on_outcome: OnOutcome
+
+
 async def collect(
     database: Path,
     source: Source,
     order: Order,
     *,
     halt: Halt,
-    on_start: Callable[[ActiveRun], None] = lambda _run: None,
-    on_request: OnRequest = lambda _outcome, _seconds: None,
-    on_outcome: OnOutcome = lambda _symbol, _outcome, _detail: None,
     clock: Clock = REAL_CLOCK,
+    **callbacks: Unpack[Callbacks],
 ) -> Summary:
     """Do one run into a file, and return how it ended. The file is migrated, and the caller holds its lock.
 
-    `on_start` is called with the run once it is under way, `on_request` after each request, `on_outcome` for each
-    symbol that was requested. Raise DatabaseError if the file cannot be opened or written at all; any other failure is
-    in the summary.
+    Raise DatabaseError if the file cannot be opened or written at all; any other failure is in the summary.
     """
     async with open_engine(database, source, max_requests=order.max_requests, clock=clock) as engine:
-        return await collect_with(
-            engine,
-            source,
-            order,
-            halt=halt,
-            on_start=on_start,
-            on_request=on_request,
-            on_outcome=on_outcome,
-            clock=clock,
-        )
+        return await collect_with(engine, source, order, halt=halt, clock=clock, **callbacks)
 
 
 async def collect_with(
