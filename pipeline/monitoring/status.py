@@ -14,7 +14,7 @@ from pipeline.quota.estimate import WindowUsage, window_usage
 from pipeline.quota.keys import KeyPlan
 from pipeline.quota.stored import quotas_named
 from pipeline.store.database import wal_bytes
-from pipeline.store.reader import Reader, Run
+from pipeline.store.reader import Listed, Reader, Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,7 @@ class Scope:
     """What a status covers, as configured."""
 
     symbols: tuple[Symbol, ...]
+    """Where there are none, and the file follows a fleet, those that the fleet lists."""
     plans: tuple[KeyPlan, ...]
     stale_after: timedelta
     """A symbol that was not observed for longer is stale."""
@@ -71,12 +72,14 @@ class Status:
 
 def read_status(database: Path, scope: Scope, *, now: datetime) -> Status:
     """Return the status. Raise NoData if nothing is stored yet, DatabaseError if the file cannot be read."""
-    symbols = scope.symbols
     fleet = view_fleet(database, scope.lookout)
     with Reader.open(database) as reader:
         states = reader.symbol_states()
         success = reader.last_complete_run()
-        found = standings(symbols, states, reader.universe(), now=now, stale_after=scope.stale_after)
+        universe = reader.universe()
+        is_of_fleet = fleet is not None and fleet.place is not None
+        symbols = scope.symbols or (_listed(universe) if is_of_fleet else ())
+        found = standings(symbols, states, universe, now=now, stale_after=scope.stale_after)
         return Status(
             last_run=reader.last_finished_run(),
             last_success=instants.from_text(success.finished_at) if success and success.finished_at else None,
@@ -93,3 +96,8 @@ def read_status(database: Path, scope: Scope, *, now: datetime) -> Status:
             database_bytes=database.stat().st_size + wal_bytes(database),
             fleet=fleet,
         )
+
+
+def _listed(universe: Mapping[str, Sequence[Listed]]) -> tuple[Symbol, ...]:
+    """Return the symbols that are in a list at present."""
+    return tuple(Symbol(symbol) for symbol, listed in universe.items() if listed[-1].until is None)

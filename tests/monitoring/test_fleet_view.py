@@ -118,6 +118,17 @@ def test_a_status_has_the_fleets_windows_and_how_far_the_file_is(database: Path,
     assert (status.fleet.behind, status.fleet.has_members) == (6, True)
 
 
+def test_where_none_are_configured_a_status_covers_what_the_fleet_lists(database: Path) -> None:
+    follow(database, 4)
+    with closing(sqlite3.connect(database)) as db, db:
+        for symbol, until in (("IBM", None), ("PEP", "2026-02-01T00:00:00.000Z")):
+            row = (symbol, "2026-01-01T00:00:00.000Z", "fleet f", until)
+            db.execute("INSERT INTO universe (symbol, since, configuration, until) VALUES (?, ?, ?, ?)", row)
+    scope = Scope((), (), timedelta(hours=72), timedelta(days=14))
+
+    assert read_status(database, scope, now=START).stale == ["IBM"]
+
+
 def test_a_status_goes_on_without_postgresql(database: Path) -> None:
     def no_url() -> str:
         raise Trouble("PIPELINE_FLEET_URL is not set")
