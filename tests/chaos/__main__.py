@@ -14,14 +14,14 @@ from pathlib import Path
 import pytest
 
 from pipeline.cli.output import print_table
+from pipeline.quota.limits import Limit
+from tests.chaos import checks
 from tests.chaos.checks import Finding
+from tests.chaos.counting import requests_in
 from tests.chaos.fleet import KEYS, fleet
 from tests.chaos.mutants import MUTANTS
 from tests.chaos.network import network, wrong_clock
 from tests.chaos.storm import Storm
-
-_SETTLES_WITHIN = 300.0
-"""Seconds for what is under way at the end of a storm."""
 
 
 def _options() -> argparse.Namespace:
@@ -35,6 +35,7 @@ def _options() -> argparse.Namespace:
     add("--every", type=float, default=4, metavar="SECONDS", help="between two kills [4]")
     add("--crashes", type=int, metavar="NUMBER", help="of PostgreSQL [one in five minutes]")
     add("--latency", type=float, default=0.1, metavar="SECONDS")
+    add("--settle", type=float, default=300, metavar="SECONDS", help="for what is under way at the end [300]")
     add("--seed", type=int, default=random.randrange(10**6))
     add("--mutant", choices=[one.__name__ for one in MUTANTS], help="a mistake that must be found")
     add("--keep", type=Path, metavar="FOLDER", help="where all files stay, instead of in a temporary folder")
@@ -59,7 +60,12 @@ def _run(options: argparse.Namespace, folder: Path) -> list[Finding]:
         storm = Storm(under_test, random.Random(options.seed), options.every, crashes, network=hosts)
         storm.rage(options.minutes * 60)
         _say("settling")
-        settled = under_test.settle(_SETTLES_WITHIN)
+        try:
+            settled = under_test.settle(options.settle)
+        except AssertionError as error:
+            under_test.kill()
+            seen = checks.of_the_limits(requests_in(under_test.api_log), [Limit.parse(limit) for limit in limits])
+            return [Finding("whether all was quiet in the end", str(error)[:3000], is_broken=True), *seen]
         _say("checking")
         happened = ", ".join(f"{number} {what}" for what, number in storm.counts.items())
         return [
