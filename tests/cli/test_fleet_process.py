@@ -101,6 +101,20 @@ def test_collect_on_a_machine_of_a_fleet_uses_its_quota_and_the_file_follows(tmp
     assert len(call(beta, "as-of", "now", "--json", PIPELINE_FLEET_URL=fleet_url, ALPHAVANTAGE_API_KEY=KEY).json) == 4
 
 
+def test_a_runs_pace_is_that_of_the_keys_that_this_machine_has(tmp_path: Path, fleet_url: str) -> None:
+    with serving_beside() as served:
+        alpha = machine(tmp_path, "alpha", served.base_url, FEW)
+        file = alpha / "config" / "pipeline.toml"
+        keys = "".join(f'[[fleet.keys]]\nname = "{name}"\nlimits = ["5/second"]\n' for name in ("one", "two"))
+        file.write_text(file.read_text().replace("limits = []\n", "") + keys)
+
+        ended = call(alpha, "collect", PIPELINE_FLEET_URL=fleet_url, ALPHAVANTAGE_API_KEY_ONE=KEY)
+
+    assert ended.code == 0
+    assert "3 requests took" in ended.out
+    assert "2 keys" not in ended.out
+
+
 def test_a_machine_that_is_configured_otherwise_than_a_running_member_is_refused(
     tmp_path: Path, fleet_url: str
 ) -> None:

@@ -120,6 +120,16 @@ async def test_a_member_with_another_key_brings_its_limits_and_the_others_notice
     assert await beta.beat(followed=0) is True
 
 
+async def test_a_sign_of_life_has_how_far_the_file_and_the_log_were_at_the_same_time(pool: Pool) -> None:
+    alpha = Membership(pool, ManualClock().as_clock())
+    await alpha.join(ALPHA)
+    await fetch(pool, "UPDATE fleet.log_head SET seq = 9")
+    await alpha.beat(followed=7)
+    await fetch(pool, "UPDATE fleet.log_head SET seq = 20")
+
+    assert await fetch(pool, "SELECT followed, head FROM fleet.members") == [(7, 9)]
+
+
 async def test_a_second_process_of_a_name_is_refused_while_the_first_gives_signs_of_life(pool: Pool) -> None:
     first = Membership(pool, ManualClock().as_clock())
     await first.join(ALPHA)
