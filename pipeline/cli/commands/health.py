@@ -6,7 +6,6 @@ import click
 
 from pipeline import instants
 from pipeline.cli.configuration import load_silently, read_environment
-from pipeline.cli.followed import as_followed
 from pipeline.cli.options import Options, examples, global_options, json_option
 from pipeline.cli.output import print_json, shown
 from pipeline.cli.scope import scope_of
@@ -27,7 +26,7 @@ from pipeline.text import count, few
 def command(options: Options, *, as_json: bool) -> int:
     """Report whether the daemon runs, its last run did not fail, and no symbol is stale. Exits with 7 if not."""
     variables = read_environment()
-    settings = as_followed(load_silently(options, variables))
+    settings = load_silently(options, variables)
     now = instants.utc_now()
     beat = _read_heartbeat(settings.database)
     status, unreadable = _read(settings.database, scope_of(settings, variables))

@@ -3,14 +3,12 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from pipeline.cli.configuration import load_settings, read_environment
 from pipeline.cli.event_loop import run_async
-from pipeline.cli.followed import as_followed
 from pipeline.cli.migration_progress import migration_progress
 from pipeline.cli.options import Options, examples, json_option, reading_options
 from pipeline.cli.output import print_json
@@ -21,7 +19,6 @@ from pipeline.cli.time_lock import TimeLock, time_lock_option
 from pipeline.cli.verbosity import configure_logs
 from pipeline.errors import ExitCode
 from pipeline.instants import utc_now
-from pipeline.monitoring.status import Scope
 from pipeline.settings.addresses import Listen
 from pipeline.settings.errors import SettingsError
 from pipeline.settings.exposure import check_exposure
@@ -47,20 +44,14 @@ def command(options: Options, *, listen: str | None, lock: TimeLock | None, as_j
     Every address exists twice: /companies is now, /as-of/2026-03-14/companies is what was known at the end of that day.
     """
     variables = read_environment()
-    configured = load_settings(options, variables)
-    settings = as_followed(configured)
+    settings = load_settings(options, variables)
     configure_logs(options, redact=redaction(variables, settings.proxy))
     token = web_token(variables)
     address, setting = _address(listen, settings)
     check_exposure(address, has_token=token is not None, allow_anonymous=settings.web.allow_anonymous, setting=setting)
     with _readable(settings.database, options) as database:
         scope = scope_of(settings, variables)
-
-        def current() -> Scope:
-            """Return the scope; a follower's list changes with the log."""
-            return replace(scope, symbols=as_followed(configured).all_symbols)
-
-        record = Record(database, current, None if lock is None else lock.at, utc_now)
+        record = Record(database, lambda: scope, None if lock is None else lock.at, utc_now)
         what = "now, and as of any past instant" if lock is None else f"as of {lock}"
         run_async(_serve(record, settings, address, token, options, what=what, setting=setting, as_json=as_json))
 
