@@ -305,7 +305,7 @@ async def test_the_status_says_of_the_fleet_at_present_whether_it_is_there_and_t
     lost = Lookout(lambda: "postgresql://me@127.0.0.1:1/fleet", "alpha")
     *_, without = await Agent(replace(inside, lookout=lost)).text("status", at="now")
 
-    assert now["fleet"] == {"reachable": True, "log_entries": 3, "behind": 3, "members": 1, "followers": 0}
+    assert now["fleet"] == {"reachable": True, "log_entries": 3, "members": 1, "followers": 0}
     assert line == "fleet: 1 member, 0 followers running; this record does not follow it"
     assert without == "fleet: PostgreSQL cannot be reached; this record is as of entry 0 of its log"
     assert "fleet" not in then | locked | await collected_agent("status", at="now")
