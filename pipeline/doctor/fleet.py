@@ -88,6 +88,9 @@ def _server(examined: Examined) -> Iterator[Finding]:
         yield Finding(Kind.FLEET, Level.NOTE, off, "set it, best by NTP; quota and fire times go by PostgreSQL's")
     else:
         yield Finding(Kind.FLEET, Level.OK, off)
+    for name in examined.unsafe:
+        lost = f"{name} is off in PostgreSQL: if its machine crashes, requests are forgotten, and plans exceeded"
+        yield Finding(Kind.FLEET, Level.NOTE, lost, f"set {name} = on")
     if examined.pooling is not Pooling.NONE:
         yield Finding(Kind.FLEET, Level.OK, f"through a pooler in mode {examined.pooling}")
 

@@ -32,6 +32,8 @@ class Examined:
     clock_ahead: timedelta
     """This machine's clock less PostgreSQL's."""
     pooling: Pooling
+    unsafe: tuple[str, ...]
+    """Settings of the server that are off, without which a crash of its machine loses commits."""
 
 
 def examine(url: str, *, now: Callable[[], datetime]) -> Examined:
@@ -47,7 +49,11 @@ def examine(url: str, *, now: Callable[[], datetime]) -> Examined:
         before = now()
         (at,) = db.execute("SELECT clock_timestamp()").fetchone() or (before,)
         after = now()
-        return Examined(place(url), read_state(db), before + (after - before) / 2 - at, pooling)
+        unsafe = tuple(name for (name,) in db.execute(_UNSAFE))
+        return Examined(place(url), read_state(db), before + (after - before) / 2 - at, pooling, unsafe)
+
+
+_UNSAFE = "SELECT name FROM pg_settings WHERE name IN ('fsync', 'full_page_writes') AND setting = 'off' ORDER BY name"
 
 
 def _pooling(db: "Connection[Any]", another: "Connection[Any]") -> Pooling:

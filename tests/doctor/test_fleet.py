@@ -86,7 +86,8 @@ def test_why_a_server_does_not_answer_is_a_problem(member: Settings) -> None:
 
 
 def test_a_fleet_that_is_well_has_no_problem_and_its_limits_scope_is_said(member: Settings, fleet: Tables) -> None:
-    found = checked(member, examine(fleet.url, now=utc_now), fleet.url)
+    examined = examine(fleet.url, now=utc_now)
+    found = checked(member, replace(examined, unsafe=()), fleet.url)
 
     assert {one.level for one in found} == {Level.OK}
     text = "\n".join(one.found for one in found)
@@ -95,11 +96,18 @@ def test_a_fleet_that_is_well_has_no_problem_and_its_limits_scope_is_said(member
     assert "what another program sends with the same keys is not counted" in text
 
 
+def test_a_server_that_may_forget_commits_is_noted(member: Settings, fleet: Tables) -> None:
+    """That of the tests does, and so it is quick."""
+    found = checked(member, examine(fleet.url, now=utc_now), fleet.url)
+
+    assert [one.remedy for one in found if one.level is Level.NOTE] == ["set fsync = on", "set full_page_writes = on"]
+
+
 def test_clock_and_pooler_are_examined(member: Settings, fleet: Tables) -> None:
     examined = examine(fleet.url, now=lambda: utc_now() - timedelta(minutes=10))
     assert examined.pooling is Pooling.NONE
 
-    found = checked(member, replace(examined, pooling=Pooling.TRANSACTION))
+    found = checked(member, replace(examined, pooling=Pooling.TRANSACTION, unsafe=()))
 
     (clock,) = (one for one in found if one.level is Level.NOTE)
     assert "10 min behind PostgreSQL's" in clock.found
