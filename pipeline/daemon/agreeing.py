@@ -53,6 +53,7 @@ async def join_again(
         log.warning(
             "the fleet has agreed about something else: reading the configuration again", reason=str(difference)
         )
+        membership.disagrees = True
         try:
             new = reload_config()
         except Trouble as trouble:
@@ -61,4 +62,5 @@ async def join_again(
     else:
         return None
     await join_with(pool, membership, name, new)
+    membership.disagrees = False
     return new

@@ -64,6 +64,8 @@ class Membership:
         """By how much the wall clock here is ahead of PostgreSQL's, as last measured."""
         self.others_with_other_symbols: Sequence[str] = ()
         """The members that listed other symbols when that was last looked up: it is logged when it changes."""
+        self.disagrees = False
+        """Whether this process leaves because something else has been agreed about: restarted, it replaces nothing."""
         self._pool = pool
         self._clock = clock
         self._name: str | None = None
@@ -166,8 +168,9 @@ class Membership:
         await fetch(
             self._pool,
             "WITH gone AS (DELETE FROM fleet.leases WHERE member = %s) UPDATE fleet.members"
-            " SET left_at = clock_timestamp(), trouble = NULL WHERE name = %s AND instance = %s",
+            " SET left_at = clock_timestamp(), trouble = NULL, disagreed = %s WHERE name = %s AND instance = %s",
             self._name,
+            self.disagrees,
             self._name,
             self.instance,
         )

@@ -26,7 +26,7 @@ from pipeline.monitoring import heartbeat
 from pipeline.schedule.cron import Schedule
 from tests.support.daemons import runs
 from tests.support.disk import no_file_larger_than
-from tests.support.fleet_members import Machine, config, machine, quick, until
+from tests.support.fleet_members import PATIENCE, Machine, config, machine, quick, until
 from tests.support.fleet_work import DAILY, SYMBOLS, ended, fired, source
 from tests.support.postgres import Databases, running_server
 from tests.support.sandbox import Served
@@ -256,7 +256,7 @@ async def test_what_init_makes_agreed_is_put_in_force_by_all_that_are_configured
                 set_up(db, new.source.keys, new.plans, new.schedules, member="gamma")
 
         await asyncio.to_thread(init)
-        await asyncio.wait({beta.task})
+        await asyncio.wait({beta.task}, timeout=PATIENCE)
 
         async def is_in_force() -> bool:
             return await fetch(pool, "SELECT symbols FROM fleet.members WHERE name = 'alpha'") == [(4,)]
@@ -271,6 +271,9 @@ async def test_what_init_makes_agreed_is_put_in_force_by_all_that_are_configured
         assert alpha.reporter.scope == new.scope
 
     assert "the limits of the key without a name are 9/day here, the fleet has 3/day" in str(beta.task.exception())
+    with pytest.raises(Disagreement):  # whoever restarts it, although nobody else lives
+        async with machine(tmp_path, fleet_url, "beta", wanted) as again:
+            await asyncio.wait({again.task}, timeout=PATIENCE)
     assert await fetch(pool, "SELECT count FROM fleet.limits WHERE NOT is_for_retries") == [(3,)]
     assert served.api.requests == 3
 

@@ -4,7 +4,7 @@
 -- place of _expected, which is what it has read. `is_compatible`: the two differ only in keys that one of them lacks.
 -- _beat_seen: the last sign of life of another process of its name, which has given none since.
 -- Verdicts: `joined`; `changed`: something else is agreed about by now; `others`: they live, and have agreed about
--- something else; `taken`: another process of this name lives.
+-- something else, or this machine has left because they had; `taken`: another process of this name lives.
 CREATE FUNCTION fleet.join(
     _name text, _instance uuid, _role text, _version text, _keys text[], _clock_ahead interval,
     _symbols int, _digest text, _expected text, _settings text, _is_compatible boolean, _beat_seen timestamptz)
@@ -29,8 +29,10 @@ BEGIN
             RETURN QUERY SELECT 'changed', NULL::timestamptz, NULL::timestamptz;
             RETURN;
         END IF;
-        IF NOT _is_compatible AND EXISTS (SELECT 1 FROM fleet.members m WHERE m.role = 'member' AND m.name <> _name
-                                             AND m.left_at IS NULL AND m.beat_at > _now - fleet.lives()) THEN
+        IF NOT _is_compatible AND EXISTS (
+               SELECT 1 FROM fleet.members m
+                WHERE CASE WHEN m.name = _name THEN m.disagreed
+                           ELSE m.role = 'member' AND m.left_at IS NULL AND m.beat_at > _now - fleet.lives() END) THEN
             RETURN QUERY SELECT 'others', NULL::timestamptz, NULL::timestamptz;
             RETURN;
         END IF;
@@ -45,7 +47,7 @@ BEGIN
         instance = excluded.instance, role = excluded.role, version = excluded.version, keys = excluded.keys,
         started_at = CASE WHEN m.instance = excluded.instance THEN m.started_at ELSE _now END,
         beat_at = _now, left_at = NULL, clock_ahead = excluded.clock_ahead, symbols = excluded.symbols,
-        symbols_digest = excluded.symbols_digest, trouble = NULL;
+        symbols_digest = excluded.symbols_digest, trouble = NULL, disagreed = false;
     RETURN QUERY SELECT 'joined', _now, (SELECT a.at FROM fleet.agreed a);
 END $$;
 

@@ -38,7 +38,8 @@ CREATE TABLE fleet.members (
     head bigint NOT NULL DEFAULT 0,             -- and the log went up to here
     symbols int,                                -- how many its configuration lists, and a digest of them
     symbols_digest text,
-    trouble text                                -- what keeps it from working, in one line
+    trouble text,                               -- what keeps it from working, in one line
+    disagreed boolean NOT NULL DEFAULT false    -- it left for what had been agreed: when restarted, it replaces nothing
 ) WITH (fillfactor = 50);
 
 -- Tasks that one member at a time does, such as sending alerts.
