@@ -85,10 +85,10 @@ class Membership:
     async def join(self, candidate: Candidate) -> None:
         """Join; or change what this process is configured with, if it has joined before.
 
-        Where something else is agreed about, a process that has begun with this joins nevertheless if no other member
-        lives: then that is replaced. Raise Disagreement if one does, or if this process has joined before; FleetRefused
-        for a fleet of another version; NameTaken if another process of the name lives: whether it does may take 12 s
-        to see. Then nothing has changed.
+        Where something else is agreed about, a member that has begun with this joins nevertheless if no other member
+        lives: then that is replaced. Raise Disagreement if one does, for other roles, or if this process has joined
+        before; FleetRefused for a fleet of another version; NameTaken if another process of the name lives: whether it
+        does may take 12 s to see. Then nothing has changed.
         """
         await check_pool(self._pool)
         beat_seen: datetime | None = None
@@ -120,7 +120,7 @@ class Membership:
         agreed = await fetch(self._pool, "SELECT settings FROM fleet.agreed")
         expected: str | None = agreed[0][0] if agreed else None
         settings, difference = proposal(candidate.agreement, expected, may_add=not self._has_begun)
-        if difference is not None and self._has_begun:
+        if difference is not None and (self._has_begun or candidate.role != MEMBER):
             return "others", None, difference
         symbols = candidate.symbols
         rows = await fetch(

@@ -61,6 +61,15 @@ async def test_what_is_agreed_about_is_replaced_once_no_other_member_lives(pool:
     assert settings == OTHERWISE.agreement.to_text() if OTHERWISE.agreement else False
 
 
+async def test_a_run_by_hand_replaces_nothing_although_no_member_lives(pool: Pool) -> None:
+    member = Membership(pool, ManualClock().as_clock())
+    await member.join(ALPHA)
+    await member.leave()
+
+    with pytest.raises(Disagreement):
+        await Membership(pool, ManualClock().as_clock()).join(replace(OTHERWISE, role="collector"))
+
+
 async def test_a_process_that_runs_replaces_nothing_although_it_is_alone(pool: Pool) -> None:
     alone = Membership(pool, ManualClock().as_clock())
     await alone.join(ALPHA)
