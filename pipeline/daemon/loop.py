@@ -11,8 +11,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-import structlog
-
 from pipeline import instants
 from pipeline.clock import REAL_CLOCK, Clock
 from pipeline.collect.halt import INTERRUPT_GRACE, Halted
@@ -61,7 +59,6 @@ class Daemon:
         self._reload_config = reload_config
         self._reporter = reporter
         self._clock = clock
-        self._log = structlog.get_logger()
         self.idle = asyncio.Event()
         """Set while there is nothing to do."""
         self._woken = asyncio.Event()
@@ -111,13 +108,10 @@ class Daemon:
         try:
             self._config = self._reload_config()
         except Trouble as trouble:
-            self.status.refused = str(trouble)
-            self._log.error("configuration rejected, the previous one stays in force", error=self.status.refused)
+            self.status.refuse_configuration(trouble)
         else:
-            self.status.refused = None
-            self.status.schedules = self._config.schedules
+            self.status.accept_configuration(self._config.schedules)
             self._reporter.scope = self._config.scope
-            self._log.info("configuration reloaded")
             self._reset_at = self._clock.now()
             self._runner.end_pause()
             self.on_demand.end_pause()

@@ -12,8 +12,6 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
-import structlog
-
 from pipeline import instants
 from pipeline.clock import REAL_CLOCK, Clock
 from pipeline.collect.on_demand import NotCollected
@@ -71,13 +69,11 @@ class Member:
         self._reload_config = reload_config
         self._reporter = reporter
         self._clock = clock
-        self._log = structlog.get_logger()
         self._fleet_clock = FleetClock(clock)
         self._new_config: DaemonConfig | None = None
         """Loaded, and to be put in force if the fleet agrees."""
         self._session: Session | None = None
-        self._schedule: FleetSchedule | None = None
-        """Since this machine was started or reloaded."""
+        self._schedule: FleetSchedule | None = None  # since this machine was started or reloaded
         self._attendance: Attendance | None = None
         self._following: Following | None = None
         self._woken = asyncio.Event()
@@ -252,19 +248,16 @@ class Member:
     def _put_in_force(self, config: DaemonConfig, following: Following) -> None:
         """Go on with another configuration, with which this machine has joined."""
         self._config, self._schedule = config, None
-        self.status.refused = None
-        self.status.schedules = config.schedules
+        self.status.accept_configuration(config.schedules)
         self._reporter.scope = config.scope
         self._heart.timer.set(config.schedules)
         following.reconfigure(config)
         self.on_demand.end_pause()
         self._reporter.configuration_reloaded(None)
-        self._log.info("configuration reloaded")
         self.status.beat()
 
     def _refuse(self, trouble: Trouble) -> None:
-        self.status.refused = str(trouble)
-        self._log.error("configuration rejected, the previous one stays in force", error=self.status.refused)
+        self.status.refuse_configuration(trouble)
         self._reporter.configuration_reloaded(self.status.refused)
         self.status.beat()
         self.status.report_ready()

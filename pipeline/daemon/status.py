@@ -15,7 +15,7 @@ from pipeline.daemon import systemd
 from pipeline.daemon.blockers import Blockers
 from pipeline.daemon.clock_watch import ClockWatch
 from pipeline.daemon.store_probe import StoreProbe
-from pipeline.errors import file_reason
+from pipeline.errors import Trouble, file_reason
 from pipeline.monitoring import heartbeat
 from pipeline.monitoring.checks import silent_store
 from pipeline.monitoring.heartbeat import DaemonState, Heartbeat
@@ -66,6 +66,17 @@ class DaemonStatus:
         self._migration_logged = instants.EARLIEST_PLAUSIBLE
         self._log = structlog.get_logger()
         self.heartbeat = self._read()
+
+    def refuse_configuration(self, trouble: Trouble) -> None:
+        """Note and log why a configuration was rejected: the previous one stays in force."""
+        self.refused = str(trouble)
+        self._log.error("configuration rejected, the previous one stays in force", error=self.refused)
+
+    def accept_configuration(self, schedules: Sequence[Schedule]) -> None:
+        """Note and log that another configuration is in force, with these schedules."""
+        self.refused = None
+        self.schedules = schedules
+        self._log.info("configuration reloaded")
 
     def beat(self) -> None:
         """Write the heartbeat, and report to systemd: with a sign of life only if the store answers."""

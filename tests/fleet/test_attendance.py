@@ -1,4 +1,4 @@
-"""What one member does for all: it reports how runs ended, whoever did them, and each of them once."""
+"""What one member does for all: it reports how the runs of all ended, each of them once."""
 
 from contextlib import AsyncExitStack
 from pathlib import Path

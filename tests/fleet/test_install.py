@@ -1,4 +1,4 @@
-"""Installing the fleet's schema: once, by whoever comes first, all of it or nothing."""
+"""Installing the fleet's schema: once, by the first to come, all of it or nothing."""
 
 import shutil
 import threading
