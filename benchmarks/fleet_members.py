@@ -74,7 +74,7 @@ def _wait(db: psycopg.Connection[tuple[bool]], query: str) -> None:
     end = time.monotonic() + _PATIENCE
     while db.execute(query.encode()).fetchone() != (True,):
         assert time.monotonic() < end, f"it takes too long: {query}"
-        time.sleep(0.1)
+        time.sleep(0.1)  # between two looks at whether all are done
 
 
 def _cpu_seconds(pid: int) -> float:

@@ -78,7 +78,7 @@ def _dead(member: Member, *, is_alone: bool) -> FleetProblem:
 def _clock(member: Member) -> FleetProblem:
     way = "ahead of" if member.clock_ahead > timedelta() else "behind"
     text = f"the clock of {member.name} is {span_text(abs(member.clock_ahead))} {way} PostgreSQL's"
-    remedy = "set it, best by NTP; quota and fire times go by PostgreSQL's clock, whatever it shows"
+    remedy = "set it, best by NTP; quota and fire times go by PostgreSQL's clock"
     return _warning("clock", member.name, text, remedy)
 
 
