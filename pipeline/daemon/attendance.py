@@ -45,10 +45,7 @@ class Attendance:
         """The runs that were under way when this member last looked."""
 
     async def attend(self, batches: Batches, jobs: Jobs, *, outcomes_kept: timedelta) -> bool:
-        """Do it all once. Return whether this member still agrees with the others: if not, it has to join again.
-
-        Raise NameTaken if another process has the name.
-        """
+        """Do it all once. Return False if this member has to join again, as `Membership.beat` says."""
         asked = self._clock.monotonic()
         self._fleet_clock.heard(await self._membership.measure_clock(), asked=asked)
         failure = None if batches.failure is None else str(batches.failure)

@@ -147,7 +147,8 @@ class FollowerDaemon:
                 if not membership.is_joined:
                     await membership.join(self._candidate)
                 await membership.measure_clock()
-                await membership.beat(followed=0 if self._follower is None else self._follower.cursor.seq)
+                if not await membership.beat(followed=0 if self._follower is None else self._follower.cursor.seq):
+                    await membership.join(self._candidate)
                 self._is_unlisted = False
             except FleetError as error:
                 if not self._is_unlisted and self._trouble() is None:  # else PostgreSQL is away, which is known

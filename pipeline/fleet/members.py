@@ -143,9 +143,11 @@ class Membership:
         return verdict, beat, difference
 
     async def beat(self, *, followed: int, trouble: str | None = None) -> bool:
-        """Give a sign of life, with the place in the log that the file here has. Raise NameTaken if another took over.
+        """Give a sign of life, with the place in the log that the file here has.
 
-        Return whether what was agreed about when this process joined still is: if not, it has to join again.
+        Return False if this process has to join again: something else has been agreed about since it joined, or another
+        process has its name. A standby that took over may only have forgotten the one that joined last: joining shows
+        whether the other lives.
         """
         rows = await fetch(
             self._pool,
@@ -156,12 +158,7 @@ class Membership:
             self._name,
             self.instance,
         )
-        if not rows:
-            raise NameTaken(
-                f"another process has become the fleet's member {self._name}",
-                remedy="give one of them another name: fleet.name in the configuration",
-            )
-        return bool(rows[0][0] == self._agreed_at)
+        return bool(rows) and bool(rows[0][0] == self._agreed_at)
 
     async def leave(self) -> None:
         """Leave in order: others need not wait until this process seems dead."""

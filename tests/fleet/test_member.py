@@ -456,4 +456,6 @@ async def test_a_member_whose_name_another_process_takes_over_ends(
     async with machine(tmp_path, fleet_url, "alpha", config(source(served.base_url)), error=NameTaken) as alpha:
         await has_followed(alpha, ("complete", 3))
         await fetch(pool, "UPDATE fleet.members SET instance = gen_random_uuid()")
-        await asyncio.wait({alpha.task})
+        while not alpha.task.done():  # the other one lives
+            await fetch(pool, "UPDATE fleet.members SET beat_at = clock_timestamp()")
+            await asyncio.wait({alpha.task}, timeout=0.05)

@@ -152,14 +152,32 @@ async def test_a_second_process_of_a_name_is_refused_while_the_first_gives_signs
 
 
 async def test_a_process_takes_the_name_of_one_that_was_killed_and_if_that_comes_back_it_has_to_go(pool: Pool) -> None:
-    killed, second = Membership(pool, ManualClock().as_clock()), Membership(pool, ManualClock().as_clock())
+    second = Membership(pool, ManualClock().as_clock())
+
+    class Waiting(ManualClock):
+        async def sleep(self, seconds: float) -> None:
+            await second.beat(followed=0)
+
+    killed = Membership(pool, Waiting().as_clock())
     await killed.join(ALPHA)
 
     await second.join(ALPHA)
 
     assert await second.beat(followed=7)
+    assert not await killed.beat(followed=7)
     with pytest.raises(NameTaken):
-        await killed.beat(followed=7)
+        await killed.join(ALPHA)
+
+
+async def test_a_process_whose_start_a_standby_has_forgotten_joins_again(pool: Pool) -> None:
+    alpha = Membership(pool, ManualClock().as_clock())
+    await alpha.join(ALPHA)
+    await fetch(pool, "UPDATE fleet.members SET instance = gen_random_uuid()")  # the process before, which is dead
+
+    assert not await alpha.beat(followed=7)
+    await alpha.join(ALPHA)
+
+    assert await alpha.beat(followed=7)
 
 
 async def test_one_member_at_a_time_has_a_task_until_it_leaves_or_gives_no_sign_of_life(pool: Pool) -> None:

@@ -37,6 +37,7 @@ def quick(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("pipeline.fleet.follow.POLL", soon)
     patch.setattr("pipeline.fleet.follow.PAUSE", soon)
     patch.setattr("pipeline.daemon.session.BEAT_EVERY", soon)
+    patch.setattr("pipeline.fleet.members._SILENT_FOR", timedelta(seconds=0.5))
     patch.setattr("pipeline.daemon.member._AGAIN", soon)
     patch.setattr("pipeline.daemon.following._AGAIN", soon)
 
