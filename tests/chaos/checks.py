@@ -100,9 +100,6 @@ def of_the_runs(db: Database) -> Iterator[Finding]:
          WHERE r.status = 'complete' AND NOT EXISTS (
                SELECT 1 FROM fleet.outcomes o
                 WHERE o.run_id = r.id AND o.symbol = s.symbol AND o.outcome <> 'deferred')
-           AND NOT EXISTS (  -- an answer that came late, of another run, does as well
-               SELECT 1 FROM fleet.log l WHERE l.symbol = s.symbol AND l.kind IN ('answer', 'uncovered')
-                                           AND l.at BETWEEN r.observed_since AND r.finished_at)
     """)  # fmt: skip
     yield _rows(db, "runs whose counts are not those of their outcomes", """
         SELECT r.id FROM fleet.runs r JOIN (
