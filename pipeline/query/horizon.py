@@ -145,6 +145,8 @@ _VIEWS: Mapping[str, _View] = {
     "schedules": _View(_NOTHING),
     "backups": _View(_NOTHING),
     "followed": _View(_NOTHING),
+    "clock": _View(_NOTHING),
+    "in_flight": _View(_NOTHING),
 }
 """By table."""
 _SAME_AT_ANY_TIME = frozenset({"profiles", "statements", "layouts", "fields", "sqlite_master"})

@@ -23,7 +23,9 @@ RELATIONS = {
 INTERNAL = (
     "backups",
     "blocked",
+    "clock",
     "followed",
+    "in_flight",
     "keys",
     "layouts",
     "looks",

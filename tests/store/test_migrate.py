@@ -240,7 +240,7 @@ def test_the_columns_of_the_parts_follow_the_catalogue(database: Path) -> None:
     daily = typed(DAILY_FIELDS)
     assert {*daily} <= {*columns(database, "snapshots")}
     assert [name for name, _ in columns(database, "snapshots") if (name, _) not in daily] == [
-        "symbol", "observed_at", "reconfirmed_at", "profile_id", "statement_id", "layout_id", "extra",
+        "symbol", "observed_at", "reconfirmed_at", "profile_id", "statement_id", "layout_id", "extra", "checksum",
     ]  # fmt: skip
 
 

@@ -237,7 +237,8 @@ def _table(params: Params) -> pa.Table:
 
 TABLES = (
     "snapshots", "looks", "uncovered", "symbols", "runs", "outcomes", "universe", "renames", "requests", "blocked",
-    "keys", "followed", "schedules", "backups", "overviews", "latest_overviews", "overview_changes", "restatements",
+    "keys", "followed", "clock", "in_flight", "schedules", "backups", "overviews", "latest_overviews",
+    "overview_changes", "restatements",
 )  # fmt: skip
 _IDS = frozenset({"profile_id", "statement_id", "layout_id"})
 """Numbers of parts, which no question shows: they depend on what was stored first."""

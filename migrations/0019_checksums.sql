@@ -1,0 +1,2 @@
+-- Of each snapshot, so that a bit that flipped on the disk is found. NULL: stored before checksums were.
+ALTER TABLE snapshots ADD COLUMN checksum INTEGER;
