@@ -19,7 +19,7 @@ unexport $(filter PIPELINE_% ALPHAVANTAGE_API_KEY%,$(.VARIABLES))
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test browser screenshots coverage lint format docs bench chaos floors lock clean
+.PHONY: help demo test browser screenshots coverage lint format docs bench chaos torture floors lock clean
 
 help: ## show this
 	@grep -E '^[a-z]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 13
@@ -171,6 +171,10 @@ bench: .venv/dev ## measure what the README promises, as ratios
 # CHAOS has options, such as '--minutes 5 --members 4': python -m tests.chaos --help
 chaos: .venv/dev ## kill, freeze and crash the parts of a fleet for 30 minutes, and check what it promises
 	@$(BIN)/python -m tests.chaos $(CHAOS)
+
+# TORTURE has options, such as '--short' or '--trial quota': python -m tests.torture --help
+torture: .venv/dev ## attack every promise for 30 minutes, and check that mistakes in the code would be found
+	@$(BIN)/python -m tests.torture $(TORTURE)
 
 # Floors: every direct dependency at the oldest version that pyproject.toml allows, the others as locked. Python 3.11 only,
 # since some of those versions have no wheel for a newer one.

@@ -1,0 +1,89 @@
+"""The scoreboard: what was tried of each promise and what was found, as a table for people and the documentation."""
+
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from tests.torture.running import PROJECT
+from tests.torture.trial import Result, Trial
+
+GUARANTEES = PROJECT / "docs" / "guarantees.md"
+_BEGIN, _END = "<!-- scoreboard -->", "<!-- end -->"
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """How one trial went. `result`: None where it was skipped; `missed`: mutants that it did not find."""
+
+    trial: Trial
+    result: Result | None
+    caught: int
+    missed: Sequence[str]
+    skipped: str | None = None
+    failed: str | None = None
+    """Why there is no result, though there should be one."""
+
+    @property
+    def is_good(self) -> bool:
+        """Whether nothing is broken, and every mistake was found."""
+        return self.failed is None and not self.missed and not (self.result and self.result.broken)
+
+    @property
+    def tried(self) -> str:
+        """What was tried, such as `30,101 power cuts`."""
+        if self.result is None:
+            return f"skipped: {self.skipped}" if self.skipped else "no result"
+        return ", ".join(f"{number:,} {what}" for what, number in self.result.tried.items())
+
+    @property
+    def found(self) -> str:
+        """What was found, in a few words."""
+        if self.result is None:
+            return "" if self.failed is None else "FAILED"
+        broken = len(self.result.broken)
+        missed = f"; MISSED {', '.join(self.missed)}" if self.missed else ""
+        return f"{f'BROKEN: {broken}' if broken else 'held'}{missed}"
+
+
+def rows(scores: Sequence[Score]) -> list[tuple[str, str, str, str]]:
+    """Return the rows of the table: trial, what was tried, what was found, mutants found."""
+    return [(one.trial.name, one.tried, one.found, f"{one.caught} of {one.caught + len(one.missed)}") for one in scores]
+
+
+def markdown(scores: Sequence[Score], *, seconds: float, commit: str, on: date) -> str:
+    """Return the scoreboard for the documentation, with what it was made of and when."""
+    lines = [
+        f"`make torture` on {on}, commit `{commit}`, took {seconds / 60:.0f} minutes on a machine with two cores:",
+        "",
+        "| trial | promise | tried | found | mistakes found |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    lines += [
+        f"| {name} | {score.trial.promise} | {tried} | {found} | {mutants} |"
+        for score, (name, tried, found, mutants) in zip(scores, rows(scores), strict=True)
+    ]
+    return "\n".join(lines)
+
+
+def write(text: str, file: Path = GUARANTEES) -> None:
+    """Put the scoreboard into the documentation, in place of the last one. Raise ValueError if it has no place."""
+    before, begin, rest = file.read_text(encoding="utf-8").partition(_BEGIN)
+    _, end, after = rest.partition(_END)
+    if not begin or not end:
+        raise ValueError(f"{file} has no {_BEGIN} with an {_END}")
+    file.write_text(f"{before}{_BEGIN}\n\n{text}\n\n{_END}{after}", encoding="utf-8")
+
+
+def commit() -> str:
+    """Return the commit of the project, with a `+` where files differ from it; `unknown` outside a repository."""
+    try:
+        head = _git("rev-parse", "--short", "HEAD")
+        return f"{head}+" if _git("status", "--porcelain", "--untracked-files=no") else head
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def _git(*arguments: str) -> str:
+    return subprocess.run(["git", *arguments], cwd=PROJECT, capture_output=True, text=True, check=True).stdout.strip()

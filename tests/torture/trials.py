@@ -1,0 +1,13 @@
+"""All trials, in the order of the scoreboard. A new one is a line here."""
+
+from tests.torture.trial import Trial
+
+TRIALS: tuple[Trial, ...] = ()
+
+
+def trial_named(name: str) -> Trial:
+    """Return the trial of a name. Raise ValueError, which names those that there are."""
+    for one in TRIALS:
+        if one.name == name:
+            return one
+    raise ValueError(f"no trial {name!r}: {', '.join(one.name for one in TRIALS)}")
