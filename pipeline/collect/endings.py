@@ -65,7 +65,7 @@ _CUT_SHORT: dict[type[Exception], Ending] = {
 def decisive_reason(reasons: Iterable[Exception]) -> Exception | None:
     """Return the reason that decides how the run ended, the lowest of the table; None if it was not cut short."""
     order = list(_CUT_SHORT)
-    return max(reasons, key=lambda reason: order.index(type(reason)), default=None)
+    return max(reasons, key=lambda reason: order.index(_kind(reason)), default=None)
 
 
 def explanation(reason: Exception) -> str:
@@ -79,7 +79,7 @@ def ending(counts: Counter[Outcome], reason: Exception | None, *, uncovered: int
     `uncovered`: how many of the unknown symbols have snapshots.
     """
     if reason is not None:
-        return _CUT_SHORT[type(reason)]
+        return _CUT_SHORT[_kind(reason)]
     failures = counts[Outcome.FAILED] + counts[Outcome.REJECTED]
     overviews = counts[Outcome.STORED] + counts[Outcome.UNCHANGED]
     if not failures and not uncovered:
@@ -89,3 +89,8 @@ def ending(counts: Counter[Outcome], reason: Exception | None, *, uncovered: int
     if failures and not overviews and uncovered == counts[Outcome.UNKNOWN]:
         return FAILED
     return PARTIAL
+
+
+def _kind(reason: Exception) -> type[Exception]:
+    """Return the kind of a reason that the table has: its class, or the nearest of those that it is derived from."""
+    return next(kind for kind in type(reason).__mro__ if kind in _CUT_SHORT)

@@ -143,6 +143,10 @@ async def test_a_refused_key_or_plan_ends_the_run_and_no_further_request_leaves(
     assert "premium" in answer.lower() or "apikey" in answer.lower()
 
 
+class Unreachable(StorageError):
+    """As that of a fleet: of a kind that the table does not name."""
+
+
 @pytest.mark.parametrize(
     ("reasons", "status", "code"),
     [
@@ -152,6 +156,7 @@ async def test_a_refused_key_or_plan_ends_the_run_and_no_further_request_leaves(
         ([StorageError("x"), KeyRefused("y")], RunStatus.FAILED, 1),
         ([Interrupted("x"), StorageError("y")], RunStatus.INTERRUPTED, 130),
         ([TooManyFailures("x")], RunStatus.FAILED, 1),
+        ([QuotaEnded("x"), Unreachable("y")], RunStatus.FAILED, 1),
         ([TooManyUncovered("x"), QuotaEnded("y")], RunStatus.QUOTA_EXHAUSTED, 5),
     ],
 )
