@@ -18,8 +18,18 @@ from pipeline.model.outcomes import Outcome, RunId, RunResult, SymbolResult, Tri
 from pipeline.model.slots import Slot
 from pipeline.model.symbols import Symbol, SymbolList
 from pipeline.store.database import StorageError
+from pipeline.store.runs import ABANDONED
 
 _BEGIN = "SELECT fleet.begin_alone(%s, %s, %s, %s, %s, %s, %s)"
+_RESUME = """
+    INSERT INTO fleet.runs AS r (id, trigger, symbols, due, schedule, scheduled_for, member, instance, started_at,
+                                 status)
+    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, 'running')
+    ON CONFLICT (id) DO UPDATE SET status = 'running', detail = NULL, finished_at = NULL
+     WHERE r.instance = excluded.instance AND r.status = 'interrupted' AND r.detail = %s
+"""
+"""A standby that took over, or a restored dump, may have forgotten the run; or, while PostgreSQL was away, the others
+took its process for dead."""
 _END = "SELECT fleet.end_alone(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
 _HAS_SNAPSHOTS = "SELECT EXISTS (SELECT 1 FROM fleet.symbols WHERE symbol = %s AND last_overview IS NOT NULL)"
 _IS_LISTED = "SELECT EXISTS (SELECT 1 FROM fleet.listed WHERE digest = %s)"
@@ -42,12 +52,14 @@ class FleetResults:
         self._pool = pool
         self._member = member
         self._instance = instance
+        self._begun: dict[RunId, tuple[Any, ...]] = {}
+        """With what each run began that has not ended."""
 
     async def begin(
         self,
         trigger: Trigger,
         *,
-        at: datetime,  # noqa: ARG002 - of the port: here PostgreSQL says when
+        at: datetime,
         symbols: int,
         due: int,
         schedule: str | None = None,
@@ -55,7 +67,9 @@ class FleetResults:
     ) -> RunId:
         """Return the id of a new run, which this process does alone. Not repeated: that could begin two."""
         given = (trigger.value, symbols, due, schedule, scheduled_for, self._member, self._instance)
-        return RunId(int(await self._value_at_once(_BEGIN, *given)))
+        run = RunId(int(await self._value_at_once(_BEGIN, *given)))
+        self._begun[run] = (*given, at)
+        return run
 
     async def record_list(self, listed: SymbolList, *, at: datetime) -> None:  # noqa: ARG002 - of the port
         """Log the configured symbols, if they are not those that were logged last, by whichever member."""
@@ -104,6 +118,8 @@ class FleetResults:
     async def finish(self, run: RunId, result: RunResult, *, at: datetime) -> None:  # noqa: ARG002 - of the port
         """Log how the run ended, after all that was handed over before."""
         counts = [result.counts.get(outcome, 0) for outcome in COUNTED]
+        if begun := self._begun.pop(run, None):
+            await self._value(_RESUME, run, *begun, ABANDONED)
         given = (result.detail, result.symbols, result.requests, result.seconds, result.uncovered, *counts)
         await self._value(_END, run, result.status.value, *given)
 
@@ -121,7 +137,7 @@ class FleetResults:
         try:
             async with asyncio.timeout(PATIENCE.total_seconds()), self._pool.connection() as db:
                 found = await db.execute(query, parameters)
-                row = await found.fetchone()
+                row = None if found.description is None else await found.fetchone()
         except OUTAGES as error:
             raise Unreachable(f"PostgreSQL cannot be reached: {one_line(error)}") from None
         except psycopg.Error as error:

@@ -210,6 +210,13 @@ class Databases:
         finally:
             self._execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
+    def replace(self, url: str, dumped: bytes) -> None:
+        """Let a database end under those that are connected, and be what was dumped."""
+        name = url.rpartition("/")[2]
+        self._execute(f"DROP DATABASE {name} WITH (FORCE)")
+        self._execute(f"CREATE DATABASE {name} TEMPLATE template0")
+        restore(dumped, url)
+
     def _execute(self, statement: str) -> None:
         try:
             self._db.execute(statement.encode())
