@@ -28,24 +28,36 @@ def _shows(character: str) -> bool:
     return character.isprintable() or unicodedata.category(character) == "Zs"
 
 
-_ACTIVE = re.compile("[\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-"""Control characters that JSON does not escape although terminals act on them, and changes of direction."""
+_ACTIVE = re.compile(
+    "[\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
+"""What JSON does not escape although terminals act on it, or show nothing: control characters, changes of direction."""
 
 
 def printable_json(json_text: str) -> str:
     """Return JSON of the same value with the remaining control characters escaped, safe for a terminal."""
     if json_text.isascii() and "\x7f" not in json_text:
         return json_text
-    return _ACTIVE.sub(lambda match: f"\\u{ord(match[0]):04x}", json_text)
+    return _ACTIVE.sub(_json_escape, json_text)
+
+
+def _json_escape(match: re.Match[str]) -> str:
+    units = match[0].encode("utf-16-be").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
 
 
 _FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20", "\t", "\r", "\n")
 """What formulas begin with, also in the full width that spreadsheets of East Asia take for the same."""
 
 
+def begins_formula(text: str) -> bool:
+    """Return whether a spreadsheet would run a text as a formula."""
+    return text.startswith(_FORMULA)
+
+
 def quote_formula(cell: object) -> object:
     """Return the cell with a quote before text that a spreadsheet would run as a formula. Numbers stay as they are."""
-    if isinstance(cell, str) and cell.startswith(_FORMULA):
+    if isinstance(cell, str) and begins_formula(cell):
         return f"'{cell}"
     return cell
 
@@ -54,7 +66,7 @@ def write_csv(file: Writable, names: Sequence[str], rows: Iterable[Sequence[obje
     """Write names and rows as CSV without formulas. The file must not translate line ends (`newline=""`)."""
     usual = csv.writer(file, lineterminator="\n")
     quoting = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
-    usual.writerow(names)
+    usual.writerow([quote_formula(name) for name in names])
     for row in rows:
         cells = [quote_formula(cell) if cell.__class__ is str else cell for cell in row]
         # Before Python 3.13 a lone \r is not quoted, and readers end the row there.

@@ -1,6 +1,5 @@
 """Show a plot: on the terminal, as wide as that is, or in a file."""
 
-import os
 import shutil
 import sys
 from collections.abc import Callable
@@ -9,6 +8,7 @@ from pathlib import Path
 import click
 
 from pipeline.cli.options import Options
+from pipeline.cli.output import shows_colors
 from pipeline.errors import Trouble
 from pipeline.plot.save import Picture, save
 
@@ -29,7 +29,7 @@ def show(
         return
     _check_encoding(sys.stdout.encoding)
     width, height = shutil.get_terminal_size()
-    click.echo(on_terminal(width, height - 2, _shows_colors()))
+    click.echo(on_terminal(width, height - 2, shows_colors()))
 
 
 def _check_encoding(encoding: str) -> None:
@@ -38,7 +38,3 @@ def _check_encoding(encoding: str) -> None:
     except UnicodeEncodeError:
         problem = f"a plot cannot be shown here: the output's encoding is {encoding}"
         raise Trouble(problem, remedy="set LANG=C.UTF-8, or draw into a file") from None
-
-
-def _shows_colors() -> bool:
-    return sys.stdout.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"

@@ -8,16 +8,18 @@ import click
 
 from pipeline.cli.configuration import read_environment
 from pipeline.settings.secrets import redaction
+from pipeline.text import printable
 
 
 def print_line(text: str) -> None:
-    """Print the one line that says why the command failed."""
-    click.echo(f"pipeline: {_redacted(text)}", err=True)
+    """Print the one line that says why the command failed: it can repeat an argument, or the name of a file."""
+    click.echo(f"pipeline: {printable(_redacted(text))}", err=True)
 
 
 def print_traceback(kind: type[BaseException], error: BaseException, place: TracebackType | None) -> None:
     """Print the traceback of a bug of this program. Its last line can hold anything that the program knows."""
-    print(_redacted("".join(traceback.format_exception(kind, error, place))), end="", file=sys.stderr)
+    text = _redacted("".join(traceback.format_exception(kind, error, place)))
+    print(printable(text, kept="\n"), end="", file=sys.stderr)
 
 
 def _redacted(text: str) -> str:

@@ -6,7 +6,7 @@ import textwrap
 
 import click
 
-from pipeline.cli.output import shown
+from pipeline.cli.output import shown, shows_colors
 
 _COLOURS = {"ok": "green", "note": "yellow", "problem": "red"}
 _INDENT = 24
@@ -14,7 +14,8 @@ _INDENT = 24
 
 def print_finding(level: str, label: str, found: str, remedy: str | None) -> None:
     """Print a finding of a level: ok, note or problem. `label`: what was checked, in a word."""
-    click.echo(f"{click.style(f'{level:8}', fg=_COLOURS[level])} {label:14} {_indented(shown(found))}")
+    painted = click.style(f"{level:8}", fg=_COLOURS[level]) if shows_colors() else f"{level:8}"
+    click.echo(f"{painted} {shown(label):14} {_indented(shown(found))}")
     if remedy:
         click.echo(f"{'':{_INDENT}}-> {_indented(shown(remedy))}")
 

@@ -4,11 +4,9 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-import click
-
 from pipeline import instants
 from pipeline.cli.findings import print_finding
-from pipeline.cli.output import print_facts, print_table
+from pipeline.cli.output import print_facts, print_line, print_table
 from pipeline.cli.quota_table import window_json
 from pipeline.fleet.problems import FleetProblem, span_text
 from pipeline.fleet.state import FleetState, KeyState, Member, Presence
@@ -113,23 +111,23 @@ def print_fleet(state: FleetState, problems: Sequence[FleetProblem], place: str,
         }
     )
     if members := [member for member in state.members if not member.is_forgotten(at)]:
-        click.echo()
+        print_line()
         names = ["member", "role", "state", "last beat", "clock", "behind", "keys", "version"]
         print_table(
             names, [_member_row(state, one) for one in members], numeric=["clock"], spare=["version"], wide=wide
         )
     if keys := state.known_keys:
-        click.echo()
+        print_line()
         rows = [row for key in keys for row in _key_rows(state, key)]
         print_table(["key", "limit", "used", "left", "next free", "held by"], rows, wide=wide)
         for key in keys:
             _print_waits(key)
     _print_runs(state, wide=wide)
-    click.echo()
+    print_line()
     for problem in problems:
         print_finding("note" if problem.is_warning else "problem", problem.kind, problem.text, problem.remedy)
     if not problems:
-        click.echo("nothing is stuck")
+        print_line("nothing is stuck")
 
 
 def _member_row(state: FleetState, member: Member) -> list[object]:
@@ -161,13 +159,13 @@ def _key_rows(state: FleetState, key: KeyState) -> Iterator[list[object]]:
 def _print_waits(key: KeyState) -> None:
     for what, block in (("blocked", key.block), ("paused", key.pause)):
         if block is not None:
-            click.echo(f"{key.label}: {what} until {_for_people(block.until)}: {block.reason or 'the quota has ended'}")
+            print_line(f"{key.label}: {what} until {_for_people(block.until)}: {block.reason or 'the quota has ended'}")
 
 
 def _print_runs(state: FleetState, *, wide: bool) -> None:
-    click.echo()
+    print_line()
     if not state.runs:
-        click.echo("no run is under way")
+        print_line("no run is under way")
         return
     names = ["run", "fire time", "begun by", "due", "ended", "batches", "schedule"]
     rows: list[list[object]] = []

@@ -4,10 +4,8 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-import click
-
 from pipeline.cli.options import Options
-from pipeline.cli.output import print_table, shown
+from pipeline.cli.output import print_line, print_table, shown
 from pipeline.model.outcomes import MEANING, Outcome, RunStatus, Trigger
 from pipeline.text import count
 from pipeline.transfer.complaints import Complaints
@@ -58,17 +56,17 @@ def print_summary(done: ImportResult, database: Path, *, noun: str) -> None:
     """Print what an import did; `noun` is what it counted: lines or files."""
     if rows := list(_rows(done)):
         print_table(["outcome", "responses", ""], rows)
-        click.echo()
+        print_line()
     if done.status is not RunStatus.FAILED:
         if done.ahead:
             were = "document was" if done.ahead == 1 else "documents were"
             what = f"{done.ahead:,} {were} received before the latest quarter was over"
-            click.echo(f"{what}: see pipeline changes --suspicious")
-        click.echo(ending(done))
+            print_line(f"{what}: see pipeline changes --suspicious")
+        print_line(ending(done))
     if done.lines:
         rate = f", {done.lines / done.seconds:,.0f} a second" if done.seconds >= 1 else ""
-        click.echo(f"{count(done.lines, noun)} of {count(len(done.symbols), 'symbol')} took {done.seconds:.2f} s{rate}")
-    click.echo(f"database: {database}")
+        print_line(f"{count(done.lines, noun)} of {count(len(done.symbols), 'symbol')} took {done.seconds:.2f} s{rate}")
+    print_line(f"database: {database}")
 
 
 def _rows(done: ImportResult) -> Iterator[tuple[str, int, str]]:

@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from pipeline import instants
+from pipeline.text import printable
 
 _FILE = click.Path(path_type=Path)
 _FIRST_YEAR, _LAST_YEAR = 1900, 2199
@@ -43,7 +44,7 @@ class Options:
         """Print an error to stderr, with --quiet too."""
         # Not click.echo: it would write past the progress bar, which puts itself in sys.stderr's place.
         with suppress(OSError):  # stderr has no reader any more: no reason to stop
-            print(f"pipeline: {text}", file=sys.stderr, flush=True)
+            print(f"pipeline: {printable(text)}", file=sys.stderr, flush=True)
 
 
 def global_options(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,5 +1,6 @@
 """Print a command's data to stdout as JSON, CSV, JSON Lines or a table, with terminal control characters escaped."""
 
+import os
 import re
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -23,9 +24,24 @@ def tolerate_closed_stdout() -> Iterator[None]:
         yield
 
 
+def shows_colors() -> bool:
+    """Return whether stdout is a terminal that shows colours, and whose user wants them."""
+    return sys.stdout.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
+
+
+def print_line(text: str = "") -> None:
+    """Print one line for people."""
+    click.echo(printable(text))
+
+
 def print_json(value: object) -> None:
     """Print one JSON value."""
-    click.echo(printable_json(msgspec.json.format(msgspec.json.encode(value), indent=2).decode()))
+    print_json_line(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+
+
+def print_json_line(json_text: str) -> None:
+    """Print a JSON value, given as text."""
+    click.echo(printable_json(json_text))
 
 
 def print_json_rows(names: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -47,10 +63,13 @@ def print_rows(
         case Form.CSV | Form.EXCEL:
             if form is Form.EXCEL and not sys.stdout.isatty():
                 sys.stdout.write("\N{ZERO WIDTH NO-BREAK SPACE}")  # U+FEFF: in UTF-8, the byte order mark
-            write_csv(sys.stdout, names, map(_harmless, rows) if sys.stdout.isatty() else rows)
+            if sys.stdout.isatty():
+                write_csv(sys.stdout, [printable(name) for name in names], map(_harmless, rows))
+            else:
+                write_csv(sys.stdout, names, rows)
         case Form.JSONL:
             for row in rows:
-                click.echo(printable_json(msgspec.json.encode(dict(zip(names, row, strict=True))).decode()))
+                print_json_line(msgspec.json.encode(dict(zip(names, row, strict=True))).decode())
         case _:
             print_table(names, rows, spare=spare, wide=form is Form.WIDE)
 
@@ -78,7 +97,7 @@ def print_table(
     cells = [list(row) for row in rows]
     columns = [
         Column(
-            name,
+            shown(name),
             tuple(shown(row[number]) for row in cells),
             is_right=name in numeric or any(_is_figure(row[number]) for row in cells),
             spare=spare.index(name) + 1 if name in spare else 0,
@@ -110,7 +129,7 @@ def _is_figure(cell: object) -> bool:
 
 def print_facts(facts: Mapping[str, object]) -> None:
     """Print a name and its value on each line."""
-    texts = {name: shown(value) for name, value in facts.items()}
+    texts = {shown(name): shown(value) for name, value in facts.items()}
     if not sys.stdout.isatty():
         width = max(map(len, texts))
         _write_lines(f"{name:{width}}  {text}".rstrip() for name, text in texts.items())

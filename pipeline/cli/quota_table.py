@@ -4,10 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-import click
-
 from pipeline import instants
-from pipeline.cli.output import print_table
+from pipeline.cli.output import print_line, print_table
 from pipeline.model.slots import Block
 from pipeline.quota.estimate import WindowUsage
 
@@ -44,9 +42,9 @@ def block_lines(keys: Blocks, *, now: datetime) -> dict[str, str]:
 
 def print_windows(windows: Sequence[WindowUsage]) -> None:
     """Print an empty line, then a table with a row for each window of each key."""
-    click.echo()
+    print_line()
     if not windows:
-        click.echo("no limits: requests are sent as fast as the server answers")
+        print_line("no limits: requests are sent as fast as the server answers")
         return
     rows = [
         (w.limit, w.used, w.left, f"{instants.for_people(w.next_free_at)} UTC" if w.next_free_at else "now")

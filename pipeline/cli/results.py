@@ -7,8 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import click
-
 from pipeline.cli.configuration import load_silently
 from pipeline.cli.options import Form, Options
 from pipeline.cli.output import print_json_rows, print_rows, print_table, to_minute, to_second
@@ -151,5 +149,5 @@ def ago(hours: float | None) -> str | None:
 
 def say_nothing_found(text: str) -> None:
     """Print why an answer is empty to stderr; the command then ends with 1."""
-    click.echo(f"pipeline: {text}", err=True)
+    Options().error(text)
     sys.stdout.flush()

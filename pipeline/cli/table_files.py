@@ -1,6 +1,7 @@
 """Table files: where the rows of `panel`, `join` and `export` go; of the first two, in which format."""
 
 import gzip
+import io
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -11,7 +12,8 @@ from typing import BinaryIO, cast
 import click
 
 from pipeline.cli.options import Options
-from pipeline.cli.output import print_json
+from pipeline.cli.output import print_json, print_line
+from pipeline.cli.terminal import TerminalFile
 from pipeline.files import replacing
 from pipeline.store.database import database_files
 from pipeline.text import count
@@ -79,12 +81,16 @@ def report_file(output: Path, rows: int, options: Options, *, as_json: bool) -> 
     if as_json:
         print_json({"file": str(output), "rows": rows, "bytes": size})
     elif not options.quiet:
-        click.echo(f"{output}: {count(rows, 'row')}, {count(size, 'byte')}")
+        print_line(f"{output}: {count(rows, 'row')}, {count(size, 'byte')}")
 
 
 def _stdout() -> BinaryIO:
-    """Return standard output for bytes, as a file object that may be closed after the reader has gone."""
-    return open(sys.stdout.fileno(), "wb", closefd=False)
+    """Return standard output for bytes, as a file object that may be closed after the reader has gone.
+
+    A pipe or a file gets every byte; a terminal gets control characters as their escapes.
+    """
+    out = open(sys.stdout.fileno(), "wb", closefd=False)  # noqa: SIM115 - the caller closes it
+    return cast("BinaryIO", io.BufferedWriter(TerminalFile(out))) if sys.stdout.isatty() else out
 
 
 def _packing(file: BinaryIO) -> BinaryIO:

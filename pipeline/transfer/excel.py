@@ -15,6 +15,7 @@ from xlsxwriter.worksheet import Worksheet
 from pipeline.errors import Trouble
 from pipeline.instants import date_from_text, from_text
 from pipeline.model.fields import Kind
+from pipeline.text import begins_formula
 from pipeline.transfer.export import COLUMNS
 
 # https://support.microsoft.com/office/excel-specifications-and-limits
@@ -47,6 +48,7 @@ def write_rows_xlsx(file: BinaryIO, rows: Iterable[tuple[Any, ...]]) -> None:
     with _workbook(file) as workbook:
         sheet = workbook.add_worksheet("overviews")
         formats = {kind: workbook.add_format({"num_format": text}) for kind, text in _FORMATS.items()}
+        formats |= dict.fromkeys((Kind.TEXT, Kind.JSON), workbook.add_format({"quote_prefix": True}))
         _write_header(sheet, workbook)
         last = 0
         for last, row in enumerate(rows, 1):
@@ -118,7 +120,8 @@ def _write_text(sheet: Worksheet, row: int, place: int, value: str, form: Format
             f"{COLUMNS[place][0]} of row {row:,} has {len(value):,} characters: an Excel cell holds {LONGEST_TEXT:,}",
             remedy="use Parquet or CSV",
         )
-    sheet.write_string(row, place, value, form)
+    # With the format, Excel takes it for text also when its reader has edited it.
+    sheet.write_string(row, place, value, form if begins_formula(value) else None)
 
 
 def _write_number(sheet: Worksheet, row: int, place: int, value: float, form: Format | None) -> None:

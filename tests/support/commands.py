@@ -7,10 +7,12 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
-from contextlib import redirect_stderr, redirect_stdout
+import threading
+import tty
+from collections.abc import Mapping, Sequence
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
-from io import BytesIO, StringIO, TextIOWrapper
+from io import BytesIO, FileIO, StringIO, TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +57,36 @@ _HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def call(folder: Path, *arguments: str, **variables: str) -> Ended:
     """Call the command line in this process, in a folder, without the developer's environment."""
     out, err = _stream(), _stream()
+    code = _call(folder, arguments, variables, out, err)
+    return Ended(code, _text(out), _text(err))
+
+
+def call_on_terminal(folder: Path, *arguments: str, **variables: str) -> Ended:
+    """Call the command line in this process, as `call` does, with a terminal for stdout and stderr.
+
+    The terminal is dumb: what it gets has no colours of ours. What both streams said is in `out`.
+    """
+    terminal, shown = os.openpty()
+    tty.setraw(shown)  # otherwise it gets \r\n for each \n
+    said = bytearray()
+    reader = threading.Thread(target=_read_until_closed, args=(terminal, said))
+    reader.start()
+    with TextIOWrapper(FileIO(shown, "w"), encoding="utf-8", newline="\n", write_through=True) as stream:
+        code = _call(folder, arguments, {"TERM": "dumb", **variables}, stream, stream)
+    reader.join()
+    return Ended(code, said.decode(errors="backslashreplace"), "")
+
+
+def _read_until_closed(terminal: int, said: bytearray) -> None:
+    with suppress(OSError):  # how Linux says that nobody has the terminal open any more
+        while piece := os.read(terminal, 65_536):
+            said += piece
+    os.close(terminal)
+
+
+def _call(
+    folder: Path, arguments: Sequence[str], variables: Mapping[str, str], out: TextIOWrapper, err: TextIOWrapper
+) -> int:
     handlers = {number: signal.getsignal(number) for number in _HANDLED}
     with pytest.MonkeyPatch.context() as patch:
         for name in os.environ:
@@ -74,7 +106,7 @@ def call(folder: Path, *arguments: str, **variables: str) -> Ended:
             for number, handler in handlers.items():
                 signal.signal(number, handler)
     assert isinstance(ended.value.code, int)
-    return Ended(ended.value.code, _text(out), _text(err))
+    return ended.value.code
 
 
 def _stream() -> TextIOWrapper:

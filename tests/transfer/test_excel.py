@@ -68,6 +68,13 @@ async def test_no_text_becomes_a_formula_a_link_or_a_number(database: Path, text
     assert (cell.value, cell.data_type, cell.hyperlink) == (text, "s", None)
 
 
+@pytest.mark.parametrize(("text", "is_quoted"), [("=1+1", True), ("\uff1d1+1", True), ("1+1", False)])
+def test_what_begins_as_a_formula_stays_text_when_its_cell_is_edited(text: str, *, is_quoted: bool) -> None:
+    sheet = openpyxl.load_workbook(BytesIO(written([row(name=text)])))["overviews"]
+
+    assert bool(sheet.cell(2, NAMES.index("name") + 1).quotePrefix) is is_quoted
+
+
 def test_control_characters_do_not_break_the_file() -> None:
     text = "".join(chr(code) for code in range(32))
 

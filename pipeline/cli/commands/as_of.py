@@ -19,13 +19,14 @@ from pipeline.cli.options import (
     reading_options,
     universe_option,
 )
+from pipeline.cli.output import print_json_line
 from pipeline.cli.params import field_option, symbols_argument
 from pipeline.cli.results import ago, open_history, print_result, say_nothing_found
 from pipeline.cli.universe import configured_of
 from pipeline.errors import ExitCode, Trouble
 from pipeline.instants import for_people
 from pipeline.query.history import History
-from pipeline.text import count, printable_json
+from pipeline.text import count
 
 
 def _two_fields(ctx: click.Context, _param: click.Parameter, names: tuple[str, str] | None) -> tuple[str, str] | None:
@@ -95,7 +96,7 @@ def command(
             documents = list(history.documents_as_of(instant, wanted, max_staleness=max_staleness))
             found = len(documents)
             for document in documents:
-                click.echo(printable_json(json.dumps(document, ensure_ascii=False)))
+                print_json_line(json.dumps(document, ensure_ascii=False))
         elif plot:
             from pipeline.cli.section_plot import draw  # noqa: PLC0415 - it takes 40 ms, and few plot
 
@@ -156,7 +157,8 @@ def _say_what_is_missing(
         options.say(f"nothing was known yet of {len(wanted) - known:,} of the {count(len(wanted), 'symbol')}")
     if not known:
         first = history.first_observed_at(wanted)
-        assert first is not None
+        if first is None:  # in a damaged file
+            raise Trouble("no snapshot can be found of the symbols that the database lists", remedy="pipeline doctor")
         whose = ("its" if len(wanted) == 1 else "their") if wanted else "the"
         say_nothing_found(f"nothing was known at {at}: {whose} first snapshot is of {for_people(first)} UTC")
     return known > 0

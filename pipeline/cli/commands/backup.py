@@ -7,7 +7,7 @@ import click
 from pipeline import instants
 from pipeline.cli.configuration import load_silently
 from pipeline.cli.options import Options, Whole, examples, global_options, json_option
-from pipeline.cli.output import print_json
+from pipeline.cli.output import print_json, print_line
 from pipeline.store.backup import Backup, backup, backup_into, note_backup
 from pipeline.store.database import DatabaseError
 from pipeline.text import count
@@ -40,9 +40,9 @@ def command(options: Options, *, file: Path, keep: int | None, as_json: bool) ->
         facts = {"file": str(made.file), "bytes": made.size, "removed": [str(path) for path in removed]}
         print_json({**facts, "noted": is_noted})
         return
-    click.echo(f"{made.file}: {made.size:,} bytes, checked")
+    print_line(f"{made.file}: {made.size:,} bytes, checked")
     if removed:
-        click.echo(f"removed {count(len(removed), 'older copy', 'older copies')}")
+        print_line(f"removed {count(len(removed), 'older copy', 'older copies')}")
 
 
 def _note(database: Path, made: Backup, options: Options) -> bool:

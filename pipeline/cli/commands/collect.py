@@ -32,7 +32,7 @@ from pipeline.cli.options import (
     new_record_option,
     wait_option,
 )
-from pipeline.cli.output import print_json, print_table, shown, tolerate_closed_stdout
+from pipeline.cli.output import print_json, print_line, print_table, shown, tolerate_closed_stdout
 from pipeline.cli.params import symbols_argument
 from pipeline.cli.run_progress import collection_progress
 from pipeline.cli.signals import interruptible
@@ -206,7 +206,7 @@ def _report(summary: Summary, settings: Settings, options: Options, *, as_json: 
         elif not options.quiet:
             _print(summary, settings)
             if sandbox:
-                click.echo(f"next: pipeline status --database {settings.database}")
+                print_line(f"next: pipeline status --database {settings.database}")
 
 
 def summary_json(summary: Summary) -> dict[str, object]:
@@ -229,16 +229,16 @@ def _print(summary: Summary, settings: Settings) -> None:
         _print_nothing_due(summary, settings)
         return
     print_table(["outcome", "symbols", ""], _rows(summary))
-    click.echo()
+    print_line()
     why = f": {shown(summary.detail)}" if summary.detail else ""
-    click.echo(f"run {summary.run} {_ENDED[summary.status].format(run=summary.run)}{why}")
+    print_line(f"run {summary.run} {_ENDED[summary.status].format(run=summary.run)}{why}")
     for one in summary.possible_renames[:_MOST_RENAMES]:
-        click.echo(
+        print_line(
             f"{one.old} was answered as {one.new}. If it was renamed, add under [symbols.renamed]: {config_line(one)}"
         )
     if summary.requests:
-        click.echo(_time_taken(summary, settings))
-    click.echo(f"database: {settings.database}")
+        print_line(_time_taken(summary, settings))
+    print_line(f"database: {settings.database}")
 
 
 def _rows(summary: Summary) -> Iterator[tuple[str, int, str]]:
@@ -268,10 +268,8 @@ def _time_taken(summary: Summary, settings: Settings) -> str:
 def _print_nothing_due(summary: Summary, settings: Settings) -> None:
     hours = settings.fresh_for.total_seconds() / 3600
     waiting = f", {summary.selection.waiting:,} not covered and retried later" if summary.selection.waiting else ""
-    click.echo(
-        f"nothing is due: {count(summary.selection.fresh, 'symbol')} observed within {hours:g} h{waiting}\n"
-        "to request them anyway: pipeline collect --force"
-    )
+    print_line(f"nothing is due: {count(summary.selection.fresh, 'symbol')} observed within {hours:g} h{waiting}")
+    print_line("to request them anyway: pipeline collect --force")
 
 
 _MOST_RENAMES = 10

@@ -7,7 +7,7 @@ import msgspec
 
 from pipeline.cli.configuration import load_settings
 from pipeline.cli.options import Options, examples, global_options, json_option
-from pipeline.cli.output import print_json
+from pipeline.cli.output import print_json, print_line
 from pipeline.files import replacing
 from pipeline.store.database import database_files
 from pipeline.text import count
@@ -44,4 +44,4 @@ def command(options: Options, *, output: Path | None, as_json: bool) -> None:
     if as_json:
         print_json({"file": str(output), "bytes": len(content)})
     elif not options.quiet:
-        click.echo(f"{output}: {count(len(content), 'byte')}")
+        print_line(f"{output}: {count(len(content), 'byte')}")

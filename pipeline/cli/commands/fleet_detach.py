@@ -11,7 +11,7 @@ from pipeline.cli.configuration import load_settings, read_environment
 from pipeline.cli.event_loop import run_async
 from pipeline.cli.exclusive import exclusive_record
 from pipeline.cli.options import Options, examples, global_options, json_option
-from pipeline.cli.output import print_json, shown
+from pipeline.cli.output import print_json, print_line
 from pipeline.cli.scope import lookout_of
 from pipeline.instants import utc_now
 from pipeline.quota.limits import longest_window
@@ -50,17 +50,17 @@ def command(options: Options, *, as_json: bool) -> None:
             }
         )
         return
-    click.echo(shown(f"{settings.database} follows no fleet any more"))
+    print_line(f"{settings.database} follows no fleet any more")
     if done.unreachable is not None:
-        click.echo(shown(f"what counts in the plan is not known: {done.unreachable}"))
+        print_line(f"what counts in the plan is not known: {done.unreachable}")
     elif done.requests:
-        click.echo(f"its ledger has {count(done.requests, 'request')} that still count")
+        print_line(f"its ledger has {count(done.requests, 'request')} that still count")
     if done.blocked_until is not None:
-        click.echo(f"no requests before {instants.for_people(done.blocked_until)} UTC")
+        print_line(f"no requests before {instants.for_people(done.blocked_until)} UTC")
     if running:
-        click.echo(shown(f"still running: {few(running)}; stop them, or give this machine a key that they do not have"))
+        print_line(f"still running: {few(running)}; stop them, or give this machine a key that they do not have")
     if settings.fleet is not None:
-        click.echo("next: remove PIPELINE_FLEET_URL and [fleet] here, then pipeline collect")
+        print_line("next: remove PIPELINE_FLEET_URL and [fleet] here, then pipeline collect")
 
 
 async def _detach(database: Path, url: str | None, longest: timedelta, options: Options) -> "Detached":

@@ -11,7 +11,7 @@ from pipeline.cli.configuration import load_settings, read_environment
 from pipeline.cli.event_loop import run_async
 from pipeline.cli.exclusive import exclusive_record
 from pipeline.cli.options import Options, examples, global_options, json_option
-from pipeline.cli.output import print_json, shown
+from pipeline.cli.output import print_json, print_line
 from pipeline.cli.progress import entry_progress
 from pipeline.cli.signals import LAST_RESORT, cancelling, stoppable
 from pipeline.clock import REAL_CLOCK
@@ -59,11 +59,11 @@ def command(options: Options, *, record: Path, as_json: bool) -> None:
     elif not options.quiet:
         what = f"{count(done.observations, 'observation')} of {count(done.symbols, 'symbol')}"
         if done.is_whole:
-            click.echo(shown(f"the fleet has the record of {record}: {what}, and its runs"))
-            click.echo(shown(f"next: pipeline run --database {record}, which follows the fleet now"))
+            print_line(f"the fleet has the record of {record}: {what}, and its runs")
+            print_line(f"next: pipeline run --database {record}, which follows the fleet now")
         else:
-            click.echo(shown(f"the fleet has what {record} observed: {what}"))
-            click.echo("its runs stay in the file alone, as the fleet has had runs of its own")
+            print_line(f"the fleet has what {record} observed: {what}")
+            print_line("its runs stay in the file alone, as the fleet has had runs of its own")
 
 
 async def _import(record: Path, url: str, member: str, keys: Sequence[ApiKey], options: Options) -> "Imported":

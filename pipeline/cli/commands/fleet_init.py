@@ -7,7 +7,7 @@ import click
 from pipeline import extras
 from pipeline.cli.configuration import load_settings, read_environment
 from pipeline.cli.options import Options, examples, global_options, json_option
-from pipeline.cli.output import print_facts, print_json, shown
+from pipeline.cli.output import print_facts, print_json, print_line
 from pipeline.quota.keys import ApiKey
 from pipeline.settings.api_keys import api_keys
 from pipeline.settings.environment import Environment, key_variables
@@ -66,11 +66,11 @@ def command(options: Options, *, as_json: bool) -> None:
             facts["running"] = f"{few(done.running)}: {_RUNNING}"
     print_facts(facts)
     if elsewhere := [plan.name or "the key" for plan in settings.plans if plan.name not in {key.name for key in keys}]:
-        click.echo(f"not set here: {few(elsewhere)}; some member needs it")
+        print_line(f"not set here: {few(elsewhere)}; some member needs it")
     if is_own:
-        click.echo(shown(f"next: pipeline fleet import {settings.database}, to give the fleet this machine's record"))
+        print_line(f"next: pipeline fleet import {settings.database}, to give the fleet this machine's record")
         return
-    click.echo("next: pipeline run, here and on other machines with this PIPELINE_FLEET_URL")
+    print_line("next: pipeline run, here and on other machines with this PIPELINE_FLEET_URL")
 
 
 def _held(settings: Settings, variables: Environment) -> tuple[ApiKey, ...]:

@@ -15,7 +15,7 @@ from pipeline.cli.configuration import load_silently, read_environment
 from pipeline.cli.event_loop import run_async
 from pipeline.cli.exclusive import FOLLOWING, exclusive_run, when_to_begin
 from pipeline.cli.options import Options, examples, global_options, new_record_option, wait_option
-from pipeline.cli.output import print_json
+from pipeline.cli.output import print_json, print_line
 from pipeline.cli.progress import entry_progress
 from pipeline.cli.signals import LAST_RESORT, cancelling, stoppable
 from pipeline.cli.verbosity import configure_logs, fatal_errors_logged
@@ -105,4 +105,4 @@ def _report(database: Path, written: int, place: Followed, options: Options, *, 
     if as_json:
         print_json({"database": str(database), "fleet": place.fleet, "entry": place.seq, "written": written})
     elif not options.quiet:
-        click.echo(f"{database}: {count(written, 'new entry', 'new entries')} of the fleet's log, up to {place.seq:,}")
+        print_line(f"{database}: {count(written, 'new entry', 'new entries')} of the fleet's log, up to {place.seq:,}")

@@ -7,7 +7,7 @@ import click
 from pipeline import instants
 from pipeline.cli.configuration import load_silently, read_environment
 from pipeline.cli.options import Options, examples, global_options, json_option
-from pipeline.cli.output import print_json, shown
+from pipeline.cli.output import print_json, print_line
 from pipeline.cli.scope import scope_of
 from pipeline.errors import ExitCode
 from pipeline.monitoring import heartbeat
@@ -49,9 +49,9 @@ def _print(wrong: list[str], beat: Heartbeat | None, status: Status | None, opti
             }
         )
     elif wrong:
-        click.echo(shown(f"unhealthy: {'; '.join(wrong)}"))
+        print_line(f"unhealthy: {'; '.join(wrong)}")
     elif not options.quiet:
-        click.echo(shown(f"healthy: {_summary(beat, status)}"))
+        print_line(f"healthy: {_summary(beat, status)}")
 
 
 def _read_heartbeat(database: Path) -> Heartbeat | DamagedHeartbeat | None:

@@ -10,7 +10,7 @@ import click
 
 from pipeline.cli.configuration import read_environment
 from pipeline.cli.options import Options, examples, global_options, json_option
-from pipeline.cli.output import print_json
+from pipeline.cli.output import print_json, print_line
 from pipeline.errors import Trouble, file_reason
 from pipeline.files import PRIVATE_FILE, new_file, shipped
 from pipeline.monitoring.threshold import check_threshold
@@ -36,12 +36,12 @@ def command(options: Options, *, as_json: bool) -> None:
         print_json({"written": [path for path, is_new in created.items() if is_new], **noted})
         return
     for path, is_new in created.items():
-        click.echo(f"{path}: {'created' if is_new else 'exists, left unchanged'}")
+        print_line(f"{path}: {'created' if is_new else 'exists, left unchanged'}")
     if problem is not None:
-        click.echo(f"note: {problem}")
-    click.echo("next: put your key into .env and your symbols into the configuration, then run pipeline doctor")
-    click.echo(f"then: pipeline run, or this line for crontab -e (times in this machine's zone, {_zone()}):")
-    click.echo(crontab_line(Path.cwd(), Path(sys.executable)))
+        print_line(f"note: {problem}")
+    print_line("next: put your key into .env and your symbols into the configuration, then run pipeline doctor")
+    print_line(f"then: pipeline run, or this line for crontab -e (times in this machine's zone, {_zone()}):")
+    print_line(crontab_line(Path.cwd(), Path(sys.executable)))
 
 
 def _threshold_problem(options: Options) -> str | None:

@@ -10,7 +10,7 @@ from pipeline.cli.configuration import load_silently
 from pipeline.cli.event_loop import run_async
 from pipeline.cli.migrating import migrate_in_thread
 from pipeline.cli.options import Options, examples, global_options, json_option, wait_option
-from pipeline.cli.output import print_json
+from pipeline.cli.output import print_json, print_line
 from pipeline.instants import utc_now
 from pipeline.store import lock
 from pipeline.store.older import Migrated, bring_up_to_date
@@ -34,11 +34,11 @@ def command(options: Options, *, no_backup: bool, max_wait: timedelta, as_json: 
         applied = [migration.name for migration in done.applied]
         print_json({"before": done.before, "after": done.after, "applied": applied, "backup": made})
     elif not done.applied:
-        click.echo(f"{database}: up to date (schema {done.after})")
+        print_line(f"{database}: up to date (schema {done.after})")
     else:
-        click.echo(f"{database}: schema {done.before} is now {done.after}, {count(len(done.applied), 'migration')}")
+        print_line(f"{database}: schema {done.before} is now {done.after}, {count(len(done.applied), 'migration')}")
         if done.backup is not None:
-            click.echo(f"backup: {done.backup.file}; remove it when all is well")
+            print_line(f"backup: {done.backup.file}; remove it when all is well")
 
 
 async def _migrate(database: Path, options: Options, *, keeps_backup: bool, max_wait: timedelta) -> Migrated:

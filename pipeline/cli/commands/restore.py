@@ -13,7 +13,7 @@ from pipeline.cli.event_loop import run_async
 from pipeline.cli.following import refuse_other_record
 from pipeline.cli.migration_progress import migration_progress
 from pipeline.cli.options import Options, examples, global_options, json_option
-from pipeline.cli.output import print_json, shown
+from pipeline.cli.output import print_json, print_line
 from pipeline.instants import utc_now
 from pipeline.quota.limits import longest_window
 from pipeline.settings.load import Settings
@@ -94,19 +94,19 @@ def _json(done: Restored, file: Path, database: Path) -> dict[str, object]:
 
 def _print(done: Restored, file: Path, database: Path) -> None:
     newest = "none" if done.newest_snapshot is None else _for_people(done.newest_snapshot)
-    click.echo(shown(f"{database} is restored from {file}"))
-    click.echo(f"newest snapshot: {newest}")
-    click.echo(f"{count(done.snapshots, 'snapshot')} of {count(done.symbols, 'symbol')}, {count(done.runs, 'run')}")
+    print_line(f"{database} is restored from {file}")
+    print_line(f"newest snapshot: {newest}")
+    print_line(f"{count(done.snapshots, 'snapshot')} of {count(done.symbols, 'symbol')}, {count(done.runs, 'run')}")
     if done.replaced is not None:
-        click.echo(shown(f"the database that was there: {done.replaced}"))
+        print_line(f"the database that was there: {done.replaced}")
     if done.carried:
-        click.echo(f"the ledger has {count(done.carried, 'request')} more, which that one had sent since the backup")
+        print_line(f"the ledger has {count(done.carried, 'request')} more, which that one had sent since the backup")
     if done.blocked_until is not None:
         why = done.blocked_reason or "the API said that the quota has ended"
-        click.echo(f"no requests before {_for_people(done.blocked_until)}: {why}")
+        print_line(f"no requests before {_for_people(done.blocked_until)}: {why}")
         if done.blocked_reason is not None:
-            click.echo("if nothing was requested since: restore again, with --idle-since-backup")
-    click.echo("next: pipeline doctor")
+            print_line("if nothing was requested since: restore again, with --idle-since-backup")
+    print_line("next: pipeline doctor")
 
 
 def _for_people(instant: str) -> str:

@@ -6,7 +6,7 @@ import click
 
 from pipeline.cli.configuration import load_silently
 from pipeline.cli.options import Form, Options, Whole, examples, format_option, json_option, reading_options
-from pipeline.cli.output import print_json, print_rows, shown, to_second
+from pipeline.cli.output import print_json, print_line, print_rows, shown, to_second
 from pipeline.cli.readable import readable
 from pipeline.cli.run_outcomes import run_outcomes
 from pipeline.store.database import DatabaseError
@@ -39,7 +39,7 @@ def command(options: Options, *, run: int | None, limit: int, form: Form, as_jso
             raise DatabaseError(f"there is no run {run}", remedy="pipeline runs lists them")
         outcomes = reader.outcomes(run)
         if form.is_table and not as_json:
-            click.echo(f"run {run} {_summary(found)}")
+            print_line(f"run {run} {_summary(found)}")
             if not outcomes:
                 return
         _print_outcomes(outcomes, form=form, as_json=as_json)

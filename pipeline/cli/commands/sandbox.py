@@ -11,7 +11,7 @@ import click
 from pipeline import instants
 from pipeline.cli.event_loop import run_async
 from pipeline.cli.options import LARGEST_INTEGER, Options, Whole, day_option, examples, global_options, json_option
-from pipeline.cli.output import print_json
+from pipeline.cli.output import print_json, print_line
 from pipeline.errors import Trouble, file_reason
 from pipeline.quota.limits import PLANS
 from pipeline.sandbox.companies import Companies
@@ -52,7 +52,8 @@ def command(
     """
     companies = Companies(seed)
     if listing:
-        click.echo(companies.listing((day or instants.utc_now()).date()), nl=False)
+        for line in companies.listing((day or instants.utc_now()).date()).splitlines():
+            print_line(line)
         return
     api = SandboxApi(
         companies=companies,
@@ -77,7 +78,7 @@ async def _serve(api: SandboxApi, port: int, options: Options, *, as_json: bool)
             if as_json:
                 print_json({"base_url": base_url})
             else:
-                click.echo(base_url)
+                print_line(base_url)
             options.say("serving invented companies; stop with Ctrl-C. In another terminal:")
             options.say(f"  ALPHAVANTAGE_API_KEY=any PIPELINE_SOURCE__BASE_URL={base_url} pipeline collect QUVEX")
             await stopped.wait()

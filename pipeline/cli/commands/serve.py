@@ -11,7 +11,7 @@ from pipeline.cli.configuration import load_settings, read_environment
 from pipeline.cli.event_loop import run_async
 from pipeline.cli.migration_progress import migration_progress
 from pipeline.cli.options import Options, examples, json_option, reading_options
-from pipeline.cli.output import print_json
+from pipeline.cli.output import print_json, print_line
 from pipeline.cli.scope import scope_of
 from pipeline.cli.signals import LAST_RESORT, stoppable
 from pipeline.cli.site import Record, serving_site
@@ -108,7 +108,7 @@ async def _serve(
             if as_json:
                 print_json({"url": url})
             else:
-                click.echo(url)
+                print_line(url)
             options.say(f"serving {record.database} {what}; stop with Ctrl-C")
             if address.host in _ALL_ADDRESSES:
                 options.say("clients may use any address of this machine, or a name in web.allowed_hosts")
