@@ -9,6 +9,7 @@ import shutil
 import tempfile
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
+from itertools import takewhile
 from pathlib import Path
 from typing import BinaryIO
 
@@ -96,7 +97,7 @@ def replacing(
         if target in reserved:
             raise Trouble(f"{target} must not be overwritten", remedy="name another file")
         if creates_folders:
-            target.parent.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
+            make_folder(target.parent)
         elif not target.parent.exists():
             raise Trouble(
                 f"{target}: its folder does not exist", remedy=f"create {target.parent}, or name another file"
@@ -104,6 +105,7 @@ def replacing(
         with _written_beside(target, mode) as file:
             yield file
             _sync(file)
+        sync_folder(target.parent)
 
 
 def replace_content(path: Path, content: bytes) -> None:
@@ -150,7 +152,7 @@ def filling(target: Path) -> Iterator[Path]:
             raise Trouble(f"{target} is a file", remedy="with --partition, name a folder")
         if target.is_dir() and any(target.iterdir()):
             raise Trouble(f"{target} is not empty", remedy="name a new folder, or empty it first")
-        target.parent.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
+        make_folder(target.parent)
         partial = Path(tempfile.mkdtemp(prefix=f"{target.name}.", suffix=".partial", dir=target.parent))
         try:
             yield partial
@@ -166,12 +168,13 @@ def new_file(path: Path, *, mode: int = PRIVATE_FILE) -> Iterator[BinaryIO]:
 
     Raise FileExistsError if there is one already, and OSError if it cannot be written.
     """
-    path.parent.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
+    make_folder(path.parent)
     descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode)
     try:
         with os.fdopen(descriptor, "wb") as file:
             yield file
             _sync(file)
+        sync_folder(path.parent)
     except BaseException:
         path.unlink(missing_ok=True)
         raise
@@ -205,6 +208,17 @@ def _report_failure(target: Path) -> Iterator[None]:
         raise
     except OSError as error:
         raise Trouble(f"{target} cannot be written: {file_reason(error)}") from None
+
+
+def make_folder(folder: Path) -> None:
+    """Create a private folder, and those above it that are missing, on the disk too. Do nothing if there is one.
+
+    Otherwise a power cut could undo it, with all files in it that were synced. Raise OSError if it cannot be created.
+    """
+    missing = [*takewhile(lambda one: not one.exists(), (folder, *folder.parents))]
+    folder.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
+    for one in missing:
+        sync_folder(one.parent)
 
 
 def sync_folder(folder: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import Trouble
-from pipeline.files import filling, is_present, new_file, replace_content, replacing
+from pipeline.files import filling, is_present, make_folder, new_file, replace_content, replacing
 
 
 def test_a_file_takes_the_place_of_another_when_it_is_whole(tmp_path: Path) -> None:
@@ -156,3 +156,39 @@ def test_a_name_that_is_too_long_is_an_error_and_not_absent_on_every_python(tmp_
     assert not is_present(tmp_path / "a\0b")
     with pytest.raises(OSError, match="too long"):
         is_present(tmp_path / ("x" * 300))
+
+
+@pytest.fixture
+def synced(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Return what is synced from now on, in order."""
+    paths: list[Path] = []
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        paths.append(Path(f"/proc/self/fd/{descriptor}").readlink())
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    return paths
+
+
+def test_a_folder_is_synced_with_each_above_it_that_was_missing(tmp_path: Path, synced: list[Path]) -> None:
+    make_folder(tmp_path / "a" / "b")
+    assert {*synced} == {tmp_path, tmp_path / "a"}
+
+    synced.clear()
+    make_folder(tmp_path / "a" / "b")
+    assert synced == []
+
+
+def test_a_file_is_synced_before_it_gets_its_name_and_its_folder_after(tmp_path: Path, synced: list[Path]) -> None:
+    with replacing(tmp_path / "marker"):
+        pass
+    partial, folder = synced
+    assert partial.suffix == ".partial"
+    assert folder == tmp_path
+
+    synced.clear()
+    with new_file(tmp_path / "overviews.db"):
+        pass
+    assert synced == [tmp_path / "overviews.db", tmp_path]

@@ -13,7 +13,7 @@ import msgspec
 from pipeline import instants
 from pipeline.decoding import decoder
 from pipeline.errors import ExitCode, Trouble, Undecodable, file_reason
-from pipeline.files import PRIVATE_FILE, PRIVATE_FOLDER, is_locked
+from pipeline.files import PRIVATE_FILE, is_locked, make_folder
 from pipeline.store.database import DatabaseError, access_remedy, beside
 from pipeline.text import cut, printable
 
@@ -101,7 +101,7 @@ def is_daemon_running(database: Path) -> bool:
 @contextmanager
 def _file(path: Path) -> Iterator[int]:
     try:
-        path.parent.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
+        make_folder(path.parent)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE)
     except OSError as error:
         raise DatabaseError(f"{path} cannot be written: {file_reason(error)}", remedy=access_remedy(error)) from None
