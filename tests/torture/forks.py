@@ -1,0 +1,60 @@
+"""Forks: the process of a stage. It has loaded the program, and forks one process for each command that it reads."""
+
+import gc
+import importlib
+import json
+import os
+import signal
+import sys
+from datetime import timedelta
+from typing import Any, NoReturn
+
+from pipeline.cli import app
+from pipeline.store import migrate, migration_steps, writer
+
+_SECONDS = 60
+"""After which a command hangs: it is ended by SIGALRM."""
+_LOADED = ("backup", "collect", "doctor", "export", "import_", "migrate", "restore", "status")
+
+
+def main() -> None:
+    """Read a command a line, and print how each ended."""
+    for name in (*(f"pipeline.cli.commands.{command}" for command in _LOADED), "pipeline.cli.error_output", "aiohttp"):
+        importlib.import_module(name)
+    # Small records and short trials are to see all that happens with large ones, and in time.
+    writer.PAUSES = tuple(timedelta(milliseconds=1) for _ in writer.PAUSES)
+    migrate.TRANSACTION_ROWS = 4
+    migration_steps.BATCH_ROWS = 2
+    gc.freeze()
+    for line in sys.stdin:
+        order = json.loads(line)
+        if (child := os.fork()) == 0:
+            _run(**order)
+        _, status = os.waitpid(child, 0)
+        print(os.waitstatus_to_exitcode(status), flush=True)
+
+
+def _run(folder: str, arguments: list[str], variables: dict[str, str], output: str) -> NoReturn:
+    """Be the process of a command."""
+    signal.alarm(_SECONDS)
+    for descriptor, place in enumerate((os.devnull, f"{output}.out", f"{output}.err")):
+        os.dup2(os.open(place, os.O_RDWR | os.O_CREAT | (os.O_TRUNC if descriptor else 0)), descriptor)
+    os.chdir(folder)
+    os.environ.update(variables)
+    sys.argv = ["pipeline", *arguments]
+    sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115 - as Python opens them
+    sys.stderr = open(2, "w", buffering=1, closefd=False)  # noqa: SIM115
+    code: Any = 0
+    try:
+        app.main()
+    except SystemExit as ended:
+        code = ended.code
+    except BaseException:  # noqa: BLE001 - the fork must not become another stage
+        sys.excepthook(*sys.exc_info())
+        code = 1
+    sys.stdout.flush()
+    os._exit(code or 0)
+
+
+if __name__ == "__main__":
+    main()

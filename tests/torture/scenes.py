@@ -1,0 +1,147 @@
+"""Scenes: what the program does with its files, to be recorded, killed, or let down by its disk."""
+
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+
+from pipeline.quota.limits import Limit
+from pipeline.sandbox.companies import Companies
+from pipeline.sandbox.server import SandboxApi
+from tests.support.beside import beside
+from tests.support.database import earlier_migrations
+from tests.support.migrations import with_positional_digests
+from tests.torture.interposed import Interposed
+from tests.torture.stage import Played, Stage, stage
+from tests.torture.trial import Bout
+
+DATABASE = Path("data/overviews.db")
+KEY = "S3CR3TK3YOFOURS1"
+_SYMBOLS = ("AAPL", "IBM", "MSFT", "PEP")
+_LIMIT = "1000000/day"
+"""So large that it never ends, but each request takes a slot, and a restored ledger has to have all of them."""
+_CONFIG = """
+database = "{database}"
+symbols.list = {symbols}
+[source]
+base_url = "{url}"
+limits = ["{limit}"]
+concurrency = 2
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A command, and the files that it finds."""
+
+    name: str
+    before: Path | None
+    """A folder to be copied; None: an empty one."""
+    command: tuple[str, ...]
+    makes: Path | None = None
+    """A file that it makes besides the database."""
+
+    def prepare(self, folder: Path) -> None:
+        """Make the folder in which the command is to be run."""
+        if self.before is None:
+            folder.mkdir(parents=True)
+        else:
+            shutil.copytree(self.before, folder)
+
+
+class Requests(list[str]):
+    """The symbols that were requested, in order; each is reported when its request arrives."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.on_request: Callable[[str], object] = lambda _symbol: None
+
+    def append(self, symbol: str) -> None:
+        """Report a request, before it is answered."""
+        self.on_request(symbol)
+        super().append(symbol)
+
+
+class Calendar:
+    """The day that the API is asked on."""
+
+    def __init__(self) -> None:
+        self.day = date(2026, 3, 13)
+
+    def __call__(self) -> date:
+        """Return the day."""
+        return self.day
+
+
+class Theatre:
+    """A stage with a disk, and the scenes that are played there."""
+
+    def __init__(
+        self, place: Path, interposed: Interposed, acting: Stage, requests: Requests, calendar: Calendar
+    ) -> None:
+        self.disk = interposed.watched
+        self.interposed = interposed
+        self.requests = requests
+        self._place = place
+        self._stage = acting
+        self._calendar = calendar
+
+    def play(self, folder: Path, *command: str) -> Played:
+        """Run a command of the program in a folder, the next day as far as the API is concerned."""
+        self._calendar.day += timedelta(days=1)
+        config = str(self._place / "pipeline.toml")
+        return self._stage.play(folder, *command, PIPELINE_CONFIG=config, ALPHAVANTAGE_API_KEY=KEY)
+
+    def scenes(self) -> Iterator[Scene]:
+        """Yield the scenes; what they begin with is made by the program."""
+        given = self._place / "given"
+        base, later = given / "base", given / "later"
+        backup, archive = str(given / "backup.db"), str(given / "archive.jsonl")
+        collect = ("-vv", "collect", "--force", *_SYMBOLS)
+        yield Scene("first start", None, collect)
+        base.mkdir(parents=True)
+        self._must(base, "collect")
+        yield Scene("collect", base, collect)
+        self._must(base, "backup", backup)
+        yield Scene("backup", base, ("backup", "copy.db"), Path("copy.db"))
+        shutil.copytree(base, later)
+        self._must(later, "collect", "--force")
+        yield Scene("restore", later, ("restore", backup))
+        yield Scene("migrate, in steps", self._old(later, 11), ("migrate", "--no-backup"))
+        yield Scene("migrate, oldest", self._old(later, 1), ("migrate",))
+        self._must(later, "export", "--original", "--output", archive)
+        yield Scene("import", base, ("import", archive, "--allow-back-dated"))
+        yield Scene("export", later, ("export", "--original", "--output", "out.jsonl"), Path("out.jsonl"))
+
+    def _must(self, folder: Path, *command: str) -> None:
+        played = self.play(folder, *command)
+        if played.code:
+            raise AssertionError(f"{command} ended with {played.code}: {played.err}")
+
+    def _old(self, newest: Path, version: int) -> Path:
+        """Return a folder with the record of another, in the schema of an older version."""
+        old = self._place / "given" / f"schema {version}"
+        (old / "data").mkdir(parents=True)
+        folder = earlier_migrations(self._place / "given", version)
+        with_positional_digests(newest / DATABASE, old / DATABASE, folder)
+        with closing(sqlite3.connect(old / DATABASE)) as db:
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return old
+
+
+@contextmanager
+def theatre(bout: Bout) -> Iterator[Theatre]:
+    """Yield a theatre in the folder of a bout."""
+    disk = bout.folder / "disk"
+    disk.mkdir()
+    interposed = Interposed(bout.folder, disk)
+    calendar, requests = Calendar(), Requests()
+    api = SandboxApi(companies=Companies(), limits=[Limit.parse(_LIMIT)], day=calendar)
+    api.seen = requests
+    with beside(api.serve) as url, stage(bout.folder, bout.environment(**interposed.variables)) as acting:
+        config = _CONFIG.format(database=DATABASE, symbols=[*_SYMBOLS], limit=_LIMIT, url=url)
+        (bout.folder / "pipeline.toml").write_text(config)
+        yield Theatre(bout.folder, interposed, acting, requests, calendar)
