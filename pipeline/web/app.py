@@ -19,7 +19,7 @@ from pipeline.web.ask import Site
 from pipeline.web.caching import NO_STORE
 from pipeline.web.probes import Probes
 from pipeline.web.refusals import Refusal, status_of
-from pipeline.web.routes import Refuse, Route, add_routes
+from pipeline.web.routes import Refuse, Route, add_routes, ignore_expect
 from pipeline.web.turns import Turns
 
 HEALTHY, READY, METRICS = "/-/healthy", "/-/ready", "/metrics"
@@ -68,8 +68,8 @@ def application(probes: Probes, access: Access, *outer: Middleware, pages: Pages
     else:
         add_routes(app, pages.site, pages.routes)
     for path, handler in handlers.items():
-        app.router.add_get(path, handler, expect_handler=_ignore_expect)
-    app.router.add_route("*", "/{path:.*}", endpoints.other, expect_handler=_ignore_expect)
+        app.router.add_get(path, handler, expect_handler=ignore_expect)
+    app.router.add_route("*", "/{path:.*}", endpoints.other, expect_handler=ignore_expect)
     return app
 
 
@@ -80,7 +80,7 @@ class _Endpoints:
         self._scrape, self._look = asyncio.Lock(), asyncio.Lock()
 
     async def index(self, _request: web.Request) -> web.Response:
-        return _text(200, f"overview-pipeline {__version__}: {HEALTHY} {READY} {METRICS}")
+        return as_line(200, f"overview-pipeline {__version__}: {HEALTHY} {READY} {METRICS}")
 
     async def healthy(self, _request: web.Request) -> web.Response:
         return _verdict("healthy", self._probes.healthy())
@@ -99,7 +99,7 @@ class _Endpoints:
 
     async def other(self, request: web.Request) -> web.StreamResponse:
         if self._pages is None:
-            return _text(404, f"not found: there are {HEALTHY} {READY} {METRICS}")
+            return as_line(404, f"not found: there are {HEALTHY} {READY} {METRICS}")
         if (without_slash := await _known_without_slash(request)) is not None:
             return web.Response(status=HTTPStatus.PERMANENT_REDIRECT, headers={"Location": without_slash})
         missing = Refusal(HTTPStatus.NOT_FOUND, "there is nothing at this address", remedy="start from /")
@@ -123,7 +123,7 @@ def _access_check(access: Access, pages: Pages | None) -> Middleware:
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
         is_probe = pages is None or request.path in _PROBES
         if (refusal := access.refusal(request, is_probe=is_probe)) is not None:
-            response: web.StreamResponse = _text(status_of(refusal), str(refusal))
+            response: web.StreamResponse = as_line(status_of(refusal), str(refusal))
             if pages is not None and takes_apikey(request):  # its clients read JSON, and show what it says
                 response = pages.refuse(request, status_of(refusal), refusal)
             if isinstance(refusal, TokenMissing):
@@ -132,7 +132,7 @@ def _access_check(access: Access, pages: Pages | None) -> Middleware:
             return response
         # Not a route's task: the targets of `OPTIONS *` and of CONNECT are not paths, so they match none.
         if request.method not in _METHODS:
-            return _text(405, "method not allowed: use GET or HEAD", Allow=", ".join(_METHODS))
+            return as_line(405, "method not allowed: use GET or HEAD", Allow=", ".join(_METHODS))
         return await handler(request)
 
     return check
@@ -143,14 +143,11 @@ async def _add_headers(_request: web.Request, response: web.StreamResponse) -> N
     response.headers.setdefault("Cache-Control", NO_STORE)
 
 
-async def _ignore_expect(_request: web.Request) -> None:
-    """Answer at once: no body is read."""
-
-
 def _verdict(good: str, why_not: str | None) -> web.Response:
-    return _text(200, good) if why_not is None else _text(503, f"not {good}: {why_not}")
+    return as_line(200, good) if why_not is None else as_line(503, f"not {good}: {why_not}")
 
 
-def _text(status: int, line: str, **headers: str) -> web.Response:
-    headers = {"Content-Type": "text/plain; charset=utf-8", **_NOT_STORED, **headers}
+def as_line(status: int, line: str, **headers: str) -> web.Response:
+    """Return an answer of one line, with the headers that all have."""
+    headers = {"Content-Type": "text/plain; charset=utf-8", **_HEADERS, **_NOT_STORED, **headers}
     return web.Response(status=status, body=f"{printable(line)}\n".encode(), headers=headers)

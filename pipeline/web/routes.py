@@ -36,11 +36,17 @@ def add_routes(app: web.Application, site: Site, routes: Iterable[Route]) -> Non
     app[SITE] = site
     for route in routes:
         handler = _answering(site, route)
-        app.router.add_get(route.path, handler)
+        paths = [route.path]
         if route.has_instants:
-            app.router.add_get(f"{AS_OF}{{instant}}{route.path}", handler)
+            paths.append(f"{AS_OF}{{instant}}{route.path}")
         if route.path == "/":
-            app.router.add_get(f"{AS_OF}{{instant}}", handler)
+            paths.append(f"{AS_OF}{{instant}}")
+        for path in paths:
+            app.router.add_get(path, handler, expect_handler=ignore_expect)
+
+
+async def ignore_expect(_request: web.Request) -> None:
+    """Answer at once: no body is read, and who is answered is not checked yet."""
 
 
 def _answering(site: Site, route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:

@@ -14,6 +14,7 @@ from pipeline.web.access import Access
 from pipeline.web.app import Pages, application
 from pipeline.web.connections import BACKLOG, Connections, most_connections
 from pipeline.web.probes import Probes
+from pipeline.web.unreadable import RequestHandler
 
 PROBES_END_WITHIN = timedelta(seconds=0.1)
 PAGES_END_WITHIN = timedelta(seconds=3)
@@ -50,9 +51,7 @@ async def serving(
     app = application(probes, access, connections.middleware(), pages=pages)
     within = PROBES_END_WITHIN if pages is None else PAGES_END_WITHIN
     # An answer is given up when its client goes away: nobody else waits for it.
-    runner = web.AppRunner(
-        app, access_log=None, shutdown_timeout=within.total_seconds(), handler_cancellation=pages is not None
-    )
+    runner = web.AppRunner(app, shutdown_timeout=within.total_seconds(), handler_cancellation=pages is not None)
     await runner.setup()
     try:
         server = await _listen(runner, host, port, connections, setting)
@@ -67,11 +66,14 @@ async def serving(
 async def _listen(
     runner: web.AppRunner, host: str, port: int, connections: Connections, setting: str
 ) -> asyncio.Server:
-    loop = asyncio.get_running_loop()
-    make = runner.server
-    assert make is not None
+    loop, server = asyncio.get_running_loop(), runner.server
+    assert server is not None
+
+    def connection() -> asyncio.Protocol:
+        return connections.limit(RequestHandler(server, loop=loop, access_log=None))  # type: ignore[arg-type]
+
     try:
-        return await loop.create_server(lambda: connections.limit(make()), host, port, backlog=BACKLOG)
+        return await loop.create_server(connection, host, port, backlog=BACKLOG)
     except (OSError, OverflowError, UnicodeError) as error:  # the latter two: an invalid port or name
         reason, remedy = _explain(error)
         problem = f"{setting}: cannot listen on {_authority(host, port)}: {reason}"

@@ -124,3 +124,26 @@ async def test_an_unusual_request_is_refused_without_a_version_too(client: Clien
     assert answer.split()[1] in ("404", "405", "417")
     assert "aiohttp" not in answer
     assert "X-Content-Type-Options: nosniff" in answer
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        "GET / HTTP/9.9\r\n\r\n",
+        "get / HTTP/1.1\r\n\r\n",
+        "GET %00 HTTP/1.1\r\n\r\n",
+        "GET / HTTP/1.1\r\nContent-Length: x\r\n\r\n",
+        f"GET /{'secret' * 1_500} HTTP/1.1\r\n\r\n",
+        f"GET / HTTP/1.1\r\nCookie: {'secret' * 1_500}\r\n\r\n",
+    ],
+    ids=lambda text: text[:40],
+)
+async def test_what_is_not_http_gets_one_line_without_a_version_and_without_what_was_sent(
+    client: Client, request_: str
+) -> None:
+    head, _, body = (await client.raw(request_)).partition("\r\n\r\n")
+    assert " 400 " in head.partition("\r\n")[0]
+    assert "Server: overview-pipeline\r\n" in head
+    assert "X-Content-Type-Options: nosniff" in head
+    assert body.count("\n") == 1
+    assert "secret" not in body

@@ -120,6 +120,13 @@ async def test_a_request_names_one_host_and_only_health_checks_may_name_none(por
     assert (await get(port, "/companies", "1.1", "Host: localhost", "Host: evil.example")).status == 400
 
 
+@pytest.mark.parametrize("target", ["/companies", "/-/healthy", "/nothing"])
+async def test_what_a_client_expects_is_not_answered_before_it_is_known_who_it_is(port: int, target: str) -> None:
+    for expected in ("100-continue", "x"):
+        answered = await get(port, target, "1.1", "Host: evil.example", f"Expect: {expected}")
+        assert answered.status == 421
+
+
 async def test_a_mistake_of_the_program_is_one_line_to_the_client(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipeline.pages.companies.Choice.of", lambda _: 1 / 0)
     answered = await get(port, "/companies?q=secret")

@@ -1,0 +1,32 @@
+"""Unreadable requests: answered in one line, without the versions that aiohttp tells, and without what was sent."""
+
+from http import HTTPStatus
+
+from aiohttp import web
+
+from pipeline.web.app import as_line
+
+_LINES = {
+    HTTPStatus.BAD_REQUEST: "not a valid HTTP request, or a line of it is longer than 8 kB",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "the answer failed, by a mistake in this program: its log has the details",
+}
+
+
+class RequestHandler(web.RequestHandler):
+    """Reads the requests of one connection, and has them answered."""
+
+    __slots__ = ()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = HTTPStatus.INTERNAL_SERVER_ERROR,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Return the answer to a request that no handler sees. Its connection is closed then."""
+        super().handle_error(request, status, exc, message)  # it logs it
+        kind = HTTPStatus(status)
+        response = as_line(kind, _LINES.get(kind, kind.phrase.lower()))
+        response.force_close()
+        return response
