@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from pipeline.errors import Undecodable
+from pipeline.json_text import encode_json, read_integer, read_real
 from pipeline.text import cut
 
 T = TypeVar("T")
@@ -49,14 +50,39 @@ def converted(value: Any, kind: Any, *, strict: bool) -> Any:
 
 
 def decode_object(text: str) -> dict[str, Any]:
-    """Return a JSON object, each number exactly as Python's json reads it. Raise Undecodable for anything else."""
+    """Return a JSON object, each number as it is spelled. Raise Undecodable for anything else.
+
+    It takes the last of a key given twice, and refuses what is nested deeper than any document that was taken.
+    """
     try:
-        value = json.loads(text)
+        value = _loads(text)
+        if "\\u" in text:
+            encode_json(value)  # raises UnicodeEncodeError for a lone surrogate, which nothing could write
     except _ERRORS as error:
         raise Undecodable(_reason(error)) from None
     if not isinstance(value, dict):
         raise Undecodable("not a JSON object")
+    if text.count("{") + text.count("[") > _DEEPEST and depth_of(value) > _DEEPEST:
+        raise Undecodable("nested too deeply")
     return value
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"invalid number {name}")
+
+
+_loads = json.JSONDecoder(parse_constant=_no_constant, parse_float=read_real, parse_int=read_integer).decode
+_DEEPEST = 100
+"""Nothing that the API sent and `api.responses` took is half as deep, and Python can write it wherever it is called."""
+
+
+def depth_of(value: Any) -> int:
+    """Return how many lists and objects are around the innermost value."""
+    depth, level = 0, [value]
+    while level := [one for one in level if isinstance(one, dict | list)]:
+        depth += 1
+        level = [member for one in level for member in (one.values() if isinstance(one, dict) else one)]
+    return depth
 
 
 def split_reason(error: msgspec.ValidationError) -> tuple[str, str]:
@@ -69,6 +95,8 @@ def _reason(error: Exception) -> str:
     """Return why the text cannot be decoded and, as far as the error says it, at which byte."""
     if isinstance(error, RecursionError):
         return "nested too deeply"
+    if isinstance(error, UnicodeEncodeError):
+        return "a lone surrogate, which is no character"
     if isinstance(error, UnicodeDecodeError):
         return f"not UTF-8 (byte {error.start})"
     if isinstance(error, msgspec.DecodeError) and not isinstance(error, msgspec.ValidationError):

@@ -1,6 +1,7 @@
 """Text for people: made harmless to the terminal or spreadsheet that shows it, or shortened to fit."""
 
 import csv
+import json
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
@@ -46,6 +47,12 @@ def _json_escape(match: re.Match[str]) -> str:
     return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
 
 
+def ascii_json(json_text: str) -> str:
+    """Return JSON of the same value in which every character but those of ASCII is escaped."""
+    return _NOT_ASCII.sub(lambda match: json.dumps(match[0])[1:-1], json_text)
+
+
+_NOT_ASCII = re.compile(r"[^ -~]+")
 _FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20", "\t", "\r", "\n")
 """What formulas begin with, also in the full width that spreadsheets of East Asia take for the same."""
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from io import StringIO
 from typing import Any
 
-import msgspec
+from pipeline.json_text import encode_json
 
 _NO_FRACTION = ".000Z"
 """Of an instant to the millisecond, which most are not."""
@@ -34,5 +34,5 @@ def _cell(value: Any) -> Any:
     if isinstance(value, str) and value.endswith(_NO_FRACTION):
         return f"{value.removesuffix(_NO_FRACTION)}Z"
     if isinstance(value, bool | dict | list):
-        return msgspec.json.encode(value).decode()
+        return encode_json(value).decode()
     return value

@@ -1,10 +1,8 @@
 """The tool `overview`: all that was known of a few companies at an instant."""
 
-import json
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-import msgspec
 from msgspec import Meta, field
 
 from pipeline.agents.arguments import AtArguments, Fields, Hours, SymbolText
@@ -25,7 +23,9 @@ from pipeline.agents.tool import (
     units_of,
     values_of,
 )
+from pipeline.json_text import encode_json, spaced_json
 from pipeline.model.fields import CATALOGUE, COLUMNS, SYMBOL_FIELD, Part, find_fields
+from pipeline.text import ascii_json
 
 _WITHOUT_DESCRIPTION = tuple(field for field in CATALOGUE if field.column != "description")
 
@@ -88,7 +88,7 @@ def _answer(question: Question[OverviewArguments]) -> Overviews:
 
 def _document(question: Question[OverviewArguments], symbol: str) -> str:
     (document,) = question.history.documents_as_of(question.at, [symbol])
-    return json.dumps(document)
+    return ascii_json(spaced_json(document))
 
 
 def _overview(row: dict[str, Any], columns: Sequence[str], document: str | None) -> Overview:
@@ -106,7 +106,7 @@ def _overview(row: dict[str, Any], columns: Sequence[str], document: str | None)
 
 def _check_size(found: Sequence[Overview]) -> None:
     """Raise BadCall for more than an agent can read at once."""
-    characters = len(msgspec.json.encode(found))
+    characters = len(encode_json(found))
     if len(found) > 1 and characters > LARGEST_PAGE:
         problem = f"the answer is too large: {characters:,} characters of {LARGEST_PAGE:,}"
         raise BadCall(problem, remedy="name fewer symbols or fields, or leave original out")

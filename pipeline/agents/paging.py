@@ -9,10 +9,9 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Generic, TypeVar
 
-import msgspec
-
 from pipeline.agents.arguments import Arguments
 from pipeline.agents.refusals import BadCall
+from pipeline.json_text import encode_json
 
 T = TypeVar("T")
 LARGEST_PAGE = 32_000
@@ -69,7 +68,7 @@ def page(rows: Iterable[T], offset: int, limit: int) -> Page[T]:
     found: list[T] = []
     characters = 0
     for row in islice(rows, offset, None):
-        characters += len(msgspec.json.encode(row))
+        characters += len(encode_json(row))
         if len(found) == limit or (found and characters > LARGEST_PAGE):
             return Page(found, offset + len(found))
         found.append(row)

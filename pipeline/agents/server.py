@@ -4,7 +4,6 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-import msgspec
 import structlog
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel.server import Server
@@ -33,6 +32,7 @@ from pipeline.agents.schemas import schema_of
 from pipeline.agents.tool import Tool
 from pipeline.agents.tools import TOOLS, instructions
 from pipeline.instants import to_text
+from pipeline.json_text import plain
 
 _Context = ServerRequestContext[dict[str, Any], Any]
 
@@ -89,7 +89,7 @@ async def _answer(record: Record, tool: Tool[Any, Any], given: Mapping[str, Any]
         log.info("refused", reason=str(refusal), seconds=round(time.monotonic() - began, 3))
         return CallToolResult(content=[TextContent(text=str(refusal))], is_error=True)
     log.info("answered", at=result.at, seconds=round(time.monotonic() - began, 3))
-    return CallToolResult(content=[TextContent(text=tool.text(result))], structured_content=msgspec.to_builtins(result))
+    return CallToolResult(content=[TextContent(text=tool.text(result))], structured_content=plain(result))
 
 
 async def _list_resources(_context: _Context, _params: PaginatedRequestParams | None) -> ListResourcesResult:

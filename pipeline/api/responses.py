@@ -29,6 +29,7 @@ from pipeline.api.errors import (
 )
 from pipeline.decoding import decoder
 from pipeline.errors import Undecodable
+from pipeline.json_text import SpelledNumber, read_integer, read_real
 from pipeline.model.document import Overview
 from pipeline.model.renames import wrong_answer
 from pipeline.model.symbols import Symbol, parse_symbol, same_company
@@ -166,7 +167,9 @@ _DEEPEST = 50
 
 
 def strict_json(body: bytes) -> Any:
-    """Return the JSON value of the bytes. Raise NotJson for anything that two JSON readers could read differently.
+    """Return the JSON value of the bytes, numbers as they are spelled.
+
+    Raise NotJson for anything that two JSON readers could read differently.
 
     Besides bad syntax: any encoding but UTF-8, NaN and infinities, numbers too large for a float or longer than 100
     digits, duplicate keys, lone surrogates, NUL, nesting deeper than 50.
@@ -223,16 +226,16 @@ def _no_constant(name: str) -> Any:
 
 
 def _finite(text: str) -> float:
-    number = float(text)
+    number = read_real(text)
     if abs(number) == float("inf"):
         raise ValueError("number too large")
     return number
 
 
-def _integer(text: str) -> int:
+def _integer(text: str) -> int | SpelledNumber:
     if len(text) > _LONGEST_INTEGER:
         raise ValueError("number too long")
-    return int(text)
+    return read_integer(text)
 
 
 def _check(value: Any) -> None:

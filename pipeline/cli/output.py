@@ -7,13 +7,13 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 
 import click
-import msgspec
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from pipeline.cli.options import Form
 from pipeline.cli.table_layout import Column, aligned, fitted
+from pipeline.json_text import encode_json, spaced_json
 from pipeline.text import few, printable, printable_json, write_csv
 
 
@@ -36,7 +36,7 @@ def print_line(text: str = "") -> None:
 
 def print_json(value: object) -> None:
     """Print one JSON value."""
-    print_json_line(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+    print_json_line(spaced_json(value, indent=2))
 
 
 def print_json_line(json_text: str) -> None:
@@ -48,9 +48,7 @@ def print_json_rows(names: Sequence[str], rows: Iterable[Sequence[object]]) -> N
     """Print rows as one JSON array with an object on each line, as they are read."""
     before = "[\n"
     for row in rows:
-        click.echo(
-            f"{before}  {printable_json(msgspec.json.encode(dict(zip(names, row, strict=True))).decode())}", nl=False
-        )
+        click.echo(f"{before}  {printable_json(encode_json(dict(zip(names, row, strict=True))).decode())}", nl=False)
         before = ",\n"
     click.echo("[]" if before == "[\n" else "\n]")
 
@@ -69,7 +67,7 @@ def print_rows(
                 write_csv(sys.stdout, names, rows)
         case Form.JSONL:
             for row in rows:
-                print_json_line(msgspec.json.encode(dict(zip(names, row, strict=True))).decode())
+                print_json_line(encode_json(dict(zip(names, row, strict=True))).decode())
         case _:
             print_table(names, rows, spare=spare, wide=form is Form.WIDE)
 

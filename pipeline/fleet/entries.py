@@ -11,6 +11,7 @@ import msgspec
 from pipeline.decoding import decode_object, decoder
 from pipeline.errors import ExitCode, Undecodable
 from pipeline.fleet.connection import FleetError
+from pipeline.json_text import encode_json, is_spelled, sorted_json
 from pipeline.model.document import Document
 from pipeline.model.outcomes import Outcome
 from pipeline.model.symbols import Symbol
@@ -151,12 +152,13 @@ def decode(row: Row) -> Entry:
 
 def document_text(document: Document) -> str:
     """Return a document as an entry has it: its keys in their order."""
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+    return encode_json(document).decode()
 
 
 def document_digest(document: Document) -> bytes:
     """Return 16 bytes that are the same for documents that have the same keys and values, in any order."""
-    return blake2b(json.dumps(document, sort_keys=True).encode(), digest_size=16).digest()
+    text = sorted_json(document) if is_spelled(document) else json.dumps(document, sort_keys=True)
+    return blake2b(text.encode(), digest_size=16).digest()
 
 
 def list_text(symbols: Sequence[Symbol]) -> str:

@@ -15,6 +15,7 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from pipeline.decoding import decode_object
+from pipeline.json_text import SpelledNumber
 from pipeline.model.anomalies import (
     CHECKED_COLUMNS,
     JUMP_FACTOR,
@@ -102,7 +103,7 @@ def relative_change(before: Any, after: Any) -> float | None:
     return None
 
 
-_NUMBERS = frozenset({int, float})
+_NUMBERS = frozenset({int, float, SpelledNumber})
 
 
 def differences(before: ComparedSnapshot, after: ComparedSnapshot) -> Iterator[Difference]:

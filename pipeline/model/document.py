@@ -1,6 +1,5 @@
 """Documents: an overview split into typed parts, joined again exactly, and compared with another."""
 
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import msgspec
 
 from pipeline.decoding import decode_object, decoder
 from pipeline.errors import Undecodable
+from pipeline.json_text import sorted_json, spaced_json
 from pipeline.model.fields import DAILY_FIELDS, FIELDS, PROFILE_FIELDS, REPORTED_FIELDS, Field
 from pipeline.model.symbols import Symbol
 from pipeline.model.values import CONVERT, SEPARATOR, Value, format_value, parse_value, usual_pattern
@@ -122,7 +122,7 @@ def split_document(overview: Overview) -> Parts:
 
 
 def _extra_text(extra: Document) -> str | None:
-    return json.dumps(dict(sorted(extra.items())), ensure_ascii=False) if extra else None
+    return spaced_json(dict(sorted(extra.items()))) if extra else None
 
 
 def split_extra(fields: Sequence[Field], extra: str) -> tuple[tuple[Value, ...], str | None]:
@@ -169,11 +169,7 @@ def as_sent(document: Document) -> str:
 
     So the bytes of a document that came from the API are those that the API sent: every recorded one is laid out so.
     """
-    if not document or any(isinstance(value, dict | list) for value in document.values()):
-        return json.dumps(document, ensure_ascii=False, indent=4)
-    # The same in a tenth of the time: with indent=, Python's own encoder does the work.
-    text = json.dumps(document, ensure_ascii=False, separators=(",\n    ", ": "))
-    return f"{{\n    {text[1:-1]}\n}}"
+    return spaced_json(document, indent=4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +219,7 @@ def same_document(one: Version, other: Version) -> bool:
 
 def _unordered(extra: str | None) -> str | None:
     """Return the JSON text with all keys sorted. Text, because in Python 1 == 1.0 == True."""
-    return extra and json.dumps(decode_object(extra), sort_keys=True)
+    return extra and sorted_json(decode_object(extra))
 
 
 def digest_by_name(columns: Sequence[str], values: Sequence[Value]) -> bytes:

@@ -30,8 +30,14 @@ def parse_value(field: Field, received: object) -> Value:
             return None
         return _READ[field.kind](received)
     if isinstance(received, (int, float)) and not isinstance(received, bool):
-        return _READ[field.kind](repr(received)) if field.kind in (Kind.INTEGER, Kind.REAL) else None
+        return _READ[field.kind](_plain(received)) if field.kind in (Kind.INTEGER, Kind.REAL) else None
     return None
+
+
+def _plain(received: float) -> str:
+    """Return a number's text: as it was received, unless only Python's spelling is a usual one, as of 1e00002."""
+    text = repr(received)
+    return text if _NUMBER.fullmatch(text) else float.__repr__(float(received))
 
 
 def as_date(field: Field, value: Any) -> Any:

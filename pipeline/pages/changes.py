@@ -9,10 +9,10 @@ from itertools import groupby
 from typing import Any
 from urllib.parse import urlencode
 
-import msgspec
 from aiohttp import web
 
 from pipeline import instants
+from pipeline.json_text import encode_json
 from pipeline.model.anomalies import RULES, Anomaly
 from pipeline.model.changes import Change, ChangeKind
 from pipeline.model.fields import COLUMNS, Field, Part
@@ -269,7 +269,7 @@ def _value(field: Field | None, value: Any) -> Any:
         return cut(value, _LONGEST)
     if value is None or (field is not None and isinstance(value, int | float | date)):
         return value
-    return cut(msgspec.json.encode(value).decode(), _LONGEST)
+    return cut(encode_json(value).decode(), _LONGEST)
 
 
 def _key(ask: Ask) -> tuple[str, datetime | None] | None:

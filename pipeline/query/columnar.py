@@ -1,9 +1,9 @@
 """Columnar values: an answer's rows as columns, of which tables and data frames are made."""
 
-import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from pipeline.json_text import spaced_json
 from pipeline.model.fields import Kind
 
 Columns = Sequence[tuple[str, Kind]]
@@ -23,7 +23,7 @@ def as_cells(columns: Columns, rows: Iterable[Row]) -> Iterable[Sequence[Any]]:
         return rows
     return (
         [
-            json.dumps(value, ensure_ascii=False) if nested and type(value) in _NESTED else value
+            spaced_json(value) if nested and type(value) in _NESTED else value
             for value, nested in zip(row, is_json, strict=True)
         ]
         for row in rows
@@ -36,7 +36,7 @@ _NESTED = frozenset({bool, dict, list})
 def _of_one_type(values: Sequence[Any], kind: Kind) -> Sequence[Any]:
     match kind:
         case Kind.JSON:
-            return [value if value is None or isinstance(value, str) else json.dumps(value) for value in values]
+            return [value if value is None or isinstance(value, str) else spaced_json(value) for value in values]
         case Kind.REAL:
             return [value if value is None else float(value) for value in values]
         case _:

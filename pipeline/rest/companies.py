@@ -12,6 +12,7 @@ import msgspec
 from msgspec import UNSET, Meta
 
 from pipeline.instants import to_text
+from pipeline.json_text import spaced_json
 from pipeline.model.fields import COLUMNS, Field, find_field, find_fields
 from pipeline.query.history import History
 from pipeline.query.listing import Key, Order, matches, page_of
@@ -210,7 +211,7 @@ def _in_full(history: History, asked: Asked[CompanyOf]) -> msgspec.Struct:
     assert first is not None
     found = dict(zip(answer.names, row, strict=True))
     del found["staleness_hours"]
-    document = msgspec.Raw(json.dumps(received.document, ensure_ascii=False).encode())
+    document = msgspec.Raw(spaced_json(received.document).encode())
     in_full: msgspec.Struct = CompanyInFull(**found, first_observed_at=to_text(first), document=document)
     return in_full
 

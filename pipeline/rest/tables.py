@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from pipeline import extras
+from pipeline.json_text import encode_json
 from pipeline.query.columnar import as_cells
 from pipeline.query.results import Answer, Row
 from pipeline.rest.parameters import MOST_ROWS
@@ -92,7 +93,7 @@ def as_json_page(table: Table, found: Page, next_path: str | None) -> bytes:
     """Return a page as JSON, whose keys are in the order of the columns, as those of the CSV are."""
     names = table.answer.names
     rows = [dict(zip(names, one, strict=True)) for one in found.rows]
-    return msgspec.json.encode({"rows": rows, "next": next_path})
+    return encode_json({"rows": rows, "next": next_path})
 
 
 def as_csv(table: Table, found: Page | None) -> bytes:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar, get_args
 import msgspec
 from platformdirs import user_data_path
 
-from pipeline.decoding import converted, decode_object, decoder
+from pipeline.decoding import converted, decoder
 from pipeline.errors import Undecodable
 from pipeline.settings.config_file import read_config
 from pipeline.settings.environment import Environment, variable_of
@@ -139,11 +139,12 @@ def _converted(value: Any, kind: Any, origin: Origin, path: str) -> Any:
 
 
 _decode_list = decoder(list[Any])
+_decode_table = decoder(dict[str, Any])
 
 
 def _json_table(text: str, origin: Origin) -> dict[str, Any]:
     try:
-        return decode_object(text)
+        return _decode_table(text)
     except Undecodable:
         raise SettingsError(f"{origin.name}: expected an object as JSON", remedy='write {"FB": "META"}') from None
 

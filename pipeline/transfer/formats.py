@@ -6,8 +6,7 @@ from contextlib import contextmanager
 from io import TextIOWrapper
 from typing import Any, BinaryIO
 
-import msgspec
-
+from pipeline.json_text import encode_json
 from pipeline.query.results import Counted
 from pipeline.text import printable_json, write_csv
 from pipeline.transfer.export import NAMES
@@ -48,7 +47,7 @@ def write_jsonl(file: BinaryIO, objects: Iterable[Mapping[str, Any]]) -> None:
     """Write objects as JSON Lines."""
     with text_of(file) as text:
         for each in objects:
-            text.write(printable_json(msgspec.json.encode(each).decode()) + "\n")
+            text.write(printable_json(encode_json(each).decode()) + "\n")
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from pipeline.json_text import read_integer, read_real, spaced_json
 from pipeline.model.document import (
     Document,
     Overview,
@@ -108,7 +109,7 @@ def test_what_columns_cannot_reproduce_is_in_extra() -> None:
     assert json.loads(parts(odd).extra or "") == odd
 
 
-COLUMNS = st.dictionaries(TEXT, st.none() | SCALARS.filter(lambda value: not isinstance(value, bool)), max_size=8)
+COLUMNS = st.dictionaries(TEXT, st.none() | SCALARS.filter(lambda value: type(value) in (str, int, float)), max_size=8)
 
 
 @given(COLUMNS, st.randoms(), TEXT)
@@ -138,6 +139,22 @@ def test_documents_are_the_same_in_any_order_of_keys_but_not_with_other_types() 
     assert not same(one, {"New": {"b": [2], "a": 1}, "EPS": "1.0"})
     assert not same(one, {"New": {"b": [2], "a": 1}, "EPS": "2"})
     assert not same(one, {"New": {"b": [2], "a": 1}, "EPS": "1", "Beta": "None"})
+
+
+def test_documents_with_another_spelling_of_a_number_are_not_the_same() -> None:
+    one: Document = {"EPS": read_real("1.10"), "New": {"a": read_real("1e2"), "b": 1}}
+    assert same(one, {"New": {"b": 1, "a": read_real("1e2")}, "EPS": read_real("1.10")})
+    assert not same(one, {**one, "EPS": 1.1})
+    assert not same(one, {**one, "EPS": "1.10"})
+    assert not same(one, {**one, "New": {"b": 1, "a": 100.0}})
+
+
+def test_columns_hold_all_digits_of_a_number_without_quotes() -> None:
+    received = {"EBITDA": read_real("12345678901234567.0"), "PERatio": read_real("1e00002"), "EPS": read_integer("-0")}
+    split = parts(received)
+    assert 12345678901234567 in split.reported
+    assert 100.0 in split.daily
+    assert spaced_json(received) == '{"EBITDA": 12345678901234567.0, "PERatio": 1e00002, "EPS": -0}'
 
 
 def test_a_symbol_answered_in_another_form_is_kept_in_that_form() -> None:

@@ -16,7 +16,7 @@ DECODERS = {
 """Functions that make a value of a text, and raise what they like if they cannot."""
 FUZZED = {
     "agents.arguments", "agents.paging", "api.probe", "api.responses", "cli.options", "daemon.systemd",
-    "decoding", "doctor.mounts", "fleet.agreement", "fleet.entries", "fleet.follow", "instants",
+    "decoding", "doctor.mounts", "fleet.agreement", "fleet.entries", "fleet.follow", "instants", "json_text",
     "model.changes", "model.document", "model.symbol_lists",
     "model.values", "monitoring.heartbeat", "monitoring.ping", "monitoring.reporter", "pages.asked", "pages.companies",
     "pages.numbers", "pages.runs", "pages.travel", "pages.websites", "query.changes",

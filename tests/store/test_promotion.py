@@ -11,6 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.decoding import decode_object
+from pipeline.json_text import spaced_json
 from pipeline.model.document import Document, Overview, join_document, split_document, split_extra
 from pipeline.model.fields import CATALOGUE, DAILY_FIELDS, PROFILE_FIELDS, REPORTED_FIELDS, SYMBOL_FIELD, Field
 from pipeline.model.symbols import Symbol
@@ -169,10 +171,10 @@ def test_what_comes_out_of_extra_is_what_splitting_the_document_gives(
     fields_of_parts = (*PROFILE_FIELDS, *REPORTED_FIELDS, *DAILY_FIELDS)
     values = dict(zip(fields_of_parts, (*parts.profile, *parts.reported, *parts.daily), strict=True))
     names = {field.name for field in promoted}
-    extra = json.loads(parts.extra or "{}") | {name: value for name, value in document.items() if name in names}
+    extra = decode_object(parts.extra or "{}") | {name: value for name, value in document.items() if name in names}
 
     fields = tuple(promoted)
-    got, left = split_extra(fields, json.dumps(dict(sorted(extra.items())), ensure_ascii=False))
+    got, left = split_extra(fields, spaced_json(dict(sorted(extra.items()))))
 
     assert [*map(repr, got)] == [repr(values[field]) for field in fields]
     assert left == parts.extra

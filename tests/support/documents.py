@@ -6,14 +6,23 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from pipeline.json_text import read_integer, read_real
 from pipeline.model.changes import ComparedSnapshot
 from pipeline.model.document import Overview, split_document
 from pipeline.model.symbols import Symbol
 
 
 def exactly(value: object) -> str:
-    """JSON text: keys in order, and 1, 1.0, "1" and true kept apart."""
-    return json.dumps(value)
+    """JSON text: keys in order, and 1, 1.0, 1.00, "1" and true kept apart."""
+    return json.dumps(_told_apart(value))
+
+
+def _told_apart(value: object) -> object:
+    if isinstance(value, dict):
+        return {name: _told_apart(member) for name, member in value.items()}
+    if isinstance(value, list):
+        return [_told_apart(member) for member in value]
+    return {"number": repr(value)} if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
@@ -27,7 +36,21 @@ SPELLINGS = st.one_of(
     st.integers().map(str),
     st.floats().map(repr),
 )
-NUMBERS = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+NUMBER_TEXTS = st.one_of(
+    st.from_regex(r"-?(0|[1-9][0-9]{0,25})(\.[0-9]{1,25})?([eE][-+]?[0-9]{1,2})?", fullmatch=True),
+    st.sampled_from(["1.10", "1.0", "-0", "-0.0", "0e0", "1e2", "1E+2", "1e00002", "1e16", "1e+16", "1e-05", "9" * 99]),
+    st.integers().map(str),
+    st.floats(allow_nan=False, allow_infinity=False).map(repr),
+)
+"""Numbers as they may stand in JSON, in any spelling."""
+
+
+def number(text: str) -> int | float:
+    """Return the value of a number in JSON."""
+    return read_real(text) if {*text} & {*".eE"} else read_integer(text)
+
+
+NUMBERS = NUMBER_TEXTS.map(number)
 SCALARS = SPELLINGS | NUMBERS | st.booleans() | st.none()
 
 

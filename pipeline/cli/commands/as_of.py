@@ -1,6 +1,5 @@
 """`pipeline as-of INSTANT [SYMBOL...]`: show what was known at a point in time."""
 
-import json
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from pipeline.cli.results import ago, open_history, print_result, say_nothing_fo
 from pipeline.cli.universe import configured_of
 from pipeline.errors import ExitCode, Trouble
 from pipeline.instants import for_people
+from pipeline.json_text import spaced_json
 from pipeline.query.history import History
 from pipeline.text import count
 
@@ -96,7 +96,7 @@ def command(
             documents = list(history.documents_as_of(instant, wanted, max_staleness=max_staleness))
             found = len(documents)
             for document in documents:
-                print_json_line(json.dumps(document, ensure_ascii=False))
+                print_json_line(spaced_json(document))
         elif plot:
             from pipeline.cli.section_plot import draw  # noqa: PLC0415 - it takes 40 ms, and few plot
 
