@@ -11,6 +11,7 @@ from pathlib import Path
 
 import structlog
 
+from pipeline import instants
 from pipeline.api.client import open_api
 from pipeline.clock import Clock
 from pipeline.collect.due import Selection, select_all, select_due
@@ -21,6 +22,7 @@ from pipeline.quota.ledger import Ledger
 from pipeline.quota.limits import longest_window
 from pipeline.quota.stored import quotas_of
 from pipeline.store import requests
+from pipeline.store.in_flight import count_lost
 from pipeline.store.reader import Reader
 from pipeline.store.runs import Store
 from pipeline.store.writer import open_writer
@@ -43,6 +45,7 @@ async def open_engine(
         ) as api,
         open_writer(database, sleep=clock.sleep, on_retry=log.warning) as writer,
     ):
+        await writer.write(count_lost, instants.to_text(clock.now() + instants.MILLISECOND))
         with Reader.open(database) as reader:
             states = [one.state for one in quotas_of(reader, source.keys, now=clock.now())]
         await requests.prune_requests(writer, longest=longest, now=clock.now())

@@ -25,6 +25,7 @@ from pipeline.model.slots import EVERY_KEY, KeyId
 from pipeline.model.symbols import Symbol
 from pipeline.store.database import connect
 from pipeline.store.followed import configuration_of, set_followed
+from pipeline.store.in_flight import count_lost
 from pipeline.store.log_place import Followed, read_followed
 from pipeline.store.runs import ABANDONED, close_abandoned_runs
 from pipeline.store.stored_symbols import is_first_company_invented
@@ -203,6 +204,7 @@ async def _begin(
 async def _close_runs(db: Any, instants_now: Sequence[str]) -> Sequence[None]:
     for now in instants_now:
         await close_abandoned_runs(db, RunStatus.INTERRUPTED, ABANDONED, at=now)
+    await count_lost(db, instants_now)
     return [None] * len(instants_now)
 
 

@@ -130,7 +130,7 @@ SELECT runs.id, started_at, status, symbol, outcome, outcomes.detail
         (),
         """
 SELECT substr(reserved_at, 1, 10) AS day, count(*) AS requests, sum(retry) AS retries,
-       count(DISTINCT symbol) AS symbols
+       count(DISTINCT nullif(symbol, '')) AS symbols
   FROM requests
  WHERE outcome IS NOT 'unsent'
  GROUP BY day

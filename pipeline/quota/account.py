@@ -14,6 +14,8 @@ from pipeline.quota.windows import Windows
 
 ABANDONED = "abandoned"
 """The ledger's outcome of a request that we cancelled."""
+MOST_UNSTORED = 320
+"""Requests of a key without limits that may be out, or answered and not in the ledger yet: more than 32 workers use."""
 _NO_ANSWER = frozenset({ABANDONED, Unavailable.kind})
 """Outcomes that do not show whether the API still throttles."""
 
@@ -44,9 +46,12 @@ class Account:
         self._throttle = Throttle(has_day_window=has_day_window, is_probing=self.block.is_set, now=monotonic)
         self.refusal: ApiError | None = None
         """Why the API refuses the key itself, if it does: it gets no more slots."""
+        self._unstored = 0
 
     def free(self, now: Nanoseconds) -> Free:
         """Return when the next slot is free."""
+        if self._unstored >= MOST_UNSTORED:
+            return Free(now + 1, now, certain=False)  # with the next commit
         opening, pause = self.windows.opening(now), self._throttle.opening(now)
         quota_at = max(opening.at, self.block.until)
         if pause.at > quota_at:
@@ -62,6 +67,8 @@ class Account:
         self.windows.take()
         if retry:
             self.retries.take()
+        if not self.limits:
+            self._unstored += 1
         return self._throttle.permit()
 
     def close(self, slot: Slot, outcome: str, *, now: Nanoseconds) -> None:
@@ -73,6 +80,10 @@ class Account:
             self._throttle.release(slot.permit)
         elif outcome != Throttled.kind:
             self._throttle.resume(slot.permit)
+
+    def stored(self) -> None:
+        """Note that a slot of a key without limits is in the ledger."""
+        self._unstored -= 1
 
     def give_back(self, slot: Slot) -> None:
         """Note that the slot's request never left."""

@@ -7,6 +7,7 @@ process stored has the wall clock's instants; one in the future counts as now.
 import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import structlog
@@ -16,10 +17,11 @@ from pipeline.api.errors import ApiError, QuotaEnded, Throttled
 from pipeline.clock import Clock
 from pipeline.instants import Nanoseconds, nanoseconds
 from pipeline.model.outcomes import RunId
-from pipeline.model.slots import Slot
+from pipeline.model.slots import KeyId, Slot
 from pipeline.model.symbols import Symbol
 from pipeline.quota import estimate
-from pipeline.quota.account import Account, Free
+from pipeline.quota.account import MOST_UNSTORED, Account, Free
+from pipeline.store.in_flight import InFlight, note_in_flight
 from pipeline.store.requests import (
     UNSENT,
     ClosedRequest,
@@ -68,6 +70,10 @@ class Ledger:
         self._taken = 0
         self._clock = clock
         self._turn = asyncio.Lock()
+        self._noting = asyncio.Lock()
+        self._noted = set[tuple[RunId, KeyId]]()
+        self._failure: BaseException | None = None
+        """Why slots of keys without limits cannot be stored."""
         self._changed = asyncio.Event()
         self.sent = 0
         """How many requests have left."""
@@ -103,13 +109,23 @@ class Ledger:
                 raise QuotaEnded(f"--max-requests {self._max_requests} reached")
             account = await self._wait(retry=retry)
             slot = self._new_slot(account, run, symbol, retry=retry)
-        if account.limits:
-            try:
+        try:
+            if account.limits:
                 await self._writer.write(reserve_requests, slot)
-            except BaseException:
-                self.give_back(slot)
-                raise
+            elif (run, slot.key) not in self._noted:
+                await self._note_in_flight(slot)
+        except BaseException:
+            self.give_back(slot)
+            raise
         return slot
+
+    async def _note_in_flight(self, slot: Slot) -> None:
+        """Store, before a key's first request in a run, how many may be out or not stored: it has no limits."""
+        async with self._noting:
+            if (slot.run, slot.key) not in self._noted:
+                note = InFlight(slot.run, slot.key, slot.reserved_at, MOST_UNSTORED)
+                await self._writer.write(note_in_flight, note)
+                self._noted.add((slot.run, slot.key))
 
     def admits(self, slot: Slot) -> bool:
         """Return whether the slot's request may leave: its deadline has not passed, and its key was not paused."""
@@ -173,6 +189,8 @@ class Ledger:
     async def _wait(self, *, retry: bool) -> Account:
         """Return the account that has a slot first, once it is free. Raise QuotaEnded if that takes too long."""
         while True:
+            if self._failure is not None:
+                raise self._failure
             now = self._clock.monotonic()
             usable = self._usable()
             if not usable:
@@ -222,5 +240,15 @@ class Ledger:
         self._changed.set()
         # To the next millisecond: a window must not free sooner than it was used.
         finished_at = instants.to_text(self._clock.now() + instants.MILLISECOND)
-        write = close_requests if self._accounts[slot.key].limits else insert_closed_requests
-        self._writer.post(write, ClosedRequest(slot, finished_at, outcome))
+        closed, account = ClosedRequest(slot, finished_at, outcome), self._accounts[slot.key]
+        if account.limits:
+            self._writer.post(close_requests, closed)
+        else:
+            self._writer.post(insert_closed_requests, closed, partial(self._on_stored, account))
+
+    def _on_stored(self, account: Account, _result: None, error: BaseException | None) -> None:
+        if error is None:
+            account.stored()
+        else:
+            self._failure = error
+        self._changed.set()

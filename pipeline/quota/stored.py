@@ -1,9 +1,10 @@
 """Stored quotas: what the database knows to be used of each key's plan."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 
-from pipeline.model.slots import EVERY_KEY, KeyId
+from pipeline.model.slots import EVERY_KEY, KeyId, SpentSlot
 from pipeline.quota.estimate import KeyQuota
 from pipeline.quota.keys import ApiKey, KeyPlan, all_limits
 from pipeline.quota.limits import longest_window
@@ -29,4 +30,6 @@ def _quotas(reader: Reader, plans: Sequence[KeyPlan], ids: Sequence[KeyId], now:
     """Yield the quotas. Of an only key everything that was used counts: by its forerunners, too."""
     since = now - longest_window(all_limits(plans))
     for plan, key in zip(plans, ids, strict=True):
-        yield KeyQuota(plan.name, plan.limits, reader.quota_state(since, key if len(plans) > 1 else None))
+        own = key if len(plans) > 1 else None
+        state, lost = reader.quota_state(since, own), [SpentSlot(now, retry=False)] * reader.in_flight(own)
+        yield KeyQuota(plan.name, plan.limits, replace(state, spent=[*state.spent, *lost]))

@@ -8,6 +8,7 @@ from typing import Any
 
 from pipeline import instants
 from pipeline.model.slots import EVERY_KEY, Block, KeyId
+from pipeline.store.in_flight import lost_requests
 from pipeline.store.requests import UNSENT, block_requests
 
 
@@ -27,8 +28,11 @@ class KeptLedger:
 _COLUMNS = "run_id, symbol, retry, reserved_at, deadline_at, finished_at, outcome"
 
 
-def read_ledger(db: sqlite3.Connection, *, since: datetime) -> KeptLedger:
-    """Return what counts since an instant, from a database of any version of the schema."""
+def read_ledger(db: sqlite3.Connection, *, since: datetime, now: datetime) -> KeptLedger:
+    """Return what counts since an instant, from a database of any version of the schema.
+
+    What killed runs without limits may have sent counts as if it ended now.
+    """
     (record,) = db.execute("SELECT applied_at FROM migrations WHERE version = 1").fetchone()
     (last_run,) = db.execute("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'runs'").fetchone()
     has_keys = any(name == "key" for _, name, *_ in db.execute("PRAGMA table_info(requests)"))
@@ -41,7 +45,7 @@ def read_ledger(db: sqlite3.Connection, *, since: datetime) -> KeptLedger:
     blocks = [
         (KeyId(key) if has_keys else EVERY_KEY, _block(*block)) for key, *block in db.execute("SELECT * FROM blocked")
     ]
-    return KeptLedger(record, last_run, requests, blocks)
+    return KeptLedger(record, last_run, [*requests, *lost_requests(db, now=now)], blocks)
 
 
 def add_ledger(db: sqlite3.Connection, ledger: KeptLedger) -> int:

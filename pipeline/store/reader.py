@@ -195,6 +195,13 @@ class Reader:
         (last_id,) = self._db.execute("SELECT coalesce(max(id), 0) FROM requests").fetchone()
         return QuotaState(spent, block and _block(*block), last_id)
 
+    def in_flight(self, key: KeyId | None = None) -> int:
+        """Return how many requests of runs without limits may be out, or lost with them; of one key, or of all."""
+        (count,) = self._db.execute(
+            "SELECT coalesce(sum(requests), 0) FROM in_flight WHERE :key IS NULL OR key = :key", {"key": key}
+        ).fetchone()
+        return int(count)
+
     def key_named(self, name: str) -> KeyId | None:
         """Return the key that was last configured by a name, None if there was none."""
         row = self._db.execute("SELECT id FROM keys WHERE name = ?", (name,)).fetchone()
@@ -300,7 +307,7 @@ class Reader:
             return run
         counts = dict(self._db.execute("SELECT outcome, count(*) FROM outcomes WHERE run_id = ? GROUP BY 1", (run.id,)))
         (sent,) = self._db.execute(
-            "SELECT count(*) FROM requests WHERE run_id = ? AND outcome IS NOT 'unsent'", (run.id,)
+            "SELECT count(*) FROM requests WHERE run_id = ? AND outcome IS NOT 'unsent' AND symbol <> ''", (run.id,)
         ).fetchone()
         (uncovered,) = self._db.execute(
             "SELECT count(*) FROM outcomes JOIN symbols USING (symbol)"

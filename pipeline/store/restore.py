@@ -73,13 +73,15 @@ def restore(
         if verdict != "ok":
             raise DatabaseError(f"{file} is damaged: {verdict}", remedy="restore an earlier backup")
         migrate(partial, now=now, may_begin=False, on_progress=on_progress)
-        ledger, is_known = _read_old(old, since=now - longest_window)
+        ledger, is_known = _read_old(old, since=now - longest_window, now=now)
         with connect(partial, "rw") as db:
-            own = read_ledger(db, since=now)
+            own = read_ledger(db, since=now, now=now)
             carried = 0
             if ledger is not None:
                 is_known = is_known and ledger.record == own.record
                 carried = add_ledger(db, _without_guess(ledger) if is_idle else ledger)
+            if is_known:
+                db.execute("DELETE FROM in_flight")  # of a run during which the backup was made: its slots are known
             if longest_window and not (is_known or is_idle):
                 block_requests(db, ledger_block(LEDGER_UNKNOWN, longest_window, now=now))
             restored = _summary(db, carried)
@@ -110,7 +112,7 @@ def _check_backup(file: Path, database: Path) -> None:
             raise DatabaseError(f"{file} is empty", remedy="name a file that pipeline backup made")
 
 
-def _read_old(old: Path | None, *, since: datetime) -> tuple[KeptLedger | None, bool]:
+def _read_old(old: Path | None, *, since: datetime, now: datetime) -> tuple[KeptLedger | None, bool]:
     """Return the ledger of the database to be replaced, None if it cannot be read; and whether it is all there.
 
     Raise ForeignDatabase for a file of another program: that is no database to be replaced.
@@ -122,7 +124,7 @@ def _read_old(old: Path | None, *, since: datetime) -> tuple[KeptLedger | None, 
             if check_schema(db, old, shipped_migrations()) == 0:
                 return None, False
             verdict = db.execute("PRAGMA quick_check(1)").fetchone()
-            return read_ledger(db, since=since), verdict == ("ok",)
+            return read_ledger(db, since=since, now=now), verdict == ("ok",)
     except ForeignDatabase:
         raise
     except DatabaseError:

@@ -12,6 +12,7 @@ from pipeline.model.document import Overview
 from pipeline.model.outcomes import Outcome, RunId, RunResult, RunStatus, SymbolResult, Trigger
 from pipeline.model.slots import Slot
 from pipeline.model.symbols import Symbol, SymbolList
+from pipeline.store.in_flight import NO_SYMBOL
 from pipeline.store.snapshots import Covered, Observation, covered, store_observations
 from pipeline.store.symbol_states import note_attempts, store_uncovered
 from pipeline.store.universe import record_list
@@ -122,7 +123,10 @@ class Store:
 
 
 async def close_abandoned_runs(db: Connection, status: RunStatus, detail: str, *, at: str) -> None:
-    """Give every run that counts as running a status, and the counts of its outcomes. The caller holds the lock."""
+    """Give every run that counts as running a status, and the counts of its outcomes. The caller holds the lock.
+
+    Its requests are those that it is known to have sent.
+    """
     counts = ", ".join(
         f"{outcome} = (SELECT count(*) FROM outcomes WHERE run_id = runs.id AND outcome = '{outcome}')"
         for outcome in Outcome
@@ -131,7 +135,8 @@ async def close_abandoned_runs(db: Connection, status: RunStatus, detail: str, *
         f"UPDATE runs SET status = ?, finished_at = ?, detail = ?, {counts},"
         " uncovered = (SELECT count(*) FROM outcomes JOIN symbols USING (symbol)"
         f" WHERE run_id = runs.id AND outcome = '{Outcome.UNKNOWN}' AND snapshots > 0),"
-        " requests = (SELECT count(*) FROM requests WHERE run_id = runs.id AND outcome IS NOT 'unsent')"
+        " requests = (SELECT count(*) FROM requests WHERE run_id = runs.id AND outcome IS NOT 'unsent'"
+        f" AND symbol <> '{NO_SYMBOL}')"
         f" WHERE status = '{RunStatus.RUNNING}'",
         (status, at, detail),
     )
@@ -192,6 +197,8 @@ async def _finish(db: Connection, finished: Sequence[_Finished]) -> Sequence[Non
                 **counts,
             },
         )
+        # Its slots are in the ledger by now: they were posted before.
+        await db.execute("DELETE FROM in_flight WHERE run_id = ?", (run,))
     return [None] * len(finished)
 
 
