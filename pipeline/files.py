@@ -4,9 +4,6 @@ import codecs
 import errno
 import fcntl
 import os
-import secrets
-import shutil
-import tempfile
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from itertools import takewhile
@@ -14,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pipeline.errors import Trouble, file_reason
+from pipeline.partials import partial_file, partial_folder
 
 PRIVATE_FILE = 0o600
 PRIVATE_FOLDER = 0o700
@@ -82,7 +80,7 @@ def shipped(in_wheel: str, in_checkout: str) -> Path:
 def replacing(
     target: Path, *, reserved: Collection[Path] = (), mode: int = PRIVATE_FILE, creates_folders: bool = True
 ) -> Iterator[BinaryIO]:
-    """Yield a new file that replaces the target when the block succeeds, once it is on the disk.
+    """Yield a new file that replaces the target when the block succeeds, once it is on the disk under its name.
 
     If the block fails, the target stays as it was. Missing folders are created, private, unless `creates_folders` is
     false; a link stays a link. Raise Trouble if the target is a folder, no regular file or one of the `reserved` files,
@@ -111,10 +109,19 @@ def replacing(
 def replace_content(path: Path, content: bytes) -> None:
     """Replace a private file at once, so that nobody reads half of it. Raise OSError if it cannot be written.
 
-    It is not synced: for what is written every few seconds, and may be lost in a power cut.
+    It is not synced: for what is written every few seconds, and may be lost in a power cut. A link is not followed, but
+    replaced.
     """
     with _written_beside(path, PRIVATE_FILE) as file:
         file.write(content)
+
+
+def replace_durably(path: Path, content: bytes) -> None:
+    """Replace a private file as `replace_content` does, and wait until it is on the disk under its name."""
+    with _written_beside(path, PRIVATE_FILE) as file:
+        file.write(content)
+        _sync(file)
+    sync_folder(path.parent)
 
 
 def set_aside(path: Path) -> Path | None:
@@ -131,18 +138,8 @@ def set_aside(path: Path) -> Path | None:
 
 
 @contextmanager
-def renaming(partial: Path, target: Path) -> Iterator[None]:
-    """Rename `partial` to the target when the block succeeds; remove it if the block fails."""
-    try:
-        yield
-        partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-@contextmanager
 def filling(target: Path) -> Iterator[Path]:
-    """Yield a new private folder that becomes the target when the block succeeds.
+    """Yield a new private folder that becomes the target when the block succeeds, once all of it is on the disk.
 
     Raise Trouble if the target is a file or a folder that is not empty, or if it cannot be written.
     """
@@ -153,13 +150,11 @@ def filling(target: Path) -> Iterator[Path]:
         if target.is_dir() and any(target.iterdir()):
             raise Trouble(f"{target} is not empty", remedy="name a new folder, or empty it first")
         make_folder(target.parent)
-        partial = Path(tempfile.mkdtemp(prefix=f"{target.name}.", suffix=".partial", dir=target.parent))
-        try:
-            yield partial
-            partial.replace(target)  # which works if the target is an empty folder
-        finally:
-            with suppress(FileNotFoundError):
-                shutil.rmtree(partial)
+        with partial_folder(target) as partial:
+            yield partial.path
+            _sync_tree(partial.path)
+            partial.path.replace(target)  # which works if the target is an empty folder
+        sync_folder(target.parent)
 
 
 @contextmanager
@@ -169,7 +164,7 @@ def new_file(path: Path, *, mode: int = PRIVATE_FILE) -> Iterator[BinaryIO]:
     Raise FileExistsError if there is one already, and OSError if it cannot be written.
     """
     make_folder(path.parent)
-    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode)
+    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_WRONLY | os.O_CLOEXEC, mode)
     try:
         with os.fdopen(descriptor, "wb") as file:
             yield file
@@ -182,10 +177,11 @@ def new_file(path: Path, *, mode: int = PRIVATE_FILE) -> Iterator[BinaryIO]:
 
 @contextmanager
 def _written_beside(target: Path, mode: int) -> Iterator[BinaryIO]:
-    partial = target.with_name(f"{target.name}.{secrets.token_hex(4)}.partial")
-    descriptor = os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode)
-    with renaming(partial, target), os.fdopen(descriptor, "wb") as file:
-        yield file
+    """Yield a new file that is renamed to the target when the block succeeds, and removed if it fails."""
+    with partial_file(target, mode) as partial:
+        with os.fdopen(partial.descriptor, "wb", closefd=False) as file:
+            yield file
+        partial.path.replace(target)
 
 
 def _resolve(target: Path) -> Path:
@@ -241,3 +237,11 @@ def _sync(file: BinaryIO) -> None:
     """Write the file to the disk: otherwise a power cut could leave an empty file under its name."""
     file.flush()
     os.fsync(file.fileno())
+
+
+def _sync_tree(folder: Path) -> None:
+    """Write the files in a folder, and the folders, to the disk."""
+    for inside, _, names in os.walk(folder, topdown=False):
+        for name in names:
+            sync_file(Path(inside, name))
+        sync_folder(Path(inside))

@@ -78,6 +78,7 @@ def _checks(
     yield from files.check_file_system(settings.database)
     yield from check_access(settings.database)
     yield from files.check_modes(settings.database, variables)
+    yield from files.check_leftovers(settings.database)
     yield from check_database(
         settings.database,
         now=now,

@@ -1,17 +1,21 @@
-"""Checks of the files: the file system that they are on, the space for them, and who can read them."""
+"""Checks of the files: their file system, the space for them, who can read them, and what was left half-written."""
 
 import shutil
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from pipeline.doctor.access import existing_folder
 from pipeline.doctor.findings import Finding, Level
 from pipeline.doctor.mounts import MOUNTS, mount_of
+from pipeline.files import is_locked
 from pipeline.monitoring.checks import Kind
+from pipeline.partials import abandoned, abandoned_scratch
 from pipeline.settings.environment import Environment
 from pipeline.store.database import beside
 from pipeline.store.lock import lock_path
+from pipeline.text import count, few
 
 LITTLE_DISK, NO_DISK = 1_000_000_000, 100_000_000
 """Free bytes."""
@@ -65,6 +69,30 @@ def check_modes(database: Path, variables: Environment) -> Iterator[Finding]:
         if mode & (stat.S_IRWXG | stat.S_IRWXO) and remedy not in given:
             found = f"{file} is {stat.filemode(mode)}: other users can access it"
             yield Finding(Kind.MODES, Level.NOTE, found, remedy)
+
+
+def check_leftovers(database: Path) -> Iterator[Finding]:
+    """Yield what killed processes left half-written beside the database and among the temporary files, and its size."""
+    restoring = beside(database, ".restoring")
+    left = abandoned(beside(database, "").parent) + abandoned_scratch()
+    if _mode(restoring) and not is_locked(lock_path(database)):
+        left.append(restoring)
+    if left:
+        sizes = sum(_size(path) for path in left)
+        found = (
+            f"{count(len(left), 'leftover')} of killed commands, {sizes / 1e6:,.1f} MB: {few(list(map(str, left)), 3)}"
+        )
+        yield Finding(Kind.LEFTOVERS, Level.NOTE, found, "remove them (rm -r), or repeat the commands, which do it")
+
+
+def _size(path: Path) -> int:
+    """Return the bytes of a file, or of all files in a folder, as far as that can be known."""
+    total = 0
+    for inside in (path, *path.rglob("*")):
+        with suppress(OSError):
+            status = inside.lstat()
+            total += status.st_size if stat.S_ISREG(status.st_mode) else 0
+    return total
 
 
 def _mode(file: Path) -> int:

@@ -64,6 +64,7 @@ class Kind(StrEnum):
     FILE_SYSTEM = "file system"
     ACCESS = "access"
     MODES = "modes"
+    LEFTOVERS = "leftovers"
     DATABASE = "database"
     """Also checked by `health`."""
     INTEGRITY = "integrity"

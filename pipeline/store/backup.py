@@ -3,16 +3,17 @@
 import re
 import sqlite3
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 from pipeline import instants
 from pipeline.errors import file_reason
-from pipeline.files import is_present, renaming, sync_file, sync_folder
+from pipeline.files import PRIVATE_FILE, is_present, sync_file, sync_folder
+from pipeline.partials import partial_file, remove_if_abandoned
 from pipeline.store.database import (
     DatabaseError,
+    access_remedy,
     connect,
-    create_private,
     database_files,
     schema_version,
     translate_errors,
@@ -21,9 +22,6 @@ from pipeline.store.database import (
 from pipeline.store.migration_files import shipped_migrations
 from pipeline.store.reader import open_any_version
 from pipeline.store.schema import check_schema
-
-_ABANDONED_AFTER = timedelta(days=1)
-"""A partial copy of a backup that began longer ago belongs to no process any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +40,18 @@ def backup(database: Path, file: Path, *, now: datetime) -> Backup:
     Raise NoData if there is no database, and DatabaseError if the file exists already or is one that belongs beside the
     database, its folder does not exist, or either file fails: then no file is left.
     """
-    partial = _partial_file(file, database)
+    _check_target(file, database)
     with open_any_version(database):
         pass  # it exists, and is ours
-    create_private(partial)
-    with renaming(partial, file):
-        verdict = copy_database(database, partial)
-        if verdict != "ok":
-            raise DatabaseError(f"{database}: the copy is damaged: {verdict}", remedy="restore an earlier backup")
-        sync_file(partial)
+    try:
+        with partial_file(file, PRIVATE_FILE) as partial:
+            verdict = copy_database(database, partial.path)
+            if verdict != "ok":
+                raise DatabaseError(f"{database}: the copy is damaged: {verdict}", remedy="restore an earlier backup")
+            sync_file(partial.path)
+            partial.path.replace(file)
+    except OSError as error:
+        raise DatabaseError(f"{file} cannot be created: {file_reason(error)}", remedy=access_remedy(error)) from None
     sync_folder(file.parent)
     return Backup(now, file, file.stat().st_size)
 
@@ -66,16 +67,16 @@ def backup_into(database: Path, folder: Path, *, keep: int, now: datetime) -> tu
             f"{folder} is no folder", remedy=f"create it (mkdir -p {folder}), or mount what belongs there"
         )
     made = backup(database, folder / f"{database.stem}-{now:%Y-%m-%dT%H%M%SZ}.db", now=now)
-    dated = re.compile(re.escape(database.stem) + r"-[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{6}Z\.db(\.partial)?")
+    dated = re.compile(re.escape(database.stem) + r"-[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{6}Z\.db(\.[0-9a-f]{8}\.partial)?")
     removed = []
     try:
         copies = sorted(path for path in folder.iterdir() if dated.fullmatch(path.name) and path.is_file())
         record = _began_at(made.file)
         whole = [path for path in copies if path.suffix == ".db" and _began_at(path) == record]
-        abandoned = [path for path in copies if path.suffix == ".partial" and _is_abandoned(path, now)]
-        for path in [*whole[:-keep], *abandoned]:
+        for path in whole[:-keep]:
             path.unlink()
             removed.append(path)
+        removed += [path for path in copies if path.suffix == ".partial" and remove_if_abandoned(path)]
     except OSError as error:
         raise DatabaseError(
             f"{made.file} is complete, but {folder} cannot be cleared: {file_reason(error)}",
@@ -110,8 +111,8 @@ def copy_database(database: Path, target: Path, *, check: str = "quick_check") -
     return str(verdict)
 
 
-def _partial_file(file: Path, database: Path) -> Path:
-    """Return where the copy is written before it is renamed, without what a killed backup left there."""
+def _check_target(file: Path, database: Path) -> None:
+    """Raise DatabaseError unless the file can be made."""
     try:
         if file.is_dir():
             raise DatabaseError(f"{file} is a folder", remedy="name a file in it, or use --keep N")
@@ -123,11 +124,8 @@ def _partial_file(file: Path, database: Path) -> Path:
         if file.resolve() in database_files(database):
             problem = f"{file} is a name that belongs to the database itself"
             raise DatabaseError(problem, remedy="choose another name")
-        partial = file.with_name(f"{file.name}.partial")
-        partial.unlink(missing_ok=True)
     except OSError as error:
         raise DatabaseError(f"{file} cannot be created: {file_reason(error)}") from None
-    return partial
 
 
 def _began_at(file: Path) -> str | None:
@@ -140,7 +138,3 @@ def _began_at(file: Path) -> str | None:
     except DatabaseError:
         return None
     return str(began_at)
-
-
-def _is_abandoned(path: Path, now: datetime) -> bool:
-    return now.timestamp() - path.stat().st_mtime > _ABANDONED_AFTER.total_seconds()

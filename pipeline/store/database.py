@@ -19,6 +19,7 @@ SAFE_SQLITE = (3, 51, 3)
 """The first in which two connections cannot corrupt a WAL file by checkpointing at the same time."""
 
 _BUSY_SECONDS = 1.0
+_SQLITE_SUFFIXES = ("-wal", "-shm", "-journal")
 
 
 class DatabaseError(Trouble):
@@ -96,6 +97,7 @@ def connect(path: Path, mode: str) -> Iterator[sqlite3.Connection]:
     """
     if path.is_dir():
         raise _is_folder(path)
+    _refuse_links_beside(path)
     with translate_errors(path):
         if _size(beside(path, "-wal")) or _size(beside(path, "-journal")):
             _refuse_foreign_log(beside(path, ""), file_id(path))
@@ -107,6 +109,14 @@ def connect(path: Path, mode: str) -> Iterator[sqlite3.Connection]:
             yield db
         finally:
             db.close()
+
+
+def _refuse_links_beside(path: Path) -> None:
+    """Raise DatabaseError for a link where SQLite keeps a file beside the database: it would write where that leads."""
+    real = str(beside(path, ""))
+    for suffix in _SQLITE_SUFFIXES:
+        if os.path.islink(link := f"{real}{suffix}"):  # noqa: PTH114 - at each opening: a third of the time
+            raise DatabaseError(f"{link} is a link, which SQLite would follow", remedy="remove it, if it is not yours")
 
 
 @lru_cache(maxsize=100)  # once per file: closing it would drop the locks of connections that this process has to it

@@ -6,8 +6,8 @@ from pathlib import Path
 import msgspec
 
 from pipeline.decoding import decoder
-from pipeline.errors import Undecodable
-from pipeline.files import replacing
+from pipeline.errors import Trouble, Undecodable, file_reason
+from pipeline.files import replace_durably
 from pipeline.store.database import RecordGone, beside
 from pipeline.text import printable
 
@@ -42,9 +42,12 @@ def read_marker(database: Path) -> Marker | None:
 
 
 def write_marker(database: Path, marker: Marker) -> None:
-    """Write the marker to the disk. Raise Trouble if that fails."""
-    with replacing(marker_path(database), creates_folders=False) as file:
-        file.write(msgspec.json.encode(marker))
+    """Write the marker to the disk, in place of what is there. Raise Trouble if that fails."""
+    path = marker_path(database)
+    try:
+        replace_durably(path, msgspec.json.encode(marker))
+    except OSError as error:
+        raise Trouble(f"{path} cannot be written: {file_reason(error)}") from None
 
 
 def record_gone(database: Path) -> RecordGone:

@@ -5,8 +5,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
+from pipeline.partials import scratch_folder
 from pipeline.store.backup import Backup, backup, note_backup
 from pipeline.store.migrate import OnProgress, migrate
 from pipeline.store.migration_files import Migration, shipped_migrations
@@ -46,8 +46,8 @@ def bring_up_to_date(database: Path, *, now: datetime, keeps_backup: bool, on_pr
 @contextmanager
 def migrated_copy(database: Path, *, now: datetime, on_progress: OnProgress) -> Iterator[Path]:
     """Yield a temporary copy of the database with all migrations applied, and remove it at the end of the block."""
-    with TemporaryDirectory(prefix="pipeline-") as folder:
-        copy = Path(folder) / database.name
+    with scratch_folder("migrated") as folder:
+        copy = folder / database.name
         backup(database, copy, now=now)
         migrate(copy, now=now, on_progress=on_progress)
         yield copy

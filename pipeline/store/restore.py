@@ -15,10 +15,10 @@ from pathlib import Path
 import msgspec
 
 from pipeline.errors import file_reason
-from pipeline.files import is_present, sync_file, sync_folder
+from pipeline.files import is_present, new_file, sync_file, sync_folder
 from pipeline.store.aside import SUFFIXES, free_name, is_name_aside, move_aside
 from pipeline.store.backup import copy_database
-from pipeline.store.database import DatabaseError, ForeignDatabase, beside, connect, create_private, database_files
+from pipeline.store.database import DatabaseError, ForeignDatabase, access_remedy, beside, connect, database_files
 from pipeline.store.ledger_transfer import KeptLedger, add_ledger, read_ledger
 from pipeline.store.leftovers import foreign_log
 from pipeline.store.marker import Marker, read_marker, write_marker
@@ -140,8 +140,12 @@ def _without_guess(ledger: KeptLedger) -> KeptLedger:
 def _file_beside(database: Path) -> Iterator[Path]:
     """Yield an empty private file beside the database; remove it, and what SQLite left beside it, after the block."""
     partial = beside(database, ".restoring")
-    _remove(partial)
-    create_private(partial)
+    try:
+        _remove(partial)
+        with new_file(partial):
+            pass
+    except OSError as error:
+        raise DatabaseError(f"{partial} cannot be created: {file_reason(error)}", remedy=access_remedy(error)) from None
     try:
         yield partial
     finally:
@@ -150,7 +154,7 @@ def _file_beside(database: Path) -> Iterator[Path]:
 
 def _remove(partial: Path) -> None:
     for suffix in SUFFIXES:
-        beside(partial, suffix).unlink(missing_ok=True)
+        partial.with_name(f"{partial.name}{suffix}").unlink(missing_ok=True)
 
 
 def _summary(db: sqlite3.Connection, carried: int) -> Restored:

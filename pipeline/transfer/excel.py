@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from io import RawIOBase
-from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO
 
 from xlsxwriter.exceptions import FileCreateError
@@ -15,6 +14,7 @@ from xlsxwriter.worksheet import Worksheet
 from pipeline.errors import Trouble
 from pipeline.instants import date_from_text, from_text
 from pipeline.model.fields import Kind
+from pipeline.partials import scratch_folder
 from pipeline.text import begins_formula
 from pipeline.transfer.export import COLUMNS
 
@@ -66,9 +66,9 @@ def write_rows_xlsx(file: BinaryIO, rows: Iterable[tuple[Any, ...]]) -> None:
 @contextmanager
 def _workbook(file: BinaryIO) -> Iterator[Workbook]:
     """Yield a workbook that is written into the file at the end of the block, unless it raises."""
-    with TemporaryDirectory() as folder:
+    with scratch_folder("excel") as folder:
         target = _Target(file)
-        workbook = Workbook(target, {**_OPTIONS, "tmpdir": folder})
+        workbook = Workbook(target, {**_OPTIONS, "tmpdir": str(folder)})
         workbook.set_properties({"created": datetime(2000, 1, 1)})  # noqa: DTZ001 - the same rows give the same bytes
         try:
             yield workbook

@@ -14,10 +14,11 @@ import subprocess
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory, gettempdir
+from tempfile import gettempdir
 from typing import IO
 
 from pipeline.errors import Trouble, file_reason
+from pipeline.partials import scratch_folder
 from pipeline.redaction import HIDDEN
 from pipeline.text import cut, few, printable
 from pipeline.transfer.git_log import FORMAT, Commit, read_log
@@ -82,7 +83,7 @@ def open_repository(path: Path, branch: str | None) -> Iterator["Repository"]:
     directory = _git_directory(path)
     with ExitStack() as stack:
         try:
-            scratch = Path(stack.enter_context(TemporaryDirectory(prefix="pipeline-git-")))
+            scratch = stack.enter_context(scratch_folder("git"))
             theirs = _Git(git, scratch, {"GIT_DIR": str(directory)})
             objects = scratch / theirs.answer("rev-parse", "--git-path", "objects")
             shallow = scratch / theirs.answer("rev-parse", "--git-path", "shallow")

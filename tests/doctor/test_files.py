@@ -8,8 +8,10 @@ from pipeline.doctor.checkup import findings
 from pipeline.doctor.files import check_file_system
 from pipeline.doctor.findings import Level
 from pipeline.monitoring.checks import Kind
+from pipeline.partials import partial_file
 from pipeline.settings.environment import API_KEY, with_dotenv
 from pipeline.settings.load import Settings
+from pipeline.store.database import beside
 from pipeline.store.lock import lock_path
 from tests.support.checkups import Examined
 from tests.support.clocks import START
@@ -71,3 +73,31 @@ def test_without_a_table_of_mounts_it_says_that_it_did_not_look(tmp_path: Path) 
 
     assert found.level is Level.NOTE
     assert "not looked at" in found.found
+
+
+def test_what_killed_commands_left_is_noted_with_its_size(
+    examined: Examined, database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    temporary = tmp_path / "tmp"
+    folder = temporary / "pipeline-git.01234567.partial"
+    folder.mkdir(parents=True)
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    (folder / "pack").write_bytes(b"x" * 1_500_000)
+    (temporary / "other.01234567.partial").write_bytes(b"not ours")
+    beside(database, ".restoring").write_bytes(b"x" * 500_000)
+    (database.parent / "out.csv.01234567.partial").write_bytes(b"x" * 1_000_000)
+
+    with partial_file(database.parent / "living.csv", 0o600):
+        found = examined()[Kind.LEFTOVERS]
+
+    assert found.level is Level.NOTE
+    assert "3 leftovers of killed commands, 3.0 MB" in found.found
+    assert all(name in found.found for name in ("pipeline-git", ".restoring", "out.csv"))
+
+
+def test_nothing_is_said_where_nothing_is_left(
+    examined: Examined, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+    assert Kind.LEFTOVERS not in examined()

@@ -1,6 +1,5 @@
 """Backups: the whole database or nothing, in one file, and never over another."""
 
-import os
 import sqlite3
 import stat
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.partials import partial_file
 from pipeline.store.backup import Backup, backup, backup_into, note_backup
 from pipeline.store.database import DatabaseError
 from pipeline.store.migrate import migrate
@@ -81,7 +81,7 @@ def test_an_existing_file_is_never_overwritten(database: Path, tmp_path: Path) -
         backup(database, tmp_path / "copy.db", now=NOW)
 
     assert (tmp_path / "copy.db").read_bytes() == b"precious"
-    assert not (tmp_path / "copy.db.partial").exists()
+    assert list(tmp_path.glob("copy*")) == [tmp_path / "copy.db"]
 
 
 def test_the_database_is_never_its_own_backup(database: Path) -> None:
@@ -103,12 +103,15 @@ def test_a_name_that_belongs_to_the_database_is_refused_though_it_is_free(databa
 
 
 def test_what_a_killed_backup_left_is_removed(database: Path, tmp_path: Path) -> None:
-    (tmp_path / "copy.db.partial").write_bytes(b"half of it")
+    for name in ("copy.db.01234567.partial", "copy.db.01234567.partial-journal"):
+        (tmp_path / name).write_bytes(b"half of it")
+    before = list(tmp_path.glob("copy*"))
 
     backup(database, tmp_path / "copy.db", now=NOW)
 
     assert rows(tmp_path / "copy.db") == 0
-    assert not (tmp_path / "copy.db.partial").exists()
+    assert len(before) == 2
+    assert list(tmp_path.glob("copy*")) == [tmp_path / "copy.db"]
 
 
 def test_without_a_database_nothing_is_created(tmp_path: Path) -> None:
@@ -202,18 +205,17 @@ def test_no_copy_is_removed_where_the_new_one_fails(database: Path, writer: sqli
     assert list(folder.iterdir()) == [first.file]
 
 
-def test_what_killed_backups_left_in_the_folder_is_removed_after_a_day(database: Path, tmp_path: Path) -> None:
+def test_what_killed_backups_left_in_the_folder_is_removed(database: Path, tmp_path: Path) -> None:
     folder = tmp_path / "copies"
     folder.mkdir()
-    old, young = (folder / f"{database.stem}-2026-01-0{day}T000000Z.db.partial" for day in (1, 2))
-    for partial, hours in ((old, 25), (young, 1)):
-        partial.touch()
-        os.utime(partial, times=(NOW.timestamp() - hours * 3600,) * 2)
+    dead = folder / f"{database.stem}-2026-01-01T000000Z.db.01234567.partial"
+    dead.touch()
 
-    made, removed = backup_into(database, folder, keep=1, now=NOW)
+    with partial_file(folder / f"{database.stem}-2026-01-02T000000Z.db", 0o600) as living:
+        made, removed = backup_into(database, folder, keep=1, now=NOW)
 
-    assert removed == [old]
-    assert set(folder.iterdir()) == {made.file, young}
+        assert removed == [dead]
+        assert sorted(folder.iterdir()) == sorted([living.path, made.file])
 
 
 # The note in the database
