@@ -89,6 +89,16 @@ def value_columns(db: sqlite3.Connection, table: str) -> list[str]:
     return [name for _, name, *_ in db.execute(f"PRAGMA table_info({table})") if name not in ("id", "digest")]
 
 
+_NOT_DAILY = frozenset(
+    {"symbol", "observed_at", "reconfirmed_at", "profile_id", "statement_id", "layout_id", "extra", "checksum"}
+)
+
+
+def daily_columns(db: sqlite3.Connection) -> tuple[str, ...]:
+    """Return the columns of snapshots whose values the checksum is made of."""
+    return tuple(name for _, name, *_ in db.execute("PRAGMA table_info(snapshots)") if name not in _NOT_DAILY)
+
+
 def split_statements(sql: str) -> Iterator[str]:
     """Yield the statements of a script, one by one, as executescript would commit between them.
 

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from pipeline.model.checksums import Summed, checksum_of, is_sound
 from pipeline.model.document import digest_by_name, split_extra
 from pipeline.model.fields import Field, Part
 from pipeline.model.values import Value
 from pipeline.store import migration_steps
 from pipeline.store.catalogue_views import SQL_TYPES, TABLES
-from pipeline.store.migration_steps import Batch, Sql, Step, row_count, value_columns
+from pipeline.store.migration_steps import Batch, Sql, Step, daily_columns, row_count, value_columns
 
 _SLOW = {Part.PROFILE: "profile_id", Part.REPORTED: "statement_id"}
 """The column of a snapshot that refers to the row with a part's values. Daily values are in the snapshot itself."""
@@ -60,25 +61,41 @@ class _Promote:
         if not keys:
             return Batch(0, None)
         stretch = (*first, *keys[-1])
-        rewritten = lru_cache(migration_steps.BATCH_ROWS)(_Rewriter(db, self.fields).rewritten)
-        # This also finds a name within another value: rewriting such a snapshot changes nothing.
-        named = " OR ".join(["instr(extra, ?)"] * len(self.fields))
-        row = "profile_id, statement_id, extra, symbol, observed_at"
-        carrying = db.execute(
-            f"SELECT {row} FROM snapshots WHERE {_STRETCH} AND ({named})",
-            (*stretch, *(json.dumps(field.name) for field in self.fields)),
-        ).fetchall()
-        daily = "".join(f", {field.column} = ?" for field in self.fields if field.part is Part.DAILY)
-        db.executemany(
-            f"UPDATE snapshots SET profile_id = ?, statement_id = ?, extra = ?{daily}"
-            " WHERE symbol = ? AND observed_at = ?",
-            [(*rewritten(*one[:3]), *one[3:]) for one in carrying],
-        )
+        self._rewrite(db, stretch)
         for part, key in _SLOW.items():
             if any(field.part is part for field in self.fields):
                 ids = f"SELECT DISTINCT {key} FROM snapshots WHERE {_STRETCH}"
                 db.execute(f"INSERT OR IGNORE INTO {_used(TABLES[part])} {ids}", stretch)
         return Batch(len(keys), json.dumps(keys[-1]) if len(keys) == migration_steps.BATCH_ROWS else None)
+
+    def _rewrite(self, db: sqlite3.Connection, stretch: tuple[str, ...]) -> None:
+        """Rewrite those of a stretch that carry a field."""
+        rewriter = _Rewriter(db, self.fields)
+        rewritten = lru_cache(migration_steps.BATCH_ROWS)(rewriter.rewritten)
+        columns = daily_columns(db)
+        # This also finds a name within another value: rewriting such a snapshot changes nothing.
+        named = " OR ".join(["instr(extra, ?)"] * len(self.fields))
+        row = f"profile_id, statement_id, extra, symbol, observed_at, layout_id, checksum, {', '.join(columns)}"
+        carrying = db.execute(
+            f"SELECT {row} FROM snapshots WHERE {_STRETCH} AND ({named})",
+            (*stretch, *(json.dumps(field.name) for field in self.fields)),
+        ).fetchall()
+        new = [field.column for field in self.fields if field.part is Part.DAILY]
+        rows = []
+        for profile, statement, extra, symbol, at, layout, checksum, *daily in carrying:
+            values = rewritten(profile, statement, extra)
+            before = rewriter.summed(symbol, at, (profile, statement, layout), daily, extra)
+            profile_now, statement_now, left, *added = values
+            daily_now = [*(dict(zip(columns, daily, strict=True)) | dict(zip(new, added, strict=True))).values()]
+            after = rewriter.summed(symbol, at, (profile_now, statement_now, layout), daily_now, left)
+            # One that is wrong stays, so that the damage is still found.
+            is_whole = checksum is not None and is_sound(before, columns, checksum)
+            rows.append((*values, checksum_of(after, columns) if is_whole else checksum, symbol, at))
+        db.executemany(
+            "UPDATE snapshots SET profile_id = ?, statement_id = ?, extra = ?"
+            f"{''.join(f', {name} = ?' for name in new)}, checksum = ? WHERE symbol = ? AND observed_at = ?",
+            rows,
+        )
 
 
 _KEYS = "SELECT symbol, observed_at FROM snapshots WHERE (symbol, observed_at) > (?, ?) ORDER BY 1, 2 LIMIT ?"
@@ -95,6 +112,7 @@ class _Rewriter:
         self._new_columns = {part: [fields[n].column for n in places] for part, places in self._places.items()}
         self._columns = {part: value_columns(db, TABLES[part]) for part in _SLOW}
         self._found: dict[tuple[Part, int, tuple[Value, ...]], int] = {}
+        self._digest = lru_cache(migration_steps.BATCH_ROWS)(self._read_digest)
 
     def rewritten(self, profile: int, statement: int, extra: str) -> tuple[Any, ...]:
         """Return a snapshot's ids of profile and statement, the rest of `extra`, and the values of daily fields."""
@@ -102,6 +120,17 @@ class _Rewriter:
         profile = self._find(Part.PROFILE, profile, values)
         statement = self._find(Part.REPORTED, statement, values)
         return profile, statement, left, *(values[place] for place in self._places[Part.DAILY])
+
+    def summed(
+        self, symbol: str, at: str, parts: tuple[int, int, int], daily: Sequence[Value], extra: str | None
+    ) -> Summed:
+        """Return what the checksum of a snapshot with these parts is made of."""
+        profile, statement, layout = map(self._digest, ("profiles", "statements", "layouts"), parts)
+        return Summed(symbol, at, profile, statement, layout, daily, extra)
+
+    def _read_digest(self, table: str, number: int) -> bytes:
+        row = self._db.execute(f"SELECT digest FROM {table} WHERE id = ?", (number,)).fetchone()
+        return b"" if row is None else bytes(row[0])
 
     def _find(self, part: Part, old: int, values: Sequence[Value]) -> int:
         """Return the id of the profile or statement that is a copy of an old one with the fields' values added."""

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeAlias
 from aiosqlite import Connection
 
 from pipeline import instants
+from pipeline.model.checksums import Summed, checksum_of
 from pipeline.model.document import (
     Overview,
     Parts,
@@ -115,13 +116,23 @@ class _Changes:
 
 # The columns in the SQL below are the field catalogue's, a constant: no name in it comes from outside.
 _IF_NEW = "ON CONFLICT (digest) DO NOTHING"
-_DAILY = [f.column for f in DAILY_FIELDS]
+_DAILY = tuple(f.column for f in DAILY_FIELDS)
 _ADD_PROFILES = bulk_insert("profiles", ["digest", *(f.column for f in PROFILE_FIELDS)], _IF_NEW)
 _ADD_STATEMENTS = bulk_insert("statements", ["digest", *(f.column for f in REPORTED_FIELDS)], _IF_NEW)
 _ADD_LAYOUTS = bulk_insert("layouts", ["digest", "keys"], _IF_NEW)
 _ADD_SNAPSHOTS = bulk_insert(
     "snapshots",
-    ["symbol", "observed_at", "reconfirmed_at", "profile_id", "statement_id", "layout_id", *_DAILY, "extra"],
+    [
+        "symbol",
+        "observed_at",
+        "reconfirmed_at",
+        "profile_id",
+        "statement_id",
+        "layout_id",
+        *_DAILY,
+        "extra",
+        "checksum",
+    ],
     profile_id="(SELECT id FROM profiles WHERE digest = {})",
     statement_id="(SELECT id FROM statements WHERE digest = {})",
     layout_id="(SELECT id FROM layouts WHERE digest = {})",
@@ -249,10 +260,12 @@ def _add_parts(
 
 
 def _snapshot_row(symbol: Symbol, interval: Interval[Version]) -> tuple[Any, ...]:
-    version = interval.version
+    version, at = interval.version, interval.observed_at
+    layout = _layout_digest(version.layout)
+    summed = Summed(symbol, at, version.profile, version.statement, layout, version.daily, version.extra)
     return (
-        symbol, interval.observed_at, _reconfirmed_at(interval),
-        version.profile, version.statement, _layout_digest(version.layout), *version.daily, version.extra,
+        symbol, at, _reconfirmed_at(interval), version.profile, version.statement, layout,
+        *version.daily, version.extra, checksum_of(summed, _DAILY),
     )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ import json
 import shutil
 import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pipeline.model.checksums import Summed, checksum_of
 from pipeline.model.document import Document, Overview
 from pipeline.model.outcomes import Outcome, Trigger
 from pipeline.model.symbols import Symbol
+from pipeline.store.migration_steps import daily_columns
 from pipeline.store.runs import Store
 from pipeline.store.writer import open_writer
 from tests.support.clocks import START
@@ -49,6 +52,24 @@ async def test_a_document_comes_back_exactly(database: Path) -> None:
     received: Document = {"EPS": "1.50", "Symbol": "IBM", "New": {"b": [1, 1.0, True, None], "a": "é"}, "Beta": 1}
     await collected(database, (Overview(IBM, received), 0))
     assert [json.dumps(document) for document in documents(database, "IBM")] == [json.dumps(received)]
+
+
+async def test_each_snapshot_has_the_checksum_of_what_the_file_holds_of_it(database: Path) -> None:
+    odd = {"EPS": 1, "Symbol": "IBM", "Beta": "-0", "MarketCapitalization": "9e18", "New": "é", "PERatio": "1.50"}
+    await collected(database, (overview(PERatio="28"), 0), (Overview(IBM, odd), 2), (overview(PEP), 3))
+    await imported(database, ("A", 1), ("{}", 4))
+
+    with closing(sqlite3.connect(database)) as db:
+        columns = daily_columns(db)
+        rows = db.execute(
+            "SELECT symbol, observed_at, p.digest, s.digest, l.digest, extra, checksum, "
+            f"{', '.join(columns)} FROM snapshots, profiles p, statements s, layouts l"
+            " WHERE p.id = profile_id AND s.id = statement_id AND l.id = layout_id"
+        ).fetchall()
+
+    assert len(rows) == 4
+    for symbol, observed_at, profile, statement, layout, extra, checksum, *daily in rows:
+        assert checksum == checksum_of(Summed(symbol, observed_at, profile, statement, layout, daily, extra), columns)
 
 
 async def test_another_order_of_keys_is_no_change(database: Path) -> None:
@@ -134,6 +155,7 @@ def whole(database: Path) -> list[Any]:
     """All that observations leave behind, but for the ids of shared parts."""
     queries = (
         "SELECT symbol, observed_at, confirmed_at, extra FROM overviews ORDER BY 1, 2",
+        "SELECT symbol, observed_at, checksum FROM snapshots ORDER BY 1, 2",
         "SELECT symbol, at FROM looks ORDER BY 1, 2",
         "SELECT symbol, at FROM uncovered ORDER BY 1, 2",
         "SELECT symbol, state, since, last_look, next_try, last_try, last_outcome, snapshots FROM symbols ORDER BY 1",
