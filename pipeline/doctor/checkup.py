@@ -11,6 +11,7 @@ from pipeline.api.reachability import Answer, Reason
 from pipeline.doctor import configuration, files, machine
 from pipeline.doctor.access import check_access
 from pipeline.doctor.database import check_database
+from pipeline.doctor.deep import OnDeep
 from pipeline.doctor.findings import Finding, Level
 from pipeline.doctor.fleet import check_fleet
 from pipeline.doctor.network import check_certificates, check_network
@@ -31,8 +32,11 @@ def findings(
     thorough: bool,
     network: Answer | Reason | None = None,
     fleet: Examined | Trouble | None = None,
+    on_deep: OnDeep | None = None,
 ) -> list[Finding]:
     """Return what was found. `thorough` reads the whole database, which takes long if it is large.
+
+    `on_deep`: compare the database with its digests and checksums, and call this with how far that has come.
 
     `network`: what the API's host answered, or why there was no connection; None: it was not tried; `fleet` is the
     same of the fleet's PostgreSQL. A secret that was put where it does not belong is hidden in what is returned.
@@ -40,7 +44,9 @@ def findings(
     redact = redaction(variables, settings.proxy if isinstance(settings, Settings) else None)
     found = [
         replace(one, found=redact(one.found), remedy=None if one.remedy is None else redact(one.remedy))
-        for one in _checks(settings, variables, now=now, thorough=thorough, network=network, fleet=fleet)
+        for one in _checks(
+            settings, variables, now=now, thorough=thorough, network=network, fleet=fleet, on_deep=on_deep
+        )
     ]
     return sorted(found, key=lambda one: (one.check, one.level) != (Kind.INTEGRITY, Level.PROBLEM))
 
@@ -53,6 +59,7 @@ def _checks(
     thorough: bool,
     network: Answer | Reason | None,
     fleet: Examined | Trouble | None,
+    on_deep: OnDeep | None,
 ) -> Iterator[Finding]:
     yield from machine.check_python()
     yield from machine.check_sqlite()
@@ -86,4 +93,5 @@ def _checks(
         backup_after=settings.backup_after,
         renames=settings.renames,
         symbols=settings.all_symbols,
+        on_deep=on_deep,
     )

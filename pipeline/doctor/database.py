@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from pipeline import instants
+from pipeline.doctor.deep import OnDeep, check_deeply
 from pipeline.doctor.findings import Finding, Level
 from pipeline.doctor.renames import check_renames
 from pipeline.model.renames import Rename
@@ -31,8 +32,11 @@ def check_database(
     backup_after: timedelta,
     renames: Iterable[Rename],
     symbols: Iterable[Symbol],
+    on_deep: OnDeep | None = None,
 ) -> Iterator[Finding]:
     """Yield what is wrong with the database. `thorough` reads all of it, which takes long if it is large.
+
+    `on_deep`: compare all of it with digests and checksums, too, and call this with how far that has come.
 
     Where backups are made, the last one should not be older than `backup_after`. `renames` are those configured, and
     `symbols` those that are requested.
@@ -53,6 +57,8 @@ def check_database(
             yield _migrations(path, version)
             if version:
                 yield _integrity(db, thorough=thorough)
+                if on_deep is not None:
+                    yield from _deeply(path, version, on_deep)
                 yield _future(db, now)
             if version == len(shipped_migrations()):
                 yield _backups(db, backup_after, now)
@@ -91,6 +97,14 @@ def _integrity(db: sqlite3.Connection, *, thorough: bool) -> Finding:
     more = " or more" if len(errors) >= _MOST_ERRORS else ""
     shown = few([cut(error, _LONGEST_ERROR) for error in errors], _ERRORS_SHOWN)
     return Finding(Kind.INTEGRITY, Level.PROBLEM, f"{name}: {count(len(errors), 'error')}{more}: {shown}", _RESTORE)
+
+
+def _deeply(path: Path, version: int, on_deep: OnDeep) -> Iterator[Finding]:
+    if version < len(shipped_migrations()):
+        found = "deep: not compared: the database has an older schema"
+        yield Finding(Kind.INTEGRITY, Level.NOTE, found, "pipeline migrate, then pipeline doctor --deep")
+    else:
+        yield from check_deeply(path, on_deep)
 
 
 def _errors(db: sqlite3.Connection, check: str) -> list[str]:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from aiosqlite import Connection
 
 from pipeline import instants
+from pipeline.errors import Undecodable
 from pipeline.model.outcomes import Outcome
 from pipeline.model.symbols import Symbol
 from pipeline.store.reader import SymbolState
@@ -196,6 +197,14 @@ def _next_try(gone: str, times_gone: int) -> str | None:
         return None
     days = min(2 ** min(times_gone - 1, 5), MAX_BACKOFF_DAYS)
     return instants.to_text(instants.from_text(gone) + instants.scheduled_days(days))
+
+
+def tries_after(gone: str) -> frozenset[str]:
+    """Return when a symbol may be due again that was not covered when last observed. Empty: that is no instant."""
+    try:
+        return frozenset(filter(None, (_next_try(gone, number) for number in range(1, 7))))
+    except (Undecodable, OverflowError):
+        return frozenset()
 
 
 def misses_of(last_look: str | None, next_try: str | None) -> int:

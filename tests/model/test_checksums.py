@@ -1,6 +1,7 @@
 """Checksums: of all that identifies a snapshot, whatever columns came later."""
 
 import struct
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +10,7 @@ from pipeline.model.checksums import Summed, checksum_of, is_sound
 
 COLUMNS = ("eps", "beta", "market_capitalization")
 SNAPSHOT = Summed("IBM", "2026-03-14T18:30:00.000Z", b"p" * 16, b"s" * 16, b"l" * 16, (1.5, None, 9_000_000_000), None)
-CHANGES = {
+CHANGES: dict[str, Any] = {
     "symbol": "IBN", "observed_at": "2026-03-14T18:30:00.001Z", "profile": b"q" * 16, "statement": b"q" * 16,
     "layout": b"q" * 16, "daily": (1.5, 0.0, 9_000_000_000), "extra": '{"New": "1"}',
 }  # fmt: skip

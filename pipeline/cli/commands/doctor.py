@@ -1,20 +1,26 @@
 """`pipeline doctor`: check the installation and print each finding with its remedy."""
 
+from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import asdict
+from functools import partial
 from importlib import import_module
+from threading import Thread
 
 import click
 
 from pipeline import instants
 from pipeline.api.reachability import Answer, Reason
+from pipeline.cli.app import UNWAITED
 from pipeline.cli.configuration import read_environment
 from pipeline.cli.findings import print_finding
 from pipeline.cli.followed import as_followed
 from pipeline.cli.options import Options, examples, global_options, json_option
 from pipeline.cli.output import print_json
+from pipeline.cli.progress import entry_progress
 from pipeline.doctor.checkup import findings
 from pipeline.doctor.configuration import only_follows
-from pipeline.doctor.findings import exit_code
+from pipeline.doctor.findings import Finding, exit_code
 from pipeline.errors import Trouble
 from pipeline.fleet.examination import Examined, examine
 from pipeline.monitoring.checks import Kind
@@ -24,8 +30,17 @@ from pipeline.settings.fleet import needed_fleet_url
 from pipeline.settings.load import Settings, load
 
 
-@click.command(epilog=examples("pipeline doctor", "pipeline doctor --online", "pipeline doctor --quick --json"))
+@click.command(
+    epilog=examples(
+        "pipeline doctor", "pipeline doctor --online", "pipeline doctor --quick --json", "pipeline doctor --deep"
+    )
+)
 @click.option("--quick", is_flag=True, help="Check the database quickly: a full check of a large one takes long.")
+@click.option(
+    "--deep",
+    is_flag=True,
+    help="Compare each snapshot with its checksum, too, and all else that can be compared; about a minute a million.",
+)
 @click.option(
     "--online",
     is_flag=True,
@@ -33,11 +48,13 @@ from pipeline.settings.load import Settings, load
 )
 @json_option
 @global_options
-def command(options: Options, *, quick: bool, online: bool, as_json: bool) -> int:
+def command(options: Options, *, quick: bool, deep: bool, online: bool, as_json: bool) -> int:
     """Check Python, SQLite, configuration, key, disk, clock, files and the database; with --online the network.
 
     Exits with 0 if there is no problem, 3 if the first one is the configuration or key, else 1.
     """
+    if quick and deep:
+        raise click.UsageError("--quick and --deep: use one of them", click.get_current_context())
     variables = read_environment()
     settings: Settings | SettingsError
     try:
@@ -52,13 +69,29 @@ def command(options: Options, *, quick: bool, online: bool, as_json: bool) -> in
             network = _try_network(settings)
     fleet = _try_fleet(settings, variables) if online and isinstance(settings, Settings) else None
     now = instants.utc_now()
-    found = findings(settings, variables, now=now, thorough=not quick, network=network, fleet=fleet)
+    examine_all = partial(findings, settings, variables, now=now, network=network, fleet=fleet)
+    found = _in_depth(examine_all, options) if deep else examine_all(thorough=not quick)
     if as_json:
         print_json([asdict(one) for one in found])
     else:
         for one in found:
             print_finding(one.level, _LABELS.get(one.check, one.check), one.found, one.remedy)
     return exit_code(found)
+
+
+def _in_depth(examine_all: Callable[..., list[Finding]], options: Options) -> list[Finding]:
+    """Return what the deep check finds, too. In a thread that exit does not wait for: an interrupt ends it at once."""
+    found: Future[list[Finding]] = Future()
+
+    def run() -> None:
+        try:
+            found.set_result(examine_all(thorough=True, on_deep=show))
+        except BaseException as error:  # noqa: BLE001 - raised where the result is waited for
+            found.set_exception(error)
+
+    with entry_progress(options, "comparing rows") as show:
+        Thread(target=run, name=UNWAITED, daemon=True).start()
+        return found.result()
 
 
 def _try_network(settings: Settings) -> Answer | Reason:

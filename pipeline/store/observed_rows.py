@@ -1,0 +1,180 @@
+"""Observed rows: compares the snapshots of each symbol with their checksums, and with confirmations and state."""
+
+import re
+import sqlite3
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+from pipeline.model.checksums import Summed, is_sound
+from pipeline.model.outcomes import Outcome
+from pipeline.store.damages import Damages
+from pipeline.store.migration_steps import daily_columns
+from pipeline.store.part_digests import Part
+from pipeline.store.symbol_states import tries_after
+
+_NEXT = """
+    SELECT min(symbol) FROM (
+        SELECT min(symbol) AS symbol FROM symbols WHERE symbol > CAST(:after AS TEXT)
+         UNION ALL SELECT min(symbol) FROM snapshots WHERE symbol > CAST(:after AS TEXT)
+         UNION ALL SELECT min(symbol) FROM looks WHERE symbol > CAST(:after AS TEXT)
+         UNION ALL SELECT min(symbol) FROM uncovered WHERE symbol > CAST(:after AS TEXT))
+"""
+_OF = "symbol = CAST(? AS TEXT)"
+"""A symbol that is damaged may be no UTF-8, and is bound as its bytes."""
+_STATE = f"""
+    SELECT state, since, last_look, last_overview, next_try, last_try, last_outcome, snapshots
+      FROM symbols WHERE {_OF}
+"""
+_PARTS = ("profiles", "statements", "layouts")
+_OBSERVED = frozenset({Outcome.STORED, Outcome.UNCHANGED, Outcome.UNKNOWN})
+
+
+def every_symbol(db: sqlite3.Connection) -> Iterator[str]:
+    """Yield every symbol that any table of observations has."""
+    after = ""
+    while isinstance(symbol := db.execute(_NEXT, {"after": _raw(after)}).fetchone()[0], str):
+        yield symbol
+        after = symbol
+
+
+def damaged_text(raw: bytes) -> str:
+    """Return a text that may be damaged: with the bytes that are not UTF-8 in it, too."""
+    return raw.decode("utf-8", "surrogateescape")
+
+
+def _raw(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
+
+
+class Observations:
+    """Compares what was observed of one symbol after another. Its connection reads text with `damaged_text`."""
+
+    def __init__(self, db: sqlite3.Connection, damages: Damages) -> None:
+        self._db = db
+        self._damages = damages
+        self._columns = daily_columns(db)
+        self._snapshots = f"""
+            SELECT observed_at, reconfirmed_at, profile_id, statement_id, layout_id,
+                   p.digest, s.digest, l.digest, extra, checksum, {", ".join(self._columns)}
+              FROM snapshots
+              LEFT JOIN profiles AS p ON p.id = profile_id
+              LEFT JOIN statements AS s ON s.id = statement_id
+              LEFT JOIN layouts AS l ON l.id = layout_id
+             WHERE {_OF} ORDER BY observed_at
+        """
+        self.bad_parts: set[Part] = set()
+        """Parts that differ from their digest."""
+        self._bad_parts_of: dict[Part, str] = {}
+        self.compared = 0
+        """How many snapshots were compared."""
+        self.unsummed = 0
+        """How many of them have no checksum."""
+
+    def check(self, symbol: str) -> int:
+        """Compare what was observed of a symbol, and return the number of its snapshots."""
+        db, of = self._db, (_raw(symbol),)
+        db.execute("BEGIN")
+        snapshots = db.execute(self._snapshots, of).fetchall()
+        looks = [str(at) for (at,) in db.execute(f"SELECT at FROM looks WHERE {_OF} ORDER BY at", of)]
+        uncovered = [str(at) for (at,) in db.execute(f"SELECT at FROM uncovered WHERE {_OF}", of)]
+        state = db.execute(_STATE, of).fetchone()
+        db.execute("COMMIT")
+        for row in snapshots:
+            self._check_snapshot(symbol, row)
+        starts = [str(row[0]) for row in snapshots]
+        for table, column in (("snapshots", starts), ("looks", looks), ("uncovered", uncovered)):
+            for at in column:
+                if not is_instant(at):
+                    self._damages.add(table, "at what is no instant", f"{symbol} at {at}")
+        self._check_confirmations(symbol, starts, [row[1] for row in snapshots], looks)
+        self._check_state(symbol, state, starts, frozenset((*starts, *looks)), frozenset(uncovered))
+        self.compared += len(snapshots)
+        return len(snapshots)
+
+    def add_bad_parts(self) -> None:
+        """Add the parts that differ from their digest, each with a symbol that has it, once all are checked."""
+        for part in sorted(self.bad_parts):
+            owner = self._bad_parts_of.get(part)
+            key = f"id {part.id}" if owner is None else f"id {part.id} (of {owner})"
+            self._damages.add(part.table, "that differ from their digest", key)
+
+    def _check_snapshot(self, symbol: str, row: Sequence[Any]) -> None:
+        at, _, *ids, profile, statement, layout, extra, checksum = row[:10]
+        key = f"{symbol} at {at}"
+        if self.bad_parts:
+            for part in map(Part, _PARTS, ids):
+                if part in self.bad_parts:
+                    self._bad_parts_of.setdefault(part, symbol)
+        if None in (profile, statement, layout):
+            self._damages.add("snapshots", "with parts that are missing", key)
+            return
+        if checksum is None:
+            self.unsummed += 1
+            return
+        summed = Summed(symbol, at, profile, statement, layout, row[10:], extra)
+        if not is_sound(summed, self._columns, checksum):
+            self._damages.add("snapshots", "that differ from their checksum", key)
+
+    def _check_confirmations(
+        self, symbol: str, starts: Sequence[str], last: Sequence[str | None], looks: Sequence[str]
+    ) -> None:
+        """Compare the last confirmation of each snapshot with the observations that confirmed it."""
+        expected: list[str | None] = [None] * len(starts)
+        for at in looks:
+            place = bisect_right(starts, at) - 1
+            if place < 0:
+                self._damages.add("looks", "without a snapshot before them", f"{symbol} at {at}")
+            else:
+                expected[place] = at
+        for start, known, wanted in zip(starts, last, expected, strict=True):
+            if known != wanted:
+                self._damages.add(
+                    "snapshots", "with another last confirmation than their looks", f"{symbol} at {start}"
+                )
+
+    def _check_state(
+        self,
+        symbol: str,
+        state: Sequence[Any] | None,
+        starts: Sequence[str],
+        seen: frozenset[str],
+        gone: frozenset[str],
+    ) -> None:
+        """Compare what the table of symbols says. Instants from a clock that was ahead may be left out in it."""
+        if state is None:
+            self._damages.add("symbols", "that are missing", symbol)
+            return
+        name, since, last_look, last_overview, next_try, last_try, last_outcome, snapshots = state
+        observed = seen | gone
+        wrong = {
+            "snapshots": snapshots != len(starts),
+            "state": name is None if observed else name is not None,
+            "since": since not in (observed if name == "covered" else (since, None)) or not _may_be(since),
+            "last_look": last_look is not None and last_look not in observed,
+            "last_overview": last_overview is not None and last_overview not in seen,
+            "next_try": next_try is not None and not (is_instant(last_look) and next_try in tries_after(last_look)),
+            "last_try": not _may_be(last_try) or (last_outcome in _OBSERVED and last_try not in (*observed, None)),
+            "last_outcome": last_outcome is not None and last_outcome not in [*Outcome],
+        }
+        for column in (column for column, is_wrong in wrong.items() if is_wrong):
+            self._damages.add("symbols", f"whose {column} does not follow of what was observed", symbol)
+
+
+_INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z", re.ASCII)
+
+
+def is_instant(text: object) -> bool:
+    """Whether something is an instant as the file has them."""
+    if not isinstance(text, str) or _INSTANT.fullmatch(text) is None:
+        return False
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _may_be(text: object) -> bool:
+    return text is None or is_instant(text)
