@@ -109,8 +109,16 @@ def _deeply(path: Path, version: int, on_deep: OnDeep) -> Iterator[Finding]:
 
 def _errors(db: sqlite3.Connection, check: str) -> list[str]:
     """Return what SQLite finds wrong. It puts many errors into one row, under a headline."""
-    rows = [row for (row,) in db.execute(f"PRAGMA {check}({_MOST_ERRORS})") if row != "ok"]
+    usual, db.text_factory = db.text_factory, _readable  # it repeats what may be no text
+    try:
+        rows = [row for (row,) in db.execute(f"PRAGMA {check}({_MOST_ERRORS})") if row != "ok"]
+    finally:
+        db.text_factory = usual
     return [line for row in rows for line in row.splitlines() if not line.startswith("*** in database")]
+
+
+def _readable(raw: bytes) -> str:
+    return raw.decode("utf-8", "replace")
 
 
 def _backups(db: sqlite3.Connection, backup_after: timedelta, now: datetime) -> Finding:

@@ -176,11 +176,18 @@ def translate_errors(path: Path) -> Iterator[None]:
         yield
     except Undecodable as error:
         raise damaged(path, error) from error
+    except UnicodeDecodeError as error:
+        if not error.object.startswith(b"malformed database schema"):  # SQLite repeats in its error what is not UTF-8
+            raise
+        raise _explained(path, *_STORAGE_FAILURES["SQLITE_CORRUPT"]) from error
     except sqlite3.Error as error:
         if is_not_utf8(error):
             raise damaged(path, error) from error
-        problem, remedy = explain(error)
-        raise DatabaseError(f"{path}: {problem}", remedy=remedy) from error
+        raise _explained(path, *explain(error)) from error
+
+
+def _explained(path: Path, problem: str, remedy: str | None) -> DatabaseError:
+    return DatabaseError(f"{path}: {problem}", remedy=remedy)
 
 
 def damaged(path: Path, error: Undecodable | sqlite3.Error) -> DatabaseError:
@@ -246,8 +253,8 @@ def is_storage_failure(error: sqlite3.Error) -> bool:
 
 
 def is_damage(error: BaseException | None) -> bool:
-    """Whether an error of SQLite's says that the content of the file is damaged."""
-    return _code_name(error).startswith("SQLITE_CORRUPT")
+    """Whether an error of SQLite's says that the content of the file is damaged, or cannot be decoded itself."""
+    return isinstance(error, UnicodeDecodeError) or _code_name(error).startswith("SQLITE_CORRUPT")
 
 
 def is_temporary(error: DatabaseError) -> bool:

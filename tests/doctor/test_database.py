@@ -77,6 +77,26 @@ def test_a_database_of_a_newer_version_ends_with_1_and_a_remedy(examined: Examin
     assert "upgrade" in str(found.remedy)
 
 
+def test_a_schema_that_is_not_utf8_ends_with_1_and_a_remedy(examined: Examined, database: Path) -> None:
+    with closing(sqlite3.connect(database, isolation_level=None)) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    for path in database.parent.glob("overviews.db-*"):
+        path.unlink()
+    content = database.read_bytes()
+    assert content.count(b"tablelookslooks") == 1
+    database.write_bytes(content.replace(b"tablelookslooks", b"tablel\xff\xffksl\xff\xffks"))
+
+    found = examined()
+
+    assert found[Kind.INTEGRITY] == Finding(
+        Kind.INTEGRITY,
+        Level.PROBLEM,
+        f"{database}: damaged",
+        "restore a backup (pipeline restore), or keep a copy and try sqlite3's .recover",
+    )
+    assert code(found) == ExitCode.FAILED
+
+
 def test_a_database_that_is_a_folder_ends_with_1_and_a_remedy(settings: Settings, tmp_path: Path) -> None:
     folder = load(settings.config, Environment({}), database=tmp_path)
 

@@ -1,6 +1,8 @@
 """`pipeline doctor`: its findings and exit codes."""
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -92,3 +94,21 @@ def test_offline_it_says_that_the_network_was_not_tried(folder: Path, silent: Si
 
     assert "network not tried" in ended.out
     silent.assert_nothing_received()
+
+
+def test_deep_it_finds_what_no_other_check_does(folder: Path) -> None:
+    call(folder, "collect", "--sandbox", "--quiet", "QUVEX")
+    database = folder / "data" / "sandbox.db"
+    arguments = ("doctor", "--database", str(database), "--json")
+
+    def integrity(*more: str) -> list[tuple[str, str]]:
+        ended = call(folder, *arguments, *more, ALPHAVANTAGE_API_KEY=KEY)
+        return [(row["level"], row["found"]) for row in ended.json if row["check"] == "integrity"]
+
+    assert integrity("--deep") == [("ok", "integrity_check: ok"), ("ok", "deep: 1 snapshot, as written")]
+    with closing(sqlite3.connect(database, isolation_level=None)) as db:
+        db.execute("UPDATE snapshots SET pe_ratio = coalesce(pe_ratio, 0) + 1")
+    assert integrity() == [("ok", "integrity_check: ok")]
+    assert integrity("--deep")[0][0] == "problem"
+    assert call(folder, *arguments, "--deep", ALPHAVANTAGE_API_KEY=KEY).code == ExitCode.FAILED
+    assert call(folder, *arguments, "--deep", "--quick").code == ExitCode.USAGE
