@@ -1,11 +1,12 @@
-"""Checksums: a number for each snapshot, by which a bit that flipped on the disk is found.
+"""Checksums: a number for each snapshot and its confirmations, by which a bit that flipped on the disk is found.
 
-CRC-32 finds any one flipped bit, and any damage within 32 bits in a row, for certain. It is no protection against
-people.
+It is the sum of a CRC-32 of what identifies the snapshot and one of each confirmation: another confirmation, or a field
+that moves into a column, is added without reading the rest, and what was damaged before stays so. CRC-32 finds any one
+flipped bit, and any damage within 32 bits in a row, for certain. It is no protection against people.
 """
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -13,14 +14,12 @@ import msgspec
 
 from pipeline.model.values import Value
 
-_SIGN = 1 << 31
+_BITS = 32
+_SIGN = 1 << (_BITS - 1)
 
 
 class Summed(NamedTuple):
-    """What the checksum of a snapshot is made of. Parts are digests: ids would be others after an import.
-
-    Confirmations are not in it, as they are added later.
-    """
+    """What identifies a snapshot. Parts are digests: ids would be others after an import."""
 
     symbol: str
     observed_at: str
@@ -31,23 +30,28 @@ class Summed(NamedTuple):
     extra: str | None
 
 
-def checksum_of(snapshot: Summed, columns: tuple[str, ...]) -> int:
-    """Return the checksum of a snapshot whose daily values are of these columns.
+def sum_of(snapshot: Summed, columns: tuple[str, ...]) -> int:
+    """Return the sum of what identifies a snapshot whose daily values are of these columns.
 
-    Columns without a value are left out: a further column changes no checksum. The number has 32 bits with its sign,
-    which SQLite keeps in 4 bytes.
+    Columns without a value are left out: a further column changes no checksum.
     """
     *others, daily, extra = snapshot
     values = {name: daily[place] for name, place in _in_order(columns) if daily[place] is not None}
-    return zlib.crc32(msgspec.msgpack.encode((*others, values, extra))) - _SIGN
+    return zlib.crc32(msgspec.msgpack.encode((*others, values, extra)))
 
 
-def is_sound(snapshot: Summed, columns: tuple[str, ...], checksum: int) -> bool:
-    """Whether a checksum is that of a snapshot, as a file that may be damaged has them."""
-    try:
-        return checksum == checksum_of(snapshot, columns)
-    except (UnicodeEncodeError, TypeError):  # text that is not UTF-8; a type that no column has
-        return False
+def sum_of_confirmations(symbol: str, confirmations: Iterable[str]) -> int:
+    """Return the sum of a symbol's confirmations, which are instants."""
+    return sum([zlib.crc32(f"{symbol} {at}".encode()) for at in confirmations])
+
+
+def checksum(total: int) -> int:
+    """Return the checksum of a sum: 32 bits with their sign, which SQLite keeps in 4 bytes."""
+    return (total + _SIGN) % (1 << _BITS) - _SIGN
+
+
+ADDED = f"((checksum + {{}} + {_SIGN}) & {(1 << _BITS) - 1}) - {_SIGN}"
+"""The same in SQL: a checksum to which {} is added. NULL stays."""
 
 
 @lru_cache(maxsize=8)

@@ -41,7 +41,7 @@ class Merged(Generic[Version]):
     """Instants of snapshots that no longer are any."""
     added: list[Interval[Version]]
     confirmed: list[Interval[Version]]
-    """Snapshots that stay, with another last confirmation."""
+    """Snapshots that stay, with other confirmations."""
     removed_observations: list[str]
     added_observations: list[str]
 
@@ -76,7 +76,7 @@ def merge(
         ],
         removed=[at for at in old if at not in now],
         added=[interval for at, interval in now.items() if at not in old],
-        confirmed=[one for at, one in now.items() if at in old and one.confirmed_at != old[at].confirmed_at],
+        confirmed=[one for at, one in now.items() if at in old and one.confirmations != old[at].confirmations],
         removed_observations=sorted(old_confirmations - now_confirmations),
         added_observations=sorted(now_confirmations - old_confirmations),
     )

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from pipeline.model.checksums import Summed, is_sound
+from pipeline.model.checksums import Summed, checksum, sum_of, sum_of_confirmations
 from pipeline.model.outcomes import Outcome
 from pipeline.store.damages import Damages
 from pipeline.store.migration_steps import daily_columns
@@ -81,14 +81,13 @@ class Observations:
         uncovered = [str(at) for (at,) in db.execute(f"SELECT at FROM uncovered WHERE {_OF}", of)]
         state = db.execute(_STATE, of).fetchone()
         db.execute("COMMIT")
-        for row in snapshots:
-            self._check_snapshot(symbol, row)
         starts = [str(row[0]) for row in snapshots]
+        for row, confirmations in zip(snapshots, self._confirmations(symbol, starts, looks), strict=True):
+            self._check_snapshot(symbol, row, confirmations)
         for table, column in (("snapshots", starts), ("looks", looks), ("uncovered", uncovered)):
             for at in column:
                 if not is_instant(at):
                     self._damages.add(table, "at what is no instant", f"{symbol} at {at}")
-        self._check_confirmations(symbol, starts, [row[1] for row in snapshots], looks)
         self._check_state(symbol, state, starts, frozenset((*starts, *looks)), frozenset(uncovered))
         self.compared += len(snapshots)
         return len(snapshots)
@@ -100,39 +99,38 @@ class Observations:
             key = f"id {part.id}" if owner is None else f"id {part.id} (of {owner})"
             self._damages.add(part.table, "that differ from their digest", key)
 
-    def _check_snapshot(self, symbol: str, row: Sequence[Any]) -> None:
-        at, _, *ids, profile, statement, layout, extra, checksum = row[:10]
-        key = f"{symbol} at {at}"
-        if self.bad_parts:
-            for part in map(Part, _PARTS, ids):
-                if part in self.bad_parts:
-                    self._bad_parts_of.setdefault(part, symbol)
-        if None in (profile, statement, layout):
-            self._damages.add("snapshots", "with parts that are missing", key)
-            return
-        if checksum is None:
-            self.unsummed += 1
-            return
-        summed = Summed(symbol, at, profile, statement, layout, row[10:], extra)
-        if not is_sound(summed, self._columns, checksum):
-            self._damages.add("snapshots", "that differ from their checksum", key)
-
-    def _check_confirmations(
-        self, symbol: str, starts: Sequence[str], last: Sequence[str | None], looks: Sequence[str]
-    ) -> None:
-        """Compare the last confirmation of each snapshot with the observations that confirmed it."""
-        expected: list[str | None] = [None] * len(starts)
+    def _confirmations(self, symbol: str, starts: Sequence[str], looks: Sequence[str]) -> list[list[str]]:
+        """Return the observations that confirmed each snapshot."""
+        found: list[list[str]] = [[] for _ in starts]
         for at in looks:
             place = bisect_right(starts, at) - 1
             if place < 0:
                 self._damages.add("looks", "without a snapshot before them", f"{symbol} at {at}")
             else:
-                expected[place] = at
-        for start, known, wanted in zip(starts, last, expected, strict=True):
-            if known != wanted:
-                self._damages.add(
-                    "snapshots", "with another last confirmation than their looks", f"{symbol} at {start}"
-                )
+                found[place].append(at)
+        return found
+
+    def _check_snapshot(self, symbol: str, row: Sequence[Any], confirmations: Sequence[str]) -> None:
+        at, last, *ids, profile, statement, layout, extra, known = row[:10]
+        key = f"{symbol} at {at}"
+        for part in map(Part, _PARTS, ids) if self.bad_parts else ():
+            if part in self.bad_parts:
+                self._bad_parts_of.setdefault(part, symbol)
+        if last != (confirmations[-1] if confirmations else None):
+            self._damages.add("snapshots", "with another last confirmation than their looks", key)
+        if None in (profile, statement, layout):
+            self._damages.add("snapshots", "with parts that are missing", key)
+        elif known is None:
+            self.unsummed += 1
+        elif known != self._checksum(Summed(symbol, at, profile, statement, layout, row[10:], extra), confirmations):
+            self._damages.add("snapshots", "that differ from their checksum", key)
+
+    def _checksum(self, snapshot: Summed, confirmations: Sequence[str]) -> int | None:
+        """Return the checksum of a snapshot; None if it is none that a snapshot can be."""
+        try:
+            return checksum(sum_of(snapshot, self._columns) + sum_of_confirmations(snapshot.symbol, confirmations))
+        except (UnicodeEncodeError, TypeError):  # text that is not UTF-8; a type that no column has
+            return None
 
     def _check_state(
         self,

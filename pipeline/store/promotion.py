@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from pipeline.model.checksums import Summed, checksum_of, is_sound
+from pipeline.model.checksums import ADDED, Summed, sum_of
 from pipeline.model.document import digest_by_name, split_extra
 from pipeline.model.fields import Field, Part
 from pipeline.model.values import Value
@@ -75,25 +75,24 @@ class _Promote:
         columns = daily_columns(db)
         # This also finds a name within another value: rewriting such a snapshot changes nothing.
         named = " OR ".join(["instr(extra, ?)"] * len(self.fields))
-        row = f"profile_id, statement_id, extra, symbol, observed_at, layout_id, checksum, {', '.join(columns)}"
+        row = f"profile_id, statement_id, extra, symbol, observed_at, layout_id, {', '.join(columns)}"
         carrying = db.execute(
             f"SELECT {row} FROM snapshots WHERE {_STRETCH} AND ({named})",
             (*stretch, *(json.dumps(field.name) for field in self.fields)),
         ).fetchall()
         new = [field.column for field in self.fields if field.part is Part.DAILY]
         rows = []
-        for profile, statement, extra, symbol, at, layout, checksum, *daily in carrying:
+        for profile, statement, extra, symbol, at, layout, *daily in carrying:
             values = rewritten(profile, statement, extra)
             before = rewriter.summed(symbol, at, (profile, statement, layout), daily, extra)
             profile_now, statement_now, left, *added = values
             daily_now = [*(dict(zip(columns, daily, strict=True)) | dict(zip(new, added, strict=True))).values()]
             after = rewriter.summed(symbol, at, (profile_now, statement_now, layout), daily_now, left)
-            # One that is wrong stays, so that the damage is still found.
-            is_whole = checksum is not None and is_sound(before, columns, checksum)
-            rows.append((*values, checksum_of(after, columns) if is_whole else checksum, symbol, at))
+            rows.append((*values, sum_of(after, columns) - sum_of(before, columns), symbol, at))
         db.executemany(
             "UPDATE snapshots SET profile_id = ?, statement_id = ?, extra = ?"
-            f"{''.join(f', {name} = ?' for name in new)}, checksum = ? WHERE symbol = ? AND observed_at = ?",
+            f"{''.join(f', {name} = ?' for name in new)}, checksum = {ADDED.format('?')}"
+            " WHERE symbol = ? AND observed_at = ?",
             rows,
         )
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeAlias
 from aiosqlite import Connection
 
 from pipeline import instants
-from pipeline.model.checksums import Summed, checksum_of
+from pipeline.model.checksums import ADDED, Summed, checksum, sum_of, sum_of_confirmations
 from pipeline.model.document import (
     Overview,
     Parts,
@@ -109,7 +109,8 @@ class _Changes:
     layouts: dict[bytes, str] = field(default_factory=dict)
     snapshots: list[tuple[Any, ...]] = field(default_factory=list)
     looks: list[tuple[Symbol, str]] = field(default_factory=list)
-    reconfirmed: list[tuple[Symbol, str, str | None]] = field(default_factory=list)
+    reconfirmed: list[tuple[Symbol, str, str | None, int]] = field(default_factory=list)
+    """Of each the last is what its checksum grows by."""
     extended_states: list[NewObservations] = field(default_factory=list)
     derived_states: list[Symbol] = field(default_factory=list)
 
@@ -139,8 +140,8 @@ _ADD_SNAPSHOTS = bulk_insert(
 )
 _ADD_LOOKS = bulk_insert("looks", ["symbol", "at"])
 _RECONFIRM = BulkStatement(
-    3,
-    "UPDATE snapshots SET reconfirmed_at = column3 FROM",
+    4,
+    f"UPDATE snapshots SET reconfirmed_at = column3, checksum = {ADDED.format('column4')} FROM",
     "WHERE snapshots.symbol = column1 AND snapshots.observed_at = column2",
 )
 _VERSION_COLUMNS = f"""
@@ -193,7 +194,7 @@ async def _store_covered(db: Connection, observations: Sequence[Covered], noted_
         merged = merge(before, [(one.at, one.version) for one in new], same_document)
         for number, outcome in zip(numbers, merged.outcomes, strict=True):
             outcomes[number] = outcome
-        _add_rows(changes, symbol, merged)
+        _add_rows(changes, symbol, before, merged)
         _add_parts(changes, before, merged, new)
         if is_late or stored[symbol].was_uncovered:
             changes.derived_states.append(symbol)
@@ -234,11 +235,15 @@ async def _read_neighbours(db: Connection, symbol: Symbol, first: str, last: str
     ]
 
 
-def _add_rows(changes: _Changes, symbol: Symbol, merged: Merged[Version]) -> None:
+def _add_rows(changes: _Changes, symbol: Symbol, before: Sequence[Interval[Version]], merged: Merged[Version]) -> None:
     changes.deleted_snapshots += [(symbol, at) for at in merged.removed]
     changes.deleted_looks += [(symbol, at) for at in merged.removed_observations]
     changes.looks += [(symbol, at) for at in merged.added_observations]
-    changes.reconfirmed += [(symbol, one.observed_at, _reconfirmed_at(one)) for one in merged.confirmed]
+    sums = {one.observed_at: sum_of_confirmations(symbol, one.confirmations) for one in before if merged.confirmed}
+    changes.reconfirmed += [
+        (symbol, at, _reconfirmed_at(one), sum_of_confirmations(symbol, one.confirmations) - sums[at])
+        for at, one in ((one.observed_at, one) for one in merged.confirmed)
+    ]
     changes.snapshots += [_snapshot_row(symbol, interval) for interval in merged.added]
 
 
@@ -263,9 +268,10 @@ def _snapshot_row(symbol: Symbol, interval: Interval[Version]) -> tuple[Any, ...
     version, at = interval.version, interval.observed_at
     layout = _layout_digest(version.layout)
     summed = Summed(symbol, at, version.profile, version.statement, layout, version.daily, version.extra)
+    total = sum_of(summed, _DAILY) + sum_of_confirmations(symbol, interval.confirmations)
     return (
         symbol, at, _reconfirmed_at(interval), version.profile, version.statement, layout,
-        *version.daily, version.extra, checksum_of(summed, _DAILY),
+        *version.daily, version.extra, checksum(total),
     )  # fmt: skip
 
 

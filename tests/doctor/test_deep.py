@@ -45,7 +45,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a record with all that can be damaged, which must not be changed."""
     same = {"EPS": "1", "EBITDA": "5", "Name": "x", "New": "1"}
     path = database_of(
-        [seen(0, **same), seen(1, **same), seen(2, **same | {"EPS": "2"})],
+        [seen(0, **same), seen(0.5, **same), seen(1, **same), seen(2, **same | {"EPS": "2"})],
         [uncovered(3), seen(0, "FB", EPS="3", Name="y")],
     )
     asyncio.run(_run_on(path))
@@ -101,6 +101,10 @@ DAMAGE = {
     "symbols: symbol": ("UPDATE symbols SET symbol = 'FC' WHERE symbol = 'FB'", "FB"),
     "looks": ("INSERT INTO looks VALUES ('IBM', '2026-03-14T01:00:00.000Z')", "IBM at 2026-03-14T01:00"),
     "looks: symbol": ("INSERT INTO looks VALUES ('IBN', '2026-03-14T01:00:00.000Z')", "IBN at 2026-03-14T01:00"),
+    "snapshots: a confirmation": (
+        "UPDATE looks SET at = '2026-03-14T18:45:00.000Z' WHERE at = '2026-03-14T19:00:00.000Z'",
+        "IBM at 2026-03-14T18:30",
+    ),
     "uncovered": ("UPDATE uncovered SET at = '2026-13-14T01:00:00.000Z'", "IBM at 2026-13-14"),
     "symbols: snapshots": ("UPDATE symbols SET snapshots = 9 WHERE symbol = 'IBM'", "IBM"),
     "symbols: since": ("UPDATE symbols SET since = '2026-03-14T01:00:00.000Z' WHERE symbol = 'IBM'", "IBM"),

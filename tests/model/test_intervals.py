@@ -46,18 +46,21 @@ class Rows:
         ]
 
     def apply(self, merged: Merged[str]) -> None:
+        before = {one.observed_at: one.confirmations for one in self.intervals()}
         for at in merged.removed:
             del self.snapshots[at]
         for one in merged.added:
             assert one.observed_at not in self.snapshots
             self.snapshots[one.observed_at] = one.version, one.confirmed_at
         for one in merged.confirmed:
-            version, before = self.snapshots[one.observed_at]
-            assert before != one.confirmed_at, "a row that stays as it was is not written"
+            assert before.pop(one.observed_at) != one.confirmations, "a row that stays as it was is not written"
+            version, _ = self.snapshots[one.observed_at]
             self.snapshots[one.observed_at] = version, one.confirmed_at
         assert self.observations.issuperset(merged.removed_observations)
         assert self.observations.isdisjoint(merged.added_observations)
         self.observations = (self.observations - set(merged.removed_observations)) | set(merged.added_observations)
+        for one in self.intervals():
+            assert before.get(one.observed_at, one.confirmations) == one.confirmations, "each that changed is written"
 
     def shown(self) -> list[tuple[str, str, str, list[str]]]:
         return shown(self.intervals())
