@@ -12,8 +12,10 @@ from pipeline.daemon.clock_watch import ClockWatch
 from pipeline.daemon.status import DaemonStatus
 from pipeline.daemon.store_probe import StoreProbe
 from pipeline.daemon.timer import Timer
+from pipeline.errors import Trouble
 from pipeline.monitoring import heartbeat
 from pipeline.schedule.cron import Schedule
+from pipeline.store.lock import keep_daemon_lock
 
 
 class Heart:
@@ -35,6 +37,8 @@ class Heart:
             probe=self.probe,
             clock=clock,
         )
+        self._database = database
+        self._second_daemon = ""
         self._wake = wake
         self._clock = clock
         self._log = structlog.get_logger()
@@ -54,6 +58,7 @@ class Heart:
         while True:
             beat_at = self._clock.monotonic()
             try:
+                self._keep_lock()
                 self.probe.start(ask_store)
                 self.status.beat()
                 report()
@@ -66,3 +71,14 @@ class Heart:
             except Exception:  # noqa: BLE001 - the heartbeat outlives its own bugs
                 self._log.exception("clock check failed")
             self._wake()
+
+    def _keep_lock(self) -> None:
+        """Lock the daemon's lock again, if somebody has removed its file. Log once if another daemon was faster."""
+        problem = ""
+        try:
+            keep_daemon_lock(self._database, now=self._clock.now())
+        except Trouble as trouble:
+            problem = str(trouble)
+        if problem and problem != self._second_daemon:
+            self._log.error(problem)
+        self._second_daemon = problem

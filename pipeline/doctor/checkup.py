@@ -83,6 +83,7 @@ def _checks(
     yield from files.check_disk(settings.database)
     yield from machine.check_clock(now)
     yield from files.check_file_system(settings.database)
+    yield from files.check_names(settings.database)
     yield from check_access(settings.database)
     yield from files.check_modes(settings.database, variables)
     yield from files.check_leftovers(settings.database)

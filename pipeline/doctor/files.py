@@ -13,7 +13,7 @@ from pipeline.files import is_locked
 from pipeline.monitoring.checks import Kind
 from pipeline.partials import abandoned, abandoned_scratch
 from pipeline.settings.environment import Environment
-from pipeline.store.database import beside
+from pipeline.store.database import beside, hard_links
 from pipeline.store.lock import lock_path
 from pipeline.text import count, few
 
@@ -42,7 +42,12 @@ def check_file_system(database: Path, *, table: Path = MOUNTS) -> Iterator[Findi
     except OSError:
         yield Finding(Kind.FILE_SYSTEM, Level.NOTE, "not looked at: this system does not list its mounts", _LOCAL)
         return
-    mount = mount_of(existing_folder(beside(database, "")), mounts)
+    file = beside(database, "")
+    mount = mount_of(file, mounts)
+    if mount is not None and mount.point == file:
+        alone = f"{file} is mounted without its folder, where SQLite keeps a log, and this program a lock, beside it"
+        yield Finding(Kind.FILE_SYSTEM, Level.PROBLEM, alone, "mount its folder")
+    mount = mount_of(existing_folder(file), mounts)
     if mount is None:
         yield Finding(Kind.FILE_SYSTEM, Level.NOTE, "not known", _LOCAL)
         return
@@ -58,6 +63,14 @@ def check_file_system(database: Path, *, table: Path = MOUNTS) -> Iterator[Findi
         yield Finding(Kind.FILE_SYSTEM, Level.NOTE, lost, "keep the database on a disk")
     else:
         yield Finding(Kind.FILE_SYSTEM, Level.OK, found)
+
+
+def check_names(database: Path) -> Iterator[Finding]:
+    """Yield that the file has several names, each of which would have a log and a lock of its own."""
+    if (names := hard_links(database)) > 1:
+        found = f"{database} has {names} names (hard links): nothing that writes opens it"
+        remedy = f"keep one name only: find -inum {database.stat().st_ino} lists them"
+        yield Finding(Kind.FILE_SYSTEM, Level.PROBLEM, found, remedy)
 
 
 def check_modes(database: Path, variables: Environment) -> Iterator[Finding]:

@@ -34,6 +34,16 @@ class StorageError(DatabaseError):
     """Something could not be written, in spite of all retries."""
 
 
+class LockLost(StorageError):
+    """The lock file was removed or replaced, so that another process may have begun to collect."""
+
+    def __init__(self, lock: Path) -> None:
+        super().__init__(
+            f"{lock} was removed or replaced while this process held its lock",
+            remedy="leave the file there; collect again to continue",
+        )
+
+
 class RecordGone(StorageError):
     """The database is missing or empty, but a record was kept in it. Nothing is begun in its place unasked."""
 
@@ -98,6 +108,8 @@ def connect(path: Path, mode: str) -> Iterator[sqlite3.Connection]:
     if path.is_dir():
         raise _is_folder(path)
     _refuse_links_beside(path)
+    if mode == "rw":
+        _refuse_second_name(path)
     with translate_errors(path):
         if _size(beside(path, "-wal")) or _size(beside(path, "-journal")):
             _refuse_foreign_log(beside(path, ""), file_id(path))
@@ -117,6 +129,22 @@ def _refuse_links_beside(path: Path) -> None:
     for suffix in _SQLITE_SUFFIXES:
         if os.path.islink(link := f"{real}{suffix}"):  # noqa: PTH114 - at each opening: a third of the time
             raise DatabaseError(f"{link} is a link, which SQLite would follow", remedy="remove it, if it is not yours")
+
+
+def hard_links(path: Path) -> int:
+    """Return how many names the file has, 0 if it cannot be known. SQLite keeps a log for each, and we a lock."""
+    try:
+        return path.stat().st_nlink
+    except OSError:
+        return 0
+
+
+def _refuse_second_name(path: Path) -> None:
+    if (names := hard_links(path)) > 1:
+        raise DatabaseError(
+            f"{path} has {names} names (hard links): two processes would not see each other's log and lock",
+            remedy=f"keep one name only: find its others with find -inum {path.stat().st_ino}, or make copies of them",
+        )
 
 
 @lru_cache(maxsize=100)  # once per file: closing it would drop the locks of connections that this process has to it
@@ -259,7 +287,7 @@ def is_damage(error: BaseException | None) -> bool:
 
 def is_temporary(error: DatabaseError) -> bool:
     """Whether the disk or another program caused the error, so that it may pass without a repair of the file."""
-    return _code_name(error.__cause__).startswith(_TEMPORARY_FAILURES)
+    return isinstance(error, LockLost) or _code_name(error.__cause__).startswith(_TEMPORARY_FAILURES)
 
 
 def refuse_foreign(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import stat
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -19,8 +20,14 @@ from pipeline.text import cut, printable
 
 _POLL_INTERVAL = timedelta(seconds=0.1)
 """flock cannot wait with a timeout, so it is tried this often."""
+_DAEMON = "run"
+"""The daemon's purpose."""
 _DAEMON_TRIES, _DAEMON_PAUSE = 20, 0.01
 """`is_daemon_running` holds the daemon's lock for a moment, so a daemon that starts tries again: times, and seconds."""
+
+
+_held: dict[Path, "_LockFile"] = {}
+"""The locks that this process holds."""
 
 
 class _Signature(msgspec.Struct):
@@ -69,26 +76,48 @@ async def hold_lock(
     If it is taken, `on_wait` is called once with a line that names the holder. Raise Busy, which names it too, if the
     lock is not free within `max_wait` (None: wait without a limit). The system frees the lock of a process that dies.
     """
-    path = lock_path(database)
-    with _file(path) as descriptor:
-        await _acquire(path, descriptor, max_wait=max_wait, sleep=sleep, on_wait=on_wait)
-        with _signed(descriptor, purpose, now()):
+    with _file(lock_path(database)) as file:
+        await _acquire(file, max_wait=max_wait, sleep=sleep, on_wait=on_wait)
+        with _holding(file, purpose, now()):
             yield
 
 
 @contextmanager
 def hold_daemon_lock(database: Path, *, now: datetime) -> Iterator[None]:
     """Hold the daemon's lock of the database. Raise Busy, which names the other daemon, if one is running."""
-    path = daemon_lock_path(database)
-    with _file(path) as descriptor:
+    with _file(daemon_lock_path(database)) as file:
         for _ in range(_DAEMON_TRIES):
-            if is_locked := _try_lock(path, descriptor):
+            if is_locked := file.try_lock():
                 break
             time.sleep(_DAEMON_PAUSE)  # there is no event loop yet that it could block
         if not is_locked:
-            raise Busy(f"another daemon runs on this database: {_holder(descriptor)}", remedy="stop it first")
-        with _signed(descriptor, "run", now):
+            raise _second_daemon(file)
+        with _holding(file, _DAEMON, now):
             yield
+
+
+def keep_daemon_lock(database: Path, *, now: datetime) -> None:
+    """Lock the daemon's lock again, if this process holds it and its file was removed or replaced since.
+
+    Raise Busy, which names the other daemon, if one has locked it meanwhile.
+    """
+    file = _held.get(daemon_lock_path(database))
+    if file is None or file.is_in_place():
+        return
+    file.reopen()
+    if not file.try_lock():
+        raise _second_daemon(file)
+    file.sign(_DAEMON, now)
+
+
+def _second_daemon(file: "_LockFile") -> Busy:
+    return Busy(f"another daemon runs on this database: {file.holder()}", remedy="stop it first")
+
+
+def is_lost(path: Path) -> bool:
+    """Return whether this process holds the lock of this path, and another file is there now, or none."""
+    file = _held.get(path)
+    return file is not None and not file.is_in_place()
 
 
 def is_daemon_running(database: Path) -> bool:
@@ -98,32 +127,114 @@ def is_daemon_running(database: Path) -> bool:
     return not os.access(path, os.R_OK) or is_locked(path)
 
 
-@contextmanager
-def _file(path: Path) -> Iterator[int]:
+class _LockFile:
+    """The file at a path, which this process may lock."""
+
+    def __init__(self, path: Path) -> None:
+        """Open it, or create it. Raise DatabaseError if that fails."""
+        self._path = path
+        self._descriptor = _open(path)
+
+    @property
+    def path(self) -> Path:
+        """Its path, where others look for it."""
+        return self._path
+
+    def is_in_place(self) -> bool:
+        """Return whether it is the one that others find at its path."""
+        ours = os.fstat(self._descriptor)
+        try:
+            there = self._path.lstat()
+        except OSError:
+            return False
+        return (ours.st_dev, ours.st_ino) == (there.st_dev, there.st_ino)
+
+    def reopen(self) -> None:
+        """Open, or create, the file that is at the path now."""
+        descriptor = _open(self._path)
+        os.close(self._descriptor)
+        self._descriptor = descriptor
+
+    def try_lock(self) -> bool:
+        """Lock the file that is at the path now. Return whether that worked: False if another process has it."""
+        while self._try_lock():
+            if self.is_in_place():
+                return True
+            self.reopen()  # it was removed or replaced while another process held it
+        return False
+
+    def _try_lock(self) -> bool:
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            raise DatabaseError(f"{self._path} cannot be locked: {file_reason(error)}") from None
+        return True
+
+    def sign(self, purpose: str, now: datetime) -> None:
+        """Write into the file who holds the lock."""
+        signature = _Signature(pid=os.getpid(), purpose=purpose, since=instants.to_text(now))
+        with suppress(OSError):  # only a hint for people: a full disk must not stop us
+            os.ftruncate(self._descriptor, 0)
+            os.pwrite(self._descriptor, msgspec.json.encode(signature), 0)
+
+    def clear(self) -> None:
+        """Write into the file that nobody holds the lock."""
+        with suppress(OSError):  # the same for a disk that has become read-only
+            os.ftruncate(self._descriptor, 0)
+
+    def holder(self) -> str:
+        """Return who holds the lock, as that process has written."""
+        try:
+            return str(_decode_signature(os.pread(self._descriptor, 1000, 0)))
+        except Undecodable:
+            return "a process that has just started"
+
+    def close(self) -> None:
+        """Close the file, which unlocks it."""
+        os.close(self._descriptor)
+
+
+def _open(path: Path) -> int:
+    """Open the file, or create it; no link is followed, as it could lead to a file of somebody else's."""
     try:
         make_folder(path.parent)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE)
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+        descriptor = os.open(path, flags, PRIVATE_FILE)
     except OSError as error:
+        if path.is_symlink():
+            raise DatabaseError(f"{path} is a link, which is not followed", remedy="remove it") from None
         raise DatabaseError(f"{path} cannot be written: {file_reason(error)}", remedy=access_remedy(error)) from None
-    try:
-        yield descriptor
-    finally:
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
+        raise DatabaseError(f"{path} is not a regular file", remedy="remove it")
+    return descriptor
 
 
 @contextmanager
-def _signed(descriptor: int, purpose: str, now: datetime) -> Iterator[None]:
-    """Write into the file who holds the lock, while the block runs."""
-    with suppress(OSError):  # only a hint for people: a full disk must not stop us
-        _sign(descriptor, purpose, now)
-    yield
-    with suppress(OSError):  # the same for a disk that has become read-only
-        os.ftruncate(descriptor, 0)
+def _file(path: Path) -> Iterator[_LockFile]:
+    file = _LockFile(path)
+    try:
+        yield file
+    finally:
+        file.close()
+
+
+@contextmanager
+def _holding(file: _LockFile, purpose: str, now: datetime) -> Iterator[None]:
+    """Have it known, here and in the file, that this process holds the lock, while the block runs."""
+    file.sign(purpose, now)
+    _held[file.path] = file
+    try:
+        yield
+    finally:
+        _held.pop(file.path, None)
+        file.clear()
 
 
 async def _acquire(
-    path: Path,
-    descriptor: int,
+    file: _LockFile,
     *,
     max_wait: timedelta | None,
     sleep: Callable[[float], Awaitable[None]],
@@ -131,38 +242,15 @@ async def _acquire(
 ) -> None:
     left = timedelta.max if max_wait is None else max_wait
     has_reported = False
-    while not _try_lock(path, descriptor):
+    while not file.try_lock():
         if left <= timedelta():
             raise Busy(
-                f"another process is collecting into this database: {_holder(descriptor)}",
+                f"another process is collecting into this database: {file.holder()}",
                 remedy="wait until it has ended",
             )
         if not has_reported:
             up_to = "" if max_wait is None else f"up to {max_wait.total_seconds():g} s "
-            on_wait(f"waiting {up_to}for {_holder(descriptor)}")
+            on_wait(f"waiting {up_to}for {file.holder()}")
             has_reported = True
         await sleep(min(_POLL_INTERVAL, left).total_seconds())
         left -= _POLL_INTERVAL
-
-
-def _try_lock(path: Path, descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError as error:
-        raise DatabaseError(f"{path} cannot be locked: {file_reason(error)}") from None
-    return True
-
-
-def _sign(descriptor: int, purpose: str, now: datetime) -> None:
-    signature = _Signature(pid=os.getpid(), purpose=purpose, since=instants.to_text(now))
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, msgspec.json.encode(signature), 0)
-
-
-def _holder(descriptor: int) -> str:
-    try:
-        return str(_decode_signature(os.pread(descriptor, 1000, 0)))
-    except Undecodable:
-        return "a process that has just started"

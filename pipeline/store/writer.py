@@ -18,6 +18,7 @@ import aiosqlite
 from pipeline.errors import Undecodable
 from pipeline.store.database import (
     DatabaseError,
+    LockLost,
     StorageError,
     connect,
     damaged,
@@ -28,6 +29,7 @@ from pipeline.store.database import (
     translate_errors,
     uri,
 )
+from pipeline.store.lock import is_lost, lock_path
 from pipeline.store.marker import record_gone
 
 Apply = Callable[[aiosqlite.Connection, Sequence[Any]], Awaitable[Sequence[Any]]]
@@ -115,6 +117,7 @@ class Writer:
         self._db = db
         self._path = path
         self._file = file_id(path)
+        self._lock = lock_path(path)
         self._sleep = sleep
         self._on_retry = on_retry
         self._waiting: list[_Write] = []
@@ -223,6 +226,7 @@ class Writer:
     async def _transaction(self, by_kind: dict[Apply, list[_Write]]) -> list[Sequence[Any]]:
         await self._db.execute("BEGIN IMMEDIATE")
         try:
+            self._check_lock()
             results = [await apply(self._db, [write.item for write in writes]) for apply, writes in by_kind.items()]
             await self._db.execute("COMMIT")
         except BaseException:
@@ -232,6 +236,16 @@ class Writer:
             raise
         self._check_in_place()
         return results
+
+    def _check_lock(self) -> None:
+        """Raise LockLost if this process held the database's lock, and others can take it by now.
+
+        Called in a transaction: a process that has the lock now begins with one, too, and so knows all that was
+        committed before, and finds no id used twice.
+        """
+        if is_lost(self._lock):
+            self._failure = LockLost(self._lock)
+            raise self._failure
 
     def _check_in_place(self) -> None:
         """Raise StorageError if the file is not at its path any more: what was committed vanishes when it is closed."""

@@ -1,5 +1,6 @@
 """Checks of the files: the file system that they are on, and who else can read them."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,21 @@ def test_files_that_others_can_reach_are_noted(examined: Examined, database: Pat
         assert str(path.name) in found.found
         assert (found.remedy or "").startswith("chmod 600 ")
     assert Kind.MODES not in examined()
+
+
+def test_a_file_with_a_second_name_is_a_problem(examined: Examined, database: Path, tmp_path: Path) -> None:
+    os.link(database, tmp_path / "second.db")
+    found = examined()[Kind.FILE_SYSTEM]
+    assert found.level is Level.PROBLEM
+    assert "2 names" in found.found
+    assert f"find -inum {database.stat().st_ino}" in (found.remedy or "")
+
+
+def test_a_file_that_is_mounted_without_its_folder_is_a_problem(database: Path, tmp_path: Path) -> None:
+    mounts = tmp_path / "mountinfo"
+    mounts.write_text(f"27 1 254:0 / / rw - ext4 /dev/root rw\n30 27 254:0 /x {database} rw - ext4 /dev/root rw\n")
+    found, *_ = check_file_system(database, table=mounts)
+    assert (found.level, found.remedy) == (Level.PROBLEM, "mount its folder")
 
 
 def test_a_dotenv_that_others_can_read_is_said_once(

@@ -1,16 +1,29 @@
 """Locks: one process at a time; the next one waits, and knows for whom."""
 
 import asyncio
+import fcntl
 import os
 import threading
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from pipeline.store.database import DatabaseError
-from pipeline.store.lock import Busy, hold_daemon_lock, hold_lock, is_daemon_running, lock_path
+from pipeline.model.outcomes import Trigger
+from pipeline.store.database import DatabaseError, LockLost
+from pipeline.store.lock import (
+    Busy,
+    daemon_lock_path,
+    hold_daemon_lock,
+    hold_lock,
+    is_daemon_running,
+    keep_daemon_lock,
+    lock_path,
+)
+from pipeline.store.reader import Reader
+from pipeline.store.runs import Store
+from pipeline.store.writer import open_writer
 from tests.support.clocks import START, ManualClock
 from tests.support.privileges import bound_by_modes
 
@@ -104,6 +117,92 @@ async def test_the_lock_file_stays_and_is_private(tmp_path: Path, clock: ManualC
     assert lock_path(database).stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.parametrize("taking", ["removed", "replaced", "moved away"])
+async def test_a_process_that_waits_takes_the_lock_that_others_find(
+    tmp_path: Path, clock: ManualClock, taking: str
+) -> None:
+    """The file was taken away while another process held its lock: what is locked then would stop nobody else."""
+    database = tmp_path / "overviews.db"
+    async with AsyncExitStack() as first:
+        await first.enter_async_context(locked(database, clock, []))
+
+        async def take_away(_seconds: float) -> None:
+            lock_path(database).rename(tmp_path / "elsewhere")
+            if taking == "removed":
+                (tmp_path / "elsewhere").unlink()
+            if taking == "replaced":
+                lock_path(database).touch()
+            await first.aclose()
+
+        second = hold_lock(
+            database,
+            "collect",
+            max_wait=timedelta(seconds=60),
+            now=lambda: clock.wall,
+            sleep=take_away,
+            on_wait=lambda _line: None,
+        )
+        async with second:
+            with pytest.raises(Busy):
+                async with locked(database, clock, [], seconds=0):
+                    pass
+
+
+async def test_a_writer_whose_lock_was_taken_away_writes_nothing_more(database: Path, clock: ManualClock) -> None:
+    async with locked(database, clock, []), open_writer(database) as writer:
+        store = Store(writer)
+        await store.begin(Trigger.MANUAL, at=START, symbols=1, due=1)
+        lock_path(database).unlink()
+        lock_path(database).touch()  # as another process would
+        for _ in range(2):
+            with pytest.raises(LockLost, match=r"overviews\.db\.lock was removed or replaced"):
+                await store.begin(Trigger.MANUAL, at=START, symbols=1, due=1)
+    with Reader.open(database) as reader:
+        assert len(reader.runs(5)) == 1
+
+
+def test_a_daemon_locks_again_when_its_lock_was_removed(database: Path) -> None:
+    with hold_daemon_lock(database, now=START):
+        daemon_lock_path(database).unlink()
+        keep_daemon_lock(database, now=START)
+        assert b"run" in daemon_lock_path(database).read_bytes()
+        with pytest.raises(Busy), hold_daemon_lock(database, now=START):
+            pass
+    keep_daemon_lock(database, now=START)  # nothing is held any more
+    with hold_daemon_lock(database, now=START):
+        pass
+
+
+def test_a_daemon_whose_lock_another_has_names_it(database: Path) -> None:
+    with hold_daemon_lock(database, now=START):
+        daemon_lock_path(database).unlink()
+        with daemon_lock_path(database).open("w") as other:
+            other.write('{"pid": 12345, "purpose": "run", "since": "2026-03-14"}')
+            other.flush()
+            fcntl.flock(other, fcntl.LOCK_EX)
+            with pytest.raises(Busy, match="another daemon runs on this database: run, process 12345"):
+                keep_daemon_lock(database, now=START)
+
+
+@pytest.mark.parametrize("daemon", [False, True])
+def test_a_link_at_the_locks_name_is_not_followed(database: Path, tmp_path: Path, *, daemon: bool) -> None:
+    victim = tmp_path / "of somebody else"
+    victim.write_text("precious")
+    name = daemon_lock_path if daemon else lock_path
+    name(database).symlink_to(victim)
+
+    with pytest.raises(DatabaseError, match="is a link, which is not followed"):
+        _hold_as_daemon(database) if daemon else asyncio.run(_hold(database))
+
+    assert victim.read_text() == "precious"
+
+
+def test_what_is_no_file_at_the_locks_name_is_refused(database: Path) -> None:
+    os.mkfifo(lock_path(database))
+    with pytest.raises(DatabaseError, match="is not a regular file"):
+        asyncio.run(_hold(database))
+
+
 def test_a_daemon_runs_as_long_as_its_lock_is_held(database: Path) -> None:
     assert is_daemon_running(database)  # there was never one: the heartbeat decides
     with hold_daemon_lock(database, now=START):
@@ -144,4 +243,9 @@ def test_a_lock_that_may_not_be_written_points_to_the_doctor(database: Path) -> 
 
 async def _hold(database: Path) -> None:
     async with locked(database, ManualClock(), []):
+        pass
+
+
+def _hold_as_daemon(database: Path) -> None:
+    with hold_daemon_lock(database, now=START):
         pass

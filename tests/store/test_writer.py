@@ -1,6 +1,7 @@
 """The writer: one transaction a batch, whole or not at all, whatever callers and disks do."""
 
 import asyncio
+import os
 import shutil
 import sqlite3
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from aiosqlite import Connection
 
 from pipeline.model.outcomes import RunStatus, Trigger
 from pipeline.store.database import DatabaseError, RecordGone, StorageError
+from pipeline.store.reader import Reader
 from pipeline.store.runs import Store
 from pipeline.store.writer import PAUSES, open_writer
 from tests.support.clocks import START, ManualClock
@@ -209,3 +211,21 @@ async def test_what_is_committed_to_a_file_that_was_replaced_is_not_acknowledged
 
         with pytest.raises(StorageError, match="was replaced while it was written to"):
             await writer.write(insert, "PEP")
+
+
+async def test_a_file_with_two_names_is_not_opened_for_writing(database: Path, tmp_path: Path) -> None:
+    """SQLite keeps a log for each name, and this program a lock: two processes would not see each other."""
+    other = tmp_path / "other" / "name.db"
+    other.parent.mkdir()
+    os.link(database, other)
+
+    for name in (database, other):
+        with pytest.raises(DatabaseError, match=r"has 2 names \(hard links\).*find -inum"):
+            async with open_writer(name):
+                pass
+
+    with Reader.open(other) as reader:
+        assert reader.runs(1) == []
+    other.unlink()
+    async with open_writer(database):
+        pass
