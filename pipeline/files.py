@@ -4,6 +4,9 @@ import codecs
 import errno
 import fcntl
 import os
+import select
+import stat
+import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from itertools import takewhile
@@ -17,6 +20,10 @@ PRIVATE_FILE = 0o600
 PRIVATE_FOLDER = 0o700
 """Modes of what only its owner may read: the database, and everything made from it."""
 
+LARGEST_CONTENT = 100_000_000
+"""Bytes of a file that is read whole."""
+_PIPE_SECONDS, _PIPE_GRACE_SECONDS = 10.0, 0.2
+"""How long a pipe's writer may take, and how long it may take to come: the command waits meanwhile."""
 _BOMS_OF_OTHERS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)  # UTF-32's begins with, or has NULs before, one of them
 _PACKAGE = Path(__file__).parent
 
@@ -43,12 +50,91 @@ class WrongEncoding(ValueError):
     remedy = "save it as UTF-8 (in PowerShell: Set-Content -Encoding utf8)"
 
 
-def read_text(path: Path) -> str:
-    """Return the text of a file in UTF-8, without byte order marks, with \\n as the end of each line.
+def read_content(path: Path) -> bytes:
+    """Return the content of a file of ours. Raise OSError if it cannot be read, is too large, or is no file."""
+    with _opened_without_waiting(path) as descriptor:
+        return _read_file(path, descriptor)
 
-    Raise OSError, UnicodeDecodeError, or WrongEncoding for UTF-16 and UTF-32, which Windows programs write.
+
+def is_readable_kind(path: Path) -> bool:
+    """Return whether a path is of a kind that can be read to an end: no socket, disk or endless device.
+
+    Raise OSError where that cannot be known.
     """
-    content = path.read_bytes()
+    mode = path.stat().st_mode
+    if not stat.S_ISCHR(mode):
+        return not (stat.S_ISSOCK(mode) or stat.S_ISBLK(mode))
+    with _opened_without_waiting(path) as descriptor:
+        return os.isatty(descriptor) or path.resolve() == Path(os.devnull)
+
+
+@contextmanager
+def _opened_without_waiting(path: Path) -> Iterator[int]:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno == errno.ENXIO:  # a socket, or a device that is not there
+            raise _not_a_file() from None
+        raise
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _read_file(path: Path, descriptor: int) -> bytes:
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if not stat.S_ISREG(mode) and path.resolve() != Path(os.devnull):
+        raise _not_a_file()
+    with os.fdopen(descriptor, "rb", closefd=False) as file:
+        return _checked(file.read(LARGEST_CONTENT + 1))
+
+
+def _not_a_file() -> OSError:
+    return OSError(errno.EINVAL, "not a regular file")
+
+
+def _read_pipe(descriptor: int) -> bytes:
+    """Return what is written into a pipe, to its end. Raise OSError if nobody does, or not all within some seconds."""
+    content = bytearray()
+    began, is_written_to = time.monotonic(), False
+    ready = select.poll()
+    ready.register(descriptor, select.POLLIN)
+    while (left := began + (_PIPE_SECONDS if is_written_to else _PIPE_GRACE_SECONDS) - time.monotonic()) > 0:
+        try:
+            chunk = os.read(descriptor, 65_536)
+        except BlockingIOError:
+            is_written_to = True
+            ready.poll(left * 1000)
+            continue
+        if not chunk and is_written_to:
+            return bytes(content)
+        if not chunk:
+            ready.poll(left * 1000)
+        is_written_to = is_written_to or bool(chunk)
+        content += _checked(chunk, len(content))
+    raise OSError(
+        errno.ETIMEDOUT, "a pipe that is not written to its end" if is_written_to else "a pipe without a writer"
+    )
+
+
+def _checked(content: bytes, before: int = 0) -> bytes:
+    if before + len(content) > LARGEST_CONTENT:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+    return content
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a file or pipe (`<(command)`) in UTF-8, without byte order marks, with \\n for each line end.
+
+    Raise OSError as `read_content` does, UnicodeDecodeError, or WrongEncoding for UTF-16 and UTF-32, which Windows
+    programs write.
+    """
+    with _opened_without_waiting(path) as descriptor:
+        is_pipe = stat.S_ISFIFO(os.fstat(descriptor).st_mode)
+        content = _read_pipe(descriptor) if is_pipe else _read_file(path, descriptor)
     if content.startswith(_BOMS_OF_OTHERS) or b"\0" in content[:2]:
         raise WrongEncoding("the text is in UTF-16")
     text = content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
@@ -58,7 +144,7 @@ def read_text(path: Path) -> str:
 def is_locked(path: Path) -> bool:
     """Return whether a process holds the lock on a file: False if there is no file, or we may not open it."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return False
     try:

@@ -12,7 +12,7 @@ from msgspec import Meta
 from pipeline import instants
 from pipeline.decoding import decoder
 from pipeline.errors import Trouble, Undecodable, file_reason
-from pipeline.files import replace_content
+from pipeline.files import read_content, replace_content
 from pipeline.store.database import beside
 
 PERIOD = timedelta(seconds=30)
@@ -103,7 +103,7 @@ def read(database: Path) -> Heartbeat | None:
     """Return the last heartbeat, None if there is none. Raise DamagedHeartbeat if it cannot be read."""
     path = heartbeat_path(database)
     try:
-        return _decode(path.read_bytes())
+        return _decode(read_content(path))
     except FileNotFoundError:
         return None
     except OSError as error:

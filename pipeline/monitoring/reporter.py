@@ -20,7 +20,7 @@ from pipeline.clock import REAL_CLOCK, Clock
 from pipeline.collect.summary import Summary
 from pipeline.decoding import decoder
 from pipeline.errors import Undecodable, file_reason
-from pipeline.files import replace_content, set_aside
+from pipeline.files import read_content, replace_content, set_aside
 from pipeline.fleet.look import Lookout
 from pipeline.instants import nanoseconds
 from pipeline.model.changes import Change
@@ -279,7 +279,7 @@ def _load_memory(database: Path) -> tuple[Alerts, list[Message]]:
     path = _alerts_path(database)
     log = structlog.get_logger()
     try:
-        kept = _decode_memory(path.read_bytes())
+        kept = _decode_memory(read_content(path))
         return Alerts.from_json(kept), read_messages(kept.get("unsent"))
     except FileNotFoundError:
         pass

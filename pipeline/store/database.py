@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import stat
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from functools import lru_cache
@@ -19,7 +20,7 @@ SAFE_SQLITE = (3, 51, 3)
 """The first in which two connections cannot corrupt a WAL file by checkpointing at the same time."""
 
 _BUSY_SECONDS = 1.0
-_SQLITE_SUFFIXES = ("-wal", "-shm", "-journal")
+_SQLITE_SUFFIXES = ("", "-wal", "-shm", "-journal")
 
 
 class DatabaseError(Trouble):
@@ -107,7 +108,7 @@ def connect(path: Path, mode: str) -> Iterator[sqlite3.Connection]:
     """
     if path.is_dir():
         raise _is_folder(path)
-    _refuse_links_beside(path)
+    _refuse_what_is_no_file(path)
     if mode == "rw":
         _refuse_second_name(path)
     with translate_errors(path):
@@ -123,12 +124,22 @@ def connect(path: Path, mode: str) -> Iterator[sqlite3.Connection]:
             db.close()
 
 
-def _refuse_links_beside(path: Path) -> None:
-    """Raise DatabaseError for a link where SQLite keeps a file beside the database: it would write where that leads."""
+def _refuse_what_is_no_file(path: Path) -> None:
+    """Raise DatabaseError for what SQLite would wait for, or a link beside the database: it would write where it leads.
+
+    A link to the database itself is the user's.
+    """
     real = str(beside(path, ""))
     for suffix in _SQLITE_SUFFIXES:
-        if os.path.islink(link := f"{real}{suffix}"):  # noqa: PTH114 - at each opening: a third of the time
-            raise DatabaseError(f"{link} is a link, which SQLite would follow", remedy="remove it, if it is not yours")
+        try:
+            mode = os.lstat(f"{real}{suffix}").st_mode
+        except OSError:
+            continue
+        if stat.S_ISLNK(mode) and suffix:
+            raise DatabaseError(f"{real}{suffix} is a link, which SQLite would follow", remedy="remove it")
+        if not stat.S_ISREG(mode):
+            where = f"{real}{suffix}" if suffix else path
+            raise DatabaseError(f"{where} is not a regular file", remedy="name another one, or remove it")
 
 
 def hard_links(path: Path) -> int:

@@ -7,7 +7,7 @@ import msgspec
 
 from pipeline.decoding import decoder
 from pipeline.errors import Trouble, Undecodable, file_reason
-from pipeline.files import replace_durably
+from pipeline.files import read_content, replace_durably
 from pipeline.store.database import RecordGone, beside
 from pipeline.text import printable
 
@@ -34,7 +34,7 @@ def marker_path(database: Path) -> Path:
 def read_marker(database: Path) -> Marker | None:
     """Return the marker, None if there is none: no record was ever begun there, or it vanished with its folder."""
     try:
-        return _decode(marker_path(database).read_bytes())
+        return _decode(read_content(marker_path(database)))
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, Undecodable):

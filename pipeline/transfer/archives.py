@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol, Self
 
 from pipeline.errors import Trouble, file_reason
+from pipeline.files import is_readable_kind
 from pipeline.instants import utc_now
 from pipeline.transfer.entries import WITHOUT_TIME, Entry, Problem, Received
 from pipeline.transfer.json_files import OneResponse, entry_of, holds_one_response, one_response
@@ -125,7 +126,8 @@ def _check_path(path: Path, observed_at: datetime | None, pattern: NamePattern |
             path.open("rb").close()
             needs_time = observed_at is None and pattern is None and holds_one_response(path)
         else:
-            path.stat()
+            if not is_readable_kind(path):
+                raise Trouble(f"{path} is neither a file, a folder nor a pipe", remedy="name one")
             return
     except OSError as error:
         raise Trouble(f"{path} cannot be read: {file_reason(error)}") from None

@@ -21,6 +21,7 @@ from pipeline.cli.readable import readable
 from pipeline.cli.table_files import FORMATS, STANDARD, TableFormat, check_terminal, format_of, open_output, report_file
 from pipeline.errors import Trouble, file_reason
 from pipeline.extras import joined_parquet
+from pipeline.files import is_readable_kind
 from pipeline.model.fields import find_fields
 from pipeline.query.join import JoinError, Joining
 from pipeline.query.known import Known, longest
@@ -140,6 +141,8 @@ def _source(file: Path) -> Path | None:
 def _check_readable(file: Path) -> None:
     if file != STANDARD and not file.is_fifo():  # a pipe can be opened once
         try:
+            if not is_readable_kind(file):
+                raise Trouble(f"{file} is neither a file nor a pipe", remedy="name one")
             with file.open("rb"):
                 pass
         except OSError as error:
