@@ -8,6 +8,8 @@ import click
 
 from pipeline.cli.configuration import read_environment
 from pipeline.settings.secrets import redaction
+from pipeline.store.database import damaged
+from pipeline.store.diagnosis import damaged_one
 from pipeline.text import printable
 
 
@@ -17,7 +19,14 @@ def print_line(text: str) -> None:
 
 
 def print_traceback(kind: type[BaseException], error: BaseException, place: TracebackType | None) -> None:
-    """Print the traceback of a bug of this program. Its last line can hold anything that the program knows."""
+    """Print the traceback of a bug of this program, or one line if a database that it has opened is damaged.
+
+    The traceback's last line can hold anything that the program knows.
+    """
+    if (found := damaged_one()) is not None:
+        path, what = found
+        print_line(str(damaged(path, what)))
+        return
     text = _redacted("".join(traceback.format_exception(kind, error, place)))
     print(printable(text, kept="\n"), end="", file=sys.stderr)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pipeline.cli.options import Options
 from pipeline.instants import utc_now
-from pipeline.store.database import DatabaseError
+from pipeline.store.database import DatabaseError, translate_errors
 from pipeline.store.migration_files import shipped_migrations
 from pipeline.store.older import migrated_copy
 from pipeline.store.reader import open_any_version
@@ -19,11 +19,13 @@ SMALL_BYTES = 64 << 20
 def readable(database: Path, options: Options) -> Iterator[Path]:
     """Yield the database; where its schema is older and it is small or --migrate-copy was given, a migrated copy of it.
 
-    The copy is removed at the end of the block. Anything else that is wrong with the database, opening it will show.
+    The copy is removed at the end of the block. Anything else that is wrong with the database, opening it will show;
+    an unexpected error in the block is the database's, if that is found damaged.
     """
     version, newest = _version(database), len(shipped_migrations())
     if not 0 < version < newest or not (options.migrate_copy or database.stat().st_size <= SMALL_BYTES):
-        yield database
+        with translate_errors(database):
+            yield database
         return
     how = "answering from a migrated copy; pipeline migrate brings it up to date"
     options.say(f"{database} has schema {version} of {newest}: {how}")
@@ -32,6 +34,7 @@ def readable(database: Path, options: Options) -> Iterator[Path]:
     with (
         migration_progress(options) as show,
         migrated_copy(database, now=utc_now(), on_progress=show) as copy,
+        translate_errors(copy),
     ):
         yield copy
 

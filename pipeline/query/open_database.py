@@ -3,7 +3,7 @@
 import sqlite3
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Self, TypeVar
@@ -96,9 +96,14 @@ class OpenDatabase:
             (version,) = self._db.execute("PRAGMA main.schema_version").fetchone()
             return int(version)
 
-    def within(self, limit: timedelta, *, is_over: Callable[[], bool]) -> AbstractContextManager[None]:
-        """Return a block in which reading stops, with TooSlow, after a time or once `is_over`."""
-        return time_limit(self._db, limit, is_over)
+    @contextmanager
+    def within(self, limit: timedelta, *, is_over: Callable[[], bool]) -> Iterator[None]:
+        """Do a block in which reading stops, with TooSlow, after a time or once `is_over`.
+
+        SQLite's errors are raised as DatabaseError, and so is any other if the file is found damaged.
+        """
+        with translate_errors(self._path), time_limit(self._db, limit, is_over):
+            yield
 
     def __enter__(self) -> Self:
         return self

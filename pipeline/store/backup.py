@@ -13,6 +13,7 @@ from pipeline.partials import partial_file, remove_if_abandoned
 from pipeline.store.database import (
     DatabaseError,
     access_remedy,
+    beside,
     connect,
     database_files,
     schema_version,
@@ -121,7 +122,7 @@ def _check_target(file: Path, database: Path) -> None:
             raise DatabaseError(f"{file}: its folder does not exist", remedy=remedy)
         if is_present(file):
             raise DatabaseError(f"{file} exists", remedy="choose another name, or move it away")
-        if file.resolve() in database_files(database):
+        if beside(file, "") in database_files(database):
             problem = f"{file} is a name that belongs to the database itself"
             raise DatabaseError(problem, remedy="choose another name")
     except OSError as error:

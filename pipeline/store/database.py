@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pipeline.errors import ExitCode, Trouble, Undecodable, file_reason
 from pipeline.files import PRIVATE_FILE, is_locked, is_present, new_file
+from pipeline.store.diagnosis import NOT_UTF8, UNEXPECTED, damage_in, note_opened
 from pipeline.store.leftovers import foreign_log
 
 APPLICATION_ID = 0x4F565057
@@ -56,7 +57,7 @@ def beside(database: Path, suffix: str) -> Path:
 
     The same file by whatever link the database is reached, as SQLite does it for `-wal`.
     """
-    real = database.resolve()
+    real = Path(os.path.realpath(database))  # unlike resolve(), it raises nothing for a link to itself
     return real.with_name(f"{real.name}{suffix}")
 
 
@@ -109,6 +110,7 @@ def connect(path: Path, mode: str) -> Iterator[sqlite3.Connection]:
     if path.is_dir():
         raise _is_folder(path)
     _refuse_what_is_no_file(path)
+    note_opened(path)
     if mode == "rw":
         _refuse_second_name(path)
     with translate_errors(path):
@@ -210,30 +212,45 @@ def _size(file: Path) -> int:
 
 @contextmanager
 def translate_errors(path: Path) -> Iterator[None]:
-    """Raise sqlite3's errors as DatabaseError, and Undecodable, for what a column holds, too."""
+    """Raise sqlite3's errors as DatabaseError, and Undecodable, for what a column holds, too.
+
+    Any other error as well, if a check finds the file damaged: then that is the likely cause.
+    """
     try:
         yield
     except Undecodable as error:
-        raise damaged(path, error) from error
-    except UnicodeDecodeError as error:
-        if not error.object.startswith(b"malformed database schema"):  # SQLite repeats in its error what is not UTF-8
-            raise
-        raise _explained(path, *_STORAGE_FAILURES["SQLITE_CORRUPT"]) from error
+        raise undecodable(path, error) from error
     except sqlite3.Error as error:
         if is_not_utf8(error):
-            raise damaged(path, error) from error
+            raise undecodable(path, error) from error
         raise _explained(path, *explain(error)) from error
+    except UNEXPECTED as error:
+        if _is_of_schema(error):
+            raise _explained(path, *_STORAGE_FAILURES["SQLITE_CORRUPT"]) from error
+        if (found := damage_in(path)) is not None:
+            raise damaged(path, found) from error
+        raise
 
 
 def _explained(path: Path, problem: str, remedy: str | None) -> DatabaseError:
     return DatabaseError(f"{path}: {problem}", remedy=remedy)
 
 
-def damaged(path: Path, error: Undecodable | sqlite3.Error) -> DatabaseError:
+def _is_of_schema(error: Exception) -> bool:
+    """Whether SQLite found the schema damaged, and repeated of it what is not UTF-8."""
+    return isinstance(error, UnicodeDecodeError) and error.object.startswith(b"malformed database schema")
+
+
+def undecodable(path: Path, error: Undecodable | sqlite3.Error) -> DatabaseError:
     """Return the error for a file in which a text is not what this program wrote."""
+    what = str(error) if isinstance(error, Undecodable) else NOT_UTF8
+    return damaged(path, f"a column holds {what}")
+
+
+def damaged(path: Path, what: str) -> DatabaseError:
+    """Return the error for a file with damage in it, given in a few words."""
     problem, remedy = _STORAGE_FAILURES["SQLITE_CORRUPT"]
-    what = "a text that is not UTF-8" if isinstance(error, sqlite3.Error) else str(error)
-    return DatabaseError(f"{path}: {problem} (a column holds {what})", remedy=remedy)
+    return DatabaseError(f"{path}: {problem} ({what})", remedy=remedy)
 
 
 def is_not_utf8(error: sqlite3.Error) -> bool:

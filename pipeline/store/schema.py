@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.store.database import DatabaseError, schema_version
+from pipeline.store.database import DatabaseError, damaged, schema_version
 from pipeline.store.migration_files import Migration
 
 UNDER_WAY = "migration_under_way"
@@ -61,9 +61,10 @@ def _read_schema(db: sqlite3.Connection, path: Path, migrations: Sequence[Migrat
     applied = db.execute("SELECT version, checksum FROM migrations ORDER BY version").fetchall()
     under_way = None
     if db.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", (UNDER_WAY,)).fetchone():
-        number, checksum, *position = db.execute(
-            f"SELECT version, checksum, step, after, done, total FROM {UNDER_WAY}"
-        ).fetchone()
+        row = db.execute(f"SELECT version, checksum, step, after, done, total FROM {UNDER_WAY}").fetchone()
+        if row is None:
+            raise damaged(path, f"{UNDER_WAY} is empty")
+        number, checksum, *position = row
         applied.append((number, checksum))
         under_way = UnderWay(*position)
     if applied != [(migration.version, migration.checksum) for migration in migrations[:version]]:

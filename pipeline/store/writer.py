@@ -21,12 +21,12 @@ from pipeline.store.database import (
     LockLost,
     StorageError,
     connect,
-    damaged,
     explain,
     file_id,
     is_not_utf8,
     is_storage_failure,
     translate_errors,
+    undecodable,
     uri,
 )
 from pipeline.store.lock import is_lost, lock_path
@@ -208,10 +208,10 @@ class Writer:
             try:
                 return await self._transaction(by_kind)
             except Undecodable as error:
-                raise damaged(self._path, error) from error
+                raise undecodable(self._path, error) from error
             except sqlite3.Error as error:
                 if is_not_utf8(error):
-                    raise damaged(self._path, error) from error
+                    raise undecodable(self._path, error) from error
                 if not is_storage_failure(error):
                     raise
                 problem, remedy = explain(error)

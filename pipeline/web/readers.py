@@ -12,7 +12,7 @@ from typing import TypeVar
 from pipeline.query.history import History
 from pipeline.query.time_limit import TooSlow
 from pipeline.store.data_version import DataVersion, Version
-from pipeline.store.database import DatabaseError, file_id, translate_errors
+from pipeline.store.database import DatabaseError, file_id
 from pipeline.web.refusals import Busy
 
 THREADS = 4
@@ -141,10 +141,7 @@ class _Reader:
             raise Busy  # nobody hears it
         try:
             history = self._opened()
-            with (
-                translate_errors(self._database),
-                history.within(self._within, is_over=lambda: is_over.is_set() or self._is_closed.is_set()),
-            ):
+            with history.within(self._within, is_over=lambda: is_over.is_set() or self._is_closed.is_set()):
                 history.see_until(at)
                 return question(history)
         except TooSlow:

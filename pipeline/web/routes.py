@@ -1,5 +1,6 @@
 """Routes: which handler answers which path. Each is there twice: at the path, and under /as-of/INSTANT."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -9,6 +10,8 @@ import structlog
 from aiohttp import web
 
 from pipeline.errors import Trouble
+from pipeline.store.database import damaged
+from pipeline.store.diagnosis import damage_in
 from pipeline.web.ask import AS_OF, SITE, Ask, Site
 from pipeline.web.caching import Answer
 from pipeline.web.refusals import Busy, status_of, without_folder
@@ -62,6 +65,9 @@ def _answering(site: Site, route: Route) -> Callable[[web.Request], Awaitable[we
                 refusal.headers["Retry-After"] = str(Busy.RETRY_AFTER)
             return refusal
         except Exception:  # noqa: BLE001 - the server outlives its own bugs: they are logged, and not shown to clients
+            if (found := await asyncio.to_thread(damage_in, site.readers.database)) is not None:
+                unreadable = without_folder(damaged(site.readers.database, found), site.readers.database)
+                return route.refuse(request, status_of(unreadable), unreadable)
             structlog.get_logger().exception("an answer failed", route=route.path)  # the path itself may hold a token
             bug = Trouble("the answer failed, by a mistake in this program", remedy="its log has the details")
             return route.refuse(request, HTTPStatus.INTERNAL_SERVER_ERROR, bug)

@@ -1,0 +1,60 @@
+"""A command on a damaged database ends with one line, whatever it comes across; a mistake of ours shows itself."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from pipeline.cli import error_output
+from pipeline.store import diagnosis
+from pipeline.store.database import connect
+from tests.support.commands import query
+from tests.support.damaged import untyped
+from tests.support.observations import database_of, seen
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    made = database_of([seen(0, PERatio="10"), seen(1, PERatio="11"), seen(2, "PEP", PERatio="1")])
+    return Path(shutil.copy(made, tmp_path / "o.db"))
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        ("UPDATE snapshots SET pe_ratio = 'a' || observed_at", ["changes", "--suspicious", "--since", "2026-01-01"]),
+        ("DELETE FROM snapshots WHERE symbol = 'IBM'", ["history", "IBM"]),
+        ("DELETE FROM statements", ["vintages", "IBM"]),
+        ("DELETE FROM snapshots", ["panel", "pe_ratio"]),
+    ],
+)
+def test_what_cannot_be_there_ends_a_question_with_one_line(database: Path, damage: str, words: Sequence[str]) -> None:
+    with untyped(database) as db:
+        db.execute(damage)
+
+    ended = query(database, *words)
+
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err.startswith(f"pipeline: {database}: damaged")
+    assert ended.err.count("\n") == 1
+
+
+def test_what_ends_a_command_after_it_has_read_a_damaged_file_is_one_line(
+    database: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(diagnosis, "_opened", {})  # those of other tests in this process
+    with connect(database, "ro"):
+        pass
+    crash = (TypeError, TypeError("S3CR3TK3YOFOURS1"), None)
+
+    error_output.print_traceback(*crash)
+    with untyped(database) as db:
+        db.execute("UPDATE symbols SET snapshots = x'00'")
+    sound = capsys.readouterr().err
+    error_output.print_traceback(*crash)
+    damaged = capsys.readouterr().err
+
+    assert "TypeError" in sound
+    assert damaged.startswith(f"pipeline: {database}: damaged (")
+    assert damaged.count("\n") == 1
