@@ -1,0 +1,99 @@
+"""Damaged files: whatever a disk, a person or another program made of a record, each command ends in order."""
+
+import os
+import shutil
+from pathlib import Path
+
+from tests.torture.damage.asking import all_of, ask, questions
+from tests.torture.damage.records import make_records
+from tests.torture.damage.spoiling import Damage, spoil
+from tests.torture.trial import Bout, Mutant, Trial
+
+_QUESTIONS = 12
+"""Of each record, besides those that are always asked."""
+
+
+def run(bout: Bout) -> None:
+    """Damage a copy of a record, ask it everything, and check how each question ended."""
+    records = make_records(bout.folder / "records")
+    whole: dict[tuple[str, str], list[str]] = {}
+    while bout.goes_on():
+        name = bout.random.choice(sorted(records))
+        folder = _copy(records[name], bout.folder / "damaged")
+        damage = spoil(folder, bout.random)
+        bout.count("damaged files")
+        if damage.spares is not None:
+            if (name, damage.spares) not in whole:
+                whole[name, damage.spares] = _all_of(records[name], damage.spares, bout.folder / "whole")
+            for words, out, expected in zip(
+                all_of(damage.spares), _all_of(folder, damage.spares, folder), whole[name, damage.spares], strict=True
+            ):
+                if out != expected:
+                    bout.broken(
+                        f"{name}, {damage.what}: {' '.join(words)}: not as before, though nothing of it is damaged"
+                    )
+        _ask(bout, name, folder, damage)
+        _remove(folder)
+
+
+def _copy(record: Path, folder: Path) -> Path:
+    shutil.copytree(record, folder, symlinks=True)
+    return folder
+
+
+def _all_of(record: Path, symbol: str, folder: Path) -> list[str]:
+    """Return digests of all that is kept of a symbol, from a copy of a record, or from one that is a copy."""
+    if record != folder:
+        _copy(record, folder)
+    found = [f"{ended.code} {ended.out}" for ended in ask(folder, all_of(symbol))]
+    if record != folder:
+        _remove(folder)
+    return found
+
+
+def _ask(bout: Bout, name: str, folder: Path, damage: Damage) -> None:
+    for ended in ask(folder, questions(bout.random, _QUESTIONS)):
+        is_command = not ended.words[0].startswith("@")
+        bout.count("commands" if is_command else "other questions", ended.answers)
+        if ended.wrong:
+            bout.broken(f"{name}, {damage.what}: {' '.join(ended.words)}: {ended.wrong}")
+
+
+def _remove(folder: Path) -> None:
+    for path, _, _ in os.walk(folder):
+        Path(path).chmod(0o700)
+    shutil.rmtree(folder)
+
+
+TRIAL = Trial(
+    "damaged files",
+    "one line and an exit code, whatever is in the files; what is whole can still be read; reading writes nothing",
+    run,
+    (
+        Mutant(
+            "a value that cannot be there is a mistake of the program's",
+            "pipeline/store/database.py",
+            "    except UNEXPECTED as error:",
+            "    except ZeroDivisionError as error:",
+        ),
+        Mutant(
+            "a text that cannot be decoded is a crash",
+            "pipeline/store/database.py",
+            "    except Undecodable as error:\n        raise undecodable(path, error) from error\n",
+            "",
+        ),
+        Mutant(
+            "JSON that is nested too deeply is a crash",
+            "pipeline/decoding.py",
+            "_ERRORS = (ValueError, RecursionError, OverflowError)",
+            "_ERRORS = (ValueError, OverflowError)",
+        ),
+        Mutant(
+            "reading opens the file for writing",
+            "pipeline/store/database.py",
+            "        name = uri(path, mode) +",
+            '        name = uri(path, "rw") +',
+        ),
+    ),
+    share=1.5,
+)
