@@ -24,6 +24,7 @@ from pipeline.web.ask import ReadThrough, Site
 from pipeline.web.probes import Probes
 from pipeline.web.readers import Readers
 from pipeline.web.server import serving
+from pipeline.web.together import Together
 
 _REFUSALS = (
     (re.compile(r"(?:/as-of/[^/]+)?/api/"), refuse_in_json),
@@ -97,8 +98,8 @@ async def pages(record: Record) -> AsyncIterator[Pages]:
         readers,
         record.lock,
         record.now,
-        live=live if is_live else None,
-        daemon=daemon if is_live else None,
+        live=Together(live) if is_live else None,
+        daemon=Together(daemon) if is_live else None,
         stale_after=lambda: record.scope().stale_after,
         read_through=record.read_through,
     )

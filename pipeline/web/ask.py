@@ -38,10 +38,10 @@ class Site:
     lock: datetime | None
     """Nothing observed later can be had from this server by any path; None: it answers about the present, too."""
     now: Callable[[], datetime]
-    live: Callable[[], Status | None] | None
-    """Reads the quota, the disk and what is stale now: called in a thread. None under a lock: it is about now."""
-    daemon: Callable[[], DaemonSign] | None
-    """Reads whether a daemon runs: called in a thread. None under a lock."""
+    live: Callable[[], Awaitable[Status | None]] | None
+    """Reads the quota, the disk and what is stale now. None under a lock: it is about now."""
+    daemon: Callable[[], Awaitable[DaemonSign]] | None
+    """Reads whether a daemon runs. None under a lock."""
     stale_after: Callable[[], timedelta]
     """Says how long a symbol may go without an observation until it is stale."""
     read_through: ReadThrough | None = None

@@ -1,6 +1,5 @@
 """Live: what is said of the present alone: the quota, the daemon, the file. Answers about the past have none of it."""
 
-import asyncio
 from dataclasses import dataclass
 
 from pipeline.monitoring.daemon_sign import DaemonSign
@@ -21,7 +20,7 @@ async def live_of(ask: Ask) -> Live | None:
     read, daemon = ask.site.live, ask.site.daemon
     if ask.is_past or read is None:
         return None
-    status = await asyncio.to_thread(read)
+    status = await read()
     if status is None:
         return None
-    return Live(status, None if daemon is None else await asyncio.to_thread(daemon))
+    return Live(status, None if daemon is None else await daemon())
