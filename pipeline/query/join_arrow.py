@@ -13,6 +13,7 @@ from pipeline.query.join import JoinError, Joining, unreadable
 from pipeline.query.joined import Joined
 from pipeline.query.known import Known
 from pipeline.query.known_arrow import known_columns
+from pipeline.text import cut
 
 _ROWS_AT_ONCE = 1_000_000
 _DAY = 86_400_000
@@ -20,6 +21,11 @@ _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - wall clocks are counted from it
 _FIRST, _LAST = -62_135_596_800_000, 253_402_300_799_999
 """Milliseconds since 1970 of the instants that the database's text can hold: those of the years 1 to 9999."""
 _A_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
+
+
+def one_line(error: Exception) -> str:
+    """Return what Arrow says, some of which has several lines."""
+    return cut(" ".join(str(error).split()), 200)
 
 
 def _table_of(given: Any) -> pa.Table:
@@ -88,6 +94,10 @@ def _texts(column: pa.ChunkedArray) -> pa.Array:
     kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
     if not _is_text(kind) and not pa.types.is_null(kind):
         raise JoinError(f"the column should hold text, not {column.type}")
+    try:
+        column.validate(full=True)  # whoever made it may have put any bytes into it
+    except pa.ArrowInvalid as error:
+        raise JoinError(f"the column's text is damaged: {one_line(error)}") from None
     if not pa.types.is_dictionary(column.type):
         return _one(column.cast(pa.string()))
     parts = [chunk.dictionary.cast(pa.string()).take(chunk.indices) for chunk in column.chunks]

@@ -7,12 +7,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.query.join import JoinError, Joining
-from pipeline.query.join_arrow import joined_schema, joined_tables
-from pipeline.text import cut
+from pipeline.query.join_arrow import joined_schema, joined_tables, one_line
 
 _ROWS_AT_ONCE, _BYTES_AT_ONCE = 750_000, 64 << 20
 """What is read, joined and written at once, as a row group: it bounds memory."""
-_BATCH = 1 << 16
+_BATCH = 1 << 13
+"""Rows that are read at once, however large they are."""
 
 
 def open_parquet(source: BinaryIO) -> pq.ParquetFile:
@@ -20,7 +20,7 @@ def open_parquet(source: BinaryIO) -> pq.ParquetFile:
     try:
         return pq.ParquetFile(source)
     except (pa.ArrowException, OSError) as error:
-        raise JoinError(f"no Parquet: {_one_line(error)}") from None
+        raise JoinError(f"no Parquet: {one_line(error)}") from None
 
 
 def join_parquet(file: pq.ParquetFile, target: BinaryIO, joining: Joining, advance: Callable[[float], object]) -> int:
@@ -51,9 +51,4 @@ def _batches(file: pq.ParquetFile) -> Iterator[pa.RecordBatch]:
     try:
         yield from file.iter_batches(_BATCH)
     except (pa.ArrowException, OSError) as error:
-        raise JoinError(f"the Parquet is damaged: {_one_line(error)}") from None
-
-
-def _one_line(error: Exception) -> str:
-    """Return what Arrow says, some of which has several lines."""
-    return cut(" ".join(str(error).split()), 200)
+        raise JoinError(f"the Parquet is damaged: {one_line(error)}") from None

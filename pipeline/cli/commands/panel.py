@@ -32,7 +32,7 @@ from pipeline.cli.table_files import FORMATS, STANDARD, TableFormat, check_termi
 from pipeline.cli.universe import say_since_when
 from pipeline.errors import Trouble, file_reason
 from pipeline.extras import arrow, table_parquet
-from pipeline.files import read_text
+from pipeline.files import LARGEST_CONTENT, read_text
 from pipeline.instants import for_people, parse, utc_now
 from pipeline.model.fields import find_fields
 from pipeline.query.history import History
@@ -202,9 +202,11 @@ def _read_instants(path: Path) -> Iterator[datetime]:
     """Yield the instants of a file, or of standard input, one a line; a date means its end. Raise Trouble."""
     now = utc_now()
     try:
-        text = sys.stdin.read() if path == STANDARD else read_text(path)
+        text = sys.stdin.read(LARGEST_CONTENT + 1) if path == STANDARD else read_text(path)
     except (OSError, ValueError) as error:
         raise Trouble(f"{path} cannot be read: {file_reason(error)}") from None
+    if len(text) > LARGEST_CONTENT:
+        raise Trouble(f"standard input has more than {LARGEST_CONTENT:,} characters")
     for number, line in enumerate(text.splitlines(), 1):
         if line.strip() and not line.lstrip().startswith("#"):
             try:

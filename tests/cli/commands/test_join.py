@@ -7,11 +7,15 @@ import json
 import os
 import signal
 import subprocess
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
+from pipeline.query.join import Joining, joined_rows
+from pipeline.query.results import Row
 from pipeline.transfer import joining
 from tests.support.commands import PIPELINE, Ended, assert_note, assert_refused, environment, query, run_shell
 from tests.support.observations import text
@@ -201,6 +205,57 @@ def test_what_cannot_be_joined_is_refused_and_nothing_is_written(
     assert_refused(join(stored, file, output, "eps"), 1, name, *(words or ["cut off"]))
     assert output.read_text() == "as it was"
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([name, output.name])
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("row 1.csv", f"symbol,time,x\nIBM,2026-03-14,{'x' * 1_000}\n"),
+        ("row 1.csv", 'symbol,time,x\nIBM,2026-03-14,"' + "x\n" * 1_000),
+        ("header.csv", "x" * 2_000),
+        ("line 2.jsonl", f'{{"symbol": "IBM", "time": "2026-03-14"}}\n{{"x": "{"x" * 1_000}'),
+    ],
+)
+def test_a_row_without_an_end_is_refused_before_it_fills_the_memory(
+    stored: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, content: str
+) -> None:
+    monkeypatch.setattr(joining, "LONGEST_LINE", 1_000)
+    (tmp_path / name).write_text(content)
+    ended = join(stored, tmp_path / name, tmp_path / f"out-{name}", "eps")
+    assert_refused(ended, 1, name, "1,000", f"{name.partition('.')[0]} ")
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_few_large_rows_are_held_at_once(
+    stored: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    held: list[int] = []
+
+    def counted(given: Joining, rows: Sequence[tuple[str, datetime]]) -> list[Row]:
+        held.append(len(rows))
+        return joined_rows(given, rows)
+
+    monkeypatch.setattr(joining, "_ROWS_AT_ONCE", 1_000)
+    monkeypatch.setattr(joining, "_SIZE_AT_ONCE", 5_000)
+    monkeypatch.setattr(joining, "joined_rows", counted)
+    file = tmp_path / f"t.{form}"
+    large = "x" * 1_000
+    row = f"IBM,{FIRST},{large}\n" if form == "csv" else f'{{"symbol": "IBM", "time": "{FIRST}", "x": "{large}"}}\n'
+    file.write_text(("symbol,time,x\n" if form == "csv" else "") + row * 20)
+
+    table = written(stored, file, "eps")
+    assert table.count(large) == 20
+    assert max(held) <= 5
+    assert sum(held) == 20
+
+
+def test_text_that_is_none_in_parquet_is_refused(stored: Path, tmp_path: Path) -> None:
+    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    symbols = pa.array([b"IBM", b"\xe4BM"]).view(pa.string())  # as of a disk that flips a bit
+    for column in (symbols, symbols.dictionary_encode()):
+        pq.write_table(pa.table({"symbol": column, "time": [FIRST, FIRST]}), tmp_path / "t.parquet")
+        ended = join(stored, tmp_path / "t.parquet", tmp_path / "out.parquet", "eps")
+        assert_refused(ended, 1, "t.parquet", "damaged")
 
 
 def test_a_zone_without_daylight_saving_time_is_noted(stored: Path, trades: Path) -> None:

@@ -90,6 +90,7 @@ def test_the_instants_of_a_file_are_in_order_and_once(stored: Path, tmp_path: Pa
     instants.write_text("2026-03-14\n14.3.2026\n")
     assert_refused(query(stored, "panel", "--at", str(instants)), 1, "line 2", "2026-03-14T18:30Z")
     assert_refused(query(stored, "panel", "--at", str(tmp_path / "none")), 1, "none", "no such file")
+    assert_refused(query(stored, "panel", "--at", "/dev/zero"), 1, "/dev/zero", "not a regular file")
     instants.write_text("\n")
     assert_refused(query(stored, "panel", "--at", str(instants)), 2, "names none")
 
