@@ -100,7 +100,12 @@ def _claim(target: Path, make: Callable[[Path], int]) -> Partial:
     """Make a file or folder of a new name, and lock it before another process can take it for abandoned."""
     for _ in range(_TRIES):
         path = target.with_name(f"{target.name}.{secrets.token_hex(4)}.partial")
-        descriptor = make(path)
+        try:
+            descriptor = make(path)
+        except FileNotFoundError:
+            if not path.parent.is_dir():
+                raise
+            continue  # another process took the folder for abandoned before we could open it
         if _lock(descriptor) is not False and _is_at(path, descriptor):
             return Partial(path, descriptor)
         os.close(descriptor)

@@ -129,6 +129,24 @@ def test_a_file_that_was_taken_for_abandoned_before_it_was_locked_is_made_again(
         assert partial.path not in taken
 
 
+def test_a_folder_that_was_taken_for_abandoned_before_it_was_opened_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.open
+    taken: list[Path] = []
+
+    def open_once_removed(path: Path, flags: int, *mode: int, **options: int) -> int:
+        if not taken:
+            taken.append(path)
+            path.rmdir()
+        return real(path, flags, *mode, **options)
+
+    monkeypatch.setattr(os, "open", open_once_removed)
+    with partial_folder(tmp_path / "out") as partial:
+        assert partial.path.is_dir()
+        assert partial.path not in taken
+
+
 @pytest.mark.process
 def test_scratch_folders_of_killed_processes_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
