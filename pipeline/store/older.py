@@ -4,8 +4,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain, count
 from pathlib import Path
 
+from pipeline.files import is_present
 from pipeline.partials import scratch_folder
 from pipeline.store.backup import Backup, backup, note_backup
 from pipeline.store.migrate import OnProgress, migrate
@@ -34,13 +36,19 @@ def bring_up_to_date(database: Path, *, now: datetime, keeps_backup: bool, on_pr
     newest = len(shipped_migrations())
     if version == newest:
         return Migrated(version, version, (), None)
-    name = f"{database.stem}-schema-{version}-{now:%Y-%m-%dT%H%M%SZ}.db"
     is_whole = schema.under_way is None
-    made = backup(database, database.with_name(name), now=now) if keeps_backup and is_whole else None
+    made = backup(database, _free_name(database, version, now), now=now) if keeps_backup and is_whole else None
     applied = migrate(database, now=now, may_begin=False, on_progress=on_progress)
     if made is not None:
         note_backup(database, made)
     return Migrated(version, newest, tuple(applied), made)
+
+
+def _free_name(database: Path, version: int, now: datetime) -> Path:
+    """Return where the backup goes: not where a migration that was killed within the same second has left one."""
+    stem = f"{database.stem}-schema-{version}-{now:%Y-%m-%dT%H%M%SZ}"
+    names = chain([f"{stem}.db"], (f"{stem}-{number}.db" for number in count(2)))
+    return next(place for name in names if not is_present(place := database.with_name(name)))
 
 
 @contextmanager

@@ -8,8 +8,10 @@ import pytest
 
 from pipeline.cli import readable
 from pipeline.errors import ExitCode, Trouble
-from pipeline.store.migrate import Progress, migrate
+from pipeline.store.backup import backup
+from pipeline.store.migrate import Progress, migrate, no_progress
 from pipeline.store.migration_files import shipped_migrations
+from pipeline.store.older import bring_up_to_date
 from tests.support.clocks import START
 from tests.support.commands import assert_refused, call
 from tests.support.database import earlier_migrations
@@ -58,6 +60,17 @@ def test_it_brings_the_database_up_to_date_after_a_backup_beside_it(old: Path, t
     assert version(old) == NEWEST
     assert version(tmp_path / done["backup"]["file"]) == 4
     assert call(tmp_path, "--database", "old.db", "as-of", "now", "--format", "csv").out.count("IBM") == 1
+
+
+def test_repeated_within_a_second_after_a_kill_it_makes_another_backup(old: Path, tmp_path: Path) -> None:
+    killed_after = backup(old, tmp_path / "old-schema-4-2026-03-14T183000Z.db", now=START)
+
+    done = bring_up_to_date(old, now=START, keeps_backup=True, on_progress=no_progress)
+
+    assert version(killed_after.file) == 4
+    assert done.backup is not None
+    assert done.backup.file.name == "old-schema-4-2026-03-14T183000Z-2.db"
+    assert version(old) == NEWEST
 
 
 def test_it_does_nothing_to_a_database_that_is_up_to_date(old: Path, tmp_path: Path) -> None:
