@@ -303,20 +303,36 @@ def make_folder(folder: Path) -> None:
         sync_folder(one.parent)
 
 
+_CANNOT_SYNC = frozenset({errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF, errno.EACCES, errno.EPERM})
+"""Of a file system that cannot sync folders, and of a folder that we may write to, but not read."""
+
+
 def sync_folder(folder: Path) -> None:
-    """Write a folder's entries to the disk: otherwise a power cut could undo a rename. Do nothing where that fails."""
-    with suppress(OSError):  # some file systems cannot
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    """Write a folder's entries to the disk: otherwise a power cut could undo a rename. Do nothing where none can.
+
+    Raise OSError if the disk failed: then it is not known what is there after a power cut.
+    """
+    try:
+        _sync_path(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        if error.errno not in _CANNOT_SYNC:
+            raise
 
 
 def sync_file(path: Path) -> None:
-    """Wait until a file is on the disk."""
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
+    """Wait until a file is on the disk. Raise OSError if it fails."""
+    _sync_path(path, os.O_RDONLY)
+
+
+def _sync_path(path: Path, flags: int) -> None:
+    descriptor = os.open(path, flags | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        error.filename = str(path)  # it has none, and the message would name no file
+        raise
+    finally:
+        os.close(descriptor)
 
 
 def _sync(file: BinaryIO) -> None:

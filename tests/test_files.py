@@ -1,13 +1,25 @@
 """Files: whole or absent, whatever happens while they are written."""
 
+import errno
 import os
+import re
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from pipeline.errors import Trouble
-from pipeline.files import filling, is_present, make_folder, new_file, replace_content, replacing
+from pipeline.files import (
+    filling,
+    is_present,
+    make_folder,
+    new_file,
+    replace_content,
+    replacing,
+    sync_file,
+    sync_folder,
+)
 
 
 def test_a_file_takes_the_place_of_another_when_it_is_whole(tmp_path: Path) -> None:
@@ -181,14 +193,33 @@ def test_a_folder_is_synced_with_each_above_it_that_was_missing(tmp_path: Path, 
     assert synced == []
 
 
-def test_a_file_is_synced_before_it_gets_its_name_and_its_folder_after(tmp_path: Path, synced: list[Path]) -> None:
-    with replacing(tmp_path / "marker"):
-        pass
-    partial, folder = synced
-    assert partial.suffix == ".partial"
-    assert folder == tmp_path
-
-    synced.clear()
+def test_a_new_file_is_synced_and_then_its_folder(tmp_path: Path, synced: list[Path]) -> None:
     with new_file(tmp_path / "overviews.db"):
         pass
     assert synced == [tmp_path / "overviews.db", tmp_path]
+
+
+@pytest.mark.parametrize("sync", [sync_folder, lambda folder: sync_file(folder / "file")])
+def test_a_disk_that_cannot_sync_is_reported_with_the_name_of_the_file(
+    sync: Callable[[Path], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(os, "fsync", failing(errno.EIO))
+
+    with pytest.raises(OSError, match=re.escape(str(tmp_path))):
+        sync(tmp_path)
+
+
+def test_a_file_system_that_cannot_sync_folders_is_no_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "fsync", failing(errno.EINVAL))
+
+    sync_folder(tmp_path)
+
+
+def failing(number: int) -> Callable[[int], None]:
+    """Return a sync that fails."""
+
+    def fsync(_descriptor: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    return fsync

@@ -39,7 +39,7 @@ def backup(database: Path, file: Path, *, now: datetime) -> Backup:
     """Copy the database to a new file, and check the copy. Any version of the schema is copied as it is.
 
     Raise NoData if there is no database, and DatabaseError if the file exists already or is one that belongs beside the
-    database, its folder does not exist, or either file fails: then no file is left.
+    database, its folder does not exist, or either file fails: then no file is left, or one that a power cut may undo.
     """
     _check_target(file, database)
     with open_any_version(database):
@@ -51,9 +51,9 @@ def backup(database: Path, file: Path, *, now: datetime) -> Backup:
                 raise DatabaseError(f"{database}: the copy is damaged: {verdict}", remedy="restore an earlier backup")
             sync_file(partial.path)
             partial.path.replace(file)
+        sync_folder(file.parent)
     except OSError as error:
         raise DatabaseError(f"{file} cannot be created: {file_reason(error)}", remedy=access_remedy(error)) from None
-    sync_folder(file.parent)
     return Backup(now, file, file.stat().st_size)
 
 

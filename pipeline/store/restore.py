@@ -148,6 +148,8 @@ def _file_beside(database: Path) -> Iterator[Path]:
         raise DatabaseError(f"{partial} cannot be created: {file_reason(error)}", remedy=access_remedy(error)) from None
     try:
         yield partial
+    except OSError as error:
+        raise DatabaseError(f"{partial} cannot be written: {file_reason(error)}", remedy="restore again") from None
     finally:
         _remove(partial)
 
