@@ -1,5 +1,6 @@
 """Contents: what a database holds that was acknowledged, read with plain SQL, of any version of the schema."""
 
+import json
 import sqlite3
 from collections import Counter
 from contextlib import closing
@@ -11,7 +12,9 @@ Observation = tuple[str, str, bytes]
 """Symbol, instant, and the digest of all that was observed; of nothing where it was as before."""
 
 _PARTS = ("profiles", "statements", "layouts")
-_NOT_OBSERVED = frozenset({"confirmed_at", "profile_id", "statement_id", "layout_id", "id", "digest", "checksum"})
+_NOT_OBSERVED = frozenset(
+    {"confirmed_at", "reconfirmed_at", "profile_id", "statement_id", "layout_id", "id", "digest", "checksum"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,15 @@ def contents(database: Path) -> Contents:
         requests = Counter(dict(db.execute("SELECT symbol, count(*) FROM requests GROUP BY symbol")))
         (finished,) = db.execute("SELECT count(*) FROM runs WHERE finished_at IS NOT NULL").fetchone()
     return Contents(frozenset(observed), requests, finished)
+
+
+def is_whole(copy: Path, record: Contents) -> bool:
+    """Whether a backup, or an export of documents as received, has all that a record had. Raise as `contents` does."""
+    if copy.suffix == ".db":
+        return contents(copy).observations >= record.observations
+    content = copy.read_text()
+    instants = {json.loads(line)["observed_at"] for line in content.splitlines()}
+    return content.endswith("\n") and instants >= {at for _, at, digest in record.observations if digest}
 
 
 def _snapshots(db: sqlite3.Connection) -> list[Observation]:

@@ -5,6 +5,7 @@ import importlib
 import json
 import os
 import signal
+import sqlite3
 import sys
 from datetime import timedelta
 from typing import Any, NoReturn
@@ -14,6 +15,7 @@ from pipeline.store import migrate, migration_steps, writer
 
 _SECONDS = 60
 """After which a command hangs: it is ended by SIGALRM."""
+_connect_as_ever = sqlite3.connect
 _LOADED = ("backup", "collect", "doctor", "export", "import_", "migrate", "restore", "status")
 
 
@@ -25,6 +27,7 @@ def main() -> None:
     writer.PAUSES = tuple(timedelta(milliseconds=1) for _ in writer.PAUSES)
     migrate.TRANSACTION_ROWS = 4
     migration_steps.BATCH_ROWS = 2
+    sqlite3.connect = _connect  # type: ignore[assignment]
     gc.freeze()
     for line in sys.stdin:
         order = json.loads(line)
@@ -32,6 +35,13 @@ def main() -> None:
             _run(**order)
         _, status = os.waitpid(child, 0)
         print(os.waitstatus_to_exitcode(status), flush=True)
+
+
+def _connect(*arguments: Any, **options: Any) -> sqlite3.Connection:
+    """Connect as ever, and move the log into the database after a few pages: SQLite does so after a thousand."""
+    db: sqlite3.Connection = _connect_as_ever(*arguments, **options)
+    db.execute("PRAGMA wal_autocheckpoint = 20")
+    return db
 
 
 def _run(folder: str, arguments: list[str], variables: dict[str, str], output: str) -> NoReturn:

@@ -5,7 +5,6 @@ the API each request, in one order: so it is known at every point what had been 
 onto a disk that ignores syncs: if that loses nothing, the trial shows nothing.
 """
 
-import json
 import os
 import shutil
 import sqlite3
@@ -24,15 +23,15 @@ from pipeline.store.marker import read_marker
 from pipeline.store.reader import NoData, open_for_reading
 from pipeline.store.record import Begin, prepare
 from pipeline.store.restore import restore
-from tests.torture.contents import Contents, contents
+from tests.torture.contents import Contents, contents, is_whole
 from tests.torture.disk import Disk
+from tests.torture.holding import acknowledged
 from tests.torture.interposed import NOTED, SAID, Operation, missing
 from tests.torture.scenes import DATABASE, Scene, Theatre, theatre
 from tests.torture.trial import Bout, Mutant, Trial
 
 _DAY = timedelta(days=1)
 _ENDED, _REQUESTED = "ended", "requested "
-_ACKNOWLEDGED = frozenset({"symbol stored", "symbol unchanged"})
 _CUTS_IN_A_PASS = 20
 _CONTROLS = 10
 """Passes in which a disk that ignores syncs has to lose something."""
@@ -54,10 +53,8 @@ class Known:
             self.requests[text.removeprefix(_REQUESTED)] += 1
         elif operation.kind == NOTED:
             self.has_ended = True
-        elif operation.kind == SAID and text.startswith("{"):
-            line = json.loads(text)
-            if line["event"] in _ACKNOWLEDGED:
-                self.observed[line["symbol"]] += 1
+        elif operation.kind == SAID:
+            self.observed += acknowledged(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,11 +223,7 @@ def _made(cut: Cut) -> str | None:
     made = cut.folder / file
     if not made.exists():
         return f"{file} is lost" if cut.known.has_ended else None
-    if file.suffix == ".db":
-        return None if contents(made) == cut.recording.before else f"{file} is not what was copied"
-    lines = made.read_bytes().count(b"\n")
-    expected = cut.recording.before.observations
-    return None if made.read_bytes().endswith(b"\n") and lines <= len(expected) else f"{file} is cut off"
+    return None if is_whole(made, cut.recording.before) else f"{file} is not whole"
 
 
 def _finding(database: Path, now: datetime, *, thorough: bool) -> str | None:

@@ -44,6 +44,11 @@ class Scene:
     makes: Path | None = None
     """A file that it makes besides the database."""
 
+    @property
+    def is_run(self) -> bool:
+        """Whether it requests and observes, so that it adds to the record each time."""
+        return "collect" in self.command
+
     def prepare(self, folder: Path) -> None:
         """Make the folder in which the command is to be run."""
         if self.before is None:

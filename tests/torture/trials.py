@@ -1,9 +1,14 @@
 """All trials, in the order of the scoreboard. A new one is a line here."""
 
-from tests.torture import damaged_files, power_cuts
+from tests.torture import damaged_files, failing_disks, kills, power_cuts
 from tests.torture.trial import Trial
 
-TRIALS: tuple[Trial, ...] = (power_cuts.TRIAL, damaged_files.TRIAL)
+TRIALS: tuple[Trial, ...] = (
+    power_cuts.TRIAL,
+    kills.TRIAL,
+    failing_disks.TRIAL,
+    damaged_files.TRIAL,
+)
 
 
 def trial_named(name: str) -> Trial:

@@ -1,0 +1,97 @@
+"""Failing disks: operations on files fail, once, a few times or from some point on, in every command that writes.
+
+A full disk, one that has become read-only, one with errors, a quota, writes that are cut short or interrupted, a sync
+that fails once and then claims to have succeeded. The command ends in order; with the disk well again, nothing is lost.
+"""
+
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tests.torture.holding import Attempt, attempted
+from tests.torture.interposed import EVER, FOLDER, LINK, OPEN, READ, RENAME, SYNC, TRUNCATE, UNLINK, WRITE, missing
+from tests.torture.scenes import Theatre, theatre
+from tests.torture.trial import Bout, Mutant, Trial
+from tests.torture.whole import Whole, wholes
+
+_NAMES = RENAME + UNLINK + LINK + FOLDER
+_FOLLOWING = ("same", "same", "question", "run")
+_TRACEBACK = "Traceback (most recent call last)"
+_NO_SPACE = OPEN + WRITE + TRUNCATE + FOLDER + LINK + RENAME
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A way in which a disk fails: which operations, with which error, and whether it may be for good."""
+
+    name: str
+    kinds: str
+    error: int
+    may_stay: bool = True
+
+
+FAILURES = (
+    Failure("full", _NO_SPACE + SYNC, errno.ENOSPC),
+    Failure("over quota", _NO_SPACE, errno.EDQUOT),
+    Failure("read-only", OPEN + WRITE + TRUNCATE + SYNC + _NAMES, errno.EROFS),
+    Failure("writes with errors", WRITE + SYNC + TRUNCATE, errno.EIO),
+    Failure("all with errors", OPEN + READ + WRITE + SYNC + TRUNCATE + _NAMES, errno.EIO),
+    Failure("reads with errors", READ, errno.EIO),
+    Failure("syncs with errors", SYNC, errno.EIO),
+    Failure("cuts writes short", WRITE, 0),
+    Failure("interrupts", OPEN + WRITE + TRUNCATE, errno.EINTR, may_stay=False),
+)
+
+
+def run(bout: Bout) -> None:
+    """Let the disk fail once in each scene, then in scenes at random, until the time is over."""
+    os.umask(0o077)
+    with theatre(bout) as stage:
+        for whole in wholes(bout, stage):
+            if not bout.goes_on():
+                break
+            _fail(bout, stage, whole)
+
+
+def _fail(bout: Bout, stage: Theatre, whole: Whole) -> None:
+    random, failure = bout.random, bout.random.choice(FAILURES)
+    first = random.randint(1, max(2, int(whole.changes * random.choice((0.1, 1)))))
+    length = random.choice((1, random.randint(2, 20), EVER) if failure.may_stay else (1, 2))
+    stage.interposed.fail(failure.kinds, failure.error, first, first + length - 1)
+    attempt = attempted(stage, whole.scene, whole.before, whole.after)
+    bout.count("failing disks" if attempt.failed else "disks that did not fail")
+    following = random.choice(_FOLLOWING)
+    for problem in [*_ended_badly(attempt), *attempt.problems(following)]:
+        span = "for good" if length == EVER else f"{length} times"
+        bout.broken(f"{whole.scene.name}, disk {failure.name}, from {first} on, {span}, then {following}: {problem}")
+    shutil.rmtree(attempt.folder)
+
+
+def _ended_badly(attempt: Attempt) -> Iterator[str]:
+    """Yield what is wrong with how the command ended: with one line, and no traceback."""
+    played = attempt.played
+    if played.code < 0:
+        yield f"it was ended by signal {-played.code}"
+    if _TRACEBACK in played.err:
+        yield f"a traceback: {' | '.join(played.err.strip().splitlines()[-6:])}"
+    elif played.code and not played.err.strip() and not played.out.strip():
+        yield f"it ended with {played.code} and said nothing"
+
+
+TRIAL = Trial(
+    name="failing disks",
+    promise="what cannot be stored is not acknowledged, and not requested",
+    run=run,
+    needs=missing,
+    mutants=(
+        Mutant(
+            "acknowledges what was not committed",
+            "pipeline/store/writer.py",
+            '            await self._db.execute("COMMIT")\n        except BaseException:',
+            "            with suppress(sqlite3.Error):\n"
+            '                await self._db.execute("COMMIT")\n        except BaseException:',
+        ),
+    ),
+)
