@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pipeline.instants import Nanoseconds, utc_now
+from pipeline.uptime import Uptime, read_uptime
 
 Sleep = Callable[[float], Awaitable[None]]
 """Waits for a number of seconds."""
@@ -31,6 +32,10 @@ class Clock:
     now: Callable[[], datetime] = utc_now
     monotonic: Callable[[], Nanoseconds] = boot_clock
     sleep: Sleep = asyncio.sleep
+    uptime: Callable[[], Uptime | None] = read_uptime
+    """What two processes of one boot can compare; None where the system does not say."""
+    name: str = "this machine's clock"
+    """Whose clock `now` is, for messages."""
 
 
 REAL_CLOCK = Clock()

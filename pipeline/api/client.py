@@ -7,7 +7,7 @@ takes no proxy from the environment, and verifies TLS: a proxy that is configure
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -34,9 +34,21 @@ from aiohttp import (
 from yarl import URL
 
 from pipeline import __version__
+from pipeline.api.clock_check import ClockCheck
 from pipeline.api.connection_errors import is_temporary, reason
-from pipeline.api.errors import CONTAINS_KEY, ApiError, ProxyRefused, Rejected, TooLarge, Unavailable, Unreachable
+from pipeline.api.errors import (
+    CONTAINS_KEY,
+    ApiError,
+    ProxyRefused,
+    Rejected,
+    TooLarge,
+    Unavailable,
+    UnknownSymbol,
+    Unreachable,
+)
 from pipeline.api.responses import LARGEST_BODY, read_response
+from pipeline.api.server_time import ServerTime
+from pipeline.clock import REAL_CLOCK, Clock
 from pipeline.model.document import Overview
 from pipeline.model.slots import KeyId
 from pipeline.model.symbols import Symbol, requested_as
@@ -53,8 +65,17 @@ _HEADERS = {
 class OverviewApi:
     """Requests overviews over one HTTP session."""
 
-    def __init__(self, session: ClientSession, base_url: str, keys: Mapping[KeyId, str], *, proxy: str | None) -> None:
+    def __init__(
+        self,
+        session: ClientSession,
+        base_url: str,
+        keys: Mapping[KeyId, str],
+        *,
+        proxy: str | None,
+        clock_check: ClockCheck,
+    ) -> None:
         self._session = session
+        self._clock_check = clock_check
         self._before_symbol = f"{base_url}?function=OVERVIEW&symbol="
         self._after_symbol = {id_: f"&apikey={quote(key, safe='')}" for id_, key in keys.items()}
         self._redaction = Redaction(keys.values())
@@ -67,7 +88,7 @@ class OverviewApi:
         """
         name = quote(requested_as(symbol), safe="")
         url = URL(f"{self._before_symbol}{name}{self._after_symbol[key]}", encoded=True)
-        sending = Sending()
+        sending, began = Sending(), self._clock_check.begin()
         try:
             async with self._session.get(
                 url, timeout=_timeout(within), allow_redirects=False, proxy=self._proxy, trace_request_ctx=sending
@@ -75,7 +96,15 @@ class OverviewApi:
                 body = await _body(response)
         except (ClientError, TimeoutError, ValueError, Dropped) as error:
             raise self._translated(error, within, has_left=sending.has_left) from None
-        return self._read(symbol, response, body)
+        wrong_clock = self._clock_check.listen(response.headers, began=began)
+        try:
+            overview = self._read(symbol, response, body)
+        except UnknownSymbol:
+            if wrong_clock is None:
+                raise
+        if wrong_clock is not None:
+            raise wrong_clock
+        return overview
 
     def _translated(self, error: Exception, within: timedelta, *, has_left: bool) -> ApiError:
         """Return the ApiError for an exception. A request that has not left cannot have been counted."""
@@ -170,17 +199,25 @@ async def open_session(url: str, *, concurrency: int, reuse: bool) -> AsyncItera
 
 @asynccontextmanager
 async def open_api(
-    base_url: str, keys: Mapping[KeyId, str], *, concurrency: int, reuse: bool, proxy: str | None = None
+    base_url: str,
+    keys: Mapping[KeyId, str],
+    *,
+    concurrency: int,
+    reuse: bool,
+    proxy: str | None = None,
+    clock: Clock = REAL_CLOCK,
+    hear: Callable[[ServerTime], object] = lambda _time: None,
 ) -> AsyncIterator[OverviewApi]:
     """Open the API with some keys, by their fingerprints.
 
-    `proxy`: the URL of one to go through, such as `http://user:password@host:3128`.
+    `proxy`: the URL of one to go through, such as `http://user:password@host:3128`. `clock` dates what is answered, and
+    is compared with the server's; `hear` is called with what that shows.
 
     `reuse` keeps connections alive: faster, and right only for a plan without limits. With limits, a request on a
     connection that the server is just closing would waste a slot.
     """
     async with open_session(base_url, concurrency=concurrency, reuse=reuse) as session:
-        yield OverviewApi(session, base_url, keys, proxy=proxy)
+        yield OverviewApi(session, base_url, keys, proxy=proxy, clock_check=ClockCheck(clock, hear))
 
 
 class Dropped(Exception):

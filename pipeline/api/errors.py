@@ -4,7 +4,7 @@ ApiError
     TransientError: retry
         Throttled, Unavailable (Unreachable)
     RunEnding: end the run
-        QuotaEnded, KeyRefused, NotInPlan, ProxyRefused
+        QuotaEnded, KeyRefused, NotInPlan, ProxyRefused, WrongClock
     UnknownSymbol: store that the API does not cover it
     Rejected: give the symbol up for this run
         OtherSymbol, NotJson, TooLarge, BadRequest, Unrecognised
@@ -103,6 +103,12 @@ class ProxyRefused(RunEnding):
     """The proxy makes no connection to the server, which thus cannot have counted the request."""
 
     kind = "proxy_refused"
+
+
+class WrongClock(RunEnding):
+    """The clock that would date the answer is not that of the server: it cannot be stored."""
+
+    kind = "wrong_clock"
 
 
 class UnknownSymbol(ApiError):

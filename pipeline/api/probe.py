@@ -6,16 +6,15 @@ API counts requests to `/query` by their key; this one has neither, so that it c
 """
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import datetime, timedelta
 
 from aiohttp import ClientError, ClientTimeout
-from multidict import CIMultiDictProxy
 from yarl import URL
 
 from pipeline.api.client import Dropped, Sending, open_session, proxy_for
 from pipeline.api.connection_errors import reason
 from pipeline.api.reachability import Answer, Reason
+from pipeline.api.server_time import dates
 
 _HALF_A_SECOND = timedelta(seconds=0.5)
 """A `Date` has whole seconds: it is this much too early on average."""
@@ -33,19 +32,10 @@ async def probe(base_url: str, *, proxy: str | None, within: timedelta, now: Cal
                 url, timeout=timeout, allow_redirects=False, proxy=proxy_for(base_url, proxy), trace_request_ctx=sending
             ) as response:
                 took = now() - began
-                date = host_time(response.headers)
-                return Answer(response.status, took, None if date is None else began + took / 2 - date)
+                *_, date = dates(response.headers) or (None,)
+                ahead = None if date is None else began + took / 2 - date - _HALF_A_SECOND
+                return Answer(response.status, took, ahead, date)
         except (ClientError, TimeoutError, ValueError, Dropped) as error:
             if sending.has_left and not isinstance(error, TimeoutError):
                 return Reason("its answer is not HTTP, or not whole", "something else may answer there: check base_url")
             return reason(error)
-
-
-def host_time(headers: CIMultiDictProxy[str]) -> datetime | None:
-    """Return the host's time by its answer, which may have waited in a cache for its `Age`; None if it has none."""
-    try:
-        date = parsedate_to_datetime(headers["Date"])
-        age = timedelta(seconds=int(headers.get("Age", "0")[:9]))
-        return date.replace(tzinfo=date.tzinfo or UTC) + age + _HALF_A_SECOND
-    except (KeyError, TypeError, ValueError, OverflowError):
-        return None

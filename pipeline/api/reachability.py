@@ -1,7 +1,7 @@
 """Reachability: what the API's host answered, or why there is no connection; values that need no HTTP library."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,6 +12,8 @@ class Answer:
     took: timedelta
     ahead: timedelta | None
     """How far this machine's clock is ahead of the host's, to about a second; None if the answer has no `Date`."""
+    date: datetime | None = None
+    """The host's time by its `Date`, to the second."""
 
 
 @dataclass(frozen=True, slots=True)

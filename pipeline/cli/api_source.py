@@ -86,6 +86,6 @@ async def serve_sandbox(
 ) -> AsyncIterator[str]:
     """Serve the sandbox API with the configured limits of each key while the block runs, and yield its base URL."""
     plans = {key.secret: key.limits for key in sandbox_keys(settings)}
-    api = SandboxApi(companies=Companies(), limits=(), plans=plans, day=lambda: now().date(), latency=latency)
+    api = SandboxApi(companies=Companies(), limits=(), plans=plans, day=lambda: now().date(), latency=latency, wall=now)
     async with api.serve() as base_url:
         yield base_url

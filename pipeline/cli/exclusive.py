@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pipeline.cli.migrating import migrate_in_thread
 from pipeline.cli.options import Options
+from pipeline.cli.set_clock import set_now
 from pipeline.instants import utc_now
 from pipeline.model.renames import ConfiguredRenames
 from pipeline.quota.limits import Limit, longest_window
@@ -32,13 +33,14 @@ def when_to_begin(*, new_record: bool, sandbox: bool) -> Begin:
 async def exclusive_record(database: Path, purpose: str, options: Options) -> AsyncIterator[None]:
     """Hold both locks of a record while the block runs, brought up to date: nothing else may run on it, nor waits.
 
-    Raise Busy if something runs on it, NoData where there is none, and what `bring_up_to_date` raises.
+    Raise UntrustedClock if the clock is not set, Busy if something runs on it, NoData where there is none, and what
+    `bring_up_to_date` raises.
     """
-    with lock.hold_daemon_lock(database, now=utc_now()):
+    with lock.hold_daemon_lock(database, now=set_now()):
         async with lock.hold_lock(
             database, purpose, max_wait=timedelta(), now=utc_now, sleep=asyncio.sleep, on_wait=options.say
         ):
-            now = utc_now()
+            now = set_now()
             await migrate_in_thread(
                 lambda show: bring_up_to_date(database, now=now, keeps_backup=False, on_progress=show), options
             )
@@ -60,12 +62,13 @@ async def exclusive_run(
     """Hold the database's lock while the block runs, with all migrations applied and the renames stored.
 
     A record that begins is reported, to stderr if not to `announce`. Other processes see `purpose` ("collect",
-    "import"). Raise Busy if the lock is not free within `max_wait`, what `record.prepare` raises, and StorageError.
+    "import"). Raise UntrustedClock if the clock is not set, Busy if the lock is not free within `max_wait`, what
+    `record.prepare` raises, and StorageError.
     """
     async with lock.hold_lock(
         database, purpose, max_wait=max_wait, now=utc_now, sleep=asyncio.sleep, on_wait=options.say
     ):
-        window, now = longest_window(limits), utc_now()
+        window, now = longest_window(limits), set_now()
         has_begun = await migrate_in_thread(
             lambda show: prepare(database, begin, longest_window=window, now=now, on_progress=show), options
         )

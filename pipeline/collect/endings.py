@@ -16,6 +16,7 @@ throttle                                       | requested again       | pauses 
 quota ended, or --max-requests reached         | deferred for the rest | ends        | quota_exhausted, 5
 key refused, endpoint not in the plan          | deferred for the rest | ends        | failed, 3
 refused by the proxy                           | deferred for the rest | ends        | failed, 3
+the clock is not the server's                  | deferred for the rest | ends        | failed, 1
 nothing can be stored                          | failed if it was sent | ends        | failed, 1
 interrupted                                    | deferred for the rest | ends        | interrupted, 130
 
@@ -26,7 +27,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from pipeline.api.errors import KeyRefused, NotInPlan, ProxyRefused, QuotaEnded, RunEnding
+from pipeline.api.errors import KeyRefused, NotInPlan, ProxyRefused, QuotaEnded, RunEnding, WrongClock
 from pipeline.collect.failures import TooManyFailures, TooManyUncovered
 from pipeline.collect.halt import Interrupted
 from pipeline.errors import ExitCode
@@ -55,6 +56,7 @@ _CUT_SHORT: dict[type[Exception], Ending] = {
     KeyRefused: Ending(RunStatus.FAILED, ExitCode.REFUSED),
     NotInPlan: Ending(RunStatus.FAILED, ExitCode.REFUSED),
     ProxyRefused: Ending(RunStatus.FAILED, ExitCode.REFUSED),
+    WrongClock: FAILED,
     StorageError: FAILED,
     RecordGone: FAILED,
     Interrupted: Ending(RunStatus.INTERRUPTED, ExitCode.INTERRUPTED),

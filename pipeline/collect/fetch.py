@@ -9,7 +9,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from pipeline.api.errors import ApiError, ProxyRefused, QuotaEnded, RunEnding, Throttled, Unavailable, Unreachable
+from pipeline.api.errors import (
+    ApiError,
+    ProxyRefused,
+    QuotaEnded,
+    RunEnding,
+    Throttled,
+    Unavailable,
+    Unreachable,
+    WrongClock,
+)
 from pipeline.clock import Clock
 from pipeline.collect.halt import Halt
 from pipeline.collect.ports import RequestOverview, Slots
@@ -204,12 +213,13 @@ class Fetch:
 
         Before anything is awaited, so that no other worker sends another request with it.
         """
-        is_last = isinstance(error, ProxyRefused) or not self._slots.has_other_key(slot)
+        is_of_all = isinstance(error, (ProxyRefused, WrongClock))
+        is_last = is_of_all or not self._slots.has_other_key(slot)
         if is_last:
             self._halt(error)
         if isinstance(error, QuotaEnded):
             await self._slots.quota_ended(slot)
-        elif not isinstance(error, ProxyRefused):
+        elif not is_of_all:
             await self._slots.refused(slot, error)
         if is_last:
             raise error

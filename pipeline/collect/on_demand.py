@@ -12,8 +12,9 @@ from pipeline.model.symbols import Symbol, SymbolFreshness
 from pipeline.quota.block import BY_THE_API
 from pipeline.quota.estimate import KeyQuota, finish_at, used_up
 from pipeline.quota.keys import ApiKey
-from pipeline.quota.stored import quotas_of
+from pipeline.quota.stored import lag_of, quotas_of
 from pipeline.store.reader import Reader
+from pipeline.uptime import Uptime
 
 SLOT_WITHIN = timedelta(seconds=10)
 """How long a request waits for a free slot: a client waits for it."""
@@ -59,6 +60,7 @@ def examine(
     fruitless: Mapping[Symbol, int],
     active_run: RunId | None = None,
     now: datetime,
+    uptime: Uptime | None = None,
 ) -> Examined:
     """Return which of the symbols to request now, and why not the others that are not fresh.
 
@@ -68,7 +70,8 @@ def examine(
     with Reader.open(database) as reader:
         known = {one.symbol: one for one in reader.freshness(symbols)}
         stale = select_due(symbols, known.values(), observed_since=now - fresh_for, now=now).due
-        quotas = quotas_of(reader, keys, now=now) if stale else []
+        lag = lag_of(reader, wall=now, uptime=uptime)
+        quotas = quotas_of(reader, keys, now=now, lag=lag) if stale else []
         requested = reader.last_requests(stale, but_of=active_run) if stale else {}
     ended = _quota_ended(quotas, now) if stale else None
     due, refused = [], {}

@@ -5,6 +5,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -17,12 +18,15 @@ from pipeline.clock import Clock
 from pipeline.collect.due import Selection, select_all, select_due
 from pipeline.collect.order import Order, Source
 from pipeline.collect.ports import Engine
+from pipeline.collect.standing import correct_ledger, ledger_clock
+from pipeline.model.slots import LedgerMark
 from pipeline.quota.account import Account
 from pipeline.quota.ledger import Ledger
 from pipeline.quota.limits import longest_window
 from pipeline.quota.stored import quotas_of
 from pipeline.store import requests
 from pipeline.store.in_flight import count_lost
+from pipeline.store.ledger_clock import set_mark
 from pipeline.store.reader import Reader
 from pipeline.store.runs import Store
 from pipeline.store.writer import open_writer
@@ -32,39 +36,47 @@ from pipeline.store.writer import open_writer
 async def open_engine(
     database: Path, source: Source, *, max_requests: int | None, clock: Clock
 ) -> AsyncIterator[Engine]:
-    """Open the file's writer, with the ledger as the file has it, and the API. Raise DatabaseError, StorageError."""
-    longest = longest_window(source.limits)
+    """Open the file's writer, with the ledger as the file has it, and the API.
+
+    Raise DatabaseError, StorageError, and UntrustedClock where nothing may be requested by this clock.
+    """
     log = structlog.get_logger()
-    async with (
-        open_api(
-            source.base_url,
-            {key.id: key.secret for key in source.keys},
-            concurrency=source.concurrency,
-            reuse=not source.limits,
-            proxy=source.proxy,
-        ) as api,
-        open_writer(database, sleep=clock.sleep, on_retry=log.warning) as writer,
-    ):
-        await writer.write(count_lost, instants.to_text(clock.now() + instants.MILLISECOND))
-        with Reader.open(database) as reader:
-            states = [one.state for one in quotas_of(reader, source.keys, now=clock.now())]
-        await requests.prune_requests(writer, longest=longest, now=clock.now())
+    async with open_writer(database, sleep=clock.sleep, on_retry=log.warning) as writer:
+        own = await ledger_clock(_mark(database), source, clock)
+        await correct_ledger(writer, own, longest=longest_window(source.limits))
+        await writer.write(count_lost, instants.to_text(own.now() + instants.MILLISECOND))
         for key in source.keys:
             await writer.write(requests.name_keys, requests.KeyName(key.id, key.name))
-        wall, own = clock.now(), clock.monotonic()
+        with Reader.open(database) as reader:
+            states = [one.state for one in quotas_of(reader, source.keys, now=own.standing.now)]
         ledger = Ledger(
             writer,
             [
-                Account(key.id, key.plan, state, wall=wall, monotonic=own)
+                Account(key.id, key.plan, state, wall=own.standing.now, monotonic=own.began)
                 for key, state in zip(source.keys, states, strict=True)
             ],
             last_request_id=max(state.last_request_id for state in states),
             timeout=source.timeout,
             max_wait=source.wait,
             max_requests=max_requests,
-            clock=clock,
+            clock=replace(clock, now=own.now),
         )
-        yield Engine(partial(select_symbols, database), api.overview, ledger, Store(writer))
+        async with open_api(
+            source.base_url,
+            {key.id: key.secret for key in source.keys},
+            concurrency=source.concurrency,
+            reuse=not source.limits,
+            proxy=source.proxy,
+            clock=clock,
+            hear=own.hear,
+        ) as api:
+            yield Engine(partial(select_symbols, database), api.overview, ledger, Store(writer))
+        writer.post(set_mark, own.mark())
+
+
+def _mark(database: Path) -> LedgerMark | None:
+    with Reader.open(database) as reader:
+        return reader.ledger_mark()
 
 
 async def select_symbols(database: Path, order: Order, *, now: datetime) -> Selection:

@@ -9,8 +9,6 @@ from pipeline.daemon.blockers import CLOCK_STEPPED, Blockers
 from pipeline.daemon.timer import Timer
 from pipeline.instants import Nanoseconds, nanoseconds
 from pipeline.monitoring import heartbeat
-from pipeline.store import requests
-from pipeline.store.writer import Writer
 
 STEP = timedelta(seconds=2)
 """The wall clock was set if it drifts from the process's own clock by more than this between two checks."""
@@ -27,8 +25,6 @@ class ClockWatch:
         self._timer = timer
         self._blockers = blockers
         self._wall, self._own = clock.now(), clock.monotonic()
-        self._slots_since = self._wall
-        self._forward: list[requests.ClockStep] = []
         self._log = structlog.get_logger()
 
     def check_for_step(self) -> timedelta:
@@ -43,18 +39,9 @@ class ClockWatch:
         self._log.warning("clock was set, or machine slept", seconds=round(step.total_seconds(), 1))
         if step > timedelta():
             self._blockers.remember(CLOCK_STEPPED, until=now)
-            # Only the slots that this process took carry instants of the clock as it was before.
-            self._forward.append(requests.ClockStep(step, self._slots_since, now - step))
         else:
             self._blockers.shift(step, now=now)
-        self._slots_since += step
         return step
-
-    async def shift_slots(self, writer: Writer) -> None:
-        """Move the slots taken before the clock was set forward along with it, so that no window frees early."""
-        while self._forward:
-            await requests.compensate_clock_step(writer, self._forward[0])
-            del self._forward[0]
 
     def check_timer(self, *, since: Nanoseconds) -> None:
         """Restart the timer if it has stalled. `since`: when it was last woken, by the process's own clock."""

@@ -29,7 +29,8 @@ from pipeline.monitoring import heartbeat
 from pipeline.monitoring.reporter import Reporter
 from pipeline.quota.estimate import finish_at
 from pipeline.quota.keys import ApiKey
-from pipeline.quota.stored import quotas_of
+from pipeline.quota.ledger_time import UntrustedClock
+from pipeline.quota.stored import lag_of, quotas_of
 from pipeline.schedule.next_run import Decision, FreeAt, decide, first_since
 from pipeline.store.database import DatabaseError, is_temporary
 from pipeline.store.marker import record_gone
@@ -38,6 +39,7 @@ from pipeline.store.record import Begin
 from pipeline.store.renames import record_renames
 from pipeline.store.schedules import activate, last_firings
 from pipeline.store.universe import record_list
+from pipeline.uptime import Uptime
 
 
 class Daemon:
@@ -165,6 +167,10 @@ class Daemon:
                 if not is_temporary(error):
                     raise
                 self.status.block(str(error))
+            except UntrustedClock as error:
+                self._reporter.clock_refused(error)
+                self._runner.pause_for_clock()
+                self.status.block(str(error))
             except Exception as error:  # noqa: BLE001 - the daemon outlives its own bugs: they are logged and recorded
                 await self._runner.record_crash(error)
             if not self._woken.is_set():
@@ -185,6 +191,7 @@ class Daemon:
         step = self._heart.clock_watch.check_for_step()
         if step:
             self._reset_at += min(step, timedelta())
+            self._runner.end_pause_for_clock()
             self._wanted += 1
             self._heart.timer.set(self._config.schedules)
 
@@ -228,7 +235,6 @@ class Daemon:
             self._reporter.record_begun()
         async with self._access.writing() as writer:
             if self._in_force != wanted:
-                await self._heart.clock_watch.shift_slots(writer)
                 since = self._reset_at if instants.EARLIEST_PLAUSIBLE < self._reset_at < now else now
                 await activate(writer, first_since(config.schedules, now), since=since, now=now)
                 await record_list(writer, config.listed, at=now)
@@ -242,7 +248,7 @@ class Daemon:
 
     async def _decide(self) -> Decision:
         now, config = self._clock.now(), self._config
-        last, free_at = await asyncio.to_thread(_read, self._database, config.source.keys, now)
+        last, free_at = await asyncio.to_thread(_read, self._database, config.source.keys, now, self._clock.uptime())
         decision = decide(
             config.schedules, last, now=now, resume=config.resumes, reset_at=self._reset_at, free_at=free_at
         )
@@ -258,13 +264,15 @@ class Daemon:
             self._reporter.database_opened()
 
 
-def _read(database: Path, keys: Sequence[ApiKey], now: datetime) -> tuple[dict[str, Firing], FreeAt]:
+def _read(
+    database: Path, keys: Sequence[ApiKey], now: datetime, uptime: Uptime | None
+) -> tuple[dict[str, Firing], FreeAt]:
     """Return each schedule's last firing, and when the quota admits a request. Raise DatabaseError."""
     try:
         last = last_firings(database, now=now)
         ended = min((one.finished_at for one in last.values() if one.finished_at), default=now)
         with Reader.open(database) as reader:
-            quotas = quotas_of(reader, keys, now=min(ended, now))
+            quotas = quotas_of(reader, keys, now=min(ended, now), lag=lag_of(reader, wall=now, uptime=uptime))
     except NoData:
         raise record_gone(database) from None
     return last, lambda at: finish_at(quotas, requests=1, now=at) or at

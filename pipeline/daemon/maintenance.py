@@ -2,16 +2,18 @@
 
 import asyncio
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from pipeline.clock import Clock
 from pipeline.daemon.access import DatabaseAccess
 from pipeline.daemon.config import DaemonConfig
 from pipeline.instants import nanoseconds
+from pipeline.quota.ledger_time import least_now
 from pipeline.quota.limits import longest_window
 from pipeline.store import lock, maintenance
 from pipeline.store.database import DatabaseError, wal_bytes
+from pipeline.store.reader import Reader
 
 PRUNE_EVERY = timedelta(days=1)
 CHECKPOINT_EVERY = timedelta(minutes=10)
@@ -44,11 +46,18 @@ class Maintenance:
 
     async def _prune(self, config: DaemonConfig) -> None:
         own = self._clock.monotonic()
+        now = await asyncio.to_thread(_least_now, self._database, self._clock)
         async with self._access.exclusive_now(), self._access.writing() as writer:
             await maintenance.prune(
                 writer,
                 longest_window=longest_window(config.source.limits),
                 outcomes_kept=config.outcomes_kept,
-                now=self._clock.now(),
+                now=now,
             )
         self._prune_at = own + nanoseconds(PRUNE_EVERY)
+
+
+def _least_now(database: Path, clock: Clock) -> datetime:
+    """Return an instant that has certainly come, so that a clock that is ahead deletes nothing."""
+    with Reader.open(database) as reader:
+        return least_now(reader.ledger_mark(), wall=clock.now(), uptime=clock.uptime())

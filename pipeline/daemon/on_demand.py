@@ -219,6 +219,7 @@ class OnDemand:
             fruitless={symbol: self._fruitless[symbol] for symbol in symbols if symbol in self._fruitless},
             active_run=self._active_run(),
             now=self._clock.now(),
+            uptime=self._clock.uptime(),
         )
 
     def _why_not_now(self) -> NotCollected | None:

@@ -24,6 +24,7 @@ from pipeline.daemon.status import DaemonStatus, LastRun
 from pipeline.instants import nanoseconds
 from pipeline.model.outcomes import Trigger
 from pipeline.monitoring.reporter import Reporter
+from pipeline.quota.ledger_time import UntrustedClock
 from pipeline.schedule.next_run import FIRST_PAUSE, ScheduledRun
 from pipeline.store import lock, schedules
 from pipeline.store.database import DatabaseError, StorageError
@@ -51,6 +52,7 @@ class Runner:
         self._reporter = reporter
         self._clock = clock
         self._paused_until = clock.monotonic()
+        self._is_clock_refused = False
         self._log = structlog.get_logger()
 
     @property
@@ -62,8 +64,22 @@ class Runner:
         """Allow another run at once."""
         self._paused_until = self._clock.monotonic()
 
+    def pause_for_clock(self) -> None:
+        """Pause, because the clock cannot be right: until it is set, or asking for the time again is worth it."""
+        self._pause()
+        self._is_clock_refused = True
+
+    def end_pause_for_clock(self) -> None:
+        """Allow another run at once, if it was the clock that was wrong: it was set."""
+        if self._is_clock_refused:
+            self._is_clock_refused = False
+            self.end_pause()
+
     async def run(self, run: ScheduledRun, config: DaemonConfig) -> None:
-        """Do one run. The caller holds the lock. Raise StorageError if what came of it could not all be written."""
+        """Do one run. The caller holds the lock.
+
+        Raise StorageError if what came of it could not all be written, and UntrustedClock if nothing may be requested.
+        """
         began = self._clock.now()
         order = Order(
             run.schedule.symbols or config.symbols,
@@ -82,16 +98,16 @@ class Runner:
         await self._check_stored(summary)
 
     async def run_on_demand(self, config: DaemonConfig) -> None:
-        """Do one run for what clients wait for, if it has to be requested. Raise DatabaseError.
+        """Do one run for what clients wait for, if it has to be requested. Raise DatabaseError, UntrustedClock.
 
         If another process is collecting, they get that as the answer, and do not wait for it.
         """
         try:
             async with self._access.exclusive_now():
                 await self._collect_wanted(config)
-        except (lock.Busy, DatabaseError) as error:
+        except (lock.Busy, DatabaseError, UntrustedClock) as error:
             self._on_demand.refuse_all(NotCollected(str(error)))
-            if isinstance(error, DatabaseError):
+            if not isinstance(error, lock.Busy):
                 raise
 
     async def _collect_wanted(self, config: DaemonConfig) -> None:

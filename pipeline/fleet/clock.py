@@ -1,6 +1,7 @@
 """The fleet's clock: PostgreSQL's time, told by this machine's own monotonic clock. Its wall clock does not matter."""
 
 from collections import deque
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from pipeline.clock import Clock
@@ -50,4 +51,4 @@ class FleetClock:
 
     def as_clock(self) -> Clock:
         """Return the clock that a run goes by."""
-        return Clock(now=self.now, monotonic=self.own.monotonic, sleep=self.own.sleep)
+        return replace(self.own, now=self.now, name="PostgreSQL's clock")

@@ -86,7 +86,7 @@ def _read_ledger(url: str | None, longest: timedelta | None, *, now: datetime) -
         raise FleetError("no PIPELINE_FLEET_URL is configured")
     with connected(url) as db:
         fleet, at, last_run = _row(db, _NOW)
-        ahead = now - at
+        ahead = max(now - at, timedelta())  # behind, it would make slots older than they are
         requests = [
             (run, symbol, int(retry), *(at and instants.to_text(at + ahead) for at in times), outcome, key)
             for run, symbol, retry, *times, outcome, key in db.execute(_SLOTS, (at, longest or timedelta()))

@@ -36,6 +36,7 @@ async def open_fleet_engine(
             concurrency=source.concurrency,
             reuse=not source.limits,
             proxy=source.proxy,
+            clock=clock.as_clock(),
         ) as api,
         open_log(pool, member, clock=clock.own, on_retry=log.warning) as fleet_log,
         open_slots(

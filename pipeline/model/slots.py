@@ -8,6 +8,7 @@ from typing import NamedTuple, NewType
 from pipeline.instants import Nanoseconds, scheduled_days
 from pipeline.model.outcomes import RunId
 from pipeline.model.symbols import Symbol
+from pipeline.uptime import Uptime
 
 KeyId = NewType("KeyId", str)
 """The fingerprint of an API key (`quota.keys.fingerprint`)."""
@@ -80,3 +81,11 @@ class QuotaState:
     """Set by the API's last "quota ended", even if it is over; None after a good answer."""
     last_request_id: int = 0
     """The greatest id in the ledger, whatever the key, 0 if it is empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerMark:
+    """An instant that the ledger's time has reached, and the uptime at that moment, where it is known."""
+
+    at: datetime
+    uptime: Uptime | None = None

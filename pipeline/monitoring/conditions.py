@@ -6,6 +6,7 @@ crash         | -            | the daemon outlived a bug         | a run sent re
 storage       | -            | something could not be written    | a run could write everything
 key_refused   | -            | a run ended because of the key    | a run got an overview
 configuration | -            | a reload was rejected             | a reload was accepted, or the daemon has started
+clock         | -            | nothing may be requested by it    | a run got an overview
 run_failed    | the schedule | a run failed                      | a later one ended well, with answers
 fleet         | what it is   | something is stuck in the fleet   | it is not any more
 run_partial   | the schedule | a run ended partial               | a later one ended well, with answers and no failure
@@ -68,6 +69,7 @@ NOTIFIED: Mapping[Kind, Words] = {
     Kind.KEY_REFUSED: Words(
         Severity.FAILURE, "the API key is refused", "the API key is refused", "the API key is accepted"
     ),
+    Kind.CLOCK: Words(Severity.FAILURE, "the clock is wrong", "the clock is wrong", "the clock is trusted again"),
     Kind.CONFIGURATION: Words(
         Severity.FAILURE,
         "the new configuration is rejected",
@@ -158,6 +160,8 @@ def _over(summary: Summary, schedule: str) -> Iterable[Over]:
         yield Over(Kind.CRASH)
     if summary.storage_error is None:
         yield Over(Kind.STORAGE)
+    if overviews:
+        yield Over(Kind.CLOCK)
     if overviews and not summary.key_refused:
         yield Over(Kind.KEY_REFUSED)
     if ended_well and overviews + counts[Outcome.UNKNOWN] - summary.uncovered:

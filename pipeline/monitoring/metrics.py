@@ -27,6 +27,7 @@ from pipeline.api.errors import (
     UnknownSymbol,
     Unreachable,
     Unrecognised,
+    WrongClock,
 )
 from pipeline.collect.fetch import ANSWERED
 from pipeline.model.outcomes import RunStatus
@@ -49,6 +50,7 @@ OUTCOMES = (
             KeyRefused,
             NotInPlan,
             ProxyRefused,
+            WrongClock,
             UnknownSymbol,
             Rejected,
             Unrecognised,

@@ -35,6 +35,7 @@ from pipeline.monitoring.notify import Notifier
 from pipeline.monitoring.ping import Ping
 from pipeline.monitoring.status import Scope, read_status
 from pipeline.query.history import History
+from pipeline.quota.ledger_time import UntrustedClock
 from pipeline.store.database import DatabaseError, StorageError, beside
 from pipeline.store.drift import Drift
 from pipeline.store.reader import Reader
@@ -140,6 +141,12 @@ class Reporter:
         self._is_running = False
         self._is_unwritable = self._is_unwritable or isinstance(error, StorageError)
         self._observations.append(Problem(Kind.STORAGE, "", str(error)))
+
+    def clock_refused(self, error: UntrustedClock) -> None:
+        """Report that nothing can be requested, as the clock cannot be right."""
+        self._is_running = False
+        self._ping.fail(str(error))
+        self._observations.append(Problem(Kind.CLOCK, "", str(error)))
 
     def record_begun(self) -> None:
         """Report that there was no record, so that a new one has begun."""

@@ -12,9 +12,10 @@ from pipeline.monitoring.fleet_view import FleetView, view_fleet
 from pipeline.monitoring.staleness import standings
 from pipeline.quota.estimate import WindowUsage, window_usage
 from pipeline.quota.keys import KeyPlan
-from pipeline.quota.stored import quotas_named
+from pipeline.quota.stored import lag_of, quotas_named
 from pipeline.store.database import wal_bytes
 from pipeline.store.reader import Listed, Reader, Run
+from pipeline.uptime import read_uptime
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,7 @@ def read_status(database: Path, scope: Scope, *, now: datetime) -> Status:
     fleet = view_fleet(database, scope.lookout)
     with Reader.open(database) as reader:
         states = reader.symbol_states()
+        quotas = quotas_named(reader, scope.plans, now=now, lag=lag_of(reader, wall=now, uptime=read_uptime()))
         success = reader.last_complete_run()
         universe = reader.universe()
         is_of_fleet = fleet is not None and fleet.place is not None
@@ -85,7 +87,7 @@ def read_status(database: Path, scope: Scope, *, now: datetime) -> Status:
             last_success=instants.from_text(success.finished_at) if success and success.finished_at else None,
             runs=reader.counts_by_status(),
             on_demand_runs=reader.on_demand_counts(),
-            windows=fleet.windows if fleet else window_usage(quotas_named(reader, scope.plans, now=now), now=now),
+            windows=fleet.windows if fleet else window_usage(quotas, now=now),
             snapshots=sum(state.snapshots for state in states.values()),
             unknown=found.unknown,
             uncovered=found.uncovered,

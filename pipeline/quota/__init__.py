@@ -1,1 +1,1 @@
-"""The quota: how many requests a plan allows and when the next may leave. Imports model, api.errors and store."""
+"""The quota: how many requests a plan allows and when the next may leave. Imports model, api and store."""

@@ -8,12 +8,13 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
+from email.utils import format_datetime
 from functools import lru_cache
 
 from aiohttp import web
 
-from pipeline.instants import Nanoseconds
+from pipeline.instants import Nanoseconds, utc_now
 from pipeline.model.symbols import parse_symbol
 from pipeline.quota.limits import Limit
 from pipeline.sandbox.answers import (
@@ -53,10 +54,14 @@ class SandboxApi:
         plans: Mapping[str, Sequence[Limit]] | None = None,
         day: Callable[[], date],
         latency: timedelta = timedelta(0),
+        wall: Callable[[], datetime | None] = utc_now,
         now: Callable[[], Nanoseconds] = time.monotonic_ns,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
-        """Each key may send within `limits`, those of `plans` within their own."""
+        """Each key may send within `limits`, those of `plans` within their own.
+
+        Answers have the `Date` that `wall` shows; None: an empty one.
+        """
         self.requests = 0
         """How many requests arrived, answered or refused."""
         self.refused = 0
@@ -69,6 +74,7 @@ class SandboxApi:
         self._counters: dict[str, KeyCounter] = {}
         self._day = day
         self._latency = latency
+        self._wall = wall
         self._now = now
         self._sleep = sleep
         self._queued: dict[str, deque[Answer]] = {}
@@ -107,7 +113,7 @@ class SandboxApi:
         """
         # aiohttp's bare server, without the cost of routes: there is one path.
         runner = web.ServerRunner(
-            web.Server(self._handle, access_log=None),  # the path holds the key
+            web.Server(self._dated, access_log=None),  # the path holds the key
             shutdown_timeout=_CLOSE_SECONDS,
         )
         await runner.setup()
@@ -116,6 +122,12 @@ class SandboxApi:
             yield f"http://{host}:{runner.addresses[0][1]}{_PATH}"
         finally:
             await runner.cleanup()
+
+    async def _dated(self, request: web.BaseRequest) -> web.StreamResponse:
+        response = await self._handle(request)
+        at = self._wall()
+        response.headers.setdefault("Date", "" if at is None else format_datetime(at, usegmt=True))
+        return response
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.path != _PATH:

@@ -3,7 +3,7 @@
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from pipeline import instants
@@ -23,16 +23,20 @@ class KeptLedger:
     requests: Sequence[tuple[Any, ...]]
     """`_COLUMNS` of each request that ended, or had its deadline, within the window; then its key."""
     blocks: Sequence[tuple[KeyId, Block]]
+    clock: tuple[Any, ...] | None = None
+    """The row of the table `clock`, if there is one."""
 
 
 _COLUMNS = "run_id, symbol, retry, reserved_at, deadline_at, finished_at, outcome"
 
 
-def read_ledger(db: sqlite3.Connection, *, since: datetime, now: datetime) -> KeptLedger:
-    """Return what counts since an instant, from a database of any version of the schema.
+def read_ledger(db: sqlite3.Connection, *, now: datetime, longest: timedelta) -> KeptLedger:
+    """Return what may count in a window of that length, from a database of any version of the schema.
 
-    What killed runs without limits may have sent counts as if it ended now.
+    Windows end now or, in case this clock is ahead, where the ledger ends. What killed runs without limits may have
+    sent counts as if it ended now.
     """
+    since = min(now, _newest(db) or now) - longest
     (record,) = db.execute("SELECT applied_at FROM migrations WHERE version = 1").fetchone()
     (last_run,) = db.execute("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'runs'").fetchone()
     has_keys = any(name == "key" for _, name, *_ in db.execute("PRAGMA table_info(requests)"))
@@ -45,7 +49,17 @@ def read_ledger(db: sqlite3.Connection, *, since: datetime, now: datetime) -> Ke
     blocks = [
         (KeyId(key) if has_keys else EVERY_KEY, _block(*block)) for key, *block in db.execute("SELECT * FROM blocked")
     ]
-    return KeptLedger(record, last_run, [*requests, *lost_requests(db, now=now)], blocks)
+    clock = db.execute("SELECT * FROM clock").fetchone() if _has_clock(db) else None
+    return KeptLedger(record, last_run, [*requests, *lost_requests(db, now=now)], blocks, clock)
+
+
+def _newest(db: sqlite3.Connection) -> datetime | None:
+    (newest,) = db.execute("SELECT max(coalesce(finished_at, deadline_at)) FROM requests").fetchone()
+    return newest and instants.from_text(newest)
+
+
+def _has_clock(db: sqlite3.Connection) -> bool:
+    return db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'clock'").fetchone() is not None
 
 
 def add_ledger(db: sqlite3.Connection, ledger: KeptLedger) -> int:
@@ -75,6 +89,8 @@ def add_ledger(db: sqlite3.Connection, ledger: KeptLedger) -> int:
     db.execute("UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = 'runs'", (ledger.last_run,))
     for key, block in ledger.blocks:
         block_requests(db, block, key)
+    if ledger.clock is not None:
+        db.execute("INSERT OR REPLACE INTO clock VALUES (?, ?, ?, ?)", ledger.clock)
     db.execute("COMMIT")
     return count
 

@@ -12,10 +12,11 @@ from typing import NamedTuple
 from pipeline import instants
 from pipeline.files import is_present
 from pipeline.model.outcomes import RunId, RunStatus
-from pipeline.model.slots import Block, KeyId, QuotaState, SpentSlot
+from pipeline.model.slots import Block, KeyId, LedgerMark, QuotaState, SpentSlot
 from pipeline.model.symbols import Symbol, SymbolFreshness
 from pipeline.store.database import DatabaseError, connect
 from pipeline.store.drift import Drift, read_drift
+from pipeline.store.ledger_mark import read_mark
 from pipeline.store.marker import read_marker, record_gone
 from pipeline.store.migration_files import shipped_migrations
 from pipeline.store.schema import Schema, read_schema, refuse_half_migrated
@@ -201,6 +202,10 @@ class Reader:
             "SELECT coalesce(sum(requests), 0) FROM in_flight WHERE :key IS NULL OR key = :key", {"key": key}
         ).fetchone()
         return int(count)
+
+    def ledger_mark(self) -> LedgerMark | None:
+        """Return the newest instant that the ledger's time is known to have reached, None if it has none."""
+        return read_mark(self._db)
 
     def key_named(self, name: str) -> KeyId | None:
         """Return the key that was last configured by a name, None if there was none."""

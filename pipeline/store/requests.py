@@ -110,30 +110,11 @@ async def clear_block(db: Connection, keys: Sequence[KeyId]) -> Sequence[None]:
 async def prune_requests(writer: Writer, *, longest: timedelta, now: datetime) -> None:
     """Delete the slots that no window can hold any more, in small steps: those older than `longest` and a day.
 
-    Before that, slots from a clock that was ahead are set to `now`: else they would count for as long as it was ahead.
+    `now` is the ledger's time: `quota.ledger_time`.
     """
     before = instants.to_text(now - longest - timedelta(days=1))
-    # Rounded up to the next millisecond, as where slots are closed: a window never frees too early.
-    await writer.write(_pull_back_to, instants.to_text(now + instants.MILLISECOND))
     while await writer.write(_delete_before, before) == _ROWS_AT_ONCE:
         pass
-
-
-async def _pull_back_to(db: Connection, instants_now: Sequence[str]) -> Sequence[None]:
-    for now in instants_now:
-        await db.execute("UPDATE requests SET finished_at = ? WHERE coalesce(finished_at, deadline_at) > ?", (now, now))
-        await _pull_back_blocks(db, now)
-    return [None] * len(instants_now)
-
-
-async def _pull_back_blocks(db: Connection, now: str) -> None:
-    """Let blocks from a clock that was ahead begin now, and last no longer than they may."""
-    for key, since, until, reason in await db.execute_fetchall("SELECT key, since, until, reason FROM blocked"):
-        latest = instants.from_text(now) + Block(instants.from_text(since), instants.from_text(until), reason).longest
-        await db.execute(
-            "UPDATE blocked SET since = min(since, ?), until = min(until, ?) WHERE key = ?",
-            (now, instants.to_text(latest), key),
-        )
 
 
 async def _delete_before(db: Connection, instants_before: Sequence[str]) -> Sequence[int]:
@@ -146,46 +127,3 @@ async def _delete_before(db: Connection, instants_before: Sequence[str]) -> Sequ
         )
         counts.append(cursor.rowcount)
     return counts
-
-
-@dataclass(frozen=True, slots=True)
-class ClockStep:
-    """The wall clock was set forward. What was written from `since` to `until`, by the old time, is `by` too early."""
-
-    by: timedelta
-    since: datetime
-    until: datetime
-
-
-async def compensate_clock_step(writer: Writer, step: ClockStep) -> None:
-    """Move what was written before the wall clock was set forward by the same step.
-
-    Else it would seem older than it is, and its windows would free too early.
-    """
-    await writer.write(_move, step)
-
-
-async def _move(db: Connection, steps: Sequence[ClockStep]) -> Sequence[None]:
-    for step in steps:
-        values = {
-            "by": f"{step.by.total_seconds():+.3f} seconds",
-            "since": instants.to_text(step.since),
-            "until": instants.to_text(step.until + instants.MILLISECOND),
-        }
-        await db.execute(
-            """
-            UPDATE requests SET finished_at = strftime('%Y-%m-%dT%H:%M:%fZ', finished_at, :by),
-                                deadline_at = strftime('%Y-%m-%dT%H:%M:%fZ', deadline_at, :by)
-             WHERE reserved_at BETWEEN :since AND :until
-            """,
-            values,
-        )
-        await db.execute(
-            """
-            UPDATE blocked SET since = strftime('%Y-%m-%dT%H:%M:%fZ', since, :by),
-                               until = strftime('%Y-%m-%dT%H:%M:%fZ', until, :by)
-             WHERE since BETWEEN :since AND :until
-            """,
-            values,
-        )
-    return [None] * len(steps)

@@ -73,9 +73,9 @@ def restore(
         if verdict != "ok":
             raise DatabaseError(f"{file} is damaged: {verdict}", remedy="restore an earlier backup")
         migrate(partial, now=now, may_begin=False, on_progress=on_progress)
-        ledger, is_known = _read_old(old, since=now - longest_window, now=now)
+        ledger, is_known = _read_old(old, now=now, longest=longest_window)
         with connect(partial, "rw") as db:
-            own = read_ledger(db, since=now, now=now)
+            own = read_ledger(db, now=now, longest=timedelta())
             carried = 0
             if ledger is not None:
                 is_known = is_known and ledger.record == own.record
@@ -112,7 +112,7 @@ def _check_backup(file: Path, database: Path) -> None:
             raise DatabaseError(f"{file} is empty", remedy="name a file that pipeline backup made")
 
 
-def _read_old(old: Path | None, *, since: datetime, now: datetime) -> tuple[KeptLedger | None, bool]:
+def _read_old(old: Path | None, *, now: datetime, longest: timedelta) -> tuple[KeptLedger | None, bool]:
     """Return the ledger of the database to be replaced, None if it cannot be read; and whether it is all there.
 
     Raise ForeignDatabase for a file of another program: that is no database to be replaced.
@@ -124,7 +124,7 @@ def _read_old(old: Path | None, *, since: datetime, now: datetime) -> tuple[Kept
             if check_schema(db, old, shipped_migrations()) == 0:
                 return None, False
             verdict = db.execute("PRAGMA quick_check(1)").fetchone()
-            return read_ledger(db, since=since, now=now), verdict == ("ok",)
+            return read_ledger(db, now=now, longest=longest), verdict == ("ok",)
     except ForeignDatabase:
         raise
     except DatabaseError:

@@ -53,7 +53,7 @@ async def test_a_full_disk_ends_the_run_before_it_spends_more_quota(
     database: Path, clock: ManualClock, limits: tuple[str, ...]
 ) -> None:
     symbols = tuple(Symbol(f"Q{n:03}X") for n in range(200))
-    async with serving() as served:
+    async with serving(clock=clock) as served:
         for symbol in symbols:
             served.api.knows(symbol, {"Symbol": symbol, "Description": symbol * 500})
         plan = tuple(Limit.parse(limit) for limit in limits)

@@ -186,7 +186,7 @@ async def test_no_recorded_refusal_is_stored_or_reveals_the_key(tmp_path: Path) 
         database = tmp_path / f"{name}.db"
         shutil.copy(empty_database(), database)
         body = (ERRORS / name).read_text().replace("X" * 16, KEY)
-        async with serving() as served:
+        async with serving(clock=clock) as served:
             for symbol in symbols:
                 served.api.says(symbol, body, status=int(http.split()[0]), times=None)
             keys = (ApiKey("", KEY, (Limit.parse("25/day"),)),)

@@ -110,6 +110,7 @@ async def test_a_plan_that_admits_five_requests_at_once_gets_five_at_once(runs: 
         companies=COMPANIES,
         limits=limits("75/minute", "5/second"),
         day=runs.clock.wall.date,
+        wall=lambda: runs.clock.wall,
         latency=timedelta(seconds=1),
         sleep=wait_for_all,
     )

@@ -33,6 +33,7 @@ async def enforcing(database: Path, clock: ManualClock, *keys: ApiKey) -> AsyncI
         limits=(),
         plans={key.secret: key.limits for key in keys},
         day=lambda: date(2026, 3, 13),
+        wall=lambda: clock.wall,
         now=lambda: clock.monotonic,
     )
     async with api.serve() as base_url:

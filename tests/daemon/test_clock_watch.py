@@ -161,7 +161,9 @@ async def test_a_clock_set_forward_frees_no_window_early(database: Path) -> None
     """A machine without a clock of its own begins in the past, and is put right when it has found a time server."""
     clock = DaemonClock(FIRST)
     plan = [Limit.parse("3/hour")]
-    api = SandboxApi(companies=COMPANIES, limits=plan, day=FIRST.date, now=lambda: clock.monotonic)
+    api = SandboxApi(
+        companies=COMPANIES, limits=plan, day=FIRST.date, wall=lambda: clock.wall, now=lambda: clock.monotonic
+    )
     async with api.serve() as base_url:
         harness = DaemonHarness(database, base_url, clock, limits=("3/hour",))
         async with harness.running():

@@ -20,6 +20,7 @@ from pipeline.monitoring.status import read_status
 from pipeline.query.history import History
 from pipeline.sandbox.server import SandboxApi
 from pipeline.store.reader import Reader
+from tests.support.clocks import shown_at
 from tests.support.companies import COMPANIES
 from tests.support.daemons import FIRST, SYMBOLS, DaemonClock, DaemonHarness, collect_by_hand, rows, runs
 from tests.support.disk import no_file_larger_than
@@ -58,7 +59,12 @@ async def holding(release: asyncio.Event) -> AsyncIterator[Served]:
         await release.wait()
 
     api = SandboxApi(
-        companies=COMPANIES, limits=(), day=lambda: date(2026, 3, 13), latency=timedelta(seconds=1), sleep=hold
+        companies=COMPANIES,
+        limits=(),
+        day=lambda: date(2026, 3, 13),
+        latency=timedelta(seconds=1),
+        sleep=hold,
+        wall=lambda: shown_at(base_url),
     )
     async with api.serve() as base_url:
         yield Served(api, base_url)

@@ -135,6 +135,7 @@ class Unreliable(SandboxApi):
             companies=Drifting(),
             limits=tuple(map(Limit.parse, limits)),
             day=lambda: datetime.fromtimestamp(clock.server_time() / 1e9 + self._epoch, UTC).date(),
+            wall=lambda: clock.wall,
             now=clock.server_time,
         )
         self._epoch = clock.wall.timestamp() - clock.server_time() / 1e9
@@ -155,6 +156,8 @@ class Unreliable(SandboxApi):
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         if self.is_unheard:
             return await self._reset(request)
+        if request.method == "HEAD":  # asks for the time
+            return await super()._handle(request)
         answer = self._answer(request.query)
         trouble = answer.headers and answer.headers.get("Trouble")
         if trouble:

@@ -66,7 +66,7 @@ def test_a_complete_run_with_overviews_shows_that_all_is_well() -> None:
     run = ended(RunStatus.COMPLETE, STORED, UNKNOWN)
 
     assert wrong(run) == set()
-    assert over(run) == RUN_KINDS | {Kind.CRASH, Kind.STORAGE, Kind.KEY_REFUSED}
+    assert over(run) == RUN_KINDS | {Kind.CRASH, Kind.STORAGE, Kind.KEY_REFUSED, Kind.CLOCK}
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_a_failed_run_and_a_partial_one_are_wrong_for_their_schedule_and_end_not
     assert wrong(failed) == {(Kind.RUN_FAILED, DAILY)}
     assert wrong(partial) == {(Kind.RUN_PARTIAL, DAILY)}
     assert over(failed) == {Kind.CRASH, Kind.STORAGE}
-    assert over(partial) == {Kind.CRASH, Kind.STORAGE, Kind.KEY_REFUSED}
+    assert over(partial) == {Kind.CRASH, Kind.STORAGE, Kind.KEY_REFUSED, Kind.CLOCK}
 
 
 def test_a_refused_key_is_wrong_even_if_it_was_accepted_earlier_in_the_run() -> None:

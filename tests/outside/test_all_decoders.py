@@ -15,7 +15,7 @@ DECODERS = {
 }  # fmt: skip
 """Functions that make a value of a text, and raise what they like if they cannot."""
 FUZZED = {
-    "agents.arguments", "agents.paging", "api.probe", "api.responses", "cli.options", "daemon.systemd",
+    "agents.arguments", "agents.paging", "api.responses", "api.server_time", "cli.options", "daemon.systemd",
     "decoding", "doctor.mounts", "fleet.agreement", "fleet.entries", "fleet.follow", "instants", "json_text",
     "model.changes", "model.document", "model.symbol_lists",
     "model.values", "monitoring.heartbeat", "monitoring.ping", "monitoring.reporter", "pages.asked", "pages.companies",
@@ -31,6 +31,7 @@ FUZZED = {
 }  # fmt: skip
 """Modules whose decoders the tests of this folder give bad bytes."""
 EXEMPT = {
+    "api.probe": "the URL of the API, which was checked",
     "api.client": "encodes a URL of a symbol and a key that were checked",
     "cli.app": "an exit code",
     "doctor.network": "a URL that was checked",
@@ -64,6 +65,7 @@ EXEMPT = {
     "store.promotion": "a number, and a position that a step wrote",
     "store.requests": "a boolean",
     "store.stored_symbols": "an instant that to_text made",
+    "uptime": "what Linux says of itself; what is no number is taken for no uptime",
     "transfer.git_log": "what git prints; test_git_log.py gives it any names, in any pieces",
     "transfer.repository": "what git prints",
     "transfer.export": "a count, and JSON that SQLite made in the same query",

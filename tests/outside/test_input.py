@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from pipeline.api.errors import ApiError
-from pipeline.api.probe import host_time
 from pipeline.api.responses import read_response
+from pipeline.api.server_time import dates
 from pipeline.cli.commands import as_of, changes
 from pipeline.cli.options import Instant, Seconds, Whole
 from pipeline.daemon import systemd
@@ -218,7 +218,7 @@ def test_an_answer_is_an_overview_or_an_error_of_the_api(body: bytes, status: in
 @given(date=bad_texts("Sat, 14 Mar 2026 18:30:00 GMT"), age=bad_texts("120"))
 @example(date="Fri, 31 Dec 9999 23:59:59 GMT", age="999999999")
 def test_a_hosts_clock_is_an_instant_or_unknown(date: str, age: str) -> None:
-    host_time(CIMultiDictProxy(CIMultiDict({"Date": date, "Age": age})))
+    dates(CIMultiDictProxy(CIMultiDict({"Date": date, "Age": age})))
 
 
 LINE = (

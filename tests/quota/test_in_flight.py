@@ -71,7 +71,7 @@ async def test_a_run_that_ended_leaves_nothing_in_flight(database: Path, clock: 
     async def look(_seconds: float) -> None:
         noted.extend(rows(database, NOTED))
 
-    api = SandboxApi(companies=COMPANIES, limits=(), day=START.date, latency=DAY, sleep=look)
+    api = SandboxApi(companies=COMPANIES, limits=(), day=START.date, latency=DAY, wall=lambda: clock.wall, sleep=look)
     async with api.serve() as base_url:
         await Runs(database, Served(api, base_url), clock).collect(5)
 

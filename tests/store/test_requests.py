@@ -7,27 +7,20 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import instants
 from pipeline.api.errors import QuotaEnded
 from pipeline.instants import Nanoseconds, nanoseconds
 from pipeline.model.outcomes import RunId
-from pipeline.model.slots import LONGEST_BLOCK, Block, KeyId, Slot
+from pipeline.model.slots import KeyId, Slot
 from pipeline.quota.limits import PLANS, longest_window
-from pipeline.store.database import connect
 from pipeline.store.reader import Reader
 from pipeline.store.requests import (
     UNSENT,
-    ClockStep,
     ClosedRequest,
-    KeyBlock,
     KeyName,
-    block_requests,
     close_requests,
-    compensate_clock_step,
     name_keys,
     prune_requests,
     reserve_requests,
-    set_block,
 )
 from pipeline.store.writer import open_writer
 from tests.support.clocks import START, ManualClock
@@ -70,43 +63,6 @@ async def test_pruning_deletes_what_is_older_than_the_longest_window_and_a_day(d
     assert [number for number, *_ in rows(database)] == [9_000]
 
 
-async def test_pruning_pulls_back_what_was_written_while_the_clock_was_ahead(database: Path) -> None:
-    ahead = START + 365 * DAY
-    async with open_writer(database) as writer:
-        await writer.write(reserve_requests, slot(1, ahead))
-        await writer.write(set_block, KeyBlock(KEY, Block(ahead, ahead + DAY)))
-        await prune_requests(writer, longest=DAY, now=START)
-
-    now = START + instants.MILLISECOND
-    assert [finished for *_, finished in rows(database)] == [instants.to_text(now)]
-    with Reader.open(database) as reader:
-        assert reader.quota_state(START - DAY).block == Block(now, now + LONGEST_BLOCK)
-
-
-async def test_pruning_leaves_the_block_of_a_lost_ledger_as_long_as_its_window(database: Path) -> None:
-    block = Block(START, START + DAY + timedelta(seconds=1), "the requests before are not known")
-    with connect(database, "rw") as db:
-        block_requests(db, block)
-    async with open_writer(database) as writer:
-        await prune_requests(writer, longest=DAY, now=START + timedelta(seconds=20))
-
-    with Reader.open(database) as reader:
-        assert reader.quota_state(START - DAY).block == block
-
-
-async def test_a_clock_set_forward_moves_what_was_written_before_by_the_same_step(database: Path) -> None:
-    async with open_writer(database) as writer:
-        for number, hour in ((1, -2), (2, 0), (3, 1)):
-            await writer.write(reserve_requests, slot(number, START + hour * HOUR))
-        await writer.write(close_requests, ClosedRequest(slot(3, START), at(1.5), "answered"))
-        await writer.write(set_block, KeyBlock(KEY, Block(START, START + HOUR)))
-        await compensate_clock_step(writer, ClockStep(10 * HOUR, START - HOUR, START + HOUR))
-
-    assert rows(database) == [(1, at(-1), None), (2, at(11), None), (3, at(12), at(11.5))]
-    with Reader.open(database) as reader:
-        assert reader.quota_state(START - DAY).block == Block(START + 10 * HOUR, START + 11 * HOUR)
-
-
 async def test_slots_that_no_window_can_contain_are_pruned(database: Path, clock: ManualClock) -> None:
     limits = PLANS["free"]
     async with open_writer(database) as writer:
@@ -118,23 +74,6 @@ async def test_slots_that_no_window_can_contain_are_pruned(database: Path, clock
         clock.advance(timedelta(seconds=10))
         await prune_requests(writer, longest=longest_window(limits), now=clock.wall)
         assert stored_requests(database) == []
-
-
-async def test_what_was_stored_while_the_clock_was_ahead_counts_from_now_once(
-    database: Path, clock: ManualClock
-) -> None:
-    clock.set_by(timedelta(days=365))
-    async with ledger_of_a_process(database, clock, "1/day") as ledger:
-        slot = await take(ledger)
-        ledger.close(slot, "answered")
-        await ledger.quota_ended(slot)
-    clock.set_by(-timedelta(days=365))
-    for _ in range(2):
-        async with open_writer(database) as writer:
-            await prune_requests(writer, longest=timedelta(days=1), now=clock.wall)
-        clock.advance(DAY / 2 + timedelta(seconds=1))
-    async with ledger_of_a_process(database, clock, "1/day") as ledger:
-        await take(ledger)
 
 
 async def test_pruning_does_not_end_a_slot_sooner(database: Path, clock: ManualClock) -> None:

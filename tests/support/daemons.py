@@ -14,7 +14,6 @@ from apscheduler.schedulers import base as scheduler
 from pipeline.collect.order import Source
 from pipeline.daemon.config import DaemonConfig
 from pipeline.daemon.loop import Daemon
-from pipeline.instants import Nanoseconds
 from pipeline.model.renames import ConfiguredRenames
 from pipeline.model.symbols import Symbol, SymbolList
 from pipeline.monitoring.heartbeat import PERIOD
@@ -27,7 +26,7 @@ from pipeline.quota.keys import ApiKey, KeyPlan
 from pipeline.quota.limits import Limit
 from pipeline.schedule.cron import Schedule
 from pipeline.store import lock
-from tests.support.clocks import START, ManualClock
+from tests.support.clocks import START, ManualClock, server_goes_by
 
 FIRST = START
 """18:30 on 14 March 2026, a Saturday: a fire time of the daily schedule."""
@@ -42,7 +41,6 @@ class DaemonClock(ManualClock):
     def __init__(self, wall: datetime = START) -> None:
         super().__init__(wall)
         self.reset()
-        self._ahead: Nanoseconds = 0
         self.furthest = wall
         """The latest instant that the wall clock ever showed."""
 
@@ -58,15 +56,6 @@ class DaemonClock(ManualClock):
     def machine_sleeps(self, span: timedelta) -> None:
         """The machine sleeps: nothing runs, and all clocks continue."""
         self.advance(span)
-
-    def machine_reboots(self) -> None:
-        """The machine's own clock starts at zero again."""
-        self._ahead += self.monotonic
-        self.monotonic = 0
-
-    def server_time(self) -> Nanoseconds:
-        """Return the monotonic clock of the server, which neither sleeps nor reboots."""
-        return self.monotonic + self._ahead
 
     def drive_apscheduler(self, patch: pytest.MonkeyPatch) -> None:
         """Let APScheduler, which reads the wall clock by itself, read this one."""
@@ -105,6 +94,7 @@ class DaemonHarness:
     """One daemon, and the time it lives in."""
 
     def __init__(self, database: Path, base_url: str, clock: DaemonClock, **wanted: Any) -> None:
+        server_goes_by(base_url, clock)
         self.database = database
         self.clock = clock
         self.config = config(base_url, **wanted)

@@ -13,7 +13,7 @@ from pipeline.model.outcomes import RunStatus
 from pipeline.model.symbols import Symbol
 from pipeline.quota.keys import ApiKey
 from pipeline.quota.limits import Limit
-from tests.support.clocks import ManualClock
+from tests.support.clocks import ManualClock, server_goes_by
 from tests.support.sandbox import Served
 
 SYMBOLS = tuple(Symbol(f"QU{a}{b}") for a in "ABCDEFGH" for b in "ABCDEFGH")
@@ -32,6 +32,7 @@ class Runs:
     """Does runs of the first symbols, without limits and with one worker by default."""
 
     def __init__(self, database: Path, served: Served, clock: ManualClock) -> None:
+        server_goes_by(served.base_url, clock)
         self.database = database
         self.served = served
         self.clock = clock

@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from pipeline.quota.limits import Limit
 from pipeline.sandbox.server import SandboxApi
 from tests.support.beside import beside
+from tests.support.clocks import ManualClock, server_goes_by, shown_at
 from tests.support.companies import COMPANIES
 
 
@@ -20,15 +21,20 @@ class Served:
 
 
 @asynccontextmanager
-async def serving(*limits: str, latency: float = 0) -> AsyncIterator[Served]:
-    """Serve while the block runs, within limits such as `25/day`, each answer after `latency` seconds."""
+async def serving(*limits: str, latency: float = 0, clock: ManualClock | None = None) -> AsyncIterator[Served]:
+    """Serve while the block runs, within limits such as `25/day`, each answer after `latency` seconds.
+
+    Answers are dated by `clock`: a test that has one lets the program go by it, too.
+    """
     api = SandboxApi(
         companies=COMPANIES,
         limits=[Limit.parse(limit) for limit in limits],
         day=lambda: date(2026, 3, 13),
         latency=timedelta(seconds=latency),
+        wall=lambda: shown_at(base_url),
     )
     async with api.serve() as base_url:
+        server_goes_by(base_url, clock)  # another test may have had this port
         yield Served(api, base_url)
 
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import click
 
-from pipeline import instants
 from pipeline.cli.configuration import load_silently
 from pipeline.cli.options import Options, Whole, examples, global_options, json_option
 from pipeline.cli.output import print_json, print_line
+from pipeline.cli.set_clock import set_now
 from pipeline.store.backup import Backup, backup, backup_into, note_backup
 from pipeline.store.database import DatabaseError
 from pipeline.text import count
@@ -29,7 +29,7 @@ def command(options: Options, *, file: Path, keep: int | None, as_json: bool) ->
     It uses SQLite's own backup, so a run may continue meanwhile. (A plain cp would miss the write-ahead log.) The
     database notes when it was last backed up, for `status`, `doctor` and the alerts.
     """
-    database, now = load_silently(options).database, instants.utc_now()
+    database, now = load_silently(options).database, set_now()
     removed: list[Path] = []
     if keep is None:
         made = backup(database, file, now=now)

@@ -1,7 +1,7 @@
 """`pipeline collect`: request the overviews that are due, once, and print what came of it."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import replace
 from datetime import date, datetime, timedelta
@@ -37,7 +37,7 @@ from pipeline.cli.params import symbols_argument
 from pipeline.cli.run_progress import collection_progress
 from pipeline.cli.signals import interruptible
 from pipeline.cli.verbosity import configure_logs
-from pipeline.clock import Clock
+from pipeline.clock import REAL_CLOCK, Clock
 from pipeline.collect.halt import Halt
 from pipeline.collect.order import Order
 from pipeline.collect.run import collect, log_end
@@ -113,12 +113,12 @@ def command(
     refuse_foreign(settings.database)
     refuse_other_record(settings.database, settings.fleet)
     refuse_mixing(settings.database, settings.base_url, sandbox=sandbox)
-    now = _clock(day)
+    clock = _clock(day)
     if day is not None and day.date() > instants.utc_now().date():
         options.say(f"--day {day:%Y-%m-%d} is after today: until then its observations stay the newest")
     order = Order(
         wanted,
-        None if symbols or force else now() - settings.fresh_for,
+        None if symbols or force else clock.now() - settings.fresh_for,
         max_requests=max_requests,
         listed=None if symbols else settings.listed,
     )
@@ -129,9 +129,9 @@ def command(
         _report(summary, replace(settings, plans=held), options, as_json=as_json, sandbox=False)
         return summary.exit_code
     delay = SANDBOX_LATENCY if latency is None else timedelta(milliseconds=latency)
-    served = serve_sandbox(settings, now=now, latency=delay) if sandbox else nullcontext(settings.base_url)
+    served = serve_sandbox(settings, now=clock.now, latency=delay) if sandbox else nullcontext(settings.base_url)
     summary = run_async(
-        _collect(settings, served, order, options, keys=keys, clock=Clock(now), begin=begin, max_wait=max_wait)
+        _collect(settings, served, order, options, keys=keys, clock=clock, begin=begin, max_wait=max_wait)
     )
     _report(summary, settings, options, as_json=as_json, sandbox=sandbox)
     return summary.exit_code
@@ -156,12 +156,12 @@ def _wanted(named: tuple[str, ...], settings: Settings, options: Options, variab
     return symbols
 
 
-def _clock(day: date | None) -> Callable[[], datetime]:
-    """Return the wall clock, moved to the given day if there is one."""
+def _clock(day: date | None) -> Clock:
+    """Return the clock, moved to the given day if there is one: the machine's uptime then says nothing about it."""
     if day is None:
-        return instants.utc_now
+        return REAL_CLOCK
     shift = timedelta(days=(day.toordinal() - instants.utc_now().toordinal()))
-    return lambda: instants.utc_now() + shift
+    return Clock(lambda: instants.utc_now() + shift, uptime=lambda: None)
 
 
 async def _collect(

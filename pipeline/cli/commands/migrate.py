@@ -11,6 +11,7 @@ from pipeline.cli.event_loop import run_async
 from pipeline.cli.migrating import migrate_in_thread
 from pipeline.cli.options import Options, examples, global_options, json_option, wait_option
 from pipeline.cli.output import print_json, print_line
+from pipeline.cli.set_clock import set_now
 from pipeline.instants import utc_now
 from pipeline.store import lock
 from pipeline.store.older import Migrated, bring_up_to_date
@@ -45,7 +46,7 @@ async def _migrate(database: Path, options: Options, *, keeps_backup: bool, max_
     async with lock.hold_lock(
         database, "migrate", max_wait=max_wait, now=utc_now, sleep=asyncio.sleep, on_wait=options.say
     ):
-        now = utc_now()
+        now = set_now()
         return await migrate_in_thread(
             lambda show: bring_up_to_date(database, now=now, keeps_backup=keeps_backup, on_progress=show), options
         )

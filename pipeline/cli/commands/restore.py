@@ -14,6 +14,7 @@ from pipeline.cli.following import refuse_other_record
 from pipeline.cli.migration_progress import migration_progress
 from pipeline.cli.options import Options, examples, global_options, json_option
 from pipeline.cli.output import print_json, print_line
+from pipeline.cli.set_clock import set_now
 from pipeline.instants import utc_now
 from pipeline.quota.limits import longest_window
 from pipeline.settings.load import Settings
@@ -61,8 +62,8 @@ def _refuse_other_records(settings: Settings, file: Path) -> None:
 
 
 async def _restore(settings: Settings, file: Path, options: Options, *, is_idle: bool) -> Restored:
-    database = settings.database
-    with lock.hold_daemon_lock(database, now=utc_now()):
+    database, now = settings.database, set_now()
+    with lock.hold_daemon_lock(database, now=now):
         async with lock.hold_lock(
             database, "restore", max_wait=timedelta(), now=utc_now, sleep=asyncio.sleep, on_wait=options.say
         ):
@@ -72,7 +73,7 @@ async def _restore(settings: Settings, file: Path, options: Options, *, is_idle:
                     database,
                     longest_window=longest_window(settings.limits),
                     is_idle=is_idle,
-                    now=utc_now(),
+                    now=now,
                     on_progress=show,
                 )
 

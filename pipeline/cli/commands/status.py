@@ -28,12 +28,13 @@ from pipeline.monitoring.staleness import Standings, standings
 from pipeline.monitoring.threshold import check_threshold
 from pipeline.query.history import History
 from pipeline.quota.estimate import KeyQuota, WindowUsage, nothing_used, window_usage
-from pipeline.quota.stored import quotas_named
+from pipeline.quota.stored import lag_of, quotas_named
 from pipeline.settings.load import Settings
 from pipeline.store.drift import Drift
 from pipeline.store.lock import is_daemon_running
 from pipeline.store.reader import NoData, Reader, Run, SymbolState
 from pipeline.text import count, few
+from pipeline.uptime import read_uptime
 
 _RECENT = timedelta(days=7)
 """Missed runs are shown for this long."""
@@ -126,7 +127,8 @@ def _read(settings: Settings, options: Options, lookout: Lookout | None) -> _Rep
         with readable(settings.database, options) as database, Reader.open(database) as reader:
             states = reader.symbol_states()
             suspicious, companies = _of_history(database)
-            windows, blocks = _quota(quotas_named(reader, settings.plans, now=now), fleet, now)
+            lag = lag_of(reader, wall=now, uptime=read_uptime())
+            windows, blocks = _quota(quotas_named(reader, settings.plans, now=now, lag=lag), fleet, now)
             return _Report(
                 last_run=reader.last_run(),
                 on_demand=reader.last_run_on_demand(),

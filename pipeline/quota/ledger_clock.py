@@ -1,0 +1,46 @@
+"""The ledger's clock: dates the slots of one process, whatever the wall clock is set to meanwhile."""
+
+from datetime import datetime, timedelta
+
+from pipeline.api.server_time import ServerTime
+from pipeline.clock import Clock
+from pipeline.instants import Nanoseconds
+from pipeline.model.slots import LedgerMark
+from pipeline.quota.ledger_time import CONFIRMED_WITHIN, Standing
+
+
+class LedgerClock:
+    """Goes on from a standing by the monotonic clock.
+
+    Where the system does not say its uptime, the monotonic clock may stand still while the machine sleeps: then the
+    wall clock's instant is taken if it is later.
+    """
+
+    def __init__(self, own: Clock, standing: Standing) -> None:
+        self.standing = standing
+        self.began: Nanoseconds = own.monotonic()
+        """When it was `standing.now`, by the monotonic clock."""
+        self._own = own
+        self._now, self._dates_from = standing.now, standing.dates_from
+        self._stands_still_asleep = own.uptime() is None
+
+    def now(self) -> datetime:
+        """Return the instant to date what happens now."""
+        at = self._dates_from + self._passed
+        return max(at, self._own.now()) if self._stands_still_asleep else at
+
+    def hear(self, server: ServerTime) -> None:
+        """Note the server's time: what it has just answered is dated no earlier, though the clock may be behind."""
+        behind = server.earliest - self.now()
+        if behind > timedelta():
+            self._dates_from += server.latest - self.now()
+            if behind <= CONFIRMED_WITHIN:
+                self._now = max(self._now, server.earliest - self._passed)
+
+    def mark(self) -> LedgerMark:
+        """Return what the ledger's time has reached."""
+        return LedgerMark(self._now + self._passed, self._own.uptime())
+
+    @property
+    def _passed(self) -> timedelta:
+        return timedelta(microseconds=(self._own.monotonic() - self.began) // 1000)

@@ -1,0 +1,215 @@
+"""Runs while the wall clock is wrong, against a server that counts by the time that truly passes."""
+
+from collections.abc import AsyncIterator, Callable
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from pipeline import instants
+from pipeline.collect.summary import Summary
+from pipeline.errors import ExitCode
+from pipeline.model.outcomes import Outcome, RunStatus
+from pipeline.quota.ledger_time import UntrustedClock
+from pipeline.sandbox.server import SandboxApi
+from tests.support.clocks import START, ManualClock
+from tests.support.companies import COMPANIES
+from tests.support.daemons import rows
+from tests.support.runs import Runs, limits
+from tests.support.sandbox import Served
+
+PLAN = limits("25/day")
+SECOND, MINUTE, HOUR, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+
+
+class Server(SandboxApi):
+    """Counts by true time, and dates its answers by it unless told otherwise."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        self.date: Callable[[], datetime | None] = clock.true
+        self.probes = 0
+        self.strikes: dict[int, Callable[[], None]] = {}
+        """What happens while a request is under way, by its number."""
+        super().__init__(
+            companies=COMPANIES,
+            limits=PLAN,
+            day=lambda: date(2026, 3, 13),
+            wall=lambda: self.date(),  # noqa: PLW0108 - it may be replaced
+            now=clock.server_time,
+        )
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        self.probes += request.method == "HEAD"
+        response = await super()._handle(request)
+        self.strikes.pop(self.requests, lambda: None)()
+        return response
+
+
+@pytest.fixture
+async def server(clock: ManualClock) -> AsyncIterator[tuple[Server, str]]:
+    api = Server(clock)
+    async with api.serve() as base_url:
+        yield api, base_url
+
+
+class Machine:
+    """Collects all 64 symbols, again and again, on a machine whose clocks can be wrong."""
+
+    def __init__(self, runs: Runs, server: Server, clock: ManualClock) -> None:
+        self._runs = runs
+        self.server = server
+        self.clock = clock
+
+    async def collect(self) -> Summary:
+        return await self._runs.collect(64, limits=PLAN)
+
+    async def refused(self) -> str:
+        with pytest.raises(UntrustedClock) as caught:
+            await self.collect()
+        assert caught.value.exit_code == ExitCode.FAILED
+        return str(caught.value)
+
+
+@pytest.fixture
+def machine(database: Path, server: tuple[Server, str], clock: ManualClock) -> Machine:
+    api, base_url = server
+    return Machine(Runs(database, Served(api, base_url), clock), api, clock)
+
+
+async def test_neither_the_first_run_nor_one_of_the_same_boot_asks_for_the_time(machine: Machine) -> None:
+    await machine.collect()
+    machine.clock.advance(DAY + MINUTE)
+    await machine.collect()
+
+    assert (machine.server.requests, machine.server.refused, machine.server.probes) == (50, 0, 0)
+
+
+async def test_the_first_run_after_a_boot_asks_once(machine: Machine) -> None:
+    await machine.collect()
+    machine.clock.advance(DAY + MINUTE)
+    machine.clock.machine_reboots()
+    for _ in range(3):
+        await machine.collect()
+
+    assert (machine.server.requests, machine.server.refused, machine.server.probes) == (50, 0, 1)
+
+
+async def test_a_clock_set_forward_during_a_run_frees_nothing_for_the_next(machine: Machine) -> None:
+    machine.server.strikes[10] = lambda: machine.clock.set_by(25 * HOUR)
+    summary = await machine.collect()
+    assert (summary.status, summary.exit_code) == (RunStatus.FAILED, ExitCode.FAILED)
+    assert "the API's server 2026-03-14 18:30:" in str(summary.detail)
+    assert "this machine's clock shows 2026-03-15 19:30:" in str(summary.detail)
+
+    assert "set the clock" in await machine.refused()
+    assert machine.server.requests == 10
+
+    machine.clock.set_right()
+    assert (await machine.collect()).status is RunStatus.QUOTA_EXHAUSTED
+    assert (machine.server.requests, machine.server.refused) == (25, 0)
+
+
+async def test_where_the_server_says_no_time_such_a_step_frees_nothing_either(machine: Machine) -> None:
+    machine.server.date = lambda: None
+    machine.server.strikes[10] = lambda: machine.clock.set_by(25 * HOUR)
+    for _ in range(3):
+        assert (await machine.collect()).status is RunStatus.QUOTA_EXHAUSTED
+    machine.clock.advance(DAY - 5 * MINUTE)
+    await machine.collect()
+    assert machine.server.requests == 25
+
+    machine.clock.advance(6 * MINUTE)
+    await machine.collect()
+    assert (machine.server.requests, machine.server.refused) == (50, 0)
+
+
+@pytest.mark.parametrize("step", [3 * DAY, -3 * DAY])
+async def test_a_clock_that_was_wrong_for_one_run_frees_nothing_once_it_is_right(
+    machine: Machine, step: timedelta
+) -> None:
+    """No server had said so: slots are dated by the wrong clock, and become as old as they are when it is set."""
+    machine.server.date = lambda: None
+    machine.clock.set_by(step)
+    await machine.collect()
+    machine.server.date = machine.clock.true
+    machine.clock.advance(HOUR)
+    machine.clock.set_right()
+    assert (await machine.collect()).status is RunStatus.QUOTA_EXHAUSTED
+    machine.clock.advance(23 * HOUR - 5 * MINUTE)
+    await machine.collect()
+    assert machine.server.requests == 25
+
+    machine.clock.advance(6 * MINUTE)
+    await machine.collect()
+    assert (machine.server.requests, machine.server.refused) == (50, 0)
+
+
+@pytest.mark.parametrize("step", [3 * DAY, -3 * DAY, 6 * MINUTE, -6 * MINUTE])
+async def test_an_answer_at_a_wrong_time_is_not_stored_and_its_request_counts(
+    machine: Machine, database: Path, step: timedelta
+) -> None:
+    machine.clock.set_by(step)
+    summary = await machine.collect()
+
+    assert (summary.status, summary.exit_code) == (RunStatus.FAILED, ExitCode.FAILED)
+    assert +summary.counts == {Outcome.DEFERRED: 64}
+    assert rows(database, "SELECT count(*) FROM snapshots") == [(0,)]
+    assert rows(database, "SELECT outcome FROM requests") == [("wrong_clock",)]
+
+    machine.clock.machine_reboots()
+    machine.clock.set_right()
+    await machine.collect()
+    assert (machine.server.requests, machine.server.refused) == (25, 0)
+
+
+@pytest.mark.parametrize("step", [3 * DAY, -3 * DAY])
+async def test_after_a_boot_a_wrong_clock_is_refused_before_anything_is_requested(
+    machine: Machine, database: Path, step: timedelta
+) -> None:
+    await machine.collect()
+    before = rows(database, "SELECT * FROM requests"), rows(database, "SELECT * FROM clock")
+    machine.clock.advance(HOUR)
+    machine.clock.machine_reboots()
+    machine.clock.set_by(step)
+
+    line = await machine.refused()
+
+    assert f"{machine.clock.wall:%Y-%m-%d %H:%M:%S}" in line
+    assert f"{machine.clock.true():%Y-%m-%d %H:%M:%S}" in line
+    assert (rows(database, "SELECT * FROM requests"), rows(database, "SELECT * FROM clock")) == before
+    assert machine.server.requests == 25
+
+
+async def test_where_no_server_says_its_time_a_clock_behind_the_record_is_not_set(machine: Machine) -> None:
+    await machine.collect()
+    machine.server.date = lambda: None
+    machine.clock.machine_reboots()
+    machine.clock.set_by(-HOUR)
+
+    assert "the record has reached 2026-03-14 18:30:" in await machine.refused()
+
+
+async def test_where_no_server_says_its_time_after_a_boot_no_time_is_taken_to_have_passed(machine: Machine) -> None:
+    machine.server.date = lambda: None
+    await machine.collect()
+    machine.clock.advance(30 * HOUR)
+    machine.clock.machine_reboots()
+    assert (await machine.collect()).status is RunStatus.QUOTA_EXHAUSTED
+    machine.clock.advance(DAY + MINUTE)
+    await machine.collect()
+    assert (machine.server.requests, machine.server.refused) == (50, 0)
+
+
+async def test_a_clock_minutes_behind_dates_slots_by_the_servers_time(machine: Machine, database: Path) -> None:
+    """Such a clock is not refused, but what it dates would be free too early after another boot."""
+    machine.clock.set_by(-4 * MINUTE)
+    await machine.collect()
+    ((first,),) = rows(database, "SELECT min(finished_at) FROM requests")
+    assert instants.from_text(first) >= START
+
+    machine.clock.set_right()
+    machine.clock.advance(DAY - 2 * MINUTE)
+    machine.clock.machine_reboots()
+    await machine.collect()
+    assert (machine.server.requests, machine.server.refused) == (25, 0)
