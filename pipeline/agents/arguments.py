@@ -116,6 +116,8 @@ def read_arguments(tool: str, kind: type[A], given: Mapping[str, Any]) -> A:
         return msgspec.convert(kept, kind, strict=False)
     except msgspec.ValidationError as error:
         raise _bad(tool, kind, *split_reason(error)) from None
+    except UnicodeEncodeError:
+        raise _bad(tool, kind, "half a surrogate pair is no character", "") from None
 
 
 def _as_list(text: str) -> list[Any]:

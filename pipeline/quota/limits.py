@@ -29,7 +29,7 @@ class Limit:
         """Return the limit, of text such as `25/day`. Raise ValueError for any other text."""
         match = _LIMIT.fullmatch(text)
         if match is None or match[2] not in PERIODS:
-            raise ValueError(f'invalid limit {text!r}: use a count per {", ".join(PERIODS)}, such as "25/day"')
+            raise ValueError(f'invalid limit {text[:40]!r}: use a count per {", ".join(PERIODS)}, such as "25/day"')
         return cls(int(match[1]), PERIODS[match[2]])
 
     def __str__(self) -> str:

@@ -32,23 +32,25 @@ ALIASES = {
 ON_TIME = timedelta(minutes=1)
 """A fire time no older than this is on time, and runs even with `catch_up` of zero: the daemon is never that exact."""
 _FIELDS = 5
+_MOST_SHOWN = 60
+"""Characters of a wrong line in an error."""
 _SOME_INSTANT = datetime(2024, 1, 1, tzinfo=UTC)
 _MINUTE, _HOUR, _DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
 
 def check_cron(line: str) -> None:
     """Raise ValueError, with the reason, for a line that crontab would refuse, or that never fires."""
-    fields = _fields(line)
+    fields, shown = _fields(line), repr(line[:_MOST_SHOWN])
     if len(fields.split()) != _FIELDS:
-        raise ValueError(f"invalid cron line {line!r}: use five fields, or one of {', '.join(ALIASES)}")
+        raise ValueError(f"invalid cron line {shown}: use five fields, or one of {', '.join(ALIASES)}")
     try:
         next(CronSim(fields, _SOME_INSTANT))
     except CronSimError as error:
         if _is_valid_in_other_months(fields):
-            raise ValueError(f"cron line {line!r} never fires: its months have no such day") from None
-        raise ValueError(f"invalid cron line {line!r}: {_explain(error)}") from None
+            raise ValueError(f"cron line {shown} never fires: its months have no such day") from None
+        raise ValueError(f"invalid cron line {shown}: {_explain(error)}") from None
     except StopIteration:
-        raise ValueError(f"cron line {line!r} never fires in 50 years") from None
+        raise ValueError(f"cron line {shown} never fires in 50 years") from None
 
 
 def _explain(error: CronSimError) -> str:

@@ -27,14 +27,16 @@ _PLACES = {
 }
 """A large place in each zone, by the hours that its standard time is ahead of UTC."""
 _HOUR = timedelta(hours=1)
+_LONGEST = 100
+"""Characters of a name: the longest has 32, and Python recurses for each slash."""
 
 
 def find_zone(name: str) -> ZoneInfo:
     """Return a time zone. Raise ValueError for a name that is not in the IANA database."""
     try:
-        return ZoneInfo(name)
+        return ZoneInfo(name[:_LONGEST])
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError(f'unknown time zone {name!r}: use a name such as "America/New_York" or "UTC"') from None
+        raise ValueError(f'unknown time zone {name[:40]!r}: use a name such as "America/New_York" or "UTC"') from None
 
 
 def fixed_offset_problem(name: str) -> tuple[str, str] | None:

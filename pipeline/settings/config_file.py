@@ -11,6 +11,7 @@ from pipeline.files import WrongEncoding, read_text
 from pipeline.settings.environment import API_KEY, FLEET_URL, NOTIFY_URLS, PING_URL, WEB_TOKEN
 from pipeline.settings.errors import SettingsError
 from pipeline.settings.schema import KEYS, REPEATED, SCHEDULE, TABLES, places
+from pipeline.text import cut
 
 _SECRETS = {
     ("api", "key"): API_KEY,
@@ -23,6 +24,8 @@ _SECRETS = {
 _NESTED = frozenset(name for name in TABLES if "." in name)
 _NAMES_OF_SECRETS = ("key", "secret", "token", "value")
 """What people call the key itself in a table [[keys]]."""
+_MOST_SHOWN = 100
+"""Characters of a key in an error."""
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -93,16 +96,17 @@ def _refuse_unknown(path: Path, key: str, *, place: str) -> None:
     if key in KEYS:
         return
     _refuse_secret(path, place)
+    shown = cut(place, _MOST_SHOWN)
     same_name = [known for known in (*KEYS, *TABLES) if known.rpartition(".")[2] == key.rpartition(".")[2]]
     near = same_name or difflib.get_close_matches(key, [*KEYS, *TABLES], n=1)
     remedy = f"did you mean {near[0]}?" if near else "pipeline config lists the keys"
-    raise SettingsError(f"{path}: {place}: unknown key", remedy=remedy)
+    raise SettingsError(f"{path}: {shown}: unknown key", remedy=remedy)
 
 
 def _refuse_secret(path: Path, name: str) -> None:
     letters = re.sub("[^a-z]", "", name.lower())
     for words, variable in _SECRETS.items():
         if all(word in letters for word in words):
-            raise SettingsError(
-                f"{path}: {name}: secrets do not belong in this file", remedy=f"set {variable}, or write it into .env"
-            )
+            shown = cut(name, _MOST_SHOWN)
+            remedy = f"set {variable}, or write it into .env"
+            raise SettingsError(f"{path}: {shown}: secrets do not belong in this file", remedy=remedy)

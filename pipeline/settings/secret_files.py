@@ -7,6 +7,10 @@ from pipeline.errors import file_reason
 from pipeline.files import WrongEncoding, is_present, read_text
 from pipeline.settings.environment import Environment
 from pipeline.settings.errors import SettingsError
+from pipeline.text import cut
+
+_MOST_SHOWN = 200
+"""Characters of a path in an error."""
 
 
 def secret_variable(environment: Environment, plain: str, of_file: str) -> str | None:
@@ -44,7 +48,7 @@ def read_secret(environment: Environment, plain: str, of_file: str, *, noun: str
         raise SettingsError(f"{environment.origin(name)}: {path}: {error}", remedy=error.remedy) from None
     except (OSError, ValueError) as error:
         # A relative name of no file is not repeated: it may well be the secret.
-        shown = str(path) if path.is_absolute() or _is_present(path) else "the file that it names"
+        shown = cut(str(path), _MOST_SHOWN) if path.is_absolute() or _is_present(path) else "the file that it names"
         raise SettingsError(
             f"{environment.origin(name)}: {shown} cannot be read ({file_reason(error)})",
             remedy=f"name a text file that holds the {noun}; the {noun} itself belongs in {plain}",

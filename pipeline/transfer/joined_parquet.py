@@ -13,13 +13,15 @@ _ROWS_AT_ONCE, _BYTES_AT_ONCE = 750_000, 64 << 20
 """What is read, joined and written at once, as a row group: it bounds memory."""
 _BATCH = 1 << 13
 """Rows that are read at once, however large they are."""
+_ERRORS = (pa.ArrowException, OSError, UnicodeDecodeError)
+"""What Arrow raises for damaged files; the last of them for names that are not UTF-8."""
 
 
 def open_parquet(source: BinaryIO) -> pq.ParquetFile:
     """Open a Parquet file; `metadata.num_rows` is its number of rows. Raise JoinError for any other file."""
     try:
         return pq.ParquetFile(source)
-    except (pa.ArrowException, OSError) as error:
+    except _ERRORS as error:
         raise JoinError(f"no Parquet: {one_line(error)}") from None
 
 
@@ -50,5 +52,5 @@ def _tables(file: pq.ParquetFile) -> Iterator[pa.Table]:
 def _batches(file: pq.ParquetFile) -> Iterator[pa.RecordBatch]:
     try:
         yield from file.iter_batches(_BATCH)
-    except (pa.ArrowException, OSError) as error:
+    except _ERRORS as error:
         raise JoinError(f"the Parquet is damaged: {one_line(error)}") from None

@@ -1,4 +1,7 @@
-"""Unreadable requests: answered in one line, without the versions that aiohttp tells, and without what was sent."""
+"""Unreadable requests: answered in one line, without the versions that aiohttp tells, and without what was sent.
+
+Nor is what was sent logged, as aiohttp does with a traceback: anybody could fill the log, and a token may be in it.
+"""
 
 from http import HTTPStatus
 
@@ -25,8 +28,9 @@ class RequestHandler(web.RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         """Return the answer to a request that no handler sees. Its connection is closed then."""
-        super().handle_error(request, status, exc, message)  # it logs it
         kind = HTTPStatus(status)
+        if kind is not HTTPStatus.BAD_REQUEST or request.writer.output_size > 0:
+            super().handle_error(request, status, exc, message)  # it logs a fault of ours, and ends what has begun
         response = as_line(kind, _LINES.get(kind, kind.phrase.lower()))
         response.force_close()
         return response

@@ -1,13 +1,10 @@
 """Text from outside: whatever it is, each reader of it returns a value or raises the error that it promises."""
 
 import gzip
-from collections.abc import Callable, Mapping
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 
 import pytest
-from click import BadParameter, Command
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from multidict import CIMultiDict, CIMultiDictProxy
@@ -15,50 +12,29 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from pipeline.api.errors import ApiError
 from pipeline.api.responses import read_response
 from pipeline.api.server_time import dates
-from pipeline.cli.commands import as_of, changes
-from pipeline.cli.options import Instant, Seconds, Whole
 from pipeline.daemon import systemd
 from pipeline.decoding import decode_object, decoder
-from pipeline.doctor.mounts import mount_of
 from pipeline.errors import Trouble, Undecodable
-from pipeline.instants import parse, parse_received
-from pipeline.model.fields import FIELDS
-from pipeline.model.symbols import Symbol, parse_symbol
-from pipeline.model.values import parse_value
-from pipeline.monitoring.metrics import Metrics
-from pipeline.quota.limits import Limit
+from pipeline.model.symbols import Symbol
 from pipeline.redaction import Redaction
-from pipeline.schedule.cron import check_cron, check_timezone
-from pipeline.settings.addresses import Listen
-from pipeline.settings.api_keys import api_key
 from pipeline.settings.config_file import read_config
 from pipeline.settings.environment import (
-    API_KEY,
-    API_KEY_FILE,
-    FLEET_URL,
-    NOTIFY_URLS,
-    PING_URL,
     Environment,
     with_dotenv,
 )
 from pipeline.settings.errors import SettingsError
-from pipeline.settings.fleet import fleet_url, secrets_in_url
 from pipeline.settings.load import load
-from pipeline.settings.proxies import Proxy, secrets_in
-from pipeline.settings.secrets import notify_urls, ping_url
 from pipeline.settings.symbol_files import read_symbol_file
 from pipeline.transfer.archives import check_archives, parts, read_archive
 from pipeline.transfer.entries import Problem, Received, RecordedResponse
 from pipeline.transfer.json_collections import items
 from pipeline.transfer.look_ahead import LookAhead, glances
-from pipeline.web.hosts import is_own_host
 from tests.support.bad_bytes import bad_bytes, bad_texts
 from tests.support.clocks import START
-from tests.support.monitoring import EMPTY
 from tests.support.repositories import Making, history, needs_git
+from tests.support.text_readers import TEXT_READERS
 
 IBM = Symbol("IBM")
-Read = Callable[[str], object]
 
 
 @pytest.fixture(scope="module")
@@ -66,48 +42,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("input")
 
 
-def convert(command: Command, option: str, text: str) -> object:
-    """Return what a command makes of the text of an option."""
-    (parameter,) = [one for one in command.params if one.name == option]
-    return parameter.type.convert(text, parameter, None)
-
-
-TEXTS: Mapping[str, tuple[Read, tuple[type[Exception], ...], str]] = {
-    "a timestamp of a question": (partial(parse, now=START, day_ends=True), (ValueError,), "2026-03-14T18:30Z"),
-    "a timestamp of an archive": (parse_received, (ValueError,), "2026-03-14T18:30:00.123456789Z"),
-    "a symbol": (parse_symbol, (ValueError,), "BRK-B"),
-    "a limit": (Limit.parse, (ValueError,), "25/day"),
-    "a cron line": (check_cron, (ValueError,), "30 18 * * 1-5"),
-    "a time zone": (check_timezone, (ValueError,), "America/New_York"),
-    "an address to listen on": (Listen.parse, (SettingsError,), "[::1]:8080"),
-    "a Host header": (lambda text: is_own_host(text, {"nas.lan"}), (), "[::1]:8080"),
-    "an Accept header": (lambda text: Metrics().render(EMPTY, None, text), (), "application/openmetrics-text;q=0.5"),
-    "an option that is a time": (lambda text: Instant(day_ends=True).convert(text, None, None), (BadParameter,), "7d"),
-    "an option that is a number": (lambda text: Whole(1, 60_000).convert(text, None, None), (BadParameter,), "42"),
-    "--max-staleness": (partial(convert, as_of.command, "max_staleness"), (BadParameter,), "48"),
-    "--min-change": (partial(convert, changes.command, "min_change"), (BadParameter,), "5%"),
-    "an option that is a span": (lambda text: Seconds().convert(text, None, None), (BadParameter,), "1.5"),
-    "a proxy": (Proxy.parse, (SettingsError,), "http://user:pass@proxy.example:3128"),
-    "a secret in a proxy's address": (lambda text: list(secrets_in(text)), (), "http://user:pass%20word@proxy:3128"),
-    "the table of mounts": (partial(mount_of, Path("/data")), (), "36 35 98:0 / /da\\040ta rw - ext4 /dev/sda1 rw"),
-    "a key": (lambda text: api_key(Environment({API_KEY: text})), (SettingsError,), "S3CR3TK3YOFOURS1"),
-    "a fleet's URL": (
-        lambda text: fleet_url(Environment({FLEET_URL: text})),
-        (SettingsError,),
-        "postgresql://user:password@db.example:5432/fleet?sslmode=require",
-    ),
-    "a secret in a fleet's URL": (lambda text: list(secrets_in_url(text)), (), "postgresql://u:p@db/x?password=a%20b"),
-    "a key's file": (lambda text: api_key(Environment({API_KEY_FILE: text})), (SettingsError,), "/run/secrets/key"),
-    "addresses to notify": (lambda text: notify_urls(Environment({NOTIFY_URLS: text})), (SettingsError,), "ntfy://a/b c://d"),
-    "an address to ping": (lambda text: ping_url(Environment({PING_URL: text})), (SettingsError,), "https://hc.example/x"),
-    **{f"{field.name} of an overview": (partial(parse_value, field), (), "1.5") for field in FIELDS.values()},
-}  # fmt: skip
-
-
 @settings(max_examples=300)
-@given(reader=st.sampled_from(sorted(TEXTS)), data=st.data())
+@given(reader=st.sampled_from(sorted(TEXT_READERS)), data=st.data())
 def test_a_text_is_accepted_or_refused_in_its_own_way(reader: str, data: st.DataObject) -> None:
-    read, refusals, sample = TEXTS[reader]
+    read, refusals, sample = TEXT_READERS[reader]
     text = data.draw(bad_texts(sample))
     with suppress(*refusals):
         read(text)
