@@ -1,0 +1,223 @@
+"""The trial `fuzz`: bytes from outside, mutated, into every decoder; each accepts them as they are, or refuses them.
+
+A case that breaks something is made as small as that allows and written to a folder, from where it may be moved into
+`corpus/`, which every later run begins from.
+"""
+
+import logging
+import os
+import resource
+import signal
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from hashlib import blake2b
+from pathlib import Path
+from types import FrameType
+
+import structlog
+
+from tests.torture import fuzzed_documents, fuzzed_files, fuzzed_requests, fuzzed_texts
+from tests.torture.decoder import OPEN, Decoder
+from tests.torture.mutations import mutated
+from tests.torture.trial import Bout, Mutant, Trial
+
+CORPUS = Path(__file__).parent / "corpus"
+FOUND = Path(tempfile.gettempdir()) / "overview-pipeline-fuzz"
+"""Where cases are written that break something."""
+_LONGEST = 1.0
+"""Seconds of processor time for a case."""
+_GIVEN_UP = 5.0
+"""Seconds after which a case is stopped."""
+_MEMORY = 40 * 2**20
+"""Bytes that a case may take beyond what all before took, once the decoder has read its seeds."""
+_AT_ONCE = 0.02
+"""Seconds of cases for one decoder, before it is another one's turn."""
+
+
+class _Stopped(BaseException):
+    """A case took too long."""
+
+
+@cache
+def decoders() -> tuple[Decoder, ...]:
+    """Return all decoders, each with what the corpus has for it."""
+    found = [
+        one for module in (fuzzed_texts, fuzzed_documents, fuzzed_files, fuzzed_requests) for one in module.decoders()
+    ]
+    return tuple(found)
+
+
+def kept(decoder: Decoder) -> list[Path]:
+    """Return the files of the corpus for a decoder."""
+    return sorted(path for path in (CORPUS / decoder.folder).glob("*") if path.is_file())
+
+
+def problem(decoder: Decoder, content: bytes, *, memory: int | None = None) -> str | None:
+    """Let a decoder read a content; return what is wrong, None if nothing is.
+
+    `memory`: the most bytes that it may add to what this process ever took.
+    """
+    before, began = _peak(), time.process_time()
+    try:
+        with _limited():
+            found = decoder.problem(content)
+    except _Stopped:
+        return f"stopped after {_GIVEN_UP:g} s of processor time"
+    took, grew = time.process_time() - began, _peak() - before
+    if found is None and took > _LONGEST:
+        return f"took {took:.1f} s of processor time for {len(content):,} bytes"
+    if found is None and memory is not None and grew > memory:
+        return f"took {grew / 2**20:,.0f} MB more for {len(content):,} bytes"
+    return found
+
+
+def _peak() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+@contextmanager
+def _limited() -> Iterator[None]:
+    """Raise _Stopped where the block takes too much of the processor."""
+    signal.setitimer(signal.ITIMER_PROF, _GIVEN_UP)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+
+
+def _stop(_signal: int, _frame: FrameType | None) -> None:
+    raise _Stopped
+
+
+def smaller(content: bytes, is_bad: Callable[[bytes], bool], *, seconds: float = 3) -> bytes:
+    """Return the content without what is not needed for it to be bad."""
+    until, step = time.monotonic() + seconds, max(len(content) // 2, 1)
+    while step and time.monotonic() < until:
+        start, is_smaller = 0, False
+        while start < len(content) and time.monotonic() < until:
+            without = content[:start] + content[start + step :]
+            if is_bad(without):
+                content, is_smaller = without, True
+            else:
+                start += step
+        step = step if is_smaller and step == 1 else step // 2
+    return content
+
+
+class _Finder:
+    """Gives cases to a decoder, and notes what they break: each kind once."""
+
+    def __init__(self, decoder: Decoder, bout: Bout) -> None:
+        self.decoder = decoder
+        self.seconds = 0.0
+        """How long it has been tried."""
+        self.cases = 0
+        self._bout = bout
+        self._seeds = (*decoder.seeds, *(path.read_bytes() for path in kept(decoder)))
+        self._seen: set[str] = set()
+
+    def begin(self) -> None:
+        """Read the seeds, which loads and caches what the decoder needs; none may break anything."""
+        began = time.monotonic()
+        for seed in self._seeds:
+            self._try(seed, memory=None)
+        for content in self.decoder.large:
+            self._try(content, memory=_MEMORY)
+        self.seconds += (time.monotonic() - began) / 10
+
+    def turn(self) -> None:
+        """Try cases for a moment."""
+        began = time.monotonic()
+        while (took := time.monotonic() - began) < _AT_ONCE and self._bout.goes_on():
+            self._try(mutated(self._bout.random, self._seeds), memory=_MEMORY)
+        self.seconds += took
+
+    def _try(self, content: bytes, *, memory: int | None) -> None:
+        self.cases += 1
+        found = problem(self.decoder, content, memory=memory)
+        if found is not None and (kind := _kind(found)) not in self._seen:
+            self._seen.add(kind)
+            self._report(content, found, kind)
+
+    def _report(self, content: bytes, found: str, kind: str) -> None:
+        if not self._bout.stops_when_broken:
+
+            def is_bad(one: bytes) -> bool:
+                again = problem(self.decoder, one)
+                return again is not None and _kind(again) == kind
+
+            content = smaller(content, is_bad)
+        folder = self._bout.folder if self._bout.stops_when_broken else FOUND / self.decoder.folder
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / blake2b(content, digest_size=6).hexdigest()
+        path.write_bytes(content)
+        self._bout.broken(f"{self.decoder.name}: {found}; seed {self._bout.seed}, case {path}: {content[:60]!r}")
+
+
+def _kind(found: str) -> str:
+    """Return what kind of problem it is: its words, without numbers, and where it was raised."""
+    place = found.rpartition("(")[2] if found.endswith(")") else ""
+    return "".join(character for character in found[:25] if character.isalpha()) + place
+
+
+def run(bout: Bout) -> None:
+    """Give each decoder the same time, a moment at a time."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    signal.signal(signal.SIGPROF, _stop)
+    os.environ.pop("WATCHDOG_PID", None)
+    finders = [_Finder(one, bout) for one in decoders()]
+    bout.random.shuffle(finders)  # a short run begins with other decoders each time
+    for one in finders:
+        if bout.goes_on():
+            one.begin()
+    while bout.goes_on():
+        min(finders, key=lambda one: one.seconds).turn()
+    OPEN.close()
+    bout.count("cases", sum(one.cases for one in finders))
+    bout.count("decoders", sum(1 for one in finders if one.cases > len(one.decoder.seeds)))
+    FINDERS[:] = finders
+
+
+FINDERS: list[_Finder] = []
+"""Of the last run, for whoever measures."""
+
+TRIAL = Trial(
+    name="fuzz",
+    promise="any bytes from outside are taken as they are, or refused in one line; none shows the key",
+    run=run,
+    mutants=(
+        Mutant(
+            "lets deep nesting through",
+            "pipeline/decoding.py",
+            "_ERRORS = (ValueError, RecursionError, OverflowError)",
+            "_ERRORS = (ValueError, OverflowError)",
+        ),
+        Mutant(
+            "takes NaN for a number",
+            "pipeline/api/responses.py",
+            "parse_constant=_no_constant, parse_float=_finite",
+            "parse_float=_finite",
+        ),
+        Mutant(
+            "respells numbers",
+            "pipeline/json_text.py",
+            "    return SpelledNumber(text)\n",
+            "    return float(text)\n",
+        ),
+        Mutant(
+            "reads a file whole, however large",
+            "pipeline/transfer/json_files.py",
+            "stream.read(LARGEST_BODY + 1)",
+            "stream.read()[: LARGEST_BODY + 1]",
+        ),
+        Mutant(
+            "repeats the key",
+            "pipeline/api/responses.py",
+            'rf"\\1{HIDDEN}", redact(text[:_READ]))',
+            'rf"\\1{HIDDEN}", text[:_READ])',
+        ),
+    ),
+)
