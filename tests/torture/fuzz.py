@@ -119,21 +119,21 @@ class _Finder:
         self._seeds = (*decoder.seeds, *(path.read_bytes() for path in kept(decoder)))
         self._seen: set[str] = set()
 
-    def begin(self) -> None:
-        """Read the seeds, which loads and caches what the decoder needs; none may break anything."""
+    def turn(self) -> None:
+        """Try cases for a moment; the first time, the seeds before."""
         began = time.monotonic()
+        if not self.cases:
+            self._begin()
+        while (took := time.monotonic() - began) < _AT_ONCE and self._bout.goes_on():
+            self._try(mutated(self._bout.random, self._seeds), memory=_MEMORY)
+        self.seconds += took
+
+    def _begin(self) -> None:
+        """Read the seeds, which loads and caches what the decoder needs; none may break anything."""
         for seed in self._seeds:
             self._try(seed, memory=None)
         for content in self.decoder.large:
             self._try(content, memory=_MEMORY)
-        self.seconds += (time.monotonic() - began) / 10
-
-    def turn(self) -> None:
-        """Try cases for a moment."""
-        began = time.monotonic()
-        while (took := time.monotonic() - began) < _AT_ONCE and self._bout.goes_on():
-            self._try(mutated(self._bout.random, self._seeds), memory=_MEMORY)
-        self.seconds += took
 
     def _try(self, content: bytes, *, memory: int | None) -> None:
         self.cases += 1
@@ -170,14 +170,11 @@ def run(bout: Bout) -> None:
     os.environ.pop("WATCHDOG_PID", None)
     finders = [_Finder(one, bout) for one in decoders()]
     bout.random.shuffle(finders)  # a short run begins with other decoders each time
-    for one in finders:
-        if bout.goes_on():
-            one.begin()
     while bout.goes_on():
         min(finders, key=lambda one: one.seconds).turn()
     OPEN.close()
     bout.count("cases", sum(one.cases for one in finders))
-    bout.count("decoders", sum(1 for one in finders if one.cases > len(one.decoder.seeds)))
+    bout.count("decoders", sum(1 for one in finders if one.cases))
     FINDERS[:] = finders
 
 

@@ -72,7 +72,8 @@ _BEAT = (
     b'"last_status":"partial","silent_seconds":0.5,"refused":null,"timer_restarts":2}'
 )
 _REPORTED = (
-    b'{"courses":[["stale","AAPL",0,1,true],["run_failed","",1,2,false]],"events":[["crash","x"],["suspicion","y"]]}'
+    b'{"courses":[["stale","AAPL",0,1,true],["run_failed","",1,2,false]],"events":[["crash","x"],["suspicion","y"]],'
+    b'"unsent":[{"title":"t","body":"b","severity":"failure"}]}'
 )
 _VARIABLES = (
     b'PIPELINE_SYMBOLS__LIST=["AAPL", "MSFT"]', b'PIPELINE_SYMBOLS__RENAMED={"FB": "META"}',

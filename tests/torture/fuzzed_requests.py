@@ -1,9 +1,11 @@
 """The HTTP server as a decoder: the bytes of a request in; an answer, a refusal or a closed connection out."""
 
 import asyncio
+import base64
 import logging
 from dataclasses import dataclass, field
 from functools import cache
+from http import HTTPStatus
 
 from tests.support.crawl import ROUTES, VALUES, filled
 from tests.support.site import served
@@ -13,6 +15,8 @@ from tests.torture.decoder import OPEN, Decoder, Wrong
 _PATIENCE = 5.0
 """Seconds for an answer, on a machine that is busy."""
 _LAST_REFUSAL = 500
+_TOKEN = "token"
+_BASIC = base64.b64encode(f"user:{_TOKEN}".encode())
 
 
 class _Faults(logging.Handler):
@@ -34,9 +38,9 @@ class _Server:
     faults: _Faults = field(default_factory=_Faults)
     port: int = 0
 
-    def start(self) -> None:
+    def start(self, token: str | None) -> None:
         logging.getLogger("aiohttp").addHandler(self.faults)
-        site = served(RICH.databases()[0], token=None)
+        site = served(RICH.databases()[0], token=token)
         client = self.loop.run_until_complete(site.__aenter__())
         self.port = int(client.url.rpartition(":")[2])
         OPEN.callback(self.loop.close)
@@ -57,14 +61,23 @@ class _Server:
 
 
 @cache
-def _server() -> _Server:
+def _server(token: str | None) -> _Server:
     server = _Server()
-    server.start()
+    server.start(token)
     return server
 
 
-def _request(content: bytes) -> None:
-    server = _server()
+def _guarded(content: bytes) -> None:
+    """Send a request to a server with a token, which answers those alone that have it."""
+    status = _status(content, _TOKEN)
+    sent = content.lower()
+    if status == HTTPStatus.OK and not any(one in sent for one in (_TOKEN.encode(), b"basic", b"/-/", b"%")):
+        raise Wrong("an answer without the token")
+
+
+def _status(content: bytes, token: str | None) -> int:
+    """Return the status of an answer, 0 if there is none. Raise Wrong for a fault of the server."""
+    server = _server(token)
     server.faults.lines.clear()
     try:
         answer = server.loop.run_until_complete(server.answer(content))
@@ -75,6 +88,7 @@ def _request(content: bytes) -> None:
         raise Wrong(f"status {status}: {'; '.join(server.faults.lines)[:200]}")
     if b"Traceback" in answer:
         raise Wrong("a traceback in the answer")
+    return status
 
 
 def decoders() -> tuple[Decoder, ...]:
@@ -93,4 +107,17 @@ def decoders() -> tuple[Decoder, ...]:
         'Host: localhost\r\nAccept: text/csv;q=0.5, */*\r\nIf-None-Match: W/"0af3", *\r\nAccept-Encoding: gzip;q=1\r\n'
     )
     seeds = tuple(f"GET {target} HTTP/1.1\r\n{headers}Connection: close\r\n\r\n".encode() for target in targets)
-    return (Decoder("requests", _request, (), seeds),)
+    guarded = tuple(
+        f"GET {path} HTTP/1.1\r\nHost: localhost\r\n{header}Connection: close\r\n\r\n".encode()
+        for path, header in (
+            ("/companies", f"Authorization: Bearer {_TOKEN}\r\n"),
+            ("/companies", f"Authorization: Basic {_BASIC.decode()}\r\n"),
+            (f"/query?function=OVERVIEW&symbol=A&apikey={_TOKEN}", ""),
+            ("/companies", ""),
+            ("/-/healthy", ""),
+        )
+    )
+    return (
+        Decoder("requests", lambda content: _status(content, None), (), seeds),
+        Decoder("requests to a server with a token", _guarded, (), guarded),
+    )

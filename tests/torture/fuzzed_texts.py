@@ -4,8 +4,11 @@ from datetime import UTC, datetime, timedelta
 from importlib.util import find_spec
 from itertools import islice
 
+import pytest
+
 from pipeline.agents.paging import Cursor
 from pipeline.agents.refusals import BadCall
+from pipeline.daemon import systemd
 from pipeline.errors import Undecodable
 from pipeline.instants import from_text, parse_received, to_text
 from pipeline.json_text import encode_json
@@ -82,6 +85,16 @@ def _redact(content: bytes) -> None:
         raise Wrong("the key is not found")
 
 
+def _watchdog(content: bytes) -> None:
+    text = text_of(content.replace(b"\0", b""))  # which no variable can hold
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("WATCHDOG_PID", raising=False)
+        patch.setenv("WATCHDOG_USEC", text)
+        period = systemd.watchdog_period()
+    if period is not None and period <= timedelta():
+        raise Wrong(f"a watchdog every {period}")
+
+
 def _cursor(content: bytes) -> None:
     text = text_of(content)
     cursor = Cursor.parse(text, 7)
@@ -106,6 +119,7 @@ def decoders() -> tuple[Decoder, ...]:
         Decoder("stored instants", _stored_instant, (Undecodable,), (b"2026-03-14T18:30:00.000Z",)),
         Decoder("cron lines", _cron, invalid, (b"30 18 * * 1-5", b"@daily", b"*/15 0 1,2 jan-mar mon#1")),
         Decoder("what may hold the key", _redact, (), (b"a=%41 \\u0041 &#65; \\x41" + key, b"x" + key[:9] + b"y")),
+        Decoder("watchdogs of systemd", _watchdog, (), (b"30000000", b"0")),
         Decoder("cursors", _cursor, (BadCall,), (f"a.{int(START.timestamp() * 1000):x}.00000007".encode(),)),
         Decoder("Accept headers", _accept, (Refusal,), (b"text/csv;q=0.5, */*;q=0", b"application/json")),
         *_fleet(),
