@@ -20,6 +20,7 @@ from pipeline.store.migrate import migrate
 from pipeline.store.reader import open_for_reading
 from tests.support.agents import STALE_AFTER, Agent
 from tests.support.commands import call, query
+from tests.support.documents import tokens
 from tests.support.fleet_log import answer, append, follow, reserved
 from tests.support.site import served
 
@@ -58,11 +59,6 @@ RESPELT = LATER.replace("1.000,", "1.0,")
 DAY = "2026-03-1{}T18:30:00.000Z"
 
 
-def members(text: str | bytes) -> Any:
-    """Return a JSON value with each number as its text."""
-    return json.loads(text, parse_int=lambda text: {"number": text}, parse_float=lambda text: {"number": text})
-
-
 @pytest.fixture(scope="module")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A record of two documents: one recorded as text, and one in a line's JSON."""
@@ -83,7 +79,7 @@ def exported(database: Path) -> list[str]:
 
 
 def documents(lines: list[str]) -> Iterator[Any]:
-    yield from (members(line)["document"] for line in lines)
+    yield from (tokens(line)["document"] for line in lines)
 
 
 def test_the_python_api_gives_the_bytes_of_the_api(database: Path) -> None:
@@ -99,12 +95,12 @@ def test_the_python_api_gives_the_bytes_of_the_api(database: Path) -> None:
 
 def test_original_prints_every_token(database: Path) -> None:
     ended = query(database, "as-of", "2026-03-14", "IBM", "--original")
-    assert members(ended.out) == members(ODD)
+    assert tokens(ended.out) == tokens(ODD)
 
 
 def test_an_export_of_originals_makes_an_equal_database(database: Path) -> None:
     lines = exported(database)
-    assert [*documents(lines)] == [members(ODD), members(LATER)]
+    assert [*documents(lines)] == [tokens(ODD), tokens(LATER)]
 
     ended = call(database.parent, "import", "all.jsonl", "--database", "again.db", "--allow-back-dated")
     assert ended.code == 0, ended.err
@@ -127,7 +123,7 @@ async def test_the_server_answers_with_every_token(database: Path) -> None:
         looked = await client.get("/changes?since=2026-03-01")
 
     assert kept.text == ODD
-    assert members(rest.body)["document"] == members(ODD)
+    assert tokens(rest.body)["document"] == tokens(ODD)
     assert ODD.partition("1.10,")[2] in html.unescape(page.text)
     assert [one.status for one in (*changes, looked)] == [200] * 3
     assert all(re.search(r"1\.000,", one.text) for one in changes)
@@ -136,7 +132,7 @@ async def test_the_server_answers_with_every_token(database: Path) -> None:
 async def test_an_agent_gets_every_token(database: Path) -> None:
     agent = Agent(Record(database, now=utc_now, lock=None, stale_after=STALE_AFTER))
     (company,) = (await agent("overview", at="2026-03-14", symbols=["IBM"], original=True))["companies"]
-    assert members(company["document"]) == members(ODD)
+    assert tokens(company["document"]) == tokens(ODD)
     assert (await agent("changes", since="2026-03-01", until="now"))["changes"]
 
 
@@ -166,11 +162,11 @@ async def test_the_log_of_a_fleet_keeps_every_token(fleet_url: str, database: Pa
         await follow(tmp_path / "member.db", pool)
 
     assert [str(outcome) for turn in outcomes for outcome in turn] == ["stored", "stored", "unchanged", "stored"]
-    assert [*map(members, bodies)] == [members(ODD), members(LATER), members(RESPELT)]
-    assert [*documents(exported(tmp_path / "member.db"))] == [*map(members, bodies)]
+    assert [*map(tokens, bodies)] == [tokens(ODD), tokens(LATER), tokens(RESPELT)]
+    assert [*documents(exported(tmp_path / "member.db"))] == [*map(tokens, bodies)]
     with open_for_reading(database) as db:
         ((part, _, _),) = fleet_parts(db, ["IBM"], with_runs=False)
-    assert [members(body) for body in part.columns()[-1]] == [members(ODD), members(LATER)]
+    assert [tokens(body) for body in part.columns()[-1]] == [tokens(ODD), tokens(LATER)]
 
 
 def test_a_document_in_python_is_json_for_msgspec_and_json_alike(database: Path) -> None:

@@ -11,11 +11,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from pipeline.api.errors import NotJson
+from pipeline.api.responses import read_response
 from pipeline.json_text import read_integer, read_real, spaced_json
 from pipeline.model.document import (
     Document,
     Overview,
     Parts,
+    as_sent,
     digest_by_name,
     join_document,
     same_document,
@@ -25,7 +28,7 @@ from pipeline.model.document import (
 from pipeline.model.fields import CATALOGUE, DAILY_FIELDS, FIELDS, PROFILE_FIELDS, REPORTED_FIELDS, Field, Kind
 from pipeline.model.symbols import Symbol
 from pipeline.model.values import Value
-from tests.support.documents import SCALARS, TEXT, exactly
+from tests.support.documents import JSON_TEXTS, SCALARS, TEXT, exactly, object_text, tokens
 from tests.support.recordings import needs_recordings, recorded
 
 IBM = Symbol("IBM")
@@ -50,6 +53,17 @@ DOCUMENTS = st.dictionaries(st.sampled_from(sorted(FIELDS)) | TEXT, SCALARS | NE
 def test_any_document_comes_back_exactly(received: Document) -> None:
     again = join_document(IBM, split_document(Overview(IBM, received)))
     assert exactly(again) == exactly(received)
+
+
+@given(st.dictionaries(st.sampled_from(sorted(FIELDS)) | TEXT, JSON_TEXTS, max_size=6))
+def test_any_answer_has_the_same_tokens_again(members: dict[str, str]) -> None:
+    sent = object_text({name.replace("\0", ""): value for name, value in members.items()} | {"Symbol": '"IBM"'})
+    try:
+        received = read_response(IBM, 200, {}, sent.encode())
+    except NotJson:
+        assert "\\u0000" in sent
+        return
+    assert repr(tokens(as_sent(join_document(IBM, split_document(received))))) == repr(tokens(sent))
 
 
 @pytest.fixture(scope="module")

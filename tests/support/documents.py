@@ -61,3 +61,23 @@ def compared(document: Mapping[str, Any], observed_at: str = "2026-04-14T18:30:0
     return ComparedSnapshot(
         observed_at, observed_at, *ids, parts.profile, parts.reported, parts.daily, parts.layout, parts.extra
     )
+
+
+def tokens(text: str | bytes) -> Any:
+    """Return a JSON value with each number as its text, read by Python's own decoder."""
+    return json.loads(text, parse_int=lambda text: {"number": text}, parse_float=lambda text: {"number": text})
+
+
+def object_text(pairs: dict[str, str]) -> str:
+    return "{" + ", ".join(f"{json.dumps(name)}: {text}" for name, text in pairs.items()) + "}"
+
+
+JSON_TEXTS = st.recursive(
+    NUMBER_TEXTS | TEXT.map(json.dumps) | st.sampled_from(["true", "false", "null", "[]", "{}"]),
+    lambda inner: (
+        st.lists(inner, max_size=3).map(lambda texts: f"[{', '.join(texts)}]")
+        | st.dictionaries(TEXT, inner, max_size=3).map(object_text)
+    ),
+    max_leaves=8,
+)
+"""Values as they may stand in JSON, numbers in any spelling."""

@@ -2,7 +2,6 @@
 
 import json
 from functools import cache
-from typing import Any
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
@@ -23,7 +22,7 @@ from pipeline.model.symbols import Symbol
 from pipeline.redaction import Redaction
 from pipeline.text import ascii_json, printable_json
 from tests.support.commands import KEY
-from tests.support.documents import compared
+from tests.support.documents import compared, tokens
 from tests.support.recordings import ERRORS, RECORDINGS, recorded
 from tests.torture.decoder import Decoder, Wrong, shows_key
 
@@ -44,11 +43,6 @@ _REFUSALS = (
 _DATE = b"Sat, 14 Mar 2026 18:30:00 GMT"
 _STATUSES = (200, 200, 200, 400, 401, 429, 503, 999)
 _redaction = Redaction([KEY])
-
-
-def tokens(text: str | bytes) -> Any:
-    """Return a JSON value with each number as its text, read by Python's own decoder."""
-    return json.loads(text, parse_int=lambda text: {"number": text}, parse_float=lambda text: {"number": text})
 
 
 def _answer(content: bytes) -> None:
