@@ -3,6 +3,7 @@
 `run` opens it; the other modules of this room know the ports, and the errors that the ledger and the writer raise.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -19,17 +20,40 @@ from pipeline.collect.due import Selection, select_all, select_due
 from pipeline.collect.order import Order, Source
 from pipeline.collect.ports import Engine
 from pipeline.collect.standing import correct_ledger, ledger_clock
+from pipeline.errors import Trouble
+from pipeline.model.outcomes import RunId, RunResult
 from pipeline.model.slots import LedgerMark
 from pipeline.quota.account import Account
 from pipeline.quota.ledger import Ledger
 from pipeline.quota.limits import longest_window
 from pipeline.quota.stored import quotas_of
 from pipeline.store import requests
+from pipeline.store.database import StorageError
 from pipeline.store.in_flight import count_lost
+from pipeline.store.last_run import block_if_behind, note_begun, note_ended
 from pipeline.store.ledger_clock import set_mark
 from pipeline.store.reader import Reader
 from pipeline.store.runs import Store
-from pipeline.store.writer import open_writer
+from pipeline.store.writer import Writer, open_writer
+
+
+class _Results(Store):
+    """The file, and the marker beside it, which says when all that a run has requested is in the file."""
+
+    def __init__(self, writer: Writer, database: Path) -> None:
+        super().__init__(writer)
+        self._database = database
+
+    async def finish(self, run: RunId, result: RunResult, *, at: datetime) -> None:
+        await super().finish(run, result, at=at)
+        await asyncio.to_thread(note_ended, self._database, run)
+
+
+async def _note_begun(database: Path, run: RunId) -> None:
+    try:
+        await asyncio.to_thread(note_begun, database, run)
+    except Trouble as trouble:
+        raise StorageError(trouble.problem, remedy=trouble.remedy) from None
 
 
 @asynccontextmanager
@@ -44,6 +68,7 @@ async def open_engine(
     async with open_writer(database, sleep=clock.sleep, on_retry=log.warning) as writer:
         own = await ledger_clock(_mark(database), source, clock)
         await correct_ledger(writer, own, longest=longest_window(source.limits))
+        block_if_behind(database, longest_window=longest_window(source.limits), now=own.now())
         await writer.write(count_lost, instants.to_text(own.now() + instants.MILLISECOND))
         for key in source.keys:
             await writer.write(requests.name_keys, requests.KeyName(key.id, key.name))
@@ -59,6 +84,7 @@ async def open_engine(
             timeout=source.timeout,
             max_wait=source.wait,
             max_requests=max_requests,
+            on_first=partial(_note_begun, database),
             clock=replace(clock, now=own.now),
         )
         async with open_api(
@@ -70,7 +96,7 @@ async def open_engine(
             clock=clock,
             hear=own.hear,
         ) as api:
-            yield Engine(partial(select_symbols, database), api.overview, ledger, Store(writer))
+            yield Engine(partial(select_symbols, database), api.overview, ledger, _Results(writer, database))
         writer.post(set_mark, own.mark())
 
 

@@ -16,6 +16,7 @@ ABANDONED = "abandoned"
 """The ledger's outcome of a request that we cancelled."""
 MOST_UNSTORED = 320
 """Requests of a key without limits that may be out, or answered and not in the ledger yet: more than 32 workers use."""
+_STORED_AT_ONCE = 16
 _NO_ANSWER = frozenset({ABANDONED, Unavailable.kind})
 """Outcomes that do not show whether the API still throttles."""
 
@@ -46,7 +47,7 @@ class Account:
         self._throttle = Throttle(has_day_window=has_day_window, is_probing=self.block.is_set, now=monotonic)
         self.refusal: ApiError | None = None
         """Why the API refuses the key itself, if it does: it gets no more slots."""
-        self._unstored = 0
+        self._unstored = self._being_written = 0
 
     def free(self, now: Nanoseconds) -> Free:
         """Return when the next slot is free."""
@@ -81,9 +82,17 @@ class Account:
         elif outcome != Throttled.kind:
             self._throttle.resume(slot.permit)
 
-    def stored(self) -> None:
-        """Note that a slot of a key without limits is in the ledger."""
-        self._unstored -= 1
+    def note_unstored(self) -> bool:
+        """Note that a slot of a key without limits is being written. Return whether to call `note_stored` afterwards.
+
+        Slots are written in their order, so it is enough to hear of some: each call costs as much as all else here.
+        """
+        self._being_written += 1
+        return self._being_written % _STORED_AT_ONCE == 0
+
+    def note_stored(self) -> None:
+        """Note that a slot after which `note_unstored` asked for this is in the ledger, and so all before it."""
+        self._unstored -= _STORED_AT_ONCE
 
     def give_back(self, slot: Slot) -> None:
         """Note that the slot's request never left."""

@@ -5,7 +5,7 @@ process stored has the wall clock's instants; one in the future counts as now.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -17,7 +17,7 @@ from pipeline.api.errors import ApiError, QuotaEnded, Throttled
 from pipeline.clock import Clock
 from pipeline.instants import Nanoseconds, nanoseconds
 from pipeline.model.outcomes import RunId
-from pipeline.model.slots import KeyId, Slot
+from pipeline.model.slots import Slot
 from pipeline.model.symbols import Symbol
 from pipeline.quota import estimate
 from pipeline.quota.account import MOST_UNSTORED, Account, Free
@@ -58,9 +58,13 @@ class Ledger:
         timeout: timedelta,
         max_wait: timedelta,
         max_requests: int | None = None,
+        on_first: Callable[[RunId], Awaitable[None]] | None = None,
         clock: Clock,
     ) -> None:
-        """`take` waits up to `max_wait` for a window; a request has up to `timeout`."""
+        """`take` waits up to `max_wait` for a window; a request has up to `timeout`.
+
+        `on_first` is awaited before the first request of a run leaves.
+        """
         self._writer = writer
         self._accounts = {account.key: account for account in accounts}
         self._last_id = last_request_id
@@ -70,8 +74,10 @@ class Ledger:
         self._taken = 0
         self._clock = clock
         self._turn = asyncio.Lock()
-        self._noting = asyncio.Lock()
-        self._noted = set[tuple[RunId, KeyId]]()
+        self._on_first = on_first
+        self._beginning: dict[RunId, asyncio.Task[None]] = {}
+        self._begun = set[RunId]()
+        """The runs that may request something."""
         self._failure: BaseException | None = None
         """Why slots of keys without limits cannot be stored."""
         self._changed = asyncio.Event()
@@ -104,28 +110,38 @@ class Ledger:
         refusal where it refuses every key; RetryBudgetSpent where the fifth for retries is used up; StorageError if the
         reservation cannot be written. In all cases, and when cancelled, no slot is used up.
         """
+        if run not in self._begun:
+            await self._begin(run)
         async with self._turn:  # first come, first served
             if self._max_requests is not None and self._taken >= self._max_requests:
                 raise QuotaEnded(f"--max-requests {self._max_requests} reached")
             account = await self._wait(retry=retry)
             slot = self._new_slot(account, run, symbol, retry=retry)
-        try:
-            if account.limits:
+        if account.limits:
+            try:
                 await self._writer.write(reserve_requests, slot)
-            elif (run, slot.key) not in self._noted:
-                await self._note_in_flight(slot)
-        except BaseException:
-            self.give_back(slot)
-            raise
+            except BaseException:
+                self.give_back(slot)
+                raise
         return slot
 
-    async def _note_in_flight(self, slot: Slot) -> None:
-        """Store, before a key's first request in a run, how many may be out or not stored: it has no limits."""
-        async with self._noting:
-            if (slot.run, slot.key) not in self._noted:
-                note = InFlight(slot.run, slot.key, slot.reserved_at, MOST_UNSTORED)
+    async def _begin(self, run: RunId) -> None:
+        """Note that a run requests something, and of keys without limits how much may be out or not stored.
+
+        All workers wait for one task, so that they go on at the same time.
+        """
+        if run not in self._beginning:
+            self._beginning[run] = asyncio.create_task(self._note_begun(run))
+        await asyncio.shield(self._beginning[run])
+
+    async def _note_begun(self, run: RunId) -> None:
+        for account in self._accounts.values():
+            if not account.limits:
+                note = InFlight(run, account.key, self._clock.now(), MOST_UNSTORED)
                 await self._writer.write(note_in_flight, note)
-                self._noted.add((slot.run, slot.key))
+        if self._on_first is not None:
+            await self._on_first(run)
+        self._begun.add(run)
 
     def admits(self, slot: Slot) -> bool:
         """Return whether the slot's request may leave: its deadline has not passed, and its key was not paused."""
@@ -243,12 +259,14 @@ class Ledger:
         closed, account = ClosedRequest(slot, finished_at, outcome), self._accounts[slot.key]
         if account.limits:
             self._writer.post(close_requests, closed)
-        else:
+        elif account.note_unstored():
             self._writer.post(insert_closed_requests, closed, partial(self._on_stored, account))
+        else:
+            self._writer.post(insert_closed_requests, closed)
 
     def _on_stored(self, account: Account, _result: None, error: BaseException | None) -> None:
         if error is None:
-            account.stored()
+            account.note_stored()
         else:
             self._failure = error
         self._changed.set()

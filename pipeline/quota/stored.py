@@ -51,7 +51,9 @@ def _quotas(
         own = key if len(plans) > 1 else None
         state, lost = reader.quota_state(since, own), [SpentSlot(now, retry=False)] * reader.in_flight(own)
         later = _later(state, lag) if lag else state
-        yield KeyQuota(plan.name, plan.limits, replace(later, spent=[*later.spent, *lost]))
+        # Without limits it does not matter that requests are not known; the API's word counts always.
+        block = later.block if plan.limits or (later.block and later.block.reason is None) else None
+        yield KeyQuota(plan.name, plan.limits, replace(later, spent=[*later.spent, *lost], block=block))
 
 
 def _later(state: QuotaState, by: timedelta) -> QuotaState:

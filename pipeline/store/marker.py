@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -10,6 +11,16 @@ from pipeline.errors import Trouble, Undecodable, file_reason
 from pipeline.files import read_content, replace_durably
 from pipeline.store.database import RecordGone, beside
 from pipeline.text import printable
+
+
+class LastRun(msgspec.Struct, frozen=True, kw_only=True):
+    """The last run that requested something."""
+
+    id: int
+    record: str
+    """When the record was begun, as the database says: it tells databases apart."""
+    state: Literal["begun", "ended", "restored"]
+    """`ended`: all that it requested is in the database. `restored`: the database was restored since."""
 
 
 class Marker(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -21,6 +32,8 @@ class Marker(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """When a new record was asked for, in place of one that was lost: it is not complete yet."""
     set_aside: str | None = None
     """The name that a replaced database is being moved to: a restore is not complete yet."""
+    last_run: LastRun | None = None
+    """None: nothing was requested since the record was begun, or since requests were blocked for what is not known."""
 
 
 _decode = decoder(Marker)

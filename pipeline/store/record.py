@@ -12,12 +12,12 @@ from pathlib import Path
 
 from pipeline.errors import ExitCode, Trouble
 from pipeline.files import is_present
-from pipeline.model.slots import Block
 from pipeline.store.aside import free_name, move_aside
 from pipeline.store.database import connect, schema_version
+from pipeline.store.last_run import block_behind, is_behind
 from pipeline.store.marker import Marker, read_marker, write_marker
 from pipeline.store.migrate import OnProgress, migrate, no_progress
-from pipeline.store.requests import block_requests
+from pipeline.store.requests import block_requests, ledger_block
 
 LEDGER_LOST = "the requests of the lost record are not known, and may have used up the plan"
 
@@ -46,7 +46,8 @@ def prepare(
 ) -> bool:
     """Bring the database up to date, beginning the record if that is allowed. Return whether it has just begun.
 
-    A record in place of a lost one is blocked for the plan's longest window, as nobody knows what was requested before.
+    A record in place of a lost one is blocked for the plan's longest window, as nobody knows what was requested before;
+    and so is one whose file was replaced by an older copy, where the marker shows that.
     `on_progress` is called as `migrate` calls it. The caller holds the lock. Raise RecordGone if the record vanished,
     RecordExists if it is there but was to be replaced, and what `migrate` raises.
     """
@@ -54,7 +55,10 @@ def prepare(
         _make_way(database, now)
     marker = read_marker(database)
     may_begin = begin is not Begin.NEVER and (marker is None or marker.lost_at is not None)
+    is_older = is_behind(database)
     migrate(database, now=now, may_begin=may_begin, on_progress=on_progress)
+    if is_older:
+        block_behind(database, longest_window=longest_window, now=now)
     if begin is Begin.UNMARKED or (marker is not None and marker.lost_at is None and marker.set_aside is None):
         return False
     with connect(database, "rw") as db:
@@ -64,11 +68,6 @@ def prepare(
     with suppress(Trouble):  # a full disk must not stop us; the next time it may be possible
         write_marker(database, Marker(began_at=(marker and marker.began_at) or now))
     return bool(has_begun)
-
-
-def ledger_block(reason: str, longest_window: timedelta, *, now: datetime) -> Block:
-    """Return the block until nothing that was requested before `now` counts in any window."""
-    return Block(now, now + longest_window + timedelta(seconds=1), reason)
 
 
 def _make_way(database: Path, now: datetime) -> None:

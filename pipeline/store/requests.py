@@ -14,6 +14,8 @@ from pipeline.store.writer import Writer, bulk_insert
 
 _ROWS_AT_ONCE = 1_000
 """Slots deleted in one transaction."""
+_LONGEST_WINDOW = timedelta(days=1)
+"""Of any plan."""
 UNSENT = "unsent"
 """The outcome of a slot whose request never left: it counts in no window."""
 
@@ -99,6 +101,19 @@ def block_requests(db: sqlite3.Connection, block: Block, key: KeyId = EVERY_KEY)
         " SET since = excluded.since, until = excluded.until, reason = excluded.reason WHERE excluded.until > until",
         (key, instants.to_text(block.since), instants.to_text(block.until), block.reason),
     )
+
+
+def ledger_block(reason: str, longest_window: timedelta, *, now: datetime) -> Block:
+    """Return the block until nothing that was requested before `now` counts in any window.
+
+    A plan without limits takes no notice of it: then it is for one that is configured next.
+    """
+    return Block(now, now + counting_for(longest_window) + timedelta(seconds=1), reason)
+
+
+def counting_for(longest_window: timedelta) -> timedelta:
+    """Return how long a request counts: without limits, in any plan's windows, as one may be configured next."""
+    return longest_window or _LONGEST_WINDOW
 
 
 async def clear_block(db: Connection, keys: Sequence[KeyId]) -> Sequence[None]:

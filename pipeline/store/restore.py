@@ -19,13 +19,13 @@ from pipeline.files import is_present, new_file, sync_file, sync_folder
 from pipeline.store.aside import SUFFIXES, free_name, is_name_aside, move_aside
 from pipeline.store.backup import copy_database
 from pipeline.store.database import DatabaseError, ForeignDatabase, access_remedy, beside, connect, database_files
+from pipeline.store.last_run import is_behind, restored_run
 from pipeline.store.ledger_transfer import KeptLedger, add_ledger, read_ledger
 from pipeline.store.leftovers import foreign_log
-from pipeline.store.marker import Marker, read_marker, write_marker
+from pipeline.store.marker import LastRun, Marker, read_marker, write_marker
 from pipeline.store.migrate import OnProgress, migrate, no_progress
 from pipeline.store.migration_files import shipped_migrations
-from pipeline.store.record import ledger_block
-from pipeline.store.requests import block_requests
+from pipeline.store.requests import block_requests, counting_for, ledger_block
 from pipeline.store.schema import Schema, check_schema, read_schema
 
 LEDGER_UNKNOWN = "what was requested since the backup is not known, and may have used up the plan"
@@ -65,6 +65,7 @@ def restore(
     this program can read, or is damaged, or if a file cannot be written: then the database is unchanged, or the next
     restore completes this one.
     """
+    was_behind = is_behind(database)
     interrupted = _interrupted(database)
     old = interrupted or (database if is_present(database) else None)
     _check_backup(file, database)
@@ -73,21 +74,21 @@ def restore(
         if verdict != "ok":
             raise DatabaseError(f"{file} is damaged: {verdict}", remedy="restore an earlier backup")
         migrate(partial, now=now, may_begin=False, on_progress=on_progress)
-        ledger, is_known = _read_old(old, now=now, longest=longest_window)
+        ledger, is_known = _read_old(old, now=now, longest=counting_for(longest_window))
         with connect(partial, "rw") as db:
             own = read_ledger(db, now=now, longest=timedelta())
             carried = 0
             if ledger is not None:
-                is_known = is_known and ledger.record == own.record
+                is_known = is_known and ledger.record == own.record and not was_behind
                 carried = add_ledger(db, _without_guess(ledger) if is_idle else ledger)
             if is_known:
                 db.execute("DELETE FROM in_flight")  # of a run during which the backup was made: its slots are known
-            if longest_window and not (is_known or is_idle):
+            if not (is_known or is_idle):
                 block_requests(db, ledger_block(LEDGER_UNKNOWN, longest_window, now=now))
-            restored = _summary(db, carried)
+            restored, last_run = _summary(db, carried, has_windows=bool(longest_window)), restored_run(db)
             db.execute("PRAGMA journal_mode = DELETE")  # one file again, which is renamed as one
         sync_file(partial)
-        replaced = _put_in_place(partial, database, interrupted, now=now)
+        replaced = _put_in_place(partial, database, interrupted, last_run, now=now)
     _give_to_owner_of_folder(database)
     return replace(restored, replaced=replaced)
 
@@ -159,28 +160,31 @@ def _remove(partial: Path) -> None:
         partial.with_name(f"{partial.name}{suffix}").unlink(missing_ok=True)
 
 
-def _summary(db: sqlite3.Connection, carried: int) -> Restored:
+def _summary(db: sqlite3.Connection, carried: int, *, has_windows: bool) -> Restored:
     snapshots, symbols = db.execute(
         "SELECT coalesce(sum(snapshots), 0), count(*) FROM symbols WHERE snapshots > 0"
     ).fetchone()
     (runs,) = db.execute("SELECT count(*) FROM runs WHERE status <> 'missed'").fetchone()
     (newest,) = db.execute("SELECT max(observed_at) FROM snapshots").fetchone()
-    until, reason = db.execute("SELECT until, reason FROM blocked ORDER BY until DESC").fetchone() or (None, None)
+    blocked = "SELECT until, reason FROM blocked WHERE ? OR reason IS NULL ORDER BY until DESC"
+    until, reason = db.execute(blocked, (has_windows,)).fetchone() or (None, None)
     return Restored(None, snapshots, symbols, runs, newest, carried, until, reason)
 
 
-def _put_in_place(partial: Path, database: Path, interrupted: Path | None, *, now: datetime) -> Path | None:
+def _put_in_place(
+    partial: Path, database: Path, interrupted: Path | None, last_run: LastRun, *, now: datetime
+) -> Path | None:
     """Move what is left of the database aside, and rename the copy to it. Return where the old file is."""
     marker = read_marker(database) or Marker(began_at=now)
     name = free_name(database, now) if interrupted is None else interrupted.name
-    write_marker(database, msgspec.structs.replace(marker, set_aside=name))
+    write_marker(database, msgspec.structs.replace(marker, set_aside=name, last_run=None))
     replaced = _move_aside(database, name)
     try:
         partial.rename(beside(database, ""))
         sync_folder(partial.parent)
     except OSError as error:
         raise DatabaseError(f"{database} cannot be written: {file_reason(error)}", remedy="restore again") from None
-    write_marker(database, Marker(began_at=marker.began_at or now))
+    write_marker(database, Marker(began_at=marker.began_at or now, last_run=last_run))
     return replaced
 
 

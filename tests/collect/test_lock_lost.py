@@ -23,7 +23,14 @@ async def test_a_run_whose_lock_is_removed_ends_in_one_line(
         if api.requests == 2:
             lock_path(database).unlink()
 
-    api = SandboxApi(companies=COMPANIES, limits=(), day=START.date, latency=timedelta(seconds=1), sleep=remove)
+    api = SandboxApi(
+        companies=COMPANIES,
+        limits=(),
+        day=START.date,
+        latency=timedelta(seconds=1),
+        wall=lambda: clock.wall,
+        sleep=remove,
+    )
     async with api.serve() as base_url:
         runs = Runs(database, Served(api, base_url), clock)
         async with hold_lock(
