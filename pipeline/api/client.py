@@ -27,7 +27,6 @@ from aiohttp import (
     ClientTimeout,
     DummyCookieJar,
     ServerDisconnectedError,
-    TCPConnector,
     TraceConfig,
     TraceRequestHeadersSentParams,
 )
@@ -46,6 +45,7 @@ from pipeline.api.errors import (
     UnknownSymbol,
     Unreachable,
 )
+from pipeline.api.interim import Connector
 from pipeline.api.responses import LARGEST_BODY, read_response
 from pipeline.api.server_time import ServerTime
 from pipeline.clock import REAL_CLOCK, Clock
@@ -180,7 +180,7 @@ async def open_session(url: str, *, concurrency: int, reuse: bool) -> AsyncItera
     The trusted certificates are read for each session: a daemon runs for years, and those of its start expire.
     """
     trusted = ssl.create_default_context() if is_encrypted(url) else True
-    connector = TCPConnector(limit=concurrency, force_close=not reuse, ttl_dns_cache=300, ssl=trusted)
+    connector = Connector(limit=concurrency, force_close=not reuse, ttl_dns_cache=300, ssl=trusted)
     leaving = TraceConfig()
     leaving.on_request_headers_sent.append(_note_that_it_leaves)
     async with ClientSession(

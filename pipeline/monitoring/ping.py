@@ -8,10 +8,11 @@ from typing import NamedTuple
 from urllib.parse import urlsplit, urlunsplit
 
 import structlog
-from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
+from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar
 from yarl import URL
 
 from pipeline import __version__
+from pipeline.api.interim import Connector
 from pipeline.clock import Sleep
 from pipeline.monitoring.outbox import CLOSING, PINGING, NotNow, Outbox, Undelivered, retrying
 
@@ -85,7 +86,7 @@ class Ping:
         assert self._urls is not None
         if self._session is None:
             self._session = ClientSession(
-                connector=TCPConnector(limit=1, force_close=True),
+                connector=Connector(limit=1, force_close=True),
                 headers={"User-Agent": f"overview-pipeline/{__version__}", "Content-Type": "text/plain; charset=utf-8"},
                 cookie_jar=DummyCookieJar(),
                 timeout=self._timeout,

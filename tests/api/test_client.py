@@ -137,6 +137,36 @@ async def test_a_gzip_bomb_costs_little_memory() -> None:
     assert peak < 20_000_000  # it unpacks to 100,000,000
 
 
+@pytest.mark.parametrize(
+    "interim", [b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"]
+)
+async def test_a_server_that_sends_interim_answers_for_ever_is_given_up(interim: bytes) -> None:
+    async def say(writer: asyncio.StreamWriter) -> None:
+        while True:
+            writer.write(interim * 1000)
+            await writer.drain()
+
+    tracemalloc.start()
+    try:
+        assert type(await refused(say, within=timedelta(minutes=5))) is Unavailable
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 20_000_000
+
+
+async def test_a_few_interim_answers_come_before_the_answer() -> None:
+    answer = says(b'{"Symbol": "IBM"}')
+
+    async def say(writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" * 3)
+        await answer(writer)
+
+    async with hostile(say) as (_, base_url), api(base_url, reuse=True) as opened:
+        for _ in range(5):
+            assert (await opened.overview(IBM, key=KEY_ID, within=SOON)).symbol == IBM
+
+
 async def test_a_redirect_is_not_followed() -> None:
     seen: list[str] = []
     async with hostile(says(b'{"Symbol": "IBM"}')) as (elsewhere, other_url):
