@@ -12,6 +12,7 @@ from pipeline.errors import ExitCode, Trouble, Undecodable, file_reason
 from pipeline.files import PRIVATE_FILE, is_locked, is_present, new_file
 from pipeline.store.diagnosis import NOT_UTF8, UNEXPECTED, damage_in, note_opened
 from pipeline.store.leftovers import foreign_log
+from pipeline.text import printable
 
 APPLICATION_ID = 0x4F565057
 """Marks our files in their header: "OVPW"."""
@@ -276,6 +277,8 @@ _STORAGE_FAILURES = {
     "SQLITE_PERM": ("not permitted", _CHECK_MODES),
 }
 """Problem and remedy, by the beginning of the name of SQLite's error code; the first that fits."""
+_MISSING = ("no such table", "no such column", "no such view", "table ")
+"""How SQLite begins what it says of a query that does not fit the schema: `table runs has no column named detail`."""
 _TEMPORARY_FAILURES = tuple(_STORAGE_FAILURES.keys() - {"SQLITE_NOTADB", "SQLITE_CORRUPT"})
 
 
@@ -284,9 +287,12 @@ def explain(error: sqlite3.Error) -> tuple[str, str | None]:
     if isinstance(error, sqlite3.ProgrammingError) and "closed database" in str(error):
         return "closed", "open it again"
     name = _code_name(error)
-    for prefix, explanation in _STORAGE_FAILURES.items():
+    for prefix, (problem, remedy) in _STORAGE_FAILURES.items():
         if name.startswith(prefix):
-            return explanation
+            return problem, remedy
+    if is_of_other_schema(error):
+        _, remedy = _STORAGE_FAILURES["SQLITE_CORRUPT"]
+        return printable(str(error)), remedy
     return f"{error} ({name or type(error).__name__})", None
 
 
@@ -306,6 +312,11 @@ def file_id(path: Path) -> tuple[int, int] | None:
 def is_storage_failure(error: sqlite3.Error) -> bool:
     """Whether the file, the disk or another program caused the error, and not a bug."""
     return _code_name(error).startswith(tuple(_STORAGE_FAILURES))
+
+
+def is_of_other_schema(error: sqlite3.Error) -> bool:
+    """Whether the file lacks what its version of the schema has: of that there are queries, and nothing else."""
+    return _code_name(error) == "SQLITE_ERROR" and str(error).startswith(_MISSING)
 
 
 def is_damage(error: BaseException | None) -> bool:

@@ -24,6 +24,7 @@ from pipeline.store.database import (
     explain,
     file_id,
     is_not_utf8,
+    is_of_other_schema,
     is_storage_failure,
     translate_errors,
     undecodable,
@@ -212,9 +213,11 @@ class Writer:
             except sqlite3.Error as error:
                 if is_not_utf8(error):
                     raise undecodable(self._path, error) from error
+                problem, remedy = explain(error)
+                if is_of_other_schema(error):
+                    raise DatabaseError(f"{self._path}: {problem}", remedy=remedy) from error
                 if not is_storage_failure(error):
                     raise
-                problem, remedy = explain(error)
                 failure = StorageError(f"{self._path}: {problem}", remedy=remedy)
                 if pause is None:
                     self._failure = failure

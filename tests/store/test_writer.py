@@ -81,7 +81,7 @@ async def test_callers_may_be_cancelled_at_any_moment(database: Path) -> None:
 
 async def test_a_batch_is_written_whole_or_not_at_all(database: Path) -> None:
     async def broken(db: Connection, items: Sequence[None]) -> Sequence[None]:
-        await db.execute("INSERT INTO no_such_table VALUES (1)")
+        await db.execute("INSERT INTO")
         return items
 
     async with open_writer(database) as writer:
@@ -229,3 +229,16 @@ async def test_a_file_with_two_names_is_not_opened_for_writing(database: Path, t
     other.unlink()
     async with open_writer(database):
         pass
+
+
+async def test_a_table_or_column_that_the_file_lacks_is_named_with_the_remedy(database: Path) -> None:
+    with closing(sqlite3.connect(database)) as db:
+        db.executescript("DROP TABLE looks; CREATE TABLE looks (symbol TEXT)")
+    async with open_writer(database) as writer:
+        with pytest.raises(DatabaseError, match=rf"{database}: table looks has no column named at; restore a backup"):
+            await writer.write(insert, "IBM")
+    with closing(sqlite3.connect(database)) as db:
+        db.execute("DROP TABLE looks")
+    async with open_writer(database) as writer:
+        with pytest.raises(DatabaseError, match=rf"{database}: no such table: looks; restore a backup"):
+            await writer.write(insert, "IBM")
