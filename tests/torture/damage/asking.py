@@ -2,8 +2,10 @@
 
 import asyncio
 import hashlib
+import importlib
 import io
 import os
+import pkgutil
 import resource
 import select
 import signal
@@ -20,6 +22,7 @@ from typing import Any
 import msgspec
 import structlog
 
+import pipeline
 from pipeline.agents.record import Record
 from pipeline.agents.refusals import BadCall
 from pipeline.agents.tools import TOOLS
@@ -143,6 +146,14 @@ class Ended(msgspec.Struct, frozen=True):
     answers: int = 1
     out: str = ""
     """The digest of what it printed."""
+
+
+def import_everything() -> None:
+    """Import all modules of the program, so that not each child process has to."""
+    for module in pkgutil.walk_packages(pipeline.__path__, "pipeline."):
+        if not module.name.endswith("__main__"):
+            with suppress(ImportError):  # of an extra that is not installed
+                importlib.import_module(module.name)
 
 
 def questions(random: Random, number: int) -> Sequence[tuple[str, ...]]:
@@ -351,7 +362,7 @@ _PATHS = [
     for symbol, run in (("IBM", "2"), ("FB", "12"))
     for query in ("", "?limit=2")
 ]
-_PATHS_AT_ONCE = 40
+_PATHS_AT_ONCE = 15
 
 
 def _drop(logged: list[Any], event: Any) -> Any:
