@@ -2,8 +2,8 @@
 
 from pipeline.errors import Trouble
 from pipeline.model.fields import FieldNotFound
-from pipeline.query.time_limit import TooSlow
 from pipeline.store.database import DatabaseError
+from pipeline.store.time_limit import TooSlow
 from pipeline.text import printable
 
 

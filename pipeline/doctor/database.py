@@ -18,6 +18,7 @@ from pipeline.store.marker import read_marker, record_gone
 from pipeline.store.migration_files import shipped_migrations
 from pipeline.store.schema import check_schema
 from pipeline.store.stored_symbols import is_first_company_invented
+from pipeline.store.time_limit import bounded
 from pipeline.text import count, cut, few
 
 _MOST_ERRORS, _ERRORS_SHOWN, _LONGEST_ERROR = 1_000, 3, 100
@@ -59,11 +60,13 @@ def check_database(
                 yield _integrity(db, thorough=thorough)
                 if on_deep is not None:
                     yield from _deeply(path, version, on_deep)
-                yield _future(db, now)
+                with bounded(db, path):
+                    yield _future(db, now)
             if version == len(shipped_migrations()):
-                yield _backups(db, backup_after, now)
-                yield from _invented(db)
-                yield from check_renames(db, renames, symbols)
+                with bounded(db, path):
+                    yield _backups(db, backup_after, now)
+                    yield from _invented(db)
+                    yield from check_renames(db, renames, symbols)
     except DatabaseError as error:
         problem = unusable_database(error)
         kind = Kind.INTEGRITY if is_damage(error.__cause__) else problem.kind

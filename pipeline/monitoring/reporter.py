@@ -39,6 +39,7 @@ from pipeline.quota.ledger_time import UntrustedClock
 from pipeline.store.database import DatabaseError, StorageError, beside
 from pipeline.store.drift import Drift
 from pipeline.store.reader import Reader
+from pipeline.store.time_limit import LONGEST_READ
 
 STALE_CHECK_EVERY = timedelta(hours=1)
 """How often to check for stale symbols while nothing runs."""
@@ -266,7 +267,7 @@ class Reporter:
         """Return what the documents show after a run that began at an instant: drift, and suspicious changes."""
         with Reader.open(self._database) as reader:
             drift = reader.drift()
-        with History.open(self._database) as history:
+        with History.open(self._database) as history, history.within(LONGEST_READ, is_over=lambda: False):
             return drift, list(islice(history.changes(since=began, suspicious=True), _MOST_ANOMALIES))
 
 

@@ -12,9 +12,9 @@ from pipeline.instants import utc_now
 from pipeline.query.bounds import InstantLike, beyond, instant
 from pipeline.query.horizon import Horizon
 from pipeline.query.known import unmapped
-from pipeline.query.time_limit import time_limit
 from pipeline.store.database import translate_errors
 from pipeline.store.reader import open_for_reading
+from pipeline.store.time_limit import time_limit
 
 _CACHE_KIB = 64 * 1024
 _CACHE_OF_MANY_KIB = 16 * 1024

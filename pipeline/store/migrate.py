@@ -1,7 +1,7 @@
 """Migrations: brings a database to the newest schema by numbered scripts.
 
 A migration in SQL is one transaction: it is applied whole or not at all. One in Python, for changes that take minutes,
-is many small transactions, each of which also writes its position into the file (`schema.UNDER_WAY`). After a kill it
+is many small transactions, each of which also writes its position into the file (`UNDER_WAY`). After a kill it
 continues from there; until it is done, everything but `migrate` refuses the file.
 """
 
@@ -18,19 +18,12 @@ from pipeline.store.database import APPLICATION_ID, OLDEST_SQLITE, DatabaseError
 from pipeline.store.marker import record_gone
 from pipeline.store.migration_files import FOLDER, Migration, read_migrations
 from pipeline.store.migration_steps import Step, split_statements
-from pipeline.store.schema import UNDER_WAY, UnderWay, read_schema
+from pipeline.store.schema import UnderWay, read_schema
+from pipeline.store.schema_objects import MIGRATIONS_TABLE, UNDER_WAY, refuse_triggers
 
 TRANSACTION_ROWS = 10_000
 """Rows after which a migration in Python commits: a fifth of a second of work."""
 
-_MIGRATIONS_TABLE = """
-    CREATE TABLE IF NOT EXISTS migrations (
-        version INTEGER PRIMARY KEY,
-        name TEXT NOT NULL,
-        checksum TEXT NOT NULL,
-        applied_at TEXT NOT NULL
-    ) STRICT
-"""
 _UNDER_WAY_TABLE = f"""
     CREATE TABLE IF NOT EXISTS {UNDER_WAY} (
         version INTEGER PRIMARY KEY,
@@ -83,6 +76,7 @@ def migrate(
         schema = read_schema(db, path, migrations)
         if not (schema.version or may_begin):
             raise record_gone(path)
+        refuse_triggers(db, path)
         # Nothing was written before this check: the file is ours, or empty.
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
@@ -144,7 +138,7 @@ def _save(db: sqlite3.Connection, migration: Migration, position: UnderWay) -> N
 
 def _record(db: sqlite3.Connection, migration: Migration, now: datetime) -> None:
     """Record that a migration is applied."""
-    db.execute(_MIGRATIONS_TABLE)
+    db.execute(MIGRATIONS_TABLE)
     db.execute(
         "INSERT INTO migrations (version, name, checksum, applied_at) VALUES (?, ?, ?, ?)",
         (migration.version, migration.name, migration.checksum, instants.to_text(now)),

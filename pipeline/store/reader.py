@@ -20,6 +20,7 @@ from pipeline.store.ledger_mark import read_mark
 from pipeline.store.marker import read_marker, record_gone
 from pipeline.store.migration_files import shipped_migrations
 from pipeline.store.schema import Schema, read_schema, refuse_half_migrated
+from pipeline.store.time_limit import bounded
 
 
 class NoData(DatabaseError):
@@ -172,8 +173,8 @@ class Reader:
     @classmethod
     @contextmanager
     def open(cls, path: Path) -> Iterator["Reader"]:
-        """Open the database for reading. Raise what `open_for_reading` raises."""
-        with open_for_reading(path) as db:
+        """Open the database for reading. Raise what `open_for_reading` raises, and TooSlow if answers take minutes."""
+        with open_for_reading(path) as db, bounded(db, path):
             yield cls(db)
 
     def quota_state(self, since: datetime, key: KeyId | None = None) -> QuotaState:

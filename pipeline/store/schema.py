@@ -6,11 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.store.database import DatabaseError, damaged, schema_version
-from pipeline.store.migration_files import Migration
-
-UNDER_WAY = "migration_under_way"
-"""The table that exists while a migration in Python is half done. `user_version` is then that migration's version:
-every program that does not know it takes the file for a newer one, and refuses it."""
+from pipeline.store.migration_files import Migration, shipped_migrations
+from pipeline.store.schema_objects import UNDER_WAY, check_ledger_of_migrations, check_objects
 
 
 class HalfMigrated(DatabaseError):
@@ -38,7 +35,10 @@ class Schema:
 
 
 def read_schema(db: sqlite3.Connection, path: Path, migrations: Sequence[Migration]) -> Schema:
-    """Return the schema of a file. Raise DatabaseError unless the first of these migrations made it."""
+    """Return the schema of a file. Raise DatabaseError unless the first of these migrations made it as it is.
+
+    Nothing of the file is read before its tables are known to be tables.
+    """
     if db.in_transaction:
         return _read_schema(db, path, migrations)
     db.execute("BEGIN")  # a migration may commit between two of these queries
@@ -58,6 +58,7 @@ def _read_schema(db: sqlite3.Connection, path: Path, migrations: Sequence[Migrat
         )
     if not version:
         return Schema(0)
+    check_ledger_of_migrations(db, path)
     applied = db.execute("SELECT version, checksum FROM migrations ORDER BY version").fetchall()
     under_way = None
     if db.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", (UNDER_WAY,)).fetchone():
@@ -69,7 +70,11 @@ def _read_schema(db: sqlite3.Connection, path: Path, migrations: Sequence[Migrat
         under_way = UnderWay(*position)
     if applied != [(migration.version, migration.checksum) for migration in migrations[:version]]:
         raise DatabaseError(f"{path} was made by migrations other than this program's", remedy="restore a backup")
-    return Schema(version if under_way is None else version - 1, under_way)
+    if under_way is not None:
+        return Schema(version - 1, under_way)
+    is_newest = version == len(migrations) and tuple(migrations) == shipped_migrations()
+    check_objects(db, path, migrations[:version], is_newest=is_newest)
+    return Schema(version)
 
 
 def check_schema(db: sqlite3.Connection, path: Path, migrations: Sequence[Migration]) -> int:

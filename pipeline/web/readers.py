@@ -10,9 +10,9 @@ from threading import Event
 from typing import TypeVar
 
 from pipeline.query.history import History
-from pipeline.query.time_limit import TooSlow
 from pipeline.store.data_version import DataVersion, Version
 from pipeline.store.database import DatabaseError, file_id
+from pipeline.store.time_limit import TooSlow
 from pipeline.web.refusals import Busy
 
 THREADS = 4

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from pipeline.errors import Trouble
 from pipeline.query.reach import AfterLock
-from pipeline.query.time_limit import TooSlow
 from pipeline.store.database import DatabaseError
 from pipeline.store.reader import NoData
 from pipeline.store.stored_symbols import SymbolNotFound
+from pipeline.store.time_limit import TooSlow
 
 
 class Refusal(Trouble):

@@ -10,11 +10,15 @@ import pytest
 from pipeline.instants import to_text
 from pipeline.model.outcomes import Outcome, RunResult, RunStatus, SymbolResult, Trigger
 from pipeline.model.symbols import Symbol
+from pipeline.store import time_limit
 from pipeline.store.database import DatabaseError
-from pipeline.store.reader import NoData, Reader
+from pipeline.store.migrate import migrate
+from pipeline.store.reader import NoData, Reader, open_for_reading
 from pipeline.store.runs import Store
+from pipeline.store.time_limit import TooSlow, bounded
 from pipeline.store.writer import open_writer
 from tests.support.clocks import START
+from tests.support.database import earlier_migrations
 from tests.support.store import HOUR, at, note, overview, store_overview
 
 DAILY = "30 18 * * mon-fri America/New_York"
@@ -119,10 +123,28 @@ def test_a_missing_database_has_no_data_and_a_sandbox_beside_it_is_named(tmp_pat
     assert all(name in str(missing.value.remedy) for name in ("pipeline collect", str(tmp_path / "sandbox.db")))
 
 
-def test_an_older_schema_is_refused_and_the_command_that_upgrades_it_is_named(database: Path) -> None:
-    with closing(sqlite3.connect(database)) as db:
-        db.executescript("PRAGMA user_version = 1; DELETE FROM migrations WHERE version > 1")
+def test_an_older_schema_is_refused_and_the_command_that_upgrades_it_is_named(tmp_path: Path) -> None:
+    database = tmp_path / "old.db"
+    migrate(database, now=START, folder=earlier_migrations(tmp_path, 1))
     with pytest.raises(DatabaseError) as older, Reader.open(database):
         pass
     assert str(database) in older.value.problem
     assert "pipeline migrate" in str(older.value.remedy)
+
+
+def test_what_would_take_for_ever_is_stopped_and_the_file_named(database: Path) -> None:
+    endless = "WITH RECURSIVE endless(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM endless) SELECT count(*) FROM endless"
+    with (
+        pytest.raises(TooSlow, match=r"overviews\.db: reading it took longer.*pipeline doctor"),
+        open_for_reading(database) as db,
+        bounded(db, database, timedelta(0)),
+    ):
+        db.execute(endless).fetchone()
+
+
+def test_every_answer_of_a_reader_is_bounded(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time_limit, "_INSTRUCTIONS", 1)
+    monkeypatch.setattr(bounded.__wrapped__, "__defaults__", (timedelta(0),))  # type: ignore[attr-defined]
+
+    with pytest.raises(TooSlow), Reader.open(database) as reader:
+        reader.runs(1)

@@ -20,7 +20,7 @@ _connect = sqlite3.connect
 def killed_at_statement(number: int, run: Callable[[], object]) -> bool:
     """Run a function in a child that is killed when SQLite begins its n-th statement. Return whether it was.
 
-    False: the function ended before. Statements count from 1, over all connections.
+    False: the function ended before. Statements count from 1, over all connections to files.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # a child of a process with threads: it takes no lock
@@ -51,7 +51,8 @@ def left_at_each_statement(database: Path, folder: Path, run: Callable[[], objec
 
     def connect(*arguments: Any, **options: Any) -> sqlite3.Connection:
         db: sqlite3.Connection = _connect(*arguments, **options)
-        db.set_trace_callback(copy)
+        if arguments[0] != ":memory:":
+            db.set_trace_callback(copy)
         return db
 
     with pytest.MonkeyPatch.context() as patch:
@@ -77,7 +78,8 @@ def die_at_statement(number: int) -> None:
 
     def connect(*arguments: Any, **options: Any) -> sqlite3.Connection:
         db: sqlite3.Connection = _connect(*arguments, **options)
-        db.set_trace_callback(count)
+        if arguments[0] != ":memory:":
+            db.set_trace_callback(count)
         return db
 
     sqlite3.connect = connect  # type: ignore[assignment]  # in a process that ends thereby

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from pipeline.query.history import History
-from pipeline.query.time_limit import TooSlow
 from pipeline.store.database import DatabaseError
 from pipeline.store.reader import NoData
+from pipeline.store.time_limit import TooSlow
 from pipeline.web.readers import Readers
 from pipeline.web.refusals import Busy
 from tests.support.observations import AFTER_ALL, database_of, seen

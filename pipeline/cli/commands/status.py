@@ -33,6 +33,7 @@ from pipeline.settings.load import Settings
 from pipeline.store.drift import Drift
 from pipeline.store.lock import is_daemon_running
 from pipeline.store.reader import NoData, Reader, Run, SymbolState
+from pipeline.store.time_limit import LONGEST_READ
 from pipeline.text import count, few
 from pipeline.uptime import read_uptime
 
@@ -186,7 +187,7 @@ def _heartbeat(database: Path, options: Options) -> Heartbeat | None:
 
 def _of_history(database: Path) -> tuple[list[Change], int]:
     """Return the suspicious changes since the last run began, and how many companies have a snapshot."""
-    with History.open(database) as history:
+    with History.open(database) as history, history.within(LONGEST_READ, is_over=lambda: False):
         since = history.last_run_started_at()
         suspicious = [] if since is None else list(history.changes(since=since, suspicious=True))
         return suspicious, len(history.symbols())
