@@ -5,9 +5,13 @@ from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from pipeline.errors import Trouble
+
 FORMAT = "%H/%ct/%at/%P"
 """How git is to print a commit: its id, when it was committed and written, in seconds since 1970, and its parents."""
 
+MOST_FILES = 1_000_000
+"""Files of a commit, or changed by one: some 400 MB. A few small objects can make a tree of billions."""
 _LONGEST_TIME = 15
 """Digits: git prints a date as the commit has it, however long it is."""
 _DELETED = b"000000"
@@ -68,12 +72,17 @@ def _exists(blob: bytes) -> bool:
 
 
 def read_log(chunks: Iterable[bytes]) -> Iterator[Commit]:
-    """Yield the commits in what git printed. Of a merge there are only the files that differ from each parent's."""
+    """Yield the commits in what git printed. Of a merge there are only the files that differ from each parent's.
+
+    Raise Trouble for a commit that changes too many files.
+    """
     commit = None
     change = b""
-    for field_ in _fields(chunks):
+    for field_ in fields(chunks):
         if change and commit is not None:
             commit.changes.append(_change(change, field_))
+            if len(commit.changes) > MOST_FILES:
+                raise Trouble(f"commit {commit.id} changes more than {MOST_FILES:,} files")
             change = b""
             continue
         text = field_.lstrip(b"\n")
@@ -87,7 +96,7 @@ def read_log(chunks: Iterable[bytes]) -> Iterator[Commit]:
         yield commit
 
 
-def _fields(chunks: Iterable[bytes]) -> Iterator[bytes]:
+def fields(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """Yield what stands between NUL bytes."""
     rest = b""
     for chunk in chunks:

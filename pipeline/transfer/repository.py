@@ -8,6 +8,7 @@ anything from.
 
 import os
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -15,13 +16,14 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from tempfile import gettempdir
+from threading import Timer
 from typing import IO
 
 from pipeline.errors import Trouble, file_reason
 from pipeline.partials import scratch_folder
 from pipeline.redaction import HIDDEN
 from pipeline.text import cut, few, printable
-from pipeline.transfer.git_log import FORMAT, Commit, read_log
+from pipeline.transfer.git_log import FORMAT, MOST_FILES, Commit, fields, read_log
 
 _KEPT_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "TMPDIR")
 _VARIABLES = {
@@ -60,6 +62,14 @@ AT_ONCE = 60
 """Files that git is asked for at once, and reads while those before are imported. Their ids, SHA-256 too, fit into the
 smallest pipe (4,096 bytes): writing them never waits for git, which may wait until its answers are read."""
 _CHUNK_BYTES = 65_536
+_LARGEST_SHALLOW = 16 << 20
+"""Bytes of the ids of commits before which a clone holds nothing: each takes 41 or 65."""
+_MEMORY = 1 << 30
+"""Bytes that git may take, besides the files that it maps: it lists all that a commit changes before it prints it."""
+_LOOKED_UP_WITHIN = 20.0
+"""Seconds for git to look something up, which it does at once: it would wait for ever for a pipe among its files."""
+_COUNTED_WITHIN = 3600.0
+"""Seconds for git to count commits: some minutes for tens of millions of them."""
 _LONGEST_ERROR = 200
 _NAMED = 5
 
@@ -124,12 +134,13 @@ def _prepare(scratch: Path, object_format: str, shallow: Path) -> Path:
     (ours / "HEAD").write_text("ref: refs/heads/none\n")
     (ours / "config").write_text(_CONFIGURATION.format("sha256" if object_format == "sha256" else "sha1"))
     if shallow.is_file():
-        shutil.copyfile(shallow, ours / "shallow")
+        with shallow.open("rb") as theirs, (ours / "shallow").open("wb") as copy:
+            copy.write(theirs.read(_LARGEST_SHALLOW))
     return ours
 
 
 def _boundary(shallow: Path) -> frozenset[str]:
-    return frozenset(shallow.read_text().split()) if shallow.exists() else frozenset()
+    return frozenset(shallow.read_text("ascii", "replace").split()) if shallow.exists() else frozenset()
 
 
 def _tip(path: Path, theirs: "_Git", reading: "_Git", branch: str | None) -> str:
@@ -155,6 +166,14 @@ def _tip(path: Path, theirs: "_Git", reading: "_Git", branch: str | None) -> str
     raise Trouble(f"{path} has no branch, tag or commit {branch[:100]!r}", remedy=has)
 
 
+class _Silent(Trouble):
+    """Git does not answer."""
+
+    def __init__(self, seconds: float) -> None:
+        problem = f"git cannot read the repository: it did not answer within {seconds:g} s"
+        super().__init__(problem, remedy="look for a pipe or a device among its files")
+
+
 class _Git:
     """Git with variables of its own, in a folder of its own."""
 
@@ -166,17 +185,20 @@ class _Git:
         self._variables = kept | _VARIABLES | {"HOME": str(scratch), "XDG_CONFIG_HOME": str(scratch)} | variables
 
     def find(self, *words: str) -> str | None:
-        """Return what git prints, without the end of its last line; None if it fails."""
-        with suppress(Trouble):
+        """Return what git prints, without the end of its last line; None if it fails. Raise _Silent."""
+        try:
             return self.answer(*words)
-        return None
+        except _Silent:
+            raise
+        except Trouble:
+            return None
 
-    def answer(self, *words: str) -> str:
+    def answer(self, *words: str, within: float = _LOOKED_UP_WITHIN) -> str:
         """Return what git prints, without the end of its last line. Raise Trouble, with what it says, if it fails."""
-        with self.started(*words) as process:
+        with self.started(*words) as process, _killed_after(process, within) as killer:
             printed = b"".join(_chunks(process))
             if process.wait():
-                raise self.failure()
+                raise self.failure() if killer.is_alive() else _Silent(within)
         return os.fsdecode(printed.removesuffix(b"\n"))
 
     @contextmanager
@@ -196,7 +218,7 @@ class _Git:
     def _start(self, *words: str, stdin: IO[bytes] | int) -> subprocess.Popen[bytes]:
         """Start git. In a process group of its own: what Ctrl-C stops, the command decides."""
         with self._errors.open("ab") as errors:
-            return subprocess.Popen(  # noqa: S603 - no shell; the words are ours, and a branch begins with no hyphen
+            process = subprocess.Popen(  # noqa: S603 - no shell; the words are ours, and a branch begins with no hyphen
                 [self._program, *words],
                 stdin=stdin,
                 stdout=subprocess.PIPE,
@@ -205,6 +227,10 @@ class _Git:
                 cwd=self._scratch,
                 process_group=0,
             )
+        if hasattr(resource, "prlimit"):  # on Linux
+            with suppress(OSError):  # it has ended
+                resource.prlimit(process.pid, resource.RLIMIT_DATA, (_MEMORY, _MEMORY))
+        return process
 
     def failure(self) -> Trouble:
         """Return why git failed, in its own words."""
@@ -275,7 +301,7 @@ class Repository:
 
     def commit_count(self) -> int:
         """Return how many commits there are. Raise Trouble if they cannot be read."""
-        return int(self._git.answer("rev-list", "--count", self.tip))
+        return int(self._git.answer("rev-list", "--count", self.tip, within=_COUNTED_WITHIN))
 
     def commits(self, *, newest_first: bool = False) -> Iterator[Commit]:
         """Yield the commits from which the tip was made, each after its parents. Raise Trouble if one cannot be read.
@@ -295,9 +321,13 @@ class Repository:
                     raise self._git.failure()
 
     def paths(self) -> Iterator[bytes]:
-        """Yield the paths of the newest commit."""
+        """Yield the paths of the newest commit. Raise Trouble if there are too many."""
         with self._git.started("ls-tree", "-r", "-z", "--name-only", "--full-tree", self.tip) as process:
-            yield from filter(None, b"".join(_chunks(process)).split(b"\0"))
+            for number, path in enumerate(filter(None, fields(_chunks(process))), 1):
+                if number > MOST_FILES:
+                    why = f"{self.path} has more than {MOST_FILES:,} files"
+                    raise Trouble(why, remedy="choose which are read, as with --path 'data/{symbol}.json'")
+                yield path
 
     @contextmanager
     def blobs(self) -> Iterator[Blobs]:
@@ -314,6 +344,18 @@ def _signals_wait() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _killed_after(process: subprocess.Popen[bytes], seconds: float) -> Iterator[Timer]:
+    """Kill a process if the block takes longer. The timer that does is alive until then."""
+    killer = Timer(seconds, process.kill)
+    killer.daemon = True
+    killer.start()
+    try:
+        yield killer
+    finally:
+        killer.cancel()
 
 
 def _chunks(process: subprocess.Popen[bytes]) -> Iterator[bytes]:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pipeline.errors import Trouble
-from pipeline.transfer.repository import open_repository, refuse_url
+from pipeline.transfer.repository import _Git, open_repository, refuse_url
 from tests.support.repositories import DAY, NOON, Making, document, git, history, mistakes, needs_git, observed
 
 pytestmark = [pytest.mark.process, needs_git]
@@ -199,6 +199,47 @@ def test_a_damaged_repository_is_one_line(tmp_path: Path) -> None:
         (repository / "objects" / lost[:2] / lost[2:]).unlink()
         with pytest.raises(Trouble, match="git cannot read the repository: "):
             history(repository)
+
+
+@pytest.mark.parametrize("name", ["HEAD", "config", "packed-refs", "objects/info/alternates"])
+def test_a_pipe_among_its_files_holds_nothing_up(made: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr(_Git.answer, "__kwdefaults__", {"within": 0.5})
+    (made / name).unlink(missing_ok=True)
+    os.mkfifo(made / name)
+    with pytest.raises(Trouble) as refused:
+        history(made)
+    assert "did not answer" in str(refused.value) or "not a git repository" in str(refused.value)
+
+
+def test_a_tree_of_billions_of_files_is_one_line(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.transfer.git_log.MOST_FILES", 1_000)
+    monkeypatch.setattr("pipeline.transfer.repository.MOST_FILES", 1_000)
+    monkeypatch.setattr("pipeline.transfer.repository._MEMORY", 64 << 20)
+    entry = f"100644 blob {git('rev-parse', 'HEAD:data/IBM.json', folder=made)}"
+    for _ in range(9):
+        lines = "".join(f"{entry}\tf{number}.txt\n" for number in range(10))
+        entry = f"040000 tree {git('mktree', folder=made, stdin=lines.encode())}"
+    who = ("-c", "user.name=x", "-c", "user.email=x@example.com")
+    commit = git(*who, "commit-tree", entry.split()[2], "-m", "bomb", folder=made)
+    git("update-ref", "refs/heads/main", commit, folder=made)
+
+    for pattern, why in ((None, "has more than 1,000 files"), ("{symbol}.json", "git cannot read .*memory")):
+        with pytest.raises(Trouble, match=why):
+            history(made, pattern=pattern)
+
+
+def test_a_commit_of_too_many_files_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.transfer.git_log.MOST_FILES", 3)
+    making = Making(tmp_path / "r.git")
+    making.commit({f"data/A{number}.json": document(f"A{number}") for number in range(4)})
+    with pytest.raises(Trouble, match="changes more than 3 files"):
+        history(making.make())
+
+
+def test_a_list_of_where_a_clone_ends_that_is_none_is_one_line(made: Path) -> None:
+    (made / "shallow").write_bytes(b"\xff\xfe" * 100)
+    with pytest.raises(Trouble):
+        history(made)
 
 
 def test_a_signal_while_git_is_started_leaves_none_behind(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
