@@ -10,7 +10,7 @@ from pipeline.decoding import decoder
 from pipeline.errors import Trouble, Undecodable, file_reason
 from pipeline.files import read_content, replace_durably
 from pipeline.store.database import RecordGone, beside
-from pipeline.text import printable
+from pipeline.text import cut, printable
 
 
 class LastRun(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,6 +37,8 @@ class Marker(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 _decode = decoder(Marker)
+_MOST_SHOWN = 255
+"""Characters of a file's name in an error: no file system has longer ones."""
 
 
 def marker_path(database: Path) -> Path:
@@ -67,9 +69,10 @@ def record_gone(database: Path) -> RecordGone:
     """Return the error for a database that is missing or empty, where a record was kept."""
     marker = read_marker(database)
     if marker is not None and marker.set_aside is not None:
+        replaced = cut(printable(marker.set_aside), _MOST_SHOWN)
         return RecordGone(
             f"{database}: pipeline restore was interrupted",
-            remedy=f"repeat it, with the backup or with what it was replacing: {printable(marker.set_aside)}",
+            remedy=f"repeat it, with the backup or with what it was replacing: {replaced}",
         )
     state = "is empty" if database.exists() else "is gone"
     return RecordGone(

@@ -55,10 +55,10 @@ def kept(decoder: Decoder) -> list[Path]:
     return sorted(path for path in (CORPUS / decoder.folder).glob("*") if path.is_file())
 
 
-def problem(decoder: Decoder, content: bytes, *, memory: int | None = None) -> str | None:
+def problem(decoder: Decoder, content: bytes, *, memory: int | None = None, seconds: float = _LONGEST) -> str | None:
     """Let a decoder read a content; return what is wrong, None if nothing is.
 
-    `memory`: the most bytes that it may add to what this process ever took.
+    `memory`: the most bytes that it may add to what this process ever took. `seconds`: of the processor.
     """
     before, began = _peak(), time.process_time()
     try:
@@ -67,7 +67,7 @@ def problem(decoder: Decoder, content: bytes, *, memory: int | None = None) -> s
     except _Stopped:
         return f"stopped after {_GIVEN_UP:g} s of processor time"
     took, grew = time.process_time() - began, _peak() - before
-    if found is None and took > _LONGEST:
+    if found is None and took > seconds:
         return f"took {took:.1f} s of processor time for {len(content):,} bytes"
     if found is None and memory is not None and grew > memory:
         return f"took {grew / 2**20:,.0f} MB more for {len(content):,} bytes"
@@ -107,7 +107,7 @@ def smaller(content: bytes, is_bad: Callable[[bytes], bool], *, seconds: float =
     return content
 
 
-class _Finder:
+class Finder:
     """Gives cases to a decoder, and notes what they break: each kind once."""
 
     def __init__(self, decoder: Decoder, bout: Bout) -> None:
@@ -133,11 +133,11 @@ class _Finder:
         for seed in self._seeds:
             self._try(seed, memory=None)
         for content in self.decoder.large:
-            self._try(content, memory=_MEMORY)
+            self._try(content, memory=_MEMORY, seconds=_GIVEN_UP)
 
-    def _try(self, content: bytes, *, memory: int | None) -> None:
+    def _try(self, content: bytes, *, memory: int | None, seconds: float = _LONGEST) -> None:
         self.cases += 1
-        found = problem(self.decoder, content, memory=memory)
+        found = problem(self.decoder, content, memory=memory, seconds=seconds)
         if found is not None and (kind := _kind(found)) not in self._seen:
             self._seen.add(kind)
             self._report(content, found, kind)
@@ -164,22 +164,24 @@ def _kind(found: str) -> str:
 
 
 def run(bout: Bout) -> None:
-    """Give each decoder the same time, a moment at a time."""
+    """Give each decoder the same time, and count the cases."""
+    finders = tried(bout)
+    bout.count("cases", sum(one.cases for one in finders))
+    bout.count("decoders", sum(1 for one in finders if one.cases))
+
+
+def tried(bout: Bout) -> list[Finder]:
+    """Give each decoder the same time, a moment at a time; return them with their cases."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     signal.signal(signal.SIGPROF, _stop)
     os.environ.pop("WATCHDOG_PID", None)
-    finders = [_Finder(one, bout) for one in decoders()]
+    finders = [Finder(one, bout) for one in decoders()]
     bout.random.shuffle(finders)  # a short run begins with other decoders each time
     while bout.goes_on():
         min(finders, key=lambda one: one.seconds).turn()
     OPEN.close()
-    bout.count("cases", sum(one.cases for one in finders))
-    bout.count("decoders", sum(1 for one in finders if one.cases))
-    FINDERS[:] = finders
+    return finders
 
-
-FINDERS: list[_Finder] = []
-"""Of the last run, for whoever measures."""
 
 TRIAL = Trial(
     name="fuzz",

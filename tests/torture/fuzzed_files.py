@@ -9,6 +9,7 @@ from contextlib import suppress
 from datetime import timedelta
 from functools import cache, partial
 from importlib.util import find_spec
+from pathlib import Path
 
 from pipeline.cli.commands import panel
 from pipeline.errors import Trouble, Undecodable
@@ -175,14 +176,21 @@ def _instants(content: bytes) -> None:
 def _heartbeat(content: bytes) -> None:
     database = scratch() / "o.db"
     heartbeat.heartbeat_path(database).write_bytes(content)
-    beat = heartbeat.read(database)
-    if beat is None:
-        raise Wrong("no heartbeat, though there is a file")
+    beat = _beat(database)
     daemon_problem(beat, is_running=True, now=START)
     Metrics().render(EMPTY, beat)
     heartbeat.write(database, beat)
-    if heartbeat.read(database) != beat:
+    rounded = _beat(database)  # to milliseconds
+    heartbeat.write(database, rounded)
+    if _beat(database) != rounded:
         raise Wrong("another heartbeat comes back")
+
+
+def _beat(database: Path) -> heartbeat.Heartbeat:
+    beat = heartbeat.read(database)
+    if beat is None:
+        raise Wrong("no heartbeat, though there is a file")
+    return beat
 
 
 def _reported(content: bytes) -> None:
