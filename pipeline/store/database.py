@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from pipeline.errors import ExitCode, Trouble, Undecodable, file_reason
-from pipeline.files import PRIVATE_FILE, is_locked, is_present, new_file
+from pipeline.files import PRIVATE_FILE, is_locked, is_present, new_file, sync_folder
 from pipeline.store.diagnosis import NOT_UTF8, UNEXPECTED, damage_in, note_opened
 from pipeline.store.leftovers import foreign_log
 from pipeline.text import printable
@@ -22,6 +22,8 @@ SAFE_SQLITE = (3, 51, 3)
 """The first in which two connections cannot corrupt a WAL file by checkpointing at the same time."""
 
 _BUSY_SECONDS = 1.0
+_FULL = 2
+"""What SQLite calls `synchronous = FULL`."""
 _SQLITE_SUFFIXES = ("", "-wal", "-shm", "-journal")
 
 
@@ -328,6 +330,23 @@ def is_damage(error: BaseException | None) -> bool:
 def is_temporary(error: DatabaseError) -> bool:
     """Whether the disk or another program caused the error, so that it may pass without a repair of the file."""
     return isinstance(error, LockLost) or _code_name(error.__cause__).startswith(_TEMPORARY_FAILURES)
+
+
+def check_durable(path: Path, journal_mode: object, synchronous: object) -> None:
+    """Raise DatabaseError unless a connection is in WAL mode with FULL, and the log's name is on the disk.
+
+    In replayed power cuts NORMAL lost acknowledged rows, FULL none. SQLite switches to WAL silently or not at all, and
+    ignores a folder that it could not sync: then a power cut could lose the log that a half-written database needs.
+    """
+    if (journal_mode, synchronous) != ("wal", _FULL):
+        raise DatabaseError(
+            f"{path}: SQLite cannot write durably here (journal_mode {journal_mode}, synchronous {synchronous})",
+            remedy="put the database on a local disk that works",
+        )
+    try:
+        sync_folder(beside(path, "").parent)
+    except OSError as error:
+        raise DatabaseError(f"{path.parent} cannot be synced: {file_reason(error)}", remedy="check the disk") from None
 
 
 def refuse_foreign(path: Path) -> None:

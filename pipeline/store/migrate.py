@@ -14,7 +14,14 @@ from pathlib import Path
 
 from pipeline import instants
 from pipeline.files import is_present
-from pipeline.store.database import APPLICATION_ID, OLDEST_SQLITE, DatabaseError, connect, create_private
+from pipeline.store.database import (
+    APPLICATION_ID,
+    OLDEST_SQLITE,
+    DatabaseError,
+    check_durable,
+    connect,
+    create_private,
+)
 from pipeline.store.marker import record_gone
 from pipeline.store.migration_files import FOLDER, Migration, read_migrations
 from pipeline.store.migration_steps import Step, split_statements
@@ -78,8 +85,11 @@ def migrate(
             raise record_gone(path)
         refuse_triggers(db, path)
         # Nothing was written before this check: the file is ours, or empty.
-        db.execute("PRAGMA journal_mode = WAL")
+        (mode,) = db.execute("PRAGMA journal_mode = WAL").fetchone()
         db.execute("PRAGMA synchronous = FULL")
+        (synchronous,) = db.execute("PRAGMA synchronous").fetchone()
+        db.execute("SELECT 1 FROM sqlite_master").fetchone()  # opens the log, which has a name then
+        check_durable(path, mode, synchronous)
         under_way = schema.under_way
         pending = migrations[schema.version :]
         for migration in pending:

@@ -20,6 +20,7 @@ from pipeline.store.database import (
     DatabaseError,
     LockLost,
     StorageError,
+    check_durable,
     connect,
     explain,
     file_id,
@@ -282,7 +283,7 @@ async def open_writer(
             db = await stack.enter_async_context(
                 aiosqlite.connect(uri(path, "rw"), uri=True, timeout=_BUSY_SECONDS, isolation_level=None)
             )
-            await _check_durable(db, path)
+            await _make_durable(db, path)
         writer = Writer(db, path, sleep=sleep, on_retry=on_retry)
         running = asyncio.create_task(writer.run(), name="writer")
         try:
@@ -292,16 +293,12 @@ async def open_writer(
             await asyncio.shield(running)
 
 
-async def _check_durable(db: aiosqlite.Connection, path: Path) -> None:
-    """Set WAL and FULL, and read them back: in replayed power cuts NORMAL lost acknowledged rows, FULL none."""
+async def _make_durable(db: aiosqlite.Connection, path: Path) -> None:
+    """Set WAL and FULL, and read them back."""
     mode = await _pragma(db, "PRAGMA journal_mode = WAL")
     await db.execute("PRAGMA synchronous = FULL")
     synchronous = await _pragma(db, "PRAGMA synchronous")
-    if (mode, synchronous) != ("wal", 2):
-        raise DatabaseError(
-            f"{path}: SQLite cannot write durably here (journal_mode {mode}, synchronous {synchronous})",
-            remedy="put the database on a local disk",
-        )
+    check_durable(path, mode, synchronous)
 
 
 async def _pragma(db: aiosqlite.Connection, statement: str) -> Any:

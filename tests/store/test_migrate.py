@@ -1,6 +1,8 @@
 """Migrations: whole or not at all, never edited, and never applied to another program's file."""
 
+import errno
 import hashlib
+import os
 import shutil
 import sqlite3
 import stat
@@ -17,7 +19,7 @@ from hypothesis import strategies as st
 from pipeline import instants
 from pipeline.model.fields import CATALOGUE, DAILY_FIELDS, PROFILE_FIELDS, REPORTED_FIELDS, Field
 from pipeline.store.catalogue_views import SQL_TYPES
-from pipeline.store.database import APPLICATION_ID, DatabaseError
+from pipeline.store.database import APPLICATION_ID, DatabaseError, check_durable
 from pipeline.store.migrate import migrate
 from pipeline.store.migration_files import FOLDER, shipped_migrations
 from pipeline.store.migration_steps import split_statements
@@ -367,3 +369,22 @@ async def _derive(db: Connection, batches: Sequence[Sequence[str]]) -> Sequence[
 
 def day(number: float) -> str:
     return instants.to_text(START + timedelta(days=number))
+
+
+@pytest.mark.parametrize(("journal_mode", "synchronous"), [("delete", 2), ("wal", 1), (None, 2)])
+def test_a_connection_that_is_not_durable_is_refused(
+    journal_mode: str | None, synchronous: int, tmp_path: Path
+) -> None:
+    with pytest.raises(DatabaseError, match=r"cannot write durably.*local disk"):
+        check_durable(tmp_path / "overviews.db", journal_mode, synchronous)
+
+
+def test_nothing_is_migrated_where_a_power_cut_could_lose_the_log(
+    database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_descriptor: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(DatabaseError, match=r"cannot be synced: input/output error"):
+        migrate(database, now=START)

@@ -1,6 +1,7 @@
 """The writer: one transaction a batch, whole or not at all, whatever callers and disks do."""
 
 import asyncio
+import errno
 import os
 import shutil
 import sqlite3
@@ -155,6 +156,18 @@ async def test_a_bug_reaches_every_caller_and_nobody_waits_for_good(database: Pa
     with pytest.raises(KeyError):
         await everything()
     assert inserted(database) == []
+
+
+async def test_nothing_is_written_where_a_power_cut_could_lose_the_log(
+    database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_descriptor: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(DatabaseError, match=r"cannot be synced: input/output error"):
+        async with open_writer(database):
+            pass
 
 
 async def test_durability_is_set_and_read_back(database: Path) -> None:
