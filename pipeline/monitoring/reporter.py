@@ -20,7 +20,7 @@ from pipeline.clock import REAL_CLOCK, Clock
 from pipeline.collect.summary import Summary
 from pipeline.decoding import decoder
 from pipeline.errors import Undecodable, file_reason
-from pipeline.files import read_content, replace_content, set_aside
+from pipeline.files import read_content, replace_durably, set_aside
 from pipeline.fleet.look import Lookout
 from pipeline.instants import nanoseconds
 from pipeline.model.changes import Change
@@ -261,7 +261,7 @@ class Reporter:
         if memory != self._saved:
             self._saved = memory
             with suppress(OSError):  # then it is reported once more after a restart
-                replace_content(_alerts_path(self._database), memory)
+                replace_durably(_alerts_path(self._database), memory)
 
     def _read_documents(self, began: datetime) -> tuple[Drift, list[Change]]:
         """Return what the documents show after a run that began at an instant: drift, and suspicious changes."""
