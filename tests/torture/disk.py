@@ -39,9 +39,14 @@ class File:
         self.size = at if data is None else max(self.size, at + len(data))
 
     def sync(self) -> None:
-        if self.changes:
-            self.synced = self.content()
+        if self.changes or len(self.synced) != self.size:
+            self.synced = self.content().ljust(self.size, b"\0")
             self.changes.clear()
+
+    def fail_sync(self, random: Random) -> None:
+        """Lose for good what a power cut now would: the system takes it for written, and no later sync writes it."""
+        self.synced = self.after_cut(random)
+        self.changes.clear()
 
     def content(self, kept: Callable[[int, int], bool] = lambda _index, _sector: True, grain: int = 4096) -> bytes:
         """Return the content with those changes that a disk has kept, of each of the sectors that they touch."""
@@ -106,8 +111,9 @@ _Step = tuple[tuple[Path, File | None], ...]
 class Disk:
     """A disk that is told all changes, in order."""
 
-    def __init__(self, folder: Path, *, is_strict: bool, syncs: bool = True) -> None:
+    def __init__(self, folder: Path, random: Random, *, is_strict: bool, syncs: bool = True) -> None:
         """Begin with what is in a folder, which is synced. Without `syncs` it lies: nothing is synced from then on."""
+        self._random = random
         self._is_strict = is_strict
         self._syncs = syncs
         self._names: _Names = {Path(): _FOLDER}
@@ -121,6 +127,8 @@ class Disk:
     def apply(self, operation: Operation) -> None:
         """Change what is on the disk as an operation did."""
         if operation.error:
+            if operation.kind == SYNC:
+                self._open[operation.file][1].fail_sync(self._random)
             return
         path, other, kind = operation.path, operation.other, operation.kind
         if kind == OPEN:
@@ -175,9 +183,9 @@ class Disk:
                 left.append(step)
         self._steps = left
 
-    def after_cut(self, random: Random) -> Iterator[tuple[Path, bytes | None]]:
+    def after_cut(self) -> Iterator[tuple[Path, bytes | None]]:
         """Yield what may be there after a power cut: folders, before what is in them, and files with their content."""
-        names = dict(self._synced)
+        names, random = dict(self._synced), self._random
         share = random.choice((0.0, 0.5, 1.0, random.random()))
         if self._is_strict:
             steps = [step for step in self._steps if random.random() < share]

@@ -9,6 +9,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from tests.torture.holding import Attempt, attempted
 from tests.torture.interposed import EVER, FOLDER, LINK, OPEN, READ, RENAME, SYNC, TRUNCATE, UNLINK, WRITE, missing
@@ -18,6 +19,9 @@ from tests.torture.whole import Whole, wholes
 
 _NAMES = RENAME + UNLINK + LINK + FOLDER
 _FOLLOWING = ("same", "same", "question", "run")
+_FULL = Path("/dev/full")
+_PRINTS_TO_FULL = 0.2
+"""How often what the command prints goes to a full disk, too."""
 _TRACEBACK = "Traceback (most recent call last)"
 _NO_SPACE = OPEN + WRITE + TRUNCATE + FOLDER + LINK + RENAME
 
@@ -60,12 +64,14 @@ def _fail(bout: Bout, stage: Theatre, whole: Whole) -> None:
     first = random.randint(1, max(2, int(whole.changes * random.choice((0.1, 1)))))
     length = random.choice((1, random.randint(2, 20), EVER) if failure.may_stay else (1, 2))
     stage.interposed.fail(failure.kinds, failure.error, first, first + length - 1)
-    attempt = attempted(stage, whole.scene, whole.before, whole.after)
+    out = _FULL if random.random() < _PRINTS_TO_FULL else None
+    attempt = attempted(stage, whole.scene, whole.before, whole.after, out=out)
     bout.count("failing disks" if attempt.failed else "disks that did not fail")
     following = random.choice(_FOLLOWING)
     for problem in [*_ended_badly(attempt), *attempt.problems(following)]:
         span = "for good" if length == EVER else f"{length} times"
-        bout.broken(f"{whole.scene.name}, disk {failure.name}, from {first} on, {span}, then {following}: {problem}")
+        to = " and stdout" if out else ""
+        bout.broken(f"{whole.scene.name}, disk {failure.name}{to}, from {first}, {span}, then {following}: {problem}")
     shutil.rmtree(attempt.folder)
 
 

@@ -44,10 +44,10 @@ def _connect(*arguments: Any, **options: Any) -> sqlite3.Connection:
     return db
 
 
-def _run(folder: str, arguments: list[str], variables: dict[str, str], output: str) -> NoReturn:
-    """Be the process of a command."""
+def _run(folder: str, arguments: list[str], variables: dict[str, str], out: str, err: str) -> NoReturn:
+    """Be the process of a command, which prints to two files."""
     signal.alarm(_SECONDS)
-    for descriptor, place in enumerate((os.devnull, f"{output}.out", f"{output}.err")):
+    for descriptor, place in enumerate((os.devnull, out, err)):
         os.dup2(os.open(place, os.O_RDWR | os.O_CREAT | (os.O_TRUNC if descriptor else 0)), descriptor)
     os.chdir(folder)
     os.environ.update(variables)

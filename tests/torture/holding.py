@@ -79,12 +79,12 @@ class Attempt:
             yield f"{self.scene.makes} is not whole"
 
 
-def attempted(stage: Theatre, scene: Scene, before: Contents, after: Contents) -> Attempt:
+def attempted(stage: Theatre, scene: Scene, before: Contents, after: Contents, *, out: Path | None = None) -> Attempt:
     """Play a scene, as the library has its orders, in a new folder, and return what came of it. The orders end then."""
     folder = stage.disk / "attempt"
     scene.prepare(folder)
     stage.requests.clear()
-    played = stage.play(folder, *scene.command)
+    played = stage.play(folder, *scene.command, out=out)
     failed = stage.interposed.failed
     stage.interposed.order()
     return Attempt(stage, scene, folder, before, after, played, failed)

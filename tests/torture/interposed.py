@@ -94,10 +94,13 @@ class Interposed:
         """Count from now on, and give these orders: fields of `struct control`. The rest are 0."""
         self._control[:] = struct.pack(f"={len(_FIELDS)}q", *(values.get(name, 0) for name in _FIELDS))
 
-    def fail(self, kinds: str, error: int, first: int, last: int = EVER) -> None:
-        """Let operations of these kinds fail, from the first to the last of them. No error: writes are short."""
+    def fail(self, kinds: str, error: int, first: int, last: int = EVER, **more: int) -> None:
+        """Let operations of these kinds fail, from the first to the last of them. No error: writes are short.
+
+        `more` are further orders.
+        """
         mask = sum(1 << (ord(kind) - ord("a")) for kind in kinds)
-        self.order(kinds=mask, error=error, fail_from=first, fail_until=last)
+        self.order(kinds=mask, error=error, fail_from=first, fail_until=last, **more)
 
     def _field(self, name: str) -> int:
         (value,) = struct.unpack_from("=q", self._control, 8 * _FIELDS.index(name))

@@ -5,6 +5,7 @@ the API each request, in one order: so it is known at every point what had been 
 onto a disk that ignores syncs: if that loses nothing, the trial shows nothing.
 """
 
+import errno
 import os
 import shutil
 import sqlite3
@@ -26,13 +27,15 @@ from pipeline.store.restore import restore
 from tests.torture.contents import Contents, contents, is_whole
 from tests.torture.disk import Disk
 from tests.torture.holding import acknowledged
-from tests.torture.interposed import NOTED, SAID, Operation, missing
+from tests.torture.interposed import NOTED, SAID, SYNC, Operation, missing
 from tests.torture.scenes import DATABASE, Scene, Theatre, theatre
 from tests.torture.trial import Bout, Mutant, Trial
 
 _DAY = timedelta(days=1)
 _ENDED, _REQUESTED = "ended", "requested "
 _CUTS_IN_A_PASS = 20
+_SYNCS_FAIL = 0.3
+"""How often a scene is recorded again after a pass, with a sync that fails."""
 _CONTROLS = 10
 """Passes in which a disk that ignores syncs has to lose something."""
 
@@ -76,24 +79,40 @@ class Recording:
         return self.after.observations if known.has_ended else frozenset(needed)
 
 
-def record(stage: Theatre, scene: Scene) -> Recording:
-    """Play a scene, and return the recording. Raise AssertionError if it did not end well, or nothing was seen."""
+def record(stage: Theatre, scene: Scene, *, failing_sync: int = 0) -> Recording:
+    """Play a scene, in which one of the syncs fails if any, and return the recording.
+
+    Raise AssertionError if it did not end well although no sync failed, or nothing was seen.
+    """
     interposed, folder = stage.interposed, stage.disk / "recorded"
     shutil.rmtree(folder, ignore_errors=True)
     scene.prepare(folder)
     begun = stage.disk.with_name(f"begun {scene.name}")
-    scene.prepare(begun)
+    if not begun.exists():
+        scene.prepare(begun)
     before = contents(begun / DATABASE) if scene.before else Contents()
-    interposed.order(records=1)
+    interposed.fail(SYNC, errno.EIO, failing_sync, failing_sync, records=1)
     interposed.forget()
     stage.requests.on_request = lambda symbol: interposed.note(f"{_REQUESTED}{symbol}")
     played = stage.play(folder, *scene.command)
     stage.requests.on_request = lambda _symbol: None
-    if played.code or not interposed.changes:
+    if not interposed.changes or (played.code and not interposed.failed):
         raise AssertionError(f"{scene.name}: exit code {played.code}, {interposed.changes} changes: {played.err}")
-    interposed.note(_ENDED)
+    if not played.code:
+        interposed.note(_ENDED)
     operations = [_in_folder(one, folder.relative_to(stage.disk)) for one in interposed.recorded()]
-    return Recording(scene, begun, tuple(operations), before, contents(folder / DATABASE))
+    interposed.order()
+    return Recording(scene, begun, tuple(operations), before, _after(folder / DATABASE))
+
+
+def _after(database: Path) -> Contents:
+    """Return what a record holds in the end; nothing, where a first start failed."""
+    if not database.exists():
+        return Contents()
+    try:
+        return contents(database)
+    except sqlite3.OperationalError:  # there are no tables yet
+        return Contents()
 
 
 def _in_folder(operation: Operation, folder: Path) -> Operation:
@@ -119,7 +138,7 @@ class Cut:
 
 def cuts(recording: Recording, folder: Path, random: Random, *, is_strict: bool, syncs: bool = True) -> Iterator[Cut]:
     """Yield power cuts at random, each with what it left in a folder."""
-    disk, known = Disk(recording.begun, is_strict=is_strict, syncs=syncs), Known()
+    disk, known = Disk(recording.begun, random, is_strict=is_strict, syncs=syncs), Known()
     share = _CUTS_IN_A_PASS / len(recording.operations)
     kind = "strict" if is_strict else "journalled"
     for number, operation in enumerate(recording.operations, start=1):
@@ -128,14 +147,14 @@ def cuts(recording: Recording, folder: Path, random: Random, *, is_strict: bool,
         else:
             disk.apply(operation)
         if random.random() < share or number == len(recording.operations):
-            _write(disk, folder, random)
+            _write(disk, folder)
             yield Cut(recording, number, known, folder, kind)
 
 
-def _write(disk: Disk, folder: Path, random: Random) -> None:
+def _write(disk: Disk, folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
-    for path, content in disk.after_cut(random):
+    for path, content in disk.after_cut():
         if content is None:
             (folder / path).mkdir(exist_ok=True)
         else:
@@ -246,8 +265,17 @@ def run(bout: Bout) -> None:
             if len(recordings) == 1:
                 _control(bout, recordings[0])
             _cut_power(bout, recordings[-1])
-    while bout.goes_on():
-        _cut_power(bout, bout.random.choice(recordings))
+        while bout.goes_on():
+            _cut_power(bout, bout.random.choice(recordings))
+            if bout.random.random() < _SYNCS_FAIL:
+                _cut_power(bout, _with_failing_sync(bout, stage, bout.random.choice(recordings)))
+
+
+def _with_failing_sync(bout: Bout, stage: Theatre, recording: Recording) -> Recording:
+    """Play the scene of a recording again, while one of its syncs fails."""
+    bout.count("failing syncs")
+    syncs = sum(one.kind == SYNC for one in recording.operations)
+    return record(stage, recording.scene, failing_sync=bout.random.randint(1, syncs))
 
 
 def _cut_power(bout: Bout, recording: Recording) -> None:

@@ -94,11 +94,11 @@ class Theatre:
         self._stage = acting
         self._calendar = calendar
 
-    def play(self, folder: Path, *command: str) -> Played:
+    def play(self, folder: Path, *command: str, out: Path | None = None) -> Played:
         """Run a command of the program in a folder, the next day as far as the API is concerned."""
         self._calendar.day += timedelta(days=1)
         config = str(self._place / "pipeline.toml")
-        return self._stage.play(folder, *command, PIPELINE_CONFIG=config, ALPHAVANTAGE_API_KEY=KEY)
+        return self._stage.play(folder, *command, out=out, PIPELINE_CONFIG=config, ALPHAVANTAGE_API_KEY=KEY)
 
     def scenes(self) -> Iterator[Scene]:
         """Yield the scenes; what they begin with is made by the program."""

@@ -35,15 +35,17 @@ class Stage:
         self._process = process
         self._output = output
 
-    def play(self, folder: Path, *arguments: str, **variables: str) -> Played:
-        """Run a command in a folder, and return how it ended."""
-        order = {"folder": str(folder), "arguments": arguments, "variables": variables, "output": str(self._output)}
+    def play(self, folder: Path, *arguments: str, out: Path | None = None, **variables: str) -> Played:
+        """Run a command in a folder, and return how it ended. It prints to `out`, if to another place than usual."""
+        files = [self._output.with_suffix(suffix) for suffix in (".out", ".err")]
+        order: dict[str, object] = {"folder": str(folder), "arguments": arguments, "variables": variables}
+        order |= {"out": str(out or files[0]), "err": str(files[1])}
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         print(json.dumps(order), file=self._process.stdin, flush=True)
         code = int(self._process.stdout.readline())
-        out, err = (self._output.with_suffix(suffix).read_text(errors="replace") for suffix in (".out", ".err"))
-        return Played(code, out, err)
+        printed = ["" if out else files[0].read_text(errors="replace"), files[1].read_text(errors="replace")]
+        return Played(code, *printed)
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """The disk of the power cuts: it keeps what was synced, may keep the rest in part, and never what was not written."""
 
+import errno
 import os
 from pathlib import Path
 from random import Random
@@ -36,10 +37,13 @@ def left(
     folder: Path, *operations: Operation, is_strict: bool = True, syncs: bool = True
 ) -> list[dict[Path, bytes | None]]:
     """Return what power cuts leave after these operations."""
-    disk = Disk(folder, is_strict=is_strict, syncs=syncs)
-    for one in operations:
-        disk.apply(one)
-    return [dict(disk.after_cut(Random(seed))) for seed in range(CUTS)]
+    found = []
+    for seed in range(CUTS):
+        disk = Disk(folder, Random(seed), is_strict=is_strict, syncs=syncs)
+        for one in operations:
+            disk.apply(one)
+        found.append(dict(disk.after_cut()))
+    return found
 
 
 def test_what_was_synced_is_there_after_every_power_cut(tmp_path: Path) -> None:
@@ -56,6 +60,14 @@ def test_what_was_not_synced_is_there_in_part_by_sectors(folder: Path) -> None:
     assert {OLD, NEW} < found
     sectors = {content[start : start + 512] for content in found if content for start in range(0, 2048, 512)}
     assert sectors == {OLD[:512], NEW[:512]}
+
+
+def test_what_a_sync_failed_to_write_is_not_written_by_the_next_one_that_succeeds(folder: Path) -> None:
+    failed = Operation(SYNC, errno.EIO, 1, 0, ROOT, ROOT, b"")
+    written = [operation(OPEN, FILE), operation(WRITE, data=NEW), failed, *SYNCED]
+
+    assert {OLD, NEW} < {one[FILE] for one in left(folder, *written)}
+    assert {one[FILE] for one in left(folder, *written, operation(WRITE, data=NEW), *SYNCED)} == {NEW}
 
 
 def test_a_sector_never_has_a_later_write_without_an_earlier_one(folder: Path) -> None:
