@@ -9,7 +9,7 @@ from aiosqlite import Connection
 from pipeline import instants
 from pipeline.store import requests
 from pipeline.store.database import connect
-from pipeline.store.writer import Writer
+from pipeline.store.writer import Apply, Writer
 
 _ROWS_AT_ONCE = 1_000
 """Outcomes deleted in one transaction: nobody waits long for it."""
@@ -18,11 +18,43 @@ _ROWS_AT_ONCE = 1_000
 async def prune(writer: Writer, *, longest_window: timedelta, outcomes_kept: timedelta, now: datetime) -> int:
     """Delete the slots that no window can hold, and outcomes older than `outcomes_kept`; return how many outcomes."""
     await requests.prune_requests(writer, longest=longest_window, now=now)
-    before = instants.to_text(now - outcomes_kept)
+    return await prune_outcomes(writer, before=now - outcomes_kept)
+
+
+async def prune_outcomes(writer: Writer, *, before: datetime | None, most: int | None = None) -> int:
+    """Delete outcomes of runs before an instant, and of runs that requested nothing; return how many.
+
+    All of the latter say the same: each symbol was deferred. The last such run keeps its outcomes. With `most`, stop
+    when there were so many: the next one goes on.
+    """
+    steps: list[tuple[Apply, str | None]] = [(_prune_repeated, None)]
+    if before is not None:
+        steps.append((_prune_outcomes, instants.to_text(before)))
     count = 0
-    while deleted := await writer.write(_prune_outcomes, before):
-        count += deleted
+    for step, item in steps:
+        while (most is None or count < most) and (deleted := await writer.write(step, item)):
+            count += deleted
     return count
+
+
+_REQUESTED_NOTHING = """
+    {0}.requests = 0 AND {0}.deferred > 0 AND {0}.finished_at IS NOT NULL
+    AND {0}.stored + {0}.unchanged + {0}.unknown + {0}.failed + {0}.rejected = 0
+"""
+_REPEATED = f"""
+    DELETE FROM outcomes WHERE (run_id, symbol) IN (
+        SELECT run_id, symbol FROM runs JOIN outcomes ON outcomes.run_id = runs.id
+         WHERE {_REQUESTED_NOTHING.format("runs")}
+           AND EXISTS (SELECT 1 FROM runs AS later
+                        WHERE later.id > runs.id AND later.schedule IS runs.schedule
+                          AND (later.trigger = 'on_demand') = (runs.trigger = 'on_demand')
+                          AND {_REQUESTED_NOTHING.format("later")})
+         LIMIT ?)
+"""
+
+
+async def _prune_repeated(db: Connection, items: Sequence[None]) -> Sequence[int]:
+    return [(await db.execute(_REPEATED, (_ROWS_AT_ONCE,))).rowcount for _ in items]
 
 
 async def _prune_outcomes(db: Connection, instants_before: Sequence[str]) -> Sequence[int]:

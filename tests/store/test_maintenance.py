@@ -5,10 +5,10 @@ from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
-from pipeline.model.outcomes import Outcome, RunResult, RunStatus, SymbolResult, Trigger
+from pipeline.model.outcomes import Outcome, RunId, RunResult, RunStatus, SymbolResult, Trigger
 from pipeline.model.symbols import Symbol
 from pipeline.store.database import wal_bytes
-from pipeline.store.maintenance import checkpoint, prune
+from pipeline.store.maintenance import checkpoint, prune, prune_outcomes
 from pipeline.store.runs import Store
 from pipeline.store.writer import open_writer
 from tests.support.clocks import START
@@ -36,6 +36,36 @@ async def test_outcomes_older_than_they_are_kept_are_deleted_and_counted(databas
 
     assert (deleted, count(database, "outcomes")) == (1_501, 1_501)
     assert (count(database, "runs"), count(database, "snapshots")) == (2, 2)
+
+
+async def exhausted(store: Store, schedule: str | None = None, *, symbols: int = 3) -> RunId:
+    """Store a run that requested nothing, as the quota had ended."""
+    run = await store.begin(Trigger.MANUAL, at=START, symbols=symbols, due=symbols, schedule=schedule)
+    await store.defer(run, [Symbol(f"S{number}") for number in range(symbols)], at=START, detail="quota")
+    deferred = {Outcome.DEFERRED: symbols}
+    await store.finish(run, RunResult(RunStatus.QUOTA_EXHAUSTED, deferred, 0, 1.0, None), at=START)
+    return run
+
+
+async def test_of_runs_that_requested_nothing_only_the_last_keeps_its_outcomes(database: Path) -> None:
+    async with open_writer(database) as writer:
+        store = Store(writer)
+        for _ in range(3):
+            last = await exhausted(store, symbols=1_500)
+        of_a_schedule = await exhausted(store, "0 18 * * *")
+        some = await store.begin(Trigger.MANUAL, at=START, symbols=2, due=2)
+        await store_overview(store, some, overview(EPS="1"), at=START)
+        await store.defer(some, [Symbol("S1")], at=START, detail="quota")
+        ended = RunResult(RunStatus.QUOTA_EXHAUSTED, {Outcome.STORED: 1, Outcome.DEFERRED: 1}, 1, 1.0, None)
+        await store.finish(some, ended, at=START)
+
+        assert await prune_outcomes(writer, before=None, most=1_000) == 1_000
+        assert await prune_outcomes(writer, before=None) == 2_000
+        assert await prune_outcomes(writer, before=None) == 0
+
+    with closing(sqlite3.connect(database)) as db:
+        kept = db.execute("SELECT run_id, count(*) FROM outcomes GROUP BY run_id").fetchall()
+    assert kept == [(last, 1_500), (of_a_schedule, 3), (some, 2)]
 
 
 async def test_outcomes_of_a_run_under_way_stay(database: Path) -> None:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import AbstractAsyncContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 
@@ -54,8 +54,10 @@ from pipeline.settings.load import Settings
 from pipeline.settings.near_misses import no_symbols
 from pipeline.settings.renames import CurrentNames
 from pipeline.settings.secrets import redaction, refuse_keys
-from pipeline.store.database import refuse_foreign
+from pipeline.store.database import DatabaseError, refuse_foreign
+from pipeline.store.maintenance import prune_outcomes
 from pipeline.store.record import Begin
+from pipeline.store.writer import open_writer
 from pipeline.text import count
 
 
@@ -191,7 +193,21 @@ async def _collect(
                 served as base_url,
             ):
                 api = source(settings, base_url, keys)
-                return await collect(settings.database, api, order, halt=halt, on_start=progress.started, clock=clock)
+                summary = await collect(
+                    settings.database, api, order, halt=halt, on_start=progress.started, clock=clock
+                )
+                await _prune(settings, summary, now=clock.now())
+                return summary
+
+
+async def _prune(settings: Settings, summary: Summary, *, now: datetime) -> None:
+    """Delete outcomes that are not kept, as a daemon does once a day; old ones only if answers agree with the clock."""
+    is_right = any(summary.counts[outcome] for outcome in (Outcome.STORED, Outcome.UNCHANGED))
+    if summary.status is not RunStatus.INTERRUPTED:
+        with suppress(DatabaseError):  # the next one tries again
+            async with open_writer(settings.database) as writer:
+                before = now - settings.outcomes_kept if is_right else None
+                await prune_outcomes(writer, before=before, most=_MOST_PRUNED)
 
 
 def _report(summary: Summary, settings: Settings, options: Options, *, as_json: bool, sandbox: bool) -> None:
@@ -272,6 +288,8 @@ def _print_nothing_due(summary: Summary, settings: Settings) -> None:
     print_line("to request them anyway: pipeline collect --force")
 
 
+_MOST_PRUNED = 100_000
+"""Outcomes, so that a run takes no long time for those of years."""
 _MOST_RENAMES = 10
 """Lines about possible renames; the doctor prints all."""
 _ENDED = {

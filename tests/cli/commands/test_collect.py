@@ -265,3 +265,16 @@ def test_a_symbol_answered_with_anothers_overview_is_proposed_as_a_rename_and_no
     assert f"[symbols.renamed]: {line}" in ended.out
     assert suggested["remedy"].endswith(line)
     assert all_symbols(tmp_path / "x.db") == []
+
+
+def test_of_runs_that_the_quota_left_nothing_only_the_last_keeps_its_outcomes(tmp_path: Path) -> None:
+    """Each would repeat a row for every symbol, and cron starts many."""
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "pipeline.toml").write_text('[source]\nlimits = ["1/day"]\n')
+    for _ in range(4):
+        ended = call(tmp_path, "collect", "--sandbox", "--latency", "0", "AAPL", "IBM", "MSFT")
+        assert ended.code == ExitCode.QUOTA
+
+    with Reader.open(tmp_path / "data" / "sandbox.db") as reader:
+        kept = {run.id: len(list(reader.outcomes(run.id))) for run in reader.runs(10)}
+    assert kept == {1: 3, 2: 0, 3: 0, 4: 3}
