@@ -3,16 +3,19 @@
 import re
 import sqlite3
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
-from datetime import datetime
+from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
+from pipeline import instants
+from pipeline.errors import Undecodable
 from pipeline.model.checksums import Summed, checksum, sum_of, sum_of_confirmations
 from pipeline.model.outcomes import Outcome
 from pipeline.store.damages import Damages
 from pipeline.store.migration_steps import daily_columns
 from pipeline.store.part_digests import Part
-from pipeline.store.symbol_states import tries_after
+from pipeline.store.reader import SymbolState
+from pipeline.store.symbol_states import derived_state
 
 _NEXT = """
     SELECT min(symbol) FROM (
@@ -23,11 +26,16 @@ _NEXT = """
 """
 _OF = "symbol = CAST(? AS TEXT)"
 """A symbol that is damaged may be no UTF-8, and is bound as its bytes."""
-_STATE = f"""
-    SELECT state, since, last_look, last_overview, next_try, last_try, last_outcome, snapshots
-      FROM symbols WHERE {_OF}
-"""
+_STATE = f"SELECT {', '.join(SymbolState.__slots__)} FROM symbols WHERE {_OF}"
 _PARTS = ("profiles", "statements", "layouts")
+_CREDIBLE_UNTIL = """
+    SELECT coalesce((SELECT strftime('%Y-%m-%dT%H:%M:%fZ', started_at, '+1 day') FROM runs ORDER BY id DESC LIMIT 1),
+                    '9999')
+"""
+"""Observations after that are of a clock that was ahead, as far as states are concerned."""
+_DERIVED = ("state", "since", "last_look", "last_overview", "next_try")
+_AHEAD = timedelta(hours=12)
+"""A newest observation that is so much later than the state's may come from a clock that was ahead."""
 _OBSERVED = frozenset({Outcome.STORED, Outcome.UNCHANGED, Outcome.UNKNOWN})
 
 
@@ -35,6 +43,8 @@ def every_symbol(db: sqlite3.Connection) -> Iterator[str]:
     """Yield every symbol that any table of observations has."""
     after = ""
     while isinstance(symbol := db.execute(_NEXT, {"after": _raw(after)}).fetchone()[0], str):
+        if _raw(symbol) <= _raw(after):
+            return  # a damaged tree is not in order, and SQLite's own check has found that
         yield symbol
         after = symbol
 
@@ -64,6 +74,7 @@ class Observations:
               LEFT JOIN layouts AS l ON l.id = layout_id
              WHERE {_OF} ORDER BY observed_at
         """
+        (self._credible_until,) = db.execute(_CREDIBLE_UNTIL).fetchone()
         self.bad_parts: set[Part] = set()
         """Parts that differ from their digest."""
         self._bad_parts_of: dict[Part, str] = {}
@@ -80,6 +91,7 @@ class Observations:
         looks = [str(at) for (at,) in db.execute(f"SELECT at FROM looks WHERE {_OF} ORDER BY at", of)]
         uncovered = [str(at) for (at,) in db.execute(f"SELECT at FROM uncovered WHERE {_OF}", of)]
         state = db.execute(_STATE, of).fetchone()
+        derived = _derived(db, symbol) if snapshots or uncovered else None
         db.execute("COMMIT")
         starts = [str(row[0]) for row in snapshots]
         for row, confirmations in zip(snapshots, self._confirmations(symbol, starts, looks), strict=True):
@@ -88,7 +100,10 @@ class Observations:
             for at in column:
                 if not is_instant(at):
                     self._damages.add(table, "at what is no instant", f"{symbol} at {at}")
-        self._check_state(symbol, state, starts, frozenset((*starts, *looks)), frozenset(uncovered))
+        if state is None:
+            self._damages.add("symbols", "that are missing", symbol)
+        else:
+            self._check_state(SymbolState(*state), derived, [*starts, *looks, *uncovered], starts)
         self.compared += len(snapshots)
         return len(snapshots)
 
@@ -133,31 +148,35 @@ class Observations:
             return None
 
     def _check_state(
-        self,
-        symbol: str,
-        state: Sequence[Any] | None,
-        starts: Sequence[str],
-        seen: frozenset[str],
-        gone: frozenset[str],
+        self, state: SymbolState, derived: SymbolState | None, observed: Collection[str], starts: Collection[str]
     ) -> None:
-        """Compare what the table of symbols says. Instants from a clock that was ahead may be left out in it."""
-        if state is None:
-            self._damages.add("symbols", "that are missing", symbol)
-            return
-        name, since, last_look, last_overview, next_try, last_try, last_outcome, snapshots = state
-        observed = seen | gone
-        wrong = {
-            "snapshots": snapshots != len(starts),
-            "state": name is None if observed else name is not None,
-            "since": since not in (observed if name == "covered" else (since, None)) or not _may_be(since),
-            "last_look": last_look is not None and last_look not in observed,
-            "last_overview": last_overview is not None and last_overview not in seen,
-            "next_try": next_try is not None and not (is_instant(last_look) and next_try in tries_after(last_look)),
-            "last_try": not _may_be(last_try) or (last_outcome in _OBSERVED and last_try not in (*observed, None)),
-            "last_outcome": last_outcome is not None and last_outcome not in [*Outcome],
+        """Compare what the table of symbols says."""
+        newest = max(observed, default=None)
+        is_ahead = newest is not None and newest > self._credible_until
+        if state.last_look == newest and not is_ahead:
+            compared = {name: getattr(state, name) != getattr(derived, name) for name in _DERIVED} if derived else {}
+        else:
+            is_observed = state.last_look is None or state.last_look in observed
+            compared = {"last_look": not (is_observed and (is_ahead or _may_hide(state, newest)))}
+        if newest is None:
+            compared["state"] = state.state is not None
+        has_observed = state.last_outcome in _OBSERVED
+        compared |= {
+            "snapshots": state.snapshots != len(starts),
+            "last_try": not _may_be(state.last_try) or (has_observed and state.last_try not in (None, *observed)),
+            "last_outcome": state.last_outcome is not None and state.last_outcome not in [*Outcome],
         }
-        for column in (column for column, is_wrong in wrong.items() if is_wrong):
-            self._damages.add("symbols", f"whose {column} does not follow of what was observed", symbol)
+        for column in (column for column, is_wrong in compared.items() if is_wrong):
+            self._damages.add("symbols", f"whose {column} does not follow from what was observed", state.symbol)
+
+
+def _may_hide(state: SymbolState, newest: str | None) -> bool:
+    """Whether the newest observation may come from a clock that was ahead: it is left out of the state then."""
+    if state.last_look is None:
+        return True
+    if newest is None or not (is_instant(state.last_look) and is_instant(newest)):
+        return False
+    return instants.from_text(newest) - instants.from_text(state.last_look) > _AHEAD
 
 
 _INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z", re.ASCII)
@@ -172,6 +191,14 @@ def is_instant(text: object) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _derived(db: sqlite3.Connection, symbol: str) -> SymbolState | None:
+    """Return the state that the observations of a symbol make; None if they are damaged."""
+    try:
+        return derived_state(db, symbol)
+    except (Undecodable, OverflowError):
+        return None
 
 
 def _may_be(text: object) -> bool:

@@ -33,6 +33,8 @@ def _compare(
     query = f"SELECT id, digest, {', '.join(columns)} FROM {table} WHERE id > ? ORDER BY id LIMIT {_ROWS_AT_ONCE}"
     after = -(1 << 63)  # a damaged id may be any
     while rows := db.execute(query, (after,)).fetchall():
+        if rows[-1][0] <= after:
+            return  # a damaged tree is not in order, and SQLite's own check has found that
         after = rows[-1][0]
         yield len(rows), [Part(table, number) for number, known, *values in rows if not _is(known, digest, values)]
 

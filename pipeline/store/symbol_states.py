@@ -1,13 +1,13 @@
 """Symbol states: writes what is known of each symbol: covered or not, last observed when, to be tried again when."""
 
 import json
+import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from aiosqlite import Connection
 
 from pipeline import instants
-from pipeline.errors import Undecodable
 from pipeline.model.outcomes import Outcome
 from pipeline.model.symbols import Symbol
 from pipeline.store.reader import SymbolState
@@ -159,10 +159,20 @@ async def derive_states(db: Connection, symbols: Iterable[str], *, noted_at: str
 
     A later attempt without an observation stays the last attempt.
     """
-    until_backoff = f"+{instants.scheduled_days(DAYS_UNTIL_BACKOFF).total_seconds():.0f} seconds"
-    wanted = {"symbols": json.dumps(sorted(symbols)), "noted_at": noted_at, "until_backoff": until_backoff}
-    states = [derive_state(Evidence(*row)) for row in await db.execute_fetchall(_EVIDENCE, wanted)]
+    rows = await db.execute_fetchall(_EVIDENCE, _wanted(symbols, noted_at))
+    states = [derive_state(Evidence(*row)) for row in rows]
     await _WRITE_STATES.write(db, [[getattr(state, name) for name in SymbolState.__slots__] for state in states])
+
+
+def derived_state(db: sqlite3.Connection, symbol: str) -> SymbolState:
+    """Return the state that all observations of a symbol make, credible or not. Raise Undecodable for damaged ones."""
+    (row,) = db.execute(_EVIDENCE, _wanted([symbol], instants.LATEST))
+    return derive_state(Evidence(*row))
+
+
+def _wanted(symbols: Iterable[str], noted_at: str) -> dict[str, str]:
+    until_backoff = f"+{instants.scheduled_days(DAYS_UNTIL_BACKOFF).total_seconds():.0f} seconds"
+    return {"symbols": json.dumps(sorted(symbols)), "noted_at": noted_at, "until_backoff": until_backoff}
 
 
 def derive_state(evidence: Evidence) -> SymbolState:
@@ -197,14 +207,6 @@ def _next_try(gone: str, times_gone: int) -> str | None:
         return None
     days = min(2 ** min(times_gone - 1, 5), MAX_BACKOFF_DAYS)
     return instants.to_text(instants.from_text(gone) + instants.scheduled_days(days))
-
-
-def tries_after(gone: str) -> frozenset[str]:
-    """Return when a symbol may be due again that was not covered when last observed. Empty: that is no instant."""
-    try:
-        return frozenset(filter(None, (_next_try(gone, number) for number in range(1, 7))))
-    except (Undecodable, OverflowError):
-        return frozenset()
 
 
 def misses_of(last_look: str | None, next_try: str | None) -> int:

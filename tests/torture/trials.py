@@ -1,6 +1,6 @@
 """All trials, in the order of the scoreboard. A new one is a line here."""
 
-from tests.torture import damaged_files, failing_disks, floods, fuzz, hostile_servers, kills, power_cuts
+from tests.torture import damaged_files, failing_disks, floods, fuzz, hostile_servers, kills, power_cuts, silent_flips
 from tests.torture.trial import Trial
 
 TRIALS: tuple[Trial, ...] = (
@@ -8,6 +8,7 @@ TRIALS: tuple[Trial, ...] = (
     kills.TRIAL,
     failing_disks.TRIAL,
     damaged_files.TRIAL,
+    silent_flips.TRIAL,
     floods.TRIAL,
     hostile_servers.TRIAL,
     fuzz.TRIAL,
