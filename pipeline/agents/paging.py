@@ -16,7 +16,7 @@ from pipeline.json_text import encode_json
 T = TypeVar("T")
 LARGEST_PAGE = 32_000
 """Characters of a page's rows as JSON: some 10,000 tokens, at which clients begin to warn. They cut at 25,000."""
-_CURSOR = re.compile(r"([0-9a-f]{1,12})\.([0-9a-f]{1,12})\.([0-9a-f]{8})")
+_CURSOR = re.compile(r"([0-9a-f]{1,12})\.([0-9a-f]{1,12})\.([0-9a-f]{1,12})\.([0-9a-f]{8})")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -27,11 +27,14 @@ class Cursor:
 
     offset: int
     at: datetime
+    asked_at: datetime
+    """What was the present then: of `7d`, each page counts back from there."""
     question: int
     """A checksum of the call: a cursor continues the one that it came from, and no other."""
 
     def __str__(self) -> str:
-        return f"{self.offset:x}.{(self.at - _EPOCH) // _MILLISECOND:x}.{self.question:08x}"
+        at, asked_at = ((one - _EPOCH) // _MILLISECOND for one in (self.at, self.asked_at))
+        return f"{self.offset:x}.{at:x}.{asked_at:x}.{self.question:08x}"
 
     @classmethod
     def parse(cls, text: str, question: int) -> "Cursor":
@@ -39,11 +42,12 @@ class Cursor:
         found = _CURSOR.fullmatch(text)
         if found is None:
             raise BadCall(f"invalid cursor {text[:40]!r}", remedy="pass next_cursor as the last answer gave it")
-        if int(found[3], 16) != question:
+        offset, at, asked_at, of_question = (int(one, 16) for one in found.groups())
+        if of_question != question:
             problem = "the cursor belongs to a call with other arguments"
             raise BadCall(problem, remedy="repeat all arguments of that call, or leave cursor out to start over")
         try:
-            return cls(int(found[1], 16), _EPOCH + int(found[2], 16) * _MILLISECOND, question)
+            return cls(offset, _EPOCH + at * _MILLISECOND, _EPOCH + asked_at * _MILLISECOND, question)
         except OverflowError:
             raise BadCall(f"invalid cursor {text[:40]!r}", remedy="leave it out to start over") from None
 

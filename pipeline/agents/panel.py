@@ -141,7 +141,7 @@ def _instants(question: Question[PanelArguments]) -> list[datetime]:
     """Return the instants of the grid. Raise BadCall if there are none."""
     asked = question.asked
     question.since(asked.since)
-    begin = question.reach.day_or_instant("since", asked.since)
+    begin = question.first_reach.day_or_instant("since", asked.since)
     instants = in_order(grid_of(asked.every, asked.calendar, begin, question.at))
     if not instants:
         raise BadCall("the grid has no instant: until is before the end of the first day or period", remedy=_SHORTER)

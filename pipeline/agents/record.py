@@ -68,7 +68,7 @@ class Record:
             history.within(self.within, is_over=gone.is_set),
         ):
             question = Question(
-                history, asked, at, call.reach, self.stale_after, checksum(tool.name, asked), offset,
+                history, asked, at, call.reach, call.asked_at, self.stale_after, checksum(tool.name, asked), offset,
                 view_fleet=lambda: view_fleet(self.database, self.lookout),
             )  # fmt: skip
             try:
@@ -89,6 +89,11 @@ class _Call(Generic[A]):
     at: datetime
     cursor: Cursor | None
 
+    @property
+    def asked_at(self) -> datetime:
+        """The present of the call that the first page answered."""
+        return self.reach.at if self.cursor is None else self.cursor.asked_at
+
 
 def _bound(reach: Reach, asked: Arguments) -> datetime:
     """Return the instant that bounds what the answer may know. Raise Trouble for one that may not be asked about."""
@@ -97,7 +102,7 @@ def _bound(reach: Reach, asked: Arguments) -> datetime:
 
 def _of_page(reach: Reach, cursor: Cursor) -> datetime:
     """Return the instant of the first page: all pages of an answer are of one instant, though it be `now`."""
-    if cursor.at > reach.at:
+    if not cursor.at <= cursor.asked_at <= reach.at:
         raise BadCall("invalid cursor", remedy="leave it out to start over")
     return cursor.at
 

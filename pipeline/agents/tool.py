@@ -1,7 +1,7 @@
 """A tool: what it is called with, what it answers, and the question that a call of it is."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Generic, TypeVar, overload
 
@@ -92,6 +92,8 @@ class Question(Generic[A]):
     at: datetime
     reach: Reach
     """Up to which instant calls may ask."""
+    asked_at: datetime
+    """The present of the first page: what is counted back from now is so for all of an answer."""
     stale_after: timedelta
     checksum: int
     offset: int = 0
@@ -108,17 +110,24 @@ class Question(Generic[A]):
     def at_text(self) -> str:
         return to_text(self.at)
 
+    @property
+    def first_reach(self) -> Reach:
+        """Up to which instant the call of the first page might ask."""
+        return replace(self.reach, at=self.asked_at)
+
     def since(self, text: str | None, default: timedelta | None = None) -> datetime | None:
         """Return the instant from which the call asks; without one the default before `at`, or None. Raise Trouble."""
         if text is None:
             return None if default is None else self.at - default
-        begins = self.reach.instant("since", text, day_ends=False)
+        begins = self.first_reach.instant("since", text, day_ends=False)
         check_order(begins, self.at)
         return begins
 
     def cursor(self, page: Page[Any]) -> str | None:
         """Return what leads to the next page; None where there is none."""
-        return None if page.next_offset is None else str(Cursor(page.next_offset, self.at, self.checksum))
+        return (
+            None if page.next_offset is None else str(Cursor(page.next_offset, self.at, self.asked_at, self.checksum))
+        )
 
     def notices(self, *others: str) -> list[str]:
         """Return what to know about an answer."""

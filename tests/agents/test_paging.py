@@ -56,12 +56,30 @@ async def test_later_pages_are_of_the_same_instant_though_it_was_asked_for_now(k
     assert [one["symbol"] for one in answer["companies"]] == ["PEP"]
 
 
+@pytest.mark.parametrize(
+    ("tool", "rows", "fields"), [("panel", "cells", {"fields": ["eps"]}), ("changes", "changes", {})]
+)
+async def test_later_pages_count_back_from_the_same_present(
+    known: Path, tool: str, rows: str, fields: dict[str, Any]
+) -> None:
+    first, later = (Agent(record_of(known, now=after(hours))) for hours in (100, 200))
+    asked = {"until": text(100), "since": "101h", **fields}
+    whole = await first(tool, **asked)
+    cursor = (await first(tool, **asked, limit=1))["next_cursor"]
+
+    answer = await later(tool, **asked, limit=1_000, cursor=cursor)
+
+    assert len(whole[rows]) > 1
+    assert answer[rows] == whole[rows][-len(answer[rows]) :]
+    assert len(answer[rows]) >= len(whole[rows]) - 3
+
+
 async def test_a_cursor_of_another_question_is_refused(agent: Agent) -> None:
     cursor = (await agent("companies", at="now", limit=1))["next_cursor"]
 
     assert "other arguments" in await agent.error("companies", at="now", sector="CONSUMER", limit=1, cursor=cursor)
     assert "other arguments" in await agent.error("changes", until="now", limit=1, cursor=cursor)
-    for text_of_none in ("2", "next", "1.2.3", f"{cursor}0", "ffffffffffff.ffffffffffff.00000000"):
+    for text_of_none in ("2", "next", "1.2.3", f"{cursor}0", "ffffffffffff.ffffffffffff.ffffffffffff.00000000"):
         assert "cursor" in await agent.error("companies", at="now", limit=1, cursor=text_of_none)
 
 
