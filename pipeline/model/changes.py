@@ -97,9 +97,12 @@ _FRACTION = re.compile(r"[0-9]+(\.[0-9]+)?%|0(\.[0-9]+)?")
 
 
 def relative_change(before: Any, after: Any) -> float | None:
-    """Return by which fraction a number changed; None unless both are numbers, the first not 0."""
+    """Return by which fraction a number changed; None if one is no number, the first is 0, or no float holds it."""
     if type(before) in _NUMBERS and type(after) in _NUMBERS and before:
-        return float((after - before) / abs(before))
+        try:
+            return float((after - before) / abs(before))
+        except OverflowError:  # of integers with hundreds of digits
+            return None
     return None
 
 
