@@ -120,7 +120,7 @@ def decoders() -> tuple[Decoder, ...]:
         Decoder("cron lines", _cron, invalid, (b"30 18 * * 1-5", b"@daily", b"*/15 0 1,2 jan-mar mon#1")),
         Decoder("what may hold the key", _redact, (), (b"a=%41 \\u0041 &#65; \\x41" + key, b"x" + key[:9] + b"y")),
         Decoder("watchdogs of systemd", _watchdog, (), (b"30000000", b"0")),
-        Decoder("cursors", _cursor, (BadCall,), (f"a.{int(START.timestamp() * 1000):x}.00000007".encode(),)),
+        Decoder("cursors", _cursor, (BadCall,), (str(Cursor(10, START, START, 7)).encode(),)),
         Decoder("Accept headers", _accept, (Refusal,), (b"text/csv;q=0.5, */*;q=0", b"application/json")),
         *_fleet(),
     )
