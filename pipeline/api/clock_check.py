@@ -5,12 +5,9 @@ from datetime import timedelta
 
 from pipeline import instants
 from pipeline.api.errors import WrongClock
-from pipeline.api.server_time import ServerTime, dates
+from pipeline.api.server_time import MOST_OFF, ServerTime, dates
 from pipeline.clock import Clock
 from pipeline.instants import Nanoseconds
-
-MOST_OFF = timedelta(minutes=5)
-"""How far a clock may be off: what is stored would seem to have been known so much earlier, or later."""
 
 
 class ClockCheck:

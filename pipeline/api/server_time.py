@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
+MOST_OFF = timedelta(minutes=5)
+"""How far a clock may be from the server's: what it dates seems to have been known so much earlier, or later."""
 _A_SECOND = timedelta(seconds=1)
 _YEARS = 1, 9999
 """A `Date` of the first or last year that can be written leaves no room to compare with."""

@@ -22,7 +22,6 @@ from pipeline.collect.ports import Engine
 from pipeline.collect.standing import correct_ledger, ledger_clock
 from pipeline.errors import Trouble
 from pipeline.model.outcomes import RunId, RunResult
-from pipeline.model.slots import LedgerMark
 from pipeline.quota.account import Account
 from pipeline.quota.ledger import Ledger
 from pipeline.quota.limits import longest_window
@@ -66,7 +65,9 @@ async def open_engine(
     """
     log = structlog.get_logger()
     async with open_writer(database, sleep=clock.sleep, on_retry=log.warning) as writer:
-        own = await ledger_clock(_mark(database), source, clock)
+        with Reader.open(database) as reader:
+            mark, newest = reader.ledger_mark(), reader.newest_slot()
+        own = await ledger_clock(mark, newest, source, clock)
         await correct_ledger(writer, own, longest=longest_window(source.limits))
         block_if_behind(database, longest_window=longest_window(source.limits), now=own.now())
         await writer.write(count_lost, instants.to_text(own.now() + instants.MILLISECOND))
@@ -98,11 +99,6 @@ async def open_engine(
         ) as api:
             yield Engine(partial(select_symbols, database), api.overview, ledger, _Results(writer, database))
         writer.post(set_mark, own.mark())
-
-
-def _mark(database: Path) -> LedgerMark | None:
-    with Reader.open(database) as reader:
-        return reader.ledger_mark()
 
 
 async def select_symbols(database: Path, order: Order, *, now: datetime) -> Selection:

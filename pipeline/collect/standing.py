@@ -4,7 +4,7 @@ The rules are in `quota.ledger_time`. Where the wall clock is suspect, one reque
 has no key and is not counted.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -26,9 +26,12 @@ _LONGEST_WAIT = timedelta(seconds=10)
 """For the answer of the API's host."""
 
 
-async def ledger_clock(mark: LedgerMark | None, source: Source, clock: Clock) -> LedgerClock:
-    """Return the ledger's clock of a process that begins. Raise UntrustedClock if the wall clock cannot be right."""
-    standing = ledger_time.trusted(mark, wall=clock.now(), uptime=clock.uptime())
+async def ledger_clock(mark: LedgerMark | None, newest: datetime | None, source: Source, clock: Clock) -> LedgerClock:
+    """Return the ledger's clock of a process that begins, by its mark and its newest slot.
+
+    Raise UntrustedClock if the wall clock cannot be right.
+    """
+    standing = ledger_time.trusted(mark, wall=clock.now(), uptime=clock.uptime(), newest=newest)
     if standing is not None or mark is None:
         return LedgerClock(clock, standing or Standing(clock.now(), clock.now()))
     within = min(source.timeout, _LONGEST_WAIT)
@@ -52,7 +55,7 @@ async def correct_ledger(writer: Writer, clock: LedgerClock, *, longest: timedel
     latest, by, since = None, timedelta(), None
     if standing.shift is not None:
         by, since = standing.shift.by, standing.shift.since
-    if standing.is_trusted:
+    if standing.is_confirmed:
         latest = standing.now - by
     await writer.write(correct, Correction(clock.mark(), latest, by, since))
     await requests.prune_requests(writer, longest=longest, now=standing.now)

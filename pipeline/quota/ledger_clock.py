@@ -6,7 +6,7 @@ from pipeline.api.server_time import ServerTime
 from pipeline.clock import Clock
 from pipeline.instants import Nanoseconds
 from pipeline.model.slots import LedgerMark
-from pipeline.quota.ledger_time import CONFIRMED_WITHIN, Standing
+from pipeline.quota.ledger_time import Standing
 
 
 class LedgerClock:
@@ -21,7 +21,7 @@ class LedgerClock:
         self.began: Nanoseconds = own.monotonic()
         """When it was `standing.now`, by the monotonic clock."""
         self._own = own
-        self._now, self._dates_from = standing.now, standing.dates_from
+        self._dates_from = standing.dates_from
         self._stands_still_asleep = own.uptime() is None
 
     def now(self) -> datetime:
@@ -31,15 +31,12 @@ class LedgerClock:
 
     def hear(self, server: ServerTime) -> None:
         """Note the server's time: what it has just answered is dated no earlier, though the clock may be behind."""
-        behind = server.earliest - self.now()
-        if behind > timedelta():
+        if server.earliest > self.now():
             self._dates_from += server.latest - self.now()
-            if behind <= CONFIRMED_WITHIN:
-                self._now = max(self._now, server.earliest - self._passed)
 
     def mark(self) -> LedgerMark:
         """Return what the ledger's time has reached."""
-        return LedgerMark(self._now + self._passed, self._own.uptime())
+        return LedgerMark(self.standing.now + self._passed, self._own.uptime())
 
     @property
     def _passed(self) -> timedelta:

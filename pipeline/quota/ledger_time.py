@@ -10,15 +10,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pipeline import instants
-from pipeline.api.server_time import ServerTime
+from pipeline.api.server_time import MOST_OFF, ServerTime
 from pipeline.errors import Trouble
 from pipeline.model.slots import LedgerMark
 from pipeline.uptime import Uptime
 
 AGREES_WITHIN = timedelta(seconds=2)
 """How far the wall clock may be from what the uptime says."""
-CONFIRMED_WITHIN = timedelta(minutes=2)
-"""How far the wall clock may be from that of the API's server."""
 _SAME_WITHIN = timedelta(milliseconds=50)
 """How far they may be apart because both are read one after the other, and the uptime to a hundredth of a second."""
 _A_SECOND = timedelta(seconds=1)
@@ -45,7 +43,7 @@ class Standing:
     """No later than it is: the age of slots is counted to here."""
     dates_from: datetime
     """No earlier than it is: new slots are dated from here on."""
-    is_trusted: bool = True
+    is_confirmed: bool = False
     """Whether slots from the future, which a clock that was ahead has dated, may be dated now."""
     shift: Shift | None = None
 
@@ -65,12 +63,19 @@ def least_now(mark: LedgerMark | None, *, wall: datetime, uptime: Uptime | None)
     return min(wall, known_now(mark, uptime) or mark.at)
 
 
-def trusted(mark: LedgerMark | None, *, wall: datetime, uptime: Uptime | None) -> Standing | None:
-    """Return the standing where the wall clock agrees with the uptime, or there is no mark; None if it is suspect."""
+def trusted(
+    mark: LedgerMark | None, *, wall: datetime, uptime: Uptime | None, newest: datetime | None = None
+) -> Standing | None:
+    """Return the standing where the wall clock agrees with the uptime, or there is no mark; None if it is suspect.
+
+    It is also where the `newest` slot is from the future: then a clock was wrong, and it may be this one.
+    """
     if mark is None:
         return Standing(wall, wall)
     known = known_now(mark, uptime)
     if known is None or abs(wall - known) > AGREES_WITHIN:
+        return None
+    if newest is not None and newest > max(known, wall) + AGREES_WITHIN:
         return None
     if abs(wall - known) <= _SAME_WITHIN:
         return Standing(wall, wall)
@@ -82,7 +87,7 @@ def confirmed(mark: LedgerMark, server: ServerTime, *, wall: datetime, uptime: U
 
     What was dated in this boot is then corrected: it becomes as old as it truly is.
     """
-    if not server.is_within(CONFIRMED_WITHIN, wall):
+    if not server.is_within(MOST_OFF, wall):
         raise UntrustedClock(
             f"this machine's clock shows {_shown(wall)}, the API's server {_shown(server.earliest)}",
             remedy=f"nothing is requested; {_SET_IT}",
@@ -90,9 +95,10 @@ def confirmed(mark: LedgerMark, server: ServerTime, *, wall: datetime, uptime: U
     is_exact = server.is_within(timedelta(), wall)
     now, dates_from = (wall, wall) if is_exact else (server.earliest, server.latest)
     known = known_now(mark, uptime)
-    if known is None or uptime is None:
-        return Standing(now, dates_from)
-    return Standing(now, dates_from, shift=Shift(dates_from - known, known - uptime.span - _A_SECOND))
+    shift = None
+    if known is not None and uptime is not None:
+        shift = Shift(dates_from - known, since=known - uptime.span - _A_SECOND)
+    return Standing(now, dates_from, is_confirmed=True, shift=shift)
 
 
 def unconfirmed(mark: LedgerMark, *, wall: datetime, uptime: Uptime | None) -> Standing:
@@ -106,7 +112,7 @@ def unconfirmed(mark: LedgerMark, *, wall: datetime, uptime: Uptime | None) -> S
             f"this machine's clock shows {_shown(wall)}, but the record has reached {_shown(known)}",
             remedy=f"nothing is requested; {_SET_IT}; if it is right, the API's server confirms it when it answers",
         )
-    return Standing(known, max(wall, known), is_trusted=False)
+    return Standing(known, max(wall, known))
 
 
 def refuse_unset(wall: datetime, *, name: str = "this machine's clock") -> None:

@@ -41,7 +41,9 @@ async def correct(db: Connection, corrections: Sequence[Correction]) -> Sequence
             # Rounded up to the next millisecond, as where slots are closed: a window never frees too early.
             latest = instants.to_text(one.latest + instants.MILLISECOND)
             await db.execute(
-                "UPDATE requests SET finished_at = ? WHERE coalesce(finished_at, deadline_at) > ?", (latest, latest)
+                "UPDATE requests SET reserved_at = min(reserved_at, :latest), deadline_at = min(deadline_at, :latest),"
+                " finished_at = min(finished_at, :latest) WHERE coalesce(finished_at, deadline_at) > :latest",
+                {"latest": latest},
             )
             await _pull_back_blocks(db, latest)
         if one.since is not None and one.shift:

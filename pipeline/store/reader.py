@@ -208,6 +208,15 @@ class Reader:
         """Return the newest instant that the ledger's time is known to have reached, None if it has none."""
         return read_mark(self._db)
 
+    def newest_slot(self) -> datetime | None:
+        """Return when the newest slot was closed, or else reserved, or the quota blocked; None if nothing was."""
+        slot = self._db.execute(
+            "SELECT coalesce(finished_at, reserved_at) FROM requests"
+            " ORDER BY coalesce(finished_at, deadline_at) DESC LIMIT 1"
+        ).fetchone()
+        (block,) = self._db.execute("SELECT max(since) FROM blocked").fetchone()
+        return max((instants.from_text(at) for at in (slot and slot[0], block) if at is not None), default=None)
+
     def key_named(self, name: str) -> KeyId | None:
         """Return the key that was last configured by a name, None if there was none."""
         row = self._db.execute("SELECT id FROM keys WHERE name = ?", (name,)).fetchone()

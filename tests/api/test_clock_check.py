@@ -7,9 +7,9 @@ from email.utils import format_datetime
 import pytest
 
 from pipeline.api.client import OverviewApi, open_api
-from pipeline.api.clock_check import MOST_OFF, ClockCheck
+from pipeline.api.clock_check import ClockCheck
 from pipeline.api.errors import Throttled, WrongClock
-from pipeline.api.server_time import ServerTime, dates
+from pipeline.api.server_time import MOST_OFF, ServerTime, dates
 from pipeline.model.slots import KeyId
 from pipeline.model.symbols import Symbol
 from tests.support.clocks import START, ManualClock

@@ -213,3 +213,15 @@ async def test_a_clock_minutes_behind_dates_slots_by_the_servers_time(machine: M
     machine.clock.machine_reboots()
     await machine.collect()
     assert (machine.server.requests, machine.server.refused) == (25, 0)
+
+
+async def test_what_a_server_has_dated_is_not_dated_back_by_a_clock_that_is_behind(machine: Machine) -> None:
+    """The clock agrees with the uptime, and both with nothing else."""
+    machine.clock.set_by(-25 * HOUR)
+    await machine.collect()
+    machine.server.strikes[2] = machine.clock.set_right
+    await machine.refused()
+    machine.clock.set_right()
+    await machine.collect()
+
+    assert (machine.server.requests, machine.server.refused) == (25, 0)

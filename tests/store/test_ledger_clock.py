@@ -74,12 +74,15 @@ async def test_a_damaged_uptime_is_none(database: Path, uptime: float | None) ->
 async def test_what_was_written_while_the_clock_was_ahead_becomes_as_old_as_now(database: Path) -> None:
     ahead = START + 365 * DAY
     async with open_writer(database) as writer:
-        await writer.write(reserve_requests, slot(1, ahead))
+        for number in (1, 2):
+            await writer.write(reserve_requests, slot(number, ahead))
+        await writer.write(close_requests, ClosedRequest(slot(2, ahead), instants.to_text(ahead + HOUR), "answered"))
         await writer.write(set_block, KeyBlock(KEY, Block(ahead, ahead + DAY)))
         await writer.write(correct, Correction(MARK, START))
 
     now = START + instants.MILLISECOND
-    assert [finished for *_, finished in rows(database)] == [instants.to_text(now)]
+    text = instants.to_text(now)
+    assert rows(database) == [(1, text, text, None), (2, text, text, text)]
     with Reader.open(database) as reader:
         assert reader.quota_state(START - DAY).block == Block(now, now + LONGEST_BLOCK)
     assert mark(database) == MARK
