@@ -1,6 +1,16 @@
 """All trials, in the order of the scoreboard. A new one is a line here."""
 
-from tests.torture import damaged_files, failing_disks, floods, fuzz, hostile_servers, kills, power_cuts, silent_flips
+from tests.torture import (
+    damaged_files,
+    failing_disks,
+    floods,
+    fuzz,
+    hostile_servers,
+    kills,
+    power_cuts,
+    silent_flips,
+    soak,
+)
 from tests.torture.trial import Trial
 
 TRIALS: tuple[Trial, ...] = (
@@ -11,6 +21,7 @@ TRIALS: tuple[Trial, ...] = (
     silent_flips.TRIAL,
     floods.TRIAL,
     hostile_servers.TRIAL,
+    soak.TRIAL,
     fuzz.TRIAL,
 )
 
