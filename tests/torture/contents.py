@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
 
+from pipeline.store.in_flight import NO_SYMBOL
+
 Observation = tuple[str, str, bytes]
 """Symbol, instant, and the digest of all that was observed; of nothing where it was as before."""
 
@@ -19,12 +21,17 @@ _NOT_OBSERVED = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """The observations of a record, and the requests of its ledger by symbol."""
+    """The observations of a record, and the requests of its ledger by symbol, some of no symbol that is known."""
 
     observations: frozenset[Observation] = frozenset()
     requests: Counter[str] = field(default_factory=Counter)
     finished: int = 0
     """Runs that have ended."""
+
+    def lacks(self, requests: Counter[str]) -> Counter[str]:
+        """Return the requests that the ledger lacks; those of no symbol may stand for any."""
+        missing = requests - self.requests
+        return missing if missing.total() > self.requests[NO_SYMBOL] else Counter()
 
     def of_symbol(self, symbol: str) -> list[Observation]:
         """Return the observations of a symbol, the earliest first."""
@@ -42,8 +49,17 @@ def contents(database: Path) -> Contents:
         observed = set(_snapshots(db))
         observed.update((symbol, at, b"") for symbol, at in db.execute("SELECT symbol, at FROM looks"))
         requests = Counter(dict(db.execute("SELECT symbol, count(*) FROM requests GROUP BY symbol")))
+        requests[NO_SYMBOL] += _in_flight(db)
         (finished,) = db.execute("SELECT count(*) FROM runs WHERE finished_at IS NOT NULL").fetchone()
     return Contents(frozenset(observed), requests, finished)
+
+
+def _in_flight(db: sqlite3.Connection) -> int:
+    """Return how many requests the next run will take for sent, as they were in flight."""
+    if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'in_flight'").fetchone():
+        return 0
+    (requests,) = db.execute("SELECT coalesce(sum(requests), 0) FROM in_flight").fetchone()
+    return int(requests)
 
 
 def is_whole(copy: Path, record: Contents) -> bool:

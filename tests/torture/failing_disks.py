@@ -22,6 +22,7 @@ _FOLLOWING = ("same", "same", "question", "run")
 _FULL = Path("/dev/full")
 _PRINTS_TO_FULL = 0.2
 """How often what the command prints goes to a full disk, too."""
+_SAID = ("pipeline: ", "{")
 _TRACEBACK = "Traceback (most recent call last)"
 _NO_SPACE = OPEN + WRITE + TRUNCATE + FOLDER + LINK + RENAME
 
@@ -82,7 +83,9 @@ def _ended_badly(attempt: Attempt) -> Iterator[str]:
         yield f"it was ended by signal {-played.code}"
     if _TRACEBACK in played.err:
         yield f"a traceback: {' | '.join(played.err.strip().splitlines()[-6:])}"
-    elif played.code and not played.err.strip() and not played.out.strip():
+    elif strange := [line for line in played.err.splitlines() if not line.startswith(_SAID)]:
+        yield f"it said {strange[0]!r}"
+    elif played.code and not played.err.strip():
         yield f"it ended with {played.code} and said nothing"
 
 

@@ -49,7 +49,7 @@ class Attempt:
             run = self.stage.play(self.folder, *_COLLECT)
             if run.code and not self._may_be_refused(run):
                 yield f"collect then ended with {run.code}: {run.err.strip()}"
-        again = self.stage.play(self.folder, *self.scene.command)
+        again = self.stage.play(self.folder, *self.scene.command, variables=self.scene.variables)
         if again.code and not (self.scene.makes is not None and "exists" in again.err):
             yield f"repeated, it ended with {again.code}: {again.err.strip()}"
         yield from self._lost()
@@ -73,7 +73,7 @@ class Attempt:
             needed = self.after
         if lost_observations := needed.observations - found.observations:
             yield f"lost observations: {sorted(lost_observations)[:3]}"
-        if unknown := self.before.requests + Counter(self.stage.requests) - found.requests:
+        if unknown := found.lacks(self.before.requests + Counter(self.stage.requests)):
             yield f"the ledger lacks requests that the API got: {dict(unknown)}"
         if not copied:
             yield f"{self.scene.makes} is not whole"
@@ -84,7 +84,7 @@ def attempted(stage: Theatre, scene: Scene, before: Contents, after: Contents, *
     folder = stage.disk / "attempt"
     scene.prepare(folder)
     stage.requests.clear()
-    played = stage.play(folder, *scene.command, out=out)
+    played = stage.play(folder, *scene.command, out=out, variables=scene.variables)
     failed = stage.interposed.failed
     stage.interposed.order()
     return Attempt(stage, scene, folder, before, after, played, failed)

@@ -171,10 +171,8 @@ static int opened(int at, const char *name, int flags, mode_t mode) {
     if (writes && fails('o') && control->error) error = control->error;
     else descriptor = REAL(openat)(at, name, flags, mode), error = errno;
     if (descriptor >= FILES) broken("too many files");
-    if (descriptor >= 0) {
-        numbers[descriptor] = (int64_t)getpid() << 32 | ++last_number;
-        record('o', 0, numbers[descriptor], flags, path, "", NULL, 0);
-    }
+    if (descriptor >= 0) numbers[descriptor] = (int64_t)getpid() << 32 | ++last_number;
+    record('o', descriptor < 0 ? error : 0, number_of(descriptor), flags, path, "", NULL, 0);
     pthread_mutex_unlock(&lock);
     errno = error;
     return descriptor;

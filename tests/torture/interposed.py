@@ -51,6 +51,11 @@ class Operation:
     other: Path
     data: bytes
 
+    @property
+    def is_change(self) -> bool:
+        """Whether it is one of the changes that are counted: opening is, where it may create or empty a file."""
+        return self.kind in CHANGES and (self.kind != OPEN or bool(self.offset & (os.O_CREAT | os.O_TRUNC)))
+
     def __str__(self) -> str:
         size = f" {len(self.data)} bytes at {self.offset}" if self.kind == WRITE else ""
         failed = f" {errno.errorcode[self.error]}" if self.error else ""

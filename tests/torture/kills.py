@@ -17,7 +17,7 @@ _FOLLOWING = ("same", "same", "question", "run")
 
 
 def run(bout: Bout) -> None:
-    """Kill a few times in each scene, then at each change that is left, in an order at random."""
+    """Kill a few times in each scene, then at each change that is left, in random order."""
     os.umask(0o077)
     with theatre(bout) as stage:
         points = _points(bout, stage)
@@ -28,19 +28,20 @@ def run(bout: Bout) -> None:
 
 
 def _points(bout: Bout, stage: Theatre) -> Iterator[tuple[Whole, int]]:
-    """Yield where to kill: each place once, as long as there are any."""
-    left = []
+    """Yield where to kill: first a few places in each scene, then each other, writes between writes last."""
+    first, last = [], []
     for scene in stage.scenes():
         whole = played_whole(stage, scene)
-        places = [*range(1, whole.changes + 1)]
-        bout.random.shuffle(places)
-        yield from ((whole, number) for number in places[:2])
-        left += [(whole, number) for number in places[2:]]
-    bout.random.shuffle(left)
-    yield from left
+        turns = whole.turns()
+        bout.random.shuffle(turns)
+        yield from ((whole, number) for number in turns[:2])
+        first += [(whole, number) for number in turns[2:]]
+        last += [(whole, number) for number in range(1, whole.changes + 1) if number not in turns]
+    for points in (first, last):
+        bout.random.shuffle(points)
+        yield from points
     while True:
-        whole, _ = bout.random.choice(left)
-        yield whole, bout.random.randint(1, whole.changes)
+        yield bout.random.choice(first)
 
 
 def _kill(bout: Bout, stage: Theatre, whole: Whole, number: int) -> None:

@@ -94,7 +94,7 @@ def record(stage: Theatre, scene: Scene, *, failing_sync: int = 0) -> Recording:
     interposed.fail(SYNC, errno.EIO, failing_sync, failing_sync, records=1)
     interposed.forget()
     stage.requests.on_request = lambda symbol: interposed.note(f"{_REQUESTED}{symbol}")
-    played = stage.play(folder, *scene.command)
+    played = stage.play(folder, *scene.command, variables=scene.variables)
     stage.requests.on_request = lambda _symbol: None
     if not interposed.changes or (played.code and not interposed.failed):
         raise AssertionError(f"{scene.name}: exit code {played.code}, {interposed.changes} changes: {played.err}")
@@ -223,8 +223,8 @@ def _lost(cut: Cut, found: Contents) -> str | None:
             return f"lost what was acknowledged: {sorted(lost)[:3]}"
         if new := found.observations - after.observations:
             return f"has what was never observed: {sorted(new)[:3]}"
-    missing_slots = before.requests + cut.known.requests - found.requests
-    return f"the ledger lacks requests that the API got: {dict(missing_slots)}" if missing_slots else None
+    lacking = found.lacks(before.requests + cut.known.requests)
+    return f"the ledger lacks requests that the API got: {dict(lacking)}" if lacking else None
 
 
 def _unmarked(cut: Cut, database: Path) -> str | None:
@@ -308,6 +308,18 @@ TRIAL = Trial(
             "pipeline/store/writer.py",
             '"PRAGMA synchronous = FULL")\n    synchronous = await _pragma(db, "PRAGMA synchronous")',
             '"PRAGMA synchronous = NORMAL")\n    synchronous = 2',
+        ),
+        Mutant(
+            "sends before its slot is committed",
+            "pipeline/quota/ledger.py",
+            "await self._writer.write(reserve_requests, slot)",
+            "self._writer.post(reserve_requests, slot)",
+        ),
+        Mutant(
+            "notes nothing of requests without limits",
+            "pipeline/quota/ledger.py",
+            "            if not account.limits:\n                note",
+            "            if False:\n                note",
         ),
         Mutant(
             "leaves the folder unsynced",

@@ -2,9 +2,9 @@
 
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -43,6 +43,7 @@ class Scene:
     command: tuple[str, ...]
     makes: Path | None = None
     """A file that it makes besides the database."""
+    variables: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_run(self) -> bool:
@@ -94,11 +95,14 @@ class Theatre:
         self._stage = acting
         self._calendar = calendar
 
-    def play(self, folder: Path, *command: str, out: Path | None = None) -> Played:
+    def play(
+        self, folder: Path, *command: str, variables: Mapping[str, str] | None = None, out: Path | None = None
+    ) -> Played:
         """Run a command of the program in a folder, the next day as far as the API is concerned."""
         self._calendar.day += timedelta(days=1)
         config = str(self._place / "pipeline.toml")
-        return self._stage.play(folder, *command, out=out, PIPELINE_CONFIG=config, ALPHAVANTAGE_API_KEY=KEY)
+        variables = {"PIPELINE_CONFIG": config, "ALPHAVANTAGE_API_KEY": KEY, **(variables or {})}
+        return self._stage.play(folder, *command, out=out, **variables)
 
     def scenes(self) -> Iterator[Scene]:
         """Yield the scenes; what they begin with is made by the program."""
@@ -110,6 +114,7 @@ class Theatre:
         base.mkdir(parents=True)
         self._must(base, "collect")
         yield Scene("collect", base, collect)
+        yield Scene("collect, no limits", base, collect, variables={"PIPELINE_SOURCE__LIMITS": "[]"})
         self._must(base, "backup", backup)
         yield Scene("backup", base, ("backup", "copy.db"), Path("copy.db"))
         shutil.copytree(base, later)

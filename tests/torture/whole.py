@@ -4,30 +4,44 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tests.torture.contents import Contents, contents
+from tests.torture.interposed import WRITE
 from tests.torture.scenes import DATABASE, Scene, Theatre
 from tests.torture.trial import Bout
 
 
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """A scene that was played to its end: how many changes it made, and what was there before and after."""
+    """A scene that was played to its end: what it changed, and what was there before and after."""
 
     scene: Scene
-    changes: int
+    kinds: tuple[str, ...]
+    """Of its changes, in order."""
     before: Contents
     after: Contents
+
+    @property
+    def changes(self) -> int:
+        """How many changes it made."""
+        return len(self.kinds)
+
+    def turns(self) -> list[int]:
+        """Return which of its changes, from 1 on, are no write between two others: all that matter most."""
+        around = zip(("", *self.kinds), self.kinds, (*self.kinds[1:], ""), strict=False)
+        return [number for number, kinds in enumerate(around, start=1) if {*kinds} != {WRITE}]
 
 
 def played_whole(stage: Theatre, scene: Scene) -> Whole:
     """Play a scene to its end. Raise AssertionError if it does not end well, or no change was seen."""
     before = contents(scene.before / DATABASE) if scene.before else Contents()
-    stage.interposed.order()
+    stage.interposed.order(records=1)
+    stage.interposed.forget()
     folder = stage.disk / f"whole {scene.name}"
     scene.prepare(folder)
-    played, changes = stage.play(folder, *scene.command), stage.interposed.changes
-    if played.code or not changes:
-        raise AssertionError(f"{scene.name}: exit code {played.code}, {changes} changes: {played.err}")
-    return Whole(scene, changes, before, contents(folder / DATABASE))
+    played = stage.play(folder, *scene.command, variables=scene.variables)
+    kinds = tuple(one.kind for one in stage.interposed.recorded() if one.is_change)
+    if played.code or not kinds:
+        raise AssertionError(f"{scene.name}: exit code {played.code}, {len(kinds)} changes: {played.err}")
+    return Whole(scene, kinds, before, contents(folder / DATABASE))
 
 
 def wholes(bout: Bout, stage: Theatre) -> Iterator[Whole]:
