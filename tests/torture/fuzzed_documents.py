@@ -15,10 +15,11 @@ from pipeline.decoding import decode_object, decoder
 from pipeline.errors import Undecodable
 from pipeline.json_text import encode_json, plain, sorted_json, spaced_json
 from pipeline.model.changes import differences, first_differences, relative_change
-from pipeline.model.document import Document, Overview, Parts, as_sent, decode_layout, join_document, split_document
+from pipeline.model.document import Document, Overview, as_sent, join_document, split_document
 
 from pipeline.model.document import same_document, version_of  # isort: skip
 from pipeline.model.symbols import Symbol
+from pipeline.query.documents import stored_document
 from pipeline.redaction import Redaction
 from pipeline.text import ascii_json, printable_json
 from tests.support.commands import KEY
@@ -95,8 +96,7 @@ def _column(content: bytes) -> None:
     if repr(tokens(spaced_json(value))) != repr(tokens(extra)):
         raise Wrong("extra is read as another value")
     nothing = split_document(Overview(IBM, {"Symbol": "IBM"}))
-    layout = decode_layout(keys)
-    document = join_document(IBM, Parts(nothing.profile, nothing.reported, nothing.daily, layout, extra))
+    document = stored_document(IBM, keys, extra, [*nothing.profile, *nothing.reported, *nothing.daily])
     for text in (as_sent(document), printable_json(encode_json(document).decode()), sorted_json(document)):
         text.encode()
     plain(document)

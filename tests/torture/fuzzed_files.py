@@ -9,7 +9,7 @@ from contextlib import suppress
 from datetime import timedelta
 from functools import cache, partial
 from importlib.util import find_spec
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from pipeline.cli.commands import panel
 from pipeline.errors import Trouble, Undecodable
@@ -32,12 +32,14 @@ from pipeline.settings.symbol_files import read_symbol_file
 from pipeline.store.lock import Busy, hold_lock, lock_path
 from pipeline.store.marker import marker_path, read_marker, record_gone, write_marker
 from pipeline.store.reader import open_for_reading
+from pipeline.transfer import git_history
 from pipeline.transfer.archives import check_archives, parts, read_archive
 from pipeline.transfer.entries import Problem, Received, RecordedResponse
 from pipeline.transfer.git_log import read_log
 from pipeline.transfer.joining import join_csv, join_jsonl
 from pipeline.transfer.json_collections import items
 from pipeline.transfer.look_ahead import LookAhead, glances
+from pipeline.transfer.name_patterns import NamePattern
 from pipeline.transfer.streams import open_stream
 from tests.support.clocks import START
 from tests.support.commands import KEY
@@ -53,6 +55,13 @@ _LINE = (
 _BODY = b'{"symbol": "IBM", "observed_at": "2026-01-14T18:30:00Z", "body": "{\\"Symbol\\": \\"IBM\\"}"}\n'
 _ARRAY = b'[{"Symbol": "IBM", "EPS": "1.5"}, {"Symbol": "AAPL"}, {}]'
 _KEYED = b'{"updated": "2026-03-14", "data": {"IBM": {"Symbol": "IBM"}, "AAPL": {"Note": "wait"}, "PEP": {}}}'
+_POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 7\n"
+_NAMES = (
+    b"{date}/{symbol}.json\noverviews/2026-03-14/IBM.json",
+    b"{symbol}_{time}*.json\nBRK-B_20260314T183000Z_x.json",
+    b"*-{symbol}/{date}.*\nx-IBM/2026-03-14.json.gz",
+)
+"""Patterns, each with a path that it matches."""
 _CSV = b'symbol,time,note\r\nIBM,2026-03-15,"a ""b"""\nPEP,2026-03-15T18:30:00+01:00,\n'
 _ROWS = b'{"symbol": "IBM", "time": "2026-03-15T18:30Z", "n": [1.0]}\n{"symbol": null, "time": "2026-03-15"}\n'
 _CONFIG = b"""
@@ -236,6 +245,23 @@ def _marker(content: bytes) -> None:
         raise Wrong("another marker comes back")
 
 
+def _named(content: bytes) -> None:
+    """Read what a path says, by a pattern that stands before it."""
+    text, _, path = content.decode(errors="surrogateescape").partition("\n")
+    named = NamePattern(text).match(PurePath(path))
+    if named is not None:
+        received = named.received_at()
+        if received is not None and received.tzinfo is None:
+            raise Wrong("an instant without a zone")
+
+
+def _version(content: bytes) -> None:
+    """Read a version of a file in a repository, with the documents that are in it."""
+    text = git_history._text(content)
+    git_history._symbol_in(text)
+    items(text)
+
+
 def _git(content: bytes) -> None:
     """Read what git prints of a commit that changed a file with a name of any bytes but NUL."""
     path = content.replace(b"\0", b"")[:5_000] or b"x"
@@ -262,6 +288,8 @@ def _archives() -> tuple[Decoder, ...]:
         Decoder("packed archives", partial(_archive, "daily.jsonl.gz"), (), packed, large=(_LINE_BOMB,)),
         Decoder("files of one response", partial(_archive, "IBM.json"), (), responses, large=(_FILE_BOMB,)),
         Decoder("files of many documents", _collection, (Undecodable,), (_ARRAY, _KEYED, ANSWER + b"\n" + ANSWER)),
+        Decoder("names of files", _named, (ValueError,), _NAMES),
+        Decoder("versions in git", _version, (Undecodable, ValueError), (ANSWER, _KEYED, *packed, _POINTER)),
         Decoder("paths in git", _git, (), (b"overviews/2026-03-14/IBM.json", b"\xff\n:\x1b")),
     )
 
