@@ -5,6 +5,7 @@ from tests.torture import (
     failing_disks,
     floods,
     fuzz,
+    hostile_clients,
     hostile_servers,
     kills,
     power_cuts,
@@ -22,6 +23,7 @@ TRIALS: tuple[Trial, ...] = (
     floods.TRIAL,
     hostile_servers.TRIAL,
     soak.TRIAL,
+    hostile_clients.TRIAL,
     fuzz.TRIAL,
 )
 
