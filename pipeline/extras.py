@@ -2,11 +2,14 @@
 
 import importlib
 import importlib.util
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
 
 from pipeline.errors import ExitCode, Trouble
+from pipeline.resources import check_threads
 
 PACKAGES = {
     "calendars": ("exchange_calendars>=4.10",),
@@ -136,8 +139,23 @@ def _extra(name: str) -> str:
 
 
 def _imported(module: str, problem: str, *, install: str, error: type[Trouble] = Trouble) -> ModuleType:
+    if module not in sys.modules and install == _extra("parquet"):
+        check_threads(_THREADS + _processors())
     with _importing(problem, install=install, error=error):
         return importlib.import_module(module)
+
+
+_THREADS = 4
+"""Besides one for each processor, which numpy's and Arrow's libraries start: without them they end the process."""
+
+
+def _processors() -> int:
+    """Return for how many processors numpy's library starts threads."""
+    set_to = os.environ.get("OPENBLAS_NUM_THREADS", "")
+    return min(int(set_to) if set_to.isdecimal() and set_to.isascii() else os.cpu_count() or 1, _MOST_PROCESSORS)
+
+
+_MOST_PROCESSORS = 64
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from pipeline.redaction import NOTHING_SECRET, Redact
+from pipeline.resources import exhausted
 from pipeline.text import printable
 
 
@@ -57,6 +58,9 @@ def configure(level: int, *, readable: bool, redact: Redact = NOTHING_SECRET) ->
 
 def log_uncaught(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
     """Log what ends the process: a hook for `sys.excepthook`."""
+    if (problem := exhausted(error)) is not None:
+        structlog.get_logger().critical(str(problem))
+        return
     structlog.get_logger().critical("crashed", exc_info=(kind, error, traceback))
 
 

@@ -19,6 +19,7 @@ from pipeline.cli import watchdog
 from pipeline.cli.lazy_commands import LazyCommands
 from pipeline.cli.options import Options, global_options
 from pipeline.errors import ExitCode, Trouble, file_reason
+from pipeline.resources import check_resources, exhausted
 
 COMMANDS = {
     "init": "Create a commented configuration file and a .env to fill in.",
@@ -60,6 +61,8 @@ UNWAITED = "unwaited"
 _GRACE_SECONDS = 0.05
 """Exit does give them this long, for those that are about to end."""
 _STDOUT, _STDERR = 1, 2
+_LEAST_FILES = 8
+"""Open files, without which nothing can be done."""
 
 
 class _Commands(LazyCommands):
@@ -119,7 +122,8 @@ def run_command_line() -> None:
         _discard_output()  # its reader has gone (`| head`): end quietly
     except OSError as error:
         _discard_output()
-        _error_output().print_line(f"{error.filename or 'standard output'}: {file_reason(error)}")
+        few = exhausted(error)
+        _error_output().print_line(str(few or f"{error.filename or 'standard output'}: {file_reason(error)}"))
         code = ExitCode.FAILED
     except KeyboardInterrupt:
         code = ExitCode.INTERRUPTED
@@ -159,6 +163,7 @@ def _discard_output() -> None:
 
 def _run() -> int:
     try:
+        check_resources(threads=0, files=_LEAST_FILES)
         code = pipeline.main(prog_name="pipeline", standalone_mode=False)
     except Trouble as trouble:
         _error_output().print_line(str(trouble))

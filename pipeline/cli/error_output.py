@@ -7,6 +7,7 @@ from types import TracebackType
 import click
 
 from pipeline.cli.configuration import read_environment
+from pipeline.resources import exhausted
 from pipeline.settings.secrets import redaction
 from pipeline.store.database import damaged
 from pipeline.store.diagnosis import damaged_one
@@ -19,10 +20,13 @@ def print_line(text: str) -> None:
 
 
 def print_traceback(kind: type[BaseException], error: BaseException, place: TracebackType | None) -> None:
-    """Print the traceback of a bug of this program, or one line if a database that it has opened is damaged.
+    """Print the traceback of a bug of this program, whose last line can hold anything that the program knows.
 
-    The traceback's last line can hold anything that the program knows.
+    Print one line instead where threads, files or memory ran out, or a database that it has opened is damaged.
     """
+    if (problem := exhausted(error)) is not None:
+        print_line(str(problem))
+        return
     if (found := damaged_one()) is not None:
         path, what = found
         print_line(str(damaged(path, what)))

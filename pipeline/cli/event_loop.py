@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import click
 
 from pipeline.cli.app import UNWAITED
+from pipeline.resources import Exhausted, check_resources
 
 try:
     import uvloop
@@ -42,9 +43,14 @@ def tune_garbage_collector() -> None:
 def run_async(main: Coroutine[Any, Any, T]) -> T:
     """Run the coroutine on an event loop of its own (uvloop's, if installed) and return its result.
 
-    Raise click.Abort if it was cancelled.
+    Raise click.Abort if it was cancelled, and Exhausted if the system allows too few threads or open files.
     """
     tune_garbage_collector()
+    try:
+        check_resources()
+    except Exhausted:
+        main.close()
+        raise
     try:
         with (
             _UnwaitedThreads(max_workers=4, thread_name_prefix=UNWAITED) as dns_threads,
