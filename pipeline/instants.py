@@ -15,6 +15,9 @@ DAY_TOLERANCE = timedelta(hours=4)
 EARLIEST_PLAUSIBLE = datetime(2026, 1, 1, tzinfo=UTC)
 """A clock that shows less is wrong."""
 
+EARLIEST_RECEIVED = datetime(2017, 1, 1, tzinfo=UTC)
+"""Nobody received an answer of the API earlier: there was none."""
+
 LATEST = "9999-12-31T23:59:59.999Z"
 """The last instant that the database's text can hold."""
 
@@ -114,6 +117,26 @@ def parse_span(text: str) -> timedelta:
     if span is None:
         raise ValueError(f"invalid span {text[:40]!r}: use 90m, 3h, 1d or 2w")
     return int(span[1]) * _UNITS[span[2]]
+
+
+_SHIFT = re.compile(r"([-+]?)((?:[0-9]{1,9}[wdhm])*)(?:([0-9]{1,9}(?:\.[0-9]{1,3})?)s)?")
+
+
+def parse_shift(text: str) -> timedelta:
+    """Return the step that a person wrote, such as -25h, +3d or -1d2h30m0.5s. Raise ValueError for anything else."""
+    step = _SHIFT.fullmatch(text.strip().lower())
+    span = timedelta()
+    if step is not None:
+        sign, parts, seconds = step.groups()
+        try:
+            span = sum((int(number) * _UNITS[unit] for number, unit in re.findall(r"([0-9]+)([a-z])", parts)), span)
+            span += timedelta(milliseconds=round(float(seconds or 0) * 1000))
+            span = -span if sign == "-" else span
+        except OverflowError:
+            span = timedelta()
+    if not span:
+        raise ValueError(f"invalid shift {text[:40]!r}: use -25h, +3d or -1d2h30m15s")
+    return span
 
 
 def parse_day_or_instant(text: str, *, now: datetime) -> date | datetime:

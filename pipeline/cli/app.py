@@ -51,6 +51,7 @@ COMMANDS = {
     "migrate": "Bring a database of an older version up to date.",
     "backup": "Copy the database to a file while it is in use.",
     "restore": "Put a backup in the database's place.",
+    "correct": "Move or remove what a wrong clock dated.",
     "sandbox": "Serve a simulated API that needs no key.",
 }
 

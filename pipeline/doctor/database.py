@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from pipeline import instants
+from pipeline.doctor.dates import check_dates, check_last
 from pipeline.doctor.deep import OnDeep, check_deeply
 from pipeline.doctor.findings import Finding, Level
 from pipeline.doctor.renames import check_renames
@@ -61,7 +62,8 @@ def check_database(
                 if on_deep is not None:
                     yield from _deeply(path, version, on_deep)
                 with bounded(db, path):
-                    yield _future(db, now)
+                    is_newest = version == len(shipped_migrations())
+                yield from check_dates(db, now) if is_newest else [check_last(db, now)]
             if version == len(shipped_migrations()):
                 with bounded(db, path):
                     yield _backups(db, backup_after, now)
@@ -138,11 +140,3 @@ def _invented(db: sqlite3.Connection) -> Iterator[Finding]:
     if is_first_company_invented(db):
         text = "its companies are invented by the sandbox: nothing real is collected into it"
         yield Finding(Kind.DATABASE, Level.NOTE, text, "for real data, configure another database")
-
-
-def _future(db: sqlite3.Connection, now: datetime) -> Finding:
-    (latest,) = db.execute("SELECT max(last_look) FROM symbols").fetchone()
-    if latest is not None and instants.from_text(latest) > now + timedelta(minutes=1):
-        found = f"the last observation is at {latest}, in the future"
-        return Finding(Kind.OBSERVATIONS, Level.PROBLEM, found, "set the clock, and keep it set")
-    return Finding(Kind.OBSERVATIONS, Level.OK, f"the last one at {latest}" if latest else "none yet")

@@ -99,7 +99,7 @@ class _Stored:
 
 
 @dataclass(slots=True)
-class _Changes:
+class Changes:
     """The rows to delete, insert and update. `looks`: the later observations that confirmed a snapshot."""
 
     deleted_snapshots: list[tuple[Symbol, str]] = field(default_factory=list)
@@ -183,7 +183,7 @@ async def _store_covered(db: Connection, observations: Sequence[Covered], noted_
     by_symbol: dict[Symbol, list[int]] = {}
     for number, one in enumerate(observations):
         by_symbol.setdefault(one.symbol, []).append(number)
-    changes = _Changes()
+    changes = Changes()
     for symbol, numbers in by_symbol.items():
         new = [observations[number] for number in numbers]
         newest = stored[symbol].newest
@@ -200,7 +200,7 @@ async def _store_covered(db: Connection, observations: Sequence[Covered], noted_
             changes.derived_states.append(symbol)
         else:
             changes.extended_states.append(_new_observations(symbol, new, merged))
-    await _write(db, changes, noted_at)
+    await write_changes(db, changes, noted_at)
     return outcomes
 
 
@@ -222,6 +222,11 @@ def _version(row: Sequence[Any]) -> Version:
     return Version(profile, statement, tuple(daily), _keys_of(keys), extra)
 
 
+async def read_intervals(db: Connection, symbol: Symbol) -> list[Interval[Version]]:
+    """Return all intervals of a symbol."""
+    return await _read_neighbours(db, symbol, "", instants.LATEST)
+
+
 async def _read_neighbours(db: Connection, symbol: Symbol, first: str, last: str) -> list[Interval[Version]]:
     """Return the intervals that observations from `first` to `last` can change, with all their confirmations."""
     rows = list(await db.execute_fetchall(_NEIGHBOURS, {"symbol": symbol, "first": first, "last": last}))
@@ -235,7 +240,7 @@ async def _read_neighbours(db: Connection, symbol: Symbol, first: str, last: str
     ]
 
 
-def _add_rows(changes: _Changes, symbol: Symbol, before: Sequence[Interval[Version]], merged: Merged[Version]) -> None:
+def _add_rows(changes: Changes, symbol: Symbol, before: Sequence[Interval[Version]], merged: Merged[Version]) -> None:
     changes.deleted_snapshots += [(symbol, at) for at in merged.removed]
     changes.deleted_looks += [(symbol, at) for at in merged.removed_observations]
     changes.looks += [(symbol, at) for at in merged.added_observations]
@@ -244,11 +249,11 @@ def _add_rows(changes: _Changes, symbol: Symbol, before: Sequence[Interval[Versi
         (symbol, at, _reconfirmed_at(one), sum_of_confirmations(symbol, one.confirmations) - sums[at])
         for at, one in ((one.observed_at, one) for one in merged.confirmed)
     ]
-    changes.snapshots += [_snapshot_row(symbol, interval) for interval in merged.added]
+    changes.snapshots += [snapshot_row(symbol, interval) for interval in merged.added]
 
 
 def _add_parts(
-    changes: _Changes, before: Sequence[Interval[Version]], merged: Merged[Version], new: Sequence[Covered]
+    changes: Changes, before: Sequence[Interval[Version]], merged: Merged[Version], new: Sequence[Covered]
 ) -> None:
     """Add the parts of the new snapshots. Most snapshots share theirs with the one before."""
     begun = {interval.observed_at for interval in merged.added}
@@ -264,7 +269,8 @@ def _add_parts(
             changes.layouts[_layout_digest(parts.layout)] = _keys_text(parts.layout)
 
 
-def _snapshot_row(symbol: Symbol, interval: Interval[Version]) -> tuple[Any, ...]:
+def snapshot_row(symbol: Symbol, interval: Interval[Version]) -> tuple[Any, ...]:
+    """Return the row of a new snapshot."""
     version, at = interval.version, interval.observed_at
     layout = _layout_digest(version.layout)
     summed = Summed(symbol, at, version.profile, version.statement, layout, version.daily, version.extra)
@@ -286,7 +292,8 @@ def _new_observations(symbol: Symbol, new: Sequence[Covered], merged: Merged[Ver
     return NewObservations(symbol, min(at), last, merged.outcomes[at.index(last)], len(merged.added))
 
 
-async def _write(db: Connection, changes: _Changes, noted_at: str) -> None:
+async def write_changes(db: Connection, changes: Changes, noted_at: str = "") -> None:
+    """Write the rows of changes."""
     for table, column, rows in (
         ("snapshots", "observed_at", changes.deleted_snapshots),
         ("looks", "at", changes.deleted_looks),

@@ -24,6 +24,7 @@ KEY = "S3CR3TK3YOFOURS1"
 PIPELINE = Path(sys.executable).with_name("pipeline")
 NEEDED = {
     "backup": ["copy.db"],
+    "correct": ["--since", "2026-03-14", "--until", "2026-03-15", "--remove"],
     "history": ["IBM"],
     "as-of": ["2026-03-14"],
     "vintages": ["IBM"],

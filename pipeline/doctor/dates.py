@@ -1,0 +1,69 @@
+"""Checks of dates: observations and runs that a wrong clock dated, before the API or this program, or in the future."""
+
+import sqlite3
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from pipeline import instants
+from pipeline.doctor.findings import Finding, Level
+from pipeline.monitoring.checks import Kind
+from pipeline.store.log_place import read_followed
+from pipeline.store.misdated import Misdated, misdated_observations, misdated_runs
+from pipeline.store.stored_symbols import is_first_company_invented
+from pipeline.text import count
+
+_TOLERANCE = timedelta(minutes=1)
+"""An observation so little ahead may be from a run that is under way."""
+
+
+def check_dates(db: sqlite3.Connection, now: datetime) -> Iterator[Finding]:
+    """Yield the observations and runs that a wrong clock dated; one finding that the last is well, if there are none.
+
+    Recordings may be imported from as far back as there was the API. A run is never older than this program, but the
+    sandbox simulates any day.
+    """
+    until = instants.to_text(now + _TOLERANCE)
+    is_invented = is_first_company_invented(db)
+    since, program = ("", "") if is_invented else map(instants.to_text, _BOUNDS)
+    early, late = misdated_observations(db, since=since, until=until)
+    early_runs, late_runs = misdated_runs(db, since=program, until=until)
+    can_correct = read_followed(db) is None
+    found = [
+        *_finding("observation", early, "from before there was the API", can_correct=can_correct),
+        *_finding("observation", late, "from the future", can_correct=can_correct),
+        *_finding("run", early_runs, "from before there was this program", can_correct=can_correct),
+        *_finding("run", late_runs, "from the future", can_correct=can_correct),
+    ]
+    yield from found
+    if not found:
+        yield check_last(db, now)
+
+
+_BOUNDS = (instants.EARLIEST_RECEIVED, instants.EARLIEST_PLAUSIBLE)
+
+
+def check_last(db: sqlite3.Connection, now: datetime) -> Finding:
+    """Return whether the last observation, as the state of its symbol has it, is in the future."""
+    until = instants.to_text(now + _TOLERANCE)
+    (latest,) = db.execute("SELECT max(last_look) FROM symbols").fetchone()
+    if latest is not None and latest > until:
+        found = f"the last observation is at {latest}, in the future"
+        return Finding(Kind.OBSERVATIONS, Level.PROBLEM, found, "set the clock, and keep it set")
+    return Finding(Kind.OBSERVATIONS, Level.OK, f"the last one at {latest}" if latest else "none yet")
+
+
+def _finding(noun: str, found: Misdated | None, when: str, *, can_correct: bool) -> Iterator[Finding]:
+    if found is None:
+        return
+    of = f" of {count(found.symbols, 'symbol')}" if found.symbols else ""
+    verb = "is" if found.count == 1 else "are"
+    between = f"at {found.first}" if found.first == found.last else f"{found.first} to {found.last}"
+    remedy = "set the clock, and keep it set"
+    if can_correct:
+        command = f"pipeline correct --since {found.first} --until {found.last}"
+        remedy += f"; {command} --shift STEP moves what is dated so, and --remove removes it"
+    else:
+        remedy += (
+            "; in a fleet's log they stay: pipeline fleet detach, then pipeline correct, makes a file without them"
+        )
+    yield Finding(Kind.OBSERVATIONS, Level.PROBLEM, f"{count(found.count, noun)}{of} {verb} {when}: {between}", remedy)

@@ -1,0 +1,262 @@
+"""Corrections: moves or removes observations that a wrong clock dated.
+
+Afterwards the record is as if they had been made at the right instants, or never. The ledger stays as it is: a request
+that were older would free its slot too early.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import groupby
+from typing import Any, NamedTuple
+
+from aiosqlite import Connection
+
+from pipeline import instants
+from pipeline.errors import ExitCode, Trouble
+from pipeline.model.document import Version, same_document
+from pipeline.model.intervals import Interval, fold
+from pipeline.model.symbols import Symbol
+from pipeline.store.corrected_runs import correct_attempts, correct_runs, count_runs
+from pipeline.store.damages import Damages
+from pipeline.store.observed_rows import Observations
+from pipeline.store.snapshots import Changes, read_intervals, snapshot_row, write_changes
+from pipeline.store.symbol_states import derive_states
+from pipeline.text import count
+
+_EARLIEST = datetime.fromisoformat("1970-01-01T00:00:00Z")
+
+
+class Uncorrectable(Trouble):
+    """A correction that would make the record wrong."""
+
+    exit_code = ExitCode.USAGE
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """What is to be done with what is dated from `since` to `until`, both inclusive."""
+
+    since: datetime
+    until: datetime
+    shift: timedelta | None
+    """How far it is moved; None: it is removed."""
+    now: datetime
+    """Nothing is moved beyond it."""
+    symbols: Sequence[str] = ()
+    """Only of these; empty: of all. With some, runs stay as they are, since they are of other symbols, too."""
+    runs: Sequence[int] = ()
+    """Only what these observed; empty: whatever observed it."""
+
+    def moved(self, at: str) -> str | None:
+        """Return what becomes of an instant; None: it is removed. Raise Uncorrectable for one that cannot be."""
+        if self.shift is None:
+            return None
+        try:
+            moved = instants.from_text(at) + self.shift
+            is_possible = _EARLIEST <= moved <= self.now
+        except OverflowError:
+            is_possible = False
+        if not is_possible:
+            problem = f"what is dated {at} would be in the future, or before {_EARLIEST.year}"
+            raise Uncorrectable(problem, remedy="check the shift, and its sign")
+        return instants.to_text(moved)
+
+    @property
+    def bounds(self) -> Mapping[str, Any]:
+        """The parameters of its queries."""
+        return {
+            "since": instants.to_text(self.since),
+            "until": instants.to_text(self.until),
+            "by": f"{(self.shift or timedelta()).total_seconds():+.3f} seconds",
+            "symbols": json.dumps(list(self.symbols)) if self.symbols else None,
+            "runs": json.dumps(list(self.runs)) if self.runs else None,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class CorrectedSymbol:
+    """What a correction does to the observations of a symbol. Instants are text."""
+
+    symbol: str
+    snapshots: int
+    """How many of the observations began a snapshot."""
+    confirmations: int
+    uncovered: int
+    """How many found the symbol not covered."""
+    first: str
+    last: str
+    first_moved: str | None
+    last_moved: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Corrected:
+    """What a correction does, or has done."""
+
+    symbols: Sequence[CorrectedSymbol]
+    runs: int
+    outcomes: int
+
+
+class _Selected(NamedTuple):
+    symbol: str
+    at: str
+    kind: str
+
+
+_IN = "BETWEEN :since AND :until"
+_SELECTED = f"""
+    SELECT symbol, at, kind FROM (
+        SELECT symbols.symbol, observed_at AS at, 'snapshots' AS kind FROM symbols CROSS JOIN snapshots
+         WHERE snapshots.symbol = symbols.symbol AND observed_at {_IN}
+         UNION ALL
+        SELECT symbols.symbol, at, 'looks' FROM symbols CROSS JOIN looks
+         WHERE looks.symbol = symbols.symbol AND at {_IN}
+         UNION ALL
+        SELECT symbols.symbol, at, 'uncovered' FROM symbols CROSS JOIN uncovered
+         WHERE uncovered.symbol = symbols.symbol AND at {_IN}) AS found
+     WHERE (:symbols IS NULL OR symbol IN (SELECT value FROM json_each(:symbols)))
+       AND (:runs IS NULL OR EXISTS (SELECT 1 FROM json_each(:runs) AS run JOIN outcomes ON run_id = run.value
+                                      WHERE outcomes.symbol = found.symbol AND outcomes.at = found.at))
+     ORDER BY symbol, at, kind
+"""
+_SEEN, _GONE = (
+    "SELECT observed_at FROM snapshots WHERE symbol = :symbol UNION ALL SELECT at FROM looks WHERE symbol = :symbol",
+    "SELECT at FROM uncovered WHERE symbol = :symbol",
+)
+
+
+def preview(db: sqlite3.Connection, correction: Correction) -> Corrected:
+    """Return what a correction would do. Raise Uncorrectable."""
+    symbols = []
+    for symbol, of in groupby(map(_Selected._make, db.execute(_SELECTED, correction.bounds).fetchall()), _symbol):
+        selected = list(of)
+        symbols.append(_summary(correction, selected))
+        for query, kinds in ((_SEEN, ("snapshots", "looks")), (_GONE, ("uncovered",))):
+            before = [at for (at,) in db.execute(query, {"symbol": symbol})]
+            _corrected(correction, symbol, before, {one.at for one in selected if one.kind in kinds})
+    runs, outcomes = (0, 0) if correction.symbols else count_runs(db, correction.bounds)
+    return Corrected(symbols, runs, outcomes)
+
+
+def refuse_damaged(db: sqlite3.Connection, symbols: Iterable[str]) -> None:
+    """Raise Trouble if what is stored of a symbol is damaged: written again, it could not be told from what is sound.
+
+    The connection reads text with `damaged_text`.
+    """
+    damages = Damages()
+    observations = Observations(db, damages)
+    for symbol in symbols:
+        observations.check(symbol)
+    for damage in damages:
+        found = f"{damage.table}: {count(damage.rows, 'row')} {damage.problem}: {damage.keys[0]}"
+        raise Trouble(found, remedy="pipeline doctor --deep says what to do about damage")
+
+
+def _symbol(one: _Selected) -> str:
+    return one.symbol
+
+
+def _summary(correction: Correction, selected: Sequence[_Selected]) -> CorrectedSymbol:
+    kinds = [one.kind for one in selected]
+    first, last = selected[0].at, selected[-1].at
+    return CorrectedSymbol(
+        selected[0].symbol, kinds.count("snapshots"), kinds.count("looks"), kinds.count("uncovered"),
+        first, last, correction.moved(first), correction.moved(last),
+    )  # fmt: skip
+
+
+def _corrected(correction: Correction, symbol: str, before: Iterable[str], selected: set[str]) -> dict[str, str]:
+    """Return the instants that observations of one kind have afterwards, each with the one that it had.
+
+    Raise Uncorrectable where two would have the same.
+    """
+    after: dict[str, str] = {}
+    both = []
+    for at in sorted(before, key=lambda at: (at in selected, at)):
+        now = correction.moved(at) if at in selected else at
+        if now is not None and now in after:
+            both.append(now)
+        elif now is not None:
+            after[now] = at
+    if both:
+        more = f", and at {count(len(both) - 1, 'other instant')}" if len(both) > 1 else ""
+        raise Uncorrectable(
+            f"{symbol} has an observation at {both[0]} already{more}: two at one instant cannot be kept",
+            remedy="use another shift, or remove what is wrong",
+        )
+    return after
+
+
+async def correct(db: Connection, corrections: Sequence[Correction]) -> Sequence[None]:
+    """Do what corrections say, within the transaction of the caller. Raise Uncorrectable, with nothing done."""
+    for one in corrections:
+        rows = await db.execute_fetchall(_SELECTED, one.bounds)
+        affected = []
+        for symbol, of in groupby(map(_Selected._make, rows), _symbol):
+            affected.append(Symbol(symbol))
+            await _correct_symbol(db, one, Symbol(symbol), list(of))
+        await correct_attempts(db, one.bounds, is_moved=one.shift is not None)
+        await _derive(db, affected, now=one.now)
+        if not one.symbols:
+            await correct_runs(db, one.bounds, is_moved=one.shift is not None, now=instants.to_text(one.now))
+    return [None] * len(corrections)
+
+
+async def _correct_symbol(
+    db: Connection, correction: Correction, symbol: Symbol, selected: Sequence[_Selected]
+) -> None:
+    """Write the observations of a symbol anew."""
+    gone = {one.at for one in selected if one.kind == "uncovered"}
+    seen = {one.at for one in selected if one.kind != "uncovered"}
+    if seen:
+        before = await read_intervals(db, symbol)
+        versions = {at: interval.version for interval in before for at in interval.instants()}
+        after = _corrected(correction, symbol, versions, seen)
+        await _write(db, symbol, before, fold([(at, versions[after[at]]) for at in sorted(after)], same_document))
+    if gone:
+        known = [at for (at,) in await db.execute_fetchall(_GONE, {"symbol": symbol})]
+        now = _corrected(correction, symbol, known, gone)
+        await db.executemany("DELETE FROM uncovered WHERE symbol = ? AND at = ?", [(symbol, at) for at in gone])
+        moved = [(symbol, at) for at, old in now.items() if old in gone]
+        await db.executemany("INSERT INTO uncovered (symbol, at) VALUES (?, ?)", moved)
+
+
+async def _write(
+    db: Connection, symbol: Symbol, before: Sequence[Interval[Version]], after: Sequence[Interval[Version]]
+) -> None:
+    """Write the rows of a symbol that differ."""
+    stay = {*before} & {*after}
+    looks_before = {at for one in before for at in one.confirmations}
+    looks_after = {at for one in after for at in one.confirmations}
+    changes = Changes(
+        deleted_snapshots=[(symbol, one.observed_at) for one in before if one not in stay],
+        deleted_looks=[(symbol, at) for at in looks_before - looks_after],
+        snapshots=[snapshot_row(symbol, one) for one in after if one not in stay],
+        looks=[(symbol, at) for at in sorted(looks_after - looks_before)],
+    )
+    await write_changes(db, changes)
+
+
+async def _derive(db: Connection, symbols: Sequence[Symbol], *, now: datetime) -> None:
+    """Write the states of symbols. One of which nothing is left, not even an attempt, is known no more."""
+    rows = await db.execute_fetchall(_OBSERVED, {"symbols": json.dumps(symbols)})
+    observed = {symbol for (symbol,) in rows}
+    await derive_states(db, observed, noted_at=instants.to_text(now))
+    unobserved = [(symbol,) for symbol in symbols if symbol not in observed]
+    await db.executemany(
+        "UPDATE symbols SET state = NULL, since = NULL, last_look = NULL, last_overview = NULL, next_try = NULL,"
+        " snapshots = 0 WHERE symbol = ?",
+        unobserved,
+    )
+    await db.executemany("DELETE FROM symbols WHERE symbol = ? AND last_try IS NULL", unobserved)
+
+
+_OBSERVED = """
+    SELECT value FROM json_each(:symbols)
+     WHERE EXISTS (SELECT 1 FROM snapshots WHERE symbol = value)
+        OR EXISTS (SELECT 1 FROM uncovered WHERE symbol = value)
+"""
