@@ -11,7 +11,7 @@ from pipeline.fleet.entries import document_digest, document_text
 from pipeline.model.document import Document
 from pipeline.model.outcomes import Outcome
 from pipeline.query.documents import PART_COLUMNS, PART_TABLES, stored_document
-from pipeline.store.symbol_states import misses_of
+from pipeline.store.derived_states import misses_of
 
 CHUNK = 3_000
 """Entries after which a part of an import is full."""

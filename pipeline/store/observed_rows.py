@@ -12,10 +12,10 @@ from pipeline.errors import Undecodable
 from pipeline.model.checksums import Summed, checksum, sum_of, sum_of_confirmations
 from pipeline.model.outcomes import Outcome
 from pipeline.store.damages import Damages
+from pipeline.store.derived_states import derived_state
 from pipeline.store.migration_steps import daily_columns
 from pipeline.store.part_digests import Part
 from pipeline.store.reader import SymbolState
-from pipeline.store.symbol_states import derived_state
 
 _NEXT = """
     SELECT min(symbol) FROM (

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from pipeline import instants
 from pipeline.collect.due import select_due
 from pipeline.model.outcomes import Outcome
+from pipeline.store.derived_states import Evidence, derive_state
 from pipeline.store.reader import Reader
-from pipeline.store.symbol_states import Evidence, derive_state
 from tests.support.clocks import START
 from tests.support.database import snapshots
 from tests.support.observations import database_of
