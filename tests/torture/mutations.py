@@ -1,5 +1,6 @@
 """Mutations: what a disk, a network or an attacker makes of valid bytes, many thousand times a second."""
 
+import re
 from collections.abc import Callable, Sequence
 from random import Random
 
@@ -103,7 +104,28 @@ def _noise(random: Random, content: bytes, _seeds: Sequence[bytes]) -> bytes:
     return content[:place] + random.randbytes(random.choice((1, 2, 8, 100))) + content[place:]
 
 
+_VALUE = re.compile(rb'"(?:[^"\\]|\\.)*"|-?[0-9][-+.:0-9a-zA-Z]*|true|false|null')
+_VALUES = (
+    b"null", b"true", b"false", b"{}", b"[]", b'""', b"[[]]", b'{"a": {"b": []}}', b'"None"', b'"-"', b'"\\u0000"',
+    b'"\\ud800"', b'"\\ud83d\\ude00"', b'"\xe2\x80\xae"', b'"2026-02-30"', b'"9999-12-31T23:59:59.999999Z"', b"NaN",
+    b'"' + KEY.encode() + b'"', b'"-0"', b'"1e400"', b'"\\/"', *_NUMBERS,
+)  # fmt: skip
+_SEARCHED = 20_000
+"""Bytes in which values are looked for."""
+
+
+def _exchange(random: Random, content: bytes, _seeds: Sequence[bytes]) -> bytes:
+    """Put another value, or one of the content's own, in the place of a value: the rest can be read as before."""
+    found = list(_VALUE.finditer(content, 0, _SEARCHED))
+    if not found:
+        return content
+    old = random.choice(found)
+    new = random.choice(_VALUES) if random.random() < 0.8 else random.choice(found)[0]
+    return content[: old.start()] + new + content[old.end() :]
+
+
 _Mutation = Callable[[Random, bytes, Sequence[bytes]], bytes]
 _MUTATIONS: tuple[_Mutation, ...] = (
     _flip, _flip, _cut, _delete, _repeat, _splice, _insert, _insert, _replace, _replace, _replace, _move, _nest, _noise,
+    _exchange, _exchange, _exchange,
 )  # fmt: skip
