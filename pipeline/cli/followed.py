@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from pipeline.model.symbols import Symbol
-from pipeline.schedule.cron import Schedule
+from pipeline.schedule.cron import Schedule, check_cron, check_timezone
 from pipeline.settings.load import Settings
 from pipeline.store.database import DatabaseError, connect
 from pipeline.store.log_place import read_followed
@@ -26,13 +26,21 @@ def as_followed(settings: Settings) -> Settings:
         return replace(
             settings,
             symbols=tuple(Symbol(symbol) for (symbol,) in listed),
-            schedules=tuple(_schedule(name) for (name,) in schedules),
+            schedules=tuple(filter(None, (_schedule(name) for (name,) in schedules))),
             plans=(),
         )
     return settings
 
 
-def _schedule(name: str) -> Schedule:
-    """Return the schedule that the database stores under a name. What it catches up is not known here."""
+def _schedule(name: str) -> Schedule | None:
+    """Return the schedule that the database stores under a name; None if its time zone, say, is not known here.
+
+    What it catches up is not known either.
+    """
     cron, _, timezone = name.rpartition(" ")
+    try:
+        check_cron(cron)
+        check_timezone(timezone)
+    except ValueError:
+        return None
     return Schedule(cron, timezone, catch_up=timedelta())

@@ -4,13 +4,15 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from hashlib import blake2b
-from typing import TypeAlias
+from typing import Annotated, TypeAlias
 
 import msgspec
+from msgspec import Meta
 
 from pipeline.decoding import decode_object, decoder
 from pipeline.errors import ExitCode, Undecodable
 from pipeline.fleet.connection import FleetError
+from pipeline.instants import from_text
 from pipeline.json_text import encode_json, is_spelled, sorted_json
 from pipeline.model.document import Document
 from pipeline.model.outcomes import Outcome
@@ -52,6 +54,9 @@ class Ended(msgspec.Struct, frozen=True):
     detail: str | None
 
 
+_Count = Annotated[int, Meta(ge=0, le=2**53)]
+
+
 class RunState(msgspec.Struct, frozen=True):
     """A run, as it was when it began, ended or was missed. Instants are text, as records have them."""
 
@@ -61,18 +66,18 @@ class RunState(msgspec.Struct, frozen=True):
     scheduled_for: str | None
     started_at: str | None
     finished_at: str | None
-    symbols: int
-    due: int
-    stored: int
-    unchanged: int
-    unknown: int
-    failed: int
-    rejected: int
-    deferred: int
-    requests: int
+    symbols: _Count
+    due: _Count
+    stored: _Count
+    unchanged: _Count
+    unknown: _Count
+    failed: _Count
+    rejected: _Count
+    deferred: _Count
+    requests: _Count
     seconds: float | None
     detail: str | None
-    uncovered: int
+    uncovered: _Count
     id: int = 0
 
 
@@ -136,18 +141,35 @@ def decode(row: Row) -> Entry:
                 ended = _outcome(body or "")
                 return Ended(at, Symbol(symbol or ""), run or 0, attempts or 0, ended.outcome, ended.detail)
             case "run":
-                return msgspec.structs.replace(_run(body or ""), id=run or 0)
+                state = _run(body or "")
+                _check_instants(state.scheduled_for, state.started_at, state.finished_at)
+                return msgspec.structs.replace(state, id=run or 0)
             case "schedules":
-                return Schedules(_schedules(body or ""))
+                since = _schedules(body or "")
+                _check_instants(*since.values())
+                return Schedules(since)
             case "symbols":
-                lists = _lists(body or "")
-                return Listed(at, lists.symbols or ()) if lists.intervals is None else WasListed(lists.intervals)
+                return _listed(at, _lists(body or ""))
     except Undecodable as error:
         raise LogError(f"entry {seq:,} of the fleet's log ({kind}): {error}") from None
     raise UnknownKind(
         f"entry {seq:,} of the fleet's log has the unknown kind {cut(kind, 20)!r}",
         remedy="install the version that the fleet's other machines have",
     )
+
+
+def _listed(at: datetime, lists: _Lists) -> Listed | WasListed:
+    if lists.intervals is None:
+        return Listed(at, lists.symbols or ())
+    _check_instants(*(one for _, since, _, until in lists.intervals for one in (since, until)))
+    return WasListed(lists.intervals)
+
+
+def _check_instants(*texts: str | None) -> None:
+    """Raise Undecodable for a text that is no instant: whatever reads the record would stumble over it."""
+    for text in texts:
+        if text is not None:
+            from_text(text)
 
 
 def document_text(document: Document) -> str:

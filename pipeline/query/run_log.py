@@ -54,7 +54,7 @@ class RunLog(Holdings):
         """
         query = """
             SELECT started_at FROM runs
-             WHERE trigger NOT IN ('import', 'on_demand') AND (requests > 0 OR EXISTS (
+             WHERE trigger NOT IN ('import', 'on_demand') AND started_at IS NOT NULL AND (requests > 0 OR EXISTS (
                        SELECT 1 FROM outcomes WHERE run_id = runs.id AND outcome <> 'deferred'))
              ORDER BY id DESC LIMIT 1
         """

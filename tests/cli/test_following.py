@@ -99,6 +99,9 @@ def test_a_follower_without_a_list_of_its_own_shows_the_fleets_and_no_quota_that
     with closing(sqlite3.connect(follower)) as db, db:
         db.execute("DELETE FROM schedules")
         db.execute("INSERT INTO schedules VALUES ('5 4 * * * Asia/Tokyo', '2026-01-01T00:00:00.000Z')")
+        db.execute(
+            "INSERT INTO schedules VALUES ('5 4 * * * Mars/Olympus', '2026-01-01T00:00:00.000Z')"
+        )  # not known here
         listed = [(one, "2026-01-01T00:00:00.000Z", f"fleet {FLEET}") for one in ("IBM", "PEP")]
         db.execute("DELETE FROM universe")
         db.executemany("INSERT INTO universe (symbol, since, configuration) VALUES (?, ?, ?)", listed)

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from pipeline.fleet.entries import LogError, Row, UnknownKind, decode, document_digest, document_text
@@ -30,3 +32,27 @@ def test_an_entry_that_cannot_be_read_is_named(kind: str, body: str | None) -> N
 def test_an_entry_of_a_kind_that_a_newer_version_knows_is_refused() -> None:
     with pytest.raises(UnknownKind, match=r"install the version"):
         decode((5, "poem", START, None, None, None, True, None))
+
+
+_RUN = {
+    "trigger": "manual", "status": "complete", "schedule": None, "scheduled_for": None, "finished_at": None,
+    "started_at": "2026-03-05T10:00:00.000Z", "symbols": 1, "due": 1, "stored": 1, "unchanged": 0, "unknown": 0,
+    "failed": 0, "rejected": 0, "deferred": 0, "requests": 1, "seconds": 1.0, "detail": None, "uncovered": 0,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        *(("run", {**_RUN, name: wrong}) for name, wrong in (
+            ("symbols", 10**30), ("stored", -1), ("started_at", "soon"), ("finished_at", "9999-99-99T99:99:99.999Z"),
+        )),
+        ("schedules", {"30 18 * * * UTC": "soon"}),
+        ("symbols", {"intervals": [["IBM", "soon", "a.toml", None]]}),
+        ("symbols", {"intervals": [["IBM", "2026-03-05T10:00:00.000Z", "a.toml", "later"]]}),
+    ],
+)  # fmt: skip
+def test_what_no_record_could_hold_or_show_is_refused_before_it_is_written(kind: str, body: object) -> None:
+    decode((1, "run", START, None, 1, None, True, json.dumps(_RUN)))
+    with pytest.raises(LogError, match=f"entry 7 .*{kind}"):
+        decode((7, kind, START, None, 1, None, True, json.dumps(body)))
