@@ -32,7 +32,7 @@ def main() -> None:
     for line in sys.stdin:
         order = json.loads(line)
         if (child := os.fork()) == 0:
-            _run(**order)
+            run_command(**order)
         _, status = os.waitpid(child, 0)
         print(os.waitstatus_to_exitcode(status), flush=True)
 
@@ -44,7 +44,7 @@ def _connect(*arguments: Any, **options: Any) -> sqlite3.Connection:
     return db
 
 
-def _run(folder: str, arguments: list[str], variables: dict[str, str], out: str, err: str) -> NoReturn:
+def run_command(folder: str, arguments: list[str], variables: dict[str, str], out: str, err: str) -> NoReturn:
     """Be the process of a command, which prints to two files."""
     signal.alarm(_SECONDS)
     for descriptor, place in enumerate((os.devnull, out, err)):

@@ -9,6 +9,7 @@ from tests.torture import (
     hostile_servers,
     kills,
     power_cuts,
+    quota,
     silent_flips,
     soak,
 )
@@ -17,6 +18,7 @@ from tests.torture.trial import Trial
 TRIALS: tuple[Trial, ...] = (
     power_cuts.TRIAL,
     kills.TRIAL,
+    quota.TRIAL,
     failing_disks.TRIAL,
     damaged_files.TRIAL,
     silent_flips.TRIAL,
