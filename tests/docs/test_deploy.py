@@ -154,7 +154,7 @@ def test_only_the_daemon_starts_by_default_and_every_image_has_a_version() -> No
             assert service["image"] == compose()["services"]["daemon"]["image"]
         elif name != "daemon":
             assert service["profiles"] == ["monitoring"]
-            assert re.fullmatch(r"[a-z/]+:v?[0-9]+\.[0-9]+\.[0-9]+", service["image"])
+            assert re.fullmatch(r"[a-z/]+:v?[0-9]+\.[0-9]+\.[0-9]+@sha256:[0-9a-f]{64}", service["image"])
 
 
 def test_the_key_comes_from_a_file_that_is_neither_in_git_nor_in_the_image() -> None:
@@ -186,7 +186,7 @@ def test_the_fleets_containers_get_what_they_need_and_no_more() -> None:
     assert len(own) == len(set(own))  # a record each
     names = [service["hostname"] for service in services.values() if "hostname" in service]
     assert len(names) == len(set(names)) == 3  # which the fleet knows them by
-    assert re.fullmatch(r"postgres:[0-9]+\.[0-9]+", services["postgres"]["image"])
+    assert re.fullmatch(r"postgres:[0-9]+\.[0-9]+@sha256:[0-9a-f]{64}", services["postgres"]["image"])
 
 
 def test_prometheus_scrapes_the_address_that_the_daemon_listens_on() -> None:
@@ -344,3 +344,15 @@ def test_the_units_have_little_exposure(systemd: Path, unit: str) -> None:
 def test_the_timer_fires_when_the_default_schedule_does(systemd: Path) -> None:
     (calendar,) = section(DEPLOY / "pipeline-collect.timer", "Timer")["OnCalendar"]
     assert "Mon..Fri *-*-* 18:30:00 America/New_York" in analyze("calendar", calendar)
+
+
+PINNED = re.compile(r"[a-z]+(/[a-z]+)?:[a-z0-9.-]+@sha256:[0-9a-f]{64}")
+
+
+def test_every_image_of_others_is_pinned_by_tag_and_digest() -> None:
+    services = [service for path in COMPOSED for service in compose(path)["services"].values()]
+    images = {service["image"] for service in services if service.get("image")} - {"overview-pipeline"}
+    images |= set(re.findall(r"^ARG PYTHON_IMAGE=(.*)$", (ROOT / "Dockerfile").read_text(), flags=re.MULTILINE))
+
+    assert len(images) == 4
+    assert [image for image in images if not PINNED.fullmatch(image)] == []
