@@ -1,7 +1,12 @@
 """Decoders of documents: answers of the API, and the same as databases, archives and fleets keep them."""
 
+import asyncio
+import itertools
 import json
+import shutil
+from datetime import datetime, timedelta
 from functools import cache
+from pathlib import Path
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
@@ -20,12 +25,17 @@ from pipeline.model.document import Document, Overview, as_sent, join_document, 
 from pipeline.model.document import same_document, version_of  # isort: skip
 from pipeline.model.symbols import Symbol
 from pipeline.query.documents import stored_document
+from pipeline.query.history import History
 from pipeline.redaction import Redaction
+from pipeline.store.reader import open_for_reading
 from pipeline.text import ascii_json, printable_json
+from pipeline.transfer.export import Selection, originals
+from tests.support.clocks import START
 from tests.support.commands import KEY
 from tests.support.documents import compared, tokens
+from tests.support.observations import Observed, empty_database, store_observations
 from tests.support.recordings import ERRORS, RECORDINGS, recorded
-from tests.torture.decoder import Decoder, Wrong, shows_key
+from tests.torture.decoder import Decoder, Wrong, scratch, shows_key
 
 IBM = Symbol("IBM")
 ANSWER = (
@@ -69,6 +79,42 @@ def _check_kept(overview: Overview, content: bytes) -> None:
             raise Wrong(f"another document comes back: {text[:150]!r}")
     if not same_document(version_of(parts), version_of(split_document(Overview(IBM, strict_json(sent.encode()))))):
         raise Wrong("the same document is another version")
+
+
+_ANSWERS_OF_A_RECORD = 200
+"""After which another one begins: questions take longer, the more there is."""
+_number = itertools.count()
+
+
+def _record() -> tuple[Path, datetime]:
+    """Return a record, and an instant after all in it."""
+    number = next(_number)
+    path = scratch() / "answers.db"
+    if number % _ANSWERS_OF_A_RECORD == 0:
+        for file in scratch().glob("answers.db*"):
+            file.unlink()
+        shutil.copyfile(empty_database(), path)
+    return path, START + number * timedelta(seconds=1)
+
+
+def _stored(content: bytes) -> None:
+    """Store an answer as the newest of a record, and ask for it, and for what changed."""
+    try:
+        overview = read_response(IBM, 200, {}, content)
+    except ApiError:
+        return
+    path, at = _record()
+    asyncio.run(store_observations(path, [Observed(IBM, at, overview.document)]))
+    with History.open(path) as history:
+        received = history.received(IBM, at)
+        if received is None or repr(tokens(as_sent(received.document))) != repr(tokens(content)):
+            raise Wrong("another document comes back from the record")
+        for rows in (history.changes([IBM], since=at), history.as_of(at, [IBM], ["all"]), history.vintages(IBM)):
+            for row in rows.rows():
+                encode_json(row)
+    with open_for_reading(path) as db:
+        for line in originals(db, Selection((IBM,), at, at)):
+            printable_json(encode_json(line).decode())
 
 
 def _headers(content: bytes) -> None:
@@ -146,6 +192,7 @@ def decoders() -> tuple[Decoder, ...]:
     """Return the decoders of documents."""
     return (
         Decoder("answers", _answer, (), (ANSWER, _USUAL, *_REFUSALS, *_recorded())),
+        Decoder("answers in a record", _stored, (), (ANSWER, _USUAL, _USUAL.replace(b"1.5", b"2.5"), *_recorded()[:4])),
         Decoder(
             "headers of answers",
             _headers,
