@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.torture.holding import Attempt, attempted
+from tests.torture.holding import attempted
 from tests.torture.interposed import EVER, FOLDER, LINK, OPEN, READ, RENAME, SYNC, TRUNCATE, UNLINK, WRITE, missing
-from tests.torture.scenes import Theatre, theatre
+from tests.torture.scenes import DATABASE, Theatre, theatre
+from tests.torture.stage import Played
 from tests.torture.trial import Bout, Mutant, Trial
 from tests.torture.whole import Whole, wholes
 
@@ -22,6 +23,12 @@ _FOLLOWING = ("same", "same", "question", "run")
 _FULL = Path("/dev/full")
 _PRINTS_TO_FULL = 0.2
 """How often what the command prints goes to a full disk, too."""
+_QUESTIONS_ASKED = 0.4
+"""How often a question is asked of a failing disk, after a command that writes."""
+_QUESTIONS = (
+    ("status", "--json"), ("as-of", "now"), ("history", "AAPL"), ("changes",), ("vintages", "--all"), ("runs",),
+    ("symbols",), ("plan",), ("doctor",), ("doctor", "--deep"), ("panel", "pe_ratio"), ("health",),
+)  # fmt: skip
 _SAID = ("pipeline: ", "{")
 _TRACEBACK = "Traceback (most recent call last)"
 _NO_SPACE = OPEN + WRITE + TRUNCATE + FOLDER + LINK + RENAME
@@ -58,6 +65,22 @@ def run(bout: Bout) -> None:
             if not bout.goes_on():
                 break
             _fail(bout, stage, whole)
+            if whole.scene.before is not None and bout.random.random() < _QUESTIONS_ASKED:
+                _ask(bout, stage, whole)
+
+
+def _ask(bout: Bout, stage: Theatre, whole: Whole) -> None:
+    """Ask a question of a record whose disk cannot be read."""
+    folder = stage.disk / "asked"
+    whole.scene.prepare(folder)
+    question, first = bout.random.choice(_QUESTIONS), bout.random.randint(1, 60)
+    stage.interposed.fail(READ, errno.EIO, first, bout.random.choice((first, EVER)))
+    played = stage.play(folder, *question, "--database", str(DATABASE))
+    bout.count("questions to failing disks", int(stage.interposed.failed > 0))
+    stage.interposed.order()
+    for problem in _ended_badly(played):
+        bout.broken(f"{' '.join(question)} of {whole.scene.name}, read {first} fails: {problem}")
+    shutil.rmtree(folder)
 
 
 def _fail(bout: Bout, stage: Theatre, whole: Whole) -> None:
@@ -69,23 +92,22 @@ def _fail(bout: Bout, stage: Theatre, whole: Whole) -> None:
     attempt = attempted(stage, whole.scene, whole.before, whole.after, out=out)
     bout.count("failing disks" if attempt.failed else "disks that did not fail")
     following = random.choice(_FOLLOWING)
-    for problem in [*_ended_badly(attempt), *attempt.problems(following)]:
+    for problem in [*_ended_badly(attempt.played), *attempt.problems(following)]:
         span = "for good" if length == EVER else f"{length} times"
         to = " and stdout" if out else ""
         bout.broken(f"{whole.scene.name}, disk {failure.name}{to}, from {first}, {span}, then {following}: {problem}")
     shutil.rmtree(attempt.folder)
 
 
-def _ended_badly(attempt: Attempt) -> Iterator[str]:
-    """Yield what is wrong with how the command ended: with one line, and no traceback."""
-    played = attempt.played
+def _ended_badly(played: Played) -> Iterator[str]:
+    """Yield what is wrong with how a command ended: with one line, and no traceback."""
     if played.code < 0:
         yield f"it was ended by signal {-played.code}"
     if _TRACEBACK in played.err:
         yield f"a traceback: {' | '.join(played.err.strip().splitlines()[-6:])}"
     elif strange := [line for line in played.err.splitlines() if not line.startswith(_SAID)]:
         yield f"it said {strange[0]!r}"
-    elif played.code and not played.err.strip():
+    elif played.code and not (played.err + played.out).strip():
         yield f"it ended with {played.code} and said nothing"
 
 

@@ -16,7 +16,10 @@ from pipeline.store import migrate, migration_steps, writer
 _SECONDS = 60
 """After which a command hangs: it is ended by SIGALRM."""
 _connect_as_ever = sqlite3.connect
-_LOADED = ("backup", "collect", "doctor", "export", "import_", "migrate", "restore", "status")
+_LOADED = (
+    "as_of", "backup", "changes", "collect", "doctor", "export", "health", "history", "import_", "migrate", "panel",
+    "plan", "restore", "runs", "status", "symbols", "vintages",
+)  # fmt: skip
 
 
 def main() -> None:

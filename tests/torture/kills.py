@@ -11,7 +11,7 @@ from tests.torture.holding import attempted
 from tests.torture.interposed import missing
 from tests.torture.scenes import Theatre, theatre
 from tests.torture.trial import Bout, Mutant, Trial
-from tests.torture.whole import Whole, played_whole
+from tests.torture.whole import Whole, played_whole, scenes_to_play
 
 _FOLLOWING = ("same", "same", "question", "run")
 
@@ -30,7 +30,7 @@ def run(bout: Bout) -> None:
 def _points(bout: Bout, stage: Theatre) -> Iterator[tuple[Whole, int]]:
     """Yield where to kill: first a few places in each scene, then each other, writes between writes last."""
     first, last = [], []
-    for scene in stage.scenes():
+    for scene in scenes_to_play(stage):
         whole = played_whole(stage, scene)
         turns = whole.turns()
         bout.random.shuffle(turns)

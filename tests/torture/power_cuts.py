@@ -94,7 +94,10 @@ def record(stage: Theatre, scene: Scene, *, failing_sync: int = 0) -> Recording:
     interposed.fail(SYNC, errno.EIO, failing_sync, failing_sync, records=1)
     interposed.forget()
     stage.requests.on_request = lambda symbol: interposed.note(f"{_REQUESTED}{symbol}")
-    played = stage.play(folder, *scene.command, variables=scene.variables)
+    for _ in range(scene.times):
+        played = stage.play(folder, *scene.command, variables=scene.variables)
+        if played.code:
+            break
     stage.requests.on_request = lambda _symbol: None
     if not interposed.changes or (played.code and not interposed.failed):
         raise AssertionError(f"{scene.name}: exit code {played.code}, {interposed.changes} changes: {played.err}")

@@ -44,6 +44,8 @@ class Scene:
     makes: Path | None = None
     """A file that it makes besides the database."""
     variables: Mapping[str, str] = field(default_factory=dict)
+    times: int = 1
+    """How often the command is run for a recording, so that what one leaves undone meets the next."""
 
     @property
     def is_run(self) -> bool:
@@ -114,6 +116,7 @@ class Theatre:
         base.mkdir(parents=True)
         self._must(base, "collect")
         yield Scene("collect", base, collect)
+        yield Scene("collect, four days", base, collect, times=4)
         yield Scene("collect, no limits", base, collect, variables={"PIPELINE_SOURCE__LIMITS": "[]"})
         self._must(base, "backup", backup)
         yield Scene("backup", base, ("backup", "copy.db"), Path("copy.db"))

@@ -30,6 +30,11 @@ class Whole:
         return [number for number, kinds in enumerate(around, start=1) if {*kinds} != {WRITE}]
 
 
+def scenes_to_play(stage: Theatre) -> Iterator[Scene]:
+    """Yield the scenes of one command each."""
+    return (scene for scene in stage.scenes() if scene.times == 1)
+
+
 def played_whole(stage: Theatre, scene: Scene) -> Whole:
     """Play a scene to its end. Raise AssertionError if it does not end well, or no change was seen."""
     before = contents(scene.before / DATABASE) if scene.before else Contents()
@@ -47,7 +52,7 @@ def played_whole(stage: Theatre, scene: Scene) -> Whole:
 def wholes(bout: Bout, stage: Theatre) -> Iterator[Whole]:
     """Yield each scene once it was played whole, then scenes at random, for ever."""
     known = []
-    for scene in stage.scenes():
+    for scene in scenes_to_play(stage):
         known.append(played_whole(stage, scene))
         yield known[-1]
     while True:
