@@ -132,7 +132,7 @@ def test_killed_again_and_again_it_comes_to_its_end(path: Path, new: Path, tmp_p
     migrate(whole, now=START, folder=new)
     kills = 0
 
-    while killed_at_statement(25, lambda: migrate(path, now=START, folder=new)):
+    while killed_at_statement(30, lambda: migrate(path, now=START, folder=new)):
         kills += 1
         assert kills < MOST_KILLS
 
