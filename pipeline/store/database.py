@@ -230,7 +230,7 @@ def translate_errors(path: Path) -> Iterator[None]:
         raise _explained(path, *explain(error)) from error
     except UNEXPECTED as error:
         if _is_of_schema(error):
-            raise _explained(path, *_STORAGE_FAILURES["SQLITE_CORRUPT"]) from error
+            raise _explained(path, "damaged", _REPAIR) from error
         if (found := damage_in(path)) is not None:
             raise damaged(path, found) from error
         raise
@@ -253,8 +253,7 @@ def undecodable(path: Path, error: Undecodable | sqlite3.Error) -> DatabaseError
 
 def damaged(path: Path, what: str) -> DatabaseError:
     """Return the error for a file with damage in it, given in a few words."""
-    problem, remedy = _STORAGE_FAILURES["SQLITE_CORRUPT"]
-    return DatabaseError(f"{path}: {problem} ({what})", remedy=remedy)
+    return DatabaseError(f"{path}: damaged ({what})", remedy=_REPAIR)
 
 
 def is_not_utf8(error: sqlite3.Error) -> bool:
@@ -262,6 +261,7 @@ def is_not_utf8(error: sqlite3.Error) -> bool:
     return str(error).startswith("Could not decode to UTF-8")
 
 
+_REPAIR = "restore a backup (pipeline restore), or keep a copy and try sqlite3's .recover"
 _CHECK_MODES = "check the modes of the file and its folder"
 _UNLOCK = "close it there, and try again"
 _STORAGE_FAILURES = {
@@ -270,7 +270,7 @@ _STORAGE_FAILURES = {
         "run pipeline status once as a user who may write to the file and its folder",
     ),
     "SQLITE_NOTADB": ("not a database", "name another file, or move this one away"),
-    "SQLITE_CORRUPT": ("damaged", "restore a backup (pipeline restore), or keep a copy and try sqlite3's .recover"),
+    "SQLITE_CORRUPT": ("damaged", f"if it stays so, {_REPAIR}"),  # SQLite says so of a disk that fails to read, too
     "SQLITE_READONLY": ("read-only", _CHECK_MODES),
     "SQLITE_FULL": ("the disk is full", "free some space"),
     "SQLITE_IOERR": ("the disk failed to read or write", "check that it works and is not full"),
@@ -294,8 +294,7 @@ def explain(error: sqlite3.Error) -> tuple[str, str | None]:
         if name.startswith(prefix):
             return problem, remedy
     if is_of_other_schema(error):
-        _, remedy = _STORAGE_FAILURES["SQLITE_CORRUPT"]
-        return printable(str(error)), remedy
+        return printable(str(error)), _REPAIR
     return f"{error} ({name or type(error).__name__})", None
 
 

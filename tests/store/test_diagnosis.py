@@ -66,3 +66,17 @@ def test_an_unexpected_error_is_the_files_only_if_that_is_damaged(database: Path
 
     with pytest.raises(DatabaseError, match=r"o\.db: damaged .*eps.*; restore a backup"), translate_errors(database):
         raise TypeError
+
+
+def test_what_sqlite_calls_damage_may_pass_as_a_disk_that_fails_to_read_does(database: Path) -> None:
+    content = bytearray(database.read_bytes())
+    with untyped(database) as db:
+        (page,) = db.execute("SELECT rootpage FROM sqlite_master WHERE name = 'symbols'").fetchone()
+    content[(page - 1) * 4096 : page * 4096] = bytes(4096)
+    database.write_bytes(content)
+
+    with (
+        pytest.raises(DatabaseError, match=r"damaged; if it stays so, restore a backup"),
+        connect(database, "ro") as db,
+    ):
+        db.execute("SELECT * FROM symbols").fetchall()
