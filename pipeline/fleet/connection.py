@@ -22,13 +22,17 @@ _SETTINGS = " ".join(
         "tcp_keepalives_count": "3",
         "tcp_user_timeout": "8s",
         "default_transaction_isolation": "read\\ committed",
+        "datestyle": "ISO",
+        "intervalstyle": "postgres",
     }.items()
 )
-"""What the server sets for a connection: what a client that is cut off holds is free again within seconds."""
+"""What the server sets for a connection, whatever it has for the user: what a client that is cut off holds is free
+again within seconds, and instants are spelled as psycopg reads them."""
 _NO_SETTINGS = "unsupported startup parameter"
 """How PgBouncer refuses them. Then it does without: all that must not fail depends on none of them."""
 PARAMETERS: dict[str, str | int] = {
     "application_name": "pipeline",
+    "client_encoding": "utf8",
     "connect_timeout": 5,
     "keepalives_idle": 5,
     "keepalives_interval": 2,
@@ -45,6 +49,12 @@ _BAD_VALUE = re.compile(
 _NAME = re.compile("[a-z_]{1,40}", re.ASCII)
 _NO_FLEET = (psycopg.errors.InvalidSchemaName, psycopg.errors.UndefinedTable)
 _OTHER_SCHEMA = (psycopg.errors.UndefinedFunction, psycopg.errors.UndefinedColumn)
+_FULL = (
+    ("too many c", "close other connections, or allow more: max_connections, or the user's or database's own limit"),
+    ("connection slots", "close other connections, or allow more: max_connections"),
+    ("not currently accepting connections", "wait until whoever closed the database opens it again"),
+)
+"""What PostgreSQL says where it takes no connection at the moment, of whomever."""
 _REFUSALS = (
     ("password authentication failed", "check the user and the password in PIPELINE_FLEET_URL"),
     ("no password supplied", "PIPELINE_FLEET_URL needs a password: postgresql://user:password@host/database"),
@@ -185,7 +195,7 @@ def _without_answer(error: psycopg.Error, where: str, why: str) -> FleetError:
     if not isinstance(error, psycopg.OperationalError):
         return FleetError(f"PostgreSQL at {where}: {why}")
     problem = f"PostgreSQL at {where} cannot be reached: {why}"
-    for kind, remedies in ((FleetRefused, _REFUSALS), (FleetError, _OUTAGES)):
+    for kind, remedies in ((FleetError, _FULL), (FleetRefused, _REFUSALS), (FleetError, _OUTAGES)):
         for words, remedy in remedies:
             if words in why:
                 return kind(problem, remedy=remedy)

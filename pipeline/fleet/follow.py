@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import psycopg
 
@@ -322,4 +322,9 @@ async def _head(db: psycopg.AsyncConnection[Any], cursor: Followed) -> _Head:
 
 async def _one(db: psycopg.AsyncConnection[Any], query: str, *parameters: Any) -> Any:
     found = await db.execute(query, parameters)
-    return await found.fetchone()
+    return await found.fetchone() or _no_row()
+
+
+def _no_row() -> NoReturn:
+    problem = "the fleet's tables lack a row that each fleet has: someone deleted it"
+    raise LogError(problem, remedy="restore the PostgreSQL database")

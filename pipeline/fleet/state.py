@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from pipeline.errors import Undecodable
+from pipeline.errors import Trouble, Undecodable
 from pipeline.fleet.agreement import Agreement
 from pipeline.model.slots import Block
 from pipeline.quota.estimate import WindowUsage
@@ -196,7 +196,7 @@ def read_state(db: "Connection[Any]") -> FleetState:
         db.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         server = Server(*_one(db, _SERVER))
         fleet, schema, begun_at = _one(db, _ABOUT)
-        agreed, agreed_at, agreed_by = _one(db, _AGREED) or (None, None, None)
+        agreed, agreed_at, agreed_by = db.execute(_AGREED).fetchone() or (None, None, None)
         (head,) = _one(db, "SELECT seq FROM fleet.log_head")
         members = [Member(row[0], row[1], row[2], tuple(row[3]), *row[4:]) for row in db.execute(_MEMBERS)]
         keys = db.execute(_KEYS).fetchall()
@@ -244,7 +244,10 @@ def _block(since: datetime | None, until: datetime | None, reason: str | None, *
 
 
 def _one(db: "Connection[Any]", query: str) -> Any:
-    return db.execute(query).fetchone()
+    if (row := db.execute(query).fetchone()) is None:
+        problem = "the fleet's tables lack a row that each fleet has: someone deleted it"
+        raise Trouble(problem, remedy="restore the PostgreSQL database")
+    return row
 
 
 _SERVER = """

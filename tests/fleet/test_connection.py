@@ -5,6 +5,7 @@ import socketserver
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from urllib.parse import quote
 
 import pytest
@@ -17,6 +18,7 @@ from pipeline.fleet.pool import PATIENCE_FOR_ALL, Pool, fetch
 from pipeline.fleet.state import read_state
 from pipeline.settings import fleet as fleet_settings
 from pipeline.settings.environment import FLEET_URL, Environment
+from tests.support.clocks import START
 from tests.support.postgres import Databases
 
 
@@ -137,6 +139,30 @@ def test_a_server_that_refuses_the_user_is_of_no_use_until_that_is_changed(
         refused = error(url.replace("postgres@", f"{user}@"))
     assert isinstance(refused, FleetRefused)
     assert remedy in str(refused.remedy)
+
+
+@pytest.mark.parametrize("of_whom", ["ROLE {role}", "DATABASE {database}"])
+def test_a_server_that_is_full_is_worth_trying_again(postgres: Databases, of_whom: str) -> None:
+    with postgres.empty() as url, connected(url) as db:
+        db.execute("DROP ROLE IF EXISTS crowded")
+        db.execute("CREATE ROLE crowded LOGIN")
+        database = url.rpartition("/")[2]
+        db.execute(f"ALTER {of_whom.format(role='crowded', database=database)} CONNECTION LIMIT 0".encode())
+        refused = error(url.replace("postgres@", "crowded@"))
+    assert not isinstance(refused, FleetRefused)
+    assert "allow more" in str(refused.remedy)
+
+
+@pytest.mark.parametrize(
+    "setting",
+    ["datestyle = 'German'", "intervalstyle = 'iso_8601'", "client_encoding = 'LATIN1'", "timezone = 'Asia/Tokyo'"],
+)
+def test_instants_and_texts_are_those_of_postgresql_whatever_it_is_set_to(fleet_url: str, setting: str) -> None:
+    query = b"SELECT '2026-03-14 18:30:00Z'::timestamptz, '1 day 2 hours'::interval, 'caf\xc3\xa9 \xe6\x97\xa5'"
+    with connected(fleet_url) as db:
+        db.execute(f"ALTER DATABASE {fleet_url.rpartition('/')[2]} SET {setting}".encode())
+    with connected(fleet_url) as db:
+        assert db.execute(query).fetchone() == (START, timedelta(days=1, hours=2), "caf\u00e9 \u65e5")
 
 
 def test_a_database_that_is_missing_is_said_with_the_remedy(postgres: Databases) -> None:

@@ -6,10 +6,13 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from pipeline.errors import Trouble
 from pipeline.fleet import follow as module
+from pipeline.fleet.connection import connected
 from pipeline.fleet.entries import LogError
 from pipeline.fleet.follow import SetBack, Unfollowable, open_follower
 from pipeline.fleet.pool import Pool, fetch, open_pool
+from pipeline.fleet.state import read_state
 from pipeline.model.outcomes import Outcome, RunId, Trigger
 from pipeline.store.backup import backup
 from pipeline.store.log_place import Followed, followed
@@ -210,3 +213,12 @@ async def test_the_last_run_before_a_place_is_found_however_many_answers_came_si
     plan = await fetch(pool, f"EXPLAIN {module._LAST_RUN}", 4500)
     assert "log_runs" in str(plan)
     assert await fetch(pool, module._LAST_RUN, 4500) == [(4000,)]
+
+
+async def test_a_fleet_without_the_row_that_says_where_its_log_ends_is_one_line(database: Path, fleet_url: str) -> None:
+    async with open_pool(fleet_url) as pool:
+        await fetch(pool, "DELETE FROM fleet.log_head")
+        with pytest.raises(LogError, match="lack a row"):
+            await follow(database, pool)
+    with connected(fleet_url) as db, pytest.raises(Trouble, match="lack a row"):
+        read_state(db)
