@@ -17,8 +17,8 @@ _SECONDS = 60
 """After which a command hangs: it is ended by SIGALRM."""
 _connect_as_ever = sqlite3.connect
 _LOADED = (
-    "as_of", "backup", "changes", "collect", "doctor", "export", "health", "history", "import_", "migrate", "panel",
-    "plan", "restore", "runs", "status", "symbols", "vintages",
+    "as_of", "backup", "changes", "collect", "correct", "doctor", "export", "health", "history", "import_", "migrate",
+    "panel", "plan", "restore", "runs", "status", "symbols", "vintages",
 )  # fmt: skip
 
 

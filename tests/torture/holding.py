@@ -71,6 +71,8 @@ class Attempt:
                 yield f"lost what was acknowledged: {dict(lost)}"
         else:
             needed = self.after
+            if kept := (self.before.observations - self.after.observations) & found.observations:
+                yield f"still has what it was to lose: {sorted(kept)[:3]}"
         if lost_observations := needed.observations - found.observations:
             yield f"lost observations: {sorted(lost_observations)[:3]}"
         if unknown := found.lacks(self.before.requests + Counter(self.stage.requests)):

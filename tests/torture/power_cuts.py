@@ -217,10 +217,10 @@ def _open(cut: Cut, database: Path, now: datetime) -> str:
 
 def _lost(cut: Cut, found: Contents) -> str | None:
     before, after = cut.recording.before, cut.recording.after
-    if cut.recording.scene.command[0] == "restore":
+    if before.observations - after.observations:  # all at once, or nothing
         allowed = (after,) if cut.known.has_ended else (before, after)
         if found.observations not in [one.observations for one in allowed]:
-            return "neither the old record nor the restored one"
+            return "neither the record before nor the one after"
     else:
         if lost := cut.recording.needed(cut.known) - found.observations:
             return f"lost what was acknowledged: {sorted(lost)[:3]}"

@@ -14,6 +14,7 @@ from pipeline.sandbox.server import SandboxApi
 from tests.support.beside import beside
 from tests.support.database import earlier_migrations
 from tests.support.migrations import with_positional_digests
+from tests.torture.contents import contents
 from tests.torture.interposed import Interposed
 from tests.torture.stage import Played, Stage, stage
 from tests.torture.trial import Bout
@@ -123,6 +124,11 @@ class Theatre:
         shutil.copytree(base, later)
         self._must(later, "collect", "--force")
         yield Scene("restore", later, ("restore", backup))
+        added = sorted(
+            at for _, at, _ in contents(later / DATABASE).observations - contents(base / DATABASE).observations
+        )
+        span = ("--since", added[0], "--until", added[-1])
+        yield Scene("correct", later, ("correct", *span, "--remove", "--yes"))
         yield Scene("migrate, in steps", self._old(later, 11), ("migrate", "--no-backup"))
         yield Scene("migrate, oldest", self._old(later, 1), ("migrate",))
         self._must(later, "export", "--original", "--output", archive)
