@@ -1,5 +1,6 @@
 """The database file: creates and opens it, checks that it is ours, and explains SQLite's errors in one line."""
 
+import errno
 import os
 import sqlite3
 import stat
@@ -303,11 +304,13 @@ def _code_name(error: BaseException | None) -> str:
 
 
 def file_id(path: Path) -> tuple[int, int] | None:
-    """Return which file is at a path, by device and number; None if there is none."""
+    """Return which file is at a path, by device and number; None if there is none, or a link that leads nowhere."""
     try:
         status = path.stat()
-    except FileNotFoundError:
-        return None
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ELOOP):
+            return None
+        raise
     return status.st_dev, status.st_ino
 
 

@@ -155,7 +155,9 @@ class _Reader:
 
         A restore does the former, and a migration the latter: opening checks that the schema is this program's.
         """
-        file = file_id(self._database)
+        file = None
+        with suppress(OSError):  # opening it says what is wrong
+            file = file_id(self._database)
         if self._history is None or file != self._file or self._history.schema_version() != self._schema:
             self._drop()
             self._history, self._file = History.open(self._database, until=self._until), file

@@ -118,6 +118,15 @@ async def test_a_database_that_appears_is_replaced_or_vanishes_is_found_out(
             await readers.ask(AFTER_ALL, symbols)
 
 
+async def test_a_database_that_becomes_a_link_to_itself_is_an_error_of_the_database(database: Path) -> None:
+    async with opened(database) as readers:
+        assert await readers.ask(AFTER_ALL, symbols) == ["IBM"]
+        database.unlink()
+        database.symlink_to(database)
+        with pytest.raises(DatabaseError, match=r"overviews\.db"):
+            await readers.ask(AFTER_ALL, symbols)
+
+
 async def test_a_newer_schema_is_refused_from_the_next_question_on(database: Path) -> None:
     async with opened(database) as readers:
         assert await readers.ask(AFTER_ALL, symbols) == ["IBM"]
