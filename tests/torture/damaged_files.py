@@ -2,15 +2,19 @@
 
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
-from tests.torture.damage.asking import all_of, ask, import_everything, questions
+from tests.torture.damage.asking import KEY, READING, all_of, ask, import_everything, questions, wrong_with
 from tests.torture.damage.records import make_records
 from tests.torture.damage.spoiling import Damage, spoil
 from tests.torture.trial import Bout, Mutant, Trial
 
 _QUESTIONS = 12
 """Of each record, besides those that are always asked."""
+_PROCESSES = 0.1
+"""The part of the records of which one question is asked by a process, too: it takes as long as thirty that are not."""
 
 
 def run(bout: Bout) -> None:
@@ -34,6 +38,8 @@ def run(bout: Bout) -> None:
                         f"{name}, {damage.what}: {' '.join(words)}: not as before, though nothing of it is damaged"
                     )
         _ask(bout, name, folder, damage)
+        if bout.random.random() < _PROCESSES:
+            _start(bout, f"{name}, {damage.what}", folder)
         _remove(folder)
 
 
@@ -60,6 +66,31 @@ def _ask(bout: Bout, name: str, folder: Path, damage: Damage) -> None:
             bout.broken(f"{name}, {damage.what}: {' '.join(ended.words)}: {ended.wrong}")
 
 
+def _start(bout: Bout, what: str, folder: Path) -> None:
+    """Ask one of the questions as a process of its own, one that draws among them."""
+    words = bout.random.choice((*READING, ("history", "AAPL", "--plot", "out.svg")))
+    environment = bout.environment(ALPHAVANTAGE_API_KEY=KEY)
+    command = [sys.executable, "-m", "pipeline", *words]
+    try:
+        ended = subprocess.run(
+            command,
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=120,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        bout.broken(f"{what}: {' '.join(words)}, as a process: hangs")
+        return
+    bout.count("processes")
+    if wrong := wrong_with(
+        ended.returncode, ended.stderr.decode(errors="replace"), ended.stdout.decode(errors="replace")
+    ):
+        bout.broken(f"{what}: {' '.join(words)}, as a process: {wrong}")
+
+
 def _remove(folder: Path) -> None:
     for path, _, _ in os.walk(folder):
         Path(path).chmod(0o700)
@@ -84,10 +115,10 @@ TRIAL = Trial(
             "",
         ),
         Mutant(
-            "JSON that is nested too deeply is a crash",
+            "JSON that is none is a crash",
             "pipeline/decoding.py",
             "_ERRORS = (ValueError, RecursionError, OverflowError)",
-            "_ERRORS = (ValueError, OverflowError)",
+            "_ERRORS = (RecursionError, OverflowError)",
         ),
         Mutant(
             "reading opens the file for writing",

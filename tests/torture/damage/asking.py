@@ -45,7 +45,7 @@ WALL_SECONDS = 60
 _MEMORY_BYTES = 4 << 30
 _EXIT_CODES = frozenset({0, 1, 2, 3, 4, 5, 6, 7})
 _MOST_LINES, _LONGEST = 8, 2_000
-_KEY = "S3CR3TK3YOFOURS1"
+KEY = "S3CR3TK3YOFOURS1"
 
 READING: Sequence[tuple[str, ...]] = [
     tuple(line.split())
@@ -215,7 +215,7 @@ def _be_asked(folder: Path, asked: Sequence[tuple[str, ...]], writer: int) -> No
         os.chdir(folder)
         for name in [name for name in os.environ if name.startswith(("PIPELINE_", "ALPHAVANTAGE_"))]:
             del os.environ[name]
-        os.environ.update({"HOME": str(folder), "ALPHAVANTAGE_API_KEY": _KEY})
+        os.environ.update({"HOME": str(folder), "ALPHAVANTAGE_APIKEY": KEY})
         app._GRACE_SECONDS = 30  # its last resort, to end the process, would end this one
         resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
         with os.fdopen(writer, "wb", buffering=0) as results:
@@ -274,7 +274,7 @@ def _call(words: Sequence[str]) -> tuple[int | None, str, str]:
     said, printed = _read(err), _read(out)
     for file in (out, err):
         os.close(file)
-    return code, _wrong(code, raised, said, printed), hashlib.sha256(printed.encode()).hexdigest()
+    return code, wrong_with(code, said, printed, raised), hashlib.sha256(printed.encode()).hexdigest()
 
 
 def _read(file: int) -> str:
@@ -282,7 +282,11 @@ def _read(file: int) -> str:
     return os.pread(file, min(size, 20_000_000), 0).decode(errors="replace")
 
 
-def _wrong(code: int | None, raised: str, said: str, printed: str) -> str:
+def wrong_with(code: int | None, said: str, printed: str, raised: str = "") -> str:
+    """Return what is wrong with how a command ended and with what it said on stderr, empty if nothing is.
+
+    `raised`: the traceback of what it raised, if that is known.
+    """
     if "Traceback (most recent call last)" in said + printed:
         return f"raised {_last(raised or said)}"
     if code not in _EXIT_CODES:
@@ -292,7 +296,7 @@ def _wrong(code: int | None, raised: str, said: str, printed: str) -> str:
         return f"{len(lines)} lines on stderr: {said[:200]!r}"
     if code and not (said or printed):
         return f"exit code {code} without a word"
-    if _KEY in said + printed:
+    if KEY in said + printed:
         return "printed the key"
     return ""
 

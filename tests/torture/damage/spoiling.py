@@ -1,5 +1,6 @@
 """Spoiling: ways to damage a record, as disks, programs and people do it. Each returns what it did, in a few words."""
 
+import os
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
@@ -128,7 +129,7 @@ def length(folder: Path, random: Random) -> Damage:
 def files_of_others(folder: Path, random: Random) -> Damage:
     """Put something else where a file of SQLite is."""
     file = folder / f"{DATABASE}{random.choice(_SUFFIXES)}"
-    what = random.choice(("folder", "text", "link to itself", "link to nothing", "unreadable", "read-only"))
+    what = random.choice(("folder", "text", "link to itself", "link to nothing", "unreadable", "read-only", "FIFO"))
     _put(file, what, random)
     return Damage("files", f"{file.name} is a {what}")
 
@@ -188,6 +189,27 @@ def columns(folder: Path, random: Random) -> Damage:
         table in ("snapshots", "looks", "uncovered") and len(done) == 1 and "symbol" not in done[0].partition("=")[0]
     )
     return Damage("columns", "; ".join(done), spares if is_apart else None)
+
+
+_READ = frozenset(
+    (
+        "observed_at", "reconfirmed_at", "at", "last_look", "last_try", "next_try", "last_overview", "since", "until",
+        "started_at", "finished_at", "scheduled_for", "reserved_at", "deadline_at", "latest_quarter", "extra", "keys",
+        "status", "outcome", "trigger", "state", "schedule", "after",
+    )
+)  # fmt: skip
+"""Columns whose texts are read: as instants, as JSON, as one of some words."""
+
+
+def texts(folder: Path, random: Random) -> Damage:
+    """Put texts that cannot be read into columns of texts: no check of SQLite's finds them."""
+    with untyped(folder / DATABASE) as db:
+        columns = [(table, row[1]) for table in _tables(db) for row in db.execute(f"PRAGMA table_info({table})")]
+        table, name = random.choice([one for one in columns if one[1] in _READ])
+        text = random.choice((*_INSTANTS, *_TEXTS, *(one.decode(errors="replace") for one in SPOILERS)))
+        where, _ = _where([column for owner, column in columns if owner == table], random)
+        changed = db.execute(f"UPDATE OR IGNORE {table} SET {name} = ? WHERE {where}", (text,)).rowcount
+    return Damage("texts", f"{table}.{name} = {text!r:.60} where {where} ({changed})")
 
 
 def _weighted(tables: Sequence[str]) -> Sequence[str]:
@@ -291,7 +313,10 @@ def files_beside(folder: Path, random: Random) -> Damage:
         (
             "spoilt",
             "spoilt",
+            "spoilt",
+            "spoilt",
             "folder",
+            "FIFO",
             "text",
             "link to itself",
             "link to nothing",
@@ -349,6 +374,8 @@ def _put(file: Path, what: str, random: Random) -> None:
     file.unlink(missing_ok=True)
     if what == "folder":
         file.mkdir()
+    elif what == "FIFO":
+        os.mkfifo(file)
     elif what == "text":
         file.write_bytes(random.choice(SPOILERS))
     elif what.startswith("link"):
@@ -371,6 +398,6 @@ def _spoilt_text(text: str, random: Random) -> str:
 
 
 KINDS: Sequence[Spoil] = (
-    random_bytes, flipped_bits, header, pages, length, files_of_others, columns, columns, columns, columns, rows,
-    schema, schema, version, files_beside, configuration, given_files,
+    random_bytes, flipped_bits, header, pages, length, files_of_others, columns, columns, columns, texts, texts, rows,
+    schema, schema, version, files_beside, files_beside, configuration, given_files,
 )  # fmt: skip
