@@ -12,6 +12,7 @@ from pathlib import Path
 from pipeline.errors import ExitCode, Trouble, Undecodable, file_reason
 from pipeline.files import PRIVATE_FILE, is_locked, is_present, new_file, sync_folder
 from pipeline.store.diagnosis import NOT_UTF8, UNEXPECTED, damage_in, note_opened
+from pipeline.store.held_locks import is_held_here
 from pipeline.store.leftovers import foreign_log
 from pipeline.text import printable
 
@@ -169,11 +170,13 @@ def _refuse_second_name(path: Path) -> None:
 def _refuse_foreign_log(path: Path, _file: tuple[int, int] | None) -> None:
     """Raise DatabaseError if SQLite would replay a log or journal that was another file's.
 
-    Where a process collects, the files change meanwhile, and that process has checked them itself.
+    Where another process collects, the files change meanwhile, and that process has checked them itself.
     """
     wal, journal, lock = (beside(path, suffix) for suffix in ("-wal", "-journal", ".lock"))
     log = foreign_log(path, wal=wal, journal=journal)
-    if log is not None and not is_locked(lock) and foreign_log(path, wal=wal, journal=journal):
+    if log is None or (is_locked(lock) and not is_held_here(lock)):
+        return
+    if foreign_log(path, wal=wal, journal=journal):
         raise DatabaseError(
             f"{path}: {log.name} was left by another file, and would damage this one",
             remedy=f"use pipeline restore to put a backup in place, or move {log.name} away",

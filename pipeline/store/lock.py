@@ -16,6 +16,7 @@ from pipeline.decoding import decoder
 from pipeline.errors import ExitCode, Trouble, Undecodable, file_reason
 from pipeline.files import PRIVATE_FILE, is_locked, make_folder
 from pipeline.store.database import DatabaseError, access_remedy, beside
+from pipeline.store.held_locks import LockFile, held, held_file
 from pipeline.text import cut, printable
 
 _POLL_INTERVAL = timedelta(seconds=0.1)
@@ -24,10 +25,6 @@ _DAEMON = "run"
 """The daemon's purpose."""
 _DAEMON_TRIES, _DAEMON_PAUSE = 20, 0.01
 """`is_daemon_running` holds the daemon's lock for a moment, so a daemon that starts tries again: times, and seconds."""
-
-
-_held: dict[Path, "_LockFile"] = {}
-"""The locks that this process holds."""
 
 
 class _Signature(msgspec.Struct):
@@ -101,7 +98,7 @@ def keep_daemon_lock(database: Path, *, now: datetime) -> None:
 
     Raise Busy, which names the other daemon, if one has locked it meanwhile.
     """
-    file = _held.get(daemon_lock_path(database))
+    file = held_file(daemon_lock_path(database))
     if file is None or file.is_in_place():
         return
     file.reopen()
@@ -110,14 +107,8 @@ def keep_daemon_lock(database: Path, *, now: datetime) -> None:
     file.sign(_DAEMON, now)
 
 
-def _second_daemon(file: "_LockFile") -> Busy:
+def _second_daemon(file: LockFile) -> Busy:
     return Busy(f"another daemon runs on this database: {file.holder()}", remedy="stop it first")
-
-
-def is_lost(path: Path) -> bool:
-    """Return whether this process holds the lock of this path, and another file is there now, or none."""
-    file = _held.get(path)
-    return file is not None and not file.is_in_place()
 
 
 def is_daemon_running(database: Path) -> bool:
@@ -225,11 +216,10 @@ def _file(path: Path) -> Iterator[_LockFile]:
 def _holding(file: _LockFile, purpose: str, now: datetime) -> Iterator[None]:
     """Have it known, here and in the file, that this process holds the lock, while the block runs."""
     file.sign(purpose, now)
-    _held[file.path] = file
     try:
-        yield
+        with held(file.path, file):
+            yield
     finally:
-        _held.pop(file.path, None)
         file.clear()
 
 

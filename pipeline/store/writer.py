@@ -31,7 +31,8 @@ from pipeline.store.database import (
     undecodable,
     uri,
 )
-from pipeline.store.lock import is_lost, lock_path
+from pipeline.store.held_locks import is_lost
+from pipeline.store.lock import lock_path
 from pipeline.store.marker import record_gone
 
 Apply = Callable[[aiosqlite.Connection, Sequence[Any]], Awaitable[Sequence[Any]]]
