@@ -161,12 +161,12 @@ class Membership:
         return bool(rows) and bool(rows[0][0] == self._agreed_at)
 
     async def leave(self) -> None:
-        """Leave in order: others need not wait until this process seems dead."""
+        """Leave in order: others need not wait until this process seems dead. Who has its name by now stays."""
         await fetch(
             self._pool,
-            "WITH gone AS (DELETE FROM fleet.leases WHERE member = %s) UPDATE fleet.members"
-            " SET left_at = clock_timestamp(), trouble = NULL, disagreed = %s WHERE name = %s AND instance = %s",
-            self._name,
+            "WITH gone AS (UPDATE fleet.members SET left_at = clock_timestamp(), trouble = NULL, disagreed = %s"
+            " WHERE name = %s AND instance = %s RETURNING name)"
+            " DELETE FROM fleet.leases WHERE member IN (SELECT name FROM gone)",
             self.disagrees,
             self._name,
             self.instance,

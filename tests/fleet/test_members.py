@@ -169,6 +169,18 @@ async def test_a_process_takes_the_name_of_one_that_was_killed_and_if_that_comes
         await killed.join(ALPHA)
 
 
+async def test_a_process_whose_name_was_taken_leaves_what_the_other_one_does_alone(pool: Pool) -> None:
+    first, second = (Membership(pool, ManualClock().as_clock()) for _ in range(2))
+    await first.join(ALPHA)
+    await second.join(ALPHA)
+    assert await second.holds("sweep")
+
+    await first.leave()
+
+    assert await fetch(pool, "SELECT task, member FROM fleet.leases") == [("sweep", "alpha")]
+    assert await second.beat(followed=0)
+
+
 async def test_a_process_whose_start_a_standby_has_forgotten_joins_again(pool: Pool) -> None:
     alpha = Membership(pool, ManualClock().as_clock())
     await alpha.join(ALPHA)
