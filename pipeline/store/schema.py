@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pipeline.store.database import DatabaseError, damaged, schema_version
 from pipeline.store.migration_files import Migration, shipped_migrations
-from pipeline.store.schema_objects import UNDER_WAY, check_ledger_of_migrations, check_objects
+from pipeline.store.schema_objects import UNDER_WAY, check_objects, is_under_way
 
 
 class HalfMigrated(DatabaseError):
@@ -58,10 +58,10 @@ def _read_schema(db: sqlite3.Connection, path: Path, migrations: Sequence[Migrat
         )
     if not version:
         return Schema(0)
-    check_ledger_of_migrations(db, path)
+    is_half_done = is_under_way(db, path)
     applied = db.execute("SELECT version, checksum FROM migrations ORDER BY version").fetchall()
     under_way = None
-    if db.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", (UNDER_WAY,)).fetchone():
+    if is_half_done:
         row = db.execute(f"SELECT version, checksum, step, after, done, total FROM {UNDER_WAY}").fetchone()
         if row is None:
             raise damaged(path, f"{UNDER_WAY} is empty")

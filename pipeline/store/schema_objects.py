@@ -99,12 +99,17 @@ def check_objects(db: sqlite3.Connection, path: Path, migrations: Sequence[Migra
             raise DatabaseError(f"{path}: {name} {problem}", remedy=_REMEDY)
 
 
-def check_ledger_of_migrations(db: sqlite3.Connection, path: Path) -> None:
-    """Raise DatabaseError unless the tables that say which migrations made the file are plain tables."""
+def is_under_way(db: sqlite3.Connection, path: Path) -> bool:
+    """Return whether a migration is half done.
+
+    Raise DatabaseError unless the tables that say which migrations made the file are plain tables.
+    """
     usual = _plain(MIGRATIONS_TABLE.replace("IF NOT EXISTS", ""))
-    for name, found in objects(db, ("migrations", UNDER_WAY)).items():
+    tables = objects(db, ("migrations", UNDER_WAY))
+    for name, found in tables.items():
         if found.text != usual and (found.kind != "table" or _computed(_columns(db, name))):
             raise DatabaseError(f"{path}: {name} is not a plain table", remedy=_REMEDY)
+    return UNDER_WAY in tables
 
 
 def refuse_triggers(db: sqlite3.Connection, path: Path) -> None:
