@@ -43,11 +43,13 @@ class _Stopped(BaseException):
 
 @cache
 def decoders() -> tuple[Decoder, ...]:
-    """Return all decoders, each with what the corpus has for it."""
-    found = [
-        one for module in (fuzzed_texts, fuzzed_documents, fuzzed_files, fuzzed_requests) for one in module.decoders()
-    ]
-    return tuple(found)
+    """Return all decoders."""
+    return (
+        *fuzzed_texts.decoders(),
+        *fuzzed_documents.decoders(),
+        *fuzzed_files.decoders(),
+        *fuzzed_requests.decoders(),
+    )
 
 
 def kept(decoder: Decoder) -> list[Path]:
