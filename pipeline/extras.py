@@ -152,9 +152,11 @@ _THREADS = 4
 def _processors() -> int:
     """Return for how many processors numpy's library starts threads."""
     set_to = os.environ.get("OPENBLAS_NUM_THREADS", "")
-    return min(int(set_to) if set_to.isdecimal() and set_to.isascii() else os.cpu_count() or 1, _MOST_PROCESSORS)
+    is_number = set_to.isdecimal() and set_to.isascii() and len(set_to) < _DIGITS
+    return min(int(set_to) if is_number else os.cpu_count() or 1, _MOST_PROCESSORS)
 
 
+_DIGITS = 9
 _MOST_PROCESSORS = 64
 
 

@@ -79,3 +79,9 @@ def test_the_packages_that_errors_name_are_those_of_the_extras() -> None:
     assert {name: tuple(extras_declared[name]) for name in PACKAGES} == PACKAGES
     assert extras_declared.keys() - PACKAGES == {"dev", "fast"}
     assert installs("web") == "pip install 'jinja2>=3.1.5'"
+
+
+@pytest.mark.parametrize("set_to", ["", "4", "64", "x", "\u0663", "9" * 5_000])
+def test_any_number_of_threads_may_be_set(monkeypatch: pytest.MonkeyPatch, set_to: str) -> None:
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", set_to)
+    assert 1 <= extras._processors() <= 64

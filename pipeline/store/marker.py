@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -16,7 +16,7 @@ from pipeline.text import cut, printable
 class LastRun(msgspec.Struct, frozen=True, kw_only=True):
     """The last run that requested something."""
 
-    id: int
+    id: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
     record: str
     """When the record was begun, as the database says: it tells databases apart."""
     state: Literal["begun", "ended", "restored"]

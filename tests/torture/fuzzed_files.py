@@ -4,6 +4,7 @@ import asyncio
 import fcntl
 import gzip
 import io
+import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
@@ -13,6 +14,7 @@ from pathlib import Path, PurePath
 
 from pipeline.cli.commands import panel
 from pipeline.errors import Trouble, Undecodable
+from pipeline.instants import to_text
 from pipeline.model.fields import find_fields
 from pipeline.model.symbols import Symbol
 from pipeline.monitoring import heartbeat
@@ -29,6 +31,7 @@ from pipeline.settings.environment import Environment, with_dotenv
 from pipeline.settings.errors import SettingsError
 from pipeline.settings.load import load
 from pipeline.settings.symbol_files import read_symbol_file
+from pipeline.store.last_run import is_behind
 from pipeline.store.lock import Busy, hold_lock, lock_path
 from pipeline.store.marker import marker_path, read_marker, record_gone, write_marker
 from pipeline.store.reader import open_for_reading
@@ -44,7 +47,7 @@ from pipeline.transfer.streams import open_stream
 from tests.support.clocks import START
 from tests.support.commands import KEY
 from tests.support.monitoring import EMPTY
-from tests.support.observations import database_of, seen
+from tests.support.observations import database_of, empty_database, seen
 from tests.torture.decoder import OPEN, Decoder, Wrong, scratch, shows_key
 from tests.torture.fuzzed_documents import ANSWER
 
@@ -243,6 +246,15 @@ def _marker(content: bytes) -> None:
     write_marker(database, marker)
     if read_marker(database) != marker:
         raise Wrong("another marker comes back")
+    write_marker(_empty_record(), marker)
+    is_behind(_empty_record())
+
+
+@cache
+def _empty_record() -> Path:
+    path = scratch() / "empty.db"
+    shutil.copyfile(empty_database(), path)
+    return path
 
 
 def _named(content: bytes) -> None:
@@ -319,9 +331,10 @@ def _settings() -> tuple[Decoder, ...]:
 
 def _of_our_own() -> tuple[Decoder, ...]:
     marker = b'{"began_at":"2026-03-14T18:30:00Z","lost_at":null,"set_aside":"o.db.2026"}'
+    last_run = b'{"last_run":{"id":0,"record":"%b","state":"begun"}}' % to_text(START).encode()
     return (
         Decoder("heartbeats", _heartbeat, (heartbeat.DamagedHeartbeat,), (_BEAT,)),
         Decoder("memories of reports", _reported, (), (_REPORTED,)),
         Decoder("locks", _lock, (), (b'{"pid": 7, "purpose": "collect", "since": "2026-03-14T18:30:00.000Z"}',)),
-        Decoder("markers", _marker, (), (marker,)),
+        Decoder("markers", _marker, (), (marker, last_run)),
     )
