@@ -15,6 +15,7 @@ from pipeline.model.renames import Rename
 from pipeline.model.symbols import Symbol
 from pipeline.monitoring.checks import Kind, old_backup, unusable_database
 from pipeline.store.database import DatabaseError, connect, is_damage
+from pipeline.store.last_run import LEDGER_BEHIND, is_behind
 from pipeline.store.marker import read_marker, record_gone
 from pipeline.store.migration_files import shipped_migrations
 from pipeline.store.schema import check_schema
@@ -57,6 +58,8 @@ def check_database(
             if not version and read_marker(path) is not None:
                 raise record_gone(path)
             yield _migrations(path, version)
+            if is_behind(path):
+                yield Finding(Kind.DATABASE, Level.NOTE, f"{path}: {LEDGER_BEHIND}", _BEHIND)
             if version:
                 yield _integrity(db, thorough=thorough)
                 if on_deep is not None:
@@ -73,6 +76,9 @@ def check_database(
         problem = unusable_database(error)
         kind = Kind.INTEGRITY if is_damage(error.__cause__) else problem.kind
         yield Finding(kind, Level.PROBLEM, problem.text, problem.remedy or "name another file")
+
+
+_BEHIND = "the next run requests nothing until the longest window has passed; put backups back with pipeline restore"
 
 
 def _migrations(path: Path, version: int) -> Finding:

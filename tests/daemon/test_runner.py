@@ -11,6 +11,7 @@ import pytest
 from pipeline.model.symbols import Symbol
 from pipeline.schedule.cron import Schedule
 from pipeline.store.database import DatabaseError
+from pipeline.store.lock import lock_path
 from tests.support.daemons import DAILY, FIRST, SYMBOLS, DaemonClock, DaemonHarness, runs
 from tests.support.disk import no_file_larger_than
 from tests.support.sandbox import Served
@@ -76,6 +77,25 @@ async def test_while_nothing_can_be_stored_runs_pause(database: Path, served: Se
         assert daemon.why_not_ready() is None
 
     assert runs(database, "trigger", "status")[-1] == ("continue", "complete")
+
+
+async def test_a_run_whose_lock_file_is_removed_fails_and_the_daemon_goes_on(database: Path, served: Served) -> None:
+    harness = DaemonHarness(database, served.base_url, DaemonClock(FIRST))
+    requested: list[str] = []
+
+    def remove(outcome: str, _seconds: float) -> None:
+        requested.append(outcome)
+        if len(requested) == 1:
+            lock_path(database).unlink()
+
+    harness.reporter.request_ended = remove  # type: ignore[assignment, method-assign] # where somebody tidies up
+    async with harness.running() as daemon:
+        assert "was removed or replaced" in (daemon.why_not_ready() or "")
+        assert len(served.api.seen) <= 3
+        await harness.until(FIRST + 20 * MINUTE)
+        assert daemon.why_not_ready() is None
+
+    assert runs(database, "trigger", "status") == [("schedule", "interrupted"), ("continue", "complete")]
 
 
 async def test_stopping_defers_the_rest_and_the_next_daemon_resumes_it(database: Path, served: Served) -> None:

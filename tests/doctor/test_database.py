@@ -16,6 +16,8 @@ from pipeline.monitoring.checks import Kind
 from pipeline.settings.environment import Environment
 from pipeline.settings.load import Settings, load
 from pipeline.store.backup import Backup, note_backup
+from pipeline.store.last_run import LEDGER_BEHIND
+from pipeline.store.marker import LastRun, Marker, write_marker
 from tests.support.checkups import KEYED, Examined, code
 from tests.support.clocks import START
 from tests.support.privileges import bound_by_modes
@@ -51,6 +53,16 @@ def test_an_empty_database_is_noted(examined: Examined, database: Path) -> None:
     assert found[Kind.DATABASE].level is Level.NOTE
     assert "schema 0 of" in found[Kind.DATABASE].found
     assert code(found) == ExitCode.DONE
+
+
+def test_an_older_copy_in_its_place_is_noted(examined: Examined, database: Path) -> None:
+    last = LastRun(id=7, record="of another database", state="ended")
+    write_marker(database, Marker(began_at=START, last_run=last))
+
+    found = examined()
+
+    assert LEDGER_BEHIND in found[Kind.DATABASE].found
+    assert "pipeline restore" in (found[Kind.DATABASE].remedy or "")
 
 
 def test_a_file_that_is_not_a_database_ends_with_1_and_a_remedy(examined: Examined, database: Path) -> None:
