@@ -127,6 +127,8 @@ def connect(path: Path, mode: str) -> Iterator[sqlite3.Connection]:
         db = sqlite3.connect(name, uri=True, timeout=_BUSY_SECONDS, isolation_level=None)
         try:
             db.execute("PRAGMA trusted_schema = OFF")  # what a view calls is nothing that could do harm
+            if mode == "rw":
+                db.execute("PRAGMA synchronous = FULL")  # some SQLites are built to sync no commit in WAL mode
             yield db
         finally:
             db.close()

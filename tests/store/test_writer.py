@@ -14,7 +14,7 @@ import pytest
 from aiosqlite import Connection
 
 from pipeline.model.outcomes import RunStatus, Trigger
-from pipeline.store.database import DatabaseError, RecordGone, StorageError
+from pipeline.store.database import DatabaseError, RecordGone, StorageError, connect
 from pipeline.store.reader import Reader
 from pipeline.store.runs import Store
 from pipeline.store.writer import PAUSES, open_writer
@@ -156,6 +156,21 @@ async def test_a_bug_reaches_every_caller_and_nobody_waits_for_good(database: Pa
     with pytest.raises(KeyError):
         await everything()
     assert inserted(database) == []
+
+
+def test_commits_are_synced_on_every_connection_whatever_sqlite_does_by_default(
+    database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = sqlite3.connect
+
+    def built_otherwise(*arguments: Any, **options: Any) -> sqlite3.Connection:
+        db: sqlite3.Connection = real(*arguments, **options)
+        db.execute("PRAGMA synchronous = NORMAL")
+        return db
+
+    monkeypatch.setattr(sqlite3, "connect", built_otherwise)
+    with connect(database, "rw") as db:
+        assert db.execute("PRAGMA synchronous").fetchone() == (2,)
 
 
 async def test_nothing_is_written_where_a_power_cut_could_lose_the_log(
