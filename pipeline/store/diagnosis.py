@@ -79,7 +79,9 @@ def _is_damage(error: sqlite3.DatabaseError) -> bool:
 
 
 def _inconsistency(db: sqlite3.Connection) -> str | None:
-    """Return which rows do not go together, None if all do."""
+    """Return which rows do not go together, None if all do, or there are no tables yet."""
+    if db.execute("PRAGMA user_version").fetchone() == (0,):
+        return None
     for table, *_ in db.execute("PRAGMA foreign_key_check"):
         return f"a row of {table} refers to one that is missing"
     for query, what in _INCONSISTENT.items():
