@@ -110,3 +110,32 @@ def test_every_instant_is_read_as_it_was_written(naive: datetime, hours: int) ->
     assert instants.parse(instants.to_text(instant), now=NOW, day_ends=False) == instant.replace(
         microsecond=instant.microsecond // 1000 * 1000
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "step"),
+    [
+        ("-365d", timedelta(days=-365)), ("+25h", timedelta(hours=25)), ("90m", timedelta(minutes=90)),
+        ("-1d2h30m15.5s", -timedelta(days=1, hours=2, minutes=30, seconds=15.5)), ("2W", timedelta(weeks=2)),
+        ("0.001s", timedelta(milliseconds=1)),
+    ],
+)  # fmt: skip
+def test_a_shift_is_a_step_with_a_sign(text: str, step: timedelta) -> None:
+    assert instants.parse_shift(text) == step
+
+
+@given(st.text(max_size=12) | st.from_regex(r"[-+]?[0-9smhdw.]{0,12}", fullmatch=True))
+def test_any_other_text_is_no_shift(text: str) -> None:
+    try:
+        step = instants.parse_shift(text)
+    except ValueError:
+        return
+    assert step
+
+
+@pytest.mark.parametrize(
+    "text", ["", "-", "0d", "1y", "d", "1d -2h", "1.5d", "1e3s", "999999999w", "1s2h", "--1d", "\u0661d"]
+)
+def test_what_is_no_shift_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="invalid shift"):
+        instants.parse_shift(text)
