@@ -166,9 +166,14 @@ class _Readable(Protocol):
 
 
 def _plain(source: _Readable, on_read: OnRead) -> io.BufferedReader:
+    return io.BufferedReader(_Stream(_unpacked(source, on_read)), CHUNK_BYTES)
+
+
+def _unpacked(source: _Readable, on_read: OnRead) -> Iterator[bytes]:
+    """Yield the plain bytes. Nothing is read before they are wanted: who reads reports what fails."""
     head = source.read(len(_GZIP))
     chunks = _chunks(head, source, on_read)
-    return io.BufferedReader(_Stream(_inflated(chunks) if head == _GZIP else chunks), CHUNK_BYTES)
+    yield from _inflated(chunks) if head == _GZIP else chunks
 
 
 def _chunks(head: bytes, source: _Readable, on_read: OnRead) -> Iterator[bytes]:

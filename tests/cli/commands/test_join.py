@@ -249,6 +249,16 @@ def test_few_large_rows_are_held_at_once(
     assert sum(held) == 20
 
 
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="no file here of which no byte can be read")
+@pytest.mark.parametrize("form", ["csv", "jsonl", "parquet"])
+def test_a_file_that_cannot_be_read_is_not_taken_for_one_that_cannot_be_written(
+    stored: Path, tmp_path: Path, form: str
+) -> None:
+    ended = join(stored, Path("/proc/self/mem"), tmp_path / f"out.{form}", "eps", "--format", form)
+    assert_refused(ended, 1, "/proc/self/mem")
+    assert "out." not in ended.err
+
+
 def test_text_that_is_none_in_parquet_is_refused(stored: Path, tmp_path: Path) -> None:
     pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
     symbols = pa.array([b"IBM", b"\xe4BM"]).view(pa.string())  # as of a disk that flips a bit
