@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from pipeline.model.symbol_spellings import notes_on, read_symbol
 from pipeline.model.symbols import Symbol
-from pipeline.text import count, few
+from pipeline.text import count, cut, few
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,8 @@ class _Header(NamedTuple):
     column: int
 
 
+_MOST_SHOWN = 40
+"""Characters of a column's name in an error or a notice."""
 _DELIMITERS = ("\t", ";", ",", "|")
 _NUMBERED = re.compile(r'\s{0,9}"?#"?[\t;,|]')
 """A header whose first column is `#`: no comment."""
@@ -83,7 +85,7 @@ def read_symbol_list(text: str) -> ReadSymbols:
     if len(header.names) > 1:
         return _read_table(lines, header)
     name, number = header.names[0], lines[header.at].number
-    note = f"line {number} ({name}) is taken for a header; a symbol of that name goes on another line"
+    note = f"line {number} ({cut(name, _MOST_SHOWN)}) is taken for a header; a symbol of that name goes on another line"
     return _read(_cells(lines[1:]), notes=[note])
 
 
@@ -177,7 +179,7 @@ def _find_header(lines: Sequence[_Line]) -> _Header | None:
             if columns and at and not all(_filled(row) < len(names) for _, row in rows[:at]):
                 continue  # the lines before it have as many columns: they are no preamble
             if len(columns) > 1:
-                both = few([names[column] for column in columns])
+                both = few([cut(names[column], _MOST_SHOWN) for column in columns])
                 raise NotAList(f"line {lines[at].number}: several columns may have the symbols: {both}", "keep one")
             if columns:
                 return _Header(at, delimiter, names, columns[0])
@@ -215,12 +217,12 @@ def _read_table(lines: Sequence[_Line], header: _Header) -> ReadSymbols:
     before = [line.number for line in lines[: header.at]]
     notes = [f"{_places(before)} left out: before the header"] if before else []
     if blank:
-        notes.append(f"{_places(blank)} left out: no symbol in the column {name}")
+        notes.append(f"{_places(blank)} left out: no symbol in the column {cut(name, _MOST_SHOWN)}")
     read = _read(cells, notes=notes, skips_invalid=is_plain)
     taken = (
         f"{count(len(read.symbols), 'active stock')} taken from the csv"
         if is_listing
-        else f"{count(len(read.symbols), 'symbol')} taken from the column {name}"
+        else f"{count(len(read.symbols), 'symbol')} taken from the column {cut(name, _MOST_SHOWN)}"
     )
     return ReadSymbols(read.symbols, (taken, *read.notes))
 
