@@ -1,6 +1,7 @@
 """All trials, in the order of the scoreboard. A new one is a line here."""
 
 from tests.torture import (
+    clocks,
     damaged_files,
     failing_disks,
     floods,
@@ -22,6 +23,7 @@ TRIALS: tuple[Trial, ...] = (
     failing_disks.TRIAL,
     damaged_files.TRIAL,
     silent_flips.TRIAL,
+    clocks.TRIAL,
     floods.TRIAL,
     hostile_servers.TRIAL,
     soak.TRIAL,
