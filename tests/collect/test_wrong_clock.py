@@ -11,8 +11,13 @@ from pipeline import instants
 from pipeline.collect.summary import Summary
 from pipeline.errors import ExitCode
 from pipeline.model.outcomes import Outcome, RunStatus
-from pipeline.quota.ledger_time import UntrustedClock
+from pipeline.quota.estimate import window_usage
+from pipeline.quota.keys import KeyPlan
+from pipeline.quota.ledger_time import UntrustedClock, least_now
+from pipeline.quota.stored import lag_of, quotas_named
 from pipeline.sandbox.server import SandboxApi
+from pipeline.store.database import connect
+from pipeline.store.reader import Reader
 from tests.support.clocks import START, ManualClock
 from tests.support.companies import COMPANIES
 from tests.support.daemons import rows
@@ -225,3 +230,36 @@ async def test_what_a_server_has_dated_is_not_dated_back_by_a_clock_that_is_behi
     await machine.collect()
 
     assert (machine.server.requests, machine.server.refused) == (25, 0)
+
+
+async def test_what_is_read_of_the_quota_counts_by_the_ledgers_time(machine: Machine, database: Path) -> None:
+    await machine.collect()
+    machine.clock.advance(HOUR)
+    for step, left in ((25 * HOUR, [0, 1]), (-25 * HOUR, [0, 1]), (timedelta(), [0, 1])):
+        machine.clock.set_by(step)
+        with Reader.open(database) as reader:
+            lag = lag_of(reader, wall=machine.clock.wall, uptime=machine.clock.uptime)
+            quotas = quotas_named(reader, [KeyPlan("", limits("25/day", "1/second"))], now=machine.clock.wall, lag=lag)
+        assert [window.left for window in window_usage(quotas, now=machine.clock.wall)] == left
+
+
+async def test_maintenance_deletes_nothing_by_a_clock_that_is_ahead(machine: Machine, database: Path) -> None:
+    await machine.collect()
+    machine.clock.set_by(400 * DAY)
+    with Reader.open(database) as reader:
+        now = least_now(reader.ledger_mark(), wall=machine.clock.wall, uptime=machine.clock.uptime)
+
+    assert now <= machine.clock.true()
+
+
+async def test_what_no_server_confirms_corrects_no_slot(machine: Machine, database: Path) -> None:
+    """A killed run leaves slots that are newer than its mark: they may be right."""
+    await machine.collect()
+    with connect(database, "rw") as db:
+        db.execute("UPDATE clock SET at = ?", (instants.to_text(START - HOUR),))
+    before = rows(database, "SELECT finished_at, deadline_at FROM requests")
+    machine.clock.machine_reboots()
+    machine.server.date = lambda: None
+    await machine.collect()
+
+    assert rows(database, "SELECT finished_at, deadline_at FROM requests") == before

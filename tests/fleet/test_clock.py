@@ -1,10 +1,12 @@
 """The fleet's clock: PostgreSQL's time, told by a machine whose own wall clock may show anything."""
 
 from datetime import timedelta
+from email.utils import format_datetime
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.api.clock_check import ClockCheck
 from pipeline.fleet.clock import FleetClock
 from pipeline.instants import nanoseconds
 from tests.support.clocks import START, ManualClock
@@ -53,3 +55,13 @@ def test_a_step_forward_is_noticed_if_it_is_longer_than_a_round_trip(
     assert clock.take_step() == timedelta()
     if noticed:  # and from then on it tells the new time
         assert nanoseconds(clock.now() - START) >= nanoseconds(timedelta(seconds=step))
+
+
+def test_a_run_by_it_names_it_in_what_is_said_of_it(clock: ManualClock) -> None:
+    of_fleet = FleetClock(clock.as_clock())
+    of_fleet.heard(START + timedelta(days=1), asked=clock.monotonic)
+    check = ClockCheck(of_fleet.as_clock(), lambda _time: None)
+
+    wrong = check.listen({"Date": format_datetime(START, usegmt=True)}, began=check.begin())
+
+    assert "PostgreSQL's clock shows 2026-03-15 18:30:00 UTC" in str(wrong)

@@ -30,8 +30,10 @@ def text(hours: float) -> str:
     return instants.to_text(START + hours * HOUR)
 
 
-def restored(file: Path, database: Path, *, is_idle: bool = False, window: timedelta = DAY) -> Restored:
-    return restore(file, database, longest_window=window, is_idle=is_idle, now=START)
+def restored(
+    file: Path, database: Path, *, is_idle: bool = False, window: timedelta = DAY, now: datetime = START
+) -> Restored:
+    return restore(file, database, longest_window=window, is_idle=is_idle, now=now)
 
 
 def query(path: Path, sql: str) -> list[tuple[object, ...]]:
@@ -124,6 +126,17 @@ def test_requests_since_the_backup_count_in_the_restored_ledger(live: Path, copy
     assert ledger(live) == [("OLD", text(-60), 1), ("IBM", text(-10), 1), ("PEP", text(-9), 1), ("KO", text(-2), 1)]
     assert done.carried == 2  # KO, and the end of PEP
     assert done.blocked_until is None
+
+
+def test_a_clock_that_is_ahead_forgets_no_request_and_the_ledgers_time_is_carried_over(live: Path, copy: Path) -> None:
+    with closing(sqlite3.connect(live)) as db, db:
+        db.execute("INSERT INTO clock VALUES (1, ?, 'a boot', 1234.5)", (text(-2),))
+    before = ledger(live)
+
+    done = restored(copy, live, now=START + 30 * DAY)
+
+    assert (done.carried, [row for row in before if row[0] != "UNSENT"]) == (2, ledger(live))
+    assert query(live, "SELECT at, boot, uptime FROM clock") == [(text(-2), "a boot", 1234.5)]
 
 
 def test_restored_twice_within_a_second_it_keeps_both_of_what_was_there(live: Path, copy: Path) -> None:
