@@ -22,6 +22,7 @@ from pipeline.model.symbols import Symbol
 from pipeline.store.corrected_runs import correct_attempts, correct_runs, count_runs
 from pipeline.store.damages import Damages
 from pipeline.store.observed_rows import Observations
+from pipeline.store.part_digests import check_layouts
 from pipeline.store.snapshots import Changes, read_intervals, snapshot_row, write_changes
 from pipeline.store.symbol_states import derive_states
 from pipeline.text import count
@@ -149,11 +150,17 @@ def refuse_damaged(db: sqlite3.Connection, symbols: Iterable[str]) -> None:
     """
     damages = Damages()
     observations = Observations(db, damages)
+    for _, different in check_layouts(db):
+        observations.bad_parts.update(different)
     for symbol in symbols:
         observations.check(symbol)
+    observations.add_bad_parts()
     for damage in damages:
         found = f"{damage.table}: {count(damage.rows, 'row')} {damage.problem}: {damage.keys[0]}"
-        raise Trouble(found, remedy="pipeline doctor --deep says what to do about damage")
+        raise Trouble(found, remedy=_DAMAGED)
+
+
+_DAMAGED = "pipeline doctor --deep says what to do about damage"
 
 
 def _symbol(one: _Selected) -> str:
@@ -192,18 +199,28 @@ def _corrected(correction: Correction, symbol: str, before: Iterable[str], selec
 
 
 async def correct(db: Connection, corrections: Sequence[Correction]) -> Sequence[None]:
-    """Do what corrections say, within the transaction of the caller. Raise Uncorrectable, with nothing done."""
+    """Do what corrections say, within the transaction of the caller.
+
+    Raise Uncorrectable, and Trouble for what is damaged; then nothing is to be committed.
+    """
     for one in corrections:
-        rows = await db.execute_fetchall(_SELECTED, one.bounds)
-        affected = []
-        for symbol, of in groupby(map(_Selected._make, rows), _symbol):
-            affected.append(Symbol(symbol))
-            await _correct_symbol(db, one, Symbol(symbol), list(of))
-        await correct_attempts(db, one.bounds, is_moved=one.shift is not None)
-        await _derive(db, affected, now=one.now)
-        if not one.symbols:
-            await correct_runs(db, one.bounds, is_moved=one.shift is not None, now=instants.to_text(one.now))
+        try:
+            await _correct(db, one)
+        except sqlite3.IntegrityError as error:  # what was read has a type that its column cannot have
+            raise Trouble(f"the record is damaged: {error}", remedy=_DAMAGED) from error
     return [None] * len(corrections)
+
+
+async def _correct(db: Connection, one: Correction) -> None:
+    rows = await db.execute_fetchall(_SELECTED, one.bounds)
+    affected = []
+    for symbol, of in groupby(map(_Selected._make, rows), _symbol):
+        affected.append(Symbol(symbol))
+        await _correct_symbol(db, one, Symbol(symbol), list(of))
+    await correct_attempts(db, one.bounds, is_moved=one.shift is not None)
+    await _derive(db, affected, now=one.now)
+    if not one.symbols:
+        await correct_runs(db, one.bounds, is_moved=one.shift is not None, now=instants.to_text(one.now))
 
 
 async def _correct_symbol(

@@ -24,6 +24,11 @@ def check_parts(db: sqlite3.Connection) -> Iterator[tuple[int, list[Part]]]:
     for table in ("profiles", "statements"):
         columns = value_columns(db, table)
         yield from _compare(db, table, columns, partial(digest_by_name, columns))
+    yield from check_layouts(db)
+
+
+def check_layouts(db: sqlite3.Connection) -> Iterator[tuple[int, list[Part]]]:
+    """Yield the same of layouts alone, of which there are a dozen."""
     yield from _compare(db, "layouts", ["keys"], lambda values: digest_of_layout(decode_layout(values[0])))
 
 

@@ -207,10 +207,25 @@ async def test_nothing_is_moved_beyond_the_present_or_before_1970(tmp_path: Path
         await do(path, correction(0, 1, shift))
 
 
-async def test_what_is_damaged_is_not_written_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("damage", ["UPDATE snapshots SET eps = 7", "UPDATE layouts SET keys = '[]'"])
+async def test_what_is_damaged_is_not_written_again(tmp_path: Path, damage: str) -> None:
     path = await filled(tmp_path / "overviews.db", [(0, "A")])
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
-        db.execute("UPDATE snapshots SET eps = 7")
+        db.execute(damage)
 
-        with pytest.raises(Trouble, match="IBM at"):
+        with pytest.raises(Trouble, match="IBM"):
             refuse_damaged(db, ["IBM"])
+
+
+async def test_what_no_row_can_hold_ends_a_correction_with_nothing_changed(tmp_path: Path) -> None:
+    path = await filled(tmp_path / "overviews.db", [(0, "A"), (1, "B")])
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("DELETE FROM layouts")
+        db.execute("UPDATE snapshots SET layout_id = 99, checksum = NULL")
+        db.execute("INSERT INTO layouts VALUES (99, x'00', '[]')")
+    before = observations(path)
+
+    with pytest.raises(Trouble, match="damaged"):
+        await do(path, correction(0, 1, -1))
+
+    assert observations(path) == before
