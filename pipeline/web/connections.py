@@ -2,13 +2,18 @@
 
 import asyncio
 import resource
+from collections.abc import Collection
 from datetime import timedelta
 from typing import cast
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from pipeline.web.refusals import Busy
+
 MOST_CONNECTIONS = 100
+_SPARE = 8
+"""Connections beyond that, when all of them are being answered."""
 BACKLOG = 16
 """Connections that the system accepts ahead of us: each takes a descriptor for a moment, even if it is then refused."""
 REQUEST_WITHIN = timedelta(seconds=10)
@@ -30,7 +35,7 @@ class Connections:
     """Ends connections that exceed their time. At the limit, each new one replaces the one that has been idle longest.
 
     So a health check is answered however many clients are idle, or slow to take what they asked for. A connection whose
-    answer is being computed is not ended: if all are, the new one is refused.
+    answer is being computed is not ended: if all are, a few more are let in, for health checks and metrics alone.
     """
 
     def __init__(
@@ -43,6 +48,8 @@ class Connections:
         """Each with what ends it in time; that whose time began first comes first."""
         self._answered: set[asyncio.Transport] = set()
         """Those with a request that is being answered."""
+        self._spare: set[asyncio.Transport] = set()
+        """Those beyond the most: what is asked over them is refused, unless it is a health check or metrics."""
 
     def limit(self, protocol: asyncio.Protocol) -> asyncio.Protocol:
         """Return a protocol for a new connection, which passes on to `protocol` what may pass."""
@@ -52,27 +59,39 @@ class Connections:
         """Return whether a new connection may stay. One that may not is closed."""
         if len(self._open) >= self._most:
             idle = [one for one in self._open if one not in self._answered]
-            ended = next((one for one in idle if not one.get_write_buffer_size()), idle[0] if idle else transport)
-            self.forget(ended)
-            ended.abort()
-            if ended is transport:
+            if idle:
+                ended = next((one for one in idle if not one.get_write_buffer_size()), idle[0])
+                self.forget(ended)
+                ended.abort()
+        if len(self._open) >= self._most:
+            if len(self._spare) >= _SPARE:
+                transport.abort()
                 return False
+            self._spare.add(transport)
         self._limit_time(transport, self._request_within)
         return True
 
     def forget(self, transport: asyncio.Transport) -> None:
         """Note that a connection has ended."""
         self._answered.discard(transport)
+        self._spare.discard(transport)
         timer = self._open.pop(transport, None)
         if timer is not None:
             timer.cancel()
 
-    def middleware(self) -> Middleware:
-        """Return what limits the time of an answer, and then of the next request of its connection."""
+    def middleware(self, always: Collection[str] = ()) -> Middleware:
+        """Return what limits the time of an answer, and then of the next request of its connection.
+
+        `always`: the paths that are answered though all other connections are being answered, too.
+        """
 
         @web.middleware
         async def limit_time(request: web.Request, handler: Handler) -> web.StreamResponse:
             transport = request.transport
+            if len(self._open) <= self._most:
+                self._spare.clear()  # others have gone: there is room for all
+            if transport in self._spare and request.path not in always:
+                return _refused()
             if transport in self._open:
                 self._answered.add(transport)
                 self._limit_time(transport, self._answer_within)
@@ -100,6 +119,13 @@ class Connections:
             self._limit_time(transport, self._request_within, last=last)
         else:
             transport.abort()
+
+
+def _refused() -> web.Response:
+    refusal = Busy()
+    response = web.Response(status=refusal.status, text=f"{refusal}\n", headers={"Retry-After": str(Busy.RETRY_AFTER)})
+    response.force_close()
+    return response
 
 
 class _Limited(asyncio.Protocol):

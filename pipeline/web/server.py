@@ -11,7 +11,7 @@ from aiohttp import web
 
 from pipeline.errors import ExitCode, Trouble, file_reason
 from pipeline.web.access import Access
-from pipeline.web.app import Pages, application
+from pipeline.web.app import HEALTHY, METRICS, READY, Pages, application
 from pipeline.web.connections import BACKLOG, Connections, most_connections
 from pipeline.web.probes import Probes
 from pipeline.web.unreadable import RequestHandler
@@ -48,7 +48,7 @@ async def serving(
     connections = connections or Connections(most_connections())
     own_names = {host.lower(), socket.gethostname().lower(), *allowed_hosts}
     access = Access(own_names, "status.allowed_hosts" if pages is None else "web.allowed_hosts", token)
-    app = application(probes, access, connections.middleware(), pages=pages)
+    app = application(probes, access, connections.middleware((HEALTHY, READY, METRICS)), pages=pages)
     within = PROBES_END_WITHIN if pages is None else PAGES_END_WITHIN
     # An answer is given up when its client goes away: nobody else waits for it.
     runner = web.AppRunner(app, shutdown_timeout=within.total_seconds(), handler_cancellation=pages is not None)

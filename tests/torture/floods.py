@@ -166,8 +166,8 @@ TRIAL = Trial(
         Mutant(
             "any number of connections",
             "pipeline/web/connections.py",
-            "if len(self._open) >= self._most:",
-            "if False:",
+            "        self._most = most",
+            "        self._most = 10 * most",
         ),
         Mutant(
             "a connection may say nothing for ever",

@@ -70,7 +70,7 @@ async def test_however_many_say_nothing_others_are_answered() -> None:
             one.close()
 
 
-async def test_one_that_is_being_answered_is_not_ended_for_another() -> None:
+async def test_one_that_is_being_answered_is_not_ended_for_another_which_may_only_ask_whether_all_is_well() -> None:
     daemon = FakeDaemon(hold=asyncio.Event())
     assert daemon.hold is not None
     connections = Connections(1, request_within=LONG)
@@ -79,7 +79,12 @@ async def test_one_that_is_being_answered_is_not_ended_for_another() -> None:
         reader, writer = await connect(port, b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
         while not daemon.scrapes:
             await asyncio.sleep(0)
-        assert await closed(await connect(port, REQUEST)) == b""
+        ready = await connect(port, REQUEST)
+        assert b" 200 " in await ready[0].readline()
+        other = await closed(await connect(port, b"GET /else HTTP/1.1\r\nHost: localhost\r\n\r\n"))
+        assert b" 503 " in other
+        assert b"retry-after: 2" in other.lower()
+        ready[1].close()
         daemon.hold.set()
         assert b" 200 " in await reader.readline()
         writer.close()
