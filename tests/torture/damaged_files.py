@@ -4,9 +4,11 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.torture.damage.asking import KEY, READING, all_of, ask, import_everything, questions, wrong_with
+from tests.torture.damage.corpus import CORPUS
 from tests.torture.damage.records import make_records
 from tests.torture.damage.spoiling import Damage, spoil
 from tests.torture.trial import Bout, Mutant, Trial
@@ -21,12 +23,17 @@ def run(bout: Bout) -> None:
     """Damage a copy of a record, ask it everything, and check how each question ended."""
     import_everything()
     records = make_records(bout.folder / "records")
+    for case in CORPUS:
+        if bout.stops_when_broken and not bout.goes_on():
+            return
+        folder = _copy(records[case.record], bout.folder / "damaged")
+        _ask(bout, case.record, folder, case.damage(folder), case.questions)
+        _remove(folder)
     whole: dict[tuple[str, str], list[str]] = {}
     while bout.goes_on():
         name = bout.random.choice(sorted(records))
         folder = _copy(records[name], bout.folder / "damaged")
         damage = spoil(folder, bout.random)
-        bout.count("damaged files")
         if damage.spares is not None:
             if (name, damage.spares) not in whole:
                 whole[name, damage.spares] = _all_of(records[name], damage.spares, bout.folder / "whole")
@@ -37,7 +44,7 @@ def run(bout: Bout) -> None:
                     bout.broken(
                         f"{name}, {damage.what}: {' '.join(words)}: not as before, though nothing of it is damaged"
                     )
-        _ask(bout, name, folder, damage)
+        _ask(bout, name, folder, damage, questions(bout.random, _QUESTIONS))
         if bout.random.random() < _PROCESSES:
             _start(bout, f"{name}, {damage.what}", folder)
         _remove(folder)
@@ -58,8 +65,9 @@ def _all_of(record: Path, symbol: str, folder: Path) -> list[str]:
     return found
 
 
-def _ask(bout: Bout, name: str, folder: Path, damage: Damage) -> None:
-    for ended in ask(folder, questions(bout.random, _QUESTIONS)):
+def _ask(bout: Bout, name: str, folder: Path, damage: Damage, asked: Sequence[tuple[str, ...]]) -> None:
+    bout.count("damaged files")
+    for ended in ask(folder, asked):
         is_command = not ended.words[0].startswith("@")
         bout.count("commands" if is_command else "other questions", ended.answers)
         if ended.wrong:
