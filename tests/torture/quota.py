@@ -48,17 +48,20 @@ class _Life:
         self.done: list[str] = []
         """What was done, for whoever tries it again."""
         self._running: dict[int, str] = {}
-        self._errors = 0
+        self._errors = self._counted = 0
         (self.folder / "config").mkdir(parents=True)
 
-    def plan(self, limits: Sequence[str] | None = None) -> None:
-        """Configure another plan: these limits, or some at random, or none."""
+    def plan(self, limits: Sequence[str] | None = None, *, concurrency: int | None = None) -> None:
+        """Configure another plan: these limits, or some at random, or none. So many workers, or some."""
         random = self.bout.random
         if limits is None:
             limits = [] if random.random() < 0.2 else random.sample(_LIMITS, random.choice((1, 1, 2)))
         url = self.api.url(self.name, len(self.plans))
         text = _CONFIGURATION.format(
-            symbols=json.dumps(_SYMBOLS), url=url, limits=json.dumps([*limits]), concurrency=random.choice((2, 8))
+            symbols=json.dumps(_SYMBOLS),
+            url=url,
+            limits=json.dumps([*limits]),
+            concurrency=concurrency or random.choice((2, 8)),
         )
         (self.folder / "config" / "pipeline.toml").write_text(text)
         self.plans.append(tuple(map(Limit.parse, limits)))
@@ -99,12 +102,15 @@ class _Life:
         """Return what was done, in one line."""
         return f"seed {self.bout.seed}, {self.name}: {', '.join(self.done)}"
 
-    def check(self) -> None:
-        """Note each plan that was exceeded."""
+    def keeps_its_plans(self) -> bool:
+        """Return whether no plan was exceeded so far, and note one that was."""
         counted = self.api.counted(self.name)
-        self.bout.count("requests", len(counted))
-        if (problem := exceeded(counted, self.plans)) is not None:
+        self.bout.count("requests", len(counted) - self._counted)
+        self._counted = len(counted)
+        problem = exceeded(counted, self.plans)
+        if problem is not None:
             self.bout.broken(f"{self.story()}: {problem}")
+        return problem is None
 
 
 def _runs(child: int) -> bool:
@@ -143,6 +149,7 @@ def _kill_sometime(life: _Life) -> None:
 
 def _collect_without_lock(life: _Life) -> None:
     """Remove the lock file of a run, and collect once more at the same time."""
+    life.plan(["12/day"], concurrency=2)  # so that both have something to request
     life.done.append("collect, its lock removed, collect")
     life.start("collect", "--force", "-q")
     life.wait_for(1)
@@ -231,13 +238,11 @@ def run(bout: Bout) -> None:
             number += 1
             life = _Life(bout, api, number)
             life.plan([bout.random.choice(_A_DAY)])
-            _BEGINNINGS[number % len(_BEGINNINGS) - 1](life)
-            _collect(life)
-            for _ in range(bout.random.randint(0, 3)):
-                if not bout.goes_on():
+            more = bout.random.choices(_ACTIONS, k=bout.random.randint(0, 3))
+            for action in (_BEGINNINGS[number % len(_BEGINNINGS) - 1], _collect, *more):
+                action(life)
+                if not (life.keeps_its_plans() and bout.goes_on()):
                     break
-                bout.random.choice(_ACTIONS)(life)
-            life.check()
             bout.count("databases")
             shutil.rmtree(life.folder)
 
