@@ -35,7 +35,7 @@ _INSTANTS = 12
 _END = START + timedelta(hours=_HOURS + 1)
 _BYTES_OF_HEADER = 100
 _TABLES = ("snapshots", "profiles", "statements", "layouts", "looks", "uncovered", "symbols", "spans", "fields")
-_OF_SNAPSHOTS = 8
+_OF_SNAPSHOTS, _OF_PARTS = 8, 2
 """How many times as often those are flipped: they are most of a record."""
 _LEAVES, _INNER = {10, 13}, {2, 5}
 """Kinds of pages, of indexes and of tables."""
@@ -135,7 +135,9 @@ def run(bout: Bout) -> None:
     number = 0
     while bout.goes_on():
         number += 1
-        where = bout.random.choice(bout.random.choice([[anywhere], *tables[:1] * _OF_SNAPSHOTS, *tables]))
+        where = bout.random.choice(
+            bout.random.choice([[anywhere], *tables[:1] * _OF_SNAPSHOTS, *tables[1:4] * _OF_PARTS, *tables])
+        )
         place, bit = bout.random.choice(where), bout.random.randrange(8)
         flipped = bytearray(content)
         flipped[place] ^= 1 << bit
