@@ -13,11 +13,11 @@ from pipeline import instants
 from pipeline.errors import ExitCode, Trouble
 from pipeline.fleet.connection import FleetError, connected
 from pipeline.model.slots import EVERY_KEY, Block, KeyId
+from pipeline.store.blocks import ledger_block
 from pipeline.store.database import connect
 from pipeline.store.followed import stop_following
 from pipeline.store.ledger_transfer import KeptLedger, add_ledger
 from pipeline.store.log_place import followed
-from pipeline.store.requests import ledger_block
 
 _CLOCKS_APART = timedelta(minutes=1)
 """Requests of one symbol in one run that are less apart are one, seen by two clocks."""

@@ -111,7 +111,12 @@ _NOTHING = "false"
 _VIEWS: Mapping[str, _View] = {
     "snapshots": _View(
         _bound("own.observed_at"),
-        {"reconfirmed_at": f"nullif({_CONFIRMED_AT}, own.observed_at)", "confirmed_at": _CONFIRMED_AT},
+        # A checksum counts confirmations, later ones too.
+        {
+            "reconfirmed_at": f"nullif({_CONFIRMED_AT}, own.observed_at)",
+            "confirmed_at": _CONFIRMED_AT,
+            "checksum": "NULL",
+        },
     ),
     "looks": _View(_bound("own.at")),
     "uncovered": _View(_bound("own.at")),

@@ -13,9 +13,9 @@ import msgspec
 from pipeline.errors import Trouble
 from pipeline.files import is_present
 from pipeline.model.outcomes import RunId, RunStatus
+from pipeline.store.blocks import block_requests, ledger_block
 from pipeline.store.database import DatabaseError, connect
 from pipeline.store.marker import LastRun, read_marker, write_marker
-from pipeline.store.requests import block_requests, ledger_block
 
 LEDGER_BEHIND = "an older copy of the database was put in place, and what was requested since is not known"
 

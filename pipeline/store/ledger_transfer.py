@@ -8,8 +8,9 @@ from typing import Any
 
 from pipeline import instants
 from pipeline.model.slots import EVERY_KEY, Block, KeyId
+from pipeline.store.blocks import block_requests
 from pipeline.store.in_flight import lost_requests
-from pipeline.store.requests import UNSENT, block_requests
+from pipeline.store.requests import UNSENT
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,5 @@
 """Requests: the ledger's table, in which a slot is reserved before its request leaves, and closed after."""
 
-import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,8 +13,6 @@ from pipeline.store.writer import Writer, bulk_insert
 
 _ROWS_AT_ONCE = 1_000
 """Slots deleted in one transaction."""
-_LONGEST_WINDOW = timedelta(days=1)
-"""Of any plan."""
 UNSENT = "unsent"
 """The outcome of a slot whose request never left: it counts in no window."""
 
@@ -92,28 +89,6 @@ async def set_block(db: Connection, blocks: Sequence[KeyBlock]) -> Sequence[None
     rows = [(one.key, instants.to_text(one.block.since), instants.to_text(one.block.until)) for one in blocks]
     await db.executemany("INSERT OR REPLACE INTO blocked (key, since, until) VALUES (?, ?, ?)", rows)
     return [None] * len(blocks)
-
-
-def block_requests(db: sqlite3.Connection, block: Block, key: KeyId = EVERY_KEY) -> None:
-    """Write the block of a key, or of every key, unless there is one that lasts longer."""
-    db.execute(
-        "INSERT INTO blocked (key, since, until, reason) VALUES (?, ?, ?, ?) ON CONFLICT (key) DO UPDATE"
-        " SET since = excluded.since, until = excluded.until, reason = excluded.reason WHERE excluded.until > until",
-        (key, instants.to_text(block.since), instants.to_text(block.until), block.reason),
-    )
-
-
-def ledger_block(reason: str, longest_window: timedelta, *, now: datetime) -> Block:
-    """Return the block until nothing that was requested before `now` counts in any window.
-
-    A plan without limits takes no notice of it: then it is for one that is configured next.
-    """
-    return Block(now, now + counting_for(longest_window) + timedelta(seconds=1), reason)
-
-
-def counting_for(longest_window: timedelta) -> timedelta:
-    """Return how long a request counts: without limits, in any plan's windows, as one may be configured next."""
-    return longest_window or _LONGEST_WINDOW
 
 
 async def clear_block(db: Connection, keys: Sequence[KeyId]) -> Sequence[None]:

@@ -17,9 +17,9 @@ from pipeline.quota.estimate import KeyQuota, finish_at
 from pipeline.quota.keys import KeyPlan
 from pipeline.quota.ledger import Ledger
 from pipeline.quota.limits import Limit
+from pipeline.store.blocks import block_requests
 from pipeline.store.migrate import migrate
 from pipeline.store.reader import Reader
-from pipeline.store.requests import block_requests
 from tests.support.clocks import ManualClock
 from tests.support.ledgers import ledger_of_keys, take
 

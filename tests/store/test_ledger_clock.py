@@ -11,13 +11,13 @@ from pipeline import instants
 from pipeline.instants import Nanoseconds, nanoseconds
 from pipeline.model.outcomes import RunId
 from pipeline.model.slots import LONGEST_BLOCK, Block, LedgerMark, Slot
+from pipeline.store.blocks import block_requests
 from pipeline.store.database import connect
 from pipeline.store.ledger_clock import Correction, correct, set_mark
 from pipeline.store.reader import Reader
 from pipeline.store.requests import (
     ClosedRequest,
     KeyBlock,
-    block_requests,
     close_requests,
     reserve_requests,
     set_block,
