@@ -23,6 +23,8 @@ _FOLLOWING = ("same", "same", "question", "run")
 _FULL = Path("/dev/full")
 _PRINTS_TO_FULL = 0.2
 """How often what the command prints goes to a full disk, too."""
+_READS = 60
+"""About as many as a command makes here."""
 _QUESTIONS_ASKED = 0.4
 """How often a question is asked of a failing disk, after a command that writes."""
 _QUESTIONS = (
@@ -73,7 +75,7 @@ def _ask(bout: Bout, stage: Theatre, whole: Whole) -> None:
     """Ask a question of a record whose disk cannot be read."""
     folder = stage.disk / "asked"
     whole.scene.prepare(folder)
-    question, first = bout.random.choice(_QUESTIONS), bout.random.randint(1, 60)
+    question, first = bout.random.choice(_QUESTIONS), bout.random.randint(1, _READS)
     stage.interposed.fail(READ, errno.EIO, first, bout.random.choice((first, EVER)))
     played = stage.play(folder, *question, "--database", str(DATABASE))
     bout.count("questions to failing disks", int(stage.interposed.failed > 0))
@@ -85,7 +87,8 @@ def _ask(bout: Bout, stage: Theatre, whole: Whole) -> None:
 
 def _fail(bout: Bout, stage: Theatre, whole: Whole) -> None:
     random, failure = bout.random, bout.random.choice(FAILURES)
-    first = random.randint(1, max(2, int(whole.changes * random.choice((0.1, 1)))))
+    changes = sum(kind in failure.kinds for kind in whole.kinds)
+    first = random.randint(1, changes or _READS)
     length = random.choice((1, random.randint(2, 20), EVER) if failure.may_stay else (1, 2))
     stage.interposed.fail(failure.kinds, failure.error, first, first + length - 1)
     out = _FULL if random.random() < _PRINTS_TO_FULL else None

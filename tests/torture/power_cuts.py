@@ -20,6 +20,7 @@ from pipeline.doctor.database import check_database
 from pipeline.doctor.findings import Level
 from pipeline.errors import Trouble
 from pipeline.store.database import DatabaseError, RecordGone, refuse_foreign
+from pipeline.store.last_run import is_behind
 from pipeline.store.marker import read_marker
 from pipeline.store.reader import NoData, open_for_reading
 from pipeline.store.record import Begin, prepare
@@ -174,6 +175,8 @@ def problem(cut: Cut, random: Random) -> str | None:
     try:
         if random.random() < 0.5:
             _ask(database)
+        if cut.recording.scene.command[0] != "restore" and is_behind(database):
+            return "it is taken for an older copy, and nothing would be requested"
         wants = _open(cut, database, now)
         found = contents(database)
     except (Trouble, sqlite3.Error, ValueError) as error:

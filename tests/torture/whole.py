@@ -50,10 +50,11 @@ def played_whole(stage: Theatre, scene: Scene) -> Whole:
 
 
 def wholes(bout: Bout, stage: Theatre) -> Iterator[Whole]:
-    """Yield each scene once it was played whole, then scenes at random, for ever."""
+    """Yield each scene once it was played whole, then scenes at random, for ever; every other one is a run."""
     known = []
     for scene in scenes_to_play(stage):
         known.append(played_whole(stage, scene))
         yield known[-1]
     while True:
         yield bout.random.choice(known)
+        yield bout.random.choice([one for one in known if one.scene.is_run])
