@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 
 MOST_OFF = timedelta(minutes=5)
 """How far a clock may be from the server's: what it dates seems to have been known so much earlier, or later."""
@@ -31,11 +32,17 @@ class ServerTime:
 
 def dates(headers: Mapping[str, str]) -> tuple[datetime, ...]:
     """Return when an answer was made and, where it has waited in a cache, when it left that; nothing without `Date`."""
+    return _dates(headers.get("Date", ""), headers.get("Age", "0"))
+
+
+@lru_cache(maxsize=16)
+def _dates(date: str, age: str) -> tuple[datetime, ...]:
+    """Return what `dates` does. Without limits, a thousand answers have the same second."""
     try:
-        made = parsedate_to_datetime(headers["Date"])
+        made = parsedate_to_datetime(date)
         made = made.replace(tzinfo=made.tzinfo or UTC).astimezone(UTC)
-        left = made + timedelta(seconds=int(headers.get("Age", "0")[:9]))
-    except (KeyError, TypeError, ValueError, OverflowError):
+        left = made + timedelta(seconds=int(age[:9]))
+    except (TypeError, ValueError, OverflowError):
         return ()
     if not all(_YEARS[0] < at.year < _YEARS[1] for at in (made, left)):
         return ()
