@@ -1,4 +1,4 @@
-"""The doctor: examines the installation. Imports monitoring, settings, api, store and the rooms below.
+"""The doctor: examines the installation. Imports monitoring, settings, api, audit and the rooms below.
 
 A check is a function that yields findings; `checkup` lists them all, in the order in which they are printed.
 """

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from pipeline import instants
+from pipeline.audit.misdated import Misdated, misdated_observations, misdated_runs
 from pipeline.doctor.findings import Finding, Level
 from pipeline.monitoring.checks import Kind
 from pipeline.store.log_place import read_followed
-from pipeline.store.misdated import Misdated, misdated_observations, misdated_runs
 from pipeline.store.stored_symbols import is_first_company_invented
 from pipeline.text import count
 

@@ -7,13 +7,13 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from pipeline.audit.damages import Damage, Damages
+from pipeline.audit.derived_rows import check_derived
+from pipeline.audit.observed_rows import Observations, damaged_text, every_symbol
+from pipeline.audit.part_digests import check_parts
 from pipeline.doctor.findings import Finding, Level
 from pipeline.monitoring.checks import Kind
-from pipeline.store.damages import Damage, Damages
 from pipeline.store.database import connect, is_damage
-from pipeline.store.derived_rows import check_derived
-from pipeline.store.observed_rows import Observations, damaged_text, every_symbol
-from pipeline.store.part_digests import check_parts
 from pipeline.text import count, cut
 
 OnDeep = Callable[[int, int], object]

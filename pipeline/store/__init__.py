@@ -1,1 +1,1 @@
-"""The store: the SQLite file, its schema, its one writer and all SQL that writes. Imports model."""
+"""The store: the SQLite file, its schema, its one writer and the SQL that writes. Imports model."""

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from pipeline import instants
+from pipeline.audit.corrections import Correction, correct
+from pipeline.audit.misdated import misdated_observations
 from pipeline.doctor.dates import check_dates
 from pipeline.doctor.findings import Finding, Level
 from pipeline.model.invented import INVENTED
-from pipeline.store.corrections import Correction, correct
-from pipeline.store.misdated import misdated_observations
 from pipeline.store.writer import open_writer
 from tests.support.clocks import START
 from tests.support.observations import Observed, database_of, seen, text, uncovered

@@ -172,13 +172,13 @@ TRIAL = Trial(
     mutants=(
         Mutant(
             "checksums are not compared",
-            "pipeline/store/observed_rows.py",
+            "pipeline/audit/observed_rows.py",
             "        elif known != self._checksum(",
             "        elif None is self._checksum(",
         ),
         Mutant(
             "digests are not computed again",
-            "pipeline/store/part_digests.py",
+            "pipeline/audit/part_digests.py",
             "        return digest(values) == known",
             "        return digest(values) is not None",
         ),

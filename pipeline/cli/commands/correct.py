@@ -9,6 +9,8 @@ from typing import Any
 import click
 
 from pipeline import instants
+from pipeline.audit.corrections import Corrected, Correction, correct, preview, refuse_damaged
+from pipeline.audit.observed_rows import damaged_text
 from pipeline.cli.configuration import load_silently
 from pipeline.cli.event_loop import run_async
 from pipeline.cli.exclusive import exclusive_record
@@ -29,10 +31,8 @@ from pipeline.cli.set_clock import set_now
 from pipeline.files import is_present
 from pipeline.model.symbols import parse_symbol
 from pipeline.store.backup import backup, note_backup
-from pipeline.store.corrections import Corrected, Correction, correct, preview, refuse_damaged
 from pipeline.store.database import connect
 from pipeline.store.log_place import followed
-from pipeline.store.observed_rows import damaged_text
 from pipeline.store.reader import open_for_reading
 from pipeline.store.writer import open_writer
 from pipeline.text import count

@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Iterable, Mapping
 
 from pipeline import instants
+from pipeline.audit.damages import Damages
 from pipeline.errors import Undecodable
 from pipeline.model.fields import CATALOGUE
 from pipeline.model.outcomes import Outcome
@@ -11,7 +12,6 @@ from pipeline.model.renames import Rename, spans
 from pipeline.model.symbols import Symbol
 from pipeline.store.catalogue_migration import statement_only
 from pipeline.store.catalogue_views import FIELD_COLUMNS, views
-from pipeline.store.damages import Damages
 
 _INSTANTS: Mapping[str, tuple[str, str]] = {
     "runs": ("id", "scheduled_for started_at finished_at"),

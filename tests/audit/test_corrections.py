@@ -12,13 +12,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pipeline.audit.corrections import Corrected, Correction, Uncorrectable, correct, preview, refuse_damaged
 from pipeline.doctor.deep import check_deeply
 from pipeline.doctor.findings import Level
 from pipeline.errors import Trouble
 from pipeline.instants import to_text
 from pipeline.model.outcomes import Outcome, SymbolResult, Trigger
 from pipeline.model.symbols import Symbol
-from pipeline.store.corrections import Corrected, Correction, Uncorrectable, correct, preview, refuse_damaged
 from pipeline.store.database import connect
 from pipeline.store.runs import Store
 from pipeline.store.snapshots import observation

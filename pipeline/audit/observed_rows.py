@@ -8,13 +8,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from pipeline import instants
+from pipeline.audit.damages import Damages
+from pipeline.audit.part_digests import Part
 from pipeline.errors import Undecodable
 from pipeline.model.checksums import Summed, checksum, sum_of, sum_of_confirmations
 from pipeline.model.outcomes import Outcome
-from pipeline.store.damages import Damages
 from pipeline.store.derived_states import derived_state
 from pipeline.store.migration_steps import daily_columns
-from pipeline.store.part_digests import Part
 from pipeline.store.reader import SymbolState
 
 _NEXT = """

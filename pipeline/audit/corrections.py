@@ -15,14 +15,14 @@ from typing import Any, NamedTuple
 from aiosqlite import Connection
 
 from pipeline import instants
+from pipeline.audit.corrected_runs import correct_attempts, correct_runs, count_runs
+from pipeline.audit.damages import Damages
+from pipeline.audit.observed_rows import Observations
+from pipeline.audit.part_digests import check_layouts
 from pipeline.errors import ExitCode, Trouble
 from pipeline.model.document import Version, same_document
 from pipeline.model.intervals import Interval, fold
 from pipeline.model.symbols import Symbol
-from pipeline.store.corrected_runs import correct_attempts, correct_runs, count_runs
-from pipeline.store.damages import Damages
-from pipeline.store.observed_rows import Observations
-from pipeline.store.part_digests import check_layouts
 from pipeline.store.snapshots import Changes, read_intervals, snapshot_row, write_changes
 from pipeline.store.symbol_states import derive_states
 from pipeline.text import count
