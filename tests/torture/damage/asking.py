@@ -247,7 +247,7 @@ def _ended(words: tuple[str, ...]) -> Ended:
 def _content() -> bytes | None:
     """Return what is in the database, None where a journal is to be undone first."""
     with suppress(OSError):
-        if not Path(f"{DATABASE}-journal").exists():
+        if Path(DATABASE).is_file() and not Path(f"{DATABASE}-journal").exists():
             return Path(DATABASE).read_bytes()
     return None
 
