@@ -8,38 +8,20 @@ anything from.
 
 import os
 import re
-import resource
 import shutil
-import signal
 import subprocess
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import gettempdir
-from threading import Timer
-from typing import IO
 
 from pipeline.errors import Trouble, file_reason
 from pipeline.partials import scratch_folder
 from pipeline.redaction import HIDDEN
-from pipeline.text import cut, few, printable
+from pipeline.text import few, printable
 from pipeline.transfer.git_log import FORMAT, MOST_FILES, Commit, fields, read_log
+from pipeline.transfer.git_process import CHUNK_BYTES, Git, chunks
 
-_KEPT_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "TMPDIR")
-_VARIABLES = {
-    "GIT_CONFIG_NOSYSTEM": "1",
-    "GIT_CONFIG_SYSTEM": os.devnull,
-    "GIT_CONFIG_GLOBAL": os.devnull,
-    "GIT_ATTR_NOSYSTEM": "1",
-    "GIT_NO_REPLACE_OBJECTS": "1",
-    "GIT_NO_LAZY_FETCH": "1",
-    "GIT_ALLOW_PROTOCOL": "none",
-    "GIT_OPTIONAL_LOCKS": "0",
-    "GIT_TERMINAL_PROMPT": "0",
-    "LC_ALL": "C",
-}
-"""No configuration but the repository's, and no network. An older git does not know GIT_NO_LAZY_FETCH, and would find
-every protocol forbidden."""
 _CONFIGURATION = """\
 [core]
 \trepositoryformatversion = 1
@@ -61,16 +43,10 @@ _PASSWORD = re.compile(r"(?<=://)[^/@]*(?=@)")
 AT_ONCE = 60
 """Files that git is asked for at once, and reads while those before are imported. Their ids, SHA-256 too, fit into the
 smallest pipe (4,096 bytes): writing them never waits for git, which may wait until its answers are read."""
-_CHUNK_BYTES = 65_536
 _LARGEST_SHALLOW = 16 << 20
 """Bytes of the ids of commits before which a clone holds nothing: each takes 41 or 65."""
-_MEMORY = 1 << 30
-"""Bytes that git may take, besides the files that it maps: it lists all that a commit changes before it prints it."""
-_LOOKED_UP_WITHIN = 20.0
-"""Seconds for git to look something up, which it does at once: it would wait for ever for a pipe among its files."""
 _COUNTED_WITHIN = 3600.0
 """Seconds for git to count commits: some minutes for tens of millions of them."""
-_LONGEST_ERROR = 200
 _NAMED = 5
 
 
@@ -94,13 +70,13 @@ def open_repository(path: Path, branch: str | None) -> Iterator["Repository"]:
     with ExitStack() as stack:
         try:
             scratch = stack.enter_context(scratch_folder("git"))
-            theirs = _Git(git, scratch, {"GIT_DIR": str(directory)})
+            theirs = Git(git, scratch, {"GIT_DIR": str(directory)})
             objects = scratch / theirs.answer("rev-parse", "--git-path", "objects")
             shallow = scratch / theirs.answer("rev-parse", "--git-path", "shallow")
             ours = _prepare(scratch, theirs.answer("rev-parse", "--show-object-format"), shallow)
         except OSError as error:
             raise Trouble(f"{path} cannot be read by way of {gettempdir()}: {file_reason(error)}") from None
-        reading = _Git(git, scratch, {"GIT_DIR": str(ours), "GIT_OBJECT_DIRECTORY": str(objects)})
+        reading = Git(git, scratch, {"GIT_DIR": str(ours), "GIT_OBJECT_DIRECTORY": str(objects)})
         tip = _tip(path, theirs, reading, branch)
         stack.callback(reading.close)
         yield Repository(path, reading, tip, _boundary(ours / "shallow"))
@@ -112,7 +88,7 @@ def _git_directory(path: Path) -> Path:
         inside = path / ".git"
         if inside.is_file():
             with inside.open("rb") as file:
-                link = file.read(_CHUNK_BYTES).removeprefix(b"gitdir: ").rstrip(b"\r\n")
+                link = file.read(CHUNK_BYTES).removeprefix(b"gitdir: ").rstrip(b"\r\n")
             target = Path(path, os.fsdecode(link)).absolute()
             if not target.is_dir():
                 raise Trouble(f"{path} is a work tree of {printable(str(target))}, which is not there")
@@ -143,7 +119,7 @@ def _boundary(shallow: Path) -> frozenset[str]:
     return frozenset(shallow.read_text("ascii", "replace").split()) if shallow.exists() else frozenset()
 
 
-def _tip(path: Path, theirs: "_Git", reading: "_Git", branch: str | None) -> str:
+def _tip(path: Path, theirs: "Git", reading: "Git", branch: str | None) -> str:
     """Return the id of a branch's newest commit. Raise Trouble if there is none."""
     if branch is None:
         found = theirs.find("rev-parse", "--verify", "--quiet", "HEAD")
@@ -164,83 +140,6 @@ def _tip(path: Path, theirs: "_Git", reading: "_Git", branch: str | None) -> str
     if branch is None:
         raise Trouble(f"{path} has no commit to begin with", remedy=f"{has}; choose with --branch" if others else has)
     raise Trouble(f"{path} has no branch, tag or commit {branch[:100]!r}", remedy=has)
-
-
-class _Silent(Trouble):
-    """Git does not answer."""
-
-    def __init__(self, seconds: float) -> None:
-        problem = f"git cannot read the repository: it did not answer within {seconds:g} s"
-        super().__init__(problem, remedy="look for a pipe or a device among its files")
-
-
-class _Git:
-    """Git with variables of its own, in a folder of its own."""
-
-    def __init__(self, program: str, scratch: Path, variables: dict[str, str]) -> None:
-        self._program = program
-        self._scratch = scratch
-        self._running = ExitStack()
-        kept = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
-        self._variables = kept | _VARIABLES | {"HOME": str(scratch), "XDG_CONFIG_HOME": str(scratch)} | variables
-
-    def find(self, *words: str) -> str | None:
-        """Return what git prints, without the end of its last line; None if it fails. Raise _Silent."""
-        try:
-            return self.answer(*words)
-        except _Silent:
-            raise
-        except Trouble:
-            return None
-
-    def answer(self, *words: str, within: float = _LOOKED_UP_WITHIN) -> str:
-        """Return what git prints, without the end of its last line. Raise Trouble, with what it says, if it fails."""
-        with self.started(*words) as process, _killed_after(process, within) as killer:
-            printed = b"".join(_chunks(process))
-            if process.wait():
-                raise self.failure() if killer.is_alive() else _Silent(within)
-        return os.fsdecode(printed.removesuffix(b"\n"))
-
-    @contextmanager
-    def started(self, *words: str, stdin: IO[bytes] | int = subprocess.DEVNULL) -> Iterator[subprocess.Popen[bytes]]:
-        """Start git, and end it after, or when `close` is called."""
-        with ExitStack() as ended:
-            with _signals_wait():
-                process = self._start(*words, stdin=stdin)
-                ended.callback(_end, process)
-                self._running.callback(_end, process)
-            yield process
-
-    def close(self) -> None:
-        """End all processes, as another thread may still wait for one."""
-        self._running.close()
-
-    def _start(self, *words: str, stdin: IO[bytes] | int) -> subprocess.Popen[bytes]:
-        """Start git. In a process group of its own: what Ctrl-C stops, the command decides."""
-        with self._errors.open("ab") as errors:
-            process = subprocess.Popen(  # noqa: S603 - no shell; the words are ours, and a branch begins with no hyphen
-                [self._program, *words],
-                stdin=stdin,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                env=self._variables,
-                cwd=self._scratch,
-                process_group=0,
-            )
-        if hasattr(resource, "prlimit"):  # on Linux
-            with suppress(OSError):  # it has ended
-                resource.prlimit(process.pid, resource.RLIMIT_DATA, (_MEMORY, _MEMORY))
-        return process
-
-    def failure(self) -> Trouble:
-        """Return why git failed, in its own words."""
-        said = self._errors.read_bytes()[-10 * _LONGEST_ERROR :].decode(errors="replace").strip().splitlines()
-        why = said[-1].removeprefix("fatal: ").removeprefix("error: ") if said else "it ended early"
-        return Trouble(f"git cannot read the repository: {cut(printable(why), _LONGEST_ERROR)}")
-
-    @property
-    def _errors(self) -> Path:
-        return self._scratch / "errors"
 
 
 class Blobs:
@@ -282,7 +181,7 @@ class Blobs:
         content = self._output.read(min(size, most + 1))
         rest = size + 1 - len(content)
         while rest:
-            skipped = self._output.read(min(rest, _CHUNK_BYTES))
+            skipped = self._output.read(min(rest, CHUNK_BYTES))
             if not skipped:
                 raise self._failure()
             rest -= len(skipped)
@@ -292,7 +191,7 @@ class Blobs:
 class Repository:
     """A repository at one commit, so that it reads the same twice, whatever is committed or fetched meanwhile."""
 
-    def __init__(self, path: Path, git: _Git, tip: str, boundary: frozenset[str]) -> None:
+    def __init__(self, path: Path, git: Git, tip: str, boundary: frozenset[str]) -> None:
         self.path = path
         self.tip = tip
         self.boundary = boundary
@@ -316,14 +215,14 @@ class Repository:
             ) as changes:
                 if listing.stdout is not None:
                     listing.stdout.close()
-                yield from read_log(_chunks(changes))
+                yield from read_log(chunks(changes))
                 if changes.wait() or listing.wait():
                     raise self._git.failure()
 
     def paths(self) -> Iterator[bytes]:
         """Yield the paths of the newest commit. Raise Trouble if there are too many."""
         with self._git.started("ls-tree", "-r", "-z", "--name-only", "--full-tree", self.tip) as process:
-            for number, path in enumerate(filter(None, fields(_chunks(process))), 1):
+            for number, path in enumerate(filter(None, fields(chunks(process))), 1):
                 if number > MOST_FILES:
                     why = f"{self.path} has more than {MOST_FILES:,} files"
                     raise Trouble(why, remedy="choose which are read, as with --path 'data/{symbol}.json'")
@@ -334,40 +233,3 @@ class Repository:
         """Open the contents of files."""
         with self._git.started("cat-file", "--batch", stdin=subprocess.PIPE) as process:
             yield Blobs(process, self._git.failure)
-
-
-@contextmanager
-def _signals_wait() -> Iterator[None]:
-    """Let signals that end the command wait: one that comes while git is started would leave it behind."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-@contextmanager
-def _killed_after(process: subprocess.Popen[bytes], seconds: float) -> Iterator[Timer]:
-    """Kill a process if the block takes longer. The timer that does is alive until then."""
-    killer = Timer(seconds, process.kill)
-    killer.daemon = True
-    killer.start()
-    try:
-        yield killer
-    finally:
-        killer.cancel()
-
-
-def _chunks(process: subprocess.Popen[bytes]) -> Iterator[bytes]:
-    assert process.stdout is not None, "opened with a pipe"
-    while chunk := process.stdout.read(_CHUNK_BYTES):
-        yield chunk
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    process.kill()
-    process.wait()
-    for stream in (process.stdin, process.stdout):
-        if stream is not None:
-            with suppress(OSError):  # what was not yet written
-                stream.close()

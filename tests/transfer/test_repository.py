@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from pipeline.errors import Trouble
-from pipeline.transfer.repository import _Git, open_repository, refuse_url
+from pipeline.transfer.git_process import Git
+from pipeline.transfer.repository import open_repository, refuse_url
 from tests.support.repositories import DAY, NOON, Making, document, git, history, mistakes, needs_git, observed
 
 pytestmark = [pytest.mark.process, needs_git]
@@ -203,7 +204,7 @@ def test_a_damaged_repository_is_one_line(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["HEAD", "config", "packed-refs", "objects/info/alternates"])
 def test_a_pipe_among_its_files_holds_nothing_up(made: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    monkeypatch.setattr(_Git.answer, "__kwdefaults__", {"within": 0.5})
+    monkeypatch.setattr(Git.answer, "__kwdefaults__", {"within": 0.5})
     (made / name).unlink(missing_ok=True)
     os.mkfifo(made / name)
     with pytest.raises(Trouble) as refused:
@@ -214,7 +215,7 @@ def test_a_pipe_among_its_files_holds_nothing_up(made: Path, monkeypatch: pytest
 def test_a_tree_of_billions_of_files_is_one_line(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipeline.transfer.git_log.MOST_FILES", 1_000)
     monkeypatch.setattr("pipeline.transfer.repository.MOST_FILES", 1_000)
-    monkeypatch.setattr("pipeline.transfer.repository._MEMORY", 64 << 20)
+    monkeypatch.setattr("pipeline.transfer.git_process._MEMORY", 64 << 20)
     entry = f"100644 blob {git('rev-parse', 'HEAD:data/IBM.json', folder=made)}"
     for _ in range(9):
         lines = "".join(f"{entry}\tf{number}.txt\n" for number in range(10))
