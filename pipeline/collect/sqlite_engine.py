@@ -19,7 +19,7 @@ from pipeline.clock import Clock
 from pipeline.collect.due import Selection, select_all, select_due
 from pipeline.collect.order import Order, Source
 from pipeline.collect.ports import Engine
-from pipeline.collect.standing import correct_ledger, ledger_clock
+from pipeline.collect.standing import check_reached, correct_ledger, ledger_clock
 from pipeline.errors import Trouble
 from pipeline.model.outcomes import RunId, RunResult
 from pipeline.quota.account import Account
@@ -74,7 +74,11 @@ async def open_engine(
         for key in source.keys:
             await writer.write(requests.name_keys, requests.KeyName(key.id, key.name))
         with Reader.open(database) as reader:
-            states = [one.state for one in quotas_of(reader, source.keys, now=own.standing.now)]
+            quotas = quotas_of(reader, source.keys, now=own.standing.now)
+            if own.standing.unreached is not None:
+                by_clock = quotas_of(reader, source.keys, now=own.standing.dates_from)
+                check_reached(own.standing, quotas, by_clock, wait=source.wait)
+        states = [one.state for one in quotas]
         ledger = Ledger(
             writer,
             [

@@ -4,20 +4,23 @@ The rules are in `quota.ledger_time`. Where the wall clock is suspect, one reque
 has no key and is not counted.
 """
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import structlog
 
 from pipeline import instants
 from pipeline.api.probe import probe
-from pipeline.api.reachability import Answer
+from pipeline.api.reachability import Answer, Reason
 from pipeline.api.server_time import ServerTime
 from pipeline.clock import Clock
 from pipeline.collect.order import Source
 from pipeline.model.slots import LedgerMark
 from pipeline.quota import ledger_time
+from pipeline.quota.estimate import KeyQuota, finish_at
 from pipeline.quota.ledger_clock import LedgerClock
-from pipeline.quota.ledger_time import Standing
+from pipeline.quota.ledger_time import Standing, UntrustedClock
 from pipeline.store import requests
 from pipeline.store.ledger_clock import Correction, correct
 from pipeline.store.writer import Writer
@@ -33,20 +36,22 @@ async def ledger_clock(mark: LedgerMark | None, newest: datetime | None, source:
     """
     standing = ledger_time.trusted(mark, wall=clock.now(), uptime=clock.uptime(), newest=newest)
     if standing is not None or mark is None:
-        return LedgerClock(clock, standing or Standing(clock.now(), clock.now()))
+        confirmed_at = None if mark is None else mark.confirmed_at
+        return LedgerClock(clock, standing or Standing(clock.now(), clock.now()), confirmed_at)
     within = min(source.timeout, _LONGEST_WAIT)
     answer = await probe(source.base_url, proxy=source.proxy, within=within, now=clock.now)
     wall, uptime = clock.now(), clock.uptime()
     if isinstance(answer, Answer) and answer.date is not None:
         server = ServerTime.of(answer.date, took=answer.took)
-        return LedgerClock(clock, ledger_time.confirmed(mark, server, wall=wall, uptime=uptime))
-    standing = ledger_time.unconfirmed(mark, wall=wall, uptime=uptime)
+        return LedgerClock(clock, ledger_time.confirmed(mark, server, wall=wall, uptime=uptime), mark.confirmed_at)
+    unreached = answer.problem if isinstance(answer, Reason) else None
+    standing = replace(ledger_time.unconfirmed(mark, wall=wall, uptime=uptime), unreached=unreached)
     structlog.get_logger().warning(
         "the clock is not confirmed: until it is, slots are as old as is known for certain",
         clock=f"{instants.for_people(wall)} UTC",
         ledger=f"{instants.for_people(standing.now)} UTC",
     )
-    return LedgerClock(clock, standing)
+    return LedgerClock(clock, standing, mark.confirmed_at)
 
 
 async def correct_ledger(writer: Writer, clock: LedgerClock, *, longest: timedelta) -> None:
@@ -59,3 +64,22 @@ async def correct_ledger(writer: Writer, clock: LedgerClock, *, longest: timedel
         latest = standing.now - by
     await writer.write(correct, Correction(clock.mark(), latest, by, since))
     await requests.prune_requests(writer, longest=longest, now=standing.now)
+
+
+def check_reached(
+    standing: Standing, by_ledger: Sequence[KeyQuota], by_clock: Sequence[KeyQuota], *, wait: timedelta
+) -> None:
+    """Raise UntrustedClock if only the API's host, which was not reached, can say whether a slot is free.
+
+    Otherwise a run would end as if the quota had, until a day later, though the host may answer in a minute.
+    """
+    if not _has_slot(by_ledger, standing.now, wait) and _has_slot(by_clock, standing.dates_from, wait):
+        raise UntrustedClock(
+            "this machine was started again, or its clock set, and the API's host, which would confirm its clock, is"
+            f" not reached: {standing.unreached}",
+            remedy="nothing is requested until it answers (pipeline doctor --online says more)",
+        )
+
+
+def _has_slot(quotas: Sequence[KeyQuota], now: datetime, wait: timedelta) -> bool:
+    return (finish_at(quotas, requests=1, now=now) or now) - now <= wait

@@ -89,3 +89,5 @@ class LedgerMark:
 
     at: datetime
     uptime: Uptime | None = None
+    confirmed_at: datetime | None = None
+    """Up to when slots are dated by a clock that the API's server confirmed, None if it confirmed none."""

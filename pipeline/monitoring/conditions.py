@@ -69,7 +69,12 @@ NOTIFIED: Mapping[Kind, Words] = {
     Kind.KEY_REFUSED: Words(
         Severity.FAILURE, "the API key is refused", "the API key is refused", "the API key is accepted"
     ),
-    Kind.CLOCK: Words(Severity.FAILURE, "the clock is wrong", "the clock is wrong", "the clock is trusted again"),
+    Kind.CLOCK: Words(
+        Severity.FAILURE,
+        "the clock is wrong or not confirmed",
+        "the clock is wrong or not confirmed",
+        "the clock is trusted again",
+    ),
     Kind.CONFIGURATION: Words(
         Severity.FAILURE,
         "the new configuration is rejected",

@@ -29,7 +29,7 @@ class UntrustedClock(Trouble):
 
 @dataclass(frozen=True, slots=True)
 class Shift:
-    """Slots and blocks dated `since` an instant, on the time line as it was, move `by` a span."""
+    """Slots and blocks dated `since` an instant, on the time line as it was, move `by` a span; all others stay."""
 
     by: timedelta
     since: datetime
@@ -46,6 +46,13 @@ class Standing:
     is_confirmed: bool = False
     """Whether slots from the future, which a clock that was ahead has dated, may be dated now."""
     shift: Shift | None = None
+    unreached: str | None = None
+    """Why the API's host, which was to be asked for the time, was not reached."""
+
+    @property
+    def is_one_line(self) -> bool:
+        """Whether what is dated from here on is on one time line with what was dated before in this boot."""
+        return self.is_confirmed or self.dates_from - self.now <= AGREES_WITHIN
 
 
 def known_now(mark: LedgerMark, uptime: Uptime | None) -> datetime | None:
@@ -85,7 +92,9 @@ def trusted(
 def confirmed(mark: LedgerMark, server: ServerTime, *, wall: datetime, uptime: Uptime | None) -> Standing:
     """Return the standing where the server's time confirms the wall clock. Raise UntrustedClock if it does not.
 
-    What was dated in this boot is then corrected: it becomes as old as it truly is.
+    What was dated in this boot is then corrected: it becomes as old as it truly is. But where less time has passed by
+    the uptime than by the server, what a confirmed clock has dated stays: the uptime stood still, as that of a virtual
+    machine does while it is suspended, or it is of a boot before this one, in which nothing could be confirmed yet.
     """
     if not server.is_within(MOST_OFF, wall):
         raise UntrustedClock(
@@ -97,7 +106,10 @@ def confirmed(mark: LedgerMark, server: ServerTime, *, wall: datetime, uptime: U
     known = known_now(mark, uptime)
     shift = None
     if known is not None and uptime is not None:
-        shift = Shift(dates_from - known, since=known - uptime.span - _A_SECOND)
+        by, since = dates_from - known, known - uptime.span - _A_SECOND
+        if by > timedelta() and mark.confirmed_at is not None:
+            since = max(since, mark.confirmed_at + instants.MILLISECOND)
+        shift = Shift(by, since)
     return Standing(now, dates_from, is_confirmed=True, shift=shift)
 
 
@@ -112,7 +124,7 @@ def unconfirmed(mark: LedgerMark, *, wall: datetime, uptime: Uptime | None) -> S
             f"this machine's clock shows {_shown(wall)}, but the record has reached {_shown(known)}",
             remedy=f"nothing is requested; {_SET_IT}; if it is right, the API's server confirms it when it answers",
         )
-    return Standing(known, max(wall, known))
+    return Standing(known, max(wall, known, mark.confirmed_at or known))
 
 
 def refuse_unset(wall: datetime, *, name: str = "this machine's clock") -> None:

@@ -1,6 +1,7 @@
 """The ledger's clock: writes the mark that its time has reached, and corrects what a wrong clock has dated."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -16,10 +17,11 @@ class Correction:
 
     mark: LedgerMark
     latest: datetime | None = None
-    """On the time line as it was: what is dated later becomes as old as this; None: it stays."""
+    """On the time line as it was: what is dated later becomes as old as this; None: nothing is corrected."""
     shift: timedelta = timedelta()
+    """By how much all that is corrected moves then."""
     since: datetime | None = None
-    """What is dated since then moves by `shift`."""
+    """What is dated earlier stays; None: all is corrected."""
 
 
 async def set_mark(db: Connection, marks: Sequence[LedgerMark]) -> Sequence[None]:
@@ -27,9 +29,8 @@ async def set_mark(db: Connection, marks: Sequence[LedgerMark]) -> Sequence[None
     for mark in marks:
         boot, uptime = (None, None) if mark.uptime is None else (mark.uptime.boot, mark.uptime.span.total_seconds())
         await db.execute(
-            "INSERT INTO clock (id, at, boot, uptime) VALUES (1, ?, ?, ?)"
-            " ON CONFLICT (id) DO UPDATE SET at = excluded.at, boot = excluded.boot, uptime = excluded.uptime",
-            (instants.to_text(mark.at), boot, uptime),
+            "INSERT OR REPLACE INTO clock (id, at, boot, uptime, confirmed_at) VALUES (1, ?, ?, ?, ?)",
+            (instants.to_text(mark.at), boot, uptime, mark.confirmed_at and instants.to_text(mark.confirmed_at)),
         )
     return [None] * len(marks)
 
@@ -40,40 +41,42 @@ async def correct(db: Connection, corrections: Sequence[Correction]) -> Sequence
         if one.latest is not None:
             # Rounded up to the next millisecond, as where slots are closed: a window never frees too early.
             latest = instants.to_text(one.latest + instants.MILLISECOND)
-            await db.execute(
-                "UPDATE requests SET reserved_at = min(reserved_at, :latest), deadline_at = min(deadline_at, :latest),"
-                " finished_at = min(finished_at, :latest) WHERE coalesce(finished_at, deadline_at) > :latest",
-                {"latest": latest},
-            )
-            await _pull_back_blocks(db, latest)
-        if one.since is not None and one.shift:
-            await _move(db, one.shift, one.since)
+            since = "" if one.since is None else instants.to_text(one.since)
+            await _correct_requests(db, latest, one.shift, since)
+            await _correct_blocks(db, latest, one.shift, since)
         await set_mark(db, [one.mark])
     return [None] * len(corrections)
 
 
-async def _pull_back_blocks(db: Connection, latest: str) -> None:
-    """Let blocks from a clock that was ahead begin now, and last no longer than they may."""
-    for key, since, until, reason in await db.execute_fetchall("SELECT key, since, until, reason FROM blocked"):
-        longest = Block(instants.from_text(since), instants.from_text(until), reason).longest
-        await db.execute(
-            "UPDATE blocked SET since = min(since, ?), until = min(until, ?) WHERE key = ?",
-            (latest, instants.to_text(instants.from_text(latest) + longest), key),
-        )
-
-
-async def _move(db: Connection, by: timedelta, since: datetime) -> None:
-    # Text that SQLite cannot move, as it would leave the years that it knows, stays.
-    values = {"by": f"{by.total_seconds():+.3f} seconds", "since": instants.to_text(since)}
+async def _correct_requests(db: Connection, latest: str, by: timedelta, since: str) -> None:
+    """Date what is dated since an instant no later than `latest`, and then move it."""
     await db.execute(
         f"""
-        UPDATE requests SET {_moved("reserved_at")}, {_moved("deadline_at")}, {_moved("finished_at")}
+        UPDATE requests SET {_corrected("reserved_at")}, {_corrected("deadline_at")}, {_corrected("finished_at")}
          WHERE coalesce(finished_at, deadline_at) >= :since
+           AND (coalesce(finished_at, deadline_at) > :latest OR :moves)
         """,
-        values,
+        {"latest": latest, "by": f"{by.total_seconds():+.3f} seconds", "since": since, "moves": bool(by)},
     )
-    await db.execute(f"UPDATE blocked SET {_moved('since')}, {_moved('until')} WHERE since >= :since", values)
 
 
-def _moved(column: str) -> str:
-    return f"{column} = coalesce(strftime('%Y-%m-%dT%H:%M:%fZ', {column}, :by), {column})"
+def _corrected(column: str) -> str:
+    # Text that SQLite cannot move, as it would leave the years that it knows, stays.
+    least = f"min({column}, :latest)"
+    return f"{column} = coalesce(strftime('%Y-%m-%dT%H:%M:%fZ', {least}, :by), {least})"
+
+
+async def _correct_blocks(db: Connection, latest: str, by: timedelta, since: str) -> None:
+    """Do the same for blocks; one from a clock that was ahead lasts no longer than it may."""
+    for key, start, end, reason in await db.execute_fetchall(
+        "SELECT key, since, until, reason FROM blocked WHERE since >= ?", (since,)
+    ):
+        longest = Block(instants.from_text(start), instants.from_text(end), reason).longest
+        begins = instants.from_text(min(start, latest))
+        ends = min(instants.from_text(end), instants.from_text(latest) + longest)
+        with suppress(OverflowError):  # then it stays
+            begins, ends = begins + by, ends + by
+        await db.execute(
+            "UPDATE blocked SET since = ?, until = ? WHERE key = ?",
+            (instants.to_text(begins), instants.to_text(ends), key),
+        )

@@ -25,7 +25,7 @@ class KeptLedger:
     """`_COLUMNS` of each request that ended, or had its deadline, within the window; then its key."""
     blocks: Sequence[tuple[KeyId, Block]]
     clock: tuple[Any, ...] | None = None
-    """The row of the table `clock`, if there is one."""
+    """The row of the table `clock`, if there is one; in some versions without its last column."""
 
 
 _COLUMNS = "run_id, symbol, retry, reserved_at, deadline_at, finished_at, outcome"
@@ -91,7 +91,9 @@ def add_ledger(db: sqlite3.Connection, ledger: KeptLedger) -> int:
     for key, block in ledger.blocks:
         block_requests(db, block, key)
     if ledger.clock is not None:
-        db.execute("INSERT OR REPLACE INTO clock VALUES (?, ?, ?, ?)", ledger.clock)
+        id_, at, boot, uptime, *confirmed_at = ledger.clock
+        row = id_, at, boot, uptime, confirmed_at[0] if confirmed_at else None
+        db.execute("INSERT OR REPLACE INTO clock (id, at, boot, uptime, confirmed_at) VALUES (?, ?, ?, ?, ?)", row)
     db.execute("COMMIT")
     return count
 

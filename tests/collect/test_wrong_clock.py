@@ -25,6 +25,7 @@ from tests.support.runs import Runs, limits
 from tests.support.sandbox import Served
 
 PLAN = limits("25/day")
+NOWHERE = "http://127.0.0.1:9/query"
 SECOND, MINUTE, HOUR, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
 
@@ -66,8 +67,8 @@ class Machine:
         self.server = server
         self.clock = clock
 
-    async def collect(self) -> Summary:
-        return await self._runs.collect(64, limits=PLAN)
+    async def collect(self, count: int = 64, *, base_url: str | None = None) -> Summary:
+        return await self._runs.collect(count, limits=PLAN, base_url=base_url)
 
     async def refused(self) -> str:
         with pytest.raises(UntrustedClock) as caught:
@@ -230,6 +231,61 @@ async def test_what_a_server_has_dated_is_not_dated_back_by_a_clock_that_is_behi
     await machine.collect()
 
     assert (machine.server.requests, machine.server.refused) == (25, 0)
+
+
+@pytest.mark.parametrize("reaches", [True, False], ids=["answered", "killed"])
+async def test_a_virtual_machine_that_was_suspended_finds_the_slots_free_that_are(
+    machine: Machine, database: Path, reaches: bool
+) -> None:
+    """Less has passed by its uptime. What a confirmed clock has dated is as old as it says, and all else is not."""
+    await machine.collect()
+    if not reaches:
+        with connect(database, "rw") as db:
+            db.execute("UPDATE clock SET confirmed_at = NULL")
+    machine.clock.advance(14 * HOUR + MINUTE)
+    machine.clock.machine_is_suspended(10 * HOUR)
+    await machine.collect()
+
+    assert (machine.server.requests, machine.server.refused, machine.server.probes) == (50 if reaches else 25, 0, 1)
+
+
+async def test_what_was_dated_before_a_boot_stays_though_its_first_run_had_no_network(machine: Machine) -> None:
+    await machine.collect()
+    machine.clock.advance(25 * HOUR)
+    machine.clock.machine_reboots()
+    machine.clock.advance(2 * HOUR)
+    with pytest.raises(UntrustedClock, match="is not reached"):
+        await machine.collect(base_url=NOWHERE)
+    machine.clock.advance(MINUTE)
+    await machine.collect()
+
+    assert (machine.server.requests, machine.server.refused) == (50, 0)
+
+
+async def test_a_host_that_is_not_reached_is_no_reason_where_a_slot_is_free_anyway(machine: Machine) -> None:
+    await machine.collect(5)
+    machine.clock.advance(25 * HOUR)
+    machine.clock.machine_reboots()
+    summary = await machine.collect(base_url=NOWHERE)
+
+    assert (summary.status, summary.requests) == (RunStatus.FAILED, 0)
+
+
+async def test_what_is_dated_after_a_confirmation_by_a_clock_that_nothing_confirms_is_moved(machine: Machine) -> None:
+    """A clock that is days behind after a boot, where no server says its time; then both are right."""
+    await machine.collect(5)
+    machine.server.date = lambda: None
+    machine.clock.advance(3 * DAY)
+    machine.clock.machine_reboots()
+    machine.clock.set_by(-3 * DAY)
+    await machine.collect()
+    machine.server.date = machine.clock.true
+    machine.clock.set_right()
+    machine.clock.advance(HOUR)
+    await machine.collect()
+
+    assert machine.server.refused == 0
+    assert machine.server.requests <= 30
 
 
 async def test_what_is_read_of_the_quota_counts_by_the_ledgers_time(machine: Machine, database: Path) -> None:

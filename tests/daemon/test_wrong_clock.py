@@ -80,6 +80,25 @@ async def test_a_wrong_clock_is_compared_again_after_a_pause_and_at_once_when_it
     assert served.api.requests == len(SYMBOLS)
 
 
+async def test_after_a_boot_without_network_what_is_due_is_collected_once_there_is_one(
+    database: Path, served: Served, clock: DaemonClock
+) -> None:
+    harness = DaemonHarness(database, served.base_url, clock, limits=("3/day",))
+    async with harness.running():
+        pass
+    clock.advance(25 * HOUR)
+    clock.machine_reboots()
+    offline = DaemonHarness(database, "http://127.0.0.1:9/query", clock, limits=("3/day",))
+    async with offline.running() as daemon:
+        assert "is not reached" in (daemon.why_not_ready() or "")
+        offline.config = harness.config
+        daemon.reload()
+        await offline.beat(2)
+
+    assert served.api.requests == 2 * len(SYMBOLS)
+    assert [status for (status,) in runs(database, "status")] == ["complete", "complete"]
+
+
 async def test_clients_are_told_that_the_clock_is_wrong(database: Path, served: Served, clock: DaemonClock) -> None:
     harness = DaemonHarness(database, served.base_url, clock, limits=("25/day",))
     async with harness.running() as daemon:

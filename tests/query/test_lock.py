@@ -61,7 +61,7 @@ _OF_THE_PRESENT = {
     "keys": "INSERT INTO keys VALUES ('0123456789abcdef', 'main')",
     "schedules": "INSERT INTO schedules VALUES ('* * * * *', '2026-03-19')",
     "followed": "INSERT INTO followed VALUES (1, 'cafe', 1, 7)",
-    "clock": "INSERT INTO clock VALUES (1, '2026-03-19', 'boot', 12.5)",
+    "clock": "INSERT INTO clock VALUES (1, '2026-03-19', 'boot', 12.5, '2026-03-19')",
     "in_flight": "INSERT INTO in_flight VALUES (2, '0123456789abcdef', '2026-03-19', 16)",
     "backups": "INSERT INTO backups VALUES ('2026-03-19', 'file', 1)",
 }

@@ -1,12 +1,13 @@
 """The ledger's time: no clock makes a slot older than it is, as far as anybody can know."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.api.server_time import MOST_OFF, ServerTime
+from pipeline.instants import MILLISECOND
 from pipeline.model.slots import LedgerMark
 from pipeline.quota.ledger_clock import LedgerClock
 from pipeline.quota.ledger_time import (
@@ -83,6 +84,42 @@ def test_a_clock_is_refused_unless_the_server_shows_the_same(
     assert (standing.shift is None) == (since_boot is None)
     if standing.shift is not None and since_boot is not None:
         assert timedelta() <= since_boot - (standing.now - (MARK.at + standing.shift.by)) <= SECOND
+
+
+@pytest.mark.parametrize("hours", [10, -10])
+def test_only_what_a_confirmed_clock_has_dated_stays_where_the_uptime_stood_still(hours: int) -> None:
+    now, span = START + DAY, DAY - hours * HOUR
+    mark = LedgerMark(START, BOOT, START + SECOND)
+
+    standing = confirmed(mark, ServerTime(now, now), wall=now, uptime=later(span))
+
+    assert standing.shift is not None
+    assert standing.shift.by == hours * HOUR
+    is_still = hours > 0
+    assert (standing.shift.since > START + SECOND) == is_still
+
+
+@pytest.mark.parametrize(
+    ("standing", "heard", "confirmed_at"),
+    [
+        (Standing(START, START), [timedelta()], START),
+        (Standing(START, START), [-MOST_OFF], START),
+        (Standing(START, START), [3 * SECOND, timedelta()], None),
+        (Standing(START, START), [-2 * MOST_OFF], None),
+        (Standing(START, START), [], None),
+        (Standing(START, START + HOUR), [HOUR], None),
+        (Standing(START, START + HOUR, is_confirmed=True), [HOUR], START + HOUR),
+    ],
+)
+def test_what_a_process_dates_is_confirmed_if_no_answer_says_that_it_was_later(
+    clock: ManualClock, standing: Standing, heard: list[timedelta], confirmed_at: datetime | None
+) -> None:
+    """And if it is on one time line with what was dated before."""
+    for before in (None, START - DAY):
+        own = LedgerClock(clock.as_clock(), standing, before)
+        for off in heard:
+            own.hear(ServerTime(START + off, START + off + SECOND))
+        assert own.mark().confirmed_at == (before if confirmed_at is None else confirmed_at + MILLISECOND)
 
 
 @given(passed=ANY_SPAN, wall=ANY_STEP)

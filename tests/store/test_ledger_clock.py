@@ -49,7 +49,7 @@ def mark(database: Path) -> LedgerMark | None:
 async def test_a_mark_comes_back_as_it_was_written(database: Path) -> None:
     assert mark(database) is None
     async with open_writer(database) as writer:
-        for one in (LedgerMark(START + DAY), MARK):
+        for one in (LedgerMark(START + DAY), MARK, LedgerMark(START, MARK.uptime, START + HOUR)):
             await writer.write(set_mark, one)
             assert mark(database) == one
 
@@ -66,7 +66,7 @@ async def test_a_file_of_an_earlier_version_has_the_instant_of_its_newest_reques
 @pytest.mark.parametrize("uptime", [-1.0, 1e300, None])
 async def test_a_damaged_uptime_is_none(database: Path, uptime: float | None) -> None:
     with connect(database, "rw") as db:
-        db.execute("INSERT INTO clock VALUES (1, ?, 'a', ?)", (at(0), uptime))
+        db.execute("INSERT INTO clock (id, at, boot, uptime) VALUES (1, ?, 'a', ?)", (at(0), uptime))
 
     assert mark(database) == LedgerMark(START)
 
@@ -123,10 +123,25 @@ async def test_what_this_boot_has_dated_moves_with_the_clock(database: Path, hou
         assert reader.quota_state(START - 2 * DAY).block == Block(START - HOUR + by, START + by)
 
 
+async def test_what_is_not_corrected_stays_though_it_is_later(database: Path) -> None:
+    block = Block(START - HOUR, START)
+    async with open_writer(database) as writer:
+        await writer.write(reserve_requests, slot(1, START - HOUR))
+        await writer.write(close_requests, ClosedRequest(slot(1, START), at(0), "answered"))
+        await writer.write(reserve_requests, slot(2, START))
+        await writer.write(set_block, KeyBlock(KEY, block))
+        await writer.write(correct, Correction(MARK, START - HOUR, 10 * HOUR, START + instants.MILLISECOND))
+
+    moved = instants.to_text(START + 9 * HOUR + instants.MILLISECOND)
+    assert rows(database) == [(1, at(-1), at(0), at(0)), (2, moved, moved, None)]
+    with Reader.open(database) as reader:
+        assert reader.quota_state(START - DAY).block == block
+
+
 async def test_an_instant_at_the_end_of_time_is_not_lost(database: Path) -> None:
     end = instants.from_text(instants.LATEST) - 2 * HOUR
     async with open_writer(database) as writer:
         await writer.write(reserve_requests, slot(1, end))
-        await writer.write(correct, Correction(MARK, None, DAY, START))
+        await writer.write(correct, Correction(MARK, end, DAY, START))
 
-    assert [deadline for _, _, deadline, _ in rows(database)] == [instants.to_text(end + HOUR)]
+    assert [deadline for _, _, deadline, _ in rows(database)] == [instants.to_text(end + instants.MILLISECOND)]

@@ -130,7 +130,7 @@ def test_requests_since_the_backup_count_in_the_restored_ledger(live: Path, copy
 
 def test_a_clock_that_is_ahead_forgets_no_request_and_the_ledgers_time_is_carried_over(live: Path, copy: Path) -> None:
     with closing(sqlite3.connect(live)) as db, db:
-        db.execute("INSERT INTO clock VALUES (1, ?, 'a boot', 1234.5)", (text(-2),))
+        db.execute("INSERT INTO clock (id, at, boot, uptime) VALUES (1, ?, 'a boot', 1234.5)", (text(-2),))
     before = ledger(live)
 
     done = restored(copy, live, now=START + 30 * DAY)

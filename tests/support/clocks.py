@@ -37,6 +37,11 @@ class ManualClock:
         self.wall += span
         self.monotonic += nanoseconds(span)
 
+    def machine_is_suspended(self, span: timedelta) -> None:
+        """As a virtual machine is: its own clock stands still, and its wall clock is set right afterwards."""
+        self.wall += span
+        self._before_boot += nanoseconds(span)
+
     def machine_reboots(self) -> None:
         """The machine's own clock starts at zero again."""
         self._before_boot += self.monotonic

@@ -276,8 +276,14 @@ TRIAL = Trial(
         Mutant(
             "after another boot all the time has passed that the wall clock shows",
             "pipeline/quota/ledger_time.py",
-            "    return Standing(known, max(wall, known))\n",
-            "    return Standing(max(wall, known), max(wall, known))\n",
+            "    return Standing(known, max(wall, known, ",
+            "    return Standing(max(wall, known), max(wall, known, ",
+        ),
+        Mutant(
+            "what no server has confirmed passes for confirmed",
+            "pipeline/quota/ledger_clock.py",
+            "if self._is_confirmed and self.standing.is_one_line:",
+            "if True:",
         ),
         Mutant(
             "what a server has answered is not dated by its time",

@@ -161,7 +161,7 @@ def _fill(database: Path) -> None:
         db.execute("INSERT INTO keys VALUES ('key1', 'first')")
         db.execute("INSERT OR REPLACE INTO schedules VALUES (?, ?)", (SCHEDULE, to_text(START)))
         db.execute("INSERT INTO backups VALUES (?, 'good.db', 4096)", (at,))
-        db.execute("INSERT INTO clock VALUES (1, ?, 'boot', 12.5)", (at,))
+        db.execute("INSERT INTO clock (id, at, boot, uptime) VALUES (1, ?, 'boot', 12.5)", (at,))
         db.execute("INSERT INTO in_flight VALUES (1, 'key1', ?, 3)", (at,))
 
 
