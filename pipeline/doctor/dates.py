@@ -1,7 +1,7 @@
 """Checks of dates: observations and runs that a wrong clock dated, before the API or this program, or in the future."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
 from pipeline import instants
@@ -28,11 +28,14 @@ def check_dates(db: sqlite3.Connection, now: datetime) -> Iterator[Finding]:
     early, late = misdated_observations(db, since=since, until=until)
     early_runs, late_runs = misdated_runs(db, since=program, until=until)
     can_correct = read_followed(db) is None
+    are_alike = early_runs is None or early_runs.last < since  # else what was imported may be from the same time
+    before = [early, early_runs if are_alike else None]
+    after = [late, late_runs]
     found = [
-        *_finding("observation", early, "from before there was the API", can_correct=can_correct),
-        *_finding("observation", late, "from the future", can_correct=can_correct),
-        *_finding("run", early_runs, "from before there was this program", can_correct=can_correct),
-        *_finding("run", late_runs, "from the future", can_correct=can_correct),
+        *_finding("observation", early, "from before there was the API", before, can_correct=can_correct),
+        *_finding("observation", late, "from the future", after, can_correct=can_correct),
+        *_finding("run", early_runs, "from before there was this program", before, can_correct=can_correct),
+        *_finding("run", late_runs, "from the future", after, can_correct=can_correct),
     ]
     yield from found
     if not found:
@@ -52,7 +55,10 @@ def check_last(db: sqlite3.Connection, now: datetime) -> Finding:
     return Finding(Kind.OBSERVATIONS, Level.OK, f"the last one at {latest}" if latest else "none yet")
 
 
-def _finding(noun: str, found: Misdated | None, when: str, *, can_correct: bool) -> Iterator[Finding]:
+def _finding(
+    noun: str, found: Misdated | None, when: str, together: Iterable[Misdated | None], *, can_correct: bool
+) -> Iterator[Finding]:
+    """Yield a finding. Its command corrects all that is dated alike, so that runs move with their observations."""
     if found is None:
         return
     of = f" of {count(found.symbols, 'symbol')}" if found.symbols else ""
@@ -60,8 +66,10 @@ def _finding(noun: str, found: Misdated | None, when: str, *, can_correct: bool)
     between = f"at {found.first}" if found.first == found.last else f"{found.first} to {found.last}"
     remedy = "set the clock, and keep it set"
     if can_correct:
-        command = f"pipeline correct --since {found.first} --until {found.last}"
-        remedy += f"; {command} --shift STEP moves what is dated so, and --remove removes it"
+        spans = [found, *(one for one in together if one is not None)]
+        since, until = min(one.first for one in spans), max(one.last for one in spans)
+        command = f"pipeline correct --since {since} --until {until}"
+        remedy += f"; then move all of that time with {command} --shift STEP, or remove it with --remove"
     else:
         remedy += (
             "; in a fleet's log they stay: pipeline fleet detach, then pipeline correct, makes a file without them"

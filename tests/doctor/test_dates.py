@@ -59,6 +59,16 @@ def test_what_an_unset_clock_dated_is_found_and_its_run() -> None:
     assert {one.level for one in (early, run, later)} == {Level.PROBLEM}
 
 
+def test_one_command_moves_runs_with_their_observations() -> None:
+    path = database_of([seen(YEAR), seen(YEAR + 1)])
+    run_at(path, text(YEAR - 1), text(YEAR + 2))
+
+    remedies = {one.remedy for one in found(path)}
+
+    (remedy,) = remedies
+    assert f"pipeline correct --since {text(YEAR - 1)} --until {text(YEAR + 2)} " in str(remedy)
+
+
 @pytest.mark.parametrize("at", ["2017-01-01T00:00:00Z", "2020-06-01T00:00:00Z", instants.to_text(NOW)])
 def test_an_honest_import_is_never_accused(at: str) -> None:
     (one,) = found(database_of([Observed("IBM", datetime.fromisoformat(at), {"Symbol": "IBM"})]))
