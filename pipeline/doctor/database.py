@@ -48,7 +48,7 @@ def check_database(
         yield Finding(Kind.DATABASE, Level.PROBLEM, f"{path} is a folder", "name a file in it")
         return
     if not path.exists() and read_marker(path) is None:
-        yield Finding(Kind.DATABASE, Level.NOTE, f"{path} does not exist yet", "pipeline collect creates it")
+        yield _missing(path, is_deep=on_deep is not None)
         return
     try:
         if not path.exists():
@@ -79,6 +79,13 @@ def check_database(
 
 
 _BEHIND = "the next run requests nothing until the longest window has passed; put backups back with pipeline restore"
+
+
+def _missing(path: Path, *, is_deep: bool) -> Finding:
+    """Return that there is no database: a problem for the deep check, which was asked to compare one."""
+    if is_deep:
+        return Finding(Kind.DATABASE, Level.PROBLEM, f"{path} does not exist", "name the file to compare: --database")
+    return Finding(Kind.DATABASE, Level.NOTE, f"{path} does not exist yet", "pipeline collect creates it")
 
 
 def _migrations(path: Path, version: int) -> Finding:

@@ -96,6 +96,13 @@ def test_offline_it_says_that_the_network_was_not_tried(folder: Path, silent: Si
     silent.assert_nothing_received()
 
 
+def test_deep_a_file_that_is_not_there_is_a_problem(folder: Path) -> None:
+    arguments = ("doctor", "--database", "mistyped.db")
+
+    assert call(folder, *arguments, ALPHAVANTAGE_API_KEY=KEY).code == ExitCode.DONE
+    assert call(folder, *arguments, "--deep", ALPHAVANTAGE_API_KEY=KEY).code == ExitCode.FAILED
+
+
 def test_deep_it_finds_what_no_other_check_does(folder: Path) -> None:
     call(folder, "collect", "--sandbox", "--quiet", "QUVEX")
     database = folder / "data" / "sandbox.db"
