@@ -33,7 +33,7 @@ def command(options: Options, *, wide: bool, as_json: bool) -> None:
     if as_json:
         print_json([{"key": path, "value": value, "origin": origin} for path, value, origin in rows])
     else:
-        cells = [(path, shown(value), origin) for path, value, origin in rows]
+        cells = [(path, "[]" if value == [] else shown(value), origin) for path, value, origin in rows]
         print_table(["key", "value", "from"], cells, wide=wide)
 
 

@@ -21,6 +21,14 @@ def test_every_value_is_shown_with_its_origin(folder: Path, configure: Callable[
     assert came["api_key"] == (None, "not set")
 
 
+def test_no_limits_are_not_shown_as_not_set(folder: Path, configure: Callable[[str], object]) -> None:
+    configure("[source]\nlimits = []\n")
+
+    shown = dict(line.split()[:2] for line in call(folder, "config").out.splitlines())
+
+    assert (shown["source.limits"], shown["source.proxy"]) == ("[]", "-")
+
+
 def test_the_key_is_masked_and_its_origin_shown(folder: Path) -> None:
     (folder / "key").write_text(KEY)
 
