@@ -101,6 +101,11 @@ class Corrected:
     runs: int
     outcomes: int
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to correct."""
+        return not (self.symbols or self.runs or self.outcomes)
+
 
 class _Selected(NamedTuple):
     symbol: str
@@ -226,7 +231,7 @@ async def _correct(db: Connection, one: Correction) -> None:
 async def _correct_symbol(
     db: Connection, correction: Correction, symbol: Symbol, selected: Sequence[_Selected]
 ) -> None:
-    """Write the observations of a symbol anew."""
+    """Write the corrected observations of a symbol."""
     gone = {one.at for one in selected if one.kind == "uncovered"}
     seen = {one.at for one in selected if one.kind != "uncovered"}
     if seen:

@@ -35,6 +35,10 @@ class Options:
     migrate_copy: bool = False
     """Whether to answer from a migrated copy of an older database, however large it is."""
 
+    def command(self, name: str) -> str:
+        """Return a command line for the same database, to be shown as the next step."""
+        return f"pipeline {name}" if self.database is None else f"pipeline {name} --database {self.database}"
+
     def say(self, text: str) -> None:
         """Print a note to stderr, unless --quiet was given."""
         if not self.quiet:

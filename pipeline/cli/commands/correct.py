@@ -25,7 +25,7 @@ from pipeline.cli.options import (
     json_option,
     wide_option,
 )
-from pipeline.cli.output import print_json, print_line, print_table
+from pipeline.cli.output import print_json, print_line, print_table, to_second
 from pipeline.cli.params import symbol_option
 from pipeline.cli.set_clock import set_now
 from pipeline.files import is_present
@@ -108,9 +108,10 @@ def command(
     _print(correction, done, wide=wide)
     if made is not None:
         print_line(f"backup: {made}; remove it when all is well")
-    if yes:
-        print_line(f"{database}: {'removed' if remove else 'moved'}; next: pipeline doctor")
-    elif done.symbols or done.runs or done.outcomes:
+    if yes and not done.is_empty:
+        print_line(f"{database}: {'removed' if remove else 'moved'}")
+        print_line(f"next: {options.command('doctor')}")
+    elif not done.is_empty:
         options.say("nothing is changed yet: --yes does it")
 
 
@@ -142,9 +143,11 @@ def _previewed(database: Path, correction: Correction) -> Corrected:
 async def _correct(
     database: Path, correction: Correction, options: Options, *, keeps_backup: bool
 ) -> tuple[Corrected, Path | None]:
-    """Do it, if it can be done, and return what was done, and where the copy from before is."""
+    """Do it, if there is something to do; return what was done, and where the copy from before is."""
     async with exclusive_record(database, "correct", options):
         done = _previewed(database, correction)
+        if done.is_empty:
+            return done, None
         made = None
         if keeps_backup:
             made = backup(database, _free_name(database, correction.now), now=correction.now)
@@ -175,18 +178,23 @@ def _json(correction: Correction, done: Corrected, *, is_done: bool, backup: Pat
 
 
 def _print(correction: Correction, done: Corrected, *, wide: bool) -> None:
-    if not done.symbols and not done.runs and not done.outcomes:
-        print_line("no observation is dated so")
+    if done.is_empty:
+        print_line("nothing to correct: no observation or run is dated so")
         return
     if done.symbols:
-        names = ["symbol", "new", "confirmed", "not covered", "first", "last"]
-        rows = [
-            [one.symbol, one.snapshots, one.confirmations, one.uncovered, one.first, one.last] for one in done.symbols
-        ]
-        if correction.shift is not None:
-            names += ["first then", "last then"]
-            rows = [[*row, one.first_moved, one.last_moved] for row, one in zip(rows, done.symbols, strict=True)]
-        print_table(names, rows, wide=wide)
+        _print_symbols(done, is_moved=correction.shift is not None, wide=wide)
     observed = sum(one.snapshots + one.confirmations + one.uncovered for one in done.symbols)
     of = f"{count(observed, 'observation')} of {count(len(done.symbols), 'symbol')}"
     print_line(f"{of}, {count(done.runs, 'run')}, {count(done.outcomes, 'outcome')}")
+
+
+def _print_symbols(done: Corrected, *, is_moved: bool, wide: bool) -> None:
+    """Print what is done to each symbol; where its first observation goes is what fits a narrow terminal, too."""
+    names = ["symbol", "new", "confirmed", "uncovered", "first"]
+    names += ["moved to", "last", "moved to"] if is_moved else ["last"]
+    rows = []
+    for one in done.symbols:
+        counts = (one.symbol, one.snapshots, one.confirmations, one.uncovered)
+        ends = (one.first, one.first_moved, one.last, one.last_moved) if is_moved else (one.first, one.last)
+        rows.append([*counts, *map(to_second, ends)])
+    print_table(names, rows, wide=wide)

@@ -49,7 +49,7 @@ def command(options: Options, *, file: Path, idle_since_backup: bool, as_json: b
     if as_json:
         print_json(_json(done, file, settings.database))
     elif not options.quiet:
-        _print(done, file, settings.database)
+        _print(done, file, settings.database, options)
 
 
 def _refuse_other_records(settings: Settings, file: Path) -> None:
@@ -93,21 +93,23 @@ def _json(done: Restored, file: Path, database: Path) -> dict[str, object]:
     }
 
 
-def _print(done: Restored, file: Path, database: Path) -> None:
+def _print(done: Restored, file: Path, database: Path, options: Options) -> None:
     newest = "none" if done.newest_snapshot is None else _for_people(done.newest_snapshot)
     print_line(f"{database} is restored from {file}")
     print_line(f"newest snapshot: {newest}")
     print_line(f"{count(done.snapshots, 'snapshot')} of {count(done.symbols, 'symbol')}, {count(done.runs, 'run')}")
     if done.replaced is not None:
-        print_line(f"the database that was there: {done.replaced}")
+        print_line(f"replaced database: {done.replaced}")
     if done.carried:
-        print_line(f"the ledger has {count(done.carried, 'request')} more, which that one had sent since the backup")
+        print_line(
+            f"the ledger also has {count(done.carried, 'request')} that the replaced database sent since the backup"
+        )
     if done.blocked_until is not None:
         why = done.blocked_reason or "the API said that the quota has ended"
         print_line(f"no requests before {_for_people(done.blocked_until)}: {why}")
         if done.blocked_reason is not None:
             print_line("if nothing was requested since: restore again, with --idle-since-backup")
-    print_line("next: pipeline doctor")
+    print_line(f"next: {options.command('doctor')}")
 
 
 def _for_people(instant: str) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.cli.output import to_second
 from pipeline.errors import ExitCode
 from pipeline.store.lock import daemon_lock_path, lock_path
 from pipeline.store.marker import Marker, write_marker
@@ -46,7 +47,7 @@ def test_it_shows_what_it_would_do_and_changes_nothing(live: Path) -> None:
 
     assert ended.code == ExitCode.DONE
     assert "PEP" in ended.out
-    assert text(1) in ended.out, "where it would be moved to"
+    assert str(to_second(text(1))) in ended.out, "where it would be moved to"
     assert "1 observation of 1 symbol" in ended.out
     assert "--yes" in ended.err
     assert snapshots(live) == before
@@ -83,9 +84,10 @@ def test_its_json_has_what_was_done(live: Path) -> None:
 
 
 def test_what_is_not_dated_so_is_said(live: Path) -> None:
-    ended = at(live, "--since", "2026-01-01", "--until", "2026-01-02", "--remove")
+    ended = at(live, "--since", "2026-01-01", "--until", "2026-01-02", "--remove", "--yes")
 
-    assert (ended.code, ended.out) == (ExitCode.DONE, "no observation is dated so\n")
+    assert (ended.code, ended.out) == (ExitCode.DONE, "nothing to correct: no observation or run is dated so\n")
+    assert [*live.parent.glob("*.db")] == [live], "no copy is made"
 
 
 def test_two_observations_at_one_instant_are_refused(live: Path) -> None:
