@@ -22,7 +22,7 @@ from pipeline.model.symbols import Symbol
 from pipeline.quota import estimate
 from pipeline.quota.block import FIRST_BLOCK
 from pipeline.quota.keys import KeyPlan
-from pipeline.quota.ledger import GRACE
+from pipeline.quota.ledger import GRACE, least_left
 from pipeline.store.database import StorageError
 from pipeline.store.requests import UNSENT
 
@@ -34,12 +34,13 @@ class FleetSlots:
     """
 
     def __init__(
-        self, pool: Pool, views: Mapping[KeyId, KeyView], reservations: Reservations, *, max_wait: timedelta,
-        clock: FleetClock,
+        self, pool: Pool, views: Mapping[KeyId, KeyView], reservations: Reservations, *,
+        timeout: timedelta, max_wait: timedelta, clock: FleetClock,
     ) -> None:  # fmt: skip
         self._pool = pool
         self._views = views
         self._reservations = reservations
+        self._least_left = nanoseconds(least_left(timeout))
         self._max_wait = nanoseconds(max_wait)
         self._clock = clock
         self.sent = 0
@@ -80,8 +81,8 @@ class FleetSlots:
             raise
 
     def admits(self, slot: Slot) -> bool:
-        """Return whether the slot's request may leave: its deadline has not passed, and its key was not paused."""
-        return slot.deadline > self._now() and self._views[slot.key].admits(slot)
+        """Return whether the slot's request may leave: its deadline is not near, and its key was not paused."""
+        return slot.deadline - self._now() >= self._least_left and self._views[slot.key].admits(slot)
 
     def close(self, slot: Slot, outcome: str) -> None:
         """Note that the slot's answer is back, or that its request was abandoned."""
@@ -164,7 +165,7 @@ async def open_slots(
     )  # fmt: skip
     running = asyncio.create_task(reservations.run(), name="fleet slots")
     try:
-        yield FleetSlots(pool, views, reservations, max_wait=max_wait, clock=clock)
+        yield FleetSlots(pool, views, reservations, timeout=timeout, max_wait=max_wait, clock=clock)
     finally:
         reservations.end()
         await asyncio.shield(running)

@@ -35,7 +35,15 @@ from pipeline.store.requests import (
 from pipeline.store.writer import Writer
 
 GRACE = timedelta(seconds=5)
-"""How long after its reservation a request may leave: the deadline in the ledger allows for it."""
+"""What the deadline in the ledger allows for besides the request itself, which may leave later than it was reserved."""
+
+
+def least_left(timeout: timedelta) -> timedelta:
+    """Return how long before its deadline a request leaves at the latest.
+
+    At the deadline it is given up, and counts from then, so the server must have counted it by then.
+    """
+    return min(timeout, GRACE)
 
 
 class RetryBudgetSpent(Exception):
@@ -69,6 +77,7 @@ class Ledger:
         self._accounts = {account.key: account for account in accounts}
         self._last_id = last_request_id
         self._lifetime = nanoseconds(timeout + GRACE)
+        self._least_left = nanoseconds(least_left(timeout))
         self._max_wait = nanoseconds(max_wait)
         self._max_requests = max_requests
         self._taken = 0
@@ -144,8 +153,8 @@ class Ledger:
         self._begun.add(run)
 
     def admits(self, slot: Slot) -> bool:
-        """Return whether the slot's request may leave: its deadline has not passed, and its key was not paused."""
-        return slot.deadline > self._clock.monotonic() and self._accounts[slot.key].admits(slot)
+        """Return whether the slot's request may leave: its deadline is not near, and its key was not paused."""
+        return slot.deadline - self._clock.monotonic() >= self._least_left and self._accounts[slot.key].admits(slot)
 
     def close(self, slot: Slot, outcome: str) -> None:
         """Store that the slot's answer is back, or that its request was abandoned."""

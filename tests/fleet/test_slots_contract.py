@@ -116,10 +116,15 @@ async def test_a_cancelled_take_uses_no_slot(stage: Stage) -> None:
         await take(slots)
 
 
-async def test_a_slot_may_not_be_used_after_its_deadline(stage: Stage) -> None:
+async def test_a_slot_may_not_be_used_near_its_deadline_nor_after_it(stage: Stage) -> None:
+    """At its deadline its request is given up: if it left just before, the server would count it later."""
     async with stage.process(k="9/day") as slots:
         slot = await take(slots)
-        stage.clock.advance(TIMEOUT + GRACE)
+        stage.clock.advance(TIMEOUT)
+        assert slots.admits(slot)
+        stage.clock.advance(timedelta(milliseconds=1))
+        assert not slots.admits(slot)
+        stage.clock.advance(GRACE)
         assert not slots.admits(slot)
 
 
