@@ -68,11 +68,12 @@ async def open_engine(
         with Reader.open(database) as reader:
             mark, newest = reader.ledger_mark(), reader.newest_slot()
         own = await ledger_clock(mark, newest, source, clock)
-        await correct_ledger(writer, own, longest=longest_window(source.limits))
+        await asyncio.gather(  # in one commit: each costs as much as all else here where the disk is slow
+            correct_ledger(writer, own, longest=longest_window(source.limits)),
+            writer.write(count_lost, instants.to_text(own.now() + instants.MILLISECOND)),
+            *(writer.write(requests.name_keys, requests.KeyName(key.id, key.name)) for key in source.keys),
+        )
         block_if_behind(database, longest_window=longest_window(source.limits), now=own.now())
-        await writer.write(count_lost, instants.to_text(own.now() + instants.MILLISECOND))
-        for key in source.keys:
-            await writer.write(requests.name_keys, requests.KeyName(key.id, key.name))
         with Reader.open(database) as reader:
             quotas = quotas_of(reader, source.keys, now=own.standing.now)
             if own.standing.unreached is not None:
@@ -102,7 +103,8 @@ async def open_engine(
             hear=own.hear,
         ) as api:
             yield Engine(partial(select_symbols, database), api.overview, ledger, _Results(writer, database))
-        writer.post(set_mark, own.mark())
+        if ledger.sent:
+            writer.post(set_mark, own.mark())
 
 
 async def select_symbols(database: Path, order: Order, *, now: datetime) -> Selection:
