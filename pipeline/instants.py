@@ -129,7 +129,7 @@ def parse_shift(text: str) -> timedelta:
     if step is not None:
         sign, parts, seconds = step.groups()
         try:
-            span = sum((int(number) * _UNITS[unit] for number, unit in re.findall(r"([0-9]+)([a-z])", parts)), span)
+            span = sum((int(number) * _UNITS[unit] for number, unit in re.findall(r"([0-9]{1,9})([a-z])", parts)), span)
             span += timedelta(milliseconds=round(float(seconds or 0) * 1000))
             span = -span if sign == "-" else span
         except OverflowError:

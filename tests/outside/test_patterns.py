@@ -32,6 +32,7 @@ COMPUTED: Mapping[str, Sequence[Pattern]] = {
     "pipeline.model.document": [*usual_values()],
     "pipeline.model.values": [],  # the program's own words
     "pipeline.redaction": [Pattern("short keys", word, is_searched=True) for word in Redaction(["demo"])._words],
+    "pipeline.partials": [],  # the names of files in a folder: they are short
     "pipeline.settings.key_forms": [Pattern("mistakes", one, is_searched=True) for one, _ in key_forms._MISTAKES],
     "pipeline.transfer.name_patterns": [],  # the parts of a path: they are short
     "pipeline.store.backup": [],  # the names of files in a folder: they are short
