@@ -6,6 +6,7 @@ takes no proxy from the environment, and verifies TLS: a proxy that is configure
 """
 
 import asyncio
+import math
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -54,6 +55,8 @@ from pipeline.model.slots import KeyId
 from pipeline.model.symbols import Symbol, requested_as
 from pipeline.redaction import Redaction
 
+_TO_ARRIVE = timedelta(seconds=5)
+"""How long before it is given up a request leaves at the latest."""
 _CHUNK = 65_536
 _HEADERS = {
     "Accept": "application/json, */*;q=0.1",
@@ -91,7 +94,7 @@ class OverviewApi:
         sending, began = Sending(), self._clock_check.begin()
         try:
             async with self._session.get(
-                url, timeout=_timeout(within), allow_redirects=False, proxy=self._proxy, trace_request_ctx=sending
+                url, timeout=timeout_of(within), allow_redirects=False, proxy=self._proxy, trace_request_ctx=sending
             ) as response:
                 body = await _body(response)
         except (ClientError, TimeoutError, ValueError, Dropped) as error:
@@ -134,9 +137,14 @@ class OverviewApi:
 
 
 @lru_cache(maxsize=16)
-def _timeout(within: timedelta) -> ClientTimeout:
-    """Return aiohttp's timeout. Of its kinds only `total` stops a server that sends a byte at a time."""
-    return ClientTimeout(total=within.total_seconds())
+def timeout_of(within: timedelta) -> ClientTimeout:
+    """Return aiohttp's timeout. Of its kinds only `total` stops a server that sends a byte at a time.
+
+    A connection that is made too late is not used: the request would be given up before it can have arrived.
+    """
+    connect = within - min(_TO_ARRIVE, within / 2)
+    # By itself aiohttp rounds up to a full second, which may be after the deadline.
+    return ClientTimeout(total=within.total_seconds(), connect=connect.total_seconds(), ceil_threshold=math.inf)
 
 
 async def _body(response: ClientResponse) -> bytes:

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import pytest
 
-from pipeline.api.client import OverviewApi, open_api
+from pipeline.api.client import OverviewApi, open_api, timeout_of
 from pipeline.api.errors import (
     ApiError,
     BadRequest,
@@ -118,6 +118,14 @@ async def test_a_slow_drip_ends_with_the_total_timeout() -> None:
     error = await refused(drips, within=timedelta(seconds=0.2))
     assert type(error) is Unavailable
     assert "0.2 s" in str(error)
+
+
+@pytest.mark.parametrize(("within", "connected"), [(30, 25), (12.5, 7.5), (6, 3), (0.2, 0.1)])
+def test_a_request_leaves_in_time_to_arrive_before_it_is_given_up(within: float, connected: float) -> None:
+    """A connection that is made later is not used: the server would count what counts no more here."""
+    timeout = timeout_of(timedelta(seconds=within))
+    assert (timeout.total, timeout.connect) == (within, connected)
+    assert timeout.ceil_threshold > within  # aiohttp would round up to a second: after the deadline
 
 
 async def test_a_body_without_an_end_is_cut_off() -> None:
