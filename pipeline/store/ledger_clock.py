@@ -10,6 +10,14 @@ from aiosqlite import Connection
 from pipeline import instants
 from pipeline.model.slots import Block, LedgerMark
 
+_FORMAT = "'%Y-%m-%dT%H:%M:%fZ'"
+_LASTS = "max(0, min((julianday(deadline_at) - julianday(reserved_at)) * 86400, 3600))"
+"""Seconds that a request may last: more than an hour cannot be configured."""
+_LAST = f"""
+    iif(finished_at IS NULL, coalesce(strftime({_FORMAT}, :latest, printf('%.3f seconds', {_LASTS})), :latest), :latest)
+"""
+"""The latest deadline: a request that was out when its process was killed may be under way still."""
+
 
 @dataclass(frozen=True, slots=True)
 class Correction:
@@ -52,7 +60,7 @@ async def _correct_requests(db: Connection, latest: str, by: timedelta, since: s
     """Date what is dated since an instant no later than `latest`, and then move it."""
     await db.execute(
         f"""
-        UPDATE requests SET {_corrected("reserved_at")}, {_corrected("deadline_at")}, {_corrected("finished_at")}
+        UPDATE requests SET {_corrected("reserved_at")}, {_corrected("deadline_at", _LAST)}, {_corrected("finished_at")}
          WHERE coalesce(finished_at, deadline_at) >= :since
            AND (coalesce(finished_at, deadline_at) > :latest OR :moves)
         """,
@@ -60,10 +68,10 @@ async def _correct_requests(db: Connection, latest: str, by: timedelta, since: s
     )
 
 
-def _corrected(column: str) -> str:
+def _corrected(column: str, last: str = ":latest") -> str:
     # Text that SQLite cannot move, as it would leave the years that it knows, stays.
-    least = f"min({column}, :latest)"
-    return f"{column} = coalesce(strftime('%Y-%m-%dT%H:%M:%fZ', {least}, :by), {least})"
+    least = f"min({column}, {last})"
+    return f"{column} = coalesce(strftime({_FORMAT}, {least}, :by), {least})"
 
 
 async def _correct_blocks(db: Connection, latest: str, by: timedelta, since: str) -> None:

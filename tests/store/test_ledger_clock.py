@@ -82,7 +82,7 @@ async def test_what_was_written_while_the_clock_was_ahead_becomes_as_old_as_now(
 
     now = START + instants.MILLISECOND
     text = instants.to_text(now)
-    assert rows(database) == [(1, text, text, None), (2, text, text, text)]
+    assert rows(database) == [(1, text, instants.to_text(now + HOUR), None), (2, text, text, text)]
     with Reader.open(database) as reader:
         assert reader.quota_state(START - DAY).block == Block(now, now + LONGEST_BLOCK)
     assert mark(database) == MARK
@@ -132,8 +132,8 @@ async def test_what_is_not_corrected_stays_though_it_is_later(database: Path) ->
         await writer.write(set_block, KeyBlock(KEY, block))
         await writer.write(correct, Correction(MARK, START - HOUR, 10 * HOUR, START + instants.MILLISECOND))
 
-    moved = instants.to_text(START + 9 * HOUR + instants.MILLISECOND)
-    assert rows(database) == [(1, at(-1), at(0), at(0)), (2, moved, moved, None)]
+    moved, deadline = (instants.to_text(START + hours * HOUR + instants.MILLISECOND) for hours in (9, 10))
+    assert rows(database) == [(1, at(-1), at(0), at(0)), (2, moved, deadline, None)]
     with Reader.open(database) as reader:
         assert reader.quota_state(START - DAY).block == block
 
@@ -144,4 +144,27 @@ async def test_an_instant_at_the_end_of_time_is_not_lost(database: Path) -> None
         await writer.write(reserve_requests, slot(1, end))
         await writer.write(correct, Correction(MARK, end, DAY, START))
 
-    assert [deadline for _, _, deadline, _ in rows(database)] == [instants.to_text(end + instants.MILLISECOND)]
+    assert [deadline for _, _, deadline, _ in rows(database)] == [instants.to_text(end + HOUR)]
+
+
+async def test_a_request_that_was_out_when_its_process_was_killed_still_counts_from_its_deadline(
+    database: Path,
+) -> None:
+    """It may be under way until then: only a deadline that a wrong clock has dated is corrected."""
+    async with open_writer(database) as writer:
+        await writer.write(reserve_requests, slot(1, START - HOUR / 2))
+        before = rows(database)
+        await writer.write(correct, Correction(MARK, START))
+
+    assert rows(database) == before
+
+
+@pytest.mark.parametrize("reserved_at", [at(-9e4), at(9e4)])
+async def test_a_damaged_deadline_closes_no_window_for_long(database: Path, reserved_at: str) -> None:
+    async with open_writer(database) as writer:
+        await writer.write(reserve_requests, slot(1, START))
+        with connect(database, "rw") as db:
+            db.execute("UPDATE requests SET reserved_at = ?, deadline_at = ?", (reserved_at, instants.LATEST))
+        await writer.write(correct, Correction(MARK, START))
+
+    assert rows(database)[0][2] == instants.to_text(START + HOUR + instants.MILLISECOND)
