@@ -57,5 +57,12 @@ def _quotas(
 
 
 def _later(state: QuotaState, by: timedelta) -> QuotaState:
-    block = state.block and replace(state.block, since=state.block.since + by, until=state.block.until + by)
-    return replace(state, spent=[replace(one, at=one.at + by) for one in state.spent], block=block)
+    block = state.block and replace(state.block, since=_plus(state.block.since, by), until=_plus(state.block.until, by))
+    return replace(state, spent=[replace(one, at=_plus(one.at, by)) for one in state.spent], block=block)
+
+
+def _plus(at: datetime, by: timedelta) -> datetime:
+    try:
+        return at + by
+    except OverflowError:  # damaged, or from a clock at the end of time: later than now as it is
+        return at

@@ -1,7 +1,7 @@
 """The ledger's mark: the newest instant that its time is known to have reached."""
 
 import sqlite3
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from pipeline import instants
 from pipeline.model.slots import LedgerMark
@@ -9,6 +9,8 @@ from pipeline.uptime import Uptime
 
 _LONGEST_UPTIME = 1e10
 """Seconds that a timedelta can hold: more is damage."""
+_FIRST, _LAST = datetime(1000, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
+"""Spans of years can be added to them, and taken from them."""
 
 
 def read_mark(db: sqlite3.Connection) -> LedgerMark | None:
@@ -18,6 +20,11 @@ def read_mark(db: sqlite3.Connection) -> LedgerMark | None:
         at, boot, uptime, confirmed_at = row
         is_known = boot is not None and uptime is not None and 0 <= uptime < _LONGEST_UPTIME
         up = Uptime(boot, timedelta(seconds=uptime)) if is_known else None
-        return LedgerMark(instants.from_text(at), up, confirmed_at and instants.from_text(confirmed_at))
+        return LedgerMark(_computable(at), up, None if confirmed_at is None else _computable(confirmed_at))
     (newest,) = db.execute("SELECT max(coalesce(finished_at, reserved_at)) FROM requests").fetchone()
-    return None if newest is None else LedgerMark(instants.from_text(newest))
+    return None if newest is None else LedgerMark(_computable(newest))
+
+
+def _computable(text: str) -> datetime:
+    """Return the instant, or, for what only damage or a very wrong clock can have written, one that leaves room."""
+    return min(max(instants.from_text(text), _FIRST), _LAST)

@@ -299,6 +299,25 @@ async def test_what_is_read_of_the_quota_counts_by_the_ledgers_time(machine: Mac
         assert [window.left for window in window_usage(quotas, now=machine.clock.wall)] == left
 
 
+@pytest.mark.parametrize("end", ["0001-01-01T00:00:00.000Z", instants.LATEST])
+async def test_a_ledger_that_is_damaged_to_the_end_of_time_can_be_read(
+    machine: Machine, database: Path, end: str
+) -> None:
+    await machine.collect(5)
+    machine.clock.set_by(HOUR)
+    with connect(database, "rw") as db:
+        db.execute("UPDATE requests SET finished_at = ? WHERE id = 1", (end,))
+        db.execute("INSERT INTO blocked (key, since, until) VALUES ('', ?, ?)", (end, end))
+    with Reader.open(database) as reader:
+        lag = lag_of(reader, wall=machine.clock.wall, uptime=machine.clock.uptime)
+        (quota,) = quotas_named(reader, [KeyPlan("", limits("25/day"))], now=machine.clock.wall, lag=lag)
+    machine.clock.set_right()
+
+    assert lag == HOUR
+    assert len(quota.state.spent) == (5 if end == instants.LATEST else 4)
+    assert (await machine.collect()).status is RunStatus.QUOTA_EXHAUSTED
+
+
 async def test_maintenance_deletes_nothing_by_a_clock_that_is_ahead(machine: Machine, database: Path) -> None:
     await machine.collect()
     machine.clock.set_by(400 * DAY)

@@ -71,6 +71,18 @@ async def test_a_damaged_uptime_is_none(database: Path, uptime: float | None) ->
     assert mark(database) == LedgerMark(START)
 
 
+@pytest.mark.parametrize("end", ["0001-01-01T00:00:00.000Z", instants.LATEST])
+def test_a_mark_at_the_end_of_time_can_be_computed_with(database: Path, end: str) -> None:
+    with connect(database, "rw") as db:
+        db.execute("INSERT INTO clock VALUES (1, ?, 'a', 1.0, ?)", (end, end))
+    found = mark(database)
+
+    assert found is not None
+    assert found.confirmed_at == found.at
+    for years in (-900, 900):
+        assert (found.at + years * 365 * DAY).year
+
+
 async def test_what_was_written_while_the_clock_was_ahead_becomes_as_old_as_now(database: Path) -> None:
     ahead = START + 365 * DAY
     async with open_writer(database) as writer:
