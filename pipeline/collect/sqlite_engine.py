@@ -66,8 +66,8 @@ async def open_engine(
     log = structlog.get_logger()
     async with open_writer(database, sleep=clock.sleep, on_retry=log.warning) as writer:
         with Reader.open(database) as reader:
-            mark, newest = reader.ledger_mark(), reader.newest_slot()
-        own = await ledger_clock(mark, newest, source, clock)
+            mark, newest, heard = reader.ledger_mark(), reader.newest_slot(), reader.last_contradicted()
+        own = await ledger_clock(mark, newest, heard, source, clock)
         await asyncio.gather(  # in one commit: each costs as much as all else here where the disk is slow
             correct_ledger(writer, own, longest=longest_window(source.limits)),
             writer.write(count_lost, instants.to_text(own.now() + instants.MILLISECOND)),

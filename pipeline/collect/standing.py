@@ -29,10 +29,13 @@ _LONGEST_WAIT = timedelta(seconds=10)
 """For the answer of the API's host."""
 
 
-async def ledger_clock(mark: LedgerMark | None, newest: datetime | None, source: Source, clock: Clock) -> LedgerClock:
-    """Return the ledger's clock of a process that begins, by its mark and its newest slot.
+async def ledger_clock(
+    mark: LedgerMark | None, newest: datetime | None, heard: datetime | None, source: Source, clock: Clock
+) -> LedgerClock:
+    """Return the ledger's clock of a process that begins, by its mark, its newest slot, and what was last `heard`.
 
-    Raise UntrustedClock if the wall clock cannot be right.
+    That is the time of the API's server when it contradicted a clock that was behind. Raise UntrustedClock if the wall
+    clock cannot be right.
     """
     standing = ledger_time.trusted(mark, wall=clock.now(), uptime=clock.uptime(), newest=newest)
     if standing is not None or mark is None:
@@ -45,7 +48,7 @@ async def ledger_clock(mark: LedgerMark | None, newest: datetime | None, source:
         server = ServerTime.of(answer.date, took=answer.took)
         return LedgerClock(clock, ledger_time.confirmed(mark, server, wall=wall, uptime=uptime), mark.confirmed_at)
     unreached = answer.problem if isinstance(answer, Reason) else None
-    standing = replace(ledger_time.unconfirmed(mark, wall=wall, uptime=uptime), unreached=unreached)
+    standing = replace(ledger_time.unconfirmed(mark, wall=wall, uptime=uptime, heard=heard), unreached=unreached)
     structlog.get_logger().warning(
         "the clock is not confirmed: until it is, slots are as old as is known for certain",
         clock=f"{instants.for_people(wall)} UTC",

@@ -113,10 +113,11 @@ def confirmed(mark: LedgerMark, server: ServerTime, *, wall: datetime, uptime: U
     return Standing(now, dates_from, is_confirmed=True, shift=shift)
 
 
-def unconfirmed(mark: LedgerMark, *, wall: datetime, uptime: Uptime | None) -> Standing:
+def unconfirmed(mark: LedgerMark, *, wall: datetime, uptime: Uptime | None, heard: datetime | None = None) -> Standing:
     """Return the standing where no server says its time: only what is known has passed, however late the clock shows.
 
-    Raise UntrustedClock if the wall clock is behind the mark: it is not set.
+    `heard`: the time of the server when it last contradicted a clock that was behind; it is later now. Raise
+    UntrustedClock if the wall clock is behind the mark: it is not set.
     """
     known = known_now(mark, uptime) or mark.at
     if wall < known - AGREES_WITHIN:
@@ -124,7 +125,7 @@ def unconfirmed(mark: LedgerMark, *, wall: datetime, uptime: Uptime | None) -> S
             f"this machine's clock shows {_shown(wall)}, but the record has reached {_shown(known)}",
             remedy=f"nothing is requested; {_SET_IT}; if it is right, the API's server confirms it when it answers",
         )
-    return Standing(known, max(wall, known, mark.confirmed_at or known))
+    return Standing(known, max(wall, known, mark.confirmed_at or known, heard or known))
 
 
 def refuse_unset(wall: datetime, *, name: str = "this machine's clock") -> None:

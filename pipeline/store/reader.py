@@ -217,6 +217,16 @@ class Reader:
         (block,) = self._db.execute("SELECT max(since) FROM blocked").fetchone()
         return max((instants.from_text(at) for at in (slot and slot[0], block) if at is not None), default=None)
 
+    def last_contradicted(self) -> datetime | None:
+        """Return when the API's server last contradicted a clock that was behind, by its time; None if it did not.
+
+        Its time then dated the end of a request, which had been reserved by the clock.
+        """
+        (at,) = self._db.execute(
+            "SELECT max(finished_at) FROM requests WHERE outcome = 'wrong_clock' AND finished_at > deadline_at"
+        ).fetchone()
+        return None if at is None else instants.from_text(at)
+
     def key_named(self, name: str) -> KeyId | None:
         """Return the key that was last configured by a name, None if there was none."""
         row = self._db.execute("SELECT id FROM keys WHERE name = ?", (name,)).fetchone()

@@ -233,6 +233,24 @@ async def test_what_a_server_has_dated_is_not_dated_back_by_a_clock_that_is_behi
     assert (machine.server.requests, machine.server.refused) == (25, 0)
 
 
+async def test_what_a_killed_run_had_out_is_no_older_than_the_time_that_the_server_said_before(
+    machine: Machine, database: Path
+) -> None:
+    """The clock is days behind, as an answer says; the next run, which is killed, hears no time; then all is right."""
+    machine.clock.set_by(-3 * DAY)
+    await machine.collect()
+    machine.server.date = lambda: None
+    await machine.collect()
+    with connect(database, "rw") as db:
+        db.execute("UPDATE requests SET finished_at = NULL, outcome = NULL WHERE outcome = 'answered'")
+    machine.server.date = machine.clock.true
+    machine.clock.machine_reboots()
+    machine.clock.set_right()
+    await machine.collect()
+
+    assert (machine.server.requests, machine.server.refused) == (25, 0)
+
+
 @pytest.mark.parametrize("reaches", [True, False], ids=["answered", "killed"])
 async def test_a_virtual_machine_that_was_suspended_finds_the_slots_free_that_are(
     machine: Machine, database: Path, reaches: bool
