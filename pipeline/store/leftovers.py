@@ -6,6 +6,7 @@ database open in this process: closing a file drops the process's locks on it.
 """
 
 import os
+import stat
 import struct
 from collections.abc import Iterator
 from contextlib import suppress
@@ -53,6 +54,8 @@ def foreign_log(database: Path, *, wal: Path, journal: Path) -> Path | None:
     What is not known to be foreign may be foreign still: the log of a copy of the same file at about the same time.
     """
     try:
+        if not all(map(_is_plain, (database, wal, journal))):
+            return None
         file = _read_database(database)
         if file is None:
             return None
@@ -64,6 +67,14 @@ def foreign_log(database: Path, *, wal: Path, journal: Path) -> Path | None:
     except OSError:  # what has to read them will say so
         return None
     return None
+
+
+def _is_plain(path: Path) -> bool:
+    """Whether a path can be read without waiting: a plain file, or nothing."""
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except FileNotFoundError:
+        return True
 
 
 def _read_database(path: Path) -> _Database | None:

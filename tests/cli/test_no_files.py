@@ -89,6 +89,22 @@ def test_beside_the_database(folder: Path, stored: Path, kind: Callable[[Path], 
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("suffix", ["-wal", "-journal"])
+def test_beside_the_database_that_a_backup_replaces(
+    folder: Path, stored: Path, kind: Callable[[Path], None], suffix: str
+) -> None:
+    database, backup = folder / "data.db", folder / "backup.db"
+    database.write_bytes(stored.read_bytes())
+    assert call(folder, "backup", str(backup), "--database", str(database)).code == ExitCode.DONE
+    kind(beside(database, suffix))
+
+    ended = call(folder, "restore", str(backup), "--database", str(database))
+
+    assert ended.code == ExitCode.DONE, ended.err
+    assert "no requests before" in ended.out, "what the replaced file requested is not known"
+
+
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("suffix", [".record", ".heartbeat.json", ".told.json", ".lock", ".daemon.lock"])
 def test_as_one_of_our_own_files(folder: Path, stored: Path, kind: Callable[[Path], None], suffix: str) -> None:
     (folder / "data.db").write_bytes(stored.read_bytes())
