@@ -21,7 +21,7 @@ _SINCE_BOOT = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 def boot_clock() -> Nanoseconds:
-    """Return the time since boot: no step of the wall clock moves it, and it goes on while the machine sleeps."""
+    """Return the time since boot: no step of the wall clock moves it, and it counts while the machine sleeps."""
     return time.clock_gettime_ns(_SINCE_BOOT)
 
 

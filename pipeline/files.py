@@ -51,7 +51,7 @@ class WrongEncoding(ValueError):
 
 
 def read_content(path: Path) -> bytes:
-    """Return the content of a file of ours. Raise OSError if it cannot be read, is too large, or is no file."""
+    """Return the content of a file of this program. Raise OSError if it is unreadable, too large, or not a file."""
     with _opened_without_waiting(path) as descriptor:
         return _read_file(path, descriptor)
 

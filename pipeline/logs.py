@@ -20,7 +20,7 @@ class _Stderr:
     """Writes to the current `sys.stderr`, which a progress bar may have replaced since start-up."""
 
     def write(self, text: str) -> int:
-        with suppress(OSError):  # its reader is gone, or its disk is full: collecting goes on
+        with suppress(OSError):  # its reader is gone, or its disk is full: collecting continues
             return sys.stderr.write(text)
         return 0
 

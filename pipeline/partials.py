@@ -1,6 +1,6 @@
 """Partial files and folders: what is being written, beside its target, and locked while its process lives.
 
-A process that was killed leaves one. Whoever writes the same target next removes it, as its lock is free.
+A process that was killed leaves one. The next process that writes the same target removes it, as its lock is free.
 """
 
 import fcntl
@@ -75,7 +75,7 @@ def remove_abandoned(target: Path) -> None:
 
 
 def remove_if_abandoned(path: Path) -> bool:
-    """Remove a partial file or folder of ours, if its process is dead. Return whether it is removed."""
+    """Remove one of this program's partial files or folders if its process is dead. Return whether it is removed."""
     with suppress(OSError), _unlocked(path) as is_abandoned:
         if is_abandoned and path.is_dir():
             shutil.rmtree(path)

@@ -1,7 +1,7 @@
 """Corrections: moves or removes observations that a wrong clock dated.
 
-Afterwards the record is as if they had been made at the right instants, or never. The ledger stays as it is: a request
-that were older would free its slot too early.
+Afterwards the record is as if they had been made at the right instants, or never. The ledger stays as it is: an older
+request would free its slot too early.
 """
 
 import json
@@ -47,7 +47,7 @@ class Correction:
     now: datetime
     """Nothing is moved beyond it."""
     symbols: Sequence[str] = ()
-    """Only of these; empty: of all. With some, runs stay as they are, since they are of other symbols, too."""
+    """Only of these; empty: of all. With some, runs stay as they are, since they also observed other symbols."""
     runs: Sequence[int] = ()
     """Only what these observed; empty: whatever observed it."""
 
@@ -149,7 +149,7 @@ def preview(db: sqlite3.Connection, correction: Correction) -> Corrected:
 
 
 def refuse_damaged(db: sqlite3.Connection, symbols: Iterable[str]) -> None:
-    """Raise Trouble if what is stored of a symbol is damaged: written again, it could not be told from what is sound.
+    """Raise Trouble if what is stored of a symbol is damaged: written again, it would pass as sound.
 
     The connection reads text with `damaged_text`.
     """
@@ -264,7 +264,7 @@ async def _write(
 
 
 async def _derive(db: Connection, symbols: Sequence[Symbol], *, now: datetime) -> None:
-    """Write the states of symbols. One of which nothing is left, not even an attempt, is known no more."""
+    """Write the states of symbols. A symbol of which nothing is left, not even an attempt, is removed."""
     rows = await db.execute_fetchall(_OBSERVED, {"symbols": json.dumps(symbols)})
     observed = {symbol for (symbol,) in rows}
     await derive_states(db, observed, noted_at=instants.to_text(now))

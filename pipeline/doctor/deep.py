@@ -1,6 +1,6 @@
-"""The deep check: reads all of a database, and compares it with its digests and checksums, and with what follows of it.
+"""The deep check: reads all of a database, and compares it with its checksums, digests and sources.
 
-What SQLite's own check finds is the structure of the file. A bit that flipped within a value leaves that whole.
+SQLite's own check only covers the structure of the file, which stays whole if a bit flips within a value.
 """
 
 import sqlite3
@@ -26,7 +26,7 @@ _REMEDY = "restore a backup (pipeline restore); pipeline doctor --deep --databas
 def check_deeply(database: Path, on_deep: OnDeep) -> Iterator[Finding]:
     """Yield what is damaged in a database of this program's schema, as far as it can be known.
 
-    Each symbol is read in a transaction of its own: a run may go on meanwhile. Raise DatabaseError.
+    Each symbol is read in a transaction of its own: a run may write meanwhile. Raise DatabaseError.
     """
     damages = Damages()
     stopped = None

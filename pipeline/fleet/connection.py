@@ -52,7 +52,7 @@ _OTHER_SCHEMA = (psycopg.errors.UndefinedFunction, psycopg.errors.UndefinedColum
 _FULL = (
     ("too many c", "close other connections, or allow more: max_connections, or the user's or database's own limit"),
     ("connection slots", "close other connections, or allow more: max_connections"),
-    ("not currently accepting connections", "wait until whoever closed the database opens it again"),
+    ("not currently accepting connections", "wait until its administrator allows connections again"),
 )
 """What PostgreSQL says where it takes no connection at the moment, of whomever."""
 _REFUSALS = (

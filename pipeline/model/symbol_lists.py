@@ -85,7 +85,7 @@ def read_symbol_list(text: str) -> ReadSymbols:
     if len(header.names) > 1:
         return _read_table(lines, header)
     name, number = header.names[0], lines[header.at].number
-    note = f"line {number} ({cut(name, _MOST_SHOWN)}) is taken for a header; a symbol of that name goes on another line"
+    note = f"line {number} ({cut(name, _MOST_SHOWN)}) is taken for a header; put a symbol of that name on another line"
     return _read(_cells(lines[1:]), notes=[note])
 
 

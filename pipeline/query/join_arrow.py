@@ -95,7 +95,7 @@ def _texts(column: pa.ChunkedArray) -> pa.Array:
     if not _is_text(kind) and not pa.types.is_null(kind):
         raise JoinError(f"the column should hold text, not {column.type}")
     try:
-        column.validate(full=True)  # whoever made it may have put any bytes into it
+        column.validate(full=True)  # its author may have put any bytes into it
     except pa.ArrowInvalid as error:
         raise JoinError(f"the column's text is damaged: {one_line(error)}") from None
     if not pa.types.is_dictionary(column.type):

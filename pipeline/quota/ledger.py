@@ -137,7 +137,7 @@ class Ledger:
     async def _begin(self, run: RunId) -> None:
         """Note that a run requests something, and of keys without limits how much may be out or not stored.
 
-        All workers wait for one task, so that they go on at the same time.
+        All workers wait for one task, so that they continue at the same time.
         """
         if run not in self._beginning:
             self._beginning[run] = asyncio.create_task(self._note_begun(run))

@@ -1,6 +1,6 @@
 """Followed: writes what a fleet's log says into a record, in one transaction with how far the log has been read.
 
-Whatever is read twice changes nothing the second time; so a record that was cut short at any instant goes on.
+Entries that are read twice change nothing the second time, so a record that was cut short at any instant can continue.
 """
 
 import sqlite3

@@ -97,7 +97,7 @@ def _is_foreign_wal(wal: _Wal | None, file: _Database) -> bool:
         return True  # a file is switched to WAL before there is one, and back only when there is none any more
     unused = _LOCKED_BYTES // file.page_size + 1
     if any(page not in wal.pages and page != unused for page in range(file.pages + 1, wal.size + 1)):
-        return True  # it goes on from a longer file
+        return True  # it continues a longer file
     # The file has the first page as it was before the log, or as a frame has it that was moved into the file.
     return bool(wal.changes) and not min(wal.changes) - 1 <= file.changes <= max(wal.changes)
 

@@ -30,7 +30,9 @@ class RequestHandler(web.RequestHandler):
         """Return the answer to a request that no handler sees. Its connection is closed then."""
         kind = HTTPStatus(status)
         if kind is not HTTPStatus.BAD_REQUEST or request.writer.output_size > 0:
-            super().handle_error(request, status, exc, message)  # it logs a fault of ours, and ends what has begun
+            super().handle_error(
+                request, status, exc, message
+            )  # it logs a fault of the server, and ends an answer that has begun
         response = as_line(kind, _LINES.get(kind, kind.phrase.lower()))
         response.force_close()
         return response

@@ -35,7 +35,7 @@ def command(options: Options, *, record: Path, as_json: bool) -> None:
 
     If the fleet has no runs yet, it takes over the whole record with its runs, and DATABASE follows the fleet from then
     on. Else it takes over what was observed, and DATABASE stays as it is. What was requested with this machine's keys
-    counts in their windows. If it is interrupted, call it again: it goes on where it was.
+    counts in their windows. If it is interrupted, call it again: it continues where it stopped.
     """
     variables = read_environment()
     settings, url = load_settings(options, variables), needed_fleet_url(variables)
