@@ -93,7 +93,9 @@ def create_private(path: Path) -> None:
 
 
 def access_remedy(error: OSError) -> str | None:
-    """Return what finds the remedy for a file or folder that we may not write; None for other errors."""
+    """Return the remedy for a file that we may not write, or that is a folder; None for other errors."""
+    if isinstance(error, IsADirectoryError):
+        return "move that folder away"
     return "pipeline doctor says whose it is" if isinstance(error, PermissionError) else None
 
 

@@ -9,7 +9,7 @@ import msgspec
 from pipeline.decoding import decoder
 from pipeline.errors import Trouble, Undecodable, file_reason
 from pipeline.files import read_content, replace_durably
-from pipeline.store.database import RecordGone, beside
+from pipeline.store.database import RecordGone, access_remedy, beside
 from pipeline.text import cut, printable
 
 
@@ -62,7 +62,7 @@ def write_marker(database: Path, marker: Marker) -> None:
     try:
         replace_durably(path, msgspec.json.encode(marker))
     except OSError as error:
-        raise Trouble(f"{path} cannot be written: {file_reason(error)}") from None
+        raise Trouble(f"{path} cannot be written: {file_reason(error)}", remedy=access_remedy(error)) from None
 
 
 def record_gone(database: Path) -> RecordGone:

@@ -218,6 +218,7 @@ async def test_where_the_disk_has_no_room_for_the_marker_nothing_is_requested(ru
     summary = await runs.collect(3, limits=PLAN)
     assert summary.status is RunStatus.FAILED
     assert "overviews.db.record cannot be written" in (summary.detail or "")
+    assert "move that folder away" in (summary.detail or "")
     assert runs.served.api.requests == 0
 
 
