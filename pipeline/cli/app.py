@@ -39,7 +39,7 @@ COMMANDS = {
     "join": "Add what was known then to the rows of a table of yours.",
     "changes": "List which values changed, from what to what, and when.",
     "vintages": "List reported values by fiscal quarter, with restatements.",
-    "export": "Write snapshots as Parquet, CSV or JSON Lines.",
+    "export": "Write snapshots as Parquet, Excel, CSV or JSON Lines.",
     "import": "Import recorded API responses.",
     "datasette-metadata": "Write the file with which Datasette shows the database.",
     "runs": "List past runs, or the outcomes of one.",
