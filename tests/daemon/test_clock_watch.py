@@ -161,9 +161,7 @@ async def test_a_clock_set_forward_frees_no_window_early(database: Path) -> None
     """A machine without a clock of its own begins in the past, and is put right when it has found a time server."""
     clock = DaemonClock(FIRST)
     plan = [Limit.parse("3/hour")]
-    api = SandboxApi(
-        companies=COMPANIES, limits=plan, day=FIRST.date, wall=lambda: clock.wall, now=lambda: clock.monotonic
-    )
+    api = SandboxApi(companies=COMPANIES, limits=plan, day=FIRST.date, wall=lambda: None, now=lambda: clock.monotonic)
     async with api.serve() as base_url:
         harness = DaemonHarness(database, base_url, clock, limits=("3/hour",))
         async with harness.running():
@@ -207,23 +205,26 @@ async def test_slots_of_an_earlier_process_stay_as_they_are_when_the_clock_is_co
     assert runs(database, "trigger", "status", "requests")[-1] == ("catch_up", "complete", 3)
 
 
-async def test_a_clock_set_forward_between_two_runs_frees_no_window(database: Path, served: Served) -> None:
+async def test_a_clock_set_forward_between_two_runs_frees_no_window(database: Path) -> None:
+    """Of a server that does not say its time, as one that does would have refused one of the two times."""
     weekly = Schedule("30 18 * * 6", "UTC", 36 * HOUR, (Symbol("MSFT"), Symbol("KO")))
     clock = DaemonClock(FIRST - 2 * DAY)
-    harness = DaemonHarness(database, served.base_url, clock, schedules=(DAILY, weekly), limits=("3/day",))
-    async with harness.running():
-        clock.advance(2 * DAY - timedelta(seconds=30))
-        requested, ended = served.api.requests, harness.reporter.run_ended
+    api = SandboxApi(companies=COMPANIES, limits=[], day=FIRST.date, wall=lambda: None)
+    async with api.serve() as base_url:
+        harness = DaemonHarness(database, base_url, clock, schedules=(DAILY, weekly), limits=("3/day",))
+        async with harness.running():
+            clock.advance(2 * DAY - timedelta(seconds=30))
+            requested, ended = api.requests, harness.reporter.run_ended
 
-        def set_forward(*arguments: Any, **named: Any) -> None:
-            ended(*arguments, **named)
-            if clock.wall < FIRST + HOUR:
-                clock.set_by(25 * HOUR)
+            def set_forward(*arguments: Any, **named: Any) -> None:
+                ended(*arguments, **named)
+                if clock.wall < FIRST + HOUR:
+                    clock.set_by(25 * HOUR)
 
-        harness.reporter.run_ended = set_forward  # type: ignore[method-assign] # right after a run
-        await harness.beat()
+            harness.reporter.run_ended = set_forward  # type: ignore[method-assign] # right after a run
+            await harness.beat()
 
-    assert served.api.requests - requested == 3
+    assert api.requests - requested == 3
 
 
 async def test_reasons_and_counts_are_right_again_once_the_clock_is(database: Path, served: Served) -> None:
