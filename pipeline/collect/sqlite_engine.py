@@ -29,8 +29,8 @@ from pipeline.quota.stored import quotas_of
 from pipeline.store import requests
 from pipeline.store.database import StorageError
 from pipeline.store.in_flight import count_lost
-from pipeline.store.last_run import block_if_behind, note_begun, note_ended
 from pipeline.store.ledger_clock import set_mark
+from pipeline.store.older_copy import block_if_behind, note_begun, note_ended
 from pipeline.store.reader import Reader
 from pipeline.store.runs import Store
 from pipeline.store.writer import Writer, open_writer

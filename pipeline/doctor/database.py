@@ -15,9 +15,9 @@ from pipeline.model.renames import Rename
 from pipeline.model.symbols import Symbol
 from pipeline.monitoring.checks import Kind, old_backup, unusable_database
 from pipeline.store.database import DatabaseError, connect, is_damage
-from pipeline.store.last_run import LEDGER_BEHIND, is_behind
 from pipeline.store.marker import read_marker, record_gone
 from pipeline.store.migration_files import shipped_migrations
+from pipeline.store.older_copy import LEDGER_BEHIND, is_behind
 from pipeline.store.schema import check_schema
 from pipeline.store.stored_symbols import is_first_company_invented
 from pipeline.store.time_limit import bounded

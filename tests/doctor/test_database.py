@@ -16,8 +16,8 @@ from pipeline.monitoring.checks import Kind
 from pipeline.settings.environment import Environment
 from pipeline.settings.load import Settings, load
 from pipeline.store.backup import Backup, note_backup
-from pipeline.store.last_run import LEDGER_BEHIND
 from pipeline.store.marker import LastRun, Marker, write_marker
+from pipeline.store.older_copy import LEDGER_BEHIND
 from tests.support.checkups import KEYED, Examined, code
 from tests.support.clocks import START
 from tests.support.privileges import bound_by_modes

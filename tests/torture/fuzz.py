@@ -21,7 +21,7 @@ import structlog
 
 from tests.torture import fuzzed_documents, fuzzed_files, fuzzed_requests, fuzzed_texts
 from tests.torture.decoder import OPEN, Decoder
-from tests.torture.mutations import mutated
+from tests.torture.spoiled_bytes import mutated
 from tests.torture.trial import Bout, Mutant, Trial
 
 CORPUS = Path(__file__).parent / "corpus"

@@ -31,9 +31,9 @@ from pipeline.settings.environment import Environment, with_dotenv
 from pipeline.settings.errors import SettingsError
 from pipeline.settings.load import load
 from pipeline.settings.symbol_files import read_symbol_file
-from pipeline.store.last_run import is_behind
 from pipeline.store.lock import Busy, hold_lock, lock_path
 from pipeline.store.marker import marker_path, read_marker, record_gone, write_marker
+from pipeline.store.older_copy import is_behind
 from pipeline.store.reader import open_for_reading
 from pipeline.transfer import git_history
 from pipeline.transfer.archives import check_archives, parts, read_archive

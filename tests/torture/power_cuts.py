@@ -20,8 +20,8 @@ from pipeline.doctor.database import check_database
 from pipeline.doctor.findings import Level
 from pipeline.errors import Trouble
 from pipeline.store.database import DatabaseError, RecordGone, refuse_foreign
-from pipeline.store.last_run import is_behind
 from pipeline.store.marker import read_marker
+from pipeline.store.older_copy import is_behind
 from pipeline.store.reader import NoData, open_for_reading
 from pipeline.store.record import Begin, prepare
 from pipeline.store.restore import restore

@@ -272,7 +272,7 @@ TRIAL = Trial(
         ),
         Mutant(
             "an older copy of the database passes for the newest",
-            "pipeline/store/last_run.py",
+            "pipeline/store/older_copy.py",
             " or newest_run(db) < last.id",
             "",
         ),

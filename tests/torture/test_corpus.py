@@ -8,7 +8,7 @@ import pytest
 
 from tests.torture import fuzz
 from tests.torture.decoder import OPEN, Decoder, Wrong
-from tests.torture.mutations import mutated
+from tests.torture.spoiled_bytes import mutated
 
 _LARGEST = 10_000
 """Bytes of a case."""

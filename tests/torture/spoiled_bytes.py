@@ -1,4 +1,4 @@
-"""Mutations: what a disk, a network or an attacker makes of valid bytes, many thousand times a second."""
+"""Spoiled bytes: what a disk, a network or an attacker makes of valid bytes, many thousand times a second."""
 
 import re
 from collections.abc import Callable, Sequence

@@ -1,6 +1,6 @@
-"""The last run: the marker says which one requested something last, so that an older copy of the file is noticed.
+"""Older copies: notices a copy that was put in place by hand, as the marker says which run requested something last.
 
-A copy that was put in place by hand lacks what was requested since it was made. Nothing in the file says so.
+Such a copy lacks what was requested since it was made. Nothing in the file says so.
 """
 
 import sqlite3

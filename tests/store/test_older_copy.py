@@ -14,9 +14,9 @@ from pipeline.quota.keys import KeyPlan
 from pipeline.quota.stored import quotas_named
 from pipeline.sandbox.server import SandboxApi
 from pipeline.store.backup import backup
-from pipeline.store.last_run import LEDGER_BEHIND, is_behind, note_begun
 from pipeline.store.marker import Marker, marker_path, read_marker, write_marker
 from pipeline.store.migrate import migrate
+from pipeline.store.older_copy import LEDGER_BEHIND, is_behind, note_begun
 from pipeline.store.reader import Reader
 from pipeline.store.record import Begin, prepare
 from pipeline.store.restore import restore
