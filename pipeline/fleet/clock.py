@@ -34,6 +34,11 @@ class FleetClock:
             self._ahead.clear()
         self._ahead.append(since_epoch - (asked - self._epoch_own))
 
+    @property
+    def has_stepped(self) -> bool:
+        """Whether PostgreSQL's clock was set forward since `take_step` was last called."""
+        return self._stepped > 0
+
     def take_step(self) -> timedelta:
         """Return by how much PostgreSQL's clock was set forward since the last time, at least; zero if it was not.
 

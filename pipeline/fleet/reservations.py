@@ -126,8 +126,11 @@ class Reservations:
         return self._waiting
 
     async def _until_due(self) -> None:
-        """Return when PostgreSQL is to be asked again, or something has changed."""
-        if self._changed.is_set():
+        """Return when PostgreSQL is to be asked again, or something has changed.
+
+        At once if its clock was set forward: told later, it would move windows that another process has moved already.
+        """
+        if self._changed.is_set() or self._clock.has_stepped:
             return
         due = [max(one.ask_at, view.ask_at) for one in self._live() for view in self._usable(one)]
         if not due:
