@@ -14,6 +14,8 @@ from tests.support.collected import Collected
 if TYPE_CHECKING:
     from playwright.sync_api import Page, Route
 
+pytestmark = pytest.mark.slow  # `make browser`
+
 _NO_PAGE = re.compile(r".*\.[a-z]+|/static/.*|/go|/find")
 _EVENTFUL = (
     "/changes?since=2026-01-01&symbol=ACME",
@@ -86,7 +88,6 @@ def test_the_table_of_companies_fits_on_a_laptop(sandbox_url: str, width: int) -
 
 
 @needs_browser
-@pytest.mark.slow
 def test_every_page_is_accessible_at_all_widths_in_light_and_dark(
     sandbox_url: str, eventful_url: str, collected: Collected
 ) -> None:
@@ -130,7 +131,6 @@ def test_pages_work_without_scripts_and_from_the_keyboard(eventful_url: str) -> 
 
 
 @needs_browser
-@pytest.mark.slow
 def test_charts_zoom_and_show_values_where_scripts_run(eventful_url: str) -> None:
     with browser() as chromium, window(chromium, eventful_url) as page:
         page.goto("/companies/ACME/chart?field=pe_ratio")

@@ -132,6 +132,7 @@ async def test_slots_of_which_a_broken_connection_said_nothing_are_given_back(st
 
 
 @pytest.mark.process
+@pytest.mark.slow  # it starts PostgreSQL again; CI runs it with the chaos
 async def test_a_crash_of_postgresql_loses_no_slot(postgres: Databases) -> None:
     with postgres.create() as url, psycopg.connect(url, autocommit=True) as db:
         stage = FleetStage(url, db)

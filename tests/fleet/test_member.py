@@ -363,6 +363,7 @@ async def test_a_client_gets_a_symbol_that_is_requested_on_demand_once_the_file_
 
 
 @pytest.mark.process
+@pytest.mark.slow  # it starts PostgreSQL again; CI runs it with the chaos
 async def test_members_go_on_after_a_crash_of_postgresql_and_say_meanwhile_why_they_cannot(
     tmp_path: Path, fleet_url: str, postgres: Databases, served: Served
 ) -> None:
