@@ -109,6 +109,8 @@ async def _days(bout: Bout, harness: DaemonHarness, session: aiohttp.ClientSessi
         await asking
         taken.append(_taken(harness.database))
         bout.count("days")
+        if bout.stops_when_broken and len(taken) >= 2 * _WARM_UP:
+            _compare(bout, taken)
     return taken
 
 
