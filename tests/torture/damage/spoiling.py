@@ -39,7 +39,7 @@ def spoil(folder: Path, random: Random) -> Damage:
         kind = random.choice(KINDS)
         try:
             done.append(kind(folder, random))
-        except (sqlite3.Error, OSError, IndexError) as error:  # what is not there, or was damaged before
+        except (sqlite3.Error, OSError, IndexError, UnicodeDecodeError) as error:  # absent, or damaged before
             done.append(Damage(kind.__name__, f"as far as possible ({error})"))
     if len(done) == 1:
         return done[0]
