@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipeline import instants
+from pipeline.errors import Undecodable
 from pipeline.files import is_present
-from pipeline.model.outcomes import RunId, RunStatus
+from pipeline.model.outcomes import Outcome, RunId, RunStatus
 from pipeline.model.slots import Block, KeyId, LedgerMark, QuotaState, SpentSlot
 from pipeline.model.symbols import Symbol, SymbolFreshness
 from pipeline.store.database import DatabaseError, connect
@@ -331,6 +332,8 @@ class Reader:
         if run.status != RunStatus.RUNNING:
             return run
         counts = dict(self._db.execute("SELECT outcome, count(*) FROM outcomes WHERE run_id = ? GROUP BY 1", (run.id,)))
+        if not counts.keys() <= set(Outcome):
+            raise Undecodable(f"an outcome of run {run.id} that there is not")
         (sent,) = self._db.execute(
             "SELECT count(*) FROM requests WHERE run_id = ? AND outcome IS NOT 'unsent' AND symbol <> ''", (run.id,)
         ).fetchone()

@@ -40,6 +40,20 @@ def test_what_cannot_be_there_ends_a_question_with_one_line(database: Path, dama
     assert ended.err.count("\n") == 1
 
 
+def test_an_outcome_that_there_is_not_ends_the_list_of_runs_with_one_line(database: Path) -> None:
+    with untyped(database) as db:
+        db.execute(
+            "INSERT INTO runs (id, trigger, started_at, status) VALUES (9, 'cli', '2026-03-14T18:30Z', 'running')"
+        )
+        db.execute("INSERT INTO outcomes VALUES (9, 'IBM', '1.5', 1, '2026-03-14T18:30Z', NULL)")
+
+    ended = query(database, "runs", "--json")
+
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err.startswith(f"pipeline: {database}: damaged")
+    assert ended.err.count("\n") == 1
+
+
 def test_what_ends_a_command_after_it_has_read_a_damaged_file_is_one_line(
     database: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
