@@ -73,8 +73,9 @@ def _mutants(trial: Trial, options: argparse.Namespace) -> Sequence[Mutant]:
     """Return the mistakes to try: in the short form one, another with each seed."""
     if options.no_mutants:
         return ()
-    if options.short and trial.mutants:
-        return (trial.mutants[options.seed % len(trial.mutants)],)
+    quick = [one for one in trial.mutants if not one.is_slow]
+    if options.short and quick:
+        return (quick[options.seed % len(quick)],)
     return trial.mutants
 
 

@@ -77,10 +77,10 @@ def write(text: str, file: Path = GUARANTEES) -> None:
 
 
 def commit() -> str:
-    """Return the commit of the project, with a `+` where files differ from it; `unknown` outside a repository."""
+    """Return the commit of the project, with a `+` if the program differs from it; `unknown` outside a repository."""
     try:
         head = _git("rev-parse", "--short", "HEAD")
-        return f"{head}+" if _git("status", "--porcelain", "--untracked-files=no") else head
+        return f"{head}+" if _git("status", "--porcelain", "--", "pipeline", "migrations") else head
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
 

@@ -19,6 +19,8 @@ class Mutant:
     file: str
     old: str
     new: str
+    is_slow: bool = False
+    """Whether it takes longer than some seconds to find: then it is left out of the short form."""
 
 
 class Result(msgspec.Struct, frozen=True):
