@@ -1,5 +1,6 @@
 """What the tests of commands begin with: configured folders, a database to query, and one that was collected into."""
 
+import shutil
 import socket
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.store.marker import Marker, write_marker
 from pipeline.store.migrate import migrate
 from tests.support.clocks import START
 from tests.support.collected import Collected
@@ -72,3 +74,13 @@ def alien(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def collected(tmp_path_factory: pytest.TempPathFactory) -> Collected:
     """Return a folder that was collected into; its database must not be changed."""
     return Collected(tmp_path_factory.mktemp("sandbox"))
+
+
+@pytest.fixture
+def live(stored: Path, tmp_path: Path) -> Path:
+    """Return a database that was collected into."""
+    (tmp_path / "data").mkdir()
+    path = tmp_path / "data" / "overviews.db"
+    shutil.copy(stored, path)
+    write_marker(path, Marker(began_at=START))
+    return path

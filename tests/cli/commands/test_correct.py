@@ -1,7 +1,6 @@
 """`pipeline correct`: what a wrong clock dated, moved or removed."""
 
 import fcntl
-import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -11,23 +10,11 @@ import pytest
 from pipeline.cli.output import to_second
 from pipeline.errors import ExitCode
 from pipeline.store.lock import daemon_lock_path, lock_path
-from pipeline.store.marker import Marker, write_marker
-from tests.support.clocks import START
 from tests.support.commands import Ended, assert_refused, call
 from tests.support.observations import text
 
 DAY = ("--since", "2026-03-15T20:30Z", "--until", "2026-03-15T20:31Z")
 """When PEP was observed, and nothing else."""
-
-
-@pytest.fixture
-def live(stored: Path, tmp_path: Path) -> Path:
-    """Return a database that was collected into."""
-    (tmp_path / "data").mkdir()
-    path = tmp_path / "data" / "overviews.db"
-    shutil.copy(stored, path)
-    write_marker(path, Marker(began_at=START))
-    return path
 
 
 def at(live: Path, *arguments: str) -> Ended:

@@ -8,21 +8,9 @@ import pytest
 
 from pipeline.errors import ExitCode
 from pipeline.store.lock import daemon_lock_path, lock_path
-from pipeline.store.marker import Marker, write_marker
-from tests.support.clocks import START
 from tests.support.commands import Ended, assert_refused, call
 from tests.support.killed import killed_after_commit
 from tests.support.observations import text
-
-
-@pytest.fixture
-def live(stored: Path, tmp_path: Path) -> Path:
-    """Return a database that was collected into."""
-    (tmp_path / "data").mkdir()
-    path = tmp_path / "data" / "overviews.db"
-    shutil.copy(stored, path)
-    write_marker(path, Marker(began_at=START))
-    return path
 
 
 @pytest.fixture
