@@ -166,7 +166,7 @@ def _listed(at: datetime, lists: _Lists) -> Listed | WasListed:
 
 
 def _check_instants(*texts: str | None) -> None:
-    """Raise Undecodable for a text that is no instant: whatever reads the record would stumble over it."""
+    """Raise Undecodable for a text that is not an instant: no reader of the record could use it."""
     for text in texts:
         if text is not None:
             from_text(text)

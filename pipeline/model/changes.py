@@ -97,7 +97,7 @@ _FRACTION = re.compile(r"[0-9]+(\.[0-9]+)?%|0(\.[0-9]+)?")
 
 
 def relative_change(before: Any, after: Any) -> float | None:
-    """Return by which fraction a number changed; None if one is no number, the first is 0, or no float holds it."""
+    """Return the relative change of a number; None if one is not a number, the first is 0, or no float holds it."""
     if type(before) in _NUMBERS and type(after) in _NUMBERS and before:
         try:
             return float((after - before) / abs(before))

@@ -12,7 +12,7 @@ from pathlib import Path
 from pipeline.text import cut, printable
 
 UNEXPECTED = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
-"""What code raises that reads values which cannot be there. It has to be checked: a mistake of ours raises the same."""
+"""The errors of code that meets impossible values. The file is then checked, since a bug raises the same errors."""
 NOT_UTF8 = "a text that is not UTF-8"
 """In a row, or in the schema: SQLite's own message about that cannot be decoded, either."""
 _LARGEST = 1 << 30

@@ -25,7 +25,7 @@ async def prune_outcomes(writer: Writer, *, before: datetime | None, most: int |
     """Delete outcomes of runs before an instant, and of runs that requested nothing; return how many.
 
     All of the latter say the same: each symbol was deferred. The last such run keeps its outcomes. With `most`, stop
-    when there were so many: the next one continues.
+    at that many; the next call deletes more.
     """
     steps: list[tuple[Apply, str | None]] = [(_prune_repeated, None)]
     if before is not None:

@@ -1,4 +1,4 @@
-"""A command on a damaged database ends with one line, whatever it comes across; a mistake of ours shows itself."""
+"""A command on a damaged database ends with one line; a bug still shows its traceback."""
 
 import shutil
 from collections.abc import Sequence

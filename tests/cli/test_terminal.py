@@ -30,7 +30,7 @@ NEVER_ENDS = frozenset({"mcp", "sandbox"})
 
 
 def commands() -> dict[str, click.Command]:
-    """Return every command by its words."""
+    """Return every command, by its name on the command line."""
     context = click.Context(program)
     found: dict[str, click.Command] = {}
     for name in COMMANDS:

@@ -71,7 +71,7 @@ EXEMPT = {
     "store.promotion": "a number, and a position that a step wrote",
     "store.requests": "a boolean",
     "store.stored_symbols": "an instant that to_text made",
-    "uptime": "what Linux says of itself; what is no number is taken for no uptime",
+    "uptime": "Linux's own files; anything but a number means that the uptime is unknown",
     "transfer.git_log": "what git prints; test_git_log.py gives it any names, in any pieces",
     "transfer.repository": "what git prints",
     "transfer.export": "a count, and JSON that SQLite made in the same query",

@@ -1,4 +1,4 @@
-"""Diagnosis: an error while a database is read is the file's where that is damaged, and else a mistake of ours."""
+"""Diagnosis: an unexpected error is blamed on the file if that is damaged, and is a bug otherwise."""
 
 import shutil
 from pathlib import Path

@@ -66,7 +66,7 @@ CHANGES = {
     "a missing table": "DROP TABLE backups",
     "a virtual table": "DROP TABLE backups; CREATE VIRTUAL TABLE backups USING fts5(at, file, bytes)",
     "a computed column": "ALTER TABLE looks ADD COLUMN x BLOB AS (zeroblob(1000000000))",
-    "a computed column of ours": "ALTER TABLE snapshots ADD COLUMN x BLOB AS (length(hex(zeroblob(100000000))))",
+    "a computed column in our table": "ALTER TABLE snapshots ADD COLUMN x BLOB AS (length(hex(zeroblob(100000000))))",
     "a missing column": "ALTER TABLE runs DROP COLUMN detail",
     "another type": "DROP TABLE keys; CREATE TABLE keys (id BLOB PRIMARY KEY, name TEXT)",
 }
