@@ -99,6 +99,15 @@ def test_every_path_of_the_code_named_in_a_page_exists() -> None:
             assert (ROOT / path).exists(), (page.name, path)
 
 
+def test_every_module_named_in_the_architecture_exists() -> None:
+    page = text_of("architecture.md")
+    rooms = {path.name for path in (ROOT / "pipeline").iterdir() if path.is_dir()}
+    named = {path for path in re.findall(r"`([a-z_]+/[\w/]+)`", page) if path.partition("/")[0] in rooms}
+    assert len(named) > 50
+    for path in named:
+        assert any((ROOT / "pipeline" / (path + end)).exists() for end in ("", ".py")), path
+
+
 def test_every_module_named_as_a_place_for_changes_exists() -> None:
     table = text_of("architecture.md").partition("## Where a change belongs")[2].partition("\n## ")[0]
     for line in re.findall(r"^\| .* \| (.*) \|$", table, flags=re.MULTILINE):
