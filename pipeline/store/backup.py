@@ -2,6 +2,8 @@
 
 import re
 import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -46,8 +48,8 @@ def backup(database: Path, file: Path, *, now: datetime) -> Backup:
         pass  # it exists, and is ours
     try:
         with partial_file(file, PRIVATE_FILE) as partial:
-            verdict = copy_database(database, partial.path)
-            if verdict != "ok":
+            copy_database(database, partial.path)
+            if (verdict := checked(partial.path)) != "ok":
                 raise DatabaseError(f"{database}: the copy is damaged: {verdict}", remedy="restore an earlier backup")
             sync_file(partial.path)
             partial.path.replace(file)
@@ -98,18 +100,25 @@ def note_backup(database: Path, made: Backup) -> None:
         )
 
 
-def copy_database(database: Path, target: Path, *, check: str = "quick_check") -> str:
-    """Copy the database into an empty file, and return what one of SQLite's checks says of it: `ok`, or its problem."""
-    with connect(database, "ro") as source, translate_errors(target):
-        copy = sqlite3.connect(uri(target, "rw"), uri=True, isolation_level=None)
-        try:
-            source.backup(copy)  # in one step: a write in between would make it start over
-            # A copy is moved around as one file: it must not need a WAL beside it.
-            copy.execute("PRAGMA journal_mode = DELETE")
-            (verdict,) = copy.execute(f"PRAGMA {check}(1)").fetchone()
-        finally:
-            copy.close()
+def copy_database(database: Path, target: Path) -> None:
+    """Copy the database into an empty file, as it is: whether that is whole, `checked` tells."""
+    with connect(database, "ro") as source, _connected(target) as copy:
+        source.backup(copy)  # in one step: a write in between would make it start over
+        # A copy is moved around as one file: it must not need a WAL beside it.
+        copy.execute("PRAGMA journal_mode = DELETE")
+
+
+def checked(copy: Path, check: str = "quick_check") -> str:
+    """Return what one of SQLite's checks says of a copy: `ok`, or the first problem that it finds."""
+    with _connected(copy) as db:
+        (verdict,) = db.execute(f"PRAGMA {check}(1)").fetchone()
     return str(verdict)
+
+
+@contextmanager
+def _connected(copy: Path) -> Iterator[sqlite3.Connection]:
+    with translate_errors(copy), closing(sqlite3.connect(uri(copy, "rw"), uri=True, isolation_level=None)) as db:
+        yield db
 
 
 def _check_target(file: Path, database: Path) -> None:

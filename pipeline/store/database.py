@@ -235,7 +235,10 @@ def translate_errors(path: Path) -> Iterator[None]:
     except sqlite3.Error as error:
         if is_not_utf8(error):
             raise undecodable(path, error) from error
-        raise _explained(path, *explain(error)) from error
+        problem, remedy = explain(error)
+        if remedy is None and (found := damage_in(path)) is not None:
+            raise damaged(path, found) from error
+        raise _explained(path, problem, remedy) from error
     except UNEXPECTED as error:
         if _is_of_schema(error):
             raise _explained(path, "damaged", _REPAIR) from error

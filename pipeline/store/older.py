@@ -9,7 +9,8 @@ from pathlib import Path
 
 from pipeline.files import is_present
 from pipeline.partials import scratch_folder
-from pipeline.store.backup import Backup, backup, note_backup
+from pipeline.store.backup import Backup, backup, copy_database, note_backup
+from pipeline.store.database import DatabaseError, create_private
 from pipeline.store.migrate import OnProgress, migrate
 from pipeline.store.migration_files import Migration, shipped_migrations
 from pipeline.store.reader import open_any_version
@@ -53,9 +54,19 @@ def _free_name(database: Path, version: int, now: datetime) -> Path:
 
 @contextmanager
 def migrated_copy(database: Path, *, now: datetime, on_progress: OnProgress) -> Iterator[Path]:
-    """Yield a temporary copy of the database with all migrations applied, and remove it at the end of the block."""
+    """Yield a temporary copy of the database with all migrations applied, and remove it at the end of the block.
+
+    What is damaged in the database is damaged in the copy, which answers what it can. A DatabaseError of the copy
+    names the database instead.
+    """
     with scratch_folder("migrated") as folder:
         copy = folder / database.name
-        backup(database, copy, now=now)
-        migrate(copy, now=now, on_progress=on_progress)
-        yield copy
+        create_private(copy)
+        try:
+            copy_database(database, copy)
+            migrate(copy, now=now, may_begin=False, on_progress=on_progress)
+            yield copy
+        except DatabaseError as error:
+            error.problem = error.problem.replace(str(copy), str(database))
+            error.args = (str(error).replace(str(copy), str(database)),)
+            raise

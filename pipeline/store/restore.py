@@ -17,7 +17,7 @@ import msgspec
 from pipeline.errors import file_reason
 from pipeline.files import is_present, new_file, sync_file, sync_folder
 from pipeline.store.aside import SUFFIXES, free_name, is_name_aside, move_aside
-from pipeline.store.backup import copy_database
+from pipeline.store.backup import checked, copy_database
 from pipeline.store.blocks import block_requests, counting_for, ledger_block
 from pipeline.store.database import DatabaseError, ForeignDatabase, access_remedy, beside, connect, database_files
 from pipeline.store.ledger_transfer import KeptLedger, add_ledger, read_ledger
@@ -70,8 +70,8 @@ def restore(
     old = interrupted or (database if is_present(database) else None)
     _check_backup(file, database)
     with _file_beside(database) as partial:
-        verdict = copy_database(file, partial, check="integrity_check")
-        if verdict != "ok":
+        copy_database(file, partial)
+        if (verdict := checked(partial, "integrity_check")) != "ok":
             raise DatabaseError(f"{file} is damaged: {verdict}", remedy="restore an earlier backup")
         migrate(partial, now=now, may_begin=False, on_progress=on_progress)
         ledger, is_known = _read_old(old, now=now, longest=counting_for(longest_window))

@@ -14,6 +14,7 @@ from pipeline.store.migration_files import shipped_migrations
 from pipeline.store.older import bring_up_to_date
 from tests.support.clocks import START
 from tests.support.commands import assert_refused, call
+from tests.support.damaged import untyped
 from tests.support.database import earlier_migrations
 
 NEWEST = len(shipped_migrations())
@@ -174,6 +175,34 @@ def test_a_question_to_an_older_database_is_answered_from_a_migrated_copy(
     assert f"old.db has schema 4 of {NEWEST}" in ended.err
     assert "pipeline migrate" in ended.err
     assert old.read_bytes() == before
+
+
+def test_what_is_whole_in_a_damaged_older_database_is_answered(old: Path, tmp_path: Path) -> None:
+    whole = call(tmp_path, "--database", "old.db", "history", "IBM", "--format", "csv")
+    with untyped(old) as db:
+        db.execute("INSERT INTO symbols (symbol, state, last_look, snapshots) VALUES ('PEP', 'covered', ?, 1)", [AT])
+        db.execute(
+            "INSERT INTO snapshots (symbol, observed_at, eps, profile_id, statement_id, layout_id)"
+            " VALUES ('PEP', ?, x'eda080', 1, 1, 1)",
+            [AT],
+        )
+
+    assert call(tmp_path, "--database", "old.db", "history", "IBM", "--format", "csv") == whole
+    assert_refused(call(tmp_path, "--database", "old.db", "migrate"), ExitCode.FAILED, "old.db", "damaged", "eps")
+    assert version(old) == 4
+
+
+def test_damage_that_stops_a_migration_is_named_with_the_database_and_not_its_copy(old: Path, tmp_path: Path) -> None:
+    with untyped(old) as db:
+        db.execute("UPDATE profiles SET name = x'ff'")
+
+    for words in (["history", "IBM"], ["migrate", "--no-backup"]):
+        ended = call(tmp_path, "--database", "old.db", *words)
+
+        last = ended.err.splitlines()[-1]
+        assert (ended.code, ended.out) == (ExitCode.FAILED, "")
+        assert last.startswith("pipeline: old.db: damaged (non-TEXT value in profiles.name); restore a backup")
+    assert version(old) == 11
 
 
 @pytest.mark.parametrize("words", READING, ids=lambda words: words[0])
