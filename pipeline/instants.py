@@ -79,6 +79,11 @@ def for_people(instant: datetime) -> str:
     return instant.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
+def text_for_people(text: str) -> str:
+    """Return a stored instant, which may be damaged, as messages show it: `2026-11-22 09:41:07 UTC`."""
+    return f"{text[:19].replace('T', ' ')} UTC"
+
+
 FORMS = "2026-03-14, 2026-03-14T18:30Z, 2026-03-14T18:30+02:00, now, today, yesterday, 7d or 3h (ago)"
 """The spellings that `parse` accepts, for messages and help."""
 _ISO_FORMS = "2026-03-14T18:30:00Z or 2026-03-14"

@@ -9,7 +9,10 @@ from aiosqlite import Connection
 _IN = "BETWEEN :since AND :until"
 _OF_RUNS = "(:runs IS NULL OR {} IN (SELECT value FROM json_each(:runs)))"
 _RUNS = f"(started_at {_IN} OR finished_at {_IN}) AND {_OF_RUNS.format('id')}"
+_BEGUN = f"coalesce(started_at, finished_at) {_IN} AND {_OF_RUNS.format('id')}"
+"""A missed run did not start."""
 _OUTCOMES = f"at {_IN} AND {_OF_RUNS.format('run_id')}"
+_REMOVED_OUTCOMES = f"(({_OUTCOMES}) OR run_id IN (SELECT id FROM runs WHERE {_BEGUN}))"
 _MOVED = "strftime('%Y-%m-%dT%H:%M:%fZ', {0}, :by)"
 _ATTEMPTS = f"""
     last_try {_IN} AND (:symbols IS NULL OR symbol IN (SELECT value FROM json_each(:symbols)))
@@ -17,39 +20,52 @@ _ATTEMPTS = f"""
                                    WHERE outcomes.symbol = symbols.symbol AND outcomes.at = last_try))
 """
 
+_NEVER_OBSERVED = """
+    NOT EXISTS (SELECT 1 FROM snapshots WHERE snapshots.symbol = symbols.symbol)
+    AND NOT EXISTS (SELECT 1 FROM uncovered WHERE uncovered.symbol = symbols.symbol)
+"""
+_LAST_LEFT = "max(started_at, coalesce((SELECT max(at) FROM outcomes WHERE run_id = runs.id), started_at))"
+
 
 def _if_in(column: str, otherwise: str | None = None) -> str:
     """Return the assignment that moves a column's instant if it is in the interval."""
     return f"{column} = iif({column} {_IN}, {_MOVED.format(column)}, {otherwise or column})"
 
 
-def count_runs(db: sqlite3.Connection, bounds: Mapping[str, Any]) -> tuple[int, int]:
-    """Return the number of runs with an instant in the interval, and the number of such outcomes."""
+def count_runs(db: sqlite3.Connection, bounds: Mapping[str, Any], *, is_moved: bool) -> tuple[int, int]:
+    """Return the number of runs with an instant in the interval, and of the outcomes that are moved or removed."""
+    which = _OUTCOMES if is_moved else _REMOVED_OUTCOMES
     (runs,) = db.execute(f"SELECT count(*) FROM runs WHERE {_RUNS}", bounds).fetchone()
-    (outcomes,) = db.execute(f"SELECT count(*) FROM outcomes WHERE {_OUTCOMES}", bounds).fetchone()
+    (outcomes,) = db.execute(f"SELECT count(*) FROM outcomes WHERE {which}", bounds).fetchone()
     return runs, outcomes
 
 
 async def correct_attempts(db: Connection, bounds: Mapping[str, Any], *, is_moved: bool) -> None:
-    """Move the last attempt of each symbol, or forget it. What was observed since decides, as it does always."""
-    change = _if_in("last_try") if is_moved else "last_try = NULL, last_outcome = NULL"
-    await db.execute(f"UPDATE symbols SET {change} WHERE {_ATTEMPTS}", bounds)
+    """Move the last attempt of each symbol, or forget it. What was observed since decides, as it does always.
+
+    A symbol of which nothing else is known is removed.
+    """
+    if is_moved:
+        await db.execute(f"UPDATE symbols SET {_if_in('last_try')} WHERE {_ATTEMPTS}", bounds)
+        return
+    await db.execute(f"DELETE FROM symbols WHERE state IS NULL AND {_NEVER_OBSERVED} AND {_ATTEMPTS}", bounds)
+    await db.execute(f"UPDATE symbols SET last_try = NULL, last_outcome = NULL WHERE {_ATTEMPTS}", bounds)
 
 
 async def correct_runs(db: Connection, bounds: Mapping[str, Any], *, is_moved: bool, now: str) -> None:
     """Move runs and outcomes, or delete them, and free the fire times that the runs were for: they have yet to come.
 
-    When symbols were listed is moved, too, or begins with the next run that is known.
+    A run that began before and ended in the interval stays, and ended with the last outcome that is left. When symbols
+    were listed is moved, too, or begins with the next run that is known.
     """
     if is_moved:
         await db.execute(f"UPDATE runs SET schedule = NULL WHERE scheduled_for {_IN} AND {_RUNS}", bounds)
         await db.execute(f"UPDATE runs SET {_if_in('started_at')}, {_if_in('finished_at')} WHERE {_RUNS}", bounds)
         await db.execute(f"UPDATE outcomes SET {_if_in('at')} WHERE {_OUTCOMES}", bounds)
     else:
-        await db.execute(f"DELETE FROM outcomes WHERE {_OUTCOMES}", bounds)
-        began = f"coalesce(started_at, finished_at) {_IN} AND {_OF_RUNS.format('id')}"  # a missed one did not start
-        await db.execute(f"DELETE FROM outcomes WHERE run_id IN (SELECT id FROM runs WHERE {began})", bounds)
-        await db.execute(f"DELETE FROM runs WHERE {began}", bounds)
+        await db.execute(f"DELETE FROM outcomes WHERE {_REMOVED_OUTCOMES}", bounds)
+        await db.execute(f"DELETE FROM runs WHERE {_BEGUN}", bounds)
+        await db.execute(f"UPDATE runs SET finished_at = {_LAST_LEFT} WHERE {_RUNS}", bounds)
     if bounds["runs"] is None:
         await _correct_lists(db, bounds, is_moved=is_moved, now=now)
 

@@ -61,7 +61,7 @@ class Correction:
         except OverflowError:
             is_possible = False
         if not is_possible:
-            problem = f"what is dated {at} would be in the future, or before {_EARLIEST.year}"
+            problem = f"what is dated {instants.text_for_people(at)} would be in the future, or before {_EARLIEST.year}"
             raise Uncorrectable(problem, remedy="check the shift, and its sign")
         return instants.to_text(moved)
 
@@ -144,8 +144,9 @@ def preview(db: sqlite3.Connection, correction: Correction) -> Corrected:
         for query, kinds in ((_SEEN, ("snapshots", "looks")), (_GONE, ("uncovered",))):
             before = [at for (at,) in db.execute(query, {"symbol": symbol})]
             _corrected(correction, symbol, before, {one.at for one in selected if one.kind in kinds})
-    runs, outcomes = (0, 0) if correction.symbols else count_runs(db, correction.bounds)
-    return Corrected(symbols, runs, outcomes)
+    if correction.symbols:
+        return Corrected(symbols, runs=0, outcomes=0)
+    return Corrected(symbols, *count_runs(db, correction.bounds, is_moved=correction.shift is not None))
 
 
 def refuse_damaged(db: sqlite3.Connection, symbols: Iterable[str]) -> None:
@@ -197,7 +198,8 @@ def _corrected(correction: Correction, symbol: str, before: Iterable[str], selec
     if both:
         more = f", and at {count(len(both) - 1, 'other instant')}" if len(both) > 1 else ""
         raise Uncorrectable(
-            f"{symbol} has an observation at {both[0]} already{more}: two at one instant cannot be kept",
+            f"{symbol} has an observation at {instants.text_for_people(both[0])} already{more}: two at one instant"
+            " cannot be kept",
             remedy="use another shift, or remove what is wrong",
         )
     return after

@@ -52,7 +52,7 @@ def summary_json(done: ImportResult) -> dict[str, object]:
     }
 
 
-def print_summary(done: ImportResult, database: Path, *, noun: str) -> None:
+def print_summary(done: ImportResult, database: Path, options: Options, *, noun: str) -> None:
     """Print what an import did; `noun` is what it counted: lines or files."""
     if rows := list(_rows(done)):
         print_table(["outcome", "responses", ""], rows)
@@ -61,7 +61,7 @@ def print_summary(done: ImportResult, database: Path, *, noun: str) -> None:
         if done.ahead:
             were = "document was" if done.ahead == 1 else "documents were"
             what = f"{done.ahead:,} {were} received before the latest quarter was over"
-            print_line(f"{what}: see pipeline changes --suspicious")
+            print_line(f"{what}: see {options.command('changes')} --suspicious")
         print_line(ending(done))
     if done.lines:
         rate = f", {done.lines / done.seconds:,.0f} a second" if done.seconds >= 1 else ""

@@ -1,6 +1,7 @@
 """The options that several commands share: the global ones, --since, --until, --day, --format, --wide and --json."""
 
 import re
+import shlex
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -14,6 +15,7 @@ from typing import Any
 import click
 
 from pipeline import instants
+from pipeline.errors import Trouble
 from pipeline.text import printable
 
 _FILE = click.Path(path_type=Path)
@@ -22,6 +24,15 @@ _LONGEST_WAIT = 1e9
 """Seconds: 31 years. A timedelta could not hold an infinite wait."""
 LARGEST_INTEGER = 2**63 - 1
 """Of SQLite's INTEGER."""
+
+
+_SUGGESTED = re.compile(
+    r"\bpipeline (?:as-of|backup|changes|collect|config|correct|datasette-metadata|doctor|export"
+    r"|fleet(?: detach| import| init)?|follow|health|history|import|join|mcp|migrate|notify|panel|plan|restore|runs?"
+    r"|schedule|serve|status|symbols|vintages)\b"
+    r"(?!-)(?![^:;,()]* --database )"
+)
+"""A command in a message, up to where options can follow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +46,18 @@ class Options:
     migrate_copy: bool = False
     """Whether to answer from a migrated copy of an older database, however large it is."""
 
+    def repeated_in(self, text: str) -> str:
+        """Return a message whose suggested commands have these --config and --database, so that they can be pasted.
+
+        Not those that need neither, and none that names a database already.
+        """
+        given = {"--config": self.config, "--database": self.database}
+        more = "".join(f" {name} {shlex.quote(str(file))}" for name, file in given.items() if file is not None)
+        return _SUGGESTED.sub(lambda found: found[0] + more, text)
+
     def command(self, name: str) -> str:
         """Return a command line for the same database, to be shown as the next step."""
-        return f"pipeline {name}" if self.database is None else f"pipeline {name} --database {self.database}"
+        return self.repeated_in(f"pipeline {name}")
 
     def say(self, text: str) -> None:
         """Print a note to stderr, unless --quiet was given."""
@@ -48,7 +68,7 @@ class Options:
         """Print an error to stderr, with --quiet too."""
         # Not click.echo: it would write past the progress bar, which puts itself in sys.stderr's place.
         with suppress(OSError):  # stderr has no reader any more: no reason to stop
-            print(f"pipeline: {printable(text)}", file=sys.stderr, flush=True)
+            print(f"pipeline: {printable(self.repeated_in(text))}", file=sys.stderr, flush=True)
 
 
 def global_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -72,7 +92,11 @@ def global_options(function: Callable[..., Any]) -> Callable[..., Any]:
             verbose=verbose or outer.verbose,
             quiet=quiet or outer.quiet,
         )
-        return function(*args, options=options, **rest)
+        try:
+            return function(*args, options=options, **rest)
+        except Trouble as trouble:
+            trouble.args = (options.repeated_in(str(trouble)),)
+            raise
 
     return with_options
 

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from pipeline import instants
 from pipeline.audit.misdated import Misdated, misdated_observations, misdated_runs
 from pipeline.doctor.findings import Finding, Level
+from pipeline.instants import text_for_people
 from pipeline.monitoring.checks import Kind
 from pipeline.store.log_place import read_followed
 from pipeline.store.stored_symbols import is_first_company_invented
@@ -50,9 +51,9 @@ def check_last(db: sqlite3.Connection, now: datetime) -> Finding:
     until = instants.to_text(now + _TOLERANCE)
     (latest,) = db.execute("SELECT max(last_look) FROM symbols").fetchone()
     if latest is not None and latest > until:
-        found = f"the last observation is at {latest}, in the future"
+        found = f"the last observation is at {text_for_people(latest)}, in the future"
         return Finding(Kind.OBSERVATIONS, Level.PROBLEM, found, "set the clock, and keep it set")
-    return Finding(Kind.OBSERVATIONS, Level.OK, f"the last one at {latest}" if latest else "none yet")
+    return Finding(Kind.OBSERVATIONS, Level.OK, f"the last one at {text_for_people(latest)}" if latest else "none yet")
 
 
 def _finding(
@@ -63,7 +64,8 @@ def _finding(
         return
     of = f" of {count(found.symbols, 'symbol')}" if found.symbols else ""
     verb = "is" if found.count == 1 else "are"
-    between = f"at {found.first}" if found.first == found.last else f"{found.first} to {found.last}"
+    first, last = map(text_for_people, (found.first, found.last))
+    between = f"at {first}" if first == last else f"{first} to {last}"
     remedy = "set the clock, and keep it set"
     if can_correct:
         spans = [found, *(one for one in together if one is not None)]

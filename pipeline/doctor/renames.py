@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from pipeline import instants
 from pipeline.doctor.findings import Finding, Level
+from pipeline.instants import text_for_people
 from pipeline.model.anomalies import another_company
 from pipeline.model.renames import EARLIEST, Rename, before, config_line, find_cycle, possible_rename
 from pipeline.model.symbols import Symbol
@@ -82,7 +83,7 @@ def _joined(db: sqlite3.Connection, one: Rename, on: str, configured: Iterable[R
     new = _newest(db, one.new, since=on, until=before(next(given_up, instants.LATEST)))
     if old is None or new is None or another_company(old.values, new.values) is None:
         return
-    found = f"{one.old} before {on} and {one.new} since then were joined, but are {old.shown} and {new.shown}"
+    found = f"{one.old} before {on[:10]} and {one.new} since then were joined, but are {old.shown} and {new.shown}"
     yield Finding(Kind.RENAMES, Level.NOTE, found, f"remove the rename, or correct its symbols and its day {_UNDER}")
 
 
@@ -93,7 +94,9 @@ def _dated(db: sqlite3.Connection, one: Rename, on: str) -> Iterator[Finding]:
         return
     later = None if one.reused else _newest(db, one.old, since=on)
     if later is not None and another_company(company.values, later.values) is None:
-        found = f"{one.old} was still {later.shown} at {later.observed_at}, after its rename to {one.new}"
+        found = (
+            f"{one.old} was still {later.shown} at {text_for_people(later.observed_at)}, after its rename to {one.new}"
+        )
         yield Finding(
             Kind.RENAMES, Level.NOTE, found, "set `on` to a later day, so that the company has these snapshots"
         )
@@ -103,7 +106,8 @@ def _dated(db: sqlite3.Connection, one: Rename, on: str) -> Iterator[Finding]:
         yield Finding(Kind.RENAMES, Level.NOTE, found, f"to collect that one too: {_UNDER}, {line}")
     earlier = _newest(db, one.new, until=before(on))
     if earlier is not None and another_company(company.values, earlier.values) is None:
-        found = f"{one.new} was {earlier.shown} already at {earlier.observed_at}, before the rename of {one.old}"
+        at = text_for_people(earlier.observed_at)
+        found = f"{one.new} was {earlier.shown} already at {at}, before the rename of {one.old}"
         yield Finding(
             Kind.RENAMES, Level.NOTE, found, "set `on` to an earlier day, so that the company has these snapshots"
         )

@@ -191,6 +191,30 @@ async def test_only_what_one_run_observed(collected: Path) -> None:
     assert rows(collected, "SELECT eps FROM snapshots WHERE symbol = 'IBM' ORDER BY observed_at") == [(3,), (2,)]
 
 
+@pytest.mark.parametrize(("minutes", "ended", "left"), [(0.5, 0, 1), (3, 1, 3), (-1, None, 0)])
+async def test_what_is_removed_of_a_run_that_spans_the_bounds(
+    collected: Path, minutes: float, ended: float | None, left: int
+) -> None:
+    """A run that began before stays, without what it did then, and ended with the last outcome that is left."""
+    done = await do(collected, correction(10 + minutes / 60, 11, None))
+
+    gone = 3 - left
+    assert (done.runs, done.outcomes) == (1, gone)
+    assert rows(collected, "SELECT count(*) FROM outcomes WHERE run_id = 2") == [(left,)]
+    assert rows(collected, "SELECT finished_at FROM runs WHERE id = 2") == (
+        [] if ended is None else [(at(10 + ended / 60),)]
+    )
+
+
+async def test_a_symbol_of_which_an_attempt_alone_is_known_goes_with_it(collected: Path) -> None:
+    """But not one that was observed."""
+    assert ("XOM", at(2)) in rows(collected, "SELECT symbol, last_try FROM symbols")
+
+    await do(collected, correction(2, 3, None))
+
+    assert rows(collected, "SELECT symbol FROM symbols ORDER BY 1") == [("IBM",), ("PEP",)]
+
+
 async def test_a_symbol_of_which_nothing_is_left_is_not_known_any_more(tmp_path: Path) -> None:
     path = await filled(tmp_path / "overviews.db", [(0, "A"), (1, "{}")])
 

@@ -28,6 +28,10 @@ def found(path: Path) -> list[Finding]:
         return list(check_dates(db, NOW))
 
 
+def shown(hours: float) -> str:
+    return instants.text_for_people(text(hours))
+
+
 def run_at(path: Path, began: str, ended: str) -> None:
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         db.execute(
@@ -42,7 +46,7 @@ def test_what_is_from_the_future_is_counted_with_the_command_that_corrects_it() 
     (one,) = found(path)
 
     assert one.level is Level.PROBLEM
-    assert one.found == f"4 observations of 2 symbols are from the future: {text(YEAR)} to {text(YEAR + 3)}"
+    assert one.found == f"4 observations of 2 symbols are from the future: {shown(YEAR)} to {shown(YEAR + 3)}"
     assert f"pipeline correct --since {text(YEAR)} --until {text(YEAR + 3)} " in str(one.remedy)
 
 
@@ -53,9 +57,9 @@ def test_what_an_unset_clock_dated_is_found_and_its_run() -> None:
 
     early, run, later = found(path)
 
-    assert early.found == "1 observation of 1 symbol is from before there was the API: at 1970-01-01T00:00:12.345Z"
-    assert run.found.startswith("1 run is from before there was this program: 2025-12-31T23:59:59.000Z to")
-    assert later.found == f"1 run is from the future: at {text(YEAR)}"
+    assert early.found == "1 observation of 1 symbol is from before there was the API: at 1970-01-01 00:00:12 UTC"
+    assert run.found.startswith("1 run is from before there was this program: at 2025-12-31 23:59:59 UTC")
+    assert later.found == f"1 run is from the future: at {shown(YEAR)}"
     assert {one.level for one in (early, run, later)} == {Level.PROBLEM}
 
 

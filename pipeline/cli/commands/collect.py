@@ -220,9 +220,11 @@ def _report(summary: Summary, settings: Settings, options: Options, *, as_json: 
         if as_json:
             print_json(summary_json(summary))
         elif not options.quiet:
-            _print(summary, settings)
             if sandbox:
-                print_line(f"next: pipeline status --database {settings.database}")
+                options = replace(options, database=settings.database)
+            _print(summary, settings, options)
+            if sandbox:
+                print_line(f"next: {options.command('status')}")
 
 
 def summary_json(summary: Summary) -> dict[str, object]:
@@ -240,14 +242,14 @@ def summary_json(summary: Summary) -> dict[str, object]:
     }
 
 
-def _print(summary: Summary, settings: Settings) -> None:
+def _print(summary: Summary, settings: Settings, options: Options) -> None:
     if not summary.selection.due:
-        _print_nothing_due(summary, settings)
+        _print_nothing_due(summary, settings, options)
         return
     print_table(["outcome", "symbols", ""], _rows(summary))
     print_line()
     why = f": {shown(summary.detail)}" if summary.detail else ""
-    print_line(f"run {summary.run} {_ENDED[summary.status].format(run=summary.run)}{why}")
+    print_line(f"run {summary.run} {options.repeated_in(_ENDED[summary.status].format(run=summary.run))}{why}")
     for one in summary.possible_renames[:_MOST_RENAMES]:
         print_line(
             f"{one.old} was answered as {one.new}. If it was renamed, add under [symbols.renamed]: {config_line(one)}"
@@ -281,11 +283,11 @@ def _time_taken(summary: Summary, settings: Settings) -> str:
     return f"{took}; one after another they would have taken {summary.busy_seconds:.2f} s"
 
 
-def _print_nothing_due(summary: Summary, settings: Settings) -> None:
+def _print_nothing_due(summary: Summary, settings: Settings, options: Options) -> None:
     hours = settings.fresh_for.total_seconds() / 3600
     waiting = f", {summary.selection.waiting:,} not covered and retried later" if summary.selection.waiting else ""
     print_line(f"nothing is due: {count(summary.selection.fresh, 'symbol')} observed within {hours:g} h{waiting}")
-    print_line("to request them anyway: pipeline collect --force")
+    print_line(f"to request them anyway: {options.command('collect')} --force")
 
 
 _MOST_PRUNED = 100_000

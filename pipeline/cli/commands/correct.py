@@ -11,6 +11,7 @@ import click
 from pipeline import instants
 from pipeline.audit.corrections import Corrected, Correction, correct, preview, refuse_damaged
 from pipeline.audit.observed_rows import damaged_text
+from pipeline.audit.selection import refuse_unknown
 from pipeline.cli.configuration import load_silently
 from pipeline.cli.event_loop import run_async
 from pipeline.cli.exclusive import exclusive_record
@@ -133,6 +134,7 @@ def _refuse_follower(database: Path) -> None:
 
 def _previewed(database: Path, correction: Correction) -> Corrected:
     with open_for_reading(database) as db:
+        refuse_unknown(db, correction.symbols, correction.runs)
         done = preview(db, correction)
     with connect(database, "ro") as db:
         db.text_factory = damaged_text

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from importlib import import_module
 from threading import Thread
@@ -71,6 +71,7 @@ def command(options: Options, *, quick: bool, deep: bool, online: bool, as_json:
     now = instants.utc_now()
     examine_all = partial(findings, settings, variables, now=now, network=network, fleet=fleet)
     found = _in_depth(examine_all, options) if deep else examine_all(thorough=not quick)
+    found = [replace(one, remedy=one.remedy and options.repeated_in(one.remedy)) for one in found]
     if as_json:
         print_json([asdict(one) for one in found])
     else:

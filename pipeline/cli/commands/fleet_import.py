@@ -1,6 +1,7 @@
 """`pipeline fleet import DATABASE`: give the record of a single machine to the fleet."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,7 +61,7 @@ def command(options: Options, *, record: Path, as_json: bool) -> None:
         what = f"{count(done.observations, 'observation')} of {count(done.symbols, 'symbol')}"
         if done.is_whole:
             print_line(f"the fleet has the record of {record}: {what}, and its runs")
-            print_line(f"next: pipeline run --database {record}, which follows the fleet now")
+            print_line(f"next: {replace(options, database=record).command('run')}, which follows the fleet now")
         else:
             print_line(f"the fleet has what {record} observed: {what}")
             print_line("its runs stay in the file alone, as the fleet has had runs of its own")

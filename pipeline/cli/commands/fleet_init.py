@@ -1,5 +1,6 @@
 """`pipeline fleet init`: make a fleet, or bring its schema up to date, and set what its members agree about."""
 
+import shlex
 from contextlib import suppress
 
 import click
@@ -68,7 +69,8 @@ def command(options: Options, *, as_json: bool) -> None:
     if elsewhere := [plan.name or "the key" for plan in settings.plans if plan.name not in {key.name for key in keys}]:
         print_line(f"not set here: {few(elsewhere)}; some member needs it")
     if is_own:
-        print_line(f"next: pipeline fleet import {settings.database}, to give the fleet this machine's record")
+        record = shlex.quote(str(settings.database))
+        print_line(f"next: pipeline fleet import {record}, to give the fleet this machine's record")
         return
     print_line("next: pipeline run, here and on other machines with this PIPELINE_FLEET_URL")
 

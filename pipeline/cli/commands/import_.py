@@ -202,7 +202,7 @@ def _report(done: ImportResult, database: Path, options: Options, *, noun: str, 
         if as_json:
             print_json(summary_json(done))
         elif not options.quiet:
-            print_summary(done, database, noun=noun)
+            print_summary(done, database, options, noun=noun)
     return done.exit_code
 
 

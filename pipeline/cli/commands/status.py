@@ -115,7 +115,7 @@ def command(options: Options, *, as_json: bool) -> int:
             }
         )
     else:
-        _print(settings, status)
+        _print(settings, status, options)
     return ExitCode.STALE if status.symbols.stale or not status.is_stored else ExitCode.DONE
 
 
@@ -193,7 +193,7 @@ def _of_history(database: Path) -> tuple[list[Change], int]:
         return suspicious, len(history.symbols())
 
 
-def _print(settings: Settings, status: _Report) -> None:
+def _print(settings: Settings, status: _Report, options: Options) -> None:
     print_facts(
         {
             "database": settings.database,
@@ -208,7 +208,7 @@ def _print(settings: Settings, status: _Report) -> None:
             **_backup_line(status.last_backup),
             **block_lines(status.blocks, now=instants.utc_now()),
             **_drift_lines(status.drift),
-            **_suspicious_line(status.suspicious),
+            **_suspicious_line(status.suspicious, options),
         }
     )
     if status.is_quota_known:
@@ -312,8 +312,9 @@ def _drift_lines(drift: Drift) -> dict[str, str]:
     return {name: f"{few(fields)}: {meaning}" for name, (fields, meaning) in lines.items() if fields}
 
 
-def _suspicious_line(changes: list[Change]) -> dict[str, str]:
+def _suspicious_line(changes: list[Change], options: Options) -> dict[str, str]:
     """Return a line about suspicious changes, none if there are none."""
     if not changes:
         return {}
-    return {"suspicious": f"{few([f'{one.symbol} {one.field}' for one in changes])}: pipeline changes --suspicious"}
+    found = few([f"{one.symbol} {one.field}" for one in changes])
+    return {"suspicious": f"{found}: {options.command('changes')} --suspicious"}

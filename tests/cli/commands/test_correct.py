@@ -9,6 +9,7 @@ import pytest
 
 from pipeline.cli.output import to_second
 from pipeline.errors import ExitCode
+from pipeline.instants import text_for_people
 from pipeline.store.lock import daemon_lock_path, lock_path
 from tests.support.commands import Ended, assert_refused, call
 from tests.support.observations import text
@@ -81,7 +82,24 @@ def test_two_observations_at_one_instant_are_refused(live: Path) -> None:
     arguments = ("--since", text(1), "--until", text(1), "--shift", "1h", "--symbol", "ibm")
 
     for more in ((), ("--yes",)):
-        assert_refused(at(live, *arguments, *more), ExitCode.USAGE, f"IBM has an observation at {text(2)} already")
+        assert_refused(
+            at(live, *arguments, *more), ExitCode.USAGE, f"IBM has an observation at {text_for_people(text(2))} already"
+        )
+
+
+@pytest.mark.parametrize(("limit", "word"), [(("--symbol", "IBN"), "IBM"), (("--run", "7"), "no run 7")])
+def test_a_symbol_or_run_that_there_is_not_is_said(live: Path, limit: tuple[str, str], word: str) -> None:
+    assert_refused(at(live, *DAY, "--remove", "--yes", *limit), ExitCode.FAILED, word)
+
+
+def test_a_run_whose_outcomes_were_deleted_cannot_be_selected_by(live: Path) -> None:
+    """Its observations would stay where they are, while it is moved."""
+    with closing(sqlite3.connect(live, isolation_level=None)) as db:
+        db.execute(
+            "INSERT INTO runs (trigger, status, started_at, stored) VALUES ('manual', 'complete', ?, 1)", [text(26)]
+        )
+
+    assert_refused(at(live, *DAY, "--remove", "--run", "1"), ExitCode.FAILED, "run 1", "leave out --run")
 
 
 @pytest.mark.parametrize(
@@ -120,4 +138,4 @@ def test_what_is_damaged_is_left_to_the_doctor(live: Path) -> None:
     with closing(sqlite3.connect(live, isolation_level=None)) as db:
         db.execute("UPDATE snapshots SET pe_ratio = 1 WHERE symbol = 'PEP'")
 
-    assert_refused(at(live, *DAY, "--remove", "--yes"), ExitCode.FAILED, "doctor --deep")
+    assert_refused(at(live, *DAY, "--remove", "--yes"), ExitCode.FAILED, "pipeline doctor", "--deep")
