@@ -1,5 +1,13 @@
 """Errors that a person can fix, and the exit codes of commands."""
 
+from pipeline.text import without_middle
+
+LONGEST_PROBLEM, LONGEST_REMEDY = 600, 400
+"""Characters of what an error says. Messages shorten each name that they repeat; this holds for those that forget to,
+and for several names and paths in one message."""
+LONGEST_LINE = LONGEST_PROBLEM + LONGEST_REMEDY + len("; ")
+"""Characters of an error as text, and of any other line that is printed or logged."""
+
 
 class ExitCode:
     """What a command returns to the shell. Stable."""
@@ -25,6 +33,8 @@ class Trouble(Exception):
 
     def __init__(self, problem: str, *, remedy: str | None = None) -> None:
         """Take what is wrong and where, and what to do about it: None if `problem` says it, or nobody knows."""
+        problem = without_middle(problem, LONGEST_PROBLEM)
+        remedy = None if remedy is None else without_middle(remedy, LONGEST_REMEDY)
         separator = "; " if ": " in problem else ": "
         super().__init__(problem if remedy is None else f"{problem}{separator}{remedy}")
         self.problem = problem

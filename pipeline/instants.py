@@ -7,6 +7,7 @@ import re
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 from pipeline.errors import Undecodable
+from pipeline.text import quoted
 
 MILLISECOND = timedelta(milliseconds=1)
 DAY_TOLERANCE = timedelta(hours=4)
@@ -62,7 +63,7 @@ def from_text(text: str) -> datetime:
     except ValueError:
         instant = None
     if instant is None or instant.tzinfo is not UTC:
-        raise Undecodable(f"invalid timestamp {text[:40]!r}")
+        raise Undecodable(f"invalid timestamp {quoted(text)}")
     return instant
 
 
@@ -71,7 +72,7 @@ def date_from_text(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise Undecodable(f"invalid date {text[:40]!r}") from None
+        raise Undecodable(f"invalid date {quoted(text)}") from None
 
 
 def for_people(instant: datetime) -> str:
@@ -113,14 +114,14 @@ def parse(text: str, *, now: datetime, day_ends: bool) -> datetime:
             return instant
     except (ValueError, OverflowError):
         pass
-    raise ValueError(f"invalid timestamp {text[:40]!r}: use {FORMS}")
+    raise ValueError(f"invalid timestamp {quoted(text)}: use {FORMS}")
 
 
 def parse_span(text: str) -> timedelta:
     """Return the span that a person wrote, such as 90m, 3h, 1d or 2w. Raise ValueError for anything else."""
     span = _AGO.fullmatch(text.strip().lower())
     if span is None:
-        raise ValueError(f"invalid span {text[:40]!r}: use 90m, 3h, 1d or 2w")
+        raise ValueError(f"invalid span {quoted(text)}: use 90m, 3h, 1d or 2w")
     return int(span[1]) * _UNITS[span[2]]
 
 
@@ -140,7 +141,7 @@ def parse_shift(text: str) -> timedelta:
         except OverflowError:
             span = timedelta()
     if not span:
-        raise ValueError(f"invalid shift {text[:40]!r}: use -25h, +3d or -1d2h30m15s")
+        raise ValueError(f"invalid shift {quoted(text)}: use -25h, +3d or -1d2h30m15s")
     return span
 
 
@@ -175,9 +176,9 @@ def parse_received(text: str) -> datetime:
         instant, fraction = _parse_iso(text, day_ends=True)
         received = instant + timedelta(milliseconds=-(-fraction // 1_000_000))
     except (ValueError, OverflowError):
-        raise ValueError(f"invalid timestamp {text[:40]!r}: use {_ISO_FORMS}") from None
+        raise ValueError(f"invalid timestamp {quoted(text)}: use {_ISO_FORMS}") from None
     if received.year < _FIRST_YEAR_RECEIVED:
-        raise ValueError(f"invalid timestamp {text!r}: it is before {_FIRST_YEAR_RECEIVED}")
+        raise ValueError(f"invalid timestamp {quoted(text)}: it is before {_FIRST_YEAR_RECEIVED}")
     return received
 
 
@@ -193,7 +194,7 @@ def parse_recorded(text: str, zone: tzinfo | None) -> datetime:
     """
     spelling = _ISO.fullmatch(text.strip())
     if spelling is None:
-        raise ValueError(f"invalid timestamp {text[:40]!r}: use {_ISO_FORMS}")
+        raise ValueError(f"invalid timestamp {quoted(text)}: use {_ISO_FORMS}")
     day, clock, fraction, offset = spelling.groups()
     try:
         if clock is None:
@@ -205,7 +206,7 @@ def parse_recorded(text: str, zone: tzinfo | None) -> datetime:
     except NoTimeZone:
         raise
     except (ValueError, OverflowError) as error:
-        raise ValueError(f"invalid timestamp {text[:40]!r}: {error}") from None
+        raise ValueError(f"invalid timestamp {quoted(text)}: {error}") from None
 
 
 def in_zone(wall_clock: datetime, zone: tzinfo | None) -> datetime:

@@ -11,9 +11,10 @@ from typing import Any, TextIO
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from pipeline.errors import LONGEST_LINE
 from pipeline.redaction import NOTHING_SECRET, Redact
 from pipeline.resources import exhausted
-from pipeline.text import printable
+from pipeline.text import printable, without_middle
 
 
 class _Stderr:
@@ -44,6 +45,7 @@ def configure(level: int, *, readable: bool, redact: Redact = NOTHING_SECRET) ->
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
+            _short(redact),
             _printable,
             renderer,
             _redacted(redact),
@@ -139,6 +141,20 @@ def _class_and_number(error: BaseException | None) -> str:
     """Return an exception's class, and the name of the system's error if it is one: `OSError (EMFILE)`."""
     number = errno.errorcode.get(error.errno or 0) if isinstance(error, OSError) else None
     return type(error).__name__ + (f" ({number})" if number else "")
+
+
+def _short(redact: Redact) -> Processor:
+    """Return what leaves out the middle of long texts that an event has; secrets are hidden before one is cut apart."""
+
+    def processor(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+        return {
+            name: without_middle(redact(value), LONGEST_LINE)
+            if isinstance(value, str) and len(value) > LONGEST_LINE and name != "exception"
+            else value
+            for name, value in event.items()
+        }
+
+    return processor
 
 
 def _printable(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -95,3 +95,26 @@ def count(number: int, noun: str, nouns: str | None = None) -> str:
 def cut(text: str, longest: int) -> str:
     """Return the text in at most `longest` characters, the last three of them dots where it was longer."""
     return text if len(text) <= longest else f"{text[: longest - 3].rstrip()}..."
+
+
+def without_middle(text: str, longest: int) -> str:
+    """Return the text in at most `longest` characters: of a longer one the start and the end, with dots between."""
+    if len(text) <= longest:
+        return text
+    start = (longest - 3) * 2 // 3
+    return f"{text[:start]}...{text[len(text) - (longest - 3 - start) :]}"
+
+
+LONGEST_NAME = 80
+"""Characters of a name or value from outside that a message repeats. The name of a key's variable has up to 66."""
+
+
+def shown(name: str) -> str:
+    """Return a name from outside as a message repeats it: in at most 80 characters."""
+    return cut(name, LONGEST_NAME)
+
+
+def quoted(value: object) -> str:
+    """Return a value from outside as a message repeats it: as Python writes it, in at most 80 characters."""
+    start = value[: LONGEST_NAME + 1] if isinstance(value, str) else value
+    return cut(repr(start), LONGEST_NAME)

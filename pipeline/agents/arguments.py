@@ -10,7 +10,7 @@ from msgspec import Meta
 
 from pipeline.agents.refusals import BadCall
 from pipeline.decoding import split_reason
-from pipeline.text import printable
+from pipeline.text import printable, quoted
 
 LARGEST_LIMIT = 1_000
 _SYMBOL = r"^[A-Za-z0-9.:/&@()\-]{1,48}$"
@@ -139,9 +139,10 @@ def _list_names(kind: type[Arguments]) -> frozenset[str]:
 def _bad(tool: str, kind: type[Arguments], problem: str, place: str) -> BadCall:
     takes = f"{tool} takes {', '.join(kind.__struct_fields__)}"
     if missing := _MISSING.fullmatch(problem):
-        return BadCall(f"argument {missing[1]!r} is missing", remedy=f"pass it{_example(kind, missing[1])}; {takes}")
+        remedy = f"pass it{_example(kind, missing[1])}; {takes}"
+        return BadCall(f"argument {quoted(missing[1])} is missing", remedy=remedy)
     if unknown := _UNKNOWN.fullmatch(problem):
-        return BadCall(f"unknown argument {printable(unknown[1][:40])!r}", remedy=takes)
+        return BadCall(f"unknown argument {quoted(unknown[1])}", remedy=takes)
     if place:
         wrong = _PATTERN.sub("of the usual form", f"{problem[:1].lower()}{problem[1:]}")
         return BadCall(f"argument {place}: {printable(wrong)}", remedy=f"pass one{_example(kind, place)}")

@@ -25,7 +25,7 @@ from pipeline.agents.tool import (
 )
 from pipeline.agents.untrusted import harmless
 from pipeline.model.fields import COLUMNS, SYMBOL_FIELD, find_field, find_fields
-from pipeline.text import few
+from pipeline.text import few, quoted
 
 _SHOWN = tuple(COLUMNS[column] for column in ("name", "sector", "industry", "market_capitalization"))
 
@@ -141,7 +141,7 @@ def _why_empty(known: list[dict[str, Any]], matching: list[dict[str, Any]], aske
     for name, word in (("sector", asked.sector), ("industry", asked.industry)):
         there = sorted({str(harmless(row[name])) for row in known if row[name]})
         if word is not None and not any(_is(one, word) for one in there):
-            return [f"No company had the {name} {harmless(word)!r}. There were: {few(there, 30)}."]
+            return [f"No company had the {name} {quoted(harmless(word))}. There were: {few(there, 30)}."]
     return [f"None of {len(known):,} companies matches: search for less."]
 
 

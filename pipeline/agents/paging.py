@@ -12,6 +12,7 @@ from typing import Generic, TypeVar
 from pipeline.agents.arguments import Arguments
 from pipeline.agents.refusals import BadCall
 from pipeline.json_text import encode_json
+from pipeline.text import quoted
 
 T = TypeVar("T")
 LARGEST_PAGE = 32_000
@@ -41,7 +42,7 @@ class Cursor:
         """Return the cursor of a call. Raise BadCall for text that is none, or another call's."""
         found = _CURSOR.fullmatch(text)
         if found is None:
-            raise BadCall(f"invalid cursor {text[:40]!r}", remedy="pass next_cursor as the last answer gave it")
+            raise BadCall(f"invalid cursor {quoted(text)}", remedy="pass next_cursor as the last answer gave it")
         offset, at, asked_at, of_question = (int(one, 16) for one in found.groups())
         if of_question != question:
             problem = "the cursor belongs to a call with other arguments"
@@ -49,7 +50,7 @@ class Cursor:
         try:
             return cls(offset, _EPOCH + at * _MILLISECOND, _EPOCH + asked_at * _MILLISECOND, question)
         except OverflowError:
-            raise BadCall(f"invalid cursor {text[:40]!r}", remedy="leave it out to start over") from None
+            raise BadCall(f"invalid cursor {quoted(text)}", remedy="leave it out to start over") from None
 
 
 def checksum(tool: str, asked: Arguments) -> int:

@@ -33,6 +33,7 @@ from pipeline.agents.tool import Tool
 from pipeline.agents.tools import TOOLS, instructions
 from pipeline.instants import to_text
 from pipeline.json_text import plain
+from pipeline.text import quoted
 
 _Context = ServerRequestContext[dict[str, Any], Any]
 
@@ -50,7 +51,7 @@ def create_server(record: Record, tools: Mapping[str, Tool[Any, Any]] = TOOLS) -
     async def call_tool(_context: _Context, params: CallToolRequestParams) -> CallToolResult:
         tool = tools.get(params.name)
         if tool is None:
-            raise MCPError(INVALID_PARAMS, f"unknown tool {params.name[:40]!r}: use {', '.join(tools)}")
+            raise MCPError(INVALID_PARAMS, f"unknown tool {quoted(params.name)}: use {', '.join(tools)}")
         return await _answer(record, tool, params.arguments or {})
 
     lock = record.lock
@@ -105,6 +106,6 @@ async def _list_resources(_context: _Context, _params: PaginatedRequestParams | 
 
 async def _read_resource(_context: _Context, params: ReadResourceRequestParams) -> ReadResourceResult:
     if params.uri != fields_resource.URI:
-        raise MCPError(INVALID_PARAMS, f"unknown resource {params.uri[:80]!r}: there is {fields_resource.URI}")
+        raise MCPError(INVALID_PARAMS, f"unknown resource {quoted(params.uri)}: there is {fields_resource.URI}")
     text = fields_resource.read_fields()
     return ReadResourceResult(contents=[TextResourceContents(uri=params.uri, mime_type=_CSV, text=text)])

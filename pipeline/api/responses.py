@@ -34,7 +34,7 @@ from pipeline.model.document import Overview
 from pipeline.model.renames import wrong_answer
 from pipeline.model.symbols import Symbol, parse_symbol, same_company
 from pipeline.redaction import HIDDEN, NOTHING_SECRET, Redact
-from pipeline.text import cut
+from pipeline.text import cut, quoted
 
 LARGEST_BODY = 1_000_000
 """Bytes after decompression. An overview has 2 to 4 kB; a compression bomb has many times what was sent."""
@@ -114,7 +114,7 @@ def _other_symbol(requested: Symbol, answered: str) -> OtherSymbol:
     try:
         other = parse_symbol(answered)
     except ValueError:
-        return OtherSymbol(f"overview of another symbol: {answered[:_SYMBOL]!r}")
+        return OtherSymbol(f"overview of another symbol: {quoted(answered)}")
     return OtherSymbol(wrong_answer(requested, other), other)
 
 
@@ -268,7 +268,6 @@ def _reason(error: ValueError) -> str:
 
 
 _EXCERPT = 160
-_SYMBOL = 40
 _READ = 4 * _EXCERPT
 """Characters that an excerpt is made of: enough to fill it where many are white space."""
 _ECHOED_KEY = re.compile(r"(API key as |apikey=)[^\s&\"']+", re.IGNORECASE)

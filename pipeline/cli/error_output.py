@@ -7,16 +7,17 @@ from types import TracebackType
 import click
 
 from pipeline.cli.configuration import read_environment
+from pipeline.errors import LONGEST_LINE
 from pipeline.resources import exhausted
 from pipeline.settings.secrets import redaction
 from pipeline.store.database import damaged
 from pipeline.store.diagnosis import damaged_one
-from pipeline.text import printable
+from pipeline.text import printable, without_middle
 
 
 def print_line(text: str) -> None:
     """Print the one line that says why the command failed: it can repeat an argument, or the name of a file."""
-    click.echo(f"pipeline: {printable(_redacted(text))}", err=True)
+    click.echo(f"pipeline: {printable(without_middle(_redacted(text), LONGEST_LINE))}", err=True)
 
 
 def print_traceback(kind: type[BaseException], error: BaseException, place: TracebackType | None) -> None:

@@ -7,6 +7,8 @@ from keyword import iskeyword
 
 import click
 
+from pipeline.text import quoted
+
 
 class LazyCommands(click.Group):
     """A group of commands, each in a module of its own in `pipeline.cli.commands`. Made for a subclass to name them."""
@@ -34,7 +36,7 @@ class LazyCommands(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in self.texts and not args[0].startswith("-"):
             near = difflib.get_close_matches(args[0], self.texts, n=1)
-            ctx.fail(f"unknown command {args[0]!r}" + (f"; did you mean {near[0]}?" if near else ""))
+            ctx.fail(f"unknown command {quoted(args[0])}" + (f"; did you mean {near[0]}?" if near else ""))
         return super().resolve_command(ctx, args)
 
     def _module(self, name: str) -> str:

@@ -15,8 +15,8 @@ from typing import Any
 import click
 
 from pipeline import instants
-from pipeline.errors import Trouble
-from pipeline.text import printable
+from pipeline.errors import LONGEST_LINE, Trouble
+from pipeline.text import printable, quoted, without_middle
 
 _FILE = click.Path(path_type=Path)
 _FIRST_YEAR, _LAST_YEAR = 1900, 2199
@@ -68,7 +68,8 @@ class Options:
         """Print an error to stderr, with --quiet too."""
         # Not click.echo: it would write past the progress bar, which puts itself in sys.stderr's place.
         with suppress(OSError):  # stderr has no reader any more: no reason to stop
-            print(f"pipeline: {printable(self.repeated_in(text))}", file=sys.stderr, flush=True)
+            line = self.repeated_in(without_middle(text, LONGEST_LINE))
+            print(f"pipeline: {printable(line)}", file=sys.stderr, flush=True)
 
 
 def global_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -129,7 +130,7 @@ class Whole(click.ParamType[int]):
         if re.fullmatch(r"[-+]?[0-9]{1,30}", text, re.ASCII) is None or not self._least <= int(text) <= self._most:
             open_ended = self._most == LARGEST_INTEGER
             allowed = f"of {self._least} or more" if open_ended else f"from {self._least} to {self._most}"
-            self.fail(f"invalid number {text[:40]!r}: use a whole number {allowed}", param, ctx)
+            self.fail(f"invalid number {quoted(text)}: use a whole number {allowed}", param, ctx)
         return int(text)
 
 
@@ -146,7 +147,7 @@ class Seconds(click.ParamType[timedelta]):
         except ValueError:
             seconds = -1.0
         if not 0 <= seconds <= _LONGEST_WAIT:  # nor NaN
-            self.fail(f"invalid number of seconds {str(value)[:40]!r}: use 0, 2.5, 60, …", param, ctx)
+            self.fail(f"invalid number of seconds {quoted(value)}: use 0, 2.5, 60, …", param, ctx)
         return timedelta(seconds=seconds)
 
 
@@ -161,7 +162,7 @@ class _Day(click.ParamType[datetime]):
         except ValueError:
             day = None
         if day is None or not _FIRST_YEAR <= day.year <= _LAST_YEAR:
-            text = f"invalid day {str(value)[:40]!r}: use one from {_FIRST_YEAR} to {_LAST_YEAR}, such as 2026-03-14"
+            text = f"invalid day {quoted(value)}: use one from {_FIRST_YEAR} to {_LAST_YEAR}, such as 2026-03-14"
             self.fail(text, param, ctx)
         return day
 
@@ -214,7 +215,7 @@ class _Hours(click.ParamType[timedelta]):
         except (ValueError, OverflowError):
             span = -timedelta.resolution
         if span < timedelta(0):
-            self.fail(f"invalid number of hours {text[:20]!r}: use 48, 0.5, …", param, ctx)
+            self.fail(f"invalid number of hours {quoted(text)}: use 48, 0.5, …", param, ctx)
         return span
 
 

@@ -10,6 +10,7 @@ from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from pipeline.errors import ExitCode, Trouble
+from pipeline.text import quoted
 
 _SETTINGS = " ".join(
     f"-c {name}={value}"
@@ -111,7 +112,7 @@ def _unknown_parameter(url: str) -> str | None:
     for number, name in enumerate((one.partition("=")[0] for one in query.split("&")), 1):
         if query and name not in known:
             is_name = _NAME.fullmatch(name) and "@" not in query and "password" not in query
-            which = f"{name!r}" if is_name else f"number {number} after the ?"
+            which = quoted(name) if is_name else f"number {number} after the ?"
             return f"PIPELINE_FLEET_URL: unknown parameter {which}"
     return None
 

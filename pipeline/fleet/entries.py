@@ -17,7 +17,7 @@ from pipeline.json_text import encode_json, is_spelled, sorted_json
 from pipeline.model.document import Document
 from pipeline.model.outcomes import Outcome
 from pipeline.model.symbols import Symbol
-from pipeline.text import cut
+from pipeline.text import quoted
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -153,7 +153,7 @@ def decode(row: Row) -> Entry:
     except Undecodable as error:
         raise LogError(f"entry {seq:,} of the fleet's log ({kind}): {error}") from None
     raise UnknownKind(
-        f"entry {seq:,} of the fleet's log has the unknown kind {cut(kind, 20)!r}",
+        f"entry {seq:,} of the fleet's log has the unknown kind {quoted(kind)}",
         remedy="install the version that the fleet's other machines have",
     )
 

@@ -26,6 +26,7 @@ from pipeline.model.anomalies import (
 )
 from pipeline.model.fields import DAILY_FIELDS, FIELDS, PROFILE_FIELDS, REPORTED_FIELDS, Field, Part
 from pipeline.model.values import SENTINEL, SENTINEL_FIELD, Value, is_valid
+from pipeline.text import quoted
 
 
 class ChangeKind(StrEnum):
@@ -89,7 +90,7 @@ class Change(NamedTuple):
 def parse_fraction(text: str) -> float:
     """Return the relative change that a person wrote: `5%` or `0.05`. Raise ValueError for anything else."""
     if _FRACTION.fullmatch(text) is None:
-        raise ValueError(f"invalid fraction {text[:20]!r}: use 5% or 0.05")
+        raise ValueError(f"invalid fraction {quoted(text)}: use 5% or 0.05")
     return float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
 
 

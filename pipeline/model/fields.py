@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from pipeline.errors import ExitCode, Trouble
+from pipeline.text import quoted
 
 
 class Kind(StrEnum):
@@ -170,7 +171,7 @@ def find_field(text: str) -> Field:
         return field
     names = list(dict.fromkeys(_BY_LOWER[name].column for name in _similar(text.lower().replace("-", "_"))))[:3]
     remedy = f"did you mean {' or '.join(names)}?" if names else "pipeline fields lists all"
-    raise FieldNotFound(f"unknown field {text[:40]!r}", remedy=remedy)
+    raise FieldNotFound(f"unknown field {quoted(text)}", remedy=remedy)
 
 
 def _similar(text: str) -> list[str]:

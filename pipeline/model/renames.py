@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from pipeline import instants
 from pipeline.model.symbols import Symbol, parse_symbol
+from pipeline.text import quoted
 
 EARLIEST = "0001-01-01T00:00:00.000Z"
 """Where time begins: a company has its first known symbol from here on."""
@@ -159,7 +160,7 @@ def config_line(rename: Rename) -> str:
 def wrong_answer(requested: Symbol, answered: Symbol) -> str:
     """Return the detail of an outcome: the symbol was answered with another's overview, so it may have been renamed."""
     line = config_line(Rename(requested, answered))
-    return f"{_ANOTHER}{answered!r}; if {requested} was renamed, add {line} under [symbols.renamed]"
+    return f"{_ANOTHER}{quoted(answered)}; if {requested} was renamed, add {line} under [symbols.renamed]"
 
 
 def possible_rename(requested: Symbol, detail: str) -> Rename | None:

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from pipeline.model.symbols import Symbol, parse_symbol, requested_as
-from pipeline.text import few
+from pipeline.text import few, quoted
 
 
 class Change(StrEnum):
@@ -44,7 +44,7 @@ def read_symbol(text: str) -> Reading:
         if found := pattern.fullmatch(bare):
             bare, changes = found[1], [*changes, Change.EXCHANGE]
     if _ISIN.fullmatch(bare):
-        raise ValueError(f"invalid symbol {text[:40]!r}: this is an ISIN, and the API knows only symbols")
+        raise ValueError(f"invalid symbol {quoted(text)}: this is an ISIN, and the API knows only symbols")
     try:
         symbol = parse_symbol(bare)
     except ValueError:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NewType
 
+from pipeline.text import quoted
+
 Symbol = NewType("Symbol", str)
 
 
@@ -20,7 +22,9 @@ def parse_symbol(text: str) -> Symbol:
     """Return the text as a symbol, in upper case. Raise ValueError for an invalid one."""
     upper = text.upper() if text.isascii() else text
     if len(upper) > _LONGEST_SYMBOL or _SYMBOL.fullmatch(upper) is None:
-        raise ValueError(f"invalid symbol {text[:40]!r}: use letters and digits, joined by - . : / or &, such as BRK-B")
+        raise ValueError(
+            f"invalid symbol {quoted(text)}: use letters and digits, joined by - . : / or &, such as BRK-B"
+        )
     return Symbol(upper)
 
 

@@ -7,6 +7,7 @@ from http import HTTPStatus
 
 from pipeline.model.fields import CATALOGUE, Field, find_fields
 from pipeline.query.reach import check_order
+from pipeline.text import quoted
 from pipeline.web.ask import Ask
 from pipeline.web.refusals import Refusal
 
@@ -28,7 +29,7 @@ def fraction_of(ask: Ask, name: str) -> float:
     """Return the fraction of a parameter, written 5% or 0.05; 0 if there is none. Raise Refusal for an invalid one."""
     text = (ask.first(name) or "0").strip().replace(" ", "")
     if _FRACTION.fullmatch(text) is None:
-        raise Refusal(HTTPStatus.BAD_REQUEST, f"invalid {name} {text[:20]!r}", remedy="use 5% or 0.05")
+        raise Refusal(HTTPStatus.BAD_REQUEST, f"invalid {name} {quoted(text)}", remedy="use 5% or 0.05")
     return float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
 
 
@@ -36,7 +37,7 @@ def flag_of(ask: Ask, name: str) -> bool:
     """Return whether a parameter says yes; no if there is none. Raise Refusal for anything else."""
     text = (ask.first(name) or "no").strip().lower()
     if text not in (*_YES, *_NO):
-        raise Refusal(HTTPStatus.BAD_REQUEST, f"invalid {name} {text[:20]!r}", remedy="use true or false")
+        raise Refusal(HTTPStatus.BAD_REQUEST, f"invalid {name} {quoted(text)}", remedy="use true or false")
     return text in _YES
 
 

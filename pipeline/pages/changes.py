@@ -21,7 +21,7 @@ from pipeline.pages.asked import fields_of, flag_of, fraction_of
 from pipeline.pages.rendering import show
 from pipeline.pages.spans import ALL, Span, span_of, spans
 from pipeline.query.history import History
-from pipeline.text import cut
+from pipeline.text import cut, quoted
 from pipeline.web import readings
 from pipeline.web.ask import Ask
 from pipeline.web.refusals import Refusal
@@ -64,7 +64,7 @@ class Filter:
         """Return what a request asks for. Raise Refusal or FieldNotFound for what cannot be asked."""
         part = ask.first("part")
         if part is not None and part not in list(Part):
-            raise Refusal(HTTPStatus.BAD_REQUEST, f"invalid part {part[:20]!r}", remedy=f"use {', '.join(Part)}")
+            raise Refusal(HTTPStatus.BAD_REQUEST, f"invalid part {quoted(part)}", remedy=f"use {', '.join(Part)}")
         since, until = span_of(ask)
         given = ask.request.query.items()
         return cls(
@@ -280,7 +280,7 @@ def _key(ask: Ask) -> tuple[str, datetime | None] | None:
     try:
         at = instants.from_text(at_text) if at_text else None
     except ValueError:
-        problem = f"invalid after {text[:40]!r}"
+        problem = f"invalid after {quoted(text)}"
         raise Refusal(HTTPStatus.BAD_REQUEST, problem, remedy="use the link to the next page") from None
     # After the page's instant there is nothing more of this company.
     return symbol, at if at is not None and at < ask.at else None

@@ -18,6 +18,7 @@ from pipeline.pages.rendering import show
 from pipeline.pages.standing import stale_among
 from pipeline.query.history import History
 from pipeline.query.listing import Key, Order, Row, counts, matches, page_of
+from pipeline.text import quoted
 from pipeline.web import readings
 from pipeline.web.ask import Ask
 from pipeline.web.refusals import Refusal
@@ -152,7 +153,7 @@ def _key(ask: Ask, name: str, sort: str) -> Key | None:
     try:
         return Key(symbol, None if text is None else _parsed(text, sort))
     except ValueError:
-        problem = f"invalid {name}_value {text!r}: {sort} is a number"
+        problem = f"invalid {name}_value {quoted(text)}: {sort} is a number"
         raise Refusal(HTTPStatus.BAD_REQUEST, problem, remedy="use the links to the pages") from None
 
 

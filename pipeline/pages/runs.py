@@ -14,6 +14,7 @@ from pipeline.model.outcomes import MEANING, Outcome, RunStatus, Trigger
 from pipeline.pages.rendering import show
 from pipeline.query.history import History
 from pipeline.store.reader import Run, SymbolOutcome
+from pipeline.text import quoted
 from pipeline.web.ask import Ask
 from pipeline.web.refusals import Refusal
 
@@ -174,9 +175,9 @@ def _run_number(ask: Ask) -> int:
 
 
 def _no_run(ask: Ask) -> Refusal:
-    number = ask.request.match_info["run"][:20]
+    number = ask.request.match_info["run"]
     then = " was known then" if ask.is_past else ""
-    return Refusal(HTTPStatus.NOT_FOUND, f"no run {number!r}{then}", remedy="the page of runs lists them")
+    return Refusal(HTTPStatus.NOT_FOUND, f"no run {quoted(number)}{then}", remedy="the page of runs lists them")
 
 
 def _number(ask: Ask, name: str) -> int | None:
@@ -184,7 +185,7 @@ def _number(ask: Ask, name: str) -> int | None:
     if text is None:
         return None
     if not text.isascii() or not text.isdecimal() or len(text) > 15:
-        raise Refusal(HTTPStatus.BAD_REQUEST, f"invalid {name} {text[:20]!r}", remedy="use the number of a run")
+        raise Refusal(HTTPStatus.BAD_REQUEST, f"invalid {name} {quoted(text)}", remedy="use the number of a run")
     return int(text)
 
 
@@ -195,7 +196,7 @@ def _outcome(ask: Ask) -> Outcome | None:
     try:
         return Outcome(text)
     except ValueError:
-        problem = f"invalid outcome {text[:20]!r}"
+        problem = f"invalid outcome {quoted(text)}"
         raise Refusal(HTTPStatus.BAD_REQUEST, problem, remedy=f"use {', '.join(Outcome)}") from None
 
 
@@ -205,5 +206,5 @@ def _after(ask: Ask) -> tuple[str, str] | None:
         return None
     at, separator, symbol = text.partition("~")
     if not separator:
-        raise Refusal(HTTPStatus.BAD_REQUEST, f"invalid after {text[:40]!r}", remedy="use the link to the next page")
+        raise Refusal(HTTPStatus.BAD_REQUEST, f"invalid after {quoted(text)}", remedy="use the link to the next page")
     return at, symbol

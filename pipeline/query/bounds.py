@@ -3,6 +3,7 @@
 from datetime import UTC, date, datetime, timedelta
 
 from pipeline import instants
+from pipeline.text import quoted
 
 InstantLike = datetime | date | str
 """An aware datetime, a day, or text as on the command line: `2026-03-14`, `2026-03-14T18:30Z`, `7d`, `yesterday`."""
@@ -17,7 +18,7 @@ def span(given: SpanLike) -> timedelta:
     if isinstance(given, str):
         return instants.parse_span(given)
     if not isinstance(given, timedelta):
-        raise TypeError(f"{given!r} is not a span of time: pass a timedelta, or text such as '48h' or '1d'")
+        raise TypeError(f"{quoted(given)} is not a span of time: pass a timedelta, or text such as '48h' or '1d'")
     return given
 
 

@@ -10,6 +10,7 @@ from exchange_calendars.errors import CalendarError
 
 from pipeline.errors import ExitCode, Trouble
 from pipeline.query.grid import Every, last_of_periods, period_end
+from pipeline.text import quoted
 
 
 class CalendarNotFound(Trouble):
@@ -39,7 +40,7 @@ def _closes(name: str, first: date, last: date) -> dict[date, datetime]:
     if name.upper() not in names:
         near = get_close_matches(name.upper(), names, n=3, cutoff=0.4)
         remedy = f"did you mean {' or '.join(near)}?" if near else "use an ISO 10383 code, such as XNYS"
-        raise CalendarNotFound(f"unknown calendar {name[:40]!r}", remedy=remedy)
+        raise CalendarNotFound(f"unknown calendar {quoted(name)}", remedy=remedy)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter(

@@ -22,6 +22,7 @@ from pipeline.store.stored_symbols import (
     stored_symbols,
     symbol_batches,
 )
+from pipeline.text import quoted
 
 
 class Wanted(NamedTuple):
@@ -144,7 +145,7 @@ def _named(companies: Companies, symbol: str) -> str:
     try:
         return companies.named(symbol)
     except ValueError as error:
-        raise SymbolNotFound(f"no company {symbol[:40]!r}: {error}") from None
+        raise SymbolNotFound(f"no company {quoted(symbol)}: {error}") from None
 
 
 def _has_snapshot(db: sqlite3.Connection, spans: Iterable[Span]) -> bool:

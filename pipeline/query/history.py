@@ -40,6 +40,7 @@ from pipeline.query.universe import within
 from pipeline.query.vintages import QUARTERLY_FIELDS, check_fiscal, restatements, vintages
 from pipeline.schedule.zones import find_zone
 from pipeline.store.database import translate_errors
+from pipeline.text import quoted
 
 
 class History(RunLog):
@@ -277,7 +278,7 @@ def _part(text: str) -> Part:
     try:
         return Part(text)
     except ValueError:
-        raise ValueError(f"unknown part {text!r}: use {', '.join(Part)}") from None
+        raise ValueError(f"unknown part {quoted(text)}: use {', '.join(Part)}") from None
 
 
 def _changing(fields: Iterable[str | Field] | None, companies: Companies) -> frozenset[str] | None:

@@ -11,6 +11,7 @@ from pipeline.instants import NoTimeZone, parse_recorded, to_text
 from pipeline.model.renames import Span
 from pipeline.query.known import Known, earlier, milliseconds
 from pipeline.query.results import Row
+from pipeline.text import few, quoted, shown
 
 
 class JoinError(Trouble):
@@ -53,8 +54,8 @@ class Joining:
         """Raise JoinError unless a table of these columns has those of symbol and time, once, and none of the added."""
         for wanted, option in ((self.symbol_column, "symbol"), (self.time_column, "time")):
             if names.count(wanted) != 1:
-                problem = f"no column {wanted!r}" if wanted not in names else f"more than one column {wanted!r}"
-                listed = ", ".join(map(str, names))[:200] or "none"
+                problem = f"{'more than one' if wanted in names else 'no'} column {quoted(wanted)}"
+                listed = few([shown(str(name)) for name in names]) or "none"
                 remedy = f"name it ({_spelt(f'{option}_column')})"
                 if len(names) == 1 and any(mark in str(names[0]) for mark in ";\t|"):
                     remedy = "write it with commas between the columns"

@@ -13,7 +13,7 @@ from pipeline.query.join import JoinError, Joining, unreadable
 from pipeline.query.joined import Joined
 from pipeline.query.known import Known
 from pipeline.query.known_arrow import known_columns
-from pipeline.text import cut
+from pipeline.text import cut, quoted
 
 _ROWS_AT_ONCE = 1_000_000
 _DAY = 86_400_000
@@ -117,7 +117,7 @@ def _instants(column: pa.ChunkedArray, joining: Joining, first_row: int) -> pa.A
     if column.null_count:
         row = first_row + pc.index(column.is_null(), value=True).as_py()
         raise JoinError(
-            f"row {row:,} has nothing in {joining.time_column!r}", remedy="give it an instant, or leave it out"
+            f"row {row:,} has nothing in {quoted(joining.time_column)}", remedy="give it an instant, or leave it out"
         )
     if pa.types.is_date(kind):
         found = pc.add(pc.multiply(_days(column).cast(pa.int64()), _DAY), _DAY - 1)

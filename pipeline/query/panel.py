@@ -16,6 +16,7 @@ from pipeline.model.values import Value
 from pipeline.query.grid import Every, grid
 from pipeline.query.known import Known, earlier, milliseconds
 from pipeline.query.results import Answer, Column, Rows
+from pipeline.text import quoted
 
 _CELLS_AT_ONCE = 200_000
 """Companies times instants that are read at once: about 100 MB of Python's objects."""
@@ -74,7 +75,7 @@ def grid_of(every: str, calendar: str | None, since: date | datetime, until: dat
     try:
         step = Every(every)
     except ValueError:
-        raise ValueError(f"unknown interval {every!r}: use {', '.join(Every)}") from None
+        raise ValueError(f"unknown interval {quoted(every)}: use {', '.join(Every)}") from None
     if calendar is None:
         return grid(step, since, until)
     found: Iterable[datetime] = extras.calendars().closes(calendar, step, since, until)

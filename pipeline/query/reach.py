@@ -10,6 +10,7 @@ from pipeline import instants
 from pipeline.errors import Trouble
 from pipeline.query import bounds
 from pipeline.query.bounds import BeyondHorizon
+from pipeline.text import quoted
 
 
 class BeyondReach(Trouble):
@@ -56,9 +57,9 @@ class Reach:
         try:
             return instants.in_milliseconds(bounds.instant(text, day_ends=day_ends, horizon=self.at))
         except BeyondHorizon:
-            raise self._beyond(f"{name} {text[:40]!r}", instants.parse(text, now=self.at, day_ends=False)) from None
+            raise self._beyond(f"{name} {quoted(text)}", instants.parse(text, now=self.at, day_ends=False)) from None
         except ValueError:
-            raise Trouble(f"invalid {name} {text[:40]!r}", remedy=f"use {instants.FORMS}") from None
+            raise Trouble(f"invalid {name} {quoted(text)}", remedy=f"use {instants.FORMS}") from None
 
     def day_or_instant(self, name: str, text: str) -> date | datetime:
         """Return the day that a text names, else its instant. Raise as `instant` does."""

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+from pipeline.text import quoted
+
 PERIODS = {
     "second": timedelta(seconds=1),
     "minute": timedelta(minutes=1),
@@ -29,7 +31,7 @@ class Limit:
         """Return the limit, of text such as `25/day`. Raise ValueError for any other text."""
         match = _LIMIT.fullmatch(text)
         if match is None or match[2] not in PERIODS:
-            raise ValueError(f'invalid limit {text[:40]!r}: use a count per {", ".join(PERIODS)}, such as "25/day"')
+            raise ValueError(f'invalid limit {quoted(text)}: use a count per {", ".join(PERIODS)}, such as "25/day"')
         return cls(int(match[1]), PERIODS[match[2]])
 
     def __str__(self) -> str:

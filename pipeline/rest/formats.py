@@ -6,6 +6,7 @@ from enum import StrEnum
 from http import HTTPStatus
 
 from pipeline import extras
+from pipeline.text import quoted
 from pipeline.web.refusals import Refusal
 
 
@@ -50,7 +51,7 @@ def accepted(header: str, offers: Sequence[Format]) -> Format:
     best = max(offers, key=lambda offer: _quality(offer.media_type, ranges))
     if _quality(best.media_type, ranges) > 0:
         return best
-    problem = f"cannot answer as {header[:100]!r}"
+    problem = f"cannot answer as {quoted(header)}"
     if _quality(Format.PARQUET.media_type, ranges) > 0:
         problem = "cannot answer as Parquet: the server has no pyarrow"
         raise Refusal(HTTPStatus.NOT_ACCEPTABLE, problem, remedy=_INSTALL)

@@ -13,6 +13,7 @@ from multidict import MultiMapping
 from pipeline.decoding import split_reason
 from pipeline.instants import FORMS
 from pipeline.model.fields import ALL, CATALOGUE
+from pipeline.text import quoted
 from pipeline.web.parameters import check_once, unknown
 from pipeline.web.refusals import Refusal
 
@@ -162,7 +163,7 @@ def _invalid(name: str, given: object, kind: msgspec.inspect.Type | None) -> Ref
         if kind is not None
         else ""
     )
-    return Refusal(HTTPStatus.BAD_REQUEST, f"invalid {name} {value[:40]!r}", remedy=usage or None)
+    return Refusal(HTTPStatus.BAD_REQUEST, f"invalid {name} {quoted(value)}", remedy=usage or None)
 
 
 def _usage(kind: msgspec.inspect.Type, name: str) -> str:

@@ -3,6 +3,7 @@
 from http import HTTPStatus
 from typing import NamedTuple, Self
 
+from pipeline.text import quoted
 from pipeline.web.refusals import Refusal
 
 _BETWEEN = "~"
@@ -30,4 +31,4 @@ class Position(NamedTuple):
 def invalid(text: str) -> Refusal:
     """Return the refusal of a position that no page named."""
     remedy = "use the next link of the page before, or leave it out for the first page"
-    return Refusal(HTTPStatus.BAD_REQUEST, f"invalid after {text[:40]!r}", remedy=remedy)
+    return Refusal(HTTPStatus.BAD_REQUEST, f"invalid after {quoted(text)}", remedy=remedy)

@@ -21,7 +21,7 @@ from pipeline.model.symbols import parse_symbol, spellings
 from pipeline.query.documents import Received
 from pipeline.query.history import History
 from pipeline.store.stored_symbols import SymbolNotFound
-from pipeline.text import printable
+from pipeline.text import printable, shown
 from pipeline.web.ask import Ask
 from pipeline.web.caching import NO_STORE
 from pipeline.web.refusals import named_alone, status_of
@@ -94,7 +94,9 @@ def _may_be_of_another_site(request: web.Request) -> bool:
 def _no_document(symbol: str, refusal: NotCollected) -> str:
     """Return why there is no document, in words that the API's clients take for a rate limit if it is one."""
     limit = "the rate limit is reached, " if refusal.is_quota else ""
-    return printable(f"Nothing is kept of {symbol[:40].upper()}, and it is not requested now: {limit}{refusal.reason}")
+    return printable(
+        f"Nothing is kept of {shown(symbol).upper()}, and it is not requested now: {limit}{refusal.reason}"
+    )
 
 
 def refuse(_request: web.Request, status: HTTPStatus, error: Trouble) -> web.Response:

@@ -20,6 +20,7 @@ from pipeline.rest.runs import OUTCOMES, RUN, RUNS
 from pipeline.rest.snapshots import AS_OF, HISTORY
 from pipeline.rest.status import STATUS
 from pipeline.rest.vintages import RESTATEMENTS, VINTAGES
+from pipeline.text import quoted
 from pipeline.web.ask import Ask
 from pipeline.web.parameters import check_names
 from pipeline.web.refusals import Refusal
@@ -49,7 +50,7 @@ async def _no_such_path(ask: Ask) -> web.Response:
     path = ask.request.match_info["path"]
     near = difflib.get_close_matches(path, [one.path for one in ENDPOINTS], n=1)
     remedy = f"did you mean {API}{near[0]}?" if near else f"{DOCUMENT} describes all"
-    raise Refusal(HTTPStatus.NOT_FOUND, f"no path {f'{API}{path}'[:100]!r}", remedy=remedy)
+    raise Refusal(HTTPStatus.NOT_FOUND, f"no path {quoted(f'{API}{path}')}", remedy=remedy)
 
 
 def _routes() -> Iterator[Route]:

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from pipeline.model.document import as_sent
 from pipeline.quota.limits import PERIODS, Limit
+from pipeline.text import shown
 
 JSON = "application/json"
 DEMO_SYMBOL = "IBM"
@@ -71,7 +72,7 @@ INVALID_CALL = _refusal("Error Message", "Invalid API call: the sandbox needs a 
 
 def unknown_function(name: str) -> Answer:
     """Return the refusal of a function other than the two that the sandbox has."""
-    text = f"This API function ({name[:40]}) is not in the sandbox: use OVERVIEW or LISTING_STATUS."
+    text = f"This API function ({shown(name)}) is not in the sandbox: use OVERVIEW or LISTING_STATUS."
     return _refusal("Error Message", text)
 
 

@@ -19,6 +19,7 @@ from cronsim import CronSim, CronSimError
 
 from pipeline.model.symbols import Symbol
 from pipeline.schedule.zones import find_zone
+from pipeline.text import quoted
 
 ALIASES = {
     "@hourly": "0 * * * *",
@@ -32,15 +33,13 @@ ALIASES = {
 ON_TIME = timedelta(minutes=1)
 """A fire time no older than this is on time, and runs even with `catch_up` of zero: the daemon is never that exact."""
 _FIELDS = 5
-_MOST_SHOWN = 60
-"""Characters of a wrong line in an error."""
 _SOME_INSTANT = datetime(2024, 1, 1, tzinfo=UTC)
 _MINUTE, _HOUR, _DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
 
 def check_cron(line: str) -> None:
     """Raise ValueError, with the reason, for a line that crontab would refuse, or that never fires."""
-    fields, shown = _fields(line), repr(line[:_MOST_SHOWN])
+    fields, shown = _fields(line), quoted(line)
     if len(fields.split()) != _FIELDS:
         raise ValueError(f"invalid cron line {shown}: use five fields, or one of {', '.join(ALIASES)}")
     try:

@@ -4,6 +4,8 @@ import re
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from pipeline.text import quoted
+
 _ABBREVIATIONS = {"EST": "America/New_York", "MST": "America/Denver", "HST": "Pacific/Honolulu"}
 """Abbreviations that are zones of their own, and the place whose clocks are probably meant."""
 _ETC = re.compile(r"Etc/GMT[+-][0-9]{1,2}", re.IGNORECASE)
@@ -36,7 +38,7 @@ def find_zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name[:_LONGEST])
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError(f'unknown time zone {name[:40]!r}: use a name such as "America/New_York" or "UTC"') from None
+        raise ValueError(f'unknown time zone {quoted(name)}: use a name such as "America/New_York" or "UTC"') from None
 
 
 def fixed_offset_problem(name: str) -> tuple[str, str] | None:

@@ -9,9 +9,9 @@ from typing import Any
 from pipeline.errors import file_reason
 from pipeline.files import WrongEncoding, read_text
 from pipeline.settings.environment import API_KEY, FLEET_URL, NOTIFY_URLS, PING_URL, WEB_TOKEN
-from pipeline.settings.errors import SettingsError
+from pipeline.settings.errors import SettingsError, shown
 from pipeline.settings.schema import KEYS, REPEATED, SCHEDULE, TABLES, places
-from pipeline.text import cut
+from pipeline.text import without_middle
 
 _SECRETS = {
     ("api", "key"): API_KEY,
@@ -22,10 +22,10 @@ _SECRETS = {
 }
 """A key whose name contains all these words is meant to hold a secret: its variable."""
 _NESTED = frozenset(name for name in TABLES if "." in name)
+_LONGEST_ERROR = 120
+"""Characters of what Python says about a file: it may repeat a key, and it ends with the place."""
 _NAMES_OF_SECRETS = ("key", "secret", "token", "value")
 """What people call the key itself in a table [[keys]]."""
-_MOST_SHOWN = 100
-"""Characters of a key in an error."""
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -39,7 +39,7 @@ def read_config(path: Path) -> dict[str, Any]:
             _refuse_secret(path, f"{name}.{inner}")
         _refuse_unknown(path, name, place=name)
         if "." in name:
-            raise SettingsError(f'{path}: "{name}": unknown key', remedy="write it without the quotes")
+            raise SettingsError(f'{path}: "{shown(name)}": unknown key', remedy="write it without the quotes")
     return document
 
 
@@ -56,7 +56,7 @@ def _check_tables(path: Path, name: str, value: Any) -> None:
                 _check_tables(path, f"{name}.{key}", inner)
             elif name in REPEATED and key in _NAMES_OF_SECRETS:
                 raise SettingsError(
-                    f"{path}: {place}.{key}: secrets do not belong in this file",
+                    f"{path}: {place}.{shown(key)}: secrets do not belong in this file",
                     remedy=f"set {API_KEY}_<NAME>, or write it into .env",
                 )
             else:
@@ -77,7 +77,8 @@ def _parse(path: Path) -> dict[str, Any]:
     except RecursionError:
         raise SettingsError(f"{path}: invalid TOML: nested too deeply") from None
     except ValueError as error:  # a number of 5,000 digits raises one that is not a TOMLDecodeError
-        raise SettingsError(f"{path}: invalid TOML: {error}", remedy=_toml_remedy(str(error), text)) from None
+        problem = without_middle(str(error), _LONGEST_ERROR)
+        raise SettingsError(f"{path}: invalid TOML: {problem}", remedy=_toml_remedy(str(error), text)) from None
 
 
 def _toml_remedy(error: str, text: str) -> str | None:
@@ -96,17 +97,15 @@ def _refuse_unknown(path: Path, key: str, *, place: str) -> None:
     if key in KEYS:
         return
     _refuse_secret(path, place)
-    shown = cut(place, _MOST_SHOWN)
     same_name = [known for known in (*KEYS, *TABLES) if known.rpartition(".")[2] == key.rpartition(".")[2]]
     near = same_name or difflib.get_close_matches(key, [*KEYS, *TABLES], n=1)
     remedy = f"did you mean {near[0]}?" if near else "pipeline config lists the keys"
-    raise SettingsError(f"{path}: {shown}: unknown key", remedy=remedy)
+    raise SettingsError(f"{path}: {shown(place)}: unknown key", remedy=remedy)
 
 
 def _refuse_secret(path: Path, name: str) -> None:
     letters = re.sub("[^a-z]", "", name.lower())
     for words, variable in _SECRETS.items():
         if all(word in letters for word in words):
-            shown = cut(name, _MOST_SHOWN)
             remedy = f"set {variable}, or write it into .env"
-            raise SettingsError(f"{path}: {shown}: secrets do not belong in this file", remedy=remedy)
+            raise SettingsError(f"{path}: {shown(name)}: secrets do not belong in this file", remedy=remedy)

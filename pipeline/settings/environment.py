@@ -10,7 +10,7 @@ from dotenv.parser import parse_stream
 
 from pipeline.errors import Trouble, file_reason
 from pipeline.files import WrongEncoding, read_text
-from pipeline.settings.errors import SettingsError
+from pipeline.settings.errors import SettingsError, shown
 from pipeline.settings.schema import SETTABLE
 
 API_KEY, API_KEY_FILE = "ALPHAVANTAGE_API_KEY", "ALPHAVANTAGE_API_KEY_FILE"
@@ -34,7 +34,7 @@ class Environment:
 
     def origin(self, name: str) -> str:
         """Return where the variable was set, as messages show it."""
-        return f".env: {name}" if name in self.from_dotenv else name
+        return f".env: {shown(name)}" if name in self.from_dotenv else shown(name)
 
 
 def with_dotenv(variables: Mapping[str, str], dotenv: Path) -> Environment:

@@ -2,9 +2,7 @@
 
 from pipeline.errors import ExitCode, Trouble
 from pipeline.redaction import Redact, without_lookalikes
-from pipeline.text import cut
-
-_MOST_SHOWN = 60
+from pipeline.text import LONGEST_NAME, cut
 
 
 class SettingsError(Trouble):
@@ -26,5 +24,13 @@ class SettingsError(Trouble):
 
 
 def quoted(value: object) -> str:
-    """Return a wrong value as an error repeats it: as Python writes it, in at most 60 characters."""
-    return cut(without_lookalikes(repr(value)), _MOST_SHOWN)
+    """Return a wrong value as an error repeats it: as Python writes it, in at most 80 characters.
+
+    What looks like a key is hidden before: the part of one that is left would not look like it.
+    """
+    return cut(without_lookalikes(repr(value)), LONGEST_NAME)
+
+
+def shown(name: str) -> str:
+    """Return the name of a key or a variable as messages repeat it: in at most 80 characters."""
+    return cut(without_lookalikes(name), LONGEST_NAME)

@@ -4,7 +4,6 @@ import difflib
 import re
 from collections.abc import Iterable, Iterator
 
-from pipeline.redaction import without_lookalikes
 from pipeline.settings.environment import (
     API_KEY,
     API_KEY_FILE,
@@ -21,7 +20,7 @@ from pipeline.settings.environment import (
     key_variables,
     variable_of,
 )
-from pipeline.settings.errors import SettingsError
+from pipeline.settings.errors import SettingsError, shown
 from pipeline.settings.schema import SETTABLE
 
 _ALMOST_EQUAL = 0.9
@@ -50,7 +49,7 @@ def unread_variables(names: Iterable[str]) -> Iterator[tuple[str, str | None]]:
     """Yield each variable that begins like one of this program and is not read, and the one that was meant, if any."""
     for name in sorted(names):
         if name.upper().startswith(PREFIX) and not is_setting(name) and name not in _OTHERS:
-            yield without_lookalikes(name), _meant(name)
+            yield shown(name), _meant(name)
 
 
 def misspelt_variables(names: Iterable[str]) -> Iterator[str]:
@@ -79,7 +78,7 @@ def unread_keys(environment: Environment, names: Iterable[str]) -> list[str]:
     """Return the variables for API keys that are set, and are not those of the keys of these names."""
     known = {variable for name in names for variable in key_variables(name)}
     found = sorted(name for name, value in environment.variables.items() if name.startswith(API_KEY) and value.strip())
-    return [without_lookalikes(name) for name in found if name not in known]
+    return [shown(name) for name in found if name not in known]
 
 
 def no_symbols(environment: Environment, remedy: str) -> SettingsError:

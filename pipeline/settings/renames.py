@@ -9,10 +9,12 @@ from pipeline.model.companies import Companies
 from pipeline.model.renames import Rename, find_cycle, spans
 from pipeline.model.symbol_spellings import read_symbol
 from pipeline.model.symbols import Symbol
-from pipeline.settings.errors import SettingsError, quoted
-from pipeline.text import few
+from pipeline.settings.errors import SettingsError, quoted, shown
+from pipeline.text import few, without_middle
 
 _EXAMPLE = 'write FB = "META", or FB = {to = "META", on = 2022-06-09}'
+_LONGEST_CYCLE = 120
+"""Characters of its symbols."""
 _KEYS = ("to", "on", "reused")
 
 
@@ -23,17 +25,16 @@ def read_renames(table: Mapping[str, Any], place: str) -> tuple[Rename, ...]:
         try:
             one = _rename(key, value)
         except SettingsError as error:
-            raise error.at(f"{place}.{key}") from None
+            raise error.at(f"{place}.{shown(key)}") from None
         except ValueError as error:
-            raise SettingsError(f"{place}.{key}: {error}") from None
+            raise SettingsError(f"{place}.{shown(key)}: {error}") from None
         if one.old in renames:
-            raise SettingsError(f"{place}.{key}: {one.old} is renamed twice", remedy="keep one of them")
+            raise SettingsError(f"{place}.{shown(key)}: {one.old} is renamed twice", remedy="keep one of them")
         renames[one.old] = one
     cycle = find_cycle(renames.values())
     if cycle is not None:
-        raise SettingsError(
-            f"{place}: {' -> '.join(cycle)} is a cycle", remedy="remove the rename of the newest symbol"
-        )
+        named = without_middle(" -> ".join(cycle), _LONGEST_CYCLE)
+        raise SettingsError(f"{place}: {named} is a cycle", remedy="remove the rename of the newest symbol")
     return tuple(renames.values())
 
 

@@ -7,9 +7,9 @@ from pipeline.errors import file_reason
 from pipeline.files import WrongEncoding, is_present, read_text
 from pipeline.settings.environment import Environment
 from pipeline.settings.errors import SettingsError
-from pipeline.text import cut
+from pipeline.text import without_middle
 
-_MOST_SHOWN = 200
+_MOST_SHOWN = 100
 """Characters of a path in an error."""
 
 
@@ -48,7 +48,8 @@ def read_secret(environment: Environment, plain: str, of_file: str, *, noun: str
         raise SettingsError(f"{environment.origin(name)}: {path}: {error}", remedy=error.remedy) from None
     except (OSError, ValueError) as error:
         # A relative name of no file is not repeated: it may well be the secret.
-        shown = cut(str(path), _MOST_SHOWN) if path.is_absolute() or _is_present(path) else "the file that it names"
+        is_named = path.is_absolute() or _is_present(path)
+        shown = without_middle(str(path), _MOST_SHOWN) if is_named else "the file that it names"
         raise SettingsError(
             f"{environment.origin(name)}: {shown} cannot be read ({file_reason(error)})",
             remedy=f"name a text file that holds the {noun}; the {noun} itself belongs in {plain}",

@@ -11,6 +11,7 @@ from pathlib import Path
 from pipeline.model.invented import is_invented
 from pipeline.store.database import DatabaseError, connect
 from pipeline.store.reader import NoData
+from pipeline.text import shown
 
 _ROWS_AT_ONCE = 20_000
 """Snapshots of a batch: between two batches no reader holds the file."""
@@ -66,7 +67,7 @@ def not_found(symbol: str, known: list[str]) -> SymbolNotFound:
     near = near or [one for one in known if one.startswith(symbol[:1])][:3]
     hint = f"did you mean {' or '.join(near)}? " if near else ""
     return SymbolNotFound(
-        f"no snapshot of {symbol[:40]}",
+        f"no snapshot of {shown(symbol)}",
         remedy=f"{hint}pipeline symbols --all lists all {len(known):,}",
         near=near,
     )

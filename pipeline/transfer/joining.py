@@ -9,7 +9,7 @@ from typing import Any, BinaryIO, TypeVar
 import msgspec
 
 from pipeline.query.join import JoinError, Joining, joined_rows
-from pipeline.text import printable_json, quote_formula
+from pipeline.text import printable_json, quote_formula, quoted, shown
 from pipeline.transfer.formats import text_of
 from pipeline.transfer.streams import LONGEST_LINE, STREAM_ERRORS, stream_problem, without_mark, wrong_encoding
 
@@ -159,7 +159,7 @@ def _asked(line: bytes, row: int, joining: Joining) -> tuple[str, Any]:
     try:
         found = msgspec.json.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise JoinError(f"row {row:,} is not JSON: {error}") from None
+        raise JoinError(f"row {row:,} is not JSON: {shown(str(error))}") from None
     if not isinstance(found, dict):
         raise JoinError(f"row {row:,} is not a JSON object")
     try:
@@ -168,7 +168,7 @@ def _asked(line: bytes, row: int, joining: Joining) -> tuple[str, Any]:
         raise JoinError(f"row {row:,}: {error.problem}", remedy=error.remedy) from None
     symbol, at = found[joining.symbol_column], found[joining.time_column]
     if symbol is not None and not isinstance(symbol, str):
-        raise JoinError(f"row {row:,}: its symbol is not text: {str(symbol)[:40]}")
+        raise JoinError(f"row {row:,}: its symbol is not text: {quoted(symbol)}")
     if not isinstance(at, str):
-        raise JoinError(f"row {row:,}: its instant is not text: {str(at)[:40]}")
+        raise JoinError(f"row {row:,}: its instant is not text: {quoted(at)}")
     return symbol or "", joining.read_instant(at, row)

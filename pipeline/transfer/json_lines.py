@@ -16,6 +16,7 @@ from pipeline.errors import Undecodable
 from pipeline.instants import parse_received, to_text
 from pipeline.model.document import Overview
 from pipeline.model.symbols import Symbol, parse_symbol, same_company
+from pipeline.text import quoted
 from pipeline.transfer.entries import (
     EXAMPLE,
     Entry,
@@ -166,7 +167,7 @@ def _symbol(given: object, received: Received) -> Symbol:
         raise _wrong_type("symbol", given, 'text, as in "IBM"')
     symbol = parse_symbol(given)
     if received.symbol is not None and not same_company(symbol, received.symbol):
-        raise ValueError(f"symbol is {symbol}, and {received.symbol[:40]!r} in the name of the file")
+        raise ValueError(f"symbol is {symbol}, and {quoted(received.symbol)} in the name of the file")
     return symbol
 
 

@@ -10,6 +10,7 @@ from pathlib import PurePath
 from typing import NamedTuple
 
 from pipeline.instants import parse_received
+from pipeline.text import quoted, shown
 
 PLACEHOLDERS = (
     "use {symbol}, and {date} (2024-03-14 or 20240314) or {time} (2024-03-14T18:30:00Z or 20240314T183000Z);"
@@ -48,7 +49,7 @@ class NamePattern:
         parts = text.split("/")
         variables = [_name(match) for part in parts for match in _VARIABLE.finditer(part)]
         if wrong := _mistake(text, parts, variables, names_something=names_something):
-            raise ValueError(f"invalid pattern {text[:40]!r}: {wrong}")
+            raise ValueError(f"invalid pattern {quoted(text)}: {wrong}")
         self._parts = [(_compiled(part, _SHORTEST), _compiled(part, _LONGEST)) for part in parts]
 
     @property
@@ -80,7 +81,7 @@ def _mistake(text: str, parts: list[str], variables: list[str], *, names_somethi
     unknown = [name for name in names if name not in _SHORTEST]
     mistakes = {
         f"it is longer than {_LONGEST_PATTERN} characters": len(text) > _LONGEST_PATTERN,
-        f"unknown {{{''.join(unknown[:1])}}}; {PLACEHOLDERS}": unknown,
+        f"unknown {{{shown(''.join(unknown[:1]))}}}; {PLACEHOLDERS}": unknown,
         PLACEHOLDERS: (names_something and not names) or re.search(r"[{}]", _VARIABLE.sub("", text)),
         "it names the same twice": len(set(names)) < len(names) or {"date", "time"} <= set(names),
         "it has a slash too many, or a . or .. between slashes": any(part in ("", ".", "..") for part in parts),

@@ -18,7 +18,7 @@ from tempfile import gettempdir
 from pipeline.errors import Trouble, file_reason
 from pipeline.partials import scratch_folder
 from pipeline.redaction import HIDDEN
-from pipeline.text import few, printable
+from pipeline.text import few, printable, quoted
 from pipeline.transfer.git_log import FORMAT, MOST_FILES, Commit, fields, read_log
 from pipeline.transfer.git_process import CHUNK_BYTES, Git, chunks
 
@@ -139,7 +139,7 @@ def _tip(path: Path, theirs: "Git", reading: "Git", branch: str | None) -> str:
     has = f"it has {few(others, _NAMED)}" if others else "it is empty"
     if branch is None:
         raise Trouble(f"{path} has no commit to begin with", remedy=f"{has}; choose with --branch" if others else has)
-    raise Trouble(f"{path} has no branch, tag or commit {branch[:100]!r}", remedy=has)
+    raise Trouble(f"{path} has no branch, tag or commit {quoted(branch)}", remedy=has)
 
 
 class Blobs:

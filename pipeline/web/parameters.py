@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 from multidict import MultiMapping
 
-from pipeline.text import few
+from pipeline.text import few, quoted
 from pipeline.web.refusals import Refusal
 
 
@@ -30,4 +30,4 @@ def unknown(name: str, known: Collection[str]) -> Refusal:
     near = difflib.get_close_matches(name.lower(), known, n=1)
     names = f"known are {few(sorted(known), 20)}" if known else "this path takes none"
     remedy = f"did you mean {near[0]}?" if near else names
-    return Refusal(HTTPStatus.BAD_REQUEST, f"unknown parameter {name[:40]!r}", remedy=remedy)
+    return Refusal(HTTPStatus.BAD_REQUEST, f"unknown parameter {quoted(name)}", remedy=remedy)

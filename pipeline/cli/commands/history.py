@@ -26,6 +26,7 @@ from pipeline.model.fields import ALL, FieldNotFound, find_field
 from pipeline.query.history import History
 from pipeline.query.suspicions import with_suspicions
 from pipeline.store.stored_symbols import SymbolNotFound
+from pipeline.text import quoted
 
 _TERMINAL = "-"
 
@@ -122,7 +123,7 @@ def _told_apart(history: History, words: Sequence[str]) -> tuple[Sequence[str], 
             except SymbolNotFound as missing:
                 hints = [str(error.remedy) for error in (unknown, missing)]
                 near = [hint for hint in hints if hint.startswith("did you mean")]
-                problem = f"{word[:40]!r} is neither a field nor a symbol with snapshots"
+                problem = f"{quoted(word)} is neither a field nor a symbol with snapshots"
                 raise FieldNotFound(problem, remedy="; ".join(near or hints)) from None
     return symbols, fields
 
