@@ -12,7 +12,7 @@ from pipeline.model.symbols import Symbol, SymbolFreshness
 from pipeline.quota.block import BY_THE_API
 from pipeline.quota.estimate import KeyQuota, finish_at, used_up
 from pipeline.quota.keys import ApiKey
-from pipeline.quota.stored import lag_of, quotas_of
+from pipeline.quota.stored import quotas_of, shift_of
 from pipeline.store.reader import Reader
 from pipeline.uptime import Uptime
 
@@ -70,8 +70,8 @@ def examine(
     with Reader.open(database) as reader:
         known = {one.symbol: one for one in reader.freshness(symbols)}
         stale = select_due(symbols, known.values(), observed_since=now - fresh_for, now=now).due
-        lag = lag_of(reader, wall=now, uptime=uptime)
-        quotas = quotas_of(reader, keys, now=now, lag=lag) if stale else []
+        shift = shift_of(reader, wall=now, uptime=uptime)
+        quotas = quotas_of(reader, keys, now=now, shift=shift) if stale else []
         requested = reader.last_requests(stale, but_of=active_run) if stale else {}
     ended = _quota_ended(quotas, now) if stale else None
     due, refused = [], {}

@@ -30,7 +30,7 @@ from pipeline.monitoring.reporter import Reporter
 from pipeline.quota.estimate import finish_at
 from pipeline.quota.keys import ApiKey
 from pipeline.quota.ledger_time import UntrustedClock
-from pipeline.quota.stored import lag_of, quotas_of
+from pipeline.quota.stored import quotas_of, shift_of
 from pipeline.schedule.next_run import Decision, FreeAt, decide, first_since
 from pipeline.store.database import DatabaseError, is_temporary
 from pipeline.store.marker import record_gone
@@ -272,7 +272,7 @@ def _read(
         last = last_firings(database, now=now)
         ended = min((one.finished_at for one in last.values() if one.finished_at), default=now)
         with Reader.open(database) as reader:
-            quotas = quotas_of(reader, keys, now=min(ended, now), lag=lag_of(reader, wall=now, uptime=uptime))
+            quotas = quotas_of(reader, keys, now=min(ended, now), shift=shift_of(reader, wall=now, uptime=uptime))
     except NoData:
         raise record_gone(database) from None
     return last, lambda at: finish_at(quotas, requests=1, now=at) or at

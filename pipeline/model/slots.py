@@ -15,6 +15,9 @@ KeyId = NewType("KeyId", str)
 EVERY_KEY = KeyId("")
 """In the table of blocks: the block is one of all keys."""
 
+NO_SYMBOL = ""
+"""In the ledger, the symbol of a request that a killed run may have sent: nothing says for which it was."""
+
 LONGEST_BLOCK = scheduled_days(1)
 """Of one that the API's words cause: a daily schedule finds it over."""
 

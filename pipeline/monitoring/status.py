@@ -12,7 +12,7 @@ from pipeline.monitoring.fleet_view import FleetView, view_fleet
 from pipeline.monitoring.staleness import standings
 from pipeline.quota.estimate import WindowUsage, window_usage
 from pipeline.quota.keys import KeyPlan
-from pipeline.quota.stored import lag_of, quotas_named
+from pipeline.quota.stored import quotas_named, shift_of
 from pipeline.store.database import wal_bytes
 from pipeline.store.reader import Listed, Reader, Run
 from pipeline.uptime import read_uptime
@@ -76,7 +76,7 @@ def read_status(database: Path, scope: Scope, *, now: datetime) -> Status:
     fleet = view_fleet(database, scope.lookout)
     with Reader.open(database) as reader:
         states = reader.symbol_states()
-        quotas = quotas_named(reader, scope.plans, now=now, lag=lag_of(reader, wall=now, uptime=read_uptime()))
+        quotas = quotas_named(reader, scope.plans, now=now, shift=shift_of(reader, wall=now, uptime=read_uptime()))
         success = reader.last_complete_run()
         universe = reader.universe()
         is_of_fleet = fleet is not None and fleet.place is not None

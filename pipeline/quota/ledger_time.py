@@ -7,7 +7,7 @@ that cannot be had, too, only as much time has passed as is known for certain.
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from pipeline import instants
 from pipeline.api.server_time import MOST_OFF, ServerTime
@@ -20,6 +20,7 @@ AGREES_WITHIN = timedelta(seconds=2)
 _SAME_WITHIN = timedelta(milliseconds=50)
 """How far they may be apart because both are read one after the other, and the uptime to a hundredth of a second."""
 _A_SECOND = timedelta(seconds=1)
+_FIRST = datetime.min.replace(tzinfo=UTC)
 _SET_IT = "set the clock, and keep it set by NTP"
 
 
@@ -61,6 +62,18 @@ def known_now(mark: LedgerMark, uptime: Uptime | None) -> datetime | None:
     if then is None or uptime is None or then.boot != uptime.boot or uptime.span < then.span:
         return None
     return mark.at + (uptime.span - then.span)
+
+
+def by_wall(mark: LedgerMark, *, wall: datetime, uptime: Uptime | None) -> Shift | None:
+    """Return the shift after which slots have their age by the wall clock; None if it agrees with the uptime.
+
+    It is for what is shown. A clock that is behind may have been ahead before: then what is from an earlier boot stays,
+    as in `confirmed`.
+    """
+    known = known_now(mark, uptime)
+    if known is None or uptime is None or abs(wall - known) <= AGREES_WITHIN:
+        return None
+    return Shift(wall - known, _FIRST if wall > known else known - uptime.span - _A_SECOND)
 
 
 def least_now(mark: LedgerMark | None, *, wall: datetime, uptime: Uptime | None) -> datetime:

@@ -14,10 +14,8 @@ from aiosqlite import Connection
 
 from pipeline import instants
 from pipeline.model.outcomes import RunId
-from pipeline.model.slots import KeyId
+from pipeline.model.slots import NO_SYMBOL, KeyId
 
-NO_SYMBOL = ""
-"""In the ledger, the symbol of a request that a killed run may have sent: nothing says for which it was."""
 _OUTCOME = "abandoned"
 
 

@@ -13,7 +13,7 @@ from pipeline import instants
 from pipeline.errors import Undecodable
 from pipeline.files import is_present
 from pipeline.model.outcomes import Outcome, RunId, RunStatus
-from pipeline.model.slots import Block, KeyId, LedgerMark, QuotaState, SpentSlot
+from pipeline.model.slots import NO_SYMBOL, Block, KeyId, LedgerMark, QuotaState, SpentSlot
 from pipeline.model.symbols import Symbol, SymbolFreshness
 from pipeline.store.database import DatabaseError, connect
 from pipeline.store.drift import Drift, read_drift
@@ -204,6 +204,12 @@ class Reader:
             "SELECT coalesce(sum(requests), 0) FROM in_flight WHERE :key IS NULL OR key = :key", {"key": key}
         ).fetchone()
         return int(count)
+
+    def presumed_requests(self, since: datetime) -> int:
+        """Return how many slots stand for what killed runs without limits may have sent: counted, and to be counted."""
+        query = "SELECT count(*) FROM requests WHERE symbol = ? AND coalesce(finished_at, deadline_at) > ?"
+        (count,) = self._db.execute(query, (NO_SYMBOL, instants.to_text(since))).fetchone()
+        return int(count) + self.in_flight()
 
     def ledger_mark(self) -> LedgerMark | None:
         """Return the newest instant that the ledger's time is known to have reached, None if it has none."""

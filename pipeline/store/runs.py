@@ -10,9 +10,8 @@ from aiosqlite import Connection
 from pipeline import instants
 from pipeline.model.document import Overview
 from pipeline.model.outcomes import Outcome, RunId, RunResult, RunStatus, SymbolResult, Trigger
-from pipeline.model.slots import Slot
+from pipeline.model.slots import NO_SYMBOL, Slot
 from pipeline.model.symbols import Symbol, SymbolList
-from pipeline.store.in_flight import NO_SYMBOL
 from pipeline.store.snapshots import Covered, Observation, covered, store_observations
 from pipeline.store.symbol_states import note_attempts, store_uncovered
 from pipeline.store.universe import record_list

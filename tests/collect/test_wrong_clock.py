@@ -14,7 +14,7 @@ from pipeline.model.outcomes import Outcome, RunStatus
 from pipeline.quota.estimate import window_usage
 from pipeline.quota.keys import KeyPlan
 from pipeline.quota.ledger_time import UntrustedClock, least_now
-from pipeline.quota.stored import lag_of, quotas_named
+from pipeline.quota.stored import quotas_named, shift_of
 from pipeline.sandbox.server import SandboxApi
 from pipeline.store.database import connect
 from pipeline.store.reader import Reader
@@ -312,8 +312,10 @@ async def test_what_is_read_of_the_quota_counts_by_the_ledgers_time(machine: Mac
     for step, left in ((25 * HOUR, [0, 1]), (-25 * HOUR, [0, 1]), (timedelta(), [0, 1])):
         machine.clock.set_by(step)
         with Reader.open(database) as reader:
-            lag = lag_of(reader, wall=machine.clock.wall, uptime=machine.clock.uptime)
-            quotas = quotas_named(reader, [KeyPlan("", limits("25/day", "1/second"))], now=machine.clock.wall, lag=lag)
+            shift = shift_of(reader, wall=machine.clock.wall, uptime=machine.clock.uptime)
+            quotas = quotas_named(
+                reader, [KeyPlan("", limits("25/day", "1/second"))], now=machine.clock.wall, shift=shift
+            )
         assert [window.left for window in window_usage(quotas, now=machine.clock.wall)] == left
 
 
@@ -327,11 +329,12 @@ async def test_a_ledger_that_is_damaged_to_the_end_of_time_can_be_read(
         db.execute("UPDATE requests SET finished_at = ? WHERE id = 1", (end,))
         db.execute("INSERT INTO blocked (key, since, until) VALUES ('', ?, ?)", (end, end))
     with Reader.open(database) as reader:
-        lag = lag_of(reader, wall=machine.clock.wall, uptime=machine.clock.uptime)
-        (quota,) = quotas_named(reader, [KeyPlan("", limits("25/day"))], now=machine.clock.wall, lag=lag)
+        shift = shift_of(reader, wall=machine.clock.wall, uptime=machine.clock.uptime)
+        (quota,) = quotas_named(reader, [KeyPlan("", limits("25/day"))], now=machine.clock.wall, shift=shift)
     machine.clock.set_right()
 
-    assert lag == HOUR
+    assert shift is not None
+    assert shift.by == HOUR
     assert len(quota.state.spent) == (5 if end == instants.LATEST else 4)
     assert (await machine.collect()).status is RunStatus.QUOTA_EXHAUSTED
 

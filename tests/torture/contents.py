@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
 
-from pipeline.store.in_flight import NO_SYMBOL
+from pipeline.model.slots import NO_SYMBOL
 
 Observation = tuple[str, str, bytes]
 """Symbol, instant, and the digest of all that was observed; of nothing where it was as before."""

@@ -21,7 +21,7 @@ from pipeline.fleet.look import Lookout
 from pipeline.monitoring.fleet_view import QUOTA_ELSEWHERE
 from pipeline.monitoring.threshold import Threshold, check_threshold, span_text
 from pipeline.quota.estimate import KeyQuota, finish_at, nothing_used, window_usage
-from pipeline.quota.stored import lag_of, quotas_named
+from pipeline.quota.stored import quotas_named, shift_of
 from pipeline.settings.load import Settings
 from pipeline.store.log_place import followed
 from pipeline.store.reader import NoData, Reader
@@ -130,8 +130,8 @@ def _read(settings: Settings, options: Options) -> tuple[Selection, list[KeyQuot
     since = now - settings.fresh_for
     try:
         with readable(settings.database, options) as database, Reader.open(database) as reader:
-            lag = lag_of(reader, wall=now, uptime=read_uptime())
+            shift = shift_of(reader, wall=now, uptime=read_uptime())
             todo = select_due(settings.all_symbols, reader.freshness(), observed_since=since, now=now)
-            return todo, quotas_named(reader, settings.plans, now=now, lag=lag)
+            return todo, quotas_named(reader, settings.plans, now=now, shift=shift)
     except NoData:
         return select_due(settings.all_symbols, (), observed_since=since, now=now), nothing_used(settings.plans)

@@ -28,7 +28,7 @@ from pipeline.monitoring.staleness import Standings, standings
 from pipeline.monitoring.threshold import check_threshold
 from pipeline.query.history import History
 from pipeline.quota.estimate import KeyQuota, WindowUsage, nothing_used, window_usage
-from pipeline.quota.stored import lag_of, quotas_named
+from pipeline.quota.stored import presumed_requests, quotas_named, shift_of
 from pipeline.settings.load import Settings
 from pipeline.store.drift import Drift
 from pipeline.store.lock import is_daemon_running
@@ -60,6 +60,8 @@ class _Report:
     """None if no daemon runs."""
     next_run: datetime | None
     last_backup: datetime | None = None
+    presumed: int = 0
+    """How many of the requests that count may never have been sent."""
     blocks: Blocks = ()
     """What blocks each key."""
     is_stored: bool = True
@@ -101,6 +103,7 @@ def command(options: Options, *, as_json: bool) -> int:
                 "last_run_on_demand": status.on_demand and asdict(status.on_demand),
                 "missed": len(status.missed),
                 "windows": [window_json(window) for window in status.windows] if status.is_quota_known else None,
+                "presumed_requests": status.presumed if status.is_quota_known else None,
                 "stale": status.symbols.stale,
                 "pending": status.symbols.pending,
                 "unknown": status.symbols.unknown,
@@ -128,13 +131,14 @@ def _read(settings: Settings, options: Options, lookout: Lookout | None) -> _Rep
         with readable(settings.database, options) as database, Reader.open(database) as reader:
             states = reader.symbol_states()
             suspicious, companies = _of_history(database)
-            lag = lag_of(reader, wall=now, uptime=read_uptime())
-            windows, blocks = _quota(quotas_named(reader, settings.plans, now=now, lag=lag), fleet, now)
+            shift = shift_of(reader, wall=now, uptime=read_uptime())
+            windows, blocks = _quota(quotas_named(reader, settings.plans, now=now, shift=shift), fleet, now)
             return _Report(
                 last_run=reader.last_run(),
                 on_demand=reader.last_run_on_demand(),
                 missed=reader.missed_fire_times(now - _RECENT),
                 windows=windows,
+                presumed=presumed_requests(reader, settings.plans, now=now, shift=shift) if fleet is None else 0,
                 blocks=blocks,
                 states=states,
                 symbols=standings(
@@ -207,6 +211,7 @@ def _print(settings: Settings, status: _Report, options: Options) -> None:
             **_threshold_line(settings),
             **_backup_line(status.last_backup),
             **block_lines(status.blocks, now=instants.utc_now()),
+            **_presumed_line(status),
             **_drift_lines(status.drift),
             **_suspicious_line(status.suspicious, options),
         }
@@ -300,6 +305,13 @@ def _threshold_line(settings: Settings) -> dict[str, object]:
 def _backup_line(last: datetime | None) -> dict[str, str]:
     """Return a line about the last backup, none if there was none."""
     return {} if last is None else {"last backup": f"{instants.for_people(last)} UTC"}
+
+
+def _presumed_line(status: _Report) -> dict[str, str]:
+    """Return a line if some of what the windows count may never have been sent, none if all of it was."""
+    if not (status.presumed and status.windows):
+        return {}
+    return {"presumed": f"{count(status.presumed, 'request')}, the most that a killed run without limits may have sent"}
 
 
 def _drift_lines(drift: Drift) -> dict[str, str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from pipeline.errors import ExitCode
 from pipeline.monitoring import heartbeat
 from tests.support.collected import Collected
-from tests.support.commands import call, query
+from tests.support.commands import Ended, call, query
 from tests.support.monitoring import BEAT, HEARTBEAT_KEYS
 
 
@@ -31,8 +31,8 @@ def test_status_in_json(collected: Collected) -> None:
     assert ended.code == 0
     assert list(status) == [
         "database", "snapshots", "companies", "daemon", "next_run", "last_run", "last_run_on_demand", "missed",
-        "windows", "stale", "pending", "unknown", "uncovered", "drift", "suspicions", "last_backup", "threshold",
-        "fleet",
+        "windows", "presumed_requests", "stale", "pending", "unknown", "uncovered", "drift", "suspicions",
+        "last_backup", "threshold", "fleet",
     ]  # fmt: skip
     assert status["database"] == "data/sandbox.db"
     assert status["snapshots"] >= status["companies"] >= 10
@@ -44,6 +44,25 @@ def test_status_in_json(collected: Collected) -> None:
     (window,) = status["windows"]
     assert list(window) == ["limit", "used", "left", "next_free_at", "key"]
     assert window["limit"] == "25/day"
+
+
+def test_what_a_killed_run_without_limits_may_have_sent_is_said_to_be_a_bound(
+    collected: Collected, tmp_path: Path
+) -> None:
+    def ask(database: Path, *more: str) -> Ended:
+        return call(
+            collected.folder, "status", "--database", str(database), *more, PIPELINE_SOURCE__LIMITS='["500/day"]'
+        )
+
+    database = collected.backup(tmp_path / "killed.db")
+    assert "presumed" not in ask(database).out
+    with closing(sqlite3.connect(database)) as db, db:
+        db.execute("INSERT INTO in_flight VALUES (1, 'k', '2026-03-14T18:30:00.000Z', 320)")
+
+    assert re.search(r"presumed +320 requests, the most that a killed run", ask(database).out)
+    status = ask(database, "--json").json
+    (window,) = status["windows"]
+    assert (status["presumed_requests"], window["used"] >= 320) == (320, True)
 
 
 def test_it_ends_with_0_if_nothing_is_stale(collected: Collected) -> None:
