@@ -319,6 +319,24 @@ async def test_what_is_read_of_the_quota_counts_by_the_ledgers_time(machine: Mac
         assert [window.left for window in window_usage(quotas, now=machine.clock.wall)] == left
 
 
+async def test_what_a_clock_dated_that_was_ahead_is_read_with_its_true_age(machine: Machine, database: Path) -> None:
+    """As the next run counts it, which corrects what was dated."""
+    machine.clock.set_by(25 * HOUR)
+    await machine.collect()
+    sent = machine.server.requests
+    machine.clock.set_right()
+    for passes, left in ((MINUTE, 25 - sent), (DAY - 2 * MINUTE, 25 - sent), (2 * MINUTE, 25)):
+        machine.clock.advance(passes)
+        with Reader.open(database) as reader:
+            shift = shift_of(reader, wall=machine.clock.wall, uptime=machine.clock.uptime)
+            quotas = quotas_named(reader, [KeyPlan("", PLAN)], now=machine.clock.wall, shift=shift)
+        assert [window.left for window in window_usage(quotas, now=machine.clock.wall)] == [left]
+    await machine.collect()
+
+    assert sent > 0
+    assert (machine.server.requests, machine.server.refused) == (sent + 25, 0)
+
+
 @pytest.mark.parametrize("end", ["0001-01-01T00:00:00.000Z", instants.LATEST])
 async def test_a_ledger_that_is_damaged_to_the_end_of_time_can_be_read(
     machine: Machine, database: Path, end: str
