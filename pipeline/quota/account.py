@@ -13,7 +13,7 @@ from pipeline.quota.throttle import Throttle
 from pipeline.quota.windows import Windows
 
 ABANDONED = "abandoned"
-"""The ledger's outcome of a request that we cancelled."""
+"""The ledger's outcome of a request that we cancelled: it may still arrive, so it counts from its deadline."""
 MOST_UNSTORED = 320
 """Requests of a key without limits that may be out, or answered and not in the ledger yet: more than 32 workers use."""
 _STORED_AT_ONCE = 16
@@ -74,9 +74,10 @@ class Account:
 
     def close(self, slot: Slot, outcome: str, *, now: Nanoseconds) -> None:
         """Note that the slot's answer is back, and what it says of the throttle, or that the request was abandoned."""
-        self.windows.end(now)
+        ended = max(now, slot.deadline) if outcome == ABANDONED else now
+        self.windows.end(ended)
         if slot.retry:
-            self.retries.end(now)
+            self.retries.end(ended)
         if outcome in _NO_ANSWER:
             self._throttle.release(slot.permit)
         elif outcome != Throttled.kind:

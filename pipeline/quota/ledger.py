@@ -20,7 +20,7 @@ from pipeline.model.outcomes import RunId
 from pipeline.model.slots import Slot
 from pipeline.model.symbols import Symbol
 from pipeline.quota import estimate
-from pipeline.quota.account import MOST_UNSTORED, Account, Free
+from pipeline.quota.account import ABANDONED, MOST_UNSTORED, Account, Free
 from pipeline.store.in_flight import InFlight, note_in_flight
 from pipeline.store.requests import (
     UNSENT,
@@ -264,8 +264,8 @@ class Ledger:
     def _store(self, slot: Slot, outcome: str) -> None:
         self._changed.set()
         # To the next millisecond: a window must not free sooner than it was used.
-        finished_at = instants.to_text(self._clock.now() + instants.MILLISECOND)
-        closed, account = ClosedRequest(slot, finished_at, outcome), self._accounts[slot.key]
+        ended = None if outcome == ABANDONED else instants.to_text(self._clock.now() + instants.MILLISECOND)
+        closed, account = ClosedRequest(slot, ended, outcome), self._accounts[slot.key]
         if account.limits:
             self._writer.post(close_requests, closed)
         elif account.note_unstored():

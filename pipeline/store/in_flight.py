@@ -7,7 +7,7 @@ can lose, and whatever opens the ledger next counts it.
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from aiosqlite import Connection
@@ -17,6 +17,8 @@ from pipeline.model.outcomes import RunId
 from pipeline.model.slots import NO_SYMBOL, KeyId
 
 _OUTCOME = "abandoned"
+_ON_ITS_WAY = timedelta(seconds=5)
+"""How long what a killed process sent last may take to arrive."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ async def note_in_flight(db: Connection, noted: Sequence[InFlight]) -> Sequence[
 
 
 async def count_lost(db: Connection, instants_now: Sequence[str]) -> Sequence[None]:
-    """Count what killed runs may have sent as requests that end now. The caller holds the lock, so no run is alive."""
+    """Count what killed runs may have sent, and what may arrive now. The caller holds the lock, so no run is alive."""
     for now in instants_now:
         rows = await db.execute_fetchall("SELECT run_id, key, since, requests FROM in_flight")
         await db.executemany(
@@ -60,4 +62,5 @@ def lost_requests(db: sqlite3.Connection, *, now: datetime) -> list[tuple[Any, .
 
 
 def _as_requests(run: int, key: str, since: str, requests: int, *, now: str) -> list[tuple[Any, ...]]:
-    return [(run, NO_SYMBOL, 0, since, now, max(since, now), _OUTCOME, key)] * requests
+    arrived = instants.to_text(instants.from_text(max(since, now)) + _ON_ITS_WAY)
+    return [(run, NO_SYMBOL, 0, since, arrived, None, _OUTCOME, key)] * requests

@@ -146,10 +146,10 @@ _FRESHNESS = """
 _OF_SYMBOLS = "WHERE symbol IN (SELECT value FROM json_each(?))"
 _UNANSWERED = """
     SELECT symbol FROM requests
-     WHERE finished_at IS NULL
+     WHERE outcome IS NULL
        AND NOT EXISTS (SELECT 1 FROM requests AS later
                         WHERE later.id > requests.id AND later.symbol = requests.symbol
-                          AND later.finished_at IS NOT NULL)
+                          AND later.outcome IS NOT NULL)
 """
 """The symbols whose last request has no end: its process was killed, or it is under way. The ledger forgets it with its
 windows, a day later."""

@@ -22,7 +22,8 @@ class ClosedRequest:
     """A slot whose request has ended, when, and how: an outcome as the API's client names it, or UNSENT."""
 
     slot: Slot
-    finished_at: str
+    finished_at: str | None
+    """None: it was given up, may still arrive, and counts from its deadline."""
     outcome: str
 
 

@@ -70,6 +70,21 @@ async def test_a_slot_counts_from_its_answer_and_that_of_a_dead_process_from_its
         await take(slots)
 
 
+async def test_a_request_that_is_given_up_counts_from_its_deadline_as_it_may_still_arrive(stage: Stage) -> None:
+    async with stage.process(k="1/minute", max_wait=0) as slots:
+        slot = await take(slots)
+        stage.clock.advance(SECOND)
+        slots.close(slot, "abandoned")
+        stage.clock.advance(timedelta(minutes=1) + GRACE)
+        with pytest.raises(QuotaEnded):
+            await take(slots)
+    async with stage.process(k="1/minute", max_wait=0) as slots:
+        with pytest.raises(QuotaEnded):
+            await take(slots)
+        stage.clock.advance(TIMEOUT)
+        await take(slots)
+
+
 async def test_a_wait_is_as_long_as_the_window_says_and_no_longer_than_max_wait(stage: Stage) -> None:
     async with stage.process(k="1/minute", max_wait=120) as slots:
         await answered(slots, 1)

@@ -267,7 +267,7 @@ TRIAL = Trial(
         Mutant(
             "windows count from the reservation",
             "pipeline/quota/account.py",
-            "self.windows.end(now)",
+            "self.windows.end(ended)",
             "self.windows.end(slot.taken)",
         ),
         Mutant(

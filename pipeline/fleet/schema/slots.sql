@@ -47,7 +47,8 @@ BEGIN
 END $$;
 
 -- Close slots: each with how its request ended, or 'unsent', and how many seconds ago that was. May be repeated. A slot
--- counts from when its request ended; from its deadline if that was before, as it had ended by then.
+-- counts from when its request ended; from its deadline if that was before, as it had ended by then, or if the request
+-- was abandoned, as it may still arrive.
 CREATE FUNCTION fleet.close_slots(_slots bigint[], _outcomes text[], _ago double precision[] DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -59,8 +60,9 @@ BEGIN
       ORDER BY k.id FOR UPDATE;
     _now := fleet.now();
     UPDATE fleet.slots s  -- rounded up, as where a record closes slots: a window must not free sooner than it was used
-       SET finished_at = least(greatest(date_trunc('milliseconds', _now - make_interval(secs => coalesce(c.ago, 0)))
-                                        + interval '1 millisecond', s.reserved_at), s.deadline_at),
+       SET finished_at = CASE WHEN c.outcome = 'abandoned' THEN s.deadline_at
+               ELSE least(greatest(date_trunc('milliseconds', _now - make_interval(secs => coalesce(c.ago, 0)))
+                                   + interval '1 millisecond', s.reserved_at), s.deadline_at) END,
            outcome = c.outcome
       FROM unnest(_slots, _outcomes, _ago) AS c (id, outcome, ago)
      WHERE s.id = c.id AND (s.finished_at IS NULL OR s.outcome = 'died');
@@ -365,7 +367,7 @@ BEGIN
     UPDATE fleet.slots
        SET reserved_at = least(reserved_at + _by, _now),
            deadline_at = least(deadline_at + _by, _now + (deadline_at - reserved_at)),
-           finished_at = CASE WHEN outcome = 'died' THEN least(finished_at + _by, _now + (deadline_at - reserved_at))
+           finished_at = CASE WHEN outcome IN ('died', 'abandoned') THEN least(finished_at + _by, _now + (deadline_at - reserved_at))
                               WHEN finished_at IS NOT NULL
                               THEN least(finished_at + _by, _now + interval '1 millisecond') END
      WHERE key_id = _key_id
