@@ -20,6 +20,9 @@ PRIVATE_FILE = 0o600
 PRIVATE_FOLDER = 0o700
 """Modes of what only its owner may read: the database, and everything made from it."""
 
+_USUAL_FOLDER = 0o777
+"""From which the user's mask takes away."""
+
 LARGEST_CONTENT = 100_000_000
 """Bytes of a file that is read whole."""
 _PIPE_SECONDS, _PIPE_GRACE_SECONDS = 10.0, 0.2
@@ -244,13 +247,29 @@ def filling(target: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def new_file(path: Path, *, mode: int = PRIVATE_FILE) -> Iterator[BinaryIO]:
-    """Yield a new file, in private folders where they are missing; remove it if the block fails.
+def creating(target: Path, *, mode: int) -> Iterator[BinaryIO]:
+    """Yield a new file that appears under its name when the block succeeds, once it is on the disk.
+
+    Missing folders are created as the system has them. Raise FileExistsError if there is a file already, and OSError if
+    it cannot be written.
+    """
+    if os.path.lexists(target):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+    make_folder(target.parent, mode=_USUAL_FOLDER)
+    with _written_beside(target, mode) as file:
+        yield file
+        _sync(file)
+    sync_folder(target.parent)
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[BinaryIO]:
+    """Yield a new private file, in private folders where they are missing; remove it if the block fails.
 
     Raise FileExistsError if there is one already, and OSError if it cannot be written.
     """
     make_folder(path.parent)
-    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_WRONLY | os.O_CLOEXEC, mode)
+    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_WRONLY | os.O_CLOEXEC, PRIVATE_FILE)
     try:
         with os.fdopen(descriptor, "wb") as file:
             yield file
@@ -292,13 +311,13 @@ def _report_failure(target: Path) -> Iterator[None]:
         raise Trouble(f"{target} cannot be written: {file_reason(error)}") from None
 
 
-def make_folder(folder: Path) -> None:
-    """Create a private folder, and those above it that are missing, on the disk too. Do nothing if there is one.
+def make_folder(folder: Path, *, mode: int = PRIVATE_FOLDER) -> None:
+    """Create a folder, and those above it that are missing, on the disk too. Do nothing if there is one.
 
     Otherwise a power cut could undo it, with all files in it that were synced. Raise OSError if it cannot be created.
     """
     missing = [*takewhile(lambda one: not one.exists(), (folder, *folder.parents))]
-    folder.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
+    folder.mkdir(mode=mode, parents=True, exist_ok=True)
     for one in missing:
         sync_folder(one.parent)
 

@@ -11,6 +11,7 @@ import pytest
 
 from pipeline.errors import Trouble
 from pipeline.files import (
+    creating,
     filling,
     is_present,
     make_folder,
@@ -133,12 +134,12 @@ def test_replaced_content_is_private_and_leaves_nothing_beside_it(tmp_path: Path
     assert stat.S_IMODE((tmp_path / "beat.json").stat().st_mode) == 0o600
 
 
-def test_a_new_file_gets_its_mode_and_private_folders(tmp_path: Path) -> None:
-    with new_file(tmp_path / "deep" / "new", mode=0o644) as file:
+def test_a_new_file_and_its_folders_are_private(tmp_path: Path) -> None:
+    with new_file(tmp_path / "deep" / "new") as file:
         file.write(b"x")
 
     assert (tmp_path / "deep" / "new").read_bytes() == b"x"
-    assert stat.S_IMODE((tmp_path / "deep" / "new").stat().st_mode) == 0o644
+    assert stat.S_IMODE((tmp_path / "deep" / "new").stat().st_mode) == 0o600
     assert stat.S_IMODE((tmp_path / "deep").stat().st_mode) == 0o700
 
 
@@ -149,6 +150,28 @@ def test_a_new_file_never_replaces_another(tmp_path: Path) -> None:
         pass
 
     assert (tmp_path / "old").read_bytes() == b"precious"
+
+
+def test_a_created_file_appears_when_it_is_whole(tmp_path: Path) -> None:
+    with creating(tmp_path / "deep" / "new", mode=0o644) as file:
+        file.write(b"x")
+        file.flush()
+        assert not (tmp_path / "deep" / "new").exists()
+
+    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["new"]
+    assert (tmp_path / "deep" / "new").read_bytes() == b"x"
+    assert stat.S_IMODE((tmp_path / "deep" / "new").stat().st_mode) == 0o644
+
+
+@pytest.mark.parametrize("is_link", [False, True])
+def test_a_created_file_never_replaces_another_nor_a_link(tmp_path: Path, is_link: bool) -> None:
+    (tmp_path / "old").symlink_to("nowhere") if is_link else (tmp_path / "old").write_bytes(b"precious")
+
+    with pytest.raises(FileExistsError), creating(tmp_path / "old", mode=0o600):
+        pass
+
+    assert [path.name for path in tmp_path.iterdir()] == ["old"]
+    assert (tmp_path / "old").is_symlink() or (tmp_path / "old").read_bytes() == b"precious"
 
 
 def test_a_new_file_that_fails_midway_is_removed(tmp_path: Path) -> None:

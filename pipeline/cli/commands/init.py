@@ -12,7 +12,7 @@ from pipeline.cli.configuration import read_environment
 from pipeline.cli.options import Options, examples, global_options, json_option
 from pipeline.cli.output import print_json, print_line
 from pipeline.errors import Trouble, file_reason
-from pipeline.files import PRIVATE_FILE, new_file, shipped
+from pipeline.files import PRIVATE_FILE, creating, shipped
 from pipeline.monitoring.threshold import check_threshold
 from pipeline.settings.errors import SettingsError
 from pipeline.settings.load import DEFAULT_CONFIG, load, named_config
@@ -74,8 +74,7 @@ def _template(in_wheel: str, in_checkout: str) -> str:
 def _create(path: Path, text: str, mode: int) -> bool:
     """Create the file and return True, or return False if it exists. Raise Trouble if it cannot be created."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with new_file(path, mode=mode) as file:
+        with creating(path, mode=mode) as file:
             file.write(text.encode())
     except OSError as error:
         if isinstance(error, FileExistsError) and path.is_file():
