@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain, count
 from pathlib import Path
 
 from pipeline import instants
 from pipeline.errors import file_reason
 from pipeline.files import PRIVATE_FILE, is_present, sync_file, sync_folder
-from pipeline.partials import partial_file, remove_if_abandoned
+from pipeline.partials import abandoned, partial_file, remove_if_abandoned
 from pipeline.store.database import (
     DatabaseError,
     access_remedy,
@@ -86,6 +87,26 @@ def backup_into(database: Path, folder: Path, *, keep: int, now: datetime) -> tu
             remedy="remove old backups by hand",
         ) from None
     return made, removed
+
+
+def backup_beside(database: Path, label: str, *, now: datetime) -> Backup:
+    """Copy the database to a new file beside it: its name, the label, the time. Raise as `backup` does.
+
+    What killed commands left half-written under this label is removed first: the dates in the names differ, so the
+    next copy does not replace it.
+    """
+    remove_half_written(database, label)
+    stem = f"{database.stem}-{label}-{now:%Y-%m-%dT%H%M%SZ}"
+    names = chain([f"{stem}.db"], (f"{stem}-{number}.db" for number in count(2)))
+    free = next(place for name in names if not is_present(place := database.with_name(name)))
+    return backup(database, free, now=now)
+
+
+def remove_half_written(database: Path, label: str) -> None:
+    """Remove the copies beside a database that killed commands left half-written, of a label that begins like this."""
+    for path in abandoned(database.parent):
+        if path.name.startswith(f"{database.stem}-{label}"):
+            remove_if_abandoned(path)
 
 
 def note_backup(database: Path, made: Backup) -> None:

@@ -4,16 +4,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import chain, count
 from pathlib import Path
 
-from pipeline.files import is_present
 from pipeline.partials import scratch_folder
-from pipeline.store.backup import Backup, backup, copy_database, note_backup
+from pipeline.store.backup import Backup, backup_beside, copy_database, note_backup, remove_half_written
 from pipeline.store.database import DatabaseError, create_private
 from pipeline.store.migrate import OnProgress, migrate
 from pipeline.store.migration_files import Migration, shipped_migrations
 from pipeline.store.reader import open_any_version
+
+_LABEL = "schema-"
+"""With the version: of the copy that is made before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,22 +35,16 @@ def bring_up_to_date(database: Path, *, now: datetime, keeps_backup: bool, on_pr
     """
     with open_any_version(database) as (_, schema):
         version = schema.version
+    remove_half_written(database, _LABEL)  # also if another command has migrated meanwhile
     newest = len(shipped_migrations())
     if version == newest:
         return Migrated(version, version, (), None)
     is_whole = schema.under_way is None
-    made = backup(database, _free_name(database, version, now), now=now) if keeps_backup and is_whole else None
+    made = backup_beside(database, f"{_LABEL}{version}", now=now) if keeps_backup and is_whole else None
     applied = migrate(database, now=now, may_begin=False, on_progress=on_progress)
     if made is not None:
         note_backup(database, made)
     return Migrated(version, newest, tuple(applied), made)
-
-
-def _free_name(database: Path, version: int, now: datetime) -> Path:
-    """Return where the backup goes: not where a migration that was killed within the same second has left one."""
-    stem = f"{database.stem}-schema-{version}-{now:%Y-%m-%dT%H%M%SZ}"
-    names = chain([f"{stem}.db"], (f"{stem}-{number}.db" for number in count(2)))
-    return next(place for name in names if not is_present(place := database.with_name(name)))
 
 
 @contextmanager

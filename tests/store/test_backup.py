@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.partials import partial_file
-from pipeline.store.backup import Backup, backup, backup_into, note_backup
+from pipeline.store.backup import Backup, backup, backup_beside, backup_into, note_backup
 from pipeline.store.database import DatabaseError
 from pipeline.store.migrate import migrate
 from pipeline.store.reader import NoData, Reader
@@ -112,6 +112,20 @@ def test_what_a_killed_backup_left_is_removed(database: Path, tmp_path: Path) ->
     assert rows(tmp_path / "copy.db") == 0
     assert len(before) == 2
     assert list(tmp_path.glob("copy*")) == [tmp_path / "copy.db"]
+
+
+def test_a_copy_beside_the_database_has_a_free_name_and_replaces_what_a_killed_one_left(database: Path) -> None:
+    dead = database.with_name(f"{database.stem}-before-2026-01-01T000000Z.db.01234567.partial")
+    others = database.with_name("theirs-before-2026-01-01T000000Z.db.01234567.partial")
+    dead.touch()
+    others.touch()
+
+    first, second = (backup_beside(database, "before", now=NOW) for _ in range(2))
+
+    assert first.file != second.file
+    assert [rows(one.file) for one in (first, second)] == [0, 0]
+    assert not dead.exists()
+    assert others.exists()
 
 
 def test_without_a_database_nothing_is_created(tmp_path: Path) -> None:

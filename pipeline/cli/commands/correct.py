@@ -2,7 +2,6 @@
 
 from dataclasses import asdict
 from datetime import datetime, timedelta
-from itertools import count as numbers
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +28,8 @@ from pipeline.cli.options import (
 from pipeline.cli.output import print_json, print_line, print_table, to_second
 from pipeline.cli.params import symbol_option
 from pipeline.cli.set_clock import set_now
-from pipeline.files import is_present
 from pipeline.model.symbols import parse_symbol
-from pipeline.store.backup import backup, note_backup
+from pipeline.store.backup import backup_beside, note_backup
 from pipeline.store.database import connect
 from pipeline.store.log_place import followed
 from pipeline.store.reader import open_for_reading
@@ -152,18 +150,12 @@ async def _correct(
             return done, None
         made = None
         if keeps_backup:
-            made = backup(database, _free_name(database, correction.now), now=correction.now)
+            made = backup_beside(database, "before-correct", now=correction.now)
         async with open_writer(database, on_retry=options.say) as writer:
             await writer.write(correct, correction)
         if made is not None:
             note_backup(database, made)
     return done, None if made is None else made.file
-
-
-def _free_name(database: Path, now: datetime) -> Path:
-    stem = f"{database.stem}-before-correct-{now:%Y-%m-%dT%H%M%SZ}"
-    names = (f"{stem}.db" if number == 1 else f"{stem}-{number}.db" for number in numbers(1))
-    return next(place for name in names if not is_present(place := database.with_name(name)))
 
 
 def _json(correction: Correction, done: Corrected, *, is_done: bool, backup: Path | None) -> dict[str, Any]:
