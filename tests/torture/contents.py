@@ -1,6 +1,5 @@
 """Contents: what a database holds that was acknowledged, read with plain SQL, of any version of the schema."""
 
-import json
 import sqlite3
 from collections import Counter
 from contextlib import closing
@@ -62,13 +61,15 @@ def _in_flight(db: sqlite3.Connection) -> int:
     return int(requests)
 
 
-def is_whole(copy: Path, record: Contents) -> bool:
-    """Whether a backup, or an export of documents as received, has all that a record had. Raise as `contents` does."""
-    if copy.suffix == ".db":
-        return contents(copy).observations >= record.observations
-    content = copy.read_text()
-    instants = {json.loads(line)["observed_at"] for line in content.splitlines()}
-    return content.endswith("\n") and instants >= {at for _, at, digest in record.observations if digest}
+Made = Contents | bytes | None
+"""What a command made besides its database: a copy, a file, nothing yet."""
+
+
+def made_at(path: Path) -> Made:
+    """Return what is at the path of something that a command makes. Raise as `contents` does."""
+    if not path.exists():
+        return None
+    return contents(path) if path.suffix == ".db" else path.read_bytes()
 
 
 def _snapshots(db: sqlite3.Connection) -> list[Observation]:

@@ -92,7 +92,7 @@ def _fail(bout: Bout, stage: Theatre, whole: Whole) -> None:
     length = random.choice((1, random.randint(2, 20), EVER) if failure.may_stay else (1, 2))
     stage.interposed.fail(failure.kinds, failure.error, first, first + length - 1)
     out = _FULL if random.random() < _PRINTS_TO_FULL else None
-    attempt = attempted(stage, whole.scene, whole.before, whole.after, out=out)
+    attempt = attempted(stage, whole, out=out)
     bout.count("failing disks" if attempt.failed else "disks that did not fail")
     following = random.choice(_FOLLOWING)
     for problem in [*_ended_badly(attempt.played), *attempt.problems(following)]:

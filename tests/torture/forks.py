@@ -9,6 +9,7 @@ import sqlite3
 import sys
 from contextlib import suppress
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, NoReturn
 
 from pipeline.cli import app
@@ -18,8 +19,8 @@ _SECONDS = 60
 """After which a command hangs: it is ended by SIGALRM."""
 _connect_as_ever = sqlite3.connect
 _LOADED = (
-    "as_of", "backup", "changes", "collect", "correct", "doctor", "export", "health", "history", "import_", "migrate",
-    "panel", "plan", "restore", "runs", "status", "symbols", "vintages",
+    "as_of", "backup", "changes", "collect", "correct", "datasette_metadata", "doctor", "export", "health", "history",
+    "import_", "init", "join", "migrate", "panel", "plan", "restore", "run", "runs", "status", "symbols", "vintages",
 )  # fmt: skip
 
 
@@ -34,11 +35,23 @@ def main() -> None:
     sqlite3.connect = _connect  # type: ignore[assignment]
     gc.freeze()
     for line in sys.stdin:
-        order = json.loads(line)
-        if (child := os.fork()) == 0:
-            run_command(**order)
-        _, status = os.waitpid(child, 0)
-        print(os.waitstatus_to_exitcode(status), flush=True)
+        print(_run(**json.loads(line)), flush=True)
+
+
+def _run(*, err: str, stop_at: str | None, **order: Any) -> int:
+    """Return the exit code of a command. When it prints the text `stop_at` to stderr, it gets SIGTERM."""
+    reader, writer = os.pipe()
+    if (child := os.fork()) == 0:
+        os.close(reader)
+        run_command(**order, err=writer)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as printed, Path(err).open("wb") as file:
+        for line in printed:
+            file.write(line)
+            if stop_at is not None and stop_at.encode() in line:
+                os.kill(child, signal.SIGTERM)
+    _, status = os.waitpid(child, 0)
+    return os.waitstatus_to_exitcode(status)
 
 
 def _connect(*arguments: Any, **options: Any) -> sqlite3.Connection:
@@ -53,11 +66,12 @@ def _connect(*arguments: Any, **options: Any) -> sqlite3.Connection:
     return db
 
 
-def run_command(folder: str, arguments: list[str], variables: dict[str, str], out: str, err: str) -> NoReturn:
-    """Be the process of a command, which prints to two files."""
+def run_command(folder: str, arguments: list[str], variables: dict[str, str], out: str, err: str | int) -> NoReturn:
+    """Be the process of a command, which prints to two files, the second of which may be open."""
     signal.alarm(_SECONDS)
     for descriptor, place in enumerate((os.devnull, out, err)):
-        os.dup2(os.open(place, os.O_RDWR | os.O_CREAT | (os.O_TRUNC if descriptor else 0)), descriptor)
+        flags = os.O_RDWR | os.O_CREAT | (os.O_TRUNC if descriptor else 0)
+        os.dup2(place if isinstance(place, int) else os.open(place, flags), descriptor)
     os.chdir(folder)
     os.environ.update(variables)
     sys.argv = ["pipeline", *arguments]

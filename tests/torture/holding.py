@@ -7,13 +7,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.torture.contents import Contents, contents, is_whole
-from tests.torture.scenes import DATABASE, Scene, Theatre
+from tests.torture.contents import Contents, contents, made_at
+from tests.torture.scenes import DATABASE, Theatre
 from tests.torture.stage import Played
+from tests.torture.whole import Whole
 
 ACKNOWLEDGED = frozenset({"symbol stored", "symbol unchanged"})
 _NOT_YET = ("no database at", "is empty", "older schema", "half migrated", "pipeline migrate")
 """What a question is told where a record is still to be begun or migrated."""
+_MARKER = f"{DATABASE.name}.record."
+"""What is half-written of the marker: the next run that requests something removes it."""
 _COLLECT = ("collect", "--force", "AAPL")
 
 
@@ -28,17 +31,17 @@ class Attempt:
     """A scene that was killed or let down, and what is known of the record that it left."""
 
     stage: Theatre
-    scene: Scene
+    whole: Whole
+    """The scene, and what it leaves when it ends well."""
     folder: Path
-    before: Contents
-    after: Contents
-    """What the record has when the scene ends well."""
     played: Played
     failed: int
     """How many operations failed by order."""
 
     def problems(self, following: str) -> Iterator[str]:
         """Yield what does not hold, in a next command (`question`, `run` or `same`), and when the scene is repeated."""
+        scene = self.whole.scene
+        yield from self._half_made(is_done=not self.played.code)
         if not self.played.code:
             yield from self._lost()
         if following == "question":
@@ -49,44 +52,77 @@ class Attempt:
             run = self.stage.play(self.folder, *_COLLECT)
             if run.code and not self._may_be_refused(run):
                 yield f"collect then ended with {run.code}: {run.err.strip()}"
-        again = self.stage.play(self.folder, *self.scene.command, variables=self.scene.variables)
-        if again.code and not (self.scene.makes is not None and "exists" in again.err):
+        again = self.stage.perform(scene, self.folder)
+        if again.code and not (scene.makes and "exists" in again.err):
             yield f"repeated, it ended with {again.code}: {again.err.strip()}"
         yield from self._lost()
+        if following != "run":  # of which there is more to write
+            yield from self._half_made(is_done=True)
+        yield from self._left_undone()
 
     def _may_be_refused(self, played: Played) -> bool:
-        return self.scene.command[0] == "restore" and "pipeline restore was interrupted" in played.err
+        return self.whole.scene.command[0] == "restore" and "pipeline restore was interrupted" in played.err
 
     def _lost(self) -> Iterator[str]:
         try:
             found = contents(self.folder / DATABASE)
-            copied = self.scene.makes is None or is_whole(self.folder / self.scene.makes, self.before)
-        except (sqlite3.Error, ValueError, OSError) as error:
+        except (sqlite3.Error, ValueError) as error:
             yield f"{type(error).__name__}: {error}"
             return
-        if self.scene.is_run:
-            needed, counts = self.before, Counter(symbol for symbol, *_ in self.before.observations)
+        before = self.whole.before
+        if self.whole.scene.is_run:
+            needed, counts = before, Counter(symbol for symbol, *_ in before.observations)
             counts += acknowledged(self.played.err)
             if lost := counts - Counter(symbol for symbol, *_ in found.observations):
                 yield f"lost what was acknowledged: {dict(lost)}"
         else:
-            needed = self.after
-            if kept := (self.before.observations - self.after.observations) & found.observations:
+            needed = self.whole.after
+            if kept := (before.observations - needed.observations) & found.observations:
                 yield f"still has what it was to lose: {sorted(kept)[:3]}"
         if lost_observations := needed.observations - found.observations:
             yield f"lost observations: {sorted(lost_observations)[:3]}"
-        if unknown := found.lacks(self.before.requests + Counter(self.stage.requests)):
+        if unknown := found.lacks(before.requests + Counter(self.stage.requests)):
             yield f"the ledger lacks requests that the API got: {dict(unknown)}"
-        if not copied:
-            yield f"{self.scene.makes} is not whole"
+
+    def _half_made(self, *, is_done: bool) -> Iterator[str]:
+        """Yield what is neither as it was nor as the command makes it: only the latter, once that is done."""
+        scene = self.whole.scene
+        before = {} if is_done or scene.before is None else scene.made(scene.before)
+        for path, whole in self.whole.made.items():
+            try:
+                found = made_at(self.folder / path)
+            except (sqlite3.Error, ValueError) as error:
+                yield f"{path}: {type(error).__name__}: {error}"
+                continue
+            if found != whole and (is_done or found != before.get(path)):
+                yield f"{path} is {'not there' if found is None else 'not whole'}"
+
+    def _left_undone(self) -> Iterator[str]:
+        """Yield what is left to be done once the scene was repeated, and what the daemon did twice."""
+        left = [path.name for path in self.folder.rglob("*.partial*")]
+        if left := sorted(name for name in left if not name.startswith(_MARKER)):
+            yield f"leaves {', '.join(left)}"
+        if not self.whole.scene.is_run:
+            return
+        before, after, found = self.whole.before, self.whole.after, contents(self.folder / DATABASE)
+        if missing := symbols_of(after, since=before) - symbols_of(found, since=before):
+            yield f"never observed: {', '.join(sorted(missing))}"
+        requests = Counter(self.stage.requests)
+        if self.whole.scene.is_daemon and (twice := [s for s in acknowledged(self.played.err) if requests[s] > 1]):
+            yield f"requested again for the same fire time: {', '.join(twice)}"
 
 
-def attempted(stage: Theatre, scene: Scene, before: Contents, after: Contents, *, out: Path | None = None) -> Attempt:
+def symbols_of(record: Contents, *, since: Contents) -> set[str]:
+    """Return the symbols that were observed since a record was as it was."""
+    return {symbol for symbol, *_ in record.observations - since.observations}
+
+
+def attempted(stage: Theatre, whole: Whole, *, out: Path | None = None) -> Attempt:
     """Play a scene, as the library has its orders, in a new folder, and return what came of it. The orders end then."""
     folder = stage.disk / "attempt"
-    scene.prepare(folder)
+    whole.scene.prepare(folder)
     stage.requests.clear()
-    played = stage.play(folder, *scene.command, out=out, variables=scene.variables)
+    played = stage.perform(whole.scene, folder, out=out)
     failed = stage.interposed.failed
     stage.interposed.order()
-    return Attempt(stage, scene, folder, before, after, played, failed)
+    return Attempt(stage, whole, folder, played, failed)

@@ -5,7 +5,10 @@ A write may be half done when the process dies. (Power cuts, which lose what was
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections import Counter, deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
 
 from tests.torture.holding import attempted
 from tests.torture.interposed import missing
@@ -14,40 +17,78 @@ from tests.torture.trial import Bout, Mutant, Trial
 from tests.torture.whole import Whole, played_whole, scenes_to_play
 
 _FOLLOWING = ("same", "same", "question", "run")
+_PLAYS = 3
+"""Plays that end before a change until it is taken for none of the scene's."""
+_KINDS = ("first start", "migrate", "backup", "restore", "daemon")
+_OTHERS = "other commands"
+
+
+@dataclass(slots=True)
+class Covered:
+    """A scene, and where it was killed."""
+
+    whole: Whole
+    reached: set[int] = field(default_factory=set)
+    """Of its changes, from 1 on."""
+    missing: Counter[int] = field(default_factory=Counter)
+    """How often it ended before a change, by that: how many it makes differs by some, as its threads take turns."""
+
+    @property
+    def changes(self) -> int:
+        """How many changes it has, without those that it did not come to in several plays."""
+        absent = sum(count >= _PLAYS for number, count in self.missing.items() if number not in self.reached)
+        return self.whole.changes - absent
 
 
 def run(bout: Bout) -> None:
-    """Kill a few times in each scene, then at each change that is left, in random order."""
+    """Kill a few times in each scene, then at each change that is left, in random order, and at random after that."""
     os.umask(0o077)
     with theatre(bout) as stage:
-        points = _points(bout, stage)
-        for whole, number in points:
-            if not bout.goes_on():
-                break
-            _kill(bout, stage, whole, number)
+        scenes = [Covered(played_whole(stage, scene)) for scene in scenes_to_play(stage)]
+        points = _points(bout, scenes)
+        while bout.goes_on():
+            scene, number = points.popleft() if points else _any_point(bout, scenes)
+            if _kill(bout, stage, scene.whole, number):
+                scene.reached.add(number)
+                continue
+            scene.missing[number] += 1
+            if scene.missing[number] < _PLAYS:
+                points.append((scene, number))
+    for what, of_kind in groupby(sorted(scenes, key=_kind), key=_kind):
+        found = [*of_kind]
+        bout.count(f"of {sum(one.changes for one in found):,} of {what}", sum(len(one.reached) for one in found))
 
 
-def _points(bout: Bout, stage: Theatre) -> Iterator[tuple[Whole, int]]:
-    """Yield where to kill: first a few places in each scene, then each other, writes between writes last."""
-    first, last = [], []
-    for scene in scenes_to_play(stage):
-        whole = played_whole(stage, scene)
-        turns = whole.turns()
+def _kind(scene: Covered) -> str:
+    """Return what a scene is counted as: changes of a first start, of migrations, and so on."""
+    name = scene.whole.scene.name
+    return next((kind for kind in _KINDS if name.startswith(kind)), _OTHERS)
+
+
+def _points(bout: Bout, scenes: Sequence[Covered]) -> deque[tuple[Covered, int]]:
+    """Return where to kill: first a few places in each scene, then each other, writes between writes last."""
+    first, then, last = [], [], []
+    for scene in scenes:
+        turns = scene.whole.turns()
         bout.random.shuffle(turns)
-        yield from ((whole, number) for number in turns[:2])
-        first += [(whole, number) for number in turns[2:]]
-        last += [(whole, number) for number in range(1, whole.changes + 1) if number not in turns]
-    for points in (first, last):
+        first += [(scene, number) for number in turns[:2]]
+        then += [(scene, number) for number in turns[2:]]
+        last += [(scene, number) for number in range(1, scene.whole.changes + 1) if number not in turns]
+    for points in (then, last):
         bout.random.shuffle(points)
-        yield from points
-    while True:
-        yield bout.random.choice(first)
+    return deque((*first, *then, *last))
 
 
-def _kill(bout: Bout, stage: Theatre, whole: Whole, number: int) -> None:
+def _any_point(bout: Bout, scenes: Sequence[Covered]) -> tuple[Covered, int]:
+    scene = bout.random.choice(scenes)
+    return scene, bout.random.randint(1, scene.changes)
+
+
+def _kill(bout: Bout, stage: Theatre, whole: Whole, number: int) -> bool:
+    """Kill a scene at a change, check all that has to hold, and return whether it came to that change."""
     is_torn = bout.random.random() < 0.5
     stage.interposed.order(kill_at=number, is_torn=is_torn)
-    attempt = attempted(stage, whole.scene, whole.before, whole.after)
+    attempt = attempted(stage, whole)
     bout.count("kills" if attempt.played.was_killed else "ended before the kill")
     if attempt.played.code and not attempt.played.was_killed:
         bout.broken(f"{whole.scene.name} ended with {attempt.played.code}: {attempt.played.err.strip()}")
@@ -58,6 +99,7 @@ def _kill(bout: Bout, stage: Theatre, whole: Whole, number: int) -> None:
             f"{whole.scene.name}, killed at change {number} of {whole.changes}{torn}, then {following}: {problem}"
         )
     shutil.rmtree(attempt.folder)
+    return attempt.played.was_killed
 
 
 TRIAL = Trial(
@@ -72,5 +114,22 @@ TRIAL = Trial(
             '    db.execute("BEGIN IMMEDIATE")\n    try:\n        yield\n        db.execute("COMMIT")',
             "    try:\n        yield",
         ),
+        Mutant(
+            "writes files under their own names",
+            "pipeline/files.py",
+            "    with partial_file(target, mode) as partial:\n"
+            '        with os.fdopen(partial.descriptor, "wb", closefd=False) as file:\n'
+            "            yield file\n"
+            "        partial.path.replace(target)",
+            '    with target.open("wb") as file:\n        yield file',
+        ),
+        Mutant(
+            "resumes no run that a kill cut short",
+            "pipeline/schedule/next_run.py",
+            "        case RunStatus.INTERRUPTED | RunStatus.RUNNING:",
+            "        case RunStatus.RUNNING:",
+            is_slow=True,
+        ),
     ),
+    share=3,
 )

@@ -10,7 +10,7 @@ import os
 import shutil
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,7 +25,7 @@ from pipeline.store.older_copy import is_behind
 from pipeline.store.reader import NoData, open_for_reading
 from pipeline.store.record import Begin, prepare
 from pipeline.store.restore import restore
-from tests.torture.contents import Contents, contents, is_whole
+from tests.torture.contents import Contents, Made, contents
 from tests.torture.disk import Disk
 from tests.torture.holding import acknowledged
 from tests.torture.interposed import NOTED, SAID, SYNC, Operation, missing
@@ -70,6 +70,7 @@ class Recording:
     operations: tuple[Operation, ...]
     before: Contents
     after: Contents
+    made: Mapping[Path, Made]
 
     def needed(self, known: Known) -> frozenset[tuple[str, str, bytes]]:
         """Return the observations that have to be there."""
@@ -96,7 +97,7 @@ def record(stage: Theatre, scene: Scene, *, failing_sync: int = 0) -> Recording:
     interposed.forget()
     stage.requests.on_request = lambda symbol: interposed.note(f"{_REQUESTED}{symbol}")
     for _ in range(scene.times):
-        played = stage.play(folder, *scene.command, variables=scene.variables)
+        played = stage.perform(scene, folder)
         if played.code:
             break
     stage.requests.on_request = lambda _symbol: None
@@ -104,9 +105,10 @@ def record(stage: Theatre, scene: Scene, *, failing_sync: int = 0) -> Recording:
         raise AssertionError(f"{scene.name}: exit code {played.code}, {interposed.changes} changes: {played.err}")
     if not played.code:
         interposed.note(_ENDED)
+    made = scene.made(folder)
     operations = [_in_folder(one, folder.relative_to(stage.disk)) for one in interposed.recorded()]
     interposed.order()
-    return Recording(scene, begun, tuple(operations), before, _after(folder / DATABASE))
+    return Recording(scene, begun, tuple(operations), before, _after(folder / DATABASE), made)
 
 
 def _after(database: Path) -> Contents:
@@ -241,14 +243,13 @@ def _unmarked(cut: Cut, database: Path) -> str | None:
 
 
 def _made(cut: Cut) -> str | None:
-    """Return what is wrong with the file that the command makes besides: once acknowledged it is there, and whole."""
-    file = cut.recording.scene.makes
-    if file is None:
-        return None
-    made = cut.folder / file
-    if not made.exists():
-        return f"{file} is lost" if cut.known.has_ended else None
-    return None if is_whole(made, cut.recording.before) else f"{file} is not whole"
+    """Return what is wrong with what the command makes besides: it is as before, or whole; whole once acknowledged."""
+    recording = cut.recording
+    found, before = recording.scene.made(cut.folder), recording.scene.made(recording.begun)
+    for path, whole in recording.made.items():
+        if found[path] != whole and (cut.known.has_ended or found[path] != before[path]):
+            return f"{path} is {'lost' if found[path] is None else 'not whole'}"
+    return None
 
 
 def _finding(database: Path, now: datetime, *, thorough: bool) -> str | None:
@@ -274,7 +275,8 @@ def run(bout: Bout) -> None:
         while bout.goes_on():
             _cut_power(bout, bout.random.choice(recordings))
             if bout.random.random() < _SYNCS_FAIL:
-                _cut_power(bout, _with_failing_sync(bout, stage, bout.random.choice(recordings)))
+                ending = [one for one in recordings if not one.scene.is_daemon]
+                _cut_power(bout, _with_failing_sync(bout, stage, bout.random.choice(ending)))
 
 
 def _with_failing_sync(bout: Bout, stage: Theatre, recording: Recording) -> Recording:

@@ -14,7 +14,7 @@ from pipeline.sandbox.server import SandboxApi
 from tests.support.beside import beside
 from tests.support.database import earlier_migrations
 from tests.support.migrations import with_positional_digests
-from tests.torture.contents import contents
+from tests.torture.contents import Made, contents, made_at
 from tests.torture.interposed import Interposed
 from tests.torture.stage import Played, Stage, stage
 from tests.torture.trial import Bout
@@ -22,6 +22,14 @@ from tests.torture.trial import Bout
 DATABASE = Path("data/overviews.db")
 KEY = "S3CR3TK3YOFOURS1"
 _SYMBOLS = ("AAPL", "IBM", "MSFT", "PEP")
+_SCHEDULED = {
+    "PIPELINE_SYMBOLS__LIST": '["GOOG", "NVDA", "TSLA"]',
+    "PIPELINE_SCHEDULE__CRON": "0 0 1 * *",
+    "PIPELINE_SCHEDULE__CATCH_UP_HOURS": "800",
+}
+"""A daemon that catches up the first of the month at once, with companies that nobody has requested yet."""
+_IDLE = '"next run"'
+"""The event that the daemon logs when there is nothing more to do."""
 _LIMIT = "1000000/day"
 """So large that it never ends, but each request takes a slot, and a restored ledger has to have all of them."""
 _CONFIG = """
@@ -42,16 +50,23 @@ class Scene:
     before: Path | None
     """A folder to be copied; None: an empty one."""
     command: tuple[str, ...]
-    makes: Path | None = None
-    """A file that it makes besides the database."""
+    makes: tuple[Path, ...] = ()
+    """Files that it makes besides the database."""
     variables: Mapping[str, str] = field(default_factory=dict)
     times: int = 1
     """How often the command is run for a recording, so that what one leaves undone meets the next."""
+    stop_at: str | None = None
+    """The text that it prints when it is to be stopped; None: it ends by itself."""
 
     @property
     def is_run(self) -> bool:
         """Whether it requests and observes, so that it adds to the record each time."""
-        return "collect" in self.command
+        return "collect" in self.command or self.is_daemon
+
+    @property
+    def is_daemon(self) -> bool:
+        """Whether it is the daemon, which outlives what ends a command."""
+        return self.stop_at is not None
 
     def prepare(self, folder: Path) -> None:
         """Make the folder in which the command is to be run."""
@@ -59,6 +74,10 @@ class Scene:
             folder.mkdir(parents=True)
         else:
             shutil.copytree(self.before, folder)
+
+    def made(self, folder: Path) -> dict[Path, Made]:
+        """Return what there is of all that it makes, in a folder. Raise as `made_at` does."""
+        return {path: made_at(folder / path) for path in self.makes}
 
 
 class Requests(list[str]):
@@ -99,13 +118,22 @@ class Theatre:
         self._calendar = calendar
 
     def play(
-        self, folder: Path, *command: str, variables: Mapping[str, str] | None = None, out: Path | None = None
+        self,
+        folder: Path,
+        *command: str,
+        variables: Mapping[str, str] | None = None,
+        out: Path | None = None,
+        stop_at: str | None = None,
     ) -> Played:
         """Run a command of the program in a folder, the next day as far as the API is concerned."""
         self._calendar.day += timedelta(days=1)
         config = str(self._place / "pipeline.toml")
         variables = {"PIPELINE_CONFIG": config, "ALPHAVANTAGE_API_KEY": KEY, **(variables or {})}
-        return self._stage.play(folder, *command, out=out, **variables)
+        return self._stage.play(folder, *command, out=out, stop_at=stop_at, **variables)
+
+    def perform(self, scene: Scene, folder: Path, *, out: Path | None = None) -> Played:
+        """Run the command of a scene in a folder."""
+        return self.play(folder, *scene.command, variables=scene.variables, out=out, stop_at=scene.stop_at)
 
     def scenes(self) -> Iterator[Scene]:
         """Yield the scenes; what they begin with is made by the program."""
@@ -119,8 +147,9 @@ class Theatre:
         yield Scene("collect", base, collect)
         yield Scene("collect, four days", base, collect, times=4)
         yield Scene("collect, no limits", base, collect, variables={"PIPELINE_SOURCE__LIMITS": "[]"})
+        yield Scene("daemon", base, ("-vv", "run"), variables=_SCHEDULED, stop_at=_IDLE)
         self._must(base, "backup", backup)
-        yield Scene("backup", base, ("backup", "copy.db"), Path("copy.db"))
+        yield Scene("backup", base, ("backup", "copy.db"), (Path("copy.db"),))
         shutil.copytree(base, later)
         self._must(later, "collect", "--force")
         yield Scene("restore", later, ("restore", backup))
@@ -133,7 +162,24 @@ class Theatre:
         yield Scene("migrate, oldest", self._old(later, 1), ("migrate",))
         self._must(later, "export", "--original", "--output", archive)
         yield Scene("import", base, ("import", archive, "--allow-back-dated"))
-        yield Scene("export", later, ("export", "--original", "--output", "out.jsonl"), Path("out.jsonl"))
+        yield from self._written(later)
+
+    def _written(self, record: Path) -> Iterator[Scene]:
+        """Yield scenes of commands that write other files than a record."""
+        given = self._place / "given"
+        earlier, rows = given / "exported", given / "rows.csv"
+        shutil.copytree(record, earlier)
+        (earlier / "out.jsonl").write_text("an earlier export\n")
+        rows.write_text("symbol,time\nAAPL,2030-01-01\n")
+        grid = ("--since", "2026-03-14", "--until", "2026-03-15")
+        for name, before, command, made in (
+            ("init", record, ("--config", "config/pipeline.toml", "init"), ("config/pipeline.toml", ".env")),
+            ("export", earlier, ("export", "--original", "--output", "out.jsonl"), ("out.jsonl",)),
+            ("join", record, ("join", str(rows), "pe_ratio", "--output", "out.csv"), ("out.csv",)),
+            ("panel", record, ("panel", "pe_ratio", *grid, "--output", "out.csv"), ("out.csv",)),
+            ("metadata", record, ("datasette-metadata", "--output", "out.json"), ("out.json",)),
+        ):
+            yield Scene(name, before, command, tuple(map(Path, made)))
 
     def _must(self, folder: Path, *command: str) -> None:
         played = self.play(folder, *command)

@@ -35,11 +35,16 @@ class Stage:
         self._process = process
         self._output = output
 
-    def play(self, folder: Path, *arguments: str, out: Path | None = None, **variables: str) -> Played:
-        """Run a command in a folder, and return how it ended. It prints to `out`, if to another place than usual."""
+    def play(
+        self, folder: Path, *arguments: str, out: Path | None = None, stop_at: str | None = None, **variables: str
+    ) -> Played:
+        """Run a command in a folder, and return how it ended. It prints to `out`, if to another place than usual.
+
+        When it prints the text `stop_at` to stderr, it gets SIGTERM.
+        """
         files = [self._output.with_suffix(suffix) for suffix in (".out", ".err")]
         order: dict[str, object] = {"folder": str(folder), "arguments": arguments, "variables": variables}
-        order |= {"out": str(out or files[0]), "err": str(files[1])}
+        order |= {"out": str(out or files[0]), "err": str(files[1]), "stop_at": stop_at}
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         print(json.dumps(order), file=self._process.stdin, flush=True)
