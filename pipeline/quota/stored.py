@@ -1,14 +1,15 @@
 """Stored quotas: what the database knows to be used of each key's plan."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from pipeline.model.slots import EVERY_KEY, KeyId, QuotaState, SpentSlot
+from pipeline.model.slots import EVERY_KEY, Block, KeyId, SpentSlot
 from pipeline.quota.estimate import KeyQuota
 from pipeline.quota.keys import ApiKey, KeyPlan, all_limits
 from pipeline.quota.ledger_time import Shift, by_wall
 from pipeline.quota.limits import longest_window
+from pipeline.store.blocks import A_MARGIN
 from pipeline.store.reader import Reader
 from pipeline.uptime import Uptime
 
@@ -61,18 +62,33 @@ def _quotas(
     for plan, key in zip(plans, ids, strict=True):
         own = key if len(plans) > 1 else None
         state, lost = reader.quota_state(since, own), [SpentSlot(now, retry=False)] * reader.in_flight(own)
-        moved = _moved(state, shift) if shift else state
-        # Without limits it does not matter that requests are not known; the API's word counts always.
-        block = moved.block if plan.limits or (moved.block and moved.block.reason is None) else None
-        yield KeyQuota(plan.name, plan.limits, replace(moved, spent=[*moved.spent, *lost], block=block))
+        blocks, spent = reader.blocks(own), state.spent
+        if shift is not None:
+            blocks, spent = [_moved_block(one, shift) for one in blocks], [_moved(one, shift) for one in spent]
+        block = _in_force(blocks, longest_window(plan.limits), now)
+        yield KeyQuota(plan.name, plan.limits, replace(state, spent=[*spent, *lost], block=block))
 
 
-def _moved(state: QuotaState, shift: Shift) -> QuotaState:
-    spent = [replace(one, at=_plus(one.at, shift.by)) if one.at >= shift.since else one for one in state.spent]
-    block = state.block
-    if block is not None and block.since >= shift.since:
-        block = replace(block, since=_plus(block.since, shift.by), until=_plus(block.until, shift.by))
-    return replace(state, spent=spent, block=block)
+def _in_force(blocks: Iterable[Block], longest: timedelta, now: datetime) -> Block | None:
+    """Return the block that ends last.
+
+    The API's word counts always. Where requests are not known, they count for as long as the plan's longest window is:
+    the plan may have changed since. Without limits they do not matter.
+    """
+    by_api = [one for one in blocks if one.reason is None]
+    unknown = [replace(one, until=_plus(one.since, longest + A_MARGIN)) for one in blocks if one.reason is not None]
+    counting = [one for one in unknown if longest and one.until > now]
+    return max(by_api + counting, key=lambda one: one.until, default=None)
+
+
+def _moved(slot: SpentSlot, shift: Shift) -> SpentSlot:
+    return replace(slot, at=_plus(slot.at, shift.by)) if slot.at >= shift.since else slot
+
+
+def _moved_block(block: Block, shift: Shift) -> Block:
+    if block.since < shift.since:
+        return block
+    return replace(block, since=_plus(block.since, shift.by), until=_plus(block.until, shift.by))
 
 
 def _plus(at: datetime, by: timedelta) -> datetime:

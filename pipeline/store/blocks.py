@@ -6,8 +6,10 @@ from datetime import datetime, timedelta
 from pipeline import instants
 from pipeline.model.slots import EVERY_KEY, Block, KeyId
 
-_LONGEST_WINDOW = timedelta(days=1)
+LONGEST_WINDOW = timedelta(days=1)
 """Of any plan."""
+A_MARGIN = timedelta(seconds=1)
+"""By how much longer requests that are not known count."""
 
 
 def block_requests(db: sqlite3.Connection, block: Block, key: KeyId = EVERY_KEY) -> None:
@@ -20,13 +22,8 @@ def block_requests(db: sqlite3.Connection, block: Block, key: KeyId = EVERY_KEY)
 
 
 def ledger_block(reason: str, longest_window: timedelta, *, now: datetime) -> Block:
-    """Return the block until nothing that was requested before `now` counts in any window.
+    """Return the block until nothing that was requested before `now` counts in any window of the plan.
 
-    A plan without limits takes no notice of it: then it is for one that is configured next.
+    If another plan is configured, the block lasts for the longest window of that one, from `now` on.
     """
-    return Block(now, now + counting_for(longest_window) + timedelta(seconds=1), reason)
-
-
-def counting_for(longest_window: timedelta) -> timedelta:
-    """Return how long a request counts: without limits, in any plan's windows, as one may be configured next."""
-    return longest_window or _LONGEST_WINDOW
+    return Block(now, now + (longest_window or LONGEST_WINDOW) + A_MARGIN, reason)

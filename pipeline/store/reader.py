@@ -190,13 +190,15 @@ class Reader:
             {"since": instants.to_text(since), "key": key},
         )
         spent = [SpentSlot(instants.from_text(at), bool(retry)) for at, retry in slots]
-        block = self._db.execute(
-            "SELECT since, until, reason FROM blocked WHERE :key IS NULL OR key IN ('', :key)"
-            " ORDER BY until DESC LIMIT 1",
-            {"key": key},
-        ).fetchone()
         (last_id,) = self._db.execute("SELECT coalesce(max(id), 0) FROM requests").fetchone()
-        return QuotaState(spent, block and _block(*block), last_id)
+        return QuotaState(spent, max(self.blocks(key), key=lambda one: one.until, default=None), last_id)
+
+    def blocks(self, key: KeyId | None = None) -> list[Block]:
+        """Return the blocks of one key, or of any, as they were set: some may be over."""
+        found = self._db.execute(
+            "SELECT since, until, reason FROM blocked WHERE :key IS NULL OR key IN ('', :key)", {"key": key}
+        )
+        return [_block(*row) for row in found]
 
     def in_flight(self, key: KeyId | None = None) -> int:
         """Return how many requests of runs without limits may be out, or lost with them; of one key, or of all."""

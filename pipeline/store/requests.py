@@ -93,15 +93,19 @@ async def set_block(db: Connection, blocks: Sequence[KeyBlock]) -> Sequence[None
 
 
 async def clear_block(db: Connection, keys: Sequence[KeyId]) -> Sequence[None]:
-    """Delete the block of a key, and that of every key, which is over then: the API answers again."""
-    await db.executemany("DELETE FROM blocked WHERE key IN (?, ?)", [(key, EVERY_KEY) for key in keys])
+    """Delete the block of a key, and that of every key, which is over then: the API answers again.
+
+    One that was set because requests are not known stays: by a plan with longer windows they may count still.
+    """
+    query = "DELETE FROM blocked WHERE key IN (?, ?) AND reason IS NULL"
+    await db.executemany(query, [(key, EVERY_KEY) for key in keys])
     return [None] * len(keys)
 
 
 async def prune_requests(writer: Writer, *, longest: timedelta, now: datetime) -> None:
     """Delete the slots that no window can hold any more, in small steps: those older than `longest` and a day.
 
-    `now` is the ledger's time: `quota.ledger_time`.
+    So, too, the blocks that stand for requests that are not known. `now` is the ledger's time: `quota.ledger_time`.
     """
     before = instants.to_text(now - longest - timedelta(days=1))
     while await writer.write(_delete_before, before) == _ROWS_AT_ONCE:
@@ -111,6 +115,7 @@ async def prune_requests(writer: Writer, *, longest: timedelta, now: datetime) -
 async def _delete_before(db: Connection, instants_before: Sequence[str]) -> Sequence[int]:
     counts = []
     for before in instants_before:
+        await db.execute("DELETE FROM blocked WHERE reason IS NOT NULL AND max(since, until) < ?", (before,))
         cursor = await db.execute(
             "DELETE FROM requests WHERE id IN"
             " (SELECT id FROM requests WHERE coalesce(finished_at, deadline_at) < ? LIMIT ?)",

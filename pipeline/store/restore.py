@@ -18,7 +18,7 @@ from pipeline.errors import file_reason
 from pipeline.files import is_present, new_file, sync_file, sync_folder
 from pipeline.store.aside import SUFFIXES, free_name, is_name_aside, move_aside
 from pipeline.store.backup import checked, copy_database
-from pipeline.store.blocks import block_requests, counting_for, ledger_block
+from pipeline.store.blocks import LONGEST_WINDOW, block_requests, ledger_block
 from pipeline.store.database import DatabaseError, ForeignDatabase, access_remedy, beside, connect, database_files
 from pipeline.store.ledger_transfer import KeptLedger, add_ledger, read_ledger
 from pipeline.store.leftovers import foreign_log
@@ -59,8 +59,8 @@ def restore(
 ) -> Restored:
     """Put a checked copy of a backup in the database's place.
 
-    The replaced database's requests within the plan's longest window are carried over. If they are not known, requests
-    are blocked for that long, unless none was sent since the backup was made (`is_idle`). `on_progress` is called as
+    The replaced database's requests of the last day are carried over. If they are not known, requests are blocked for
+    the plan's longest window, unless none was sent since the backup was made (`is_idle`). `on_progress` is called as
     `migrate` calls it. The caller holds the locks of the database. Raise DatabaseError if the file is no backup that
     this program can read, or is damaged, or if a file cannot be written: then the database is unchanged, or the next
     restore completes this one.
@@ -74,7 +74,7 @@ def restore(
         if (verdict := checked(partial, "integrity_check")) != "ok":
             raise DatabaseError(f"{file} is damaged: {verdict}", remedy="restore an earlier backup")
         migrate(partial, now=now, may_begin=False, on_progress=on_progress)
-        ledger, is_known = _read_old(old, now=now, longest=counting_for(longest_window))
+        ledger, is_known = _read_old(old, now=now, longest=LONGEST_WINDOW)
         with connect(partial, "rw") as db:
             own = read_ledger(db, now=now, longest=timedelta())
             carried = 0

@@ -22,6 +22,7 @@ from pipeline.store.record import Begin, prepare
 from pipeline.store.restore import restore
 from tests.support.clocks import START, ManualClock
 from tests.support.companies import COMPANIES
+from tests.support.daemons import rows
 from tests.support.runs import Runs, limits
 from tests.support.sandbox import Served
 
@@ -89,6 +90,26 @@ async def test_a_copy_from_before_the_last_run_blocks_for_the_longest_window(
     assert runs.served.api.requests == 4
     clock.advance(DAY + timedelta(seconds=2))
     assert (await runs.collect(3, limits=PLAN)).status is RunStatus.COMPLETE
+
+
+@pytest.mark.parametrize("window", [DAY, timedelta(minutes=1)])
+async def test_if_the_plan_is_changed_then_it_blocks_for_the_longest_window_of_the_new_one(
+    runs: Runs, database: Path, tmp_path: Path, clock: ManualClock, window: timedelta
+) -> None:
+    """By a plan per minute requests leave soon; by one per day those that are not known count until a day later."""
+    plainly(database, tmp_path / "copy.db")
+    await runs.collect(4, limits=PLAN)
+    put_back(tmp_path / "copy.db", database)
+    prepare(database, Begin.FIRST, longest_window=window, now=clock.wall)
+
+    clock.advance(timedelta(seconds=62))
+    assert (await runs.collect(2, limits=limits("75/minute"))).status is RunStatus.COMPLETE
+    assert LEDGER_BEHIND in str((await runs.collect(2, limits=PLAN)).detail)
+    clock.advance(DAY - timedelta(seconds=61))
+    assert (await runs.collect(2, limits=PLAN)).status is RunStatus.COMPLETE
+    clock.advance(3 * DAY)
+    await runs.collect(1, limits=PLAN)
+    assert rows(database, "SELECT * FROM blocked") == []
 
 
 async def test_it_is_noticed_by_a_run_of_a_daemon_that_was_idle_meanwhile(
