@@ -8,8 +8,9 @@ from datetime import timedelta
 from pipeline.model.symbols import Symbol
 from pipeline.schedule.cron import Schedule, check_cron, check_timezone
 from pipeline.settings.load import Settings
-from pipeline.store.database import DatabaseError, connect
+from pipeline.store.database import DatabaseError
 from pipeline.store.log_place import read_followed
+from pipeline.store.schema import connect_checked
 
 
 def as_followed(settings: Settings) -> Settings:
@@ -18,7 +19,7 @@ def as_followed(settings: Settings) -> Settings:
     """
     if settings.all_symbols or not settings.database.is_file():
         return settings
-    with suppress(DatabaseError, sqlite3.Error), connect(settings.database, "ro") as db:
+    with suppress(DatabaseError, sqlite3.Error), connect_checked(settings.database) as (db, _):
         if read_followed(db) is None:
             return settings
         listed = db.execute("SELECT DISTINCT symbol FROM universe WHERE until IS NULL ORDER BY symbol").fetchall()

@@ -33,7 +33,6 @@ from pipeline.fleet.log import OUTAGES, one_line
 from pipeline.fleet.pool import PATIENCE, Pool
 from pipeline.model.document import Overview
 from pipeline.model.outcomes import Outcome
-from pipeline.store.database import connect
 from pipeline.store.followed import (
     Chunk,
     FollowedOutcome,
@@ -45,6 +44,7 @@ from pipeline.store.followed import (
 )
 from pipeline.store.log_place import Followed, is_used, read_followed
 from pipeline.store.reader import Run
+from pipeline.store.schema import connect_checked
 from pipeline.store.snapshots import observation
 from pipeline.store.writer import Writer, open_writer
 
@@ -288,7 +288,7 @@ async def open_follower(
 
 def _begin(database: Path, fleet: str) -> Followed | None:
     """Return how far a record has the log of a fleet; None if it is to begin. Raise Unfollowable if it must not."""
-    with connect(database, "ro") as db:
+    with connect_checked(database) as (db, _):
         cursor = read_followed(db)
         is_own = cursor is None and is_used(db)
     if is_own:

@@ -19,13 +19,12 @@ from pipeline.store.database import (
     beside,
     connect,
     database_files,
-    schema_version,
     translate_errors,
     uri,
 )
 from pipeline.store.migration_files import shipped_migrations
 from pipeline.store.reader import open_any_version
-from pipeline.store.schema import check_schema
+from pipeline.store.schema import Schema, check_schema, connect_checked
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +161,8 @@ def _check_target(file: Path, database: Path) -> None:
 def _began_at(file: Path) -> str | None:
     """Return when the record in a file began, by which two records can be told apart; None if it cannot be read."""
     try:
-        with connect(file, "ro") as db:
-            if not schema_version(db, file):
+        with connect_checked(file) as (db, schema):
+            if schema == Schema(0):
                 return None
             (began_at,) = db.execute("SELECT min(applied_at) FROM migrations").fetchone()
     except DatabaseError:

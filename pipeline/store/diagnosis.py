@@ -5,6 +5,7 @@ of its columns: what reads those ends with a TypeError as likely as not.
 """
 
 import sqlite3
+import time
 from contextlib import closing
 from functools import lru_cache
 from pathlib import Path
@@ -17,6 +18,8 @@ NOT_UTF8 = "a text that is not UTF-8"
 """In a row, or in the schema: SQLite's own message about that cannot be decoded, either."""
 _LARGEST = 1 << 30
 """Bytes. A check of a larger file takes too long for somebody who waits for an answer."""
+_LONGEST_SECONDS, _INSTRUCTIONS = 60.0, 20_000
+"""Which that takes at most of a sound file; and instructions of SQLite's between two looks at the clock."""
 _LONGEST = 100
 _INCONSISTENT = {
     """SELECT symbol FROM symbols
@@ -48,7 +51,7 @@ def damaged_one() -> tuple[Path, str] | None:
 def damage_in(path: Path) -> str | None:
     """Return what a quick check finds damaged in a database, in a few words.
 
-    None if it finds nothing, or the file is empty, cannot be opened, or is too large to be checked here.
+    None if it finds nothing, or the file is empty, cannot be opened, or takes too long to be checked here.
     """
     try:
         files = [file.stat() for file in (path, path.with_name(f"{path.name}-wal")) if file.exists()]
@@ -63,6 +66,9 @@ def damage_in(path: Path) -> str | None:
 def _damage_in(path: Path, _state: tuple[tuple[int, int, int], ...]) -> str | None:
     try:
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=1)) as db:
+            deadline = time.monotonic() + _LONGEST_SECONDS
+            db.set_progress_handler(lambda: time.monotonic() > deadline, _INSTRUCTIONS)
+            db.execute("PRAGMA trusted_schema = OFF")
             (found,) = db.execute("PRAGMA quick_check(1)").fetchone()
             found = found if found != "ok" else _inconsistency(db)
     except UnicodeDecodeError:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.files import is_present
-from pipeline.store.database import connect
+from pipeline.store.schema import connect_checked
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ def followed(database: Path) -> Followed | None:
     """
     if not is_present(database):
         return None
-    with connect(database, "ro") as db:
+    with connect_checked(database) as (db, _):
         return read_followed(db)
 
 
@@ -43,7 +43,7 @@ def holds_own_record(database: Path) -> bool:
     """Whether there is something in a record that is from no fleet. Raise DatabaseError if it cannot be read."""
     if not is_present(database):
         return False
-    with connect(database, "ro") as db:
+    with connect_checked(database) as (db, _):
         return read_followed(db) is None and is_used(db)
 
 

@@ -16,6 +16,7 @@ from pipeline.model.outcomes import RunId, RunStatus
 from pipeline.store.blocks import block_requests, ledger_block
 from pipeline.store.database import DatabaseError, connect
 from pipeline.store.marker import LastRun, read_marker, write_marker
+from pipeline.store.schema import connect_checked
 
 LEDGER_BEHIND = "an older copy of the database was put in place, and what was requested since is not known"
 
@@ -28,7 +29,8 @@ def is_behind(database: Path) -> bool:
     marker = read_marker(database)
     if marker is None or marker.last_run is None or not is_present(database):
         return False
-    with suppress(DatabaseError, sqlite3.Error), connect(database, "ro") as db:  # what needs it will say what is wrong
+    # What needs the file will say what is wrong with it.
+    with suppress(DatabaseError, sqlite3.Error), connect_checked(database) as (db, _):
         return _is_behind(db, marker.last_run)
     return False
 

@@ -1,13 +1,14 @@
 """The schema of a file: which migrations made it, and which one, if any, is half done."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.store.database import DatabaseError, damaged, schema_version
+from pipeline.store.database import DatabaseError, connect, damaged, schema_version
 from pipeline.store.migration_files import Migration, shipped_migrations
-from pipeline.store.schema_objects import UNDER_WAY, check_objects, is_under_way
+from pipeline.store.schema_objects import UNDER_WAY, check_objects, check_unfinished, is_under_way
 
 
 class HalfMigrated(DatabaseError):
@@ -32,6 +33,16 @@ class Schema:
 
     version: int
     under_way: UnderWay | None = None
+
+
+@contextmanager
+def connect_checked(path: Path) -> Iterator[tuple[sqlite3.Connection, Schema]]:
+    """Open an existing file read-only, and yield it with its schema, once its tables are known to be tables.
+
+    Raise DatabaseError as `connect` and `read_schema` do.
+    """
+    with connect(path, "ro") as db:
+        yield db, read_schema(db, path, shipped_migrations())
 
 
 def read_schema(db: sqlite3.Connection, path: Path, migrations: Sequence[Migration]) -> Schema:
@@ -71,6 +82,7 @@ def _read_schema(db: sqlite3.Connection, path: Path, migrations: Sequence[Migrat
     if applied != [(migration.version, migration.checksum) for migration in migrations[:version]]:
         raise DatabaseError(f"{path} was made by migrations other than this program's", remedy="restore a backup")
     if under_way is not None:
+        check_unfinished(db, path, migrations[: version - 1])
         return Schema(version - 1, under_way)
     is_newest = version == len(migrations) and tuple(migrations) == shipped_migrations()
     check_objects(db, path, migrations[:version], is_newest=is_newest)

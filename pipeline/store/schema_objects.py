@@ -99,17 +99,36 @@ def check_objects(db: sqlite3.Connection, path: Path, migrations: Sequence[Migra
             raise DatabaseError(f"{path}: {name} {problem}", remedy=_REMEDY)
 
 
+def check_unfinished(db: sqlite3.Connection, path: Path, migrations: Sequence[Migration]) -> None:
+    """Raise DatabaseError unless what these migrations make as tables are plain tables. The next one is half done.
+
+    It may have added columns, dropped tables, and changed views, which nothing reads until it is complete.
+    """
+    made = made_by(tuple(migrations))
+    for name, found in objects(db, made.columns).items():
+        if found != made.objects[name]:
+            _refuse_unless_plain(db, path, name, found)
+
+
 def is_under_way(db: sqlite3.Connection, path: Path) -> bool:
     """Return whether a migration is half done.
 
-    Raise DatabaseError unless the tables that say which migrations made the file are plain tables.
+    Raise DatabaseError unless SQLite's own tables, and those that say which migrations made the file, are plain tables.
     """
+    for name, text in db.execute(_SQLITES_OWN):
+        if not _PLAIN_OWN.fullmatch(text or ""):
+            raise DatabaseError(f"{path}: {name} is not SQLite's own table", remedy=_REMEDY)
     usual = _plain(MIGRATIONS_TABLE.replace("IF NOT EXISTS", ""))
     tables = objects(db, ("migrations", UNDER_WAY))
     for name, found in tables.items():
-        if found.text != usual and (found.kind != "table" or _computed(_columns(db, name))):
-            raise DatabaseError(f"{path}: {name} is not a plain table", remedy=_REMEDY)
+        if found.text != usual:
+            _refuse_unless_plain(db, path, name, found)
     return UNDER_WAY in tables
+
+
+def _refuse_unless_plain(db: sqlite3.Connection, path: Path, name: str, found: SchemaObject) -> None:
+    if found.kind != "table" or _computed(_columns(db, name)):
+        raise DatabaseError(f"{path}: {name} is not a plain table", remedy=_REMEDY)
 
 
 def refuse_triggers(db: sqlite3.Connection, path: Path) -> None:
@@ -164,6 +183,11 @@ def objects(db: sqlite3.Connection, names: Iterable[str]) -> dict[str, SchemaObj
     return {name: _object(text) for name, text in db.execute(_TABLES_AND_VIEWS, (wanted,))}
 
 
+_SQLITES_OWN = (
+    "SELECT name, sql FROM sqlite_master WHERE type IN ('table', 'view') AND name LIKE 'sqlite\\_%' ESCAPE '\\'"
+)
+_PLAIN_OWN = re.compile(r"CREATE TABLE \w+\([\w,]+\)", re.ASCII)
+"""`sqlite_sequence(name,seq)`: with `writable_schema` it can be made a view."""
 _TABLES_AND_VIEWS = """
     SELECT lower(name), sql FROM sqlite_master
      WHERE type IN ('table', 'view') AND lower(name) IN (SELECT value FROM json_each(?))

@@ -9,8 +9,9 @@ from datetime import date
 from pathlib import Path
 
 from pipeline.model.invented import is_invented
-from pipeline.store.database import DatabaseError, connect
+from pipeline.store.database import DatabaseError
 from pipeline.store.reader import NoData
+from pipeline.store.schema import connect_checked
 from pipeline.text import shown
 
 _ROWS_AT_ONCE = 20_000
@@ -109,7 +110,7 @@ def holds_invented_data(database: Path) -> bool | None:
 
     The first company tells: those of the sandbox and real ones are kept apart.
     """
-    with suppress(DatabaseError), connect(database, "ro") as db, suppress(sqlite3.OperationalError):
+    with suppress(DatabaseError), connect_checked(database) as (db, _), suppress(sqlite3.OperationalError):
         return is_first_company_invented(db)
     return None
 

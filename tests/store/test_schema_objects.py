@@ -1,22 +1,32 @@
 """Schema objects: a file whose tables are not plain tables is refused before anything of it is read."""
 
+import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from pipeline.store.backup import backup_into
 from pipeline.store.database import DatabaseError
+from pipeline.store.log_place import followed, holds_own_record
+from pipeline.store.marker import LastRun, Marker, write_marker
 from pipeline.store.migrate import migrate
 from pipeline.store.migration_files import FOLDER, read_migrations, shipped_migrations
+from pipeline.store.older_copy import is_behind
 from pipeline.store.reader import Reader, open_any_version
 from pipeline.store.schema_objects import NEWEST_DIGEST, NEWEST_NAMES, apply_to_empty, digest, made_by
+from pipeline.store.stored_symbols import holds_invented_data
 from tests.support.clocks import START
 from tests.support.commands import NEEDED, call
 from tests.support.database import earlier_migrations
 
-ENDLESS = "WITH RECURSIVE endless(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM endless) SELECT n AS {} FROM endless"
+ENDLESS = (
+    "WITH RECURSIVE endless(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM endless)"
+    " SELECT n AS {} FROM endless WHERE n < 0"
+)
+"""It has no first row, either."""
 
 
 @pytest.fixture
@@ -58,6 +68,84 @@ def test_no_command_waits_for_a_view_that_never_ends(db: sqlite3.Connection, dat
     assert ended.code != 0
     assert "Traceback" not in ended.err
     assert "snapshots is a view" in ended.out + ended.err
+
+
+def write_down_as_endless(db: sqlite3.Connection, name: str) -> None:
+    """Write into the schema that a table, which may be SQLite's own, is a view that never ends."""
+    columns = [column for _, column, *_ in db.execute(f"PRAGMA table_info({name})")]
+    view = f"CREATE VIEW {name} AS {ENDLESS.format(', n AS '.join(columns))}"
+    db.execute("PRAGMA synchronous = OFF")
+    db.execute("PRAGMA writable_schema = ON")
+    db.execute("DELETE FROM sqlite_master WHERE type = 'index' AND tbl_name = ?", (name,))
+    db.execute("UPDATE sqlite_master SET type = 'view', rootpage = 0, sql = ? WHERE name = ?", (view, name))
+
+
+LOOKED_AT = ("migrations", "followed", "runs", "symbols", "profiles", "sqlite_sequence")
+"""Tables that are read to learn one thing of a file; the last is SQLite's own."""
+
+
+def hostile_copies(database: Path) -> Iterator[Path]:
+    """Yield the file with an endless view in place of one table after another."""
+    whole = database.read_bytes()
+    for name in LOOKED_AT:
+        database.write_bytes(whole)
+        with closing(sqlite3.connect(database, isolation_level=None)) as db:
+            write_down_as_endless(db, name)
+        yield database
+
+
+def read_unmigrated(path: Path) -> None:
+    with open_any_version(path):
+        pass
+
+
+@pytest.mark.parametrize("look", [followed, holds_own_record, read_unmigrated])
+def test_a_look_at_one_table_refuses_the_file_as_well(database: Path, look: Callable[[Path], object]) -> None:
+    for path in hostile_copies(database):
+        with pytest.raises(DatabaseError, match="restore a backup"):
+            look(path)
+
+
+@pytest.mark.parametrize(("look", "unknown"), [(is_behind, False), (holds_invented_data, None)])
+def test_a_look_that_may_fail_learns_nothing_of_it(
+    database: Path, look: Callable[[Path], object], unknown: object
+) -> None:
+    write_marker(database, Marker(last_run=LastRun(id=1, record="another", state="begun")))
+
+    assert [look(path) for path in hostile_copies(database)] == [unknown] * len(LOOKED_AT)
+
+
+def test_a_backup_does_not_read_a_hostile_copy_among_those_of_the_database(database: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "backups"
+    folder.mkdir()
+    whole = database.read_bytes()
+    copies = [
+        shutil.copy(path, folder / f"{database.stem}-2026-01-01T0000{number:02}Z.db")
+        for number, path in enumerate(hostile_copies(database))
+    ]
+    database.write_bytes(whole)
+
+    _, removed = backup_into(database, folder, keep=1, now=START)
+
+    assert removed == []
+    assert all(path.exists() for path in copies)
+
+
+@pytest.mark.parametrize("name", ["profiles", "snapshots", "sqlite_sequence"])
+def test_a_half_migrated_file_is_not_continued_with_a_view_in_place_of_a_table(tmp_path: Path, name: str) -> None:
+    database = tmp_path / "old.db"
+    before, after = earlier_migrations(tmp_path, 11), earlier_migrations(tmp_path, 12)
+    migrate(database, now=START, folder=before)
+    digests = read_migrations(after)[-1]
+    with closing(sqlite3.connect(database, isolation_level=None)) as db:
+        db.executescript(
+            "CREATE TABLE migration_under_way (version, checksum, step, after, done, total); PRAGMA user_version = 12"
+        )
+        db.execute("INSERT INTO migration_under_way VALUES (12, ?, 0, NULL, 0, 1)", (digests.checksum,))
+        write_down_as_endless(db, name)
+
+    with pytest.raises(DatabaseError, match=f"{name} is not"):
+        migrate(database, now=START, folder=after)
 
 
 CHANGES = {
