@@ -12,9 +12,9 @@ from pipeline.audit.damages import Damages
 from pipeline.audit.part_digests import Part
 from pipeline.errors import Undecodable
 from pipeline.model.checksums import Summed, checksum, sum_of, sum_of_confirmations
+from pipeline.model.fields import DAILY_FIELDS
 from pipeline.model.outcomes import Outcome
 from pipeline.store.derived_states import derived_state
-from pipeline.store.migration_steps import daily_columns
 from pipeline.store.reader import SymbolState
 
 _NEXT = """
@@ -64,7 +64,7 @@ class Observations:
     def __init__(self, db: sqlite3.Connection, damages: Damages) -> None:
         self._db = db
         self._damages = damages
-        self._columns = daily_columns(db)
+        self._columns = tuple([field.column for field in DAILY_FIELDS])  # users may have added others
         self._snapshots = f"""
             SELECT observed_at, reconfirmed_at, profile_id, statement_id, layout_id,
                    p.digest, s.digest, l.digest, extra, checksum, {", ".join(self._columns)}

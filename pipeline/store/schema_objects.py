@@ -106,8 +106,8 @@ def check_unfinished(db: sqlite3.Connection, path: Path, migrations: Sequence[Mi
     """
     made = made_by(tuple(migrations))
     for name, found in objects(db, made.columns).items():
-        if found != made.objects[name]:
-            _refuse_unless_plain(db, path, name, found)
+        if found.kind != "table" or (found != made.objects[name] and _computed(db, name, found, made)):
+            raise DatabaseError(f"{path}: {name} is not a plain table", remedy=_REMEDY)
 
 
 def is_under_way(db: sqlite3.Connection, path: Path) -> bool:
@@ -121,14 +121,9 @@ def is_under_way(db: sqlite3.Connection, path: Path) -> bool:
     usual = _plain(MIGRATIONS_TABLE.replace("IF NOT EXISTS", ""))
     tables = objects(db, ("migrations", UNDER_WAY))
     for name, found in tables.items():
-        if found.text != usual:
-            _refuse_unless_plain(db, path, name, found)
+        if found.text != usual and (found.kind != "table" or any(map(_is_computed, _columns(db, name)))):
+            raise DatabaseError(f"{path}: {name} is not a plain table", remedy=_REMEDY)
     return UNDER_WAY in tables
-
-
-def _refuse_unless_plain(db: sqlite3.Connection, path: Path, name: str, found: SchemaObject) -> None:
-    if found.kind != "table" or _computed(_columns(db, name)):
-        raise DatabaseError(f"{path}: {name} is not a plain table", remedy=_REMEDY)
 
 
 def refuse_triggers(db: sqlite3.Connection, path: Path) -> None:
@@ -225,13 +220,27 @@ def _problem(
         return f"is a {found.kind}, not a {wanted.kind}"
     if wanted.kind == "view":
         return "is not as this program makes it"
-    columns = _columns(db, name)
-    if not made.columns[name] <= columns:
+    if not made.columns[name] <= _columns(db, name):
         return "lacks columns that this program makes"
     # A user may have added columns, and another version of SQLite may write a change down in other words.
-    computed = _computed(columns)
+    computed = _computed(db, name, found, made)
     return f"has columns that are computed ({', '.join(computed)})" if computed else None
 
 
-def _computed(columns: Iterable[tuple[object, ...]]) -> list[str]:
-    return sorted(str(name) for name, _, _, is_computed in columns if is_computed)
+def _computed(db: sqlite3.Connection, name: str, found: SchemaObject, made: Made) -> list[str]:
+    """Return the names of columns that are computed, but for those that this program makes so.
+
+    These have to be made by the same text, from the table's beginning on: nothing that is added can stand before it.
+    """
+    head, end, _ = made.objects[name].text.rpartition(_COMPUTED)
+    ours = made.columns[name] if found.text.startswith(head + end) else frozenset()
+    columns = _columns(db, name) - ours
+    return sorted(str(column[0]) for column in columns if _is_computed(column))
+
+
+_COMPUTED = ")virtual,"
+"""How the text of a computed column of this program ends."""
+
+
+def _is_computed(column: tuple[object, ...]) -> bool:
+    return bool(column[-1])

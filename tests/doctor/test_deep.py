@@ -41,6 +41,20 @@ def change(path: Path, *statements: str) -> None:
             assert db.execute(statement).rowcount > 0, statement
 
 
+def test_columns_that_users_have_added_are_not_compared(made: Path, tmp_path: Path) -> None:
+    path = Path(shutil.copy(made, tmp_path / "theirs.db"))
+    change(path, *(f"UPDATE {add(path, table)} SET theirs = 'x'" for table in ("snapshots", "profiles", "statements")))
+
+    assert problems(path) == []
+
+
+def add(path: Path, table: str) -> str:
+    """Add a column to a table, and return the table."""
+    with closing(sqlite3.connect(path)) as db:
+        db.execute(f"ALTER TABLE {table} ADD COLUMN theirs TEXT")
+    return table
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a record with all that can be damaged, which must not be changed."""

@@ -120,7 +120,7 @@ def test_a_backup_does_not_read_a_hostile_copy_among_those_of_the_database(datab
     folder.mkdir()
     whole = database.read_bytes()
     copies = [
-        shutil.copy(path, folder / f"{database.stem}-2026-01-01T0000{number:02}Z.db")
+        Path(shutil.copy(path, folder / f"{database.stem}-2026-01-01T0000{number:02}Z.db"))
         for number, path in enumerate(hostile_copies(database))
     ]
     database.write_bytes(whole)
@@ -156,6 +156,8 @@ CHANGES = {
     "a computed column": "ALTER TABLE looks ADD COLUMN x BLOB AS (zeroblob(1000000000))",
     "a computed column in our table": "ALTER TABLE snapshots ADD COLUMN x BLOB AS (length(hex(zeroblob(100000000))))",
     "a missing column": "ALTER TABLE runs DROP COLUMN detail",
+    "our computed column, computed otherwise": "PRAGMA writable_schema = ON;"
+    "UPDATE sqlite_master SET sql = replace(sql, 'coalesce(reconfirmed_at', 'coalesce(hex(zeroblob(9))')",
     "another type": "DROP TABLE keys; CREATE TABLE keys (id BLOB PRIMARY KEY, name TEXT)",
 }
 
@@ -185,6 +187,7 @@ ADDED = {
     "an index": "CREATE INDEX theirs ON looks (at)",
     "full text": "CREATE VIRTUAL TABLE theirs USING fts5(name, content='profiles')",
     "a column": "ALTER TABLE looks ADD COLUMN theirs TEXT",
+    "a column beside one that we compute": "ALTER TABLE snapshots ADD COLUMN theirs TEXT",
 }
 
 
