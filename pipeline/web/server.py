@@ -4,15 +4,16 @@ import asyncio
 import errno
 import socket
 from collections.abc import AsyncIterator, Collection
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 
 from aiohttp import web
 
 from pipeline.errors import ExitCode, Trouble, file_reason
+from pipeline.web.accepting import accepting
 from pipeline.web.access import Access
 from pipeline.web.app import HEALTHY, METRICS, READY, Pages, application
-from pipeline.web.connections import BACKLOG, Connections, most_connections
+from pipeline.web.connections import Connections, most_connections
 from pipeline.web.probes import Probes
 from pipeline.web.unreadable import RequestHandler
 
@@ -54,30 +55,30 @@ async def serving(
     runner = web.AppRunner(app, shutdown_timeout=within.total_seconds(), handler_cancellation=pages is not None)
     await runner.setup()
     try:
-        server = await _listen(runner, host, port, connections, setting)
-        try:
-            yield f"http://{_authority(host, server.sockets[0].getsockname()[1])}"
-        finally:
-            server.close()
+        async with _listening(runner, host, port, connections, setting) as taken:
+            yield f"http://{_authority(host, taken)}"
     finally:
         await runner.cleanup()
 
 
-async def _listen(
+@asynccontextmanager
+async def _listening(
     runner: web.AppRunner, host: str, port: int, connections: Connections, setting: str
-) -> asyncio.Server:
+) -> AsyncIterator[int]:
     loop, server = asyncio.get_running_loop(), runner.server
     assert server is not None
 
     def connection() -> asyncio.Protocol:
-        return connections.limit(RequestHandler(server, loop=loop, access_log=None))  # type: ignore[arg-type]
+        return RequestHandler(server, loop=loop, access_log=None)  # type: ignore[arg-type]
 
-    try:
-        return await loop.create_server(connection, host, port, backlog=BACKLOG)
-    except (OSError, OverflowError, UnicodeError) as error:  # the latter two: an invalid port or name
-        reason, remedy = _explain(error)
-        problem = f"{setting}: cannot listen on {_authority(host, port)}: {reason}"
-        raise ListenError(problem, remedy=remedy) from None
+    async with AsyncExitStack() as stack:
+        try:
+            taken = await stack.enter_async_context(accepting(host, port, connections, connection))
+        except (OSError, OverflowError, UnicodeError) as error:  # the latter two: an invalid port or name
+            reason, remedy = _explain(error)
+            problem = f"{setting}: cannot listen on {_authority(host, port)}: {reason}"
+            raise ListenError(problem, remedy=remedy) from None
+        yield taken
 
 
 def _authority(host: str, port: int) -> str:

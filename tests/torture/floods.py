@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.support.observations import database_of, seen
 from tests.support.sandbox import Served, serving
-from tests.torture.flood.attacks import ATTACKS, Target, connect, health
+from tests.torture.flood.attacks import ATTACKS, Target, connect, why_unhealthy
 from tests.torture.flood.processes import Footprint, Server, started
 from tests.torture.trial import Bout, Mutant, Trial
 
@@ -22,9 +22,8 @@ _RUN_WITHIN = 90.0
 """Seconds beyond the least possible in which the run must end, on a machine that is busy with the flood."""
 _SETTLES_WITHIN = 30.0
 """Seconds in which what a flood took is given back: a connection that says nothing has ten."""
-_MOST_MORE = Footprint(descriptors=170, threads=40, bytes=200 << 20)
-"""What a flood may take: 100 connections and those that the system accepts ahead; answers that are kept; pages of
-SQLite's."""
+_MOST_MORE = Footprint(descriptors=140, threads=40, bytes=200 << 20)
+"""What a flood may take: 109 connections, and files for questions; answers that are kept; pages of SQLite's."""
 _MOST_LEFT = Footprint(descriptors=30, threads=30, bytes=160 << 20)
 """What may stay: what is kept, and threads and files for questions."""
 _LONG, _IDLE = 20.0, 60
@@ -118,8 +117,8 @@ async def _check(bout: Bout, servers: Sequence[Server], before: dict[str, Footpr
     for server in servers:
         if server.process.returncode is not None:
             raise RuntimeError(f"{server.name} has ended with {server.process.returncode} {when}: {server.lines[-5:]}")
-        if not await health(server.port):
-            bout.broken(f"{server.name}: a health check is not answered {when}")
+        if (why := await why_unhealthy(server.port)) is not None:
+            bout.broken(f"{server.name}: a health check fails {when}: {why}")
         bout.count("health checks")
         for what in _beyond(server.footprint(), before[server.name], _MOST_MORE):
             bout.broken(f"{server.name}: {what} {when}")

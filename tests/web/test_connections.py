@@ -1,9 +1,11 @@
 """Inbound connections: a number of them, each for a time, so that the process keeps descriptors for its own work."""
 
 import asyncio
+import os
 import resource
+import socket
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from datetime import timedelta
 
@@ -13,7 +15,7 @@ from pipeline.web.connections import MOST_CONNECTIONS, Connections, most_connect
 from pipeline.web.server import serving
 from tests.support.web import FakeDaemon
 
-LONG, SHORT = timedelta(seconds=30), timedelta(milliseconds=20)
+LONG, SHORT, NONE = timedelta(seconds=30), timedelta(milliseconds=20), timedelta(0)
 REQUEST = b"GET /-/ready HTTP/1.1\r\nHost: localhost\r\n\r\n"
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -43,7 +45,7 @@ async def closed(streams: Streams) -> bytes:
 
 
 async def test_beyond_the_most_the_one_that_waits_longest_is_ended_for_each_new_one() -> None:
-    async with served(Connections(3, request_within=LONG)) as port:
+    async with served(Connections(3, first_within=NONE, request_within=LONG)) as port:
         first, second, third = [await connect(port) for _ in range(3)]
         second[1].write(REQUEST)
         assert b" 200 " in await second[0].readline()
@@ -60,7 +62,7 @@ async def test_beyond_the_most_the_one_that_waits_longest_is_ended_for_each_new_
 
 
 async def test_however_many_say_nothing_others_are_answered() -> None:
-    async with served(Connections(10, request_within=LONG)) as port:
+    async with served(Connections(10, first_within=NONE, request_within=LONG)) as port:
         idle = [await connect(port) for _ in range(300)]
         reader, writer = await connect(port, REQUEST)
         assert b" 200 " in await reader.readline()
@@ -68,6 +70,42 @@ async def test_however_many_say_nothing_others_are_answered() -> None:
             assert await closed(streams) == b""
         for _, one in (*idle[200:], (reader, writer)):
             one.close()
+
+
+async def test_a_new_one_is_not_ended_before_it_had_time_to_send_its_request() -> None:
+    async with served(Connections(2, first_within=LONG, request_within=LONG)) as port:
+        first, second, *others = [await connect(port) for _ in range(20)]
+        for reader, writer in (second, first):
+            writer.write(REQUEST)
+            assert b" 200 " in await reader.readline()
+        assert b"ready" in await closed(second)  # in whose place is one of the others
+        for _, writer in (first, *others):
+            writer.close()
+
+
+async def test_without_free_descriptors_a_connection_waits_until_there_are_some() -> None:
+    refused = asyncio.Event()
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, _context: refused.set())
+    async with served(Connections(10)) as port:
+        with socket.socket() as client:
+            with no_more_descriptors():
+                client.connect(("127.0.0.1", port))
+                client.sendall(REQUEST)
+                await refused.wait()
+            client.setblocking(False)
+            assert b" 200 " in await asyncio.get_running_loop().sock_recv(client, 1000)
+
+
+@contextmanager
+def no_more_descriptors() -> Iterator[None]:
+    """Allow this process no further descriptor while the block runs."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    os.close(next_one := os.open(os.devnull, os.O_RDONLY))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (next_one, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 async def test_one_that_is_being_answered_is_not_ended_for_another_which_may_only_ask_whether_all_is_well() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import struct
+import time
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from typing import Any
 _HOST = "127.0.0.1"
 _READ_WITHIN = 3.0
 """Seconds: a server waits longer for the next request of a connection."""
+_HEALTH_WITHIN = 30.0
+"""Seconds for each step of a health check. On a busy machine the system may let a connection wait for a few."""
 _LINGER_NONE = struct.pack("ii", 1, 0)
 """With it, closing a socket resets the connection."""
 _HEAD = b"GET %b HTTP/1.1\r\nHost: localhost\r\n%b\r\n"
@@ -33,17 +36,28 @@ class Target:
 Attack = Callable[[Target], Coroutine[Any, Any, None]]
 
 
-async def health(port: int) -> bool:
-    """Return whether the health check is answered."""
+async def why_unhealthy(port: int) -> str | None:
+    """Return why the health check is not answered; None if it is.
+
+    It is asked in a thread: the loop of the attackers may be busy for longer than a server waits for a request that is
+    still to come while hundreds of other connections are made.
+    """
+    return await asyncio.to_thread(_why_unhealthy, port)
+
+
+def _why_unhealthy(port: int) -> str | None:
+    begun_at = time.monotonic()
     try:
-        async with asyncio.timeout(30):
-            reader, writer = await asyncio.open_connection(_HOST, port)
-            writer.write(b"GET /-/healthy HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-            answer = await reader.read()
-            writer.close()
-        return answer.startswith(b"HTTP/1.1 200")
-    except (OSError, TimeoutError):
-        return False
+        with socket.create_connection((_HOST, port), timeout=_HEALTH_WITHIN) as connection:
+            connection.sendall(b"GET /-/healthy HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            answer = b""
+            while piece := connection.recv(1 << 12):
+                answer += piece
+    except OSError as error:
+        return f"{type(error).__name__} {error} after {time.monotonic() - begun_at:.1f} s"
+    if answer.startswith(b"HTTP/1.1 200"):
+        return None
+    return f"answered {answer[:200]!r} after {time.monotonic() - begun_at:.1f} s"
 
 
 async def connect(port: int) -> Streams:
