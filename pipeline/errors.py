@@ -45,6 +45,10 @@ class Undecodable(ValueError):
     """Text that cannot be decoded: received, or read from a damaged file. The message says why."""
 
 
+class Inconsistent(ValueError):
+    """Rows of a damaged database that do not go together. The message says which."""
+
+
 def file_reason(error: OSError | ValueError) -> str:
     """Return why a file cannot be read or written, without its name: `permission denied`, `not UTF-8`."""
     if isinstance(error, OSError):

@@ -10,7 +10,7 @@ from pipeline import instants
 from pipeline.fleet.entries import document_digest, document_text
 from pipeline.model.document import Document
 from pipeline.model.outcomes import Outcome
-from pipeline.query.documents import PART_COLUMNS, PART_TABLES, stored_document
+from pipeline.query.documents import PART_COLUMNS, PART_TABLES, PARTS_ARE_THERE, stored_document
 from pipeline.store.derived_states import misses_of
 
 CHUNK = 3_000
@@ -67,7 +67,7 @@ class _End(NamedTuple):
 
 _SNAPSHOTS = f"""
     SELECT snapshots.observed_at, layouts.keys, snapshots.extra, {PART_COLUMNS}
-      FROM snapshots {PART_TABLES} WHERE snapshots.symbol = ?
+      FROM snapshots {PART_TABLES} WHERE snapshots.symbol = ? AND {PARTS_ARE_THERE}
 """
 _ENDS_BY_SYMBOL = """
     CREATE TEMP TABLE ended AS SELECT symbol, run_id, outcome, attempts, at, detail FROM outcomes;

@@ -30,6 +30,7 @@ from pipeline.query.companies import Wanted, company_batches
 from pipeline.query.coverage import Coverage
 from pipeline.query.results import Answer, Column, Row
 from pipeline.query.snapshots import LAST_SEEN
+from pipeline.store.parts import part_of
 
 CHANGE_COLUMNS = (
     Column("symbol", Kind.TEXT),
@@ -213,6 +214,8 @@ class Comparison:
 
     def _read_part(self, table: str, part_id: int) -> tuple[Any, ...]:
         row = self._db.execute(f"SELECT {_COLUMNS_OF[table]} FROM {table} WHERE id = ?", (part_id,)).fetchone()
+        if row is None:
+            raise part_of(table, part_id)
         return decode_layout(row[0]) if table == "layouts" else tuple(row)
 
 

@@ -14,6 +14,7 @@ from pipeline.model.symbols import Symbol
 from pipeline.model.values import Value
 from pipeline.query.companies import Wanted
 from pipeline.query.snapshots import as_of
+from pipeline.store.parts import PARTS, parts_are_there, with_parts
 
 PART_COLUMNS = ", ".join(
     [
@@ -23,11 +24,9 @@ PART_COLUMNS = ", ".join(
     ]
 )
 """What `stored_document` takes as its values."""
-PART_TABLES = """
-    JOIN profiles ON profiles.id = snapshots.profile_id
-    JOIN statements ON statements.id = snapshots.statement_id
-    JOIN layouts ON layouts.id = snapshots.layout_id
-"""
+PART_TABLES = with_parts(*PARTS)
+"""The joins to what `PART_COLUMNS` needs. The query needs the condition `PARTS_ARE_THERE`, too."""
+PARTS_ARE_THERE = parts_are_there(*PARTS)
 _REPORTED_AT = len(PROFILE_FIELDS)
 _DAILY_AT = _REPORTED_AT + len(REPORTED_FIELDS)
 
@@ -51,6 +50,7 @@ def received_as_of(
                   FROM json_each(?)) AS wanted
          CROSS JOIN snapshots ON snapshots.symbol = wanted.symbol AND snapshots.observed_at = wanted.observed_at
           {PART_TABLES}
+         WHERE {PARTS_ARE_THERE}
     """
     found = as_of(db, wanted, at, (), max_staleness).rows()
     seen = {(row[-1] if wanted.companies.have_renames else row[0], row[1]): row[2] for row in found}

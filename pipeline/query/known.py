@@ -20,6 +20,7 @@ from pipeline.model.symbols import requested_as
 from pipeline.query.companies import read_companies, stored_companies
 from pipeline.query.results import Column, Row, columns_of
 from pipeline.query.snapshots import OBSERVED_SYMBOL, hours, joined, selected
+from pipeline.query.snapshots import whole as parts_whole
 
 """When a snapshot was first seen, and when last until an instant, both as stored, and the values of the fields."""
 
@@ -54,8 +55,8 @@ class Known:
         """The companies that were asked for and have no snapshot."""
         self.db = db
         self._is_stored: dict[str, bool] = {}
-        self._seek = _SEEK.format(fields=selected(fields), parts=joined(fields))
-        self._read = _READ.format(fields=selected(fields), parts=joined(fields))
+        of_fields = {"fields": selected(fields), "parts": joined(fields), "is_whole": parts_whole(fields)}
+        self._seek, self._read = _SEEK.format(**of_fields), _READ.format(**of_fields)
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -194,6 +195,7 @@ _SEEK = """
                                WHERE earlier.symbol = :symbol AND earlier.observed_at <= wanted.value
                                ORDER BY earlier.observed_at DESC LIMIT 1)
       {parts}
+     WHERE {is_whole}
 """
 _READ = """
     SELECT observed_at, confirmed_at{fields}
@@ -202,6 +204,7 @@ _READ = """
        AND observed_at >= coalesce((SELECT earlier.observed_at FROM snapshots AS earlier
                                      WHERE earlier.symbol = :symbol AND earlier.observed_at <= :first
                                      ORDER BY earlier.observed_at DESC LIMIT 1), :first)
+       AND {is_whole}
      ORDER BY observed_at
 """
 _LOOKS = """

@@ -16,7 +16,7 @@ from pipeline.query.arrow import TYPES
 from pipeline.query.known import Known
 from pipeline.query.packed import packed, typed
 from pipeline.query.results import columns_of
-from pipeline.query.snapshots import joined, selected
+from pipeline.query.snapshots import joined, selected, whole
 
 Integers = NDArray[np.int64]
 Run = tuple[str, Sequence[str]]
@@ -38,7 +38,7 @@ def read_columns(known: Known, runs: Sequence[Run], instants: pa.Array) -> Found
     """Return what was known of companies that were never renamed; `instants` are those of all, in milliseconds."""
     bounds = json.dumps([[symbol, texts[0], texts[-1]] for symbol, texts in runs])
     columns = (_PLACE, ("observed_at", Kind.INSTANT), ("confirmed_at", Kind.INSTANT), *columns_of(known.fields))
-    query = _SNAPSHOTS.format(fields=selected(known.fields), parts=joined(known.fields))
+    query = _SNAPSHOTS.format(fields=selected(known.fields), parts=joined(known.fields), is_whole=whole(known.fields))
     found = typed(columns, [packed(known.db, columns, query, {"runs": bounds})])
     first, last = _milliseconds(found["observed_at"]), _milliseconds(found["confirmed_at"])
     at = instants.to_numpy(zero_copy_only=False)
@@ -98,6 +98,7 @@ _SNAPSHOTS = f"""
                                          WHERE earlier.symbol = run.symbol AND earlier.observed_at <= run.first
                                          ORDER BY earlier.observed_at DESC LIMIT 1), run.first)
       {{parts}}
+     WHERE {{is_whole}}
 """
 _LOOKS = f"""
     SELECT run.place, looks.at

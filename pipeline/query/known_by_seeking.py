@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from pipeline.model.fields import Field, Kind, Part
 from pipeline.query.known import Known
 from pipeline.query.known_by_reading import Found, Run
-from pipeline.query.packed import packed, typed
+from pipeline.query.packed import packed, places_of, typed
 from pipeline.query.results import columns_of
 
 _PARTS = {Part.PROFILE: ("profiles", "profile_id"), Part.REPORTED: ("statements", "statement_id")}
@@ -40,7 +40,7 @@ def _shared(known: Known, name: str, fields: Sequence[Field], ids: pa.Array) -> 
     query = f"SELECT {names} FROM json_each(:ids) AS wanted JOIN {name} AS parts ON parts.id = wanted.value"
     distinct = json.dumps(sorted(pc.unique(ids).drop_null().to_pylist()))
     parts = typed(columns, [packed(known.db, columns, query, {"ids": distinct})])
-    places = pc.index_in(ids, parts["id"])
+    places = places_of(ids, parts["id"])
     return {field.column: parts[field.column].take(places) for field in fields}
 
 

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from pipeline.errors import Undecodable
+from pipeline.errors import Inconsistent, Undecodable
 from pipeline.model.fields import Kind
 from pipeline.query.arrow import typed_array
 from pipeline.query.pages import Column, Mask, records_of
@@ -44,6 +45,14 @@ def packed(
 def typed(columns: Sequence[tuple[str, Kind]], pieces: Sequence[Mapping[str, pa.Array]]) -> dict[str, pa.Array]:
     """Return the columns of all pieces as one, in the types of `arrow.table`. Raise Undecodable where that fails."""
     return {name: _typed(pa.concat_arrays([piece[name] for piece in pieces]), kind) for name, kind in columns}
+
+
+def places_of(ids: pa.Array, parts: pa.Array) -> pa.Array:
+    """Return the place of each id among those of parts, null for null. Raise Inconsistent where one is missing."""
+    places = pc.index_in(ids, parts)
+    if places.null_count > ids.null_count:
+        raise Inconsistent("a snapshot refers to a row that is missing")
+    return places
 
 
 def _array(column: Column, kind: Kind) -> pa.Array:

@@ -15,6 +15,7 @@ from pipeline.model.values import Value
 from pipeline.query.bounds import seen_since_text
 from pipeline.query.companies import Wanted
 from pipeline.query.results import Answer, Column, Row, Snapshot, columns_of
+from pipeline.store.parts import parts_are_there, with_parts
 
 DEFAULT_FIELDS = tuple(COLUMNS[column] for column in ("market_capitalization", "pe_ratio", "eps", "latest_quarter"))
 """The fields of an answer where none is named."""
@@ -79,6 +80,7 @@ def history(
         SELECT :company, observed_at, {confirmed_at}{selected(fields)}{observed_symbol}
           FROM snapshots {joined(fields)}
          WHERE snapshots.symbol = :symbol AND observed_at BETWEEN max(:since, :first) AND min(:until, :at)
+           AND {whole(fields)}
          ORDER BY observed_at
          LIMIT :limit
     """
@@ -133,6 +135,7 @@ def _newest_of_symbols(
           FROM {"symbols" if symbols is None else LISTED} AS wanted
          CROSS JOIN snapshots ON snapshots.symbol = wanted.symbol AND {NEWEST_NOT_AFTER}
           {joined(fields)}
+         WHERE {whole(fields)}
     """
     parameters = {"at": at, "symbols": None if symbols is None else json.dumps(symbols)}
     return db.execute(query, parameters).fetchall()
@@ -145,7 +148,7 @@ def _newest_of_spans(db: sqlite3.Connection, at: str, spans: Sequence[Span], fie
           FROM {_SPANS} AS wanted
          CROSS JOIN snapshots ON snapshots.symbol = wanted.symbol AND {newest_not_after("wanted.at")}
           {joined(fields)}
-         WHERE observed_at >= wanted.since
+         WHERE observed_at >= wanted.since AND {whole(fields)}
     """
     bounds = [(span.symbol, span.company, span.since, min(span.last, at)) for span in spans if span.since <= at]
     found: dict[str, Row] = {}
@@ -208,11 +211,21 @@ def selected(fields: Sequence[Field]) -> str:
 
 
 def joined(fields: Sequence[Field]) -> str:
-    """Return the joins to the tables that hold the fields."""
+    """Return the joins to the tables that hold the fields. The query needs the condition `whole`, too."""
+    return with_parts(*_tables(fields))
+
+
+def whole(fields: Sequence[Field]) -> str:
+    """Return the condition that no snapshot lacks a part of the fields: if one does, the query fails."""
+    return parts_are_there(*_tables(fields))
+
+
+def _tables(fields: Sequence[Field]) -> list[str]:
     parts = {field.part for field in fields}
-    profiles = "JOIN profiles ON profiles.id = profile_id" if Part.PROFILE in parts else ""
-    statements = "JOIN statements ON statements.id = statement_id" if Part.REPORTED in parts else ""
-    return f"{profiles} {statements}"
+    return [table for part, table in _TABLES.items() if part in parts]
+
+
+_TABLES = {Part.PROFILE: "profiles", Part.REPORTED: "statements"}
 
 
 def hours(span: timedelta) -> float:

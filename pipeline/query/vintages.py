@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -14,6 +14,7 @@ from pipeline.model.values import Value, as_date
 from pipeline.query.companies import Wanted, company_batches
 from pipeline.query.results import Answer, Column, Vintage
 from pipeline.query.snapshots import LAST_SEEN
+from pipeline.store.parts import part_of
 
 _Statement = tuple[Any, ...]
 """The values of `REPORTED_FIELDS`."""
@@ -147,9 +148,12 @@ def _with_new_statements(db: sqlite3.Connection, symbols: Sequence[str], since: 
     return [symbol for (symbol,) in db.execute(query, parameters)]
 
 
-def _statements(db: sqlite3.Connection, ids: Collection[int]) -> Mapping[int, _Statement]:
+def _statements(db: sqlite3.Connection, ids: set[int]) -> Mapping[int, _Statement]:
     query = f"SELECT id, {_REPORTED_COLUMNS} FROM statements WHERE id IN (SELECT value FROM json_each(?))"
-    return {number: tuple(values) for number, *values in db.execute(query, (json.dumps(sorted(ids)),))}
+    found = {number: tuple(values) for number, *values in db.execute(query, (json.dumps(sorted(ids)),))}
+    if missing := ids - found.keys():
+        raise part_of("statements", min(missing))
+    return found
 
 
 def _seen(db: sqlite3.Connection, spans: Sequence[Span], until: str) -> list[_Seen]:

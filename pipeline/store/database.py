@@ -9,11 +9,12 @@ from contextlib import closing, contextmanager
 from functools import lru_cache
 from pathlib import Path
 
-from pipeline.errors import ExitCode, Trouble, Undecodable, file_reason
+from pipeline.errors import ExitCode, Inconsistent, Trouble, Undecodable, file_reason
 from pipeline.files import PRIVATE_FILE, is_locked, is_present, new_file, sync_folder
 from pipeline.store.diagnosis import NOT_UTF8, UNEXPECTED, damage_in, note_opened
 from pipeline.store.held_locks import is_held_here
 from pipeline.store.leftovers import foreign_log
+from pipeline.store.parts import missing_part
 from pipeline.text import printable
 
 APPLICATION_ID = 0x4F565057
@@ -232,9 +233,11 @@ def translate_errors(path: Path) -> Iterator[None]:
         yield
     except Undecodable as error:
         raise undecodable(path, error) from error
+    except Inconsistent as error:
+        raise damaged(path, str(error)) from error
     except sqlite3.Error as error:
-        if is_not_utf8(error):
-            raise undecodable(path, error) from error
+        if (found_out := damage_said(path, error)) is not None:
+            raise found_out from error
         problem, remedy = explain(error)
         if remedy is None and (found := damage_in(path)) is not None:
             raise damaged(path, found) from error
@@ -265,6 +268,14 @@ def undecodable(path: Path, error: Undecodable | sqlite3.Error) -> DatabaseError
 def damaged(path: Path, what: str) -> DatabaseError:
     """Return the error for a file with damage in it, given in a few words."""
     return DatabaseError(f"{path}: damaged ({what})", remedy=_REPAIR)
+
+
+def damage_said(path: Path, error: sqlite3.Error) -> DatabaseError | None:
+    """Return the error for a file with the damage that an error of a query names, None if it names none."""
+    if is_not_utf8(error):
+        return undecodable(path, error)
+    part = missing_part(error)
+    return None if part is None else damaged(path, part)
 
 
 def is_not_utf8(error: sqlite3.Error) -> bool:

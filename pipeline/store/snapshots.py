@@ -26,6 +26,7 @@ from pipeline.model.fields import DAILY_FIELDS, PROFILE_FIELDS, REPORTED_FIELDS
 from pipeline.model.intervals import Interval, Merged, merge
 from pipeline.model.outcomes import Outcome
 from pipeline.model.symbols import Symbol
+from pipeline.store.parts import PARTS, parts_are_there, with_parts
 from pipeline.store.symbol_states import NewObservations, derive_states, extend_states, store_uncovered
 from pipeline.store.writer import BulkStatement, bulk_insert
 
@@ -158,11 +159,8 @@ _NEWEST = f"""
       LEFT JOIN layouts ON layouts.id = layout_id
 """
 _NEIGHBOURS = f"""
-    SELECT {_VERSION_COLUMNS} FROM snapshots
-      JOIN profiles ON profiles.id = profile_id
-      JOIN statements ON statements.id = statement_id
-      JOIN layouts ON layouts.id = layout_id
-     WHERE snapshots.symbol = :symbol
+    SELECT {_VERSION_COLUMNS} FROM snapshots {with_parts(*PARTS)}
+     WHERE snapshots.symbol = :symbol AND {parts_are_there(*PARTS)}
        AND observed_at >= coalesce((SELECT observed_at FROM snapshots WHERE symbol = :symbol AND observed_at <= :first
                                      ORDER BY observed_at DESC LIMIT 1), :first)
        AND observed_at <= coalesce((SELECT observed_at FROM snapshots WHERE symbol = :symbol AND observed_at > :last

@@ -22,9 +22,9 @@ from pipeline.store.database import (
     StorageError,
     check_durable,
     connect,
+    damage_said,
     explain,
     file_id,
-    is_not_utf8,
     is_of_other_schema,
     is_storage_failure,
     translate_errors,
@@ -213,8 +213,8 @@ class Writer:
             except Undecodable as error:
                 raise undecodable(self._path, error) from error
             except sqlite3.Error as error:
-                if is_not_utf8(error):
-                    raise undecodable(self._path, error) from error
+                if (damage := damage_said(self._path, error)) is not None:
+                    raise damage from error
                 problem, remedy = explain(error)
                 if is_of_other_schema(error):
                     raise DatabaseError(f"{self._path}: {problem}", remedy=remedy) from error

@@ -12,7 +12,8 @@ from typing import Any
 from pipeline import instants
 from pipeline.model.fields import CATALOGUE, Kind
 from pipeline.model.symbols import Symbol
-from pipeline.query.documents import PART_COLUMNS, PART_TABLES, stored_document
+from pipeline.query.documents import PART_COLUMNS, PART_TABLES, PARTS_ARE_THERE, stored_document
+from pipeline.store.parts import parts_are_there, with_parts
 
 COLUMNS: tuple[tuple[str, Kind], ...] = (
     ("symbol", Kind.TEXT),
@@ -49,11 +50,14 @@ class Selection:
 # Symbols first, then each one's interval: a seek for each, however much else the symbols have.
 
 WANTED_SYMBOLS = "(:symbols IS NULL OR symbols.symbol IN (SELECT value FROM json_each(:symbols)))"
+_OF_COLUMNS = ("profiles", "statements")
 _ROWS = f"""
-    SELECT {", ".join(NAMES)}
-      FROM overviews AS symbols
-     WHERE observed_at BETWEEN :since AND :until AND {WANTED_SYMBOLS}
-     ORDER BY symbol
+    SELECT symbols.symbol, {", ".join(NAMES[1:])}
+      FROM symbols
+     CROSS JOIN snapshots ON snapshots.symbol = symbols.symbol AND snapshots.observed_at BETWEEN :since AND :until
+      {with_parts(*_OF_COLUMNS)}
+     WHERE {WANTED_SYMBOLS} AND {parts_are_there(*_OF_COLUMNS)}
+     ORDER BY symbols.symbol
 """
 _ORIGINALS = f"""
     SELECT symbols.symbol, snapshots.observed_at, layouts.keys, snapshots.extra,
@@ -67,7 +71,7 @@ _ORIGINALS = f"""
       FROM symbols
      CROSS JOIN snapshots ON snapshots.symbol = symbols.symbol AND snapshots.observed_at BETWEEN :since AND :until
       {PART_TABLES}
-     WHERE {WANTED_SYMBOLS}
+     WHERE {WANTED_SYMBOLS} AND {PARTS_ARE_THERE}
      ORDER BY symbols.symbol
 """
 _UNCOVERED = f"""

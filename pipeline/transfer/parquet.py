@@ -20,7 +20,7 @@ from pipeline.files import new_file
 from pipeline.instants import from_text
 from pipeline.model.fields import DAILY_FIELDS, PROFILE_FIELDS, REPORTED_FIELDS, Kind
 from pipeline.query.arrow import schema_of, table
-from pipeline.query.packed import packed, typed
+from pipeline.query.packed import packed, places_of, typed
 from pipeline.store.migration_files import shipped_migrations
 from pipeline.transfer.export import COLUMNS, WANTED_SYMBOLS, Selection
 
@@ -137,7 +137,7 @@ def _joined(db: sqlite3.Connection, pieces: Sequence[Mapping[str, pa.Array]]) ->
 
 def _repeated(parts: Mapping[str, pa.Array], ids: pa.Array) -> dict[str, pa.Array]:
     """Return the parts' columns as they are for the ids: each part is read once, then repeated by its place."""
-    places = pc.index_in(ids, parts["id"])
+    places = places_of(ids, parts["id"])
     return {name: column.take(places) for name, column in parts.items()}
 
 

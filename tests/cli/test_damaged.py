@@ -40,6 +40,47 @@ def test_what_cannot_be_there_ends_a_question_with_one_line(database: Path, dama
     assert ended.err.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("part", "words"),
+    [
+        ("statements", ["history", "IBM", "--field", "latest_quarter"]),
+        ("profiles", ["as-of", "now", "--field", "name"]),
+        ("layouts", ["as-of", "now", "--original"]),
+        ("statements", ["panel", "latest_quarter", "--at", "instants.txt"]),
+        ("statements", ["panel", "latest_quarter", "--every", "1w"]),
+        ("profiles", ["panel", "name", "--output", "few.parquet", "--at", "instants.txt"]),
+        ("profiles", ["panel", "name", "--output", "many.parquet"]),
+        ("statements", ["changes", "--since", "2026-01-01"]),
+        ("statements", ["export", "--output", "out.csv"]),
+        ("layouts", ["export", "--original", "--output", "out.jsonl"]),
+        ("profiles", ["export", "--output", "out.parquet"]),
+    ],
+    ids=lambda one: one if isinstance(one, str) else " ".join(one),
+)
+def test_a_snapshot_without_one_of_its_parts_is_not_left_out_without_a_word(
+    database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str, words: Sequence[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(diagnosis, "_LARGEST", 0)  # as with a file that is too large to be checked
+    Path("instants.txt").write_text("2026-03-20\n")
+    whole = query(database, *words)
+    with untyped(database) as db:
+        db.execute(f"DELETE FROM {part} WHERE id = (SELECT max(id) FROM {part})")
+    for made in _outputs(tmp_path):
+        made.unlink()
+
+    ended = query(database, *words)
+
+    assert whole.code == 0
+    assert ended.code == 1
+    assert ended.err.splitlines()[-1].startswith(f"pipeline: {database}: damaged (a snapshot")
+    assert _outputs(tmp_path) == []
+
+
+def _outputs(folder: Path) -> list[Path]:
+    return [path for path in folder.iterdir() if path.suffix in (".csv", ".jsonl", ".parquet", ".partial")]
+
+
 def test_an_outcome_that_there_is_not_ends_the_list_of_runs_with_one_line(database: Path) -> None:
     with untyped(database) as db:
         db.execute(

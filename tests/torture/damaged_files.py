@@ -4,65 +4,88 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
+from pipeline.errors import ExitCode
 from tests.torture.damage.asking import KEY, READING, all_of, ask, import_everything, questions, wrong_with
 from tests.torture.damage.corpus import CORPUS
-from tests.torture.damage.records import make_records
+from tests.torture.damage.records import SYMBOLS, make_records
 from tests.torture.damage.spoiling import Damage, spoil
 from tests.torture.trial import Bout, Mutant, Trial
 
 _QUESTIONS = 12
 """Of each record, besides those that are always asked."""
-_PROCESSES = 0.1
-"""The part of the records of which one question is asked by a process, too: it takes as long as thirty that are not."""
+_PROCESSES = 0.05
+"""The part of the records of which one question is asked by a process, too: it takes as long as sixty that are not."""
+
+
+_Answers = Sequence[tuple[int | None, str]]
+"""Exit codes and digests."""
 
 
 def run(bout: Bout) -> None:
     """Damage a copy of a record, ask it everything, and check how each question ended."""
     import_everything()
-    records = make_records(bout.folder / "records")
+    records = _Records(make_records(bout.folder / "records"), bout.folder)
     for case in CORPUS:
         if bout.stops_when_broken and not bout.goes_on():
             return
-        folder = _copy(records[case.record], bout.folder / "damaged")
-        _ask(bout, case.record, folder, case.damage(folder), case.questions)
-        _remove(folder)
-    whole: dict[tuple[str, str], list[str]] = {}
+        with records.copy(case.record) as folder:
+            damage = case.damage(folder)
+            records.compare(bout, case.record, folder, damage)
+            _ask(bout, case.record, folder, damage, case.questions)
     while bout.goes_on():
-        name = bout.random.choice(sorted(records))
-        folder = _copy(records[name], bout.folder / "damaged")
-        damage = spoil(folder, bout.random)
-        if damage.spares is not None:
-            if (name, damage.spares) not in whole:
-                whole[name, damage.spares] = _all_of(records[name], damage.spares, bout.folder / "whole")
-            for words, out, expected in zip(
-                all_of(damage.spares), _all_of(folder, damage.spares, folder), whole[name, damage.spares], strict=True
-            ):
-                if out != expected:
-                    bout.broken(
-                        f"{name}, {damage.what}: {' '.join(words)}: not as before, though nothing of it is damaged"
-                    )
-        _ask(bout, name, folder, damage, questions(bout.random, _QUESTIONS))
-        if bout.random.random() < _PROCESSES:
-            _start(bout, f"{name}, {damage.what}", folder)
-        _remove(folder)
+        name = bout.random.choice(sorted(records.made))
+        with records.copy(name) as folder:
+            damage = spoil(folder, bout.random)
+            records.compare(bout, name, folder, damage)
+            _ask(bout, name, folder, damage, questions(bout.random, _QUESTIONS))
+            if bout.random.random() < _PROCESSES:
+                _start(bout, f"{name}, {damage.what}", folder)
 
 
-def _copy(record: Path, folder: Path) -> Path:
-    shutil.copytree(record, folder, symlinks=True)
-    return folder
+class _Records:
+    """The records, and what is answered of symbols while nothing is damaged."""
+
+    def __init__(self, made: Mapping[str, Path], scratch: Path) -> None:
+        self.made = made
+        self._scratch = scratch
+        self._whole: dict[tuple[str, str], _Answers] = {}
+
+    @contextmanager
+    def copy(self, name: str, place: str = "damaged") -> Iterator[Path]:
+        """Yield a copy of a record, and remove it after the block."""
+        folder = Path(shutil.copytree(self.made[name], self._scratch / place, symlinks=True))
+        try:
+            yield folder
+        finally:
+            for path, _, _ in os.walk(folder):
+                Path(path).chmod(0o700)
+            shutil.rmtree(folder)
+
+    def compare(self, bout: Bout, name: str, damaged: Path, damage: Damage) -> None:
+        """Check that what is kept of a symbol is answered as before; where parts are missing, it may be refused."""
+        symbol = bout.random.choice(SYMBOLS) if damage.lacks_parts else damage.spares
+        if symbol is None:
+            return
+        found, whole = _all_of(damaged, symbol), self._all_of_whole(name, symbol)
+        for words, one, before in zip(all_of(symbol), found, whole, strict=True):
+            if one != before and not (damage.lacks_parts and one[0] == ExitCode.FAILED):
+                why = "nothing says that rows are missing" if damage.lacks_parts else "nothing of it is damaged"
+                bout.broken(f"{name}, {damage.what}: {' '.join(words)}: not as before, and {why}")
+
+    def _all_of_whole(self, name: str, symbol: str) -> _Answers:
+        if (name, symbol) not in self._whole:
+            with self.copy(name, "whole") as folder:
+                self._whole[name, symbol] = _all_of(folder, symbol)
+        return self._whole[name, symbol]
 
 
-def _all_of(record: Path, symbol: str, folder: Path) -> list[str]:
-    """Return digests of all that is kept of a symbol, from a copy of a record, or from one that is a copy."""
-    if record != folder:
-        _copy(record, folder)
-    found = [f"{ended.code} {ended.out}" for ended in ask(folder, all_of(symbol))]
-    if record != folder:
-        _remove(folder)
-    return found
+def _all_of(folder: Path, symbol: str) -> _Answers:
+    """Return the answers to the questions for all that is kept of a symbol."""
+    return [(ended.code, ended.out) for ended in ask(folder, all_of(symbol))]
 
 
 def _ask(bout: Bout, name: str, folder: Path, damage: Damage, asked: Sequence[tuple[str, ...]]) -> None:
@@ -99,17 +122,23 @@ def _start(bout: Bout, what: str, folder: Path) -> None:
         bout.broken(f"{what}: {' '.join(words)}, as a process: {wrong}")
 
 
-def _remove(folder: Path) -> None:
-    for path, _, _ in os.walk(folder):
-        Path(path).chmod(0o700)
-    shutil.rmtree(folder)
-
-
 TRIAL = Trial(
     "damaged files",
     "one line and an exit code, whatever is in the files; what is whole can still be read; reading writes nothing",
     run,
     (
+        Mutant(
+            "a snapshot whose statement is missing is left out",
+            "pipeline/store/parts.py",
+            "    if not tables:\n",
+            "    if True:\n",
+        ),
+        Mutant(
+            "the copy of an older database is checked as a backup is",
+            "pipeline/store/older.py",
+            "            copy_database(database, copy)\n",
+            "            copy.unlink()\n            backup(database, copy, now=now)\n",
+        ),
         Mutant(
             "a value that cannot be there is a mistake of the program's",
             "pipeline/store/diagnosis.py",

@@ -19,7 +19,7 @@ def database(tmp_path: Path) -> Path:
     return made
 
 
-@pytest.mark.parametrize("path", ["/companies/IBM", "/api/v1/companies/IBM"])
+@pytest.mark.parametrize("path", ["/companies/IBM", "/api/v1/companies/IBM", "/query?function=OVERVIEW&symbol=IBM"])
 async def test_what_cannot_be_there_is_answered_with_503_and_the_remedy(
     tmp_path: Path, database: Path, path: str
 ) -> None:

@@ -13,7 +13,7 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from datetime import timedelta
 from pathlib import Path
 from random import Random
@@ -29,6 +29,7 @@ from pipeline.agents.tools import TOOLS
 from pipeline.cli import app
 from pipeline.errors import Trouble
 from pipeline.instants import utc_now
+from pipeline.pages.rendering import _ENVIRONMENT as TEMPLATES
 from pipeline.pages.routes import ROUTES as PAGES
 from pipeline.query.history import History
 from pipeline.query.results import Answer
@@ -149,11 +150,13 @@ class Ended(msgspec.Struct, frozen=True):
 
 
 def import_everything() -> None:
-    """Import all modules of the program, so that not each child process has to."""
+    """Import all modules of the program, and compile all templates, so that not each child process has to."""
     for module in pkgutil.walk_packages(pipeline.__path__, "pipeline."):
         if not module.name.endswith("__main__"):
             with suppress(ImportError):  # of an extra that is not installed
                 importlib.import_module(module.name)
+    for template in TEMPLATES.list_templates():
+        TEMPLATES.get_template(template)
 
 
 def questions(random: Random, number: int) -> Sequence[tuple[str, ...]]:
@@ -315,22 +318,24 @@ _PARAMS = (
 
 
 def _ask_history(_random: Random) -> tuple[int, str]:
-    """Ask the Python API everything."""
+    """Ask the Python API everything: the database is opened again after each failure."""
     number = 0
-    for params in _PARAMS:
-        for name, question in QUESTIONS.items():
-            if name == "panel of all":
-                continue  # up to now, from any instant that a damaged file names
-            number += 1
-            try:
-                with History.open(DATABASE) as history:
+    history: History | None = None
+    with ExitStack() as opened:
+        for params in _PARAMS:
+            for name, question in QUESTIONS.items():
+                if name == "panel of all":
+                    continue  # up to now, from any instant that a damaged file names
+                number += 1
+                try:
+                    history = history or opened.enter_context(History.open(DATABASE))
                     found = question(history, params)
                     if isinstance(found, Answer):
                         list(found)
-            except Trouble:
-                continue
-            except BaseException:  # noqa: BLE001 - that is what is looked for
-                return number, f"{name} raised {_last(traceback.format_exc())}"
+                except Trouble:
+                    history = None
+                except BaseException:  # noqa: BLE001 - that is what is looked for
+                    return number, f"{name} raised {_last(traceback.format_exc())}"
     return number, ""
 
 

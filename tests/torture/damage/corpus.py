@@ -20,6 +20,9 @@ class Case(NamedTuple):
     beside: tuple[str, str] | None
     """The suffix of a file beside the database, and what is written into it."""
     questions: Sequence[tuple[str, ...]]
+    spares: str | None = None
+    lacks_parts: bool = False
+    """As in `Damage`."""
 
     def damage(self, folder: Path) -> Damage:
         """Damage a copy of the record."""
@@ -29,7 +32,8 @@ class Case(NamedTuple):
         if self.beside is not None:
             suffix, content = self.beside
             (folder / f"{DATABASE}{suffix}").write_text(content)
-        return Damage("corpus", self.sql or f"{self.beside or 'nothing'!r:.60}")
+        what = self.sql or f"{self.beside or 'nothing'!r:.60}"
+        return Damage("corpus", what, self.spares, lacks_parts=self.lacks_parts)
 
 
 _STATUS = (("status",), ("health",), ("status", "--json"))
@@ -50,7 +54,8 @@ CORPUS: Sequence[Case] = (
     ),
     Case("current", "UPDATE symbols SET last_look = 'never'", None, (*_STATUS, ("plan",))),
     Case("current", f"UPDATE snapshots SET extra = '{_DEEP}'", None, _ORIGINAL),
-    Case("current", "DELETE FROM statements", None, (("vintages", "IBM"), ("@mcp", "1"))),
+    Case("current", "DELETE FROM statements", None, (("vintages", "IBM"), ("@mcp", "1")), lacks_parts=True),
+    Case("of schema 11", "UPDATE snapshots SET eps = x'eda080' WHERE symbol = 'IBM'", None, _STATUS, spares="AAPL"),
     Case("current", "DROP TABLE renames", None, (("import", "more.jsonl", "--wait", "0"),)),
     Case("of schema 7", "DELETE FROM snapshots", None, (("history", "IBM"), ("panel", "pe_ratio"))),
     Case("current", "", (".heartbeat.json", _DEEP), _STATUS),

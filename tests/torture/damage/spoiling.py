@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
+from pipeline.store.parts import PARTS
 from tests.support.bad_bytes import SPOILERS
 from tests.support.damaged import untyped
 from tests.torture.damage.records import DATABASE
@@ -25,6 +26,8 @@ class Damage:
     what: str
     spares: str | None = None
     """A symbol of which nothing was damaged, so that all of it can still be had; None where that is not known."""
+    lacks_parts: bool = False
+    """Whether all that was done is that rows are gone to which snapshots refer."""
 
 
 Spoil = Callable[[Path, Random], Damage]
@@ -244,7 +247,7 @@ def rows(folder: Path, random: Random) -> Damage:
         table = random.choice(_tables(db))
         where = random.choice(("true", "random() % 2", "random() % 10 = 0"))
         gone = db.execute(f"DELETE FROM {table} WHERE {where}").rowcount
-    return Damage("rows", f"{gone} of {table}")
+    return Damage("rows", f"{gone} of {table}", lacks_parts=table in PARTS)
 
 
 def schema(folder: Path, random: Random) -> Damage:
