@@ -20,6 +20,7 @@ from pipeline.partials import scratch_folder
 from pipeline.redaction import HIDDEN
 from pipeline.text import few, printable, quoted
 from pipeline.transfer.git_log import FORMAT, MOST_FILES, Commit, fields, read_log
+from pipeline.transfer.git_objects import refuse_pipes
 from pipeline.transfer.git_process import CHUNK_BYTES, Git, chunks
 
 _CONFIGURATION = """\
@@ -72,6 +73,7 @@ def open_repository(path: Path, branch: str | None) -> Iterator["Repository"]:
             scratch = stack.enter_context(scratch_folder("git"))
             theirs = Git(git, scratch, {"GIT_DIR": str(directory)})
             objects = scratch / theirs.answer("rev-parse", "--git-path", "objects")
+            refuse_pipes(objects)
             shallow = scratch / theirs.answer("rev-parse", "--git-path", "shallow")
             ours = _prepare(scratch, theirs.answer("rev-parse", "--show-object-format"), shallow)
         except OSError as error:

@@ -157,7 +157,7 @@ CHANGES = {
     "a computed column in our table": "ALTER TABLE snapshots ADD COLUMN x BLOB AS (length(hex(zeroblob(100000000))))",
     "a missing column": "ALTER TABLE runs DROP COLUMN detail",
     "our computed column, computed otherwise": "PRAGMA writable_schema = ON;"
-    "UPDATE sqlite_master SET sql = replace(sql, 'coalesce(reconfirmed_at', 'coalesce(hex(zeroblob(9))')",
+    "UPDATE sqlite_master SET sql = replace(sql, 'coalesce(', 'coalesce(hex(zeroblob(9)), ') WHERE name = 'snapshots'",
     "another type": "DROP TABLE keys; CREATE TABLE keys (id BLOB PRIMARY KEY, name TEXT)",
 }
 

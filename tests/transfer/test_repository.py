@@ -202,7 +202,7 @@ def test_a_damaged_repository_is_one_line(tmp_path: Path) -> None:
             history(repository)
 
 
-@pytest.mark.parametrize("name", ["HEAD", "config", "packed-refs", "objects/info/alternates"])
+@pytest.mark.parametrize("name", ["HEAD", "config", "packed-refs"])
 def test_a_pipe_among_its_files_holds_nothing_up(made: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setattr(Git.answer, "__kwdefaults__", {"within": 0.5})
     (made / name).unlink(missing_ok=True)
@@ -210,6 +210,23 @@ def test_a_pipe_among_its_files_holds_nothing_up(made: Path, monkeypatch: pytest
     with pytest.raises(Trouble) as refused:
         history(made)
     assert "did not answer" in str(refused.value) or "not a git repository" in str(refused.value)
+
+
+@pytest.mark.parametrize("name", [f"12/{'3' * 38}", "pack/pack-1.idx", "info/alternates"])
+@pytest.mark.parametrize("is_lent", [False, True])
+def test_a_pipe_among_its_objects_is_named(made: Path, tmp_path: Path, name: str, is_lent: bool) -> None:
+    """Git opens most of them only when it has begun to list commits, and may take an hour for that."""
+    objects = made / "objects"
+    if is_lent:
+        (objects / "info").mkdir(exist_ok=True)
+        (objects / "info" / "alternates").write_text(f"# lent\n{tmp_path}/lent\n")
+        objects = tmp_path / "lent"
+    pipe = objects / name
+    pipe.parent.mkdir(parents=True, exist_ok=True)
+    os.mkfifo(pipe)
+
+    with pytest.raises(Trouble, match=f"{name} is not a regular file"):
+        history(made)
 
 
 def test_a_tree_of_billions_of_files_is_one_line(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
