@@ -16,8 +16,9 @@ Sleep = Callable[[float], Awaitable[None]]
 """Waits for a number of seconds."""
 
 
-_SINCE_BOOT = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-"""Linux's CLOCK_MONOTONIC stops while the machine sleeps, and the quota's windows would stop with it."""
+_SINCE_BOOT = getattr(time, "CLOCK_BOOTTIME", getattr(time, "CLOCK_MONOTONIC_RAW", time.CLOCK_MONOTONIC))
+"""Linux's CLOCK_MONOTONIC stops while the machine sleeps, and the quota's windows would stop with it; the raw one of
+macOS does not, and is never adjusted."""
 
 
 def boot_clock() -> Nanoseconds:

@@ -1,5 +1,6 @@
 """The ledger's time: no clock makes a slot older than it is, as far as anybody can know."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import pytest
@@ -20,7 +21,7 @@ from pipeline.quota.ledger_time import (
     trusted,
     unconfirmed,
 )
-from pipeline.uptime import Uptime, read_uptime
+from pipeline.uptime import Uptime, of_linux, of_macos, read_uptime
 from tests.support.clocks import START, ManualClock
 
 SECOND, HOUR, DAY = timedelta(seconds=1), timedelta(hours=1), timedelta(days=1)
@@ -158,8 +159,9 @@ def test_a_server_that_is_ahead_dates_what_it_has_just_answered(clock: ManualClo
     assert behind.now() == START
 
 
-def test_linux_says_its_uptime() -> None:
-    one, other = read_uptime(), read_uptime()
+@pytest.mark.parametrize("read", [read_uptime, of_linux, of_macos])
+def test_a_system_says_its_uptime_or_nothing(read: Callable[[], Uptime | None]) -> None:
+    one, other = read(), read()
 
     if one is not None:
         assert other is not None
