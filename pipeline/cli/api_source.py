@@ -41,6 +41,7 @@ def source(settings: Settings, base_url: str, keys: tuple[ApiKey, ...]) -> Sourc
         settings.wait,
         settings.attempts,
         None if settings.proxy is None else settings.proxy.url,
+        settings.time_url,
     )
 
 

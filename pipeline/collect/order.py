@@ -22,6 +22,8 @@ class Source:
     attempts: int
     proxy: str | None = field(default=None, repr=False)
     """The URL of an HTTP proxy, with user and password if it wants them."""
+    time_url: str | None = None
+    """A URL of a host that is asked for the time where the API's does not say it."""
 
     @property
     def limits(self) -> tuple[Limit, ...]:

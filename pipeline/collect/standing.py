@@ -1,7 +1,7 @@
 """Standing: what the ledger's time is as a process begins, by the file's mark, the uptime, the wall clock and the API.
 
 The rules are in `quota.ledger_time`. Where the wall clock is suspect, one request asks the API's host for its time: it
-has no key and is not counted.
+has no key and is not counted. If its answer has no `Date`, the host of `source.time_url` is asked, if there is one.
 """
 
 from collections.abc import Sequence
@@ -43,6 +43,8 @@ async def ledger_clock(
         return LedgerClock(clock, standing or Standing(clock.now(), clock.now()), confirmed_at)
     within = min(source.timeout, _LONGEST_WAIT)
     answer = await probe(source.base_url, proxy=source.proxy, within=within, now=clock.now)
+    if source.time_url is not None and isinstance(answer, Answer) and answer.date is None:
+        answer = await probe(source.time_url, proxy=source.proxy, within=within, now=clock.now)
     wall, uptime = clock.now(), clock.uptime()
     if isinstance(answer, Answer) and answer.date is not None:
         server = ServerTime.of(answer.date, took=answer.took)
@@ -78,8 +80,8 @@ def check_reached(
     """
     if not _has_slot(by_ledger, standing.now, wait) and _has_slot(by_clock, standing.dates_from, wait):
         raise UntrustedClock(
-            "this machine was started again, or its clock set, and the API's host, which would confirm its clock, is"
-            f" not reached: {standing.unreached}",
+            "this machine was started again, or its clock set, and the host that would confirm its clock is not"
+            f" reached: {standing.unreached}",
             remedy="nothing is requested until it answers (pipeline doctor --online says more)",
         )
 

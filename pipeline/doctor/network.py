@@ -14,6 +14,7 @@ from pipeline.settings.load import Settings
 MOST_AHEAD = timedelta(seconds=30)
 """How much a clock may differ from the API's."""
 _BUNDLE = "SSL_CERT_FILE"
+_NAME_ONE = "compare the clock yourself, and let source.time_url name a host that says it: it is asked after a reboot"
 
 
 def check_network(settings: Settings, network: Answer | Reason | None) -> Iterator[Finding]:
@@ -36,7 +37,7 @@ def check_network(settings: Settings, network: Answer | Reason | None) -> Iterat
 
 def _clock(answer: Answer) -> Iterator[Finding]:
     if answer.ahead is None:
-        yield Finding(Kind.CLOCK, Level.NOTE, "the API's host does not say its time", "compare the clock yourself")
+        yield Finding(Kind.CLOCK, Level.NOTE, "the API's host does not say its time", _NAME_ONE)
         return
     seconds = answer.ahead.total_seconds()
     found = f"{abs(seconds):.0f} s {'ahead of' if seconds > 0 else 'behind'} the API's"

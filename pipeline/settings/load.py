@@ -60,6 +60,8 @@ class Settings:
     concurrency: int | None
     """How many requests at once; None: as many as the limits of the keys allow that this machine holds."""
     proxy: Proxy | None
+    time_url: str | None
+    """A URL of a host that is asked for the time where the API's does not say it."""
     timeout: timedelta
     fresh_for: timedelta
     attempts: int
@@ -161,6 +163,7 @@ def _check(read: Layered, fleet: Fleet | None, *, now: datetime) -> Settings:
         fleet=fleet,
         concurrency=source.concurrency,
         proxy=proxy,
+        time_url=source.time_url and read.checked("source.time_url", _base_url, source.time_url),
         timeout=timedelta(seconds=source.timeout_seconds),
         fresh_for=timedelta(hours=collect.fresh_for_hours),
         attempts=collect.attempts,

@@ -36,6 +36,7 @@ class SourceTable(Table, frozen=True):
     limits: list[str] | None = None
     concurrency: Annotated[int, Meta(ge=1, le=1000)] | None = None
     proxy: str | None = None
+    time_url: str | None = None
     timeout_seconds: Annotated[float, Meta(gt=0, le=600)] = 30.0
 
 

@@ -1,6 +1,7 @@
 """Runs while the wall clock is wrong, against a server that counts by the time that truly passes."""
 
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
@@ -69,6 +70,10 @@ class Machine:
 
     async def collect(self, count: int = 64, *, base_url: str | None = None) -> Summary:
         return await self._runs.collect(count, limits=PLAN, base_url=base_url)
+
+    def name_host(self, time_url: str | None) -> None:
+        """Let a host be asked for the time where the API's does not say it."""
+        self._runs.source = replace(self._runs.source, time_url=time_url)
 
     async def refused(self) -> str:
         with pytest.raises(UntrustedClock) as caught:
@@ -355,6 +360,24 @@ async def test_a_ledger_that_is_damaged_to_the_end_of_time_can_be_read(
     assert shift.by == HOUR
     assert len(quota.state.spent) == (5 if end == instants.LATEST else 4)
     assert (await machine.collect()).status is RunStatus.QUOTA_EXHAUSTED
+
+
+@pytest.mark.parametrize(("named", "requests"), [(True, 75), (False, 25)])
+async def test_on_a_machine_that_reboots_daily_a_host_that_says_its_time_can_be_named(
+    machine: Machine, database: Path, clock: ManualClock, named: bool, requests: int
+) -> None:
+    """Where the API's does not."""
+    machine.server.date = lambda: None
+    other = Server(clock)
+    async with other.serve() as time_url:
+        machine.name_host(time_url if named else None)
+        for _ in range(3):
+            await machine.collect()
+            clock.advance(DAY + MINUTE)
+            clock.machine_reboots()
+
+    assert (machine.server.requests, machine.server.refused, other.requests) == (requests, 0, 0)
+    assert other.probes == (2 if named else 0)
 
 
 async def test_maintenance_deletes_nothing_by_a_clock_that_is_ahead(machine: Machine, database: Path) -> None:

@@ -14,7 +14,7 @@ from tests.support.configurations import NO_VARIABLES, Configured, origins, refu
 DOCUMENTED_KEYS = {
     "database", "symbols.list", "symbols.file", "symbols.renamed", "source.base_url",
     "source.plan", "source.limits", "source.concurrency",
-    "source.proxy",
+    "source.proxy", "source.time_url",
     "source.timeout_seconds", "collect.fresh_for_hours", "collect.attempts", "collect.wait_seconds", "collect.continue",
     "schedule.cron", "schedule.timezone", "schedule.catch_up_hours", "schedule.symbols", "schedule.symbols_file",
     "status.stale_after_hours", "status.backup_after_days", "status.listen", "status.allowed_hosts",
@@ -50,7 +50,8 @@ def test_the_shipped_file_shows_the_defaults(configured: Configured) -> None:
     shown = {setting.path: setting.value for setting in shipped.values}
     assert shown == {**defaults, "symbols.list": ["AAPL", "GOOG", "TSLA", "MSFT", "PEP"]}
     assert {path for path, origin in origins(shipped).items() if origin == "default"} == {
-        "symbols.file", "symbols.renamed", "source.limits", "source.concurrency", "source.proxy", "schedule.symbols",
+        "symbols.file", "symbols.renamed", "source.limits", "source.concurrency", "source.proxy", "source.time_url",
+            "schedule.symbols",
         "schedule.symbols_file", "status.listen", "status.allowed_hosts", "web.listen", "web.allowed_hosts",
     }  # fmt: skip
 
