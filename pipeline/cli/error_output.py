@@ -11,7 +11,7 @@ from pipeline.errors import LONGEST_LINE
 from pipeline.resources import exhausted
 from pipeline.settings.secrets import redaction
 from pipeline.store.database import damaged
-from pipeline.store.diagnosis import damaged_one
+from pipeline.store.diagnosis import LARGEST, damaged_one, unchecked_one
 from pipeline.text import printable, without_middle
 
 
@@ -23,7 +23,8 @@ def print_line(text: str) -> None:
 def print_traceback(kind: type[BaseException], error: BaseException, place: TracebackType | None) -> None:
     """Print the traceback of a bug of this program, whose last line can hold anything that the program knows.
 
-    Print one line instead where threads, files or memory ran out, or a database that it has opened is damaged.
+    Print one line instead where threads, files or memory ran out, or a database that it has opened is damaged; and one
+    more where that is too large to be checked for damage.
     """
     if (problem := exhausted(error)) is not None:
         print_line(str(problem))
@@ -34,6 +35,9 @@ def print_traceback(kind: type[BaseException], error: BaseException, place: Trac
         return
     text = _redacted("".join(traceback.format_exception(kind, error, place)))
     print(printable(text, kept="\n"), end="", file=sys.stderr)
+    if (path := unchecked_one()) is not None:
+        most = LARGEST >> 30
+        print_line(f"{path} was not checked for damage, as it is larger than {most} GB: pipeline doctor examines it")
 
 
 def _redacted(text: str) -> str:

@@ -16,7 +16,7 @@ UNEXPECTED = (ArithmeticError, AssertionError, AttributeError, LookupError, Type
 """The errors of code that meets impossible values. The file is then checked, since a bug raises the same errors."""
 NOT_UTF8 = "a text that is not UTF-8"
 """In a row, or in the schema: SQLite's own message about that cannot be decoded, either."""
-_LARGEST = 1 << 30
+LARGEST = 1 << 30
 """Bytes. A check of a larger file takes too long for somebody who waits for an answer."""
 _LONGEST_SECONDS, _INSTRUCTIONS = 60.0, 20_000
 """Which that takes at most of a sound file; and instructions of SQLite's between two looks at the clock."""
@@ -48,6 +48,18 @@ def damaged_one() -> tuple[Path, str] | None:
     return None
 
 
+def unchecked_one() -> Path | None:
+    """Return a database that this process has opened and that is too large to be checked here, None without."""
+    return next((path for path in _opened if _size(path) > LARGEST), None)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
 def damage_in(path: Path) -> str | None:
     """Return what a quick check finds damaged in a database, in a few words.
 
@@ -57,7 +69,7 @@ def damage_in(path: Path) -> str | None:
         files = [file.stat() for file in (path, path.with_name(f"{path.name}-wal")) if file.exists()]
     except OSError:
         return None
-    if not files or not 0 < files[0].st_size <= _LARGEST:
+    if not files or not 0 < files[0].st_size <= LARGEST:
         return None
     return _damage_in(path.absolute(), tuple((one.st_ino, one.st_size, one.st_mtime_ns) for one in files))
 

@@ -61,7 +61,7 @@ def test_a_snapshot_without_one_of_its_parts_is_not_left_out_without_a_word(
     database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str, words: Sequence[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(diagnosis, "_LARGEST", 0)  # as with a file that is too large to be checked
+    monkeypatch.setattr(diagnosis, "LARGEST", 0)  # as with a file that is too large to be checked
     Path("instants.txt").write_text("2026-03-20\n")
     whole = query(database, *words)
     with untyped(database) as db:
@@ -109,7 +109,13 @@ def test_what_ends_a_command_after_it_has_read_a_damaged_file_is_one_line(
     sound = capsys.readouterr().err
     error_output.print_traceback(*crash)
     damaged = capsys.readouterr().err
+    monkeypatch.setattr(diagnosis, "LARGEST", 0)
+    error_output.print_traceback(*crash)
+    *_, unchecked = capsys.readouterr().err.splitlines()
 
     assert "TypeError" in sound
+    assert "doctor" not in sound
+    assert str(database) in unchecked
+    assert "pipeline doctor" in unchecked
     assert damaged.startswith(f"pipeline: {database}: damaged (")
     assert damaged.count("\n") == 1
