@@ -35,9 +35,11 @@ def print_traceback(kind: type[BaseException], error: BaseException, place: Trac
         return
     text = _redacted("".join(traceback.format_exception(kind, error, place)))
     print(printable(text, kept="\n"), end="", file=sys.stderr)
-    if (path := unchecked_one()) is not None:
+    if (unchecked := unchecked_one()) is not None:
         most = LARGEST >> 30
-        print_line(f"{path} was not checked for damage, as it is larger than {most} GB: pipeline doctor examines it")
+        print_line(
+            f"{unchecked} was not checked for damage, as it is larger than {most} GB: pipeline doctor examines it"
+        )
 
 
 def _redacted(text: str) -> str:

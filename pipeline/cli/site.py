@@ -22,7 +22,7 @@ from pipeline.store.reader import NoData
 from pipeline.web.app import Pages
 from pipeline.web.ask import ReadThrough, Site
 from pipeline.web.probes import Probes
-from pipeline.web.readers import Readers
+from pipeline.web.readers import QUESTION_WITHIN, Readers
 from pipeline.web.server import serving
 from pipeline.web.together import Together
 
@@ -84,7 +84,7 @@ async def pages(record: Record) -> AsyncIterator[Pages]:
 
     def live() -> Status | None:
         try:
-            return read_status(record.database, record.scope(), now=record.now())
+            return read_status(record.database, record.scope(), now=record.now(), within=QUESTION_WITHIN)
         except NoData:
             return None
 

@@ -15,6 +15,7 @@ from pipeline.quota.keys import KeyPlan
 from pipeline.quota.stored import quotas_named, shift_of
 from pipeline.store.database import wal_bytes
 from pipeline.store.reader import Listed, Reader, Run
+from pipeline.store.time_limit import LONGEST_READ
 from pipeline.uptime import read_uptime
 
 
@@ -71,10 +72,13 @@ class Status:
         return self.fleet is None or self.fleet.is_quota_known
 
 
-def read_status(database: Path, scope: Scope, *, now: datetime) -> Status:
-    """Return the status. Raise NoData if nothing is stored yet, DatabaseError if the file cannot be read."""
+def read_status(database: Path, scope: Scope, *, now: datetime, within: timedelta = LONGEST_READ) -> Status:
+    """Return the status.
+
+    Raise NoData if nothing is stored yet, DatabaseError if the file cannot be read, TooSlow if that takes too long.
+    """
     fleet = view_fleet(database, scope.lookout)
-    with Reader.open(database) as reader:
+    with Reader.open(database, within=within) as reader:
         states = reader.symbol_states()
         quotas = quotas_named(reader, scope.plans, now=now, shift=shift_of(reader, wall=now, uptime=read_uptime()))
         success = reader.last_complete_run()

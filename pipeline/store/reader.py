@@ -5,7 +5,7 @@ import sqlite3
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,7 +21,7 @@ from pipeline.store.ledger_mark import read_mark
 from pipeline.store.marker import read_marker, record_gone
 from pipeline.store.migration_files import shipped_migrations
 from pipeline.store.schema import Schema, read_schema, refuse_half_migrated
-from pipeline.store.time_limit import bounded
+from pipeline.store.time_limit import LONGEST_READ, bounded
 
 
 class NoData(DatabaseError):
@@ -173,9 +173,9 @@ class Reader:
 
     @classmethod
     @contextmanager
-    def open(cls, path: Path) -> Iterator["Reader"]:
-        """Open the database for reading. Raise what `open_for_reading` raises, and TooSlow if answers take minutes."""
-        with open_for_reading(path) as db, bounded(db, path):
+    def open(cls, path: Path, *, within: timedelta = LONGEST_READ) -> Iterator["Reader"]:
+        """Open the database for reading. Raise what `open_for_reading` raises, and TooSlow after that time."""
+        with open_for_reading(path) as db, bounded(db, path, within):
             yield cls(db)
 
     def quota_state(self, since: datetime, key: KeyId | None = None) -> QuotaState:

@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.cli import site
 from pipeline.fleet.look import Lookout
 from pipeline.model.symbols import Symbol
 from pipeline.monitoring.status import Scope
 from pipeline.quota.keys import KeyPlan
 from pipeline.quota.limits import Limit
+from pipeline.store import time_limit
 from tests.support.fleets import tables
 from tests.support.observations import after, database_of, seen, text
 from tests.support.rest import API, answered
@@ -47,6 +49,19 @@ async def test_it_says_how_the_symbols_stand_and_what_the_plan_allows(database: 
     assert found["snapshots"] == 3
     assert found["database_bytes"] > 0
     assert (found["locked_at"], found["daemon"]) == (None, None)
+
+
+async def test_what_is_read_of_the_present_has_the_time_of_a_question(
+    database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time_limit, "_INSTRUCTIONS", 1)
+    monkeypatch.setattr(site, "QUESTION_WITHIN", timedelta(0))
+
+    async with served(database, scope=SCOPE) as client:
+        got = await client.get(f"{API}/status")
+
+    assert got.status == 503
+    assert "took longer" in got.text
 
 
 async def test_of_the_past_nothing_later_is_said(database: Path) -> None:

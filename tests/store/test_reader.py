@@ -144,7 +144,6 @@ def test_what_would_take_for_ever_is_stopped_and_the_file_named(database: Path) 
 
 def test_every_answer_of_a_reader_is_bounded(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time_limit, "_INSTRUCTIONS", 1)
-    monkeypatch.setattr(bounded.__wrapped__, "__defaults__", (timedelta(0),))  # type: ignore[attr-defined]
 
-    with pytest.raises(TooSlow), Reader.open(database) as reader:
+    with pytest.raises(TooSlow), Reader.open(database, within=timedelta(0)) as reader:
         reader.runs(1)
