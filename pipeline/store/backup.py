@@ -132,7 +132,7 @@ def checked(copy: Path, check: str = "quick_check") -> str:
     """Return what one of SQLite's checks says of a copy: `ok`, or the first problem that it finds."""
     with _connected(copy) as db:
         (verdict,) = db.execute(f"PRAGMA {check}(1)").fetchone()
-    return str(verdict)
+    return str(verdict).splitlines()[-1]  # the line before may be a headline
 
 
 @contextmanager
@@ -149,7 +149,7 @@ def _check_target(file: Path, database: Path) -> None:
         if not file.parent.is_dir():
             remedy = f"create it (mkdir -p {file.parent}), or mount what belongs there"
             raise DatabaseError(f"{file}: its folder does not exist", remedy=remedy)
-        if is_present(file):
+        if is_present(file) or file.is_symlink():
             raise DatabaseError(f"{file} exists", remedy="choose another name, or move it away")
         if beside(file, "") in database_files(database):
             problem = f"{file} is a name that belongs to the database itself"

@@ -193,7 +193,7 @@ def _give_to_owner_of_folder(database: Path) -> None:
     if os.geteuid() == 0:
         for file in filter(is_present, database_files(database)):
             owner = file.parent.stat()
-            os.chown(file, owner.st_uid, owner.st_gid)
+            os.chown(file, owner.st_uid, owner.st_gid, follow_symlinks=False)  # that user could plant a link
 
 
 def _move_aside(database: Path, name: str) -> Path | None:

@@ -254,6 +254,16 @@ def test_an_older_database_is_not_written_to(tmp_path: Path) -> None:
         note_backup(old, Backup(NOW, tmp_path / "copy.db", 5))
 
 
+def test_what_is_wrong_with_a_copy_is_said_without_a_headline(database: Path, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(database, isolation_level=None)) as db:
+        db.executescript(
+            "CREATE TABLE lost (x); PRAGMA writable_schema = ON; DELETE FROM sqlite_master WHERE name = 'lost'"
+        )
+
+    with pytest.raises(DatabaseError, match=r"the copy is damaged: Page [0-9]+.*restore an earlier"):
+        backup(database, tmp_path / "copy.db", now=NOW)
+
+
 @pytest.mark.parametrize("name", ["x" * 300])
 def test_a_file_that_cannot_be_created_is_refused(database: Path, tmp_path: Path, name: str) -> None:
     with pytest.raises(DatabaseError, match="cannot be created"):

@@ -1,5 +1,6 @@
 """Links that somebody planted at the names of our own files: what they lead to is neither written nor replaced."""
 
+import os
 from datetime import timedelta
 from pathlib import Path
 
@@ -67,13 +68,33 @@ def test_a_restore_follows_no_link_at_its_temporary_names(database: Path, precio
     assert not database.is_symlink()
 
 
-def test_a_backup_takes_no_link_for_a_free_name(database: Path, precious: Path, tmp_path: Path) -> None:
-    (tmp_path / "copy.db").symlink_to(precious)
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_root_gives_to_the_owner_of_the_folder_no_file_that_a_link_there_leads_to(
+    database: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    ours = tmp_path_factory.mktemp("ours")
+    backup(database, ours / "copy.db", now=NOW)
+    os.chown(database.parent, _NOBODY, _NOBODY)
+    beside(database, ".daemon.lock").symlink_to(ours / "copy.db")
+
+    restore(ours / "copy.db", database, longest_window=timedelta(days=1), is_idle=True, now=NOW)
+
+    assert database.stat().st_uid == _NOBODY
+    assert (ours / "copy.db").stat().st_uid == 0
+
+
+_NOBODY = 65534
+
+
+@pytest.mark.parametrize("leads", ["somewhere", "nowhere"])
+def test_a_backup_takes_no_link_for_a_free_name(database: Path, precious: Path, tmp_path: Path, leads: str) -> None:
+    (tmp_path / "copy.db").symlink_to(precious if leads == "somewhere" else precious.with_name("absent"))
 
     with pytest.raises(DatabaseError, match="exists"):
         backup(database, tmp_path / "copy.db", now=NOW)
 
     assert precious.read_bytes() == b"precious"
+    assert (tmp_path / "copy.db").is_symlink()
 
 
 def test_the_heartbeat_is_written_in_place_of_a_link(database: Path, precious: Path) -> None:
