@@ -20,13 +20,20 @@ def main() -> int:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seconds", type=float, required=True)
     parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--attempts", type=int)
     parser.add_argument("--until-broken", action="store_true")
     options = parser.parse_args()
     imported = Path(pipeline.__file__).parent.parent
     if not imported.samefile(Path.cwd()):
         print(f"the program under test is imported from {imported}, not from {Path.cwd()}", file=sys.stderr)
         return 1
-    bout = Bout(options.folder, options.seconds, options.seed, stops_when_broken=options.until_broken)
+    bout = Bout(
+        options.folder,
+        options.seconds,
+        options.seed,
+        stops_when_broken=options.until_broken,
+        attempts=options.attempts,
+    )
     trial_named(options.trial).run(bout)
     sys.stdout.buffer.write(msgspec.json.encode(bout.result()) + b"\n")
     return 0

@@ -292,4 +292,5 @@ TRIAL = Trial(
             "",
         ),
     ),
+    short_attempts=30,
 )

@@ -165,4 +165,5 @@ TRIAL = Trial(
         ),
     ),
     share=1.5,
+    short_attempts=3,
 )

@@ -34,6 +34,8 @@ class Decoder:
     """Bytes that take time even where they are only passed over: they are read once, and not mutated."""
     hides_key: bool = False
     """Whether its refusals must not repeat the key, which stands in what it reads."""
+    at_once: int = 20
+    """Cases of a turn: fewer where one takes long."""
     longest_line: int = 1_000
     """Characters of a refusal."""
 

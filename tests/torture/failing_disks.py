@@ -118,6 +118,7 @@ TRIAL = Trial(
     name="failing disks",
     promise="what cannot be stored is not acknowledged, and not requested",
     run=run,
+    short_attempts=6,
     needs=missing,
     mutants=(
         Mutant(

@@ -176,4 +176,5 @@ TRIAL = Trial(
             is_slow=True,  # it shows half a minute after the last attack
         ),
     ),
+    short_attempts=2,
 )

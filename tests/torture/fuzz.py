@@ -1,20 +1,26 @@
 """The trial `fuzz`: bytes from outside, mutated, into every decoder; each accepts them as they are, or refuses them.
 
-A case that breaks something is made as small as that allows and written to a folder, from where it may be moved into
-`corpus/`, which every later run begins from.
+A case that breaks something is made as small as that allows and printed, as the command that reads it again:
+`python -m tests.torture.fuzz DECODER CASE`, with --keep NAME to add it to `corpus/`, which every later run begins from.
 """
 
+import argparse
+import base64
 import logging
 import os
 import resource
+import shlex
 import signal
+import sys
 import tempfile
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from hashlib import blake2b
 from pathlib import Path
+from random import Random
 from types import FrameType
 
 import structlog
@@ -26,15 +32,15 @@ from tests.torture.trial import Bout, Mutant, Trial
 
 CORPUS = Path(__file__).parent / "corpus"
 FOUND = Path(tempfile.gettempdir()) / "overview-pipeline-fuzz"
-"""Where cases are written that break something."""
+"""Where cases are written that are too large to print."""
+_LONGEST_TEXT = 2_000
+"""Characters of a case that is printed."""
 _LONGEST = 1.0
 """Seconds of processor time for a case."""
 _GIVEN_UP = 5.0
 """Seconds after which a case is stopped."""
 _MEMORY = 40 * 2**20
 """Bytes that a case may take beyond what all before took, once the decoder has read its seeds."""
-_AT_ONCE = 0.02
-"""Seconds of cases for one decoder, before it is another one's turn."""
 
 
 class _Stopped(BaseException):
@@ -116,19 +122,21 @@ class Finder:
         self.decoder = decoder
         self.seconds = 0.0
         """How long it has been tried."""
-        self.cases = 0
+        self.cases = self.turns = 0
         self._bout = bout
+        self._random = Random(f"{bout.seed} {decoder.name}")
         self._seeds = (*decoder.seeds, *(path.read_bytes() for path in kept(decoder)))
         self._seen: set[str] = set()
 
     def turn(self) -> None:
-        """Try cases for a moment; the first time, the seeds before."""
+        """Try some cases; the first time, the seeds before."""
         began = time.monotonic()
-        if not self.cases:
+        if not self.turns:
             self._begin()
-        while (took := time.monotonic() - began) < _AT_ONCE and self._bout.goes_on():
-            self._try(mutated(self._bout.random, self._seeds), memory=_MEMORY)
-        self.seconds += took
+        for _ in range(self.decoder.at_once):
+            self._try(mutated(self._random, self._seeds), memory=_MEMORY)
+        self.turns += 1
+        self.seconds += time.monotonic() - began
 
     def _begin(self) -> None:
         """Read the seeds, which loads and caches what the decoder needs; none may break anything."""
@@ -152,11 +160,34 @@ class Finder:
                 return again is not None and _kind(again) == kind
 
             content = smaller(content, is_bad)
-        folder = self._bout.folder if self._bout.stops_when_broken else FOUND / self.decoder.folder
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / blake2b(content, digest_size=6).hexdigest()
-        path.write_bytes(content)
-        self._bout.broken(f"{self.decoder.name}: {found}; seed {self._bout.seed}, case {path}: {content[:60]!r}")
+        case = as_text(content)
+        if len(case) > _LONGEST_TEXT and not self._bout.stops_when_broken:
+            case = str(_written(content, FOUND / self.decoder.folder))
+        begun = f"{content[:60]!r}{'...' if len(content) > 60 else ''}"
+        again = f"python -m tests.torture.fuzz {shlex.quote(self.decoder.name)} {case[:_LONGEST_TEXT]}"
+        self._bout.broken(f"{self.decoder.name}: {found}; {len(content):,} bytes {begun}, again: {again}")
+
+
+def as_text(content: bytes) -> str:
+    """Return a case as a word of a command line."""
+    return base64.urlsafe_b64encode(zlib.compress(content, 9)).decode()
+
+
+def _written(content: bytes, folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / blake2b(content, digest_size=6).hexdigest()
+    path.write_bytes(content)
+    return path
+
+
+def read_case(text: str) -> bytes:
+    """Return the case of a word that `as_text` made, or of a file. Raise ValueError for any other text."""
+    if os.path.isfile(text):  # noqa: PTH113 - Path raises for a name that is too long
+        return Path(text).read_bytes()
+    try:
+        return zlib.decompress(base64.b64decode(text, altchars=b"-_", validate=True))
+    except (ValueError, zlib.error):
+        raise ValueError("neither a file, nor a case as the trial prints it") from None
 
 
 def _kind(found: str) -> str:
@@ -166,29 +197,67 @@ def _kind(found: str) -> str:
 
 
 def run(bout: Bout) -> None:
-    """Give each decoder the same time, and count the cases."""
+    """Give decoders their turns, and count the cases."""
     finders = tried(bout)
     bout.count("cases", sum(one.cases for one in finders))
     bout.count("decoders", sum(1 for one in finders if one.cases))
 
 
 def tried(bout: Bout) -> list[Finder]:
-    """Give each decoder the same time, a moment at a time; return them with their cases."""
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    signal.signal(signal.SIGPROF, _stop)
-    os.environ.pop("WATCHDOG_PID", None)
+    """Give each decoder the same time, or as many turns where they are counted; return them with their cases."""
+    _prepare()
     finders = [Finder(one, bout) for one in decoders()]
     bout.random.shuffle(finders)  # a short run begins with other decoders each time
     while bout.goes_on():
-        min(finders, key=lambda one: one.seconds).turn()
+        min(finders, key=lambda one: one.seconds if bout.attempts is None else one.turns).turn()
     OPEN.close()
     return finders
+
+
+def _prepare() -> None:
+    """Let this process read cases: quietly, and none of them for long."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    signal.signal(signal.SIGPROF, _stop)
+    os.environ.pop("WATCHDOG_PID", None)
+
+
+def again(name: str, text: str, keep: str | None) -> int:
+    """Read a case once more, print what is wrong with it, and keep it in the corpus under a name if one is given.
+
+    Return 1 if something is wrong. Raise ValueError for an unknown decoder, and for a text that is no case.
+    """
+    known = {one.name: one for one in decoders()}
+    if name not in known:
+        raise ValueError(f"no decoder {name!r}: {', '.join(known)}")
+    decoder, content = known[name], read_case(text)
+    _prepare()
+    found = problem(decoder, content)
+    print(f"{content!r}\n{found or 'taken, or refused as it should be'}")
+    if keep is not None:
+        (CORPUS / decoder.folder).mkdir(exist_ok=True)
+        (CORPUS / decoder.folder / keep).write_bytes(content)
+    OPEN.close()
+    return int(found is not None)
+
+
+def _main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.torture.fuzz", description="Read a case of the trial again.")
+    parser.add_argument("decoder")
+    parser.add_argument("case", help="as the trial prints it, or a file")
+    parser.add_argument("--keep", metavar="NAME", help="add it to the corpus, under the name of the bug")
+    options = parser.parse_args()
+    try:
+        return again(options.decoder, options.case, options.keep)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 2
 
 
 TRIAL = Trial(
     name="fuzz",
     promise="any bytes from outside are taken as they are, or refused in one line; none shows the key",
     run=run,
+    short_attempts=240,
     mutants=(
         Mutant(
             "lets deep nesting through",
@@ -222,3 +291,6 @@ TRIAL = Trial(
         ),
     ),
 )
+
+if __name__ == "__main__":
+    sys.exit(_main())

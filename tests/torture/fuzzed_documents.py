@@ -192,7 +192,13 @@ def decoders() -> tuple[Decoder, ...]:
     """Return the decoders of documents."""
     return (
         Decoder("answers", _answer, (), (ANSWER, _USUAL, *_REFUSALS, *_recorded())),
-        Decoder("answers in a record", _stored, (), (ANSWER, _USUAL, _USUAL.replace(b"1.5", b"2.5"), *_recorded()[:4])),
+        Decoder(
+            "answers in a record",
+            _stored,
+            (),
+            (ANSWER, _USUAL, _USUAL.replace(b"1.5", b"2.5"), *_recorded()[:4]),
+            at_once=4,
+        ),
         Decoder(
             "headers of answers",
             _headers,

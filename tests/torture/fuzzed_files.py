@@ -100,6 +100,8 @@ _LINE_BOMB, _FILE_BOMB = (
 )
 """Files of a few kB that are one line of 16 MB, which a reader passes over, and 48 MB, which no reader takes whole."""
 
+_FEW = 4
+"""Cases of a turn of what writes files, or many rows."""
 _LONGEST_LINE = 1_000
 """Characters of what is said to people."""
 
@@ -296,9 +298,11 @@ def _archives() -> tuple[Decoder, ...]:
     packed = (gzip.compress(_LINE + _BODY), gzip.compress(ANSWER))
     responses = (ANSWER, b"<html>", *lines, *packed)
     return (
-        Decoder("archives of lines", partial(_archive, "daily.jsonl"), (), (*lines, ANSWER, _ARRAY)),
-        Decoder("packed archives", partial(_archive, "daily.jsonl.gz"), (), packed, large=(_LINE_BOMB,)),
-        Decoder("files of one response", partial(_archive, "IBM.json"), (), responses, large=(_FILE_BOMB,)),
+        Decoder("archives of lines", partial(_archive, "daily.jsonl"), (), (*lines, ANSWER, _ARRAY), at_once=_FEW),
+        Decoder("packed archives", partial(_archive, "daily.jsonl.gz"), (), packed, large=(_LINE_BOMB,), at_once=_FEW),
+        Decoder(
+            "files of one response", partial(_archive, "IBM.json"), (), responses, large=(_FILE_BOMB,), at_once=_FEW
+        ),
         Decoder("files of many documents", _collection, (Undecodable,), (_ARRAY, _KEYED, ANSWER + b"\n" + ANSWER)),
         Decoder("names of files", _named, (ValueError,), _NAMES),
         Decoder("versions in git", _version, (Undecodable, ValueError), (ANSWER, _KEYED, *packed, _POINTER)),
@@ -309,7 +313,9 @@ def _archives() -> tuple[Decoder, ...]:
 def _tables() -> tuple[Decoder, ...]:
     refused: tuple[type[Exception], ...] = (JoinError,)
     text = (
-        Decoder("tables in CSV", partial(_table, "t.csv", join_csv), refused, (_CSV, gzip.compress(_CSV))),
+        Decoder(
+            "tables in CSV", partial(_table, "t.csv", join_csv), refused, (_CSV, gzip.compress(_CSV)), at_once=_FEW
+        ),
         Decoder("tables in JSON Lines", partial(_table, "t.jsonl", join_jsonl), refused, (_ROWS, gzip.compress(_ROWS))),
         Decoder("files of instants", _instants, (Trouble,), (b"2026-03-14\n# x\n2026-03-14T18:30Z\n", b"7d\n")),
     )
@@ -323,7 +329,9 @@ def _settings() -> tuple[Decoder, ...]:
     symbols = (b"AAPL\nIBM # x\n", b"symbol,name\nA,B\n", key)
     return (
         Decoder("configuration files", _config, refused, (_CONFIG, b'api_key = "' + key + b'"'), hides_key=True),
-        Decoder("variables", _variable, refused, (*_VARIABLES, b"ALPHAVANTAGE_API_KEY=" + key), hides_key=True),
+        Decoder(
+            "variables", _variable, refused, (*_VARIABLES, b"ALPHAVANTAGE_API_KEY=" + key), hides_key=True, at_once=_FEW
+        ),
         Decoder("env files", _dotenv, (), (b"ALPHAVANTAGE_API_KEY=" + key + b"\n# y\nexport A='b c'\n",)),
         Decoder("lists of symbols", _symbols, refused, symbols, hides_key=True),
     )
@@ -334,7 +342,13 @@ def _of_our_own() -> tuple[Decoder, ...]:
     last_run = b'{"last_run":{"id":0,"record":"%b","state":"begun"}}' % to_text(START).encode()
     return (
         Decoder("heartbeats", _heartbeat, (heartbeat.DamagedHeartbeat,), (_BEAT,)),
-        Decoder("memories of reports", _reported, (), (_REPORTED,)),
-        Decoder("locks", _lock, (), (b'{"pid": 7, "purpose": "collect", "since": "2026-03-14T18:30:00.000Z"}',)),
-        Decoder("markers", _marker, (), (marker, last_run)),
+        Decoder("memories of reports", _reported, (), (_REPORTED,), at_once=_FEW),
+        Decoder(
+            "locks",
+            _lock,
+            (),
+            (b'{"pid": 7, "purpose": "collect", "since": "2026-03-14T18:30:00.000Z"}',),
+            at_once=_FEW,
+        ),
+        Decoder("markers", _marker, (), (marker, last_run), at_once=_FEW),
     )

@@ -12,6 +12,8 @@ from tests.support.site import served
 from tests.support.two_futures import RICH
 from tests.torture.decoder import OPEN, Decoder, Wrong
 
+_AT_ONCE = 4
+"""Requests of a turn."""
 _PATIENCE = 5.0
 """Seconds for an answer, on a machine that is busy."""
 _LAST_REFUSAL = 500
@@ -118,6 +120,6 @@ def decoders() -> tuple[Decoder, ...]:
         )
     )
     return (
-        Decoder("requests", lambda content: _status(content, None), (), seeds),
-        Decoder("requests to a server with a token", _guarded, (), guarded),
+        Decoder("requests", lambda content: _status(content, None), (), seeds, at_once=_AT_ONCE),
+        Decoder("requests to a server with a token", _guarded, (), guarded, at_once=_AT_ONCE),
     )

@@ -186,4 +186,5 @@ TRIAL = Trial(
             "if self._redaction.finds_key(b''):",
         ),
     ),
+    short_attempts=3,
 )

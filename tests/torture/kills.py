@@ -106,6 +106,7 @@ TRIAL = Trial(
     name="kills",
     promise="killed at any instant, it needs no human",
     run=run,
+    short_attempts=5,
     needs=missing,
     mutants=(
         Mutant(

@@ -309,6 +309,7 @@ TRIAL = Trial(
     name="power cuts",
     promise="killed at any instant, it loses nothing acknowledged",
     run=run,
+    short_attempts=40,
     needs=missing,
     mutants=(
         Mutant(

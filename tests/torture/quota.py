@@ -251,6 +251,7 @@ TRIAL = Trial(
     name="quota",
     promise="no plan is exceeded, as the API counts",
     run=run,
+    short_attempts=6,
     mutants=(
         Mutant(
             "a request leaves without its slot",

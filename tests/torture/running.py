@@ -47,13 +47,20 @@ def tree_with(mutant: Mutant | None) -> Iterator[Path]:
         yield tree
 
 
-def run_trial(trial: Trial, *, seconds: float, seed: int, mutant: Mutant | None = None) -> Result:
-    """Return what a trial finds; with a mutant, it ends with the first that it finds. Raise TrialFailed."""
+def run_trial(
+    trial: Trial, *, seconds: float, seed: int, attempts: int | None = None, mutant: Mutant | None = None
+) -> Result:
+    """Return what a trial finds; with a mutant, it ends with the first that it finds. Raise TrialFailed.
+
+    It ends after so many attempts, or when its seconds are over.
+    """
     in_memory = os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free > _ROOM
     where = _MEMORY if in_memory else None
     with tree_with(mutant) as tree, tempfile.TemporaryDirectory(prefix="torture-", dir=where) as folder:
         command = [sys.executable, "-m", "tests.torture.child", trial.name, folder]
         command += ["--seconds", str(seconds), "--seed", str(seed)]
+        if attempts is not None:
+            command += ["--attempts", str(attempts)]
         if mutant is not None:
             command.append("--until-broken")
         ended = _run(command, tree, seconds + _LONGER)

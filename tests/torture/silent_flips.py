@@ -169,6 +169,7 @@ TRIAL = Trial(
     name="silent flips",
     promise="a bit that flips on the disk and changes an answer is found by doctor --deep",
     run=run,
+    short_attempts=60,
     mutants=(
         Mutant(
             "checksums are not compared",

@@ -201,4 +201,5 @@ TRIAL = Trial(
             "    if False:",
         ),
     ),
+    short_attempts=16,
 )

@@ -1,7 +1,9 @@
 """The corpus of the trial `fuzz`: every case that once broke something, and valid bytes, for each decoder."""
 
+import shlex
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from tests.torture import fuzz
 from tests.torture.decoder import OPEN, Decoder, Wrong
 from tests.torture.spoiled_bytes import mutated
+from tests.torture.trial import Bout
 
 _LARGEST = 10_000
 """Bytes of a case."""
@@ -57,6 +60,42 @@ def test_the_corpus_has_small_cases_of_known_decoders() -> None:
 def test_a_seed_makes_the_same_cases_again() -> None:
     cases = [[mutated(Random(7), (b'{"a": [1.10, "x"]}', b"[]")) for _ in range(200)] for _ in range(2)]
     assert cases[0] == cases[1]
+
+
+def test_a_decoder_gets_the_same_cases_whichever_others_had_their_turns(tmp_path: Path) -> None:
+    def read_by(bout: Bout) -> list[bytes]:
+        read: list[bytes] = []
+        finder = fuzz.Finder(Decoder("a decoder", read.append, (), (b'{"a": 1}',)), bout)
+        bout.random.random()
+        for _ in range(3):
+            finder.turn()
+        return read
+
+    cases = [read_by(Bout(tmp_path, seconds=seconds, seed=7)) for seconds in (0, 1000)]
+    assert cases[0] == cases[1]
+    assert len({*cases[0]}) > 30
+
+
+def test_a_case_is_printed_as_a_word_that_is_read_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bout = Bout(tmp_path, seconds=1000, seed=7)
+    name = "a decoder of 'words'"
+
+    def refuse(content: bytes) -> None:
+        raise KeyError("x") if len(content) > 10 else ValueError
+
+    content = b"\xff\0 \n" * 100
+    fuzz.Finder(Decoder(name, refuse, (ValueError,), (content,), at_once=0), bout).turn()
+
+    (line,) = bout.result().broken
+    command = shlex.split(line.rpartition("again: ")[2])
+    assert command[:4] == ["python", "-m", "tests.torture.fuzz", name]
+    assert len(line) < 600
+    assert len(fuzz.read_case(command[4])) == 11
+    assert fuzz.again("symbols", fuzz.as_text(b"BRK-B"), None) == 0
+    assert "taken" in capsys.readouterr().out
+    for text in ("x", "\0", fuzz.as_text(content)[:-8]):
+        with pytest.raises(ValueError, match="neither a file"):
+            fuzz.read_case(text)
 
 
 def test_a_case_is_made_smaller_as_long_as_it_is_bad() -> None:

@@ -12,7 +12,7 @@ from tests.torture.trial import Bout, Mutant, Result, Trial, mutated
 from tests.torture.trials import TRIALS, trial_named
 
 MUTANTS = [(trial.name, one) for trial in TRIALS for one in trial.mutants]
-NOTHING = Trial("nothing", "none", lambda _bout: None, ())
+NOTHING = Trial("nothing", "none", lambda _bout: None, (), short_attempts=1)
 
 
 def test_each_trial_has_a_name_of_its_own_and_a_mistake_to_find() -> None:
@@ -53,6 +53,15 @@ def test_with_a_mutant_the_first_find_ends_it(tmp_path: Path) -> None:
     assert bout.goes_on()
     bout.broken("a limit")
     assert not bout.goes_on()
+
+
+def test_a_fixed_number_of_attempts_ends_it_before_its_time(tmp_path: Path) -> None:
+    bout = Bout(tmp_path, seconds=1000, seed=1, attempts=3)
+
+    assert [bout.goes_on() for _ in range(5)] == [True, True, True, False, False]
+    assert bout.result().left == 0
+    assert Bout(tmp_path, seconds=0, seed=1, attempts=3).result().left == 3
+    assert Bout(tmp_path, seconds=0, seed=1).result().left == 0
 
 
 @pytest.mark.parametrize(

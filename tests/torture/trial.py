@@ -29,6 +29,8 @@ class Result(msgspec.Struct, frozen=True):
     tried: dict[str, int]
     broken: list[str]
     seconds: float
+    left: int = 0
+    """Attempts of a fixed number for which there was no time."""
 
 
 _MOST_BROKEN = 20
@@ -44,19 +46,25 @@ class Bout:
     seed: int
     stops_when_broken: bool = False
     """Whether the first broken promise ends it: for a mutant, one is enough."""
+    attempts: int | None = None
+    """The most attempts. None: as many as there is time for."""
     tried: Counter[str] = field(default_factory=Counter)
     random: Random = field(init=False)
     _broken: list[str] = field(default_factory=list)
     _began: float = field(default_factory=time.monotonic)
+    _begun: int = 0
 
     def __post_init__(self) -> None:
         self.random = Random(self.seed)
 
     def goes_on(self) -> bool:
-        """Return whether there is time for another attempt."""
-        if self._broken and self.stops_when_broken:
+        """Return whether there is to be another attempt: call it once for each."""
+        if (self._broken and self.stops_when_broken) or self._begun == self.attempts:
             return False
-        return time.monotonic() - self._began < self.seconds
+        if time.monotonic() - self._began >= self.seconds:
+            return False
+        self._begun += 1
+        return True
 
     def count(self, what: str, number: int = 1) -> None:
         """Count what was tried, such as `power cuts`."""
@@ -72,7 +80,8 @@ class Bout:
         broken = list(self._broken)
         if not broken and not self.tried.total():
             broken.append("nothing was tried")
-        return Result(dict(self.tried), broken, time.monotonic() - self._began)
+        left = 0 if self.attempts is None or self._broken else self.attempts - self._begun
+        return Result(dict(self.tried), broken, time.monotonic() - self._began, left)
 
     def environment(self, **more: str) -> dict[str, str]:
         """Return the environment for `python -m pipeline` of the tree under test, and of no user's configuration."""
@@ -103,6 +112,8 @@ class Trial:
     """Returns why it cannot run on this machine, None if it can."""
     share: float = 1.0
     """How much of the time it gets, compared with others."""
+    short_attempts: int = field(kw_only=True)
+    """Attempts in the short form: far fewer than a slow machine has time for, so that each machine tries the same."""
 
 
 def only(old: str, source: str, file: str) -> None:
