@@ -142,7 +142,7 @@ TRIAL = Trial(
         Mutant(
             "a value that cannot be there is a mistake of the program's",
             "pipeline/store/diagnosis.py",
-            "    if not files or not 0 < files[0].st_size <= _LARGEST:",
+            "    if not files or not 0 < files[0].st_size <= LARGEST:",
             "    if True:",
         ),
         Mutant(
