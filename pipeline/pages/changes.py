@@ -30,8 +30,8 @@ PATH = "/changes"
 _SPANS = (("", "Since the last run"), ("7d", "7 days"), ("30d", "30 days"), ("365d", "1 year"), (ALL, "All"))
 _MOST_ROWS = 150
 """Of a page; it ends with a whole snapshot."""
-_MOST_COMPANIES = 2_000
-"""That are looked through for a page: a narrow filter may find nothing in most of them."""
+_MOST_COMPANIES, _MOST_COMPANY_DAYS = 2_000, 50_000
+"""That are looked through for a page: a narrow filter may find nothing in most of them. A day has about a snapshot."""
 _AT_ONCE = 100
 _LONGEST = 160
 """Letters of a value that are shown."""
@@ -176,7 +176,9 @@ def _view(history: History, wanted: Filter, ask: Ask) -> ChangesView:
     is_since_last_run = wanted.is_since_last_run
     since = history.last_run_started_at() if is_since_last_run else wanted.since
     symbols = history.check_symbols(wanted.symbols) if wanted.symbols else readings.symbols(ask, history)
-    found, key, looked_until = _page(history, wanted, symbols, since)
+    first = readings.first_observed_at(ask, history) or ask.at
+    first = first if since is None else max(first, since)
+    found, key, looked_until = _page(history, wanted, symbols, since, days=((wanted.until or ask.at) - first).days + 1)
     observations = tuple(observations_of(found))
     return ChangesView(
         filter=wanted,
@@ -193,25 +195,26 @@ def _view(history: History, wanted: Filter, ask: Ask) -> ChangesView:
 
 
 def _page(
-    history: History, wanted: Filter, names: Sequence[str], since: datetime | None
+    history: History, wanted: Filter, names: Sequence[str], since: datetime | None, *, days: int
 ) -> tuple[list[Change], str | None, str | None]:
     """Return the changes of a page, the key of the next one, and the last company, if the page ends with that."""
+    most = max(1, min(_MOST_COMPANIES, _MOST_COMPANY_DAYS // max(1, days)))
     found: list[Change] = []
     looked = 0
-    for some, begins in _chunks(names, wanted.key, since):
+    for some, begins in _chunks(names, wanted.key, since, at_once=min(_AT_ONCE, most)):
         for change in _changes(history, wanted, some, begins):
             place = found[-1] if found else change
             if len(found) >= _MOST_ROWS and (change.symbol, change.observed_at) != (place.symbol, place.observed_at):
                 return found, f"{place.symbol}{_SEPARATOR}{instants.to_text(place.observed_at)}", None
             found.append(change)
         looked += len(some)
-        if looked >= _MOST_COMPANIES and some[-1] != names[-1]:
+        if looked >= most and some[-1] != names[-1]:
             return found, some[-1], some[-1]
     return found, None, None
 
 
 def _chunks(
-    names: Sequence[str], key: tuple[str, datetime | None] | None, since: datetime | None
+    names: Sequence[str], key: tuple[str, datetime | None] | None, since: datetime | None, *, at_once: int
 ) -> Iterator[tuple[Sequence[str], datetime | None]]:
     """Yield the companies of a page, some at a time, and since when their changes are on it."""
     if key is not None:
@@ -220,8 +223,8 @@ def _chunks(
             after = at + instants.MILLISECOND
             yield [symbol], after if since is None else max(since, after)
         names = names[bisect_right(names, symbol) :]
-    for start in range(0, len(names), _AT_ONCE):
-        yield names[start : start + _AT_ONCE], since
+    for start in range(0, len(names), at_once):
+        yield names[start : start + at_once], since
 
 
 def _changes(history: History, wanted: Filter, names: Sequence[str], since: datetime | None) -> Iterator[Change]:

@@ -79,19 +79,23 @@ class ChangeFilter:
 
     def selected(self, rows: Iterator[Row]) -> Iterator[Row]:
         """Return the rows of an answer that pass."""
-        return rows if self == ChangeFilter() else (row for row in rows if self._passes(Change._make(row)))
+        return rows if self == ChangeFilter() else (row for row in rows if self._passes(row))
 
-    def _passes(self, change: Change) -> bool:
-        is_known_field = change.part is not None  # an unknown field may have the name of a column
+    @property
+    def takes_daily_moves(self) -> bool:
+        """Whether a daily number that changed, and is not suspicious, can pass. Nearly all changes are such ones."""
+        if self.suspicious or self.part not in (None, Part.DAILY):
+            return False
+        return self.columns is None or not self.columns.isdisjoint(_DAILY_NAMES)
+
+    def _passes(self, row: Row) -> bool:
+        _, field, part, kind, _, _, change, _, _, suspicion = row
+        is_known_field = part is not None  # an unknown field may have the name of a column
         return (
-            (self.columns is None or (is_known_field and change.field in self.columns))
-            and (self.part is None or change.part == self.part)
-            and (
-                change.change is None
-                or abs(change.change) + _ROUNDING >= self.min_change
-                or change.kind != ChangeKind.CHANGED
-            )
-            and (change.suspicion is not None or not self.suspicious)
+            (self.columns is None or (is_known_field and field in self.columns))
+            and (self.part is None or part == self.part)
+            and (change is None or abs(change) + _ROUNDING >= self.min_change or kind != ChangeKind.CHANGED)
+            and (suspicion is not None or not self.suspicious)
         )
 
 
@@ -107,23 +111,24 @@ class Comparison:
         """Return what changed in the snapshots observed in an interval, by company and instant."""
 
         def read() -> Iterator[Row]:
-            return only.selected(chain.from_iterable(self._batches(wanted, since, until)))
+            batches = self._batches(wanted, since, until, only)
+            return only.selected(chain.from_iterable(batches))
 
         return Answer(CHANGE_COLUMNS, read, _change)
 
-    def _batches(self, wanted: Wanted, since: str, until: str) -> Iterator[list[Row]]:
+    def _batches(self, wanted: Wanted, since: str, until: str, only: ChangeFilter) -> Iterator[list[Row]]:
         """Yield the changes as lists, each of some companies: there may be hundreds of thousands."""
         for batch in company_batches(self._db, wanted, since, until):
             if wanted.companies.has_company(batch[0]):
                 spans = wanted.companies.spans(batch[0])
-                rows = self._changes_of_spans(spans, since, until)
+                rows = self._changes_of_spans(spans, since, until, only)
                 coverage = self._coverage.company_changes(spans, since, until)
             else:
-                rows = self._value_changes(batch, since, until)
+                rows = self._value_changes(batch, since, until, only)
                 coverage = self._coverage.changes(batch, since, until)
             yield sorted(rows + coverage, key=_by_symbol_and_instant) if coverage else rows
 
-    def _value_changes(self, symbols: Sequence[str], since: str, until: str) -> list[Row]:
+    def _value_changes(self, symbols: Sequence[str], since: str, until: str, only: ChangeFilter) -> list[Row]:
         """Return the fields that changed. Each symbol's last snapshot before the interval is read to compare with.
 
         Where there is none, the first snapshot of the symbol lies in the interval.
@@ -141,13 +146,13 @@ class Comparison:
         before: Row | None = None
         for after in self._db.execute(query, parameters):
             if before is not None and before[_SYMBOL] == after[_SYMBOL]:
-                found += self._between(before, after)
+                found += self._between(before, after, only)
             elif after[_OBSERVED_AT] >= since:
                 found += self._first(after)
             before = after
         return found
 
-    def _changes_of_spans(self, spans: Sequence[Span], since: str, until: str) -> list[Row]:
+    def _changes_of_spans(self, spans: Sequence[Span], since: str, until: str, only: ChangeFilter) -> list[Row]:
         """Return the fields of one company that changed, and where its symbol did."""
         read = [(row, span) for span in spans for row in self._of_span(span, since, until)]
         found: list[Row] = []
@@ -156,7 +161,7 @@ class Comparison:
             if before is None:
                 found += self._first(row) if row[_OBSERVED_AT] >= since else []
             elif row[_OBSERVED_AT] >= since:
-                between = self._between(before[0], row)
+                between = self._between(before[0], row, only)
                 if span.symbol != before[1].symbol:
                     between = [_symbol_row(*before, row, span), *map(_with_expected_name, between)]
                 found += between
@@ -184,12 +189,13 @@ class Comparison:
         }
         return self._db.execute(query, parameters).fetchall()
 
-    def _between(self, before: Row, after: Row) -> list[Row]:
-        """Return what changed from one row to the next: mostly daily numbers alone."""
+    def _between(self, before: Row, after: Row, only: ChangeFilter) -> list[Row]:
+        """Return what changed from one row to the next, without much of what the filter leaves out: it is most."""
         if before[_SLOW_PARTS] == after[_SLOW_PARTS] and not daily_may_hold_anomaly(before, after):
-            return _daily_changes(before, after)
+            return _daily_changes(before, after) if only.takes_daily_moves else []
         old, new = self._compared(before), self._compared(after)
-        return [_change_row(after[_SYMBOL], old, new, difference) for difference in differences(old, new)]
+        found = (one for one in differences(old, new) if one.suspicion is not None or not only.suspicious)
+        return [_change_row(after[_SYMBOL], old, new, difference) for difference in found]
 
     def _first(self, row: Row) -> list[Row]:
         """Return what is suspicious about a symbol's first snapshot."""

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from pipeline.store.data_version import Version
 from pipeline.web.caching import Answer
 from pipeline.web.present import Moment
 
@@ -15,11 +16,15 @@ _MOST_KEPT = 32 << 20
 _LARGEST_KEPT = _MOST_KEPT // 4
 """Bytes of one answer: a larger one is not worth the others."""
 
+_Key = tuple[Hashable, Version | None]
+"""A question, and the state that the database had when it came."""
+
 
 @dataclass(slots=True)
 class _Flight:
     """A question that is being answered, and how many wait for it."""
 
+    key: _Key
     task: "asyncio.Task[Answer]"
     waiting: int = 0
 
@@ -40,14 +45,14 @@ class SharedAnswers:
     def __init__(self) -> None:
         self._kept: OrderedDict[Hashable, _Kept] = OrderedDict()
         self._size = 0
-        self._flights: dict[Hashable, _Flight] = {}
+        self._flights: dict[_Key, _Flight] = {}
 
     async def get(self, question: Hashable, moment: Moment | None, answer: Callable[[], Awaitable[Answer]]) -> Answer:
         """Return the answer that is kept, or under way, or what `answer` returns. Raise what that raises.
 
         Of those kept, one of the same moment will do; so will one of a little earlier, and a newer one is begun. One
-        that is under way will do, too: that question came just before. Without a moment none is kept. When all who
-        wait for an answer have gone away, it is given up.
+        that is under way will do, too, if nothing was written since it began. Without a moment none is kept. When all
+        who wait for an answer have gone away, it is given up.
         """
         kept = self._kept.get(question)
         if moment is not None and kept is not None:
@@ -64,33 +69,32 @@ class SharedAnswers:
         finally:
             flight.waiting -= 1
             if not flight.waiting and not flight.task.done():
-                self._end(question, flight)
+                self._end(flight)
                 flight.task.cancel()
 
     def _flight(self, question: Hashable, moment: Moment | None, answer: Callable[[], Awaitable[Answer]]) -> _Flight:
         """Return the flight of a question, which begins if there is none."""
-        flight = self._flights.get(question)
+        key = question, None if moment is None else moment.version
+        flight = self._flights.get(key)
         if flight is None:
-            flight = self._flights[question] = _Flight(asyncio.create_task(self._begun(question, moment, answer)))
+            flight = self._flights[key] = _Flight(key, asyncio.create_task(self._begun(key, moment, answer)))
             flight.task.add_done_callback(_heard)
         return flight
 
-    async def _begun(
-        self, question: Hashable, moment: Moment | None, answer: Callable[[], Awaitable[Answer]]
-    ) -> Answer:
+    async def _begun(self, key: _Key, moment: Moment | None, answer: Callable[[], Awaitable[Answer]]) -> Answer:
         try:
             found = await answer()
         finally:
-            flight = self._flights.get(question)
+            flight = self._flights.get(key)
             if flight is not None and flight.task is asyncio.current_task():
-                self._end(question, flight)
+                self._end(flight)
         if moment is not None:
-            self._keep(question, _Kept(moment, found))
+            self._keep(key[0], _Kept(moment, found))
         return found
 
-    def _end(self, question: Hashable, flight: _Flight) -> None:
-        if self._flights.get(question) is flight:
-            del self._flights[question]
+    def _end(self, flight: _Flight) -> None:
+        if self._flights.get(flight.key) is flight:
+            del self._flights[flight.key]
 
     def _keep(self, question: Hashable, kept: _Kept) -> None:
         self._drop(question)

@@ -6,7 +6,7 @@ import pytest
 
 from pipeline import History
 from tests.pages.conftest import NAME
-from tests.support.observations import after, text
+from tests.support.observations import after, database_of, seen, text
 from tests.support.reading_pages import next_of, page_of, rows_of
 from tests.support.site import SiteClient, served
 
@@ -39,6 +39,25 @@ async def test_every_change_is_on_one_page(site: SiteClient, eventful: Path, que
         expected = list(history.changes(since="2026-01-01", **asked))  # type: ignore[arg-type]
     rows = await _all_rows(site, f"/changes?{SINCE_ALL}{query}")
     assert len(rows) == len(expected) > 0
+
+
+@pytest.fixture
+def old() -> Path:
+    """Return a record of five companies that begins long ago."""
+    observations = [
+        seen(hours, symbol, CIK=value)
+        for symbol in ("A", "B", "C", "D", "E")
+        for hours, value in ((-300_000, "1"), (0, "1"), (1, "2"))
+    ]
+    return database_of(observations)
+
+
+async def test_a_page_looks_through_no_more_days_of_companies_than_can_be_read_in_time(old: Path) -> None:
+    async with served(old) as client:
+        lately, ever = f"/changes?{SINCE_ALL}&suspicious=1", "/changes?since=all&suspicious=1"
+        assert next_of(await page_of(client, lately)) is None
+        assert next_of(await page_of(client, ever)) is not None
+        assert await _all_rows(client, ever) == await _all_rows(client, lately) != []
 
 
 async def test_a_page_ends_with_a_whole_snapshot(site: SiteClient) -> None:

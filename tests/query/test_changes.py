@@ -249,3 +249,28 @@ def replay(said: dict[str, str], change: Change) -> None:
         said[change.field] = spelled(change.after)
     field = COLUMNS.get(change.field)
     assert change.part == (field.part if field else None)
+
+
+@pytest.mark.parametrize(
+    "only",
+    [
+        {"suspicious": True}, {"part": Part.DAILY}, {"part": Part.PROFILE}, {"fields": ["eps", "name"]},
+        {"fields": ["name"]}, {"suspicious": True, "fields": ["cik"]},
+    ],
+)  # fmt: skip
+def test_a_filter_leaves_out_what_it_says_and_nothing_else(only: dict[str, Any]) -> None:
+    observations = [
+        seen(hours, symbol, MarketCapitalization=value, EPS=value, Name=name, CIK=name[-1])
+        for symbol in ("IBM", "PEP")
+        for hours, value, name in ((0, "100", "A 1"), (1, "101", "A 1"), (2, "9999", "A 1"), (3, "9999", "B 2"))
+    ]
+    every = changes(*observations)
+    expected = [
+        one
+        for one in every
+        if (one.part == only.get("part", one.part))
+        and one.field in only.get("fields", [one.field])
+        and (one.suspicion is not None or "suspicious" not in only)
+    ]
+    assert changes(*observations, **only) == expected
+    assert 0 < len(expected) < len(every)

@@ -60,15 +60,15 @@ async def begun(answers: Answers, asked: int = 1) -> None:
             await asyncio.sleep(0)
 
 
-async def test_equal_questions_at_one_time_are_answered_once() -> None:
+async def test_equal_questions_at_one_time_are_answered_once_for_each_state_of_the_database() -> None:
     shared, answers = SharedAnswers(), Answers()
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(shared.get("q", moment(state), answers.one)) for state in (1, 1, 2, None)]
+        tasks = [group.create_task(shared.get("q", moment(state), answers.one)) for state in (1, 1, 2, 2, None, None)]
         other = group.create_task(shared.get("other", moment(1), answers.one))
-        await begun(answers, 2)
+        await begun(answers, 4)
         answers.may.set()
-    assert [number_of(task.result()) for task in tasks] == [1, 1, 1, 1]
-    assert number_of(other.result()) == 2
+    assert [number_of(task.result()) for task in tasks] == [1, 1, 2, 2, 3, 3]
+    assert number_of(other.result()) == 4
 
 
 async def test_an_answer_is_kept_while_the_state_stays() -> None:
