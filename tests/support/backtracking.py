@@ -19,6 +19,7 @@ TOO_MANY = 100_000
 FEW, MANY = 4, 45
 """How often a piece is repeated; MANY is more than any bounded repeat of a pattern admits."""
 
+_OF_ONE_CHARACTER = (op.LITERAL, op.NOT_LITERAL, op.ANY, op.IN)
 _IGNORECASE = int(re.IGNORECASE)  # an enum's & takes a third of the time
 Node = tuple[Any, Any]
 
@@ -42,6 +43,7 @@ class _Counter:
         self.text = text
         self.flags = flags
         self.steps = 0
+        self._accepted: dict[tuple[int, str], bool] = {}
 
     def ends(self, nodes: Sequence[Node], at: int) -> int | None:
         """Return where the first match that starts here ends, None if there is none."""
@@ -65,12 +67,21 @@ class _Counter:
             return self._try(nodes, number + 1, end, then)
 
         if node[0] in (op.MAX_REPEAT, op.MIN_REPEAT):
-            return self._repeat(node[1], 0, at, on, is_lazy=node[0] is op.MIN_REPEAT)
+            is_lazy, body = node[0] is op.MIN_REPEAT, node[1][2]
+            if not is_lazy and len(body) == 1 and body[0][0] in _OF_ONE_CHARACTER:
+                return self._repeat_character(node[1], at, on)
+            return self._repeat(node[1], 0, at, on, is_lazy=is_lazy)
         if node[0] in (op.SUBPATTERN, op.BRANCH):
             return any(self._try(inner, 0, at, on) for inner in _inner(node))
         if node[0] in (op.AT, op.ASSERT, op.ASSERT_NOT):
             return self._holds(node, at) and on(at)
-        return at < len(self.text) and accepts(node, self.text[at], self.flags) and on(at + 1)
+        return at < len(self.text) and self._accepts(node, self.text[at]) and on(at + 1)
+
+    def _accepts(self, node: Node, character: str) -> bool:
+        key = id(node), character  # the tree outlives this
+        if key not in self._accepted:
+            self._accepted[key] = accepts(node, character, self.flags)
+        return self._accepted[key]
 
     def _holds(self, node: Node, at: int) -> bool:
         """Whether a condition holds at a place: one for the beginning or the end, or what is behind or ahead."""
@@ -80,6 +91,16 @@ class _Counter:
         start = at - value[1].getwidth()[0] if value[0] < 0 else at  # what is behind has one width
         is_there = start >= 0 and self._try(value[1], 0, start, lambda _end: True)
         return bool(is_there == (kind is op.ASSERT))
+
+    def _repeat_character(self, value: Any, at: int, then: Callable[[int], bool]) -> bool:
+        """Do what `_repeat` does, in as many steps but in a loop: nearly all repeats are of a character."""
+        least, most, (node,) = value
+        last = min(len(self.text), at + most)
+        end = at
+        while end < last and self._accepts(node, self.text[end]):
+            end += 1
+        self.steps += 2 * (end - at) + (end - at < most)
+        return any(then(each) for each in range(end, at + least - 1, -1))
 
     def _repeat(self, value: Any, count: int, at: int, then: Callable[[int], bool], *, is_lazy: bool) -> bool:
         least, most, body = value

@@ -22,9 +22,11 @@ def package_patterns(computed: Mapping[str, Iterable[Pattern]]) -> Iterator[Patt
     """
     unused = set(computed)
     methods = _methods()
-    for path in sorted(PACKAGE.rglob("*.py")):
+    for path, source in sorted(_sources().items()):
+        if "import re\n" not in source:
+            continue
         module = ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts)
-        tree = ast.parse(path.read_text(encoding="utf-8"))
+        tree = ast.parse(source)
         named = {
             node.value: target.id
             for node in ast.walk(tree)
@@ -69,11 +71,19 @@ def _flags(call: ast.Call, function: str) -> ast.expr:
 
 
 @cache
+def _sources() -> Mapping[Path, str]:
+    """Return the source of every module. Most need not be parsed, which takes seconds for all."""
+    return {path: path.read_text(encoding="utf-8") for path in PACKAGE.rglob("*.py")}
+
+
+@cache
 def _methods() -> dict[str, set[str]]:
     """Return the methods that are called on each name of the package."""
     found: dict[str, set[str]] = {}
-    for path in PACKAGE.rglob("*.py"):
-        nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+    for source in _sources().values():
+        if not any(f".{method}" in source for method in _SEARCHING | _ANCHORED):
+            continue
+        nodes = list(ast.walk(ast.parse(source)))
         loops = [node for node in nodes if isinstance(node, ast.For) and isinstance(node.iter, ast.Tuple)]
         looped = {_name(loop.target): list(map(_name, loop.iter.elts)) for loop in loops}  # type: ignore[attr-defined]
         for node in nodes:
