@@ -11,7 +11,7 @@ _COLUMNS = {"profiles": "profile_id", "statements": "statement_id", "layouts": "
 """The tables of parts, and the column of snapshots that refers to each."""
 PARTS = tuple(_COLUMNS)
 _MISSING = "refers to a row that is missing"
-_SAID = re.compile(f"a snapshot of .* {_MISSING}")
+_SAID = re.compile(f"a snapshot of .{{0,40}} {_MISSING}")
 
 
 def with_parts(*tables: str) -> str:
