@@ -8,15 +8,19 @@ from pipeline.model.slots import EVERY_KEY, Block, KeyId
 
 LONGEST_WINDOW = timedelta(days=1)
 """Of any plan."""
-A_MARGIN = timedelta(seconds=1)
-"""By how much longer requests that are not known count."""
+A_MARGIN = timedelta(seconds=6)
+"""By how much longer requests that are not known count: the last may have left just now, and take 5 s to arrive."""
 
 
 def block_requests(db: sqlite3.Connection, block: Block, key: KeyId = EVERY_KEY) -> None:
-    """Write the block of a key, or of every key, unless there is one that lasts longer."""
+    """Write the block of a key, or of every key, unless there is one that lasts longer.
+
+    Of two blocks because requests are not known the later lasts longer, whatever plan they were set by.
+    """
     db.execute(
         "INSERT INTO blocked (key, since, until, reason) VALUES (?, ?, ?, ?) ON CONFLICT (key) DO UPDATE"
-        " SET since = excluded.since, until = excluded.until, reason = excluded.reason WHERE excluded.until > until",
+        " SET since = excluded.since, until = excluded.until, reason = excluded.reason"
+        " WHERE iif(excluded.reason IS NULL OR reason IS NULL, excluded.until > until, excluded.since > since)",
         (key, instants.to_text(block.since), instants.to_text(block.until), block.reason),
     )
 

@@ -11,9 +11,12 @@ import pytest
 
 from pipeline.model.outcomes import RunId, RunStatus
 from pipeline.quota.keys import KeyPlan
+from pipeline.quota.ledger import GRACE
 from pipeline.quota.stored import quotas_named
 from pipeline.sandbox.server import SandboxApi
 from pipeline.store.backup import backup
+from pipeline.store.blocks import block_requests, ledger_block
+from pipeline.store.database import connect
 from pipeline.store.marker import Marker, marker_path, read_marker, write_marker
 from pipeline.store.migrate import migrate
 from pipeline.store.older_copy import LEDGER_BEHIND, is_behind, note_begun
@@ -110,6 +113,18 @@ async def test_if_the_plan_is_changed_then_it_blocks_for_the_longest_window_of_t
     clock.advance(3 * DAY)
     await runs.collect(1, limits=PLAN)
     assert rows(database, "SELECT * FROM blocked") == []
+
+
+def test_a_later_block_holds_though_the_plan_of_an_earlier_one_had_longer_windows(
+    database: Path, clock: ManualClock
+) -> None:
+    for window in (DAY, timedelta(minutes=1)):
+        with connect(database, "rw") as db:
+            block_requests(db, ledger_block(LEDGER_BEHIND, window, now=clock.wall))
+        clock.advance(timedelta(minutes=1) + GRACE)
+        assert block_reasons(database, "3/minute", now=clock) == [LEDGER_BEHIND], "the last may still arrive"
+        clock.advance(timedelta(minutes=1))
+        assert block_reasons(database, "3/minute", now=clock) == []
 
 
 async def test_it_is_noticed_by_a_run_of_a_daemon_that_was_idle_meanwhile(
