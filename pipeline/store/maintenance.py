@@ -43,7 +43,7 @@ _REQUESTED_NOTHING = """
 """
 _REPEATED = f"""
     DELETE FROM outcomes WHERE (run_id, symbol) IN (
-        SELECT run_id, symbol FROM runs JOIN outcomes ON outcomes.run_id = runs.id
+        SELECT run_id, symbol FROM runs CROSS JOIN outcomes ON outcomes.run_id = runs.id
          WHERE {_REQUESTED_NOTHING.format("runs")}
            AND EXISTS (SELECT 1 FROM runs AS later
                         WHERE later.id > runs.id AND later.schedule IS runs.schedule
@@ -51,6 +51,7 @@ _REPEATED = f"""
                           AND {_REQUESTED_NOTHING.format("later")})
          LIMIT ?)
 """
+"""CROSS JOIN: run by run. Otherwise SQLite reads all outcomes, of which there can be millions, each time."""
 
 
 async def _prune_repeated(db: Connection, items: Sequence[None]) -> Sequence[int]:

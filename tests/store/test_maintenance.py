@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pipeline.model.outcomes import Outcome, RunId, RunResult, RunStatus, SymbolResult, Trigger
 from pipeline.model.symbols import Symbol
+from pipeline.store import maintenance
 from pipeline.store.database import wal_bytes
 from pipeline.store.maintenance import checkpoint, prune, prune_outcomes
 from pipeline.store.runs import Store
@@ -88,3 +89,11 @@ def test_a_checkpoint_empties_the_log_that_an_open_reader_keeps(database: Path) 
 
 def test_without_a_log_there_are_no_bytes_in_it(tmp_path: Path) -> None:
     assert wal_bytes(tmp_path / "absent.db") == 0
+
+
+def test_outcomes_that_stay_are_not_read_to_find_those_that_go(database: Path) -> None:
+    with closing(sqlite3.connect(database)) as db:
+        plan = [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {maintenance._REPEATED}", (1,))]
+
+    assert any(line.startswith("SCAN runs") for line in plan)
+    assert not any(line.startswith("SCAN outcomes") for line in plan)
