@@ -44,8 +44,10 @@ def partial_file(target: Path, mode: int) -> Iterator[Partial]:
     try:
         yield partial
     finally:
-        partial.path.unlink(missing_ok=True)
-        os.close(partial.descriptor)
+        try:
+            _remove_file(partial.path)
+        finally:
+            os.close(partial.descriptor)
 
 
 @contextmanager
@@ -80,10 +82,16 @@ def remove_if_abandoned(path: Path) -> bool:
         if is_abandoned and path.is_dir():
             shutil.rmtree(path)
         elif is_abandoned:
-            for file in (path, *(path.with_name(f"{path.name}{ending}") for ending in _SQLITE_ENDINGS)):
-                file.unlink(missing_ok=True)
+            _remove_file(path)
         return is_abandoned
     return False
+
+
+def _remove_file(path: Path) -> None:
+    """Remove a partial file, if it is there, after what SQLite keeps beside it: nobody looks for that alone."""
+    if os.path.lexists(path):
+        for ending in (*_SQLITE_ENDINGS, ""):
+            path.with_name(f"{path.name}{ending}").unlink(missing_ok=True)
 
 
 def abandoned(folder: Path) -> list[Path]:

@@ -46,6 +46,17 @@ def test_what_a_killed_process_left_of_a_target_is_removed(tmp_path: Path, write
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
+def test_a_copy_that_fails_is_removed_with_what_sqlite_keeps_beside_it(tmp_path: Path) -> None:
+    def fail() -> None:
+        with partial_file(tmp_path / "copy.db", 0o600) as partial:
+            partial.path.with_name(f"{partial.path.name}-journal").touch()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail()
+    assert list(tmp_path.iterdir()) == []
+
+
 OTHERS = [
     "other.01234567.partial",
     "out.partial",
