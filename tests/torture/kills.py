@@ -1,4 +1,4 @@
-"""Kills: SIGKILL before a change of a file, at any of those that a command makes; what comes next needs no human.
+"""Kills: SIGKILL before each change of a file that a command makes; what comes next needs no human.
 
 A write may be half done when the process dies. (Power cuts, which lose what was not synced, are a trial of their own.)
 """
@@ -16,7 +16,7 @@ from tests.torture.scenes import Theatre, theatre
 from tests.torture.trial import Bout, Mutant, Trial
 from tests.torture.whole import Whole, played_whole, scenes_to_play
 
-_FOLLOWING = ("same", "same", "question", "run")
+_FOLLOWING = ("same", "same", "same", "same", "question", "run")
 _PLAYS = 3
 """Plays that end before a change until it is taken for none of the scene's."""
 _KINDS = ("first start", "migrate", "backup", "restore", "daemon")
@@ -41,22 +41,34 @@ class Covered:
 
 
 def run(bout: Bout) -> None:
-    """Kill a few times in each scene, then at each change that is left, in random order, and at random after that."""
+    """Kill twice in each scene, then at each change that is left, in random order, and at random after that."""
     os.umask(0o077)
+    scenes: list[Covered] = []
     with theatre(bout) as stage:
-        scenes = [Covered(played_whole(stage, scene)) for scene in scenes_to_play(stage)]
+        for scene in scenes_to_play(stage):
+            scenes.append(Covered(played_whole(stage, scene)))
+            for number in bout.random.sample(scenes[-1].whole.turns(), 2):
+                if not bout.goes_on():
+                    return
+                _try(bout, stage, scenes[-1], number)
         points = _points(bout, scenes)
         while bout.goes_on():
-            scene, number = points.popleft() if points else _any_point(bout, scenes)
-            if _kill(bout, stage, scene.whole, number):
-                scene.reached.add(number)
-                continue
-            scene.missing[number] += 1
-            if scene.missing[number] < _PLAYS:
-                points.append((scene, number))
+            covered, number = points.popleft() if points else _any_point(bout, scenes)
+            if not _try(bout, stage, covered, number) and covered.missing[number] < _PLAYS:
+                points.append((covered, number))
     for what, of_kind in groupby(sorted(scenes, key=_kind), key=_kind):
         found = [*of_kind]
         bout.count(f"of {sum(one.changes for one in found):,} of {what}", sum(len(one.reached) for one in found))
+
+
+def _try(bout: Bout, stage: Theatre, covered: Covered, number: int) -> bool:
+    """Kill a scene at a change, check all that has to hold, and return whether it came to that change."""
+    is_killed = _kill(bout, stage, covered.whole, number)
+    if is_killed:
+        covered.reached.add(number)
+    else:
+        covered.missing[number] += 1
+    return is_killed
 
 
 def _kind(scene: Covered) -> str:
@@ -66,17 +78,17 @@ def _kind(scene: Covered) -> str:
 
 
 def _points(bout: Bout, scenes: Sequence[Covered]) -> deque[tuple[Covered, int]]:
-    """Return where to kill: first a few places in each scene, then each other, writes between writes last."""
-    first, then, last = [], [], []
+    """Return where else to kill: at each change where it was not killed yet, at writes between writes last."""
+    first: list[tuple[Covered, int]] = []
+    last: list[tuple[Covered, int]] = []
     for scene in scenes:
-        turns = scene.whole.turns()
-        bout.random.shuffle(turns)
-        first += [(scene, number) for number in turns[:2]]
-        then += [(scene, number) for number in turns[2:]]
-        last += [(scene, number) for number in range(1, scene.whole.changes + 1) if number not in turns]
-    for points in (then, last):
+        turns = {*scene.whole.turns()}
+        for number in range(1, scene.whole.changes + 1):
+            if number not in scene.reached:
+                (first if number in turns else last).append((scene, number))
+    for points in (first, last):
         bout.random.shuffle(points)
-    return deque((*first, *then, *last))
+    return deque((*first, *last))
 
 
 def _any_point(bout: Bout, scenes: Sequence[Covered]) -> tuple[Covered, int]:

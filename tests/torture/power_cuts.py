@@ -271,6 +271,7 @@ def run(bout: Bout) -> None:
             bout.count("changes of files recorded", len(recordings[-1].operations))
             if len(recordings) == 1:
                 _control(bout, recordings[0])
+                _cut_power(bout, recordings[0], is_strict=True)  # which alone loses folders
             _cut_power(bout, recordings[-1])
         while bout.goes_on():
             _cut_power(bout, bout.random.choice(recordings))
@@ -286,8 +287,11 @@ def _with_failing_sync(bout: Bout, stage: Theatre, recording: Recording) -> Reco
     return record(stage, recording.scene, failing_sync=bout.random.randint(1, syncs))
 
 
-def _cut_power(bout: Bout, recording: Recording) -> None:
-    for cut in cuts(recording, bout.folder / "after", bout.random, is_strict=bout.random.random() < 0.5):
+def _cut_power(bout: Bout, recording: Recording, *, is_strict: bool | None = None) -> None:
+    """Cut the power some times in a pass over a recording, with a disk of this kind, or one at random."""
+    if is_strict is None:
+        is_strict = bout.random.random() < 0.5
+    for cut in cuts(recording, bout.folder / "after", bout.random, is_strict=is_strict):
         if not bout.goes_on():
             return
         bout.count("power cuts")

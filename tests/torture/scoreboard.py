@@ -11,6 +11,7 @@ from tests.torture.trial import Result, Trial
 
 GUARANTEES = PROJECT / "docs" / "guarantees.md"
 _BEGIN, _END = "<!-- scoreboard -->", "<!-- end -->"
+_HEAD = "`make torture` on {on}, commit `{commit}`, {minutes:.0f} minutes on two cores:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ def rows(scores: Sequence[Score]) -> list[tuple[str, str, str, str]]:
 def markdown(scores: Sequence[Score], *, seconds: float, commit: str, on: date) -> str:
     """Return the scoreboard for the documentation, with what it was made of and when."""
     lines = [
-        f"`make torture` on {on}, commit `{commit}`, took {seconds / 60:.0f} minutes on a machine with two cores:",
+        _HEAD.format(on=on, commit=commit, minutes=seconds / 60),
         "",
         "| trial | promise | tried | found | mistakes found |",
         "| --- | --- | --- | --- | --- |",
@@ -67,13 +68,20 @@ def markdown(scores: Sequence[Score], *, seconds: float, commit: str, on: date) 
     return "\n".join(lines)
 
 
-def write(text: str, file: Path = GUARANTEES) -> None:
-    """Put the scoreboard into the documentation, in place of the last one. Raise ValueError if it has no place."""
-    before, begin, rest = file.read_text(encoding="utf-8").partition(_BEGIN)
-    _, end, after = rest.partition(_END)
+def shown(file: Path = GUARANTEES) -> str:
+    """Return the scoreboard that the documentation shows. Raise ValueError if it has no place."""
+    _, begin, rest = file.read_text(encoding="utf-8").partition(_BEGIN)
+    text, end, _ = rest.partition(_END)
     if not begin or not end:
         raise ValueError(f"{file} has no {_BEGIN} with an {_END}")
-    file.write_text(f"{before}{_BEGIN}\n\n{text}\n\n{_END}{after}", encoding="utf-8")
+    return text.strip()
+
+
+def write(text: str, file: Path = GUARANTEES) -> None:
+    """Put the scoreboard into the documentation, in place of the last one. Raise ValueError if it has no place."""
+    shown(file)
+    before, _, rest = file.read_text(encoding="utf-8").partition(_BEGIN)
+    file.write_text(f"{before}{_BEGIN}\n\n{text}\n\n{_END}{rest.partition(_END)[2]}", encoding="utf-8")
 
 
 def commit() -> str:
