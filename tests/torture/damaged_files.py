@@ -137,7 +137,8 @@ TRIAL = Trial(
             "the copy of an older database is checked as a backup is",
             "pipeline/store/older.py",
             "            copy_database(database, copy)\n",
-            "            copy.unlink()\n            backup(database, copy, now=now)\n",
+            '            if copy_database(database, copy) != "ok":\n'
+            '                raise DatabaseError("the copy is damaged")\n',
         ),
         Mutant(
             "a value that cannot be there is a mistake of the program's",
@@ -164,6 +165,6 @@ TRIAL = Trial(
             '        name = uri(path, "rw") +',
         ),
     ),
-    share=1.5,
+    share=2.5,
     short_attempts=3,
 )

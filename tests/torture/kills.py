@@ -8,7 +8,6 @@ import shutil
 from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
 
 from tests.torture.holding import attempted
 from tests.torture.interposed import missing
@@ -19,8 +18,15 @@ from tests.torture.whole import Whole, played_whole, scenes_to_play
 _FOLLOWING = ("same", "same", "same", "same", "question", "run")
 _PLAYS = 3
 """Plays that end before a change until it is taken for none of the scene's."""
-_KINDS = ("first start", "migrate", "backup", "restore", "daemon")
-_OTHERS = "other commands"
+_KINDS = {
+    "first start": "changes of a first start",
+    "migrate": "of migrations",
+    "backup": "of a backup",
+    "restore": "of a restore",
+    "daemon": "of the daemon",
+    "": "of other commands",
+}
+"""How a scene's name begins, and what its changes are called in what was tried: the first that fits."""
 
 
 @dataclass(slots=True)
@@ -46,19 +52,20 @@ def run(bout: Bout) -> None:
     scenes: list[Covered] = []
     with theatre(bout) as stage:
         for scene in scenes_to_play(stage):
+            if bout.stops_when_broken and not bout.goes_on():
+                return
             scenes.append(Covered(played_whole(stage, scene)))
             for number in bout.random.sample(scenes[-1].whole.turns(), 2):
-                if not bout.goes_on():
-                    return
-                _try(bout, stage, scenes[-1], number)
+                if bout.goes_on():
+                    _try(bout, stage, scenes[-1], number)
         points = _points(bout, scenes)
         while bout.goes_on():
             covered, number = points.popleft() if points else _any_point(bout, scenes)
             if not _try(bout, stage, covered, number) and covered.missing[number] < _PLAYS:
                 points.append((covered, number))
-    for what, of_kind in groupby(sorted(scenes, key=_kind), key=_kind):
-        found = [*of_kind]
-        bout.count(f"of {sum(one.changes for one in found):,} of {what}", sum(len(one.reached) for one in found))
+    for kind, label in _KINDS.items():
+        of_kind = [one for one in scenes if _kind(one) == kind]
+        bout.count(f"of {sum(one.changes for one in of_kind):,} {label}", sum(len(one.reached) for one in of_kind))
 
 
 def _try(bout: Bout, stage: Theatre, covered: Covered, number: int) -> bool:
@@ -72,9 +79,8 @@ def _try(bout: Bout, stage: Theatre, covered: Covered, number: int) -> bool:
 
 
 def _kind(scene: Covered) -> str:
-    """Return what a scene is counted as: changes of a first start, of migrations, and so on."""
-    name = scene.whole.scene.name
-    return next((kind for kind in _KINDS if name.startswith(kind)), _OTHERS)
+    """Return what the changes of a scene are counted with: a key of `_KINDS`."""
+    return next(kind for kind in _KINDS if scene.whole.scene.name.startswith(kind))
 
 
 def _points(bout: Bout, scenes: Sequence[Covered]) -> deque[tuple[Covered, int]]:

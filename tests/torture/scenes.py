@@ -145,6 +145,7 @@ class Theatre:
         base.mkdir(parents=True)
         self._must(base, "collect")
         yield Scene("collect", base, collect)
+        yield from self._written(base)
         yield Scene("collect, four days", base, collect, times=4)
         yield Scene("collect, no limits", base, collect, variables={"PIPELINE_SOURCE__LIMITS": "[]"})
         yield Scene("daemon", base, ("-vv", "run"), variables=_SCHEDULED, stop_at=_IDLE)
@@ -162,7 +163,6 @@ class Theatre:
         yield Scene("migrate, oldest", self._old(later, 1), ("migrate",))
         self._must(later, "export", "--original", "--output", archive)
         yield Scene("import", base, ("import", archive, "--allow-back-dated"))
-        yield from self._written(later)
 
     def _written(self, record: Path) -> Iterator[Scene]:
         """Yield scenes of commands that write other files than a record."""
