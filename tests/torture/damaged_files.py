@@ -137,8 +137,8 @@ TRIAL = Trial(
             "the copy of an older database is checked as a backup is",
             "pipeline/store/older.py",
             "            copy_database(database, copy)\n",
-            '            if copy_database(database, copy) != "ok":\n'
-            '                raise DatabaseError("the copy is damaged")\n',
+            "            from pipeline.store.backup import backup\n"
+            "            copy.unlink()\n            backup(database, copy, now=now)\n",
         ),
         Mutant(
             "a value that cannot be there is a mistake of the program's",
