@@ -124,7 +124,7 @@ TRIAL = Trial(
     name="kills",
     promise="killed at any instant, it needs no human",
     run=run,
-    short_attempts=5,
+    short_attempts=30,
     needs=missing,
     mutants=(
         Mutant(
