@@ -1,6 +1,7 @@
 """Clients of the API in docs/http.md, unpatched, and the vendor of docs/agents.md: what they read is of the day."""
 
 import asyncio
+import importlib
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -9,12 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import av_api.client
 import pytest
-from alpha_vantage.alphavantage import AlphaVantage
-from alpha_vantage.fundamentaldata import FundamentalData
-from avantage import AlphaVantageClient
-from avantage.exceptions import RateLimitError
 
 from pipeline.collect.on_demand import NotCollected
 from pipeline.model.symbols import Symbol
@@ -38,11 +34,17 @@ CLIENTS = blocks("http.md", "avantage", "alpha_vantage", "av_api")
 VENDOR, REGISTERED = blocks("agents.md", "get_fundamentals")
 
 
+def client_module(name: str) -> Any:
+    """Return a module of a client. One imports pandas: not while tests are collected, which each worker does."""
+    return importlib.import_module(name)
+
+
 @pytest.fixture(autouse=True)
 def _undone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let what the examples set be as before, once the test has ended."""
-    monkeypatch.setattr(AlphaVantage, "_ALPHA_VANTAGE_API_URL", AlphaVantage._ALPHA_VANTAGE_API_URL)
-    monkeypatch.setattr(av_api.client, "API_BASE_URL", av_api.client.API_BASE_URL)
+    alpha_vantage, av_api = client_module("alpha_vantage.alphavantage").AlphaVantage, client_module("av_api.client")
+    monkeypatch.setattr(alpha_vantage, "_ALPHA_VANTAGE_API_URL", alpha_vantage._ALPHA_VANTAGE_API_URL)
+    monkeypatch.setattr(av_api, "API_BASE_URL", av_api.API_BASE_URL)
 
 
 def invented() -> Path:
@@ -82,18 +84,19 @@ def test_the_clients_take_refusals_for_what_they_are() -> None:
     database = invented()
     with beside(lambda: served(database, read_through=nothing_left)) as client:
         address = f"{client.url}/query"
-        with pytest.raises(RateLimitError, match="used up"):
+        with pytest.raises(client_module("avantage.exceptions").RateLimitError, match="used up"):
             asyncio.run(_by_avantage(address, "IBM"))
         assert asyncio.run(_by_avantage(address, "MSFT")) == 40
-        AlphaVantage._ALPHA_VANTAGE_API_URL = f"{address}?"
+        client_module("alpha_vantage.alphavantage").AlphaVantage._ALPHA_VANTAGE_API_URL = f"{address}?"
+        fundamentals = client_module("alpha_vantage.fundamentaldata").FundamentalData(key="any")
         with pytest.raises(ValueError, match="used up"):
-            FundamentalData(key="any").get_company_overview("IBM")
+            fundamentals.get_company_overview("IBM")
         with pytest.raises(ValueError, match="not kept here"):
-            FundamentalData(key="any").get_dividends("IBM")
+            fundamentals.get_dividends("IBM")
 
 
 async def _by_avantage(address: str, symbol: str) -> float | None:
-    async with AlphaVantageClient("any key", base_url=address) as client:
+    async with client_module("avantage").AlphaVantageClient("any key", base_url=address) as client:
         overview = await client.fundamentals.overview(symbol)
         ratio: float | None = overview.pe_ratio
         return ratio

@@ -1,6 +1,8 @@
 """Calendars: an exchange's closes, early ones too, on the last trading day of each period."""
 
+import importlib
 from datetime import date, datetime
+from typing import Any
 
 import pytest
 
@@ -9,12 +11,19 @@ from pipeline.query.grid import Every
 from pipeline.query.history import History
 from tests.support.observations import database_of, seen
 
-pytest.importorskip("exchange_calendars")
-from pipeline.query.calendars import CalendarNotFound, closes
+
+@pytest.fixture(autouse=True, scope="module")
+def _calendars() -> None:
+    pytest.importorskip("exchange_calendars")
+
+
+def module() -> Any:
+    """Return the module, which imports pandas: not while tests are collected, which each worker does."""
+    return importlib.import_module("pipeline.query.calendars")
 
 
 def texts(calendar: str, every: str, since: date | datetime, until: date) -> list[str]:
-    found = closes(calendar, Every(every), since, of_day(until, ends=True))
+    found = module().closes(calendar, Every(every), since, of_day(until, ends=True))
     return [at.strftime("%Y-%m-%d %H:%M") for at in found]
 
 
@@ -44,8 +53,8 @@ def test_an_instant_bounds_the_closes() -> None:
 
 @pytest.mark.parametrize(("name", "day", "word"), [("XNYX", 2025, "XNYS"), ("XSHG", 1900, "XSHG")])
 def test_a_calendar_that_is_unknown_or_does_not_reach_the_days_is_one_line(name: str, day: int, word: str) -> None:
-    with pytest.raises(CalendarNotFound, match=word) as error:
-        closes(name, Every.DAY, date(day, 1, 1), of_day(date(day, 2, 1), ends=True))
+    with pytest.raises(module().CalendarNotFound, match=word) as error:
+        module().closes(name, Every.DAY, date(day, 1, 1), of_day(date(day, 2, 1), ends=True))
     assert "\n" not in str(error.value)
 
 
