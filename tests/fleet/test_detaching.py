@@ -12,6 +12,7 @@ from pipeline.fleet.importing import import_record
 from pipeline.fleet.pool import Pool
 from pipeline.instants import to_text
 from pipeline.model.slots import KeyId
+from pipeline.store.blocks import A_MARGIN
 from pipeline.store.log_place import followed
 from tests.support.fleet_log import MEMBER, follow, reserved
 from tests.support.postgres import Databases
@@ -84,7 +85,7 @@ async def test_where_the_fleet_is_gone_nothing_is_requested_for_the_longest_wind
     done = detach(database, "postgresql://postgres@127.0.0.1:1/fleet", longest=DAY, now=at)
 
     assert "cannot be reached" in str(done.unreachable)
-    assert done.blocked_until == at + DAY + timedelta(seconds=1)
+    assert done.blocked_until == at + DAY + A_MARGIN
     with closing(sqlite3.connect(database)) as db:
         (key, reason) = db.execute("SELECT key, reason FROM blocked").fetchone()
     assert key == ""
