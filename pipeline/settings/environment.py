@@ -12,6 +12,7 @@ from pipeline.errors import Trouble, file_reason
 from pipeline.files import WrongEncoding, read_text
 from pipeline.settings.errors import SettingsError, shown
 from pipeline.settings.schema import SETTABLE
+from pipeline.text import few
 
 API_KEY, API_KEY_FILE = "ALPHAVANTAGE_API_KEY", "ALPHAVANTAGE_API_KEY_FILE"
 FLEET_URL, FLEET_URL_FILE = "PIPELINE_FLEET_URL", "PIPELINE_FLEET_URL_FILE"
@@ -54,14 +55,16 @@ def with_dotenv(variables: Mapping[str, str], dotenv: Path) -> Environment:
     except (OSError, ValueError) as error:
         problem = f"{dotenv}: cannot be read ({file_reason(error)}) and is ignored"
         return Environment(variables, problems=(Trouble(problem, remedy="make it a readable UTF-8 text file"),))
-    problems = []
+    problems, broken = [], list[str]()
     found: dict[str, str] = {}
     for binding in parse_stream(StringIO(text)):
         if binding.error or (binding.key is not None and binding.value is None):
-            problem = f"{dotenv}: line {binding.original.line} is ignored"
-            problems.append(Trouble(problem, remedy="write NAME=value"))
+            broken.append(str(binding.original.line))
         elif binding.key is not None and binding.value is not None:
             found[binding.key] = binding.value
+    if broken:
+        lines = f"line {broken[0]} is" if len(broken) == 1 else f"lines {few(broken)} are"
+        problems.append(Trouble(f"{dotenv}: {lines} ignored", remedy="write NAME=value"))
     if mode & (stat.S_IRGRP | stat.S_IROTH) and any(map(found.get, filter(_is_secret, found))):
         problems.append(Trouble(f"{dotenv}: other users can read the secrets in it", remedy=f"chmod 600 {dotenv}"))
     from_dotenv = found.keys() - variables.keys()

@@ -113,3 +113,14 @@ def test_each_key_has_a_variable_spelt_with_the_prefix_in_upper_case() -> None:
     assert all(is_setting(variable_of(key)) for key in SETTABLE)
     assert variable_of("source.plan") == "PIPELINE_SOURCE__PLAN"
     assert not any(map(is_setting, ["SOURCE__PLAN", "DATABASE", "pipeline_database", "PIPELINE_PLAN", PING_URL]))
+
+
+def test_broken_lines_are_one_problem_however_many_there_are(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("A=b\n" + "no equals sign\n" * 3_000)
+
+    found = with_dotenv({}, tmp_path / ".env")
+
+    assert found.variables == {"A": "b"}
+    (problem,) = map(str, found.problems)
+    assert "2, 3" in problem
+    assert len(problem.replace(str(tmp_path), "")) < 120
