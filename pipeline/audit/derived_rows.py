@@ -37,9 +37,9 @@ def check_derived(db: sqlite3.Connection, damages: Damages) -> None:
             _add(db, damages, table, f"whose {column} is no instant", f"SELECT {key} FROM {table} WHERE {wrong}")
     known = ", ".join(f"'{outcome}'" for outcome in Outcome)
     outcome = "SELECT run_id || ' ' || symbol FROM outcomes WHERE"
-    _add(db, damages, "outcomes", "of runs that are missing", f"{outcome} run_id NOT IN (SELECT id FROM runs)")
-    _add(db, damages, "outcomes", "with an outcome that there is not", f"{outcome} outcome NOT IN ({known})")
-    _add(db, damages, "universe", "that end before they begin", "SELECT symbol FROM universe WHERE until <= since")
+    _add(db, damages, "outcomes", "of a missing run", f"{outcome} run_id NOT IN (SELECT id FROM runs)")
+    _add(db, damages, "outcomes", "with an unknown outcome", f"{outcome} outcome NOT IN ({known})")
+    _add(db, damages, "universe", "ending before its beginning", "SELECT symbol FROM universe WHERE until <= since")
     _check_spans(db, damages)
     _check_catalogue(db, damages)
 
@@ -60,7 +60,7 @@ def _check_spans(db: sqlite3.Connection, damages: Damages) -> None:
     except (Undecodable, TypeError, StopIteration):
         return  # a rename is damaged, and that is found above
     present = {*db.execute("SELECT symbol, company, since, until FROM spans")}
-    _add_each(damages, "spans", "that do not follow of the renames", (str(one[0]) for one in expected ^ present))
+    _add_each(damages, "spans", "unlike what the renames give", (str(one[0]) for one in expected ^ present))
 
 
 def _check_catalogue(db: sqlite3.Connection, damages: Damages) -> None:
@@ -70,10 +70,10 @@ def _check_catalogue(db: sqlite3.Connection, damages: Damages) -> None:
         for one in CATALOGUE
     }
     present = {*db.execute(f"SELECT {FIELD_COLUMNS} FROM fields")}
-    _add_each(damages, "fields", "that differ from the program's", (str(one[0]) for one in wanted ^ present))
+    _add_each(damages, "fields", "unlike those of the program", (str(one[0]) for one in wanted ^ present))
     sql = dict(db.execute("SELECT name, sql FROM sqlite_master WHERE type = 'view'"))
     different = (name for name, text in views(CATALOGUE).items() if sql.get(name) != statement_only(text))
-    _add_each(damages, "sqlite_master", "that differ from the program's", different)
+    _add_each(damages, "sqlite_master", "unlike those of the program", different)
 
 
 def _add_each(damages: Damages, table: str, problem: str, keys: Iterable[str]) -> None:

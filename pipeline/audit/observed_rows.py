@@ -99,9 +99,9 @@ class Observations:
         for table, column in (("snapshots", starts), ("looks", looks), ("uncovered", uncovered)):
             for at in column:
                 if not is_instant(at):
-                    self._damages.add(table, "at what is no instant", f"{symbol} at {at}")
+                    self._damages.add(table, "dated by no instant", f"{symbol} at {at}")
         if state is None:
-            self._damages.add("symbols", "that are missing", symbol)
+            self._damages.add("symbols", "missing", symbol)
         else:
             self._check_state(SymbolState(*state), derived, [*starts, *looks, *uncovered], starts)
         self.compared += len(snapshots)
@@ -112,7 +112,7 @@ class Observations:
         for part in sorted(self.bad_parts):
             owner = self._bad_parts_of.get(part)
             key = f"id {part.id}" if owner is None else f"id {part.id} (of {owner})"
-            self._damages.add(part.table, "that differ from their digest", key)
+            self._damages.add(part.table, "with a wrong digest", key)
 
     def _confirmations(self, symbol: str, starts: Sequence[str], looks: Sequence[str]) -> list[list[str]]:
         """Return the observations that confirmed each snapshot."""
@@ -120,7 +120,7 @@ class Observations:
         for at in looks:
             place = bisect_right(starts, at) - 1
             if place < 0:
-                self._damages.add("looks", "without a snapshot before them", f"{symbol} at {at}")
+                self._damages.add("looks", "with no snapshot before", f"{symbol} at {at}")
             else:
                 found[place].append(at)
         return found
@@ -132,13 +132,13 @@ class Observations:
             if part in self.bad_parts:
                 self._bad_parts_of.setdefault(part, symbol)
         if last != (confirmations[-1] if confirmations else None):
-            self._damages.add("snapshots", "with another last confirmation than their looks", key)
+            self._damages.add("snapshots", "with a wrong last confirmation", key)
         if None in (profile, statement, layout):
-            self._damages.add("snapshots", "with parts that are missing", key)
+            self._damages.add("snapshots", "with missing parts", key)
         elif known is None:
             self.unsummed += 1
         elif known != self._checksum(Summed(symbol, at, profile, statement, layout, row[10:], extra), confirmations):
-            self._damages.add("snapshots", "that differ from their checksum", key)
+            self._damages.add("snapshots", "with a wrong checksum", key)
 
     def _checksum(self, snapshot: Summed, confirmations: Sequence[str]) -> int | None:
         """Return the checksum of a snapshot; None if it is none that a snapshot can be."""

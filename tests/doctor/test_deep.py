@@ -171,7 +171,7 @@ def test_of_many_rows_the_first_are_named_and_the_others_counted(tmp_path: Path)
 
     (found,) = problems(path)
 
-    assert found.startswith("snapshots: 160 rows that differ from their checksum: IBM at ")
+    assert found.startswith("snapshots: 160 rows with a wrong checksum: IBM at ")
     assert found.endswith(" and 157 more")
 
 
