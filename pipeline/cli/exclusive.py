@@ -13,7 +13,7 @@ from pipeline.instants import utc_now
 from pipeline.model.renames import ConfiguredRenames
 from pipeline.quota.limits import Limit, longest_window
 from pipeline.store import lock
-from pipeline.store.older import bring_up_to_date
+from pipeline.store.older_schema import bring_up_to_date
 from pipeline.store.record import Begin, prepare
 from pipeline.store.renames import record_renames
 from pipeline.store.writer import open_writer

@@ -8,7 +8,7 @@ from pipeline.cli.options import Options
 from pipeline.instants import utc_now
 from pipeline.store.database import DatabaseError, translate_errors
 from pipeline.store.migration_files import shipped_migrations
-from pipeline.store.older import migrated_copy
+from pipeline.store.older_schema import migrated_copy
 from pipeline.store.reader import open_any_version
 
 SMALL_BYTES = 64 << 20

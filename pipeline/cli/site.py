@@ -24,7 +24,7 @@ from pipeline.web.ask import ReadThrough, Site
 from pipeline.web.probes import Probes
 from pipeline.web.readers import QUESTION_WITHIN, Readers
 from pipeline.web.server import serving
-from pipeline.web.together import Together
+from pipeline.web.single_flight import Together
 
 _REFUSALS = (
     (re.compile(r"(?:/as-of/[^/]+)?/api/"), refuse_in_json),

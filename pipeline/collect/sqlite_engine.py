@@ -17,9 +17,9 @@ from pipeline import instants
 from pipeline.api.client import open_api
 from pipeline.clock import Clock
 from pipeline.collect.due import Selection, select_all, select_due
+from pipeline.collect.ledger_start import check_reached, correct_ledger, ledger_clock
 from pipeline.collect.order import Order, Source
 from pipeline.collect.ports import Engine
-from pipeline.collect.standing import check_reached, correct_ledger, ledger_clock
 from pipeline.errors import Trouble
 from pipeline.model.outcomes import RunId, RunResult
 from pipeline.quota.account import Account
@@ -29,10 +29,10 @@ from pipeline.quota.stored import quotas_of
 from pipeline.store import requests
 from pipeline.store.database import StorageError
 from pipeline.store.in_flight import count_lost
-from pipeline.store.ledger_clock import set_mark
 from pipeline.store.older_copy import block_if_behind, note_begun, note_ended
 from pipeline.store.reader import Reader
 from pipeline.store.runs import Store
+from pipeline.store.slot_dates import set_mark
 from pipeline.store.writer import Writer, open_writer
 
 

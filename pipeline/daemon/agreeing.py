@@ -1,4 +1,4 @@
-"""Agreeing: joins the fleet with what is in force here, or if it does not go with that, with what is configured now."""
+"""Agreeing: joins the fleet with the settings in force, or, if the fleet refuses those, with what is configured now."""
 
 from collections.abc import Callable
 

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from pipeline.clock import Clock
-from pipeline.daemon.following import Following
+from pipeline.daemon.member_file import Following
 from pipeline.fleet.batches import Batches
 from pipeline.fleet.clock import FleetClock
 from pipeline.fleet.ended_runs import note_reported, read_unreported

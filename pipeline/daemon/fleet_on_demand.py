@@ -10,7 +10,7 @@ from pipeline.collect.on_demand import SLOT_WITHIN
 from pipeline.collect.order import Order
 from pipeline.collect.run import collect_with, log_end
 from pipeline.daemon.config import DaemonConfig
-from pipeline.daemon.following import Following
+from pipeline.daemon.member_file import Following
 from pipeline.daemon.on_demand import OnDemand
 from pipeline.fleet.clock import FleetClock
 from pipeline.fleet.engine import open_fleet_engine

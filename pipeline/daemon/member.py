@@ -22,8 +22,8 @@ from pipeline.daemon.attendance import Attendance
 from pipeline.daemon.config import DaemonConfig
 from pipeline.daemon.fleet_on_demand import OnDemandRuns
 from pipeline.daemon.fleet_schedule import FleetSchedule
-from pipeline.daemon.following import Following
 from pipeline.daemon.heart import Heart
+from pipeline.daemon.member_file import Following
 from pipeline.daemon.on_demand import OnDemand
 from pipeline.daemon.session import Session
 from pipeline.errors import ExitCode, Trouble

@@ -15,8 +15,8 @@ from pipeline.fleet.connection import FleetError, connected
 from pipeline.model.slots import EVERY_KEY, Block, KeyId
 from pipeline.store.blocks import ledger_block
 from pipeline.store.database import connect
-from pipeline.store.followed import stop_following
 from pipeline.store.ledger_transfer import KeptLedger, add_ledger
+from pipeline.store.log_entries import stop_following
 from pipeline.store.log_place import followed
 
 _CLOCKS_APART = timedelta(minutes=1)

@@ -33,7 +33,7 @@ from pipeline.fleet.log import OUTAGES, one_line
 from pipeline.fleet.pool import PATIENCE, Pool
 from pipeline.model.document import Overview
 from pipeline.model.outcomes import Outcome
-from pipeline.store.followed import (
+from pipeline.store.log_entries import (
     Chunk,
     FollowedOutcome,
     ListedInterval,

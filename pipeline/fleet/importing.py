@@ -24,8 +24,8 @@ from pipeline.model.outcomes import RunStatus
 from pipeline.model.slots import EVERY_KEY, KeyId
 from pipeline.model.symbols import Symbol
 from pipeline.store.database import connect
-from pipeline.store.followed import configuration_of, set_followed
 from pipeline.store.in_flight import count_lost
+from pipeline.store.log_entries import configuration_of, set_followed
 from pipeline.store.log_place import Followed, read_followed
 from pipeline.store.runs import ABANDONED, close_abandoned_runs
 from pipeline.store.stored_symbols import is_first_company_invented

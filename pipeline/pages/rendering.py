@@ -16,7 +16,7 @@ from pipeline.pages import moments, numbers
 from pipeline.pages.absence import CompanyAbsent, explained
 from pipeline.pages.elements import change_element, pair_elements, value_element
 from pipeline.pages.frame import SECTIONS, Frame
-from pipeline.pages.said import Said
+from pipeline.pages.refusal_text import Said
 from pipeline.query.history import History
 from pipeline.store.stored_symbols import SymbolNotFound
 from pipeline.web.ask import SITE, Ask

@@ -12,8 +12,8 @@ from pathlib import Path
 from pipeline.errors import ExitCode, Inconsistent, Trouble, Undecodable, file_reason
 from pipeline.files import PRIVATE_FILE, is_locked, is_present, new_file, sync_folder
 from pipeline.store.diagnosis import NOT_UTF8, UNEXPECTED, damage_in, note_opened
+from pipeline.store.foreign_log import foreign_log
 from pipeline.store.held_locks import is_held_here
-from pipeline.store.leftovers import foreign_log
 from pipeline.store.parts import missing_part
 from pipeline.text import printable
 

@@ -12,11 +12,11 @@ from pathlib import Path
 
 from pipeline.errors import ExitCode, Trouble
 from pipeline.files import is_present
-from pipeline.store.aside import free_name, move_aside
 from pipeline.store.blocks import block_requests, ledger_block
 from pipeline.store.database import connect, schema_version
 from pipeline.store.marker import Marker, read_marker, write_marker
 from pipeline.store.migrate import OnProgress, migrate, no_progress
+from pipeline.store.move_aside import free_name, move_aside
 from pipeline.store.older_copy import block_behind, is_behind
 
 LEDGER_LOST = "the requests of the lost record are not known, and may have used up the plan"

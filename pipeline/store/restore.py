@@ -16,15 +16,15 @@ import msgspec
 
 from pipeline.errors import file_reason
 from pipeline.files import is_present, new_file, sync_file, sync_folder
-from pipeline.store.aside import SUFFIXES, free_name, is_name_aside, move_aside
 from pipeline.store.backup import checked, copy_database
 from pipeline.store.blocks import LONGEST_WINDOW, block_requests, ledger_block
 from pipeline.store.database import DatabaseError, ForeignDatabase, access_remedy, beside, connect, database_files
+from pipeline.store.foreign_log import foreign_log
 from pipeline.store.ledger_transfer import KeptLedger, add_ledger, read_ledger
-from pipeline.store.leftovers import foreign_log
 from pipeline.store.marker import LastRun, Marker, read_marker, write_marker
 from pipeline.store.migrate import OnProgress, migrate, no_progress
 from pipeline.store.migration_files import shipped_migrations
+from pipeline.store.move_aside import SUFFIXES, free_name, is_name_aside, move_aside
 from pipeline.store.older_copy import is_behind, restored_run
 from pipeline.store.schema import Schema, check_schema, read_schema
 

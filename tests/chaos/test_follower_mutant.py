@@ -9,7 +9,7 @@ from aiosqlite import Connection
 
 from pipeline.fleet import follow as module
 from pipeline.fleet.pool import open_pool
-from pipeline.store.followed import Chunk, apply_chunks, set_followed
+from pipeline.store.log_entries import Chunk, apply_chunks, set_followed
 from tests.support.fleet_log import answer, append, content, follow, reserved
 from tests.support.kills import left_at_each_statement
 

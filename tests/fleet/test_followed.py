@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pipeline.fleet.entries import Row, list_text
 from pipeline.fleet.follow import chunk_of
 from pipeline.model.symbols import Symbol
-from pipeline.store.followed import apply_chunks
+from pipeline.store.log_entries import apply_chunks
 from pipeline.store.log_place import Followed
 from pipeline.store.writer import open_writer
 from tests.support.clocks import START

@@ -19,7 +19,7 @@ from pipeline.model.outcomes import Outcome, RunResult, RunStatus, SymbolResult,
 from pipeline.model.slots import KeyId
 from pipeline.model.symbols import Symbol, SymbolList
 from pipeline.store.database import connect
-from pipeline.store.followed import stop_following
+from pipeline.store.log_entries import stop_following
 from pipeline.store.log_place import followed
 from pipeline.store.runs import Store
 from pipeline.store.schedules import activate

@@ -39,7 +39,7 @@ def quick(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("pipeline.daemon.session.BEAT_EVERY", soon)
     patch.setattr("pipeline.fleet.members._SILENT_FOR", timedelta(seconds=0.5))
     patch.setattr("pipeline.daemon.member._AGAIN", soon)
-    patch.setattr("pipeline.daemon.following._AGAIN", soon)
+    patch.setattr("pipeline.daemon.member_file._AGAIN", soon)
 
 
 def config(

@@ -135,7 +135,7 @@ TRIAL = Trial(
         ),
         Mutant(
             "the copy of an older database is checked as a backup is",
-            "pipeline/store/older.py",
+            "pipeline/store/older_schema.py",
             "            copy_database(database, copy)\n",
             "            from pipeline.store.backup import backup\n"
             "            copy.unlink()\n            backup(database, copy, now=now)\n",

@@ -20,8 +20,8 @@ from pipeline.cli.api_source import (
 from pipeline.cli.configuration import load_settings, parse_symbols, read_environment
 from pipeline.cli.event_loop import run_async
 from pipeline.cli.exclusive import exclusive_run, when_to_begin
+from pipeline.cli.fleet_conflicts import refuse_other_record
 from pipeline.cli.fleet_run import collect_in_fleet
-from pipeline.cli.following import refuse_other_record
 from pipeline.cli.options import (
     Options,
     Whole,

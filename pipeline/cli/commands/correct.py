@@ -14,7 +14,7 @@ from pipeline.audit.selection import refuse_unknown
 from pipeline.cli.configuration import load_silently
 from pipeline.cli.event_loop import run_async
 from pipeline.cli.exclusive import exclusive_record
-from pipeline.cli.following import MixedRecords
+from pipeline.cli.fleet_conflicts import MixedRecords
 from pipeline.cli.options import (
     Instant,
     Options,

@@ -14,7 +14,7 @@ from pipeline.api.reachability import Answer, Reason
 from pipeline.cli.app import UNWAITED
 from pipeline.cli.configuration import read_environment
 from pipeline.cli.findings import print_finding
-from pipeline.cli.followed import as_followed
+from pipeline.cli.fleet_list import as_followed
 from pipeline.cli.options import Options, examples, global_options, json_option
 from pipeline.cli.output import print_json
 from pipeline.cli.progress import entry_progress

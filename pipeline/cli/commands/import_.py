@@ -13,7 +13,7 @@ import click
 from pipeline.cli.configuration import load_silently, read_environment
 from pipeline.cli.event_loop import run_async
 from pipeline.cli.exclusive import exclusive_run, when_to_begin
-from pipeline.cli.following import refuse_import, refuse_other_record
+from pipeline.cli.fleet_conflicts import refuse_import, refuse_other_record
 from pipeline.cli.import_summary import ProblemReport, ending, print_summary, summary_json
 from pipeline.cli.options import Instant, Options, examples, global_options, json_option, new_record_option, wait_option
 from pipeline.cli.output import print_json, tolerate_closed_stdout

@@ -14,7 +14,7 @@ from pipeline.cli.output import print_json, print_line
 from pipeline.cli.set_clock import set_now
 from pipeline.instants import utc_now
 from pipeline.store import lock
-from pipeline.store.older import Migrated, bring_up_to_date
+from pipeline.store.older_schema import Migrated, bring_up_to_date
 from pipeline.text import count
 
 

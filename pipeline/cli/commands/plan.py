@@ -9,7 +9,7 @@ import click
 
 from pipeline import instants
 from pipeline.cli.configuration import load_settings, read_environment
-from pipeline.cli.followed import as_followed
+from pipeline.cli.fleet_list import as_followed
 from pipeline.cli.options import Options, examples, json_option, reading_options
 from pipeline.cli.output import print_facts, print_json
 from pipeline.cli.quota_table import block_lines, print_windows, window_json

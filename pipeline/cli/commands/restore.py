@@ -10,7 +10,7 @@ import click
 from pipeline import instants
 from pipeline.cli.configuration import load_settings
 from pipeline.cli.event_loop import run_async
-from pipeline.cli.following import refuse_other_record
+from pipeline.cli.fleet_conflicts import refuse_other_record
 from pipeline.cli.migration_progress import migration_progress
 from pipeline.cli.options import Options, examples, global_options, json_option
 from pipeline.cli.output import print_json, print_line

@@ -18,7 +18,7 @@ from pipeline.cli.configuration import load_silently, read_environment
 from pipeline.cli.daemon_settings import DaemonSettings, Reload, log_notices
 from pipeline.cli.event_loop import run_async
 from pipeline.cli.exclusive import when_to_begin
-from pipeline.cli.following import refuse_other_record
+from pipeline.cli.fleet_conflicts import refuse_other_record
 from pipeline.cli.options import Options, examples, global_options, new_record_option
 from pipeline.cli.signals import LAST_RESORT, reloadable, stoppable
 from pipeline.cli.site import Record, serving_site

@@ -25,7 +25,7 @@ from pipeline.settings.exposure import check_exposure
 from pipeline.settings.load import Settings
 from pipeline.settings.secrets import redaction, web_token
 from pipeline.store.migration_files import shipped_migrations
-from pipeline.store.older import migrated_copy
+from pipeline.store.older_schema import migrated_copy
 from pipeline.store.reader import open_any_version, open_for_reading
 from pipeline.web.probes import probes_of_record
 

@@ -9,7 +9,7 @@ import click
 
 from pipeline import instants
 from pipeline.cli.configuration import load_settings
-from pipeline.cli.followed import as_followed
+from pipeline.cli.fleet_list import as_followed
 from pipeline.cli.options import Form, Options, examples, format_option, json_option, reading_options
 from pipeline.cli.output import print_json, print_rows, to_minute
 from pipeline.cli.readable import readable

@@ -11,7 +11,7 @@ from pipeline.errors import ExitCode, Trouble
 from pipeline.store.backup import backup
 from pipeline.store.migrate import Progress, migrate, no_progress
 from pipeline.store.migration_files import shipped_migrations
-from pipeline.store.older import bring_up_to_date
+from pipeline.store.older_schema import bring_up_to_date
 from tests.support.clocks import START
 from tests.support.commands import assert_refused, call
 from tests.support.damaged import untyped

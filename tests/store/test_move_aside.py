@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pipeline.store.aside import free_name, move_aside
+from pipeline.store.move_aside import free_name, move_aside
 from tests.support.clocks import START
 
 NAME = "overviews.db.replaced-2026-03-14T183000Z"

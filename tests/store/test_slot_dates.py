@@ -13,7 +13,6 @@ from pipeline.model.outcomes import RunId
 from pipeline.model.slots import LONGEST_BLOCK, Block, LedgerMark, Slot
 from pipeline.store.blocks import block_requests
 from pipeline.store.database import connect
-from pipeline.store.ledger_clock import Correction, correct, set_mark
 from pipeline.store.reader import Reader
 from pipeline.store.requests import (
     ClosedRequest,
@@ -22,6 +21,7 @@ from pipeline.store.requests import (
     reserve_requests,
     set_block,
 )
+from pipeline.store.slot_dates import Correction, correct, set_mark
 from pipeline.store.writer import open_writer
 from pipeline.uptime import Uptime
 from tests.support.clocks import START

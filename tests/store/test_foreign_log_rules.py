@@ -13,7 +13,7 @@ import pytest
 
 from pipeline.store.backup import backup
 from pipeline.store.database import DatabaseError
-from pipeline.store.leftovers import foreign_log
+from pipeline.store.foreign_log import foreign_log
 from pipeline.store.lock import lock_path
 from pipeline.store.migrate import migrate
 from pipeline.store.reader import Reader

@@ -1,4 +1,4 @@
-"""Standing: what the ledger's time is as a process begins, by the file's mark, the uptime, the wall clock and the API.
+"""Ledger start: what the ledger's time is as a process begins, by the mark, the uptime, the wall clock and the API.
 
 The rules are in `quota.ledger_time`. Where the wall clock is suspect, one request asks the API's host for its time: it
 has no key and is not counted. If its answer has no `Date`, the host of `source.time_url` is asked, if there is one.
@@ -22,7 +22,7 @@ from pipeline.quota.estimate import KeyQuota, finish_at
 from pipeline.quota.ledger_clock import LedgerClock
 from pipeline.quota.ledger_time import Standing, UntrustedClock
 from pipeline.store import requests
-from pipeline.store.ledger_clock import Correction, correct
+from pipeline.store.slot_dates import Correction, correct
 from pipeline.store.writer import Writer
 
 _LONGEST_WAIT = timedelta(seconds=10)

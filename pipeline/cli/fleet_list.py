@@ -1,4 +1,4 @@
-"""Followed: what a follower without a list of its own shows as configured: the fleet's list and schedules."""
+"""The fleet list: what a follower without a list of its own shows as configured: the fleet's list and schedules."""
 
 import sqlite3
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""Followed: writes what a fleet's log says into a record, in one transaction with how far the log has been read.
+"""Log entries: writes what a fleet's log says into a record, in one transaction with how far the log has been read.
 
 Entries that are read twice change nothing the second time, so a record that was cut short at any instant can continue.
 """

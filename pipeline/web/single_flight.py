@@ -1,4 +1,4 @@
-"""Together: what is read in a thread is read once for all who ask meanwhile, so that clients take no thread each.
+"""Single flight: what is read in a thread is read once for all who ask meanwhile, so that clients take no thread each.
 
 The threads are those that requests to the API need, too.
 """

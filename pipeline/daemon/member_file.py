@@ -1,4 +1,4 @@
-"""Following: keeps the member's own file current with the fleet's log, under the file's lock."""
+"""The member's file: keeps it current with the fleet's log, under the file's lock."""
 
 import asyncio
 from datetime import timedelta

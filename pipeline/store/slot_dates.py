@@ -1,4 +1,4 @@
-"""The ledger's clock: writes the mark that its time has reached, and corrects what a wrong clock has dated."""
+"""Slot dates: writes the mark that its time has reached, and corrects what a wrong clock has dated."""
 
 from collections.abc import Sequence
 from contextlib import suppress

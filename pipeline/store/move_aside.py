@@ -1,4 +1,4 @@
-"""Aside: moves a database, with all that SQLite keeps beside it, to a dated name in the same folder."""
+"""Move aside: moves a database, with all that SQLite keeps beside it, to a dated name in the same folder."""
 
 from datetime import datetime
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Leftovers: whether a write-ahead log or a journal beside a database is its own, as far as the files themselves show.
+"""Foreign logs: whether a write-ahead log or a journal beside a database is its own, as far as the files show.
 
 SQLite replays whatever lies there. A copy that was put in place beside the log of the file before it would be damaged.
 Format of the files: sqlite.org/fileformat2.html. Only the plain files are read, so call this before SQLite has the

@@ -1,4 +1,4 @@
-"""Following: refuses what would mix a fleet's record with one that a single machine collects."""
+"""Fleet conflicts: refuses what would mix a fleet's record with one that a single machine collects."""
 
 from pathlib import Path
 

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from pipeline.web.together import Together
+from pipeline.web.single_flight import Together
 
 
 class Reading:
