@@ -22,6 +22,8 @@ NOTIFY_URLS, PING_URL = "PIPELINE_NOTIFY_URLS", "PIPELINE_PING_URL"
 WEB_TOKEN = "PIPELINE_WEB_TOKEN"  # noqa: S105 - the name of a variable
 CONFIG = "PIPELINE_CONFIG"
 PREFIX = "PIPELINE_"
+_LARGEST_DOTENV = 64_000
+"""Characters, over a hundred times what is usual: 300,000 are a second of python-dotenv's parser."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,9 @@ def with_dotenv(variables: Mapping[str, str], dotenv: Path) -> Environment:
     except (OSError, ValueError) as error:
         problem = f"{dotenv}: cannot be read ({file_reason(error)}) and is ignored"
         return Environment(variables, problems=(Trouble(problem, remedy="make it a readable UTF-8 text file"),))
+    if len(text) > _LARGEST_DOTENV:
+        problem = f"{dotenv}: has {len(text):,} characters, more than {_LARGEST_DOTENV:,}, and is ignored"
+        return Environment(variables, problems=(Trouble(problem, remedy="keep only the lines NAME=value"),))
     problems, broken = [], list[str]()
     found: dict[str, str] = {}
     for binding in parse_stream(StringIO(text)):

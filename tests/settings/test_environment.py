@@ -124,3 +124,11 @@ def test_broken_lines_are_one_problem_however_many_there_are(tmp_path: Path) -> 
     (problem,) = map(str, found.problems)
     assert "2, 3" in problem
     assert len(problem.replace(str(tmp_path), "")) < 120
+
+
+def test_a_file_that_would_take_seconds_to_parse_is_ignored_and_reported(dotenv: Callable[..., Environment]) -> None:
+    found = dotenv(f"A=1\n{'#' * 64_000}\n")
+    assert found.variables == {}
+    (problem,) = found.problems
+    assert "has 64,005 characters, more than 64,000, and is ignored" in str(problem)
+    assert dotenv(f"A=1\n#{'x' * 63_990}\n").variables == {"A": "1"}
