@@ -23,7 +23,7 @@ def database(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
-        ("UPDATE snapshots SET pe_ratio = 'a' || observed_at", ["changes", "--suspicious", "--since", "2026-01-01"]),
+        ("UPDATE snapshots SET pe_ratio = 'a' || observed_at", ["changes", "--since", "2026-01-01"]),
         ("DELETE FROM snapshots WHERE symbol = 'IBM'", ["history", "IBM"]),
         ("DELETE FROM statements", ["vintages", "IBM"]),
         ("DELETE FROM snapshots", ["panel", "pe_ratio"]),
