@@ -183,8 +183,9 @@ def problem(cut: Cut, random: Random) -> str | None:
         found = contents(database)
     except (Trouble, sqlite3.Error, ValueError) as error:
         return f"{type(error).__name__}: {error}"
-    if wants == "restored":
-        return None if found.observations == cut.recording.after.observations else "the restore was not completed"
+    if wants == "restored":  # also where it was recorded with a failing sync, after which there was no database
+        backup = contents(Path(cut.recording.scene.command[1]))
+        return None if found.observations == backup.observations else "the restore was not completed"
     return (
         _lost(cut, found)
         or _unmarked(cut, database)
