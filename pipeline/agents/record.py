@@ -43,10 +43,10 @@ class Record:
         """Return how far calls may reach: to the present, or to the lock."""
         return Reach.of_record(now=self.now(), lock=self.lock)
 
-    async def answer(self, tool: Tool[A, R], given: Mapping[str, Any]) -> R:
-        """Return what a tool answers to a call. Raise BadCall, in one line that says what to do, if it cannot.
+    async def answer(self, tool: Tool[A, R], given: Mapping[str, Any]) -> tuple[R, str]:
+        """Return what a tool answers to a call, as data and as text.
 
-        A caller that goes away stops the question.
+        Raise BadCall, in one line that says what to do, if it cannot. A caller that goes away stops the question.
         """
         try:
             asked = read_arguments(tool.name, tool.arguments, given)
@@ -61,7 +61,7 @@ class Record:
         except Trouble as trouble:
             raise in_words_for_agents(trouble) from None
 
-    def _answer(self, tool: Tool[A, R], call: "_Call[A]", gone: threading.Event) -> R:
+    def _answer(self, tool: Tool[A, R], call: "_Call[A]", gone: threading.Event) -> tuple[R, str]:
         asked, at, offset = call.asked, call.at, 0 if call.cursor is None else call.cursor.offset
         with (
             History.open(self.database, until=at) as history,
@@ -72,7 +72,8 @@ class Record:
                 view_fleet=lambda: view_fleet(self.database, self.lookout),
             )  # fmt: skip
             try:
-                return tool.answer(question)
+                result = tool.answer(question)
+                return result, tool.text(result)  # here, where damage that it comes across is named
             except NoData:
                 problem = f"nothing was known yet at {to_text(at)}"
                 raise BadCall(

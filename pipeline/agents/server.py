@@ -85,12 +85,12 @@ async def _answer(record: Record, tool: Tool[Any, Any], given: Mapping[str, Any]
     """Return what a tool answers, as text and as data; or why it does not, for the agent to do better."""
     log, began = structlog.get_logger().bind(tool=tool.name), time.monotonic()
     try:
-        result = await record.answer(tool, given)
+        result, text = await record.answer(tool, given)
     except BadCall as refusal:
         log.info("refused", reason=str(refusal), seconds=round(time.monotonic() - began, 3))
         return CallToolResult(content=[TextContent(text=str(refusal))], is_error=True)
     log.info("answered", at=result.at, seconds=round(time.monotonic() - began, 3))
-    return CallToolResult(content=[TextContent(text=tool.text(result))], structured_content=plain(result))
+    return CallToolResult(content=[TextContent(text=text)], structured_content=plain(result))
 
 
 async def _list_resources(_context: _Context, _params: PaginatedRequestParams | None) -> ListResourcesResult:

@@ -1,6 +1,7 @@
 """Answers: each tool says what `History` says, as data and as text."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from pipeline.fleet.look import Lookout
 from pipeline.model.outcomes import Outcome, RunStatus
 from pipeline.query.history import History
 from tests.support.agents import Agent, record_of
+from tests.support.damaged import untyped
 from tests.support.fleets import tables
 from tests.support.observations import after, database_of, text
 from tests.support.timeline import Ended, Ran, seen_fields, write_steps
@@ -288,6 +290,18 @@ async def test_the_status_says_how_the_last_run_had_ended(collected_agent: Agent
     assert [now["last_run"][one] for one in ("id", "status", "unchanged")] == [2, "complete", 1]
     assert lines[-1] == f"last run 1, {text(0)} to {text(2)}: partial (1 stored, 1 failed): 1 failed"
     assert "last_run" not in await collected_agent("status", at=text(1.5))
+
+
+async def test_damage_that_only_the_text_of_an_answer_comes_across_is_named(
+    collected_agent: Agent, tmp_path: Path
+) -> None:
+    copy = Path(shutil.copy(collected_agent.record.database, tmp_path))
+    with untyped(copy) as db:
+        assert db.execute("UPDATE runs SET unchanged = 'NaN'").rowcount
+
+    agent = Agent(replace(collected_agent.record, database=copy))
+
+    assert "damaged" in await agent.error("status", at="now")
 
 
 async def test_the_status_says_of_the_fleet_at_present_whether_it_is_there_and_the_record_keeps_up(

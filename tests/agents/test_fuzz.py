@@ -177,7 +177,7 @@ def test_under_a_lock_what_happened_later_changes_no_answer_and_no_error(
 def _said(record: Record, tool: str, asked: dict[str, Any]) -> tuple[str, str]:
     """Return what an agent gets for a call, as data and as text; or the refusal. (A client for each takes 20 ms.)"""
     try:
-        result = asyncio.run(record.answer(TOOLS[tool], asked))
+        result, text = asyncio.run(record.answer(TOOLS[tool], asked))
     except BadCall as refusal:
         return "refused", str(refusal)
-    return repr(result), TOOLS[tool].text(result)
+    return repr(result), text

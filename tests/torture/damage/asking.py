@@ -355,8 +355,7 @@ def _ask_tools(_random: Random) -> tuple[int, str]:
     record = Record(Path(DATABASE), utc_now, None, timedelta(hours=72))
     for place, (name, tool) in enumerate(TOOLS.items(), 1):
         try:
-            result = asyncio.run(record.answer(tool, _CALLS[name]))
-            tool.text(result)
+            asyncio.run(record.answer(tool, _CALLS[name]))
         except BadCall:
             continue
         except BaseException:  # noqa: BLE001 - that is what is looked for
