@@ -8,7 +8,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import Any, NamedTuple
 
@@ -28,6 +28,7 @@ from pipeline.store.symbol_states import derive_states
 from pipeline.text import count
 
 _EARLIEST = datetime.fromisoformat("1970-01-01T00:00:00Z")
+_FIRST, _LATEST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
 class Uncorrectable(Trouble):
@@ -57,11 +58,11 @@ class Correction:
             return None
         try:
             moved = instants.from_text(at) + self.shift
-            is_possible = _EARLIEST <= moved <= self.now
         except OverflowError:
-            is_possible = False
-        if not is_possible:
-            problem = f"what is dated {instants.text_for_people(at)} would be in the future, or before {_EARLIEST.year}"
+            moved = _LATEST if self.shift > timedelta() else _FIRST
+        if not _EARLIEST <= moved <= self.now:
+            would_be = "in the future" if moved > self.now else f"before {_EARLIEST.year}"
+            problem = f"what is dated {instants.text_for_people(at)} would be {would_be}"
             raise Uncorrectable(problem, remedy="check the shift, and its sign")
         return instants.to_text(moved)
 
@@ -92,6 +93,11 @@ class CorrectedSymbol:
     first_moved: str | None
     last_moved: str | None
 
+    @property
+    def observations(self) -> int:
+        """How many of its observations it is about."""
+        return self.snapshots + self.confirmations + self.uncovered
+
 
 @dataclass(frozen=True, slots=True)
 class Corrected:
@@ -100,6 +106,8 @@ class Corrected:
     symbols: Sequence[CorrectedSymbol]
     runs: int
     outcomes: int
+    is_all: bool = False
+    """Whether it is every observation of the record."""
 
     @property
     def is_empty(self) -> bool:
@@ -129,6 +137,9 @@ _SELECTED = f"""
                                       WHERE outcomes.symbol = found.symbol AND outcomes.at = found.at))
      ORDER BY symbol, at, kind
 """
+_ALL = """
+    SELECT (SELECT count(*) FROM snapshots) + (SELECT count(*) FROM looks) + (SELECT count(*) FROM uncovered)
+"""
 _SEEN, _GONE = (
     "SELECT observed_at FROM snapshots WHERE symbol = :symbol UNION ALL SELECT at FROM looks WHERE symbol = :symbol",
     "SELECT at FROM uncovered WHERE symbol = :symbol",
@@ -144,9 +155,12 @@ def preview(db: sqlite3.Connection, correction: Correction) -> Corrected:
         for query, kinds in ((_SEEN, ("snapshots", "looks")), (_GONE, ("uncovered",))):
             before = [at for (at,) in db.execute(query, {"symbol": symbol})]
             _corrected(correction, symbol, before, {one.at for one in selected if one.kind in kinds})
+    selected_all = sum(one.observations for one in symbols)
+    is_all = selected_all > 0 and (selected_all,) == db.execute(_ALL).fetchone()
     if correction.symbols:
-        return Corrected(symbols, runs=0, outcomes=0)
-    return Corrected(symbols, *count_runs(db, correction.bounds, is_moved=correction.shift is not None))
+        return Corrected(symbols, runs=0, outcomes=0, is_all=is_all)
+    runs, outcomes = count_runs(db, correction.bounds, is_moved=correction.shift is not None)
+    return Corrected(symbols, runs, outcomes, is_all)
 
 
 def refuse_damaged(db: sqlite3.Connection, symbols: Iterable[str]) -> None:

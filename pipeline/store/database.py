@@ -156,11 +156,15 @@ def _refuse_what_is_no_file(path: Path) -> None:
 
 
 def hard_links(path: Path) -> int:
-    """Return how many names the file has, 0 if it cannot be known. SQLite keeps a log for each, and we a lock."""
+    """Return how many names a regular file has, 0 if it is none or this cannot be known.
+
+    SQLite keeps a log for each, and we a lock.
+    """
     try:
-        return path.stat().st_nlink
+        found = path.stat()
     except OSError:
         return 0
+    return found.st_nlink if stat.S_ISREG(found.st_mode) else 0
 
 
 def _refuse_second_name(path: Path) -> None:

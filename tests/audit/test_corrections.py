@@ -223,12 +223,24 @@ async def test_a_symbol_of_which_nothing_is_left_is_not_known_any_more(tmp_path:
     assert rows(path, "SELECT * FROM symbols") == []
 
 
-@pytest.mark.parametrize("shift", [2000, -10_000_000, 10**7 * 24])
-async def test_nothing_is_moved_beyond_the_present_or_before_1970(tmp_path: Path, shift: int) -> None:
-    path = await filled(tmp_path / "overviews.db", [(0, "A")])
+@pytest.mark.parametrize(
+    ("at", "shift", "which"),
+    [
+        (0, 2000, "in the future"),
+        (0, 10**7 * 24, "in the future"),
+        (5000, -1, "in the future"),
+        (0, -1_000_000, "before 1970"),
+        (0, -10_000_000, "before 1970"),
+        (0, -(10**7) * 24, "before 1970"),
+    ],
+)
+async def test_nothing_is_moved_beyond_the_present_or_before_1970(
+    tmp_path: Path, at: int, shift: int, which: str
+) -> None:
+    path = await filled(tmp_path / "overviews.db", [(at, "A")])
 
-    with pytest.raises(Uncorrectable, match="in the future, or before 1970"):
-        await do(path, correction(0, 1, shift))
+    with pytest.raises(Uncorrectable, match=f"would be {which}:"):
+        await do(path, correction(at, at + 1, shift))
 
 
 @pytest.mark.parametrize("damage", ["UPDATE snapshots SET eps = 7", "UPDATE layouts SET keys = '[]'"])

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import instants
+from pipeline.api.server_time import MOST_OFF
 from pipeline.audit.corrections import Correction, correct
 from pipeline.audit.misdated import misdated_observations
 from pipeline.doctor.dates import check_dates
@@ -23,9 +24,9 @@ UNSET = datetime.fromisoformat("1970-01-01T00:00:12.345Z")
 YEAR = 24 * 365
 
 
-def found(path: Path) -> list[Finding]:
+def found(path: Path, now: datetime = NOW) -> list[Finding]:
     with closing(sqlite3.connect(path)) as db:
-        return list(check_dates(db, NOW))
+        return list(check_dates(db, now))
 
 
 def shown(hours: float) -> str:
@@ -48,6 +49,45 @@ def test_what_is_from_the_future_is_counted_with_the_command_that_corrects_it() 
     assert one.level is Level.PROBLEM
     assert one.found == f"4 observations of 2 symbols are from the future: {shown(YEAR)} to {shown(YEAR + 3)}"
     assert f"pipeline correct --since {text(YEAR)} --until {text(YEAR + 3)} " in str(one.remedy)
+
+
+def test_a_clock_that_is_not_set_accuses_no_record_of_the_future() -> None:
+    path = database_of([seen(0), seen(1)])
+    run_at(path, text(0), text(1))
+
+    (one,) = found(path, UNSET)
+
+    assert one.level is Level.NOTE
+    assert "not compared: the clock is not set" in one.found
+    assert "pipeline correct" not in str(one.remedy)
+
+
+def test_by_a_clock_that_is_behind_it_is_compared_before_anything_is_corrected() -> None:
+    path = database_of([seen(0), seen(1)])
+    run_at(path, text(0), text(1))
+
+    remedies = [str(one.remedy) for one in found(path, START - timedelta(days=1))]
+
+    assert len(remedies) == 2
+    for remedy in remedies:
+        assert remedy.index("pipeline doctor --online") < remedy.index("the record is right")
+        assert remedy.index("the record is right") < remedy.index("pipeline correct")
+
+
+@pytest.mark.parametrize(
+    ("behind", "level"),
+    [
+        (timedelta(seconds=59), Level.OK),
+        (timedelta(minutes=4), Level.NOTE),
+        (MOST_OFF, Level.NOTE),
+        (MOST_OFF + timedelta(seconds=1), Level.PROBLEM),
+    ],
+)
+def test_a_difference_that_collect_accepts_is_no_problem(behind: timedelta, level: Level) -> None:
+    (one,) = found(database_of([seen(0)]), START - behind)
+
+    assert one.level is level
+    assert ("pipeline correct" in str(one.remedy)) == (level is Level.PROBLEM)
 
 
 def test_what_an_unset_clock_dated_is_found_and_its_run() -> None:

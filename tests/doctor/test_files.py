@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.doctor.checkup import findings
-from pipeline.doctor.files import check_file_system
+from pipeline.doctor.files import check_file_system, check_names
 from pipeline.doctor.findings import Level
 from pipeline.monitoring.checks import Kind
 from pipeline.partials import partial_file
@@ -37,6 +37,13 @@ def test_a_file_with_a_second_name_is_a_problem(examined: Examined, database: Pa
     assert found.level is Level.PROBLEM
     assert "2 names" in found.found
     assert f"find -inum {database.stat().st_ino}" in (found.remedy or "")
+
+
+def test_a_folder_has_no_names_to_count(tmp_path: Path) -> None:
+    """It has a link from itself, and one from each folder in it."""
+    (tmp_path / "x.db").mkdir()
+
+    assert [*check_names(tmp_path / "x.db")] == []
 
 
 def test_a_file_that_is_mounted_without_its_folder_is_a_problem(database: Path, tmp_path: Path) -> None:

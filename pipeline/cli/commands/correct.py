@@ -177,9 +177,11 @@ def _print(correction: Correction, done: Corrected, *, wide: bool) -> None:
         return
     if done.symbols:
         _print_symbols(done, is_moved=correction.shift is not None, wide=wide)
-    observed = sum(one.snapshots + one.confirmations + one.uncovered for one in done.symbols)
+    observed = sum(one.observations for one in done.symbols)
     of = f"{count(observed, 'observation')} of {count(len(done.symbols), 'symbol')}"
     print_line(f"{of}, {count(done.runs, 'run')}, {count(done.outcomes, 'outcome')}")
+    if done.is_all:
+        print_line("this is every observation of the record")
 
 
 def _print_symbols(done: Corrected, *, is_moved: bool, wide: bool) -> None:

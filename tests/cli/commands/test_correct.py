@@ -42,6 +42,16 @@ def test_it_shows_what_it_would_do_and_changes_nothing(live: Path) -> None:
     assert [*live.parent.glob("*.db")] == [live]
 
 
+def test_it_says_where_nothing_of_the_record_would_be_left(live: Path) -> None:
+    every = "this is every observation of the record"
+    year = ("--since", "2026-01-01", "--until", "2026-12-31", "--remove")
+
+    assert every in at(live, *year).out
+    assert every not in at(live, *year, "--symbol", "PEP").out
+    assert every not in at(live, *DAY, "--remove").out
+    assert every not in at(live, "--since", "1999-01-01", "--until", "1999-12-31", "--remove").out
+
+
 def test_with_yes_it_moves_it_after_a_copy_beside_the_database(live: Path) -> None:
     before = snapshots(live)
 
