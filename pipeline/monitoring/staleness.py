@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from pipeline import instants
+from pipeline.api.server_time import MOST_OFF
 from pipeline.model.symbols import Symbol
 from pipeline.query.last_seen import LastSeen
 from pipeline.store.reader import Listed
@@ -50,6 +51,8 @@ class Standings:
     """Those of them that have snapshots."""
     unseen: Sequence[Symbol]
     """No run, and no daemon, has seen them configured yet."""
+    ahead: Sequence[Symbol]
+    """Last seen in the future: a wrong clock dated the observation."""
 
 
 def standings(
@@ -72,6 +75,7 @@ def standings(
         unknown=[one for one in symbols if one in states and states[one].state == "unknown"],
         uncovered=[one for one in symbols if one in states and states[one].is_uncovered],
         unseen=[one for one in symbols if one not in universe],
+        ahead=[one for one in symbols if one in states and _is_seen_ahead(states[one], now)],
     )
 
 
@@ -88,8 +92,11 @@ def standing(state: Observed | None, listed: Sequence[Listed], *, now: datetime,
 
     It is fresh while its overview was observed within `stale_after`. If it was not, it is pending for as long after it
     was configured, and then stale. It is unknown if the API has never covered it, and also before it becomes stale if
-    the API does not cover it any more.
+    the API does not cover it any more. If it was last observed later than now, by more than clocks may differ, it
+    is stale: that says nothing about the present.
     """
+    if state is not None and _is_seen_ahead(state, now):
+        return Standing.STALE
     is_unknown = state is not None and state.state == "unknown"
     last_overview = None if state is None else state.last_overview
     if last_overview is not None and last_overview >= instants.to_text(now - stale_after):
@@ -98,6 +105,12 @@ def standing(state: Observed | None, listed: Sequence[Listed], *, now: datetime,
         return Standing.UNKNOWN
     since = configured_since(listed, now=now, longest_gap=stale_after)
     return Standing.PENDING if since is None or since >= now - stale_after else Standing.STALE
+
+
+def _is_seen_ahead(state: Observed, now: datetime) -> bool:
+    """Return whether the last observation is dated later than now by more than the clocks of a fleet may differ."""
+    last = state.last_overview
+    return last is not None and last > instants.to_text(now) and instants.from_text(last) - now > MOST_OFF
 
 
 def configured_since(listed: Iterable[Listed], *, now: datetime, longest_gap: timedelta) -> datetime | None:

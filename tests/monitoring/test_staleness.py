@@ -1,12 +1,14 @@
 """Staleness: fresh while observed, pending for as long after it was configured, then stale."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline import instants
 from pipeline.model.symbols import Symbol
 from pipeline.monitoring.staleness import Standing, configured_since, standing, standings
 from pipeline.store.reader import Listed, SymbolState
@@ -54,10 +56,27 @@ def since(hour: float, until: float | None = None) -> Listed:
         (denied(99, 28), [since(0)], UNKNOWN),
         (denied(99, 27), [since(0)], STALE),
         (denied(99, 27), [since(95)], PENDING),
+        (covered(100 + 1 / 12), [since(0)], FRESH),  # clocks of a fleet may differ by five minutes
+        (covered(100.1), [since(0)], STALE),  # dated by a wrong clock
+        (covered(100.1), [since(99)], STALE),
+        (denied(100.2, 100.1), [since(0)], STALE),
     ],
 )
 def test_how_a_symbol_stands(state: SymbolState | None, listed: Sequence[Listed], expected: Standing) -> None:
     assert standing(state, listed, now=NOW, stale_after=STALE_AFTER) is expected
+
+
+@given(st.integers(-(10**8), 10**9))
+def test_only_what_was_observed_lately_and_not_in_the_future_is_fresh(milliseconds_ago: int) -> None:
+    ibm, ago = Symbol("IBM"), timedelta(milliseconds=milliseconds_ago)
+    seen = replace(covered(0), last_overview=instants.to_text(NOW - ago))
+
+    found = standings((ibm,), {"IBM": seen}, {"IBM": [since(-1000)]}, now=NOW, stale_after=STALE_AFTER)
+
+    is_ahead = -ago > timedelta(minutes=5)
+    assert found.ahead == ([ibm] if is_ahead else [])
+    assert found.fresh == ([ibm] if ago <= STALE_AFTER and not is_ahead else [])
+    assert found.stale == [one for one in (ibm,) if one not in found.fresh]
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,8 @@ from pipeline.collect.halt import Halt
 from pipeline.collect.order import Order
 from pipeline.collect.run import collect
 from pipeline.model.symbols import Symbol
+from pipeline.monitoring.checks import Kind, Problem, health_problems
+from pipeline.monitoring.conditions import staleness
 from pipeline.monitoring.metrics import Metrics
 from pipeline.monitoring.status import Scope, read_status
 from pipeline.schedule.cron import Schedule
@@ -39,6 +41,25 @@ async def test_the_status_counts_what_the_database_holds(database: Path, served:
     assert [(window.limit, window.used) for window in found.windows] == [("25/day", 4)]
     assert (found.unknown, found.pending, found.stale, found.fresh) == (["PEP"], ["TSLA"], [], 2)
     assert found.database_bytes >= database.stat().st_size
+
+
+async def test_what_a_clock_ahead_of_time_observed_is_stale_in_health_metrics_and_notifications(
+    database: Path, served: Served
+) -> None:
+    clock = DaemonClock(START + 365 * DAY)
+    harness = DaemonHarness(database, served.base_url, clock, limits=("25/day",))
+    async with harness.running():
+        pass
+
+    scope = Scope(SYMBOLS, (), STALE_AFTER, timedelta(days=14))
+    found = read_status(database, scope, now=START)
+
+    assert (found.stale, found.pending, found.fresh) == ([*SYMBOLS], [], 0)
+    assert values(Metrics().render(found, None)[1])['pipeline_symbols{state="stale"}'] == len(SYMBOLS)
+    told = staleness(found, SYMBOLS, STALE_AFTER, firing=SYMBOLS)
+    assert [one.subject for one in told if isinstance(one, Problem)] == [*SYMBOLS]
+    health = health_problems(None, found, is_running=False, stale_after=STALE_AFTER, now=START)
+    assert Kind.STALE in [one.kind for one in health]
 
 
 async def test_symbols_of_a_long_list_are_pending_and_then_stale_and_never_fresh_before_they_were_observed(

@@ -38,6 +38,12 @@ def _database() -> Path:
     return database
 
 
+async def test_nothing_that_a_clock_ahead_of_time_observed_is_fresh(database: Path) -> None:
+    async with served(database, scope=SCOPE, now=lambda: after(30)) as client:
+        found = await answered(client, "/status")
+    assert (found["fresh"], found["stale"]) == (0, ["GONE", "IBM"])
+
+
 async def test_it_says_how_the_symbols_stand_and_what_the_plan_allows(database: Path) -> None:
     async with served(database, scope=SCOPE, now=lambda: after(60)) as client:
         found = await answered(client, "/status")

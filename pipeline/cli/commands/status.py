@@ -20,6 +20,7 @@ from pipeline.errors import ExitCode
 from pipeline.fleet.look import Lookout
 from pipeline.model.changes import Change
 from pipeline.model.outcomes import Outcome, RunStatus
+from pipeline.model.symbols import Symbol
 from pipeline.monitoring import heartbeat
 from pipeline.monitoring.conditions import ABSENT_FIELD, NEW_FIELD, UNREADABLE_FIELD
 from pipeline.monitoring.fleet_view import FleetView, view_fleet
@@ -208,6 +209,7 @@ def _print(settings: Settings, status: _Report, options: Options) -> None:
             **_fleet_line(status.fleet),
             **_daemon_lines(status.beat, status.next_run, status.fleet),
             **_symbol_lines(status.symbols, is_stored=status.is_stored),
+            **_future_line(status.symbols.ahead, options),
             **_threshold_line(settings),
             **_backup_line(status.last_backup),
             **block_lines(status.blocks, now=instants.utc_now()),
@@ -294,6 +296,11 @@ def _symbol_lines(symbols: Standings, *, is_stored: bool) -> dict[str, str]:
     if symbols.uncovered:
         lines["uncovered"] = f"{_count_and_names(symbols.uncovered)}: have snapshots, but the API now answers {{}}"
     return lines
+
+
+def _future_line(ahead: Sequence[Symbol], options: Options) -> dict[str, str]:
+    """Return a line if symbols were last seen in the future, none if not."""
+    return {"in the future": f"{_count_and_names(ahead)} last seen: {options.command('doctor')}"} if ahead else {}
 
 
 def _threshold_line(settings: Settings) -> dict[str, object]:

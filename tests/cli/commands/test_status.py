@@ -84,6 +84,20 @@ def test_it_ends_with_7_if_a_symbol_is_stale(collected: Collected) -> None:
     assert "pending" not in ended.out
 
 
+def test_what_a_clock_ahead_observed_is_stale_and_points_to_doctor(collected: Collected, tmp_path: Path) -> None:
+    (name, *_) = collected.names
+    database = collected.backup(tmp_path / "ahead.db")
+    with closing(sqlite3.connect(database)) as db, db:
+        db.execute("UPDATE symbols SET last_overview = '2999-01-01T00:00:00.000Z' WHERE symbol = ?", (name,))
+
+    ended = call(collected.folder, "status", "--database", str(database))
+
+    assert ended.code == ExitCode.STALE
+    assert re.search(rf"stale +1 \({name}\)", ended.out)
+    assert re.search(rf"in the future +1 \({name}\) last seen: pipeline doctor", ended.out)
+    assert call(collected.folder, "status", "--database", str(database), "--json").json["stale"] == [name]
+
+
 def test_a_symbol_that_was_just_added_to_the_list_is_pending_and_not_stale(collected: Collected) -> None:
     ended = collected.at_sandbox("status", PIPELINE_SYMBOLS__LIST='["NEVERASKED"]')
 
