@@ -91,6 +91,7 @@ def backup_into(database: Path, folder: Path, *, keep: int, now: datetime) -> tu
 def backup_beside(database: Path, label: str, *, now: datetime) -> Backup:
     """Copy the database to a new file beside it: its name, the label, the time. Raise as `backup` does.
 
+    It is made to undo one change, is on the same disk and is soon removed: do not note it as a backup.
     What killed commands left half-written under this label is removed first: the dates in the names differ, so the
     next copy does not replace it.
     """

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from pipeline.partials import scratch_folder
-from pipeline.store.backup import Backup, backup_beside, copy_database, note_backup, remove_half_written
+from pipeline.store.backup import Backup, backup_beside, copy_database, remove_half_written
 from pipeline.store.database import DatabaseError, create_private
 from pipeline.store.migrate import OnProgress, migrate
 from pipeline.store.migration_files import Migration, shipped_migrations
@@ -42,8 +42,6 @@ def bring_up_to_date(database: Path, *, now: datetime, keeps_backup: bool, on_pr
     is_whole = schema.under_way is None
     made = backup_beside(database, f"{_LABEL}{version}", now=now) if keeps_backup and is_whole else None
     applied = migrate(database, now=now, may_begin=False, on_progress=on_progress)
-    if made is not None:
-        note_backup(database, made)
     return Migrated(version, newest, tuple(applied), made)
 
 

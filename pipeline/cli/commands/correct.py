@@ -29,7 +29,7 @@ from pipeline.cli.output import print_json, print_line, print_table, to_second
 from pipeline.cli.params import symbol_option
 from pipeline.cli.set_clock import set_now
 from pipeline.model.symbols import parse_symbol
-from pipeline.store.backup import backup_beside, note_backup
+from pipeline.store.backup import backup_beside
 from pipeline.store.database import connect
 from pipeline.store.log_place import followed
 from pipeline.store.reader import open_for_reading
@@ -153,8 +153,6 @@ async def _correct(
             made = backup_beside(database, "before-correct", now=correction.now)
         async with open_writer(database, on_retry=options.say) as writer:
             await writer.write(correct, correction)
-        if made is not None:
-            note_backup(database, made)
     return done, None if made is None else made.file
 
 

@@ -28,6 +28,12 @@ def snapshots(path: Path) -> list[tuple[str, str]]:
         return db.execute("SELECT symbol, observed_at FROM snapshots ORDER BY 1, 2").fetchall()
 
 
+def backups(path: Path) -> int:
+    """Return how many backups the database notes."""
+    with closing(sqlite3.connect(path)) as db:
+        return int(db.execute("SELECT count(*) FROM backups").fetchone()[0])
+
+
 def test_it_shows_what_it_would_do_and_changes_nothing(live: Path) -> None:
     before = snapshots(live)
 
@@ -62,6 +68,7 @@ def test_with_yes_it_moves_it_after_a_copy_beside_the_database(live: Path) -> No
     (copy,) = live.parent.glob("overviews-before-correct-*.db")
     assert str(copy) in ended.out
     assert snapshots(copy) == before
+    assert backups(live) == 0, "it is no backup, and must not hold back the alert that the last one is old"
 
 
 def test_its_json_has_what_was_done(live: Path) -> None:

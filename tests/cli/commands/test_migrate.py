@@ -60,6 +60,8 @@ def test_it_brings_the_database_up_to_date_after_a_backup_beside_it(old: Path, t
     assert len(done["applied"]) == NEWEST - 4
     assert version(old) == NEWEST
     assert version(tmp_path / done["backup"]["file"]) == 4
+    with closing(sqlite3.connect(old)) as db:
+        assert db.execute("SELECT count(*) FROM backups").fetchone() == (0,), "the copy is no backup"
     assert call(tmp_path, "--database", "old.db", "as-of", "now", "--format", "csv").out.count("IBM") == 1
 
 
