@@ -68,7 +68,7 @@ def _print_runs(runs: list[Run], *, form: Form, as_json: bool) -> None:
         if not any(run.scheduled_for for run in runs):
             del names[_SCHEDULED]
             rows = [[*row[:_SCHEDULED], *row[_SCHEDULED + 1 :]] for row in rows]
-        print_rows(names, rows, form, spare=("requests", "seconds", "started"))
+        print_rows(names, rows, form, spare=("trigger", "requests", "seconds"))
 
 
 _SCHEDULED = 2

@@ -335,5 +335,5 @@ def _suspicious_line(changes: list[Change], options: Options) -> dict[str, str]:
     """Return a line about suspicious changes, none if there are none."""
     if not changes:
         return {}
-    found = few([f"{one.symbol} {one.field}" for one in changes])
+    found = few(list(dict.fromkeys(f"{one.symbol} {one.field}" for one in changes)))
     return {"suspicious": f"{found}: {options.command('changes')} --suspicious"}

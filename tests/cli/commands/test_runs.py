@@ -2,11 +2,14 @@
 
 import csv
 import json
+import sqlite3
+from contextlib import closing
 from io import StringIO
+from pathlib import Path
 
 from pipeline.errors import ExitCode
 from tests.support.collected import Collected
-from tests.support.commands import assert_refused
+from tests.support.commands import assert_refused, call_on_terminal
 
 
 def test_runs_are_listed_newest_first(collected: Collected) -> None:
@@ -24,6 +27,17 @@ def test_the_table_names_only_outcomes_that_occurred(collected: Collected) -> No
     assert header.split() == ["id", "trigger", "started", "status", "due", "outcomes", "requests", "seconds"]
     assert f"{oldest['stored']} stored, {oldest['unknown']} unknown" in first
     assert "failed" not in first + second
+
+
+def test_a_narrow_terminal_shows_when_each_run_started(collected: Collected, tmp_path: Path) -> None:
+    database = collected.backup(tmp_path / "copy.db")
+    with closing(sqlite3.connect(database)) as db, db:
+        db.execute("UPDATE runs SET scheduled_for = started_at, stored = 480, unchanged = 10, failed = 3")
+
+    header, *_, omitted = call_on_terminal(tmp_path, "runs", "--database", str(database), COLUMNS="80").out.splitlines()
+
+    assert header.split() == ["id", "scheduled_for", "started", "status", "due", "outcomes"]
+    assert "trigger, requests, seconds" in omitted
 
 
 def test_every_format_has_the_same_facts(collected: Collected) -> None:

@@ -12,6 +12,11 @@ from pipeline.monitoring import heartbeat
 from tests.support.collected import Collected
 from tests.support.commands import Ended, call, query
 from tests.support.monitoring import BEAT, HEARTBEAT_KEYS
+from tests.support.observations import database_of, seen, text
+from tests.support.timeline import Ended as Outcome
+from tests.support.timeline import Ran, seen_fields, write_steps
+
+QUARTER = "2025-12-31"
 
 
 def test_without_a_database_everything_is_pending_and_it_ends_with_7(folder: Path) -> None:
@@ -96,6 +101,22 @@ def test_what_a_clock_ahead_observed_is_stale_and_points_to_doctor(collected: Co
     assert re.search(rf"stale +1 \({name}\)", ended.out)
     assert re.search(rf"in the future +1 \({name}\) last seen: pipeline doctor", ended.out)
     assert call(collected.folder, "status", "--database", str(database), "--json").json["stale"] == [name]
+
+
+def test_a_field_with_several_suspicious_changes_is_named_once() -> None:
+    values = enumerate(("100", "0", "100", "0"))
+    database = database_of([seen(hour, RevenueTTM=value, LatestQuarter=QUARTER) for hour, value in values])
+    write_steps(
+        database, [Ran(48, (Outcome("IBM", 49, fields=seen_fields(RevenueTTM="0", LatestQuarter=QUARTER)),), 51)]
+    )
+    with closing(sqlite3.connect(database)) as db, db:
+        db.execute("UPDATE runs SET started_at = ?", (text(0),))
+
+    ended = call(database.parent, "status", "--database", str(database))
+    in_json = call(database.parent, "status", "--database", str(database), "--json").json
+
+    assert len(in_json["suspicions"]) > 1, "or the test shows nothing"
+    assert re.search(r"suspicious +IBM revenue_ttm: pipeline", ended.out)
 
 
 def test_a_symbol_that_was_just_added_to_the_list_is_pending_and_not_stale(collected: Collected) -> None:
