@@ -37,5 +37,5 @@ async def probe(base_url: str, *, proxy: str | None, within: timedelta, now: Cal
                 return Answer(response.status, took, ahead, date)
         except (ClientError, TimeoutError, ValueError, Dropped) as error:
             if sending.has_left and not isinstance(error, TimeoutError):
-                return Reason("its answer is not HTTP, or not whole", "something else may answer there: check base_url")
+                return Reason("its answer is not HTTP, or not whole", "something else may answer there: check its URL")
             return reason(error)

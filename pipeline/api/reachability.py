@@ -14,6 +14,8 @@ class Answer:
     """How far this machine's clock is ahead of the host's, to about a second; None if the answer has no `Date`."""
     date: datetime | None = None
     """The host's time by its `Date`, to the second."""
+    named: "Answer | Reason | None" = None
+    """What the host of `source.time_url` said, which is asked if this answer has no `Date`; None: it was not asked."""
 
 
 @dataclass(frozen=True, slots=True)

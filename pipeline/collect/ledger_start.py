@@ -13,7 +13,7 @@ import structlog
 from pipeline import instants
 from pipeline.api.probe import probe
 from pipeline.api.reachability import Answer, Reason
-from pipeline.api.server_time import ServerTime
+from pipeline.api.server_time import MOST_OFF, ServerTime
 from pipeline.clock import Clock
 from pipeline.collect.order import Source
 from pipeline.model.slots import LedgerMark
@@ -51,12 +51,29 @@ async def ledger_clock(
         return LedgerClock(clock, ledger_time.confirmed(mark, server, wall=wall, uptime=uptime), mark.confirmed_at)
     unreached = answer.problem if isinstance(answer, Reason) else None
     standing = replace(ledger_time.unconfirmed(mark, wall=wall, uptime=uptime, heard=heard), unreached=unreached)
-    structlog.get_logger().warning(
+    _log_unconfirmed(standing, wall=wall, known=ledger_time.known_now(mark, uptime))
+    return LedgerClock(clock, standing, mark.confirmed_at)
+
+
+def _log_unconfirmed(standing: Standing, *, wall: datetime, known: datetime | None) -> None:
+    """Log it: as an error, which --quiet shows, too, if answers may be dated wrongly by more than a clock may be off.
+
+    `known`: the time by the uptime; None if the machine was started again.
+    """
+    clock = f"{instants.for_people(wall)} UTC"
+    log = structlog.get_logger()
+    if known is not None and abs(wall - known) > MOST_OFF:
+        log.error(
+            "the clock is not confirmed, and differs from the uptime's time: answers are dated by the clock; check it",
+            clock=clock,
+            uptime=f"{instants.for_people(known)} UTC",
+        )
+        return
+    log.warning(
         "the clock is not confirmed: until it is, slots are as old as is known for certain",
-        clock=f"{instants.for_people(wall)} UTC",
+        clock=clock,
         ledger=f"{instants.for_people(standing.now)} UTC",
     )
-    return LedgerClock(clock, standing, mark.confirmed_at)
 
 
 async def correct_ledger(writer: Writer, clock: LedgerClock, *, longest: timedelta) -> None:

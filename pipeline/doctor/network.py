@@ -6,15 +6,18 @@ from datetime import timedelta
 from urllib.parse import urlsplit
 
 from pipeline.api.reachability import Answer, Reason
+from pipeline.api.server_time import MOST_OFF
 from pipeline.doctor.findings import Finding, Level
+from pipeline.fleet.problems import span_text
 from pipeline.monitoring.checks import Kind
 from pipeline.settings.environment import Environment
 from pipeline.settings.load import Settings
 
 MOST_AHEAD = timedelta(seconds=30)
-"""How much a clock may differ from the API's."""
+"""How much a clock that NTP keeps may differ from the API's."""
 _BUNDLE = "SSL_CERT_FILE"
-_NAME_ONE = "compare the clock yourself, and let source.time_url name a host that says it: it is asked after a reboot"
+_NAME_ONE = "compare the clock yourself, and let source.time_url name a host that says it"
+_SET_IT = "set it, and keep it set by NTP: snapshots have its time"
 
 
 def check_network(settings: Settings, network: Answer | Reason | None) -> Iterator[Finding]:
@@ -32,20 +35,35 @@ def check_network(settings: Settings, network: Answer | Reason | None) -> Iterat
             milliseconds = took / timedelta(milliseconds=1)
             found = f"{host} answers {encrypted}, in {milliseconds:.0f} ms, with status {status}"
             yield Finding(Kind.NETWORK, Level.OK, found)
-            yield from _clock(network)
+            yield _clock(settings, network)
 
 
-def _clock(answer: Answer) -> Iterator[Finding]:
-    if answer.ahead is None:
-        yield Finding(Kind.CLOCK, Level.NOTE, "the API's host does not say its time", _NAME_ONE)
-        return
-    seconds = answer.ahead.total_seconds()
-    found = f"{abs(seconds):.0f} s {'ahead of' if seconds > 0 else 'behind'} the API's"
-    if abs(answer.ahead) > MOST_AHEAD:
-        limit = f"{found}; more than {MOST_AHEAD.total_seconds():.0f} s is too much"
-        yield Finding(Kind.CLOCK, Level.PROBLEM, limit, "set it, and keep it set by NTP: snapshots have its time")
-    else:
-        yield Finding(Kind.CLOCK, Level.OK, found)
+def _clock(settings: Settings, answer: Answer) -> Finding:
+    """Return how far the clock is from the host's that says its time."""
+    time_host = urlsplit(settings.time_url or "").hostname
+    match answer.named:
+        case None:
+            if answer.ahead is not None:
+                return _compared(answer.ahead, "the API's")
+            return Finding(Kind.CLOCK, Level.NOTE, "the API's host does not say its time", _NAME_ONE)
+        case Reason(problem, remedy):
+            found = f"not compared: source.time_url: {time_host}: {problem}"
+            return Finding(Kind.CLOCK, Level.PROBLEM, found, remedy)
+        case Answer(ahead=ahead):
+            if ahead is not None:
+                return _compared(ahead, f"that of {time_host} (source.time_url)")
+            found = f"not compared: source.time_url: {time_host} does not say its time, nor does the API's host"
+            return Finding(Kind.CLOCK, Level.PROBLEM, found, _NAME_ONE)
+
+
+def _compared(ahead: timedelta, whose: str) -> Finding:
+    """Return the difference: a problem if a run would be refused for it."""
+    found = f"{span_text(abs(ahead))} {'ahead of' if ahead > timedelta() else 'behind'} {whose}"
+    if abs(ahead) > MOST_OFF:
+        return Finding(Kind.CLOCK, Level.PROBLEM, f"{found}; more than {span_text(MOST_OFF)} is refused", _SET_IT)
+    if abs(ahead) > MOST_AHEAD:
+        return Finding(Kind.CLOCK, Level.NOTE, f"{found}; with NTP it is less than {span_text(MOST_AHEAD)}", _SET_IT)
+    return Finding(Kind.CLOCK, Level.OK, found)
 
 
 def check_certificates(variables: Environment) -> Iterator[Finding]:

@@ -136,7 +136,8 @@ def unconfirmed(mark: LedgerMark, *, wall: datetime, uptime: Uptime | None, hear
     if wall < known - AGREES_WITHIN:
         raise UntrustedClock(
             f"this machine's clock shows {_shown(wall)}, but the record has reached {_shown(known)}",
-            remedy=f"nothing is requested; {_SET_IT}; if it is right, the API's server confirms it when it answers",
+            remedy=f"nothing is requested; {_SET_IT}; if it is right, the API's server confirms it when it answers;"
+            " if that never says its time, set source.time_url",
         )
     return Standing(known, max(wall, known, mark.confirmed_at or known, heard or known))
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
+from structlog.testing import capture_logs
 
 from pipeline import instants
 from pipeline.collect.summary import Summary
@@ -378,6 +379,24 @@ async def test_on_a_machine_that_reboots_daily_a_host_that_says_its_time_can_be_
 
     assert (machine.server.requests, machine.server.refused, other.requests) == (requests, 0, 0)
     assert other.probes == (2 if named else 0)
+
+
+@pytest.mark.parametrize(("ahead", "level"), [(4 * MINUTE, "warning"), (6 * MINUTE, "error"), (365 * DAY, "error")])
+async def test_a_clock_that_may_date_answers_wrongly_is_logged_so_that_quiet_shows_it(
+    machine: Machine, ahead: timedelta, level: str
+) -> None:
+    await machine.collect(5)
+    right = machine.clock.wall
+    machine.clock.set_by(ahead)
+    machine.server.date = lambda: None
+    with capture_logs() as lines:
+        await machine.collect(5)
+
+    (line,) = (one for one in lines if one["event"].startswith("the clock is not confirmed"))
+    assert line["log_level"] == level
+    assert line["clock"] == f"{instants.for_people(machine.clock.wall)} UTC"
+    if level == "error":
+        assert line["uptime"] == f"{instants.for_people(right)} UTC"
 
 
 async def test_maintenance_deletes_nothing_by_a_clock_that_is_ahead(machine: Machine, database: Path) -> None:

@@ -1,12 +1,14 @@
 """Checks of the network: what the host answered, or why not, and how far the clock is off."""
 
 import os
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from pipeline.api.reachability import Answer, Reason
+from pipeline.api.server_time import MOST_OFF
 from pipeline.doctor.checkup import findings
 from pipeline.doctor.findings import Finding, Level, exit_code
 from pipeline.errors import ExitCode
@@ -55,8 +57,11 @@ def test_why_there_is_no_connection_is_a_problem_with_its_remedy(settings: Setti
     [
         (0.2, Level.OK, "0 s ahead of"),
         (-29.6, Level.OK, "30 s behind"),
-        (31, Level.PROBLEM, "31 s ahead of"),
-        (-3600, Level.PROBLEM, "3600 s behind"),
+        (31, Level.NOTE, "31 s ahead of"),
+        (MOST_OFF.total_seconds(), Level.NOTE, "5 min ahead of"),
+        (-MOST_OFF.total_seconds() - 1, Level.PROBLEM, "5 min behind"),
+        (-7200, Level.PROBLEM, "2 h behind"),
+        (365 * 86_400, Level.PROBLEM, "365 d ahead of"),
         (None, Level.NOTE, "does not say its time"),
     ],
 )
@@ -67,7 +72,29 @@ def test_the_difference_of_the_clocks_is_named_and_too_much_of_it_is_a_problem(
 
     assert compared.level is level
     assert words in compared.found
-    assert ("30 s is too much" in compared.found) == (level is Level.PROBLEM)
+    assert ("is refused" in compared.found) == (level is Level.PROBLEM)
+
+
+@pytest.mark.parametrize(
+    ("named", "level", "words"),
+    [
+        (0.2, Level.OK, "0 s ahead of that of time.example"),
+        (365 * 86_400, Level.PROBLEM, "365 d ahead of that of time.example"),
+        (None, Level.PROBLEM, "time.example does not say its time"),
+        ("no such host", Level.PROBLEM, "time.example: no such host"),
+    ],
+)
+def test_where_the_api_does_not_say_its_time_the_host_that_is_named_for_it_does(
+    settings: Settings, named: float | str | None, level: Level, words: str
+) -> None:
+    said = Reason(named, "check its name") if isinstance(named, str) else answer(named)
+
+    compared, _own = checked(replace(settings, time_url="https://time.example"), replace(answer(None), named=said))[
+        Kind.CLOCK
+    ]
+
+    assert compared.level is level
+    assert words in compared.found
 
 
 def test_certificates_of_ones_own_that_are_not_read_are_noted(

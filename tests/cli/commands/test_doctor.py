@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import ExitCode
+from tests.support.beside import beside
 from tests.support.commands import KEY, call
+from tests.support.hostile import hostile, says
 from tests.support.sandbox import serving_beside
 from tests.support.silent import SilentServer
 
@@ -87,6 +89,22 @@ def test_online_it_sends_one_request_without_the_key_and_compares_the_clock(
     assert (network["level"], network["found"]) == ("problem", "127.0.0.1: connection refused")
     assert gone.code == ExitCode.FAILED
     assert KEY not in gone.out
+
+
+def test_online_it_asks_the_host_of_time_url_only_where_the_api_does_not_say_its_time(
+    folder: Path, configure: Callable[[str], object]
+) -> None:
+    def found_of_clock() -> list[tuple[str, str]]:
+        ended = call(folder, "doctor", "--online", "--json", ALPHAVANTAGE_API_KEY=KEY)
+        return [(row["level"], row["found"]) for row in ended.json if row["check"] == "clock"]
+
+    with serving_beside() as dated, beside(lambda: hostile(says(b"", "404 Not Found"))) as (_, base_url):
+        configure(f'[source]\nbase_url = "{base_url}"\ntime_url = "{dated.base_url}"')
+        assert any("(source.time_url)" in found for _, found in found_of_clock())
+        configure(f'[source]\nbase_url = "{base_url}"\ntime_url = "http://127.0.0.1:9"')
+        assert any(level == "problem" and "time_url: 127.0.0.1: " in found for level, found in found_of_clock())
+        configure(f'[source]\nbase_url = "{dated.base_url}"\ntime_url = "http://127.0.0.1:9"')
+        assert not any("time_url" in found for _, found in found_of_clock())
 
 
 def test_offline_it_says_that_the_network_was_not_tried(folder: Path, silent: SilentServer) -> None:
