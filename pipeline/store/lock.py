@@ -118,6 +118,12 @@ def is_daemon_running(database: Path) -> bool:
     return not os.access(path, os.R_OK) or is_locked(path)
 
 
+def is_free(database: Path) -> bool:
+    """Return True if no process holds the lock of this database. Return False if one does, or if it cannot be known."""
+    path = lock_path(database)
+    return os.access(path, os.R_OK) and not is_locked(path)
+
+
 class _LockFile:
     """The file at a path, which this process may lock."""
 

@@ -32,7 +32,7 @@ from pipeline.quota.estimate import KeyQuota, WindowUsage, nothing_used, window_
 from pipeline.quota.stored import presumed_requests, quotas_named, shift_of
 from pipeline.settings.load import Settings
 from pipeline.store.drift import Drift
-from pipeline.store.lock import is_daemon_running
+from pipeline.store.lock import is_daemon_running, is_free
 from pipeline.store.reader import NoData, Reader, Run, SymbolState
 from pipeline.store.time_limit import LONGEST_READ
 from pipeline.text import count, few
@@ -69,6 +69,8 @@ class _Report:
     """Whether there is a database."""
     companies: int = 0
     """How many have a snapshot; one that was renamed counts once."""
+    has_died: bool = False
+    """Whether the process of the last run died before the run ended."""
     fleet: FleetView | None = None
     """The fleet that this machine belongs to, or that the file follows."""
 
@@ -134,8 +136,10 @@ def _read(settings: Settings, options: Options, lookout: Lookout | None) -> _Rep
             suspicious, companies = _of_history(database)
             shift = shift_of(reader, wall=now, uptime=read_uptime())
             windows, blocks = _quota(quotas_named(reader, settings.plans, now=now, shift=shift), fleet, now)
+            last_run = reader.last_run()
             return _Report(
-                last_run=reader.last_run(),
+                last_run=last_run,
+                has_died=fleet is None and database == settings.database and _has_died(last_run, database),
                 on_demand=reader.last_run_on_demand(),
                 missed=reader.missed_fire_times(now - _RECENT),
                 windows=windows,
@@ -181,6 +185,15 @@ def _quota(own: list[KeyQuota], fleet: FleetView | None, now: datetime) -> tuple
     return fleet.windows, [(key.label if len(keys) > 1 else "", key.block) for key in keys]
 
 
+def _has_died(run: Run | None, database: Path) -> bool:
+    """Return whether the process of a run died: nothing holds the lock, and the run has not ended meanwhile."""
+    if run is None or run.status != RunStatus.RUNNING or not is_free(database):
+        return False
+    with Reader.open(database) as reader:
+        now = reader.run(run.id)
+        return now is not None and now.status == RunStatus.RUNNING
+
+
 def _heartbeat(database: Path, options: Options) -> Heartbeat | None:
     """Return the heartbeat of the daemon that runs on the database, None if none does, or it is damaged."""
     try:
@@ -203,7 +216,7 @@ def _print(settings: Settings, status: _Report, options: Options) -> None:
         {
             "database": settings.database,
             "stored": f"{count(status.snapshots, 'snapshot')} of {count(status.companies, 'company', 'companies')}",
-            **_run_lines(status.last_run),
+            **_run_lines(status.last_run, has_died=status.has_died),
             **_on_demand_line(status.on_demand),
             **_missed_line(status.missed),
             **_fleet_line(status.fleet),
@@ -227,13 +240,15 @@ def _fleet_line(fleet: FleetView | None) -> dict[str, str]:
     return {} if fleet is None else {"fleet": fleet.line()}
 
 
-def _run_lines(run: Run | None) -> dict[str, str]:
+def _run_lines(run: Run | None, *, has_died: bool) -> dict[str, str]:
     if run is None:
         return {"last run": "none yet"}
     outcomes = run_outcomes(run)
     if run.status == RunStatus.RUNNING:
         done = sum(getattr(run, outcome) for outcome in Outcome)
-        outcomes = f"{done:,} of {run.due:,} so far, unless its process died"
+        outcomes = f"{done:,} of {run.due:,} " + (
+            "when its process died" if has_died else "so far, unless its process died"
+        )
     lines = {"last run": f"{run.id}, {to_second(run.started_at)} UTC: {run.status}", "": outcomes}
     return {**lines, "reason": run.detail} if run.detail else lines
 

@@ -1,5 +1,6 @@
 """`pipeline status`: what is stored, stale and left of the quota."""
 
+import fcntl
 import json
 import re
 import shutil
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from pipeline.errors import ExitCode
 from pipeline.monitoring import heartbeat
+from pipeline.store.lock import lock_path
 from tests.support.collected import Collected
 from tests.support.commands import Ended, call, query
 from tests.support.monitoring import BEAT, HEARTBEAT_KEYS
@@ -117,6 +119,21 @@ def test_a_field_with_several_suspicious_changes_is_named_once() -> None:
 
     assert len(in_json["suspicions"]) > 1, "or the test shows nothing"
     assert re.search(r"suspicious +IBM revenue_ttm: pipeline", ended.out)
+
+
+def test_a_run_under_way_whose_lock_is_free_has_died(collected: Collected, tmp_path: Path) -> None:
+    database = collected.backup(tmp_path / "killed.db")
+    with closing(sqlite3.connect(database)) as db, db:
+        db.execute("UPDATE runs SET status = 'running', finished_at = NULL, seconds = NULL WHERE id = 2")
+
+    def said() -> str:
+        return call(collected.folder, "status", "--database", str(database)).out
+
+    assert "so far, unless its process died" in said(), "a copy: nothing is known of the process"
+    with lock_path(database).open("w") as file:
+        assert re.search(r"\d+ of \d+ when its process died", said())
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert "so far, unless its process died" in said()
 
 
 def test_a_symbol_that_was_just_added_to_the_list_is_pending_and_not_stale(collected: Collected) -> None:
