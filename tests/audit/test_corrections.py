@@ -243,6 +243,19 @@ async def test_nothing_is_moved_beyond_the_present_or_before_1970(
         await do(path, correction(at, at + 1, shift))
 
 
+@pytest.mark.parametrize(
+    ("portion", "last", "is_all"),
+    [([(0, "A"), (1, "A"), (2, "{}")], 2, True), ([(0, "A"), (1, "A"), (2, "{}")], 1, False), ([], 2, False)],
+)
+async def test_every_observation_is_all_of_a_record_that_has_some(
+    tmp_path: Path, portion: list[tuple[int, str]], last: int, is_all: bool
+) -> None:
+    path = await filled(tmp_path / "overviews.db", portion)
+
+    with connect(path, "ro") as db:
+        assert preview(db, correction(0, last, None)).is_all is is_all
+
+
 @pytest.mark.parametrize("damage", ["UPDATE snapshots SET eps = 7", "UPDATE layouts SET keys = '[]'"])
 async def test_what_is_damaged_is_not_written_again(tmp_path: Path, damage: str) -> None:
     path = await filled(tmp_path / "overviews.db", [(0, "A")])
