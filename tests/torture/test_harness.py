@@ -1,5 +1,6 @@
 """The harness of the torture suite: trials that fit the code, and results that cannot be good by mistake."""
 
+import re
 from datetime import date
 from pathlib import Path
 
@@ -94,3 +95,14 @@ def test_the_scoreboard_replaces_the_last_one(tmp_path: Path) -> None:
     file.write_text("no place")
     with pytest.raises(ValueError, match="has no"):
         scoreboard.write("text", file)
+
+
+def test_the_documentation_shows_each_trial_and_that_it_held() -> None:
+    shown = scoreboard.shown()
+    rows = [re.split(r"\s*\|\s*", line.strip("| ")) for line in shown.splitlines() if line.startswith("|")][2:]
+
+    assert [(name, promise) for name, promise, *_ in rows] == [(one.name, one.promise) for one in TRIALS]
+    assert [(name, found) for name, _, _, found, _ in rows if found != "held"] == []
+    assert [name for name, *_, mistakes in rows if not re.fullmatch(r"([1-9]\d*) of \1", mistakes)] == []
+    assert all(re.match(r"\d", tried) for _, _, tried, *_ in rows)
+    assert re.search(r" on \d{4}-\d\d-\d\d, commit `[0-9a-f]{7,}`, \d+ minutes ", shown)
