@@ -122,16 +122,17 @@ demo: .venv/pages ## collect 25 invented companies, and show the results; needs 
 	run changes --min-change 20%; \
 	say 'One company over time'; \
 	run history QUVEX-B market_capitalization pe_ratio eps latest_quarter; \
-	say 'Next: cd .demo, and open it in a browser: ../$(BIN)/pipeline serve'; \
-	echo '(log.txt has what went to stderr.) Or try, here in the terminal:'; \
-	printf '  ../$(BIN)/pipeline %-26s %s\n' \
-	  'history QUVEX-B --plot' 'draw it' \
-	  'panel eps --symbol ABOLK' 'what was known, day by day' \
-	  'vintages --all' 'what was restated' \
-	  runs 'each run and its outcomes' \
-	  symbols 'each symbol and its state' \
-	  plan 'what is due, and how long' \
-	  'run --sandbox' 'the daemon: a run each minute' \
+	say 'Next: open it in a browser, at http://127.0.0.1:8080 (Ctrl-C ends the server)'; \
+	echo '  cd .demo && ../$(BIN)/pipeline serve'; \
+	say 'Or ask it here in the terminal, in the folder .demo (log.txt there is its log)'; \
+	printf '  ../$(BIN)/pipeline %-38s %s\n' \
+	  'history QUVEX-B --plot' 'draw one company' \
+	  'panel eps --symbol ABOLK --every 1mo' 'known each month' \
+	  'vintages --all' 'restatements' \
+	  runs 'past runs' \
+	  symbols 'state of each' \
+	  plan 'what is due' \
+	  'run --sandbox' 'daemon; Ctrl-C' \
 	  --help 'all commands'; \
 	say 'With your own key and symbols: README.md, "Collect your own"'
 

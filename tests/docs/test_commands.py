@@ -186,8 +186,9 @@ def test_what_the_demo_says_fits_80_columns() -> None:
 
     assert len(said) > 10
     shown = [line.strip("'\"") if line[0] in "'\"" else f"$ pipeline {line}" for line in said]
-    proposed = makefile.partition("printf '  ../$(BIN)/pipeline ")[2].partition("say ")[0].splitlines()[1:]
+    form, *proposed = makefile.partition("printf '  ../$(BIN)/pipeline ")[2].partition("say ")[0].splitlines()
+    width = int(form.partition("%-")[2].partition("s")[0])
     words = [shlex.split(line.strip().removesuffix("\\").rstrip("; ")) for line in proposed if line.strip()]
-    shown += [f"  ../.venv/bin/pipeline {command:26} {does}" for command, does in words]
+    shown += [f"  ../.venv/bin/pipeline {command:{width}} {does}" for command, does in words]
     assert len(words) > 5
     assert [line for line in shown if len(line) > 80] == []

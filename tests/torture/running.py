@@ -52,7 +52,7 @@ def run_trial(
 ) -> Result:
     """Return what a trial finds; with a mutant, it ends with the first that it finds. Raise TrialFailed.
 
-    It ends after so many attempts, or when its seconds are over.
+    It ends after that many attempts, or once its seconds have passed.
     """
     in_memory = os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free > _ROOM
     where = _MEMORY if in_memory else None
