@@ -85,10 +85,13 @@ class _Head(NamedTuple):
     timeline: int
     first_seq: int | None
     """Of the first timeline that the record has not heard of; None: it knows the newest."""
+    is_set_back: bool
+    """Whether the log ends before the record does, and no other timeline explains it."""
 
 
 _HEAD = """
-    SELECT a.id::text, h.seq, coalesce(t.timeline, 0), f.first_seq
+    SELECT a.id::text, h.seq, coalesce(t.timeline, 0), f.first_seq,
+           CASE WHEN h.seq >= %s OR pg_is_in_recovery() THEN false ELSE h.timeline = fleet.timeline() END
       FROM fleet.about a CROSS JOIN fleet.log_head h
       LEFT JOIN LATERAL (SELECT timeline FROM fleet.timelines ORDER BY began_at DESC LIMIT 1) AS t ON true
       LEFT JOIN LATERAL (SELECT first_seq FROM fleet.timelines
@@ -96,11 +99,10 @@ _HEAD = """
                                                     '-infinity')
                           ORDER BY first_seq LIMIT 1) AS f ON true
 """
-_IS_SET_BACK = """
-    SELECT CASE WHEN pg_is_in_recovery() THEN false ELSE seq < %s AND timeline = fleet.timeline() END
-      FROM fleet.log_head
+"""A standby may be behind. Another timeline, which the next entry notes, is read again from where it began.
+
+One statement: between two, a server that took over notes its timeline, and its short log looks like one set back.
 """
-"""A standby may be behind. Another timeline, which the next entry notes, is read again from where it began."""
 _ENTRIES = """
     SELECT seq, kind, at, symbol, run_id, attempts, is_new, body
       FROM (SELECT l.seq, l.kind, l.at, l.symbol, l.run_id, l.attempts, l.same_as IS NULL AS is_new,
@@ -177,7 +179,7 @@ class Follower:
             head = await _head(db, self.cursor)
             if head.first_seq is not None:
                 (last_run,) = await _one(db, _LAST_RUN, head.first_seq)
-            elif head.seq < self.cursor.seq and (await _one(db, _IS_SET_BACK, self.cursor.seq))[0]:
+            elif head.is_set_back:
                 raise _set_back(head.seq, self.cursor.seq)
         if head.first_seq is not None:
             to = Followed(self.cursor.fleet, head.timeline, min(self.cursor.seq, head.first_seq - 1))
@@ -317,7 +319,7 @@ async def fleet_id(pool: Pool) -> str:
 
 
 async def _head(db: psycopg.AsyncConnection[Any], cursor: Followed) -> _Head:
-    return _Head(*await _one(db, _HEAD, cursor.timeline))
+    return _Head(*await _one(db, _HEAD, cursor.seq, cursor.timeline))
 
 
 async def _one(db: psycopg.AsyncConnection[Any], query: str, *parameters: Any) -> Any:

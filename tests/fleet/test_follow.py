@@ -1,7 +1,9 @@
 import asyncio
 import sqlite3
-from contextlib import closing
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
+from typing import Any, cast
 
 import psycopg
 import pytest
@@ -200,6 +202,49 @@ async def test_a_log_that_was_set_back_is_not_followed_past_what_came_instead(
 
     with pytest.raises(SetBack, match=r"entry 1, .* up to 3"):
         await follow(database, pool)
+
+
+class _TakenOver:
+    """A pool of which the server notes that it took over after each statement about the head of the log."""
+
+    def __init__(self, pool: Pool, url: str) -> None:
+        self._pool = pool
+        self._url = url
+        self.conninfo = pool.conninfo
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
+        async with self._pool.connection() as db:
+            execute = db.execute
+
+            async def then_noted(query: Any, values: Any = None) -> psycopg.AsyncCursor[Any]:
+                found = await execute(query, values)
+                if "log_head" in str(query):
+                    rows(self._url, "SELECT fleet.notice_takeover()")
+                return found
+
+            with pytest.MonkeyPatch.context() as patched:
+                patched.setattr(db, "execute", then_noted)
+                yield db
+
+
+async def test_a_takeover_that_is_noted_during_a_look_is_not_a_server_that_was_set_back(
+    database: Path, fleet_url: str, pool: Pool
+) -> None:
+    for turn in range(3):
+        await append(pool, answer(await reserved(pool, "IBM"), turn, {"Symbol": "IBM", "EPS": str(turn)}))
+    await follow(database, pool)
+    with psycopg.connect(fleet_url, autocommit=True) as db:  # as on a standby that took over without the last entries
+        db.execute("DELETE FROM fleet.log WHERE seq > 1")
+        db.execute("UPDATE fleet.log_head SET seq = 1")
+        db.execute("CREATE OR REPLACE FUNCTION fleet.timeline() RETURNS int LANGUAGE sql VOLATILE AS 'SELECT 2'")
+
+    await follow(database, cast("Pool", _TakenOver(pool, fleet_url)))
+
+    assert rows(fleet_url, "SELECT timeline, first_seq FROM fleet.timelines ORDER BY 1") == [(1, 1), (2, 2)]
+    await append(pool, answer(await reserved(pool, "PEP"), 4, {"Symbol": "PEP"}, symbol="PEP"))
+    assert (await follow(database, pool)).cursor.timeline == 2
+    assert [row[0] for row in content(database)["snapshots"]].count("PEP") == 1
 
 
 async def test_the_last_run_before_a_place_is_found_however_many_answers_came_since(pool: Pool) -> None:
