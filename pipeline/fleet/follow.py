@@ -114,6 +114,11 @@ _ENTRIES = """
      ORDER BY seq
 """
 """Up to some bytes of bodies, but always one entry. Their length is known without decompressing them."""
+_IS_MISSING = """
+    SELECT h.seq >= %s AND NOT EXISTS (SELECT 1 FROM fleet.log l WHERE l.seq = %s) FROM fleet.log_head h
+"""
+"""Whether the log lacks an entry that it goes beyond. That it went beyond it at the last look says nothing: another
+server may have taken over since, whose log is shorter."""
 _LAST_RUN = """
     SELECT coalesce(max(run_id), 0)
       FROM (SELECT run_id FROM fleet.log WHERE seq < %s AND kind = 'run' ORDER BY seq DESC LIMIT 1000) AS runs
@@ -153,7 +158,8 @@ class Follower:
     async def catch_up(self) -> int:
         """Write all entries that are in the log by now, and return their number.
 
-        Raise Outage, LogError for a log that lacks an entry or its end, StorageError if the record cannot be written.
+        Raise Outage, LogError for a log that lacks an entry or its end, Unfollowable for that of another fleet,
+        StorageError if the record cannot be written.
         """
         before = self.cursor.seq
         try:
@@ -174,9 +180,14 @@ class Follower:
             task.cancel()
 
     async def _look(self) -> _Head:
-        """Return how far the log goes. Go back in it first, where another server took over. Raise SetBack."""
+        """Return how far the log goes. Go back in it first, where another server took over.
+
+        Raise SetBack, and Unfollowable if another fleet has taken the place of this one.
+        """
         async with asyncio.timeout(PATIENCE.total_seconds()), self._pool.connection() as db:
             head = await _head(db, self.cursor)
+            if head.fleet != self.cursor.fleet:
+                raise _other_fleet("this record", self.cursor.fleet, head.fleet)
             if head.first_seq is not None:
                 (last_run,) = await _one(db, _LAST_RUN, head.first_seq)
             elif head.is_set_back:
@@ -190,7 +201,10 @@ class Follower:
         return head
 
     async def _write_all(self, head: int) -> None:
-        """Write chunk after chunk, until one is the last: one is written while the next is read."""
+        """Write chunk after chunk, until one is the last: one is written while the next is read.
+
+        Where the log has become shorter meanwhile, the next look tells why.
+        """
         reading = asyncio.create_task(self._read(self.cursor))
         try:
             while chunk := await reading:
@@ -205,7 +219,15 @@ class Follower:
         finally:
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)
-        raise _hole(self.cursor.seq + 1)
+        await self._check_next()
+
+    async def _check_next(self) -> None:
+        """Raise LogError if the log lacks the next entry, and not only ends before it."""
+        expected = self.cursor.seq + 1
+        async with asyncio.timeout(PATIENCE.total_seconds()), self._pool.connection() as db:
+            (is_missing,) = await _one(db, _IS_MISSING, expected, expected)
+        if is_missing:
+            raise _hole(expected)
 
     async def _read(self, after: Followed) -> Chunk | None:
         """Return the entries after a place; None if there are none. Raise LogError where one is missing."""
@@ -299,11 +321,15 @@ def _begin(database: Path, fleet: str) -> Followed | None:
             remedy="pipeline fleet import makes its record the fleet's; or configure another database",
         )
     if cursor is not None and cursor.fleet != fleet:
-        raise Unfollowable(
-            f"{database} follows another fleet ({cursor.fleet}; that of PIPELINE_FLEET_URL is {fleet})",
-            remedy="configure another database, or the other PIPELINE_FLEET_URL",
-        )
+        raise _other_fleet(str(database), cursor.fleet, fleet)
     return cursor
+
+
+def _other_fleet(what: str, followed: str, found: str) -> Unfollowable:
+    return Unfollowable(
+        f"{what} follows another fleet ({followed}; that of PIPELINE_FLEET_URL is {found})",
+        remedy="configure another database, or the other PIPELINE_FLEET_URL",
+    )
 
 
 async def fleet_id(pool: Pool) -> str:

@@ -1,6 +1,6 @@
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any, cast
@@ -204,12 +204,12 @@ async def test_a_log_that_was_set_back_is_not_followed_past_what_came_instead(
         await follow(database, pool)
 
 
-class _TakenOver:
-    """A pool of which the server notes that it took over after each statement about the head of the log."""
+class _Interrupted:
+    """A pool with which something else happens after each statement about the head of the log."""
 
-    def __init__(self, pool: Pool, url: str) -> None:
+    def __init__(self, pool: Pool, happens: Callable[[], object]) -> None:
         self._pool = pool
-        self._url = url
+        self._happens = happens
         self.conninfo = pool.conninfo
 
     @asynccontextmanager
@@ -217,15 +217,27 @@ class _TakenOver:
         async with self._pool.connection() as db:
             execute = db.execute
 
-            async def then_noted(query: Any, values: Any = None) -> psycopg.AsyncCursor[Any]:
+            async def then_interrupted(query: Any, values: Any = None) -> psycopg.AsyncCursor[Any]:
                 found = await execute(query, values)
                 if "log_head" in str(query):
-                    rows(self._url, "SELECT fleet.notice_takeover()")
+                    self._happens()
                 return found
 
             with pytest.MonkeyPatch.context() as patched:
-                patched.setattr(db, "execute", then_noted)
+                patched.setattr(db, "execute", then_interrupted)
                 yield db
+
+
+def _interrupted(pool: Pool, happens: Callable[[], object]) -> Pool:
+    return cast("Pool", _Interrupted(pool, happens))
+
+
+def _take_over(url: str) -> None:
+    """Leave the fleet as on a standby that took over without the last entries, of which it had one."""
+    with psycopg.connect(url, autocommit=True) as db:
+        db.execute("DELETE FROM fleet.log WHERE seq > 1")
+        db.execute("UPDATE fleet.log_head SET seq = 1")
+        db.execute("CREATE OR REPLACE FUNCTION fleet.timeline() RETURNS int LANGUAGE sql VOLATILE AS 'SELECT 2'")
 
 
 async def test_a_takeover_that_is_noted_during_a_look_is_not_a_server_that_was_set_back(
@@ -234,17 +246,44 @@ async def test_a_takeover_that_is_noted_during_a_look_is_not_a_server_that_was_s
     for turn in range(3):
         await append(pool, answer(await reserved(pool, "IBM"), turn, {"Symbol": "IBM", "EPS": str(turn)}))
     await follow(database, pool)
-    with psycopg.connect(fleet_url, autocommit=True) as db:  # as on a standby that took over without the last entries
-        db.execute("DELETE FROM fleet.log WHERE seq > 1")
-        db.execute("UPDATE fleet.log_head SET seq = 1")
-        db.execute("CREATE OR REPLACE FUNCTION fleet.timeline() RETURNS int LANGUAGE sql VOLATILE AS 'SELECT 2'")
+    _take_over(fleet_url)
 
-    await follow(database, cast("Pool", _TakenOver(pool, fleet_url)))
+    await follow(database, _interrupted(pool, lambda: rows(fleet_url, "SELECT fleet.notice_takeover()")))
 
     assert rows(fleet_url, "SELECT timeline, first_seq FROM fleet.timelines ORDER BY 1") == [(1, 1), (2, 2)]
     await append(pool, answer(await reserved(pool, "PEP"), 4, {"Symbol": "PEP"}, symbol="PEP"))
     assert (await follow(database, pool)).cursor.timeline == 2
     assert [row[0] for row in content(database)["snapshots"]].count("PEP") == 1
+
+
+async def test_a_takeover_between_a_look_and_the_entries_is_no_missing_entry(
+    database: Path, fleet_url: str, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "CHUNK", 1)
+    for turn in range(3):
+        await append(pool, answer(await reserved(pool, "IBM"), turn, {"Symbol": "IBM", "EPS": str(turn)}))
+
+    followed_so_far = await follow(database, _interrupted(pool, lambda: _take_over(fleet_url)))
+
+    assert (followed_so_far.cursor.timeline, followed_so_far.cursor.seq) == (1, 1)
+    await append(pool, answer(await reserved(pool, "PEP"), 4, {"Symbol": "PEP"}, symbol="PEP"))
+    assert (await follow(database, pool)).cursor.timeline == 2
+    assert [row[0] for row in content(database)["snapshots"]] == ["IBM", "PEP"]
+
+
+async def test_a_fleet_that_takes_the_place_of_another_while_it_is_followed_is_not_mixed_with_it(
+    database: Path, fleet_url: str, pool: Pool
+) -> None:
+    await append(pool, answer(await reserved(pool, "IBM"), 1, {"Symbol": "IBM"}))
+    async with open_follower(database, pool, clock=ManualClock().as_clock()) as follower:
+        await follower.catch_up()
+        await fetch(pool, "UPDATE fleet.about SET id = gen_random_uuid()")  # as if the URL led elsewhere
+        await append(pool, answer(await reserved(pool, "PEP"), 2, {"Symbol": "PEP"}, symbol="PEP"))
+
+        with pytest.raises(Unfollowable, match="another fleet"):
+            await follower.catch_up()
+
+    assert [row[0] for row in content(database)["snapshots"]] == ["IBM"]
 
 
 async def test_the_last_run_before_a_place_is_found_however_many_answers_came_since(pool: Pool) -> None:
