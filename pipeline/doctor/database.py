@@ -47,15 +47,17 @@ def check_database(
     if path.is_dir():
         yield Finding(Kind.DATABASE, Level.PROBLEM, f"{path} is a folder", "name a file in it")
         return
-    if not path.exists() and read_marker(path) is None:
+    was_begun = read_marker(path) is not None  # before all else: where a record is just begun, its marker comes last
+    is_there = path.exists()
+    if not (is_there or was_begun):
         yield _missing(path, is_deep=on_deep is not None)
         return
     try:
-        if not path.exists():
+        if not is_there:
             raise record_gone(path)
         with connect(path, "ro") as db:
             version = check_schema(db, path, shipped_migrations())
-            if not version and read_marker(path) is not None:
+            if not version and was_begun:
                 raise record_gone(path)
             yield _migrations(path, version)
             if is_behind(path):

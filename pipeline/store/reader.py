@@ -35,8 +35,9 @@ def open_any_version(path: Path) -> Iterator[tuple[sqlite3.Connection, Schema]]:
     Raise NoData if there is no database yet, RecordGone if there was one, and DatabaseError if the file is another
     program's, is newer, or cannot be read.
     """
+    was_begun = read_marker(path) is not None  # before all else: where a record is just begun, its marker comes last
     if not is_present(path):
-        if read_marker(path) is not None:
+        if was_begun:
             raise record_gone(path)
         sandbox = path.with_name("sandbox.db")
         hint = f" (the sandbox's database is beside it: --database {sandbox})" if sandbox.exists() else ""
@@ -44,7 +45,7 @@ def open_any_version(path: Path) -> Iterator[tuple[sqlite3.Connection, Schema]]:
     with connect(path, "ro") as db:
         schema = read_schema(db, path, shipped_migrations())
         is_empty = schema == Schema(0)
-        if is_empty and read_marker(path) is not None:
+        if is_empty and was_begun:
             raise record_gone(path)
         if is_empty:
             raise NoData(f"{path} is empty", remedy="fill it with pipeline collect")
@@ -166,7 +167,7 @@ _OBSERVED_FOR = """
 
 
 class Reader:
-    """Answers questions about one database. Each answer is read whole, so that no reader holds the file for long."""
+    """Answers questions about one database. Each answer is read whole, so that none depends on how fast it is used."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
@@ -174,8 +175,12 @@ class Reader:
     @classmethod
     @contextmanager
     def open(cls, path: Path, *, within: timedelta = LONGEST_READ) -> Iterator["Reader"]:
-        """Open the database for reading. Raise what `open_for_reading` raises, and TooSlow after that time."""
+        """Open the database for reading: all answers are of one moment, whatever is written meanwhile.
+
+        Raise what `open_for_reading` raises, and TooSlow after that time.
+        """
         with open_for_reading(path) as db, bounded(db, path, within):
+            db.execute("BEGIN")
             yield cls(db)
 
     def quota_state(self, since: datetime, key: KeyId | None = None) -> QuotaState:

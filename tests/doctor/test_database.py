@@ -5,9 +5,11 @@ import sqlite3
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from pipeline.doctor import database as module
 from pipeline.doctor.checkup import findings
 from pipeline.doctor.findings import Finding, Level, exit_code
 from pipeline.errors import ExitCode
@@ -18,6 +20,7 @@ from pipeline.settings.load import Settings, load
 from pipeline.store.backup import Backup, note_backup
 from pipeline.store.marker import LastRun, Marker, write_marker
 from pipeline.store.older_copy import LEDGER_BEHIND
+from pipeline.store.schema import check_schema
 from tests.support.checkups import KEYED, Examined, code
 from tests.support.clocks import START
 from tests.support.privileges import bound_by_modes
@@ -53,6 +56,23 @@ def test_an_empty_database_is_noted(examined: Examined, database: Path) -> None:
     assert found[Kind.DATABASE].level is Level.NOTE
     assert "schema 0 of" in found[Kind.DATABASE].found
     assert code(found) == ExitCode.DONE
+
+
+def test_a_record_that_begins_meanwhile_is_no_record_that_is_gone(
+    examined: Examined, database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for path in database.parent.glob("overviews.db*"):
+        path.unlink()
+    database.touch(mode=0o600)
+
+    def then_begun(*given: Any) -> int:
+        found = check_schema(*given)
+        write_marker(database, Marker(began_at=START))
+        return found
+
+    monkeypatch.setattr(module, "check_schema", then_begun)
+
+    assert examined()[Kind.DATABASE].level is Level.NOTE
 
 
 def test_an_older_copy_in_its_place_is_noted(examined: Examined, database: Path) -> None:

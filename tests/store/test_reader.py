@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 
 from pipeline.instants import to_text
-from pipeline.model.outcomes import Outcome, RunResult, RunStatus, SymbolResult, Trigger
+from pipeline.model.outcomes import Outcome, RunId, RunResult, RunStatus, SymbolResult, Trigger
+from pipeline.model.slots import KeyId
 from pipeline.model.symbols import Symbol
 from pipeline.store import time_limit
 from pipeline.store.database import DatabaseError
+from pipeline.store.in_flight import InFlight, count_lost, note_in_flight
 from pipeline.store.migrate import migrate
 from pipeline.store.reader import NoData, Reader, open_for_reading
 from pipeline.store.runs import Store
@@ -147,3 +149,14 @@ def test_every_answer_of_a_reader_is_bounded(database: Path, monkeypatch: pytest
 
     with pytest.raises(TooSlow), Reader.open(database, within=timedelta(0)) as reader:
         reader.runs(1)
+
+
+async def test_all_answers_of_a_reader_are_of_one_moment(database: Path) -> None:
+    async with open_writer(database) as writer:
+        await writer.write(note_in_flight, InFlight(RunId(1), KeyId("key"), START, 3))
+        with Reader.open(database) as reader:
+            counted = len(reader.quota_state(START).spent)
+            await writer.write(count_lost, to_text(START + HOUR))  # what was in flight is counted from now on
+            assert (counted, reader.in_flight()) == (0, 3)
+        with Reader.open(database) as reader:
+            assert (len(reader.quota_state(START).spent), reader.in_flight()) == (3, 0)

@@ -10,9 +10,10 @@ import pytest
 
 from pipeline.errors import ExitCode
 from pipeline.model.outcomes import RunStatus, Trigger
+from pipeline.store import reader
 from pipeline.store.database import DatabaseError, RecordGone
 from pipeline.store.marker import Marker, marker_path, read_marker, write_marker
-from pipeline.store.reader import Reader
+from pipeline.store.reader import NoData, Reader
 from pipeline.store.record import LEDGER_LOST, Begin, RecordExists, prepare
 from tests.support.clocks import START
 
@@ -64,6 +65,28 @@ def test_a_vanished_record_is_not_replaced_and_every_command_says_so(
             attempt()
         assert error.value.exit_code == ExitCode.REFUSED
     assert not record.exists() or record.stat().st_size == 0
+
+
+@pytest.mark.parametrize("last_look", ["is_present", "read_schema"])
+def test_a_record_that_begins_while_a_reader_looks_is_not_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, last_look: str
+) -> None:
+    database = tmp_path / "overviews.db"
+    if last_look == "read_schema":
+        database.touch()
+    look = getattr(reader, last_look)
+
+    def then_begun(*given: object) -> object:
+        found = look(*given)
+        begins(database)
+        return found
+
+    monkeypatch.setattr(reader, last_look, then_begun)
+    with pytest.raises(NoData), Reader.open(database):
+        pass
+    monkeypatch.undo()
+    with Reader.open(database) as opened:
+        assert opened.last_run() is None
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff", b'{"began_at": 3}', b"[" * 100_000])
