@@ -23,11 +23,31 @@ class DaemonSign:
 
 def read_daemon(database: Path, *, now: datetime) -> DaemonSign:
     """Return the sign of the daemon of a database."""
-    is_running = is_daemon_running(database)
-    beat: Heartbeat | DamagedHeartbeat | None
-    try:
-        beat = heartbeat.read(database)
-    except DamagedHeartbeat as damage:
-        beat = damage
+    beat, is_running = look_at_daemon(database)
     problem = None if beat is None else daemon_problem(beat, is_running=is_running, now=now)
     return DaemonSign(is_running, None if isinstance(beat, DamagedHeartbeat) else beat, problem)
+
+
+def look_at_daemon(database: Path) -> tuple[Heartbeat | DamagedHeartbeat | None, bool]:
+    """Return the heartbeat of a database's daemon, None if there is none, and whether its process lives.
+
+    The file and the lock cannot be looked at together, and a daemon may begin or end between: so a daemon is dead whose
+    heartbeat was there before the lock was found free, and is there still.
+    """
+    before, is_running = _beat(database), is_daemon_running(database)
+    if is_running:
+        return before, True
+    after = _beat(database)
+    has_begun = isinstance(after, Heartbeat) and _process(after) != _process(before)
+    return after, has_begun
+
+
+def _beat(database: Path) -> Heartbeat | DamagedHeartbeat | None:
+    try:
+        return heartbeat.read(database)
+    except DamagedHeartbeat as damage:
+        return damage
+
+
+def _process(beat: Heartbeat | DamagedHeartbeat | None) -> tuple[int, datetime] | None:
+    return (beat.pid, beat.started_at) if isinstance(beat, Heartbeat) else None

@@ -10,12 +10,11 @@ from pipeline.cli.options import Options, examples, global_options, json_option
 from pipeline.cli.output import print_json, print_line
 from pipeline.cli.scope import scope_of
 from pipeline.errors import ExitCode
-from pipeline.monitoring import heartbeat
 from pipeline.monitoring.checks import Problem, health_problems, unusable_database
-from pipeline.monitoring.heartbeat import DamagedHeartbeat, Heartbeat
+from pipeline.monitoring.daemon_sign import look_at_daemon
+from pipeline.monitoring.heartbeat import Heartbeat
 from pipeline.monitoring.status import Scope, Status, read_status
 from pipeline.store.database import DatabaseError
-from pipeline.store.lock import is_daemon_running
 from pipeline.store.reader import NoData
 from pipeline.text import count, few
 
@@ -28,9 +27,8 @@ def command(options: Options, *, as_json: bool) -> int:
     variables = read_environment()
     settings = load_silently(options, variables)
     now = instants.utc_now()
-    beat = _read_heartbeat(settings.database)
     status, unreadable = _read(settings.database, scope_of(settings, variables))
-    is_running = is_daemon_running(settings.database)
+    beat, is_running = look_at_daemon(settings.database)
     problems = health_problems(beat, status, is_running=is_running, stale_after=settings.stale_after, now=now)
     wrong = [str(problem) for problem in (*unreadable, *problems)]
     _print(wrong, beat if isinstance(beat, Heartbeat) else None, status, options, as_json=as_json)
@@ -52,13 +50,6 @@ def _print(wrong: list[str], beat: Heartbeat | None, status: Status | None, opti
         print_line(f"unhealthy: {'; '.join(wrong)}")
     elif not options.quiet:
         print_line(f"healthy: {_summary(beat, status)}")
-
-
-def _read_heartbeat(database: Path) -> Heartbeat | DamagedHeartbeat | None:
-    try:
-        return heartbeat.read(database)
-    except DamagedHeartbeat as damage:
-        return damage
 
 
 def _read(database: Path, scope: Scope) -> tuple[Status | None, list[Problem]]:
