@@ -1,6 +1,7 @@
 """One fleet or none: no command mixes a fleet's record with one that a machine collects for itself."""
 
 import asyncio
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -22,7 +23,7 @@ COMMANDS = [["collect", "AAPL"], ["run"], ["import", "x.jsonl"]]
 def own(folder: Path) -> Path:
     """Return a record that a single machine collected."""
     (folder / "x.jsonl").write_text("")
-    return database_of([seen(0, EPS="1")]).rename(folder / "own.db")
+    return Path(shutil.copyfile(database_of([seen(0, EPS="1")]), folder / "own.db"))
 
 
 @pytest.fixture
