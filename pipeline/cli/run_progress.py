@@ -3,13 +3,15 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from datetime import timedelta
+from datetime import UTC, timedelta
 
 from rich.progress import MofNCompleteColumn, Progress, TaskID, TextColumn
 
+from pipeline import instants
 from pipeline.cli.options import Options
 from pipeline.cli.progress import progress_bar
 from pipeline.collect.active_run import ActiveRun
+from pipeline.quota.estimate import Wait
 
 _REFRESH_SECONDS = 0.2
 """The bar polls the run: notifying it of each symbol would slow the run down."""
@@ -18,8 +20,12 @@ _REFRESH_SECONDS = 0.2
 class RunProgress:
     """The progress of a collecting run: symbols done, requests a second, quota left, time to go. No bar: no drawing."""
 
-    def __init__(self, bar: Progress | None) -> None:
+    def __init__(self, bar: Progress | None, *, note: Callable[[str], object] = lambda _text: None) -> None:
+        """Draw on a bar; `note` is called with one line above it for each wait that is not the plan's."""
         self._bar = bar
+        self._note = note
+        self._noted: tuple[str, int] | None = None
+        """The last reason that was noted, and how many symbols were done then."""
         self._task: TaskID | None = None
         self.run: ActiveRun | None = None
 
@@ -44,12 +50,21 @@ class RunProgress:
         if self._bar is None or self._task is None or self.run is None:
             return
         done = self.run.counts.total()
+        self._note_wait(self.run.slots.waiting(), done)
         elapsed = self._bar.tasks[self._task].elapsed or 0.0
         self._bar.update(self._task, completed=done, facts=_facts(self.run, done, elapsed))
+
+    def _note_wait(self, wait: Wait | None, done: int) -> None:
+        """Note why nothing is requested, once until another symbol is done: the plan's own pace needs no reason."""
+        if wait is not None and wait.why is not None and self._noted != (wait.why, done):
+            self._noted = wait.why, done
+            self._note(f"{wait.why}: no requests before {instants.for_people(wait.until)} UTC")
 
 
 def _facts(run: ActiveRun, done: int, elapsed: float) -> str:
     rate = done / elapsed if elapsed else 0.0
+    if (wait := run.slots.waiting()) is not None:
+        return f"{rate:.1f}/s, no requests before {wait.until.astimezone(UTC):%H:%M:%S} UTC"
     left = run.slots.remaining()
     to_go = run.slots.time_for(run.due - done)
     if rate:
@@ -69,7 +84,7 @@ def _span_text(span: timedelta) -> str:
 async def collection_progress(options: Options) -> AsyncIterator[RunProgress]:
     """Yield a progress that redraws itself until the block ends."""
     with progress_bar(options, MofNCompleteColumn(), TextColumn("{task.fields[facts]}")) as bar:
-        progress = RunProgress(bar)
+        progress = RunProgress(bar, note=options.say)
         if bar is None:
             yield progress
             return

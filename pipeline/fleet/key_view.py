@@ -64,6 +64,8 @@ class KeyView:
         self._refused_in = set[RunId]()
         self.ask_at = now
         """When to ask for a slot again."""
+        self.free_at = now
+        """When PostgreSQL gives a slot, by its last word; no sooner than it gives back what others have out."""
         self.quota_at = now
         """When windows and block admit the next request: a pause counts for nothing when the quota's end is judged."""
         self.quota_at_wall = at
@@ -85,17 +87,27 @@ class KeyView:
         if one.paused_since is not None:
             self._throttled_since = asked - nanoseconds(one.at - one.paused_since)
         self.quota_at, self.quota_at_wall, self.blocked_by = asked, one.at, None
-        self.ask_at, self._is_certain = now, True
+        self.ask_at, self.free_at, self._is_certain = now, now, True
         if one.verdict == "wait":
             self.quota_at += nanoseconds(one.quota_at - one.at)
             self.quota_at_wall, self.blocked_by, self._is_certain = one.quota_at, one.blocked_by, one.certain
-            free_at = asked + nanoseconds(one.free_at - one.at)
-            self.ask_at = max(min(free_at, now + (_LOOK_AGAIN if one.certain else _POLL)), now + 1)
+            self.free_at = asked + nanoseconds(one.free_at - one.at)
+            self.ask_at = max(min(self.free_at, now + (_LOOK_AGAIN if one.certain else _POLL)), now + 1)
 
     def used_up(self) -> QuotaEnded:
         """Return why a run ends that would have to wait until `quota_at`."""
-        reason = None if self.blocked_by is None else self.blocked_by or BY_THE_API
-        return QuotaEnded(estimate.used_up(self.limits, self.quota_at_wall, blocked_by=reason))
+        return QuotaEnded(estimate.used_up(self.limits, self.quota_at_wall, blocked_by=self._blocked_by()))
+
+    def waits_for(self, now: Nanoseconds) -> Nanoseconds | None:
+        """Return how long it has no slot; None if that depends on an answer."""
+        return max(self.free_at - now, 0) if self._is_certain else None
+
+    def why_closed(self) -> str | None:
+        """Return why it has no slot until then; None if it is the windows."""
+        return estimate.THROTTLED if self.free_at > self.quota_at else self._blocked_by()
+
+    def _blocked_by(self) -> str | None:
+        return None if self.blocked_by is None else self.blocked_by or BY_THE_API
 
     def cover(self, slot: int) -> None:
         """Note that no slot up to this one may be sent any more."""

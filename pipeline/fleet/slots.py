@@ -21,6 +21,7 @@ from pipeline.model.slots import LONGEST_BLOCK, KeyId, Slot
 from pipeline.model.symbols import Symbol
 from pipeline.quota import estimate
 from pipeline.quota.block import FIRST_BLOCK
+from pipeline.quota.estimate import NOTED_WAIT, Wait
 from pipeline.quota.keys import KeyPlan
 from pipeline.quota.ledger import GRACE, least_left
 from pipeline.store.database import StorageError
@@ -60,6 +61,15 @@ class FleetSlots:
         """Return how long that many requests take at the pace of the plans, if no other member takes any."""
         plans = [(one.limits, one.windows) for one in self._usable()]
         return estimate.time_for(plans, requests, now=self._now())
+
+    def waiting(self) -> Wait | None:
+        """Return why no request may leave now, and until when, as PostgreSQL said when it was last asked."""
+        now = self._now()
+        first = min(self._usable(), key=lambda one: one.free_at, default=None)
+        lasts = None if first is None else first.waits_for(now)
+        if first is None or lasts is None or lasts < nanoseconds(NOTED_WAIT):
+            return None
+        return Wait(self._clock.now() + timedelta(microseconds=lasts // 1000), first.why_closed())
 
     def may_retry(self) -> bool:
         """Return whether the share for retries had a slot left when PostgreSQL was last asked."""

@@ -7,6 +7,7 @@ from pipeline.api.errors import ApiError, Throttled, Unavailable
 from pipeline.instants import Nanoseconds, nanoseconds
 from pipeline.model.slots import KeyId, Permit, QuotaState, Slot
 from pipeline.quota.block import QuotaBlock
+from pipeline.quota.estimate import THROTTLED
 from pipeline.quota.keys import KeyPlan
 from pipeline.quota.limits import PERIODS, retry_limits
 from pipeline.quota.throttle import Throttle
@@ -113,6 +114,13 @@ class Account:
     def revoke(self) -> None:
         """Let no request leave that has its slot already: the quota has ended. The next one goes alone."""
         self._throttle.revoke()
+
+    def why_closed(self, now: Nanoseconds) -> str | None:
+        """Return why there is no slot before the next free one; None if it is the windows."""
+        free = self.free(now)
+        if free.at > free.quota_at:
+            return THROTTLED
+        return self.block.reason if self.block.until > self.windows.opening(now).at else None
 
     def used_up_for(self, now: Nanoseconds) -> timedelta:
         """Return how long the windows and the block leave no slot."""

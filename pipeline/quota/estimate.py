@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from pipeline import instants
 from pipeline.instants import Nanoseconds, nanoseconds
@@ -87,6 +88,20 @@ def used_up(limits: Sequence[Limit], at: datetime, *, blocked_by: str | None, ke
         return f"{blocked_by}: no requests before {when}"
     whose = "every key's plan" if key else f"the plan's {', '.join(map(str, limits))}"
     return f"{whose} is used up: the next slot is free at {when}"
+
+
+class Wait(NamedTuple):
+    """No request may leave before an instant, longer than the plan's pace between two requests takes."""
+
+    until: datetime
+    why: str | None
+    """None: what was requested before has used the plan up."""
+
+
+NOTED_WAIT = timedelta(seconds=2)
+"""The shortest wait that is worth naming."""
+THROTTLED = "the API throttles requests"
+"""The reason of a pause that a throttle begins."""
 
 
 Plan = tuple[Sequence[Limit], Windows]

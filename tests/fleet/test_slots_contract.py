@@ -10,7 +10,8 @@ import pytest
 
 from pipeline.api.errors import KeyRefused, QuotaEnded, Throttled
 from pipeline.collect.ports import Slots
-from pipeline.quota.block import FIRST_BLOCK
+from pipeline.quota.block import BY_THE_API, FIRST_BLOCK
+from pipeline.quota.estimate import THROTTLED, Wait
 from pipeline.quota.ledger import GRACE, RetryBudgetSpent
 from pipeline.quota.throttle import FIRST_PAUSE, PATIENCE
 from tests.support.clocks import ManualClock
@@ -260,6 +261,46 @@ async def test_refusals_of_one_burst_pause_once_and_the_api_may_say_for_how_long
         began = stage.clock.monotonic
         await take(slots)
         assert 17e9 <= stage.clock.monotonic - began < 17.2e9
+
+
+async def test_whoever_waits_for_a_pause_can_say_so(stage: Stage) -> None:
+    waits: list[Wait | None] = []
+    async with stage.process(k="75/minute") as slots, asyncio.timeout(30):
+        slot = await take(slots)
+        assert slots.waiting() is None
+        slots.close(slot, "throttled")
+        stage.clock.on_sleep = lambda: waits.append(slots.waiting())
+        slots.throttled(slot, Throttled("slow down", 17 * SECOND))
+        until = stage.clock.wall + 17 * SECOND
+        slot = await take(slots)
+        assert until <= stage.clock.wall
+        assert {wait.why for wait in waits if wait is not None} == {THROTTLED}
+        assert all(until <= wait.until < until + SECOND for wait in waits if wait is not None)
+
+
+async def test_whoever_waits_for_a_window_can_say_until_when(stage: Stage) -> None:
+    waits: list[Wait | None] = []
+    async with stage.process(k="1/minute") as slots, asyncio.timeout(30):
+        stage.clock.on_sleep = lambda: waits.append(slots.waiting())
+        await answered(slots, 1)
+        until = stage.clock.wall + timedelta(minutes=1)
+        await take(slots)
+        assert {wait.why for wait in waits if wait is not None} == {None}
+        assert all(until <= wait.until < until + SECOND for wait in waits if wait is not None)
+
+
+async def test_whoever_waits_for_a_block_can_say_so(stage: Stage) -> None:
+    waits: list[Wait | None] = []
+    async with stage.process(k="25/day") as slots, asyncio.timeout(30):
+        slot = await take(slots)
+        slots.close(slot, "quota_ended")
+        await slots.quota_ended(slot)
+        until = stage.clock.wall + FIRST_BLOCK
+        stage.clock.advance(FIRST_BLOCK - 20 * SECOND)
+        stage.clock.on_sleep = lambda: waits.append(slots.waiting())
+        await take(slots)
+        assert {wait.why for wait in waits if wait is not None} == {BY_THE_API}
+        assert all(until <= wait.until < until + SECOND for wait in waits if wait is not None)
 
 
 async def test_an_ambiguous_throttle_after_a_pause_is_the_days_end_where_there_is_a_day_window(stage: Stage) -> None:

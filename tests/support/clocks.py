@@ -1,6 +1,7 @@
 """A clock that a test sets, and that waiting moves."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from pipeline.clock import Clock
@@ -22,6 +23,8 @@ class ManualClock:
         self._before_boot = -self.monotonic
         self.boot = 1
         self.waits: list[float] = []
+        self.on_sleep: Callable[[], object] = lambda: None
+        """Called before each wait."""
 
     def as_clock(self) -> Clock:
         return Clock(
@@ -65,6 +68,7 @@ class ManualClock:
 
     async def sleep(self, seconds: float) -> None:
         self.waits.append(float(seconds))
+        self.on_sleep()
         self.advance(timedelta(seconds=seconds))
         await asyncio.sleep(0)
 
