@@ -14,7 +14,7 @@ from pipeline.doctor.renames import check_renames
 from pipeline.model.renames import Rename
 from pipeline.model.symbols import Symbol
 from pipeline.monitoring.checks import Kind, old_backup, unusable_database
-from pipeline.store.database import DatabaseError, connect, is_damage
+from pipeline.store.database import DatabaseError, connect, is_damage, is_folder
 from pipeline.store.marker import read_marker, record_gone
 from pipeline.store.migration_files import shipped_migrations
 from pipeline.store.older_copy import LEDGER_BEHIND, is_behind
@@ -45,7 +45,8 @@ def check_database(
     `symbols` those that are requested.
     """
     if path.is_dir():
-        yield Finding(Kind.DATABASE, Level.PROBLEM, f"{path} is a folder", "name a file in it")
+        folder = is_folder(path)
+        yield Finding(Kind.DATABASE, Level.PROBLEM, folder.problem, folder.remedy)
         return
     was_begun = read_marker(path) is not None  # before all else: where a record is just begun, its marker comes last
     is_there = path.exists()

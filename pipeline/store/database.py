@@ -84,7 +84,7 @@ def create_private(path: Path) -> None:
             pass
     except FileExistsError:
         if path.is_dir():
-            raise _is_folder(path) from None
+            raise is_folder(path) from None
         if not path.parent.is_dir():
             raise DatabaseError(f"{path.parent} is not a folder", remedy="name a file in a folder") from None
         if path.is_file() and path.stat().st_size == 0:
@@ -100,8 +100,19 @@ def access_remedy(error: OSError) -> str | None:
     return "pipeline doctor says whose it is" if isinstance(error, PermissionError) else None
 
 
-def _is_folder(path: Path) -> DatabaseError:
-    return DatabaseError(f"{path} is a folder", remedy="name a file in it")
+def is_folder(path: Path) -> DatabaseError:
+    """Return the error for a database's path that is a folder."""
+    return _in_place_of_database(path, "is a folder", "name a file in it")
+
+
+def _in_place_of_database(path: Path, what: str, remedy: str) -> DatabaseError:
+    """Return the error for what is no file; where a record was kept, it stands in the database's place."""
+    if is_present(beside(path, ".record")):
+        return DatabaseError(
+            f"{path} {what}, but a record was kept there",
+            remedy="move it away and put the database back, or restore a backup (pipeline restore)",
+        )
+    return DatabaseError(f"{path} {what}", remedy=remedy)
 
 
 def uri(path: Path, mode: str) -> str:
@@ -116,7 +127,7 @@ def connect(path: Path, mode: str) -> Iterator[sqlite3.Connection]:
     What a killed process left half-written is undone first.
     """
     if path.is_dir():
-        raise _is_folder(path)
+        raise is_folder(path)
     _refuse_what_is_no_file(path)
     note_opened(path)
     if mode == "rw":
@@ -151,8 +162,9 @@ def _refuse_what_is_no_file(path: Path) -> None:
         if stat.S_ISLNK(mode) and suffix:
             raise DatabaseError(f"{real}{suffix} is a link, which SQLite would follow", remedy="remove it")
         if not stat.S_ISREG(mode):
-            where = f"{real}{suffix}" if suffix else path
-            raise DatabaseError(f"{where} is not a regular file", remedy="name another one, or remove it")
+            if suffix:
+                raise DatabaseError(f"{real}{suffix} is not a regular file", remedy="remove it")
+            raise _in_place_of_database(path, "is not a regular file", "name another one, or remove it")
 
 
 def hard_links(path: Path) -> int:

@@ -11,6 +11,8 @@ import pytest
 
 from pipeline.errors import ExitCode
 from pipeline.store.database import beside
+from pipeline.store.marker import Marker, write_marker
+from tests.support.clocks import START
 from tests.support.commands import KEY, NEEDED, Ended, call, run_shell
 
 READING = ["status", "history", "as-of", "changes", "vintages", "runs", "symbols", "plan", "export", "panel", "doctor"]
@@ -77,6 +79,21 @@ def test_as_the_database(folder: Path, kind: Callable[[Path], None], command: st
     assert ended.code not in (ExitCode.DONE, None)
     assert "Traceback" not in ended.err + ended.out
     assert "data.db" in ended.err + ended.out
+
+
+@pytest.mark.parametrize("kind", [fifo, unix_socket, folder_])
+@pytest.mark.parametrize("command", READING + WRITING)
+def test_in_the_place_of_a_record(folder: Path, kind: Callable[[Path], None], command: str) -> None:
+    kind(folder / "data.db")
+    write_marker(folder / "data.db", Marker(began_at=START))
+    (folder / "x.jsonl").write_text('{"symbol": "IBM", "observed_at": "2024-03-13T18:00:00Z", "document": {}}\n')
+    needed = [*NEEDED.get(command, []), *(["name"] if command == "panel" else [])]
+
+    ended = call(folder, command, *needed, "--database", "data.db", ALPHAVANTAGE_API_KEY=KEY)
+
+    assert ended.code not in (ExitCode.DONE, None)
+    assert "but a record was kept there" in ended.err + ended.out
+    assert "pipeline restore" in ended.err + ended.out
 
 
 @pytest.mark.parametrize("kind", KINDS)
