@@ -52,6 +52,8 @@ def missing_lines(missing: Sequence[Missing]) -> list[str]:
 
 def _unknown(question: Question[Any], error: SymbolNotFound) -> BadCall:
     hint = f"did you mean {' or '.join(error.near)}? " if error.near else ""
+    why = "" if error.why is None else f": {error.why}"
     return BadCall(
-        f"{error.problem} at {question.at_text}", remedy=f"{hint}the tool companies finds them, with search='apple'"
+        f"{error.lacking} at {question.at_text}{why}",
+        remedy=f"{hint}the tool companies finds them, with search='apple'",
     )

@@ -19,7 +19,7 @@ def refuse_unknown(db: sqlite3.Connection, symbols: Sequence[str], runs: Sequenc
     """Raise DatabaseError for a symbol or a run that there is not, and a run whose observations are not known."""
     for symbol in symbols:
         if not db.execute("SELECT EXISTS (SELECT 1 FROM symbols WHERE symbol = ?)", (symbol,)).fetchone()[0]:
-            raise not_found(symbol, stored_symbols(db))
+            raise not_found(db, symbol, stored_symbols(db))
     for run in runs:
         found = db.execute(_KEPT, (*_OBSERVED, run)).fetchone()
         if found is None:

@@ -13,11 +13,13 @@ from pipeline.cli.output import print_json_rows, print_rows, print_table, to_min
 from pipeline.cli.readable import readable
 from pipeline.model.fields import Kind
 from pipeline.model.renames import Rename
+from pipeline.model.symbols import Symbol, spellings
 from pipeline.query.columnar import as_cells
 from pipeline.query.companies import unwritten_renames
 from pipeline.query.history import History
 from pipeline.query.results import Answer, Counted
 from pipeline.store.reader import open_for_reading
+from pipeline.store.stored_symbols import SymbolNotFound, not_observed
 from pipeline.text import cut, few
 
 Show = Callable[[Any], object]
@@ -31,7 +33,19 @@ def open_history(options: Options) -> Iterator[History]:
         history.check_symbols([])
         if settings.renames:
             _say_unwritten(database, settings.renames, options)
-        yield history
+        with told_what_is_listed(settings.all_symbols):
+            yield history
+
+
+@contextmanager
+def told_what_is_listed(configured: Collection[Symbol]) -> Iterator[None]:
+    """Say of a symbol without a snapshot that it is listed, where the record has not heard of it yet."""
+    try:
+        yield
+    except SymbolNotFound as error:
+        if error.why is not None or not set(spellings(Symbol(error.symbol))) & set(configured):
+            raise
+        raise error.because(not_observed(listed=True)) from None
 
 
 def _say_unwritten(database: Path, renames: Iterable[Rename], options: Options) -> None:

@@ -31,7 +31,7 @@ class CompanyAbsent(SymbolNotFound):
 
     def __init__(self, error: SymbolNotFound, absence: Absence) -> None:
         """Take what the record says of the symbol, too."""
-        super().__init__(error.problem, remedy=error.remedy, near=error.near)
+        super().__init__(error.lacking, remedy=error.remedy, symbol=error.symbol, why=error.why, near=error.near)
         self.absence = absence
 
 

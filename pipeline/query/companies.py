@@ -82,7 +82,7 @@ def check_companies(db: sqlite3.Connection, path: Path, companies: Companies, sy
     for symbol in wanted:
         company = _named(companies, _as_kept(symbol, lambda one: _named(companies, one) in known))
         if company not in known:
-            raise not_found(symbol.upper(), sorted(known))
+            raise not_found(db, symbol.upper(), sorted(known))
         found.add(company)
     return sorted(found)
 

@@ -8,7 +8,9 @@ from contextlib import suppress
 from datetime import date
 from pathlib import Path
 
+from pipeline.instants import text_for_people
 from pipeline.model.invented import is_invented
+from pipeline.model.symbols import Symbol, spellings
 from pipeline.store.database import DatabaseError
 from pipeline.store.reader import NoData
 from pipeline.store.schema import connect_checked
@@ -23,10 +25,25 @@ _FEW_DAYS = 50
 class SymbolNotFound(DatabaseError):
     """A symbol has no snapshot."""
 
-    def __init__(self, problem: str, *, remedy: str | None = None, near: Sequence[str] = ()) -> None:
-        """Take the similar symbols that have one, too."""
-        super().__init__(problem, remedy=remedy)
+    def __init__(
+        self,
+        problem: str,
+        *,
+        remedy: str | None = None,
+        symbol: str = "",
+        why: str | None = None,
+        near: Sequence[str] = (),
+    ) -> None:
+        """Take which symbol it is, why it has none, where that is known, and similar ones that have one."""
+        super().__init__(problem if why is None else f"{problem}: {why}", remedy=remedy)
+        self.lacking = problem
+        self.symbol = symbol
+        self.why = why
         self.near = near
+
+    def because(self, why: str) -> "SymbolNotFound":
+        """Return the same error with a reason."""
+        return SymbolNotFound(self.lacking, remedy=self.remedy, symbol=self.symbol, why=why, near=self.near)
 
 
 _HAS_SNAPSHOT = """
@@ -52,7 +69,7 @@ def check_symbols(db: sqlite3.Connection, path: Path, symbols: Iterable[str] = (
     found = {symbol for (symbol,) in db.execute(query, (json.dumps(wanted),))}
     for symbol in wanted:
         if symbol not in found:
-            raise not_found(symbol, stored_symbols(db))
+            raise not_found(db, symbol, stored_symbols(db))
     return wanted
 
 
@@ -62,16 +79,39 @@ def check_any_stored(db: sqlite3.Connection, path: Path) -> None:
         raise NoData(f"{path} holds no snapshot yet", remedy="store some with pipeline collect or pipeline import")
 
 
-def not_found(symbol: str, known: list[str]) -> SymbolNotFound:
-    """Return the error for a symbol without a snapshot, which names similar ones that have some."""
+def not_found(db: sqlite3.Connection, symbol: str, known: list[str]) -> SymbolNotFound:
+    """Return the error for a symbol without a snapshot, which names similar ones that have some.
+
+    It says so of one that the API does not cover, and of one that is listed or was requested.
+    """
+    why = next(filter(None, (_why_not(db, spelled) for spelled in spellings(Symbol(symbol)))), None)
     near = difflib.get_close_matches(symbol, known, n=3, cutoff=0.5)
     near = near or [one for one in known if one.startswith(symbol[:1])][:3]
     hint = f"did you mean {' or '.join(near)}? " if near else ""
     return SymbolNotFound(
         f"no snapshot of {shown(symbol)}",
         remedy=f"{hint}pipeline symbols --all lists all {len(known):,}",
+        symbol=symbol,
+        why=why,
         near=near,
     )
+
+
+def not_observed(*, listed: bool) -> str:
+    """Return why a symbol has no snapshot that was listed, or else requested, and of which nothing was observed."""
+    return f"it is {'listed' if listed else 'requested'}, and was not observed yet"
+
+
+def _why_not(db: sqlite3.Connection, symbol: str) -> str | None:
+    """Return why a symbol has no snapshot; None if nothing is known of it."""
+    row = db.execute("SELECT state, since FROM symbols WHERE symbol = ?", (symbol,)).fetchone()
+    listing = "SELECT EXISTS (SELECT 1 FROM universe WHERE symbol = ? AND until IS NULL)"
+    (listed,) = db.execute(listing, (symbol,)).fetchone()
+    state, since = ("not requested", None) if row is None else row
+    if state != "unknown":
+        return not_observed(listed=listed) if listed or state is None else None
+    since = text_for_people(since or "")
+    return f"{'it is listed, but ' if listed else ''}the API has not covered it since {since}"
 
 
 def symbol_batches(

@@ -91,6 +91,7 @@ async def test_what_models_get_wrong_and_what_is_meant_all_the_same_is_answered(
         ("overview", {"at": "soon", "symbols": ["AAPL"]}, ["invalid at 'soon'", "2026-03-14T18:30Z"]),
         ("overview", {"at": "now", "symbols": ["AA PL"]}, ["symbols[0]", "AAPL"]),
         ("history", {"until": "now", "symbol": "AAPX"}, ["no snapshot of AAPX", "did you mean AAPL?", "companies"]),
+        ("history", {"until": "now", "symbol": "KO"}, ["no snapshot of KO at 2026", "it is listed, and was not"]),
         ("history", {"until": "now", "symbol": "AAPL", "fields": ["pe"]}, ["field 'pe'", "did you mean pe_ratio"]),
         ("history", {"until": "now", "symbol": "AAPL", "fields": ["xyzq"]}, ["unknown field 'xyzq'", "tool overview"]),
         ("history", {"until": "now", "symbol": "AAPL", "limit": 5000}, ["limit", "<= 1000"]),

@@ -3,7 +3,7 @@
 import asyncio
 import csv
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from io import StringIO
 from pathlib import Path
@@ -11,11 +11,13 @@ from pathlib import Path
 import pytest
 
 from pipeline.cli.results import percent
+from pipeline.errors import ExitCode
+from pipeline.instants import for_people
 from pipeline.store.migrate import migrate
 from tests.support.clocks import START
 from tests.support.collected import Collected
-from tests.support.commands import assert_refused, query, rows
-from tests.support.observations import database_of, seen, store_observations, text, uncovered
+from tests.support.commands import assert_refused, call, query, rows
+from tests.support.observations import after, database_of, seen, store_observations, text, uncovered
 
 QUESTIONS = [["history", "IBM"], ["as-of", "now"], ["as-of", "now", "--original"], ["changes"], ["vintages", "IBM"]]
 
@@ -25,6 +27,33 @@ QUESTIONS = [["history", "IBM"], ["as-of", "now"], ["as-of", "now", "--original"
 )
 def test_an_unknown_symbol_ends_with_1_and_the_nearest_is_suggested(stored: Path, words: Sequence[str]) -> None:
     assert_refused(query(stored, *words), 1, "no snapshot of IBN", "did you mean IBM?")
+
+
+@pytest.mark.parametrize(
+    "words", [["history"], ["as-of", "now"], ["changes"], ["vintages"], ["export", "--output", "x.csv"]]
+)
+def test_why_a_symbol_has_no_snapshot_is_said_where_it_is_known(
+    folder: Path, configure: Callable[[str], object], words: Sequence[str]
+) -> None:
+    database = database_of([seen(0), uncovered(1, "NONE"), uncovered(5, "NONE"), uncovered(2, "GONE")])
+    with closing(sqlite3.connect(database)) as db, db:
+        listing = "INSERT INTO universe (symbol, since, configuration) VALUES (?, ?, 'a.toml')"
+        db.executemany(listing, [("NONE", text(0)), ("BRK-B", text(0))])
+        db.execute("INSERT INTO symbols (symbol) VALUES ('ASKED')")
+    configure('[symbols]\nlist = ["ADDED"]')
+    at = for_people(after(1))
+
+    def said(symbol: str) -> str:
+        ended = call(folder, *words, symbol, "--database", str(database))
+        assert ended.code == ExitCode.FAILED
+        return ended.err
+
+    assert f"no snapshot of NONE: it is listed, but the API has not covered it since {at} UTC; " in said("NONE")
+    assert "no snapshot of GONE: the API has not covered it since" in said("GONE")
+    assert "no snapshot of BRK.B: it is listed, and was not observed yet; " in said("BRK.B")
+    assert "no snapshot of ASKED: it is requested, and was not observed yet; " in said("ASKED")
+    assert "no snapshot of ADDED: it is listed, and was not observed yet; " in said("ADDED")
+    assert "no snapshot of IBN: did you mean IBM?" in said("IBN")
 
 
 @pytest.mark.parametrize(

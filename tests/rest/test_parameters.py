@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.rest.routes import ENDPOINTS
 from tests.support.hard_record import hard_record
-from tests.support.observations import database_of, seen, text
+from tests.support.observations import database_of, seen, text, uncovered
 from tests.support.rest import API, all_rows
 from tests.support.site import served
 
@@ -69,6 +69,19 @@ async def test_a_company_or_path_that_does_not_exist_is_not_found(hard: Path) ->
             assert got.status == 404, (path, got.text)
             assert json.loads(got.body)["remedy"], path
         assert "IBM" in json.loads((await client.get(f"{API}/history/IBMM")).body)["remedy"]
+
+
+@pytest.fixture
+def uncovering() -> Path:
+    """Return a database of one company, and one that the API does not cover."""
+    return database_of([seen(0), uncovered(1, "NONE")])
+
+
+async def test_why_a_symbol_has_no_snapshot_is_said(uncovering: Path) -> None:
+    async with served(uncovering) as client:
+        got = await client.get(f"{API}/history/NONE")
+    assert got.status == 404
+    assert "not covered it since 2026-03-1" in json.loads(got.body)["detail"]
 
 
 async def test_the_root_lists_the_paths_at_its_own_instant(hard: Path) -> None:

@@ -25,6 +25,7 @@ from pipeline.cli.options import (
 from pipeline.cli.params import symbols_argument
 from pipeline.cli.progress import row_progress
 from pipeline.cli.readable import readable
+from pipeline.cli.results import told_what_is_listed
 from pipeline.cli.table_files import STANDARD, is_packed, open_output, report_file
 from pipeline.extras import excel as excel_format
 from pipeline.extras import parquet
@@ -129,10 +130,12 @@ def command(
     if wanted is _Form.XLSX:
         excel_format()
     selection = Selection(parse_symbols(symbols, options), since, until)
-    database = load_silently(options).database
+    settings = load_silently(options)
+    database = settings.database
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # like Ctrl-C: removes the partial file
     with readable(database, options) as read, open_for_reading(read) as db, read_transaction(db):
-        check_symbols(db, database, selection.symbols)
+        with told_what_is_listed(settings.all_symbols):
+            check_symbols(db, database, selection.symbols)
         total = snapshot_count(db, selection)
         with row_progress(options, "exporting", total, prints_rows=output == STANDARD) as advance:
             counter = _Counter(advance)
