@@ -92,13 +92,20 @@ def test_a_file_that_follows_another_fleet_is_refused(folder: Path, follower: Pa
     assert f"follows another fleet ({FLEET}" in ended.err
 
 
-def test_a_follower_without_a_list_of_its_own_shows_the_fleets_and_no_quota_that_nobody_has(
-    tmp_path: Path, follower: Path
-) -> None:
-    elsewhere = tmp_path / "desk"
-    elsewhere.mkdir()
+@pytest.fixture
+def desk(tmp_path: Path, follower: Path) -> Path:
+    """Return a folder without a configuration; the follower's file has no schedule."""
+    folder = tmp_path / "desk"
+    folder.mkdir()
     with closing(sqlite3.connect(follower)) as db, db:
         db.execute("DELETE FROM schedules")
+    return folder
+
+
+def test_a_follower_without_a_list_of_its_own_shows_the_fleets_and_no_quota_that_nobody_has(
+    desk: Path, follower: Path
+) -> None:
+    with closing(sqlite3.connect(follower)) as db, db:
         db.execute("INSERT INTO schedules VALUES ('5 4 * * * Asia/Tokyo', '2026-01-01T00:00:00.000Z')")
         db.execute(
             "INSERT INTO schedules VALUES ('5 4 * * * Mars/Olympus', '2026-01-01T00:00:00.000Z')"
@@ -108,7 +115,7 @@ def test_a_follower_without_a_list_of_its_own_shows_the_fleets_and_no_quota_that
         db.executemany("INSERT INTO universe (symbol, since, configuration) VALUES (?, ?, ?)", listed)
 
     def shown(*arguments: str) -> Ended:
-        return call(elsewhere, *arguments, "--database", str(follower))
+        return call(desk, *arguments, "--database", str(follower))
 
     status, text, plan = shown("status", "--json"), shown("status"), shown("plan", "--json").json
     assert status.json["next_run"].endswith("T19:05:00.000Z")
@@ -124,15 +131,10 @@ def test_a_follower_without_a_list_of_its_own_shows_the_fleets_and_no_quota_that
 
 
 def test_a_fleet_whose_log_has_brought_no_schedule_yet_has_no_threshold_that_cannot_hold(
-    tmp_path: Path, follower: Path
+    desk: Path, follower: Path
 ) -> None:
-    elsewhere = tmp_path / "desk"
-    elsewhere.mkdir()
-    with closing(sqlite3.connect(follower)) as db, db:
-        db.execute("DELETE FROM schedules")
-
     for command in ("status", "plan"):
-        shown = call(elsewhere, command, "--database", str(follower)).out
+        shown = call(desk, command, "--database", str(follower)).out
         assert "threshold" not in shown
         assert "pipeline run" not in shown
 
