@@ -78,13 +78,19 @@ _SLOTS = """
      WHERE counts_from > %s - greatest(%s, (SELECT max(period) FROM fleet.limits))
 """
 _BLOCKS = "SELECT id, blocked_since, blocked_until, blocked_by FROM fleet.keys WHERE blocked_until > %s"
+_FORGOTTEN = """
+    SELECT id FROM fleet.keys
+     WHERE CASE WHEN pg_is_in_recovery() THEN true ELSE timeline <> fleet.timeline() END
+"""
+"""The keys of which this server may not know the last slots: it is a standby, or took over and has given none since."""
 
 
 def _read_ledger(url: str | None, longest: timedelta | None, *, now: datetime) -> tuple[str, KeptLedger]:
-    """Return which fleet it is, and what counts in it, by this machine's clock. Raise FleetError."""
+    """Return which fleet it is, and what counts in it at one moment, by this machine's clock. Raise FleetError."""
     if url is None:
         raise FleetError("no PIPELINE_FLEET_URL is configured")
-    with connected(url) as db:
+    with connected(url) as db, db.transaction():
+        db.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         fleet, at, last_run = _row(db, _NOW)
         ahead = max(now - at, timedelta())  # behind, it would make slots older than they are
         requests = [
@@ -95,6 +101,9 @@ def _read_ledger(url: str | None, longest: timedelta | None, *, now: datetime) -
             (KeyId(key), Block(since + ahead, until + ahead, reason))
             for key, since, until, reason in db.execute(_BLOCKS, (at,))
         ]
+        if longest is not None:
+            unknown = ledger_block(LEDGER_UNKNOWN, longest, now=now)
+            blocks += [(KeyId(key), unknown) for (key,) in db.execute(_FORGOTTEN)]
     return fleet, KeptLedger("", last_run, requests, blocks)
 
 

@@ -7,15 +7,16 @@ import psycopg
 import pytest
 
 from pipeline.clock import REAL_CLOCK
-from pipeline.fleet.detaching import NotFollowing, detach
+from pipeline.fleet.detaching import LEDGER_UNKNOWN, NotFollowing, detach
 from pipeline.fleet.importing import import_record
-from pipeline.fleet.pool import Pool
+from pipeline.fleet.install import install
+from pipeline.fleet.pool import Pool, open_pool
 from pipeline.instants import to_text
 from pipeline.model.slots import KeyId
 from pipeline.store.blocks import A_MARGIN
 from pipeline.store.log_place import followed
 from tests.support.fleet_log import MEMBER, follow, reserved
-from tests.support.postgres import Databases
+from tests.support.postgres import Databases, running_server
 
 DAY = timedelta(days=1)
 
@@ -107,3 +108,41 @@ async def test_what_another_fleet_has_requested_is_not_taken_for_its_own(
             detach(database, other, longest=DAY, now=datetime.now(UTC))
 
     assert followed(database) is not None
+
+
+async def test_after_a_takeover_the_keys_wait_that_the_new_server_has_given_no_slot_of(
+    database: Path, fleet_url: str, pool: Pool
+) -> None:
+    await follow(database, pool)
+    async with pool.connection() as db:  # as on a standby that took over: it may have missed the last slots
+        await db.execute(
+            "INSERT INTO fleet.keys (id, name, timeline) VALUES ('k', '', 1), ('l', '', 2), ('m', '', NULL)"
+        )
+        await db.execute("CREATE OR REPLACE FUNCTION fleet.timeline() RETURNS int LANGUAGE sql VOLATILE AS 'SELECT 2'")
+    at = datetime.now(UTC)
+
+    done = detach(database, fleet_url, longest=DAY, now=at)
+
+    assert (done.unreachable, done.blocked_until) == (None, at + DAY + A_MARGIN)
+    with closing(sqlite3.connect(database)) as db:
+        assert db.execute("SELECT key, reason FROM blocked").fetchall() == [("k", LEDGER_UNKNOWN)]
+
+
+@pytest.mark.process
+@pytest.mark.slow
+async def test_a_standby_is_not_asked_what_counts_as_it_may_be_behind(database: Path) -> None:
+    with running_server() as primary:
+        with psycopg.connect(primary.url()) as db:
+            install(db)
+            db.execute("INSERT INTO fleet.keys (id, name) VALUES ('k', '')")
+        async with open_pool(primary.url()) as pool:
+            await follow(database, pool)
+        standby = primary.standby(primary.folder.parent / "standby")
+        try:
+            done = detach(database, standby.url(), longest=DAY, now=datetime.now(UTC))
+        finally:
+            standby.crash()
+
+    assert done.blocked_until is not None
+    with closing(sqlite3.connect(database)) as db:
+        assert db.execute("SELECT key, reason FROM blocked").fetchall() == [("k", LEDGER_UNKNOWN)]
