@@ -14,6 +14,7 @@ from pipeline.files import PRIVATE_FILE, is_locked, is_present, new_file, sync_f
 from pipeline.store.diagnosis import NOT_UTF8, UNEXPECTED, damage_in, note_opened
 from pipeline.store.foreign_log import foreign_log
 from pipeline.store.held_locks import is_held_here
+from pipeline.store.in_use import FileId, in_use
 from pipeline.store.parts import missing_part
 from pipeline.text import printable
 
@@ -132,9 +133,7 @@ def connect(path: Path, mode: str) -> Iterator[sqlite3.Connection]:
     note_opened(path)
     if mode == "rw":
         _refuse_second_name(path)
-    with translate_errors(path):
-        if _size(beside(path, "-wal")) or _size(beside(path, "-journal")):
-            _refuse_foreign_log(beside(path, ""), file_id(path))
+    with translate_errors(path), in_use(_opened_file(path), before=lambda: _check_log(path)):
         if mode == "ro":
             _roll_back(path)
         name = uri(path, mode) + ("&immutable=1" if mode == "ro" and _needs_no_wal(path) else "")
@@ -187,7 +186,21 @@ def _refuse_second_name(path: Path) -> None:
         )
 
 
-@lru_cache(maxsize=100)  # once per file: closing it would drop the locks of connections that this process has to it
+def _opened_file(path: Path) -> FileId | None:
+    """Return which file is opened at a path, None if that cannot be known: SQLite will say what is wrong."""
+    try:
+        return file_id(path)
+    except OSError:
+        return None
+
+
+def _check_log(path: Path) -> None:
+    """Raise DatabaseError as `_refuse_foreign_log` does, if there is a log or journal."""
+    if _size(beside(path, "-wal")) or _size(beside(path, "-journal")):
+        _refuse_foreign_log(beside(path, ""), file_id(path))
+
+
+@lru_cache(maxsize=100)  # once per file
 def _refuse_foreign_log(path: Path, _file: tuple[int, int] | None) -> None:
     """Raise DatabaseError if SQLite would replay a log or journal that was another file's.
 

@@ -10,6 +10,7 @@ from contextlib import closing
 from functools import lru_cache
 from pathlib import Path
 
+from pipeline.store.in_use import in_use
 from pipeline.text import cut, printable
 
 UNEXPECTED = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
@@ -71,7 +72,8 @@ def damage_in(path: Path) -> str | None:
         return None
     if not files or not 0 < files[0].st_size <= LARGEST:
         return None
-    return _damage_in(path.absolute(), tuple((one.st_ino, one.st_size, one.st_mtime_ns) for one in files))
+    with in_use((files[0].st_dev, files[0].st_ino)):
+        return _damage_in(path.absolute(), tuple((one.st_ino, one.st_size, one.st_mtime_ns) for one in files))
 
 
 @lru_cache(maxsize=8)  # a server is asked again and again

@@ -32,6 +32,7 @@ from pipeline.store.database import (
     uri,
 )
 from pipeline.store.held_locks import is_lost
+from pipeline.store.in_use import in_use
 from pipeline.store.lock import lock_path
 from pipeline.store.marker import record_gone
 
@@ -281,6 +282,7 @@ async def open_writer(
         db_to_be.execute("PRAGMA user_version")
     async with AsyncExitStack() as stack:
         with translate_errors(path):
+            stack.enter_context(in_use(file_id(path)))
             db = await stack.enter_async_context(
                 aiosqlite.connect(uri(path, "rw"), uri=True, timeout=_BUSY_SECONDS, isolation_level=None)
             )
