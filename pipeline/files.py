@@ -253,13 +253,18 @@ def creating(target: Path, *, mode: int) -> Iterator[BinaryIO]:
     Missing folders are created as the system has them. Raise FileExistsError if there is a file already, and OSError if
     it cannot be written.
     """
-    if os.path.lexists(target):
-        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+    _check_free(target)
     make_folder(target.parent, mode=_USUAL_FOLDER)
     with _written_beside(target, mode) as file:
         yield file
         _sync(file)
+        _check_free(target)
     sync_folder(target.parent)
+
+
+def _check_free(target: Path) -> None:
+    if os.path.lexists(target):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
 
 
 @contextmanager

@@ -174,6 +174,14 @@ def test_a_created_file_never_replaces_another_nor_a_link(tmp_path: Path, is_lin
     assert (tmp_path / "old").is_symlink() or (tmp_path / "old").read_bytes() == b"precious"
 
 
+def test_a_created_file_does_not_replace_one_that_appears_meanwhile(tmp_path: Path) -> None:
+    with pytest.raises(FileExistsError), creating(tmp_path / "new", mode=0o600):
+        (tmp_path / "new").write_bytes(b"precious")
+
+    assert [path.name for path in tmp_path.iterdir()] == ["new"]
+    assert (tmp_path / "new").read_bytes() == b"precious"
+
+
 def test_a_new_file_that_fails_midway_is_removed(tmp_path: Path) -> None:
     def fail() -> None:
         with new_file(tmp_path / "new") as file:

@@ -52,11 +52,13 @@ def backup(database: Path, file: Path, *, now: datetime) -> Backup:
             if (verdict := checked(partial.path)) != "ok":
                 raise DatabaseError(f"{database}: the copy is damaged: {verdict}", remedy="restore an earlier backup")
             sync_file(partial.path)
+            size = partial.path.stat().st_size  # under its name, another command may remove it
+            _check_target(file, database)  # copying took a while
             partial.path.replace(file)
         sync_folder(file.parent)
     except OSError as error:
         raise DatabaseError(f"{file} cannot be created: {file_reason(error)}", remedy=access_remedy(error)) from None
-    return Backup(now, file, file.stat().st_size)
+    return Backup(now, file, size)
 
 
 def backup_into(database: Path, folder: Path, *, keep: int, now: datetime) -> tuple[Backup, list[Path]]:
@@ -77,7 +79,7 @@ def backup_into(database: Path, folder: Path, *, keep: int, now: datetime) -> tu
         record = _began_at(made.file)
         whole = [path for path in copies if path.suffix == ".db" and _began_at(path) == record]
         for path in whole[:-keep]:
-            path.unlink()
+            path.unlink(missing_ok=True)  # another command may have removed it
             removed.append(path)
         removed += [path for path in copies if path.suffix == ".partial" and remove_if_abandoned(path)]
     except OSError as error:

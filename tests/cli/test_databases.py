@@ -151,3 +151,14 @@ def test_a_new_record_is_begun_when_that_is_asked_for_but_requests_nothing_for_a
     assert f"{LEDGER_LOST}: no requests before" in ended.out
     silent.assert_nothing_received()
     assert_refused(call_real(vanished, silent, "collect", "--new-record"), ExitCode.REFUSED, "holds a record")
+
+
+@pytest.mark.parametrize("suffix", ["", "-wal", ".lock"])
+def test_the_database_itself_is_no_archive_to_import(tmp_path: Path, database: Path, suffix: str) -> None:
+    link = tmp_path / "link"
+    link.symlink_to(f"{database}{suffix}")
+    Path(f"{database}{suffix}").touch()
+
+    for name in (f"{database}{suffix}", str(link)):
+        ended = call(tmp_path, "import", name, "--database", str(database))
+        assert_refused(ended, ExitCode.FAILED, "belongs to the database itself")

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.partials import partial_file
-from pipeline.store.backup import Backup, backup, backup_beside, backup_into, note_backup
+from pipeline.store import backup as module
+from pipeline.store.backup import Backup, backup, backup_beside, backup_into, checked, note_backup
 from pipeline.store.database import DatabaseError
 from pipeline.store.migrate import migrate
 from pipeline.store.reader import NoData, Reader
@@ -82,6 +83,45 @@ def test_an_existing_file_is_never_overwritten(database: Path, tmp_path: Path) -
 
     assert (tmp_path / "copy.db").read_bytes() == b"precious"
     assert list(tmp_path.glob("copy*")) == [tmp_path / "copy.db"]
+
+
+def test_a_file_that_appears_while_it_copies_is_not_overwritten(
+    database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "copy.db"
+
+    def then_appears(copy: Path) -> str:
+        target.write_text("mine")
+        return checked(copy)
+
+    monkeypatch.setattr(module, "checked", then_appears)
+
+    with pytest.raises(DatabaseError, match="exists"):
+        backup(database, target, now=NOW)
+    assert target.read_text() == "mine"
+    assert not [*tmp_path.glob("*.partial")]
+
+
+def test_a_copy_that_another_command_removes_meanwhile_does_no_harm(
+    database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for day in range(3):
+        backup_into(database, tmp_path, keep=9, now=NOW + timedelta(days=day))
+    oldest = min(tmp_path.glob("overviews-*.db"))
+
+    judge = module._began_at
+
+    def then_removed(path: Path) -> str | None:
+        began_at = judge(path)
+        if path == oldest:
+            path.unlink()
+        return began_at
+
+    monkeypatch.setattr(module, "_began_at", then_removed)
+
+    made, _ = backup_into(database, tmp_path, keep=1, now=NOW + timedelta(days=3))
+
+    assert [*tmp_path.glob("overviews-*.db")] == [made.file]
 
 
 def test_the_database_is_never_its_own_backup(database: Path) -> None:

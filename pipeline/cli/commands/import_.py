@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -22,12 +22,12 @@ from pipeline.cli.signals import interruptible
 from pipeline.cli.verbosity import configure_logs
 from pipeline.clock import Clock
 from pipeline.collect.halt import Halt
-from pipeline.errors import ExitCode
+from pipeline.errors import ExitCode, Trouble
 from pipeline.instants import utc_now
 from pipeline.model.outcomes import RunStatus
 from pipeline.settings.load import Settings
 from pipeline.settings.secrets import redaction
-from pipeline.store.database import refuse_foreign
+from pipeline.store.database import beside, database_files, refuse_foreign
 from pipeline.store.record import Begin
 from pipeline.transfer.archives import Archive, Archives, check_archives
 from pipeline.transfer.entries import Problem, Received
@@ -136,6 +136,7 @@ def command(
     settings = load_silently(options, variables)
     redact = redaction(variables)
     configure_logs(options, redact=redact)
+    _refuse_itself(sources, settings.database)
     refuse_foreign(settings.database)
     refuse_import(settings.fleet)
     refuse_other_record(settings.database, settings.fleet)
@@ -180,6 +181,13 @@ def _sources(
     sources = [None if str(file) == "-" else file for file in files]
     check_archives(sources, observed_at, pattern)
     return sources
+
+
+def _refuse_itself(sources: Sequence[Path | None], database: Path) -> None:
+    """Raise Trouble if a source is the database: nothing else may open its file while it is written to."""
+    for source in sources:
+        if source is not None and beside(source, "") in database_files(database):
+            raise Trouble(f"{source} belongs to the database itself", remedy="name a file that pipeline export wrote")
 
 
 @contextmanager
