@@ -10,8 +10,6 @@ from pipeline.collect.order import Source
 from pipeline.errors import ExitCode, Trouble
 from pipeline.model.symbols import Symbol
 from pipeline.quota.keys import ApiKey, most_workers
-from pipeline.sandbox.companies import Companies
-from pipeline.sandbox.server import SandboxApi
 from pipeline.settings.load import Settings
 from pipeline.settings.schema import SourceTable
 from pipeline.store.stored_symbols import holds_invented_data
@@ -86,6 +84,9 @@ async def serve_sandbox(
     settings: Settings, *, now: Callable[[], datetime], latency: timedelta = SANDBOX_LATENCY
 ) -> AsyncIterator[str]:
     """Serve the sandbox API with the configured limits of each key while the block runs, and yield its base URL."""
+    from pipeline.sandbox.companies import Companies  # noqa: PLC0415 - only --sandbox needs it and a server
+    from pipeline.sandbox.server import SandboxApi  # noqa: PLC0415
+
     plans = {key.secret: key.limits for key in sandbox_keys(settings)}
     api = SandboxApi(companies=Companies(), limits=(), plans=plans, day=lambda: now().date(), latency=latency, wall=now)
     async with api.serve() as base_url:

@@ -1,4 +1,4 @@
-"""Start-up: what answers at once does not load what only collecting needs."""
+"""Start-up: what answers at once does not load what only collecting needs, nor what collects what only serving does."""
 
 import subprocess
 import sys
@@ -18,11 +18,12 @@ _SLOW = (
     "tenacity",
     "vl_convert",
 )
+_SERVING = ("aiohttp.web", "pipeline.cli.site", "pipeline.rest", "pipeline.sandbox", "pipeline.web.app")
 
 
 @pytest.mark.process
-def test_commands_that_only_read_do_not_import_what_collecting_needs() -> None:
-    commands = (
+def test_commands_do_not_import_what_only_others_need() -> None:
+    reading = (
         "as_of",
         "changes",
         "config",
@@ -39,10 +40,11 @@ def test_commands_that_only_read_do_not_import_what_collecting_needs() -> None:
     )
     program = f"""
 import importlib, sys
-for command in {commands}:
-    importlib.import_module("pipeline.cli.commands." + command)
-    loaded = [name for name in {_SLOW} if name in sys.modules]
-    assert not loaded, (command, loaded)
+for commands, unneeded in (({reading}, {_SLOW}), (("collect", "run"), {_SERVING})):
+    for command in commands:
+        importlib.import_module("pipeline.cli.commands." + command)
+        loaded = [name for name in unneeded if name in sys.modules]
+        assert not loaded, (command, loaded)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr

@@ -21,7 +21,6 @@ from pipeline.cli.exclusive import when_to_begin
 from pipeline.cli.fleet_conflicts import refuse_other_record
 from pipeline.cli.options import Options, examples, global_options, new_record_option
 from pipeline.cli.signals import LAST_RESORT, reloadable, stoppable
-from pipeline.cli.site import Record, serving_site
 from pipeline.cli.verbosity import configure_logs, fatal_errors_logged
 from pipeline.daemon.config import DaemonConfig
 from pipeline.daemon.loop import Daemon
@@ -39,7 +38,6 @@ from pipeline.store.lock import hold_daemon_lock
 from pipeline.store.record import Begin
 from pipeline.web.probes import Probes
 from pipeline.web.refusals import named_alone
-from pipeline.web.server import serving
 
 if TYPE_CHECKING:  # an extra
     from pipeline.daemon.member import Member
@@ -110,13 +108,7 @@ async def _serve(
 
         stack.enter_context(stoppable(stop, last_resort=LAST_RESORT, exit_code=ExitCode.DONE))
         stack.enter_context(reloadable(daemon.reload))
-        read_through = daemon.on_demand.collect if first.settings.web.read_through else None
-
-        def is_collecting() -> bool:
-            return daemon.status.active_run is not None
-
-        record = Record(first.database, lambda: reporter.scope, None, utc_now, read_through, is_collecting)
-        await _listen(stack, first, _probes(daemon, reporter, metrics, first.database), record)
+        await _listen(stack, first, _probes(daemon, reporter, metrics, first.database), daemon, reporter)
         log.info("daemon started", version=__version__, database=str(first.database), **_membership(first))
         await daemon.run()
     log.info("daemon ended")
@@ -156,15 +148,27 @@ def _member_class() -> "type[Member]":
     return Member
 
 
-async def _listen(stack: AsyncExitStack, first: DaemonSettings, probes: Probes, record: Record) -> None:
+async def _listen(
+    stack: AsyncExitStack, first: DaemonSettings, probes: Probes, daemon: "Daemon | Member", reporter: Reporter
+) -> None:
     """Answer probes at the one address and the site at the other, where they are configured, until the stack ends."""
     log, settings, web = structlog.get_logger(), first.settings, first.settings.web
     if settings.listen is not None and settings.listen != web.listen:
+        from pipeline.web.server import serving  # noqa: PLC0415 - what serves takes long to import
+
         listening = serving(settings.listen.host, settings.listen.port, probes, allowed_hosts=settings.allowed_hosts)
         log.info("listening", address=await stack.enter_async_context(listening))
     if web.read_through and web.listen is None:
         log.warning("web.read_through does nothing: web.listen is not set")
     if web.listen is not None:
+        from pipeline.cli.site import Record, serving_site  # noqa: PLC0415
+
+        read_through = daemon.on_demand.collect if web.read_through else None
+
+        def is_collecting() -> bool:
+            return daemon.status.active_run is not None
+
+        record = Record(first.database, lambda: reporter.scope, None, utc_now, read_through, is_collecting)
         names = web.allowed_hosts | settings.allowed_hosts
         site = serving_site(web.listen, record, probes, allowed_hosts=names, token=first.token)
         log.info("serving", address=await stack.enter_async_context(site))
