@@ -40,7 +40,9 @@ def pytest_configure() -> None:
     Databases are in files all the same, and what is killed leaves what the system had. pytest has `--basetemp`, too.
     Keep bytecode, though some images say not to: without it each process compiles all the tests, or all it imports.
     Let the processes under test see Ctrl-C: a shell starts its background jobs, and all they start, with it ignored.
+    Collect no garbage while tests are collected: it takes a fifth of the time, and there is hardly any.
     """
+    gc.disable()
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.dont_write_bytecode = False
@@ -75,6 +77,7 @@ sys.addaudithook(_refuse_unmarked_processes)
 
 def pytest_collection_finish() -> None:
     gc.freeze()  # what collecting made stays: the garbage collector need not go through it during each test
+    gc.enable()
 
 
 @pytest.fixture
