@@ -12,6 +12,7 @@ from pipeline.model.symbols import Symbol
 from pipeline.quota.keys import ApiKey, most_workers
 from pipeline.settings.load import Settings
 from pipeline.settings.schema import SourceTable
+from pipeline.store.database import sandbox_beside
 from pipeline.store.stored_symbols import holds_invented_data
 
 EXAMPLE_SYMBOLS = tuple(map(Symbol, ("AAPL", "GOOG", "TSLA", "MSFT", "PEP")))
@@ -49,7 +50,7 @@ def sandbox_settings(settings: Settings, named: Path | None) -> Settings:
     The database is the one `named` on the command line, else sandbox.db beside the configured one.
     """
     symbols = settings.symbols if settings.all_symbols else EXAMPLE_SYMBOLS
-    database = named or settings.database.with_name("sandbox.db")
+    database = named or sandbox_beside(settings.database)
     return replace(settings, database=database, symbols=symbols, fleet=None)
 
 

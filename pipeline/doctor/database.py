@@ -14,7 +14,7 @@ from pipeline.doctor.renames import check_renames
 from pipeline.model.renames import Rename
 from pipeline.model.symbols import Symbol
 from pipeline.monitoring.checks import Kind, old_backup, unusable_database
-from pipeline.store.database import DatabaseError, connect, is_damage, is_folder
+from pipeline.store.database import DatabaseError, command_to_collect, connect, is_damage, is_folder
 from pipeline.store.marker import read_marker, record_gone
 from pipeline.store.migration_files import shipped_migrations
 from pipeline.store.older_copy import LEDGER_BEHIND, is_behind
@@ -88,7 +88,7 @@ def _missing(path: Path, *, is_deep: bool) -> Finding:
     """Return that there is no database: a problem for the deep check, which was asked to compare one."""
     if is_deep:
         return Finding(Kind.DATABASE, Level.PROBLEM, f"{path} does not exist", "name the file to compare: --database")
-    return Finding(Kind.DATABASE, Level.NOTE, f"{path} does not exist yet", "pipeline collect creates it")
+    return Finding(Kind.DATABASE, Level.NOTE, f"{path} does not exist yet", f"{command_to_collect(path)} creates it")
 
 
 def _migrations(path: Path, version: int) -> Finding:

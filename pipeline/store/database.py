@@ -68,6 +68,16 @@ def beside(database: Path, suffix: str) -> Path:
     return real.with_name(f"{real.name}{suffix}")
 
 
+def sandbox_beside(database: Path) -> Path:
+    """Return the database that --sandbox fills unless another is named."""
+    return database.with_name("sandbox.db")
+
+
+def command_to_collect(database: Path) -> str:
+    """Return the command that fills a database. A sandbox's is known by its name: there is no key for it."""
+    return "pipeline collect --sandbox" if database == sandbox_beside(database) else "pipeline collect"
+
+
 def database_files(database: Path) -> frozenset[Path]:
     """Return the database, and the files beside it that nothing else may overwrite."""
     suffixes = ("", "-wal", "-shm", "-journal", ".lock", ".daemon.lock", ".record")

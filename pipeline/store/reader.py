@@ -15,7 +15,7 @@ from pipeline.files import is_present
 from pipeline.model.outcomes import Outcome, RunId, RunStatus
 from pipeline.model.slots import NO_SYMBOL, Block, KeyId, LedgerMark, QuotaState, SpentSlot
 from pipeline.model.symbols import Symbol, SymbolFreshness
-from pipeline.store.database import DatabaseError, connect
+from pipeline.store.database import DatabaseError, command_to_collect, connect, sandbox_beside
 from pipeline.store.drift import Drift, read_drift
 from pipeline.store.ledger_mark import read_mark
 from pipeline.store.marker import read_marker, record_gone
@@ -39,16 +39,16 @@ def open_any_version(path: Path) -> Iterator[tuple[sqlite3.Connection, Schema]]:
     if not is_present(path):
         if was_begun:
             raise record_gone(path)
-        sandbox = path.with_name("sandbox.db")
+        sandbox = sandbox_beside(path)
         hint = f" (the sandbox's database is beside it: --database {sandbox})" if sandbox.exists() else ""
-        raise NoData(f"no database at {path}", remedy=f"create it with pipeline collect{hint}")
+        raise NoData(f"no database at {path}", remedy=f"create it with {command_to_collect(path)}{hint}")
     with connect(path, "ro") as db:
         schema = read_schema(db, path, shipped_migrations())
         is_empty = schema == Schema(0)
         if is_empty and was_begun:
             raise record_gone(path)
         if is_empty:
-            raise NoData(f"{path} is empty", remedy="fill it with pipeline collect")
+            raise NoData(f"{path} is empty", remedy=f"fill it with {command_to_collect(path)}")
         yield db, schema
 
 

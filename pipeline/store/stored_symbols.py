@@ -11,7 +11,7 @@ from pathlib import Path
 from pipeline.instants import text_for_people
 from pipeline.model.invented import is_invented
 from pipeline.model.symbols import Symbol, spellings
-from pipeline.store.database import DatabaseError
+from pipeline.store.database import DatabaseError, command_to_collect
 from pipeline.store.reader import NoData
 from pipeline.store.schema import connect_checked
 from pipeline.text import shown
@@ -76,7 +76,8 @@ def check_symbols(db: sqlite3.Connection, path: Path, symbols: Iterable[str] = (
 def check_any_stored(db: sqlite3.Connection, path: Path) -> None:
     """Raise NoData if the database holds no snapshot at all."""
     if not db.execute(f"SELECT EXISTS (SELECT 1 FROM symbols WHERE {_HAS_SNAPSHOT})").fetchone()[0]:
-        raise NoData(f"{path} holds no snapshot yet", remedy="store some with pipeline collect or pipeline import")
+        remedy = f"store some with {command_to_collect(path)} or pipeline import"
+        raise NoData(f"{path} holds no snapshot yet", remedy=remedy)
 
 
 def not_found(db: sqlite3.Connection, symbol: str, known: list[str]) -> SymbolNotFound:

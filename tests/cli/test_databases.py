@@ -1,6 +1,8 @@
 """What commands do with a file that is not this program's database, or cannot be one."""
 
 import os
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from pipeline.store.marker import Marker, write_marker
 from pipeline.store.record import LEDGER_LOST
 from tests.support.clocks import START
 from tests.support.commands import KEY, NEEDED, Ended, assert_refused, call
+from tests.support.observations import empty_database
 from tests.support.silent import SilentServer
 
 READERS = [
@@ -88,6 +91,25 @@ def test_a_database_in_a_folder_that_is_read_only_ends_with_1(folder: Path, sile
 def test_runs_and_backup_without_a_database_end_with_1(folder: Path) -> None:
     for command in (["runs"], ["runs", "1"], ["backup", "copy.db"]):
         assert_refused(call(folder, *command), ExitCode.FAILED, "no database at", "pipeline collect")
+
+
+@pytest.mark.parametrize("state", ["absent", "empty", "without snapshots"])
+def test_what_fills_the_sandboxs_database_needs_no_key(
+    folder: Path, configure: Callable[[str], object], state: str
+) -> None:
+    configure('database = "sandbox.db"\n[symbols]\nlist = ["AAPL"]')
+    if state != "absent":
+        (folder / "sandbox.db").write_bytes(b"" if state == "empty" else empty_database().read_bytes())
+
+    for command in ("history AAPL", "status", "as-of now", "doctor --quick"):
+        ended = call(folder, *command.split())
+        if state == "absent" or not command.startswith(("status", "doctor")):
+            assert "pipeline collect --sandbox" in ended.err + ended.out, command
+    (folder / "sandbox.db").unlink(missing_ok=True)
+    suggested = re.search(r"create it with pipeline (.*)", call(folder, "history", "AAPL").err)
+    assert suggested is not None
+    assert call(folder, *suggested[1].split(), "--latency", "0").code == ExitCode.DONE
+    assert call(folder, "history", "AAPL").code == ExitCode.DONE
 
 
 @pytest.fixture
