@@ -14,6 +14,7 @@ _LAST_PORT = 65_535
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*", re.ASCII | re.IGNORECASE)
 _LONGEST_NAME = 253
+_EXPOSED = "plain http would expose the secret in transit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +56,11 @@ def host_name(text: str) -> str:
     return name.lower()
 
 
-def check_url(url: str, *, forbidden: str, remedy: str) -> None:
+def check_url(url: str, *, forbidden: str, remedy: str, over_http: str = _EXPOSED) -> None:
     """Raise SettingsError unless a secret is safe on its way to the URL: over TLS, or within this machine.
 
-    `forbidden` are the characters that it must not contain. It may hold a secret itself, so errors do not repeat it.
+    `forbidden` are the characters that it must not contain, and `over_http` is why it must not be plain http. It may
+    hold a secret itself, so errors do not repeat it.
     """
     try:
         parts = urlsplit(url)
@@ -70,7 +72,7 @@ def check_url(url: str, *, forbidden: str, remedy: str) -> None:
     if parts.scheme not in ("https", "http") or not parts.hostname or not has_port or not is_plain:
         raise SettingsError("invalid URL", remedy=remedy)
     if parts.scheme == "http" and not _is_loopback(parts.hostname):
-        raise SettingsError("plain http would expose the secret in transit", remedy="use https (or a loopback address)")
+        raise SettingsError(over_http, remedy="use https (or a loopback address)")
 
 
 def _version(host: str) -> int | None:

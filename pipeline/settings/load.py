@@ -163,7 +163,7 @@ def _check(read: Layered, fleet: Fleet | None, *, now: datetime) -> Settings:
         fleet=fleet,
         concurrency=source.concurrency,
         proxy=proxy,
-        time_url=source.time_url and read.checked("source.time_url", _base_url, source.time_url),
+        time_url=read.checked("source.time_url", _time_url, source.time_url) if source.time_url else None,
         timeout=timedelta(seconds=source.timeout_seconds),
         fresh_for=timedelta(hours=collect.fresh_for_hours),
         attempts=collect.attempts,
@@ -204,6 +204,16 @@ def _base_url(url: str) -> str:
         url,
         forbidden=_NOT_IN_BASE_URLS,
         remedy="use one without user, query or fragment, such as https://www.alphavantage.co/query",
+    )
+    return url
+
+
+def _time_url(url: str) -> str:
+    check_url(
+        url,
+        forbidden=_NOT_IN_BASE_URLS,
+        remedy="use one without user, query or fragment, such as https://www.example.com",
+        over_http="what plain http says of the time can be forged on its way",
     )
     return url
 

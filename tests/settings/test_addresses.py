@@ -57,6 +57,22 @@ def test_an_invalid_url_or_one_with_user_query_or_fragment_is_refused(configured
 
 
 @pytest.mark.parametrize(
+    "url", ["example", "https://user@example.com", "http://www.example.com", "https://a.example/?q"]
+)
+def test_a_bad_time_url_is_refused_with_an_example_of_its_own(configured: Configured, url: str) -> None:
+    line = refusal(lambda: configured(f'[source]\ntime_url = "{url}"'))
+
+    assert "source.time_url: " in line
+    assert "alphavantage" not in line
+    assert "secret" not in line
+    assert ("https" if url.startswith("http:") else "such as https://www.example.com") in line
+
+
+def test_an_empty_time_url_is_none(configured: Configured) -> None:
+    assert configured('[source]\ntime_url = ""').time_url is None
+
+
+@pytest.mark.parametrize(
     ("text", "host", "port"),
     [
         ("127.0.0.1:8080", "127.0.0.1", 8080),
