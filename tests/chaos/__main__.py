@@ -20,7 +20,7 @@ from tests.chaos.checks import Finding
 from tests.chaos.counting import requests_in
 from tests.chaos.fleet import KEYS, fleet
 from tests.chaos.mutants import MUTANTS
-from tests.chaos.network import network, wrong_clock
+from tests.chaos.network import clock_of, network
 from tests.chaos.storm import Storm
 
 
@@ -55,7 +55,7 @@ def _run(options: argparse.Namespace, folder: Path) -> list[Finding]:
                 next(one for one in MUTANTS if one.__name__ == options.mutant)(db)
         for number in range(options.members):
             keys = [list(KEYS)[number % len(KEYS)]]
-            before, environment = (hosts.add_host(), wrong_clock(number)) if hosts is not None else ([], {})
+            before, environment = (hosts.add_host(), clock_of(number)) if hosts is not None else ([], {})
             under_test.add(f"m{number}", keys, before=before, environment=environment).start()
         storm = Storm(under_test, random.Random(options.seed), options.every, crashes, network=hosts)
         storm.rage(options.minutes * 60)

@@ -10,9 +10,11 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
+from datetime import timedelta
 
 import pytest
+
+from tests.support.wrong_clocks import wrong_clock
 
 POSTGRES, API = "198.18.0.1", "198.18.0.2"
 """Of the network for benchmarks (RFC 2544), which is nobody's."""
@@ -20,19 +22,12 @@ _ROUTER = "198.18.0.254"
 _SERVERS = "198.18.0.0/24"
 
 
-_FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
-_CLOCKS = ("+300s", "-300s", "+0s")
+_CLOCKS = tuple(timedelta(minutes=ahead) for ahead in (5, -5, 0))
 
 
-def wrong_clock(host: int) -> dict[str, str]:
-    """Return the variables that give a process the clock of a host: five minutes ahead, behind, or right.
-
-    Skip the test where libfaketime is not installed.
-    """
-    if not _FAKETIME.exists():
-        pytest.skip("clocks cannot be wrong: libfaketime is not installed")
-    ahead = _CLOCKS[host % len(_CLOCKS)]
-    return {"LD_PRELOAD": str(_FAKETIME), "FAKETIME": ahead, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+def clock_of(host: int) -> dict[str, str]:
+    """Return the variables that give a process the clock of a host: five minutes ahead, behind, or right."""
+    return wrong_clock(_CLOCKS[host % len(_CLOCKS)])
 
 
 @dataclass(slots=True)

@@ -7,7 +7,7 @@ import pytest
 
 from tests.chaos.fleet import KEYS, Fleet, fleet
 from tests.chaos.machines import Machine
-from tests.chaos.network import network, wrong_clock
+from tests.chaos.network import clock_of, network
 from tests.chaos.storm import Storm
 from tests.chaos.test_storms import LIMITS, SYMBOLS, broken
 
@@ -18,7 +18,7 @@ def test_hosts_with_wrong_clocks_are_cut_off_and_who_fired_last_is_dead_at_the_n
     with network() as net, fleet(tmp_path, LIMITS, SYMBOLS, network=net) as under_test:
         for number in range(3):
             keys = [list(KEYS)[number % 2]]
-            under_test.add(f"host{number}", keys, before=net.add_host(), environment=wrong_clock(number)).start()
+            under_test.add(f"host{number}", keys, before=net.add_host(), environment=clock_of(number)).start()
         under_test.wait_for("count(*) > 20 FROM fleet.outcomes")
 
         Storm(under_test, random.Random(1), every=1, crashes=0, network=net).rage(15)
