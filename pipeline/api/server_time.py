@@ -6,11 +6,18 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 
+from pipeline import instants
+
 MOST_OFF = timedelta(minutes=5)
 """How far a clock may be from the server's: what it dates seems to have been known so much earlier, or later."""
 _A_SECOND = timedelta(seconds=1)
 _YEARS = 1, 9999
 """A `Date` of the first or last year that can be written leaves no room to compare with."""
+
+
+def credible_until(now: datetime) -> datetime:
+    """Return the latest instant that is not from the future; by a clock that is not set, nothing is judged to be."""
+    return datetime.max.replace(tzinfo=UTC) if now < instants.EARLIEST_PLAUSIBLE else now + MOST_OFF
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,16 +7,18 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from pipeline import instants
+from pipeline.api.server_time import credible_until
 from pipeline.doctor.dates import check_dates, check_last
 from pipeline.doctor.deep import OnDeep, check_deeply
 from pipeline.doctor.findings import Finding, Level
 from pipeline.doctor.renames import check_renames
 from pipeline.model.renames import Rename
 from pipeline.model.symbols import Symbol
-from pipeline.monitoring.checks import Kind, old_backup, unusable_database
+from pipeline.monitoring.checks import Kind, backup_ahead, old_backup, unusable_database
 from pipeline.store.database import DatabaseError, command_to_collect, connect, is_damage, is_folder
 from pipeline.store.marker import read_marker, record_gone
 from pipeline.store.migration_files import shipped_migrations
+from pipeline.store.noted_backups import read_noted_backups
 from pipeline.store.older_copy import LEDGER_BEHIND, is_behind
 from pipeline.store.schema import check_schema
 from pipeline.store.stored_symbols import is_first_company_invented
@@ -143,13 +145,16 @@ def _readable(raw: bytes) -> str:
 
 
 def _backups(db: sqlite3.Connection, backup_after: timedelta, now: datetime) -> Finding:
-    at, file = db.execute("SELECT max(at), file FROM backups").fetchone()
-    if at is None:
-        return Finding(Kind.BACKUP, Level.NOTE, "none was made yet", "pipeline backup FILE")
-    problem = old_backup(instants.from_text(at), backup_after, now=now)
+    noted = read_noted_backups(db, until=credible_until(now))
+    problem = old_backup(noted, backup_after, now=now)
     if problem is not None:
         return Finding(Kind.BACKUP, Level.PROBLEM, problem.text, problem.remedy)
-    return Finding(Kind.BACKUP, Level.OK, f"{file}, at {instants.for_people(instants.from_text(at))} UTC")
+    if noted.last is None:
+        return Finding(Kind.BACKUP, Level.NOTE, "none was made yet", "pipeline backup FILE")
+    found = f"{noted.file}, at {instants.for_people(noted.last)} UTC"
+    if noted.ahead is None:
+        return Finding(Kind.BACKUP, Level.OK, found)
+    return Finding(Kind.BACKUP, Level.NOTE, f"{found}, besides {backup_ahead(noted.ahead)}", "it does not count")
 
 
 def _invented(db: sqlite3.Connection) -> Iterator[Finding]:

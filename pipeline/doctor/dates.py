@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
 from pipeline import instants
-from pipeline.api.server_time import MOST_OFF
+from pipeline.api.server_time import MOST_OFF, credible_until
 from pipeline.audit.misdated import Misdated, misdated_observations, misdated_runs
 from pipeline.doctor.findings import Finding, Level
 from pipeline.instants import text_for_people
@@ -24,7 +24,7 @@ def check_dates(db: sqlite3.Connection, now: datetime) -> Iterator[Finding]:
     Recordings may be imported from as far back as there was the API. A run is never older than this program, but the
     sandbox simulates any day. By a clock that is not set, nothing is judged to be from the future.
     """
-    until = _LAST if _is_unset(now) else instants.to_text(now + MOST_OFF)
+    until = instants.to_text(credible_until(now))
     is_invented = is_first_company_invented(db)
     since, program = ("", "") if is_invented else map(instants.to_text, _BOUNDS)
     early, late = misdated_observations(db, since=since, until=until)
@@ -45,7 +45,6 @@ def check_dates(db: sqlite3.Connection, now: datetime) -> Iterator[Finding]:
 
 
 _BOUNDS = (instants.EARLIEST_RECEIVED, instants.EARLIEST_PLAUSIBLE)
-_LAST = "9999-12-31T23:59:59.999Z"
 _SET = "set the clock, and keep it set; then"
 _COMPARE = (
     "first make sure that this clock is right (pipeline doctor --online compares it): if it is wrong, set it, and the"

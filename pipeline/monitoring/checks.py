@@ -13,6 +13,7 @@ from pipeline.monitoring.fleet_view import FleetView
 from pipeline.monitoring.heartbeat import ANSWERS_WITHIN, DamagedHeartbeat, Heartbeat
 from pipeline.monitoring.status import Status
 from pipeline.store.database import DatabaseError
+from pipeline.store.noted_backups import NotedBackups
 from pipeline.store.reader import Run
 from pipeline.text import count, few
 
@@ -155,12 +156,25 @@ def stale_data(symbols: Sequence[Symbol], stale_after: timedelta) -> Problem | N
     return Problem(Kind.STALE, "", f"{not_observed(stale_after)}: {few(symbols)}") if symbols else None
 
 
-def old_backup(last: datetime, backup_after: timedelta, *, now: datetime) -> Problem | None:
-    """Return that the last backup is too old, None if it is not."""
+def old_backup(noted: NotedBackups, backup_after: timedelta, *, now: datetime) -> Problem | None:
+    """Return that the last backup is too old, or from the future, and so of unknown age; None if not."""
+    last, ahead, _ = noted
+    if last is None:
+        return None if ahead is None else Problem(Kind.BACKUP, "", f"there is only {backup_ahead(ahead)}", _COUNTS)
     if now - last <= backup_after:
         return None
     text = f"the last backup was made {count((now - last).days, 'day')} ago, at {instants.for_people(last)} UTC"
+    if ahead is not None:
+        text += f", besides {backup_ahead(ahead)}"
     return Problem(Kind.BACKUP, "", text, "pipeline backup FILE, or see why the backups stopped")
+
+
+def backup_ahead(at: datetime) -> str:
+    """Return what is said of a backup from the future."""
+    return f"a backup dated in the future, {instants.for_people(at)} UTC"
+
+
+_COUNTS = "pipeline backup FILE makes one that counts"
 
 
 def not_observed(stale_after: timedelta) -> str:

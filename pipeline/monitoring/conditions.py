@@ -40,6 +40,7 @@ from pipeline.model.outcomes import Outcome, RunStatus
 from pipeline.monitoring.checks import Kind, Problem, not_observed, old_backup
 from pipeline.monitoring.status import Status
 from pipeline.store.drift import Drift
+from pipeline.store.noted_backups import NO_BACKUPS
 from pipeline.text import count
 
 
@@ -229,9 +230,9 @@ def staleness(
 
 def backups(status: Status, backup_after: timedelta, *, now: datetime) -> list[Observation]:
     """Return whether the last backup is too old; nothing where none was ever made."""
-    if status.last_backup is None:
+    if status.backups == NO_BACKUPS:
         return []
-    problem = old_backup(status.last_backup, backup_after, now=now)
+    problem = old_backup(status.backups, backup_after, now=now)
     return [problem or Over(Kind.BACKUP)]
 
 

@@ -159,7 +159,7 @@ class _Scrape(Collector):
 def _status_metrics(status: Status) -> Iterator[Metric]:
     yield from _run_metrics(status)
     yield CounterMetricFamily("pipeline_snapshots", "Snapshots stored.", value=status.snapshots)
-    yield from _instant("pipeline_last_backup_timestamp_seconds", "When the last backup was made.", status.last_backup)
+    yield from _instant("pipeline_last_backup_timestamp_seconds", "When the last backup was made.", status.backups.last)
     yield from _window_metrics(status)
     yield _labelled(
         GaugeMetricFamily(

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from pipeline import instants
+from pipeline.api.server_time import credible_until
 from pipeline.fleet.look import Lookout
 from pipeline.model.symbols import Symbol
 from pipeline.monitoring.fleet_view import FleetView, view_fleet
@@ -14,6 +15,7 @@ from pipeline.quota.estimate import WindowUsage, window_usage
 from pipeline.quota.keys import KeyPlan
 from pipeline.quota.stored import quotas_named, shift_of
 from pipeline.store.database import wal_bytes
+from pipeline.store.noted_backups import NotedBackups
 from pipeline.store.reader import Listed, Reader, Run
 from pipeline.store.time_limit import LONGEST_READ
 from pipeline.uptime import read_uptime
@@ -59,8 +61,8 @@ class Status:
     """Configured, and not observed for too long."""
     fresh: int
     """The number of configured symbols that are none of these."""
-    last_backup: datetime | None
-    """When the last backup was made, as far as the database knows."""
+    backups: NotedBackups
+    """As far as the database knows."""
     database_bytes: int
     """Including the write-ahead log."""
     fleet: FleetView | None = None
@@ -98,7 +100,7 @@ def read_status(database: Path, scope: Scope, *, now: datetime, within: timedelt
             pending=found.pending,
             stale=found.stale,
             fresh=len(found.fresh),
-            last_backup=reader.last_backup(),
+            backups=reader.backups(until=credible_until(now)),
             database_bytes=database.stat().st_size + wal_bytes(database),
             fleet=fleet,
         )

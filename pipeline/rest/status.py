@@ -128,7 +128,7 @@ def _of_present(live: Live | None) -> dict[str, Any]:
         "snapshots": now.snapshots,
         "windows": windows if now.is_quota_known else None,
         "daemon": daemon.beat.texts() if daemon is not None and daemon.is_running and daemon.beat is not None else None,
-        "last_backup": None if now.last_backup is None else to_text(now.last_backup),
+        "last_backup": None if now.backups.last is None else to_text(now.backups.last),
         "database_bytes": now.database_bytes,
         "fleet": None if now.fleet is None else _fleet(now.fleet),
     }

@@ -65,7 +65,8 @@ def backup_into(database: Path, folder: Path, *, keep: int, now: datetime) -> tu
     """Copy the database to a new dated file in a folder, then remove all but the newest `keep` of its copies there.
 
     Return the backup and the files removed. Nothing is removed before the new copy is checked, and no copy of another
-    database, which may have the same name. Raise as `backup` does.
+    database, which may have the same name. The new one is the newest, whatever the names of others say. Raise as
+    `backup` does.
     """
     if not folder.is_dir():
         raise DatabaseError(
@@ -78,6 +79,7 @@ def backup_into(database: Path, folder: Path, *, keep: int, now: datetime) -> tu
         copies = sorted(path for path in folder.iterdir() if dated.fullmatch(path.name) and path.is_file())
         record = _began_at(made.file)
         whole = [path for path in copies if path.suffix == ".db" and _began_at(path) == record]
+        whole.sort(key=lambda path: path == made.file)  # a clock that was ahead has dated others later
         for path in whole[:-keep]:
             path.unlink(missing_ok=True)  # another command may have removed it
             removed.append(path)

@@ -20,6 +20,7 @@ from pipeline.store.drift import Drift, read_drift
 from pipeline.store.ledger_mark import read_mark
 from pipeline.store.marker import read_marker, record_gone
 from pipeline.store.migration_files import shipped_migrations
+from pipeline.store.noted_backups import NotedBackups, read_noted_backups
 from pipeline.store.schema import Schema, read_schema, refuse_half_migrated
 from pipeline.store.time_limit import LONGEST_READ, bounded
 
@@ -399,10 +400,9 @@ class Reader:
             found.setdefault(symbol, []).append(listed)
         return found
 
-    def last_backup(self) -> datetime | None:
-        """Return when the last backup was made; None if none was."""
-        (at,) = self._db.execute("SELECT max(at) FROM backups").fetchone()
-        return None if at is None else instants.from_text(at)
+    def backups(self, *, until: datetime) -> NotedBackups:
+        """Return the backups that are noted. `until`: what is dated later is from the future."""
+        return read_noted_backups(self._db, until=until)
 
     def drift(self) -> Drift:
         """Return where the newest documents and the field catalogue disagree."""

@@ -18,6 +18,7 @@ from pipeline.monitoring.heartbeat import DaemonState, Heartbeat
 from pipeline.monitoring.metrics import Metrics
 from pipeline.quota.estimate import WindowUsage
 from pipeline.settings.environment import API_KEY_FILE, FLEET_URL_FILE, is_setting
+from pipeline.store.noted_backups import NotedBackups
 from tests.support.clocks import START
 from tests.support.monitoring import EMPTY, FLEET_VIEW, values
 
@@ -55,7 +56,7 @@ def panels() -> list[Any]:
 def exported() -> set[str]:
     """Return the name of every series that the daemon exports."""
     windows = [WindowUsage("25/day", 0, 25, None)]
-    known = replace(EMPTY, last_success=START, last_backup=START, windows=windows, fleet=FLEET_VIEW)
+    known = replace(EMPTY, last_success=START, backups=NotedBackups(START), windows=windows, fleet=FLEET_VIEW)
     beat = Heartbeat(pid=1, started_at=START, at=START, state=DaemonState.IDLE, next_fire=START, silent_seconds=0.0)
     return {name.partition("{")[0] for name in values(Metrics().render(known, beat)[1])}
 

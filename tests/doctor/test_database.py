@@ -228,3 +228,14 @@ def test_a_missing_backup_is_noted_and_an_old_one_a_problem(examined: Examined, 
 
     assert (recent.level, "/mnt/copy.db" in recent.found) == (Level.OK, True)
     assert (old.level, "14 days" in old.found) == (Level.PROBLEM, True)
+
+
+def test_a_backup_from_the_future_is_named_and_counts_for_nothing(examined: Examined, database: Path) -> None:
+    note_backup(database, Backup(START + timedelta(days=30), Path("/mnt/ahead.db"), 1))
+    alone = examined()[Kind.BACKUP]
+    note_backup(database, Backup(START + timedelta(minutes=1), Path("/mnt/copy.db"), 1))
+    recent = examined()[Kind.BACKUP]
+
+    assert (alone.level, recent.level) == (Level.PROBLEM, Level.NOTE)
+    assert "/mnt/copy.db" in recent.found
+    assert all("in the future, 2026-04-13" in one.found for one in (alone, recent))

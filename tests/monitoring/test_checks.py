@@ -10,6 +10,7 @@ from pipeline.model.symbols import Symbol
 from pipeline.monitoring.checks import Kind, Problem, health_problems
 from pipeline.monitoring.heartbeat import Heartbeat
 from pipeline.monitoring.status import Status
+from pipeline.store.noted_backups import NO_BACKUPS
 from pipeline.store.reader import Run
 from tests.support.clocks import START
 from tests.support.monitoring import BEAT
@@ -21,7 +22,7 @@ RUN = Run(
     due=3, stored=3, unchanged=0, unknown=0, failed=0, rejected=0, deferred=0, requests=3, seconds=1.0, detail=None,
     schedule=None, uncovered=0,
 )  # fmt: skip
-WELL = Status(RUN, START, {}, {}, (), 3, (), (), (), (), 3, None, 0)
+WELL = Status(RUN, START, {}, {}, (), 3, (), (), (), (), 3, NO_BACKUPS, 0)
 
 
 def found(beat: Heartbeat | None = BEAT, status: Status | None = WELL, *, is_running: bool = True) -> list[Problem]:

@@ -24,6 +24,7 @@ from pipeline.monitoring.conditions import (
 )
 from pipeline.store.database import StorageError
 from pipeline.store.drift import Drift
+from pipeline.store.noted_backups import NotedBackups
 from tests.support.clocks import START
 from tests.support.monitoring import EMPTY
 
@@ -188,8 +189,8 @@ def test_drift_is_over_for_fields_in_which_there_is_none_any_more() -> None:
 
 def test_only_where_backups_are_made_an_old_one_is_wrong_and_a_new_one_ends_it() -> None:
     def seen(age: timedelta | None) -> list[Observation]:
-        status = replace(EMPTY, last_backup=None if age is None else START - age)
-        return backups(status, timedelta(days=14), now=START)
+        noted = NotedBackups(None if age is None else START - age)
+        return backups(replace(EMPTY, backups=noted), timedelta(days=14), now=START)
 
     (old,) = seen(timedelta(days=14, seconds=1))
 
@@ -197,3 +198,15 @@ def test_only_where_backups_are_made_an_old_one_is_wrong_and_a_new_one_ends_it()
     assert isinstance(old, Problem)
     assert old.kind is Kind.BACKUP
     assert seen(timedelta(days=14)) == [Over(Kind.BACKUP)]
+
+
+def test_a_backup_from_the_future_holds_no_alert_back_and_is_named() -> None:
+    def seen(age: timedelta | None) -> Observation:
+        noted = NotedBackups(None if age is None else START - age, START + timedelta(days=365))
+        (one,) = backups(replace(EMPTY, backups=noted), timedelta(days=14), now=START)
+        return one
+
+    assert seen(timedelta(days=14)) == Over(Kind.BACKUP)
+    for wrong in (seen(timedelta(days=15)), seen(None)):
+        assert isinstance(wrong, Problem)
+        assert "in the future, 2027-03-14" in wrong.text

@@ -14,6 +14,7 @@ from pipeline.store import backup as module
 from pipeline.store.backup import Backup, backup, backup_beside, backup_into, checked, note_backup
 from pipeline.store.database import DatabaseError
 from pipeline.store.migrate import migrate
+from pipeline.store.noted_backups import NO_BACKUPS
 from pipeline.store.reader import NoData, Reader
 from tests.support.clocks import START as NOW
 from tests.support.database import earlier_migrations
@@ -272,18 +273,33 @@ def test_what_killed_backups_left_in_the_folder_is_removed(database: Path, tmp_p
         assert sorted(folder.iterdir()) == sorted([living.path, made.file])
 
 
+def test_a_copy_from_the_future_does_not_have_the_new_one_removed(database: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "copies"
+    folder.mkdir()
+    ahead, _ = backup_into(database, folder, keep=1, now=NOW + timedelta(days=365))
+    made, removed = backup_into(database, folder, keep=1, now=NOW)
+
+    assert removed == [ahead.file]
+    assert list(folder.iterdir()) == [made.file]
+
+
 # The note in the database
 
 
 def test_the_database_knows_its_last_backup(database: Path, tmp_path: Path) -> None:
     with Reader.open(database) as reader:
-        assert reader.last_backup() is None
+        assert reader.backups(until=NOW) == NO_BACKUPS
 
     for days in (3, 1, 2):
         note_backup(database, Backup(NOW + timedelta(days=days), tmp_path / "copy.db", 5))
 
     with Reader.open(database) as reader:
-        assert reader.last_backup() == NOW + timedelta(days=3)
+        whole = reader.backups(until=NOW + timedelta(days=3))
+        seen = reader.backups(until=NOW + timedelta(days=2))
+        none = reader.backups(until=NOW)
+    assert (whole.last, whole.ahead) == (NOW + timedelta(days=3), None)
+    assert (seen.last, seen.ahead) == (NOW + timedelta(days=2), NOW + timedelta(days=3))
+    assert (none.last, none.ahead) == (None, NOW + timedelta(days=3))
 
 
 def test_an_older_database_is_not_written_to(tmp_path: Path) -> None:

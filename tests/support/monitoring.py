@@ -13,6 +13,7 @@ from pipeline.monitoring.heartbeat import DaemonState, Heartbeat
 from pipeline.monitoring.status import Status
 from pipeline.quota.estimate import WindowUsage
 from pipeline.store.log_place import Followed
+from pipeline.store.noted_backups import NO_BACKUPS
 from tests.support.clocks import START
 
 HOUR = timedelta(hours=1)
@@ -54,7 +55,7 @@ EMPTY = Status(
     pending=(),
     stale=(),
     fresh=0,
-    last_backup=None,
+    backups=NO_BACKUPS,
     database_bytes=0,
 )
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from pipeline import instants
+from pipeline.api.server_time import credible_until
 from pipeline.cli.configuration import load_settings, read_environment
 from pipeline.cli.fleet_list import as_followed
 from pipeline.cli.options import Options, examples, json_option, reading_options
@@ -22,6 +23,7 @@ from pipeline.model.changes import Change
 from pipeline.model.outcomes import Outcome, RunStatus
 from pipeline.model.symbols import Symbol
 from pipeline.monitoring import heartbeat
+from pipeline.monitoring.checks import backup_ahead
 from pipeline.monitoring.conditions import ABSENT_FIELD, NEW_FIELD, UNREADABLE_FIELD
 from pipeline.monitoring.fleet_view import FleetView, view_fleet
 from pipeline.monitoring.heartbeat import DamagedHeartbeat, Heartbeat
@@ -33,6 +35,7 @@ from pipeline.quota.stored import presumed_requests, quotas_named, shift_of
 from pipeline.settings.load import Settings
 from pipeline.store.drift import Drift
 from pipeline.store.lock import is_daemon_running, is_free
+from pipeline.store.noted_backups import NO_BACKUPS, NotedBackups
 from pipeline.store.reader import NoData, Reader, Run, SymbolState
 from pipeline.store.time_limit import LONGEST_READ
 from pipeline.text import count, few
@@ -60,7 +63,7 @@ class _Report:
     beat: Heartbeat | None
     """None if no daemon runs."""
     next_run: datetime | None
-    last_backup: datetime | None = None
+    backups: NotedBackups = NO_BACKUPS
     presumed: int = 0
     """How many of the requests that count may never have been sent."""
     blocks: Blocks = ()
@@ -115,7 +118,7 @@ def command(options: Options, *, as_json: bool) -> int:
                 "suspicions": [
                     {"symbol": one.symbol, "field": one.field, "suspicion": one.suspicion} for one in status.suspicious
                 ],
-                "last_backup": status.last_backup and instants.to_text(status.last_backup),
+                "last_backup": status.backups.last and instants.to_text(status.backups.last),
                 "threshold": check_threshold(settings).facts(),
                 "fleet": status.fleet and status.fleet.facts(),
             }
@@ -153,7 +156,7 @@ def _read(settings: Settings, options: Options, lookout: Lookout | None) -> _Rep
                 suspicious=suspicious,
                 beat=beat,
                 next_run=next_run,
-                last_backup=reader.last_backup(),
+                backups=reader.backups(until=credible_until(now)),
                 companies=companies,
                 fleet=fleet,
             )
@@ -224,7 +227,7 @@ def _print(settings: Settings, status: _Report, options: Options) -> None:
             **_symbol_lines(status.symbols, is_stored=status.is_stored),
             **_future_line(status.symbols.ahead, options),
             **_threshold_line(settings),
-            **_backup_line(status.last_backup),
+            **_backup_line(status.backups),
             **block_lines(status.blocks, now=instants.utc_now()),
             **_presumed_line(status),
             **_drift_lines(status.drift),
@@ -324,9 +327,11 @@ def _threshold_line(settings: Settings) -> dict[str, object]:
     return {} if problem is None else {"threshold": problem}
 
 
-def _backup_line(last: datetime | None) -> dict[str, str]:
+def _backup_line(noted: NotedBackups) -> dict[str, str]:
     """Return a line about the last backup, none if there was none."""
-    return {} if last is None else {"last backup": f"{instants.for_people(last)} UTC"}
+    last = None if noted.last is None else f"{instants.for_people(noted.last)} UTC"
+    ahead = None if noted.ahead is None else f"{backup_ahead(noted.ahead)}: it does not count"
+    return {"last backup": ", and ".join(filter(None, (last, ahead)))} if last or ahead else {}
 
 
 def _presumed_line(status: _Report) -> dict[str, str]:

@@ -1,8 +1,12 @@
 """`pipeline backup`: a copy of the database."""
 
+import re
+from datetime import timedelta
 from pathlib import Path
 
 from pipeline.errors import ExitCode
+from pipeline.instants import utc_now
+from pipeline.store.backup import Backup, note_backup
 from pipeline.store.migrate import migrate
 from tests.support.clocks import START
 from tests.support.collected import Collected
@@ -33,7 +37,13 @@ def test_status_and_doctor_know_the_last_backup(collected: Collected, tmp_path: 
     (found,) = [one for one in collected("--database", copy, "doctor", "--json").json if one["check"] == "backup"]
     assert found["level"] == "ok"
     assert made["file"] in found["found"]
-    assert collected("--database", copy, "status", "--json").json["last_backup"] is not None
+    known = collected("--database", copy, "status", "--json").json["last_backup"]
+    assert known is not None
+
+    note_backup(Path(copy), Backup(utc_now() + timedelta(days=365), tmp_path / "ahead.db", 1))
+    assert collected("--database", copy, "status", "--json").json["last_backup"] == known
+    shown = collected("--database", copy, "status").out
+    assert re.search(r"last backup +.* UTC, and a backup dated in the future, .* UTC: it does not count", shown)
 
 
 def test_a_backup_that_cannot_be_noted_is_a_backup_all_the_same(tmp_path: Path) -> None:
