@@ -1,14 +1,17 @@
 """What most tests begin with: a migrated database, a clock, and the API's stand-in on loopback."""
 
+import asyncio
 import gc
 import os
 import shutil
 import signal
+import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import closing
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import structlog
@@ -63,16 +66,22 @@ def pytest_runtest_protocol(item: pytest.Item) -> object:
         structlog.reset_defaults()  # commands set up logging, for as long as their process lives
 
 
-def _refuse_unmarked_processes(event: str, _arguments: tuple[object, ...]) -> None:
-    """Fail a test that starts a process and is not marked so. PostgreSQL is no test's own."""
-    if event not in ("subprocess.Popen", "os.system", "os.posix_spawn", "os.fork") or not _running:
-        return
-    (item,) = _running
-    if item.get_closest_marker("process") is None:
-        pytest.fail(f"{item.nodeid} starts a process: mark it with pytest.mark.process")
+def _for_marked_tests(start: Callable[..., Any]) -> Callable[..., Any]:
+    """Return what starts a process, so that it fails a test that is not marked so. PostgreSQL is no test's own."""
+
+    @wraps(start)
+    def starting(*arguments: object, **options: object) -> object:
+        for item in _running:
+            if item.get_closest_marker("process") is None:
+                pytest.fail(f"{item.nodeid} starts a process: mark it with pytest.mark.process")
+        return start(*arguments, **options)
+
+    return starting
 
 
-sys.addaudithook(_refuse_unmarked_processes)
+# Not an audit hook: that is asked at each file opened and module imported, too, and takes a fiftieth of all time.
+for _owner, _name in ((subprocess.Popen, "__init__"), (os, "system"), (os, "posix_spawn"), (os, "fork")):
+    setattr(_owner, _name, _for_marked_tests(getattr(_owner, _name)))
 
 
 def pytest_collection_finish() -> None:
@@ -94,12 +103,18 @@ def database(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def _answerable(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of such a database, to be copied."""
+    folder = tmp_path_factory.mktemp("answerable") / "data"
+    asyncio.run(create_answerable(folder / "overviews.db"))
+    return folder
+
+
 @pytest.fixture
-async def answerable(tmp_path: Path) -> Path:
+def answerable(tmp_path: Path, _answerable: Path) -> Path:
     """Return a database in which every question of the documentation has an answer."""
-    path = tmp_path / "data" / "overviews.db"
-    await create_answerable(path)
-    return path
+    return shutil.copytree(_answerable, tmp_path / "data") / "overviews.db"
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """Pictures of Vega-Lite specs as SVG, PNG and PDF, and the scripts of a page, by vl-convert. Needs the extra `plot`."""
 
 import re
+from functools import cache
 from html import escape
 from typing import Any
 
@@ -45,6 +46,7 @@ def pdf(spec: dict[str, Any]) -> bytes:
     return vl_convert.vegalite_to_pdf(spec, config=theme(LIGHT), vl_version=VEGA_LITE, allowed_base_urls=[])
 
 
+@cache  # it takes a second or more
 def script() -> str:
     """Return the script of a page: Vega's libraries, and what draws the picture."""
     return vl_convert.javascript_bundle(START, vl_version=VEGA_LITE)

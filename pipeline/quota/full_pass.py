@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from heapq import merge
 from itertools import islice, pairwise, takewhile
 
@@ -65,7 +66,7 @@ def full_pass(loads: Sequence[Load], pace: Pace) -> timedelta:
     Each request is taken to be answered at once, and clocks never to change: where they go back, a gap of three days
     between fire times has one more hour.
     """
-    return round(_longest_interval(loads, pace) / _MINUTE) * _MINUTE
+    return round(_longest_interval(tuple(loads), pace) / _MINUTE) * _MINUTE
 
 
 def most_symbols(load: Load, pace: Pace, threshold: timedelta) -> int:
@@ -98,8 +99,9 @@ def smallest_plan(loads: Sequence[Load], pace: Pace, threshold: timedelta) -> st
     return None
 
 
-def _longest_interval(loads: Sequence[Load], pace: Pace) -> timedelta:
-    loads = [load for load in loads if load.symbols]
+@lru_cache(maxsize=64)  # a daemon's settings and its status ask again and again
+def _longest_interval(loads: tuple[Load, ...], pace: Pace) -> timedelta:
+    loads = tuple(load for load in loads if load.symbols)
     gaps = [gap for load in loads for gap in _gaps(load.schedules)]
     longest = max(gaps, default=timedelta())
     if not pace.is_limited or not loads:

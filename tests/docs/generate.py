@@ -1,6 +1,5 @@
 """Write the generated parts of docs/ from the code: `make docs`. A test compares them."""
 
-import ast
 import importlib
 import re
 import sqlite3
@@ -189,7 +188,7 @@ def _modules(folder: Path) -> str:
 
 def summary(path: Path) -> str:
     """Return the first paragraph of a module's docstring, in one line."""
-    doc = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    doc = path.read_text(encoding="utf-8").partition('"""')[2].partition('"""')[0]  # to parse all takes half a second
     return " ".join(doc.partition("\n\n")[0].split())
 
 

@@ -26,7 +26,7 @@ def package_patterns(computed: Mapping[str, Iterable[Pattern]]) -> Iterator[Patt
         if "import re\n" not in source:
             continue
         module = ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts)
-        tree = ast.parse(source)
+        tree = _parsed(source)
         named = {
             node.value: target.id
             for node in ast.walk(tree)
@@ -76,6 +76,9 @@ def _sources() -> Mapping[Path, str]:
     return {path: path.read_text(encoding="utf-8") for path in PACKAGE.rglob("*.py")}
 
 
+_parsed = cache(ast.parse)
+
+
 @cache
 def _methods() -> dict[str, set[str]]:
     """Return the methods that are called on each name of the package."""
@@ -83,7 +86,7 @@ def _methods() -> dict[str, set[str]]:
     for source in _sources().values():
         if not any(f".{method}" in source for method in _SEARCHING | _ANCHORED):
             continue
-        nodes = list(ast.walk(ast.parse(source)))
+        nodes = list(ast.walk(_parsed(source)))
         loops = [node for node in nodes if isinstance(node, ast.For) and isinstance(node.iter, ast.Tuple)]
         looped = {_name(loop.target): list(map(_name, loop.iter.elts)) for loop in loops}  # type: ignore[attr-defined]
         for node in nodes:
