@@ -1,6 +1,7 @@
 """OpenAPI: the document that describes the API, made of its endpoints and of the types of their answers."""
 
 from collections.abc import Iterable, Mapping
+from functools import cache
 from http import HTTPStatus
 from typing import Any
 
@@ -41,11 +42,8 @@ _PROBLEMS_OF_TABLES = {
 }
 
 
-def document(endpoints: Iterable[Endpoint], prefix: str) -> Schema:
+def document(endpoints: tuple[Endpoint, ...], prefix: str) -> Schema:
     """Return the document. `prefix`: what the addresses of the API begin with, empty for the present."""
-    endpoints = list(endpoints)
-    _, schemas = msgspec.json.schema_components([Problem, *(one.answer for one in endpoints)], ref_template=_REF)
-    fields: Schema = {"type": "string", "enum": FIELD_NAMES, "description": "A column, the API's name, or `all`."}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -55,6 +53,16 @@ def document(endpoints: Iterable[Endpoint], prefix: str) -> Schema:
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": _servers(prefix),
+        **_described(endpoints),
+    }
+
+
+@cache  # it takes a twentieth of a second, in which the server answers nobody else
+def _described(endpoints: tuple[Endpoint, ...]) -> Schema:
+    """Return the parts of the document that are the same at each of its addresses. They must not be changed."""
+    _, schemas = msgspec.json.schema_components([Problem, *(one.answer for one in endpoints)], ref_template=_REF)
+    fields: Schema = {"type": "string", "enum": FIELD_NAMES, "description": "A column, the API's name, or `all`."}
+    return {
         "paths": {one.path: {"get": _operation(one)} for one in endpoints},
         "components": {"schemas": {**schemas, _FIELD_NAME: fields}, "responses": dict(_problem_responses())},
     }

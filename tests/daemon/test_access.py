@@ -70,7 +70,7 @@ async def test_a_run_waits_for_a_manual_collect_and_requests_only_what_that_did_
             clock.advance(DAY)
             await clock.beat()
             while daemon.why_not_ready() is None:
-                await asyncio.sleep(0)
+                await asyncio.sleep(0.001)
             assert re.match(r"waiting for collect, process \d+, since ", daemon.why_not_ready() or "")
             order = Order(SYMBOLS[:2], observed_since=None)
             await collect(database, harness.config.source, order, halt=Halt(), clock=clock.as_clock())

@@ -43,21 +43,21 @@ def test_the_default_threshold_holds_for_a_short_list(configured: Configured) ->
 
 
 def test_a_list_that_is_too_long_for_the_plan_gets_three_remedies_each_of_which_holds(configured: Configured) -> None:
-    threshold = check_threshold(configured(symbols(8638)))
+    threshold = check_threshold(configured(symbols(890)))
 
     assert threshold.problem is not None
-    assert "8,638 symbols take 346 days" in threshold.problem.text
+    assert "890 symbols take 36 days" in threshold.problem.text
     assert threshold.problem.remedy == (
-        "list at most 75 symbols, use plan premium-75, or set stale_after_hours to 8304 or more"
+        "list at most 75 symbols, use plan premium-75, or set stale_after_hours to 864 or more"
     )
     assert threshold.facts() | {"problem": "", "remedy": ""} == {
-        "stale_after_hours": 72, "full_pass_hours": 8304, "holds": False, "most_symbols": 75,
+        "stale_after_hours": 72, "full_pass_hours": 864, "holds": False, "most_symbols": 75,
         "smallest_plan": "premium-75", "problem": "", "remedy": "",
     }  # fmt: skip
     assert check_threshold(configured(symbols(75))).problem is None
-    assert check_threshold(configured(symbols(8638) + "[source]\nplan = 'premium-75'")).problem is None
-    assert check_threshold(configured(symbols(8638) + "[status]\nstale_after_hours = 8304")).problem is None
-    assert check_threshold(configured(symbols(8638) + "[status]\nstale_after_hours = 8303")).problem is not None
+    assert check_threshold(configured(symbols(890) + "[source]\nplan = 'premium-75'")).problem is None
+    assert check_threshold(configured(symbols(890) + "[status]\nstale_after_hours = 864")).problem is None
+    assert check_threshold(configured(symbols(890) + "[status]\nstale_after_hours = 863")).problem is not None
 
 
 def test_a_schedule_that_fires_too_rarely_is_not_remedied_by_a_plan_or_a_shorter_list(configured: Configured) -> None:

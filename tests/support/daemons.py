@@ -249,4 +249,4 @@ async def collect_by_hand(database: Path, clock: DaemonClock) -> AsyncIterator[N
 async def waits_for_the_lock(daemon: Daemon) -> None:
     async with asyncio.timeout(30):
         while daemon.why_not_ready() is None or "waiting for" not in (daemon.why_not_ready() or ""):
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.001)

@@ -1,7 +1,7 @@
 """Host check: names that only this machine can have are answered, all others are refused."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.web.hosts import is_own_host
@@ -58,8 +58,9 @@ def test_any_other_name_is_refused(host: str) -> None:
     assert not is_own_host(host, {"box.example.com"})
 
 
+@settings(max_examples=200)
 @given(
-    name=st.from_regex(r"[a-z0-9.@:\[\]/\\-]{0,20}", fullmatch=True),
+    name=st.text("az09.@:[]/\\-", max_size=20),
     domain=st.sampled_from(["com", "io", "dev", "example", "localdomain", "svcs"]),
     port=st.sampled_from(["", ":8080", "."]),
 )

@@ -57,7 +57,7 @@ class Answers:
 async def begun(answers: Answers, asked: int = 1) -> None:
     async with asyncio.timeout(10):
         while answers.asked < asked:
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.001)
 
 
 async def test_equal_questions_at_one_time_are_answered_once_for_each_state_of_the_database() -> None:
@@ -91,7 +91,7 @@ async def test_an_older_answer_is_given_meanwhile_where_it_will_do() -> None:
     await begun(answers, 2)  # in the background, once
     answers.may.set()
     while await get(11) == 1:
-        await asyncio.sleep(0)
+        await asyncio.sleep(0.001)
     assert [await get(11), await get(90), answers.asked] == [2, 3, 3]
 
 

@@ -58,7 +58,7 @@ async def test_when_the_work_has_ended_those_who_wait_go_on_and_then_nobody_wait
         await asyncio.gather(*(turns.wait() for _ in range(3)))
         is_busy = False
         while turns._is_taken:
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.001)
         turns = Turns(lambda: is_busy, apart=LONG)
         for _ in range(50):
             await turns.wait()
