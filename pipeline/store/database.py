@@ -65,7 +65,11 @@ def beside(database: Path, suffix: str) -> Path:
     The same file by whatever link the database is reached, as SQLite does it for `-wal`.
     """
     real = Path(os.path.realpath(database))  # unlike resolve(), it raises nothing for a link to itself
-    return real.with_name(f"{real.name}{suffix}")
+    return _with_suffix(real, suffix)
+
+
+def _with_suffix(path: Path, suffix: str) -> Path:
+    return path.with_name(f"{path.name}{suffix}")
 
 
 def sandbox_beside(database: Path) -> Path:
@@ -139,14 +143,15 @@ def connect(path: Path, mode: str) -> Iterator[sqlite3.Connection]:
     """
     if path.is_dir():
         raise is_folder(path)
-    _refuse_what_is_no_file(path)
+    real = beside(path, "")  # found once: that looks at each folder on the way
+    _refuse_what_is_no_file(path, real)
     note_opened(path)
     if mode == "rw":
         _refuse_second_name(path)
-    with translate_errors(path), in_use(_opened_file(path), before=lambda: _check_log(path)):
+    with translate_errors(path), in_use(_opened_file(path), before=lambda: _check_log(path, real)):
         if mode == "ro":
-            _roll_back(path)
-        name = uri(path, mode) + ("&immutable=1" if mode == "ro" and _needs_no_wal(path) else "")
+            _roll_back(path, real)
+        name = uri(path, mode) + ("&immutable=1" if mode == "ro" and _needs_no_wal(path, real) else "")
         db = sqlite3.connect(name, uri=True, timeout=_BUSY_SECONDS, isolation_level=None)
         try:
             db.execute("PRAGMA trusted_schema = OFF")  # what a view calls is nothing that could do harm
@@ -157,12 +162,11 @@ def connect(path: Path, mode: str) -> Iterator[sqlite3.Connection]:
             db.close()
 
 
-def _refuse_what_is_no_file(path: Path) -> None:
+def _refuse_what_is_no_file(path: Path, real: Path) -> None:
     """Raise DatabaseError for what SQLite would wait for, or a link beside the database: it would write where it leads.
 
     A link to the database itself is the user's.
     """
-    real = str(beside(path, ""))
     for suffix in _SQLITE_SUFFIXES:
         try:
             mode = os.lstat(f"{real}{suffix}").st_mode
@@ -204,10 +208,10 @@ def _opened_file(path: Path) -> FileId | None:
         return None
 
 
-def _check_log(path: Path) -> None:
+def _check_log(path: Path, real: Path) -> None:
     """Raise DatabaseError as `_refuse_foreign_log` does, if there is a log or journal."""
-    if _size(beside(path, "-wal")) or _size(beside(path, "-journal")):
-        _refuse_foreign_log(beside(path, ""), file_id(path))
+    if _size(_with_suffix(real, "-wal")) or _size(_with_suffix(real, "-journal")):
+        _refuse_foreign_log(real, file_id(path))
 
 
 @lru_cache(maxsize=100)  # once per file
@@ -227,23 +231,23 @@ def _refuse_foreign_log(path: Path, _file: tuple[int, int] | None) -> None:
         )
 
 
-def _roll_back(path: Path) -> None:
+def _roll_back(path: Path, real: Path) -> None:
     """Let SQLite undo what a journal says is half-written: only a connection that may write can.
 
     There is one after a kill while the file was switched to WAL, which a new database and a restored backup are. It
     needs none of our locks: SQLite plays a journal back only if no process is writing, and lets no other in meanwhile.
     """
-    if _size(beside(path, "-journal")):
+    if _size(_with_suffix(real, "-journal")):
         with closing(sqlite3.connect(uri(path, "rw"), uri=True, timeout=_BUSY_SECONDS)) as db:
             db.execute("SELECT count(*) FROM sqlite_master").fetchone()
 
 
-def _needs_no_wal(path: Path) -> bool:
+def _needs_no_wal(path: Path, real: Path) -> bool:
     """Whether the file is whole without a WAL, in a folder where SQLite could not create the -shm to read one with.
 
     Raise DatabaseError if it is not whole.
     """
-    wal, shm = beside(path, "-wal"), beside(path, "-shm")
+    wal, shm = _with_suffix(real, "-wal"), _with_suffix(real, "-shm")
     if os.access(wal.parent, os.W_OK) or shm.exists():
         return False
     if _size(wal):

@@ -33,7 +33,7 @@ class Migration:
     @property
     def checksum(self) -> str:
         """Return the SHA-256 of its source, which shows whether a migration was edited."""
-        return hashlib.sha256(self.source.encode()).hexdigest()
+        return _checksum(self.source)
 
     @property
     def is_stepwise(self) -> bool:
@@ -46,6 +46,11 @@ class Migration:
         exec(compile(self.source, self.path, "exec"), names)  # noqa: S102 - our own file, and its checksum is of this source
         steps: Sequence[Step] = names["STEPS"]
         return steps
+
+
+@cache  # each time that a database is opened, they are compared with those that it names
+def _checksum(source: str) -> str:
+    return hashlib.sha256(source.encode()).hexdigest()
 
 
 @cache

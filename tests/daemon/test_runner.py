@@ -99,7 +99,7 @@ async def test_a_run_whose_lock_file_is_removed_fails_and_the_daemon_goes_on(dat
 
 
 async def test_stopping_defers_the_rest_and_the_next_daemon_resumes_it(database: Path, served: Served) -> None:
-    symbols = tuple(map(Symbol, (f"S{number}" for number in range(200))))
+    symbols = tuple(map(Symbol, (f"S{number}" for number in range(40))))
     clock = DaemonClock(FIRST)
     harness = DaemonHarness(database, served.base_url, clock, symbols=symbols, limits=("4/minute",))
     requested: list[str] = []
@@ -114,14 +114,14 @@ async def test_stopping_defers_the_rest_and_the_next_daemon_resumes_it(database:
         pass
     ((status, stored, deferred),) = runs(database, "status", "stored + unchanged + unknown", "deferred")
     assert status == "interrupted"
-    assert stored + deferred == 200
+    assert stored + deferred == 40
     assert 6 <= stored <= 8
 
     harness.reporter.request_ended = lambda _outcome, _seconds: None  # type: ignore[assignment, method-assign] # no more
     async with harness.running():
         await harness.settled()
     assert runs(database, "trigger", "status")[1] == ("continue", "complete")
-    assert len(served.api.seen) == len(set(served.api.seen)) == 200
+    assert len(served.api.seen) == len(set(served.api.seen)) == 40
 
 
 async def test_symbols_observed_since_the_fire_time_are_not_requested_again(database: Path, served: Served) -> None:

@@ -100,7 +100,10 @@ async def test_many_at_once_share_a_commit_and_lose_nothing(database: Path) -> N
             *(store_overview(store, run, overview(name, EPS=str(n)), at=START) for n, name in enumerate(names))
         )
     assert set(outcomes) == {Outcome.STORED}
-    assert all(len(snapshots(database, name)) == 1 for name in names)
+    with closing(sqlite3.connect(database)) as db:
+        assert db.execute("SELECT symbol, count(*) FROM snapshots GROUP BY 1").fetchall() == [
+            (name, 1) for name in sorted(names)
+        ]
 
 
 def in_order(observed: Sequence[tuple[str, int]]) -> list[tuple[str, str, str]]:

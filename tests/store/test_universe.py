@@ -38,9 +38,12 @@ def intervals(database: Path) -> list[tuple[str, str, str | None]]:
 
 def configured(database: Path, hour: float) -> set[str]:
     """Return which symbols were configured at an hour."""
-    query = "SELECT symbol FROM universe WHERE since <= :at AND (until IS NULL OR until > :at)"
-    with closing(sqlite3.connect(database)) as db:
-        return {symbol for (symbol,) in db.execute(query, {"at": at(hour)})}
+    return configured_by(intervals(database), hour)
+
+
+def configured_by(found: list[tuple[str, str, str | None]], hour: float) -> set[str]:
+    """Return which symbols were configured at an hour, by such intervals."""
+    return {symbol for symbol, since, until in found if since <= at(hour) and (until is None or until > at(hour))}
 
 
 async def test_each_change_of_the_list_is_an_interval(database: Path) -> None:
@@ -111,11 +114,12 @@ def test_at_every_instant_those_are_configured_that_the_last_list_has(lists: lis
 
     asyncio.run(record(database, *((at_hour, listed(names)) for at_hour, names in seen)))
 
-    assert configured(database, 0) == set()
+    found = intervals(database)
+    assert configured_by(found, 0) == set()
     for at_hour in range(1, hour + 2):
         expected = next((names for begins, names in reversed(seen) if begins <= at_hour), "")
-        assert configured(database, at_hour) == set(expected.split())
-    assert all(until is None or since < until for _, since, until in intervals(database))
+        assert configured_by(found, at_hour) == set(expected.split())
+    assert all(until is None or since < until for _, since, until in found)
 
 
 @pytest.fixture

@@ -41,7 +41,7 @@ def test_a_recorded_year_in_a_repository_gives_the_database_that_its_lines_give(
     days: dict[str, dict[str, str]] = {}
     for one in recorded("daily_2023_2025.jsonl.gz"):
         days.setdefault(one["observed_at"], {})[one["symbol"]] = one["body"]
-    for day, bodies in sorted(days.items()):
+    for day, bodies in sorted(days.items())[::3]:
         at = int(datetime.fromisoformat(day).astimezone(UTC).timestamp())
         making.commit({f"data/{symbol}.json": body.encode() for symbol, body in bodies.items()}, at=at)
         changed = {symbol: body for symbol, body in bodies.items() if last.get(symbol) != body}

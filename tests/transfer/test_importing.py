@@ -10,6 +10,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -43,9 +44,9 @@ def write(path: Path, *lines: dict[str, Any] | str) -> Path:
 
 def imported(folder: Path, *arguments: str | Path, database: str = "a.db", stdin: bytes = b"") -> Ended:
     options = ("--database", database, "--json")
-    if stdin:
-        return run(folder, "import", *arguments, *options, stdin=stdin)
-    return call(folder, "import", *map(str, arguments), *options)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.stdin", TextIOWrapper(BytesIO(stdin)))
+        return call(folder, "import", *map(str, arguments), *options)
 
 
 def counts(done: Ended) -> dict[str, Any]:
@@ -86,15 +87,16 @@ def test_a_recorded_year_comes_back_to_the_letter(tmp_path: Path) -> None:
 @needs_recordings
 def test_the_database_does_not_depend_on_the_order_of_imports_or_on_repetition(tmp_path: Path) -> None:
     with gzip.open(DAILY, "rt") as file:
-        lines = file.readlines()
+        lines = file.readlines()[::3]
+    (tmp_path / "in_order.jsonl").write_text("".join(lines))
     random.Random(7).shuffle(lines)
     (tmp_path / "shuffled.jsonl").write_text("".join(lines))
-    imported(tmp_path, DAILY.resolve(), database="a.db")
+    stored = counts(imported(tmp_path, "in_order.jsonl", database="a.db"))["stored"]
     imported(tmp_path, "shuffled.jsonl", database="b.db")
-    again = imported(tmp_path, DAILY.resolve(), database="b.db")
+    again = imported(tmp_path, "in_order.jsonl", database="b.db")
 
     assert "stored" not in counts(again)
-    assert counts(again)["unchanged"] == 2248
+    assert counts(again)["unchanged"] == stored > 700
     assert whole(tmp_path / "a.db") == whole(tmp_path / "b.db")
 
 
@@ -112,7 +114,8 @@ def test_an_observation_that_found_the_same_document_is_stored_without_a_snapsho
 def test_standard_input_is_imported(tmp_path: Path) -> None:
     given = gzip.compress(json.dumps(line("2024-01-01T00:00:00Z")).encode())
 
-    assert counts(imported(tmp_path, "-", stdin=given))["stored"] == 1
+    done = run(tmp_path, "import", "-", "--database", "a.db", "--json", stdin=given)
+    assert counts(done)["stored"] == 1
 
 
 def test_a_folder_of_documents_is_imported_as_of_the_day_given(tmp_path: Path) -> None:
@@ -219,7 +222,6 @@ def test_all_archives_of_an_import_are_counted_before_any_is_stored(tmp_path: Pa
     assert whole(tmp_path / "a.db")[0] == []
 
 
-@pytest.mark.process
 @pytest.mark.parametrize("ahead", [0, 20])
 def test_what_can_be_read_only_once_is_counted_before_it_is_stored_too(tmp_path: Path, ahead: int) -> None:
     content = write(tmp_path / "x.jsonl", *mixed(ahead=ahead, good=20 - ahead)).read_bytes()
