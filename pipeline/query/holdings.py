@@ -17,6 +17,7 @@ from pipeline.query.companies import (
     read_companies,
     stored_companies,
 )
+from pipeline.query.horizon import UNLISTED_VIEW
 from pipeline.query.known import unmapped
 from pipeline.query.last_seen import LastSeen, last_seen
 from pipeline.query.names import Name
@@ -25,6 +26,7 @@ from pipeline.query.universe import configured_at, configured_symbols, read_univ
 from pipeline.store.database import translate_errors
 from pipeline.store.drift import Drift, read_drift
 from pipeline.store.reader import Listed
+from pipeline.store.stored_symbols import check_listed, refuse_unlisted
 
 
 class Holdings(OpenDatabase):
@@ -33,6 +35,7 @@ class Holdings(OpenDatabase):
     def symbols(self) -> list[str]:
         """Return the symbols that have a snapshot, in order; of a company that was renamed, the newest one."""
         with translate_errors(self._path):
+            self._check_listed()
             return stored_companies(self._db, read_companies(self._db))
 
     def check_symbols(self, symbols: Iterable[str]) -> list[str]:
@@ -110,6 +113,7 @@ class Holdings(OpenDatabase):
     def last_seen(self) -> list[LastSeen]:
         """Return for each symbol that was ever observed when it last was, in order: what `standing` judges."""
         with translate_errors(self._path):
+            self._check_listed()
             return last_seen(self._db)
 
     def uncovered_since(self, symbol: str) -> datetime | None:
@@ -132,9 +136,20 @@ class Holdings(OpenDatabase):
             companies, names = read_companies(self._db), None
             if symbols is not None:
                 names = check_companies(self._db, self._path, companies, listed(symbols))
+            else:
+                self._check_listed()
             if universe_at is not None:
                 names = configured_at(self._universe(companies), to_text(universe_at), names)
             return Wanted(companies, names)
+
+    def _check_listed(self) -> None:
+        """Raise Inconsistent if questions about all symbols would leave one out: once, as it takes a while."""
+        if not self._is_listed:
+            if self.horizon is None:
+                check_listed(self._db)
+            else:
+                refuse_unlisted(self._db.execute(f"SELECT unlisted FROM {UNLISTED_VIEW} LIMIT 1").fetchone())
+            self._is_listed = True
 
     def _universe(self, companies: Companies) -> Universe:
         with translate_errors(self._path):

@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from pipeline.instants import from_text, in_milliseconds, to_text
+from pipeline.store.stored_symbols import UNLISTED
 
 _AT = "(SELECT at FROM temp.horizon)"
 """The horizon as text. SQLite evaluates it once a statement."""
@@ -156,6 +157,8 @@ _VIEWS: Mapping[str, _View] = {
 """By table."""
 _SAME_AT_ANY_TIME = frozenset({"profiles", "statements", "layouts", "fields", "sqlite_master"})
 """Tables without a view: parts of snapshots, which are found by way of these, the field catalogue, the schema."""
+UNLISTED_VIEW = "unlisted_symbols"
+"""The view of symbols that the file does not list, whenever they were observed: with one, no question is answered."""
 _PUBLIC_VIEWS = ("overviews", "latest_overviews", "overview_changes", "restatements")
 """Views of the schema that are made again, so that they read the views above."""
 _FUNCTIONS = frozenset({"json_each"})
@@ -179,6 +182,7 @@ class Horizon:
         db.execute("INSERT INTO temp.horizon VALUES (?)", (to_text(at),))
         for table, view in _VIEWS.items():
             db.execute(_view_of(db, table, view))
+        db.execute(f"CREATE TEMP VIEW {UNLISTED_VIEW} AS {UNLISTED.format(table='snapshots')}")
         for name in _PUBLIC_VIEWS:
             (sql,) = db.execute(
                 "SELECT sql FROM main.sqlite_master WHERE type = 'view' AND name = ?", (name,)
@@ -214,6 +218,6 @@ def _authorized(action: int, first: str | None, _second: str | None, database: s
     """
     if action in _REFUSED:
         return sqlite3.SQLITE_DENY
-    if action != sqlite3.SQLITE_READ or database != "main" or view in _VIEWS:
+    if action != sqlite3.SQLITE_READ or database != "main" or view in _VIEWS or view == UNLISTED_VIEW:
         return sqlite3.SQLITE_OK
     return sqlite3.SQLITE_OK if first in _SAME_AT_ANY_TIME | _FUNCTIONS else sqlite3.SQLITE_DENY

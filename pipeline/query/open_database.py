@@ -34,6 +34,8 @@ class OpenDatabase:
         self._path = path
         self._opened = opened
         self._is_closed = False
+        self._is_listed = False
+        """Whether the symbols were found to be all listed."""
         self._horizon = lock
         self._lock = None if lock is None else lock.at
 

@@ -8,16 +8,19 @@ from contextlib import suppress
 from datetime import date
 from pathlib import Path
 
+from pipeline.errors import Inconsistent
 from pipeline.instants import text_for_people
 from pipeline.model.invented import is_invented
 from pipeline.model.symbols import Symbol, spellings
 from pipeline.store.database import DatabaseError, command_to_collect
 from pipeline.store.reader import NoData
 from pipeline.store.schema import connect_checked
-from pipeline.text import shown
+from pipeline.text import cut, printable, shown
 
 _ROWS_AT_ONCE = 20_000
 """Snapshots of a batch: between two batches no reader holds the file."""
+_LONGEST = 40
+"""Characters of a symbol in a damaged file."""
 _FEW_DAYS = 50
 """In fewer days, the snapshots of each symbol are not counted: under a horizon that takes longer than reading them."""
 
@@ -52,6 +55,18 @@ _HAS_SNAPSHOT = """
 """The condition for a symbol that has a snapshot. Under a horizon, to count them would take long."""
 
 
+UNLISTED = """
+    SELECT (SELECT own.symbol FROM main.{table} AS own
+             WHERE own.symbol > listed.symbol
+               AND own.symbol < coalesce((SELECT later.symbol FROM main.symbols AS later
+                                           WHERE later.symbol > listed.symbol ORDER BY later.symbol LIMIT 1), x'')
+             LIMIT 1) AS unlisted
+      FROM (SELECT '' AS symbol UNION ALL SELECT symbol FROM main.symbols) AS listed
+     WHERE unlisted IS NOT NULL
+"""
+"""The symbols between two rows of `symbols` that a table has rows of: a seek for each row. A blob is after any text."""
+
+
 def stored_symbols(db: sqlite3.Connection) -> list[str]:
     """Return the symbols that have a snapshot, in order."""
     return [symbol for (symbol,) in db.execute(f"SELECT symbol FROM symbols WHERE {_HAS_SNAPSHOT} ORDER BY symbol")]
@@ -60,8 +75,8 @@ def stored_symbols(db: sqlite3.Connection) -> list[str]:
 def check_symbols(db: sqlite3.Connection, path: Path, symbols: Iterable[str] = ()) -> list[str]:
     """Return the symbols, in upper case, sorted and without duplicates.
 
-    Raise NoData if the database holds no snapshot at all, and SymbolNotFound, with similar symbols that have one, for a
-    symbol that has none.
+    Raise NoData if the database holds no snapshot at all, SymbolNotFound, with similar symbols that have one, for a
+    symbol that has none, and Inconsistent for one that has some and is not listed.
     """
     wanted = sorted({symbol.upper() for symbol in symbols})
     check_any_stored(db, path)
@@ -74,10 +89,23 @@ def check_symbols(db: sqlite3.Connection, path: Path, symbols: Iterable[str] = (
 
 
 def check_any_stored(db: sqlite3.Connection, path: Path) -> None:
-    """Raise NoData if the database holds no snapshot at all."""
+    """Raise NoData if the database holds no snapshot at all, Inconsistent if it has some and lists no symbol."""
     if not db.execute(f"SELECT EXISTS (SELECT 1 FROM symbols WHERE {_HAS_SNAPSHOT})").fetchone()[0]:
+        refuse_unlisted(db.execute("SELECT min(symbol) FROM snapshots").fetchone())
         remedy = f"store some with {command_to_collect(path)} or pipeline import"
         raise NoData(f"{path} holds no snapshot yet", remedy=remedy)
+
+
+def refuse_unlisted(row: Sequence[str | None] | None) -> None:
+    """Raise Inconsistent for a symbol that has rows elsewhere, and none in `symbols`: answers would leave it out."""
+    if row is not None and row[0] is not None:
+        raise Inconsistent(f"symbols has no row for {cut(printable(row[0]), _LONGEST)}: see pipeline doctor --deep")
+
+
+def check_listed(db: sqlite3.Connection) -> None:
+    """Raise Inconsistent if a symbol that was observed has no row in `symbols`, by which all are found."""
+    for table in ("snapshots", "uncovered"):
+        refuse_unlisted(db.execute(f"{UNLISTED.format(table=table)} LIMIT 1").fetchone())
 
 
 def not_found(db: sqlite3.Connection, symbol: str, known: list[str]) -> SymbolNotFound:
@@ -85,6 +113,7 @@ def not_found(db: sqlite3.Connection, symbol: str, known: list[str]) -> SymbolNo
 
     It says so of one that the API does not cover, and of one that is listed or was requested.
     """
+    refuse_unlisted(db.execute("SELECT symbol FROM snapshots WHERE symbol = ? LIMIT 1", (symbol,)).fetchone())
     why = next(filter(None, (_why_not(db, spelled) for spelled in spellings(Symbol(symbol)))), None)
     near = difflib.get_close_matches(symbol, known, n=3, cutoff=0.5)
     near = near or [one for one in known if one.startswith(symbol[:1])][:3]

@@ -1,5 +1,6 @@
 """A command on a damaged database ends with one line; a bug still shows its traceback."""
 
+import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ from pipeline.store import diagnosis
 from pipeline.store.database import connect
 from tests.support.commands import query
 from tests.support.damaged import untyped
-from tests.support.observations import database_of, seen
+from tests.support.observations import database_of, seen, text
 
 
 @pytest.fixture
@@ -75,6 +76,61 @@ def test_a_snapshot_without_one_of_its_parts_is_not_left_out_without_a_word(
     assert ended.code == 1
     assert ended.err.splitlines()[-1].startswith(f"pipeline: {database}: damaged (a snapshot")
     assert _outputs(tmp_path) == []
+
+
+@pytest.mark.parametrize("lost", ["IBM", "PEP"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["as-of", "now"],
+        ["as-of", "now", "{lost}"],
+        ["as-of", "now", "--original"],
+        ["as-of", "now", "--universe"],
+        ["history", "{lost}"],
+        ["changes", "--since", "2026-01-01"],
+        ["vintages", "--all"],
+        ["panel", "pe_ratio", "--every", "1w"],
+        ["panel", "pe_ratio", "--output", "out.parquet"],
+        ["export", "--output", "out.csv"],
+        ["export", "--original", "--output", "out.jsonl"],
+        ["export", "--output", "out.parquet"],
+        ["export", "{lost}", "--output", "out.csv"],
+    ],
+    ids=" ".join,
+)
+def test_a_symbol_that_is_not_listed_is_not_left_out_without_a_word(
+    database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: Sequence[str], lost: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(diagnosis, "LARGEST", 0)  # as with a file that is too large to be checked
+    with untyped(database) as db:
+        db.execute("INSERT INTO universe (symbol, since, configuration) VALUES ('IBM', ?, 'a.toml')", (text(0),))
+        db.execute("DELETE FROM symbols WHERE symbol = ?", (lost,))
+
+    ended = query(database, *(word.format(lost=lost) for word in words))
+
+    assert ended.code == 1
+    line = ended.err.splitlines()[-1]
+    assert line.startswith(f"pipeline: {database}: damaged (symbols has no row for {lost}: see pipeline doctor")
+    assert _outputs(tmp_path) == []
+    doctor = query(database, "doctor", "--deep").out
+    assert re.search(rf"problem +integrity +.*{lost}", doctor), doctor
+
+
+def test_without_a_single_row_of_symbols_the_database_does_not_seem_to_be_empty(database: Path) -> None:
+    with untyped(database) as db:
+        db.execute("DELETE FROM symbols")
+
+    assert "symbols has no row for IBM" in query(database, "history", "PEP").err
+
+
+def test_an_export_of_what_was_received_leaves_out_no_symbol_that_is_not_covered_and_not_listed(database: Path) -> None:
+    with untyped(database) as db:
+        db.execute("INSERT INTO uncovered (symbol, at) VALUES ('NONE', ?)", (text(0),))
+
+    ended = query(database, "export", "--original", "--output", "-")
+
+    assert "symbols has no row for NONE" in ended.err
 
 
 def _outputs(folder: Path) -> list[Path]:

@@ -7,8 +7,28 @@ import pytest
 from structlog.testing import capture_logs
 
 from tests.support.damaged import untyped
-from tests.support.observations import database_of, seen
+from tests.support.observations import database_of, seen, text
 from tests.support.site import served
+
+
+@pytest.fixture
+def unlisted(tmp_path: Path) -> Path:
+    """Return a database that does not list one of its two symbols, which was observed later."""
+    made = Path(shutil.copy(database_of([seen(0, PERatio="10"), seen(24, "PEP", PERatio="11")]), tmp_path / "o.db"))
+    with untyped(made) as db:
+        db.execute("DELETE FROM symbols WHERE symbol = 'PEP'")
+    return made
+
+
+@pytest.mark.parametrize(
+    "path", ["/api/v1/as-of", "/companies", f"/as-of/{text(30)}/api/v1/as-of", "/api/v1/companies"]
+)
+async def test_a_symbol_that_is_not_listed_is_left_out_of_no_answer_about_all(unlisted: Path, path: str) -> None:
+    async with served(unlisted) as site:
+        got = await site.get(path)
+
+    assert got.status == 503
+    assert "no row for PEP" in got.text
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ from pipeline.extras import excel as excel_format
 from pipeline.extras import parquet
 from pipeline.files import filling
 from pipeline.store.reader import open_for_reading
-from pipeline.store.stored_symbols import check_symbols
+from pipeline.store.stored_symbols import check_listed, check_symbols
 from pipeline.transfer.export import Selection, originals, overview_rows, read_transaction, snapshot_count
 from pipeline.transfer.formats import write_jsonl, write_rows_csv, write_rows_excel_csv, write_rows_jsonl
 
@@ -136,6 +136,8 @@ def command(
     with readable(database, options) as read, open_for_reading(read) as db, read_transaction(db):
         with told_what_is_listed(settings.all_symbols):
             check_symbols(db, database, selection.symbols)
+            if not selection.symbols:
+                check_listed(db)
         total = snapshot_count(db, selection)
         with row_progress(options, "exporting", total, prints_rows=output == STANDARD) as advance:
             counter = _Counter(advance)

@@ -55,6 +55,7 @@ CORPUS: Sequence[Case] = (
     Case("current", "UPDATE symbols SET last_look = 'never'", None, (*_STATUS, ("plan",))),
     Case("current", f"UPDATE snapshots SET extra = '{_DEEP}'", None, _ORIGINAL),
     Case("current", "DELETE FROM statements", None, (("vintages", "IBM"), ("@mcp", "1")), lacks_parts=True),
+    Case("current", "DELETE FROM symbols", None, (("as-of", "2026-03-20"), ("@mcp", "1")), lacks_parts=True),
     Case("of schema 11", "UPDATE snapshots SET eps = x'eda080' WHERE symbol = 'IBM'", None, _STATUS, spares="AAPL"),
     Case("current", "DROP TABLE renames", None, (("import", "more.jsonl", "--wait", "0"),)),
     Case("of schema 7", "DELETE FROM snapshots", None, (("history", "IBM"), ("panel", "pe_ratio"))),

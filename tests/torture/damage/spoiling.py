@@ -27,7 +27,7 @@ class Damage:
     spares: str | None = None
     """A symbol of which nothing was damaged, so that all of it can still be had; None where that is not known."""
     lacks_parts: bool = False
-    """Whether all that was done is that rows are gone to which snapshots refer."""
+    """Whether all that was done is that rows are gone which snapshots need: of what they refer to, or of `symbols`."""
 
 
 Spoil = Callable[[Path, Random], Damage]
@@ -247,7 +247,7 @@ def rows(folder: Path, random: Random) -> Damage:
         table = random.choice(_tables(db))
         where = random.choice(("true", "random() % 2", "random() % 10 = 0"))
         gone = db.execute(f"DELETE FROM {table} WHERE {where}").rowcount
-    return Damage("rows", f"{gone} of {table}", lacks_parts=table in PARTS)
+    return Damage("rows", f"{gone} of {table}", lacks_parts=table in (*PARTS, "symbols"))
 
 
 def schema(folder: Path, random: Random) -> Damage:
