@@ -21,11 +21,11 @@ class RunProgress:
     """The progress of a collecting run: symbols done, requests a second, quota left, time to go. No bar: no drawing."""
 
     def __init__(self, bar: Progress | None, *, note: Callable[[str], object] = lambda _text: None) -> None:
-        """Draw on a bar; `note` is called with one line above it for each wait that is not the plan's."""
+        """Draw on a bar; `note` is called with one line above it for each reason to wait that is not the plan."""
         self._bar = bar
         self._note = note
-        self._noted: tuple[str, int] | None = None
-        """The last reason that was noted, and how many symbols were done then."""
+        self._noted = set[str]()
+        """The reasons that were noted."""
         self._task: TaskID | None = None
         self.run: ActiveRun | None = None
 
@@ -50,14 +50,14 @@ class RunProgress:
         if self._bar is None or self._task is None or self.run is None:
             return
         done = self.run.counts.total()
-        self._note_wait(self.run.slots.waiting(), done)
+        self._note_wait(self.run.slots.waiting())
         elapsed = self._bar.tasks[self._task].elapsed or 0.0
         self._bar.update(self._task, completed=done, facts=_facts(self.run, done, elapsed))
 
-    def _note_wait(self, wait: Wait | None, done: int) -> None:
-        """Note why nothing is requested, once until another symbol is done: the plan's own pace needs no reason."""
-        if wait is not None and wait.why is not None and self._noted != (wait.why, done):
-            self._noted = wait.why, done
+    def _note_wait(self, wait: Wait | None) -> None:
+        """Note why nothing is requested, each reason once: the bar says until when. The plan's pace needs no reason."""
+        if wait is not None and wait.why is not None and wait.why not in self._noted:
+            self._noted.add(wait.why)
             self._note(f"{wait.why}: no requests before {instants.for_people(wait.until)} UTC")
 
 

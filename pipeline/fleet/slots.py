@@ -21,7 +21,7 @@ from pipeline.model.slots import LONGEST_BLOCK, KeyId, Slot
 from pipeline.model.symbols import Symbol
 from pipeline.quota import estimate
 from pipeline.quota.block import FIRST_BLOCK
-from pipeline.quota.estimate import NOTED_WAIT, Wait
+from pipeline.quota.estimate import Wait
 from pipeline.quota.keys import KeyPlan
 from pipeline.quota.ledger import GRACE, least_left
 from pipeline.store.database import StorageError
@@ -67,9 +67,9 @@ class FleetSlots:
         now = self._now()
         first = min(self._usable(), key=lambda one: one.free_at, default=None)
         lasts = None if first is None else first.waits_for(now)
-        if first is None or lasts is None or lasts < nanoseconds(NOTED_WAIT):
+        if first is None or lasts is None:
             return None
-        return Wait(self._clock.now() + timedelta(microseconds=lasts // 1000), first.why_closed())
+        return Wait.noted(lasts, first.why_closed(), now=self._clock.now())
 
     def may_retry(self) -> bool:
         """Return whether the share for retries had a slot left when PostgreSQL was last asked."""

@@ -91,15 +91,22 @@ def used_up(limits: Sequence[Limit], at: datetime, *, blocked_by: str | None, ke
 
 
 class Wait(NamedTuple):
-    """No request may leave before an instant, longer than the plan's pace between two requests takes."""
+    """No request may leave before an instant."""
 
     until: datetime
     why: str | None
     """None: what was requested before has used the plan up."""
 
+    @classmethod
+    def noted(cls, lasts: Nanoseconds, why: str | None, *, now: datetime) -> "Wait | None":
+        """Return a wait, None if it is over, or no more than the pace of the plan."""
+        if lasts <= 0 or (why is None and lasts < nanoseconds(_PACE)):
+            return None
+        return cls(now + timedelta(microseconds=lasts // 1000), why)
 
-NOTED_WAIT = timedelta(seconds=2)
-"""The shortest wait that is worth naming."""
+
+_PACE = timedelta(seconds=2)
+"""A wait for the plan that is shorter needs no mention."""
 THROTTLED = "the API throttles requests"
 """The reason of a pause that a throttle begins."""
 

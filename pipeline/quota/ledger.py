@@ -21,7 +21,7 @@ from pipeline.model.slots import Slot
 from pipeline.model.symbols import Symbol
 from pipeline.quota import estimate
 from pipeline.quota.account import ABANDONED, MOST_UNSTORED, Account, Free
-from pipeline.quota.estimate import NOTED_WAIT, Wait
+from pipeline.quota.estimate import Wait
 from pipeline.store.in_flight import InFlight, note_in_flight
 from pipeline.store.requests import (
     UNSENT,
@@ -109,12 +109,12 @@ class Ledger:
         return estimate.time_for(usable, requests, now=self._clock.monotonic())
 
     def waiting(self) -> Wait | None:
-        """Return why no request may leave now, and until when; None if that is soon, or depends on an answer."""
+        """Return why no request may leave now, and until when; None if one may, or if that depends on an answer."""
         now = self._clock.monotonic()
         first = min(self._usable(), key=lambda one: one.free(now).at, default=None)
-        if first is None or not (free := first.free(now)).certain or free.at - now < nanoseconds(NOTED_WAIT):
+        if first is None or not (free := first.free(now)).certain:
             return None
-        return Wait(self._clock.now() + timedelta(microseconds=(free.at - now) // 1000), first.why_closed(now))
+        return Wait.noted(free.at - now, first.why_closed(now), now=self._clock.now())
 
     def may_retry(self) -> bool:
         """Return whether the fifth of a day's allowance that is for retries has a slot left."""

@@ -67,14 +67,16 @@ async def test_a_block_in_force_is_shown_at_once_with_its_reason_and_its_end(wat
     assert "quota left" not in watched.facts[0]
 
 
-async def test_throttles_in_a_row_are_explained_once_and_the_end_of_each_pause_is_shown(watched: Watched) -> None:
+async def test_throttles_are_explained_once_and_the_end_of_each_pause_is_shown(watched: Watched) -> None:
     watched.runs.served.api.says(SYMBOLS[0], BURST, times=3)
+    watched.runs.served.api.says(SYMBOLS[1], BURST)
 
-    await watched.collect(2, "1200/minute")
+    await watched.collect(3, "1200/minute")
 
     assert len(watched.notes) == 1
     assert "throttles" in watched.notes[0]
-    assert [facts[-12:] for facts in watched.facts] == ["18:30:02 UTC", "18:30:06 UTC", "18:30:14 UTC"]
+    assert "18:30:02 UTC" in watched.notes[0]
+    assert [facts[-12:] for facts in watched.facts] == [f"18:30:{second} UTC" for second in ("02", "06", "14", "16")]
 
 
 async def test_the_pace_of_the_plan_needs_no_reason(watched: Watched) -> None:
