@@ -157,7 +157,7 @@ def _try(line: str, folder: Path, base_url: str, fleet: Mapping[str, str]) -> No
         if first == "datasette":  # answers one request, with a query that only the metadata has, instead of serving
             line = f"{sys.executable} -m {line} --get /overviews/latest.json"
         path = f"{PIPELINE.parent}:{fleet.get('PATH', os.environ['PATH'])}"
-        paths = {**os.environ, **fleet, **variables, "HOME": str(folder), "PATH": path}
+        paths = {**os.environ, **fleet, **variables, "HOME": str(folder), "PATH": path, "SSL_CERT_FILE": os.devnull}
         done = subprocess.run(
             ["bash", "-euc", line], cwd=folder, env=paths, capture_output=True, check=False, timeout=60
         )

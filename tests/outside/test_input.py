@@ -199,8 +199,8 @@ def test_a_file_of_many_holds_documents_or_is_undecodable(content: bytes) -> Non
 
 @pytest.mark.process
 @needs_git
-@settings(max_examples=4)
-@given(contents=st.lists(bad_bytes(LINE, ANSWER, _ARRAY, _KEYED, b"/annex/objects/x"), min_size=10, max_size=30))
+@settings(max_examples=2)  # of many contents each: a repository takes git a dozen processes
+@given(contents=st.lists(bad_bytes(LINE, ANSWER, _ARRAY, _KEYED, b"/annex/objects/x"), min_size=20, max_size=60))
 @pytest.mark.parametrize("each", [False, True])
 def test_a_repository_yields_responses_and_problems(
     tmp_path_factory: pytest.TempPathFactory, each: bool, contents: list[bytes]

@@ -60,7 +60,7 @@ def test_a_file_in_place_of_the_folder_ends_with_1(tmp_path: Path) -> None:
 
 
 @pytest.mark.process
-@pytest.mark.parametrize("name", ["overviews", "my overviews", "100% mine"])
+@pytest.mark.parametrize("name", ["overviews", "100% mine"])
 def test_the_crontab_line_works_with_nothing_in_the_environment(tmp_path: Path, name: str) -> None:
     folder = tmp_path / name
     folder.mkdir()
