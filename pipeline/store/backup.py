@@ -19,6 +19,7 @@ from pipeline.store.database import (
     beside,
     connect,
     database_files,
+    leave_wal,
     translate_errors,
     uri,
 )
@@ -129,8 +130,7 @@ def copy_database(database: Path, target: Path) -> None:
     """Copy the database into an empty file, as it is: whether that is whole, `checked` tells."""
     with connect(database, "ro") as source, _connected(target) as copy:
         source.backup(copy)  # in one step: a write in between would make it start over
-        # A copy is moved around as one file: it must not need a WAL beside it.
-        copy.execute("PRAGMA journal_mode = DELETE")
+        leave_wal(copy)  # a copy is moved around as one file
 
 
 def checked(copy: Path, check: str = "quick_check") -> str:

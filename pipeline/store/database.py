@@ -398,6 +398,14 @@ def is_temporary(error: DatabaseError) -> bool:
     return isinstance(error, LockLost) or _code_name(error.__cause__).startswith(_TEMPORARY_FAILURES)
 
 
+def leave_wal(db: sqlite3.Connection) -> None:
+    """Let a database be one file, which needs none beside it. Raise sqlite3.Error.
+
+    SQLite changes the file as the statement ends, and Python raises what fails then only where its rows are fetched.
+    """
+    db.execute("PRAGMA journal_mode = DELETE").fetchall()
+
+
 def check_durable(path: Path, journal_mode: object, synchronous: object) -> None:
     """Raise DatabaseError unless a connection is in WAL mode with FULL, and the log's name is on the disk.
 

@@ -18,7 +18,15 @@ from pipeline.errors import file_reason
 from pipeline.files import is_present, new_file, sync_file, sync_folder
 from pipeline.store.backup import checked, copy_database
 from pipeline.store.blocks import LONGEST_WINDOW, block_requests, ledger_block
-from pipeline.store.database import DatabaseError, ForeignDatabase, access_remedy, beside, connect, database_files
+from pipeline.store.database import (
+    DatabaseError,
+    ForeignDatabase,
+    access_remedy,
+    beside,
+    connect,
+    database_files,
+    leave_wal,
+)
 from pipeline.store.foreign_log import foreign_log
 from pipeline.store.ledger_transfer import KeptLedger, add_ledger, read_ledger
 from pipeline.store.marker import LastRun, Marker, read_marker, write_marker
@@ -86,7 +94,7 @@ def restore(
             if not (is_known or is_idle):
                 block_requests(db, ledger_block(LEDGER_UNKNOWN, longest_window, now=now))
             restored, last_run = _summary(db, carried, has_windows=bool(longest_window)), restored_run(db)
-            db.execute("PRAGMA journal_mode = DELETE")  # one file again, which is renamed as one
+            leave_wal(db)  # one file again, which is renamed as one
         sync_file(partial)
         replaced = _put_in_place(partial, database, interrupted, last_run, now=now)
     _give_to_owner_of_folder(database)
