@@ -1,5 +1,6 @@
 """Contents: what a database holds that was acknowledged, read with plain SQL, of any version of the schema."""
 
+import re
 import sqlite3
 from collections import Counter
 from contextlib import closing
@@ -61,12 +62,20 @@ def _in_flight(db: sqlite3.Connection) -> int:
     return int(requests)
 
 
-Made = Contents | bytes | None
-"""What a command made besides its database: a copy, a file, nothing yet."""
+Made = Contents | bytes | list[tuple[str, "Made"]] | None
+"""What a command made besides its database: a copy, a file, a folder of them, nothing yet."""
+_DATE = re.compile(r"\d{4}-\d\d-\d\dT\d{6}Z")
 
 
 def made_at(path: Path) -> Made:
-    """Return what is at the path of something that a command makes. Raise as `contents` does."""
+    """Return what is at the path of something that a command makes. Raise as `contents` does.
+
+    Of a folder, all that has its final name: equal files whose names differ by a date alone are one.
+    """
+    if path.is_dir():
+        files = [one for one in sorted(path.rglob("*")) if one.is_file() and ".partial" not in one.name]
+        found = [(_DATE.sub("DATE", str(one.relative_to(path))), made_at(one)) for one in files]
+        return [one for number, one in enumerate(found) if one not in found[:number]]
     if not path.exists():
         return None
     return contents(path) if path.suffix == ".db" else path.read_bytes()

@@ -6,16 +6,19 @@ A write may be half done when the process dies. (Power cuts, which lose what was
 import os
 import shutil
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from tests.torture.holding import attempted
 from tests.torture.interposed import missing
-from tests.torture.scenes import Theatre, theatre
+from tests.torture.scenes import Scene, Theatre, theatre
 from tests.torture.trial import Bout, Mutant, Trial
 from tests.torture.whole import Whole, played_whole, scenes_to_play
 
 _FOLLOWING = ("same", "same", "same", "same", "question", "run")
+_FOLLOWING_OF_FLEET = ("same", "same", "question")
+"""A run of a fleet's member is no business of its file alone."""
 _PLAYS = 3
 """Plays that end before a change until it is taken for none of the scene's."""
 _KINDS = {
@@ -24,9 +27,12 @@ _KINDS = {
     "backup": "of a backup",
     "restore": "of a restore",
     "daemon": "of the daemon",
+    "fleet": "of a record that joins or leaves a fleet",
     "": "of other commands",
 }
 """How a scene's name begins, and what its changes are called in what was tried: the first that fits."""
+_FIRST = ("first start", "migrate", "backup", "restore")
+"""The kinds whose changes come first: all of them, in a whole run."""
 
 
 @dataclass(slots=True)
@@ -47,15 +53,15 @@ class Covered:
 
 
 def run(bout: Bout) -> None:
-    """Kill twice in each scene, then at each change that is left, in random order, and at random after that."""
+    """Kill once in each scene (twice to find a mistake), then at each change that is left, and at random after that."""
     os.umask(0o077)
     scenes: list[Covered] = []
-    with theatre(bout) as stage:
-        for scene in scenes_to_play(stage):
+    with theatre(bout) as stage, ExitStack() as stack:
+        for scene in _scenes(bout, stage, stack):
             if bout.stops_when_broken and not bout.goes_on():
                 return
             scenes.append(Covered(played_whole(stage, scene)))
-            for number in bout.random.sample(scenes[-1].whole.turns(), 2):
+            for number in bout.random.sample(scenes[-1].whole.turns(), 2 if bout.stops_when_broken else 1):
                 if bout.goes_on():
                     _try(bout, stage, scenes[-1], number)
         points = _points(bout, scenes)
@@ -64,8 +70,25 @@ def run(bout: Bout) -> None:
             if not _try(bout, stage, covered, number) and covered.missing[number] < _PLAYS:
                 points.append((covered, number))
     for kind, label in _KINDS.items():
-        of_kind = [one for one in scenes if _kind(one) == kind]
-        bout.count(f"of {sum(one.changes for one in of_kind):,} {label}", sum(len(one.reached) for one in of_kind))
+        if of_kind := [one for one in scenes if _kind(one) == kind]:
+            bout.count(f"of {sum(one.changes for one in of_kind):,} {label}", sum(len(one.reached) for one in of_kind))
+
+
+def _scenes(bout: Bout, stage: Theatre, stack: ExitStack) -> Iterator[Scene]:
+    """Yield the scenes; in a whole run also slow ones, and a fleet's, whose PostgreSQL ends with the stack."""
+    is_short, record = bout.attempts is not None, None
+    for scene in scenes_to_play(stage):
+        record = record or scene.before
+        if not (scene.is_slow and is_short):
+            yield scene
+    if is_short or bout.stops_when_broken or record is None:
+        return
+    from tests.torture import fleet_scenes  # noqa: PLC0415 - imports psycopg
+
+    if (reason := fleet_scenes.missing()) is not None:
+        bout.count(f"of a fleet's commands ({reason})", 0)
+        return
+    yield from stack.enter_context(fleet_scenes.fleet_scenes(stage, record))
 
 
 def _try(bout: Bout, stage: Theatre, covered: Covered, number: int) -> bool:
@@ -84,17 +107,21 @@ def _kind(scene: Covered) -> str:
 
 
 def _points(bout: Bout, scenes: Sequence[Covered]) -> deque[tuple[Covered, int]]:
-    """Return where else to kill: at each change where it was not killed yet, at writes between writes last."""
-    first: list[tuple[Covered, int]] = []
-    last: list[tuple[Covered, int]] = []
+    """Return where else to kill: at each change where it was not killed yet.
+
+    First in the scenes that a whole run covers whatever its time; writes between two writes come after all others.
+    To find a mistake no scene comes first, as it may be in any.
+    """
+    found: dict[tuple[bool, bool], list[tuple[Covered, int]]] = {}
     for scene in scenes:
         turns = {*scene.whole.turns()}
+        is_later = not bout.stops_when_broken and _kind(scene) not in _FIRST
         for number in range(1, scene.whole.changes + 1):
             if number not in scene.reached:
-                (first if number in turns else last).append((scene, number))
-    for points in (first, last):
+                found.setdefault((is_later, number not in turns), []).append((scene, number))
+    for points in found.values():
         bout.random.shuffle(points)
-    return deque((*first, *last))
+    return deque(point for key in sorted(found) for point in found[key])
 
 
 def _any_point(bout: Bout, scenes: Sequence[Covered]) -> tuple[Covered, int]:
@@ -110,7 +137,7 @@ def _kill(bout: Bout, stage: Theatre, whole: Whole, number: int) -> bool:
     bout.count("kills" if attempt.played.was_killed else "ended before the kill")
     if attempt.played.code and not attempt.played.was_killed:
         bout.broken(f"{whole.scene.name} ended with {attempt.played.code}: {attempt.played.err.strip()}")
-    following = bout.random.choice(_FOLLOWING)
+    following = bout.random.choice(_FOLLOWING_OF_FLEET if whole.scene.fleet else _FOLLOWING)
     for problem in attempt.problems(following):
         torn = ", torn" if is_torn else ""
         bout.broken(
@@ -124,7 +151,7 @@ TRIAL = Trial(
     name="kills",
     promise="killed at any instant, it needs no human",
     run=run,
-    short_attempts=30,
+    short_attempts=20,
     needs=missing,
     mutants=(
         Mutant(
@@ -150,5 +177,5 @@ TRIAL = Trial(
             is_slow=True,
         ),
     ),
-    share=3,
+    share=5,
 )

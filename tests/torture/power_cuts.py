@@ -16,8 +16,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 
-from pipeline.doctor.database import check_database
-from pipeline.doctor.findings import Level
 from pipeline.errors import Trouble
 from pipeline.store.database import DatabaseError, RecordGone, refuse_foreign
 from pipeline.store.marker import read_marker
@@ -27,7 +25,7 @@ from pipeline.store.record import Begin, prepare
 from pipeline.store.restore import restore
 from tests.torture.contents import Contents, Made, contents
 from tests.torture.disk import Disk
-from tests.torture.holding import acknowledged
+from tests.torture.holding import acknowledged, finding
 from tests.torture.interposed import NOTED, SAID, SYNC, Operation, missing
 from tests.torture.scenes import DATABASE, Scene, Theatre, theatre
 from tests.torture.trial import Bout, Mutant, Trial
@@ -190,7 +188,7 @@ def problem(cut: Cut, random: Random) -> str | None:
         _lost(cut, found)
         or _unmarked(cut, database)
         or _made(cut)
-        or _finding(database, now, thorough=random.random() < 0.2)
+        or finding(database, now, thorough=random.random() < 0.2)
     )
 
 
@@ -251,13 +249,6 @@ def _made(cut: Cut) -> str | None:
         if found[path] != whole and (cut.known.has_ended or found[path] != before[path]):
             return f"{path} is {'lost' if found[path] is None else 'not whole'}"
     return None
-
-
-def _finding(database: Path, now: datetime, *, thorough: bool) -> str | None:
-    found = check_database(
-        database, now=now, thorough=thorough, backup_after=timedelta(days=9999), renames=(), symbols=()
-    )
-    return next((f"doctor: {one.found}" for one in found if one.level is Level.PROBLEM), None)
 
 
 def run(bout: Bout) -> None:

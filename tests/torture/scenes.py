@@ -1,5 +1,6 @@
 """Scenes: what the program does with its files, to be recorded, killed, or let down by its disk."""
 
+import importlib.util
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
@@ -14,6 +15,7 @@ from pipeline.sandbox.server import SandboxApi
 from tests.support.beside import beside
 from tests.support.database import earlier_migrations
 from tests.support.migrations import with_positional_digests
+from tests.support.repositories import DAY, NOON, Making, document
 from tests.torture.contents import Made, contents, made_at
 from tests.torture.interposed import Interposed
 from tests.torture.stage import Played, Stage, stage
@@ -28,8 +30,20 @@ _SCHEDULED = {
     "PIPELINE_SCHEDULE__CATCH_UP_HOURS": "800",
 }
 """A daemon that catches up the first of the month at once, with companies that nobody has requested yet."""
+_READ_THROUGH = {
+    "PIPELINE_SCHEDULE__CATCH_UP_HOURS": "0",
+    "PIPELINE_WEB__LISTEN": "127.0.0.1:0",
+    "PIPELINE_WEB__READ_THROUGH": "true",
+}
+"""A daemon that requests nothing but what a client asks it for."""
 _IDLE = '"next run"'
 """The event that the daemon logs when there is nothing more to do."""
+COPIES, KEPT = Path("copies"), 2
+"""Where a backup adds a dated copy, and how many it keeps."""
+_SAYS_DONE = {"init": "exists", "backup": "exists", "export, parts": "is not empty"}
+"""What scenes say that replace nothing."""
+_NEEDS = {"export, parts": "pyarrow", "plot": "vl_convert"}
+"""Scenes of extras, by what has to be installed. It is loaded each time, as it may start threads: that is slow."""
 _LIMIT = "1000000/day"
 """So large that it never ends, but each request takes a slot, and a restored ledger has to have all of them."""
 _CONFIG = """
@@ -56,7 +70,22 @@ class Scene:
     times: int = 1
     """How often the command is run for a recording, so that what one leaves undone meets the next."""
     stop_at: str | None = None
-    """The text that it prints when it is to be stopped; None: it ends by itself."""
+    """The text that it prints when it is to be stopped; None: it ends by itself, or once a client has its answer."""
+    asks: str | None = None
+    """The company that a client asks the daemon for."""
+    outside: Callable[[], object] | None = None
+    """Makes what it finds outside of the folder as it was before."""
+    then: Callable[[Path], object] = lambda _folder: None
+    """Returns what else there is in the end, in and outside of the folder."""
+    is_slow: bool = False
+    """Whether it is left out of the short form."""
+    says_done: str | None = None
+    """What its error says when it is repeated though it was done; None: it may be repeated."""
+
+    @property
+    def fleet(self) -> dict[str, str]:
+        """Return the variables that every command needs on its record."""
+        return {name: value for name, value in self.variables.items() if name.startswith("PIPELINE_FLEET")}
 
     @property
     def is_run(self) -> bool:
@@ -66,10 +95,12 @@ class Scene:
     @property
     def is_daemon(self) -> bool:
         """Whether it is the daemon, which outlives what ends a command."""
-        return self.stop_at is not None
+        return self.stop_at is not None or self.asks is not None
 
     def prepare(self, folder: Path) -> None:
-        """Make the folder in which the command is to be run."""
+        """Make the folder in which the command is to be run, and what it finds outside of it."""
+        if self.outside is not None:
+            self.outside()
         if self.before is None:
             folder.mkdir(parents=True)
         else:
@@ -124,16 +155,29 @@ class Theatre:
         variables: Mapping[str, str] | None = None,
         out: Path | None = None,
         stop_at: str | None = None,
+        asks: str | None = None,
     ) -> Played:
-        """Run a command of the program in a folder, the next day as far as the API is concerned."""
+        """Run a command of the program in a folder, the next day as far as the API is concerned.
+
+        Its temporary files are in that folder, too: they are changes like all others.
+        """
         self._calendar.day += timedelta(days=1)
-        config = str(self._place / "pipeline.toml")
-        variables = {"PIPELINE_CONFIG": config, "ALPHAVANTAGE_API_KEY": KEY, **(variables or {})}
-        return self._stage.play(folder, *command, out=out, stop_at=stop_at, **variables)
+        variables = {
+            "PIPELINE_CONFIG": str(self._place / "pipeline.toml"),
+            "ALPHAVANTAGE_API_KEY": KEY,
+            "TMPDIR": str(folder),
+            **(variables or {}),
+        }
+        return self._stage.play(folder, *command, out=out, stop_at=stop_at, asks=asks, **variables)
+
+    def load(self, *modules: str) -> None:
+        """Load what the scenes that come import when they need it."""
+        self._stage.load(*modules)
 
     def perform(self, scene: Scene, folder: Path, *, out: Path | None = None) -> Played:
         """Run the command of a scene in a folder."""
-        return self.play(folder, *scene.command, variables=scene.variables, out=out, stop_at=scene.stop_at)
+        asks = scene.asks and f"/query?function=OVERVIEW&symbol={scene.asks}&apikey=any"
+        return self.play(folder, *scene.command, variables=scene.variables, out=out, stop_at=scene.stop_at, asks=asks)
 
     def scenes(self) -> Iterator[Scene]:
         """Yield the scenes; what they begin with is made by the program."""
@@ -149,8 +193,12 @@ class Theatre:
         yield Scene("collect, four days", base, collect, times=4)
         yield Scene("collect, no limits", base, collect, variables={"PIPELINE_SOURCE__LIMITS": "[]"})
         yield Scene("daemon", base, ("-vv", "run"), variables=_SCHEDULED, stop_at=_IDLE)
+        self.load("pipeline.pages.routes")
+        through = {**_SCHEDULED, **_READ_THROUGH}
+        yield Scene("daemon, read-through", base, ("-vv", "run"), variables=through, asks="ORCL")
         self._must(base, "backup", backup)
-        yield Scene("backup", base, ("backup", "copy.db"), (Path("copy.db"),))
+        yield Scene("backup", base, ("backup", "copy.db"), (Path("copy.db"),), says_done=_SAYS_DONE["backup"])
+        yield Scene("backup, dated", self._dated(base), ("backup", "--keep", str(KEPT), str(COPIES)), (COPIES,))
         shutil.copytree(base, later)
         self._must(later, "collect", "--force")
         yield Scene("restore", later, ("restore", backup))
@@ -163,6 +211,8 @@ class Theatre:
         yield Scene("migrate, oldest", self._old(later, 1), ("migrate",))
         self._must(later, "export", "--original", "--output", archive)
         yield Scene("import", base, ("import", archive, "--allow-back-dated"))
+        if shutil.which("git"):
+            yield Scene("import, git", base, ("import", "--git", str(self._repository()), "--path", "{symbol}.json"))
 
     def _written(self, record: Path) -> Iterator[Scene]:
         """Yield scenes of commands that write other files than a record."""
@@ -178,8 +228,30 @@ class Theatre:
             ("join", record, ("join", str(rows), "pe_ratio", "--output", "out.csv"), ("out.csv",)),
             ("panel", record, ("panel", "pe_ratio", *grid, "--output", "out.csv"), ("out.csv",)),
             ("metadata", record, ("datasette-metadata", "--output", "out.json"), ("out.json",)),
+            ("export, parts", record, ("export", "--partition", "--output", "parts"), ("parts",)),
+            ("plot", record, ("history", _SYMBOLS[0], "pe_ratio", "--plot", "out.svg"), ("out.svg",)),
         ):
-            yield Scene(name, before, command, tuple(map(Path, made)))
+            extra = _NEEDS.get(name)
+            if extra is None or importlib.util.find_spec(extra):
+                files, says_done = tuple(map(Path, made)), _SAYS_DONE.get(name)
+                yield Scene(name, before, command, files, is_slow=extra is not None, says_done=says_done)
+
+    def _dated(self, record: Path) -> Path:
+        """Return a folder with a record, and a folder of two dated copies of it."""
+        folder = self._place / "given" / "dated"
+        shutil.copytree(record, folder)
+        (folder / COPIES).mkdir()
+        for day in range(KEPT):
+            self._must(folder, "backup", f"{COPIES}/{DATABASE.stem}-2026-01-{day + 1:02}T000000Z.db")
+        return folder
+
+    def _repository(self) -> Path:
+        """Return a git repository in which somebody collected."""
+        making = Making(self._place / "given" / "collected.git")
+        for day in range(3):
+            documents = {f"{one}.json": document(one, EPS=f"{day}.5") for one in _SYMBOLS[: day + 1]}
+            making.commit(documents, at=NOON + day * DAY)
+        return making.make()
 
     def _must(self, folder: Path, *command: str) -> None:
         played = self.play(folder, *command)

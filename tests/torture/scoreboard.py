@@ -1,5 +1,6 @@
 """The scoreboard: what was tried of each promise and what was found, as a table for people and the documentation."""
 
+import re
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -36,7 +37,7 @@ class Score:
         """What was tried, such as `30,101 power cuts`."""
         if self.result is None:
             return f"skipped: {self.skipped}" if self.skipped else "no result"
-        return ", ".join(f"{number:,} {what}" for what, number in self.result.tried.items())
+        return ", ".join(_of_all(f"{number:,} {what}") for what, number in self.result.tried.items())
 
     @property
     def found(self) -> str:
@@ -46,6 +47,11 @@ class Score:
         broken = len(self.result.broken)
         missed = f"; MISSED {', '.join(self.missed)}" if self.missed else ""
         return f"{f'BROKEN: {broken}' if broken else 'held'}{missed}"
+
+
+def _of_all(tried: str) -> str:
+    """Return `all 500 changes` for `500 of 500 changes`."""
+    return re.sub(r"^([1-9][\d,]*) of \1 ", r"all \1 ", tried)
 
 
 def rows(scores: Sequence[Score]) -> list[tuple[str, str, str, str]]:

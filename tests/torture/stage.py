@@ -36,21 +36,35 @@ class Stage:
         self._output = output
 
     def play(
-        self, folder: Path, *arguments: str, out: Path | None = None, stop_at: str | None = None, **variables: str
+        self,
+        folder: Path,
+        *arguments: str,
+        out: Path | None = None,
+        stop_at: str | None = None,
+        asks: str | None = None,
+        **variables: str,
     ) -> Played:
         """Run a command in a folder, and return how it ended. It prints to `out`, if to another place than usual.
 
-        When it prints the text `stop_at` to stderr, it gets SIGTERM.
+        When it prints the text `stop_at` to stderr, it gets SIGTERM; or when it has answered a client, who asks for the
+        path `asks`: the answer is what it printed.
         """
         files = [self._output.with_suffix(suffix) for suffix in (".out", ".err")]
         order: dict[str, object] = {"folder": str(folder), "arguments": arguments, "variables": variables}
-        order |= {"out": str(out or files[0]), "err": str(files[1]), "stop_at": stop_at}
+        order |= {"out": str(out or files[0]), "err": str(files[1]), "stop_at": stop_at, "asks": asks}
+        code = self._order(order)
+        printed = ["" if out else files[0].read_text(errors="replace"), files[1].read_text(errors="replace")]
+        return Played(code, *printed)
+
+    def load(self, *modules: str) -> None:
+        """Load what commands import when they need it, so that each finds it loaded."""
+        self._order({"load": modules})
+
+    def _order(self, order: Mapping[str, object]) -> int:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         print(json.dumps(order), file=self._process.stdin, flush=True)
-        code = int(self._process.stdout.readline())
-        printed = ["" if out else files[0].read_text(errors="replace"), files[1].read_text(errors="replace")]
-        return Played(code, *printed)
+        return int(self._process.stdout.readline())
 
 
 @contextmanager

@@ -80,6 +80,14 @@ def test_only_what_held_and_found_its_mistakes_is_good(score: Score, is_good: bo
     assert ("held" in score.found and "MISSED" not in score.found) is (is_good and score.result is not None)
 
 
+def test_the_scoreboard_says_all_where_all_was_tried() -> None:
+    tried = {"of 1,500 changes of a start": 1500, "of 20 of a backup": 2, "of 0 of a fleet": 0}
+
+    score = Score(NOTHING, Result(tried, [], 1), 1, ())
+
+    assert score.tried == "all 1,500 changes of a start, 2 of 20 of a backup, 0 of 0 of a fleet"
+
+
 def test_the_scoreboard_replaces_the_last_one(tmp_path: Path) -> None:
     file = tmp_path / "guarantees.md"
     file.write_text("before\n<!-- scoreboard -->\nold\n<!-- end -->\nafter\n")
@@ -104,5 +112,5 @@ def test_the_documentation_shows_each_trial_and_that_it_held() -> None:
     assert [(name, promise) for name, promise, *_ in rows] == [(one.name, one.promise) for one in TRIALS]
     assert [(name, found) for name, _, _, found, _ in rows if found != "held"] == []
     assert [name for name, *_, mistakes in rows if not re.fullmatch(r"([1-9]\d*) of \1", mistakes)] == []
-    assert all(re.match(r"\d", tried) for _, _, tried, *_ in rows)
+    assert all(re.match(r"\d|all \d", tried) for _, _, tried, *_ in rows)
     assert re.search(r" on \d{4}-\d\d-\d\d, commit `[0-9a-f]{7,}`, \d+ minutes ", shown)

@@ -21,6 +21,8 @@ class Whole:
     after: Contents
     made: Mapping[Path, Made]
     """What it made besides."""
+    then: object
+    """What else there was in the end."""
 
     @property
     def changes(self) -> int:
@@ -52,7 +54,7 @@ def played_whole(stage: Theatre, scene: Scene) -> Whole:
     made = scene.made(folder)
     if None in made.values():
         raise AssertionError(f"{scene.name}: it made none of {', '.join(map(str, made))}")
-    return Whole(scene, kinds, before, contents(folder / DATABASE), made)
+    return Whole(scene, kinds, before, contents(folder / DATABASE), made, scene.then(folder))
 
 
 def wholes(bout: Bout, stage: Theatre) -> Iterator[Whole]:
