@@ -2,7 +2,8 @@
 
 A machine collects again and again, while its clock is set forward, back and to 1970, also during requests; it is
 started again, and its processes are killed. The server counts by the time that truly passes. Its `Date` is right, or
-absent, or wrong; where it is not right, what `docs/guarantees.md` does not promise is left out.
+absent, or wrong; where it is not right, what `docs/guarantees.md` does not promise is left out. Now and then another
+program holds the database for longer than a request may take, so that what was reserved must not be sent any more.
 """
 
 import asyncio
@@ -11,7 +12,7 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -30,6 +31,7 @@ from pipeline.quota.ledger_time import UntrustedClock
 from pipeline.quota.limits import Limit
 from pipeline.sandbox.answers import Answer
 from pipeline.sandbox.server import SandboxApi
+from pipeline.store import writer
 from pipeline.store.database import _refuse_foreign_log
 from tests.support.clocks import ManualClock
 from tests.support.companies import COMPANIES
@@ -42,6 +44,9 @@ SECOND, MINUTE, HOUR, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelt
 SPANS = (20 * SECOND, 30 * MINUTE, 7 * HOUR, DAY - 3 * MINUTE, DAY - MINUTE, DAY + MINUTE, 30 * HOUR, 3 * DAY)
 OFF = (3 * SECOND, 100 * SECOND, 4 * MINUTE, 6 * MINUTE, 2 * HOUR, 25 * HOUR, 3 * DAY, 400 * DAY, 20_000 * DAY)
 """How far a clock is off: less than 3 s is what a clock may be off that is kept right."""
+TIMEOUTS = (2 * SECOND, 30 * SECOND)
+HELD = 14 * SECOND
+"""How long another program holds the database: a batch is tried for longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +76,9 @@ class World(SandboxApi):
         self.is_confirmed = False
         """Whether a run has ended: it has had answers, or was refused."""
         self.run: asyncio.Task[object] | None = None
+        self.holder: sqlite3.Connection | None = None
+        """Another program, which writes to the database, and since when."""
+        self.held_since = self.clock.true()
         self.happened: list[str] = []
         self.random, self.sort = random, sort
         super().__init__(
@@ -104,6 +112,30 @@ class World(SandboxApi):
             with closing(sqlite3.connect(self.database)) as db, closing(sqlite3.connect(self.kept)) as copy:
                 db.backup(copy)
             self.run.cancel()
+
+    def hold(self) -> None:
+        """Let another program hold the database, if it is free now."""
+        holder = sqlite3.connect(self.database, timeout=0, isolation_level=None)
+        try:
+            holder.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            holder.close()
+            return
+        self.holder, self.held_since = holder, self.clock.true()
+        self.happened.append("held")
+
+    def let_go(self) -> None:
+        """Let the other program end."""
+        if self.holder is not None:
+            self.holder.close()
+            self.holder = None
+
+    async def sleep(self, seconds: float) -> None:
+        """Let time pass. Once the other program ends by that, the process is killed during the next request."""
+        await self.clock.sleep(seconds)
+        if self.holder is not None and self.clock.true() - self.held_since >= HELD:
+            self.let_go()
+            self.strikes[self.requests + 1] = self.kill
 
     def bury(self) -> None:
         """Put back what the killed process left."""
@@ -162,6 +194,7 @@ SORTS = (
 def run(bout: Bout) -> None:
     """Let worlds pass, one after the other, until one breaks a promise or time is over."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    writer._BUSY_SECONDS = 0.01  # true ones, while another program holds the database
     database = empty_database().read_bytes()
     number = 0
     try:
@@ -202,13 +235,13 @@ async def _passes(world: World, bout: Bout) -> None:
 
 async def _collect(world: World, base_url: str) -> str:
     """Collect once, perhaps with something happening meanwhile. Return how it ended."""
-    strike = world.random.choice((None, None, world.kill, world.set_clock))
+    strike = world.random.choice((None, None, world.kill, world.set_clock, world.hold))
     if strike is not None:
         world.strikes[world.requests + world.random.randrange(1, 6)] = strike
-    source = Source(
-        base_url, (ApiKey("", "S3CR3TK3Y", LIMITS),), world.random.choice((1, 3)), 30 * SECOND, 2 * MINUTE, 2
-    )
-    doing = collect(world.database, source, Order(SYMBOLS, None), halt=Halt(), clock=world.clock.as_clock())
+    workers, timeout = world.random.choice((1, 3)), world.random.choice(TIMEOUTS)
+    source = Source(base_url, (ApiKey("", "S3CR3TK3Y", LIMITS),), workers, timeout, 2 * MINUTE, 2)
+    clock = replace(world.clock.as_clock(), sleep=world.sleep)
+    doing = collect(world.database, source, Order(SYMBOLS, None), halt=Halt(), clock=clock)
     world.run = asyncio.create_task(doing)
     try:
         summary = await world.run
@@ -223,6 +256,7 @@ async def _collect(world: World, base_url: str) -> str:
         return "kills"
     finally:
         world.run = None
+        world.let_go()
         world.strikes.clear()
     world.is_confirmed = True
     world.happened.append(f"{summary.status}, {world.requests} requests")
@@ -249,6 +283,13 @@ TRIAL = Trial(
     "no clock frees a slot, nor dates what is stored wrongly",
     run,
     (
+        Mutant(
+            "a request leaves however late",
+            "pipeline/quota/ledger.py",
+            "return slot.deadline - self._clock.monotonic() >= self._least_left and self",
+            "return self",
+            is_slow=True,
+        ),
         Mutant(
             "the wall clock is believed as a process begins",
             "pipeline/quota/ledger_time.py",

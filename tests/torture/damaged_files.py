@@ -134,6 +134,12 @@ TRIAL = Trial(
             "    if True:\n",
         ),
         Mutant(
+            "a view passes for a table",
+            "pipeline/store/schema_objects.py",
+            '        return f"is a {found.kind}, not a {wanted.kind}"\n',
+            "        return None\n",
+        ),
+        Mutant(
             "the copy of an older database is checked as a backup is",
             "pipeline/store/older_schema.py",
             "            copy_database(database, copy)\n",

@@ -170,6 +170,12 @@ TRIAL = Trial(
             '    with target.open("wb") as file:\n        yield file',
         ),
         Mutant(
+            "takes what another process is writing for abandoned",
+            "pipeline/partials.py",
+            "        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)\n",
+            "        pass\n",
+        ),
+        Mutant(
             "resumes no run that a kill cut short",
             "pipeline/schedule/next_run.py",
             "        case RunStatus.INTERRUPTED | RunStatus.RUNNING:",

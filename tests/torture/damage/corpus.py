@@ -28,7 +28,7 @@ class Case(NamedTuple):
         """Damage a copy of the record."""
         if self.sql:
             with untyped(folder / DATABASE) as db:
-                db.execute(self.sql)
+                db.executescript(self.sql)
         if self.beside is not None:
             suffix, content = self.beside
             (folder / f"{DATABASE}{suffix}").write_text(content)
@@ -38,6 +38,10 @@ class Case(NamedTuple):
 
 _STATUS = (("status",), ("health",), ("status", "--json"))
 _ORIGINAL = (("as-of", "2026-03-20", "--original"), ("export", "--original", "--output", "-"))
+_VIEW = (
+    "CREATE TABLE kept AS SELECT * FROM snapshots; DROP TABLE snapshots; "
+    "CREATE VIEW snapshots AS SELECT * FROM kept WHERE observed_at > '2026-03-20'"
+)
 CORPUS: Sequence[Case] = (
     Case("current", "UPDATE symbols SET snapshots = x'00'", None, _STATUS),
     Case(
@@ -57,6 +61,7 @@ CORPUS: Sequence[Case] = (
     Case("current", "DELETE FROM statements", None, (("vintages", "IBM"), ("@mcp", "1")), lacks_parts=True),
     Case("current", "DELETE FROM symbols", None, (("as-of", "2026-03-20"), ("@mcp", "1")), lacks_parts=True),
     Case("of schema 11", "UPDATE snapshots SET eps = x'eda080' WHERE symbol = 'IBM'", None, _STATUS, spares="AAPL"),
+    Case("current", _VIEW, None, (("history", "IBM"), ("doctor",)), lacks_parts=True),
     Case("current", "DROP TABLE renames", None, (("import", "more.jsonl", "--wait", "0"),)),
     Case("of schema 7", "DELETE FROM snapshots", None, (("history", "IBM"), ("panel", "pe_ratio"))),
     Case("current", "", (".heartbeat.json", _DEEP), _STATUS),
