@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.store.database import DatabaseError, connect
+from pipeline.store.database import DatabaseError, connect, unlocked_state
 
 
 class Version(NamedTuple):
@@ -27,13 +27,16 @@ class DataVersion:
         self._held = ExitStack()
         self._db: sqlite3.Connection | None = None
         self._file = (0, 0)
+        self._state: tuple[int, int] | None = None
+        """Of a file that is read without locks; None: SQLite sees what is written to it."""
         self._opened = 0
 
     def read(self) -> Version | None:
         """Return the state; None if it cannot be known: there is no database, or it is locked or damaged."""
         try:
             status = os.stat(self._path)  # noqa: PTH116 - pathlib's makes this twice as slow
-            if self._db is None or (status.st_dev, status.st_ino) != self._file:
+            is_same = (status.st_dev, status.st_ino) == self._file and not self._was_written()
+            if self._db is None or not is_same:
                 self._open((status.st_dev, status.st_ino))
             assert self._db is not None
             (counter,) = self._db.execute("PRAGMA data_version").fetchone()
@@ -48,8 +51,13 @@ class DataVersion:
         self._db = None
         self._held.close()
 
+    def _was_written(self) -> bool:
+        """Whether a file has changed that is read without locks: SQLite does not see it."""
+        return self._state is not None and unlocked_state(self._path) != self._state
+
     def _open(self, file: tuple[int, int]) -> None:
         self.close()
+        self._state = unlocked_state(self._path)
         self._db = self._held.enter_context(connect(self._path, "ro"))
         self._db.execute("PRAGMA busy_timeout = 0")
         self._file = file

@@ -258,6 +258,21 @@ def _needs_no_wal(path: Path, real: Path) -> bool:
     return True
 
 
+def unlocked_state(path: Path) -> tuple[int, int] | None:
+    """Return the size and time of a file that `connect` opens without locks, as it can create nothing beside it.
+
+    SQLite takes it for immutable: only these tell whether it was written to. None for any other file, or none. Raise
+    DatabaseError if it is not whole.
+    """
+    if not _needs_no_wal(path, beside(path, "")):
+        return None
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime_ns
+
+
 def _size(file: Path) -> int:
     """Return the file's size in bytes, 0 if there is none."""
     try:

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from pipeline.query.history import History
 from pipeline.store.data_version import DataVersion, Version
-from pipeline.store.database import DatabaseError, file_id
+from pipeline.store.database import DatabaseError, file_id, unlocked_state
 from pipeline.store.time_limit import TooSlow
 from pipeline.web.refusals import Busy
 
@@ -22,6 +22,8 @@ QUESTION_WITHIN = timedelta(seconds=5)
 """SQLite is stopped if it works longer on one question."""
 WAIT_WITHIN = timedelta(seconds=10)
 """A question that has waited so long for a thread is refused."""
+_TRIES = 5
+"""For a question during which the file was written to, where no lock prevents that."""
 _CLOSED_WITHIN = timedelta(seconds=2)
 T = TypeVar("T")
 
@@ -124,6 +126,8 @@ class _Reader:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="reader")
         self._history: History | None = None
         self._file: tuple[int, int] | None = None
+        self._state: tuple[int, int] | None = None
+        """Of a file that is read without locks; None: SQLite sees what is written to it."""
         self._schema = 0
         self._is_closed = Event()
 
@@ -139,27 +143,44 @@ class _Reader:
     def _answer(self, at: datetime, question: Callable[[History], T], is_over: Event) -> T:
         if is_over.is_set():
             raise Busy  # nobody hears it
-        try:
-            history = self._opened()
-            with history.within(self._within, is_over=lambda: is_over.is_set() or self._is_closed.is_set()):
-                history.see_until(at)
-                return question(history)
-        except TooSlow:
-            raise
-        except DatabaseError:
-            self._drop()  # the next question finds out whether it still cannot be read
-            raise
+        for left in reversed(range(_TRIES)):
+            try:
+                answer = self._asked(at, question, is_over)
+            except TooSlow:
+                raise
+            except DatabaseError:
+                was_written = self._was_written()
+                self._drop()  # the next question finds out whether it still cannot be read
+                if not (was_written and left):
+                    raise
+            else:
+                if not (left and self._was_written()):
+                    return answer
+        raise AssertionError("unreachable: the last try returns or raises")
+
+    def _asked(self, at: datetime, question: Callable[[History], T], is_over: Event) -> T:
+        history = self._opened()
+        with history.within(self._within, is_over=lambda: is_over.is_set() or self._is_closed.is_set()):
+            history.see_until(at)
+            return question(history)
+
+    def _was_written(self) -> bool:
+        """Whether a file that is read without locks has changed since it was opened: what was read may be of both."""
+        return self._state is not None and unlocked_state(self._database) != self._state
 
     def _opened(self) -> History:
         """Return the history, opened again if another file has taken the database's place, or its schema has changed.
 
-        A restore does the former, and a migration the latter: opening checks that the schema is this program's.
+        A restore does the former, and a migration the latter: opening checks that the schema is this program's. A file
+        that is read without locks is opened again for each change.
         """
         file = None
         with suppress(OSError):  # opening it says what is wrong
             file = file_id(self._database)
-        if self._history is None or file != self._file or self._history.schema_version() != self._schema:
+        is_same = file == self._file and not self._was_written()
+        if self._history is None or not is_same or self._history.schema_version() != self._schema:
             self._drop()
+            self._state = unlocked_state(self._database)
             self._history, self._file = History.open(self._database, until=self._until), file
             self._history.read_by_pages()
             self._schema = self._history.schema_version()

@@ -5,7 +5,7 @@ import shutil
 import sqlite3
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing, suppress
 from datetime import timedelta
 from pathlib import Path
@@ -18,7 +18,8 @@ from pipeline.store.reader import NoData
 from pipeline.store.time_limit import TooSlow
 from pipeline.web.readers import Readers
 from pipeline.web.refusals import Busy
-from tests.support.observations import AFTER_ALL, database_of, seen
+from tests.support.observations import AFTER_ALL, database_of, seen, store_observations
+from tests.support.rights import open_to_all, read_only
 
 ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
 LONG, SHORT = timedelta(seconds=60), timedelta(milliseconds=20)
@@ -59,6 +60,47 @@ async def test_one_that_takes_too_long_is_stopped(database: Path) -> None:
         with pytest.raises(TooSlow):
             await readers.ask(AFTER_ALL, endless)
         assert await readers.ask(AFTER_ALL, symbols) == ["IBM"]
+
+
+@pytest.fixture
+def shared(database: Path) -> Iterator[Path]:
+    """Return a database in a folder that any user can reach."""
+    with open_to_all() as folder:
+        yield Path(shutil.copy(database, folder / "overviews.db"))
+
+
+async def test_a_file_that_is_read_without_locks_is_opened_again_once_it_was_written_to(shared: Path) -> None:
+    async with opened(shared) as readers:
+        with read_only(shared.parent):
+            assert await readers.ask(AFTER_ALL, symbols) == ["IBM"]
+            version = readers.version()
+        shared.chmod(0o600)
+        with closing(sqlite3.connect(shared)) as held:  # so that what is written next stays in the log
+            held.execute("SELECT count(*) FROM symbols").fetchone()
+            await store_observations(shared, [seen(1, "PEP", PERatio="20")])
+            with read_only(shared.parent):
+                assert await readers.ask(AFTER_ALL, symbols) == ["IBM", "PEP"]
+                assert None is not readers.version() != version
+
+
+async def test_a_question_during_which_such_a_file_was_written_to_is_asked_again(shared: Path) -> None:
+    begins, is_written = threading.Event(), threading.Event()
+
+    def twice(history: History) -> tuple[list[str], list[str]]:
+        before = symbols(history)
+        begins.set()
+        is_written.wait(30)
+        return before, symbols(history)
+
+    async with opened(shared) as readers:
+        with read_only(shared.parent):
+            asked = asyncio.create_task(readers.ask(AFTER_ALL, twice))
+            await asyncio.to_thread(begins.wait, 30)
+        shared.chmod(0o600)
+        await store_observations(shared, [seen(1, "PEP", PERatio="20")])
+        is_written.set()
+
+        assert await asked == (["IBM", "PEP"], ["IBM", "PEP"])
 
 
 async def test_one_whose_caller_goes_away_is_stopped(database: Path) -> None:
