@@ -25,6 +25,7 @@ from pipeline.store.database import (
     beside,
     connect,
     database_files,
+    is_folder,
     leave_wal,
 )
 from pipeline.store.foreign_log import foreign_log
@@ -73,6 +74,8 @@ def restore(
     this program can read, or is damaged, or if a file cannot be written: then the database is unchanged, or the next
     restore completes this one.
     """
+    if database.is_dir() and read_marker(database) is None:
+        raise is_folder(database)  # named by mistake: all that is in it would be moved aside
     was_behind = is_behind(database)
     interrupted = _interrupted(database)
     old = interrupted or (database if is_present(database) else None)

@@ -299,6 +299,24 @@ def test_the_database_is_not_restored_from_itself(live: Path) -> None:
         restored(live, live)
 
 
+@pytest.mark.parametrize("marked", [False, True])
+def test_a_folder_is_moved_aside_only_where_a_record_was_kept(tmp_path: Path, copy: Path, *, marked: bool) -> None:
+    """Where none was, it was named by mistake."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "precious").touch()
+    if marked:
+        write_marker(folder, Marker(began_at=START))
+        assert [path.name for path in (restored(copy, folder).replaced or folder).iterdir()] == ["precious"]
+        assert folder.is_file()
+        return
+
+    with pytest.raises(DatabaseError, match="folder is a folder: name a file in it"):
+        restored(copy, folder)
+
+    assert (folder / "precious").exists()
+
+
 def test_a_database_of_another_program_is_not_replaced(live: Path, copy: Path) -> None:
     of_another_program(live)
 
