@@ -50,7 +50,10 @@ async def test_the_document_is_valid_and_names_where_it_was_asked_for() -> None:
         for prefix in ("", "/as-of/2026-03-14"):
             got = await client.get(f"{prefix}{API}/openapi.json")
             document = json.loads(got.body)
-            openapi_spec_validator.validate(document)
+            if not prefix:
+                openapi_spec_validator.validate(document)
+                of_now = document
+            assert document | {"servers": of_now["servers"]} == of_now
             assert document["servers"][0]["url"] == f"{prefix}{API}"
             assert list(document["paths"]) == [one.path for one in ENDPOINTS]
 
