@@ -39,11 +39,11 @@ class Pattern:
 class _Counter:
     """Matches a parsed pattern against one text by backtracking, and counts the nodes tried."""
 
-    def __init__(self, text: str, flags: int) -> None:
+    def __init__(self, text: str, flags: int, accepted: dict[tuple[int, str], bool]) -> None:
         self.text = text
         self.flags = flags
         self.steps = 0
-        self._accepted: dict[tuple[int, str], bool] = {}
+        self._accepted = accepted
 
     def ends(self, nodes: Sequence[Node], at: int) -> int | None:
         """Return where the first match that starts here ends, None if there is none."""
@@ -62,6 +62,9 @@ class _Counter:
         if number == len(nodes):
             return then(at)
         node = nodes[number]
+        if node[0] in _OF_ONE_CHARACTER:
+            is_accepted = at < len(self.text) and self._accepts(node, self.text[at])
+            return is_accepted and self._try(nodes, number + 1, at + 1, then)
 
         def on(end: int) -> bool:
             return self._try(nodes, number + 1, end, then)
@@ -75,13 +78,14 @@ class _Counter:
             return any(self._try(inner, 0, at, on) for inner in _inner(node))
         if node[0] in (op.AT, op.ASSERT, op.ASSERT_NOT):
             return self._holds(node, at) and on(at)
-        return at < len(self.text) and self._accepts(node, self.text[at]) and on(at + 1)
+        raise NotImplementedError(node)
 
     def _accepts(self, node: Node, character: str) -> bool:
         key = id(node), character  # the tree outlives this
-        if key not in self._accepted:
-            self._accepted[key] = accepts(node, character, self.flags)
-        return self._accepted[key]
+        found = self._accepted.get(key)
+        if found is None:
+            found = self._accepted[key] = accepts(node, character, self.flags)
+        return found
 
     def _holds(self, node: Node, at: int) -> bool:
         """Whether a condition holds at a place: one for the beginning or the end, or what is behind or ahead."""
@@ -153,7 +157,7 @@ def _is_in_category(category: Any, character: str) -> bool:
 
 def steps(pattern: Pattern, text: str) -> int:
     """Return how many steps it takes to match a text, or to find all matches in it. Raise OverflowError at TOO_MANY."""
-    tree, counter = _tree(pattern), _Counter(text, pattern.compiled.flags)
+    tree, counter = _tree(pattern), _Counter(text, pattern.compiled.flags, _accepted(pattern))
     at = 0
     while at <= len(text):
         end = counter.ends(tree, at)
@@ -170,6 +174,12 @@ def _tree(pattern: Pattern) -> Sequence[Node]:
     nodes: Sequence[Node] = parser.parse(text, pattern.compiled.flags & ~re.UNICODE if isinstance(source, bytes) else 0)
     # `fullmatch` fails where `match` would succeed: what must not follow is at the end of each text below.
     return [*nodes, (op.LITERAL, _NEVER)] if not pattern.is_searched else list(nodes)
+
+
+@cache
+def _accepted(_pattern: Pattern) -> dict[tuple[int, str], bool]:
+    """Return whether a node of the pattern accepts a character, as far as its texts have shown so far."""
+    return {}
 
 
 _NEVER = 0x10FFFF
