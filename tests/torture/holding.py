@@ -123,8 +123,8 @@ class Attempt:
         return Counter(filter(None, [self.whole.scene.asks if _DOCUMENT in self.played.out else None]))
 
     def _waits(self, again: Played) -> bool:
-        """Return whether a company is requested later, as an earlier request brought nothing: the run was killed."""
-        return _BROUGHT_NOTHING in again.out and self.whole.scene.asks in self.stage.requests
+        """Return whether a company is requested later, as a slot of a run that was killed brought nothing."""
+        return _BROUGHT_NOTHING in again.out and self.whole.scene.asks in contents(self.folder / DATABASE).requests
 
     def _half_made(self, *, is_done: bool) -> Iterator[str]:
         """Yield what is neither as it was nor as the command makes it: only the latter, once that is done."""
@@ -151,7 +151,7 @@ class Attempt:
         if not self.whole.scene.is_run:
             return
         before, after, found = self.whole.before, self.whole.after, contents(self.folder / DATABASE)
-        waiting = {*self.stage.requests} & {self.whole.scene.asks}
+        waiting = {*found.requests} & {self.whole.scene.asks}
         if missing := symbols_of(after, since=before) - symbols_of(found, since=before) - waiting:
             yield f"never observed: {', '.join(sorted(missing))}"
         requests = Counter(self.stage.requests)

@@ -68,7 +68,7 @@ def run(bout: Bout) -> None:
         while bout.goes_on():
             covered, number = points.popleft() if points else _any_point(bout, scenes)
             if not _try(bout, stage, covered, number) and covered.missing[number] < _PLAYS:
-                points.append((covered, number))
+                points.appendleft((covered, number))
     for kind, label in _KINDS.items():
         if of_kind := [one for one in scenes if _kind(one) == kind]:
             bout.count(f"of {sum(one.changes for one in of_kind):,} {label}", sum(len(one.reached) for one in of_kind))
