@@ -7,11 +7,11 @@ import pytest
 
 from pipeline.agents.tools import TOOLS
 from pipeline.model.fields import CATALOGUE
-from tests.support.agents import Agent, create_server, mcp
+from tests.support.agents import Agent, client_of
 
 
 async def test_each_tool_requires_an_instant_and_none_changes_anything(agent: Agent) -> None:
-    async with mcp.Client(create_server(agent.record)) as client:
+    async with client_of(agent.record) as client:
         tools = {tool.name: tool for tool in (await client.list_tools()).tools}
 
     assert list(tools) == ["companies", "overview", "history", "changes", "vintages", "panel", "status"]
@@ -26,7 +26,7 @@ async def test_each_tool_requires_an_instant_and_none_changes_anything(agent: Ag
 
 
 async def test_schemas_are_whole_and_describe_what_is_not_plain(agent: Agent) -> None:
-    async with mcp.Client(create_server(agent.record)) as client:
+    async with client_of(agent.record) as client:
         tools = (await client.list_tools()).tools
 
     for tool in tools:
@@ -40,7 +40,7 @@ async def test_schemas_are_whole_and_describe_what_is_not_plain(agent: Agent) ->
 
 
 async def test_all_that_an_agent_is_told_of_the_tools_fits_into_few_tokens(agent: Agent) -> None:
-    async with mcp.Client(create_server(agent.record)) as client:
+    async with client_of(agent.record) as client:
         tools = (await client.list_tools()).tools
 
     told = [[tool.name, tool.description, tool.input_schema] for tool in tools]
@@ -60,7 +60,7 @@ async def test_the_example_in_each_description_is_answered(agent: Agent, tool: A
 
 
 async def test_the_overview_tool_names_every_field_and_the_resource_says_what_each_is(agent: Agent) -> None:
-    async with mcp.Client(create_server(agent.record)) as client:
+    async with client_of(agent.record) as client:
         (listed,) = (await client.list_resources()).resources
         (content,) = (await client.read_resource(listed.uri)).contents
 

@@ -14,7 +14,7 @@ from pipeline.agents.arguments import AtArguments
 from pipeline.agents.refusals import BadCall
 from pipeline.agents.tool import Question, Result, Tool
 from pipeline.store.migrate import migrate
-from tests.support.agents import Agent, create_server, mcp, record_of
+from tests.support.agents import Agent, client_of, record_of
 from tests.support.clocks import START
 from tests.support.database import earlier_migrations
 from tests.support.observations import after, empty_database
@@ -73,7 +73,7 @@ async def test_others_are_answered_while_a_question_is_worked_on(known: Path, mo
     endless = Endless()
     tool = endless.tool()
     record = record_of(known, now=after(96), within=LONG)
-    async with mcp.Client(create_server(record, {tool.name: tool}), mode=mode) as client:
+    async with client_of(record, {tool.name: tool}, mode=mode) as client:
         asked = asyncio.create_task(client.call_tool(tool.name, {"at": "now"}))
         await _wait(endless.begun)
 
@@ -94,7 +94,7 @@ async def test_old_and_new_clients_are_answered_alike(known: Path, mode: str) ->
 
 
 async def test_agents_are_told_about_time_the_lock_and_untrusted_text(known: Path) -> None:
-    async with mcp.Client(create_server(record_of(known, now=after(96), lock=after(12)))) as client:
+    async with client_of(record_of(known, now=after(96), lock=after(12))) as client:
         said = client.instructions
         assert client.server_info is not None
         assert client.server_info.name == "overview-pipeline"

@@ -7,8 +7,10 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from importlib import import_module
 from io import TextIOWrapper
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import structlog
@@ -16,8 +18,6 @@ import structlog
 from pipeline import logs
 from tests.support.agents import record_of
 from tests.support.observations import after
-
-stdio = pytest.importorskip("pipeline.agents.stdio")
 
 _HELLO = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
 _MESSAGES = [
@@ -44,7 +44,12 @@ def pipes() -> Iterator[tuple[int, int, int]]:
         out.close()
 
 
-async def test_it_answers_until_its_input_ends(known: Path) -> None:
+@pytest.fixture
+def stdio() -> ModuleType:
+    return import_module("pipeline.agents.stdio")  # not before: it takes half a second, and each worker collects this
+
+
+async def test_it_answers_until_its_input_ends(known: Path, stdio: ModuleType) -> None:
     with pipes() as (received, sent, answered), os.fdopen(answered) as answers:
         os.write(sent, _LINES)
         async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
@@ -56,7 +61,7 @@ async def test_it_answers_until_its_input_ends(known: Path) -> None:
     assert answer["result"]["structuredContent"]["total"] == 3
 
 
-async def test_it_ends_while_it_waits_for_its_client_if_a_signal_asks_for_it(known: Path) -> None:
+async def test_it_ends_while_it_waits_for_its_client_if_a_signal_asks_for_it(known: Path, stdio: ModuleType) -> None:
     with pipes() as (received, sent, answered):
         stoppable = stdio.StoppableInput(received)
         serving = asyncio.create_task(stdio.serve(record_of(known, now=after(96)), stoppable))
@@ -70,7 +75,7 @@ async def test_it_ends_while_it_waits_for_its_client_if_a_signal_asks_for_it(kno
         os.close(answered)
 
 
-async def test_it_ends_when_nobody_reads_its_answers_any_more(known: Path) -> None:
+async def test_it_ends_when_nobody_reads_its_answers_any_more(known: Path, stdio: ModuleType) -> None:
     with pipes() as (received, sent, answered):
         os.close(answered)
         os.write(sent, _LINES)

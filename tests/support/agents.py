@@ -1,16 +1,19 @@
 """An agent to test with: the SDK's own client, connected to a server in this process."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pipeline.agents.record import WITHIN, Record
+from pipeline.agents.tool import Tool
 
-mcp = pytest.importorskip("mcp", reason="the extra `mcp` is not installed")
-create_server = pytest.importorskip("pipeline.agents.server").create_server
+if find_spec("mcp") is None:
+    pytest.skip("the extra `mcp` is not installed", allow_module_level=True)
 
 STALE_AFTER = timedelta(hours=72)
 
@@ -49,8 +52,17 @@ class Agent:
         return found
 
     async def _call(self, tool: str, arguments: dict[str, Any]) -> Any:
-        async with mcp.Client(create_server(self.record), mode=self.mode, raise_exceptions=True) as client:
+        async with client_of(self.record, mode=self.mode, raise_exceptions=True) as client:
             return await client.call_tool(tool, arguments)
+
+
+def client_of(record: Record, *tools: Mapping[str, Tool[Any, Any]], **options: Any) -> Any:
+    """Return the SDK's client of a server in this process."""
+    import mcp  # noqa: PLC0415 - it takes half a second, and each worker collects these tests
+
+    from pipeline.agents.server import create_server  # noqa: PLC0415
+
+    return mcp.Client(create_server(record, *tools), **options)
 
 
 def _text(result: Any) -> str:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import signal
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from pipeline.errors import ExitCode
 from tests.support.commands import PIPELINE, assert_refused, call, environment
 from tests.support.observations import database_of, seen
 
-pytest.importorskip("mcp", reason="the extra `mcp` is not installed")
+pytestmark = pytest.mark.skipif(find_spec("mcp") is None, reason="the extra `mcp` is not installed")
 
 _HELLO = {
     "jsonrpc": "2.0",
