@@ -13,7 +13,7 @@ from pipeline.files import is_locked
 from pipeline.monitoring.checks import Kind
 from pipeline.partials import abandoned, abandoned_scratch
 from pipeline.settings.environment import Environment
-from pipeline.store.database import beside, hard_links
+from pipeline.store.database import beside, file_id, hard_links
 from pipeline.store.lock import lock_path
 from pipeline.text import count, few
 
@@ -88,8 +88,9 @@ def check_leftovers(database: Path) -> Iterator[Finding]:
     """Yield what killed processes left half-written beside the database and among the temporary files, and its size."""
     restoring = beside(database, ".restoring")
     left = abandoned(beside(database, "").parent) + abandoned_scratch()
-    if _mode(restoring) and not is_locked(lock_path(database)):
-        left.append(restoring)
+    before = _file(restoring)
+    if before is not None and not is_locked(lock_path(database)) and _file(restoring) == before:
+        left.append(restoring)  # unlike one whose restore ended, or began, between these looks
     if left:
         sizes = sum(_size(path) for path in left)
         found = (
@@ -106,6 +107,13 @@ def _size(path: Path) -> int:
             status = inside.lstat()
             total += status.st_size if stat.S_ISREG(status.st_mode) else 0
     return total
+
+
+def _file(path: Path) -> tuple[int, int] | None:
+    """Return which regular file is at a path; None if there is none, or if it cannot be known."""
+    with suppress(OSError):
+        return file_id(path) if _mode(path) else None
+    return None
 
 
 def _mode(file: Path) -> int:

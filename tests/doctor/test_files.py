@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.doctor import files as module
 from pipeline.doctor.checkup import findings
-from pipeline.doctor.files import check_file_system, check_names
+from pipeline.doctor.files import check_file_system, check_leftovers, check_names
 from pipeline.doctor.findings import Level
+from pipeline.files import is_locked
 from pipeline.monitoring.checks import Kind
 from pipeline.partials import partial_file
 from pipeline.settings.environment import API_KEY, with_dotenv
@@ -116,6 +118,22 @@ def test_what_killed_commands_left_is_noted_with_its_size(
     assert found.level is Level.NOTE
     assert "3 leftovers of killed commands, 3.0 MB" in found.found
     assert all(name in found.found for name in ("pipeline-git", ".restoring", "out.csv"))
+
+
+def test_what_a_restore_writes_that_ends_meanwhile_is_no_leftover(
+    database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    restoring = beside(database, ".restoring")
+    restoring.touch()
+
+    def then_ended(lock: Path) -> bool:
+        restoring.unlink()  # the lock was held until just now
+        return is_locked(lock)
+
+    monkeypatch.setattr(module, "is_locked", then_ended)
+
+    assert not [*check_leftovers(database)]
 
 
 def test_nothing_is_said_where_nothing_is_left(
