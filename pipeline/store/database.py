@@ -53,6 +53,16 @@ class LockLost(StorageError):
         )
 
 
+class LogLost(StorageError):
+    """The write-ahead log was removed or replaced, so that others do not see what is committed."""
+
+    def __init__(self, log: Path) -> None:
+        super().__init__(
+            f"{log} was removed or replaced while it was written to",
+            remedy="leave the file there; collect again to continue",
+        )
+
+
 class RecordGone(StorageError):
     """The database is missing or empty, but a record was kept in it. Nothing is begun in its place unasked."""
 
@@ -410,7 +420,7 @@ def is_damage(error: BaseException | None) -> bool:
 
 def is_temporary(error: DatabaseError) -> bool:
     """Whether the disk or another program caused the error, so that it may pass without a repair of the file."""
-    return isinstance(error, LockLost) or _code_name(error.__cause__).startswith(_TEMPORARY_FAILURES)
+    return isinstance(error, LockLost | LogLost) or _code_name(error.__cause__).startswith(_TEMPORARY_FAILURES)
 
 
 def leave_wal(db: sqlite3.Connection) -> None:

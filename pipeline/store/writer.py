@@ -19,7 +19,9 @@ from pipeline.errors import Undecodable
 from pipeline.store.database import (
     DatabaseError,
     LockLost,
+    LogLost,
     StorageError,
+    beside,
     check_durable,
     connect,
     damage_said,
@@ -32,7 +34,7 @@ from pipeline.store.database import (
     uri,
 )
 from pipeline.store.held_locks import is_lost
-from pipeline.store.in_use import in_use
+from pipeline.store.in_use import FileId, in_use
 from pipeline.store.lock import lock_path
 from pipeline.store.marker import record_gone
 
@@ -121,6 +123,9 @@ class Writer:
         self._db = db
         self._path = path
         self._file = file_id(path)
+        self._log_path = beside(path, "-wal")
+        self._log: FileId | None = None
+        """The write-ahead log, once something was committed to it."""
         self._lock = lock_path(path)
         self._sleep = sleep
         self._on_retry = on_retry
@@ -254,10 +259,18 @@ class Writer:
             raise self._failure
 
     def _check_in_place(self) -> None:
-        """Raise StorageError if the file is not at its path any more: what was committed vanishes when it is closed."""
+        """Raise StorageError if the file or its log is not at its path any more: others do not see what is committed.
+
+        It vanishes when the file is closed, or if this process is killed before.
+        """
         with suppress(OSError):  # SQLite will report what this means
             if (now := file_id(self._path)) != self._file:
                 self._failure = record_gone(self._path) if now is None else _replaced(self._path)
+                raise self._failure
+            log = file_id(self._log_path)
+            self._log = self._log or log
+            if log is None or log != self._log:
+                self._failure = LogLost(self._log_path)
                 raise self._failure
 
 

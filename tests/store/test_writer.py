@@ -14,7 +14,7 @@ import pytest
 from aiosqlite import Connection
 
 from pipeline.model.outcomes import RunStatus, Trigger
-from pipeline.store.database import DatabaseError, RecordGone, StorageError, connect
+from pipeline.store.database import DatabaseError, RecordGone, StorageError, beside, connect
 from pipeline.store.reader import Reader
 from pipeline.store.runs import Store
 from pipeline.store.writer import PAUSES, open_writer
@@ -239,6 +239,22 @@ async def test_what_is_committed_to_a_file_that_was_replaced_is_not_acknowledged
 
         with pytest.raises(StorageError, match="was replaced while it was written to"):
             await writer.write(insert, "PEP")
+
+
+@pytest.mark.parametrize("is_replaced", [False, True])
+async def test_what_is_committed_to_a_log_that_others_do_not_see_is_not_acknowledged(
+    database: Path, is_replaced: bool
+) -> None:
+    log = beside(database, "-wal")
+    async with open_writer(database) as writer:
+        await writer.write(insert, "IBM")
+        log.unlink()
+        if is_replaced:
+            log.touch()
+
+        for _ in range(2):
+            with pytest.raises(StorageError, match=r"-wal was removed or replaced while it was written to"):
+                await writer.write(insert, "PEP")
 
 
 async def test_a_file_with_two_names_is_not_opened_for_writing(database: Path, tmp_path: Path) -> None:
