@@ -38,9 +38,12 @@ class Site:
     lock: datetime | None
     """Nothing observed later can be had from this server by any path; None: it answers about the present, too."""
     now: Callable[[], datetime]
-    live: Callable[[], Awaitable[Status | None]] | None
-    """Reads the quota, the disk and what is stale now. None under a lock: it is about now."""
-    daemon: Callable[[], Awaitable[DaemonSign]] | None
+    live: Callable[[Version | None], Awaitable[Status | None]] | None
+    """Reads the quota, the disk and what is stale now, in the database's state that is given or a later one.
+
+    None under a lock: it is about now.
+    """
+    daemon: Callable[[Version | None], Awaitable[DaemonSign]] | None
     """Reads whether a daemon runs. None under a lock."""
     stale_after: Callable[[], timedelta]
     """Says how long a symbol may go without an observation until it is stale."""

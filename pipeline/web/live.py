@@ -20,7 +20,7 @@ async def live_of(ask: Ask) -> Live | None:
     read, daemon = ask.site.live, ask.site.daemon
     if ask.is_past or read is None:
         return None
-    status = await read()
+    status = await read(ask.version)
     if status is None:
         return None
-    return Live(status, None if daemon is None else await daemon())
+    return Live(status, None if daemon is None else await daemon(ask.version))

@@ -38,3 +38,27 @@ async def test_those_who_ask_at_one_time_get_one_reading_or_its_error_and_the_ne
     assert reading.begun == 1
     assert await together() == 1
     assert reading.begun == 2
+
+
+async def test_who_knows_of_something_newer_gets_a_reading_that_was_begun_since() -> None:
+    held: list[threading.Event] = []
+
+    def read() -> int:
+        may = threading.Event()
+        held.append(may)
+        may.wait(30)
+        return len(held)
+
+    together = Together(read)
+    older = asyncio.create_task(together("before"))
+    while not held:
+        await asyncio.sleep(0)
+    newer = [asyncio.create_task(together(state)) for state in ("after", "after", "later")]
+    await asyncio.sleep(0)
+    held[0].set()
+
+    assert await older == 1
+    while len(held) < 2:
+        await asyncio.sleep(0)
+    held[1].set()
+    assert await asyncio.gather(*newer) == [2, 2, 2]
