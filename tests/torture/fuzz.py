@@ -257,6 +257,7 @@ TRIAL = Trial(
     name="fuzz",
     promise="any bytes from outside are taken as they are, or refused in one line; none shows the key",
     run=run,
+    share=0.5,
     short_attempts=240,
     mutants=(
         Mutant(

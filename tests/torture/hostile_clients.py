@@ -270,6 +270,7 @@ TRIAL = Trial(
     name="hostile clients",
     promise="a request can only read, and a lock hides what came later",
     run=run,
+    share=0.5,
     short_attempts=300,
     mutants=(
         Mutant(
