@@ -20,12 +20,18 @@ _ALWAYS_REFUSE = ("a key's file",)
 DECODERS = fuzz.decoders()
 
 
-@pytest.fixture(scope="module", autouse=True)
-def stopped() -> Iterator[None]:
-    """Stop a case that takes too long, as the trial does; close what decoders opened at the end."""
-    before = signal.signal(signal.SIGPROF, fuzz._stop)
+@pytest.fixture(scope="session", autouse=True)
+def closed() -> Iterator[None]:
+    """Close what decoders opened, and keep, at the very end: a worker may come back to this module."""
     yield
     OPEN.close()
+
+
+@pytest.fixture(autouse=True)
+def stopped() -> Iterator[None]:
+    """Stop a case that takes too long, as the trial does."""
+    before = signal.signal(signal.SIGPROF, fuzz._stop)
+    yield
     signal.signal(signal.SIGPROF, before)
 
 
