@@ -34,7 +34,7 @@ def _options() -> argparse.Namespace:
     add = parser.add_argument
     add("--short", action="store_true", help="a fixed number of attempts, and one mistake for each, as CI does it")
     add("--minutes", type=float, help=f"for all, on two cores [{_MINUTES:g}; --short: at most {_SHORT_MINUTES:g}]")
-    add("--seconds", type=float, help="for each trial, instead of its share of the minutes")
+    add("--seconds", type=float, help="of a trial with a share of 1, instead of what the minutes give")
     add("--trial", action="append", metavar="NAME", help=f"only these: {', '.join(one.name for one in TRIALS)}")
     add("--mutant", metavar="NAME", help="run the trials on the code with this mistake, and print what they find")
     add("--no-mutants", action="store_true", help="only the code as it is")
