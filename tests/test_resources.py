@@ -12,7 +12,7 @@ from pipeline.resources import check_resources, exhausted
 from tests.support.commands import KEY, assert_note, call, run_shell
 
 
-def no_thread(*_: object, **__: object) -> int:
+def no_thread(_thread: threading.Thread) -> None:
     raise RuntimeError("can't start new thread")
 
 
@@ -23,7 +23,7 @@ def test_without_threads_nothing_begins_and_a_line_says_why(
     (tmp_path / "x.jsonl").write_text("{}\n")
     (tmp_path / "config").mkdir()
     (tmp_path / "config" / "pipeline.toml").write_text('[symbols]\nlist = ["IBM"]\n')
-    monkeypatch.setattr(threading, "_start_new_thread", no_thread)
+    monkeypatch.setattr(threading.Thread, "start", no_thread)
 
     ended = call(tmp_path, *words, "--database", "data.db", ALPHAVANTAGE_API_KEY=KEY)
 
