@@ -17,7 +17,6 @@ from pipeline.query.companies import (
     read_companies,
     stored_companies,
 )
-from pipeline.query.horizon import UNLISTED_VIEW
 from pipeline.query.known import unmapped
 from pipeline.query.last_seen import LastSeen, last_seen
 from pipeline.query.names import Name
@@ -26,7 +25,7 @@ from pipeline.query.universe import configured_at, configured_symbols, read_univ
 from pipeline.store.database import translate_errors
 from pipeline.store.drift import Drift, read_drift
 from pipeline.store.reader import Listed
-from pipeline.store.stored_symbols import check_listed, refuse_unlisted
+from pipeline.store.stored_symbols import check_listed
 
 
 class Holdings(OpenDatabase):
@@ -145,10 +144,7 @@ class Holdings(OpenDatabase):
     def _check_listed(self) -> None:
         """Raise Inconsistent if questions about all symbols would leave one out: once, as it takes a while."""
         if not self._is_listed:
-            if self.horizon is None:
-                check_listed(self._db)
-            else:
-                refuse_unlisted(self._db.execute(f"SELECT unlisted FROM {UNLISTED_VIEW} LIMIT 1").fetchone())
+            check_listed(self._db)
             self._is_listed = True
 
     def _universe(self, companies: Companies) -> Universe:

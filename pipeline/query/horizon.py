@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from pipeline.instants import from_text, in_milliseconds, to_text
-from pipeline.store.stored_symbols import UNLISTED
+from pipeline.store.stored_symbols import UNLISTED, UNLISTED_VIEW
 
 _AT = "(SELECT at FROM temp.horizon)"
 """The horizon as text. SQLite evaluates it once a statement."""
@@ -157,8 +157,6 @@ _VIEWS: Mapping[str, _View] = {
 """By table."""
 _SAME_AT_ANY_TIME = frozenset({"profiles", "statements", "layouts", "fields", "sqlite_master"})
 """Tables without a view: parts of snapshots, which are found by way of these, the field catalogue, the schema."""
-UNLISTED_VIEW = "unlisted_symbols"
-"""The view of symbols that the file does not list, whenever they were observed: with one, no question is answered."""
 _PUBLIC_VIEWS = ("overviews", "latest_overviews", "overview_changes", "restatements")
 """Views of the schema that are made again, so that they read the views above."""
 _FUNCTIONS = frozenset({"json_each"})

@@ -65,6 +65,8 @@ UNLISTED = """
      WHERE unlisted IS NOT NULL
 """
 """The symbols between two rows of `symbols` that a table has rows of: a seek for each row. A blob is after any text."""
+UNLISTED_VIEW = "unlisted_symbols"
+"""Where the tables are seen up to a horizon, the view of such symbols, whenever they were observed."""
 
 
 def stored_symbols(db: sqlite3.Connection) -> list[str]:
@@ -91,21 +93,33 @@ def check_symbols(db: sqlite3.Connection, path: Path, symbols: Iterable[str] = (
 def check_any_stored(db: sqlite3.Connection, path: Path) -> None:
     """Raise NoData if the database holds no snapshot at all, Inconsistent if it has some and lists no symbol."""
     if not db.execute(f"SELECT EXISTS (SELECT 1 FROM symbols WHERE {_HAS_SNAPSHOT})").fetchone()[0]:
-        refuse_unlisted(db.execute("SELECT min(symbol) FROM snapshots").fetchone())
+        check_listed(db)
         remedy = f"store some with {command_to_collect(path)} or pipeline import"
         raise NoData(f"{path} holds no snapshot yet", remedy=remedy)
 
 
-def refuse_unlisted(row: Sequence[str | None] | None) -> None:
+def _refuse_unlisted(row: Sequence[str] | None) -> None:
     """Raise Inconsistent for a symbol that has rows elsewhere, and none in `symbols`: answers would leave it out."""
-    if row is not None and row[0] is not None:
+    if row is not None:
         raise Inconsistent(f"symbols has no row for {cut(printable(row[0]), _LONGEST)}: see pipeline doctor --deep")
 
 
 def check_listed(db: sqlite3.Connection) -> None:
-    """Raise Inconsistent if a symbol that was observed has no row in `symbols`, by which all are found."""
-    for table in ("snapshots", "uncovered"):
-        refuse_unlisted(db.execute(f"{UNLISTED.format(table=table)} LIMIT 1").fetchone())
+    """Raise Inconsistent if a symbol that was observed has no row in `symbols`, by which all are found.
+
+    Of one whose first snapshot is stored meanwhile, a statement sees both rows or none.
+    """
+    has_view = db.execute("SELECT 1 FROM sqlite_temp_master WHERE name = ?", (UNLISTED_VIEW,)).fetchone() is not None
+    plain = (UNLISTED.format(table=table) for table in ("snapshots", "uncovered"))
+    for query in [f"SELECT unlisted FROM {UNLISTED_VIEW}"] if has_view else plain:
+        _refuse_unlisted(db.execute(f"{query} LIMIT 1").fetchone())
+
+
+_UNLISTED_ONE = """
+    SELECT symbol FROM snapshots
+     WHERE symbol = ? AND NOT EXISTS (SELECT 1 FROM symbols WHERE symbols.symbol = snapshots.symbol)
+     LIMIT 1
+"""
 
 
 def not_found(db: sqlite3.Connection, symbol: str, known: list[str]) -> SymbolNotFound:
@@ -113,7 +127,7 @@ def not_found(db: sqlite3.Connection, symbol: str, known: list[str]) -> SymbolNo
 
     It says so of one that the API does not cover, and of one that is listed or was requested.
     """
-    refuse_unlisted(db.execute("SELECT symbol FROM snapshots WHERE symbol = ? LIMIT 1", (symbol,)).fetchone())
+    _refuse_unlisted(db.execute(_UNLISTED_ONE, (symbol,)).fetchone())
     why = next(filter(None, (_why_not(db, spelled) for spelled in spellings(Symbol(symbol)))), None)
     near = difflib.get_close_matches(symbol, known, n=3, cutoff=0.5)
     near = near or [one for one in known if one.startswith(symbol[:1])][:3]

@@ -88,6 +88,14 @@ def test_a_reused_symbol_means_the_company_that_has_it_now(tmp_path: Path) -> No
     assert companies.named("FB@2026-01-01") == "META"
 
 
+def test_the_company_that_has_a_reused_symbol_now_is_not_found_before_its_first_snapshot() -> None:
+    database = database_of([seen(0, "FB"), seen(11, "META")])
+    configure(database, rename("FB", "META", ON, reused=True))
+
+    with History.open(database) as history, pytest.raises(SymbolNotFound, match="FB"):
+        history.check_symbols(["FB"])
+
+
 def test_a_symbol_that_two_renamed_companies_had_means_the_later_one() -> None:
     """As META was: a fund's until it was renamed METV, and Facebook's afterwards."""
     known = Companies(spans([rename("META", "METV", ON - timedelta(days=90)), rename("FB", "META", ON)]))

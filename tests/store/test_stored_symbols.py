@@ -1,14 +1,17 @@
 """Stored symbols: those that have snapshots, similar ones for a typo, and batches that are small enough to read."""
 
+import asyncio
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
 
 from pipeline.store.reader import NoData, open_for_reading
 from pipeline.store.stored_symbols import SymbolNotFound, check_symbols, stored_symbols, symbol_batches
+from tests.support.observations import Observed, database_of, seen, store_observations
 
 SNAPSHOTS = {"AAPL": 3, "BRK-B": 1, "IBM": 200, "NONE": 0}
 
@@ -48,6 +51,26 @@ def test_a_database_without_a_snapshot_has_no_data(database: Path) -> None:
         check_symbols(db, database)
     assert str(database) in nothing.value.problem
     assert "pipeline collect" in str(nothing.value.remedy)
+
+
+@pytest.mark.parametrize("statement", range(1, 7))
+@pytest.mark.parametrize("earlier", [[], [seen(0, "IBM")]], ids=["the first of all", "another one"])
+def test_a_first_snapshot_that_is_stored_meanwhile_does_not_look_like_damage(
+    earlier: Sequence[Observed], statement: int
+) -> None:
+    database = database_of(earlier)
+    begun: list[str] = []
+
+    def store_before(sql: str) -> None:
+        begun.append(sql)
+        if len(begun) == statement:
+            with ThreadPoolExecutor() as thread:  # SQLite calls this: it must not enter this thread's loop
+                thread.submit(lambda: asyncio.run(store_observations(database, [seen(1, "PEP")]))).result()
+
+    with open_for_reading(database) as db:
+        db.set_trace_callback(store_before)
+        with suppress(NoData, SymbolNotFound):  # or it is found
+            check_symbols(db, database, ["PEP"])
 
 
 def test_batches_hold_every_symbol_once_and_end_where_there_are_too_many_snapshots(database: Path) -> None:
