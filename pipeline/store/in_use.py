@@ -6,14 +6,16 @@ the log: what this process commits from then on is in no file that others see, a
 """
 
 import threading
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 FileId = tuple[int, int]
 """Device and number."""
-_open = Counter[FileId]()
-_lock = threading.Lock()
+_users: defaultdict[FileId, set[object]] = defaultdict(set)
+"""Who has a file open: a set, as adding and removing are one step each, which nothing interrupts."""
+_lock = threading.RLock()
+"""Reentrant: the garbage collector may close a database that was forgotten while this thread looks at another."""
 
 
 @contextmanager
@@ -26,12 +28,13 @@ def in_use(file: FileId | None, *, before: Callable[[], object] = lambda: None) 
     if file is None:
         yield
         return
+    user = object()
     with _lock:
-        if not _open[file]:
+        if not _users[file]:
             before()
-        _open[file] += 1
+        _users[file].add(user)
     try:
         yield
     finally:
         with _lock:
-            _open[file] -= 1
+            _users[file].discard(user)

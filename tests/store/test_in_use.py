@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from aiosqlite import Connection
@@ -102,3 +103,20 @@ def test_a_file_is_read_as_a_plain_file_only_while_it_is_not_in_use(
         with connect(database, "ro"):
             pass
         assert looks
+
+
+def test_what_was_forgotten_can_be_closed_while_another_file_is_looked_at() -> None:
+    """As the garbage collector does, at any time and in any thread, with a history in a cycle that nobody closed."""
+    reached: list[bool] = []
+
+    def look() -> None:
+        with ExitStack() as forgotten:
+            forgotten.enter_context(in_use((0, 1)))
+            with in_use((0, 2), before=forgotten.close):
+                reached.append(True)
+
+    looking = Thread(target=look, daemon=True)
+    looking.start()
+    looking.join(timeout=10)
+
+    assert reached
