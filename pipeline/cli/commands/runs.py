@@ -31,18 +31,26 @@ def command(options: Options, *, run: int | None, limit: int, form: Form, as_jso
     with readable(load_silently(options).database, options) as database, Reader.open(database) as reader:
         if form.is_table and not as_json and (place := followed(database)) is not None:
             options.say(f"runs of the fleet {place.fleet}, as of entry {place.seq:,} of its log")
-        if run is None:
-            _print_runs(reader.runs(limit), form=form, as_json=as_json)
+        found = None if run is None else _found(reader, run)
+        runs = reader.runs(limit) if found is None else []
+        outcomes = [] if found is None else reader.outcomes(found.id)
+    # Printed when the file is closed: a pager may take the rows slowly.
+    if found is None:
+        _print_runs(runs, form=form, as_json=as_json)
+        return
+    if form.is_table and not as_json:
+        print_line(f"run {found.id} {_summary(found)}")
+        if not outcomes:
             return
-        found = reader.run(run)
-        if found is None:
-            raise DatabaseError(f"there is no run {run}", remedy="pipeline runs lists them")
-        outcomes = reader.outcomes(run)
-        if form.is_table and not as_json:
-            print_line(f"run {run} {_summary(found)}")
-            if not outcomes:
-                return
-        _print_outcomes(outcomes, form=form, as_json=as_json)
+    _print_outcomes(outcomes, form=form, as_json=as_json)
+
+
+def _found(reader: Reader, run: int) -> Run:
+    """Return the run with a number. Raise DatabaseError if there is none."""
+    found = reader.run(run)
+    if found is None:
+        raise DatabaseError(f"there is no run {run}", remedy="pipeline runs lists them")
+    return found
 
 
 def _summary(run: Run) -> str:

@@ -3,9 +3,13 @@
 import csv
 import json
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from io import StringIO
 from pathlib import Path
+
+import pytest
 
 from pipeline.errors import ExitCode
 from tests.support.collected import Collected
@@ -61,3 +65,20 @@ def test_a_run_has_an_outcome_for_every_symbol(collected: Collected) -> None:
 
 def test_an_unknown_run_ends_with_1(collected: Collected) -> None:
     assert_refused(collected.at_sandbox("runs", "99"), ExitCode.FAILED, "99", "pipeline runs")
+
+
+@pytest.mark.process
+def test_outcomes_that_a_pager_takes_slowly_do_not_hold_the_file(collected: Collected, tmp_path: Path) -> None:
+    database = collected.backup(tmp_path / "copy.db")
+    with closing(sqlite3.connect(database, isolation_level=None)) as db:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("UPDATE outcomes SET detail = ? WHERE run_id = 1", ("x" * 50_000,))
+        words = [sys.executable, "-m", "pipeline", "runs", "1", "--json", "--database", str(database)]
+        with subprocess.Popen(words, stdout=subprocess.PIPE) as printing:
+            assert printing.stdout is not None
+            assert printing.stdout.read(1) == b"["  # the rest is more than a pipe takes
+            db.execute("UPDATE runs SET detail = 'later'")
+            busy, *_ = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            printing.stdout.read()
+
+    assert not busy
