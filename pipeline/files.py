@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from itertools import takewhile
 from pathlib import Path
 from typing import BinaryIO
+from urllib.parse import unquote_to_bytes
 
 from pipeline.errors import Trouble, file_reason
 from pipeline.partials import partial_file, partial_folder
@@ -45,6 +46,27 @@ def is_present(path: Path) -> bool:
     except ValueError:  # a NUL in the name
         return False
     return True
+
+
+_URI = "file://"
+"""What the text of a path begins with whose name is not UTF-8: no absolute path does."""
+
+
+def path_text(path: Path) -> str:
+    """Return the absolute path as text that any database or encoder takes: its URI where the name is not UTF-8."""
+    text = str(path.absolute())
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return path.absolute().as_uri()
+    return text
+
+
+def path_of(text: str) -> Path:
+    """Return the path that `path_text` wrote."""
+    if text.startswith(_URI):
+        return Path(os.fsdecode(unquote_to_bytes(text.removeprefix(_URI))))
+    return Path(text)
 
 
 class WrongEncoding(ValueError):

@@ -105,6 +105,11 @@ def without_middle(text: str, longest: int) -> str:
     return f"{text[:start]}...{text[len(text) - (longest - 3 - start) :]}"
 
 
+def encodable(text: str) -> str:
+    """Return the text with each lone surrogate written as its escape: bytes that are not UTF-8 come as such."""
+    return text.encode(errors="backslashreplace").decode()
+
+
 LONGEST_NAME = 80
 """Characters of a name or value from outside that a message repeats. The name of a key's variable has up to 66."""
 

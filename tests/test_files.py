@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipeline.errors import Trouble
 from pipeline.files import (
@@ -16,6 +18,8 @@ from pipeline.files import (
     is_present,
     make_folder,
     new_file,
+    path_of,
+    path_text,
     replace_content,
     replacing,
     sync_file,
@@ -254,3 +258,17 @@ def failing(number: int) -> Callable[[int], None]:
         raise OSError(number, os.strerror(number))
 
     return fsync
+
+
+@given(st.lists(st.binary(min_size=1).filter(lambda name: not {0, ord("/")} & set(name)), min_size=1))
+def test_any_path_has_a_text_that_encodes_and_that_it_is_read_from(names: list[bytes]) -> None:
+    path = Path(os.fsdecode(b"/" + b"/".join(names)))
+
+    text = path_text(path)
+
+    assert path_of(text.encode().decode()) == path
+
+
+def test_the_text_of_a_usual_path_is_the_path(tmp_path: Path) -> None:
+    for name in ("plain", "caf\xe9", "a b%20", "file:"):
+        assert path_text(tmp_path / name) == str(tmp_path / name)

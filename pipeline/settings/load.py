@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipeline import instants
 from pipeline.errors import file_reason
-from pipeline.files import is_present
+from pipeline.files import is_present, path_text
 from pipeline.model.renames import ConfiguredRenames, Rename
 from pipeline.model.symbol_spellings import notes_on, read_symbol
 from pipeline.model.symbols import Symbol, SymbolList
@@ -108,7 +108,7 @@ class Settings:
 
     @property
     def _name(self) -> str:
-        return "" if self.config is None else str(self.config.absolute())
+        return "" if self.config is None else path_text(self.config)
 
 
 def load(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pipeline import instants
 from pipeline.errors import file_reason
-from pipeline.files import PRIVATE_FILE, is_present, sync_file, sync_folder
+from pipeline.files import PRIVATE_FILE, is_present, path_text, sync_file, sync_folder
 from pipeline.partials import abandoned, partial_file, remove_if_abandoned
 from pipeline.store.database import (
     DatabaseError,
@@ -122,7 +122,7 @@ def note_backup(database: Path, made: Backup) -> None:
             raise DatabaseError(f"{database} has an older schema", remedy="pipeline migrate")
         db.execute(
             "INSERT INTO backups (at, file, bytes) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
-            (instants.to_text(made.at), str(made.file.absolute()), made.size),
+            (instants.to_text(made.at), path_text(made.file), made.size),
         )
 
 

@@ -15,7 +15,7 @@ from pipeline.model.symbols import Symbol, spellings
 from pipeline.store.database import DatabaseError, command_to_collect
 from pipeline.store.reader import NoData
 from pipeline.store.schema import connect_checked
-from pipeline.text import cut, printable, shown
+from pipeline.text import cut, encodable, printable, shown
 
 _ROWS_AT_ONCE = 20_000
 """Snapshots of a batch: between two batches no reader holds the file."""
@@ -127,6 +127,7 @@ def not_found(db: sqlite3.Connection, symbol: str, known: list[str]) -> SymbolNo
 
     It says so of one that the API does not cover, and of one that is listed or was requested.
     """
+    symbol = encodable(symbol)
     _refuse_unlisted(db.execute(_UNLISTED_ONE, (symbol,)).fetchone())
     why = next(filter(None, (_why_not(db, spelled) for spelled in spellings(Symbol(symbol)))), None)
     near = difflib.get_close_matches(symbol, known, n=3, cutoff=0.5)

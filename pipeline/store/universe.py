@@ -3,13 +3,12 @@
 import json
 from collections.abc import Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import NamedTuple
 
 from aiosqlite import Connection
 
 from pipeline import instants
-from pipeline.files import is_present
+from pipeline.files import is_present, path_of
 from pipeline.model.symbols import SymbolList
 from pipeline.store.writer import Writer
 
@@ -74,6 +73,6 @@ async def _continue_requests(db: Connection, listed: SymbolList) -> None:
 def is_gone(configuration: str) -> bool:
     """Whether a configuration's file is missing. One without a file, of variables alone, counts as missing."""
     try:
-        return not configuration or not is_present(Path(configuration))
+        return not configuration or not is_present(path_of(configuration))
     except OSError:
         return False

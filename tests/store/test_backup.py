@@ -1,5 +1,6 @@
 """Backups: the whole database or nothing, in one file, and never over another."""
 
+import os
 import sqlite3
 import stat
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.files import path_of
 from pipeline.partials import partial_file
 from pipeline.store import backup as module
 from pipeline.store.backup import Backup, backup, backup_beside, backup_into, checked, note_backup
@@ -300,6 +302,17 @@ def test_the_database_knows_its_last_backup(database: Path, tmp_path: Path) -> N
     assert (whole.last, whole.ahead) == (NOW + timedelta(days=3), None)
     assert (seen.last, seen.ahead) == (NOW + timedelta(days=2), NOW + timedelta(days=3))
     assert (none.last, none.ahead) == (None, NOW + timedelta(days=3))
+
+
+def test_a_backup_whose_name_is_not_utf_8_is_noted(database: Path, tmp_path: Path) -> None:
+    file = tmp_path / os.fsdecode(b"caf\xe9") / os.fsdecode(b"b\xff.db")
+
+    note_backup(database, Backup(NOW, file, 5))
+
+    with Reader.open(database) as reader:
+        noted = reader.backups(until=NOW)
+    assert noted.last == NOW
+    assert path_of(str(noted.file)) == file
 
 
 def test_an_older_database_is_not_written_to(tmp_path: Path) -> None:

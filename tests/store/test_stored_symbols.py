@@ -46,6 +46,11 @@ def test_an_unknown_symbol_is_named_with_similar_ones(
     assert "pipeline symbols" in str(unknown.value.remedy)
 
 
+def test_a_symbol_that_is_not_utf_8_is_unknown_as_others_are(db: sqlite3.Connection, database: Path) -> None:
+    with pytest.raises(SymbolNotFound, match=r"no snapshot of \\udcff\\udcfe"):
+        check_symbols(db, database, ["\udcff\udcfe"])
+
+
 def test_a_database_without_a_snapshot_has_no_data(database: Path) -> None:
     with open_for_reading(database) as db, pytest.raises(NoData) as nothing:
         check_symbols(db, database)

@@ -1,6 +1,7 @@
 """The universe: when each symbol was in the configured list, exactly, and written only when that changes."""
 
 import asyncio
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.files import path_text
 from pipeline.model.outcomes import Outcome
 from pipeline.model.symbols import Symbol, SymbolList
 from pipeline.store.migrate import migrate
@@ -86,6 +88,18 @@ async def test_the_list_of_a_configuration_that_is_gone_ends(database: Path, tmp
     await record(database, (1, listed("B C", new)))
 
     assert intervals(database) == [("A", at(0), at(1)), ("B", at(0), at(1)), ("B", at(1), None), ("C", at(1), None)]
+
+
+async def test_a_configuration_whose_name_is_not_utf_8_is_found_or_gone(database: Path, tmp_path: Path) -> None:
+    old, new = tmp_path / os.fsdecode(b"lat\xe9.toml"), tmp_path / "new.toml"
+    old.touch()
+    await record(database, (0, listed("A", path_text(old))), (1, listed("B", new)))
+    assert intervals(database) == [("A", at(0), None), ("B", at(1), None)]
+
+    old.unlink()
+    await record(database, (2, listed("B", new)))
+
+    assert intervals(database) == [("A", at(0), at(2)), ("B", at(1), None)]
 
 
 async def test_a_list_from_variables_ends_once_a_file_has_one(database: Path, tmp_path: Path) -> None:

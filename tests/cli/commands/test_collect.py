@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import re
 import stat
 from collections import Counter
@@ -278,3 +279,15 @@ def test_of_runs_that_the_quota_left_nothing_only_the_last_keeps_its_outcomes(tm
     with Reader.open(tmp_path / "data" / "sandbox.db") as reader:
         kept = {run.id: len(list(reader.outcomes(run.id))) for run in reader.runs(10)}
     assert kept == {1: 3, 2: 0, 3: 0, 4: 3}
+
+
+def test_in_a_folder_whose_name_is_not_utf_8_all_is_as_elsewhere(tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"lat\xe9")
+    (folder / "config").mkdir(parents=True)
+    (folder / "config" / "pipeline.toml").write_text('database = "sandbox.db"\n[symbols]\nlist = ["AAPL"]')
+
+    for _ in range(2):  # the second finds the list as it was
+        assert call(folder, "collect", "--sandbox", "--latency", "0").code == ExitCode.DONE
+    for command in (["backup", "copy.db"], ["status"], ["config", "--json"], ["history", "AAPL"]):
+        assert call(folder, *command, "--database", "sandbox.db").code == ExitCode.DONE
+    assert "copy.db, at " in call(folder, "doctor", "--database", "sandbox.db").out
