@@ -158,7 +158,7 @@ def connect(path: Path, mode: str) -> Iterator[sqlite3.Connection]:
     note_opened(path)
     if mode == "rw":
         _refuse_second_name(path)
-    with translate_errors(path), in_use(_opened_file(path), before=lambda: _check_log(path, real)):
+    with translate_errors(path), in_use(_opened_file(path), before=lambda: _check_log(real)):
         if mode == "ro":
             _roll_back(path, real)
         name = uri(path, mode) + ("&immutable=1" if mode == "ro" and _needs_no_wal(path, real) else "")
@@ -218,14 +218,23 @@ def _opened_file(path: Path) -> FileId | None:
         return None
 
 
-def _check_log(path: Path, real: Path) -> None:
+def _check_log(real: Path) -> None:
     """Raise DatabaseError as `_refuse_foreign_log` does, if there is a log or journal."""
     if _size(_with_suffix(real, "-wal")) or _size(_with_suffix(real, "-journal")):
-        _refuse_foreign_log(real, file_id(path))
+        _refuse_foreign_log(real, *(_state(_with_suffix(real, suffix)) for suffix in ("", "-wal", "-journal")))
 
 
-@lru_cache(maxsize=100)  # once per file
-def _refuse_foreign_log(path: Path, _file: tuple[int, int] | None) -> None:
+def _state(file: Path) -> tuple[int, ...] | None:
+    """Return which file it is, its size and its time, which tell whether it was written to; None: there is none."""
+    try:
+        status = file.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
+@lru_cache(maxsize=100)  # once as long as none of the files changes: a log may be long
+def _refuse_foreign_log(path: Path, *_states: tuple[int, ...] | None) -> None:
     """Raise DatabaseError if SQLite would replay a log or journal that was another file's.
 
     Where another process collects, the files change meanwhile, and that process has checked them itself.

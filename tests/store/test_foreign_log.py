@@ -67,6 +67,24 @@ def test_restoring_that_backup_puts_it_right(tmp_path: Path, put_back: Path) -> 
         assert db.execute("SELECT count(*) FROM looks").fetchall() == [(0,)]
 
 
+def test_a_process_that_has_read_the_file_with_its_own_log_looks_again(put_back: Path, database: Path) -> None:
+    """As a daemon does, which opens the file for each run."""
+    foreign = [Path(f"{put_back}{suffix}").read_bytes() for suffix in ("", "-wal")]
+    with closing(sqlite3.connect(database, isolation_level=None)) as db:
+        db.execute("DELETE FROM looks")
+        copy_files(database, put_back)
+    with Reader.open(put_back):
+        assert put_back.with_name("overviews.db-wal").stat().st_size
+    number = put_back.stat().st_ino
+
+    for suffix, content in zip(("", "-wal"), foreign, strict=True):
+        Path(f"{put_back}{suffix}").write_bytes(content)
+
+    assert put_back.stat().st_ino == number
+    with pytest.raises(DatabaseError, match="was left by another file"), Reader.open(put_back):
+        pass
+
+
 async def test_who_holds_the_lock_looks_too(put_back: Path, clock: ManualClock) -> None:
     """To itself its own lock looks like that of another process, which is changing the files."""
     async with hold_lock(
