@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import threading
-from io import FileIO, TextIOWrapper
+from io import TextIOWrapper
 from types import ModuleType
 from typing import NoReturn
 
@@ -18,6 +18,7 @@ from pipeline import __version__
 from pipeline.cli import watchdog
 from pipeline.cli.lazy_commands import LazyCommands
 from pipeline.cli.options import Options, global_options
+from pipeline.cli.standard_streams import end_with_reader, open_standard_streams
 from pipeline.errors import ExitCode, Trouble, file_reason
 from pipeline.resources import check_resources, exhausted
 
@@ -57,11 +58,12 @@ COMMANDS = {
 
 _WATCHED = frozenset({"collect", "follow", "import", "run", "serve"})
 """Commands that end in order on a signal. (Where one of these words is something else, the watchdog does no harm.)"""
+_QUESTIONS = frozenset({"as-of", "changes", "export", "history", "join", "mcp", "panel", "runs", "symbols", "vintages"})
+"""Commands that only answer, at length: without a reader of the answer, they end quietly. All others do their work."""
 UNWAITED = "unwaited"
 """Name prefix of the threads that exit does not wait for."""
 _GRACE_SECONDS = 0.05
 """Exit does give them this long, for those that are about to end."""
-_STDOUT, _STDERR = 1, 2
 _LEAST_FILES = 8
 """Open files, without which nothing can be done."""
 
@@ -99,11 +101,13 @@ def pipeline(ctx: click.Context, /, options: Options) -> None:
     each version as a snapshot in SQLite.
     """
     ctx.obj = options
+    if ctx.invoked_subcommand in _QUESTIONS:
+        end_with_reader()
 
 
 def main() -> None:
     """Be the process `pipeline`: run the command line, with a watchdog where signals have to end a run in order."""
-    _open_standard_streams()
+    open_standard_streams()
     if _WATCHED.intersection(sys.argv[1:]):
         watchdog.start()
     run_command_line()
@@ -140,21 +144,6 @@ def _exit_without(prefix: str, code: int) -> NoReturn:
         sys.stderr.flush()
         os._exit(code)
     sys.exit(code)
-
-
-def _open_standard_streams() -> None:
-    """Open /dev/null for each of stdin, stdout and stderr that the caller closed (`2>&-`).
-
-    Otherwise the next file opened would get its descriptor, and the stream's output with it; and uvloop aborts the
-    process when it closes a descriptor that low.
-    """
-    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
-        pass
-    os.close(descriptor)
-    if sys.stdout is None:
-        sys.stdout = TextIOWrapper(FileIO(_STDOUT, "w", closefd=False), encoding="utf-8")
-    if sys.stderr is None:
-        sys.stderr = TextIOWrapper(FileIO(_STDERR, "w", closefd=False), encoding="utf-8", line_buffering=True)
 
 
 def _discard_output() -> None:

@@ -3,8 +3,7 @@
 import os
 import re
 import sys
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import click
 from rich.console import Console
@@ -15,13 +14,6 @@ from pipeline.cli.options import Form
 from pipeline.cli.table_layout import Column, aligned, fitted
 from pipeline.json_text import encode_json, spaced_json
 from pipeline.text import few, printable, printable_json, write_csv
-
-
-@contextmanager
-def tolerate_closed_stdout() -> Iterator[None]:
-    """Ignore that stdout has no reader any more: the exit code of what is done must not change."""
-    with suppress(BrokenPipeError, SystemExit):  # click and rich turn the one into the other
-        yield
 
 
 def shows_colors() -> bool:

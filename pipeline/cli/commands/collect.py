@@ -32,7 +32,7 @@ from pipeline.cli.options import (
     new_record_option,
     wait_option,
 )
-from pipeline.cli.output import print_json, print_line, print_table, shown, tolerate_closed_stdout
+from pipeline.cli.output import print_json, print_line, print_table, shown
 from pipeline.cli.params import symbols_argument
 from pipeline.cli.run_progress import collection_progress
 from pipeline.cli.signals import interruptible
@@ -216,15 +216,14 @@ def _report(summary: Summary, settings: Settings, options: Options, *, as_json: 
         log_end(summary)
     elif summary.exit_code != ExitCode.DONE:
         options.error(shown(f"run {summary.run}, {summary.ending}"))
-    with tolerate_closed_stdout():
-        if as_json:
-            print_json(summary_json(summary))
-        elif not options.quiet:
-            if sandbox:
-                options = replace(options, database=settings.database)
-            _print(summary, settings, options)
-            if sandbox:
-                print_line(f"next: {options.command('status')}")
+    if as_json:
+        print_json(summary_json(summary))
+    elif not options.quiet:
+        if sandbox:
+            options = replace(options, database=settings.database)
+        _print(summary, settings, options)
+        if sandbox:
+            print_line(f"next: {options.command('status')}")
 
 
 def summary_json(summary: Summary) -> dict[str, object]:

@@ -16,7 +16,7 @@ from pipeline.cli.exclusive import exclusive_run, when_to_begin
 from pipeline.cli.fleet_conflicts import refuse_import, refuse_other_record
 from pipeline.cli.import_summary import ProblemReport, ending, print_summary, summary_json
 from pipeline.cli.options import Instant, Options, examples, global_options, json_option, new_record_option, wait_option
-from pipeline.cli.output import print_json, tolerate_closed_stdout
+from pipeline.cli.output import print_json
 from pipeline.cli.progress import byte_progress
 from pipeline.cli.signals import interruptible
 from pipeline.cli.verbosity import configure_logs
@@ -206,11 +206,10 @@ def _report(done: ImportResult, database: Path, options: Options, *, noun: str, 
     """Print what the import did, and on stderr that it failed. Return its exit code."""
     if done.status is RunStatus.FAILED or (options.quiet and done.exit_code != ExitCode.DONE):
         options.error(ending(done))
-    with tolerate_closed_stdout():
-        if as_json:
-            print_json(summary_json(done))
-        elif not options.quiet:
-            print_summary(done, database, options, noun=noun)
+    if as_json:
+        print_json(summary_json(done))
+    elif not options.quiet:
+        print_summary(done, database, options, noun=noun)
     return done.exit_code
 
 
