@@ -41,7 +41,7 @@ def export(database: Path, write: Callable[[Path, Path], None]) -> Exported:
 
 def write_ours(database: Path, target: Path) -> None:
     """Write what the command `export` writes."""
-    with open_for_reading(database) as db, read_transaction(db), replacing(target) as file:
+    with open_for_reading(database) as db, read_transaction(db), replacing(target, check=lambda _: None) as file:
         parquet.write(file, (group.table for group in parquet.groups(db, Selection())))
 
 

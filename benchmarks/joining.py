@@ -79,7 +79,7 @@ def join_ours(database: Path, target: Path) -> None:
     with (
         open_for_reading(database) as db,
         read_transaction(db),
-        replacing(target) as file,
+        replacing(target, check=lambda _: None) as file,
         table_beside(database).open("rb") as source,
         open_parquet(source) as table,
     ):
@@ -112,7 +112,7 @@ def join_with_polars(database: Path, target: Path) -> None:
 
 def panel_ours(database: Path, target: Path) -> None:
     """Write what the command `panel` writes: one field of all symbols on 250 days."""
-    with History.open(database) as history, replacing(target) as file:
+    with History.open(database) as history, replacing(target, check=lambda _: None) as file:
         first = history.first_observed_at()
         assert first is not None
         days = grid(Every.DAY, first.date() + timedelta(days=365), first + timedelta(days=365 + _DAYS))

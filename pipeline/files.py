@@ -7,7 +7,7 @@ import os
 import select
 import stat
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import takewhile
 from pathlib import Path
@@ -189,22 +189,23 @@ def shipped(in_wheel: str, in_checkout: str) -> Path:
 
 @contextmanager
 def replacing(
-    target: Path, *, reserved: Collection[Path] = (), mode: int = PRIVATE_FILE, creates_folders: bool = True
+    target: Path, *, check: Callable[[Path], None], mode: int = PRIVATE_FILE, creates_folders: bool = True
 ) -> Iterator[BinaryIO]:
     """Yield a new file that replaces the target when the block succeeds, once it is on the disk under its name.
 
     If the block fails, the target stays as it was. Missing folders are created, private, unless `creates_folders` is
-    false; a link stays a link. Raise Trouble if the target is a folder, no regular file or one of the `reserved` files,
-    or if it cannot be written.
+    false; a link stays a link. `check` raises Trouble for a file that must not be overwritten: it gets what the target
+    leads to, before the block and after it. Raise Trouble too if the target is a folder, no regular file or a link to
+    nothing, or if it cannot be written.
     """
+    with _report_failure(target):
+        if target.exists() and not target.is_file() and not target.is_dir():  # resolved, /dev/stdout may be no path
+            raise Trouble(f"{target} is not a regular file", remedy="name another file, or write to stdout (-)")
     target = _resolve(target)
     with _report_failure(target):
         if target.is_dir():
             raise Trouble(f"{target} is a folder", remedy="name a file in it")
-        if target.exists() and not target.is_file():
-            raise Trouble(f"{target} is not a regular file", remedy="name another file, or write to stdout")
-        if target in reserved:
-            raise Trouble(f"{target} must not be overwritten", remedy="name another file")
+        check(target)
         if creates_folders:
             make_folder(target.parent)
         elif not target.parent.exists():
@@ -214,6 +215,7 @@ def replacing(
         with _written_beside(target, mode) as file:
             yield file
             _sync(file)
+            check(target)
         sync_folder(target.parent)
 
 
@@ -249,10 +251,11 @@ def set_aside(path: Path) -> Path | None:
 
 
 @contextmanager
-def filling(target: Path) -> Iterator[Path]:
+def filling(target: Path, *, check: Callable[[Path], None]) -> Iterator[Path]:
     """Yield a new private folder that becomes the target when the block succeeds, once all of it is on the disk.
 
-    Raise Trouble if the target is a file or a folder that is not empty, or if it cannot be written.
+    `check` is called as by `replacing`. Raise Trouble if the target is a file, a link to nothing or a folder that is
+    not empty, or if it cannot be written.
     """
     target = _resolve(target)
     with _report_failure(target):
@@ -260,10 +263,12 @@ def filling(target: Path) -> Iterator[Path]:
             raise Trouble(f"{target} is a file", remedy="with --partition, name a folder")
         if target.is_dir() and any(target.iterdir()):
             raise Trouble(f"{target} is not empty", remedy="name a new folder, or empty it first")
+        check(target)
         make_folder(target.parent)
         with partial_folder(target) as partial:
             yield partial.path
             _sync_tree(partial.path)
+            check(target)
             partial.path.replace(target)  # which works if the target is an empty folder
         sync_folder(target.parent)
 
@@ -317,7 +322,10 @@ def _written_beside(target: Path, mode: int) -> Iterator[BinaryIO]:
 
 
 def _resolve(target: Path) -> Path:
-    """Return the file that a path leads to, so that a link to it stays a link."""
+    """Return the file that a path leads to, so that a link to it stays a link.
+
+    Raise Trouble for a link to nothing, in the path too: its folders may be those of a volume that is not mounted.
+    """
     try:
         resolved = target.resolve()
     except (OSError, RuntimeError):
@@ -325,6 +333,13 @@ def _resolve(target: Path) -> Path:
     with suppress(OSError):  # a name that is too long fails when it is opened
         if resolved.is_symlink():  # from Python 3.13 on, such a link is resolved to itself
             raise Trouble(f"{target} leads nowhere: it is a link to itself")
+        for one in (target, *target.parents):
+            if one.is_symlink() and not one.exists():
+                nothing = os.path.realpath(one)
+                raise Trouble(
+                    f"{one} leads nowhere: it is a link to {nothing}",
+                    remedy=f"create {nothing}, mount its volume, or name another file",
+                )
     return resolved
 
 

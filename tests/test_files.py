@@ -5,6 +5,7 @@ import os
 import re
 import stat
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -26,10 +27,12 @@ from pipeline.files import (
     sync_folder,
 )
 
+Write = Callable[..., AbstractContextManager[object]]
+
 
 def test_a_file_takes_the_place_of_another_when_it_is_whole(tmp_path: Path) -> None:
     (tmp_path / "out.csv").write_bytes(b"old")
-    with replacing(tmp_path / "out.csv") as file:
+    with replacing(tmp_path / "out.csv", check=lambda _: None) as file:
         file.write(b"new")
         file.flush()
         assert (tmp_path / "out.csv").read_bytes() == b"old"
@@ -45,7 +48,7 @@ def test_a_failure_leaves_the_old_file_and_no_rest(tmp_path: Path, failure: type
     (folder / "out.csv").write_bytes(b"old")
 
     def fail() -> None:
-        with replacing(folder / "out.csv") as file:
+        with replacing(folder / "out.csv", check=lambda _: None) as file:
             file.write(b"new")
             raise failure("disk")
 
@@ -56,8 +59,9 @@ def test_a_failure_leaves_the_old_file_and_no_rest(tmp_path: Path, failure: type
 
 
 def test_a_link_stays_one(tmp_path: Path) -> None:
+    (tmp_path / "out.csv").write_bytes(b"old")
     (tmp_path / "latest.csv").symlink_to(tmp_path / "out.csv")
-    with replacing(tmp_path / "latest.csv") as file:
+    with replacing(tmp_path / "latest.csv", check=lambda _: None) as file:
         file.write(b"new")
 
     assert (tmp_path / "latest.csv").is_symlink()
@@ -70,10 +74,46 @@ def test_a_reserved_file_is_never_replaced_by_whatever_name(tmp_path: Path, name
     reserved.write_bytes(b"precious")
     (tmp_path / "link").symlink_to(reserved)
 
-    with pytest.raises(Trouble, match=r"reserved\.db.*another file"), replacing(tmp_path / name, reserved={reserved}):
+    def refuse(target: Path) -> None:
+        if target == reserved:
+            raise Trouble(f"{target} must not be overwritten", remedy="name another file")
+
+    with pytest.raises(Trouble, match=r"reserved\.db.*another file"), replacing(tmp_path / name, check=refuse):
         pass
 
     assert reserved.read_bytes() == b"precious"
+
+
+def test_a_file_that_comes_to_be_reserved_meanwhile_is_not_replaced(tmp_path: Path) -> None:
+    target = tmp_path.resolve() / "out.db"
+
+    def refuse(target: Path) -> None:
+        if target.exists():
+            raise Trouble(f"{target} must not be overwritten")
+
+    def begin_meanwhile() -> None:
+        with replacing(target, check=refuse) as file:
+            file.write(b"new")
+            target.write_bytes(b"precious")
+
+    with pytest.raises(Trouble, match="overwritten"):
+        begin_meanwhile()
+
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("out.db", b"precious")]
+
+
+@pytest.mark.parametrize("write", [replacing, filling])
+@pytest.mark.parametrize("name", ["link", "link/out", "link/deep/out"])
+def test_no_folder_is_created_where_a_link_leads_nowhere(tmp_path: Path, name: str, write: Write) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "not mounted" / "exports")
+
+    with (
+        pytest.raises(Trouble, match=r"link leads nowhere.*not mounted/exports"),
+        write(tmp_path / name, check=lambda _: None),
+    ):
+        pass
+
+    assert [path.name for path in tmp_path.iterdir()] == ["link"]
 
 
 @pytest.mark.parametrize(
@@ -90,12 +130,12 @@ def test_what_cannot_be_a_file_is_refused(tmp_path: Path, name: str, reason: str
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "out.db").touch()
     (tmp_path / "loop").symlink_to("loop")
-    with pytest.raises(Trouble, match=reason), replacing(tmp_path / name):
+    with pytest.raises(Trouble, match=reason), replacing(tmp_path / name, check=lambda _: None):
         pass
 
 
 def test_a_folder_is_there_when_it_is_whole(tmp_path: Path) -> None:
-    with filling(tmp_path / "deep" / "out") as folder:
+    with filling(tmp_path / "deep" / "out", check=lambda _: None) as folder:
         (folder / "part").write_bytes(b"x")
         assert not (tmp_path / "deep" / "out").exists()
 
@@ -107,7 +147,7 @@ def test_an_empty_folder_may_be_filled_and_a_failure_leaves_it_empty(tmp_path: P
     (tmp_path / "out").mkdir()
 
     def fail() -> None:
-        with filling(tmp_path / "out") as folder:
+        with filling(tmp_path / "out", check=lambda _: None) as folder:
             (folder / "part").write_bytes(b"x")
             raise KeyboardInterrupt
 
@@ -115,7 +155,7 @@ def test_an_empty_folder_may_be_filled_and_a_failure_leaves_it_empty(tmp_path: P
         fail()
     assert [path.name for path in tmp_path.rglob("*")] == ["out"]
 
-    with filling(tmp_path / "out") as folder:
+    with filling(tmp_path / "out", check=lambda _: None) as folder:
         (folder / "part").write_bytes(b"x")
     assert [path.name for path in tmp_path.rglob("*")] == ["out", "part"]
 
@@ -125,7 +165,7 @@ def test_a_folder_with_something_in_it_is_left_alone(tmp_path: Path, name: str, 
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "precious").touch()
     (tmp_path / "file").touch()
-    with pytest.raises(Trouble, match=reason), filling(tmp_path / name):
+    with pytest.raises(Trouble, match=reason), filling(tmp_path / name, check=lambda _: None):
         pass
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "full", "precious"]
 

@@ -15,10 +15,13 @@ from pipeline.settings.load import Settings, load
 from pipeline.settings.near_misses import misspelt_variables
 from pipeline.settings.symbol_files import without_duplicates
 
+DOTENV = Path(".env")
+"""In the working directory."""
+
 
 def read_environment() -> Environment:
     """Return the process's variables, together with those of `.env` in the working directory."""
-    return with_dotenv(os.environ, Path(".env"))
+    return with_dotenv(os.environ, DOTENV)
 
 
 def load_silently(options: Options, variables: Environment | None = None) -> Settings:

@@ -9,6 +9,7 @@ import click
 
 from pipeline.cli.options import Options
 from pipeline.cli.output import shows_colors
+from pipeline.cli.overwriting import overwriting_check
 from pipeline.errors import Trouble
 from pipeline.plot.save import Picture, save
 
@@ -24,7 +25,7 @@ def show(
     Raise Trouble if stdout takes no such characters, or the file cannot be written.
     """
     if target is not None:
-        save(target, in_file())
+        save(target, in_file(), check=overwriting_check(options))
         options.say(f"plot saved to {target}")
         return
     _check_encoding(sys.stdout.encoding)

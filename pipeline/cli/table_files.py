@@ -13,9 +13,9 @@ import click
 
 from pipeline.cli.options import Options
 from pipeline.cli.output import print_json, print_line
+from pipeline.cli.overwriting import overwriting_check
 from pipeline.cli.terminal import TerminalFile
 from pipeline.files import replacing
-from pipeline.store.database import database_files
 from pipeline.text import count
 
 STANDARD = Path("-")
@@ -62,13 +62,13 @@ def check_terminal(output: Path, form: TableFormat) -> None:
 
 
 @contextmanager
-def open_output(output: Path, database: Path) -> Iterator[BinaryIO]:
+def open_output(output: Path, options: Options) -> Iterator[BinaryIO]:
     """Yield what to write to: stdout, or a new file that takes the old one's place once it is whole; gzipped for `.gz`.
 
-    Raise Trouble if it cannot be written, or is the database's.
+    Raise Trouble if it cannot be written, or is a database or part of the configuration.
     """
     with (
-        _stdout() if output == STANDARD else replacing(output, reserved=database_files(database)) as file,
+        _stdout() if output == STANDARD else replacing(output, check=overwriting_check(options)) as file,
         _packing(file) if is_packed(output) else nullcontext(file) as target,
     ):
         yield target

@@ -1,5 +1,6 @@
 """Pictures as files: .svg, .png, .pdf or .html, by the file's name; whole or absent."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,8 +25,8 @@ class Picture:
     table: Table
 
 
-def save(path: Path, picture: Picture) -> None:
-    """Write the picture to a file of the format that its name ends in; an older file is replaced.
+def save(path: Path, picture: Picture, *, check: Callable[[Path], None]) -> None:
+    """Write the picture to a file of the format that its name ends in; an older file is replaced if it passes `check`.
 
     Raise Trouble for another ending, without vl-convert, or if the file cannot be written. No folder is created: a
     private one, as elsewhere, would hide a file that is made to be shown.
@@ -33,7 +34,7 @@ def save(path: Path, picture: Picture) -> None:
     if path.suffix.lower() not in FORMATS:
         raise Trouble(f"{path}: unknown format of a picture", remedy=f"name a file that ends in {', '.join(FORMATS)}")
     content = _content(path.suffix.lower(), picture)
-    with replacing(path, mode=_SHARED_FILE, creates_folders=False) as file:
+    with replacing(path, check=check, mode=_SHARED_FILE, creates_folders=False) as file:
         file.write(content)
 
 

@@ -78,9 +78,16 @@ class Settings:
     outcomes_kept: timedelta
     config: Path | None
     """The configuration file, or None where there is none."""
+    symbol_files: tuple[Path, ...]
+    """The files with lists of symbols."""
     values: tuple[Setting, ...] = field(repr=False)
     notices: tuple[str, ...] = field(repr=False)
     """What was ignored: duplicate symbols, lines of a listing."""
+
+    @property
+    def config_or_default(self) -> Path:
+        """Return the configuration file, or where it would be found if there were one."""
+        return self.config or DEFAULT_CONFIG
 
     @property
     def limits(self) -> tuple[Limit, ...]:
@@ -182,6 +189,7 @@ def _check(read: Layered, fleet: Fleet | None, *, now: datetime) -> Settings:
         ),
         outcomes_kept=timedelta(days=configured.keep.outcomes_days),
         config=read.path,
+        symbol_files=tuple(_symbol_files(read)),
         values=tuple(_shown(read, proxy, fleet)),
         notices=(*notices, *replaced, *more_notices),
     )
@@ -264,6 +272,20 @@ def _schedule(read: Layered, names: CurrentNames, place: str, table: ScheduleTab
     ]
 
 
+def _symbol_files(read: Layered) -> Iterator[Path]:
+    configured = read.configuration
+    tables = places(SCHEDULE, configured.schedule).values()
+    for named in (configured.symbols.file, *(table.symbols_file for table in tables)):
+        if named is not None:
+            yield _beside_config(read, named)
+
+
+def _beside_config(read: Layered, named: str) -> Path:
+    """Return the path of a file that the configuration names, from its own folder. Raise SettingsError."""
+    folder = read.path.parent if read.path is not None else Path()
+    return folder / _file_path(named)
+
+
 def _symbols(
     read: Layered, listed_at: str, listed: Iterable[str] | None, file_at: str, file: str | None
 ) -> tuple[tuple[Symbol, ...], list[str]]:
@@ -272,8 +294,7 @@ def _symbols(
     symbols = [reading.symbol for reading in readings]
     notices = notes_on(readings)
     if file is not None:
-        folder = read.path.parent if read.path is not None else Path()
-        found, of_file = read.checked(file_at, lambda text: read_symbol_file(folder / _file_path(text)), file)
+        found, of_file = read.checked(file_at, lambda text: read_symbol_file(_beside_config(read, text)), file)
         symbols += found
         notices += of_file
     unique, duplicates = without_duplicates(symbols)

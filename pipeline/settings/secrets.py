@@ -67,6 +67,16 @@ def _keys(variables: Mapping[str, str]) -> Iterator[str]:
             yield _start_of(value) if name.endswith(OF_FILE) else value
 
 
+def secret_files(environment: Environment) -> tuple[Path, ...]:
+    """Return the files that hold secrets, as the variables name them, be they there or not."""
+    named = [
+        value
+        for name, value in environment.variables.items()
+        if name == FLEET_URL_FILE or (name.startswith(API_KEY) and name.endswith(OF_FILE))
+    ]
+    return tuple(Path(value) for value in named if value.strip() and "\0" not in value)
+
+
 def _start_of(file: str | None) -> str:
     with suppress(OSError, ValueError):
         return read_text(Path(file))[:_LONGEST_KEY] if file else ""

@@ -29,6 +29,11 @@ _BUSY_SECONDS = 1.0
 _FULL = 2
 """What SQLite calls `synchronous = FULL`."""
 _SQLITE_SUFFIXES = ("", "-wal", "-shm", "-journal")
+OWN_SUFFIXES = (
+    *("-wal", "-shm", "-journal", ".restoring"),
+    *(".lock", ".daemon.lock", ".record", ".heartbeat.json", ".told.json"),
+)
+"""How the names of the files end that belong to a database, after its own name."""
 
 
 class DatabaseError(Trouble):
@@ -94,8 +99,7 @@ def command_to_collect(database: Path) -> str:
 
 def database_files(database: Path) -> frozenset[Path]:
     """Return the database, and the files beside it that nothing else may overwrite."""
-    suffixes = ("", "-wal", "-shm", "-journal", ".lock", ".daemon.lock", ".record")
-    return frozenset(beside(database, suffix) for suffix in suffixes)
+    return frozenset(beside(database, suffix) for suffix in ("", *OWN_SUFFIXES))
 
 
 def create_private(path: Path) -> None:

@@ -126,9 +126,9 @@ async def test_an_interrupted_export_leaves_the_old_file_and_no_other(kept: Path
     target.parent.mkdir()
     target.write_bytes(b"old")
     with open_state(kept) as db:
-        with pytest.raises(KeyboardInterrupt), replacing(target) as file:
+        with pytest.raises(KeyboardInterrupt), replacing(target, check=lambda _: None) as file:
             write(file, (group.table for group in interrupted(db)))
-        with pytest.raises(KeyboardInterrupt), filling(tmp_path / "out" / "partitions") as folder:
+        with pytest.raises(KeyboardInterrupt), filling(tmp_path / "out" / "partitions", check=lambda _: None) as folder:
             write_partitioned(folder, interrupted(db))
     assert list(target.parent.iterdir()) == [target]
     assert target.read_bytes() == b"old"

@@ -8,8 +8,9 @@ import msgspec
 from pipeline.cli.configuration import load_settings
 from pipeline.cli.options import Options, examples, global_options, json_option
 from pipeline.cli.output import print_json, print_line
+from pipeline.cli.overwriting import overwriting_check
+from pipeline.cli.table_files import STANDARD
 from pipeline.files import replacing
-from pipeline.store.database import database_files
 from pipeline.text import count
 from pipeline.transfer.datasette import metadata
 
@@ -24,7 +25,7 @@ _READABLE = 0o644
         "pipeline datasette-metadata --database backups/2026-03-14.db > metadata.json",
     )
 )
-@click.option("--output", type=click.Path(path_type=Path), metavar="FILE", help="File to write [stdout].")
+@click.option("--output", type=click.Path(path_type=Path), metavar="FILE", help="File to write; - is stdout [stdout].")
 @json_option
 @global_options
 def command(options: Options, *, output: Path | None, as_json: bool) -> None:
@@ -35,11 +36,11 @@ def command(options: Options, *, output: Path | None, as_json: bool) -> None:
     """
     database = load_settings(options).database
     shown = metadata(database.stem)
-    if output is None:
+    if output in (None, STANDARD):
         print_json(shown)
         return
     content = msgspec.json.format(msgspec.json.encode(shown), indent=2) + b"\n"
-    with replacing(output, reserved=database_files(database), mode=_READABLE) as file:
+    with replacing(output, check=overwriting_check(options), mode=_READABLE) as file:
         file.write(content)
     if as_json:
         print_json({"file": str(output), "bytes": len(content)})

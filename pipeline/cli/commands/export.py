@@ -22,6 +22,7 @@ from pipeline.cli.options import (
     since_option,
     until_option,
 )
+from pipeline.cli.overwriting import overwriting_check
 from pipeline.cli.params import symbols_argument
 from pipeline.cli.progress import row_progress
 from pipeline.cli.readable import readable
@@ -142,10 +143,10 @@ def command(
         with row_progress(options, "exporting", total, prints_rows=output == STANDARD) as advance:
             counter = _Counter(advance)
             if wanted is _Form.PARTITIONS:
-                with filling(output) as folder:
+                with filling(output, check=overwriting_check(options)) as folder:
                     parquet().write_partitioned(folder, _groups(db, selection, counter))
             else:
-                with open_output(output, database) as target:
+                with open_output(output, options) as target:
                     _write(target, db, selection, wanted, counter)
     if output != STANDARD:
         report_file(output, counter.rows, options, as_json=as_json)

@@ -102,7 +102,7 @@ def command(
         check_any_stored(db, database)
         known = Known(db, columns)
         joining = Joining(known, symbol_column, time_column, prefix, timezone, lag, longest(max_staleness))
-        with open_output(output, database) as target:
+        with open_output(output, options) as target:
             try:
                 rows = _joined(file, target, chosen, joining, options, prints_rows=output == STANDARD)
             except JoinError as error:

@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from pipeline.cli.configuration import load_silently, parse_companies
+from pipeline.cli.configuration import parse_companies
 from pipeline.cli.options import (
     DayOrInstant,
     Form,
@@ -255,7 +255,7 @@ def _write(answer: Answer[Any], output: Path, form: str | None, options: Options
         raise _usage_error("--output writes .parquet, .csv or .jsonl: drop the other format")
     chosen = format_of(output, form, option="--format") or TableFormat.CSV
     check_terminal(output, chosen)
-    with open_output(output, load_silently(options).database) as file:
+    with open_output(output, options) as file:
         match chosen:
             case TableFormat.PARQUET:
                 return int(table_parquet().write_tables(file, answer.tables()))
