@@ -48,6 +48,17 @@ def is_present(path: Path) -> bool:
     return True
 
 
+def is_absent(path: Path) -> bool:
+    """Return whether there is surely nothing at a path: neither a link that leads nowhere, nor what we may not see."""
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return not path.parent.is_symlink() or path.parent.is_dir()
+    except OSError:
+        return False
+    return False
+
+
 _URI = "file://"
 """What the text of a path begins with whose name is not UTF-8: no absolute path does."""
 
@@ -100,6 +111,8 @@ def _opened_without_waiting(path: Path) -> Iterator[int]:
     except OSError as error:
         if error.errno == errno.ENXIO:  # a socket, or a device that is not there
             raise _not_a_file() from None
+        if error.errno == errno.ENOENT and not is_absent(path):
+            raise FileNotFoundError(errno.ENOENT, "a link to what does not exist") from None
         raise
     try:
         yield descriptor

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import file_reason
-from pipeline.files import WrongEncoding, read_text
+from pipeline.files import WrongEncoding, is_absent, read_text
 from pipeline.settings.environment import API_KEY, FLEET_URL, NOTIFY_URLS, PING_URL, WEB_TOKEN
 from pipeline.settings.errors import SettingsError, shown
 from pipeline.settings.schema import KEYS, REPEATED, SCHEDULE, TABLES, places
@@ -69,9 +69,8 @@ def _parse(path: Path) -> dict[str, Any]:
     except WrongEncoding as error:
         raise SettingsError(f"{path}: {error}", remedy=error.remedy) from None
     except (OSError, ValueError) as error:
-        raise SettingsError(
-            f"{path}: cannot be read ({file_reason(error)})", remedy="pipeline init writes one"
-        ) from None
+        problem = f"{path}: cannot be read ({file_reason(error)})"
+        raise SettingsError(problem, remedy=_reading_remedy(path, error)) from None
     try:
         return tomllib.loads(text)
     except RecursionError:
@@ -79,6 +78,17 @@ def _parse(path: Path) -> dict[str, Any]:
     except ValueError as error:  # a number of 5,000 digits raises one that is not a TOMLDecodeError
         problem = without_middle(str(error), _LONGEST_ERROR)
         raise SettingsError(f"{path}: invalid TOML: {problem}", remedy=_toml_remedy(str(error), text)) from None
+
+
+def _reading_remedy(path: Path, error: OSError | ValueError) -> str:
+    """Return what makes the file readable. `pipeline init` writes one only where there is nothing."""
+    if isinstance(error, FileNotFoundError) and is_absent(path):
+        return "pipeline init writes one"
+    if isinstance(error, PermissionError):
+        return "let the user of this command read it, and enter its folder"
+    if isinstance(error, OSError):
+        return "put a text file there; pipeline init writes one where the name is free"
+    return "save it as text in UTF-8"
 
 
 def _toml_remedy(error: str, text: str) -> str | None:

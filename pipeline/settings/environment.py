@@ -9,7 +9,7 @@ from pathlib import Path
 from dotenv.parser import parse_stream
 
 from pipeline.errors import Trouble, file_reason
-from pipeline.files import WrongEncoding, read_text
+from pipeline.files import WrongEncoding, is_absent, read_text
 from pipeline.settings.errors import SettingsError, shown
 from pipeline.settings.schema import SETTABLE
 from pipeline.text import few
@@ -49,12 +49,12 @@ def with_dotenv(variables: Mapping[str, str], dotenv: Path) -> Environment:
     try:
         text = read_text(dotenv)
         mode = dotenv.stat().st_mode
-    except FileNotFoundError:
-        return Environment(variables)
     except WrongEncoding as error:
         # Nothing in it is known: neither the key, nor which database is meant.
         return Environment(variables, problems=(SettingsError(f"{dotenv}: {error}", remedy=error.remedy),))
     except (OSError, ValueError) as error:
+        if isinstance(error, FileNotFoundError) and is_absent(dotenv):
+            return Environment(variables)
         problem = f"{dotenv}: cannot be read ({file_reason(error)}) and is ignored"
         return Environment(variables, problems=(Trouble(problem, remedy="make it a readable UTF-8 text file"),))
     if len(text) > _LARGEST_DOTENV:

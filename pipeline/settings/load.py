@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipeline import instants
 from pipeline.errors import file_reason
-from pipeline.files import is_present, path_text
+from pipeline.files import is_absent, is_present, path_text
 from pipeline.model.renames import ConfiguredRenames, Rename
 from pipeline.model.symbol_spellings import notes_on, read_symbol
 from pipeline.model.symbols import Symbol, SymbolList
@@ -133,7 +133,7 @@ def load(
     """
     redact = redaction(environment)
     try:
-        path = named_config(config, environment) or (DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None)
+        path = named_config(config, environment) or (None if is_absent(DEFAULT_CONFIG) else DEFAULT_CONFIG)
         read = read_layers(path, environment, database=database)
         settings = _check(read, read_fleet(read, environment), now=now())
     except SettingsError as error:

@@ -72,6 +72,40 @@ def test_a_named_configuration_that_is_missing_ends_with_3(folder: Path) -> None
         assert_refused(ended, ExitCode.REFUSED, "cannot be read")
 
 
+@pytest.mark.parametrize(
+    ("place", "target"),
+    [
+        ("config/pipeline.toml", "nowhere"),
+        ("config/pipeline.toml", "pipeline.toml"),
+        ("config", "nowhere"),
+        ("config", "config"),
+        ("config", "/dev/null"),
+    ],
+)
+def test_a_configuration_that_cannot_be_reached_is_not_taken_for_none(tmp_path: Path, place: str, target: str) -> None:
+    """With the defaults, `collect` would write into another database."""
+    (tmp_path / place).parent.mkdir(exist_ok=True)
+    (tmp_path / place).symlink_to(target)
+
+    for command in (["collect", "AAPL"], ["status"], ["run"], ["status", "--config", "config/pipeline.toml"]):
+        ended = call(tmp_path, *command, ALPHAVANTAGE_API_KEY=KEY)
+        assert_refused(ended, ExitCode.REFUSED, "config/pipeline.toml: cannot be read")
+    assert "config/pipeline.toml: cannot be read" in call(tmp_path, "doctor").out
+    assert_refused(call(tmp_path, "init"), ExitCode.FAILED, "config/pipeline.toml")
+
+
+def test_files_that_are_links_to_nothing_are_named_as_such(folder: Path, configure: Callable[[str], object]) -> None:
+    configure('[symbols]\nfile = "symbols.txt"\n')
+    (folder / "config" / "symbols.txt").symlink_to("nowhere")
+    (folder / "key").symlink_to("nowhere")
+
+    symbols = call(folder, "collect")
+    key = call(folder, "collect", ALPHAVANTAGE_API_KEY_FILE=str(folder / "key"), PIPELINE_SYMBOLS__FILE="/dev/null")
+
+    assert_refused(symbols, ExitCode.REFUSED, "symbols.txt cannot be read (a link")
+    assert_refused(key, ExitCode.REFUSED)
+
+
 @pytest.mark.parametrize("file", [".env", "config/pipeline.toml", "config/symbols.txt"])
 def test_a_file_in_utf_16_ends_with_3_and_is_named_with_what_to_do(
     folder: Path, configure: Callable[[str], object], file: str

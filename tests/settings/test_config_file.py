@@ -116,14 +116,20 @@ def test_no_other_table_is_repeated_and_none_is_numbered(configured: Configured,
 
 
 def test_a_configuration_that_is_a_folder_is_refused(tmp_path: Path) -> None:
-    assert "cannot be read (is a directory)" in refusal(lambda: load(tmp_path, NO_VARIABLES))
+    line = refusal(lambda: load(tmp_path, NO_VARIABLES))
+
+    assert "cannot be read (is a directory)" in line
+    assert "text file" in line  # `pipeline init` alone would not replace it
 
 
 def test_a_configuration_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "pipeline.toml"
     path.write_bytes(b'database = "\xff.db"')
 
-    assert "cannot be read (not UTF-8)" in refusal(lambda: load(path, NO_VARIABLES))
+    line = refusal(lambda: load(path, NO_VARIABLES))
+
+    assert "cannot be read (not UTF-8)" in line
+    assert "save it" in line
 
 
 def test_a_byte_order_mark_is_skipped(tmp_path: Path) -> None:

@@ -76,6 +76,16 @@ def test_a_dotenv_that_is_a_folder_is_reported_and_ignored(tmp_path: Path) -> No
     assert "cannot be read (is a directory)" in str(found.problems[0])
 
 
+@pytest.mark.parametrize("target", ["nowhere", ".env"])
+def test_a_dotenv_that_is_a_link_to_nothing_is_reported(tmp_path: Path, target: str) -> None:
+    (tmp_path / ".env").symlink_to(target)
+
+    found = with_dotenv({"A": "1"}, tmp_path / ".env")
+
+    assert found.variables == {"A": "1"}
+    assert ".env: cannot be read" in str(found.problems[0])
+
+
 def test_a_dotenv_that_is_not_utf_8_is_reported_and_ignored(tmp_path: Path) -> None:
     (tmp_path / ".env").write_bytes(b"A=\xff\n")
 

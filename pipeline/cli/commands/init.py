@@ -79,5 +79,7 @@ def _create(path: Path, text: str, mode: int) -> bool:
     except OSError as error:
         if isinstance(error, FileExistsError) and path.is_file():
             return False
+        if path.is_symlink() and isinstance(error, FileExistsError):
+            raise Trouble(f"{path} is a link that leads to no file", remedy="remove it, or create that file") from None
         raise Trouble(f"{path} cannot be written: {file_reason(error)}") from None
     return True
