@@ -1,6 +1,7 @@
 """A run of `pipeline collect` on a machine of a fleet."""
 
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 
 from pipeline import extras
@@ -59,4 +60,4 @@ async def collect_in_fleet(
             announce=options.say,
         ):
             await catch_up(settings.database, url, on_progress=lambda _seq, _head: None)
-    return summary
+    return replace(summary, blocks=progress.blocks)

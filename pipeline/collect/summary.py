@@ -33,6 +33,8 @@ class Summary:
     """How many of the unknown symbols have snapshots."""
     possible_renames: tuple[Rename, ...] = ()
     """The symbols that were answered with another's overview."""
+    blocks: tuple[str, ...] = ()
+    """Why requests had to wait, besides the plan's pace, where a person is to be told."""
 
     @property
     def ending(self) -> str:

@@ -63,11 +63,14 @@ class FleetSlots:
         return estimate.time_for(plans, requests, now=self._now())
 
     def waiting(self) -> Wait | None:
-        """Return why no request may leave now, and until when, as PostgreSQL said when it was last asked."""
+        """Return why no request may leave now, and until when, as PostgreSQL said when it was last asked.
+
+        None if one may, or if `take` does not wait that long.
+        """
         now = self._now()
         first = min(self._usable(), key=lambda one: one.free_at, default=None)
         lasts = None if first is None else first.waits_for(now)
-        if first is None or lasts is None:
+        if first is None or lasts is None or first.quota_at - now > self._max_wait:
             return None
         return Wait.noted(lasts, first.why_closed(), now=self._clock.now())
 

@@ -109,10 +109,13 @@ class Ledger:
         return estimate.time_for(usable, requests, now=self._clock.monotonic())
 
     def waiting(self) -> Wait | None:
-        """Return why no request may leave now, and until when; None if one may, or if that depends on an answer."""
+        """Return why no request may leave now, and until when.
+
+        None if one may, if that depends on an answer, or if `take` does not wait that long.
+        """
         now = self._clock.monotonic()
         first = min(self._usable(), key=lambda one: one.free(now).at, default=None)
-        if first is None or not (free := first.free(now)).certain:
+        if first is None or not (free := first.free(now)).certain or free.quota_at - now > self._max_wait:
             return None
         return Wait.noted(free.at - now, first.why_closed(now), now=self._clock.now())
 

@@ -1,7 +1,7 @@
 """`pipeline collect`: request the overviews that are due, once, and print what came of it."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from dataclasses import replace
 from datetime import date, datetime, timedelta
@@ -46,7 +46,7 @@ from pipeline.errors import ExitCode
 from pipeline.model.outcomes import MEANING, Outcome, RunStatus
 from pipeline.model.renames import config_line
 from pipeline.model.symbols import Symbol
-from pipeline.quota.keys import ApiKey, plans_text
+from pipeline.quota.keys import ApiKey, KeyPlan, plans_text
 from pipeline.settings.api_keys import api_keys
 from pipeline.settings.environment import Environment
 from pipeline.settings.fleet import needed_fleet_url
@@ -197,7 +197,7 @@ async def _collect(
                     settings.database, api, order, halt=halt, on_start=progress.started, clock=clock
                 )
                 await _prune(settings, summary, now=clock.now())
-                return summary
+                return replace(summary, blocks=progress.blocks)
 
 
 async def _prune(settings: Settings, summary: Summary, *, now: datetime) -> None:
@@ -254,7 +254,7 @@ def _print(summary: Summary, settings: Settings, options: Options) -> None:
             f"{one.old} was answered as {one.new}. If it was renamed, add under [symbols.renamed]: {config_line(one)}"
         )
     if summary.requests:
-        print_line(_time_taken(summary, settings))
+        print_line(time_taken(summary, settings.plans))
     print_line(f"database: {settings.database}")
 
 
@@ -268,17 +268,19 @@ def _rows(summary: Summary) -> Iterator[tuple[str, int, str]]:
             yield outcome.value, summary.uncovered, "has snapshots, but the API answered {}: due again"
 
 
-def _time_taken(summary: Summary, settings: Settings) -> str:
+def time_taken(summary: Summary, plans: Sequence[KeyPlan]) -> str:
     """Return how long the requests took and, as in the asyncio lesson, how long they would have taken one by one.
 
-    Where the plan's rate limits set the pace, that comparison would mean nothing: then the limits are named.
+    Where a block or the plan's rate limits set the pace, that comparison would mean nothing: then these are named.
     """
     took = f"{count(summary.requests, 'request')} took {summary.seconds:.2f} s"
     if summary.requests == 1:
         return took
+    if summary.blocks:
+        return f"{took}, with a wait: {shown('; '.join(summary.blocks))}"
     if summary.seconds > summary.busy_seconds:
-        whose = "the plan" if len(settings.plans) == 1 else f"{len(settings.plans)} keys"
-        return f"{took}, at the pace of {whose} ({plans_text(settings.plans)})"
+        whose = "the plan" if len(plans) == 1 else f"{len(plans)} keys"
+        return f"{took}, at the pace of {whose} ({plans_text(plans)})"
     return f"{took}; one after another they would have taken {summary.busy_seconds:.2f} s"
 
 
