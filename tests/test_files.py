@@ -102,6 +102,21 @@ def test_a_file_that_comes_to_be_reserved_meanwhile_is_not_replaced(tmp_path: Pa
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("out.db", b"precious")]
 
 
+def test_a_place_that_comes_to_be_reserved_meanwhile_gets_no_folder(tmp_path: Path) -> None:
+    def refuse(target: Path) -> None:
+        if target.with_name("out.record").exists():
+            raise Trouble(f"{target} must not be overwritten")
+
+    def begin_meanwhile() -> None:
+        with filling(tmp_path / "out", check=refuse):
+            (tmp_path / "out.record").touch()
+
+    with pytest.raises(Trouble, match="overwritten"):
+        begin_meanwhile()
+
+    assert [path.name for path in tmp_path.iterdir()] == ["out.record"]
+
+
 @pytest.mark.parametrize("write", [replacing, filling])
 @pytest.mark.parametrize("name", ["link", "link/out", "link/deep/out"])
 def test_no_folder_is_created_where_a_link_leads_nowhere(tmp_path: Path, name: str, write: Write) -> None:
