@@ -127,11 +127,12 @@ class Whole(click.ParamType[int]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         text = str(value)
-        if re.fullmatch(r"[-+]?[0-9]{1,30}", text, re.ASCII) is None or not self._least <= int(text) <= self._most:
-            open_ended = self._most == LARGEST_INTEGER
+        number = int(text) if re.fullmatch(r"[-+]?[0-9]{1,600}", text, re.ASCII) else None
+        if number is None or not self._least <= number <= self._most:
+            open_ended = self._most == LARGEST_INTEGER and (number is None or number < self._least)
             allowed = f"of {self._least} or more" if open_ended else f"from {self._least} to {self._most}"
             self.fail(f"invalid number {quoted(text)}: use a whole number {allowed}", param, ctx)
-        return int(text)
+        return number
 
 
 class Seconds(click.ParamType[timedelta]):

@@ -13,7 +13,7 @@ from rich.text import Text
 from pipeline.cli.options import Form
 from pipeline.cli.table_layout import Column, aligned, fitted
 from pipeline.json_text import encode_json, spaced_json
-from pipeline.text import few, printable, printable_json, write_csv
+from pipeline.text import encodable, few, printable, printable_json, write_csv
 
 
 def shows_colors() -> bool:
@@ -27,8 +27,23 @@ def print_line(text: str = "") -> None:
 
 
 def print_json(value: object) -> None:
-    """Print one JSON value."""
-    print_json_line(spaced_json(value, indent=2))
+    """Print one JSON value. The name of a file that is not UTF-8 is in it as people see it."""
+    try:
+        text = spaced_json(value, indent=2)
+    except UnicodeEncodeError:
+        text = spaced_json(_with_encodable(value), indent=2)
+    print_json_line(text)
+
+
+def _with_encodable(value: object) -> object:
+    match value:
+        case str():
+            return encodable(value)
+        case Mapping():
+            return {_with_encodable(name): _with_encodable(one) for name, one in value.items()}
+        case list() | tuple():
+            return [_with_encodable(one) for one in value]
+    return value
 
 
 def print_json_line(json_text: str) -> None:

@@ -47,6 +47,15 @@ def test_text_that_a_spreadsheet_would_run_gets_an_apostrophe(capsys: pytest.Cap
     assert cell == f"'{start}cmd|' /C calc'!A0"
 
 
+def test_json_has_names_that_are_not_utf_8_as_people_see_them(capsys: pytest.CaptureFixture[str]) -> None:
+    name = "caf\udce9"
+
+    print_json([{"file": name, "removed": [name], name: 1.5}])
+
+    seen = shown(name)
+    assert json.loads(printed(capsys)) == [{"file": seen, "removed": [seen], seen: 1.5}]
+
+
 def test_csv_is_escaped_on_a_terminal_and_unchanged_in_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal, file = StringIO(newline=""), StringIO(newline="")
     monkeypatch.setattr(terminal, "isatty", lambda: True)

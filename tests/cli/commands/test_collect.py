@@ -290,4 +290,5 @@ def test_in_a_folder_whose_name_is_not_utf_8_all_is_as_elsewhere(tmp_path: Path)
         assert call(folder, "collect", "--sandbox", "--latency", "0").code == ExitCode.DONE
     for command in (["backup", "copy.db"], ["status"], ["config", "--json"], ["history", "AAPL"]):
         assert call(folder, *command, "--database", "sandbox.db").code == ExitCode.DONE
+    assert "lat\\\\udce9" in call(folder, "doctor", "--json").out  # escaped: JSON has no such character
     assert "copy.db, at " in call(folder, "doctor", "--database", "sandbox.db").out

@@ -44,3 +44,10 @@ def test_a_port_in_use_ends_with_1(tmp_path: Path, silent: SilentServer) -> None
     port = str(silent.port)
 
     assert_refused(call(tmp_path, "sandbox", "--port", port), ExitCode.FAILED, f"port {port} is in use", "--port")
+
+
+@pytest.mark.parametrize("number", ["99999999999999999999999", "9" * 40])
+def test_a_number_that_is_too_large_is_answered_with_the_largest(tmp_path: Path, number: str) -> None:
+    assert_refused(call(tmp_path, "sandbox", "--seed", number), ExitCode.USAGE, f" to {2**63 - 1}")
+    assert_refused(call(tmp_path, "runs", number), ExitCode.USAGE, f"from 1 to {2**63 - 1}")
+    assert_refused(call(tmp_path, "runs", "0"), ExitCode.USAGE, "of 1 or more")
