@@ -76,7 +76,8 @@ def open_output(output: Path, options: Options) -> Iterator[BinaryIO]:
 
 def report_file(output: Path, rows: int, options: Options, *, as_json: bool) -> None:
     """Print which file was written, or folder of files, and how much of it."""
-    files = [path for path in output.rglob("*") if path.is_file()] if output.is_dir() else [output]
+    written = output.resolve()  # as it was written: `absent/../out.csv` is none to the system
+    files = [path for path in written.rglob("*") if path.is_file()] if written.is_dir() else [written]
     size = sum(path.stat().st_size for path in files)
     if as_json:
         print_json({"file": str(output), "rows": rows, "bytes": size})

@@ -172,6 +172,17 @@ def test_a_link_to_nothing_is_refused_and_no_folder_is_created(place: Path, comm
     assert files(place) == before
 
 
+@pytest.mark.parametrize("command", ["export", "datasette-metadata"])
+def test_an_output_that_was_written_is_no_failure_under_whatever_name(place: Path, command: str) -> None:
+    output = Path("absent", "..", "deep", "out.csv")
+
+    ended = write(place, command, output)
+
+    assert (ended.code, ended.err) == (ExitCode.DONE, "")
+    assert ended.out.startswith(f"{output}: ")
+    assert (place / "deep" / "out.csv").is_file()
+
+
 @pytest.mark.process
 def test_a_pipe_under_the_name_of_stdout_is_no_regular_file(place: Path) -> None:
     ended = run_shell(place, '"$PIPELINE" export --format csv --output /dev/stdout | cat; exit ${PIPESTATUS[0]}')
