@@ -30,16 +30,24 @@ def _prefix(database: Path) -> str:
 
 
 def move_aside(database: Path, name: str) -> Path | None:
-    """Move what there is of a database to this name. Return its new path, None if there was nothing.
+    """Move what there is of a database to this name. Return its new path, None if there was nothing to keep.
 
+    Where its file is missing, a log beside it is moved that may hold something, and returned; what cannot is removed.
     Called again with the same name after a kill, it moves the rest. Nothing is overwritten. Raise OSError.
     """
-    moved = False
-    target = beside(database, "").with_name(name)
-    for suffix in SUFFIXES:
-        source, place = beside(database, suffix), target.with_name(f"{name}{suffix}")
-        if is_present(source) and not is_present(place):
+    places = [beside(database, "").with_name(f"{name}{suffix}") for suffix in SUFFIXES]
+    is_missing = not is_present(beside(database, "")) and not is_present(places[0])
+    for suffix, place in zip(SUFFIXES, places, strict=True):
+        source = beside(database, suffix)
+        if is_missing and _holds_nothing(source):
+            source.unlink()
+        elif is_present(source) and not is_present(place):
             source.rename(place)
-            moved = True
-    sync_folder(target.parent)
-    return target if moved or is_present(target) else None
+    sync_folder(places[0].parent)
+    return next(filter(is_present, places), None)
+
+
+def _holds_nothing(beside_missing: Path) -> bool:
+    """Return whether a file beside a missing database is an index, or an empty log."""
+    is_index = beside_missing.name.endswith("-shm")
+    return beside_missing.is_file() and (is_index or beside_missing.stat().st_size == 0)

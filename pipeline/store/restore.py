@@ -45,7 +45,7 @@ class Restored:
     """What a restored database holds."""
 
     replaced: Path | None
-    """Where the database that was there is now, None if there was none."""
+    """Where the database that was there is now, or its log, if its file was missing. None if there was neither."""
     snapshots: int
     symbols: int
     runs: int
@@ -110,7 +110,8 @@ def _interrupted(database: Path) -> Path | None:
     if marker is None or marker.set_aside is None or is_present(database):
         return None
     name = Path(marker.set_aside).name
-    return _move_aside(database, name) if is_name_aside(database, name) else None
+    moved = _move_aside(database, name) if is_name_aside(database, name) else None
+    return moved if moved is not None and moved.name == name else None  # not of a log alone
 
 
 def _check_backup(file: Path, database: Path) -> None:

@@ -220,6 +220,24 @@ def test_where_the_requests_since_the_backup_are_not_known_none_is_sent_for_the_
     assert restored(copy, live, is_idle=True).blocked_until is None
 
 
+def test_of_a_missing_file_only_a_log_that_holds_something_is_kept(live: Path, copy: Path) -> None:
+    live.unlink()
+    for suffix, content in {"-wal": b"", "-shm": bytes(32_768)}.items():
+        live.with_name(f"overviews.db{suffix}").write_bytes(content)
+    assert restored(copy, live).replaced is None
+    assert [*live.parent.glob("*.replaced-*")] == []
+
+    live.unlink()
+    live.with_name("overviews.db-wal").write_bytes(b"commits")
+    live.with_name("overviews.db-shm").write_bytes(bytes(32_768))
+    replaced = restored(copy, live).replaced
+    assert [*live.parent.glob("*.replaced-*")] == [replaced]
+    assert replaced is not None
+    assert replaced.name == "overviews.db.replaced-2026-03-14T183000Z-wal"
+    assert replaced.read_bytes() == b"commits"
+    assert query(live, "PRAGMA integrity_check") == [("ok",)]
+
+
 def test_a_plan_without_windows_is_not_blocked(live: Path, copy: Path) -> None:
     live.unlink()
 

@@ -21,6 +21,7 @@ from pipeline.settings.load import Settings
 from pipeline.store import lock
 from pipeline.store.database import DatabaseError
 from pipeline.store.log_place import followed
+from pipeline.store.move_aside import SUFFIXES
 from pipeline.store.restore import Restored, restore
 from pipeline.text import count
 
@@ -99,7 +100,8 @@ def _print(done: Restored, file: Path, database: Path, options: Options) -> None
     print_line(f"newest snapshot: {newest}")
     print_line(f"{count(done.snapshots, 'snapshot')} of {count(done.symbols, 'symbol')}, {count(done.runs, 'run')}")
     if done.replaced is not None:
-        print_line(f"replaced database: {done.replaced}")
+        is_log = done.replaced.name.endswith(SUFFIXES[1:])
+        print_line(f"{'log of the missing' if is_log else 'replaced'} database: {done.replaced}")
     if done.carried:
         print_line(
             f"the ledger also has {count(done.carried, 'request')} that the replaced database sent since the backup"
