@@ -3,9 +3,9 @@
 import re
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import chain, count
 from pathlib import Path
 
@@ -26,6 +26,10 @@ from pipeline.store.database import (
 from pipeline.store.migration_files import shipped_migrations
 from pipeline.store.reader import open_any_version
 from pipeline.store.schema import Schema, check_schema, connect_checked
+
+
+class FileExists(DatabaseError):
+    """A file has the name of the copy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +77,7 @@ def backup_into(database: Path, folder: Path, *, keep: int, now: datetime) -> tu
         raise DatabaseError(
             f"{folder} is no folder", remedy=f"create it (mkdir -p {folder}), or mount what belongs there"
         )
-    made = backup(database, folder / f"{database.stem}-{now:%Y-%m-%dT%H%M%SZ}.db", now=now)
+    made = _dated_backup(database, folder, now=now)
     dated = re.compile(re.escape(database.stem) + r"-[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{6}Z\.db(\.[0-9a-f]{8}\.partial)?")
     removed = []
     try:
@@ -91,6 +95,15 @@ def backup_into(database: Path, folder: Path, *, keep: int, now: datetime) -> tu
             remedy="remove old backups by hand",
         ) from None
     return made, removed
+
+
+def _dated_backup(database: Path, folder: Path, *, now: datetime) -> Backup:
+    """Copy the database to a file named by the next second that no copy has yet: so names keep the order."""
+    for number in count():
+        with suppress(FileExists):  # perhaps made meanwhile, by another command
+            at = now + timedelta(seconds=number)
+            return backup(database, folder / f"{database.stem}-{at:%Y-%m-%dT%H%M%SZ}.db", now=now)
+    raise AssertionError
 
 
 def backup_beside(database: Path, label: str, *, now: datetime) -> Backup:
@@ -155,7 +168,7 @@ def _check_target(file: Path, database: Path) -> None:
             remedy = f"create it (mkdir -p {file.parent}), or mount what belongs there"
             raise DatabaseError(f"{file}: its folder does not exist", remedy=remedy)
         if is_present(file) or file.is_symlink():
-            raise DatabaseError(f"{file} exists", remedy="choose another name, or move it away")
+            raise FileExists(f"{file} exists", remedy="choose another name, or move it away")
         if beside(file, "") in database_files(database):
             problem = f"{file} is a name that belongs to the database itself"
             raise DatabaseError(problem, remedy="choose another name")

@@ -237,6 +237,35 @@ def test_the_newest_copies_are_kept_and_nothing_else_is_touched(database: Path, 
     assert removed == [[], [], [folder / dated[0]], [folder / dated[1]]]
 
 
+def test_copies_of_one_second_are_dated_one_after_the_other(database: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "copies"
+    folder.mkdir()
+
+    made = [backup_into(database, folder, keep=2, now=NOW)[0] for _ in range(3)]
+
+    dated = [f"{database.stem}-{NOW + timedelta(seconds=number):%Y-%m-%dT%H%M%SZ}.db" for number in range(3)]
+    assert [one.file.name for one in made] == dated
+    assert {path.name for path in folder.iterdir()} == {*dated[1:]}
+    assert {one.at for one in made} == {NOW}
+
+
+def test_a_dated_copy_that_appears_while_it_copies_is_not_overwritten(
+    database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs = tmp_path / f"{database.stem}-{NOW:%Y-%m-%dT%H%M%SZ}.db"
+
+    def then_appears(copy: Path) -> str:
+        theirs.write_text("theirs")
+        return checked(copy)
+
+    monkeypatch.setattr(module, "checked", then_appears)
+
+    made, _ = backup_into(database, tmp_path, keep=1, now=NOW)
+
+    assert theirs.read_text() == "theirs"
+    assert made.file == theirs.with_name(f"{database.stem}-{NOW + timedelta(seconds=1):%Y-%m-%dT%H%M%SZ}.db")
+
+
 def test_of_two_databases_of_one_name_each_removes_its_own_copies_only(database: Path, tmp_path: Path) -> None:
     folder, other = tmp_path / "copies", tmp_path / "other" / database.name
     folder.mkdir()
