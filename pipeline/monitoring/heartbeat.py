@@ -14,6 +14,7 @@ from pipeline.decoding import decoder
 from pipeline.errors import Trouble, Undecodable, file_reason
 from pipeline.files import read_content, replace_content
 from pipeline.store.database import beside
+from pipeline.text import encodable
 
 PERIOD = timedelta(seconds=30)
 """How often the daemon beats (at least twice as often as systemd's watchdog, if there is one)."""
@@ -74,16 +75,22 @@ class Heartbeat(
         self.texts()
 
     def texts(self) -> dict[str, object]:
-        """Return it by its JSON keys, with instants as text."""
+        """Return it by its JSON keys, with instants as text, and what UTF-8 has not in names of files escaped."""
         values = msgspec.structs.astuple(self)
-        return {
-            key: instants.to_text(value) if isinstance(value, datetime) else value
-            for key, value in zip(self.__struct_encode_fields__, values, strict=True)
-        }
+        return {key: _plain(value) for key, value in zip(self.__struct_encode_fields__, values, strict=True)}
 
     def is_fresh(self, now: datetime) -> bool:
         """Whether the daemon seems to live. A heartbeat from the future does not count: the clock was set."""
         return abs(now - self.at) <= FRESH_FOR
+
+
+def _plain(value: object) -> object:
+    match value:
+        case datetime():
+            return instants.to_text(value)
+        case str():
+            return encodable(value)
+    return value
 
 
 _decode = decoder(Heartbeat)

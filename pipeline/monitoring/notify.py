@@ -19,6 +19,7 @@ from pipeline.clock import Sleep
 from pipeline.monitoring.messages import Message, joined
 from pipeline.monitoring.outbox import CLOSING, SENDING, NotNow, Outbox, Undelivered, retrying
 from pipeline.monitoring.recipients import Plugin, Recipient
+from pipeline.text import encodable
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +31,9 @@ class Sender:
 
     def signed(self, message: Message) -> Message:
         """Return the message with its sender in the title and at the end of the body."""
-        signature = f"overview-pipeline {__version__} on {self.host}, database {self.database.absolute()}"
-        return replace(
-            message, title=f"pipeline on {self.host}: {message.title}", body=f"{message.body}\n\n{signature}"
-        )
+        host, database = encodable(self.host), encodable(str(self.database.absolute()))
+        signature = f"overview-pipeline {__version__} on {host}, database {database}"
+        return replace(message, title=f"pipeline on {host}: {message.title}", body=f"{message.body}\n\n{signature}")
 
 
 class _Service:

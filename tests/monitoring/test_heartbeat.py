@@ -3,6 +3,7 @@ import stat
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from pipeline.monitoring import heartbeat
@@ -41,6 +42,16 @@ BLOCKED = Heartbeat(
     refused="pipeline.toml: source.plan: no such plan",
     timer_restarts=2,
 )
+
+
+def test_a_name_that_is_not_utf_8_is_written_escaped(tmp_path: Path) -> None:
+    refused = msgspec.structs.replace(BEAT, refused="lat\udce9.toml: invalid TOML")
+
+    heartbeat.write(tmp_path / "o.db", refused)
+
+    read = heartbeat.read(tmp_path / "o.db")
+    assert read is not None
+    assert read.refused == r"lat\udce9.toml: invalid TOML"
 
 
 def test_the_keys_of_the_file_are_stable(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from pipeline import __version__
 from pipeline.monitoring.conditions import Severity
 from pipeline.monitoring.messages import Message
+from pipeline.monitoring.notify import Sender
 from pipeline.monitoring.outbox import ATTEMPTS, FIRST_PAUSE
 from tests.support.places import PLENTY, SECRET, Place, SleepLog, closed_port, notifier, place_on_loopback, written
 
@@ -50,6 +51,13 @@ async def test_a_message_names_its_sender_and_a_recovery_is_marked_as_success(pl
         f"{BAD.body}\n\n{signature}",
         f"{GOOD.body}\n\n{signature}",
     ]
+
+
+def test_a_sender_whose_folder_is_not_utf_8_is_named_in_a_text_that_can_be_sent() -> None:
+    signed = Sender("nas\udcff", Path("/lat\udce9/overviews.db")).signed(BAD)
+
+    assert signed.title.encode() == rb"pipeline on nas\udcff: A run failed"
+    assert signed.body.encode().endswith(rb"on nas\udcff, database /lat\udce9/overviews.db")
 
 
 async def test_a_service_that_fails_is_tried_again_after_growing_pauses(place: Place) -> None:
