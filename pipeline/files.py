@@ -211,13 +211,13 @@ def replacing(
     leads to, before the block and after it. Raise Trouble too if the target is a folder, no regular file or a link to
     nothing, or if it cannot be written.
     """
-    with _report_failure(target):
-        if target.exists() and not target.is_file() and not target.is_dir():  # resolved, /dev/stdout may be no path
-            raise Trouble(f"{target} is not a regular file", remedy="name another file, or write to stdout (-)")
-    target = _resolve(target)
+    named, target = target, _resolve(target)
     with _report_failure(target):
         if target.is_dir():
             raise Trouble(f"{target} is a folder", remedy="name a file in it")
+        if named.exists() and not named.is_file():
+            shown = target if target.exists() else named  # where /dev/stdout leads to a pipe, that is no path
+            raise Trouble(f"{shown} is not a regular file", remedy="name another file, or write to stdout (-)")
         check(target)
         if creates_folders:
             make_folder(target.parent)
