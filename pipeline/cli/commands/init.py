@@ -1,5 +1,6 @@
 """`pipeline init`: create a configuration file and a .env to fill in."""
 
+import os
 import shlex
 import sys
 from contextlib import suppress
@@ -16,6 +17,7 @@ from pipeline.files import PRIVATE_FILE, creating, shipped
 from pipeline.monitoring.threshold import check_threshold
 from pipeline.settings.errors import SettingsError
 from pipeline.settings.load import DEFAULT_CONFIG, load, named_config
+from pipeline.text import encodable
 
 _CRONTAB_TIME = "30 18 * * 1-5"
 
@@ -57,8 +59,16 @@ def crontab_line(folder: Path, python: Path) -> str:
 
     With absolute paths: cron knows neither the user's PATH nor the folder. It reads % as the end of the command.
     """
-    command = f"cd {shlex.quote(str(folder))} && {shlex.quote(str(python))} -m pipeline collect -q"
+    command = f"cd {_shell_word(folder)} && {_shell_word(python)} -m pipeline collect -q"
     return f"{_CRONTAB_TIME}  " + command.replace("%", r"\%")
+
+
+def _shell_word(path: Path) -> str:
+    """Return a path as the shell takes it: one that is not UTF-8, which no terminal could show, by its bytes."""
+    name = str(path)
+    if name == encodable(name):
+        return shlex.quote(name)
+    return "\"$(printf '{}')\"".format("".join(f"\\{byte:03o}" for byte in os.fsencode(path)))
 
 
 def _zone() -> str:

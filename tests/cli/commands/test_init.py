@@ -60,11 +60,12 @@ def test_a_file_in_place_of_the_folder_ends_with_1(tmp_path: Path) -> None:
 
 
 @pytest.mark.process
-@pytest.mark.parametrize("name", ["overviews", "100% mine"])
+@pytest.mark.parametrize("name", ["overviews", "100% mine", "lat\udce9 100%'s"])
 def test_the_crontab_line_works_with_nothing_in_the_environment(tmp_path: Path, name: str) -> None:
     folder = tmp_path / name
     folder.mkdir()
     line = crontab_line(folder, Path(sys.executable))
+    line.encode()
 
     minute, hour, day, month, weekday, command = line.split(maxsplit=5)
     unescaped = command.replace(r"\%", "%")  # as cron does
