@@ -1,10 +1,8 @@
-"""Run a coroutine as a command: its own event loop, and an exit that no DNS lookup or closed stderr can delay."""
+"""Run a coroutine as a command: its own event loop, and an exit that no DNS lookup can delay."""
 
 import asyncio
 import gc
-import os
 import socket
-import sys
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -23,8 +21,6 @@ except ImportError:
     new_event_loop = asyncio.new_event_loop
 
 T = TypeVar("T")
-
-_STDERR = 2
 
 
 class _UnwaitedThreads(ThreadPoolExecutor):
@@ -62,8 +58,6 @@ def run_async(main: Coroutine[Any, Any, T]) -> T:
             return runner.run(main)
     except asyncio.CancelledError:
         raise click.Abort from None
-    finally:
-        _drop_unwritable_stderr()
 
 
 def _resolve_names_in(threads: ThreadPoolExecutor, loop: asyncio.AbstractEventLoop) -> None:
@@ -76,11 +70,3 @@ def _resolve_names_in(threads: ThreadPoolExecutor, loop: asyncio.AbstractEventLo
         return await loop.run_in_executor(threads, partial(socket.getaddrinfo, host, port, **options))
 
     loop.getaddrinfo = getaddrinfo  # type: ignore[method-assign]  # a loop offers no other way to set it
-
-
-def _drop_unwritable_stderr() -> None:
-    """Discard lines that stderr cannot take (its reader gone, its disk full): Python would exit with 120."""
-    try:
-        sys.stderr.flush()
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), _STDERR)
