@@ -52,7 +52,7 @@ def is_absent(path: Path) -> bool:
     """Return whether there is surely nothing at a path: neither a link that leads nowhere, nor what we may not see."""
     try:
         path.lstat()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return not path.parent.is_symlink() or path.parent.is_dir()
     except OSError:
         return False

@@ -94,6 +94,15 @@ def test_a_configuration_that_cannot_be_reached_is_not_taken_for_none(tmp_path: 
     assert_refused(call(tmp_path, "init"), ExitCode.FAILED, "config/pipeline.toml")
 
 
+def test_a_file_named_config_is_no_configuration(tmp_path: Path) -> None:
+    """~/.ssh has one, and each bare repository of git."""
+    (tmp_path / "config").write_text("Host *\n")
+
+    ended = call(tmp_path, "as-of", "now", "--database", "none.db")
+
+    assert_refused(ended, ExitCode.FAILED, "none.db")
+
+
 def test_files_that_are_links_to_nothing_are_named_as_such(folder: Path, configure: Callable[[str], object]) -> None:
     configure('[symbols]\nfile = "symbols.txt"\n')
     (folder / "config" / "symbols.txt").symlink_to("nowhere")
