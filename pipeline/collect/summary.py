@@ -34,7 +34,7 @@ class Summary:
     possible_renames: tuple[Rename, ...] = ()
     """The symbols that were answered with another's overview."""
     blocks: tuple[str, ...] = ()
-    """Why requests had to wait, besides the plan's pace, where a person is to be told."""
+    """Why requests had to wait, besides the plan's pace: reasons to show."""
 
     @property
     def ending(self) -> str:

@@ -99,7 +99,7 @@ class Wait(NamedTuple):
 
     @classmethod
     def noted(cls, lasts: Nanoseconds, why: str | None, *, now: datetime) -> "Wait | None":
-        """Return a wait, None if it is over, or no more than the pace of the plan."""
+        """Return a wait; None if it has passed, or is no longer than the pace of the plan."""
         if lasts <= 0 or (why is None and lasts < nanoseconds(_PACE)):
             return None
         return cls(now + timedelta(microseconds=lasts // 1000), why)

@@ -35,7 +35,7 @@ _READ_THROUGH = {
     "PIPELINE_WEB__LISTEN": "127.0.0.1:0",
     "PIPELINE_WEB__READ_THROUGH": "true",
 }
-"""A daemon that requests nothing but what a client asks it for."""
+"""A daemon that requests only what clients ask for."""
 _IDLE = '"next run"'
 """The event that the daemon logs when there is nothing more to do."""
 COPIES, KEPT = Path("copies"), 2
