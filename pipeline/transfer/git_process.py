@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from threading import Timer
+from threading import Event, Timer
 from typing import IO
 
 from pipeline.errors import Trouble
@@ -66,10 +66,10 @@ class Git:
 
     def answer(self, *words: str, within: float = _LOOKED_UP_WITHIN) -> str:
         """Return what git prints, without the end of its last line. Raise Trouble, with what it says, if it fails."""
-        with self.started(*words) as process, _killed_after(process, within) as killer:
+        with self.started(*words) as process, _killed_after(process, within) as is_killed:
             printed = b"".join(chunks(process))
             if process.wait():
-                raise self.failure() if killer.is_alive() else _Silent(within)
+                raise _Silent(within) if is_killed.is_set() else self.failure()
         return os.fsdecode(printed.removesuffix(b"\n"))
 
     @contextmanager
@@ -125,13 +125,19 @@ def _signals_wait() -> Iterator[None]:
 
 
 @contextmanager
-def _killed_after(process: subprocess.Popen[bytes], seconds: float) -> Iterator[Timer]:
-    """Kill a process if the block takes longer. The timer that does is alive until then."""
-    killer = Timer(seconds, process.kill)
+def _killed_after(process: subprocess.Popen[bytes], seconds: float) -> Iterator[Event]:
+    """Kill a process if the block takes longer. What is yielded is set just before."""
+    is_killed = Event()
+
+    def kill() -> None:
+        is_killed.set()
+        process.kill()
+
+    killer = Timer(seconds, kill)
     killer.daemon = True
     killer.start()
     try:
-        yield killer
+        yield is_killed
     finally:
         killer.cancel()
 

@@ -4,6 +4,7 @@ import os
 import signal
 import stat
 import subprocess
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -210,6 +211,27 @@ def test_a_pipe_among_its_files_holds_nothing_up(made: Path, monkeypatch: pytest
     with pytest.raises(Trouble) as refused:
         history(made)
     assert "did not answer" in str(refused.value) or "not a git repository" in str(refused.value)
+
+
+def test_git_that_was_stopped_is_said_to_have_been_silent_though_the_thread_that_stopped_it_still_lives(
+    made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kill, is_refused = subprocess.Popen.kill, threading.Event()
+
+    def kill_and_wait(process: subprocess.Popen[bytes]) -> None:
+        kill(process)
+        if threading.current_thread() is not threading.main_thread():
+            is_refused.wait(10)
+
+    monkeypatch.setattr(Git.answer, "__kwdefaults__", {"within": 0.5})
+    monkeypatch.setattr(subprocess.Popen, "kill", kill_and_wait)
+    (made / "config").unlink()
+    os.mkfifo(made / "config")
+    try:
+        with pytest.raises(Trouble, match="did not answer"):
+            history(made)
+    finally:
+        is_refused.set()
 
 
 @pytest.mark.parametrize("name", [f"12/{'3' * 38}", "pack/pack-1.idx", "info/alternates"])
