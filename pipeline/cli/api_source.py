@@ -86,7 +86,7 @@ async def serve_sandbox(
 ) -> AsyncIterator[str]:
     """Serve the sandbox API with the configured limits of each key while the block runs, and yield its base URL."""
     from pipeline.sandbox.companies import Companies  # noqa: PLC0415 - only --sandbox needs it and a server
-    from pipeline.sandbox.server import SandboxApi  # noqa: PLC0415
+    from pipeline.sandbox.server import SandboxApi  # noqa: PLC0415 - as above
 
     plans = {key.secret: key.limits for key in sandbox_keys(settings)}
     api = SandboxApi(companies=Companies(), limits=(), plans=plans, day=lambda: now().date(), latency=latency, wall=now)

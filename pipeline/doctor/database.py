@@ -69,8 +69,7 @@ def check_database(
                 yield _integrity(db, thorough=thorough)
                 if on_deep is not None:
                     yield from _deeply(path, version, on_deep)
-                with bounded(db, path):
-                    is_newest = version == len(shipped_migrations())
+                is_newest = version == len(shipped_migrations())
                 yield from check_dates(db, now) if is_newest else [check_last(db, now)]
             if version == len(shipped_migrations()):
                 with bounded(db, path):

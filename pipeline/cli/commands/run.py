@@ -161,7 +161,7 @@ async def _listen(
     if web.read_through and web.listen is None:
         log.warning("web.read_through does nothing: web.listen is not set")
     if web.listen is not None:
-        from pipeline.cli.site import Record, serving_site  # noqa: PLC0415
+        from pipeline.cli.site import Record, serving_site  # noqa: PLC0415 - only [web] listen needs it
 
         read_through = daemon.on_demand.collect if web.read_through else None
 
